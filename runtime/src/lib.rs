@@ -1,0 +1,79 @@
+//! What every RingPad process does around its work: read settings, set up logging, listen, say whether it is alive and
+//! ready, and leave in order. No domain type enters this crate.
+//!
+//! ```text
+//! main ─► settings (exit 2) ─► telemetry ─► bind (exit 1) ─► run ─► signal ─► drain ─► exit 0
+//! ```
+//!
+//! Nothing here is global but the log subscriber, which only `main` installs: a test runs two replicas in one process.
+
+pub mod admin;
+pub mod readiness;
+pub mod serve;
+pub mod settings;
+pub mod shutdown;
+pub mod telemetry;
+
+use std::{fmt::Display, future::Future, process::ExitCode};
+
+pub use tokio_util::sync::CancellationToken;
+
+use settings::one_line;
+use telemetry::LogSettings;
+
+/// Why a process ends before it was told to.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// A setting, or something the operator set up, is wrong. Trying again cannot mend it: exit code 2.
+    #[error("{0}")]
+    Setting(String),
+    /// Anything else, e.g. a port in use: exit code 1.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Failure {
+    /// A failure of `what` for the reason `why`, e.g. `cannot listen on 0.0.0.0:8081: address in use`.
+    pub fn other(what: impl Display, why: impl Display) -> Self {
+        Self::Other(one_line(&format!("{what}: {why}")))
+    }
+
+    /// The process's exit code.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Setting(_) => ExitCode::from(2),
+            Self::Other(_) => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// Runs a service from its settings to its exit code: installs the log, listens to signals, and reports the failure
+/// that ended it in one line.
+#[expect(clippy::print_stderr, reason = "the last words of a process whose log may be switched off")]
+pub fn run_service<F>(name: &str, log: &LogSettings, service: impl FnOnce(CancellationToken) -> F) -> ExitCode
+where
+    F: Future<Output = Result<(), Failure>>,
+{
+    telemetry::init(log);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("{name}: cannot start the async runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let outcome = runtime.block_on(async {
+        let shutdown = shutdown::on_signal().map_err(|error| Failure::other("cannot listen to signals", error))?;
+        service(shutdown).await
+    });
+    match outcome {
+        Ok(()) => {
+            tracing::info!("stopped");
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            eprintln!("{name}: {failure}");
+            failure.exit_code()
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Serves one router on one port: HTTP/1.1 with upgrades (WebSocket) and HTTP/2 without TLS (gRPC).
+//!
+//! `tonic`'s own server cannot upgrade, and `axum::serve` never ends while a stream is open; so connections are served
+//! by hyper directly. Each is a task of its own, joined before [`serve`] returns.
+
+use std::{net::SocketAddr, pin::pin, time::Duration};
+
+use axum::{Router, extract::ConnectInfo};
+use hyper::{Request, body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto::Builder,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::{sleep, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::ServiceExt;
+
+use crate::Failure;
+
+/// Bytes of an HTTP/1.1 connection's read buffer; hyper's smallest. Requests' heads fit, and an idle stream costs
+/// little.
+const HTTP1_BUFFER: usize = 8 * 1024;
+/// Bytes that an HTTP/2 stream may have waiting for a slow peer.
+const HTTP2_SEND_BUFFER: usize = 64 * 1024;
+/// How long a client may take for a request's head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often an HTTP/2 peer is asked whether it is there, and how long it may take to answer.
+const HTTP2_PING: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
+/// Pause after a failed `accept`, e.g. for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Listens on `address`.
+///
+/// # Errors
+/// Names the setting and the address, e.g. when the port is in use.
+pub async fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| Failure::other(format!("{setting}: cannot listen on {address}"), error))
+}
+
+/// Serves `router` until `shutdown`; then accepts nothing more, lets open requests finish for `grace`, and cuts what is
+/// left. Handlers find the peer's address as `ConnectInfo<SocketAddr>`.
+pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken, grace: Duration) {
+    let connections = TaskTracker::new();
+    let cut = CancellationToken::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = shutdown.cancelled() => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let connection = serve_connection(stream, peer, router.clone(), shutdown.clone());
+                let cut = cut.clone();
+                connections.spawn(async move {
+                    tokio::select! {
+                        () = connection => {}
+                        () = cut.cancelled() => {}
+                    }
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    connections.close();
+    if timeout(grace, connections.wait()).await.is_err() {
+        tracing::warn!(connections = connections.len(), "cutting connections that did not end in time");
+        cut.cancel();
+        connections.wait().await;
+    }
+}
+
+async fn serve_connection(stream: TcpStream, peer: SocketAddr, router: Router, shutdown: CancellationToken) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "cannot set TCP_NODELAY");
+    }
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        router.clone().oneshot(request)
+    });
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HTTP1_BUFFER);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_send_buf_size(HTTP2_SEND_BUFFER)
+        .keep_alive_interval(HTTP2_PING.0)
+        .keep_alive_timeout(HTTP2_PING.1);
+    let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
+    let ended: Result<(), _> = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = shutdown.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        // A peer that goes away in the middle is everyday life, not worth a line above DEBUG.
+        tracing::debug!(%error, "connection ended");
+    }
+}

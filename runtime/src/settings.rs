@@ -1,0 +1,167 @@
+//! Settings: each an environment variable and the same flag in kebab case. `clap` reads both; this module turns its
+//! errors into one line that names the setting, the value and what would be right.
+//!
+//! A secret's argument has `hide_env_values = true`; its value then never shows, neither in `--help` nor in an error.
+
+use std::{ffi::OsString, process::ExitCode, time::Duration};
+
+use clap::{
+    CommandFactory, Parser,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
+
+/// Reads the settings from the process's arguments and environment.
+///
+/// # Errors
+/// The exit code to end with: 0 after `--help` or `--version`, 2 for a wrong setting, which has then been said in one
+/// line on standard error.
+pub fn read<S: Parser>() -> Result<S, ExitCode> {
+    read_from(std::env::args_os())
+}
+
+/// Reads the settings from `arguments` (the program's name first) and the environment; see [`read`].
+///
+/// # Errors
+/// The exit code to end with.
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "help and usage errors are for the terminal")]
+pub fn read_from<S: Parser>(arguments: impl IntoIterator<Item = OsString>) -> Result<S, ExitCode> {
+    S::try_parse_from(arguments).map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            print!("{error}");
+            ExitCode::SUCCESS
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            eprint!("{error}");
+            ExitCode::from(2)
+        }
+        _ => {
+            eprintln!("{}", explain::<S>(&error));
+            ExitCode::from(2)
+        }
+    })
+}
+
+/// One line for a wrong setting.
+fn explain<S: CommandFactory>(error: &clap::Error) -> String {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        Some(ContextValue::Strings(texts)) => Some(texts.join(", ")),
+        _ => None,
+    };
+    let Some(argument) = text(ContextKind::InvalidArg) else {
+        return first_line(error);
+    };
+    let setting = |argument: &str| Setting::find(&S::command(), argument);
+    match error.kind() {
+        ErrorKind::ValueValidation | ErrorKind::InvalidValue => {
+            let Setting { name, secret } = setting(&argument);
+            let value = match text(ContextKind::InvalidValue) {
+                _ if secret => "its value, not shown here,".to_owned(),
+                Some(value) => format!("{value:?}"),
+                None => "its value".to_owned(),
+            };
+            let right = match (std::error::Error::source(error), text(ContextKind::ValidValue)) {
+                (Some(why), _) => why.to_string(),
+                (None, Some(valid)) => format!("one of {valid} is expected"),
+                (None, None) => "a value is expected".to_owned(),
+            };
+            one_line(&format!("{name}: {value} is wrong: {right}"))
+        }
+        ErrorKind::MissingRequiredArgument => {
+            let names: Vec<_> = argument.split(", ").map(|argument| setting(argument).name).collect();
+            format!("{}: required, but not set", names.join(", "))
+        }
+        _ => first_line(error),
+    }
+}
+
+/// A setting as an operator knows it.
+struct Setting {
+    name: String,
+    secret: bool,
+}
+
+impl Setting {
+    /// Finds the setting behind clap's `--amqp-url <AMQP_URL>`, in the command or one of its subcommands.
+    fn find(command: &clap::Command, argument: &str) -> Self {
+        let flag = argument.split_whitespace().next().unwrap_or(argument);
+        let long = flag.trim_start_matches('-');
+        let commands = std::iter::once(command).chain(command.get_subcommands());
+        let found = commands.flat_map(clap::Command::get_arguments).find(|known| known.get_long() == Some(long));
+        match found {
+            Some(known) => Self {
+                name: known
+                    .get_env()
+                    .map_or_else(|| flag.to_owned(), |name| format!("{} (or {flag})", name.to_string_lossy())),
+                secret: known.is_hide_env_values_set(),
+            },
+            // What cannot be looked up might be a secret.
+            None => Self { name: flag.to_owned(), secret: flag.starts_with("--") },
+        }
+    }
+}
+
+fn first_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let end = text.find("\n\n").unwrap_or(text.len());
+    one_line(text[..end].trim_start_matches("error: "))
+}
+
+/// Joins the lines of a message, so that it stays one line in a log.
+pub fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Reads a length of time, e.g. `500ms`, `30s`, `90d`. For `#[arg(value_parser = …)]`.
+///
+/// # Errors
+/// Says what would be right.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(length) if length > Duration::ZERO => Ok(length),
+        _ => Err("a length of time above zero is expected, e.g. 500ms, 30s or 90d".to_owned()),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Settings {
+        #[arg(long, env = "SETTINGS_TEST_TTL", value_parser = duration)]
+        ttl: Option<Duration>,
+        #[arg(long, env = "SETTINGS_TEST_KEY", hide_env_values = true, value_parser = |_: &str| Err::<String, _>("32 bytes or more are expected"))]
+        key: Option<String>,
+    }
+
+    fn sentence(flag: &str) -> String {
+        explain::<Settings>(&Settings::try_parse_from(["test", flag]).unwrap_err())
+    }
+
+    #[test]
+    fn a_wrong_value_is_said_in_one_line_with_what_would_be_right() {
+        assert_eq!(
+            sentence("--ttl=soon"),
+            "SETTINGS_TEST_TTL (or --ttl): \"soon\" is wrong: a length of time above zero is expected, \
+             e.g. 500ms, 30s or 90d"
+        );
+        assert!(sentence("--tll=1s").contains("--tll"));
+    }
+
+    #[test]
+    fn a_secret_does_not_show() {
+        let said = sentence("--key=hunter2");
+        assert!(!said.contains("hunter2"), "{said}");
+        assert!(said.contains("SETTINGS_TEST_KEY") && said.contains("32 bytes"), "{said}");
+    }
+
+    #[test]
+    fn lengths_of_time_have_units() {
+        assert_eq!(duration("90d"), Ok(Duration::from_secs(90 * 86_400)));
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert!(duration("30").is_err());
+        assert!(duration("0s").is_err());
+    }
+}
