@@ -1,0 +1,163 @@
+//! What one message carries: a batch of events and where it stands in its publisher's numbering.
+//!
+//! On the wire it is Protobuf, so that fields can be added while replicas of two versions run side by side:
+//!
+//! ```proto
+//! message Batch {
+//!   fixed64 publisher_high = 1;   // a uuid for each connection, as two halves
+//!   fixed64 publisher_low = 2;
+//!   uint64 number = 3;            // 1, 2, 3 … within that connection; never 0
+//!   repeated Event events = 4;
+//! }
+//! message Event {
+//!   string store_id = 1;
+//!   fixed64 epoch_high = 2;
+//!   fixed64 epoch_low = 3;
+//!   uint64 position = 4;
+//!   bytes bytes = 5;
+//! }
+//! ```
+//!
+//! A uuid is two `fixed64`, not `bytes`: no allocation, and no wrong length to check.
+
+use std::fmt;
+
+use bytes::Bytes;
+use prost::Message as _;
+use uuid::Uuid;
+
+/// The content type of every message of ours. Any other on the exchange is somebody else's and is passed over.
+pub const CONTENT_TYPE: &str = "application/vnd.ringpad.batch+protobuf";
+
+/// One event of a store, as pads will receive it. [`Debug`](fmt::Debug) shows no bytes: they hold phone numbers.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The store whose event this is.
+    pub store_id: String,
+    /// The log that the position belongs to.
+    pub epoch: Uuid,
+    /// The store's own counter: 1, 2, 3 …; 0 with empty [`bytes`](Self::bytes) is a hint, not an event: "this store was
+    /// changed or deleted, ask the log".
+    pub position: u64,
+    /// An encoded `ringpad.v1.SubscribeResponse`, ready for pads. As received it is a part of the whole message, which
+    /// stays in memory as long as any part of it: whoever keeps one event of a large batch for long should copy it.
+    pub bytes: Bytes,
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Event")
+            .field("store_id", &self.store_id)
+            .field("epoch", &self.epoch)
+            .field("position", &self.position)
+            .field("bytes", &self.bytes.len())
+            .finish()
+    }
+}
+
+/// The events of one message. Without any it is a sign of life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// The publisher's connection; a new one has a new id.
+    pub publisher: Uuid,
+    /// 1, 2, 3 … within that connection. A jump means that a message was lost, and with it perhaps the last event of some
+    /// store.
+    pub number: u64,
+    /// The events, in the order they were sent.
+    pub events: Vec<Event>,
+}
+
+/// Why a message of our content type is no [`Batch`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EnvelopeError {
+    /// Not the Protobuf message above.
+    #[error("the body cannot be decoded")]
+    Malformed(#[from] prost::DecodeError),
+    /// Protobuf, but without a number; an empty body is one, too.
+    #[error("the batch has no number")]
+    Unnumbered,
+}
+
+impl Batch {
+    /// Reads a message's body. The events' bytes are parts of `body`, not copies.
+    ///
+    /// # Errors
+    /// It is no batch.
+    pub fn decode(body: Bytes) -> Result<Self, EnvelopeError> {
+        let wire = wire::Batch::decode(body)?;
+        if wire.number == 0 {
+            return Err(EnvelopeError::Unnumbered);
+        }
+        Ok(Self {
+            publisher: Uuid::from_u64_pair(wire.publisher_high, wire.publisher_low),
+            number: wire.number,
+            events: wire.events.into_iter().map(Event::from).collect(),
+        })
+    }
+}
+
+/// Writes a message's body to `buffer`, over what is there; so that one buffer serves for all messages.
+pub(crate) fn encode(publisher: Uuid, number: u64, events: &[Event], buffer: &mut Vec<u8>) {
+    let (publisher_high, publisher_low) = publisher.as_u64_pair();
+    let events = events.iter().map(wire::Event::from).collect();
+    let wire = wire::Batch { publisher_high, publisher_low, number, events };
+    buffer.clear();
+    buffer.reserve(wire.encoded_len());
+    wire.encode_raw(buffer);
+}
+
+impl From<wire::Event> for Event {
+    fn from(wire: wire::Event) -> Self {
+        Self {
+            store_id: wire.store_id,
+            epoch: Uuid::from_u64_pair(wire.epoch_high, wire.epoch_low),
+            position: wire.position,
+            bytes: wire.bytes,
+        }
+    }
+}
+
+impl From<&Event> for wire::Event {
+    fn from(event: &Event) -> Self {
+        let (epoch_high, epoch_low) = event.epoch.as_u64_pair();
+        Self {
+            store_id: event.store_id.clone(),
+            epoch_high,
+            epoch_low,
+            position: event.position,
+            bytes: event.bytes.clone(),
+        }
+    }
+}
+
+/// The Protobuf messages of the module's documentation.
+mod wire {
+    use bytes::Bytes;
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub(super) struct Batch {
+        #[prost(fixed64, tag = "1")]
+        pub(super) publisher_high: u64,
+        #[prost(fixed64, tag = "2")]
+        pub(super) publisher_low: u64,
+        #[prost(uint64, tag = "3")]
+        pub(super) number: u64,
+        #[prost(message, repeated, tag = "4")]
+        pub(super) events: Vec<Event>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub(super) struct Event {
+        #[prost(string, tag = "1")]
+        pub(super) store_id: String,
+        #[prost(fixed64, tag = "2")]
+        pub(super) epoch_high: u64,
+        #[prost(fixed64, tag = "3")]
+        pub(super) epoch_low: u64,
+        #[prost(uint64, tag = "4")]
+        pub(super) position: u64,
+        #[prost(bytes = "bytes", tag = "5")]
+        pub(super) bytes: Bytes,
+    }
+}

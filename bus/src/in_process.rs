@@ -1,0 +1,127 @@
+//! The bus without a broker, for `ringpad dev` and fast tests: same types, same promises, one process.
+//!
+//! Bounded: a subscriber that falls [`CAPACITY`] batches behind is told [`Lost::Overflow`], never kept in the dark. A
+//! message's time to live is of no meaning here, since no subscriber gets anything that was sent before it came.
+
+use std::sync::Arc;
+
+use tokio::sync::{broadcast, watch};
+use uuid::Uuid;
+
+use crate::{
+    envelope::{Batch, Event},
+    error::Lost,
+    publisher::Routed,
+};
+
+/// How many batches a subscriber may fall behind.
+pub const CAPACITY: usize = 1024;
+
+/// The broker's stand-in; clones are the same one.
+#[derive(Debug, Clone)]
+pub struct InProcess {
+    batches: broadcast::Sender<Arc<Batch>>,
+    interruptions: watch::Sender<()>,
+}
+
+impl InProcess {
+    pub(crate) fn new() -> Self {
+        Self { batches: broadcast::Sender::new(CAPACITY), interruptions: watch::Sender::new(()) }
+    }
+
+    /// Breaks all connections there are, as a restart of the broker does: publishers and subscriptions are lost, and with
+    /// the latter what they had not received. New ones are taken at once. For tests.
+    pub fn interrupt(&self) {
+        self.interruptions.send_replace(());
+    }
+
+    pub(crate) fn publisher(&self) -> InProcessPublisher {
+        InProcessPublisher {
+            id: Uuid::new_v4(),
+            sent: 0,
+            batches: self.batches.clone(),
+            interrupted: self.interruptions.subscribe(),
+        }
+    }
+
+    pub(crate) fn subscribe(&self) -> InProcessSubscription {
+        InProcessSubscription {
+            queue: format!("in-process-{}", Uuid::new_v4()),
+            batches: self.batches.subscribe(),
+            interrupted: self.interruptions.subscribe(),
+            lost: None,
+        }
+    }
+}
+
+pub(crate) struct InProcessPublisher {
+    pub(crate) id: Uuid,
+    sent: u64,
+    batches: broadcast::Sender<Arc<Batch>>,
+    interrupted: watch::Receiver<()>,
+}
+
+impl InProcessPublisher {
+    pub(crate) fn send(&mut self, events: &[Event]) -> Result<Routed, Lost> {
+        if has_been(&self.interrupted) {
+            return Err(broken());
+        }
+        self.sent += 1;
+        let batch = Batch { publisher: self.id, number: self.sent, events: events.to_vec() };
+        match self.batches.send(Arc::new(batch)) {
+            Ok(_) => Ok(Routed::Delivered),
+            Err(broadcast::error::SendError(_)) => Ok(Routed::NoRoute),
+        }
+    }
+
+    pub(crate) fn lost(&self) -> impl Future<Output = Lost> + Send + use<> {
+        let interrupted = self.interrupted.clone();
+        interruption(interrupted)
+    }
+}
+
+pub(crate) struct InProcessSubscription {
+    pub(crate) queue: String,
+    batches: broadcast::Receiver<Arc<Batch>>,
+    interrupted: watch::Receiver<()>,
+    lost: Option<Lost>,
+}
+
+impl InProcessSubscription {
+    pub(crate) async fn next(&mut self) -> Result<Batch, Lost> {
+        if let Some(lost) = &self.lost {
+            return Err(lost.clone());
+        }
+        let next = self.receive().await;
+        self.lost = next.as_ref().err().cloned();
+        next
+    }
+
+    async fn receive(&mut self) -> Result<Batch, Lost> {
+        let received = tokio::select! {
+            biased;
+            lost = interruption(self.interrupted.clone()) => return Err(lost),
+            received = self.batches.recv() => received,
+        };
+        match received {
+            Ok(batch) => Ok(Arc::unwrap_or_clone(batch)),
+            Err(broadcast::error::RecvError::Lagged(missed)) => Err(Lost::Overflow { missed }),
+            Err(broadcast::error::RecvError::Closed) => Err(broken()),
+        }
+    }
+}
+
+/// Resolves when all connections are broken, or nobody is left who could break them.
+async fn interruption(mut interrupted: watch::Receiver<()>) -> Lost {
+    // An error says that the bus is gone, which is a loss just the same.
+    drop(interrupted.changed().await);
+    broken()
+}
+
+fn has_been(interrupted: &watch::Receiver<()>) -> bool {
+    interrupted.has_changed().unwrap_or(true)
+}
+
+fn broken() -> Lost {
+    Lost::Connection("the in-process bus was interrupted".into())
+}
