@@ -1,2 +1,4 @@
-//! Being written.
-fn main() {}
+//! End to end: the real binaries on a real RabbitMQ node.
+
+mod broker_harness;
+mod bus;

@@ -1,0 +1,179 @@
+//! Child processes that cannot outlive the tests.
+//!
+//! Each child runs under a small shell, the guard, whose standard input is a pipe that only this process holds. When
+//! this process ends, however it ends, the pipe closes and the guard kills the child's whole process group. `Drop` does
+//! the same. The guard's exit status is the child's.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{BufRead, BufReader},
+    os::unix::process::ExitStatusExt,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::wait::until;
+
+/// `$1` is the child's open-file limit, `$2` the file its output goes to, `$3` what to remove in the end (or nothing),
+/// the rest is its command line. What is removed may be in use by another child that is just being killed.
+const SCRIPT: &str = r#"
+set -m
+ulimit -n "$1"; log=$2; remove=$3; shift 3
+exec 3<&0
+"$@" </dev/null >>"$log" 2>&1 3<&- & child=$!
+echo "$child"
+exec >/dev/null 2>&1
+{ cat <&3; kill -9 -- "-$child"; } & watch=$!
+wait "$child"; status=$?
+kill -9 -- "-$watch"
+if [ -n "$remove" ]; then
+    for _ in 1 2 3 4 5 6 7 8 9 10; do rm -rf "$remove" && break; sleep 0.2; done
+fi
+exit "$status"
+"#;
+
+/// How long a killed child may take to be gone.
+const DEATH: Duration = Duration::from_secs(10);
+
+/// What to run.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// The program's file.
+    pub file: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// Its whole environment: nothing is inherited.
+    pub environment: Vec<(String, String)>,
+    /// Where its output is appended.
+    pub log: PathBuf,
+    /// How many files it may have open.
+    pub open_files: u32,
+    /// A directory that is removed when it has ended.
+    pub remove: Option<PathBuf>,
+}
+
+impl Program {
+    /// A program without arguments and settings of its own, with `PATH` and 4,096 open files.
+    pub fn new(file: impl Into<PathBuf>, log: impl Into<PathBuf>) -> Self {
+        Self {
+            file: file.into(),
+            arguments: Vec::new(),
+            environment: vec![("PATH".to_owned(), std::env::var("PATH").unwrap_or_default())],
+            log: log.into(),
+            open_files: 4096,
+            remove: None,
+        }
+    }
+
+    /// Adds an argument.
+    #[must_use]
+    pub fn argument(mut self, argument: impl Into<String>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// Sets an environment variable, in place of an earlier value.
+    #[must_use]
+    pub fn set(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.environment.retain(|(known, _)| known != name);
+        self.environment.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Starts it.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    pub fn spawn(&self) -> Running {
+        let mut guard = Command::new("bash")
+            .args(["-c", SCRIPT, "guard", &self.open_files.to_string()])
+            .arg(&self.log)
+            .arg(self.remove.as_deref().unwrap_or(Path::new("")))
+            .arg(&self.file)
+            .args(&self.arguments)
+            .env_clear()
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log_file(&self.log))
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start bash: {error}"));
+        let alive = guard.stdin.take();
+        let mut line = String::new();
+        let said = guard.stdout.take().map(|stdout| BufReader::new(stdout).read_line(&mut line));
+        let pid = line.trim().parse().ok().and_then(Pid::from_raw);
+        let Some(pid) = pid else {
+            panic!("cannot start {}: {said:?}, see {}", self.file.display(), self.log.display());
+        };
+        Running { guard, alive, pid }
+    }
+}
+
+fn log_file(path: &Path) -> File {
+    let opened = OpenOptions::new().create(true).append(true).open(path);
+    opened.unwrap_or_else(|error| panic!("cannot open {}: {error}", path.display()))
+}
+
+/// A running child.
+#[derive(Debug)]
+pub struct Running {
+    guard: Child,
+    alive: Option<ChildStdin>,
+    pid: Pid,
+}
+
+impl Running {
+    /// The child's process id.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Sends a signal to the child; one that is gone already is no error.
+    pub fn signal(&self, signal: Signal) {
+        send(self.pid, signal);
+    }
+
+    /// How it ended, if it has.
+    ///
+    /// # Panics
+    /// Its state cannot be read.
+    pub fn status(&mut self) -> Option<ExitStatus> {
+        self.guard.try_wait().expect("the guard is our own child")
+    }
+
+    /// Waits until it has ended and tells its exit code; 128 and the signal's number when a signal ended it.
+    ///
+    /// # Panics
+    /// It has not ended after `bound`.
+    pub async fn exit(&mut self, bound: Duration) -> i32 {
+        let pid = self.pid.as_raw_nonzero();
+        let status = until(&format!("process {pid} has ended"), bound, async || self.status()).await;
+        status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
+    }
+
+    /// Kills the whole process group at once, with no chance to tidy up, and waits until it is gone.
+    pub async fn kill(&mut self) {
+        self.alive = None;
+        self.exit(DEATH).await;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.alive = None;
+        if let Err(error) = self.guard.wait() {
+            panic!("cannot wait for the guard of process {}: {error}", self.pid.as_raw_nonzero());
+        }
+    }
+}
+
+/// Sends `signal` to the process `pid`; one that is gone already is no error.
+pub(crate) fn send(pid: Pid, signal: Signal) {
+    match kill_process(pid, signal) {
+        Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+        Err(error) => panic!("cannot signal process {}: {error}", pid.as_raw_nonzero()),
+    }
+}
