@@ -1,0 +1,34 @@
+// Bundles the tests of a directory and runs them with node's test runner: `node scripts/test.mjs test|browser`.
+
+import { build } from "esbuild";
+import { spawnSync } from "node:child_process";
+import { readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const suite = process.argv[2] ?? "test";
+const out = join(root, "build", suite);
+const tests = readdirSync(join(root, suite)).filter((name) => name.endsWith(".test.ts"));
+
+rmSync(out, { recursive: true, force: true });
+await build({
+  absWorkingDir: root,
+  entryPoints: tests.map((name) => join(root, suite, name)),
+  outdir: out,
+  outExtension: { ".js": ".mjs" },
+  bundle: true,
+  platform: "node",
+  target: "node20",
+  format: "esm",
+  sourcemap: "inline",
+  external: ["playwright-core"],
+  logLevel: "warning",
+});
+
+const bundles = tests.map((name) => join(out, name.replace(/\.ts$/, ".mjs")));
+const run = spawnSync(process.execPath, ["--enable-source-maps", "--test", ...bundles], {
+  cwd: root,
+  stdio: "inherit",
+});
+process.exit(run.status ?? 1);

@@ -1,0 +1,314 @@
+// The life of a pad's connection: which stream is open, what its messages mean, and when the next one is opened.
+//
+//   open ──► first message ──► connected ──► end ──► back-off ──► open …
+//                                  │ reconnect{after}
+//                                  └─► open the next beside it; the old one is closed at the next one's snapshot
+//
+// What holds: each position is handed on once and in order, over any number of streams; a gap ends the stream and the
+// next begins at our position. At most two streams are open, and only the one whose snapshot came last is listened to.
+
+import { create } from "@bufbuild/protobuf";
+import { durationMs, timestampMs, type Timestamp } from "@bufbuild/protobuf/wkt";
+import type { Call } from "../gen/ringpad/v1/call_pb.ts";
+import { SubscribeRequestSchema } from "../gen/ringpad/v1/pad_pb.ts";
+import type { Snapshot, StoreRef, SubscribeResponse } from "../gen/ringpad/v1/pad_pb.ts";
+import { backoff, slowRetry } from "./backoff.ts";
+import type { Clock, Timer } from "./clock.ts";
+import { Cursor } from "./cursor.ts";
+import { Link, type LinkEnd } from "./link.ts";
+import { ServerTime } from "./server_time.ts";
+import { NoToken, Tokens, type TokenSource } from "./tokens.ts";
+import type { TransportName } from "./transport.ts";
+import { TransportChoice } from "./transport_choice.ts";
+
+/** How the connection stands. */
+export type ConnectionState =
+  | { kind: "connecting" }
+  | { kind: "connected"; store: StoreRef | undefined; transport: TransportName }
+  | { kind: "reconnecting" }
+  /** No token, or one the server does not take. Asked for again now and then. */
+  | { kind: "needs-token" }
+  | { kind: "forbidden" }
+  | { kind: "no-store" }
+  /** Another stream of this session took over; over until `retryNow`. */
+  | { kind: "replaced" }
+  | { kind: "closed" };
+
+/** A call as the server now knows it. */
+export interface CallEvent {
+  call: Call;
+  /** Until when (server time, ms since 1970) it is worth a popup; undefined: do not pop. */
+  popUntil: number | undefined;
+  /** Undefined for an early one, which comes again in its turn. */
+  position: bigint | undefined;
+}
+
+/** Who listens to a connection. */
+export interface ConnectionListener {
+  /** Replace all you have. */
+  onSnapshot(snapshot: Snapshot): void;
+  /** Replace what you have under `call.id`, unless it has a higher revision. */
+  onCall(event: CallEvent): void;
+  onState(state: ConnectionState): void;
+}
+
+/** What a connection is made of. */
+export interface ConnectionParts {
+  transports: TransportChoice;
+  token: TokenSource;
+  session: string;
+  clock: Clock;
+  random: () => number;
+  listener: ConnectionListener;
+}
+
+const ABORTS_BEFORE_GIVING_UP = 2;
+/** A server replaces a stream within 10 s; one that lived longer than this lost to nobody of its own time. */
+const RIVALRY = 60_000;
+/** A refusal that lasts: shown until it is over, not hidden by each slow try. */
+const REFUSALS: Partial<Record<LinkEnd, ConnectionState>> = {
+  unauthenticated: { kind: "needs-token" },
+  forbidden: { kind: "forbidden" },
+  "no-store": { kind: "no-store" },
+};
+
+/** A connection that keeps itself alive. */
+export class Connection {
+  readonly #parts: ConnectionParts;
+  readonly #tokens: Tokens;
+  readonly #cursor = new Cursor();
+  readonly #serverTime = new ServerTime();
+  #state: ConnectionState = { kind: "closed" };
+  /** The stream that is listened to. */
+  #current: Link | undefined;
+  /** The stream that is being opened. */
+  #next: Link | undefined;
+  #retry: Timer | undefined;
+  /** Counts tries, so that a token that comes late opens nothing. */
+  #try = 0;
+  #asking = false;
+  #failures = 0;
+  #gaps = 0;
+  #aborts = 0;
+
+  constructor(parts: ConnectionParts) {
+    this.#parts = parts;
+    this.#tokens = new Tokens(parts.token);
+  }
+
+  /** Opens the first stream. */
+  start(): void {
+    this.#setState({ kind: "connecting" });
+    this.#open();
+  }
+
+  /** The server's time, ms since 1970; undefined before the first message. */
+  serverNow(): number | undefined {
+    return this.#serverTime.at(this.#parts.clock.now());
+  }
+
+  /** Looks at once whether the streams are alive, and does not wait any longer for the next try. */
+  checkNow(): void {
+    this.#current?.check();
+    this.#next?.check();
+    if (this.#retry) this.#open();
+  }
+
+  /** Tries again at once, whatever the state: somebody did something about it. */
+  retryNow(): void {
+    if (this.#state.kind === "closed") return;
+    this.#aborts = 0;
+    const replaced = this.#state.kind === "replaced";
+    if (replaced) this.#setState({ kind: "reconnecting" });
+    if (replaced || this.#retry) this.#open();
+  }
+
+  /** Ends it for good. */
+  close(): void {
+    this.#cancelTry();
+    this.#current?.close();
+    this.#current = undefined;
+    this.#setState({ kind: "closed" });
+  }
+
+  #open(): void {
+    this.#cancelTry();
+    void this.#openWithToken(this.#try);
+  }
+
+  async #openWithToken(attempt: number): Promise<void> {
+    let token: string;
+    this.#asking = true;
+    try {
+      token = await this.#tokens.next(this.serverNow());
+    } catch (error) {
+      if (attempt !== this.#try) return;
+      this.#asking = false;
+      if (error instanceof NoToken) this.#refusedWith({ kind: "needs-token" });
+      else this.#failed();
+      return;
+    }
+    if (attempt !== this.#try) return;
+    this.#asking = false;
+    // Nothing new: not offered again at once. The slow tries do, in case the server changes its mind.
+    if (this.#tokens.stillRefused && !this.#isRefused()) return this.#refusedWith({ kind: "needs-token" });
+    this.#next = this.#link(token);
+  }
+
+  #link(token: string): Link {
+    const { position, epoch } = this.#cursor;
+    const request = create(SubscribeRequestSchema, { epoch, session: this.#parts.session });
+    if (position !== undefined) request.afterPosition = position;
+    return new Link(this.#parts.transports.next(), request, token, this.#parts.clock, {
+      message: (link, response) => this.#message(link, response),
+      ended: (link, reason) => this.#ended(link, reason),
+    });
+  }
+
+  #message(link: Link, { event }: SubscribeResponse): void {
+    if (event.case === "snapshot") return this.#snapshot(link, event.value);
+    // Only a snapshot makes a stream current; one that begins otherwise is not ours to understand.
+    if (link !== this.#current) return link.end("gap");
+    switch (event.case) {
+      case "update":
+        return this.#update(link, event.value.position, event.value.call, event.value.popUntil);
+      case "early":
+        return this.#handOn(event.value.call, event.value.popUntil, undefined);
+      case "heartbeat":
+        this.#sample(event.value.serverTime);
+        if (this.#cursor.isBehind(event.value.position)) link.end("gap");
+        return;
+      case "reconnect":
+        return this.#leave(link, event.value.after ? durationMs(event.value.after) : 0);
+      case undefined:
+        // An event of a newer server. Were it one with a position, the next would show the gap.
+        return;
+    }
+  }
+
+  #snapshot(link: Link, snapshot: Snapshot): void {
+    const verdict = this.#cursor.snapshot(snapshot);
+    if (verdict === "gap") return link.end("gap");
+    this.#sample(snapshot.serverTime);
+    if (link === this.#next) {
+      this.#current?.close();
+      this.#current = link;
+      this.#next = undefined;
+    }
+    this.#failures = 0;
+    this.#tokens.accepted();
+    this.#parts.transports.worked(link.transport);
+    if (verdict === "replace") notify(() => this.#parts.listener.onSnapshot(snapshot));
+    this.#setState({ kind: "connected", store: snapshot.store, transport: link.transport });
+  }
+
+  #update(link: Link, position: bigint, call: Call | undefined, popUntil: Timestamp | undefined): void {
+    const verdict = this.#cursor.update(position);
+    if (verdict === "gap") return link.end("gap");
+    if (verdict === "seen") return;
+    this.#gaps = 0;
+    this.#handOn(call, popUntil, position);
+  }
+
+  #handOn(call: Call | undefined, popUntil: Timestamp | undefined, position: bigint | undefined): void {
+    if (!call) return;
+    const event = { call, popUntil: popUntil && timestampMs(popUntil), position };
+    notify(() => this.#parts.listener.onCall(event));
+  }
+
+  /** The replica goes: after `delay` open the next stream beside this one. */
+  #leave(link: Link, delay: number): void {
+    if (this.#isTrying()) return;
+    this.#retry = this.#parts.clock.after(delay, () => {
+      if (link === this.#current) this.#open();
+    });
+  }
+
+  #ended(link: Link, reason: LinkEnd): void {
+    const opened = link === this.#current;
+    if (opened) this.#current = undefined;
+    if (link === this.#next) this.#next = undefined;
+    // The stream we left, or left behind, has ended; the one that follows it is on its way.
+    if (opened && (this.#next || this.#asking)) return this.#setState({ kind: "reconnecting" });
+    if (reason === "replaced") return this.#replaced(link);
+    if (reason === "unauthenticated") return this.#unauthenticated();
+    const refusal = REFUSALS[reason];
+    if (refusal) return this.#refusedWith(refusal);
+    if (reason === "gap") this.#failures = this.#gaps++;
+    this.#judgeTransport(link, reason);
+  }
+
+  /** The end was no refusal: the way may be bad, or the server away. */
+  #judgeTransport(link: Link, reason: LinkEnd): void {
+    const heldBack = reason === "no-first-message" || (reason === "silent" && link.messages < 3);
+    if (heldBack && this.#parts.transports.missed(link.transport, "buffered")) return this.#open();
+    if (reason === "network" && link.messages === 0) this.#parts.transports.missed(link.transport, "error");
+    this.#failed();
+  }
+
+  #failed(): void {
+    if (!this.#current && !this.#isRefused()) this.#setState({ kind: "reconnecting" });
+    this.#openAfter(backoff(this.#failures++, this.#parts.random));
+  }
+
+  /** Once is ordinary: the token expired. Twice in a row is a matter for people. */
+  #unauthenticated(): void {
+    if (!this.#tokens.refused() || this.#isRefused()) return this.#refusedWith({ kind: "needs-token" });
+    if (!this.#current) this.#setState({ kind: "reconnecting" });
+    this.#open();
+  }
+
+  /** A stale request of our own that overtook its successor looks the same as a rival: so try once more. */
+  #replaced(link: Link): void {
+    if (link.age() > RIVALRY) this.#aborts = 0;
+    this.#aborts += 1;
+    if (this.#aborts < ABORTS_BEFORE_GIVING_UP) return this.#failed();
+    this.#setState({ kind: "replaced" });
+  }
+
+  #refusedWith(state: ConnectionState): void {
+    if (!this.#current) this.#setState(state);
+    this.#openAfter(slowRetry(this.#parts.random));
+  }
+
+  #openAfter(delay: number): void {
+    this.#cancelTry();
+    this.#retry = this.#parts.clock.after(delay, () => this.#open());
+  }
+
+  #cancelTry(): void {
+    this.#try += 1;
+    this.#asking = false;
+    this.#retry?.cancel();
+    this.#retry = undefined;
+    this.#next?.close();
+    this.#next = undefined;
+  }
+
+  #isTrying(): boolean {
+    return this.#retry !== undefined || this.#next !== undefined || this.#asking;
+  }
+
+  #isRefused(): boolean {
+    return Object.values(REFUSALS).some(({ kind }) => kind === this.#state.kind);
+  }
+
+  #sample(serverTime: Timestamp | undefined): void {
+    if (serverTime) this.#serverTime.sample(timestampMs(serverTime), this.#parts.clock.now());
+  }
+
+  #setState(state: ConnectionState): void {
+    const same = state.kind === this.#state.kind && state.kind !== "connected";
+    this.#state = state;
+    if (!same) notify(() => this.#parts.listener.onState(state));
+  }
+}
+
+/** A listener's mistake is reported to the page, and harms neither the stream nor the order of what follows. */
+function notify(call: () => void): void {
+  try {
+    call();
+  } catch (error) {
+    reportError(error);
+  }
+}

@@ -1,0 +1,52 @@
+// How far this pad has come in its store's events. The one place that decides whether a position is next, old, or
+// shows that something between has been lost. Nothing is ever skipped: a gap is for the caller to mend by asking for a
+// new stream from the position that is kept here.
+
+import type { Snapshot } from "../gen/ringpad/v1/pad_pb.ts";
+
+/** What a snapshot means: the calls in it replace all, or the stream goes on where we are, or it left a hole. */
+export type SnapshotVerdict = "replace" | "resume" | "gap";
+/** What an update's position means. */
+export type UpdateVerdict = "next" | "seen" | "gap";
+
+/** The last position handed on, and the epoch it belongs to. */
+export class Cursor {
+  #epoch = "";
+  #position: bigint | undefined;
+
+  get epoch(): string {
+    return this.#epoch;
+  }
+
+  /** Undefined until the first snapshot. */
+  get position(): bigint | undefined {
+    return this.#position;
+  }
+
+  /** Takes the beginning of a stream. */
+  snapshot(snapshot: Pick<Snapshot, "resumed" | "epoch" | "position">): SnapshotVerdict {
+    if (!snapshot.resumed) {
+      this.#epoch = snapshot.epoch;
+      this.#position = snapshot.position;
+      return "replace";
+    }
+    // Beginning behind us is fine: another stream may have brought us further since this one was asked for.
+    const continues =
+      snapshot.epoch === this.#epoch && this.#position !== undefined && snapshot.position <= this.#position;
+    return continues ? "resume" : "gap";
+  }
+
+  /** Takes an update's position; on `next` it is now ours. */
+  update(position: bigint): UpdateVerdict {
+    if (this.#position === undefined) return "gap";
+    if (position <= this.#position) return "seen";
+    if (position !== this.#position + 1n) return "gap";
+    this.#position = position;
+    return "next";
+  }
+
+  /** Whether a heartbeat shows that updates sent before it never came. */
+  isBehind(heartbeat: bigint): boolean {
+    return this.#position === undefined || heartbeat > this.#position;
+  }
+}

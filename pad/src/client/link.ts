@@ -1,0 +1,99 @@
+// One stream and its deadlines: the first message within 5 s, and then never more than 2.5 heartbeat intervals of
+// silence. Tells its owner of messages and of the end; decides nothing else.
+
+import { durationMs } from "@bufbuild/protobuf/wkt";
+import type { SubscribeRequest, SubscribeResponse } from "../gen/ringpad/v1/pad_pb.ts";
+import type { Clock, Timer } from "./clock.ts";
+import type { Stream, StreamEnd, Transport, TransportName } from "./transport.ts";
+
+const FIRST_MESSAGE_WITHIN = 5_000;
+const SILENT_INTERVALS = 2.5;
+const DEFAULT_HEARTBEAT = 5_000;
+
+/** Why a link ended: its stream did, or a deadline passed, or its messages were not in order. */
+export type LinkEnd = StreamEnd | "no-first-message" | "silent" | "gap";
+
+/** Who owns a link. */
+export interface LinkOwner {
+  message(link: Link, response: SubscribeResponse): void;
+  /** At most once; the link is closed by then. */
+  ended(link: Link, reason: LinkEnd): void;
+}
+
+/** An open stream with its deadlines. */
+export class Link {
+  readonly transport: TransportName;
+  readonly #clock: Clock;
+  readonly #owner: LinkOwner;
+  readonly #stream: Stream;
+  readonly #opened: number;
+  #heard: { now: number; wall: number };
+  #messages = 0;
+  #allowedSilence = FIRST_MESSAGE_WITHIN;
+  #deadline: Timer;
+  #open = true;
+
+  constructor(transport: Transport, request: SubscribeRequest, token: string, clock: Clock, owner: LinkOwner) {
+    this.transport = transport.name;
+    this.#clock = clock;
+    this.#owner = owner;
+    this.#opened = clock.now();
+    this.#heard = { now: this.#opened, wall: clock.wall() };
+    this.#deadline = clock.after(FIRST_MESSAGE_WITHIN, () => this.#watch());
+    this.#stream = transport.open(request, token, {
+      message: (response) => this.#message(response),
+      end: (reason) => this.end(reason),
+    });
+  }
+
+  /** Messages so far: 2 are the greeting (snapshot and heartbeat), a third shows that the stream really flows. */
+  get messages(): number {
+    return this.#messages;
+  }
+
+  /** Milliseconds since it was opened. */
+  age(): number {
+    return this.#clock.now() - this.#opened;
+  }
+
+  /** Ends the link now if it has been silent too long, the time the machine slept included. */
+  check(): void {
+    const silence = Math.max(this.#clock.now() - this.#heard.now, this.#clock.wall() - this.#heard.wall);
+    if (silence >= this.#allowedSilence) this.end(this.#messages === 0 ? "no-first-message" : "silent");
+  }
+
+  /** Closes the stream and tells the owner why. */
+  end(reason: LinkEnd): void {
+    if (!this.#open) return;
+    this.close();
+    this.#owner.ended(this, reason);
+  }
+
+  /** Closes the stream; the owner hears nothing more of it. */
+  close(): void {
+    this.#open = false;
+    this.#deadline.cancel();
+    // Undefined only while `transport.open` runs in the constructor, which calls no handler.
+    this.#stream.close();
+  }
+
+  #message(response: SubscribeResponse): void {
+    if (!this.#open) return;
+    this.#heard = { now: this.#clock.now(), wall: this.#clock.wall() };
+    this.#messages += 1;
+    if (response.event.case === "snapshot") {
+      const interval = response.event.value.heartbeatInterval;
+      this.#allowedSilence = SILENT_INTERVALS * ((interval && durationMs(interval)) || DEFAULT_HEARTBEAT);
+      this.#deadline.cancel();
+      this.#deadline = this.#clock.after(this.#allowedSilence, () => this.#watch());
+    }
+    this.#owner.message(this, response);
+  }
+
+  /** One timer that looks again, instead of a new one for each message. */
+  #watch(): void {
+    const left = this.#heard.now + this.#allowedSilence - this.#clock.now();
+    if (left > 0) this.#deadline = this.#clock.after(left, () => this.#watch());
+    else this.end(this.#messages === 0 ? "no-first-message" : "silent");
+  }
+}

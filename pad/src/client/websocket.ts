@@ -1,0 +1,82 @@
+// Streams over a WebSocket, for places where a proxy holds gRPC-Web responses back. `GET /v1/subscribe`, subprotocol
+// `ringpad.v1.json`: we speak first, then each message is one SubscribeResponse as proto3 JSON.
+
+import { fromJson, toJson, type JsonObject, type JsonValue } from "@bufbuild/protobuf";
+import { SubscribeRequestSchema, SubscribeResponseSchema } from "../gen/ringpad/v1/pad_pb.ts";
+import type { SubscribeRequest, SubscribeResponse } from "../gen/ringpad/v1/pad_pb.ts";
+import type { StreamEnd, Transport } from "./transport.ts";
+
+const PATH = "/v1/subscribe";
+const SUBPROTOCOL = "ringpad.v1.json";
+
+const ENDS: Record<number, StreamEnd> = {
+  1000: "unavailable",
+  1001: "unavailable",
+  1013: "unavailable",
+  4401: "unauthenticated",
+  4403: "forbidden",
+  4404: "no-store",
+  4409: "replaced",
+  4429: "unavailable",
+};
+
+/** What a close code means to us. */
+export function endOfWebSocket(code: number): StreamEnd {
+  return ENDS[code] ?? "network";
+}
+
+/** The first message, which the server waits for: the request and the token, which has no other place to go. */
+export function encodeHello(request: SubscribeRequest, token: string): string {
+  return JSON.stringify({ token, ...(toJson(SubscribeRequestSchema, request) as JsonObject) });
+}
+
+/** One message of the server. Throws what is no SubscribeResponse; fields of a newer server are passed over. */
+export function decodeResponse(text: string): SubscribeResponse {
+  return fromJson(SubscribeResponseSchema, JSON.parse(text) as JsonValue, { ignoreUnknownFields: true });
+}
+
+/** `https://host/base` → `wss://host/base/v1/subscribe`. */
+export function webSocketUrl(url: string): string {
+  return url.replace(/^http/, "ws").replace(/\/$/, "") + PATH;
+}
+
+/** A transport to the push service at `url`. */
+export function webSocket(url: string): Transport {
+  return {
+    name: "websocket",
+    open(request, token, handlers) {
+      const socket = new WebSocket(webSocketUrl(url), SUBPROTOCOL);
+      let open = true;
+      const end = (reason: StreamEnd) => {
+        if (!open) return;
+        open = false;
+        socket.close();
+        handlers.end(reason);
+      };
+      socket.onopen = () => socket.send(encodeHello(request, token));
+      socket.onmessage = ({ data }: MessageEvent<unknown>) => {
+        if (!open) return;
+        const response = tryDecode(data);
+        if (response) handlers.message(response);
+        else end("network");
+      };
+      socket.onclose = ({ code }) => end(endOfWebSocket(code));
+      return {
+        close() {
+          open = false;
+          socket.close();
+        },
+      };
+    },
+  };
+}
+
+function tryDecode(data: unknown): SubscribeResponse | undefined {
+  if (typeof data !== "string") return undefined;
+  try {
+    return decodeResponse(data);
+  } catch {
+    // Not our protocol: the stream is ended, and the next one begins at our position.
+    return undefined;
+  }
+}

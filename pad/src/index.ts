@@ -1,0 +1,8 @@
+// @ringpad/pad: the client, for the pad page and for other people's pages.
+
+export { connect, type Pad, type PadOptions } from "./client/connect.ts";
+export type { CallEvent, ConnectionListener, ConnectionState } from "./client/connection.ts";
+export { NoToken, type TokenSource } from "./client/tokens.ts";
+export type { TransportName } from "./client/transport.ts";
+export { CallerKind, CallState, type Call, type Caller, type CallerHistory } from "./gen/ringpad/v1/call_pb.ts";
+export type { Snapshot, StoreRef } from "./gen/ringpad/v1/pad_pb.ts";

@@ -1,0 +1,96 @@
+// The little DOM that the page needs. Nodes are made once, found again by key and patched in place: a form that
+// somebody is typing into is never made anew, nor moved.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** Makes an element. */
+export function element<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  className: string,
+  ...children: Node[]
+): HTMLElementTagNameMap[K] {
+  const made = document.createElement(tag);
+  made.className = className;
+  made.append(...children);
+  return made;
+}
+
+/** Makes a button. */
+export function button(className: string, label: string, onClick: () => void): HTMLButtonElement {
+  const made = element("button", className);
+  made.type = "button";
+  made.textContent = label;
+  made.addEventListener("click", onClick);
+  return made;
+}
+
+/** Makes an icon from a path in a 24 × 24 box. */
+export function icon(path: string): SVGSVGElement {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("aria-hidden", "true");
+  const drawn = document.createElementNS(SVG, "path");
+  drawn.setAttribute("d", path);
+  svg.append(drawn);
+  return svg;
+}
+
+/** Sets the text, and hides the element when there is none. Touches nothing that is already so. */
+export function setText(target: HTMLElement, content: string): void {
+  if (target.textContent !== content) target.textContent = content;
+  setHidden(target, content === "");
+}
+
+export function setHidden(target: HTMLElement, hidden: boolean): void {
+  if (target.hidden !== hidden) target.hidden = hidden;
+}
+
+/** The element with this id, which index.html has. */
+export function byId(id: string): HTMLElement {
+  const found = document.getElementById(id);
+  if (!found) throw new Error(`index.html has no #${id}`);
+  return found;
+}
+
+/** A view of one item: a node, and how to bring it up to date. */
+export interface ItemView<Item> {
+  readonly node: HTMLElement;
+  update(item: Item): void;
+}
+
+/** A container whose children follow a list, each child keyed by its item. */
+export class KeyedList<Item> {
+  readonly #container: HTMLElement;
+  readonly #key: (item: Item) => string;
+  readonly #make: (item: Item) => ItemView<Item>;
+  #views = new Map<string, ItemView<Item>>();
+
+  constructor(container: HTMLElement, key: (item: Item) => string, make: (item: Item) => ItemView<Item>) {
+    this.#container = container;
+    this.#key = key;
+    this.#make = make;
+  }
+
+  update(items: readonly Item[]): void {
+    const views = new Map<string, ItemView<Item>>();
+    for (const item of items) {
+      const key = this.#key(item);
+      const view = this.#views.get(key) ?? this.#make(item);
+      view.update(item);
+      views.set(key, view);
+    }
+    for (const [key, view] of this.#views) if (!views.has(key)) view.node.remove();
+    this.#views = views;
+    place(this.#container, Array.from(views.values(), ({ node }) => node));
+  }
+}
+
+/** Puts `nodes` in order, moving others around the one that has the focus: a moved node would lose it. */
+function place(container: HTMLElement, nodes: readonly HTMLElement[]): void {
+  let at = container.firstChild;
+  for (const node of nodes) {
+    if (node === at) at = node.nextSibling;
+    else if (node.parentNode === container && node.contains(document.activeElement)) at = node.nextSibling;
+    else container.insertBefore(node, at);
+  }
+}

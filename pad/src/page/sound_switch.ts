@@ -1,0 +1,53 @@
+// Sound on or off, and the banner that asks for the tap without which browsers stay silent.
+
+import { byId, setHidden, setText } from "./dom.ts";
+import { Ringer } from "./ringer.ts";
+import { text } from "./text.ts";
+
+const STORED = "ringpad.sound";
+
+/** The switch in the header and the banner below it. */
+export class SoundSwitch {
+  readonly #ringer = new Ringer(() => this.show());
+  #sound = remembered();
+
+  constructor() {
+    const ringer = this.#ringer;
+    ringer.turn(this.#sound);
+    byId("sound").addEventListener("click", () => this.#toggle());
+    // Any touch will do, not only one on the banner.
+    addEventListener("pointerdown", () => ringer.unlock(), { capture: true });
+    addEventListener("keydown", () => ringer.unlock(), { capture: true });
+    this.show();
+  }
+
+  ring(state: "ringing" | "quiet"): void {
+    this.#ringer.ring(state);
+  }
+
+  show(): void {
+    setHidden(byId("unlock"), !this.#ringer.blocked);
+    const on = this.#sound === "on";
+    byId("sound").setAttribute("aria-pressed", String(on));
+    setText(byId("sound-text"), on ? text.soundOn : text.soundOff);
+  }
+
+  #toggle(): void {
+    this.#sound = this.#sound === "on" ? "off" : "on";
+    this.#ringer.turn(this.#sound);
+    try {
+      localStorage.setItem(STORED, this.#sound);
+    } catch {
+      // Then it holds until the page is loaded again.
+    }
+    this.show();
+  }
+}
+
+function remembered(): "on" | "off" {
+  try {
+    return localStorage.getItem(STORED) === "off" ? "off" : "on";
+  } catch {
+    return "on";
+  }
+}

@@ -1,0 +1,64 @@
+// Where the page's token comes from: first the link it was opened with (`#token=…`), later PAD_TOKEN_URL.
+//
+// The token leaves the address bar, and with it the history, before anything else happens. It stays in the tab's
+// session storage, so that a reload works.
+
+import { NoToken, type TokenSource } from "../client/tokens.ts";
+
+const STORED = "ringpad.token";
+
+/** Takes `#token=…` out of the address. True if there was one. */
+export function takeFromAddress(): boolean {
+  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (token === null) return false;
+  history.replaceState(history.state, "", location.pathname + location.search);
+  if (token !== "") keep(token);
+  return true;
+}
+
+/** The kept token, unless it was refused and there is a place that gives the next. */
+export function tokenSource(tokenUrl: string): TokenSource {
+  return async (refused) => {
+    const kept = stored();
+    if (kept !== undefined && (kept !== refused || tokenUrl === "")) return kept;
+    if (tokenUrl === "") throw new NoToken("no #token= in the link, and no token URL");
+    const token = await fetchToken(tokenUrl);
+    keep(token);
+    return token;
+  };
+}
+
+/** PAD_TOKEN_URL, which the server writes into the page; empty without one. */
+export function tokenUrlOfPage(): string {
+  return document.querySelector<HTMLMetaElement>('meta[name="ringpad-token-url"]')?.content ?? "";
+}
+
+async function fetchToken(url: string): Promise<string> {
+  const response = await fetch(url, { credentials: "include", cache: "no-store" });
+  // The back end's fault, or one on the way: passing.
+  if (response.status === 429 || response.status >= 500) throw new Error(`token URL answered ${response.status}`);
+  const token = (await response.text()).trim();
+  // A refusal, or a log-in page.
+  if (!response.ok || token.split(".").length !== 3) throw new NoToken(`token URL gave none (${response.status})`);
+  return token;
+}
+
+/** Where the browser forbids storage, the token lives as long as the page. */
+let inMemory: string | undefined;
+
+function keep(token: string): void {
+  inMemory = token;
+  try {
+    sessionStorage.setItem(STORED, token);
+  } catch {
+    // Then a reload needs the link again.
+  }
+}
+
+function stored(): string | undefined {
+  try {
+    return sessionStorage.getItem(STORED) ?? inMemory;
+  } catch {
+    return inMemory;
+  }
+}
