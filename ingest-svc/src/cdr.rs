@@ -1,1 +1,212 @@
-//! Being written.
+//! A call detail record, parsed once: past this module there are no strings that might be something else.
+//!
+//! ```text
+//! query, form, JSON, gRPC ─► RawFields ─► Cdr::parse ─► Cdr ─► Record ─► log
+//!                                              └─► Faults, all at once
+//! ```
+//!
+//! `Debug` and errors show phone numbers masked and no text. `Serialize` writes everything whole: it is the form in which
+//! the log keeps a record to merge it with the call's next one, and nothing else may use it. `Deserialize` trusts what
+//! was written so; it is not for input.
+
+mod fields;
+mod fingerprint;
+mod instant;
+mod parse;
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    phone::{Called, Caller},
+    source::Source,
+};
+pub use fields::{Field, RawFields};
+
+/// A call detail record: what a number provider sends at ring time, and again when the call is over.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cdr {
+    seq: Box<str>,
+    #[serde(with = "instant::seconds")]
+    sdt: Timestamp,
+    #[serde(with = "instant::optional_seconds", default, skip_serializing_if = "Option::is_none")]
+    edt: Option<Timestamp>,
+    #[serde(with = "instant::optional_seconds", default, skip_serializing_if = "Option::is_none")]
+    swidt: Option<Timestamp>,
+    caller: Caller,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    vn: Option<Called>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ton: Option<Called>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    memo: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    memo2: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    crid: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    irid: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cause: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    closed_from: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    other: BTreeMap<String, String>,
+}
+
+/// A record as it was received.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// The name of the source that sent it.
+    pub source: Arc<str>,
+    /// What it says.
+    pub cdr: Cdr,
+    /// Whether it has the parameter by which the source tells answered calls from missed ones (`answered_by`). Of a
+    /// [final](Cdr::is_final) record: whether the call had been answered.
+    pub answered: bool,
+    /// When ingest-svc had read it.
+    pub received_at: Timestamp,
+}
+
+/// One thing that is wrong with a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The parameter; empty if it is the request as a whole.
+    pub field: String,
+    /// What is wrong with its value and what would be right; phone numbers masked.
+    pub message: String,
+}
+
+/// All that is wrong with a record; never empty.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a call record: {}", self.sentence())]
+pub struct Faults(pub Vec<Fault>);
+
+impl Record {
+    /// Reads a record that came from `source`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, at once; see [`Cdr::parse`].
+    pub fn parse(fields: RawFields, source: &Source, received_at: Timestamp) -> Result<Self, Faults> {
+        let answered = fields.get(source.answered_by()).is_some();
+        let cdr = Cdr::parse(fields, source)?;
+        Ok(Self { source: source.name().clone(), cdr, answered, received_at })
+    }
+}
+
+impl Faults {
+    fn sentence(&self) -> String {
+        let faults: Vec<_> = self.0.iter().map(|fault| format!("{}: {}", fault.field, fault.message)).collect();
+        faults.join("; ")
+    }
+}
+
+impl Cdr {
+    /// Reads a record that came from `source`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, at once, in the order of the contract's table.
+    pub fn parse(fields: RawFields, source: &Source) -> Result<Self, Faults> {
+        parse::cdr(fields, source.timezone())
+    }
+
+    /// The provider's name for the call, 1–64 printable characters. Providers use one again after a day.
+    pub fn seq(&self) -> &str {
+        &self.seq
+    }
+
+    /// When the call began.
+    pub fn sdt(&self) -> Timestamp {
+        self.sdt
+    }
+
+    /// When the call was over; not before [`sdt`](Self::sdt).
+    pub fn edt(&self) -> Option<Timestamp> {
+        self.edt
+    }
+
+    /// When the call was connected.
+    pub fn swidt(&self) -> Option<Timestamp> {
+        self.swidt
+    }
+
+    /// Who calls.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// The virtual number that was dialled. There is this or [`ton`](Self::ton).
+    pub fn vn(&self) -> Option<&Called> {
+        self.vn.as_ref()
+    }
+
+    /// The line behind it.
+    pub fn ton(&self) -> Option<&Called> {
+        self.ton.as_ref()
+    }
+
+    /// The provider's text.
+    pub fn memo(&self) -> Option<&str> {
+        self.memo.as_deref()
+    }
+
+    /// The provider's second text.
+    pub fn memo2(&self) -> Option<&str> {
+        self.memo2.as_deref()
+    }
+
+    /// As received.
+    pub fn crid(&self) -> Option<&str> {
+        self.crid.as_deref()
+    }
+
+    /// As received.
+    pub fn irid(&self) -> Option<&str> {
+        self.irid.as_deref()
+    }
+
+    /// As received.
+    pub fn cause(&self) -> Option<&str> {
+        self.cause.as_deref()
+    }
+
+    /// As received.
+    pub fn closed_from(&self) -> Option<&str> {
+        self.closed_from.as_deref()
+    }
+
+    /// Parameters that the contract does not name, as received.
+    pub fn other(&self) -> &BTreeMap<String, String> {
+        &self.other
+    }
+
+    /// Whether this is the final record: the call is over.
+    pub fn is_final(&self) -> bool {
+        self.edt.is_some()
+    }
+
+    /// 128 bits of SHA-256 over all fields as parsed: two records of a source have the same ones exactly if they are
+    /// equal in every field. Numbers count in E.164, however they were written; the source does not count.
+    pub fn fingerprint(&self) -> [u8; 16] {
+        fingerprint::fingerprint(self)
+    }
+}
+
+/// Numbers masked; no text, which may hold numbers too.
+impl fmt::Debug for Cdr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cdr")
+            .field("sdt", &self.sdt)
+            .field("edt", &self.edt)
+            .field("swidt", &self.swidt)
+            .field("caller", &self.caller)
+            .field("vn", &self.vn)
+            .field("ton", &self.ton)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

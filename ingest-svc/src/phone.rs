@@ -1,1 +1,255 @@
-//! Being written.
+//! Phone numbers as Korean providers send them: parsed once, into types that show themselves masked.
+//!
+//! Order: NFKC, withheld forms, refuse `*` (libphonenumber reads `010-****-5678` as `+82105678`), rewrite `0082`, parse
+//! with region KR. A number that does not parse is never a reason to lose a call: it is kept raw and marked.
+//!
+//! `Debug` and `Display` are masked, `010-****-5678`. A whole number is to be had only by the calls that say so:
+//! [`PhoneNumber::e164`], [`PhoneNumber::national`], [`PhoneNumber::raw`], [`Caller::display`], [`Caller::key`],
+//! [`Called::display`], [`Called::key`], and by serialising, which is for the log's database.
+
+mod format;
+mod mask;
+mod parse;
+
+use std::{
+    borrow::Cow,
+    fmt,
+    hash::{Hash, Hasher},
+};
+
+use ringpad_proto::v1;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use mask::mask_digits;
+pub use parse::warm_up;
+
+/// A number that parses. Equal to another if both are the same in E.164, however they were written.
+///
+/// Parsing says nothing of [validity](Self::is_valid): 1811-XXXX, 030X and 114 are "invalid" and in use.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct PhoneNumber {
+    e164: Box<str>,
+    raw: Box<str>,
+}
+
+/// What was sent as a number and is none that we can read, e.g. `010-****-5678`: the text as it came, without the
+/// white space around it.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RawNumber(Box<str>);
+
+/// Who calls.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Caller {
+    /// A number.
+    Number(PhoneNumber),
+    /// The caller withheld the number (absent, `anonymous`, `발신번호표시제한`, `P`).
+    Withheld,
+    /// A payphone (`C`).
+    Payphone,
+    /// The network could not tell the number (`O`).
+    Unavailable,
+    /// Something that is no number we can read.
+    Unparsed(RawNumber),
+}
+
+/// A number that was dialled or forwarded to: a virtual number (`vn`) or a line (`ton`).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Called {
+    /// A number.
+    Number(PhoneNumber),
+    /// Something that is no number we can read; a store may own it all the same.
+    Unparsed(RawNumber),
+}
+
+impl PhoneNumber {
+    /// Reads a number; `None` if it is none that we can read, a withheld form included.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::from_normal(&parse::normal(text), text)
+    }
+
+    fn from_normal(normal: &str, text: &str) -> Option<Self> {
+        let e164 = parse::e164(normal)?;
+        Some(Self { e164: e164.into_boxed_str(), raw: text.trim().into() })
+    }
+
+    /// The whole number in E.164, e.g. `+821012345678`.
+    pub fn e164(&self) -> &str {
+        &self.e164
+    }
+
+    /// The whole number as it came.
+    pub fn raw(&self) -> &str {
+        &self.raw
+    }
+
+    /// The whole number as people in Korea write it, e.g. `010-1234-5678`, `0507-1234-5678`, `1588-1234`; a foreign one
+    /// in the international form, e.g. `+1 650-253-0000`.
+    pub fn national(&self) -> String {
+        format::national(&self.e164)
+    }
+
+    /// Whether libphonenumber holds the number for valid. Costs some microseconds, and decides nothing.
+    pub fn is_valid(&self) -> bool {
+        parse::is_valid(&self.e164)
+    }
+}
+
+impl PartialEq for PhoneNumber {
+    fn eq(&self, other: &Self) -> bool {
+        self.e164 == other.e164
+    }
+}
+
+impl Eq for PhoneNumber {}
+
+impl Hash for PhoneNumber {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.e164.hash(state);
+    }
+}
+
+/// Masked: the first and the last group are kept.
+impl fmt::Display for PhoneNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&mask::mask_groups(&self.national()))
+    }
+}
+
+/// Masked, like `Display`.
+impl fmt::Debug for PhoneNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl RawNumber {
+    fn new(text: &str) -> Self {
+        Self(text.trim().into())
+    }
+
+    /// The whole text as it came.
+    pub fn raw(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Masked.
+impl fmt::Display for RawNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&mask::mask_text(&self.0))
+    }
+}
+
+/// Masked, like `Display`.
+impl fmt::Debug for RawNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", mask::mask_text(&self.0))
+    }
+}
+
+impl Caller {
+    /// Reads what a provider sent as the caller; empty is a withheld number.
+    pub fn parse(text: &str) -> Self {
+        let normal = parse::normal(text);
+        if let Some(caller) = parse::withheld(&normal) {
+            return caller;
+        }
+        match PhoneNumber::from_normal(&normal, text) {
+            Some(number) => Self::Number(number),
+            None => Self::Unparsed(RawNumber::new(text)),
+        }
+    }
+
+    /// The number, if there is one.
+    pub fn number(&self) -> Option<&PhoneNumber> {
+        match self {
+            Self::Number(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// What kind of caller that is, in the words of the pads' contract.
+    pub fn kind(&self) -> v1::CallerKind {
+        match self {
+            Self::Number(_) => v1::CallerKind::Number,
+            Self::Withheld => v1::CallerKind::Withheld,
+            Self::Payphone => v1::CallerKind::Payphone,
+            Self::Unavailable => v1::CallerKind::Unavailable,
+            Self::Unparsed(_) => v1::CallerKind::Unparsed,
+        }
+    }
+
+    /// What calls of one caller have in common, whole: E.164, or the text as it came if it is no number. `None` if
+    /// nothing is known of the caller.
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            Self::Number(number) => Some(number.e164()),
+            Self::Unparsed(raw) => Some(raw.raw()),
+            Self::Withheld | Self::Payphone | Self::Unavailable => None,
+        }
+    }
+
+    /// What a pad shows, whole: the number as people write it, or in words why there is none.
+    pub fn display(&self) -> Cow<'_, str> {
+        match self {
+            Self::Number(number) => Cow::Owned(number.national()),
+            Self::Withheld => Cow::Borrowed("발신번호 표시제한"),
+            Self::Payphone => Cow::Borrowed("공중전화"),
+            Self::Unavailable => Cow::Borrowed("번호 확인 불가"),
+            Self::Unparsed(raw) => Cow::Borrowed(raw.raw()),
+        }
+    }
+}
+
+/// Masked.
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Unparsed(raw) => raw.fmt(f),
+            Self::Withheld | Self::Payphone | Self::Unavailable => f.write_str(&self.display()),
+        }
+    }
+}
+
+impl Called {
+    /// Reads what a provider, or a directory of stores, gives as a called number.
+    pub fn parse(text: &str) -> Self {
+        match PhoneNumber::parse(text) {
+            Some(number) => Self::Number(number),
+            None => Self::Unparsed(RawNumber::new(text)),
+        }
+    }
+
+    /// What finds the store, whole: E.164, or the text as it came, without the white space around it, if it is no
+    /// number.
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Number(number) => number.e164(),
+            Self::Unparsed(raw) => raw.raw(),
+        }
+    }
+
+    /// What a pad shows, whole: the number as people write it, or the text as it came.
+    pub fn display(&self) -> Cow<'_, str> {
+        match self {
+            Self::Number(number) => Cow::Owned(number.national()),
+            Self::Unparsed(raw) => Cow::Borrowed(raw.raw()),
+        }
+    }
+}
+
+/// Masked.
+impl fmt::Display for Called {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Unparsed(raw) => raw.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,168 @@
+//! Parameters by name, before they are parsed. Empty is absent.
+
+use std::{collections::BTreeMap, fmt};
+
+use ringpad_proto::v1;
+
+use super::Fault;
+
+/// A parameter that the contract names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    /// The provider's name for the call.
+    Seq,
+    /// When the call began.
+    Sdt,
+    /// When it was over.
+    Edt,
+    /// When it was connected.
+    Swidt,
+    /// The caller.
+    Fromn,
+    /// The virtual number that was dialled.
+    Vn,
+    /// The line behind it.
+    Ton,
+    /// A text.
+    Memo,
+    /// Another text.
+    Memo2,
+    /// As received.
+    Crid,
+    /// As received.
+    Irid,
+    /// As received.
+    Cause,
+    /// As received.
+    ClosedFrom,
+}
+
+/// How many parameters the contract names.
+const FIELDS: usize = 13;
+
+impl Field {
+    /// All of them, in the contract's order.
+    pub const ALL: [Self; FIELDS] = [
+        Self::Seq,
+        Self::Sdt,
+        Self::Edt,
+        Self::Swidt,
+        Self::Fromn,
+        Self::Vn,
+        Self::Ton,
+        Self::Memo,
+        Self::Memo2,
+        Self::Crid,
+        Self::Irid,
+        Self::Cause,
+        Self::ClosedFrom,
+    ];
+
+    /// The parameter's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Seq => "seq",
+            Self::Sdt => "sdt",
+            Self::Edt => "edt",
+            Self::Swidt => "swidt",
+            Self::Fromn => "fromn",
+            Self::Vn => "vn",
+            Self::Ton => "ton",
+            Self::Memo => "memo",
+            Self::Memo2 => "memo2",
+            Self::Crid => "crid",
+            Self::Irid => "irid",
+            Self::Cause => "cause",
+            Self::ClosedFrom => "closed_from",
+        }
+    }
+
+    /// The parameter of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|field| field.name() == name)
+    }
+}
+
+/// The parameters of one record as they came, decoded to text. `Debug` shows no values.
+#[derive(Clone, Default)]
+pub struct RawFields {
+    named: [String; FIELDS],
+    pub(super) other: BTreeMap<String, String>,
+    pub(super) faults: Vec<Fault>,
+}
+
+impl RawFields {
+    /// No parameters.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a parameter. An empty one is absent, and so does not count. A parameter that was there before with another
+    /// value is a fault of the record: which of the two is meant cannot be known.
+    pub fn insert(&mut self, name: &str, value: String) {
+        if value.is_empty() {
+            return;
+        }
+        let slot = match Field::named(name) {
+            Some(field) => &mut self.named[field as usize],
+            None => self.other.entry(name.to_owned()).or_default(),
+        };
+        if slot.is_empty() {
+            *slot = value;
+        } else if *slot != value {
+            self.fault(name, "is given more than once, with different values; one is expected".to_owned());
+        }
+    }
+
+    /// Adds something that is wrong with the request; the record will have this fault beside those of its own.
+    pub fn fault(&mut self, field: &str, message: String) {
+        self.faults.push(Fault { field: field.to_owned(), message });
+    }
+
+    /// The value of a parameter of any name, if it is there.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let value = match Field::named(name) {
+            Some(field) => &self.named[field as usize],
+            None => self.other.get(name)?,
+        };
+        (!value.is_empty()).then_some(value.as_str())
+    }
+
+    /// Takes a parameter out; empty if it is absent.
+    pub(super) fn take(&mut self, field: Field) -> String {
+        std::mem::take(&mut self.named[field as usize])
+    }
+}
+
+impl fmt::Debug for RawFields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named =
+            Field::ALL.into_iter().filter(|field| !self.named[*field as usize].is_empty()).map(Field::name);
+        f.debug_set().entries(named).entries(self.other.keys()).finish()
+    }
+}
+
+impl From<v1::Cdr> for RawFields {
+    fn from(cdr: v1::Cdr) -> Self {
+        let named = [
+            cdr.seq,
+            cdr.sdt,
+            cdr.edt,
+            cdr.swidt,
+            cdr.fromn,
+            cdr.vn,
+            cdr.ton,
+            cdr.memo,
+            cdr.memo2,
+            cdr.crid,
+            cdr.irid,
+            cdr.cause,
+            cdr.closed_from,
+        ];
+        let mut fields = Self { named, ..Self::default() };
+        for (name, value) in cdr.other {
+            fields.insert(&name, value);
+        }
+        fields
+    }
+}

@@ -1,0 +1,62 @@
+//! What makes a record a duplicate of another: the same fields, as parsed.
+
+use sha2::{Digest, Sha256};
+
+use super::Cdr;
+use crate::phone::{Called, Caller};
+
+/// Half of a SHA-256 over all fields, each with its length before it, so that no two records write the same bytes.
+/// Cryptographic, for who sends records may choose them.
+pub(super) fn fingerprint(cdr: &Cdr) -> [u8; 16] {
+    let mut fields = Fields(Sha256::new());
+    fields.text(Some(&cdr.seq));
+    for instant in [Some(cdr.sdt), cdr.edt, cdr.swidt] {
+        fields.number(instant.map(|instant| instant.as_second()));
+    }
+    let (kind, number) = match &cdr.caller {
+        Caller::Number(number) => (0, Some(number.e164())),
+        Caller::Withheld => (1, None),
+        Caller::Payphone => (2, None),
+        Caller::Unavailable => (3, None),
+        Caller::Unparsed(raw) => (4, Some(raw.raw())),
+    };
+    fields.number(Some(kind));
+    fields.text(number);
+    for called in [&cdr.vn, &cdr.ton] {
+        let kind = called.as_ref().map(|called| match called {
+            Called::Number(_) => 0,
+            Called::Unparsed(_) => 1,
+        });
+        fields.number(kind);
+        fields.text(called.as_ref().map(Called::key));
+    }
+    for text in [&cdr.memo, &cdr.memo2, &cdr.crid, &cdr.irid, &cdr.cause, &cdr.closed_from] {
+        fields.text(text.as_deref());
+    }
+    for (name, value) in &cdr.other {
+        fields.text(Some(name));
+        fields.text(Some(value));
+    }
+    let mut half = [0; 16];
+    half.copy_from_slice(&fields.0.finalize()[..16]);
+    half
+}
+
+struct Fields(Sha256);
+
+impl Fields {
+    fn text(&mut self, text: Option<&str>) {
+        self.number(text.map(|text| text.len().cast_signed() as i64));
+        self.0.update(text.unwrap_or_default());
+    }
+
+    fn number(&mut self, number: Option<i64>) {
+        match number {
+            Some(number) => {
+                self.0.update([1]);
+                self.0.update(number.to_le_bytes());
+            }
+            None => self.0.update([0]),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Instants as providers write them, `YYYYMMDDHH24MISS`, and as the log keeps them, seconds since 1970.
+
+use jiff::{
+    Timestamp,
+    civil::DateTime,
+    tz::{AmbiguousOffset, TimeZone},
+};
+
+/// What an instant in the source's time zone stands for: when clocks are put back, two instants an hour or so apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Instant {
+    earlier: Timestamp,
+    later: Timestamp,
+}
+
+/// Why a text is no instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoInstant {
+    /// Not 14 digits.
+    Form,
+    /// No such date or time of day, e.g. 99 s.
+    Calendar,
+    /// Skipped when clocks were put forward.
+    Gap,
+}
+
+impl Instant {
+    /// Reads `YYYYMMDDHH24MISS`.
+    pub(super) fn parse(text: &str, timezone: &TimeZone) -> Result<Self, NoInstant> {
+        let civil = civil(text)?;
+        let ambiguous = timezone.to_ambiguous_timestamp(civil);
+        let at = |offset: jiff::tz::Offset| offset.to_timestamp(civil).map_err(|_| NoInstant::Calendar);
+        match ambiguous.offset() {
+            AmbiguousOffset::Unambiguous { offset } => {
+                at(offset).map(|instant| Self { earlier: instant, later: instant })
+            }
+            AmbiguousOffset::Fold { before, after } => Ok(Self { earlier: at(before)?, later: at(after)? }),
+            AmbiguousOffset::Gap { .. } => Err(NoInstant::Gap),
+        }
+    }
+
+    /// The instant, if nothing tells more.
+    pub(super) fn earlier(self) -> Timestamp {
+        self.earlier
+    }
+
+    /// The first of the possible instants that is not before `begin`.
+    pub(super) fn since(self, begin: Timestamp) -> Option<Timestamp> {
+        [self.earlier, self.later].into_iter().find(|instant| *instant >= begin)
+    }
+}
+
+fn civil(text: &str) -> Result<DateTime, NoInstant> {
+    let digits: &[u8; 14] = text.as_bytes().try_into().map_err(|_| NoInstant::Form)?;
+    if !digits.iter().all(u8::is_ascii_digit) {
+        return Err(NoInstant::Form);
+    }
+    // Two digits: at most 99, so it fits.
+    let two = |at: usize| (digits[at] - b'0').cast_signed() * 10 + (digits[at + 1] - b'0').cast_signed();
+    let year = i16::from(two(0)) * 100 + i16::from(two(2));
+    DateTime::new(year, two(4), two(6), two(8), two(10), two(12), 0).map_err(|_| NoInstant::Calendar)
+}
+
+/// For `#[serde(with = …)]`.
+pub(super) mod seconds {
+    use jiff::Timestamp;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(in crate::cdr) fn serialize<S: Serializer>(
+        instant: &Timestamp,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_i64(instant.as_second())
+    }
+
+    pub(in crate::cdr) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Timestamp, D::Error> {
+        Timestamp::from_second(i64::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+/// For `#[serde(with = …)]`.
+pub(super) mod optional_seconds {
+    use jiff::Timestamp;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    #[expect(clippy::ref_option, reason = "the signature that serde calls")]
+    pub(in crate::cdr) fn serialize<S: Serializer>(
+        instant: &Option<Timestamp>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        instant.map(Timestamp::as_second).serialize(serializer)
+    }
+
+    pub(in crate::cdr) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Timestamp>, D::Error> {
+        let seconds = Option::<i64>::deserialize(deserializer)?;
+        seconds.map(|seconds| Timestamp::from_second(seconds).map_err(D::Error::custom)).transpose()
+    }
+}
