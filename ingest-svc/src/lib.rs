@@ -15,7 +15,217 @@ pub mod cdr;
 mod grpc;
 mod http;
 pub mod log;
+mod metrics;
 pub mod phone;
 mod relay;
 pub mod settings;
 pub mod source;
+
+use std::{sync::Arc, time::Duration};
+
+use prometheus_client::registry::Registry;
+use ringpad_bus::Bus;
+use ringpad_runtime::{
+    CancellationToken, Failure, admin,
+    readiness::Readiness,
+    serve::{bind, serve},
+};
+use tokio::{
+    net::TcpListener,
+    task::JoinSet,
+    time::{MissedTickBehavior, interval, sleep},
+};
+
+use tonic_health::{ServingStatus, server::HealthReporter};
+
+use log::{Log, LogThreads, OpenLog};
+use metrics::{LogMetrics, RelayMetrics};
+use relay::Relay;
+pub use settings::Settings;
+use settings::Database;
+
+/// How long open requests may take to finish once the service is leaving.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long the relay may then take to publish what was accepted last.
+const LAST_RELAY: Duration = Duration::from_secs(5);
+/// How often the log is asked whether it can be written.
+const PROBE: Duration = Duration::from_secs(1);
+/// How often old calls are looked for, and the pause between two steps of deleting them.
+const PURGE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_millis(100));
+
+/// Where the service listens.
+#[derive(Debug)]
+pub struct Listeners {
+    /// Number providers.
+    pub http: TcpListener,
+    /// Internal services and push-svc.
+    pub grpc: TcpListener,
+    /// Operators.
+    pub admin: TcpListener,
+}
+
+impl Listeners {
+    /// Listens where the settings say.
+    ///
+    /// # Errors
+    /// An address cannot be listened on.
+    pub async fn bind(settings: &Settings) -> Result<Self, Failure> {
+        Ok(Self {
+            http: bind("INGEST_HTTP_ADDR", settings.ingest_http_addr).await?,
+            grpc: bind("INGEST_GRPC_ADDR", settings.ingest_grpc_addr).await?,
+            admin: bind("INGEST_ADMIN_ADDR", settings.ingest_admin_addr).await?,
+        })
+    }
+}
+
+/// Serves until `shutdown`, then finishes what was accepted.
+///
+/// # Errors
+/// A wrong setting, a log that cannot be opened, or, at the start, another exchange under our name.
+pub async fn run(
+    settings: Settings,
+    bus: Bus,
+    listeners: Listeners,
+    shutdown: CancellationToken,
+) -> Result<(), Failure> {
+    settings.check().map_err(Failure::Setting)?;
+    let sources = Arc::new(source::Sources::read(settings.ingest_config.as_deref()).map_err(Failure::Setting)?);
+    let mut registry = Registry::default();
+    let OpenLog { log, outbox, fresh, threads } = open_log(&settings, LogMetrics::new(&mut registry))?;
+    let relay = Relay {
+        bus,
+        retry: settings.retry.clone(),
+        popup_ttl: settings.popup_ttl,
+        log: log.reader().clone(),
+        outbox,
+        fresh,
+        metrics: RelayMetrics::new(&mut registry),
+    };
+    let readiness = Readiness::default();
+    // Cancelled by whatever ends first: everything leaves together.
+    let leaving = shutdown.child_token();
+    let cut = CancellationToken::new();
+    let relay = {
+        let (cut, leaving) = (cut.clone(), leaving.clone());
+        tokio::spawn(async move {
+            let _leave = leaving.drop_guard();
+            relay.run(cut).await
+        })
+    };
+
+    let mut edges = JoinSet::new();
+    let (reporter, health) = tonic_health::server::health_reporter();
+    let grpc = grpc::router(&settings, Arc::clone(&sources), log.clone(), health)?;
+    let http = http::router(sources, log.clone()).merge(admin::health(readiness.clone()));
+    let admin = admin::router(readiness.clone(), registry);
+    for (listener, router) in [(listeners.http, http), (listeners.grpc, grpc), (listeners.admin, admin)] {
+        let served = serve(listener, router, leaving.clone(), GRACE);
+        edges.spawn(async {
+            served.await;
+            Ok(())
+        });
+    }
+    edges.spawn(watch(log.clone(), readiness, reporter, leaving.clone()));
+    edges.spawn(purge(log, settings.retention, leaving));
+    tracing::info!(
+        http = %settings.ingest_http_addr,
+        grpc = %settings.ingest_grpc_addr,
+        admin = %settings.ingest_admin_addr,
+        "listening"
+    );
+    let edges = join(edges).await;
+    leave(threads, relay, cut).await.and(edges)
+}
+
+fn open_log(settings: &Settings, metrics: LogMetrics) -> Result<OpenLog, Failure> {
+    let Database::Sqlite(path) = &settings.database_url;
+    log::open(path, settings.popup_ttl, metrics)
+        .map_err(|error| Failure::other(format!("DATABASE_URL: cannot open the log {}", path.display()), error))
+}
+
+/// Waits for the edges; the first failure of one of them is the process's.
+async fn join(mut edges: JoinSet<Result<(), Failure>>) -> Result<(), Failure> {
+    let mut outcome = Ok(());
+    while let Some(ended) = edges.join_next().await {
+        let ended = ended.unwrap_or_else(|error| Err(Failure::other("a task ended unexpectedly", error)));
+        outcome = outcome.and(ended);
+    }
+    outcome
+}
+
+/// With the edges gone, nobody can ask the log any more: the writer ends, and after it the relay, which publishes what
+/// was accepted last. What it does not manage in time it finds in the log at the next start.
+async fn leave(
+    threads: LogThreads,
+    relay: tokio::task::JoinHandle<Result<(), Failure>>,
+    cut: CancellationToken,
+) -> Result<(), Failure> {
+    let too_late = tokio::spawn(async move {
+        sleep(LAST_RELAY).await;
+        cut.cancel();
+    });
+    let relayed = relay.await.unwrap_or_else(|error| Err(Failure::other("the relay ended unexpectedly", error)));
+    too_late.abort();
+    tokio::task::spawn_blocking(|| threads.join())
+        .await
+        .map_err(|error| Failure::other("the log ended unexpectedly", error))?;
+    relayed
+}
+
+/// Ready while the log can be written; leaves if it never will be again.
+async fn watch(
+    log: Log,
+    readiness: Readiness,
+    health: HealthReporter,
+    leaving: CancellationToken,
+) -> Result<(), Failure> {
+    let leave = leaving.clone().drop_guard();
+    let mut tick = interval(PROBE);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    readiness.hold("log", "starting");
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = leaving.cancelled() => break,
+        }
+        if log.is_dead() {
+            drop(leave);
+            return Err(Failure::Other("the log's writer has ended unexpectedly".to_owned()));
+        }
+        match log.probe().await {
+            Ok(()) => {
+                readiness.release("log");
+                health.set_service_status("", ServingStatus::Serving).await;
+            }
+            Err(error) => {
+                readiness.hold("log", error.to_string());
+                health.set_service_status("", ServingStatus::NotServing).await;
+            }
+        }
+    }
+    readiness.hold("process", "leaving");
+    health.set_service_status("", ServingStatus::NotServing).await;
+    Ok(())
+}
+
+/// Deletes what is older than the retention, in small steps.
+async fn purge(log: Log, retention: Duration, leaving: CancellationToken) -> Result<(), Failure> {
+    let (look, pause) = PURGE;
+    let mut wait = look;
+    loop {
+        tokio::select! {
+            () = sleep(wait) => {}
+            () = leaving.cancelled() => return Ok(()),
+        }
+        let retention = i64::try_from(retention.as_secs()).unwrap_or(i64::MAX);
+        let before = jiff::Timestamp::now().as_second().saturating_sub(retention);
+        wait = match log.purge(before).await {
+            Ok(true) => pause,
+            Ok(false) => look,
+            Err(error) => {
+                tracing::warn!(%error, "cannot delete old calls; trying again");
+                look
+            }
+        };
+    }
+}

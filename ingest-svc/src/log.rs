@@ -1,11 +1,52 @@
-//! The log: stores, calls, events.
+//! The log: the only module with SQL, and the one place where truth is kept: stores, calls, events.
+//!
+//! ```text
+//!            jobs (bounded)             commit
+//! Log ──────────────────────► writer ───────────► SQLite ◄─── readers (a few, each its own connection)
+//!   ◄──── answer after commit ── │                   ▲
+//!                                └─► outbox ─► relay └─── checkpoints, beside the writer
+//! ```
+//!
+//! A record is merged into its call, takes its store's next position and becomes an event in one transaction; an answer
+//! means that the commit is on disk. The file belongs to one ingest-svc at a time; a lock file beside it sees to that.
 
-use std::sync::Arc;
+mod call;
+mod checkpoint;
+mod directory;
+mod ingest;
+mod outbox;
+mod purge;
+mod read;
+mod schema;
+mod writer;
 
-use tokio::sync::{mpsc, oneshot};
+use std::{
+    fs::{File, TryLockError},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use rusqlite::Connection;
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use uuid::Uuid;
 
-use crate::cdr::Record;
+use crate::{cdr::Record, metrics::LogMetrics};
+pub use directory::{Conflict, Moving, NumberKind, OwnedNumber, StoreEntry, Upserted};
+pub use outbox::{Committed, Outbox};
+pub use read::{CallPage, CallQuery, Cursor, Missed, OutboxEvent, PageMark};
+pub use writer::Validate;
+use writer::{Answer, Job, Writer};
+
+/// Requests that may wait for the writer. When it is full, the next ones wait for a place, and their senders with them.
+const JOBS: usize = 1_024;
+
+/// Connections that read at the same time.
+const READERS: usize = 3;
 
 /// What became of a record that is durably logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,10 +76,125 @@ pub enum LogError {
     Unavailable(Arc<str>),
 }
 
-/// A cloneable handle on the log.
+impl LogError {
+    fn unavailable(error: &rusqlite::Error) -> Self {
+        Self::Unavailable(Arc::from(error.to_string()))
+    }
+}
+
+/// Why the log could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Two writers would give out the same positions.
+    #[error("another ingest-svc holds it")]
+    Held,
+    /// The lock file.
+    #[error("cannot lock it: {0}")]
+    Lock(std::io::Error),
+    /// Written by another version.
+    #[error("it has version {found}, and this ingest-svc knows version {known}")]
+    Version {
+        /// The file's.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// The database file.
+    #[error("{0}")]
+    Database(#[from] rusqlite::Error),
+    /// The writer's thread.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// A cloneable handle on the log. The writer ends when the last one is dropped.
 #[derive(Debug, Clone)]
 pub struct Log {
-    writer: mpsc::Sender<(Record, oneshot::Sender<Result<Ingested, LogError>>)>,
+    jobs: mpsc::Sender<Job>,
+    /// Whether the last commit went well.
+    writable: Arc<AtomicBool>,
+    reader: LogReader,
+}
+
+/// A cloneable handle that only reads, and does not keep the writer alive.
+#[derive(Debug, Clone)]
+pub struct LogReader {
+    epoch: Uuid,
+    path: Arc<Path>,
+    idle: Arc<Mutex<Vec<Connection>>>,
+    permits: Arc<Semaphore>,
+}
+
+/// An open log: the handle, and what the rest of the service needs of it.
+#[derive(Debug)]
+pub struct OpenLog {
+    /// For the edges.
+    pub log: Log,
+    /// For the relay.
+    pub outbox: Arc<Outbox>,
+    /// For the relay: what has just been committed.
+    pub fresh: mpsc::Receiver<Committed>,
+    /// To be joined after the last [`Log`] is dropped.
+    pub threads: LogThreads,
+}
+
+/// The writer and the checkpointer.
+#[derive(Debug)]
+pub struct LogThreads {
+    writer: thread::JoinHandle<()>,
+    checkpoints: thread::JoinHandle<()>,
+    stop_checkpoints: std::sync::mpsc::Sender<()>,
+    _lock: File,
+}
+
+impl LogThreads {
+    /// Waits for the writer to finish what it was given.
+    pub fn join(self) {
+        let writer = self.writer.join();
+        drop(self.stop_checkpoints);
+        if writer.is_err() || self.checkpoints.join().is_err() {
+            tracing::error!("a thread of the log panicked");
+        }
+    }
+}
+
+/// Opens the log, or makes it.
+pub(crate) fn open(path: &Path, popup_ttl: Duration, metrics: LogMetrics) -> Result<OpenLog, OpenError> {
+    let lock = lock(path)?;
+    let (writer, fresh) = Writer::open(path, popup_ttl, metrics)?;
+    let (outbox, writable) = (writer.outbox(), writer.writable());
+    let reader = LogReader {
+        epoch: writer.epoch(),
+        path: Arc::from(path),
+        idle: Arc::default(),
+        permits: Arc::new(Semaphore::new(READERS)),
+    };
+    let (jobs, receiver) = mpsc::channel(JOBS);
+    let (stop_checkpoints, stopped) = std::sync::mpsc::channel();
+    let path = path.to_owned();
+    let threads = LogThreads {
+        writer: spawn("log-writer", move || writer.run(receiver))?,
+        checkpoints: spawn("log-checkpoints", move || checkpoint::run(path, stopped))?,
+        stop_checkpoints,
+        _lock: lock,
+    };
+    Ok(OpenLog { log: Log { jobs, writable, reader }, outbox, fresh, threads })
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<thread::JoinHandle<()>, OpenError> {
+    thread::Builder::new().name(name.to_owned()).spawn(work).map_err(OpenError::Thread)
+}
+
+/// Locks `<path>.lock` for as long as the file is open.
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let file = File::create(PathBuf::from(name)).map_err(OpenError::Lock)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Held),
+        Err(TryLockError::Error(error)) => Err(OpenError::Lock(error)),
+    }
 }
 
 impl Log {
@@ -47,9 +203,120 @@ impl Log {
     /// # Errors
     /// The log cannot be written.
     pub async fn ingest(&self, record: Record) -> Result<Ingested, LogError> {
-        let stopped = || LogError::Unavailable(Arc::from("it is being closed"));
+        self.ask(|answer| Job::Ingest(Box::new(record), answer)).await
+    }
+
+    /// Makes a store, or replaces its name and numbers.
+    ///
+    /// # Errors
+    /// The log cannot be written.
+    pub async fn upsert_store(
+        &self,
+        entry: StoreEntry,
+        moving: Moving,
+        validate: Validate,
+    ) -> Result<Upserted, LogError> {
+        self.ask(|answer| Job::Upsert(entry, moving, validate, answer)).await
+    }
+
+    /// Removes a store; false: there is none.
+    ///
+    /// # Errors
+    /// The log cannot be written.
+    pub async fn delete_store(&self, id: String) -> Result<bool, LogError> {
+        self.ask(|answer| Job::Delete(id, answer)).await
+    }
+
+    /// Deletes a few calls and events from before a Unix second; says whether there may be more.
+    ///
+    /// # Errors
+    /// The log cannot be written.
+    pub async fn purge(&self, before: i64) -> Result<bool, LogError> {
+        self.ask(|answer| Job::Purge(before, answer)).await
+    }
+
+    /// Whether the log can be written: what the last commit showed, or, if that failed, another try.
+    ///
+    /// # Errors
+    /// The log cannot be written.
+    pub async fn probe(&self) -> Result<(), LogError> {
+        if self.writable.load(Ordering::Relaxed) { Ok(()) } else { self.ask(Job::Probe).await }
+    }
+
+    /// The writer has ended although there is a handle: it has panicked.
+    pub fn is_dead(&self) -> bool {
+        self.jobs.is_closed()
+    }
+
+    /// The reading half.
+    pub fn reader(&self) -> &LogReader {
+        &self.reader
+    }
+
+    async fn ask<T>(&self, job: impl FnOnce(Answer<T>) -> Job) -> Result<T, LogError> {
+        let closed = || LogError::Unavailable(Arc::from("it is being closed"));
         let (answer, answered) = oneshot::channel();
-        self.writer.send((record, answer)).await.map_err(|_| stopped())?;
-        answered.await.map_err(|_| stopped())?
+        self.jobs.send(job(answer)).await.map_err(|_| closed())?;
+        answered.await.map_err(|_| closed())?
+    }
+}
+
+impl LogReader {
+    /// Which log this is.
+    pub fn epoch(&self) -> Uuid {
+        self.epoch
+    }
+
+    /// A page of a store's calls, newest first; `None`: no such store.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub async fn calls(&self, query: CallQuery) -> Result<Option<CallPage>, LogError> {
+        self.read(move |connection| read::calls(connection, &query)).await
+    }
+
+    /// What readers have missed, one answer a cursor, `limit` events over all of them.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub async fn missed(&self, cursors: Vec<Cursor>, limit: usize) -> Result<Vec<Missed>, LogError> {
+        self.read(move |connection| read::missed(connection, &cursors, limit)).await
+    }
+
+    /// Stores with an id after `after`, by id.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub async fn stores(&self, after: String, limit: u32) -> Result<Vec<StoreEntry>, LogError> {
+        self.read(move |connection| read::stores(connection, &after, limit)).await
+    }
+
+    /// Events for the relay: from a key on, and not older than `since` (Unix milliseconds).
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub async fn outbox(&self, from_key: u64, since: i64, limit: usize) -> Result<Vec<OutboxEvent>, LogError> {
+        self.read(move |connection| read::outbox(connection, from_key, since, limit)).await
+    }
+
+    /// Reads on a thread for blocking work, at most [`READERS`] at a time; the others wait for their turn.
+    async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, LogError> {
+        let broken = |why: &str| LogError::Unavailable(Arc::from(why));
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| broken("it is being closed"))?;
+        let (path, idle) = (Arc::clone(&self.path), Arc::clone(&self.idle));
+        let work = move || {
+            let _permit = permit;
+            let known = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let mut connection = known.map_or_else(|| schema::open_reader(&path), Ok)?;
+            let answer = query(&mut connection)?;
+            // Only a connection that has worked is used again.
+            idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            Ok(answer)
+        };
+        let answer = tokio::task::spawn_blocking(work).await.map_err(|_| broken("reading it panicked"))?;
+        answer.map_err(|error| LogError::unavailable(&error))
     }
 }

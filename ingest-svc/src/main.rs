@@ -1,2 +1,19 @@
-//! Being written.
-fn main() {}
+//! Settings, log, listeners, run.
+
+use std::process::ExitCode;
+
+use ingest_svc::{Listeners, Settings, run};
+use ringpad_runtime::{Failure, run_service, settings};
+
+fn main() -> ExitCode {
+    let settings: Settings = match settings::read() {
+        Ok(settings) => settings,
+        Err(code) => return code,
+    };
+    let log = settings.log.clone();
+    run_service("ingest-svc", &log, |shutdown| async move {
+        let bus = settings.bus.bus().map_err(Failure::Setting)?;
+        let listeners = Listeners::bind(&settings).await?;
+        run(settings, bus, listeners, shutdown).await
+    })
+}

@@ -1,1 +1,279 @@
-//! Being written.
+//! The relay publishes what the log has committed, beside the answers.
+//!
+//! ```text
+//! writer ─ fresh ─► backlog ─► window of messages ─► bus
+//!    log ─ gaps ──►    ▲             │ confirmed and routed: handled
+//!                      └─ put back ──┘ refused, no queue bound, connection lost
+//! ```
+//!
+//! Contract: every event is published until the bus has confirmed *and* routed it, or until it is too old to pop
+//! (`POPUP_TTL`); then hubs fetch it from the log, by its position. Publishing goes in commit order, so a store's events
+//! stay in order; a backlog rides many events to a message, so that a fresh ring behind it waits milliseconds. What was
+//! out when a connection was lost is sent again: pads see an event once all the same, by its position.
+
+mod backlog;
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use ringpad_bus::{Bus, Confirm, Event, Lost, Publisher, RetrySettings, Routed};
+use ringpad_runtime::{CancellationToken, Failure};
+use tokio::{
+    sync::mpsc,
+    time::{MissedTickBehavior, interval, sleep, sleep_until},
+};
+
+use crate::{
+    log::{Committed, LogReader, Outbox},
+    metrics::RelayMetrics,
+};
+use backlog::{Backlog, Message};
+
+/// Messages that may wait for their confirm.
+const WINDOW: usize = 32;
+
+/// Events read from the log at a time.
+const PAGE: usize = 1_000;
+
+/// How often a message goes out even if nothing rings, so that hubs can tell a quiet bus from a dead one.
+const CANARY: Duration = Duration::from_secs(1);
+
+/// The longest pause before events that found no queue are tried again: a replica may be back any moment.
+const NO_ROUTE_PAUSE: Duration = Duration::from_secs(1);
+
+/// See the module's text.
+pub(crate) struct Relay {
+    pub(crate) bus: Bus,
+    pub(crate) retry: RetrySettings,
+    pub(crate) popup_ttl: Duration,
+    pub(crate) log: LogReader,
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) fresh: mpsc::Receiver<Committed>,
+    pub(crate) metrics: RelayMetrics,
+}
+
+/// Why one connection's work ended.
+enum End {
+    /// The writer has ended, and everything is handled.
+    Done,
+    Lost(Lost),
+}
+
+impl Relay {
+    /// Relays until the writer has ended and everything is handled, or `cut`.
+    ///
+    /// # Errors
+    /// Before the first connection: the broker has another exchange under our name.
+    pub(crate) async fn run(self, cut: CancellationToken) -> Result<(), Failure> {
+        let backlog = Backlog::new(self.outbox.relayed(), self.popup_ttl);
+        let mut run = Run { relay: self, backlog, out: VecDeque::new(), writer_ended: false };
+        tokio::select! {
+            ended = run.connections() => ended,
+            () = cut.cancelled() => {
+                tracing::warn!(waiting = run.backlog.len(), "leaving before everything is published; the log has it");
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A running relay.
+struct Run {
+    relay: Relay,
+    backlog: Backlog,
+    /// Messages without an outcome, oldest first.
+    out: VecDeque<(Message, Confirm)>,
+    writer_ended: bool,
+}
+
+impl Run {
+    async fn connections(&mut self) -> Result<(), Failure> {
+        let mut backoff = self.relay.retry.backoff();
+        let mut connected_before = false;
+        loop {
+            match self.relay.bus.publisher().await {
+                Ok(publisher) => {
+                    tracing::info!(publisher = %publisher.id(), "publishing to the bus");
+                    self.relay.metrics.connections.inc();
+                    connected_before = true;
+                    backoff.reset();
+                    match self.publish(publisher).await {
+                        End::Done => return Ok(()),
+                        End::Lost(lost) => tracing::warn!(%lost, "the bus is away; calls are accepted all the same"),
+                    }
+                }
+                Err(error) if error.is_fatal() && !connected_before => return Err(Failure::Setting(error.to_string())),
+                Err(error) => tracing::warn!(%error, "cannot publish to the bus; calls are accepted all the same"),
+            }
+            sleep(backoff.delay()).await;
+        }
+    }
+
+    /// Publishes over one connection until it is lost. What is then without an outcome goes back into the backlog.
+    async fn publish(&mut self, publisher: Publisher) -> End {
+        let end = self.publish_until_lost(publisher).await;
+        let unconfirmed: Vec<_> = self.out.drain(..).collect();
+        for (message, _) in unconfirmed.into_iter().rev() {
+            self.put_back(message);
+        }
+        end
+    }
+
+    async fn publish_until_lost(&mut self, mut publisher: Publisher) -> End {
+        let mut canary = interval(CANARY);
+        canary.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let lost = publisher.lost();
+        tokio::pin!(lost);
+        let mut pause_until = None;
+        loop {
+            self.refill().await;
+            if pause_until.is_none_or(|until| until <= Instant::now())
+                && let Err(lost) = self.send_waiting(&mut publisher).await
+            {
+                return End::Lost(lost);
+            }
+            self.note_progress();
+            if self.writer_ended && self.out.is_empty() && self.backlog.len() == 0 {
+                publisher.close().await;
+                return End::Done;
+            }
+            let resume = pause_until.unwrap_or_else(Instant::now);
+            tokio::select! {
+                outcome = first_outcome(&mut self.out), if !self.out.is_empty() => match self.settle(outcome).await {
+                    Ok(pause) => pause_until = pause.map(|pause| Instant::now() + pause),
+                    Err(lost) => return End::Lost(lost),
+                },
+                committed = self.relay.fresh.recv(), if !self.writer_ended && self.backlog.has_room() => {
+                    match committed {
+                        Some(committed) => self.backlog.take(committed),
+                        None => self.writer_ended = true,
+                    }
+                }
+                () = self.relay.outbox.nudged() => {}
+                _ = canary.tick() => {
+                    match publisher.send(&[], self.relay.popup_ttl).await {
+                        Ok(confirm) => self.out.push_back((Message::default(), confirm)),
+                        Err(lost) => return End::Lost(lost),
+                    }
+                }
+                () = sleep_until(resume.into()), if pause_until.is_some() => pause_until = None,
+                lost = &mut lost => return End::Lost(lost),
+            }
+        }
+    }
+
+    /// Sends what waits, as far as the window allows.
+    async fn send_waiting(&mut self, publisher: &mut Publisher) -> Result<(), Lost> {
+        while self.out.len() < WINDOW {
+            let (message, expired) = self.backlog.next_message(Instant::now());
+            self.relay.metrics.expired.inc_by(expired);
+            let Some(message) = message else { break };
+            match publisher.send(&message.events, self.relay.popup_ttl).await {
+                Ok(confirm) => self.out.push_back((message, confirm)),
+                Err(lost) => {
+                    // It is younger than everything that is out, and that goes back after it, in front of it.
+                    self.put_back(message);
+                    return Err(lost);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the outcome of the oldest message. If it was not routed, waits for all the others that are out, so that
+    /// what goes back stays in order; says how long to pause then.
+    async fn settle(&mut self, outcome: Result<Routed, Lost>) -> Result<Option<Duration>, Lost> {
+        let routed = outcome?;
+        let Some((message, _)) = self.out.pop_front() else { return Ok(None) };
+        if routed == Routed::Delivered {
+            self.relay.metrics.published.inc_by(message.events.len() as u64);
+            return Ok(None);
+        }
+        let mut unrouted = vec![message];
+        while !self.out.is_empty() {
+            let outcome = first_outcome(&mut self.out).await;
+            let (message, _) = match (outcome, self.out.pop_front()) {
+                (Ok(Routed::Delivered), _) | (_, None) => continue,
+                (_, Some(out)) => out,
+            };
+            unrouted.push(message);
+        }
+        unrouted.into_iter().rev().for_each(|message| self.put_back(message));
+        let longest = NO_ROUTE_PAUSE.min(self.relay.retry.retry_max_interval);
+        Ok(Some(ringpad_bus::Backoff::new(longest, longest).delay()))
+    }
+
+    fn put_back(&mut self, message: Message) {
+        self.relay.metrics.sent_again.inc_by(message.events.len() as u64);
+        self.backlog.put_back(message);
+    }
+
+    /// Takes in what the writer has handed over, hints about changed stores, and what only the log has.
+    async fn refill(&mut self) {
+        let newest = self.relay.outbox.newest();
+        while self.backlog.has_room() {
+            match self.relay.fresh.try_recv() {
+                Ok(committed) => self.backlog.take(committed),
+                Err(mpsc::error::TryRecvError::Empty) => break,
+                Err(mpsc::error::TryRecvError::Disconnected) => {
+                    self.writer_ended = true;
+                    break;
+                }
+            }
+        }
+        for store_id in self.relay.outbox.take_changed() {
+            let event = Event { store_id, epoch: self.relay.log.epoch(), position: 0, bytes: Bytes::new() };
+            self.backlog.take_hint(event, Instant::now());
+        }
+        if let Some(from) = self.backlog.missing(newest) {
+            self.read_log(from, newest).await;
+        }
+    }
+
+    async fn read_log(&mut self, from: u64, newest: u64) {
+        let now = jiff::Timestamp::now().as_millisecond();
+        let ttl = i64::try_from(self.relay.popup_ttl.as_millis()).unwrap_or(i64::MAX);
+        match self.relay.log.outbox(from, now.saturating_sub(ttl), PAGE).await {
+            Ok(events) => {
+                let complete = events.len() < PAGE;
+                let epoch = self.relay.log.epoch();
+                let events = events.into_iter().map(|stored| {
+                    let age = Duration::from_millis(u64::try_from(now - stored.created).unwrap_or(0));
+                    let event = Event {
+                        store_id: stored.store_id,
+                        epoch,
+                        position: stored.position,
+                        bytes: stored.bytes.into(),
+                    };
+                    (stored.key, age, event)
+                });
+                self.backlog.take_from_log(events.collect(), Instant::now());
+                if complete {
+                    self.backlog.skip_to(newest);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot read the outbox; trying again");
+                sleep(self.relay.retry.backoff().delay()).await;
+            }
+        }
+    }
+
+    fn note_progress(&self) {
+        let handled = self.backlog.handled(self.out.iter().map(|(message, _)| message));
+        self.relay.outbox.handled(handled);
+        self.relay.metrics.waiting.set(i64::try_from(self.backlog.len()).unwrap_or(i64::MAX));
+    }
+}
+
+/// The outcome of the oldest message that is out, which stays there.
+async fn first_outcome(out: &mut VecDeque<(Message, Confirm)>) -> Result<Routed, Lost> {
+    match out.front_mut() {
+        Some((_, confirm)) => confirm.await,
+        None => std::future::pending().await,
+    }
+}

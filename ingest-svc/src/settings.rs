@@ -1,1 +1,88 @@
-//! Being written.
+//! The settings of ingest-svc, as `../shared/contract.md` names them: an environment variable each, or the flag.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::Parser;
+use ringpad_bus::{BusSettings, RetrySettings};
+use ringpad_runtime::{settings::duration, telemetry::LogSettings};
+use secrecy::SecretString;
+
+/// Takes number providers' call records, logs them durably and publishes them to push-svc.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "ingest-svc", version)]
+pub struct Settings {
+    /// Where number providers send call records: HTTP, public.
+    #[arg(long, env = "INGEST_HTTP_ADDR", default_value = "0.0.0.0:8080", value_parser = address)]
+    pub ingest_http_addr: SocketAddr,
+    /// Where internal services and push-svc call: gRPC.
+    #[arg(long, env = "INGEST_GRPC_ADDR", default_value = "127.0.0.1:50051", value_parser = address)]
+    pub ingest_grpc_addr: SocketAddr,
+    /// Where `/metrics` is served.
+    #[arg(long, env = "INGEST_ADMIN_ADDR", default_value = "127.0.0.1:9464", value_parser = address)]
+    pub ingest_admin_addr: SocketAddr,
+    /// The log: `sqlite://` and a path.
+    #[arg(long, env = "DATABASE_URL", default_value = "sqlite://ringpad.db", hide_env_values = true, value_parser = database)]
+    pub database_url: Database,
+    /// A TOML file of sources. Without it there is one source `bizcall` that anyone may send to.
+    #[arg(long, env = "INGEST_CONFIG")]
+    pub ingest_config: Option<PathBuf>,
+    /// Bearer token of the internal gRPC; required when `INGEST_GRPC_ADDR` is not loopback.
+    #[arg(long, env = "INTERNAL_TOKEN", hide_env_values = true, value_parser = secret)]
+    pub internal_token: Option<SecretString>,
+    /// How long a ring is worth a popup.
+    #[arg(long, env = "POPUP_TTL", default_value = "30s", value_parser = duration)]
+    pub popup_ttl: Duration,
+    /// Calls older than this are deleted.
+    #[arg(long, env = "RETENTION", default_value = "90d", value_parser = duration)]
+    pub retention: Duration,
+    /// The exchange.
+    #[command(flatten)]
+    pub bus: BusSettings,
+    /// Trying again.
+    #[command(flatten)]
+    pub retry: RetrySettings,
+    /// The process's own log lines.
+    #[command(flatten)]
+    pub log: LogSettings,
+}
+
+/// Where the log is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Database {
+    /// A SQLite file.
+    Sqlite(PathBuf),
+}
+
+impl Settings {
+    /// Checks what no single setting shows.
+    ///
+    /// # Errors
+    /// One line that names the setting and what would be right.
+    pub fn check(&self) -> Result<(), String> {
+        if !self.ingest_grpc_addr.ip().is_loopback() && self.internal_token.is_none() {
+            return Err(format!(
+                "INTERNAL_TOKEN (or --internal-token): required, because INGEST_GRPC_ADDR {} is not loopback",
+                self.ingest_grpc_addr
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "an IP address and a port are expected, e.g. 127.0.0.1:8080".to_owned())
+}
+
+fn database(text: &str) -> Result<Database, String> {
+    match text.strip_prefix("sqlite://") {
+        Some(path) if !path.is_empty() && !path.contains('?') => Ok(Database::Sqlite(PathBuf::from(path))),
+        _ => Err("sqlite:// and a path is expected, e.g. sqlite:///var/lib/ringpad/ringpad.db; postgres:// is not \
+                  built yet"
+            .to_owned()),
+    }
+}
+
+fn secret(text: &str) -> Result<SecretString, String> {
+    let printable = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    printable.then(|| SecretString::from(text)).ok_or_else(|| "printable ASCII without spaces is expected".to_owned())
+}

@@ -1,0 +1,101 @@
+//! What push-svc reads: a store's calls, and the events that many stores' pads have missed.
+
+use prost::Message;
+use ringpad_proto::v1::{
+    Call, ListCallEventsRequest, ListCallEventsResponse, ListCallsRequest, ListCallsResponse, StoreEvent, StoreEvents,
+    StoreRef,
+};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use super::unavailable;
+use crate::log::{CallQuery, Cursor, LogReader, Missed, PageMark};
+
+/// Calls in one answer at most, and by default.
+const CALLS: (u32, u32) = (500, 100);
+/// Events in one answer at most, and by default.
+const EVENTS: (u32, u32) = (10_000, 1_000);
+/// Stores in one request at most.
+const STORES: usize = 10_000;
+/// Digits of a caller's suffix at most.
+const SUFFIX: usize = 15;
+
+pub(super) async fn list_calls(log: &LogReader, request: ListCallsRequest) -> Result<ListCallsResponse, Status> {
+    let query = query(&request)?;
+    let page = log.calls(query).await.map_err(unavailable)?;
+    let page = page.ok_or_else(|| Status::not_found(format!("there is no store {:?}", request.store_id)))?;
+    let calls = page.calls.iter().map(|call| Call::decode(call.as_slice())).collect::<Result<_, _>>();
+    Ok(ListCallsResponse {
+        calls: calls.map_err(|error| Status::data_loss(format!("the log has a call that cannot be read: {error}")))?,
+        next_page_token: page.next.map(token).unwrap_or_default(),
+        store: Some(StoreRef { id: request.store_id, name: page.store_name }),
+        epoch: log.epoch().to_string(),
+        position: page.position,
+    })
+}
+
+pub(super) async fn list_call_events(
+    log: &LogReader,
+    request: ListCallEventsRequest,
+) -> Result<ListCallEventsResponse, Status> {
+    if request.stores.len() > STORES {
+        return Err(faulty("stores", format!("{} are too many: {STORES} at most are expected", request.stores.len())));
+    }
+    let (most, usual) = EVENTS;
+    let limit = if request.limit == 0 { usual } else { request.limit.min(most) };
+    let cursors = request.stores.into_iter();
+    let cursors = cursors.map(|cursor| Cursor { store_id: cursor.store_id, after: cursor.after_position });
+    let missed = log.missed(cursors.collect(), limit as usize).await.map_err(unavailable)?;
+    Ok(ListCallEventsResponse {
+        epoch: log.epoch().to_string(),
+        stores: missed.into_iter().map(store_events).collect(),
+    })
+}
+
+fn store_events(missed: Missed) -> StoreEvents {
+    let events = missed.events.into_iter();
+    let events = events.map(|(position, bytes)| StoreEvent { position, subscribe_response: bytes.into() });
+    StoreEvents {
+        store_id: missed.store_id,
+        position: missed.position.unwrap_or_default(),
+        events: events.collect(),
+        not_found: missed.position.is_none(),
+    }
+}
+
+fn query(request: &ListCallsRequest) -> Result<CallQuery, Status> {
+    let (most, usual) = CALLS;
+    let after = match request.page_token.as_str() {
+        "" => None,
+        text => Some(mark(text).ok_or_else(|| {
+            faulty("page_token", "this is no token of ours: pass next_page_token on as it came".to_owned())
+        })?),
+    };
+    let suffix = &request.caller_suffix;
+    if suffix.len() > SUFFIX || !suffix.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(faulty("caller_suffix", format!("up to {SUFFIX} digits are expected, e.g. 5678")));
+    }
+    Ok(CallQuery {
+        store_id: request.store_id.clone(),
+        limit: if request.page_size == 0 { usual } else { request.page_size.min(most) },
+        after,
+        states: request.states.clone(),
+        since: request.since.as_ref().map(|since| since.seconds),
+        until: request.until.as_ref().map(|until| until.seconds),
+        caller_suffix: suffix.clone(),
+    })
+}
+
+fn token(mark: PageMark) -> String {
+    format!("{}.{}", mark.sdt, mark.key)
+}
+
+fn mark(token: &str) -> Option<PageMark> {
+    let (sdt, key) = token.split_once('.')?;
+    Some(PageMark { sdt: sdt.parse().ok()?, key: key.parse().ok()? })
+}
+
+fn faulty(field: &str, description: String) -> Status {
+    let details = ErrorDetails::with_bad_request_violation(field, description);
+    Status::with_error_details(Code::InvalidArgument, "the request is faulty", details)
+}

@@ -1,0 +1,171 @@
+//! `IngestService`: CDRs in, calls and events out.
+
+use std::{pin::Pin, sync::Arc};
+
+use futures_util::{Stream, StreamExt};
+use jiff::Timestamp;
+use ringpad_proto::v1::{
+    ActOnCallRequest, ActOnCallResponse, Cdr, FieldViolation, IngestCallRequest, IngestCallResponse,
+    IngestCallStreamRequest, IngestCallStreamResponse, IngestError, IngestStatus, ListCallEventsRequest,
+    ListCallEventsResponse, ListCallsRequest, ListCallsResponse, ListQuarantineRequest, ListQuarantineResponse,
+    ReplayQuarantineRequest, ReplayQuarantineResponse, ingest_service_server::IngestService,
+};
+use tonic::{Code, Request, Response, Status, Streaming, async_trait};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use super::{calls, unavailable};
+use crate::{
+    cdr::{Faults, RawFields, Record},
+    log::{self, Ingested, Log, LogError},
+    source::Sources,
+};
+
+/// Records of one stream that may be on their way to the log. When it is full, the stream is read no further.
+const IN_FLIGHT: usize = 256;
+
+/// See the module's text.
+pub(super) struct Ingest {
+    pub(super) sources: Arc<Sources>,
+    pub(super) log: Log,
+}
+
+/// Why a record was not taken.
+enum Refusal {
+    NoSource(String),
+    Faults(Faults),
+    Log(LogError),
+}
+
+#[async_trait]
+impl IngestService for Ingest {
+    async fn ingest_call(&self, request: Request<IngestCallRequest>) -> Result<Response<IngestCallResponse>, Status> {
+        let IngestCallRequest { source, cdr } = request.into_inner();
+        let ingested = ingest(&self.sources, &self.log, source, cdr).await?;
+        Ok(Response::new(IngestCallResponse {
+            call_id: ingested.call_id.to_string(),
+            status: status(ingested.status).into(),
+        }))
+    }
+
+    type IngestCallStreamStream = Pin<Box<dyn Stream<Item = Result<IngestCallStreamResponse, Status>> + Send>>;
+
+    async fn ingest_call_stream(
+        &self,
+        request: Request<Streaming<IngestCallStreamRequest>>,
+    ) -> Result<Response<Self::IngestCallStreamStream>, Status> {
+        let (sources, log) = (Arc::clone(&self.sources), self.log.clone());
+        let answers = request.into_inner().map(move |message| {
+            let (sources, log) = (Arc::clone(&sources), log.clone());
+            async move {
+                let IngestCallStreamRequest { source, cdr } = message?;
+                Ok(answer(ingest(&sources, &log, source, cdr).await))
+            }
+        });
+        Ok(Response::new(Box::pin(answers.buffered(IN_FLIGHT))))
+    }
+
+    async fn list_calls(&self, request: Request<ListCallsRequest>) -> Result<Response<ListCallsResponse>, Status> {
+        calls::list_calls(self.log.reader(), request.into_inner()).await.map(Response::new)
+    }
+
+    async fn list_call_events(
+        &self,
+        request: Request<ListCallEventsRequest>,
+    ) -> Result<Response<ListCallEventsResponse>, Status> {
+        calls::list_call_events(self.log.reader(), request.into_inner()).await.map(Response::new)
+    }
+
+    async fn act_on_call(&self, _: Request<ActOnCallRequest>) -> Result<Response<ActOnCallResponse>, Status> {
+        Err(Status::unimplemented("actions of pads are not built yet"))
+    }
+
+    async fn list_quarantine(
+        &self,
+        _: Request<ListQuarantineRequest>,
+    ) -> Result<Response<ListQuarantineResponse>, Status> {
+        Err(Status::unimplemented("the quarantine is not built yet"))
+    }
+
+    async fn replay_quarantine(
+        &self,
+        _: Request<ReplayQuarantineRequest>,
+    ) -> Result<Response<ReplayQuarantineResponse>, Status> {
+        Err(Status::unimplemented("the quarantine is not built yet"))
+    }
+}
+
+async fn ingest(sources: &Sources, log: &Log, source: String, cdr: Option<Cdr>) -> Result<Ingested, Refusal> {
+    let Some(source) = sources.get(&source) else { return Err(Refusal::NoSource(source)) };
+    let fields = RawFields::from(cdr.unwrap_or_default());
+    let record = Record::parse(fields, source, Timestamp::now()).map_err(Refusal::Faults)?;
+    log.ingest(record).await.map_err(Refusal::Log)
+}
+
+fn status(status: log::Status) -> IngestStatus {
+    match status {
+        log::Status::Accepted => IngestStatus::Accepted,
+        log::Status::Duplicate => IngestStatus::Duplicate,
+        log::Status::Unrouted => IngestStatus::Unrouted,
+    }
+}
+
+/// One record's answer in a stream.
+fn answer(outcome: Result<Ingested, Refusal>) -> IngestCallStreamResponse {
+    match outcome {
+        Ok(ingested) => IngestCallStreamResponse {
+            call_id: ingested.call_id.to_string(),
+            status: status(ingested.status).into(),
+            error: None,
+        },
+        Err(refusal) => IngestCallStreamResponse {
+            call_id: String::new(),
+            status: IngestStatus::Unspecified.into(),
+            error: Some(IngestError {
+                code: refusal.code().into(),
+                message: refusal.message(),
+                field_violations: refusal.violations().map(|(field, description)| FieldViolation { field, description }).collect(),
+            }),
+        },
+    }
+}
+
+impl Refusal {
+    fn code(&self) -> Code {
+        match self {
+            Self::NoSource(_) => Code::NotFound,
+            Self::Faults(_) => Code::InvalidArgument,
+            Self::Log(_) => Code::Unavailable,
+        }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Self::NoSource(name) => format!("there is no source {name:?}"),
+            Self::Faults(_) => "not a call record".to_owned(),
+            Self::Log(error) => error.to_string(),
+        }
+    }
+
+    /// Field and description of each fault; a field is named as over HTTP.
+    fn violations(&self) -> impl Iterator<Item = (String, String)> {
+        let faults = match self {
+            Self::Faults(Faults(faults)) => faults.as_slice(),
+            Self::NoSource(_) | Self::Log(_) => &[],
+        };
+        faults.iter().map(|fault| (fault.field.clone(), fault.message.clone()))
+    }
+}
+
+impl From<Refusal> for Status {
+    fn from(refusal: Refusal) -> Self {
+        let mut details = ErrorDetails::new();
+        for (field, description) in refusal.violations() {
+            details.add_bad_request_violation(field, description);
+        }
+        match refusal {
+            Refusal::Log(error) => unavailable(error),
+            Refusal::Faults(_) => Self::with_error_details(refusal.code(), refusal.message(), details),
+            Refusal::NoSource(_) => Self::new(refusal.code(), refusal.message()),
+        }
+    }
+}

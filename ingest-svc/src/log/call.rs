@@ -1,0 +1,146 @@
+//! A call, merged from its records. The merge does not depend on the order in which the records came: what a final
+//! record says stands above what was said at ring time, and among records of one kind the newer corrects the older,
+//! parameter by parameter.
+
+use pbjson_types::Timestamp;
+use prost::Message;
+use ringpad_proto::v1;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    cdr::Cdr,
+    phone::{Caller, PhoneNumber},
+};
+
+/// A record whose `sdt` is older than this when it comes in is no ring any more: it is listed, and does not pop.
+const LATE: i64 = 120;
+
+/// What the store knew of the caller when the call came in.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct History {
+    pub(super) calls: u32,
+    /// Unix seconds.
+    pub(super) last_call: Option<i64>,
+    pub(super) last_note: String,
+}
+
+/// Everything that a call's records have said.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Facts {
+    /// What was said while the call was going on.
+    ring: Option<Cdr>,
+    /// What was said when it was over.
+    end: Option<Cdr>,
+    /// By the source's rule, asked of the final record.
+    answered: bool,
+    /// Counted once, when the call is first known with both its store and its caller.
+    pub(super) history: Option<History>,
+}
+
+impl Facts {
+    /// Merges a record in.
+    pub(super) fn add(&mut self, record: Cdr, answered: bool) {
+        let of_its_kind = if record.is_final() {
+            self.answered = answered;
+            &mut self.end
+        } else {
+            &mut self.ring
+        };
+        *of_its_kind = Some(match of_its_kind.take() {
+            Some(older) => record.over(older),
+            None => record,
+        });
+    }
+
+    /// What the final record says, else what was said before.
+    fn said<'a, T>(&'a self, parameter: impl Fn(&'a Cdr) -> Option<T>) -> Option<T> {
+        self.end.as_ref().and_then(&parameter).or_else(|| self.ring.as_ref().and_then(&parameter))
+    }
+
+    pub(super) fn sdt(&self) -> i64 {
+        self.said(|record| Some(record.sdt().as_second())).unwrap_or_default()
+    }
+
+    pub(super) fn virtual_number(&self) -> Option<&str> {
+        self.said(|record| record.vn().map(|number| number.key()))
+    }
+
+    pub(super) fn line(&self) -> Option<&str> {
+        self.said(|record| record.ton().map(|number| number.key()))
+    }
+
+    /// A number wherever one was given: a final record that leaves the caller out does not make it withheld.
+    fn caller(&self) -> &Caller {
+        let number = self.said(|record| record.caller().number().map(|_| record.caller()));
+        number.or_else(|| self.said(|record| Some(record.caller()))).unwrap_or(&Caller::Withheld)
+    }
+
+    pub(super) fn caller_number(&self) -> Option<&PhoneNumber> {
+        self.caller().number()
+    }
+
+    pub(super) fn state(&self) -> v1::CallState {
+        match (&self.end, self.answered) {
+            (Some(_), true) => v1::CallState::Completed,
+            (Some(_), false) => v1::CallState::Missed,
+            (None, _) if self.said(Cdr::swidt).is_some() => v1::CallState::Answered,
+            (None, _) => v1::CallState::Ringing,
+        }
+    }
+
+    /// The call as pads see it, as of `revision`.
+    pub(super) fn call(&self, id: Uuid, revision: u64) -> v1::Call {
+        let seconds = |instant: jiff::Timestamp| timestamp(instant.as_second());
+        let caller = self.caller();
+        let history = self.history.clone().unwrap_or_default();
+        v1::Call {
+            id: id.to_string(),
+            revision,
+            state: self.state().into(),
+            caller: Some(v1::Caller {
+                number: caller.number().map(|number| number.e164().to_owned()).unwrap_or_default(),
+                display: caller.display().into(),
+                kind: caller.kind().into(),
+            }),
+            virtual_number: self.said(|record| record.vn().map(|number| number.display().into())).unwrap_or_default(),
+            started_at: Some(timestamp(self.sdt())),
+            answered_at: self.said(Cdr::swidt).map(seconds),
+            ended_at: self.said(Cdr::edt).map(seconds),
+            history: Some(v1::CallerHistory {
+                calls: history.calls,
+                last_call_at: history.last_call.map(timestamp),
+                last_note: history.last_note,
+            }),
+            claim: None,
+            note: String::new(),
+            memo: self.said(|record| record.memo().map(str::to_owned)).unwrap_or_default(),
+            closed: false,
+        }
+    }
+}
+
+/// Until when a call is worth a popup, if it is: it rings, and its record did not come late.
+pub(super) fn pop_until(
+    state: v1::CallState,
+    sdt: jiff::Timestamp,
+    received_at: jiff::Timestamp,
+    popup_ttl: jiff::SignedDuration,
+) -> Option<jiff::Timestamp> {
+    let late = received_at.as_second() - sdt.as_second() > LATE;
+    (state == v1::CallState::Ringing && !late).then(|| received_at.saturating_add(popup_ttl).unwrap_or(received_at))
+}
+
+/// The event as every pad will receive it: encoded here, once.
+pub(super) fn encode_update(position: u64, call: v1::Call, pop_until: Option<jiff::Timestamp>) -> Vec<u8> {
+    let pop_until = pop_until.map(|instant| Timestamp {
+        seconds: instant.as_second(),
+        nanos: instant.subsec_nanosecond(),
+    });
+    let update = v1::Update { position, call: Some(call), pop_until };
+    v1::SubscribeResponse { event: Some(v1::subscribe_response::Event::Update(update)) }.encode_to_vec()
+}
+
+fn timestamp(seconds: i64) -> Timestamp {
+    Timestamp { seconds, nanos: 0 }
+}

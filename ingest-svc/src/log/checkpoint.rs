@@ -1,0 +1,36 @@
+//! Moves committed pages from the write-ahead log into the database file, beside the writer: an accept never waits for
+//! it. Should it fall behind, SQLite checkpoints in the writer once the write-ahead log has
+//! [`WAL_PAGES_AT_MOST`] pages: slower accepts, but a bounded file.
+
+use std::{
+    path::PathBuf,
+    sync::mpsc::{Receiver, RecvTimeoutError},
+    time::Duration,
+};
+
+use super::schema;
+
+/// Pages (of 4 KiB) in the write-ahead log at which the writer itself checkpoints: 256 MiB.
+pub(super) const WAL_PAGES_AT_MOST: i64 = 64 * 1024;
+
+/// How often the write-ahead log is checkpointed.
+const INTERVAL: Duration = Duration::from_millis(500);
+
+/// Checkpoints until the other end of `stop` is dropped.
+pub(super) fn run(path: PathBuf, stop: Receiver<()>) {
+    let connection = match schema::open_reader(&path).and_then(|connection| {
+        connection.pragma_update(None, "query_only", false)?;
+        Ok(connection)
+    }) {
+        Ok(connection) => connection,
+        Err(error) => {
+            tracing::error!(%error, "cannot checkpoint beside the writer; it will do so itself, and be slower");
+            return;
+        }
+    };
+    while stop.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
+        if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+            tracing::warn!(%error, "cannot checkpoint the log; trying again");
+        }
+    }
+}

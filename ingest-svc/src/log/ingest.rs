@@ -1,0 +1,162 @@
+//! One record into the log: find or make its call, merge, route, count the caller, take a position, write the event.
+
+use prost::Message;
+use ringpad_bus::Event;
+use rusqlite::{Connection, OptionalExtension, params};
+use uuid::Uuid;
+
+use super::{
+    Ingested, Status,
+    call::{self, Facts, History},
+    directory::Directory,
+};
+use crate::cdr::Record;
+
+/// Records of one source with the same `seq` belong to one call if their `sdt` are less than this many seconds apart.
+const SAME_CALL: i64 = 24 * 60 * 60;
+
+/// A call's row.
+struct Row {
+    key: i64,
+    id: Uuid,
+    store: Option<i64>,
+    facts: Facts,
+}
+
+/// Logs one record inside its savepoint. The event, if there is one, has the key `event_key`.
+pub(super) fn record(
+    connection: &Connection,
+    directory: &mut Directory,
+    epoch: Uuid,
+    event_key: u64,
+    popup_ttl: jiff::SignedDuration,
+    record: &Record,
+) -> rusqlite::Result<(Ingested, Option<Event>)> {
+    let known = find(connection, record)?;
+    let id = known.as_ref().map_or_else(Uuid::now_v7, |call| call.id);
+    if let Some(call) = &known
+        && !is_new(connection, call.key, record)?
+    {
+        return Ok((Ingested { call_id: id, status: Status::Duplicate }, None));
+    }
+    let is_known = known.is_some();
+    let mut call = known.unwrap_or(Row { key: 0, id, store: None, facts: Facts::default() });
+    call.facts.add(record.cdr.clone(), record.answered);
+    // Decided at the call's first record that finds a store, and kept.
+    call.store = call.store.or_else(|| directory.route(call.facts.virtual_number(), call.facts.line()));
+    if let Some(store) = call.store {
+        count_caller(connection, store, &mut call.facts)?;
+    }
+
+    let store = call.store.and_then(|key| directory.store(key));
+    let position = store.map(|store| store.position + 1);
+    let seen = call.facts.call(id, position.unwrap_or_default());
+    if is_known {
+        update(connection, &call, &seen.encode_to_vec())?;
+    } else {
+        call.key = insert(connection, &call, record, &seen.encode_to_vec())?;
+        is_new(connection, call.key, record)?;
+    }
+    let (Some(key), Some(store), Some(position)) = (call.store, store, position) else {
+        return Ok((Ingested { call_id: id, status: Status::Unrouted }, None));
+    };
+
+    let pop_until = call::pop_until(call.facts.state(), record.cdr.sdt(), record.received_at, popup_ttl);
+    let bytes = call::encode_update(position, seen, pop_until);
+    connection
+        .prepare_cached("INSERT INTO events (key, store, position, created, bytes) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![event_key, key, position, record.received_at.as_millisecond(), bytes])?;
+    let event = Event { store_id: store.id.to_string(), epoch, position, bytes: bytes.into() };
+    directory.take_position(key);
+    Ok((Ingested { call_id: id, status: Status::Accepted }, Some(event)))
+}
+
+/// The call that the record belongs to: of several, the one whose `sdt` is nearest.
+fn find(connection: &Connection, record: &Record) -> rusqlite::Result<Option<Row>> {
+    let mut select = connection.prepare_cached(
+        "SELECT key, id, store, facts FROM calls
+         WHERE source = ?1 AND seq = ?2 AND sdt > ?3 - ?4 AND sdt < ?3 + ?4 ORDER BY abs(sdt - ?3) LIMIT 1",
+    )?;
+    let sdt = record.cdr.sdt().as_second();
+    let row = select.query_row(params![&*record.source, record.cdr.seq(), sdt, SAME_CALL], |row| {
+        let facts = serde_json::from_slice(row.get_ref(3)?.as_bytes()?)
+            .map_err(|error| rusqlite::Error::FromSqlConversionFailure(3, rusqlite::types::Type::Blob, error.into()))?;
+        Ok(Row { key: row.get(0)?, id: Uuid::from_bytes(row.get(1)?), store: row.get(2)?, facts })
+    });
+    row.optional()
+}
+
+/// Notes the record down; false if one that is equal in every field was there.
+fn is_new(connection: &Connection, call: i64, record: &Record) -> rusqlite::Result<bool> {
+    let inserted = connection
+        .prepare_cached("INSERT OR IGNORE INTO records (call, fingerprint) VALUES (?1, ?2)")?
+        .execute(params![call, record.cdr.fingerprint()])?;
+    Ok(inserted == 1)
+}
+
+/// The first time a call is known with both its store and its caller: what the store knew of the caller so far, and one
+/// call more from now on.
+fn count_caller(connection: &Connection, store: i64, facts: &mut Facts) -> rusqlite::Result<()> {
+    if facts.history.is_some() {
+        return Ok(());
+    }
+    let Some(number) = facts.caller_number() else { return Ok(()) };
+    let number = number.e164();
+    let history = connection
+        .prepare_cached("SELECT calls, last_call, last_note FROM callers WHERE store = ?1 AND number = ?2")?
+        .query_row(params![store, number], |row| {
+            Ok(History { calls: row.get(0)?, last_call: Some(row.get(1)?), last_note: row.get(2)? })
+        })
+        .optional()?;
+    connection
+        .prepare_cached(
+            "INSERT INTO callers (store, number, calls, last_call) VALUES (?1, ?2, 1, ?3)
+             ON CONFLICT (store, number) DO UPDATE SET calls = calls + 1, last_call = max(last_call, excluded.last_call)",
+        )?
+        .execute(params![store, number, facts.sdt()])?;
+    facts.history = Some(history.unwrap_or_default());
+    Ok(())
+}
+
+fn insert(connection: &Connection, call: &Row, record: &Record, seen: &[u8]) -> rusqlite::Result<i64> {
+    let facts = facts_as_json(&call.facts)?;
+    connection
+        .prepare_cached(
+            "INSERT INTO calls (id, source, seq, sdt, store, caller, state, facts, call)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute(params![
+            call.id.as_bytes(),
+            &*record.source,
+            record.cdr.seq(),
+            call.facts.sdt(),
+            call.store,
+            call.facts.caller_number().map(|number| number.e164()),
+            call.facts.state() as i32,
+            facts,
+            seen,
+        ])?;
+    Ok(connection.last_insert_rowid())
+}
+
+fn update(connection: &Connection, call: &Row, seen: &[u8]) -> rusqlite::Result<()> {
+    let facts = facts_as_json(&call.facts)?;
+    connection
+        .prepare_cached(
+            "UPDATE calls SET sdt = ?2, store = ?3, caller = ?4, state = ?5, facts = ?6, call = ?7 WHERE key = ?1",
+        )?
+        .execute(params![
+            call.key,
+            call.facts.sdt(),
+            call.store,
+            call.facts.caller_number().map(|number| number.e164()),
+            call.facts.state() as i32,
+            facts,
+            seen,
+        ])?;
+    Ok(())
+}
+
+fn facts_as_json(facts: &Facts) -> rusqlite::Result<Vec<u8>> {
+    serde_json::to_vec(facts).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}

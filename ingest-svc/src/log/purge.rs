@@ -1,0 +1,29 @@
+//! Deletes what is older than the retention, a little at a time, so that no accept waits long for it.
+
+use rusqlite::{Connection, params};
+
+/// Rows of a table deleted in one step.
+const STEP: usize = 200;
+
+/// Deletes up to [`STEP`] events and calls from before `before` (Unix seconds); says whether there may be more.
+///
+/// What is known of a caller (how often, when last) stays: shops expect to know their customers.
+pub(super) fn step(connection: &Connection, before: i64) -> rusqlite::Result<bool> {
+    let events = connection
+        .prepare_cached(
+            "DELETE FROM events WHERE key IN
+               (SELECT key FROM events WHERE created < ?1 * 1000 ORDER BY key LIMIT ?2)",
+        )?
+        .execute(params![before, STEP])?;
+    connection
+        .prepare_cached(
+            "DELETE FROM records WHERE call IN (SELECT key FROM calls WHERE sdt < ?1 ORDER BY key LIMIT ?2)",
+        )?
+        .execute(params![before, STEP])?;
+    let calls = connection
+        .prepare_cached(
+            "DELETE FROM calls WHERE key IN (SELECT key FROM calls WHERE sdt < ?1 ORDER BY key LIMIT ?2)",
+        )?
+        .execute(params![before, STEP])?;
+    Ok(events == STEP || calls == STEP)
+}

@@ -1,0 +1,211 @@
+//! What push-svc and people read from the log. Each answer is of one instant.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use uuid::Uuid;
+
+use super::directory::{OwnedNumber, StoreEntry, kind};
+
+/// Which of a store's calls to read.
+#[derive(Debug, Clone)]
+pub struct CallQuery {
+    /// The store.
+    pub store_id: String,
+    /// How many at most.
+    pub limit: u32,
+    /// Continue after this place, which an earlier page ended with.
+    pub after: Option<PageMark>,
+    /// `CallState`s; empty: all.
+    pub states: Vec<i32>,
+    /// Calls that began at this Unix second or later.
+    pub since: Option<i64>,
+    /// Calls that began before this Unix second.
+    pub until: Option<i64>,
+    /// Digits that the caller's number ends in; empty: any.
+    pub caller_suffix: String,
+}
+
+/// A place in a store's calls, newest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageMark {
+    /// The call's `sdt`, in Unix seconds.
+    pub sdt: i64,
+    /// The call's key in the log.
+    pub key: i64,
+}
+
+/// A store's calls at one instant.
+#[derive(Clone)]
+pub struct CallPage {
+    /// Each an encoded `ringpad.v1.Call`, newest first.
+    pub calls: Vec<Vec<u8>>,
+    /// Where the next page goes on; `None` on the last.
+    pub next: Option<PageMark>,
+    /// What pads show.
+    pub store_name: String,
+    /// The store's newest position at the same instant.
+    pub position: u64,
+}
+
+/// How far a reader has come in one store.
+#[derive(Debug, Clone)]
+pub struct Cursor {
+    /// The store.
+    pub store_id: String,
+    /// The last position the reader has.
+    pub after: u64,
+}
+
+/// What a reader has missed in one store.
+#[derive(Clone)]
+pub struct Missed {
+    /// The store.
+    pub store_id: String,
+    /// The store's newest position; `None`: no such store.
+    pub position: Option<u64>,
+    /// Position and encoded `SubscribeResponse`, from the cursor on and without a gap.
+    pub events: Vec<(u64, Vec<u8>)>,
+}
+
+/// An event as the relay publishes it.
+#[derive(Clone)]
+pub struct OutboxEvent {
+    /// The event's key in the log.
+    pub key: u64,
+    /// The store.
+    pub store_id: String,
+    /// The store's position.
+    pub position: u64,
+    /// When it was written, in Unix milliseconds.
+    pub created: i64,
+    /// Encoded `SubscribeResponse`.
+    pub bytes: Vec<u8>,
+}
+
+pub(super) fn epoch(connection: &Connection) -> rusqlite::Result<Uuid> {
+    connection.query_row("SELECT epoch FROM meta", [], |row| row.get(0).map(Uuid::from_bytes))
+}
+
+/// `None`: no such store.
+pub(super) fn calls(connection: &mut Connection, query: &CallQuery) -> rusqlite::Result<Option<CallPage>> {
+    let snapshot = connection.transaction()?;
+    let store: Option<(i64, String, u64)> = snapshot
+        .prepare_cached("SELECT key, name, position FROM stores WHERE id = ?1 AND deleted = 0")?
+        .query_row([&query.store_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    let Some((store, store_name, position)) = store else { return Ok(None) };
+    let states = match query.states.as_slice() {
+        [] => -1_i64,
+        some => some.iter().fold(0, |mask, state| mask | 1_i64.checked_shl(state.unsigned_abs()).unwrap_or(0)),
+    };
+    let after = query.after.unwrap_or(PageMark { sdt: i64::MAX, key: i64::MAX });
+    let mut select = snapshot.prepare_cached(
+        "SELECT key, sdt, call FROM calls
+         WHERE store = ?1 AND sdt >= ?2 AND sdt < ?3 AND (sdt, key) < (?4, ?5)
+           AND ((1 << state) & ?6) != 0 AND (?7 = '' OR caller LIKE '%' || ?7)
+         ORDER BY sdt DESC, key DESC LIMIT ?8",
+    )?;
+    let since = query.since.unwrap_or(i64::MIN);
+    let until = query.until.unwrap_or(i64::MAX);
+    let limit = i64::from(query.limit) + 1;
+    let mut rows = select.query(params![
+        store,
+        since,
+        until,
+        after.sdt,
+        after.key,
+        states,
+        query.caller_suffix,
+        limit
+    ])?;
+    let mut page = CallPage { calls: Vec::new(), next: None, store_name, position };
+    let mut last = None;
+    while let Some(row) = rows.next()? {
+        if page.calls.len() == query.limit as usize {
+            page.next = last;
+            break;
+        }
+        last = Some(PageMark { key: row.get(0)?, sdt: row.get(1)? });
+        page.calls.push(row.get(2)?);
+    }
+    Ok(Some(page))
+}
+
+/// One answer a cursor, `limit` events over all of them.
+pub(super) fn missed(connection: &mut Connection, cursors: &[Cursor], limit: usize) -> rusqlite::Result<Vec<Missed>> {
+    let snapshot = connection.transaction()?;
+    let mut find = snapshot.prepare_cached("SELECT key, position FROM stores WHERE id = ?1 AND deleted = 0")?;
+    let mut select = snapshot.prepare_cached(
+        "SELECT position, bytes FROM events WHERE store = ?1 AND position > ?2 ORDER BY position LIMIT ?3",
+    )?;
+    let mut left = limit;
+    let mut answers = Vec::with_capacity(cursors.len());
+    for cursor in cursors {
+        let store: Option<(i64, u64)> =
+            find.query_row([&cursor.store_id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        let mut events = Vec::new();
+        if let Some((key, position)) = store
+            && position > cursor.after
+            && left > 0
+        {
+            let rows = select.query_map(params![key, cursor.after, left], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            events = rows.collect::<Result<Vec<(u64, Vec<u8>)>, _>>()?;
+            if events.first().is_some_and(|(first, _)| *first != cursor.after + 1) {
+                // The next one is older than what is kept: the reader needs a fresh start.
+                events.clear();
+            }
+        }
+        left -= events.len();
+        answers.push(Missed {
+            store_id: cursor.store_id.clone(),
+            position: store.map(|(_, position)| position),
+            events,
+        });
+    }
+    Ok(answers)
+}
+
+/// Events from a key on, in commit order, and what was written at `since` (Unix milliseconds) or later.
+pub(super) fn outbox(
+    connection: &Connection,
+    from_key: u64,
+    since: i64,
+    limit: usize,
+) -> rusqlite::Result<Vec<OutboxEvent>> {
+    let mut select = connection.prepare_cached(
+        "SELECT events.key, stores.id, events.position, events.created, events.bytes
+         FROM events JOIN stores ON stores.key = events.store
+         WHERE events.key >= ?1 AND events.created >= ?2 ORDER BY events.key LIMIT ?3",
+    )?;
+    let event = |row: &Row<'_>| {
+        Ok(OutboxEvent {
+            key: row.get(0)?,
+            store_id: row.get(1)?,
+            position: row.get(2)?,
+            created: row.get(3)?,
+            bytes: row.get(4)?,
+        })
+    };
+    select.query_map(params![from_key, since, limit], event)?.collect()
+}
+
+/// All stores from an id on, by id.
+pub(super) fn stores(connection: &mut Connection, after: &str, limit: u32) -> rusqlite::Result<Vec<StoreEntry>> {
+    let snapshot = connection.transaction()?;
+    let mut select = snapshot.prepare_cached(
+        "SELECT key, id, name FROM stores WHERE deleted = 0 AND id > ?1 ORDER BY id LIMIT ?2",
+    )?;
+    let mut numbers = snapshot
+        .prepare_cached("SELECT kind, number, display FROM numbers WHERE store = ?1 ORDER BY kind, number")?;
+    let rows = select.query_map(params![after, limit], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
+    })?;
+    let mut stores = Vec::new();
+    for row in rows {
+        let (key, id, name) = row?;
+        let owned = numbers.query_map([key], |row| {
+            Ok(OwnedNumber { kind: kind(row.get(0)?), number: row.get(1)?, display: row.get(2)? })
+        })?;
+        stores.push(StoreEntry { id, name, numbers: owned.collect::<Result<_, _>>()? });
+    }
+    Ok(stores)
+}

@@ -1,0 +1,119 @@
+//! The log's tables, and how a connection is set up.
+//!
+//! ```text
+//! meta ── epoch, how far the relay has come
+//! stores ─< numbers        which virtual number or line belongs to which store
+//!    │
+//!    ├─< calls ─< records  a call as it now is; which records it has had
+//!    ├─< events            what pads receive: store + position, encoded
+//!    └─< callers           how often a number called the store, and when last
+//! ```
+
+use std::{path::Path, time::Duration};
+
+use rusqlite::{Connection, OpenFlags};
+use uuid::Uuid;
+
+use super::OpenError;
+
+/// The version that this code reads and writes; an older file would be brought up step by step.
+const VERSION: i64 = 1;
+
+/// How long a statement waits for another connection's lock. Only a checkpoint ever holds one.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Prepared statements that a connection keeps.
+const STATEMENTS: usize = 64;
+
+const TABLES: &str = "
+CREATE TABLE meta (
+    only      INTEGER PRIMARY KEY CHECK (only = 1),
+    epoch     BLOB NOT NULL,
+    relayed   INTEGER NOT NULL              -- every event up to this key is handled: confirmed, or too old to pop
+);
+CREATE TABLE stores (
+    key       INTEGER PRIMARY KEY,
+    id        TEXT NOT NULL UNIQUE,
+    name      TEXT NOT NULL,
+    position  INTEGER NOT NULL DEFAULT 0,   -- survives the store's deletion
+    deleted   INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE numbers (
+    kind      INTEGER NOT NULL,             -- 1 virtual number, 2 line
+    number    TEXT NOT NULL,                -- E.164
+    display   TEXT NOT NULL,
+    store     INTEGER NOT NULL REFERENCES stores,
+    PRIMARY KEY (kind, number)
+) WITHOUT ROWID;
+CREATE INDEX numbers_of_store ON numbers (store);
+CREATE TABLE calls (
+    key       INTEGER PRIMARY KEY,
+    id        BLOB NOT NULL,
+    source    TEXT NOT NULL,
+    seq       TEXT NOT NULL,
+    sdt       INTEGER NOT NULL,             -- Unix seconds
+    store     INTEGER REFERENCES stores,    -- NULL: unrouted
+    caller    TEXT,                         -- E.164
+    state     INTEGER NOT NULL,             -- CallState
+    facts     BLOB NOT NULL,                -- its records as parsed, for the next merge: JSON
+    call      BLOB NOT NULL                 -- ringpad.v1.Call as it now is
+);
+CREATE INDEX calls_by_seq ON calls (source, seq, sdt);
+CREATE INDEX calls_of_store ON calls (store, sdt);
+CREATE TABLE records (
+    call        INTEGER NOT NULL REFERENCES calls,
+    fingerprint BLOB NOT NULL,
+    PRIMARY KEY (call, fingerprint)
+) WITHOUT ROWID;
+CREATE TABLE events (
+    key       INTEGER PRIMARY KEY,          -- in commit order, without a gap: what the relay follows
+    store     INTEGER NOT NULL REFERENCES stores,
+    position  INTEGER NOT NULL,
+    created   INTEGER NOT NULL,             -- Unix milliseconds
+    bytes     BLOB NOT NULL                 -- ringpad.v1.SubscribeResponse with an update
+);
+CREATE UNIQUE INDEX events_of_store ON events (store, position);
+CREATE TABLE callers (
+    store     INTEGER NOT NULL REFERENCES stores,
+    number    TEXT NOT NULL,                -- E.164
+    calls     INTEGER NOT NULL,
+    last_call INTEGER NOT NULL,             -- Unix seconds
+    last_note TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (store, number)
+) WITHOUT ROWID;
+";
+
+/// Opens the log's one writing connection, and makes the tables if the file is new.
+///
+/// `synchronous = FULL` is what makes an answered record survive a power cut. Checkpoints are left to
+/// [`super::checkpoint`], so that no accept pays for one.
+pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
+    let mut connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "cache_size", -64 * 1024)?;
+    connection.pragma_update(None, "wal_autocheckpoint", super::checkpoint::WAL_PAGES_AT_MOST)?;
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version == 0 {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(TABLES)?;
+        transaction.execute("INSERT INTO meta VALUES (1, ?1, 0)", [Uuid::new_v4().as_bytes()])?;
+        transaction.pragma_update(None, "user_version", VERSION)?;
+        transaction.commit()?;
+    } else if version != VERSION {
+        return Err(OpenError::Version { found: version, known: VERSION });
+    }
+    Ok(connection)
+}
+
+/// Opens a connection that only reads. Readers never wait for the writer, nor it for them.
+pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}

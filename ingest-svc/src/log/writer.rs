@@ -1,0 +1,283 @@
+//! The one thread that writes. It takes what has piled up, up to [`BATCH`] jobs, into one transaction: many requests
+//! share one flush to disk. Each job has a savepoint of its own, so that one that fails takes back only itself. Answers
+//! go out after the commit.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use ringpad_bus::Event;
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+use super::{
+    Ingested, LogError, OpenError, Status,
+    directory::{Directory, Moving, StoreEntry, Upserted},
+    ingest,
+    outbox::{COMMITS, Committed, Outbox},
+    purge, schema,
+};
+use crate::{cdr::Record, metrics::LogMetrics};
+
+/// Jobs in one transaction at most: with 128, a commit of a few milliseconds already serves everybody who waits.
+const BATCH: usize = 128;
+
+/// Where an answer goes.
+pub(super) type Answer<T> = oneshot::Sender<Result<T, LogError>>;
+
+/// What the writer is asked to do.
+#[derive(Debug)]
+pub(super) enum Job {
+    Ingest(Box<Record>, Answer<Ingested>),
+    Upsert(StoreEntry, Moving, Validate, Answer<Upserted>),
+    Delete(String, Answer<bool>),
+    /// Delete a few calls and events from before this Unix second; answers whether there are more.
+    Purge(i64, Answer<bool>),
+    /// Write something, to see whether it can be done.
+    Probe(Answer<()>),
+}
+
+/// Whether an upsert only says what it would do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Validate {
+    /// Say what would happen.
+    Only,
+    /// Do it.
+    AndStore,
+}
+
+/// An answer that waits for the commit: says what became of the job, or why the commit failed.
+type Due = Box<dyn FnOnce(Result<(), LogError>) + Send>;
+
+/// What waits for the commit.
+#[derive(Default)]
+struct Batch {
+    due: Vec<Due>,
+    events: Vec<Event>,
+    changed: Vec<String>,
+    statuses: Vec<Status>,
+    last_key: u64,
+}
+
+/// See the module's text.
+pub(super) struct Writer {
+    connection: Connection,
+    directory: Directory,
+    epoch: Uuid,
+    popup_ttl: jiff::SignedDuration,
+    /// The key of the newest committed event.
+    newest_key: u64,
+    /// The relay's mark as it stands in the file.
+    relayed: u64,
+    outbox: Arc<Outbox>,
+    fresh: mpsc::Sender<Committed>,
+    /// Whether the last commit went well.
+    writable: Arc<AtomicBool>,
+    metrics: LogMetrics,
+}
+
+impl Writer {
+    pub(super) fn open(
+        path: &Path,
+        popup_ttl: Duration,
+        metrics: LogMetrics,
+    ) -> Result<(Self, mpsc::Receiver<Committed>), OpenError> {
+        let connection = schema::open_writer(path)?;
+        let (epoch, relayed) = connection
+            .query_row("SELECT epoch, relayed FROM meta", [], |row| Ok((Uuid::from_bytes(row.get(0)?), row.get(1)?)))?;
+        let newest_key = connection.query_row("SELECT ifnull(max(key), 0) FROM events", [], |row| row.get(0))?;
+        // With every event purged, keys would begin anew, below the relay's mark.
+        let newest_key = u64::max(newest_key, relayed);
+        let directory = Directory::load(&connection)?;
+        let outbox = Arc::new(Outbox::new(newest_key, relayed));
+        let (fresh, receiver) = mpsc::channel(COMMITS);
+        let popup_ttl = popup_ttl.try_into().unwrap_or(jiff::SignedDuration::MAX);
+        let writable = Arc::default();
+        let writer =
+            Self { connection, directory, epoch, popup_ttl, newest_key, relayed, outbox, fresh, writable, metrics };
+        Ok((writer, receiver))
+    }
+
+    pub(super) fn outbox(&self) -> Arc<Outbox> {
+        Arc::clone(&self.outbox)
+    }
+
+    pub(super) fn writable(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.writable)
+    }
+
+    pub(super) fn epoch(&self) -> Uuid {
+        self.epoch
+    }
+
+    /// Works until every sender is gone.
+    pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        let mut waiting = Vec::with_capacity(BATCH);
+        while let Some(first) = jobs.blocking_recv() {
+            waiting.push(first);
+            while waiting.len() < BATCH
+                && let Ok(job) = jobs.try_recv()
+            {
+                waiting.push(job);
+            }
+            let began = Instant::now();
+            self.metrics.batch_size.observe(waiting.len() as f64);
+            self.commit(&mut waiting);
+            self.metrics.commit_seconds.observe(began.elapsed().as_secs_f64());
+        }
+        if let Err(error) = self.write_mark() {
+            tracing::warn!(%error, "cannot note how far the relay has come; a few events will be published twice");
+        }
+    }
+
+    /// One transaction. When it fails as a whole, every job is told so and nothing is half-written.
+    fn commit(&mut self, jobs: &mut Vec<Job>) {
+        let mut batch = Batch { last_key: self.newest_key, ..Batch::default() };
+        let outcome = self.transact(jobs, &mut batch);
+        self.writable.store(outcome.is_ok(), Ordering::Relaxed);
+        let Err(error) = outcome else { return self.hand_over(batch) };
+        tracing::error!(%error, jobs = jobs.len() + batch.due.len(), "cannot commit to the log; refusing these requests");
+        self.metrics.failed_commits.inc();
+        self.recover();
+        let error = LogError::unavailable(&error);
+        jobs.drain(..).for_each(|job| job.refuse(error.clone()));
+        batch.due.into_iter().for_each(|answer| answer(Err(error.clone())));
+    }
+
+    fn transact(&mut self, jobs: &mut Vec<Job>, batch: &mut Batch) -> rusqlite::Result<()> {
+        self.execute("BEGIN IMMEDIATE")?;
+        for job in jobs.drain(..) {
+            self.execute("SAVEPOINT job")?;
+            if let Err(error) = self.perform(job, batch) {
+                if self.connection.is_autocommit() {
+                    // SQLite has rolled everything back, e.g. because the disk is full.
+                    return Err(error);
+                }
+                tracing::error!(%error, "cannot log a request; refusing it alone");
+                self.execute("ROLLBACK TO job")?;
+            }
+            self.execute("RELEASE job")?;
+        }
+        self.directory.write_positions(&self.connection)?;
+        self.write_mark()?;
+        self.execute("COMMIT")
+    }
+
+    fn execute(&self, statement: &str) -> rusqlite::Result<()> {
+        self.connection.prepare_cached(statement)?.execute([]).map(|_| ())
+    }
+
+    /// Does one job inside its savepoint; memory changes only once the file has. A job that fails has been answered.
+    fn perform(&mut self, job: Job, batch: &mut Batch) -> rusqlite::Result<()> {
+        match job {
+            Job::Ingest(record, answer) => {
+                let key = batch.last_key + 1;
+                let (connection, directory) = (&self.connection, &mut self.directory);
+                let outcome = ingest::record(connection, directory, self.epoch, key, self.popup_ttl, &record);
+                let outcome = outcome.map(|(ingested, event)| {
+                    batch.last_key += u64::from(event.is_some());
+                    batch.events.extend(event);
+                    batch.statuses.push(ingested.status);
+                    ingested
+                });
+                batch.settle(answer, outcome)
+            }
+            Job::Upsert(entry, moving, validate, answer) => {
+                let outcome = self.upsert(&entry, moving, validate);
+                if validate == Validate::AndStore && matches!(outcome, Ok(Upserted::Stored(_))) {
+                    batch.changed.push(entry.id);
+                }
+                batch.settle(answer, outcome)
+            }
+            Job::Delete(id, answer) => {
+                let outcome = self.directory.delete(&self.connection, &id);
+                batch.changed.push(id);
+                batch.settle(answer, outcome)
+            }
+            Job::Purge(before, answer) => batch.settle(answer, purge::step(&self.connection, before)),
+            Job::Probe(answer) => batch.settle(answer, self.execute("UPDATE meta SET relayed = relayed")),
+        }
+    }
+
+    fn upsert(&mut self, entry: &StoreEntry, moving: Moving, validate: Validate) -> rusqlite::Result<Upserted> {
+        match validate {
+            Validate::AndStore => self.directory.upsert(&self.connection, entry, moving),
+            Validate::Only => self.directory.check(&self.connection, entry, moving),
+        }
+    }
+
+    /// After the commit: the events go to the relay, the answers to whoever asked.
+    fn hand_over(&mut self, batch: Batch) {
+        if !batch.events.is_empty() {
+            let committed = Committed { first_key: self.newest_key + 1, at: Instant::now(), events: batch.events };
+            self.newest_key = batch.last_key;
+            self.outbox.committed(batch.last_key);
+            if self.fresh.try_send(committed).is_err() {
+                // The relay is behind; it will find them in the log.
+                self.outbox.nudge();
+            }
+        }
+        batch.changed.into_iter().for_each(|id| self.outbox.store_changed(id));
+        batch.statuses.into_iter().for_each(|status| self.metrics.logged(status));
+        batch.due.into_iter().for_each(|answer| answer(Ok(())));
+    }
+
+    fn write_mark(&mut self) -> rusqlite::Result<()> {
+        let relayed = self.outbox.relayed();
+        if relayed != self.relayed {
+            self.connection.prepare_cached("UPDATE meta SET relayed = ?1")?.execute([relayed])?;
+            self.relayed = relayed;
+        }
+        Ok(())
+    }
+
+    /// Memory back to what the file says.
+    fn recover(&mut self) {
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.connection.execute_batch("ROLLBACK")
+        {
+            tracing::error!(%error, "cannot roll back");
+        }
+        match Directory::load(&self.connection) {
+            Ok(directory) => self.directory = directory,
+            // The next commit fails as well, or finds a position taken: it is refused, nothing is lost.
+            Err(error) => tracing::error!(%error, "cannot read the directory again"),
+        }
+        // Whether the mark was written is not known any more.
+        self.relayed = 0;
+    }
+}
+
+impl Batch {
+    /// Answers a failed job now, and one that succeeded after the commit. A requester that has gone away needs no
+    /// answer: what it asked for is done, and a repeat is recognised.
+    fn settle<T: Send + 'static>(&mut self, answer: Answer<T>, outcome: rusqlite::Result<T>) -> rusqlite::Result<()> {
+        match outcome {
+            Ok(value) => {
+                self.due.push(Box::new(move |committed| drop(answer.send(committed.map(|()| value)))));
+                Ok(())
+            }
+            Err(error) => {
+                drop(answer.send(Err(LogError::unavailable(&error))));
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Job {
+    fn refuse(self, error: LogError) {
+        match self {
+            Self::Ingest(_, answer) => drop(answer.send(Err(error))),
+            Self::Upsert(_, _, _, answer) => drop(answer.send(Err(error))),
+            Self::Delete(_, answer) | Self::Purge(_, answer) => drop(answer.send(Err(error))),
+            Self::Probe(answer) => drop(answer.send(Err(error))),
+        }
+    }
+}
