@@ -188,30 +188,6 @@ impl Cdr {
         self.edt.is_some()
     }
 
-    /// This record, completed by what only an older one of the same call has said: a record corrects the one before it
-    /// parameter by parameter. A withheld caller corrects nothing, for it may just have been left out.
-    #[must_use]
-    pub fn over(self, older: Self) -> Self {
-        let mut other = older.other;
-        other.extend(self.other);
-        Self {
-            seq: self.seq,
-            sdt: self.sdt,
-            edt: self.edt.or(older.edt),
-            swidt: self.swidt.or(older.swidt),
-            caller: if self.caller == Caller::Withheld { older.caller } else { self.caller },
-            vn: self.vn.or(older.vn),
-            ton: self.ton.or(older.ton),
-            memo: self.memo.or(older.memo),
-            memo2: self.memo2.or(older.memo2),
-            crid: self.crid.or(older.crid),
-            irid: self.irid.or(older.irid),
-            cause: self.cause.or(older.cause),
-            closed_from: self.closed_from.or(older.closed_from),
-            other,
-        }
-    }
-
     /// 128 bits of SHA-256 over all fields as parsed: two records of a source have the same ones exactly if they are
     /// equal in every field. Numbers count in E.164, however they were written; the source does not count.
     pub fn fingerprint(&self) -> [u8; 16] {
