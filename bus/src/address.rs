@@ -1,6 +1,6 @@
 //! `AMQP_URL`: where the broker is and who we are there. Parsed once; its password shows nowhere.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
 use lapin::uri::{AMQPScheme, AMQPUri};
 
@@ -21,6 +21,11 @@ impl BrokerAddress {
     /// The virtual host, decoded, e.g. `/`.
     pub(crate) fn virtual_host(&self) -> &str {
         &self.0.vhost
+    }
+
+    /// How long connecting may take, if the URL says it.
+    pub(crate) fn connection_timeout(&self) -> Option<Duration> {
+        self.0.query.connection_timeout.map(Duration::from_millis)
     }
 
     /// Whether it is `amqps`.

@@ -1,81 +1,112 @@
-//! The bus on RabbitMQ. Being written.
+//! The bus on RabbitMQ: opens connections, each for one purpose and never repaired.
+//!
+//! lapin's automatic recovery stays off: with it a consumer pauses in silence, and confirms fail only after the
+//! reconnect. Without it everything on a lost connection fails within milliseconds.
+
+mod confirms;
+mod connection;
+mod publisher;
+mod subscription;
+mod topology;
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::oneshot;
+use lapin::{options::ConfirmSelectOptions, tcp::OwnedTLSConfig};
+use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::{
-    address::BrokerAddress,
-    envelope::Event,
-    error::{ConnectError, Lost},
-    publisher::Routed,
-    subscription::Received,
-};
+pub(crate) use self::{confirms::Promised, publisher::AmqpPublisher, subscription::AmqpSubscription};
+use self::{connection::Link, topology::Topology};
+use crate::{address::BrokerAddress, error::ConnectError};
 
-/// A broker, and the names used there.
+/// How long a connection may take from the first packet to the last declaration, unless the URL's `connection_timeout`
+/// says otherwise.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+/// A broker, and the names used there. Cheap to clone; holds no connection.
 #[derive(Debug, Clone)]
-pub struct Amqp {
+pub struct Amqp(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     address: BrokerAddress,
-    pub(crate) names: Arc<Names>,
+    tls: OwnedTLSConfig,
+    names: Names,
 }
 
 /// The names of the exchanges and queues.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Names {
     pub(crate) exchange: String,
+    /// Of the private queues, `<prefix>-<uuid>`.
     pub(crate) queue_prefix: String,
+    /// Of the dead-letter exchange and of the queue behind it.
     pub(crate) dead_letters: String,
 }
 
 impl Amqp {
-    pub(crate) fn new(address: BrokerAddress, _authority: Option<String>, names: Names) -> Self {
-        Self { address, names: Arc::new(names) }
+    /// `authority`: a private certificate authority, in PEM, trusted besides the public ones.
+    pub(crate) fn new(address: BrokerAddress, authority: Option<String>, names: Names) -> Self {
+        let tls = OwnedTLSConfig { identity: None, cert_chain: authority };
+        Self(Arc::new(Inner { address, tls, names }))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn names(&self) -> &Names {
+        &self.0.names
     }
 
     pub(crate) async fn publisher(&self) -> Result<AmqpPublisher, ConnectError> {
-        Err(ConnectError::Silent { address: self.address.to_string(), limit: Duration::ZERO })
+        self.in_time(async {
+            let link = self.open("publisher").await?;
+            let channel = link.channel().await?;
+            self.topology().declare(&channel).await?;
+            let confirms = channel.confirm_select(ConfirmSelectOptions::default());
+            confirms.await.map_err(|error| connection::failure(self.address(), &error))?;
+            Ok(AmqpPublisher::new(link, channel, &self.0.names.exchange))
+        })
+        .await
     }
 
     pub(crate) async fn subscribe(&self) -> Result<AmqpSubscription, ConnectError> {
-        Err(ConnectError::Silent { address: self.address.to_string(), limit: Duration::ZERO })
-    }
-}
-
-pub(crate) enum AmqpPublisher {}
-
-impl AmqpPublisher {
-    pub(crate) fn id(&self) -> Uuid {
-        match *self {}
-    }
-
-    pub(crate) async fn send(
-        &mut self,
-        _events: &[Event],
-        _ttl: Duration,
-    ) -> Result<oneshot::Receiver<Result<Routed, Lost>>, Lost> {
-        match *self {}
+        self.in_time(async {
+            // A new name each time: the broker may hold the last connection, and its queue, for a while yet.
+            let queue = format!("{}-{}", self.0.names.queue_prefix, Uuid::new_v4());
+            let link = self.open("subscription").await?;
+            let channel = link.channel().await?;
+            self.topology().declare(&channel).await?;
+            self.topology().declare_private_queue(&channel, &queue).await?;
+            let consumer = subscription::consume(&channel, &queue).await;
+            let consumer = consumer.map_err(|error| connection::failure(self.address(), &error))?;
+            Ok(AmqpSubscription::new(link, channel, consumer, queue))
+        })
+        .await
     }
 
-    pub(crate) fn lost(&self) -> impl Future<Output = Lost> + Send + use<> {
-        std::future::pending()
+    fn topology(&self) -> Topology<'_> {
+        Topology { address: self.address(), names: &self.0.names }
     }
 
-    pub(crate) async fn close(self) {}
-}
-
-pub(crate) enum AmqpSubscription {}
-
-impl AmqpSubscription {
-    pub(crate) fn queue(&self) -> &str {
-        match *self {}
+    fn address(&self) -> &BrokerAddress {
+        &self.0.address
     }
 
-    pub(crate) async fn next(&mut self) -> Result<Received, Lost> {
-        match *self {}
+    async fn open(&self, purpose: &str) -> Result<Link, ConnectError> {
+        Link::open(self.address(), &self.0.tls, self.limit(), purpose).await
     }
 
-    pub(crate) fn ack(&mut self) {}
+    fn limit(&self) -> Duration {
+        self.address().connection_timeout().unwrap_or(CONNECT_LIMIT)
+    }
 
-    pub(crate) async fn close(self) {}
+    /// A broker that is frozen, or a network that swallows packets, must not hold up whoever connects.
+    async fn in_time<T>(
+        &self,
+        connecting: impl Future<Output = Result<T, ConnectError>>,
+    ) -> Result<T, ConnectError> {
+        let limit = self.limit();
+        timeout(limit, connecting)
+            .await
+            .unwrap_or_else(|_| Err(ConnectError::Silent { address: self.address().to_string(), limit }))
+    }
 }

@@ -161,3 +161,88 @@ mod wire {
         pub(super) bytes: Bytes,
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn encoded(batch: &Batch) -> Bytes {
+        let mut body = b"what was there before".to_vec();
+        encode(batch.publisher, batch.number, &batch.events, &mut body);
+        Bytes::from(body)
+    }
+
+    prop_compose! {
+        fn events()(store_id in ".{0,12}", epoch: u128, position: u64, bytes: Vec<u8>) -> Event {
+            Event { store_id, epoch: Uuid::from_u128(epoch), position, bytes: bytes.into() }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_decoded(
+            publisher: u128,
+            number in 1..=u64::MAX,
+            events in prop::collection::vec(events(), 0..8),
+        ) {
+            let batch = Batch { publisher: Uuid::from_u128(publisher), number, events };
+            prop_assert_eq!(Batch::decode(encoded(&batch)), Ok(batch));
+        }
+
+        #[test]
+        fn arbitrary_bytes_are_a_batch_or_an_error(body: Vec<u8>) {
+            if let Ok(batch) = Batch::decode(body.into()) {
+                prop_assert!(batch.number > 0);
+            }
+        }
+
+        #[test]
+        fn a_damaged_batch_is_a_batch_or_an_error(
+            events in prop::collection::vec(events(), 0..4),
+            at: prop::sample::Index,
+            with: u8,
+        ) {
+            let mut body = encoded(&Batch { publisher: Uuid::nil(), number: 1, events }).to_vec();
+            let at = at.index(body.len());
+            body[at] = with;
+            drop(Batch::decode(body.clone().into()));
+            body.truncate(at);
+            drop(Batch::decode(body.into()));
+        }
+    }
+
+    #[test]
+    fn a_batch_without_events_is_a_sign_of_life() {
+        let batch = Batch { publisher: Uuid::new_v4(), number: 7, events: Vec::new() };
+        assert_eq!(Batch::decode(encoded(&batch)), Ok(batch));
+    }
+
+    #[test]
+    fn a_batch_without_a_number_is_none() {
+        assert_eq!(Batch::decode(Bytes::new()), Err(EnvelopeError::Unnumbered));
+    }
+
+    #[test]
+    fn decoded_bytes_are_parts_of_the_message() {
+        let event =
+            Event { store_id: "s".to_owned(), epoch: Uuid::nil(), position: 1, bytes: vec![7; 300].into() };
+        let body = encoded(&Batch { publisher: Uuid::nil(), number: 1, events: vec![event] });
+        let batch = Batch::decode(body.clone()).unwrap();
+        assert!(body.as_ptr_range().contains(&batch.events[0].bytes.as_ptr()));
+    }
+
+    #[test]
+    fn debug_shows_no_phone_number() {
+        let event = Event {
+            store_id: "s".to_owned(),
+            epoch: Uuid::nil(),
+            position: 1,
+            bytes: Bytes::from_static(b"01012345678"),
+        };
+        let shown = format!("{event:?}");
+        assert!(shown.contains("bytes: 11") && !shown.contains("0101"), "{shown}");
+    }
+}

@@ -125,3 +125,91 @@ fn has_been(interrupted: &watch::Receiver<()>) -> bool {
 fn broken() -> Lost {
     Lost::Connection("the in-process bus was interrupted".into())
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::time::Duration;
+
+    use futures_util::FutureExt;
+
+    use crate::{Bus, Event, IN_PROCESS_CAPACITY, Lost, Publisher, Received, Routed, Subscription};
+
+    const TTL: Duration = Duration::from_secs(30);
+
+    async fn send(publisher: &mut Publisher, events: &[Event]) -> Result<Routed, Lost> {
+        publisher.send(events, TTL).await?.outcome().await
+    }
+
+    async fn number(subscription: &mut Subscription) -> Result<u64, Lost> {
+        match subscription.next().await? {
+            Received::Batch(batch) => Ok(batch.number),
+            other => panic!("the twin has batches only, not {other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn every_subscriber_gets_every_batch_in_order() {
+        let bus = Bus::in_process();
+        let mut publisher = bus.publisher().await.unwrap();
+        let mut subscriptions = [bus.subscribe().await.unwrap(), bus.subscribe().await.unwrap()];
+        let event =
+            Event { store_id: "s".into(), epoch: publisher.id(), position: 1, bytes: vec![1, 2].into() };
+        let events = [event];
+        assert_eq!(send(&mut publisher, &events).await, Ok(Routed::Delivered));
+        assert_eq!(send(&mut publisher, &[]).await, Ok(Routed::Delivered));
+        for subscription in &mut subscriptions {
+            let Received::Batch(first) = subscription.next().await.unwrap() else {
+                panic!("a batch was sent")
+            };
+            assert_eq!((first.publisher, first.number), (publisher.id(), 1));
+            assert_eq!(first.events, events);
+            subscription.ack();
+            assert_eq!(number(subscription).await, Ok(2));
+        }
+        assert_ne!(subscriptions[0].queue(), subscriptions[1].queue());
+    }
+
+    #[tokio::test]
+    async fn without_a_subscriber_there_is_no_route() {
+        let bus = Bus::in_process();
+        let mut publisher = bus.publisher().await.unwrap();
+        assert_eq!(send(&mut publisher, &[]).await, Ok(Routed::NoRoute));
+        let mut subscription = bus.subscribe().await.unwrap();
+        assert_eq!(send(&mut publisher, &[]).await, Ok(Routed::Delivered));
+        assert_eq!(number(&mut subscription).await, Ok(2), "what was sent before is not received");
+        subscription.close().await;
+        assert_eq!(send(&mut publisher, &[]).await, Ok(Routed::NoRoute));
+    }
+
+    #[tokio::test]
+    async fn a_slow_subscriber_is_told_and_costs_only_itself() {
+        let bus = Bus::in_process();
+        let mut publisher = bus.publisher().await.unwrap();
+        let [mut slow, mut quick] = [bus.subscribe().await.unwrap(), bus.subscribe().await.unwrap()];
+        for sent in 1..=IN_PROCESS_CAPACITY as u64 + 1 {
+            assert_eq!(send(&mut publisher, &[]).await, Ok(Routed::Delivered));
+            assert_eq!(number(&mut quick).await, Ok(sent));
+        }
+        assert_eq!(number(&mut slow).await, Err(Lost::Overflow { missed: 1 }));
+        assert_eq!(number(&mut slow).await, Err(Lost::Overflow { missed: 1 }), "it stays lost");
+    }
+
+    #[tokio::test]
+    async fn an_interruption_is_told_to_everyone_and_new_connections_are_taken() {
+        let bus = Bus::in_process();
+        let Bus::InProcess(broker) = &bus else { panic!("it is in-process") };
+        let mut publisher = bus.publisher().await.unwrap();
+        let mut subscription = bus.subscribe().await.unwrap();
+        let lost = publisher.lost();
+        assert_eq!(publisher.lost().now_or_never(), None);
+        broker.interrupt();
+        assert!(matches!(lost.await, Lost::Connection(_)));
+        assert!(matches!(send(&mut publisher, &[]).await, Err(Lost::Connection(_))));
+        assert!(matches!(number(&mut subscription).await, Err(Lost::Connection(_))));
+        let mut subscription = bus.subscribe().await.unwrap();
+        let mut publisher = bus.publisher().await.unwrap();
+        assert_eq!(send(&mut publisher, &[]).await, Ok(Routed::Delivered));
+        assert_eq!(number(&mut subscription).await, Ok(1));
+    }
+}

@@ -6,10 +6,14 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::{amqp::AmqpPublisher, envelope::Event, error::Lost, in_process::InProcessPublisher};
+use crate::{
+    amqp::{AmqpPublisher, Promised},
+    envelope::Event,
+    error::Lost,
+    in_process::InProcessPublisher,
+};
 
 /// One connection to the broker that only publishes. It is never repaired: once lost, make a new one and send again
 /// what has no outcome.
@@ -108,7 +112,7 @@ pub struct Confirm(Answer);
 #[derive(Debug)]
 enum Answer {
     Known(Routed),
-    Later(oneshot::Receiver<Result<Routed, Lost>>),
+    Later(Promised),
 }
 
 impl Confirm {
@@ -127,10 +131,7 @@ impl Future for Confirm {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.get_mut().0 {
             Answer::Known(routed) => Poll::Ready(Ok(*routed)),
-            Answer::Later(answer) => Pin::new(answer).poll(context).map(|answer| {
-                // Nobody is left to answer: the publisher was dropped.
-                answer.unwrap_or_else(|_| Err(Lost::Connection("the publisher was closed".into())))
-            }),
+            Answer::Later(promised) => Pin::new(promised).poll(context),
         }
     }
 }

@@ -119,9 +119,9 @@ mod tests {
     fn names_default_to_those_of_the_contract() {
         let bus = settings(&[]).unwrap().bus().unwrap();
         let Bus::Amqp(amqp) = bus else { panic!("the settings are for a broker") };
-        assert_eq!(amqp.names.exchange, "bizcall-exchange");
-        assert_eq!(amqp.names.queue_prefix, "bizcall-cdr-inbound-call");
-        assert_eq!(amqp.names.dead_letters, "bizcall-exchange.dead");
+        assert_eq!(amqp.names().exchange, "bizcall-exchange");
+        assert_eq!(amqp.names().queue_prefix, "bizcall-cdr-inbound-call");
+        assert_eq!(amqp.names().dead_letters, "bizcall-exchange.dead");
     }
 
     #[test]

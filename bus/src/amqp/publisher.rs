@@ -1,0 +1,104 @@
+//! Publishing to RabbitMQ: mandatory, persistent, confirmed.
+
+use std::time::Duration;
+
+use lapin::{BasicProperties, Channel, options::BasicPublishOptions, types::ShortString};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
+use uuid::Uuid;
+
+use super::{
+    confirms::{self, Pending, Promised},
+    connection::Link,
+};
+use crate::{
+    envelope::{CONTENT_TYPE, Event, encode},
+    error::Lost,
+};
+
+/// How many messages may wait to be matched with the broker's answers before `send` waits, too.
+const HANDED_OVER: usize = 1024;
+/// AMQP's delivery mode for messages that survive the broker's restart if their queue does, as the dead letters' does.
+const PERSISTENT: u8 = 2;
+
+pub(crate) struct AmqpPublisher {
+    id: Uuid,
+    sent: u64,
+    exchange: ShortString,
+    properties: BasicProperties,
+    body: Vec<u8>,
+    channel: Channel,
+    pending: mpsc::Sender<Pending>,
+    lost: watch::Receiver<Option<Lost>>,
+    // One task; aborted when this is dropped.
+    confirms: JoinSet<()>,
+    link: Link,
+}
+
+impl AmqpPublisher {
+    /// `channel` is in confirm mode, and the link's only one.
+    pub(super) fn new(link: Link, channel: Channel, exchange: &str) -> Self {
+        let (pending, to_confirm) = mpsc::channel(HANDED_OVER);
+        let (losing, lost) = watch::channel(None);
+        let mut confirms = JoinSet::new();
+        confirms.spawn(confirms::run(link.events(), to_confirm, losing));
+        let properties =
+            BasicProperties::default().with_content_type(CONTENT_TYPE.into()).with_delivery_mode(PERSISTENT);
+        Self {
+            id: Uuid::new_v4(),
+            sent: 0,
+            exchange: exchange.into(),
+            properties,
+            body: Vec::new(),
+            channel,
+            pending,
+            lost,
+            confirms,
+            link,
+        }
+    }
+
+    pub(crate) fn id(&self) -> Uuid {
+        self.id
+    }
+
+    pub(crate) async fn send(&mut self, events: &[Event], ttl: Duration) -> Result<Promised, Lost> {
+        let number = self.sent + 1;
+        encode(self.id, number, events, &mut self.body);
+        let properties = self.properties.clone().with_expiration(ttl.as_millis().to_string().into());
+        // Mandatory: without it, the broker would confirm a message that went to no queue as if it had arrived.
+        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+        let (exchange, key) = (self.exchange.clone(), ShortString::default());
+        let publish = self.channel.basic_publish(exchange, key, options, &self.body, properties);
+        let confirm = tokio::select! {
+            biased;
+            published = publish => published.map_err(|error| confirms::broken(&error))?,
+            // While the broker blocks us the first would wait; a loss must end that.
+            lost = loss(self.lost.clone()) => return Err(lost),
+        };
+        self.sent = number;
+        let (pending, promised) = Pending::new(number, confirm, self.lost.clone());
+        match self.pending.send(pending).await {
+            Ok(()) => Ok(promised),
+            Err(mpsc::error::SendError(_)) => Err(confirms::reason(&self.lost)),
+        }
+    }
+
+    pub(crate) fn lost(&self) -> impl Future<Output = Lost> + Send + use<> {
+        loss(self.lost.clone())
+    }
+
+    pub(crate) async fn close(mut self) {
+        self.link.close().await;
+        self.confirms.shutdown().await;
+    }
+}
+
+/// Resolves when the connection is lost or closed.
+async fn loss(mut lost: watch::Receiver<Option<Lost>>) -> Lost {
+    // An error says that the task was aborted: the publisher was closed.
+    let reason = lost.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
+    reason.unwrap_or_else(confirms::closed)
+}

@@ -1,0 +1,157 @@
+//! The exchanges and queues, declared by whoever connects first and the same for all.
+//!
+//! A queue or exchange that exists with other properties is never used as it is: the broker's refusal is passed on. One
+//! case is told apart, an exchange of another type, since it needs an operator.
+
+use lapin::{
+    Channel, ExchangeKind,
+    options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
+    types::{AMQPValue, FieldTable, ShortString},
+};
+
+use super::{Names, connection::failure};
+use crate::{address::BrokerAddress, error::ConnectError};
+
+/// How many messages a private queue holds before its oldest go to the dead letters: 10 s of 1,000 a second, for a
+/// replica that stands still. It then sees a jump in the numbers, and asks the log.
+const PRIVATE_QUEUE_MESSAGES: i32 = 10_000;
+/// How many dead letters are kept; then the oldest go.
+const DEAD_LETTERS: i32 = 10_000;
+/// For how long dead letters are kept: 7 days, in milliseconds.
+const DEAD_LETTER_AGE: i32 = 7 * 24 * 60 * 60 * 1000;
+
+/// What is to be there.
+pub(super) struct Topology<'a> {
+    pub(super) address: &'a BrokerAddress,
+    pub(super) names: &'a Names,
+}
+
+impl Topology<'_> {
+    /// Declares both exchanges and the dead-letter queue.
+    pub(super) async fn declare(&self, channel: &Channel) -> Result<(), ConnectError> {
+        self.declare_exchange(channel, &self.names.exchange).await?;
+        self.declare_exchange(channel, &self.names.dead_letters).await?;
+        let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        let arguments = [
+            ("x-queue-type", text("classic")),
+            ("x-max-length", AMQPValue::LongInt(DEAD_LETTERS)),
+            ("x-message-ttl", AMQPValue::LongInt(DEAD_LETTER_AGE)),
+        ];
+        let name = &self.names.dead_letters;
+        self.declare_queue(channel, name, options, table(arguments)).await?;
+        self.bind(channel, name, name).await
+    }
+
+    /// Declares and binds a replica's own queue, which is gone with this connection.
+    pub(super) async fn declare_private_queue(
+        &self,
+        channel: &Channel,
+        name: &str,
+    ) -> Result<(), ConnectError> {
+        let options =
+            QueueDeclareOptions { exclusive: true, auto_delete: true, ..QueueDeclareOptions::default() };
+        let arguments = [
+            ("x-queue-type", text("classic")),
+            ("x-max-length", AMQPValue::LongInt(PRIVATE_QUEUE_MESSAGES)),
+            ("x-dead-letter-exchange", text(&self.names.dead_letters)),
+        ];
+        self.declare_queue(channel, name, options, table(arguments)).await?;
+        self.bind(channel, name, &self.names.exchange).await
+    }
+
+    async fn declare_exchange(&self, channel: &Channel, name: &str) -> Result<(), ConnectError> {
+        let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+        let declared =
+            channel.exchange_declare(name.into(), ExchangeKind::Fanout, options, FieldTable::default());
+        match declared.await.map_err(|error| failure(self.address, &error)) {
+            Err(ConnectError::WrongTopology(said)) => Err(self.wrong_exchange(name, said)),
+            declared => declared,
+        }
+    }
+
+    async fn declare_queue(
+        &self,
+        channel: &Channel,
+        name: &str,
+        options: QueueDeclareOptions,
+        arguments: FieldTable,
+    ) -> Result<(), ConnectError> {
+        let declared = channel.queue_declare(name.into(), options, arguments).await;
+        declared.map(drop).map_err(|error| failure(self.address, &error))
+    }
+
+    async fn bind(&self, channel: &Channel, queue: &str, exchange: &str) -> Result<(), ConnectError> {
+        let nothing = (ShortString::default(), QueueBindOptions::default(), FieldTable::default());
+        let bound = channel.queue_bind(queue.into(), exchange.into(), nothing.0, nothing.1, nothing.2);
+        bound.await.map_err(|error| failure(self.address, &error))
+    }
+
+    fn wrong_exchange(&self, exchange: &str, said: String) -> ConnectError {
+        match type_found(&said) {
+            Some(found) => ConnectError::WrongExchangeType {
+                exchange: exchange.to_owned(),
+                found: found.to_owned(),
+                wanted: "fanout",
+                command: deletion(self.address.virtual_host(), exchange),
+            },
+            None => ConnectError::WrongTopology(said),
+        }
+    }
+}
+
+fn table<const N: usize>(arguments: [(&str, AMQPValue); N]) -> FieldTable {
+    let mut table = FieldTable::default();
+    for (name, value) in arguments {
+        table.insert(name.into(), value);
+    }
+    table
+}
+
+fn text(text: &str) -> AMQPValue {
+    AMQPValue::LongString(text.into())
+}
+
+/// Reads the type out of the broker's `… inequivalent arg 'type' for exchange 'a' in vhost '/': received 'fanout' but
+/// current is 'direct'`.
+fn type_found(said: &str) -> Option<&str> {
+    let (_, found) = said.split_once("inequivalent arg 'type'")?.1.rsplit_once("current is '")?;
+    found.strip_suffix('\'').or_else(|| found.split('\'').next())
+}
+
+/// The command that deletes an exchange. `rabbitmqctl` has none for it but `eval`; `rabbitmqadmin` would need the
+/// management plugin.
+fn deletion(virtual_host: &str, exchange: &str) -> String {
+    let (virtual_host, exchange) = (erlang(virtual_host), erlang(exchange));
+    let expression = format!(
+        "rabbit_exchange:delete(rabbit_misc:r({virtual_host}, exchange, {exchange}), false, <<\"ringpad\">>)."
+    );
+    format!("rabbitmqctl eval '{}'", expression.replace('\'', r"'\''"))
+}
+
+/// A name as an Erlang binary.
+fn erlang(name: &str) -> String {
+    format!("<<\"{}\"/utf8>>", name.replace('\\', r"\\").replace('"', "\\\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_brokers_refusal_names_the_type_it_has() {
+        let said = "PRECONDITION_FAILED - inequivalent arg 'type' for exchange 'a' in vhost '/': received 'fanout' but \
+                    current is 'direct'";
+        assert_eq!(type_found(said), Some("direct"));
+        let said = "PRECONDITION_FAILED - inequivalent arg 'durable' for exchange 'a' in vhost '/': received 'true' \
+                    but current is 'false'";
+        assert_eq!(type_found(said), None);
+    }
+
+    #[test]
+    fn names_are_quoted_for_the_shell_and_for_erlang() {
+        assert_eq!(
+            deletion("/", "it's \"one\""),
+            r#"rabbitmqctl eval 'rabbit_exchange:delete(rabbit_misc:r(<<"/"/utf8>>, exchange, <<"it'\''s \"one\""/utf8>>), false, <<"ringpad">>).'"#
+        );
+    }
+}
