@@ -27,7 +27,7 @@ await build({
 });
 
 const bundles = tests.map((name) => join(out, name.replace(/\.ts$/, ".mjs")));
-const run = spawnSync(process.execPath, ["--enable-source-maps", "--test", ...bundles], {
+const run = spawnSync(process.execPath, ["--enable-source-maps", "--test", "--test-reporter=spec", ...bundles], {
   cwd: root,
   stdio: "inherit",
 });

@@ -1,0 +1,180 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { CallSchema, CallState, CallerKind, type Call } from "../src/gen/ringpad/v1/call_pb.ts";
+import { SnapshotSchema } from "../src/gen/ringpad/v1/pad_pb.ts";
+import { Board } from "../src/page/board.ts";
+
+const T = Date.parse("2025-11-23T05:00:00Z");
+const { RINGING, ANSWERED, COMPLETED, MISSED } = CallState;
+
+let revisions = 0n;
+function call(id: string, state: CallState, more: MessageInitShape<typeof CallSchema> = {}): Call {
+  revisions += 1n;
+  const caller = { number: "+821012345678", display: "010-1234-5678", kind: CallerKind.NUMBER };
+  const usual = { id, state, caller, revision: revisions, startedAt: timestampFromMs(T - 2_000) };
+  return create(CallSchema, { ...usual, ...more } as MessageInitShape<typeof CallSchema>);
+}
+
+function snapshot(position: bigint, openCalls: Call[], recentCalls: Call[] = [], epoch = "e1") {
+  return create(SnapshotSchema, { position, epoch, openCalls, recentCalls });
+}
+
+const shown = (board: Board, now: number) => board.popups(now).map(({ call, phase }) => `${call.id} ${phase}`);
+const ids = (known: { call: Call }[]) => known.map(({ call }) => call.id);
+
+test("a ring with time left pops; a late one, or one without pop_until, is only listed", () => {
+  const board = new Board();
+  board.apply(call("a", RINGING), T + 30_000, T);
+  board.apply(call("b", RINGING), T, T);
+  board.apply(call("c", RINGING), undefined, T);
+  assert.deepEqual(shown(board, T), ["a ringing"]);
+  assert.equal(board.recent().length, 3);
+});
+
+test("what is over never pops, whatever it says", () => {
+  const board = new Board();
+  board.apply(call("a", COMPLETED), T + 30_000, T);
+  board.apply(call("b", MISSED), T + 30_000, T);
+  board.apply(call("c", RINGING, { closed: true }), T + 30_000, T);
+  assert.deepEqual(shown(board, T), []);
+});
+
+test("popups stack, the newest ring first, and never replace each other", () => {
+  const board = new Board();
+  board.apply(call("a", RINGING), T + 30_000, T);
+  board.apply(call("b", RINGING), T + 31_000, T + 1_000);
+  board.apply(call("a", ANSWERED), T + 32_000, T + 2_000);
+  board.apply(call("c", RINGING), T + 33_000, T + 3_000);
+  assert.deepEqual(shown(board, T + 3_000), ["c ringing", "b ringing", "a answered"]);
+});
+
+test("past pop_until the outcome is unknown, and the popup stays for the one who talks", () => {
+  const board = new Board();
+  board.apply(call("a", RINGING), T + 30_000, T);
+  assert.deepEqual(shown(board, T + 29_999), ["a ringing"]);
+  assert.deepEqual(shown(board, T + 30_000), ["a unknown"]);
+  assert.deepEqual(shown(board, T + 300_000), ["a unknown"]);
+  assert.deepEqual(shown(board, T + 330_000), []);
+});
+
+test("a popup follows its call to the end, and leaves 12 s later", () => {
+  for (const [state, phase] of [
+    [COMPLETED, "ended"],
+    [MISSED, "missed"],
+  ] as const) {
+    const board = new Board();
+    board.apply(call("a", RINGING), T + 30_000, T);
+    board.apply(call("a", ANSWERED), undefined, T + 5_000);
+    assert.deepEqual(shown(board, T + 40_000), ["a answered"]);
+    board.apply(call("a", state), undefined, T + 60_000);
+    assert.deepEqual(shown(board, T + 71_999), [`a ${phase}`]);
+    assert.deepEqual(shown(board, T + 72_000), []);
+    assert.deepEqual(ids(board.recent()), ["a"]);
+  }
+});
+
+test("another record of an ended call does not keep its popup longer", () => {
+  const board = new Board();
+  board.apply(call("a", RINGING), T + 30_000, T);
+  board.apply(call("a", COMPLETED), undefined, T + 5_000);
+  board.apply(call("a", COMPLETED, { memo: "later" }), undefined, T + 16_000);
+  assert.deepEqual(shown(board, T + 17_000), []);
+});
+
+test("dismissed is dismissed: nothing of that call pops again", () => {
+  const board = new Board();
+  board.apply(call("a", RINGING), T + 30_000, T);
+  board.dismiss("a");
+  board.apply(call("a", RINGING), T + 31_000, T + 1_000);
+  board.apply(call("a", ANSWERED), T + 32_000, T + 2_000);
+  assert.deepEqual(shown(board, T + 2_000), []);
+  assert.deepEqual(ids(board.recent()), ["a"]);
+});
+
+test("the higher revision is kept, an equal one replaces", () => {
+  const board = new Board();
+  const older = call("a", RINGING);
+  const newer = call("a", MISSED);
+  board.apply(newer, undefined, T);
+  board.apply(older, T + 30_000, T);
+  assert.deepEqual(shown(board, T), []);
+  assert.equal(board.missed().length, 1);
+  board.apply({ ...newer, memo: "again" }, undefined, T);
+  assert.equal(board.recent()[0]?.call.memo, "again");
+});
+
+test("an early ring pops, and its update in its turn changes nothing", () => {
+  const board = new Board();
+  const ring = call("a", RINGING);
+  board.apply(ring, T + 30_000, T);
+  board.apply(ring, T + 30_000, T + 700);
+  assert.deepEqual(shown(board, T + 700), ["a ringing"]);
+  board.dismiss("a");
+  board.apply(ring, T + 30_000, T + 800);
+  assert.deepEqual(shown(board, T + 800), []);
+});
+
+test("a snapshot replaces all, pops nothing, and leaves the popups of its calls where they are", () => {
+  const board = new Board();
+  const a = call("a", RINGING);
+  board.apply(a, T + 30_000, T);
+  board.apply(call("gone", RINGING), T + 30_000, T);
+  const b = call("b", RINGING);
+  board.replace(snapshot(revisions, [b, a]), T + 1_000);
+  assert.deepEqual(shown(board, T + 1_000), ["a ringing"]);
+  assert.deepEqual(ids(board.recent()), ["b", "a"]);
+});
+
+test("a snapshot of the same log keeps what is ahead of it and the popups that are in it", () => {
+  const board = new Board();
+  board.replace(snapshot(revisions, []), T);
+  const a = call("a", RINGING);
+  board.apply(a, T + 30_000, T);
+  const position = revisions;
+  board.apply(call("early", RINGING), T + 30_000, T);
+  const ended = create(CallSchema, { ...a, state: COMPLETED });
+  board.replace(snapshot(position, [], [ended]), T + 1_000);
+  assert.deepEqual(shown(board, T + 1_000), ["early ringing", "a ended"]);
+});
+
+test("a store that was begun anew keeps nothing of the old log", () => {
+  const board = new Board();
+  board.replace(snapshot(1n, []), T);
+  board.apply(call("a", RINGING, { revision: 900n }), T + 30_000, T);
+  board.replace(snapshot(1n, [], [], "e2"), T + 1_000);
+  assert.deepEqual(shown(board, T + 1_000), []);
+  assert.deepEqual(board.recent(), []);
+});
+
+test("missed calls are listed until a pad has dealt with them, newest first", () => {
+  const board = new Board();
+  board.apply(call("a", MISSED, { startedAt: timestampFromMs(T - 60_000) }), undefined, T);
+  board.apply(call("b", MISSED), undefined, T);
+  board.apply(call("c", COMPLETED), undefined, T);
+  assert.deepEqual(ids(board.missed()), ["b", "a"]);
+  board.apply(call("b", MISSED, { closed: true }), undefined, T);
+  assert.deepEqual(ids(board.missed()), ["a"]);
+});
+
+test("the ring began when the record says, unless that is ahead of the server", () => {
+  const board = new Board();
+  board.apply(call("a", RINGING), T + 30_000, T);
+  board.apply(call("b", RINGING, { startedAt: timestampFromMs(T + 9_000) }), T + 30_000, T);
+  assert.deepEqual(
+    board.popups(T).map(({ ringingSince }) => ringingSince),
+    [T, T - 2_000],
+  );
+});
+
+test("memory is bounded over months", () => {
+  const board = new Board();
+  for (let i = 0; i < 5_000; i += 1) {
+    board.apply(call(`c${i}`, RINGING, { startedAt: timestampFromMs(T + i * 1_000) }), T + i * 1_000 + 500, T + i * 1_000);
+    board.apply(call(`c${i}`, MISSED, { startedAt: timestampFromMs(T + i * 1_000) }), undefined, T + i * 1_000 + 900);
+  }
+  assert.equal(board.recent().length, 100);
+  assert.equal(board.recent()[0]?.call.id, "c4999");
+  assert.ok(board.popups(T + 5_000_000).length <= 13);
+});

@@ -1,0 +1,181 @@
+// What the client's tests put in place of time and the network.
+
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { Connection, type CallEvent, type ConnectionState } from "../src/client/connection.ts";
+import type { Clock, Timer } from "../src/client/clock.ts";
+import type { StreamEnd, StreamHandlers, Transport, TransportName } from "../src/client/transport.ts";
+import type { TokenSource } from "../src/client/tokens.ts";
+import { TransportChoice, type Memory } from "../src/client/transport_choice.ts";
+import { CallState } from "../src/gen/ringpad/v1/call_pb.ts";
+import { SubscribeResponseSchema, type SnapshotSchema, type SubscribeRequest } from "../src/gen/ringpad/v1/pad_pb.ts";
+
+/** Time that passes when a test says so. */
+export class FakeClock implements Clock {
+  #now = 1_000;
+  /** What the machine's own clock has more than the monotonic one. */
+  slept = 0;
+  #timers: { at: number; run: () => void }[] = [];
+
+  now(): number {
+    return this.#now;
+  }
+
+  wall(): number {
+    return this.#now + this.slept;
+  }
+
+  after(milliseconds: number, run: () => void): Timer {
+    const timer = { at: this.#now + milliseconds, run };
+    this.#timers.push(timer);
+    return { cancel: () => void (this.#timers = this.#timers.filter((other) => other !== timer)) };
+  }
+
+  /** When the next timer fires, from now; undefined if none is set. */
+  get nextIn(): number | undefined {
+    return this.#timers.length === 0 ? undefined : Math.min(...this.#timers.map(({ at }) => at)) - this.#now;
+  }
+
+  async advance(milliseconds: number): Promise<void> {
+    const end = this.#now + milliseconds;
+    for (;;) {
+      const due = this.#timers.filter(({ at }) => at <= end).sort((a, b) => a.at - b.at)[0];
+      if (!due) break;
+      this.#now = due.at;
+      this.#timers = this.#timers.filter((timer) => timer !== due);
+      due.run();
+      await settle();
+    }
+    this.#now = end;
+    await settle();
+  }
+}
+
+/** Lets what waits on promises go on. */
+export async function settle(): Promise<void> {
+  await new Promise<void>((resolve) => setImmediate(resolve));
+}
+
+/** One stream that the client opened, with the test as its server. */
+export class FakeStream {
+  closed = false;
+  readonly transport: TransportName;
+  readonly request: SubscribeRequest;
+  readonly token: string;
+  readonly #handlers: StreamHandlers;
+
+  constructor(transport: TransportName, request: SubscribeRequest, token: string, handlers: StreamHandlers) {
+    this.transport = transport;
+    this.request = request;
+    this.token = token;
+    this.#handlers = handlers;
+  }
+
+  send(event: MessageInitShape<typeof SubscribeResponseSchema>["event"] & object): void {
+    if (!this.closed) this.#handlers.message(create(SubscribeResponseSchema, { event }));
+  }
+
+  snapshot(value: MessageInitShape<typeof SnapshotSchema>): void {
+    const serverTime = timestampFromMs(SERVER_EPOCH);
+    const base = { serverTime, heartbeatInterval: { seconds: 5n }, store: { id: "s", name: "강남 세차장" } };
+    this.send({ case: "snapshot", value: { ...base, epoch: "e1", ...value } as MessageInitShape<typeof SnapshotSchema> });
+  }
+
+  heartbeat(position: bigint): void {
+    this.send({ case: "heartbeat", value: { serverTime: timestampFromMs(SERVER_EPOCH), position } });
+  }
+
+  update(position: bigint): void {
+    const call = { id: `call-${position}`, revision: position, state: CallState.RINGING };
+    this.send({ case: "update", value: { position, call } });
+  }
+
+  end(reason: StreamEnd): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.#handlers.end(reason);
+  }
+}
+
+export const SERVER_EPOCH = Date.parse("2025-11-23T05:00:00Z");
+
+/** A connection with everything around it faked. */
+export class Rig {
+  readonly clock = new FakeClock();
+  readonly streams: FakeStream[] = [];
+  readonly states: ConnectionState["kind"][] = [];
+  readonly events: CallEvent[] = [];
+  readonly snapshots: bigint[] = [];
+  readonly connection: Connection;
+  /** What `random` gives: the longest wait, unless a test wants another. */
+  random = 1;
+  asked: (string | undefined)[] = [];
+
+  constructor(parts: { token?: TokenSource; memory?: Memory } = {}) {
+    const transport = (name: TransportName): Transport => ({
+      name,
+      open: (request, token, handlers) => {
+        const stream = new FakeStream(name, request, token, handlers);
+        this.streams.push(stream);
+        return { close: () => void (stream.closed = true) };
+      },
+    });
+    const token = parts.token ?? (() => Promise.resolve("token"));
+    const transports = { "grpc-web": transport("grpc-web"), websocket: transport("websocket") };
+    this.connection = new Connection({
+      transports: new TransportChoice(transports, parts.memory),
+      token: (refused) => {
+        this.asked.push(refused);
+        return token(refused);
+      },
+      session: "session-1",
+      clock: this.clock,
+      random: () => this.random,
+      listener: {
+        onSnapshot: ({ position }) => this.snapshots.push(position),
+        onCall: (event) => this.events.push(event),
+        onState: ({ kind }) => this.states.push(kind),
+      },
+    });
+  }
+
+  /** Starts, and gives the first stream. */
+  async start(): Promise<FakeStream> {
+    this.connection.start();
+    await settle();
+    return this.last();
+  }
+
+  /** Starts and connects at a position. */
+  async connected(position: bigint): Promise<FakeStream> {
+    const stream = await this.start();
+    stream.snapshot({ position });
+    stream.heartbeat(position);
+    return stream;
+  }
+
+  last(): FakeStream {
+    const stream = this.streams.at(-1);
+    if (!stream) throw new Error("no stream was opened");
+    return stream;
+  }
+
+  /** The positions handed on, in order. */
+  get positions(): bigint[] {
+    return this.events.flatMap(({ position }) => (position === undefined ? [] : [position]));
+  }
+
+  get open(): FakeStream[] {
+    return this.streams.filter(({ closed }) => !closed);
+  }
+
+  get state(): ConnectionState["kind"] | undefined {
+    return this.states.at(-1);
+  }
+}
+
+/** `sessionStorage` for one test. */
+export function fakeMemory(): Memory {
+  const items = new Map<string, string>();
+  return { getItem: (key) => items.get(key) ?? null, setItem: (key, value) => void items.set(key, value) };
+}

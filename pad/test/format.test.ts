@@ -1,0 +1,49 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { CallSchema, CallerKind } from "../src/gen/ringpad/v1/call_pb.ts";
+import { callBackLink, callerName, customer, dayName, stopwatch, talkTime, timeOfDay } from "../src/page/format.ts";
+
+const NOW = new Date(2025, 10, 23, 14, 5).getTime();
+const at = (...parts: [number, number, number, number?]) => timestampFromMs(new Date(...parts).getTime());
+const call = (init: MessageInitShape<typeof CallSchema>) => create(CallSchema, init);
+const caller = { number: "+821012345678", display: "010-1234-5678", kind: CallerKind.NUMBER };
+
+test("times and days", () => {
+  assert.equal(timeOfDay(NOW), "14:05");
+  assert.equal(timeOfDay(new Date(2025, 10, 23, 0, 5).getTime()), "00:05");
+  assert.equal(dayName(NOW, NOW), "오늘");
+  assert.equal(dayName(new Date(2025, 10, 22, 23, 59).getTime(), NOW), "어제");
+  assert.equal(dayName(new Date(2025, 10, 20).getTime(), NOW), "11월 20일");
+  assert.equal(dayName(new Date(2024, 10, 20).getTime(), NOW), "2024년 11월 20일");
+});
+
+test("a stopwatch, never negative", () => {
+  assert.deepEqual([0, 7_999, 60_000, 754_000, -5_000].map(stopwatch), ["0:00", "0:07", "1:00", "12:34", "0:00"]);
+});
+
+test("who calls: new, known, or withheld", () => {
+  assert.deepEqual(customer(call({ caller, history: {} }), NOW), { headline: "첫 전화", detail: "" });
+  assert.deepEqual(customer(call({ caller, history: { calls: 2, lastCallAt: at(2025, 10, 20) } }), NOW), {
+    headline: "3번째 전화",
+    detail: "지난 통화 11월 20일",
+  });
+  const withheld = call({ caller: { display: "발신번호 표시제한", kind: CallerKind.WITHHELD }, history: {} });
+  assert.deepEqual(customer(withheld, NOW), { headline: "", detail: "" });
+  assert.equal(callerName(withheld), "발신번호 표시제한");
+  assert.equal(callerName(call({ caller: { kind: CallerKind.PAYPHONE } })), "공중전화");
+  assert.equal(callerName(call({})), "번호 없음");
+});
+
+test("only a number can be called back", () => {
+  assert.equal(callBackLink(call({ caller })), "tel:+821012345678");
+  assert.equal(callBackLink(call({ caller: { display: "12ab", kind: CallerKind.UNPARSED } })), undefined);
+  assert.equal(callBackLink(call({})), undefined);
+});
+
+test("how long people talked", () => {
+  assert.equal(talkTime(call({ answeredAt: timestampFromMs(NOW), endedAt: timestampFromMs(NOW + 83_000) })), "1분 23초");
+  assert.equal(talkTime(call({ answeredAt: timestampFromMs(NOW), endedAt: timestampFromMs(NOW + 9_000) })), "9초");
+  assert.equal(talkTime(call({ endedAt: timestampFromMs(NOW) })), "");
+});

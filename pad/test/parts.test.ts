@@ -1,0 +1,67 @@
+// The client's small parts: back-off, the server's time, tokens.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { backoff, slowRetry } from "../src/client/backoff.ts";
+import { ServerTime } from "../src/client/server_time.ts";
+import { expiryOf, Tokens } from "../src/client/tokens.ts";
+
+test("back-off stays between 0 and min(10 s, 0.5 s · 2^n)", () => {
+  const longest = [500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000];
+  longest.forEach((most, failures) => {
+    assert.equal(backoff(failures, () => 0), 0);
+    assert.equal(backoff(failures, () => 0.5), most / 2);
+    assert.equal(backoff(failures, () => 1), most);
+  });
+  assert.equal(backoff(5_000, () => 1), 10_000);
+});
+
+test("a refusal is asked about again after 15 to 30 s", () => {
+  assert.equal(slowRetry(() => 0), 15_000);
+  assert.equal(slowRetry(() => 1), 30_000);
+});
+
+test("the server's time is the best of the last samples: a delayed message makes it no worse", () => {
+  const time = new ServerTime();
+  assert.equal(time.at(0), undefined);
+  time.sample(1_000_000, 100);
+  time.sample(1_005_000, 5_900);
+  assert.equal(time.at(6_000), 1_005_900);
+});
+
+test("the server's time follows a clock that went on while ours stood still", () => {
+  const time = new ServerTime();
+  time.sample(1_000_000, 100);
+  time.sample(1_600_000, 5_100);
+  assert.equal(time.at(5_200), 1_600_100);
+});
+
+test("an old sample is forgotten", () => {
+  const time = new ServerTime();
+  time.sample(9_000_000, 0);
+  for (let i = 1; i <= 12; i += 1) time.sample(1_000_000 + i * 5_000, i * 5_000);
+  assert.equal(time.at(60_000), 1_060_000);
+});
+
+const jwt = (claims: object) => `h.${Buffer.from(JSON.stringify(claims)).toString("base64url")}.s`;
+
+test("a token's expiry is read, and anything else is opaque", () => {
+  assert.equal(expiryOf(jwt({ exp: 1_700_000_000, name: "카운터" })), 1_700_000_000_000);
+  assert.equal(expiryOf(jwt({})), undefined);
+  assert.equal(expiryOf("opaque"), undefined);
+});
+
+test("a token is asked for once, and again when the server's time says that it is about to expire", async () => {
+  const asked: (string | undefined)[] = [];
+  const token = jwt({ exp: 1_000 });
+  const tokens = new Tokens((refused) => {
+    asked.push(refused);
+    return Promise.resolve(token);
+  });
+  await tokens.next(undefined);
+  await tokens.next(undefined);
+  await tokens.next(970_000);
+  assert.deepEqual(asked, [undefined]);
+  await tokens.next(970_001);
+  assert.deepEqual(asked, [undefined, token]);
+});
