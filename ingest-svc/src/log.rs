@@ -320,3 +320,7 @@ impl LogReader {
         answer.map_err(|error| LogError::unavailable(&error))
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+mod tests;

@@ -1,7 +1,6 @@
 //! What push-svc and people read from the log. Each answer is of one instant.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use uuid::Uuid;
 
 use super::directory::{OwnedNumber, StoreEntry, kind};
 
@@ -79,10 +78,6 @@ pub struct OutboxEvent {
     pub created: i64,
     /// Encoded `SubscribeResponse`.
     pub bytes: Vec<u8>,
-}
-
-pub(super) fn epoch(connection: &Connection) -> rusqlite::Result<Uuid> {
-    connection.query_row("SELECT epoch FROM meta", [], |row| row.get(0).map(Uuid::from_bytes))
 }
 
 /// `None`: no such store.

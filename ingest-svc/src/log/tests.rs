@@ -1,0 +1,310 @@
+//! The log on a real file.
+
+use std::time::Duration;
+
+use prometheus_client::registry::Registry;
+use prost::Message;
+use ringpad_proto::v1::{self, CallState, CallerKind, subscribe_response::Event as Sent};
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::{cdr::RawFields, source::Sources};
+
+const TTL: Duration = Duration::from_secs(30);
+
+/// A log in a directory of its own, with the store `gangnam` on 0507-1234-5678 and line 02-555-0001.
+struct Opened {
+    log: Log,
+    fresh: mpsc::Receiver<Committed>,
+    threads: LogThreads,
+}
+
+fn open_in(directory: &TempDir) -> Opened {
+    let metrics = LogMetrics::new(&mut Registry::default());
+    let opened = open(&directory.path().join("log.db"), TTL, metrics).unwrap();
+    Opened { log: opened.log, fresh: opened.fresh, threads: opened.threads }
+}
+
+async fn with_store() -> (TempDir, Opened) {
+    let directory = TempDir::new().unwrap();
+    let opened = open_in(&directory);
+    let upserted = opened.log.upsert_store(gangnam(), Moving::Refused, Validate::AndStore).await.unwrap();
+    assert_eq!(upserted, Upserted::Stored(true));
+    (directory, opened)
+}
+
+fn store(id: &str, virtual_number: &str, line: &str) -> StoreEntry {
+    let owned = |kind, number: &str| OwnedNumber { kind, number: number.to_owned(), display: number.to_owned() };
+    let numbers = vec![owned(NumberKind::VirtualNumber, virtual_number), owned(NumberKind::Line, line)];
+    StoreEntry { id: id.to_owned(), name: "강남점".to_owned(), numbers }
+}
+
+fn gangnam() -> StoreEntry {
+    store("gangnam", "+8250712345678", "+8225550001")
+}
+
+/// A record of the open source `bizcall`, received a second after its `sdt` unless that lies in the past.
+fn record(parameters: &[(&str, &str)]) -> Record {
+    let sources = Sources::read(None).unwrap();
+    let mut fields = RawFields::new();
+    for (name, value) in parameters {
+        fields.insert(name, (*value).to_owned());
+    }
+    let mut record = Record::parse(fields, sources.get("bizcall").unwrap(), jiff::Timestamp::UNIX_EPOCH).unwrap();
+    record.received_at = record.cdr.sdt() + jiff::SignedDuration::from_secs(1);
+    record
+}
+
+fn ring(seq: &str, sdt: &str) -> Record {
+    record(&[("seq", seq), ("sdt", sdt), ("fromn", "01012345678"), ("vn", "050712345678"), ("memo", "세차")])
+}
+
+fn end(seq: &str, sdt: &str, more: &[(&str, &str)]) -> Record {
+    let mut parameters =
+        vec![("seq", seq), ("sdt", sdt), ("edt", "20261123143000"), ("fromn", "01012345678"), ("vn", "050712345678")];
+    parameters.extend(more);
+    record(&parameters)
+}
+
+impl Opened {
+    async fn status(&self, record: Record) -> Status {
+        self.log.ingest(record).await.unwrap().status
+    }
+
+    /// Everything that pads of the store were sent.
+    async fn updates(&self, store: &str) -> Vec<v1::Update> {
+        let cursor = Cursor { store_id: store.to_owned(), after: 0 };
+        let missed = self.log.reader().missed(vec![cursor], 1_000).await.unwrap().remove(0);
+        let updates: Vec<_> = missed.events.iter().map(|(_, bytes)| update(bytes)).collect();
+        assert_eq!(missed.position, Some(updates.len() as u64));
+        let positions: Vec<_> = updates.iter().map(|update| update.position).collect();
+        assert_eq!(positions, (1..=updates.len() as u64).collect::<Vec<_>>());
+        updates
+    }
+
+    async fn calls(&self, store: &str) -> Vec<v1::Call> {
+        let query = CallQuery {
+            store_id: store.to_owned(),
+            limit: 100,
+            after: None,
+            states: vec![],
+            since: None,
+            until: None,
+            caller_suffix: String::new(),
+        };
+        let page = self.log.reader().calls(query).await.unwrap().unwrap();
+        page.calls.iter().map(|call| v1::Call::decode(call.as_slice()).unwrap()).collect()
+    }
+
+    fn close(self) {
+        drop(self.log);
+        self.threads.join();
+    }
+}
+
+fn update(bytes: &[u8]) -> v1::Update {
+    match v1::SubscribeResponse::decode(bytes).unwrap().event {
+        Some(Sent::Update(update)) => update,
+        other => panic!("no update: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_ring_and_its_end_are_one_call_in_two_events() {
+    let (_directory, opened) = with_store().await;
+    assert_eq!(opened.status(ring("7", "20261123142530")).await, Status::Accepted);
+    assert_eq!(opened.status(end("7", "20261123142530", &[("swidt", "20261123142540")])).await, Status::Accepted);
+
+    let [first, second] = opened.updates("gangnam").await.try_into().unwrap();
+    let (ringing, completed) = (first.call.unwrap(), second.call.unwrap());
+    assert_eq!((ringing.state(), completed.state()), (CallState::Ringing, CallState::Completed));
+    assert_eq!((ringing.revision, completed.revision), (1, 2));
+    assert_eq!(ringing.id, completed.id);
+    assert_eq!(completed.memo, "세차", "the final record leaves it out");
+    assert_eq!(completed.caller.as_ref().unwrap().display, "010-1234-5678");
+    assert_eq!(completed.virtual_number, "0507-1234-5678");
+    let received = ringing.started_at.unwrap().seconds + 1;
+    assert_eq!(first.pop_until.unwrap().seconds, received + 30);
+    assert_eq!(second.pop_until, None, "a call that is over does not pop");
+    assert_eq!(opened.calls("gangnam").await, [completed]);
+    opened.close();
+}
+
+#[tokio::test]
+async fn an_end_before_its_ring_stays_the_end() {
+    let (_directory, opened) = with_store().await;
+    opened.status(end("7", "20261123142530", &[])).await;
+    assert_eq!(opened.status(ring("7", "20261123142530")).await, Status::Accepted);
+    let [_, late] = opened.updates("gangnam").await.try_into().unwrap();
+    assert_eq!(late.pop_until, None);
+    let call = late.call.unwrap();
+    assert_eq!((call.state(), call.memo.as_str()), (CallState::Missed, "세차"));
+    opened.close();
+}
+
+#[tokio::test]
+async fn an_equal_record_is_a_duplicate_and_another_one_a_correction() {
+    let (_directory, opened) = with_store().await;
+    let first = opened.log.ingest(ring("7", "20261123142530")).await.unwrap();
+    let spelled_otherwise = record(&[
+        ("seq", "7"),
+        ("sdt", "20261123142530"),
+        ("fromn", "+82 10-1234-5678"),
+        ("vn", "0507-1234-5678"),
+        ("memo", "세차"),
+    ]);
+    let again = opened.log.ingest(spelled_otherwise).await.unwrap();
+    assert_eq!(again, Ingested { call_id: first.call_id, status: Status::Duplicate });
+    let corrected = record(&[("seq", "7"), ("sdt", "20261123142531"), ("vn", "05071234567 8"), ("memo", "왁스")]);
+    assert_eq!(opened.status(corrected).await, Status::Accepted);
+    let [_, second] = opened.updates("gangnam").await.try_into().unwrap();
+    let call = second.call.unwrap();
+    assert_eq!(call.memo, "왁스");
+    assert_eq!(call.caller.unwrap().display, "010-1234-5678", "it was left out, not withheld");
+    opened.close();
+}
+
+#[tokio::test]
+async fn a_seq_is_free_again_after_a_day() {
+    let (_directory, opened) = with_store().await;
+    let first = opened.log.ingest(ring("7", "20261123142530")).await.unwrap();
+    let within = opened.log.ingest(ring("7", "20261124142529")).await.unwrap();
+    let next = opened.log.ingest(ring("7", "20261125142530")).await.unwrap();
+    assert_eq!(first.call_id, within.call_id);
+    assert_ne!(first.call_id, next.call_id);
+    opened.close();
+}
+
+#[tokio::test]
+async fn a_call_that_nobody_owns_is_kept_and_routed_at_its_next_record() {
+    let (_directory, opened) = with_store().await;
+    let unknown = [("seq", "9"), ("sdt", "20261123142530"), ("fromn", "01012345678"), ("vn", "05079999999")];
+    assert_eq!(opened.status(record(&unknown)).await, Status::Unrouted);
+    let entry = store("busan", "+8250799999999", "+82515550001");
+    opened.log.upsert_store(entry, Moving::Refused, Validate::AndStore).await.unwrap();
+    let unknown = [("seq", "9"), ("sdt", "20261123142530"), ("edt", "20261123142600"), ("vn", "050799999999")];
+    assert_eq!(opened.status(record(&unknown)).await, Status::Accepted);
+    assert_eq!(opened.updates("busan").await.len(), 1);
+    assert!(opened.updates("gangnam").await.is_empty());
+    opened.close();
+}
+
+#[tokio::test]
+async fn the_line_finds_the_store_only_if_the_virtual_number_does_not() {
+    let (_directory, opened) = with_store().await;
+    let entry = store("busan", "+8250799999999", "+82515550001");
+    opened.log.upsert_store(entry, Moving::Refused, Validate::AndStore).await.unwrap();
+    let to = |seq, vn, ton| record(&[("seq", seq), ("sdt", "20261123142530"), ("vn", vn), ("ton", ton)]);
+    opened.status(to("1", "05071234 5678", "0515550001")).await;
+    opened.status(to("2", "", "0515550001")).await;
+    opened.status(to("3", "05070000000", "0515550001")).await;
+    assert_eq!(opened.updates("gangnam").await.len(), 1);
+    assert_eq!(opened.updates("busan").await.len(), 2);
+    opened.close();
+}
+
+#[tokio::test]
+async fn a_withheld_caller_has_no_history_and_a_known_one_has() {
+    let (_directory, opened) = with_store().await;
+    opened.status(ring("1", "20261122100000")).await;
+    opened.status(end("1", "20261122100000", &[])).await;
+    opened.status(ring("2", "20261123100000")).await;
+    opened
+        .status(record(&[("seq", "3"), ("sdt", "20261123110000"), ("fromn", "anonymous"), ("vn", "05071234 5678")]))
+        .await;
+    let calls: Vec<_> = opened.updates("gangnam").await.into_iter().map(|update| update.call.unwrap()).collect();
+    let earlier: Vec<_> = calls.iter().map(|call| call.history.as_ref().unwrap().calls).collect();
+    assert_eq!(earlier, [0, 0, 1, 0]);
+    let last = calls[2].history.as_ref().unwrap().last_call_at.as_ref().unwrap();
+    assert_eq!(Some(last), calls[0].started_at.as_ref());
+    let caller = calls[3].caller.as_ref().unwrap();
+    assert_eq!((caller.kind(), caller.display.as_str()), (CallerKind::Withheld, "발신번호 표시제한"));
+    opened.close();
+}
+
+#[tokio::test]
+async fn a_ring_that_comes_late_does_not_pop() {
+    let (_directory, opened) = with_store().await;
+    let mut late = ring("1", "20261123142530");
+    late.received_at = late.cdr.sdt() + jiff::SignedDuration::from_secs(121);
+    opened.status(late).await;
+    assert_eq!(opened.updates("gangnam").await[0].pop_until, None);
+    opened.close();
+}
+
+#[tokio::test]
+async fn positions_go_on_after_a_restart_and_after_a_deletion() {
+    let (directory, opened) = with_store().await;
+    opened.status(ring("1", "20261123142530")).await;
+    let epoch = opened.log.reader().epoch();
+    assert!(opened.log.delete_store("gangnam".to_owned()).await.unwrap());
+    assert!(!opened.log.delete_store("gangnam".to_owned()).await.unwrap());
+    assert_eq!(opened.status(ring("2", "20261123142530")).await, Status::Unrouted);
+    opened.close();
+
+    let opened = open_in(&directory);
+    assert_eq!(opened.log.reader().epoch(), epoch);
+    opened.log.upsert_store(gangnam(), Moving::Refused, Validate::AndStore).await.unwrap();
+    opened.status(ring("3", "20261123142530")).await;
+    assert_eq!(opened.updates("gangnam").await.len(), 2);
+    opened.close();
+}
+
+#[tokio::test]
+async fn a_number_changes_hands_only_when_told_so() {
+    let (_directory, opened) = with_store().await;
+    let claimed = store("busan", "+8250712345678", "+82515550001");
+    let refused = opened.log.upsert_store(claimed.clone(), Moving::Refused, Validate::AndStore).await.unwrap();
+    assert_eq!(refused, Upserted::Conflicts(vec![Conflict { index: 0, owner: "gangnam".to_owned() }]));
+    let possible = opened.log.upsert_store(claimed.clone(), Moving::Allowed, Validate::Only).await.unwrap();
+    assert_eq!(possible, Upserted::Stored(true));
+    opened.status(ring("1", "20261123142530")).await;
+    opened.log.upsert_store(claimed, Moving::Allowed, Validate::AndStore).await.unwrap();
+    opened.status(ring("2", "20261123142530")).await;
+    assert_eq!((opened.updates("gangnam").await.len(), opened.updates("busan").await.len()), (1, 1));
+    opened.close();
+}
+
+#[tokio::test]
+async fn one_record_fails_alone() {
+    let (directory, mut opened) = with_store().await;
+    let entry = store("busan", "+8250799999999", "+82515550001");
+    opened.log.upsert_store(entry, Moving::Refused, Validate::AndStore).await.unwrap();
+    // Somebody has taken gangnam's first position behind the writer's back.
+    let intruder = Connection::open(directory.path().join("log.db")).unwrap();
+    intruder.execute("INSERT INTO events SELECT 900, key, 1, 0, x'' FROM stores WHERE id = 'gangnam'", []).unwrap();
+
+    let fine = record(&[("seq", "2"), ("sdt", "20261123142530"), ("vn", "050799999999")]);
+    let (faulty, fine) = tokio::join!(opened.log.ingest(ring("1", "20261123142530")), opened.log.ingest(fine));
+    assert!(matches!(faulty, Err(LogError::Unavailable(_))));
+    assert_eq!(fine.unwrap().status, Status::Accepted);
+    let committed = opened.fresh.recv().await.unwrap();
+    assert_eq!((committed.events.len(), committed.events[0].store_id.as_str()), (1, "busan"));
+    intruder.execute("DELETE FROM events WHERE key = 900", []).unwrap();
+    assert_eq!(opened.status(ring("1", "20261123142530")).await, Status::Accepted, "nothing of it was left behind");
+    opened.close();
+}
+
+#[tokio::test]
+async fn a_second_writer_is_refused() {
+    let (directory, opened) = with_store().await;
+    let metrics = LogMetrics::new(&mut Registry::default());
+    assert!(matches!(open(&directory.path().join("log.db"), TTL, metrics), Err(OpenError::Held)));
+    opened.close();
+}
+
+#[tokio::test]
+async fn old_calls_and_events_are_deleted_and_the_position_stays() {
+    let (_directory, opened) = with_store().await;
+    opened.status(ring("1", "20260101100000")).await;
+    opened.status(ring("2", "20261123142530")).await;
+    let before = ring("2", "20261123142530").cdr.sdt().as_second() - 60;
+    assert!(!opened.log.purge(before).await.unwrap());
+    assert_eq!(opened.calls("gangnam").await.len(), 1);
+    let reach = |after| Cursor { store_id: "gangnam".to_owned(), after };
+    let missed = opened.log.reader().missed(vec![reach(0), reach(1), reach(2)], 100).await.unwrap();
+    let events: Vec<_> = missed.iter().map(|missed| (missed.position, missed.events.len())).collect();
+    assert_eq!(events, [(Some(2), 0), (Some(2), 1), (Some(2), 0)]);
+    opened.close();
+}
