@@ -1,1 +1,73 @@
-//! Being written.
+//! push-svc streams a store's events to the pads that are connected to this replica.
+//!
+//! ```text
+//!  bus ─► subscription ─┐                   ┌─ grpc (gRPC and gRPC-Web) ─► pad
+//!                       ├─► hub ◄─ pad_stream
+//!  log ─► catch_up ─────┘    ▲              └─ websocket ────────────────► pad
+//!   └───► pads (snapshot, what a returning pad missed)
+//! ```
+//!
+//! Contract: a pad gets each of its store's positions exactly once and in order, whatever the bus loses, repeats or
+//! swaps; a replica keeps no truth and can be killed at any moment. The edges never see the broker; the hub knows no
+//! HTTP. Nothing is global: two replicas run in one process.
+
+pub mod auth;
+mod catch_up;
+mod clock;
+mod end;
+mod first_message;
+mod grpc;
+mod hub;
+mod log_client;
+mod metrics;
+mod origin;
+mod pad_stream;
+mod pads;
+mod page;
+mod replica;
+pub mod settings;
+mod snapshot;
+mod sources;
+mod subscription;
+mod websocket;
+
+use ringpad_bus::Bus;
+use ringpad_runtime::{CancellationToken, Failure, serve::bind};
+use tokio::net::TcpListener;
+
+pub use settings::Settings;
+
+/// Where a replica listens.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For pads: `PUSH_ADDR`.
+    pub pads: TcpListener,
+    /// For the operator: `PUSH_ADMIN_ADDR`.
+    pub admin: TcpListener,
+}
+
+impl Listeners {
+    /// Listens where the settings say.
+    ///
+    /// # Errors
+    /// An address cannot be listened on, e.g. because its port is in use.
+    pub async fn bind(settings: &Settings) -> Result<Self, Failure> {
+        Ok(Self {
+            pads: bind("PUSH_ADDR", settings.push_addr).await?,
+            admin: bind("PUSH_ADMIN_ADDR", settings.push_admin_addr).await?,
+        })
+    }
+}
+
+/// Runs one replica until `shutdown`, then sends its pads away over `DRAIN_WINDOW` and returns.
+///
+/// # Errors
+/// At the start, what only the operator can mend; later, a part that ended by itself.
+pub async fn run(
+    settings: Settings,
+    bus: Bus,
+    listeners: Listeners,
+    shutdown: CancellationToken,
+) -> Result<(), Failure> {
+    replica::Replica::start(&settings, bus, listeners)?.run(settings.drain_window, shutdown).await
+}

@@ -1,2 +1,19 @@
-//! Being written.
-fn main() {}
+//! The push-svc process: settings, log, ports, run.
+
+use std::process::ExitCode;
+
+use push_svc::{Listeners, Settings, run};
+use ringpad_runtime::{Failure, run_service, settings::read};
+
+fn main() -> ExitCode {
+    let settings = match read::<Settings>() {
+        Ok(settings) => settings,
+        Err(code) => return code,
+    };
+    let log = settings.log.clone();
+    run_service("push-svc", &log, async move |shutdown| {
+        let bus = settings.bus.bus().map_err(Failure::Setting)?;
+        let listeners = Listeners::bind(&settings).await?;
+        run(settings, bus, listeners, shutdown).await
+    })
+}

@@ -1,0 +1,102 @@
+//! Why a pad's stream ends: the one place that maps it to a gRPC status and to a WebSocket close code.
+
+use tonic::{Code, Status};
+
+use crate::auth::TokenFault;
+
+/// Why a pad's stream ends, or never began. `Display` is what the pad is told.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum End {
+    /// The token opens nothing, or has expired.
+    #[error("{0}")]
+    Token(TokenFault),
+    /// The browser's page comes from somewhere else.
+    #[error("the page's origin is not allowed")]
+    Origin,
+    /// The store does not exist, or was deleted.
+    #[error("no such store")]
+    NoSuchStore,
+    /// A WebSocket pad did not say who it is.
+    #[error("no first message in time")]
+    NoFirstMessage,
+    /// What the pad sent is no subscribe request.
+    #[error("not a subscribe request: {0}")]
+    Malformed(String),
+    /// A newer stream of the same session took over.
+    #[error("replaced by a newer stream of its session")]
+    Replaced,
+    /// The pad reads so slowly that what it still needs is no longer at hand. It may come back and resume.
+    #[error("too slow")]
+    TooSlow,
+    /// The pad has its share of streams on this replica.
+    #[error("too many streams of this pad")]
+    TooManyStreams,
+    /// The replica is leaving.
+    #[error("this replica is leaving")]
+    Leaving,
+    /// No snapshot, because the log cannot be reached or is too slow.
+    #[error("the log cannot be reached")]
+    LogUnreachable,
+    /// The log is another one than before, or no longer keeps what comes next: only a fresh snapshot helps.
+    #[error("the stream cannot be continued: begin anew")]
+    Anew,
+    /// An event in the log that cannot be read.
+    #[error("an event cannot be shown")]
+    Unreadable,
+}
+
+impl End {
+    /// The WebSocket close code; 44xx are RingPad's own.
+    pub fn close_code(&self) -> u16 {
+        match self {
+            Self::Leaving => 1001,
+            Self::Malformed(_) => 1007,
+            Self::Unreadable => 1011,
+            Self::LogUnreachable | Self::Anew => 1013,
+            Self::Token(_) => 4401,
+            Self::Origin => 4403,
+            Self::NoSuchStore => 4404,
+            Self::NoFirstMessage => 4408,
+            Self::Replaced => 4409,
+            Self::TooSlow | Self::TooManyStreams => 4429,
+        }
+    }
+
+    /// A word for metrics.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Token(_) => "token",
+            Self::Origin => "origin",
+            Self::NoSuchStore => "no_such_store",
+            Self::NoFirstMessage => "no_first_message",
+            Self::Malformed(_) => "malformed",
+            Self::Replaced => "replaced",
+            Self::TooSlow => "too_slow",
+            Self::TooManyStreams => "too_many_streams",
+            Self::Leaving => "leaving",
+            Self::LogUnreachable => "log_unreachable",
+            Self::Anew => "anew",
+            Self::Unreadable => "unreadable",
+        }
+    }
+
+    fn code(&self) -> Code {
+        match self {
+            Self::Token(_) => Code::Unauthenticated,
+            Self::Origin => Code::PermissionDenied,
+            Self::NoSuchStore => Code::NotFound,
+            Self::NoFirstMessage => Code::DeadlineExceeded,
+            Self::Malformed(_) => Code::InvalidArgument,
+            Self::Replaced => Code::Aborted,
+            Self::TooSlow | Self::TooManyStreams => Code::ResourceExhausted,
+            Self::Leaving | Self::LogUnreachable | Self::Anew => Code::Unavailable,
+            Self::Unreadable => Code::Internal,
+        }
+    }
+}
+
+impl From<End> for Status {
+    fn from(end: End) -> Self {
+        Self::new(end.code(), end.to_string())
+    }
+}

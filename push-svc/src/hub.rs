@@ -1,0 +1,289 @@
+//! The hub: what a replica knows of the stores that have a pad here, and of their pads.
+//!
+//! Contract: each stream pulls its store's events one by one, in order, from its own cursor; nothing is queued for a
+//! pad, so a slow one costs only itself. An event of a store without a pad here is dropped after a hash look-up. The
+//! hub knows no HTTP, no broker and no log: it is told what they said, and says what must be asked
+//! ([`Hub::due`], [`Hub::attention`]).
+//!
+//! ```text
+//!  bus ──apply──► ┌ store ─ next, recent, ahead ┐ ◄──pull── stream of a pad
+//!  log ─catch_up─►│        seats ───────────────┼───wake──► (its seat)
+//!                 └─────────────────────────────┘
+//! ```
+
+mod event;
+mod seat;
+mod store;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use ringpad_bus::Event;
+use ringpad_proto::v1::{StoreCursor, StoreEvents};
+use tokio::{sync::Notify, time::Instant};
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
+use uuid::Uuid;
+
+pub(crate) use event::{PadEvent, json};
+pub(crate) use seat::Seat;
+pub(crate) use store::{Applied, Cut, Pull};
+
+use crate::{auth::Pad, end::End};
+use store::Store;
+
+/// Streams that a pad may have on one replica.
+pub(crate) const STREAMS_PER_PAD: usize = 8;
+
+/// A cloneable handle on the hub.
+#[derive(Clone, Default)]
+pub(crate) struct Hub(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    attention: Notify,
+    streams: TaskTracker,
+}
+
+#[derive(Default)]
+struct State {
+    stores: HashMap<Arc<str>, Store>,
+    /// Stores that may have to be asked about: all that are, and some that are no more.
+    amiss: HashSet<Arc<str>>,
+    seats: u64,
+    leaving: bool,
+}
+
+/// A stream's membership of its store; it ends when dropped.
+pub(crate) struct Member {
+    hub: Hub,
+    seat: Arc<Seat>,
+    /// What [`Hub::empty`] waits for.
+    _open: TaskTrackerToken,
+}
+
+impl Hub {
+    /// Gives `pad` a seat for one more stream. Events are kept for it from now on. An older stream of its `session` goes
+    /// on until [`Member::take_over`].
+    ///
+    /// # Errors
+    /// The pad has too many streams, or the replica is leaving.
+    pub(crate) fn join(&self, pad: &Pad, session: Option<Box<str>>) -> Result<Member, End> {
+        let mut state = self.lock();
+        if state.leaving {
+            return Err(End::Leaving);
+        }
+        state.seats += 1;
+        let id = state.seats;
+        let store = match state.stores.get_key_value(&pad.store) {
+            Some((known, _)) => known.clone(),
+            None => pad.store.clone(),
+        };
+        let seat = Arc::new(Seat::new(id, store.clone(), pad.id.clone(), session));
+        let seats = &mut state.stores.entry(store).or_default().seats;
+        let others = seats.iter().filter(|other| other.shares_pad(&seat)).count();
+        // The new stream takes the place of its session's older one.
+        let replaces = usize::from(seats.iter().any(|other| other.shares_session(&seat)));
+        if others - replaces >= STREAMS_PER_PAD {
+            return Err(End::TooManyStreams);
+        }
+        seats.push(seat.clone());
+        Ok(Member { hub: self.clone(), seat, _open: self.0.streams.token() })
+    }
+
+    /// Takes an event from the bus.
+    pub(crate) fn apply(&self, event: &Event, now: Instant) -> Applied {
+        let mut state = self.lock();
+        let Some(store) = state.stores.get_mut(event.store_id.as_str()) else { return Applied::NotHeld };
+        let applied = store.apply(event.epoch, event.position, &event.bytes, now);
+        match applied {
+            Applied::NotHeld | Applied::Live | Applied::Duplicate => {}
+            Applied::Ahead | Applied::Foreign | Applied::Hint => self.note(state, &event.store_id, now),
+        }
+        applied
+    }
+
+    /// Resolves when something is newly amiss: [`next_due`](Self::next_due) then says when to ask about it.
+    pub(crate) async fn attention(&self) {
+        self.0.attention.notified().await;
+    }
+
+    /// When the log must be asked next; `None` while nothing is amiss.
+    pub(crate) fn next_due(&self, now: Instant) -> Option<Instant> {
+        let mut state = self.lock();
+        let State { stores, amiss, .. } = &mut *state;
+        let mut earliest: Option<Instant> = None;
+        amiss.retain(|id| {
+            let due = stores.get(id).and_then(|store| store.due_at(now));
+            earliest = earliest.into_iter().chain(due).min();
+            due.is_some()
+        });
+        earliest
+    }
+
+    /// What to ask the log now, because something is amiss with these stores.
+    pub(crate) fn due(&self, now: Instant) -> Vec<StoreCursor> {
+        let mut state = self.lock();
+        let State { stores, amiss, .. } = &mut *state;
+        let due = amiss.iter().filter_map(|id| {
+            let store = stores.get_mut(id)?;
+            let after_position =
+                store.due_at(now).filter(|at| *at <= now).and_then(|_| store.ask_from(now))?;
+            Some(StoreCursor { store_id: id.to_string(), after_position })
+        });
+        due.collect()
+    }
+
+    /// What to ask the log to compare every store with it.
+    pub(crate) fn all(&self, now: Instant) -> Vec<StoreCursor> {
+        let mut state = self.lock();
+        let all = state.stores.iter_mut().filter_map(|(id, store)| {
+            Some(StoreCursor { store_id: id.to_string(), after_position: store.ask_from(now)? })
+        });
+        all.collect()
+    }
+
+    /// The log could not be asked about these stores.
+    pub(crate) fn unanswered(&self, cursors: &[StoreCursor]) {
+        let mut state = self.lock();
+        let State { stores, amiss, .. } = &mut *state;
+        for cursor in cursors {
+            if let Some((id, store)) = find(stores, &cursor.store_id) {
+                store.ask_again();
+                amiss.insert(id);
+            }
+        }
+    }
+
+    /// Takes the log's answer about one store.
+    pub(crate) fn catch_up(&self, epoch: Uuid, answer: &StoreEvents, cut: Cut, now: Instant) {
+        let mut state = self.lock();
+        let Some(store) = state.stores.get_mut(answer.store_id.as_str()) else { return };
+        if let Some(end) = store.catch_up(epoch, answer, cut, now) {
+            tracing::info!(store = answer.store_id, reason = end.reason(), "ending the store's streams");
+            store.seats.iter().for_each(|seat| seat.end(end.clone()));
+        }
+        self.note(state, &answer.store_id, now);
+    }
+
+    /// Forgets events that have been at hand for long enough.
+    pub(crate) fn sweep(&self, now: Instant) {
+        self.lock().stores.values_mut().for_each(|store| store.sweep(now));
+    }
+
+    /// The replica leaves: no more streams, and those there are learn when to go, spread evenly over `window`.
+    pub(crate) fn leave(&self, window: Duration, now: Instant) {
+        let mut state = self.lock();
+        state.leaving = true;
+        let seats: Vec<_> = state.stores.values().flat_map(|store| store.seats.iter().cloned()).collect();
+        drop(state);
+        self.0.streams.close();
+        let share = window.div_f64(seats.len().max(1) as f64);
+        for (index, seat) in seats.iter().enumerate() {
+            seat.send_away(now + share.mul_f64(index as f64 + fastrand::f64()));
+        }
+    }
+
+    /// Whether [`leave`](Self::leave) was called.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.lock().leaving
+    }
+
+    /// Resolves when the replica is leaving and its last stream has ended.
+    pub(crate) async fn empty(&self) {
+        self.0.streams.wait().await;
+    }
+
+    /// Remembers that a store is amiss, if it is, and wakes whoever asks the log.
+    fn note(&self, mut state: MutexGuard<'_, State>, store: &str, now: Instant) {
+        let State { stores, amiss, .. } = &mut *state;
+        if let Some((id, store)) = find(stores, store)
+            && store.due_at(now).is_some()
+            && amiss.insert(id)
+        {
+            self.0.attention.notify_one();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere leaves the state as whole as it was.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Member {
+    /// What wakes and ends the stream.
+    pub(crate) fn seat(&self) -> &Seat {
+        &self.seat
+    }
+
+    /// The next event after `cursor`.
+    pub(crate) fn pull(&self, cursor: u64) -> Pull {
+        if let Some(end) = self.seat.ended() {
+            return Pull::Ended(end);
+        }
+        self.hub.lock().stores.get(self.seat.store()).map_or(Pull::Wait, |store| store.pull(cursor))
+    }
+
+    /// The store's name, if a pad that has everything up to `after` can go on from what is at hand.
+    pub(crate) fn resumable(&self, epoch: Uuid, after: u64) -> Option<Arc<str>> {
+        self.hub.lock().stores.get(self.seat.store())?.resumable(epoch, after)
+    }
+
+    /// The store's name, if it is known.
+    pub(crate) fn store_name(&self) -> Option<Arc<str>> {
+        self.hub.lock().stores.get(self.seat.store())?.name()
+    }
+
+    /// Remembers what the log calls the store.
+    pub(crate) fn name_store(&self, name: &str) -> Arc<str> {
+        let mut state = self.hub.lock();
+        state.stores.get_mut(self.seat.store()).map_or_else(|| name.into(), |store| store.set_name(name))
+    }
+
+    /// Tells the hub how far the log is. If it is another log than before, all other streams of the store end.
+    pub(crate) fn observe(&self, epoch: Uuid, position: u64, now: Instant) {
+        let mut state = self.hub.lock();
+        let Some(store) = state.stores.get_mut(self.seat.store()) else { return };
+        if let Some(end) = store.observe(epoch, position, now) {
+            let others = store.seats.iter().filter(|seat| seat.id() != self.seat.id());
+            others.for_each(|seat| seat.end(end.clone()));
+        }
+        self.hub.note(state, self.seat.store(), now);
+    }
+
+    /// Ends the older streams of the same session, now that this one goes on in their place.
+    pub(crate) fn take_over(&self) {
+        let mut state = self.hub.lock();
+        let Some(store) = state.stores.get_mut(self.seat.store()) else { return };
+        store.seats.retain(|seat| {
+            let replaced = seat.id() < self.seat.id() && seat.shares_session(&self.seat);
+            if replaced {
+                seat.end(End::Replaced);
+            }
+            !replaced
+        });
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        let mut state = self.hub.lock();
+        let Some(store) = state.stores.get_mut(self.seat.store()) else { return };
+        store.seats.retain(|seat| seat.id() != self.seat.id());
+        if store.seats.is_empty() {
+            state.stores.remove(self.seat.store());
+            state.amiss.remove(self.seat.store());
+        }
+    }
+}
+
+fn find<'a>(stores: &'a mut HashMap<Arc<str>, Store>, id: &str) -> Option<(Arc<str>, &'a mut Store)> {
+    let key = stores.get_key_value(id)?.0.clone();
+    stores.get_mut(id).map(|store| (key, store))
+}

@@ -1,0 +1,329 @@
+//! One store that has a pad here: its recent events and the next position. No truth is kept: all of it can be asked of
+//! the log again.
+//!
+//! ```text
+//!  positions   … 41 42 43 44 45 46 │ 47   48 49    51
+//!                    └── recent ──┘  ▲    └─ ahead ─┘
+//!                                   next: missing; fetched when it does not come by itself
+//! ```
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use ringpad_proto::v1::StoreEvents;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{event::PadEvent, seat::Seat};
+use crate::end::End;
+
+/// How many events are at hand for pads that come a little later. A live pad that falls further behind is too slow.
+pub(super) const RECENT: usize = 1024;
+/// How many bytes of them, so that long memos do not add up.
+const RECENT_BYTES: usize = 4 * 1024 * 1024;
+/// How long they are kept; pads that come later read the log.
+pub(super) const RECENT_AGE: Duration = Duration::from_secs(120);
+/// How many events past a gap wait for it to close. What does not fit is fetched with the gap.
+pub(super) const AHEAD: usize = 1024;
+/// How long a gap may close by itself: two publishers may overtake each other.
+pub(super) const GAP_HOLD: Duration = Duration::from_millis(50);
+/// How often, at most, an event of another epoch makes us ask the log which one is right.
+const FOREIGN_PAUSE: Duration = Duration::from_secs(1);
+
+/// What became of an event from the bus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Applied {
+    /// No pad of its store is here.
+    NotHeld,
+    /// On its way to the pads.
+    Live,
+    /// Kept until what precedes it is here.
+    Ahead,
+    /// Known already.
+    Duplicate,
+    /// Of another log; which one is right is asked of the log.
+    Foreign,
+    /// No event, but word that the store was changed or deleted; what it now is is asked of the log.
+    Hint,
+}
+
+/// The next event for a pad.
+#[derive(Debug)]
+pub(crate) enum Pull {
+    /// It follows the cursor.
+    Event(Arc<PadEvent>),
+    /// Nothing new yet.
+    Wait,
+    /// What follows the cursor is no longer at hand; the log has it.
+    Behind,
+    /// The stream is over.
+    Ended(End),
+}
+
+/// What is known of the log's side of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Reach {
+    epoch: Uuid,
+    /// The position that pads wait for.
+    next: u64,
+    /// The highest position that the log is known to have.
+    known: u64,
+}
+
+struct Recent {
+    event: Arc<PadEvent>,
+    since: Instant,
+}
+
+struct Ahead {
+    epoch: Uuid,
+    event: Arc<PadEvent>,
+}
+
+/// A store that has a pad here.
+#[derive(Default)]
+pub(super) struct Store {
+    /// `None` until the log has answered for the first time.
+    reach: Option<Reach>,
+    /// The store's name, once the log has told it.
+    name: Option<Arc<str>>,
+    recent: VecDeque<Recent>,
+    recent_bytes: usize,
+    ahead: BTreeMap<u64, Ahead>,
+    /// Since when something is missing.
+    gap_since: Option<Instant>,
+    /// The log must be asked, whatever is missing.
+    ask: bool,
+    /// When an event of another epoch last made us ask.
+    foreign_at: Option<Instant>,
+    pub(super) seats: Vec<Arc<Seat>>,
+}
+
+impl Store {
+    /// Takes an event from the bus.
+    pub(super) fn apply(&mut self, epoch: Uuid, position: u64, bytes: &Bytes, now: Instant) -> Applied {
+        if position == 0 {
+            self.ask = true;
+            self.name = None;
+            return Applied::Hint;
+        }
+        match self.reach {
+            Some(reach) if reach.epoch != epoch => {
+                if self.foreign_at.is_none_or(|at| now.duration_since(at) >= FOREIGN_PAUSE) {
+                    self.foreign_at = Some(now);
+                    self.ask = true;
+                }
+                Applied::Foreign
+            }
+            Some(reach) if position < reach.next => Applied::Duplicate,
+            Some(reach) if position == reach.next => {
+                self.append(event(position, bytes), now);
+                self.advance(now);
+                Applied::Live
+            }
+            _ => self.keep_ahead(epoch, position, bytes, now),
+        }
+    }
+
+    fn keep_ahead(&mut self, epoch: Uuid, position: u64, bytes: &Bytes, now: Instant) -> Applied {
+        if let Some(kept) = self.ahead.get(&position) {
+            // Two epochs, and the log has not said yet which one is right: it will have to say more than that.
+            self.ask |= kept.epoch != epoch;
+            return Applied::Duplicate;
+        }
+        if self.ahead.len() < AHEAD {
+            self.ahead.insert(position, Ahead { epoch, event: event(position, bytes) });
+        } else if let Some(reach) = &mut self.reach {
+            reach.known = reach.known.max(position);
+        } else {
+            self.ask = true;
+        }
+        self.watch_gap(now);
+        Applied::Ahead
+    }
+
+    /// Appends the event at `next`.
+    fn append(&mut self, event: Arc<PadEvent>, now: Instant) {
+        let Some(reach) = &mut self.reach else { return };
+        reach.next = event.position() + 1;
+        self.recent_bytes += event.weight();
+        self.recent.push_back(Recent { event, since: now });
+        while self.recent.len() > RECENT || (self.recent.len() > 1 && self.recent_bytes > RECENT_BYTES) {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some(oldest) = self.recent.pop_front() {
+            self.recent_bytes -= oldest.event.weight();
+        }
+    }
+
+    /// Forgets events that have been at hand for long enough.
+    pub(super) fn sweep(&mut self, now: Instant) {
+        while self.recent.front().is_some_and(|oldest| now.duration_since(oldest.since) > RECENT_AGE) {
+            self.forget_oldest();
+        }
+        if self.recent.is_empty() {
+            self.recent.shrink_to_fit();
+        }
+    }
+
+    /// Moves what has come to its turn from `ahead` to `recent`, and wakes the pads.
+    fn advance(&mut self, now: Instant) {
+        while let Some(reach) = self.reach {
+            let Some(entry) = self.ahead.first_entry().filter(|entry| *entry.key() <= reach.next) else {
+                break;
+            };
+            let kept = entry.remove();
+            if kept.event.position() == reach.next && kept.epoch == reach.epoch {
+                self.append(kept.event, now);
+            }
+        }
+        self.gap_since = None;
+        self.watch_gap(now);
+        for seat in &self.seats {
+            seat.wake();
+        }
+    }
+
+    /// Notes when a gap was first seen.
+    fn watch_gap(&mut self, now: Instant) {
+        let missing = self.reach.is_some_and(|reach| !self.ahead.is_empty() || reach.next <= reach.known);
+        if missing {
+            self.gap_since.get_or_insert(now);
+        }
+    }
+
+    /// When the log must be asked about this store; `None` if nothing is amiss.
+    pub(super) fn due_at(&self, now: Instant) -> Option<Instant> {
+        self.reach?;
+        if self.ask { Some(now) } else { self.gap_since.map(|since| since + GAP_HOLD) }
+    }
+
+    /// After which position the log is to be asked. Whatever is amiss counts as asked for from now on.
+    pub(super) fn ask_from(&mut self, now: Instant) -> Option<u64> {
+        let reach = self.reach?;
+        self.ask = false;
+        self.gap_since = self.gap_since.map(|_| now);
+        Some(reach.next - 1)
+    }
+
+    /// The log could not be asked.
+    pub(super) fn ask_again(&mut self) {
+        self.ask = true;
+    }
+
+    /// Learns where the log is. Another epoch than before: everything known is of no more use, and the streams that
+    /// were fed from it must end.
+    pub(super) fn observe(&mut self, epoch: Uuid, position: u64, now: Instant) -> Option<End> {
+        let other_log = self.reach.is_some_and(|reach| reach.epoch != epoch);
+        if other_log {
+            self.forget();
+        }
+        match &mut self.reach {
+            Some(reach) => {
+                reach.known = reach.known.max(position);
+                self.watch_gap(now);
+            }
+            None => {
+                self.reach = Some(Reach { epoch, next: position.saturating_add(1), known: position });
+                let kept = self.ahead.len();
+                self.ahead.retain(|_, kept| kept.epoch == epoch);
+                self.ask |= self.ahead.len() < kept;
+                self.advance(now);
+            }
+        }
+        other_log.then_some(End::Anew)
+    }
+
+    /// Takes the log's answer to [`ask_from`](Self::ask_from). Says why the store's streams must end, if they must.
+    pub(super) fn catch_up(
+        &mut self,
+        epoch: Uuid,
+        answer: &StoreEvents,
+        cut: Cut,
+        now: Instant,
+    ) -> Option<End> {
+        if answer.not_found {
+            self.forget();
+            return Some(End::NoSuchStore);
+        }
+        let end = self.observe(epoch, answer.position, now);
+        for logged in &answer.events {
+            self.apply(epoch, logged.position, &logged.subscribe_response, now);
+        }
+        let behind = self.reach.is_some_and(|reach| reach.next <= answer.position);
+        match (behind, cut) {
+            (false, _) => end,
+            (true, Cut::Short) => {
+                self.ask = true;
+                end
+            }
+            (true, Cut::Whole) => {
+                // The log no longer keeps what comes next: nobody can ever be given it.
+                self.forget();
+                self.observe(epoch, answer.position, now);
+                Some(End::Anew)
+            }
+        }
+    }
+
+    /// As if the log had never been asked.
+    fn forget(&mut self) {
+        let seats = std::mem::take(&mut self.seats);
+        *self = Self { seats, ..Self::default() };
+    }
+
+    /// The store's name, if a pad that has `after` can go on from what is at hand.
+    pub(super) fn resumable(&self, epoch: Uuid, after: u64) -> Option<Arc<str>> {
+        let reach = self.reach.filter(|reach| reach.epoch == epoch)?;
+        let at_hand = after < reach.next && after + 1 >= self.oldest(reach);
+        self.name.clone().filter(|_| at_hand)
+    }
+
+    pub(super) fn set_name(&mut self, name: &str) -> Arc<str> {
+        match &self.name {
+            Some(known) if **known == *name => known.clone(),
+            _ => self.name.insert(name.into()).clone(),
+        }
+    }
+
+    pub(super) fn name(&self) -> Option<Arc<str>> {
+        self.name.clone()
+    }
+
+    /// What follows `cursor`.
+    pub(super) fn pull(&self, cursor: u64) -> Pull {
+        let Some(reach) = self.reach.filter(|reach| cursor + 1 < reach.next) else { return Pull::Wait };
+        let index =
+            (cursor + 1).checked_sub(self.oldest(reach)).and_then(|index| usize::try_from(index).ok());
+        match index.and_then(|index| self.recent.get(index)) {
+            Some(recent) => Pull::Event(recent.event.clone()),
+            None => Pull::Behind,
+        }
+    }
+
+    /// The position of the oldest event at hand; `next` if there is none.
+    fn oldest(&self, reach: Reach) -> u64 {
+        self.recent.front().map_or(reach.next, |oldest| oldest.event.position())
+    }
+}
+
+/// Whether an answer of the log ended at its limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// It holds all there is.
+    Whole,
+    /// There may be more for any of its stores.
+    Short,
+}
+
+/// Copied, because the bytes are a slice of a whole batch, which would otherwise stay in memory with them.
+fn event(position: u64, bytes: &Bytes) -> Arc<PadEvent> {
+    Arc::new(PadEvent::new(position, Bytes::copy_from_slice(bytes)))
+}

@@ -1,0 +1,164 @@
+//! The log, asked over ingest-svc's internal gRPC. Connects when first asked, and again whenever it has to.
+
+use std::{sync::Arc, time::Duration};
+
+use ringpad_proto::v1::{
+    ListCallEventsRequest, ListCallsRequest, ListCallsResponse, StoreCursor, StoreEvents,
+    ingest_service_client::IngestServiceClient,
+};
+use tokio::sync::Semaphore;
+use tonic::{
+    Code, Request, Status,
+    metadata::{Ascii, MetadataValue},
+    service::{Interceptor, interceptor::InterceptedService},
+    transport::{Channel, Endpoint},
+};
+use uuid::Uuid;
+
+use crate::{hub::Cut, sources::Sources};
+
+/// How long a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long an answer may take: under the 3 s in which a pad must have its snapshot.
+const ANSWER_TIMEOUT: Duration = Duration::from_millis(2500);
+/// How often the connection is asked whether it is alive, and how long it may take to answer.
+const PING: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(5));
+/// How large an answer may be: a page of events whose memos are as long as ingest-svc lets them be.
+const ANSWER_BYTES: usize = 64 * 1024 * 1024;
+/// How many pads may ask at the same time; more wait. So a storm of returning pads is no storm on the log, and what
+/// mends the live events, which does not wait here, is not behind it.
+const PADS_AT_ONCE: usize = 32;
+
+/// A cloneable handle on the log.
+#[derive(Clone)]
+pub(crate) struct LogClient {
+    client: IngestServiceClient<InterceptedService<Channel, Bearer>>,
+    pads: Arc<Semaphore>,
+    sources: Sources,
+}
+
+/// Events of one or many stores.
+#[derive(Debug)]
+pub(crate) struct Events {
+    /// Which log this is.
+    pub epoch: Uuid,
+    /// One for each cursor.
+    pub stores: Vec<StoreEvents>,
+    /// Whether the answer ended at its limit.
+    pub cut: Cut,
+}
+
+/// Why the log did not answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LogError {
+    /// It has no such store.
+    #[error("no such store")]
+    NoSuchStore,
+    /// It cannot be reached, is too slow, or refuses us.
+    #[error("{code}: {message}")]
+    Unreachable {
+        /// What gRPC calls it.
+        code: Code,
+        /// In words.
+        message: String,
+    },
+    /// It answers something that the contract does not know.
+    #[error("unexpected answer: {0}")]
+    Unexpected(&'static str),
+}
+
+impl LogClient {
+    /// A client of the log at `endpoint`. Nothing is connected yet.
+    pub(crate) fn new(endpoint: Endpoint, bearer: Option<MetadataValue<Ascii>>, sources: Sources) -> Self {
+        let channel = endpoint
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(ANSWER_TIMEOUT)
+            .http2_keep_alive_interval(PING.0)
+            .keep_alive_timeout(PING.1)
+            .keep_alive_while_idle(true)
+            .connect_lazy();
+        let client = IngestServiceClient::with_interceptor(channel, Bearer(bearer))
+            .max_decoding_message_size(ANSWER_BYTES);
+        Self { client, pads: Arc::new(Semaphore::new(PADS_AT_ONCE)), sources }
+    }
+
+    /// A store's calls.
+    ///
+    /// # Errors
+    /// There is no such store, or no answer.
+    pub(crate) async fn calls(&self, request: ListCallsRequest) -> Result<ListCallsResponse, LogError> {
+        let _permit = self.pads.acquire().await;
+        self.answer(self.client.clone().list_calls(request).await)
+    }
+
+    /// What one pad has missed, at most `limit` events.
+    ///
+    /// # Errors
+    /// There is no such store, or no answer.
+    pub(crate) async fn missed(
+        &self,
+        cursor: StoreCursor,
+        limit: u32,
+    ) -> Result<(Uuid, StoreEvents), LogError> {
+        let _permit = self.pads.acquire().await;
+        let Events { epoch, mut stores, .. } = self.events(vec![cursor], limit).await?;
+        match stores.pop() {
+            Some(StoreEvents { not_found: true, .. }) => Err(LogError::NoSuchStore),
+            Some(events) => Ok((epoch, events)),
+            None => Err(LogError::Unexpected("no store in the answer")),
+        }
+    }
+
+    /// What many stores have missed, at most `limit` events in all. Never waits behind pads.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub(crate) async fn events(&self, stores: Vec<StoreCursor>, limit: u32) -> Result<Events, LogError> {
+        let answer =
+            self.answer(self.client.clone().list_call_events(ListCallEventsRequest { stores, limit }).await)?;
+        let epoch = epoch(&answer.epoch)?;
+        let count: usize = answer.stores.iter().map(|store| store.events.len()).sum();
+        let cut = if u32::try_from(count).is_ok_and(|count| count < limit) { Cut::Whole } else { Cut::Short };
+        Ok(Events { epoch, stores: answer.stores, cut })
+    }
+
+    fn answer<T>(&self, answer: Result<tonic::Response<T>, Status>) -> Result<T, LogError> {
+        match answer {
+            Ok(answer) => {
+                self.sources.log_up();
+                Ok(answer.into_inner())
+            }
+            Err(status) if status.code() == Code::NotFound => {
+                self.sources.log_up();
+                Err(LogError::NoSuchStore)
+            }
+            Err(status) => {
+                let error =
+                    LogError::Unreachable { code: status.code(), message: status.message().to_owned() };
+                self.sources.log_down(&error.to_string());
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Reads an epoch.
+///
+/// # Errors
+/// It is no UUID.
+pub(crate) fn epoch(text: &str) -> Result<Uuid, LogError> {
+    Uuid::try_parse(text).map_err(|_| LogError::Unexpected("the epoch is no UUID"))
+}
+
+/// Adds the internal token to each request.
+#[derive(Clone)]
+struct Bearer(Option<MetadataValue<Ascii>>);
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(bearer) = &self.0 {
+            request.metadata_mut().insert("authorization", bearer.clone());
+        }
+        Ok(request)
+    }
+}

@@ -1,0 +1,123 @@
+//! What a replica counts. One registry a run, so that two replicas fit into one process.
+
+use prometheus_client::{
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
+
+use crate::hub::Applied;
+
+/// How a pad is connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transport {
+    /// Native gRPC.
+    Grpc,
+    /// gRPC-Web.
+    GrpcWeb,
+    /// The WebSocket fallback.
+    WebSocket,
+}
+
+/// Why the log was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// Something was amiss with some stores.
+    Amiss,
+    /// All stores were compared: a new queue, a publisher's numbers, a silent bus.
+    Compare,
+}
+
+/// A message on the bus, or the event in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Consumed {
+    /// An event, and what the hub made of it.
+    Event(Applied),
+    /// A batch of events.
+    Batch,
+    /// A message of another content type.
+    Foreign,
+    /// A message that is no batch.
+    Poison,
+}
+
+type Labels<const N: usize> = [(&'static str, &'static str); N];
+
+/// Cloneable handles on the counters of one run.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Metrics {
+    pads: Family<Labels<1>, Gauge>,
+    ends: Family<Labels<2>, Counter>,
+    messages: Family<Labels<1>, Counter>,
+    events: Family<Labels<1>, Counter>,
+    catch_ups: Family<Labels<2>, Counter>,
+}
+
+impl Metrics {
+    /// Counters that `registry` shows.
+    pub(crate) fn new(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        let registry = registry.sub_registry_with_prefix("ringpad_push");
+        registry.register("pads", "Pads with a stream", metrics.pads.clone());
+        registry.register(
+            "stream_ends",
+            "Streams that ended, and those that never began",
+            metrics.ends.clone(),
+        );
+        registry.register("bus_messages", "Messages from the broker", metrics.messages.clone());
+        registry.register("events", "Events from the broker, by what became of them", metrics.events.clone());
+        registry.register("catch_ups", "Requests to the log for what was missed", metrics.catch_ups.clone());
+        metrics
+    }
+
+    /// A stream began.
+    pub(crate) fn began(&self, transport: Transport) {
+        self.pads.get_or_create(&[transport.label()]).inc();
+    }
+
+    /// A stream that had begun is over.
+    pub(crate) fn ended(&self, transport: Transport) {
+        self.pads.get_or_create(&[transport.label()]).dec();
+    }
+
+    /// Why a stream ended, or never began; see [`End::reason`](crate::end::End::reason), or `client` if the pad went.
+    pub(crate) fn end(&self, transport: Transport, reason: &'static str) {
+        self.ends.get_or_create(&[transport.label(), ("reason", reason)]).inc();
+    }
+
+    /// Something came from the broker.
+    pub(crate) fn consumed(&self, consumed: Consumed) {
+        let (family, label) = match consumed {
+            Consumed::Batch => (&self.messages, ("kind", "batch")),
+            Consumed::Foreign => (&self.messages, ("kind", "foreign")),
+            Consumed::Poison => (&self.messages, ("kind", "poison")),
+            Consumed::Event(Applied::NotHeld) => (&self.events, ("outcome", "not_held")),
+            Consumed::Event(Applied::Live) => (&self.events, ("outcome", "live")),
+            Consumed::Event(Applied::Ahead) => (&self.events, ("outcome", "ahead")),
+            Consumed::Event(Applied::Duplicate) => (&self.events, ("outcome", "duplicate")),
+            Consumed::Event(Applied::Foreign) => (&self.events, ("outcome", "other_epoch")),
+            Consumed::Event(Applied::Hint) => (&self.events, ("outcome", "hint")),
+        };
+        family.get_or_create(&[label]).inc();
+    }
+
+    /// The log was asked for what was missed.
+    pub(crate) fn catch_up(&self, reason: Reason, outcome: &Result<(), crate::log_client::LogError>) {
+        let reason = match reason {
+            Reason::Amiss => "amiss",
+            Reason::Compare => "compare",
+        };
+        let outcome = if outcome.is_ok() { "answered" } else { "failed" };
+        self.catch_ups.get_or_create(&[("reason", reason), ("outcome", outcome)]).inc();
+    }
+}
+
+impl Transport {
+    fn label(self) -> (&'static str, &'static str) {
+        let transport = match self {
+            Self::Grpc => "grpc",
+            Self::GrpcWeb => "grpc_web",
+            Self::WebSocket => "websocket",
+        };
+        ("transport", transport)
+    }
+}

@@ -1,0 +1,253 @@
+//! One pad's stream: snapshot, heartbeat, then updates in order from the pad's own cursor, a heartbeat at each interval,
+//! and in the end why it ended.
+//!
+//! The transport polls it; there is no task and no queue of its own. A pad that is behind reads pages from the log until
+//! the hub has what follows; from then on it is live, and a live pad that falls behind all that the hub keeps is too
+//! slow: it is told so, and may come back and resume. Reading the log for it as well would let one stuck tablet ask
+//! again and again.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration, time::SystemTime};
+
+use bytes::Bytes;
+use prost::Message as _;
+use ringpad_proto::v1::{
+    Heartbeat, Reconnect, StoreCursor, StoreEvent, SubscribeResponse, subscribe_response,
+};
+use tokio::time::{Instant, sleep_until, timeout};
+use uuid::Uuid;
+
+use crate::{
+    auth::TokenFault,
+    clock::{self, Wall},
+    end::End,
+    hub::{Member, PadEvent, Pull, json},
+    log_client::LogError,
+    metrics::Transport,
+    pads::{ANSWER_DEADLINE, PAGE, Pads},
+};
+
+/// What `reconnect` asks a pad to wait. The moments at which pads are told are spread already.
+const RECONNECT_AFTER: Duration = Duration::from_millis(100);
+/// How long after that a pad may take to open its next stream before this one ends.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Where a stream begins.
+pub(crate) struct Beginning {
+    /// Which log the positions belong to.
+    pub epoch: Uuid,
+    /// The first update is the one after it.
+    pub position: u64,
+    /// The first of what follows, if the log has been asked for it.
+    pub missed: Vec<StoreEvent>,
+    /// The first message.
+    pub snapshot: Box<SubscribeResponse>,
+}
+
+/// One message to a pad.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// An event, which other pads get as well.
+    Event(Arc<PadEvent>),
+    /// Made for this pad alone.
+    Own(Box<SubscribeResponse>),
+}
+
+impl Message {
+    /// The encoded `SubscribeResponse`.
+    pub(crate) fn encoded(&self) -> Bytes {
+        match self {
+            Self::Event(event) => event.encoded(),
+            Self::Own(message) => message.encode_to_vec().into(),
+        }
+    }
+
+    /// The `SubscribeResponse` in proto3 JSON.
+    ///
+    /// # Errors
+    /// The event in the log cannot be read.
+    pub(crate) fn json(&self) -> Result<Bytes, End> {
+        let text = match self {
+            Self::Event(event) => event.json(),
+            Self::Own(message) => json(message),
+        };
+        text.ok_or(End::Unreadable)
+    }
+}
+
+/// A pad's stream. Ends, in the hub's eyes too, when dropped.
+pub(crate) struct PadStream {
+    pads: Arc<Pads>,
+    member: Member,
+    transport: Transport,
+    epoch: Uuid,
+    /// The last position sent.
+    cursor: u64,
+    snapshot: Option<Box<SubscribeResponse>>,
+    /// Read from the log, not sent yet.
+    missed: VecDeque<StoreEvent>,
+    pace: Pace,
+    heartbeat_at: Instant,
+    /// `None`: further away than the clock goes.
+    expires: Option<Instant>,
+    leaving: Leaving,
+    end: Option<&'static str>,
+}
+
+/// Whether the pad has caught up with the hub since it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    CatchingUp,
+    Live,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Leaving {
+    NotTold,
+    Told { ends: Instant },
+}
+
+impl PadStream {
+    pub(crate) fn new(
+        pads: Arc<Pads>,
+        member: Member,
+        transport: Transport,
+        expires: SystemTime,
+        beginning: Beginning,
+    ) -> Self {
+        pads.metrics.began(transport);
+        let now = Instant::now();
+        Self {
+            pads,
+            member,
+            transport,
+            epoch: beginning.epoch,
+            cursor: beginning.position,
+            snapshot: Some(beginning.snapshot),
+            missed: beginning.missed.into(),
+            pace: Pace::CatchingUp,
+            heartbeat_at: now,
+            expires: now.checked_add(Wall::now().until(expires)),
+            leaving: Leaving::NotTold,
+            end: None,
+        }
+    }
+
+    /// The next message. Cancel-safe: a cancelled call has sent nothing.
+    ///
+    /// # Errors
+    /// Says why the stream has ended; nothing more comes.
+    pub(crate) async fn next(&mut self) -> Result<Message, End> {
+        let next = self.step().await;
+        if let Err(end) = &next {
+            self.end = Some(end.reason());
+        }
+        next
+    }
+
+    async fn step(&mut self) -> Result<Message, End> {
+        loop {
+            let now = Instant::now();
+            if let Some(message) = self.first_of_all(now)? {
+                return Ok(message);
+            }
+            if let Some(event) = self.next_missed()? {
+                return Ok(event);
+            }
+            match self.member.pull(self.cursor) {
+                Pull::Event(event) => {
+                    self.cursor = event.position();
+                    self.pace = Pace::Live;
+                    return Ok(Message::Event(event));
+                }
+                Pull::Wait => {
+                    self.pace = Pace::Live;
+                    self.idle().await;
+                }
+                Pull::Behind if self.pace == Pace::Live => return Err(End::TooSlow),
+                Pull::Behind => Box::pin(self.read_page()).await?,
+                Pull::Ended(end) => return Err(end),
+            }
+        }
+    }
+
+    /// What goes before any update: the end, the snapshot, a heartbeat that is due, `reconnect`.
+    fn first_of_all(&mut self, now: Instant) -> Result<Option<Message>, End> {
+        if let Some(end) = self.member.seat().ended() {
+            return Err(end);
+        }
+        if self.expires.is_some_and(|at| at <= now) {
+            return Err(End::Token(TokenFault::Expired));
+        }
+        if let Some(snapshot) = self.snapshot.take() {
+            return Ok(Some(Message::Own(snapshot)));
+        }
+        if self.heartbeat_at <= now {
+            self.heartbeat_at = now + self.pads.heartbeat_interval;
+            let heartbeat =
+                Heartbeat { server_time: Some(clock::timestamp(Wall::now())), position: self.cursor };
+            return Ok(Some(own(subscribe_response::Event::Heartbeat(heartbeat))));
+        }
+        match (self.leaving, self.member.seat().leave_at()) {
+            (Leaving::Told { ends }, _) if ends <= now => Err(End::Leaving),
+            (Leaving::NotTold, Some(at)) if at <= now => {
+                self.leaving = Leaving::Told { ends: now + RECONNECT_AFTER + LINGER };
+                let reconnect = Reconnect { after: Some(clock::duration(RECONNECT_AFTER)) };
+                Ok(Some(own(subscribe_response::Event::Reconnect(reconnect))))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn next_missed(&mut self) -> Result<Option<Message>, End> {
+        let Some(event) = self.missed.pop_front() else { return Ok(None) };
+        if event.position != self.cursor + 1 {
+            // The log has a hole. Never skip it.
+            return Err(End::Anew);
+        }
+        if self.missed.is_empty() {
+            self.missed = VecDeque::new();
+        }
+        self.cursor = event.position;
+        Ok(Some(Message::Event(Arc::new(PadEvent::new(event.position, event.subscribe_response)))))
+    }
+
+    /// Waits until there may be something to do.
+    async fn idle(&self) {
+        let leave = match self.leaving {
+            Leaving::NotTold => self.member.seat().leave_at(),
+            Leaving::Told { ends } => Some(ends),
+        };
+        let due = [self.expires, leave].into_iter().flatten().fold(self.heartbeat_at, Instant::min);
+        tokio::select! {
+            () = self.member.seat().woken() => {}
+            () = sleep_until(due) => {}
+        }
+    }
+
+    /// Reads what follows the cursor from the log.
+    async fn read_page(&mut self) -> Result<(), End> {
+        let cursor =
+            StoreCursor { store_id: self.member.seat().store().to_string(), after_position: self.cursor };
+        let read = timeout(ANSWER_DEADLINE, self.pads.log.missed(cursor, PAGE)).await;
+        let (epoch, page) = read.map_err(|_| End::LogUnreachable)?.map_err(|error| match error {
+            LogError::NoSuchStore => End::NoSuchStore,
+            LogError::Unreachable { .. } | LogError::Unexpected(_) => End::LogUnreachable,
+        })?;
+        if epoch != self.epoch || page.events.is_empty() {
+            return Err(End::Anew);
+        }
+        self.missed = page.events.into();
+        Ok(())
+    }
+}
+
+impl Drop for PadStream {
+    fn drop(&mut self) {
+        self.pads.metrics.ended(self.transport);
+        self.pads.metrics.end(self.transport, self.end.unwrap_or("client"));
+    }
+}
+
+fn own(event: subscribe_response::Event) -> Message {
+    Message::Own(Box::new(SubscribeResponse { event: Some(event) }))
+}

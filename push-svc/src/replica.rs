@@ -1,0 +1,207 @@
+//! One replica: its parts, wired, and the order in which they end.
+//!
+//! Leaving: not ready any more, and no new streams → every pad is told to go, spread over the window → the last streams
+//! end → the ports close → everything else stops and is joined.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::Router;
+use prometheus_client::registry::Registry;
+use ringpad_bus::Bus;
+use ringpad_runtime::{CancellationToken, Failure, admin, readiness::Readiness, serve::serve};
+use tokio::{
+    task::{JoinError, JoinSet},
+    time::{sleep, timeout},
+};
+use tokio_util::task::TaskTracker;
+use tonic_health::{ServingStatus, server::HealthReporter};
+
+use crate::{
+    Listeners, Settings, auth::PadTokens, catch_up::CatchUp, grpc, hub::Hub, log_client::LogClient,
+    metrics::Metrics, pads::Pads, page, settings, sources::Sources, subscription::Supervisor, websocket,
+};
+
+/// The part of the process that holds it back while it leaves.
+const HOLDER: &str = "push-svc";
+/// How long after the window the last pads may take to go: a reconnect's delay, the linger, and a little.
+const AFTER_WINDOW: Duration = Duration::from_secs(3);
+/// How long closes and open requests may take once all streams have ended.
+const GRACE: Duration = Duration::from_secs(1);
+/// How often gRPC's health service looks at the readiness.
+const HEALTH_PERIOD: Duration = Duration::from_millis(250);
+/// What gRPC's health service is asked about: the whole process, and the pads' service.
+const HEALTH_OF: [&str; 2] = ["", "ringpad.v1.PadService"];
+
+/// A part of the process: how it ended by itself, if it did.
+type Part = Result<(), Failure>;
+
+/// A running replica.
+pub(crate) struct Replica {
+    hub: Hub,
+    readiness: Readiness,
+    /// The WebSockets.
+    connections: TaskTracker,
+    /// All else that runs.
+    parts: JoinSet<Part>,
+    stop: CancellationToken,
+}
+
+impl Replica {
+    /// Wires the parts and starts them.
+    pub(crate) fn start(settings: &Settings, bus: Bus, listeners: Listeners) -> Result<Self, Failure> {
+        let readiness = Readiness::default();
+        let sources = Sources::new(readiness.clone());
+        let mut registry = Registry::default();
+        let pads = Arc::new(pads(settings, sources.clone(), &mut registry)?);
+        let mut replica = Self {
+            hub: pads.hub.clone(),
+            readiness,
+            connections: TaskTracker::new(),
+            parts: JoinSet::new(),
+            stop: CancellationToken::new(),
+        };
+        replica.serve(settings, &pads, listeners, registry)?;
+        replica.feed(settings, &pads, bus, sources);
+        Ok(replica)
+    }
+
+    /// Both ports.
+    fn serve(
+        &mut self,
+        settings: &Settings,
+        pads: &Arc<Pads>,
+        listeners: Listeners,
+        registry: Registry,
+    ) -> Result<(), Failure> {
+        let (reporter, health) = tonic_health::server::health_reporter();
+        let grpc = grpc::router(pads, health)
+            .map_err(|error| Failure::other("cannot describe the services", error))?;
+        let edge = websocket::Edge {
+            pads: pads.clone(),
+            connections: self.connections.clone(),
+            cut: self.stop.clone(),
+        };
+        let router = Router::new()
+            .merge(grpc)
+            .merge(websocket::router(edge))
+            .merge(admin::health(self.readiness.clone()))
+            .merge(page::router(settings.pad_token_url.as_ref()));
+        self.listen(listeners.pads, router);
+        self.listen(listeners.admin, admin::router(self.readiness.clone(), registry));
+        let (readiness, stop) = (self.readiness.clone(), self.stop.clone());
+        self.parts.spawn(report_health(reporter, readiness, stop));
+        Ok(())
+    }
+
+    fn listen(&mut self, listener: tokio::net::TcpListener, router: Router) {
+        let stop = self.stop.clone();
+        self.parts.spawn(async move {
+            serve(listener, router, stop, GRACE).await;
+            Ok(())
+        });
+    }
+
+    /// The bus and the log.
+    fn feed(&mut self, settings: &Settings, pads: &Arc<Pads>, bus: Bus, sources: Sources) {
+        let catch_up = CatchUp::new();
+        let supervisor = Supervisor {
+            broker: bus,
+            hub: pads.hub.clone(),
+            catch_up: catch_up.clone(),
+            sources,
+            metrics: pads.metrics.clone(),
+        };
+        self.parts.spawn(supervisor.run(settings.retry.backoff(), self.stop.clone()));
+        let (pads, backoff, stop) = (pads.clone(), settings.retry.backoff(), self.stop.clone());
+        self.parts.spawn(async move {
+            catch_up.run(pads.hub.clone(), pads.log.clone(), pads.metrics.clone(), backoff, stop).await;
+            Ok(())
+        });
+    }
+
+    /// Runs until `shutdown`, or until a part ends by itself, which ends all.
+    pub(crate) async fn run(
+        mut self,
+        drain_window: Duration,
+        shutdown: CancellationToken,
+    ) -> Result<(), Failure> {
+        let outcome = tokio::select! {
+            () = shutdown.cancelled() => {
+                self.drain(drain_window).await;
+                Ok(())
+            }
+            ended = self.parts.join_next() => Err(ended_early(ended)),
+        };
+        self.stop.cancel();
+        self.connections.close();
+        self.connections.wait().await;
+        while let Some(ended) = self.parts.join_next().await {
+            if let Err(failure) = ended.unwrap_or_else(|panic| Err(died(&panic))) {
+                tracing::error!(%failure, "while stopping");
+            }
+        }
+        outcome
+    }
+
+    /// Sends the pads away.
+    async fn drain(&self, window: Duration) {
+        self.readiness.hold(HOLDER, "leaving");
+        self.hub.leave(window, tokio::time::Instant::now());
+        if timeout(window + AFTER_WINDOW, self.hub.empty()).await.is_err() {
+            tracing::warn!("some pads did not go in time");
+        }
+        // The last WebSockets are still being told why.
+        self.connections.close();
+        if timeout(GRACE, self.connections.wait()).await.is_err() {
+            tracing::debug!(connections = self.connections.len(), "cutting WebSockets that did not close");
+        }
+    }
+}
+
+/// What the edges share.
+fn pads(settings: &Settings, sources: Sources, registry: &mut Registry) -> Result<Pads, Failure> {
+    let wrong = |setting: &str, why: &dyn std::fmt::Display| Failure::Setting(format!("{setting}: {why}"));
+    let tokens = PadTokens::new(&settings.pad_token_secret).map_err(|why| wrong("PAD_TOKEN_SECRET", &why))?;
+    let bearer = match &settings.internal_token {
+        None => None,
+        Some(token) => Some(
+            settings::authorization(token)
+                .ok_or_else(|| wrong("INTERNAL_TOKEN", &"printable ASCII is expected"))?,
+        ),
+    };
+    Ok(Pads {
+        hub: Hub::default(),
+        log: LogClient::new(settings.ingest_url.clone(), bearer, sources),
+        tokens,
+        origins: settings.pad_allowed_origins.clone(),
+        metrics: Metrics::new(registry),
+        heartbeat_interval: settings.heartbeat_interval,
+    })
+}
+
+/// Tells gRPC's health service what the readiness is.
+async fn report_health(reporter: HealthReporter, readiness: Readiness, stop: CancellationToken) -> Part {
+    loop {
+        let status =
+            if readiness.reason().is_none() { ServingStatus::Serving } else { ServingStatus::NotServing };
+        for service in HEALTH_OF {
+            reporter.set_service_status(service, status).await;
+        }
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = sleep(HEALTH_PERIOD) => {}
+        }
+    }
+}
+
+fn ended_early(ended: Option<Result<Part, JoinError>>) -> Failure {
+    match ended {
+        Some(Ok(Err(failure))) => failure,
+        Some(Err(panic)) => died(&panic),
+        Some(Ok(Ok(()))) | None => Failure::Other("a part of the process ended by itself".to_owned()),
+    }
+}
+
+fn died(panic: &JoinError) -> Failure {
+    Failure::other("a part of the process died", panic)
+}

@@ -1,0 +1,183 @@
+//! The settings of push-svc, as the contract names them: an environment variable each, or the flag.
+
+use std::{net::SocketAddr, time::Duration};
+
+use clap::Parser;
+use http::Uri;
+use ringpad_bus::{BusSettings, RetrySettings};
+use ringpad_runtime::{settings::duration, telemetry::LogSettings};
+use secrecy::SecretString;
+use tonic::{
+    metadata::{Ascii, MetadataValue},
+    transport::Endpoint,
+};
+
+use crate::{auth::PadTokens, origin::AllowedOrigins};
+
+/// Streams popups to the pads that are connected to this replica: gRPC, gRPC-Web, WebSocket and the pad page on one port.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "push-svc", version)]
+pub struct Settings {
+    /// Where pads connect: gRPC-Web, gRPC without TLS, WebSocket, and the pad page at `/`.
+    #[arg(long, env = "PUSH_ADDR", default_value = "0.0.0.0:8081", value_parser = address)]
+    pub push_addr: SocketAddr,
+    /// Where `/metrics` is served.
+    #[arg(long, env = "PUSH_ADMIN_ADDR", default_value = "127.0.0.1:9465", value_parser = address)]
+    pub push_admin_addr: SocketAddr,
+    /// The internal gRPC of ingest-svc, which has the log.
+    #[arg(long, env = "INGEST_URL", default_value = "http://127.0.0.1:50051", value_parser = endpoint)]
+    pub ingest_url: Endpoint,
+    /// Bearer token of the internal gRPC, if ingest-svc wants one.
+    #[arg(long, env = "INTERNAL_TOKEN", hide_env_values = true, value_parser = bearer)]
+    pub internal_token: Option<SecretString>,
+    /// The HS256 key of pad tokens: 32 bytes or more.
+    #[arg(long, env = "PAD_TOKEN_SECRET", hide_env_values = true, value_parser = key)]
+    pub pad_token_secret: SecretString,
+    /// Where the pad page gets its next token: `GET` with cookies, answers the JWT as text. Your own back end.
+    #[arg(long, env = "PAD_TOKEN_URL", value_parser = token_url)]
+    pub pad_token_url: Option<TokenUrl>,
+    /// Origins of other pages that may connect, with commas between them, e.g. `https://shop.example`. Pages of the same
+    /// host always may.
+    #[arg(long, env = "PAD_ALLOWED_ORIGINS", default_value = "", hide_default_value = true)]
+    pub pad_allowed_origins: AllowedOrigins,
+    /// How often each pad is told that its stream is alive.
+    #[arg(long, env = "HEARTBEAT_INTERVAL", default_value = "5s", value_parser = duration)]
+    pub heartbeat_interval: Duration,
+    /// Over how long the pads are sent away when this process leaves.
+    #[arg(long, env = "DRAIN_WINDOW", default_value = "10s", value_parser = duration)]
+    pub drain_window: Duration,
+    /// The exchange.
+    #[command(flatten)]
+    pub bus: BusSettings,
+    /// Trying again.
+    #[command(flatten)]
+    pub retry: RetrySettings,
+    /// The process's own log lines.
+    #[command(flatten)]
+    pub log: LogSettings,
+}
+
+/// Where the pad page gets its next token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenUrl {
+    url: String,
+    origin: Option<String>,
+}
+
+impl TokenUrl {
+    /// The URL, or a path on the page's own host.
+    pub fn as_str(&self) -> &str {
+        &self.url
+    }
+
+    /// Scheme, host and port, if it is on another host.
+    pub fn origin(&self) -> Option<&str> {
+        self.origin.as_deref()
+    }
+}
+
+/// The value of the `authorization` header for the internal gRPC.
+pub(crate) fn authorization(token: &SecretString) -> Option<MetadataValue<Ascii>> {
+    use secrecy::ExposeSecret;
+    let mut value = MetadataValue::try_from(format!("Bearer {}", token.expose_secret())).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "an IP address and a port are expected, e.g. 127.0.0.1:8081".to_owned())
+}
+
+fn endpoint(text: &str) -> Result<Endpoint, String> {
+    let wrong = || "http:// with a host and a port is expected, e.g. http://127.0.0.1:50051".to_owned();
+    let uri: Uri = text.parse().map_err(|_| wrong())?;
+    if uri.scheme_str() != Some("http") || uri.host().is_none_or(str::is_empty) {
+        return Err(wrong());
+    }
+    Ok(Endpoint::from(uri))
+}
+
+fn bearer(text: &str) -> Result<SecretString, String> {
+    let token = SecretString::from(text);
+    let printable = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    printable.then_some(token).ok_or_else(|| "printable ASCII without spaces is expected".to_owned())
+}
+
+fn key(text: &str) -> Result<SecretString, String> {
+    let key = SecretString::from(text);
+    PadTokens::new(&key).map(|_| key).map_err(|fault| fault.to_string())
+}
+
+fn token_url(text: &str) -> Result<TokenUrl, String> {
+    let wrong =
+        || "http(s):// and a host, or a path, is expected, e.g. https://shop.example/pad-token".to_owned();
+    let uri: Uri = text.parse().map_err(|_| wrong())?;
+    let origin = match (uri.scheme_str(), uri.authority()) {
+        (None, None) if text.starts_with('/') => None,
+        (Some(scheme @ ("http" | "https")), Some(authority)) if !authority.as_str().contains('@') => {
+            Some(format!("{scheme}://{authority}"))
+        }
+        _ => return Err(wrong()),
+    };
+    Ok(TokenUrl { url: text.to_owned(), origin })
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    const KEY: &str = "--pad-token-secret=0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn defaults_are_the_contracts() {
+        let settings = Settings::try_parse_from(["push-svc", KEY]).unwrap();
+        assert_eq!(settings.push_addr.to_string(), "0.0.0.0:8081");
+        assert_eq!(settings.push_admin_addr.to_string(), "127.0.0.1:9465");
+        assert_eq!(settings.ingest_url.uri().to_string(), "http://127.0.0.1:50051/");
+        assert_eq!(settings.heartbeat_interval, Duration::from_secs(5));
+        assert_eq!(settings.drain_window, Duration::from_secs(10));
+        assert_eq!(settings.pad_allowed_origins, AllowedOrigins::default());
+    }
+
+    #[test]
+    fn the_key_is_required_and_long() {
+        assert!(Settings::try_parse_from(["push-svc"]).is_err());
+        assert!(Settings::try_parse_from(["push-svc", "--pad-token-secret=short"]).is_err());
+    }
+
+    #[test]
+    fn secrets_do_not_show() {
+        let settings = Settings::try_parse_from(["push-svc", KEY, "--internal-token=hunter2"]).unwrap();
+        let shown = format!("{settings:?} {}", Settings::command().render_long_help());
+        assert!(!shown.contains("0123456789abcdef") && !shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
+    fn every_setting_is_documented_and_named_after_its_variable() {
+        for argument in Settings::command().get_arguments() {
+            let long = argument.get_long().unwrap();
+            if matches!(long, "help" | "version") {
+                continue;
+            }
+            assert!(argument.get_help().is_some(), "{long}");
+            let variable = argument.get_env().unwrap().to_str().unwrap();
+            assert_eq!(variable.to_lowercase().replace('_', "-"), long);
+        }
+    }
+
+    #[test]
+    fn urls() {
+        assert!(endpoint("https://log.example:443").is_err());
+        assert!(endpoint("127.0.0.1:50051").is_err());
+        assert_eq!(
+            token_url("https://shop.example/token?x=1").unwrap().origin(),
+            Some("https://shop.example")
+        );
+        assert_eq!(token_url("/token").unwrap().origin(), None);
+        assert!(token_url("shop.example/token").is_err());
+        assert!(token_url("javascript:alert(1)").is_err());
+    }
+}

@@ -1,0 +1,175 @@
+//! A store's calls as a fresh snapshot shows them, asked of the log.
+
+use std::{collections::HashMap, time::Duration};
+
+use pbjson_types::Timestamp;
+use ringpad_proto::v1::{Call, CallState, ListCallsRequest, ListCallsResponse, StoreRef};
+use uuid::Uuid;
+
+use crate::{
+    clock::{self, Wall},
+    log_client::{LogClient, LogError, epoch},
+};
+
+/// How many open calls, and how many others, a snapshot has at most.
+const CALLS: usize = 100;
+/// How old an open call may be; an older one without a final record is one of the others.
+const OPEN_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+/// How many calls are asked for at once. For most stores one page is all it takes.
+const PAGE: u32 = 200;
+/// How many pages are read at most, looking for the others of a store whose calls nearly all stay open.
+const PAGES: usize = 4;
+
+/// What a store's calls were at `position`.
+#[derive(Debug)]
+pub(crate) struct StoreCalls {
+    /// The store and what it is called.
+    pub store: StoreRef,
+    /// Which log this is.
+    pub epoch: Uuid,
+    /// No call here is older than this position; some may be newer, and come once more as updates.
+    pub position: u64,
+    /// Newest first.
+    pub open: Vec<Call>,
+    /// Newest first.
+    pub recent: Vec<Call>,
+}
+
+/// Asks the log for a store's calls.
+///
+/// # Errors
+/// There is no such store, or no answer.
+pub(crate) async fn ask(log: &LogClient, store_id: &str, now: Wall) -> Result<StoreCalls, LogError> {
+    let since = clock::timestamp(now.earlier(OPEN_FOR));
+    let newest =
+        ListCallsRequest { store_id: store_id.to_owned(), page_size: PAGE, ..ListCallsRequest::default() };
+    let first = log.calls(newest.clone()).await?;
+    let mut found = Found::new(&first, since)?;
+    let mut next = first.next_page_token.clone();
+    let all_open_seen =
+        next.is_empty() || first.calls.last().is_some_and(|oldest| !began_since(oldest, &found.since));
+    found.add(first)?;
+    if !all_open_seen {
+        let open = [CallState::Ringing, CallState::Answered].map(i32::from).to_vec();
+        let page_size = CALLS as u32;
+        let open =
+            ListCallsRequest { states: open, since: Some(found.since.clone()), page_size, ..newest.clone() };
+        found.add(log.calls(open).await?)?;
+    }
+    for _ in 1..PAGES {
+        if next.is_empty() || found.others() >= CALLS {
+            break;
+        }
+        let page = log.calls(ListCallsRequest { page_token: next, ..newest.clone() }).await?;
+        next = page.next_page_token.clone();
+        found.add(page)?;
+    }
+    Ok(found.sorted())
+}
+
+/// What several answers say together. Each call counts as its highest revision says.
+struct Found {
+    since: Timestamp,
+    store: StoreRef,
+    epoch: Uuid,
+    position: u64,
+    calls: HashMap<String, Call>,
+}
+
+impl Found {
+    fn new(first: &ListCallsResponse, since: Timestamp) -> Result<Self, LogError> {
+        let store = first.store.clone().ok_or(LogError::Unexpected("no store in the answer"))?;
+        let calls = HashMap::with_capacity(first.calls.len());
+        Ok(Self { since, store, epoch: epoch(&first.epoch)?, position: first.position, calls })
+    }
+
+    fn add(&mut self, page: ListCallsResponse) -> Result<(), LogError> {
+        if epoch(&page.epoch)? != self.epoch {
+            return Err(LogError::Unexpected("the log changed between two pages"));
+        }
+        // What came between two answers follows as updates, so the older position is the right one.
+        self.position = self.position.min(page.position);
+        for call in page.calls {
+            match self.calls.get(&call.id) {
+                Some(known) if known.revision >= call.revision => {}
+                _ => drop(self.calls.insert(call.id.clone(), call)),
+            }
+        }
+        Ok(())
+    }
+
+    fn others(&self) -> usize {
+        self.calls.values().filter(|call| !is_open(call, &self.since)).count()
+    }
+
+    fn sorted(self) -> StoreCalls {
+        let mut calls: Vec<_> = self.calls.into_values().collect();
+        calls.sort_by_cached_key(|call| std::cmp::Reverse((began(call), call.revision)));
+        let (mut open, mut recent): (Vec<_>, Vec<_>) =
+            calls.into_iter().partition(|call| is_open(call, &self.since));
+        open.truncate(CALLS);
+        recent.truncate(CALLS);
+        StoreCalls { store: self.store, epoch: self.epoch, position: self.position, open, recent }
+    }
+}
+
+fn is_open(call: &Call, since: &Timestamp) -> bool {
+    matches!(call.state(), CallState::Ringing | CallState::Answered) && began_since(call, since)
+}
+
+fn began_since(call: &Call, since: &Timestamp) -> bool {
+    began(call) >= (since.seconds, since.nanos)
+}
+
+fn began(call: &Call) -> (i64, i32) {
+    call.started_at.as_ref().map_or((0, 0), |at| (at.seconds, at.nanos))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    const EPOCH: &str = "6a0b4f3e-8f0f-4a39-9f4f-0d6c0f6f1a11";
+
+    fn call(id: &str, revision: u64, state: CallState, began: i64) -> Call {
+        let started_at = Some(Timestamp { seconds: began, nanos: 0 });
+        Call { id: id.to_owned(), revision, state: state.into(), started_at, ..Call::default() }
+    }
+
+    fn page(position: u64, calls: Vec<Call>) -> ListCallsResponse {
+        let store = Some(StoreRef { id: "s".to_owned(), name: "Store".to_owned() });
+        ListCallsResponse { calls, store, epoch: EPOCH.to_owned(), position, ..ListCallsResponse::default() }
+    }
+
+    fn ids(calls: &[Call]) -> Vec<&str> {
+        calls.iter().map(|call| call.id.as_str()).collect()
+    }
+
+    #[test]
+    fn open_calls_of_the_last_day_stand_apart() {
+        let calls = vec![
+            call("rings", 9, CallState::Ringing, 1_050),
+            call("talks", 8, CallState::Answered, 1_040),
+            call("missed", 7, CallState::Missed, 1_030),
+            call("stale", 6, CallState::Ringing, 900),
+        ];
+        let first = page(9, calls);
+        let mut found = Found::new(&first, Timestamp { seconds: 1_000, nanos: 0 }).unwrap();
+        found.add(first).unwrap();
+        let found = found.sorted();
+        assert_eq!(ids(&found.open), ["rings", "talks"]);
+        assert_eq!(ids(&found.recent), ["missed", "stale"]);
+    }
+
+    #[test]
+    fn between_two_answers_the_older_position_and_the_newer_call_count() {
+        let first = page(9, vec![call("a", 9, CallState::Ringing, 1_050)]);
+        let mut found = Found::new(&first, Timestamp { seconds: 1_000, nanos: 0 }).unwrap();
+        found.add(first).unwrap();
+        found.add(page(10, vec![call("a", 10, CallState::Completed, 1_050)])).unwrap();
+        let found = found.sorted();
+        assert_eq!(found.position, 9);
+        assert_eq!((found.open.len(), ids(&found.recent)), (0, vec!["a"]));
+    }
+}
