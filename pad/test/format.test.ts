@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { CallSchema, CallerKind } from "../src/gen/ringpad/v1/call_pb.ts";
-import { callBackLink, callerName, customer, dayName, stopwatch, talkTime, timeOfDay } from "../src/page/format.ts";
+import { callBackLink, callerName, customer, dayName, stopwatch, talkTime, timeOfDay, widthInEm } from "../src/page/format.ts";
 
 const NOW = new Date(2025, 10, 23, 14, 5).getTime();
 const at = (...parts: [number, number, number, number?]) => timestampFromMs(new Date(...parts).getTime());
@@ -17,6 +17,12 @@ test("times and days", () => {
   assert.equal(dayName(new Date(2025, 10, 22, 23, 59).getTime(), NOW), "어제");
   assert.equal(dayName(new Date(2025, 10, 20).getTime(), NOW), "11월 20일");
   assert.equal(dayName(new Date(2024, 10, 20).getTime(), NOW), "2024년 11월 20일");
+});
+
+test("a number's width grows with its letters, Hangul counting most", () => {
+  assert.ok(widthInEm("02-1234-5678") < widthInEm("010-1234-5678"));
+  assert.ok(widthInEm("010-1234-5678") < 13 * 0.7);
+  assert.ok(widthInEm("발신번호 표시제한") > 8);
 });
 
 test("a stopwatch, never negative", () => {
@@ -43,7 +49,7 @@ test("only a number can be called back", () => {
 });
 
 test("how long people talked", () => {
-  assert.equal(talkTime(call({ answeredAt: timestampFromMs(NOW), endedAt: timestampFromMs(NOW + 83_000) })), "1분 23초");
-  assert.equal(talkTime(call({ answeredAt: timestampFromMs(NOW), endedAt: timestampFromMs(NOW + 9_000) })), "9초");
+  assert.equal(talkTime(call({ answeredAt: timestampFromMs(NOW), endedAt: timestampFromMs(NOW + 83_000) })), "통화 1분 23초");
+  assert.equal(talkTime(call({ answeredAt: timestampFromMs(NOW), endedAt: timestampFromMs(NOW + 9_000) })), "통화 9초");
   assert.equal(talkTime(call({ endedAt: timestampFromMs(NOW) })), "");
 });

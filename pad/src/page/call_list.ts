@@ -64,7 +64,7 @@ function callView(): ItemView<Line> {
       node.dataset["call"] = call.id;
       setText(time, timeOfDay(startedAt(call)));
       setText(number, callerName(call));
-      setText(phase, itsPhase === "ended" ? talkTime(call) || text.phase.ended : text.phase[itsPhase]);
+      setText(phase, itsPhase === "ended" ? talkTime(call) || text.listed.ended : text.listed[itsPhase]);
       setText(detail, customer(call, now).headline);
       const link = callBackLink(call);
       if (link && callBack.getAttribute("href") !== link) {

@@ -5,7 +5,7 @@ import { Board, type Popup } from "./board.ts";
 import { CallList } from "./call_list.ts";
 import { byId, KeyedList, setHidden, setText } from "./dom.ts";
 import { DrawQueue } from "./draw_queue.ts";
-import { callerName, customer } from "./format.ts";
+import { callerName, customer, fullDate, timeOfDay } from "./format.ts";
 import { popupView, type PopupItem } from "./popup_view.ts";
 import { SoundSwitch } from "./sound_switch.ts";
 import { Status } from "./status.ts";
@@ -82,6 +82,8 @@ class PadPage {
     this.#missed.update(missed, now);
     setText(byId("missed-count"), missed.length > 0 ? String(missed.length) : "");
     setHidden(byId("quiet"), popups.length > 0);
+    setText(byId("clock"), timeOfDay(now));
+    setText(byId("date"), fullDate(now));
     this.#ring(popups, now);
     clearTimeout(this.#tick);
     const every = popups.length > 0 ? WITH_POPUPS : WITHOUT;

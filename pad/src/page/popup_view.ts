@@ -1,6 +1,6 @@
 // One popup: who calls, whether we know them, and how long it has been ringing. Readable across a counter.
 
-import { callBackLink, callerName, customer, stopwatch, talkTime } from "./format.ts";
+import { callBackLink, callerName, customer, stopwatch, talkTime, widthInEm } from "./format.ts";
 import { button, element, setHidden, setText, type ItemView } from "./dom.ts";
 import type { Popup } from "./board.ts";
 import { text } from "./text.ts";
@@ -52,6 +52,7 @@ export function popupView(id: string, onDismiss: (id: string) => void): ItemView
       setText(phase, text.phase[popup.phase]);
       setText(time, timeOf(popup, now));
       setText(number, callerName(call));
+      number.style.setProperty("--width", String(widthInEm(callerName(call))));
       setText(headline, known.headline);
       setText(detail, known.detail);
       setText(note, call.history?.lastNote ?? "");

@@ -15,6 +15,15 @@ export const text = {
     missed: "부재중",
   } satisfies Record<Phase, string>,
 
+  /** The same in a list, where there is little room. */
+  listed: {
+    ringing: "전화 오는 중",
+    unknown: "결과 미확인",
+    answered: "통화 중",
+    ended: "통화 종료",
+    missed: "부재중",
+  } satisfies Record<Phase, string>,
+
   connection: {
     connecting: "연결 중…",
     connected: "연결됨",
@@ -56,6 +65,7 @@ export const text = {
   yesterday: "어제",
   soundOn: "소리 켜짐",
   soundOff: "소리 꺼짐",
-  minutesSeconds: (minutes: number, seconds: number) => (minutes > 0 ? `${minutes}분 ${seconds}초` : `${seconds}초`),
+  talked: (minutes: number, seconds: number) =>
+    minutes > 0 ? `통화 ${minutes}분 ${seconds}초` : `통화 ${seconds}초`,
   announce: (number: string, customer: string) => `전화 왔습니다. ${number}. ${customer}`,
 };

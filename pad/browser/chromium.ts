@@ -1,0 +1,65 @@
+// Debian's Chromium, and where its screenshots go: never into the repository.
+
+import { chromium, type Browser, type Page } from "playwright-core";
+import { mkdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const ARGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+const SCREENS = process.env["SCREENSHOT_DIR"] ?? join(tmpdir(), "ringpad-screens");
+
+/** How long anything that should happen may take. */
+export const SOON = 30_000;
+
+/** A tablet on a counter, lying on its side. */
+export const TABLET = { width: 1280, height: 800 };
+
+export async function launch(): Promise<Browser> {
+  const executablePath = process.env["CHROMIUM_BIN"] ?? "/usr/bin/chromium";
+  return chromium.launch({ executablePath, args: ARGS });
+}
+
+/** What a page said that it should not have: errors, refused resources, requests to other hosts. */
+export interface Complaints {
+  readonly list: string[];
+}
+
+/** A fresh page as a shop in Korea has it. */
+export async function openPage(
+  browser: Browser,
+  options: Parameters<Browser["newContext"]>[0] = {},
+): Promise<{ page: Page; complaints: Complaints }> {
+  const context = await browser.newContext({
+    locale: "ko-KR",
+    timezoneId: "Asia/Seoul",
+    viewport: TABLET,
+    ...options,
+  });
+  const page = await context.newPage();
+  page.setDefaultTimeout(SOON);
+  const list: string[] = [];
+  page.on("pageerror", (error) => list.push(`error: ${error.message}`));
+  page.on("console", (message) => {
+    // Chromium says so whenever a connection breaks, which tests do on purpose.
+    const broken = /net::ERR_|WebSocket connection to/.test(message.text());
+    if (message.type() === "error" && !broken) list.push(`console: ${message.text()}`);
+  });
+  page.on("request", (request) => {
+    const { hostname } = new URL(request.url());
+    if (hostname !== "127.0.0.1") list.push(`request to ${hostname}`);
+  });
+  return { page, complaints: { list } };
+}
+
+export async function screenshot(page: Page, name: string): Promise<void> {
+  mkdirSync(SCREENS, { recursive: true });
+  await page.screenshot({ path: join(SCREENS, `${name}.png`) });
+}

@@ -1,0 +1,173 @@
+// A push-svc for tests of the page alone: serves dist/ as push-svc does, and streams over gRPC-Web what a test says.
+
+import { create, fromBinary, toBinary, type MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { readFileSync } from "node:fs";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { CallSchema, CallState, CallerKind } from "../src/gen/ringpad/v1/call_pb.ts";
+import { SubscribeRequestSchema, SubscribeResponseSchema, type SubscribeRequest } from "../src/gen/ringpad/v1/pad_pb.ts";
+
+const TYPES: Record<string, string> = {
+  "index.html": "text/html; charset=utf-8",
+  "pad.js": "text/javascript; charset=utf-8",
+  "pad.css": "text/css; charset=utf-8",
+  "icon.svg": "image/svg+xml",
+};
+/** The strictest under which the page must work. */
+const CSP =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; " +
+  "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
+const HEARTBEAT = 1_000;
+
+type Event = MessageInitShape<typeof SubscribeResponseSchema>["event"] & object;
+type CallInit = MessageInitShape<typeof CallSchema>;
+
+/** A call as tests write it; `rings` (ms) makes it pop. */
+export type RingInit = CallInit & { id: string };
+
+/** What each stream of the page asked for. */
+interface Subscriber {
+  request: SubscribeRequest;
+  token: string;
+  response: ServerResponse;
+}
+
+/** The fake. One store, one log. */
+export class FakeServer {
+  readonly #server: Server;
+  readonly #subscribers = new Set<Subscriber>();
+  readonly #log: Event[] = [];
+  readonly #calls = new Map<string, CallInit>();
+  readonly #tokenUrl: string;
+  /** Every Subscribe so far. */
+  readonly requests: { request: SubscribeRequest; token: string }[] = [];
+  /** Answers Subscribe with this gRPC status instead of a stream. */
+  refuseWith: number | undefined;
+  /** Breaks every connection. */
+  away = false;
+
+  constructor(tokenUrl = "") {
+    this.#tokenUrl = tokenUrl;
+    this.#server = createServer((request, response) => this.#serve(request, response));
+  }
+
+  async listen(): Promise<string> {
+    await new Promise<void>((resolve) => this.#server.listen(0, "127.0.0.1", resolve));
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  async close(): Promise<void> {
+    this.cut();
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  /** Breaks the open streams. */
+  cut(): void {
+    for (const { response } of this.#subscribers) response.destroy();
+  }
+
+  /** The call as it now is, to every stream; with `popFor` (ms) it pops. */
+  update(call: RingInit, popFor?: number): void {
+    const position = BigInt(this.#log.length + 1);
+    const whole = { ...(this.#calls.get(call.id) ?? {}), ...call, revision: position } as CallInit;
+    this.#calls.set(call.id, whole);
+    const popUntil = popFor === undefined ? {} : { popUntil: timestampFromMs(Date.now() + popFor) };
+    const event: Event = { case: "update", value: { position, call: whole, ...popUntil } };
+    this.#log.push(event);
+    for (const { response } of this.#subscribers) send(response, event);
+  }
+
+  /** A stored call that no stream is told of: it comes with the next snapshot. */
+  store(call: RingInit): void {
+    this.#calls.set(call.id, call);
+  }
+
+  #serve(request: IncomingMessage, response: ServerResponse): void {
+    if (this.away) return void request.socket.destroy();
+    const path = new URL(request.url ?? "/", "http://x").pathname;
+    if (path === "/ringpad.v1.PadService/Subscribe") return void this.#subscribe(request, response);
+    if (path === this.#tokenUrl && path !== "") return void response.end("a.b.fresh");
+    this.#page(path === "/" ? "index.html" : path.slice(1), response);
+  }
+
+  #page(name: string, response: ServerResponse): void {
+    const type = TYPES[name];
+    if (!type) return void response.writeHead(404).end();
+    response.writeHead(200, { "content-type": type, "content-security-policy": CSP });
+    const placeholder = '<meta name="ringpad-token-url" content="">';
+    const filled = placeholder.replace('content=""', `content="${this.#tokenUrl}"`);
+    const file = readFileSync(join("dist", name));
+    response.end(name === "index.html" ? file.toString().replace(placeholder, filled) : file);
+  }
+
+  async #subscribe(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const asked = fromBinary(SubscribeRequestSchema, Buffer.concat(chunks).subarray(5));
+    const token = (request.headers.authorization ?? "").replace("Bearer ", "");
+    this.requests.push({ request: asked, token });
+    response.writeHead(200, { "content-type": "application/grpc-web+proto" });
+    if (this.refuseWith !== undefined) return void response.end(frame(0x80, Buffer.from(`grpc-status: ${this.refuseWith}\r\n`)));
+    this.#stream({ request: asked, token, response });
+  }
+
+  #stream(subscriber: Subscriber): void {
+    const { request, response } = subscriber;
+    const resumed = request.afterPosition !== undefined;
+    const position = resumed ? Number(request.afterPosition) : this.#log.length;
+    const calls = resumed ? [] : [...this.#calls.values()];
+    const open = (call: CallInit) => call.state === CallState.RINGING || call.state === CallState.ANSWERED;
+    send(response, {
+      case: "snapshot",
+      value: {
+        ...now(),
+        heartbeatInterval: { seconds: BigInt(HEARTBEAT / 1000) },
+        store: { id: "gangnam", name: "반짝 손세차 강남점" },
+        position: BigInt(position),
+        epoch: "e1",
+        resumed,
+        openCalls: calls.filter(open),
+        recentCalls: calls.filter((call) => !open(call)),
+      },
+    });
+    for (const event of this.#log.slice(position)) send(response, event);
+    const beat = () => send(response, { case: "heartbeat", value: { ...now(), position: BigInt(this.#log.length) } });
+    beat();
+    const timer = setInterval(beat, HEARTBEAT);
+    this.#subscribers.add(subscriber);
+    response.on("close", () => {
+      clearInterval(timer);
+      this.#subscribers.delete(subscriber);
+    });
+  }
+}
+
+const now = () => ({ serverTime: timestampFromMs(Date.now()) });
+
+function send(response: ServerResponse, event: Event): void {
+  response.write(frame(0, toBinary(SubscribeResponseSchema, create(SubscribeResponseSchema, { event }))));
+}
+
+function frame(flag: number, bytes: Uint8Array): Buffer {
+  const head = Buffer.alloc(5);
+  head.writeUInt8(flag, 0);
+  head.writeUInt32BE(bytes.length, 1);
+  return Buffer.concat([head, bytes]);
+}
+
+/** A ringing call of a numbered caller, begun `ago` ms ago. */
+export function ring(id: string, display: string, ago: number, more: Partial<CallInit> = {}): RingInit {
+  const number = `+82${display.replaceAll("-", "").slice(1)}`;
+  return {
+    id,
+    state: CallState.RINGING,
+    caller: { number, display, kind: CallerKind.NUMBER },
+    virtualNumber: "0507-1234-5678",
+    startedAt: timestampFromMs(Date.now() - ago),
+    history: {},
+    ...more,
+  } as RingInit;
+}
