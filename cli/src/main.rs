@@ -1,2 +1,65 @@
-//! Being written.
-fn main() {}
+//! `ringpad`, the command line: RingPad for people.
+//!
+//! * `dev`: everything in one process, to see it work;
+//! * `ring`: plays the number provider;
+//! * `pad`: a pad in the terminal;
+//! * `token`: mints a pad's token;
+//! * `stores`: the directory of stores.
+//!
+//! Exit code 2 is a wrong command line, 1 anything else that went wrong; both come with one line on standard error.
+
+mod endpoint;
+mod http_client;
+mod pad;
+mod ring;
+mod stores;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use ringpad_runtime::{CancellationToken, Failure, run_service, settings, telemetry::LogSettings};
+
+/// RingPad: a shop's phone rings, its pads pop up.
+#[derive(Debug, Parser)]
+#[command(name = "ringpad", version)]
+// The services' default, info, would drown what a command prints.
+#[command(mut_arg("rust_log", |argument| argument.default_value("warn")))]
+struct Cli {
+    #[command(flatten)]
+    log: LogSettings,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Ring(ring::RingArgs),
+    Pad(pad::PadArgs),
+    Stores(stores::StoresArgs),
+}
+
+fn main() -> ExitCode {
+    let cli: Cli = match settings::read() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    run_service("ringpad", &cli.log, |shutdown| run(cli.command, shutdown))
+}
+
+async fn run(command: Command, shutdown: CancellationToken) -> Result<(), Failure> {
+    match command {
+        Command::Ring(args) => until(shutdown, ring::run(args)).await,
+        Command::Pad(args) => pad::run(args, shutdown).await,
+        Command::Stores(args) => until(shutdown, stores::run(args)).await,
+    }
+}
+
+/// Runs a command that Ctrl-C breaks off.
+async fn until(
+    shutdown: CancellationToken,
+    command: impl Future<Output = Result<(), Failure>>,
+) -> Result<(), Failure> {
+    let outcome = shutdown.run_until_cancelled(command).await;
+    outcome.unwrap_or_else(|| Err(Failure::Other("interrupted".to_owned())))
+}

@@ -1,0 +1,278 @@
+//! What the pad shows: a line of JSON for each message, or lines for people.
+//!
+//! A pad shows its store's numbers whole: that is what it is for. Nothing of it goes anywhere but standard output.
+
+use std::{collections::HashMap, fmt::Write};
+
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use ringpad_proto::v1::{
+    Call, CallState, CallerHistory, Snapshot, SubscribeResponse, subscribe_response::Event,
+};
+use ringpad_runtime::Failure;
+
+use crate::terminal::{harmless, print};
+
+/// Early rings remembered until their update comes; there are never more than a handful.
+const EARLY_RINGS: usize = 1_000;
+
+/// Where messages are shown.
+pub(super) enum Screen {
+    /// For machines.
+    Json,
+    /// For people.
+    People(Board),
+}
+
+/// What a person's screen must remember.
+pub(super) struct Board {
+    zone: TimeZone,
+    /// The server's clock less ours.
+    ahead: SignedDuration,
+    /// Calls shown ahead of their turn, by id: their revision then.
+    early: HashMap<String, u64>,
+}
+
+impl Screen {
+    pub(super) fn json() -> Self {
+        Self::Json
+    }
+
+    pub(super) fn people() -> Self {
+        Self::People(Board { zone: TimeZone::system(), ahead: SignedDuration::ZERO, early: HashMap::new() })
+    }
+
+    /// Shows one message.
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub(super) fn show(&mut self, message: &SubscribeResponse) -> Result<(), Failure> {
+        match self {
+            Self::Json => {
+                let line = serde_json::to_string(message)
+                    .map_err(|error| Failure::other("cannot write JSON", error))?;
+                print(line)
+            }
+            Self::People(board) => board.lines(message, Timestamp::now()).into_iter().try_for_each(print),
+        }
+    }
+}
+
+impl Board {
+    fn lines(&mut self, message: &SubscribeResponse, now: Timestamp) -> Vec<String> {
+        match &message.event {
+            Some(Event::Snapshot(snapshot)) => {
+                self.set_clock(snapshot.server_time.as_ref(), now);
+                self.snapshot(snapshot)
+            }
+            Some(Event::Heartbeat(heartbeat)) => {
+                self.set_clock(heartbeat.server_time.as_ref(), now);
+                Vec::new()
+            }
+            Some(Event::Early(early)) => {
+                let Some(call) = &early.call else { return Vec::new() };
+                if self.early.len() < EARLY_RINGS {
+                    self.early.insert(call.id.clone(), call.revision);
+                }
+                vec![self.line(call, self.pops(early.pop_until.as_ref(), now))]
+            }
+            Some(Event::Update(update)) => {
+                let Some(call) = &update.call else { return Vec::new() };
+                if self.early.remove(&call.id) == Some(call.revision) {
+                    return Vec::new();
+                }
+                vec![self.line(call, self.pops(update.pop_until.as_ref(), now))]
+            }
+            // The move is remarked where it happens; what a newer server adds is not for this screen.
+            Some(Event::Reconnect(_)) | None => Vec::new(),
+        }
+    }
+
+    fn set_clock(&mut self, server: Option<&pbjson_types::Timestamp>, now: Timestamp) {
+        if let Some(server) = instant(server) {
+            self.ahead = server.duration_since(now);
+        }
+    }
+
+    /// Whether a call is still worth a popup, by the server's clock.
+    fn pops(&self, until: Option<&pbjson_types::Timestamp>, now: Timestamp) -> Popup {
+        match (instant(until), now.checked_add(self.ahead)) {
+            (Some(until), Ok(server_now)) if until > server_now => Popup::Due,
+            _ => Popup::Late,
+        }
+    }
+
+    fn snapshot(&self, snapshot: &Snapshot) -> Vec<String> {
+        let store = snapshot.store.as_ref().map_or("", |store| &store.name);
+        if snapshot.resumed {
+            return vec![format!(
+                "── {}: connected again, from position {}",
+                harmless(store),
+                snapshot.position
+            )];
+        }
+        let (open, recent) = (&snapshot.open_calls, &snapshot.recent_calls);
+        let mut lines = vec![format!(
+            "── {}: connected; {} open and {} recent calls",
+            harmless(store),
+            open.len(),
+            recent.len()
+        )];
+        // Newest last, as a terminal scrolls.
+        lines.extend(open.iter().rev().map(|call| self.line(call, Popup::Late)));
+        lines
+    }
+
+    fn line(&self, call: &Call, popup: Popup) -> String {
+        let (word, at) = match (call.state(), popup) {
+            (CallState::Ringing, Popup::Due) => ("RINGING ", &call.started_at),
+            (CallState::Ringing, Popup::Late) => ("rang    ", &call.started_at),
+            (CallState::Answered, _) => ("answered", &call.answered_at),
+            (CallState::Completed, _) => ("ended   ", &call.ended_at),
+            (CallState::Missed, _) => ("MISSED  ", &call.ended_at),
+            (CallState::Unspecified, _) => ("?       ", &call.started_at),
+        };
+        let at = instant(at.as_ref().or(call.started_at.as_ref()));
+        let at = at.map_or_else(|| "--:--:--".to_owned(), |at| self.local(at, "%H:%M:%S"));
+        let caller = call.caller.as_ref().map_or("", |caller| &caller.display);
+        let mut line = format!("{at}  {word}  {}", harmless(caller));
+        for detail in self.details(call) {
+            // Writing to a String cannot fail.
+            write!(line, "  {detail}").unwrap_or_default();
+        }
+        line
+    }
+
+    fn details(&self, call: &Call) -> Vec<String> {
+        let mut details = Vec::new();
+        if !call.virtual_number.is_empty() {
+            details.push(format!("to {}", harmless(&call.virtual_number)));
+        }
+        details.extend(call.history.as_ref().map(|history| self.history(history)));
+        if let Some(claim) = &call.claim {
+            let who = if claim.pad_name.is_empty() { &claim.pad_id } else { &claim.pad_name };
+            details.push(format!("taken by {}", harmless(who)));
+        }
+        for (what, text) in [("memo", &call.memo), ("note", &call.note)] {
+            if !text.is_empty() {
+                details.push(format!("{what}: {}", harmless(text)));
+            }
+        }
+        if call.closed {
+            details.push("done".to_owned());
+        }
+        details
+    }
+
+    fn history(&self, history: &CallerHistory) -> String {
+        let mut text = match history.calls {
+            0 => "first call".to_owned(),
+            1 => "1 call before".to_owned(),
+            calls => format!("{calls} calls before"),
+        };
+        if let Some(last) = instant(history.last_call_at.as_ref()) {
+            text = format!("{text}, last {}", self.local(last, "%Y-%m-%d %H:%M"));
+        }
+        if !history.last_note.is_empty() {
+            text = format!("{text}, {:?}", harmless(&history.last_note));
+        }
+        text
+    }
+
+    fn local(&self, instant: Timestamp, format: &str) -> String {
+        instant.to_zoned(self.zone.clone()).strftime(format).to_string()
+    }
+}
+
+/// Whether a ring is to be shown as ringing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Popup {
+    Due,
+    /// Too late for a popup, or none is wanted.
+    Late,
+}
+
+fn instant(told: Option<&pbjson_types::Timestamp>) -> Option<Timestamp> {
+    told.and_then(|told| Timestamp::new(told.seconds, told.nanos).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use pbjson_types::Timestamp as Told;
+    use ringpad_proto::v1::{Caller, Early, Heartbeat, StoreRef, Update};
+
+    use super::*;
+
+    fn told(seconds: i64) -> Option<Told> {
+        Some(Told { seconds, nanos: 0 })
+    }
+
+    fn board() -> Board {
+        Board { zone: TimeZone::UTC, ahead: SignedDuration::ZERO, early: HashMap::new() }
+    }
+
+    fn call() -> Call {
+        Call {
+            id: "a".to_owned(),
+            revision: 1,
+            state: CallState::Ringing.into(),
+            caller: Some(Caller { display: "010-1234-5678".to_owned(), ..Caller::default() }),
+            virtual_number: "0507-1234-5678".to_owned(),
+            started_at: told(3_600),
+            history: Some(CallerHistory { calls: 2, last_call_at: told(0), last_note: "단골".to_owned() }),
+            ..Call::default()
+        }
+    }
+
+    fn update(call: Call, pop_until: Option<Told>) -> SubscribeResponse {
+        let update = Update { position: call.revision, call: Some(call), pop_until };
+        SubscribeResponse { event: Some(Event::Update(update)) }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_ring_shows_the_caller_and_the_history() {
+        assert_eq!(
+            board().lines(&update(call(), told(3_630)), at(3_601)),
+            [
+                "01:00:00  RINGING   010-1234-5678  to 0507-1234-5678  2 calls before, last 1970-01-01 00:00, \"단골\""
+            ]
+        );
+    }
+
+    #[test]
+    fn a_late_ring_does_not_pop_by_the_servers_clock() {
+        let mut board = board();
+        assert!(board.lines(&update(call(), None), at(3_601))[0].contains("rang"));
+        // Ours is an hour behind the server's.
+        let heartbeat = Heartbeat { server_time: told(7_200), position: 0 };
+        assert!(
+            board
+                .lines(&SubscribeResponse { event: Some(Event::Heartbeat(heartbeat)) }, at(3_600))
+                .is_empty()
+        );
+        assert!(board.lines(&update(call(), told(3_630)), at(3_601))[0].contains("rang"));
+        assert!(board.lines(&update(call(), told(7_230)), at(3_601))[0].contains("RINGING"));
+    }
+
+    #[test]
+    fn an_early_ring_is_shown_once_but_its_next_state_is_news() {
+        let mut board = board();
+        let early = Early { call: Some(call()), pop_until: told(3_630) };
+        assert_eq!(board.lines(&SubscribeResponse { event: Some(Event::Early(early)) }, at(3_601)).len(), 1);
+        assert!(board.lines(&update(call(), told(3_630)), at(3_602)).is_empty());
+        let missed = Call { revision: 2, state: CallState::Missed.into(), ended_at: told(3_660), ..call() };
+        assert!(board.lines(&update(missed, None), at(3_661))[0].starts_with("01:01:00  MISSED"));
+    }
+
+    #[test]
+    fn a_snapshot_lists_the_open_calls() {
+        let store = Some(StoreRef { id: "s".to_owned(), name: "행복\u{7}세차".to_owned() });
+        let snapshot = Snapshot { store, open_calls: vec![call()], ..Snapshot::default() };
+        let lines = board().lines(&SubscribeResponse { event: Some(Event::Snapshot(snapshot)) }, at(4_000));
+        assert_eq!(lines[0], "── 행복 세차: connected; 1 open and 0 recent calls");
+        assert!(lines[1].contains("rang"));
+    }
+}

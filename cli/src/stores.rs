@@ -1,0 +1,109 @@
+//! `ringpad stores`: the directory of stores, over ingest-svc's internal gRPC.
+
+mod directory;
+mod file;
+mod import;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use ringpad_proto::v1::Store;
+use ringpad_runtime::Failure;
+
+use crate::{
+    endpoint::Endpoint,
+    terminal::{harmless, print},
+};
+
+use self::import::{Numbers, Plan};
+
+pub(crate) use self::directory::Directory;
+
+/// Lists, imports and removes stores.
+#[derive(Debug, Args)]
+pub(crate) struct StoresArgs {
+    /// Where ingest-svc's internal gRPC is; http only.
+    #[arg(long, env = "INGEST_URL", default_value = "http://127.0.0.1:50051", value_parser = Endpoint::parse, global = true)]
+    ingest_url: Endpoint,
+    /// The internal gRPC's bearer token; none by default.
+    #[arg(long, env = "INTERNAL_TOKEN", hide_env_values = true, global = true)]
+    internal_token: Option<String>,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Prints all stores, by id.
+    List {
+        /// Print each store as one line of JSON; by default a table.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Makes stores, or replaces their names and all their numbers. Applies nothing if any line is faulty.
+    Import {
+        /// CSV in UTF-8 with the header `store_id,name,virtual_number,line`; a repeated store_id gives a store several
+        /// numbers.
+        file: PathBuf,
+        /// Take numbers away from the stores that own them; by default that is an error.
+        #[arg(long = "move")]
+        take: bool,
+        /// Say what would happen, change nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Removes a store, and ends its pads' streams.
+    Remove {
+        /// The store's id.
+        id: String,
+    },
+}
+
+/// Does what was asked.
+///
+/// # Errors
+/// ingest-svc was not reached or refused, or the file has faults.
+pub(crate) async fn run(args: StoresArgs) -> Result<(), Failure> {
+    let mut directory = Directory::new(args.ingest_url, args.internal_token.as_deref())?;
+    match args.action {
+        Action::List { json } => {
+            let stores = directory.list().await?;
+            if json { print_json(&stores) } else { print_table(&stores) }
+        }
+        Action::Import { file, take, dry_run } => {
+            let numbers = if take { Numbers::Move } else { Numbers::Keep };
+            let plan = Plan::validated(&mut directory, &file, numbers).await?;
+            if dry_run { plan.print("would be ") } else { plan.apply(&mut directory).await }
+        }
+        Action::Remove { id } => {
+            directory.remove(&id).await?;
+            print(format!("removed {}", harmless(&id)))
+        }
+    }
+}
+
+fn print_json(stores: &[Store]) -> Result<(), Failure> {
+    for store in stores {
+        print(serde_json::to_string(store).map_err(|error| Failure::other("cannot write JSON", error))?)?;
+    }
+    Ok(())
+}
+
+/// The name comes last: how wide Korean text is depends on the terminal.
+fn print_table(stores: &[Store]) -> Result<(), Failure> {
+    let rows: Vec<[String; 3]> = std::iter::once(["STORE", "VIRTUAL NUMBERS", "LINES"].map(str::to_owned))
+        .chain(
+            stores
+                .iter()
+                .map(|store| [store.id.clone(), store.virtual_numbers.join(", "), store.lines.join(", ")]),
+        )
+        .collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let widths = [width(0), width(1), width(2)];
+    let names = std::iter::once("NAME").chain(stores.iter().map(|store| store.name.as_str()));
+    for ([id, numbers, lines], name) in rows.iter().zip(names) {
+        let [a, b, c] = widths;
+        print(harmless(&format!("{id:a$}  {numbers:b$}  {lines:c$}  {name}")))?;
+    }
+    Ok(())
+}
