@@ -26,7 +26,7 @@ export function popupView(id: string, onDismiss: (id: string) => void): ItemView
   callBack.textContent = text.callBack;
   const node = element(
     "article",
-    "popup",
+    "popup is-new",
     element("p", "popup-top", element("span", "popup-lamp"), phase, time),
     number,
     element("p", "popup-customer", headline, detail),
@@ -41,6 +41,7 @@ export function popupView(id: string, onDismiss: (id: string) => void): ItemView
     ),
   );
   node.dataset["call"] = id;
+  node.addEventListener("animationend", () => node.classList.remove("is-new"));
 
   return {
     node,
@@ -48,7 +49,6 @@ export function popupView(id: string, onDismiss: (id: string) => void): ItemView
       const { call } = popup;
       const known = customer(call, now);
       if (node.dataset["phase"] !== popup.phase) node.dataset["phase"] = popup.phase;
-      node.classList.toggle("is-known", (call.history?.calls ?? 0) > 0);
       setText(phase, text.phase[popup.phase]);
       setText(time, timeOf(popup, now));
       setText(number, callerName(call));
