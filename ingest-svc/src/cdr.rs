@@ -74,7 +74,7 @@ pub struct Record {
 /// One thing that is wrong with a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// The parameter; empty if it is the request as a whole.
+    /// The parameter; `body` if the request's body cannot be read at all.
     pub field: String,
     /// What is wrong with its value and what would be right; phone numbers masked.
     pub message: String,

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use ringpad_proto::v1;
 
 use super::Fault;
+use crate::phone::mask_digits;
 
 /// A parameter that the contract names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +40,8 @@ pub enum Field {
 
 /// How many parameters the contract names.
 const FIELDS: usize = 13;
+/// Faults kept of how parameters were sent; the record's own come on top.
+const MAX_FAULTS: usize = 20;
 
 impl Field {
     /// All of them, in the contract's order.
@@ -114,9 +117,13 @@ impl RawFields {
         }
     }
 
-    /// Adds something that is wrong with the request; the record will have this fault beside those of its own.
-    pub fn fault(&mut self, field: &str, message: String) {
-        self.faults.push(Fault { field: field.to_owned(), message });
+    /// Adds something that is wrong with a parameter; the record will have this fault beside those of its own. Only the
+    /// first few are kept, for a sender may have thousands.
+    pub fn fault(&mut self, name: &str, message: String) {
+        if self.faults.len() < MAX_FAULTS {
+            // A name is the sender's, too, and might hold a number.
+            self.faults.push(Fault { field: mask_digits(name), message });
+        }
     }
 
     /// The value of a parameter of any name, if it is there.

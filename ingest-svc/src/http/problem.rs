@@ -1,0 +1,135 @@
+//! Every error of the edge, as a problem of RFC 9457.
+
+use std::time::Duration;
+
+use axum::{
+    http::{
+        HeaderName, HeaderValue, StatusCode,
+        header::{ALLOW, CONTENT_TYPE, RETRY_AFTER},
+    },
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+
+use crate::cdr::{Fault, Faults};
+
+/// Seconds until a log that cannot be written is worth another try.
+const LOG_RETRY: u64 = 2;
+
+/// Why a request was refused.
+#[derive(Debug)]
+pub(super) enum Problem {
+    /// No such source, or a wrong or missing secret: which of them is nobody's business.
+    NotFound,
+    /// The client's address is not allowed.
+    Forbidden,
+    /// Neither GET nor POST.
+    Method,
+    /// Over the limit.
+    TooLarge,
+    /// A body that is neither a form nor JSON.
+    MediaType,
+    /// The body took too long.
+    Slow,
+    /// The body ended early.
+    Broken,
+    /// Over the source's rate, for so long.
+    TooMany(Duration),
+    /// Not a call record.
+    NotACdr(Faults),
+    /// The log cannot be written.
+    Unavailable,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError<'a>>,
+}
+
+#[derive(Serialize)]
+struct FieldError<'a> {
+    field: &'a str,
+    message: &'a str,
+}
+
+impl Problem {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Slow => StatusCode::REQUEST_TIMEOUT,
+            Self::Broken => StatusCode::BAD_REQUEST,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::NotACdr(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    fn detail(&self) -> &'static str {
+        match self {
+            Self::NotFound => "there is nothing here for this path",
+            Self::Forbidden => {
+                "the address that this request comes from is not allowed to send for this source"
+            }
+            Self::Method => "call records come by GET or POST",
+            Self::TooLarge => "a request may have 64 KiB",
+            Self::MediaType => {
+                "parameters come in the query, as application/x-www-form-urlencoded or as application/json"
+            }
+            Self::Slow => "the body took too long to come",
+            Self::Broken => "the body ended early",
+            Self::TooMany(_) => {
+                "this source has sent more requests a second than it may; send this one again"
+            }
+            Self::NotACdr(_) => "this is not a call record; errors lists everything that is wrong with it",
+            Self::Unavailable => "the log cannot be written now; send this again, a repeat is recognised",
+        }
+    }
+
+    fn header(&self) -> Option<(HeaderName, HeaderValue)> {
+        match self {
+            Self::Method => Some((ALLOW, HeaderValue::from_static("GET, POST"))),
+            // Whole seconds, rounded up: sooner would be refused again.
+            Self::TooMany(wait) => {
+                Some((RETRY_AFTER, HeaderValue::from(wait.as_millis().div_ceil(1_000).max(1) as u64)))
+            }
+            Self::Unavailable => Some((RETRY_AFTER, HeaderValue::from(LOG_RETRY))),
+            _ => None,
+        }
+    }
+
+    fn errors(&self) -> Vec<FieldError<'_>> {
+        match self {
+            Self::NotACdr(Faults(faults)) => {
+                faults.iter().map(|Fault { field, message }| FieldError { field, message }).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        let document = Document {
+            title: status.canonical_reason().unwrap_or_default(),
+            status: status.as_u16(),
+            detail: self.detail(),
+            errors: self.errors(),
+        };
+        // Texts and numbers only: it can always be written.
+        let body = serde_json::to_vec(&document).unwrap_or_default();
+        let mut response = (status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.extend(self.header());
+        response
+    }
+}
