@@ -1,4 +1,18 @@
-//! End to end: the real binaries on a real RabbitMQ node.
+//! End to end: the real binaries on a real RabbitMQ node. Each module is named for what it shows.
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+mod admission;
 mod broker_harness;
+mod burst;
 mod bus;
+mod crash;
+mod leaving;
+mod merging;
+mod outage;
+mod providers;
+mod returning;
+mod routing;
+mod settings;
+mod stores;
+mod stream;
+mod topology;

@@ -1,11 +1,21 @@
 //! The harness of the end-to-end tests and benchmarks: real binaries on a real RabbitMQ node.
 //!
 //! * [`rabbit`]: private RabbitMQ nodes that are stopped, killed and frozen at will.
+//! * [`services`]: ingest-svc and replicas of push-svc, killed and started again at will.
+//! * [`provider`] sends what [`cdr`] makes; [`pads`] see it on all three transports and check what they see.
+//! * [`secrets`]: what no log line may show. [`token`]: pad tokens, minted independently of the project's own code.
 //! * [`guard`]: child processes that end with the tests; [`port`]: where they listen.
-//! * [`wait`]: waiting for values with a bound.
+//! * [`wait`]: waiting for values with a bound. [`http`]: a small HTTP/1.1 client.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+pub mod cdr;
 pub mod guard;
+pub mod http;
+pub mod pads;
 pub mod port;
+pub mod provider;
 pub mod rabbit;
+pub mod secrets;
+pub mod services;
+pub mod token;
 pub mod wait;

@@ -1,0 +1,149 @@
+//! The broker goes away: everything says so, at once. And what is no loss: a broker that takes nothing for a while.
+
+use std::time::Duration;
+
+use ringpad_bus::{ConnectError, Lost, Routed};
+use ringpad_tests::{
+    rabbit::{RabbitNode, unique},
+    wait::{SOON, until, within},
+};
+
+use super::{TTL, batch, bus, event, publisher, send, subscription};
+
+/// A look at the broker takes 2–3 s.
+const LOOKS: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn a_broker_that_ends_takes_publisher_confirms_and_subscription_with_it() {
+    let mut node = RabbitNode::start().await;
+    let bus = bus(&node.url(), &unique("ends"));
+    for abruptly in [true, false] {
+        let mut subscription = subscription(&bus).await;
+        let mut idle = publisher(&bus).await;
+        let mut busy = publisher(&bus).await;
+        assert_eq!(send(&mut busy, 1).await, Ok(Routed::Delivered));
+        assert_eq!(batch(&mut subscription).await.events, [event(1)]);
+
+        // A frozen broker takes messages and answers none, so these confirms are surely out.
+        node.freeze();
+        let mut confirms = Vec::new();
+        for position in 2..=5 {
+            confirms.push(busy.send(&[event(position)], TTL).await);
+        }
+        if abruptly {
+            node.kill().await;
+        } else {
+            node.thaw();
+            node.stop().await;
+        }
+        for confirm in confirms {
+            let outcome = within("an outcome", SOON, async { confirm?.outcome().await }).await;
+            // In order it may answer first; what matters is that there is an answer.
+            assert!(!abruptly || outcome.is_err(), "{outcome:?}");
+        }
+        assert!(matches!(within("the idle publisher's loss", SOON, idle.lost()).await, Lost::Connection(_)));
+        assert!(matches!(within("the busy publisher's loss", SOON, busy.lost()).await, Lost::Connection(_)));
+        assert!(matches!(send(&mut idle, 6).await, Err(Lost::Connection(_))));
+        let lost = within("the subscription's loss", SOON, async {
+            loop {
+                if let Err(lost) = subscription.next().await {
+                    return lost;
+                }
+            }
+        });
+        assert!(matches!(lost.await, Lost::Connection(_)));
+        assert!(matches!(subscription.next().await, Err(Lost::Connection(_))), "it stays lost");
+        assert!(matches!(bus.publisher().await, Err(ConnectError::Unreachable { .. })));
+        node.resume().await;
+    }
+}
+
+#[tokio::test]
+async fn a_broker_that_falls_silent_is_noticed_and_holds_up_nobody() {
+    let node = RabbitNode::start().await;
+    let exchange = unique("silent");
+    let quick = bus(&format!("{}?heartbeat=1&connection_timeout=500", node.url()), &exchange);
+    let mut subscription = subscription(&quick).await;
+    let publisher = publisher(&quick).await;
+    node.freeze();
+    assert!(matches!(quick.publisher().await, Err(ConnectError::Silent { .. })));
+    assert!(matches!(quick.subscribe().await, Err(ConnectError::Silent { .. })));
+    assert!(matches!(within("the publisher's loss", SOON, publisher.lost()).await, Lost::Connection(_)));
+    assert!(matches!(
+        within("the subscription's loss", SOON, subscription.next()).await,
+        Err(Lost::Connection(_))
+    ));
+    // Orderly, with a broker that does not answer.
+    within("both are closed", SOON, async {
+        publisher.close().await;
+        subscription.close().await;
+    })
+    .await;
+    node.thaw();
+}
+
+#[tokio::test]
+async fn a_queue_deleted_under_its_replica_is_lost() {
+    let node = RabbitNode::shared().await;
+    let bus = bus(&node.url(), &unique("deleted"));
+    let mut subscription = subscription(&bus).await;
+    let queue = subscription.queue().to_owned();
+    let deletion = format!(
+        "{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>)), \
+         rabbit_amqqueue:delete(Q, false, false, <<\"test\">>)."
+    );
+    node.ctl(&["eval", &deletion]).await;
+    let lost = within("the loss", SOON, subscription.next()).await;
+    assert!(matches!(lost, Err(Lost::QueueDeleted)), "{lost:?}");
+}
+
+#[tokio::test]
+async fn an_exchange_deleted_under_its_publisher_is_lost() {
+    let node = RabbitNode::shared().await;
+    let exchange = unique("deleted");
+    let bus = bus(&node.url(), &exchange);
+    let mut first = publisher(&bus).await;
+    let deletion = format!(
+        "rabbit_exchange:delete(rabbit_misc:r(<<\"/\">>, exchange, <<\"{exchange}\">>), false, <<\"test\">>)."
+    );
+    node.ctl(&["eval", &deletion]).await;
+    assert!(matches!(within("the loss", SOON, send(&mut first, 1)).await, Err(Lost::Connection(_))));
+    assert!(matches!(within("the loss", SOON, first.lost()).await, Lost::Connection(_)));
+    let mut second = publisher(&bus).await;
+    assert_eq!(send(&mut second, 1).await, Ok(Routed::NoRoute));
+}
+
+#[tokio::test]
+async fn while_the_broker_blocks_publishers_messages_wait_and_then_go_on_by_themselves() {
+    let node = RabbitNode::start().await;
+    let exchange = unique("blocked");
+    let bus = bus(&format!("{}?heartbeat=1", node.url()), &exchange);
+    let mut subscription = subscription(&bus).await;
+    let mut publisher = publisher(&bus).await;
+    assert_eq!(send(&mut publisher, 1).await, Ok(Routed::Delivered));
+    assert_eq!(batch(&mut subscription).await.number, 1);
+
+    node.ctl(&["set_vm_memory_high_watermark", "absolute", "1"]).await;
+    let sending = async {
+        // The first makes the broker block the connection; the next are held back.
+        let mut confirms = Vec::new();
+        for position in 2..=9 {
+            confirms.push(publisher.send(&[event(position)], TTL).await);
+        }
+        for confirm in confirms {
+            let outcome = async { confirm?.outcome().await };
+            assert_eq!(within("an outcome", LOOKS, outcome).await, Ok(Routed::Delivered));
+        }
+    };
+    let ending = async {
+        until("the publisher is blocked", LOOKS, async || {
+            node.ctl(&["list_connections", "state"]).await.lines().any(|line| line == "blocked").then_some(())
+        })
+        .await;
+        node.ctl(&["set_vm_memory_high_watermark", "0.8"]).await;
+    };
+    tokio::join!(sending, ending);
+    for number in 2..=9 {
+        assert_eq!(batch(&mut subscription).await.number, number);
+    }
+}

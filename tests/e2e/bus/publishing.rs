@@ -1,0 +1,285 @@
+//! The way of a message, and of those that go astray.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use futures_util::{StreamExt, stream::FuturesOrdered};
+use lapin::{
+    BasicProperties, Channel,
+    message::BasicGetMessage,
+    options::{BasicAckOptions, BasicGetOptions, BasicPublishOptions, QueueBindOptions, QueueDeclareOptions},
+    types::{AMQPValue, FieldTable, ShortString},
+};
+use ringpad_bus::{Batch, CONTENT_TYPE, EnvelopeError, Received, Routed};
+use ringpad_tests::{
+    rabbit::{RabbitNode, unique},
+    wait::{SOON, must, until},
+};
+
+use super::{TTL, batch, bus, event, publisher, receive, send, subscription};
+
+/// A look at the broker takes 2–3 s.
+const LOOKS: Duration = Duration::from_secs(60);
+
+async fn channel(node: &RabbitNode) -> Channel {
+    must("a channel", node.connect().await.create_channel().await)
+}
+
+/// Publishes what the bus would not.
+async fn publish(channel: &Channel, exchange: &str, content_type: Option<&str>, body: &[u8]) {
+    let properties = match content_type {
+        Some(content_type) => BasicProperties::default().with_content_type(content_type.into()),
+        None => BasicProperties::default(),
+    };
+    let key = ShortString::default();
+    let sent = channel.basic_publish(exchange.into(), key, BasicPublishOptions::default(), body, properties);
+    must("a message of another program", sent.await);
+}
+
+/// The next message of a queue; taken off it.
+async fn get(channel: &Channel, queue: &str) -> BasicGetMessage {
+    let message = until(&format!("a message in {queue}"), SOON, async || {
+        must("a look", channel.basic_get(queue.into(), BasicGetOptions::default()).await)
+    })
+    .await;
+    must("an acknowledgement", message.ack(BasicAckOptions::default()).await);
+    message
+}
+
+/// Why the broker set a message aside.
+fn reason(letter: &BasicGetMessage) -> String {
+    let headers = letter.properties.headers().as_ref().map(FieldTable::inner);
+    match headers.and_then(|headers| headers.get("x-first-death-reason")) {
+        Some(AMQPValue::LongString(reason)) => reason.to_string(),
+        other => panic!("a dead letter's reason is {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn every_replica_receives_every_batch_in_order_and_numbered() {
+    let node = RabbitNode::shared().await;
+    let bus = bus(&node.url(), &unique("fanout"));
+    let mut replicas = [subscription(&bus).await, subscription(&bus).await];
+    let mut publisher = publisher(&bus).await;
+    // Enough that replicas must acknowledge to get the rest.
+    let mut confirms = FuturesOrdered::new();
+    for position in 1..=1000 {
+        let confirm = must("a send", publisher.send(&[event(position), event(position)], TTL).await);
+        confirms.push_back(confirm);
+    }
+    assert!(confirms.all(async |outcome| outcome == Ok(Routed::Delivered)).await);
+    for replica in &mut replicas {
+        for number in 1..=1000 {
+            let events = vec![event(number), event(number)];
+            assert_eq!(batch(replica).await, Batch { publisher: publisher.id(), number, events });
+        }
+    }
+    let names = replicas.each_ref().map(|replica| replica.queue().to_owned());
+    // Acknowledgements go out with the next look for a message.
+    for replica in &mut replicas {
+        let nothing = tokio::time::timeout(Duration::from_millis(1), replica.next()).await;
+        assert!(nothing.is_err(), "{nothing:?} was not sent");
+    }
+    until("all is acknowledged", LOOKS, async || {
+        let queues = node.queues().await;
+        names
+            .iter()
+            .all(|name| queues.iter().any(|queue| queue.name == *name && queue.messages == 0))
+            .then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_message_is_persistent_expires_and_says_what_it_is() {
+    let node = RabbitNode::shared().await;
+    let exchange = unique("properties");
+    let bus = bus(&node.url(), &exchange);
+    let mut publisher = publisher(&bus).await;
+    let tap = Tap::new(node, &exchange).await;
+    tap.bind().await;
+    let sent = must("a send", publisher.send(&[event(1)], Duration::from_millis(29_500)).await);
+    assert_eq!(sent.outcome().await, Ok(Routed::Delivered));
+    let message = get(&tap.channel, &tap.queue).await;
+    let properties = &message.properties;
+    assert_eq!(properties.content_type().as_ref().map(ShortString::as_str), Some(CONTENT_TYPE));
+    assert_eq!(properties.delivery_mode(), &Some(2));
+    assert_eq!(properties.expiration().as_ref().map(ShortString::as_str), Some("29500"));
+}
+
+#[tokio::test]
+async fn a_message_that_reaches_no_queue_has_no_route() {
+    let node = RabbitNode::shared().await;
+    let bus = bus(&node.url(), &unique("no-route"));
+    let mut publisher = publisher(&bus).await;
+    assert_eq!(send(&mut publisher, 1).await, Ok(Routed::NoRoute));
+    let mut replica = subscription(&bus).await;
+    assert_eq!(send(&mut publisher, 2).await, Ok(Routed::Delivered));
+    assert_eq!(batch(&mut replica).await.number, 2);
+    replica.close().await;
+    assert_eq!(send(&mut publisher, 3).await, Ok(Routed::NoRoute));
+}
+
+#[tokio::test]
+async fn what_was_not_delivered_never_counts_as_delivered_while_queues_come_and_go() {
+    let node = RabbitNode::shared().await;
+    let exchange = unique("flapping");
+    let bus = bus(&node.url(), &exchange);
+    let mut publisher = publisher(&bus).await;
+    let tap = Tap::new(node, &exchange).await;
+    let mut confirms = FuturesOrdered::new();
+    let mut outcomes = Vec::new();
+    let sending = async {
+        for position in 1..=4000 {
+            confirms.push_back(must("a send", publisher.send(&[event(position)], TTL).await));
+            if confirms.len() == 32 {
+                outcomes.extend(confirms.next().await);
+            }
+        }
+        outcomes.extend(confirms.by_ref().collect::<Vec<_>>().await);
+    };
+    tokio::select! {
+        () = sending => {}
+        () = tap.flap() => {}
+    }
+    let mut arrived = BTreeSet::new();
+    while let Some(message) =
+        must("a look", tap.channel.basic_get(tap.queue(), BasicGetOptions::default()).await)
+    {
+        arrived.insert(must("a batch", Batch::decode(message.delivery.data.into())).number);
+    }
+    let delivered: BTreeSet<_> = (1..)
+        .zip(&outcomes)
+        .filter(|(_, is)| **is == Ok(Routed::Delivered))
+        .map(|(number, _)| number)
+        .collect();
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(Routed::Delivered | Routed::NoRoute))));
+    assert_eq!(outcomes.len(), 4000);
+    assert!(!arrived.is_empty() && arrived.len() < 4000, "{} arrived", arrived.len());
+    assert_eq!(delivered, arrived);
+}
+
+#[tokio::test]
+async fn poison_goes_to_the_dead_letters_and_the_next_message_is_received() {
+    let node = RabbitNode::shared().await;
+    let exchange = unique("poison");
+    let bus = bus(&node.url(), &exchange);
+    let mut replica = subscription(&bus).await;
+    let raw = channel(node).await;
+    publish(&raw, &exchange, Some(CONTENT_TYPE), b"\xff\xff").await;
+    publish(&raw, &exchange, Some(CONTENT_TYPE), b"").await;
+    let poison = receive(&mut replica).await;
+    assert!(matches!(poison, Received::Poison { reason: EnvelopeError::Malformed(_) }), "{poison:?}");
+    let poison = receive(&mut replica).await;
+    assert!(matches!(poison, Received::Poison { reason: EnvelopeError::Unnumbered }), "{poison:?}");
+    let dead = format!("{exchange}.dead");
+    let letter = get(&raw, &dead).await;
+    assert_eq!((letter.delivery.data.as_slice(), reason(&letter).as_str()), (&b"\xff\xff"[..], "rejected"));
+    assert_eq!(reason(&get(&raw, &dead).await), "rejected");
+
+    let mut publisher = publisher(&bus).await;
+    assert_eq!(send(&mut publisher, 3).await, Ok(Routed::Delivered));
+    assert_eq!(batch(&mut replica).await.events, [event(3)]);
+}
+
+#[tokio::test]
+async fn a_message_of_another_program_is_passed_over() {
+    let node = RabbitNode::shared().await;
+    let exchange = unique("foreign");
+    let bus = bus(&node.url(), &exchange);
+    let mut replica = subscription(&bus).await;
+    let mut publisher = publisher(&bus).await;
+    let raw = channel(node).await;
+    for (content_type, seen) in [(Some("application/json"), "application/json"), (None, "")] {
+        publish(&raw, &exchange, content_type, br#"{"fromn":"01012345678"}"#).await;
+        match receive(&mut replica).await {
+            Received::Foreign { content_type } => assert_eq!(content_type, seen),
+            other => panic!("{other:?} instead of a foreign message"),
+        }
+    }
+    // The sentinel behind them: had they been rejected, they would lie in front of it.
+    publish(&raw, &exchange, Some(CONTENT_TYPE), b"sentinel").await;
+    assert!(matches!(receive(&mut replica).await, Received::Poison { .. }));
+    assert_eq!(get(&raw, &format!("{exchange}.dead")).await.delivery.data, b"sentinel");
+
+    // Between batches of ours that are not acknowledged, it settles only itself.
+    assert_eq!(send(&mut publisher, 1).await, Ok(Routed::Delivered));
+    publish(&raw, &exchange, None, b"{}").await;
+    assert!(matches!(receive(&mut replica).await, Received::Batch(_)));
+    assert!(matches!(receive(&mut replica).await, Received::Foreign { .. }));
+    let name = replica.queue().to_owned();
+    until("ours is still there", LOOKS, async || {
+        node.queues().await.iter().any(|queue| queue.name == name && queue.messages == 1).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_message_that_waits_too_long_goes_to_the_dead_letters() {
+    let node = RabbitNode::shared().await;
+    let exchange = unique("expired");
+    let bus = bus(&node.url(), &exchange);
+    let mut standing_still = subscription(&bus).await;
+    let mut publisher = publisher(&bus).await;
+    // The first 256 are on their way to the replica; what it cannot take waits in its queue.
+    for position in 1..=260 {
+        let sent = must("a send", publisher.send(&[event(position)], Duration::from_millis(1)).await);
+        assert_eq!(sent.outcome().await, Ok(Routed::Delivered));
+    }
+    let raw = channel(node).await;
+    let letter = get(&raw, &format!("{exchange}.dead")).await;
+    assert_eq!(reason(&letter), "expired");
+    let expired = must("a batch", Batch::decode(letter.delivery.data.into())).number;
+    assert!(expired > 256, "{expired} was with the replica");
+    assert_eq!(batch(&mut standing_still).await.number, 1);
+}
+
+/// A queue that keeps all that it is sent while it is bound.
+struct Tap {
+    channel: Channel,
+    exchange: String,
+    queue: String,
+}
+
+impl Tap {
+    async fn new(node: &RabbitNode, exchange: &str) -> Self {
+        let tap = Self {
+            channel: channel(node).await,
+            exchange: exchange.to_owned(),
+            queue: format!("{exchange}-tap"),
+        };
+        let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
+        must("a queue", tap.channel.queue_declare(tap.queue(), options, FieldTable::default()).await);
+        tap
+    }
+
+    fn queue(&self) -> ShortString {
+        self.queue.as_str().into()
+    }
+
+    async fn bind(&self) {
+        let (exchange, key) = (self.exchange.as_str().into(), ShortString::default());
+        let bound = self.channel.queue_bind(
+            self.queue(),
+            exchange,
+            key,
+            QueueBindOptions::default(),
+            FieldTable::default(),
+        );
+        must("a binding", bound.await);
+    }
+
+    async fn unbind(&self) {
+        let (exchange, key) = (self.exchange.as_str().into(), ShortString::default());
+        must(
+            "no binding",
+            self.channel.queue_unbind(self.queue(), exchange, key, FieldTable::default()).await,
+        );
+    }
+
+    async fn flap(&self) {
+        loop {
+            self.bind().await;
+            self.unbind().await;
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! `amqps://` with a private certificate authority.
+
+use std::{error::Error, path::Path};
+
+use ringpad_bus::{ConnectError, Routed};
+use ringpad_tests::{
+    port::free_port,
+    rabbit::{RabbitNode, unique},
+    wait::must,
+};
+use tokio::process::Command;
+
+use super::{batch, publisher, send, settings, subscription};
+
+#[tokio::test]
+async fn a_broker_behind_a_private_authority_is_trusted_with_its_ca_file_only() {
+    let directory = must("a directory", tempfile::tempdir());
+    certificates(directory.path()).await;
+    let port = free_port();
+    let at = |file: &str| directory.path().join(file).display().to_string();
+    let node = RabbitNode::start_with(&format!(
+        "listeners.ssl.1 = 127.0.0.1:{port}\nssl_options.cacertfile = {}\nssl_options.certfile = {}\n\
+         ssl_options.keyfile = {}\nssl_options.verify = verify_none",
+        at("ca.pem"),
+        at("broker.pem"),
+        at("broker.key"),
+    ))
+    .await;
+
+    let url = format!("amqps://guest:guest@127.0.0.1:{port}/%2f");
+    let exchange = unique("tls");
+    let mut trusting = settings(&url, &exchange);
+    let bus = must("settings without a CA", trusting.bus());
+    match bus.publisher().await {
+        Err(error @ ConnectError::Unreachable { .. }) => {
+            let why = error.source().map(ToString::to_string).unwrap_or_default();
+            assert!(why.contains("UnknownIssuer"), "{why}");
+        }
+        other => panic!("{:?}", other.map(drop)),
+    }
+
+    trusting.amqp_ca_file = Some(directory.path().join("ca.pem"));
+    let bus = must("settings with a CA", trusting.bus());
+    let mut subscription = subscription(&bus).await;
+    let mut publisher = publisher(&bus).await;
+    assert_eq!(send(&mut publisher, 1).await, Ok(Routed::Delivered));
+    assert_eq!(batch(&mut subscription).await.number, 1);
+    publisher.close().await;
+    subscription.close().await;
+    drop(node);
+}
+
+/// Makes `ca.pem`, and `broker.pem` with `broker.key` for 127.0.0.1.
+async fn certificates(directory: &Path) {
+    let new = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2";
+    let authority = format!("{new} -subj /CN=ringpad-test-ca -keyout ca.key -out ca.pem");
+    let broker = format!(
+        "{new} -subj /CN=broker -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE \
+         -CA ca.pem -CAkey ca.key -keyout broker.key -out broker.pem"
+    );
+    for arguments in [authority, broker] {
+        let openssl = Command::new("openssl").args(arguments.split(' ')).current_dir(directory).output();
+        let output = must("openssl", openssl.await);
+        assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}

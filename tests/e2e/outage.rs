@@ -1,0 +1,182 @@
+//! The broker goes away under traffic: no call is refused, and every one is on every pad in the end, once.
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use ringpad_tests::{
+    cdr::{self, ring},
+    pads::Pad,
+    port::free_port,
+    provider::Provider,
+    rabbit::RabbitNode,
+    services::System,
+    wait::{SOON, must, until},
+};
+use tokio::{
+    task::JoinHandle,
+    time::{interval, sleep},
+};
+
+/// How long a broker's maintenance takes in these tests.
+const OUTAGE: Duration = Duration::from_secs(20);
+
+/// A provider that rings twenty times a second until it is told to stop.
+struct Traffic {
+    enough: Arc<AtomicBool>,
+    sent: Arc<AtomicUsize>,
+    sender: JoinHandle<Vec<String>>,
+}
+
+impl Traffic {
+    fn begin(mut provider: Provider, number: String) -> Self {
+        let (enough, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (stop, count) = (enough.clone(), sent.clone());
+        let sender = tokio::spawn(async move {
+            let (mut ticks, mut calls) = (interval(Duration::from_millis(50)), Vec::new());
+            while !stop.load(Ordering::Relaxed) {
+                ticks.tick().await;
+                // Refused or unanswered, even once, fails the test.
+                let taken = provider.take(&ring(&number, &cdr::caller())).await;
+                assert_eq!(taken.status, "accepted");
+                calls.push(taken.call_id);
+                count.store(calls.len(), Ordering::Relaxed);
+            }
+            calls
+        });
+        Self { enough, sent, sender }
+    }
+
+    /// Lets so many more calls through.
+    async fn more(&self, calls: usize) {
+        let until_now = self.sent.load(Ordering::Relaxed);
+        until("more calls are taken", 3 * SOON, async || {
+            assert!(!self.sender.is_finished(), "a call was refused");
+            (self.sent.load(Ordering::Relaxed) >= until_now + calls).then_some(())
+        })
+        .await;
+    }
+
+    async fn end(self) -> Vec<String> {
+        self.enough.store(true, Ordering::Relaxed);
+        must("the provider", self.sender.await)
+    }
+}
+
+/// Waits until each pad has every call, in the order it was sent in, once.
+async fn everywhere_once(pads: &mut [Pad], calls: &[String]) {
+    for pad in pads {
+        pad.until_position_within(calls.len() as u64, Duration::from_secs(90)).await;
+        let seen: Vec<_> =
+            pad.updates.iter().filter_map(|update| update.call.as_ref()).map(|call| &call.id).collect();
+        assert!(
+            seen.iter().copied().eq(calls),
+            "{:?}: other calls than were sent, or in another order",
+            pad.transport
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_stopped_for_twenty_seconds_refuses_no_call_and_loses_none() {
+    let mut node = RabbitNode::start().await;
+    let system = System::start(&node.url(), 2).await;
+    let store = system.store("gangnam").await;
+    let mut pads = system.pads(&store.id).await;
+    let traffic = Traffic::begin(system.provider(), store.virtual_number.clone());
+    traffic.more(40).await;
+
+    node.stop().await;
+    sleep(OUTAGE).await;
+    // While the broker is still away, the pads get what is sent now.
+    traffic.more(10).await;
+    let now = traffic.sent.load(Ordering::Relaxed) as u64;
+    for pad in &mut pads {
+        while pad.position() < now {
+            pad.update().await;
+        }
+    }
+    for service in &system.push {
+        assert_eq!(
+            service.readiness().await.map(|(status, _)| status),
+            Some(200),
+            "it can serve from the log"
+        );
+    }
+
+    node.resume().await;
+    system.private_queues(&node, 2).await;
+    traffic.more(40).await;
+    everywhere_once(&mut pads, &traffic.end().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_killed_and_one_frozen_lose_nothing() {
+    let mut node = RabbitNode::start().await;
+    let system = System::start(&node.url(), 2).await;
+    let store = system.store("gangnam").await;
+    let mut pads = system.pads(&store.id).await;
+    let traffic = Traffic::begin(system.provider(), store.virtual_number.clone());
+    traffic.more(20).await;
+    node.kill().await;
+    traffic.more(20).await;
+    node.resume().await;
+    system.private_queues(&node, 2).await;
+    traffic.more(20).await;
+    node.freeze();
+    traffic.more(200).await;
+    node.thaw();
+    traffic.more(20).await;
+    everywhere_once(&mut pads, &traffic.end().await).await;
+}
+
+#[tokio::test]
+async fn without_a_broker_services_start_and_calls_reach_the_pads_from_the_log() {
+    let nobody = format!("amqp://guest:guest@127.0.0.1:{}/%2f", free_port());
+    let system = System::start(&nobody, 2).await;
+    let store = system.store("gangnam").await;
+    let mut pads = system.pads(&store.id).await;
+    let mut calls = Vec::new();
+    for _ in 0..3 {
+        calls.push(system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await.call_id);
+        for pad in &mut pads {
+            pad.update().await;
+        }
+    }
+    everywhere_once(&mut pads, &calls).await;
+}
+
+#[tokio::test]
+async fn a_replica_without_queue_and_log_says_why_it_is_not_ready_and_mends_itself() {
+    let nobody = format!("amqp://guest:guest@127.0.0.1:{}/%2f", free_port());
+    let mut system = System::prepare(&nobody, 1, &[]);
+    system.push[0].spawn();
+    let said =
+        until("the replica says that it is not ready", SOON, async || system.push[0].readiness().await).await;
+    assert_eq!(said.0, 503);
+    assert!(said.1.len() > "not ready: ".len(), "a 503 says why in words: {said:?}");
+    system.ingest.start().await;
+    system.push[0].ready().await;
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_said_in_the_log_and_not_shown() {
+    let node = RabbitNode::shared().await;
+    let url = node.url().replace("guest:guest", "guest:a-wrong-password");
+    let system = System::start(&url, 1).await;
+    let address: SocketAddr = system.push_at[0].pads;
+    for service in [&system.ingest, &system.push[0]] {
+        until("a refused password is said", SOON, async || {
+            service.logged().contains("refused").then_some(())
+        })
+        .await;
+        assert!(!service.logged().contains("a-wrong-password"));
+    }
+    let store = system.store("gangnam").await;
+    let pad =
+        Pad::open(ringpad_tests::pads::Transport::GrpcWeb, address, &system.subscription(&store.id)).await;
+    assert_eq!(pad.snapshot.position, 0);
+}

@@ -1,0 +1,83 @@
+//! A pad that comes back, to whichever replica, gets exactly what it missed.
+
+use ringpad_proto::v1::CallState;
+use ringpad_tests::{
+    cdr::{self, missed, ring},
+    pads::{Pad, Transport},
+    rabbit::RabbitNode,
+    services::System,
+    token::Claims,
+};
+use uuid::Uuid;
+
+#[tokio::test]
+async fn a_pad_that_returns_to_the_other_replica_gets_exactly_what_it_missed() {
+    let system = System::start(&RabbitNode::shared().await.url(), 2).await;
+    let store = system.store("gangnam").await;
+    let mut provider = system.provider();
+    let token = Claims::new(&store.id, "counter").token();
+    for _ in 0..3 {
+        provider.take(&ring(&store.virtual_number, &cdr::caller())).await;
+    }
+    for transport in Transport::ALL {
+        let mut pad = system.pad(transport, 0, &store.id).await;
+        let began = pad.snapshot.position;
+        provider.take(&ring(&store.virtual_number, &cdr::caller())).await;
+        pad.until_position(began + 1).await;
+        let asked = pad.resumption(&token);
+        drop(pad);
+
+        let mut missed = Vec::new();
+        for _ in 0..4 {
+            missed.push(provider.take(&ring(&store.virtual_number, &cdr::caller())).await.call_id);
+        }
+        let mut back = Pad::open(transport, system.push_at[1].pads, &asked).await;
+        assert!(back.snapshot.resumed, "{transport:?}");
+        assert_eq!(back.snapshot.position, began + 1);
+        assert!(back.snapshot.open_calls.is_empty() && back.snapshot.recent_calls.is_empty());
+        missed.push(provider.take(&ring(&store.virtual_number, &cdr::caller())).await.call_id);
+        back.until_position(began + 6).await;
+        let got: Vec<_> =
+            back.updates.iter().filter_map(|update| update.call.clone()).map(|call| call.id).collect();
+        assert_eq!(got, missed, "{transport:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_pad_without_a_position_of_this_log_gets_a_fresh_snapshot() {
+    let system = System::start(&RabbitNode::shared().await.url(), 2).await;
+    let store = system.store("gangnam").await;
+    let mut provider = system.provider();
+    let open = ring(&store.virtual_number, &cdr::caller());
+    let over = ring(&store.virtual_number, &cdr::caller());
+    let open_id = provider.take(&open).await.call_id;
+    let over_id = provider.take(&missed(&over)).await.call_id;
+    let token = Claims::new(&store.id, "counter").token();
+    let epoch = system.pad(Transport::Grpc, 0, &store.id).await.snapshot.epoch.clone();
+    assert!(Uuid::parse_str(&epoch).is_ok(), "an epoch is a UUID: {epoch}");
+
+    let elsewhere = Uuid::new_v4().to_string();
+    for (position, of) in [(1, elsewhere.as_str()), (7, epoch.as_str()), (1, "")] {
+        for (transport, replica) in [(Transport::Grpc, 0), (Transport::GrpcWeb, 1), (Transport::WebSocket, 1)]
+        {
+            let asked = system.subscription(&store.id).after(position, of);
+            let mut pad = Pad::open(transport, system.push_at[replica].pads, &asked).await;
+            let snapshot = pad.snapshot.clone();
+            assert_eq!((snapshot.resumed, snapshot.epoch.as_str()), (false, epoch.as_str()), "{transport:?}");
+            let ids = |calls: &[ringpad_proto::v1::Call]| {
+                calls.iter().map(|call| call.id.clone()).collect::<Vec<_>>()
+            };
+            assert!(ids(&snapshot.open_calls).contains(&open_id), "{transport:?}");
+            assert!(ids(&snapshot.recent_calls).contains(&over_id), "{transport:?}");
+            assert!(snapshot.recent_calls.iter().all(|call| call.state() == CallState::Missed));
+            provider.take(&ring(&store.virtual_number, &cdr::caller())).await;
+            pad.until_position(snapshot.position + 1).await;
+        }
+    }
+
+    // 0 is a position: everything is repeated, nothing is in the snapshot.
+    let asked = ringpad_tests::pads::Subscription::new(&token).after(0, &epoch);
+    let mut pad = Pad::open(Transport::WebSocket, system.push_at[0].pads, &asked).await;
+    assert!(pad.snapshot.resumed && pad.calls.is_empty());
+    pad.until_position(11).await;
+}

@@ -1,0 +1,111 @@
+//! A call reaches every pad of the store that owns its number, on every replica and transport, and no other pad.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ringpad_proto::v1::{CallState, CallerKind, Cdr};
+use ringpad_tests::{
+    cdr::{self, ring, unix_seconds},
+    pads::Transport,
+    rabbit::RabbitNode,
+    services::System,
+};
+
+#[tokio::test]
+async fn every_pad_of_the_called_store_gets_each_position_once_and_no_other_pad_gets_anything() {
+    let system = System::start(&RabbitNode::shared().await.url(), 2).await;
+    let called = system.store("gangnam").await;
+    let other = system.store("suwon").await;
+    let mut pads = system.pads(&called.id).await;
+    let mut others = system.pads(&other.id).await;
+    let mut provider = system.provider();
+
+    let mut calls = Vec::new();
+    for _ in 0..5 {
+        let taken = provider.take(&ring(&called.virtual_number, &cdr::caller())).await;
+        assert_eq!(taken.status, "accepted");
+        calls.push(taken.call_id);
+    }
+    for pad in &mut pads {
+        assert_eq!(pad.snapshot.position, 0);
+        pad.until_position(5).await;
+        let seen: Vec<_> =
+            pad.updates.iter().filter_map(|update| update.call.as_ref()).map(|call| &call.id).collect();
+        assert_eq!(seen, calls.iter().collect::<Vec<_>>(), "{:?}", pad.transport);
+    }
+
+    // The sentinel: had anything reached the other store's pads, it would stand before this.
+    let sentinel = provider.take(&ring(&other.virtual_number, &cdr::caller())).await;
+    for pad in &mut others {
+        let update = pad.update().await;
+        assert_eq!((update.position, update.call.map(|call| call.id)), (1, Some(sentinel.call_id.clone())));
+        assert!(pad.early.is_empty() && pad.calls.len() == 1);
+    }
+    let last = provider.take(&ring(&called.virtual_number, &cdr::caller())).await;
+    for pad in &mut pads {
+        let update = pad.update().await;
+        assert_eq!((update.position, update.call.map(|call| call.id)), (6, Some(last.call_id.clone())));
+        assert!(pad.early.is_empty() && pad.calls.len() == 6);
+    }
+}
+
+#[tokio::test]
+async fn a_ring_tells_the_pad_who_calls_and_until_when_it_pops() {
+    let system = System::start(&RabbitNode::shared().await.url(), 1).await;
+    let store = system.store("gangnam").await;
+    let mut pads = system.pads(&store.id).await;
+    let mut provider = system.provider();
+    let caller = cdr::caller();
+    let record = Cdr { memo: "세차 문의".to_owned(), ..ring(&store.virtual_number, &caller) };
+    provider.take(&record).await;
+    provider.take(&ring(&store.virtual_number, &caller)).await;
+
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs().cast_signed();
+    for pad in &mut pads {
+        let transport = pad.transport;
+        let store_ref = pad.snapshot.store.clone().expect("a snapshot names its store");
+        assert_eq!((store_ref.id.as_str(), store_ref.name.as_str()), ("gangnam", "gangnam 세차장"));
+        assert_eq!(pad.snapshot.heartbeat_interval.map(|interval| interval.seconds), Some(1));
+        let update = pad.update().await;
+        let pops_until = update.pop_until.expect("a fresh ring pops").seconds;
+        assert!(
+            (now - 60..=now + 31).contains(&pops_until),
+            "{transport:?}: pops until {pops_until}, now {now}"
+        );
+        let call = update.call.expect("an update has a call");
+        let from = call.caller.clone().expect("a call has a caller");
+        assert_eq!(from.display, caller);
+        assert_eq!(from.number, format!("+82{}", &caller.replace('-', "")[1..]));
+        assert_eq!(from.kind(), CallerKind::Number);
+        assert_eq!(call.state(), CallState::Ringing);
+        assert_eq!(call.virtual_number, store.virtual_number);
+        assert_eq!(call.started_at.map(|at| at.seconds), Some(unix_seconds(&record.sdt)));
+        assert_eq!((call.memo.as_str(), call.answered_at, call.ended_at), ("세차 문의", None, None));
+        assert_eq!(call.history.map_or(0, |history| history.calls), 0);
+
+        let again =
+            pad.update().await.call.and_then(|call| call.history).expect("a caller who called before");
+        assert_eq!(again.calls, 1, "{transport:?}: the earlier call is counted, this one is not");
+        assert_eq!(again.last_call_at.map(|at| at.seconds), Some(unix_seconds(&record.sdt)));
+    }
+}
+
+#[tokio::test]
+async fn the_line_finds_the_store_only_when_the_virtual_number_does_not() {
+    let system = System::start(&RabbitNode::shared().await.url(), 1).await;
+    let (first, second) = (system.store("first").await, system.store("second").await);
+    let mut first_pad = system.pad(Transport::GrpcWeb, 0, &first.id).await;
+    let mut second_pad = system.pad(Transport::WebSocket, 0, &second.id).await;
+    let mut provider = system.provider();
+
+    let both = Cdr { ton: second.line.clone(), ..ring(&first.virtual_number, &cdr::caller()) };
+    let of_first = provider.take(&both).await;
+    assert_eq!(first_pad.update().await.call.map(|call| call.id), Some(of_first.call_id));
+
+    let absent = provider.take(&Cdr { ton: second.line.clone(), ..ring("", &cdr::caller()) }).await;
+    let unknown = Cdr { ton: second.line.clone(), ..ring(&cdr::virtual_number(), &cdr::caller()) };
+    let unknown = provider.take(&unknown).await;
+    second_pad.until_position(2).await;
+    let seen: Vec<_> =
+        second_pad.updates.iter().filter_map(|update| update.call.clone()).map(|call| call.id).collect();
+    assert_eq!(seen, [absent.call_id, unknown.call_id]);
+}

@@ -1,0 +1,107 @@
+//! The directory of stores.
+
+use ringpad_proto::v1::{DeleteStoreRequest, ListStoresRequest, Store, UpsertStoreRequest};
+use ringpad_tests::{
+    cdr::{self, ring},
+    pads::{End, Pad, Transport},
+    rabbit::RabbitNode,
+    services::System,
+    wait::{SOON, must, until},
+};
+use tonic::Code;
+use tonic_types::StatusExt;
+
+#[tokio::test]
+async fn a_deleted_store_ends_its_pads_and_goes_on_counting_when_it_comes_back() {
+    let system = System::start(&RabbitNode::shared().await.url(), 2).await;
+    let (store, other) = (system.store("gangnam").await, system.store("suwon").await);
+    let mut pads = system.pads(&store.id).await;
+    let mut others_pad = system.pad(Transport::GrpcWeb, 0, &other.id).await;
+    let mut provider = system.provider();
+    for _ in 0..2 {
+        provider.take(&ring(&store.virtual_number, &cdr::caller())).await;
+    }
+    for pad in &mut pads {
+        pad.until_position(2).await;
+    }
+    let mut stores = system.stores().await;
+    must("DeleteStore", stores.delete_store(DeleteStoreRequest { store_id: store.id.clone() }).await);
+    for pad in &mut pads {
+        assert_eq!(pad.end().await, End::NotFound, "{:?}", pad.transport);
+    }
+    for transport in Transport::ALL {
+        let asked = system.subscription(&store.id);
+        let end =
+            Pad::try_open(transport, system.push_at[1].pads, &asked).await.expect_err("a deleted store");
+        assert_eq!(end, End::NotFound);
+    }
+    let taken = provider.take(&ring(&store.virtual_number, &cdr::caller())).await;
+    assert_eq!(taken.status, "unrouted");
+
+    system.upsert(&store, &[&store.virtual_number]).await;
+    let mut back = until("the store is there again", SOON, async || {
+        Pad::try_open(Transport::GrpcWeb, system.push_at[0].pads, &system.subscription(&store.id)).await.ok()
+    })
+    .await;
+    assert_eq!(back.snapshot.position, 2, "positions survive the store's deletion");
+    provider.take(&ring(&store.virtual_number, &cdr::caller())).await;
+    back.until_position(3).await;
+    provider.take(&ring(&other.virtual_number, &cdr::caller())).await;
+    others_pad.until_position(1).await;
+}
+
+#[tokio::test]
+async fn stores_are_made_changed_and_listed() {
+    let system = System::start(&RabbitNode::shared().await.url(), 0).await;
+    let mut stores = system.stores().await;
+    let (first, second) = (system.store("gangnam").await, system.store("suwon").await);
+    assert!(!system.upsert(&first, &[&first.virtual_number]).await.created);
+    let listed = must("ListStores", stores.list_stores(ListStoresRequest::default()).await).into_inner();
+    assert_eq!(listed.stores.iter().map(|store| store.id.as_str()).collect::<Vec<_>>(), ["gangnam", "suwon"]);
+    assert_eq!(listed.stores[0].virtual_numbers, [first.virtual_number.clone()]);
+    assert_eq!(listed.stores[0].lines, [first.line.clone()]);
+    let page = ListStoresRequest { page_size: 1, ..ListStoresRequest::default() };
+    let page = must("ListStores", stores.list_stores(page).await).into_inner();
+    assert_eq!(page.stores.len(), 1);
+    let rest = ListStoresRequest { page_size: 1, page_token: page.next_page_token };
+    let rest = must("ListStores", stores.list_stores(rest).await).into_inner();
+    assert_eq!((rest.stores[0].id.as_str(), rest.next_page_token.as_str()), ("suwon", ""));
+
+    // A number has one owner, unless it is moved.
+    let numbers = vec![second.virtual_number.clone(), first.virtual_number.replace('-', "")];
+    let store =
+        Store { id: second.id.clone(), name: "수원".to_owned(), virtual_numbers: numbers, lines: vec![] };
+    let request = UpsertStoreRequest { store: Some(store), ..UpsertStoreRequest::default() };
+    let status = stores.upsert_store(request.clone()).await.expect_err("another store's number");
+    assert_eq!(status.code(), Code::FailedPrecondition);
+    assert!(status.get_details_bad_request().is_some_and(|details| details.field_violations.len() == 1));
+    let tried = UpsertStoreRequest { move_numbers: true, validate_only: true, ..request.clone() };
+    must("UpsertStore", stores.upsert_store(tried).await);
+    let listed = must("ListStores", stores.list_stores(ListStoresRequest::default()).await).into_inner();
+    assert_eq!(listed.stores[0].virtual_numbers.len(), 1, "validate_only changes nothing");
+    let moved = UpsertStoreRequest { move_numbers: true, ..request };
+    let moved = must("UpsertStore", stores.upsert_store(moved).await).into_inner();
+    assert_eq!(moved.store.map(|store| store.virtual_numbers.len()), Some(2));
+    let listed = must("ListStores", stores.list_stores(ListStoresRequest::default()).await).into_inner();
+    assert!(listed.stores[0].virtual_numbers.is_empty());
+    assert_eq!(listed.stores[1].name, "수원");
+}
+
+#[tokio::test]
+async fn a_faulty_store_is_told_all_its_faults_at_once() {
+    let system = System::start(&RabbitNode::shared().await.url(), 0).await;
+    let mut stores = system.stores().await;
+    let store = Store {
+        id: "강남".to_owned(),
+        name: String::new(),
+        virtual_numbers: vec!["no number".to_owned()],
+        lines: vec![],
+    };
+    let request = UpsertStoreRequest { store: Some(store), ..UpsertStoreRequest::default() };
+    let status = stores.upsert_store(request).await.expect_err("a faulty store");
+    assert_eq!(status.code(), Code::InvalidArgument);
+    let details = status.get_details_bad_request().expect("google.rpc.BadRequest");
+    assert_eq!(details.field_violations.len(), 3, "{details:?}");
+    let nowhere = DeleteStoreRequest { store_id: "nowhere".to_owned() };
+    assert_eq!(stores.delete_store(nowhere).await.expect_err("no such store").code(), Code::NotFound);
+}

@@ -1,0 +1,126 @@
+//! A small HTTP/1.1 client that keeps its one connection, as a number provider does.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+/// Why a request got no answer: nobody listens, or the connection broke.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer from {address}: {why}")]
+pub struct NoAnswer {
+    /// Whom it went to.
+    pub address: SocketAddr,
+    /// What went wrong.
+    pub why: String,
+}
+
+/// An answer, read to its end.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Panics
+    /// It is none.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("no JSON ({error}): {}", self.text()))
+    }
+}
+
+/// One client with at most one connection.
+#[derive(Debug)]
+pub struct Client {
+    address: SocketAddr,
+    connection: Option<SendRequest<Full<Bytes>>>,
+}
+
+impl Client {
+    /// A client of `address`; it connects at the first request, and again when the connection is gone.
+    pub fn new(address: SocketAddr) -> Self {
+        Self { address, connection: None }
+    }
+
+    /// Sends a request without a body.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub async fn get(&mut self, target: &str) -> Result<Answer, NoAnswer> {
+        self.send("GET", target, &[], Bytes::new()).await
+    }
+
+    /// Sends a request once and reads the whole answer.
+    ///
+    /// # Errors
+    /// There is no answer. The request may have arrived all the same.
+    pub async fn send(
+        &mut self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Result<Answer, NoAnswer> {
+        let mut request =
+            Request::builder().method(method).uri(target).header(header::HOST, self.address.to_string());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(body.into())).expect("the test's own request is one");
+        let answered = self.exchange(request).await;
+        if answered.is_err() {
+            self.connection = None;
+        }
+        answered.map_err(|why| NoAnswer { address: self.address, why })
+    }
+
+    async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<Answer, String> {
+        let sender = self.connection().await?;
+        let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
+        Ok(Answer { status: head.status, headers: head.headers, body })
+    }
+
+    async fn connection(&mut self) -> Result<&mut SendRequest<Full<Bytes>>, String> {
+        let usable = match self.connection.take() {
+            // Waits for the answer before; an error means that the server has closed the connection.
+            Some(mut sender) => sender.ready().await.is_ok().then_some(sender),
+            None => None,
+        };
+        let sender = match usable {
+            Some(sender) => sender,
+            None => connect(self.address).await?,
+        };
+        Ok(self.connection.insert(sender))
+    }
+}
+
+/// Opens a connection; it is driven until its sender is dropped.
+async fn connect(address: SocketAddr) -> Result<SendRequest<Full<Bytes>>, String> {
+    let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
+    stream.set_nodelay(true).map_err(|error| error.to_string())?;
+    let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+    tokio::spawn(async move {
+        // Its failure is the failure of the request that is under way.
+        connection.await.ok();
+    });
+    Ok(sender)
+}

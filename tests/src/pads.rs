@@ -1,0 +1,313 @@
+//! Pads on all three transports, which check by themselves what the contract promises of every stream: first the
+//! snapshot, directly after it a heartbeat, then each position once and in order, heartbeats that tell the last one.
+//!
+//! `pads/grpc.rs`, `pads/grpc_web.rs` and `pads/websocket.rs` only carry events; everything else is here.
+
+mod grpc;
+mod grpc_web;
+mod websocket;
+
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+
+use ringpad_proto::v1::{Call, Early, Snapshot, SubscribeResponse, Update, subscribe_response::Event};
+use tokio::{sync::mpsc, task::JoinHandle};
+
+use crate::wait::{SOON, within};
+
+/// Events that a pad may have unread; beyond it the pad is a slow one.
+const UNREAD: usize = 16_384;
+
+/// How a pad is connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Native gRPC over HTTP/2.
+    Grpc,
+    /// gRPC-Web over HTTP/1.1, as a browser's fetch does it.
+    GrpcWeb,
+    /// The fallback.
+    WebSocket,
+}
+
+impl Transport {
+    /// All three.
+    pub const ALL: [Self; 3] = [Self::Grpc, Self::GrpcWeb, Self::WebSocket];
+}
+
+/// What a pad asks for.
+#[derive(Debug, Clone)]
+pub struct Subscription {
+    /// The bearer token; `None` sends none.
+    pub token: Option<String>,
+    /// The last position it has, and of which epoch.
+    pub after: Option<(u64, String)>,
+    /// A uuid for each page load; empty sends none.
+    pub session: String,
+    /// The page's origin, as a browser sends it.
+    pub origin: Option<String>,
+}
+
+impl Subscription {
+    /// A pad's first stream: a session of its own, no position.
+    pub fn new(token: &str) -> Self {
+        let session = uuid::Uuid::new_v4().to_string();
+        Self { token: Some(token.to_owned()), after: None, session, origin: None }
+    }
+
+    /// The same pad, coming back after a position.
+    #[must_use]
+    pub fn after(mut self, position: u64, epoch: &str) -> Self {
+        self.after = Some((position, epoch.to_owned()));
+        self
+    }
+}
+
+/// How a stream ended, in the words of the contract's table. Each covers its gRPC status and its close codes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// `UNAUTHENTICATED`, 4401.
+    Unauthenticated,
+    /// `PERMISSION_DENIED`, 4403.
+    PermissionDenied,
+    /// `NOT_FOUND`, 4404.
+    NotFound,
+    /// 4408.
+    NoFirstMessage,
+    /// `ABORTED`, 4409.
+    Replaced,
+    /// `RESOURCE_EXHAUSTED`, 4429.
+    Exhausted,
+    /// `UNAVAILABLE`, 1001, 1013.
+    Unavailable,
+    /// Another HTTP status than the transport's own.
+    Http(u16),
+    /// The connection broke, or was never there.
+    Cut(String),
+    /// Anything the table does not have.
+    Unknown(String),
+}
+
+/// What the transports hand over.
+#[derive(Debug)]
+enum Seen {
+    Event(Box<SubscribeResponse>),
+    End(End),
+}
+
+/// The sending end of a transport.
+type Seer = mpsc::Sender<Seen>;
+
+/// A pad that has its snapshot.
+#[derive(Debug)]
+pub struct Pad {
+    /// How it is connected.
+    pub transport: Transport,
+    /// What the stream began with.
+    pub snapshot: Snapshot,
+    /// All updates so far.
+    pub updates: Vec<Update>,
+    /// Rings shown ahead of their turn.
+    pub early: Vec<Early>,
+    /// Every call it knows, as the pad page would show it.
+    pub calls: BTreeMap<String, Call>,
+    /// What the replica asked for with `reconnect`.
+    pub reconnect_after: Option<Duration>,
+    seen: mpsc::Receiver<Seen>,
+    carrier: JoinHandle<()>,
+}
+
+impl Pad {
+    /// Connects, and waits for the snapshot and the heartbeat after it.
+    ///
+    /// # Panics
+    /// They do not come.
+    pub async fn open(transport: Transport, replica: SocketAddr, asked: &Subscription) -> Self {
+        let opened = Self::try_open(transport, replica, asked).await;
+        opened
+            .unwrap_or_else(|end| panic!("{transport:?} pad of {replica} ended before its snapshot: {end:?}"))
+    }
+
+    /// Connects, and waits for the snapshot and the heartbeat after it.
+    ///
+    /// # Errors
+    /// How the stream ended instead.
+    ///
+    /// # Panics
+    /// Neither comes, or something else comes first.
+    pub async fn try_open(
+        transport: Transport,
+        replica: SocketAddr,
+        asked: &Subscription,
+    ) -> Result<Self, End> {
+        let (seer, mut seen) = mpsc::channel(UNREAD);
+        let asked = asked.clone();
+        let carrier = tokio::spawn(async move {
+            let end = match transport {
+                Transport::Grpc => grpc::carry(replica, asked, &seer).await,
+                Transport::GrpcWeb => grpc_web::carry(replica, asked, &seer).await,
+                Transport::WebSocket => websocket::carry(replica, asked, &seer).await,
+            };
+            // The pad may be gone already.
+            seer.send(Seen::End(end)).await.ok();
+        });
+        let snapshot = match first(&mut seen).await? {
+            Event::Snapshot(snapshot) => snapshot,
+            other => panic!("{transport:?}: the first event is no snapshot: {other:?}"),
+        };
+        let known = snapshot.open_calls.iter().chain(&snapshot.recent_calls);
+        let calls = known.map(|call| (call.id.clone(), call.clone())).collect();
+        let pad = Self {
+            transport,
+            updates: Vec::new(),
+            early: Vec::new(),
+            calls,
+            reconnect_after: None,
+            seen,
+            carrier,
+            snapshot,
+        };
+        pad.first_heartbeat().await
+    }
+
+    /// Opens a WebSocket, sends `first` (or nothing) as its first message, and returns how the stream ends.
+    ///
+    /// # Panics
+    /// It does not end.
+    pub async fn end_of_websocket(replica: SocketAddr, first: Option<&str>) -> End {
+        let (seer, _seen) = mpsc::channel(UNREAD);
+        within("the end of a WebSocket", SOON, websocket::end_after(replica, first, &seer)).await
+    }
+
+    async fn first_heartbeat(mut self) -> Result<Self, End> {
+        match first(&mut self.seen).await? {
+            Event::Heartbeat(heartbeat) => assert_eq!(heartbeat.position, self.snapshot.position),
+            other => panic!("{:?}: no heartbeat directly after the snapshot: {other:?}", self.transport),
+        }
+        Ok(self)
+    }
+
+    /// The last position it has.
+    pub fn position(&self) -> u64 {
+        self.updates.last().map_or(self.snapshot.position, |update| update.position)
+    }
+
+    /// A subscription that goes on where this pad is.
+    pub fn resumption(&self, token: &str) -> Subscription {
+        Subscription::new(token).after(self.position(), &self.snapshot.epoch)
+    }
+
+    /// Waits for the next update.
+    ///
+    /// # Panics
+    /// It does not come, or the stream ends.
+    pub async fn update(&mut self) -> Update {
+        self.until_position(self.position() + 1).await;
+        self.updates.last().cloned().expect("an update has come")
+    }
+
+    /// Waits until the pad has this position, and no more than it.
+    ///
+    /// # Panics
+    /// It does not come, or the stream ends.
+    pub async fn until_position(&mut self, position: u64) {
+        self.until_position_within(position, SOON).await;
+    }
+
+    /// The same with a bound for the whole wait.
+    ///
+    /// # Panics
+    /// It does not come, or the stream ends.
+    pub async fn until_position_within(&mut self, position: u64, bound: Duration) {
+        let what = format!("{:?} pad gets position {position}", self.transport);
+        within(&what, bound, async {
+            while self.position() < position {
+                if let Err(end) = self.next().await {
+                    panic!("{what}: stands at {}, and the stream ended: {end:?}", self.position());
+                }
+            }
+        })
+        .await;
+        assert_eq!(self.position(), position, "{:?} pad", self.transport);
+    }
+
+    /// Waits until the replica asks the pad to leave, and returns the delay it asks for.
+    ///
+    /// # Panics
+    /// It does not, or the stream ends first.
+    pub async fn asked_to_leave(&mut self) -> Duration {
+        within("a reconnect", SOON, async {
+            loop {
+                if let Some(after) = self.reconnect_after {
+                    return after;
+                }
+                if let Err(end) = self.next().await {
+                    panic!("{:?} pad: the stream ended without reconnect: {end:?}", self.transport);
+                }
+            }
+        })
+        .await
+    }
+
+    /// Reads to the stream's end.
+    ///
+    /// # Panics
+    /// It does not end.
+    pub async fn end(&mut self) -> End {
+        within(&format!("the end of a {:?} stream", self.transport), 2 * SOON, async {
+            loop {
+                if let Err(end) = self.next().await {
+                    return end;
+                }
+            }
+        })
+        .await
+    }
+
+    /// Takes one event and checks it.
+    async fn next(&mut self) -> Result<(), End> {
+        match first(&mut self.seen).await? {
+            Event::Update(update) => self.take(update),
+            Event::Early(early) => self.early.push(early),
+            Event::Heartbeat(heartbeat) => {
+                assert_eq!(
+                    heartbeat.position,
+                    self.position(),
+                    "{:?}: the heartbeat's position",
+                    self.transport
+                );
+            }
+            Event::Reconnect(reconnect) => {
+                let after = reconnect.after.expect("reconnect has a delay");
+                self.reconnect_after = Some(Duration::try_from(after).expect("a delay is not negative"));
+            }
+            Event::Snapshot(_) => panic!("{:?}: a second snapshot", self.transport),
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, update: Update) {
+        let transport = self.transport;
+        assert_eq!(update.position, self.position() + 1, "{transport:?}: positions are contiguous");
+        let call = update.call.clone().expect("an update has a call");
+        assert_eq!(call.revision, update.position, "{transport:?}: a call's revision is its last position");
+        let before = self.calls.insert(call.id.clone(), call);
+        assert!(
+            before.is_none_or(|before| before.revision < update.position),
+            "{transport:?}: a revision grows"
+        );
+        self.updates.push(update);
+    }
+}
+
+impl Drop for Pad {
+    fn drop(&mut self) {
+        self.carrier.abort();
+    }
+}
+
+async fn first(seen: &mut mpsc::Receiver<Seen>) -> Result<Event, End> {
+    match within("an event or the stream's end", SOON, seen.recv()).await {
+        Some(Seen::Event(response)) => Ok(response.event.expect("an event of a known kind")),
+        Some(Seen::End(end)) => Err(end),
+        None => Err(End::Cut("the test's own transport has ended".to_owned())),
+    }
+}

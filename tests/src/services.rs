@@ -1,0 +1,382 @@
+//! The services under test: the real binaries, each with an environment of its own, on free ports of 127.0.0.1.
+//!
+//! ```text
+//! let mut system = System::start(&RabbitNode::shared().await.url(), 2).await;
+//! let store = system.store("gangnam").await;
+//! system.provider().take(&cdr::ring(&store.virtual_number, &cdr::caller())).await;
+//! ```
+//!
+//! A [`System`] that is dropped has all its logs searched for what they must not show; when its test has failed, it
+//! prints their ends instead.
+
+use std::{net::SocketAddr, path::PathBuf, thread, time::Duration};
+
+use ringpad_proto::v1::{
+    self, UpsertStoreRequest, ingest_service_client::IngestServiceClient,
+    store_service_client::StoreServiceClient,
+};
+use rustix::process::Signal;
+use tempfile::TempDir;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::{
+    cdr,
+    guard::{Program, Running},
+    http::Client,
+    pads::{Pad, Subscription, Transport},
+    port::free_address,
+    provider::Provider,
+    rabbit::{tail, unique},
+    secrets::{Secrets, TOKEN_SECRET},
+    token::Claims,
+    wait::{SOON, must, until},
+};
+
+/// One of the project's binaries, beside the running test.
+///
+/// # Panics
+/// It has not been built.
+pub fn binary(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its own file");
+    let found =
+        test.ancestors().skip(1).take(2).map(|directory| directory.join(name)).find(|file| file.is_file());
+    found.unwrap_or_else(|| {
+        panic!("there is no {name} beside {}: run `cargo build --workspace --bins` first", test.display())
+    })
+}
+
+/// A service that is started, ended and started again with the same settings.
+#[derive(Debug)]
+pub struct Service {
+    program: Program,
+    ready_at: SocketAddr,
+    running: Option<Running>,
+}
+
+impl Service {
+    /// A service not yet started; `ready_at` is where its `/readyz` answers.
+    pub fn new(program: Program, ready_at: SocketAddr) -> Self {
+        Self { program, ready_at, running: None }
+    }
+
+    /// Changes a setting, for the next start.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.program = self.program.clone().set(name, value);
+    }
+
+    /// Starts it and returns at once.
+    pub fn spawn(&mut self) {
+        self.running = Some(self.program.spawn());
+    }
+
+    /// Starts it and waits until `/readyz` says so.
+    ///
+    /// # Panics
+    /// It ends, or is not ready in time.
+    pub async fn start(&mut self) {
+        self.spawn();
+        self.ready().await;
+    }
+
+    /// Waits until `/readyz` says that it is ready.
+    ///
+    /// # Panics
+    /// It ends, or is not ready in time.
+    pub async fn ready(&mut self) {
+        let (mut client, mut said) = (Client::new(self.ready_at), String::new());
+        let log = self.program.log.clone();
+        let running = self.running.as_mut().expect("it has been started");
+        until(&format!("/readyz is 200; see {}", log.display()), 3 * SOON, async || {
+            if let Some(status) = running.status() {
+                panic!("ended before it was ready ({status}):\n{}", tail(&log));
+            }
+            let answer = client.get("/readyz").await.ok()?;
+            if answer.text() != said {
+                said = answer.text();
+                eprintln!("{}: {}", log.display(), said.trim());
+            }
+            answer.status.is_success().then_some(())
+        })
+        .await;
+    }
+
+    /// What `/readyz` answers now: the status and the words.
+    pub async fn readiness(&self) -> Option<(u16, String)> {
+        let answer = Client::new(self.ready_at).get("/readyz").await.ok()?;
+        Some((answer.status.as_u16(), answer.text()))
+    }
+
+    /// Asks it to leave.
+    ///
+    /// # Panics
+    /// It is not running.
+    pub fn terminate(&self) {
+        self.running.as_ref().expect("it is running").signal(Signal::TERM);
+    }
+
+    /// Waits for its end and returns its exit code.
+    ///
+    /// # Panics
+    /// It was not running, or does not end in time.
+    pub async fn exit(&mut self) -> i32 {
+        let code = self.running.as_mut().expect("it is running").exit(2 * SOON).await;
+        self.running = None;
+        code
+    }
+
+    /// `kill -9`.
+    pub async fn kill(&mut self) {
+        if let Some(mut running) = self.running.take() {
+            running.kill().await;
+        }
+    }
+
+    /// The process itself.
+    ///
+    /// # Panics
+    /// It is not running.
+    pub fn running(&self) -> &Running {
+        self.running.as_ref().expect("it is running")
+    }
+
+    /// What it has logged so far.
+    pub fn logged(&self) -> String {
+        std::fs::read(&self.program.log)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default()
+    }
+}
+
+/// Where one ingest-svc listens.
+#[derive(Debug, Clone, Copy)]
+pub struct IngestAddresses {
+    /// Number providers.
+    pub http: SocketAddr,
+    /// Internal services.
+    pub grpc: SocketAddr,
+    /// `/metrics`.
+    pub admin: SocketAddr,
+}
+
+/// Where one replica of push-svc listens.
+#[derive(Debug, Clone, Copy)]
+pub struct PushAddresses {
+    /// Pads.
+    pub pads: SocketAddr,
+    /// `/metrics`.
+    pub admin: SocketAddr,
+}
+
+/// A store that a test has set up.
+#[derive(Debug, Clone)]
+pub struct Shop {
+    /// Its id.
+    pub id: String,
+    /// Its only virtual number, as people write it.
+    pub virtual_number: String,
+    /// The real line behind it.
+    pub line: String,
+}
+
+/// One ingest-svc, some replicas of push-svc, and what they share.
+#[derive(Debug)]
+pub struct System {
+    /// The one ingest-svc.
+    pub ingest: Service,
+    /// Where it listens.
+    pub ingest_at: IngestAddresses,
+    /// The replicas.
+    pub push: Vec<Service>,
+    /// Where they listen.
+    pub push_at: Vec<PushAddresses>,
+    /// The fanout exchange, of this system alone.
+    pub exchange: String,
+    /// What the replicas' private queues are called before their uuid.
+    pub queue_prefix: String,
+    /// The numbers used so far.
+    pub secrets: Secrets,
+    /// Logs and the database.
+    pub directory: TempDir,
+}
+
+impl System {
+    /// Starts one ingest-svc and `replicas` of push-svc on the broker at `amqp_url`, and waits until all are ready.
+    ///
+    /// # Panics
+    /// One of them does not start.
+    pub async fn start(amqp_url: &str, replicas: usize) -> Self {
+        Self::start_with(amqp_url, replicas, &[]).await
+    }
+
+    /// The same, with more settings; each service gets all of them.
+    ///
+    /// # Panics
+    /// One of them does not start.
+    pub async fn start_with(amqp_url: &str, replicas: usize, settings: &[(&str, &str)]) -> Self {
+        let mut system = Self::prepare(amqp_url, replicas, settings);
+        for service in std::iter::once(&mut system.ingest).chain(&mut system.push) {
+            service.spawn();
+        }
+        for service in std::iter::once(&mut system.ingest).chain(&mut system.push) {
+            service.ready().await;
+        }
+        system
+    }
+
+    /// Sets everything up and starts nothing.
+    pub fn prepare(amqp_url: &str, replicas: usize, settings: &[(&str, &str)]) -> Self {
+        let directory = must("a directory", tempfile::Builder::new().prefix("ringpad-e2e-").tempdir());
+        let (exchange, queue_prefix) = (unique("bizcall-exchange"), unique("bizcall-cdr"));
+        let ingest_at = IngestAddresses { http: free_address(), grpc: free_address(), admin: free_address() };
+        let common = |name: &str, log: &str| {
+            let program = Program::new(binary(name), directory.path().join(format!("{log}.log")))
+                .set("AMQP_URL", amqp_url)
+                .set("AMQP_EXCHANGE", &exchange)
+                .set("AMQP_QUEUE_PREFIX", &queue_prefix)
+                .set("RETRY_INITIAL_INTERVAL", "100ms")
+                .set("RETRY_MAX_INTERVAL", "2s")
+                .set("RUST_LOG", "debug")
+                .set("RUST_BACKTRACE", "1");
+            settings.iter().fold(program, |program, (name, value)| program.set(name, *value))
+        };
+        let ingest = common("ingest-svc", "ingest")
+            .set("INGEST_HTTP_ADDR", ingest_at.http.to_string())
+            .set("INGEST_GRPC_ADDR", ingest_at.grpc.to_string())
+            .set("INGEST_ADMIN_ADDR", ingest_at.admin.to_string())
+            .set("DATABASE_URL", format!("sqlite://{}", directory.path().join("ringpad.db").display()));
+        let push_at: Vec<_> =
+            (0..replicas).map(|_| PushAddresses { pads: free_address(), admin: free_address() }).collect();
+        let push = push_at.iter().enumerate().map(|(index, at)| {
+            let program = common("push-svc", &format!("push-{index}"))
+                .set("PUSH_ADDR", at.pads.to_string())
+                .set("PUSH_ADMIN_ADDR", at.admin.to_string())
+                .set("INGEST_URL", format!("http://{}", ingest_at.grpc))
+                .set("PAD_TOKEN_SECRET", TOKEN_SECRET);
+            let program = [("HEARTBEAT_INTERVAL", "1s"), ("DRAIN_WINDOW", "1s")]
+                .into_iter()
+                .filter(|(name, _)| settings.iter().all(|(set, _)| set != name))
+                .fold(program, |program, (name, value)| program.set(name, value));
+            Service::new(program, at.pads)
+        });
+        Self {
+            push: push.collect(),
+            ingest: Service::new(ingest, ingest_at.http),
+            ingest_at,
+            push_at,
+            exchange,
+            queue_prefix,
+            secrets: Secrets::default(),
+            directory,
+        }
+    }
+
+    /// A number provider with a connection of its own.
+    pub fn provider(&self) -> Provider {
+        Provider::new(self.ingest_at.http, self.secrets.clone())
+    }
+
+    /// Makes a store with one virtual number and one line, both of it alone.
+    ///
+    /// # Panics
+    /// It cannot be made.
+    pub async fn store(&self, id: &str) -> Shop {
+        let shop = Shop { id: id.to_owned(), virtual_number: cdr::virtual_number(), line: cdr::line() };
+        self.upsert(&shop, &[&shop.virtual_number]).await;
+        shop
+    }
+
+    /// Makes a store, or replaces its numbers.
+    ///
+    /// # Panics
+    /// It cannot be made.
+    pub async fn upsert(&self, shop: &Shop, virtual_numbers: &[&str]) -> v1::UpsertStoreResponse {
+        self.secrets.note_number(&shop.line);
+        let store = v1::Store {
+            id: shop.id.clone(),
+            name: format!("{} 세차장", shop.id),
+            virtual_numbers: virtual_numbers.iter().map(|number| (*number).to_owned()).collect(),
+            lines: vec![shop.line.clone()],
+        };
+        let request = UpsertStoreRequest { store: Some(store), ..UpsertStoreRequest::default() };
+        must("UpsertStore", self.stores().await.upsert_store(request).await).into_inner()
+    }
+
+    /// A client of `StoreService`.
+    pub async fn stores(&self) -> StoreServiceClient<Channel> {
+        StoreServiceClient::new(self.channel().await)
+    }
+
+    /// A client of `IngestService`.
+    pub async fn calls(&self) -> IngestServiceClient<Channel> {
+        IngestServiceClient::new(self.channel().await)
+    }
+
+    /// A connection to the internal gRPC.
+    ///
+    /// # Panics
+    /// Nobody listens.
+    pub async fn channel(&self) -> Channel {
+        let endpoint = must("an endpoint", Endpoint::from_shared(format!("http://{}", self.ingest_at.grpc)));
+        must("a connection to ingest-svc", endpoint.timeout(SOON).connect().await)
+    }
+
+    /// Opens a pad of `store` on the replica of that index and takes its snapshot.
+    ///
+    /// # Panics
+    /// There is no snapshot.
+    pub async fn pad(&self, transport: Transport, replica: usize, store: &str) -> Pad {
+        Pad::open(transport, self.push_at[replica].pads, &self.subscription(store)).await
+    }
+
+    /// Opens a pad of `store` on every transport of every replica.
+    ///
+    /// # Panics
+    /// There is no snapshot.
+    pub async fn pads(&self, store: &str) -> Vec<Pad> {
+        let mut pads = Vec::new();
+        for replica in 0..self.push_at.len() {
+            for transport in Transport::ALL {
+                pads.push(self.pad(transport, replica, store).await);
+            }
+        }
+        pads
+    }
+
+    /// What a new pad of `store` asks for.
+    pub fn subscription(&self, store: &str) -> Subscription {
+        Subscription::new(&Claims::new(store, &unique("pad")).token())
+    }
+
+    /// Waits until the broker has a private queue for each running replica, and returns them.
+    ///
+    /// # Panics
+    /// It has not in time.
+    pub async fn private_queues(
+        &self,
+        node: &crate::rabbit::RabbitNode,
+        count: usize,
+    ) -> Vec<crate::rabbit::Queue> {
+        until(&format!("{count} private queues"), Duration::from_secs(60), async || {
+            let mut queues = node.queues().await;
+            queues.retain(|queue| queue.name.starts_with(&format!("{}-", self.queue_prefix)));
+            (queues.len() == count).then_some(queues)
+        })
+        .await
+    }
+}
+
+impl Drop for System {
+    fn drop(&mut self) {
+        for service in std::iter::once(&mut self.ingest).chain(&mut self.push) {
+            service.running = None;
+            if thread::panicking() {
+                eprintln!("--- end of {}\n{}", service.program.log.display(), tail(&service.program.log));
+            }
+        }
+        if thread::panicking() {
+            self.directory.disable_cleanup(true);
+        } else {
+            self.secrets.assert_none_in_logs(self.directory.path());
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Pad tokens, minted here independently of the project's own code.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use serde::Serialize;
+
+use crate::secrets::TOKEN_SECRET;
+
+/// What a token says.
+#[derive(Debug, Clone, Serialize)]
+pub struct Claims {
+    /// The pad.
+    pub sub: String,
+    /// The store it opens.
+    pub store: String,
+    /// What people call the pad.
+    pub name: String,
+    /// When it ends, in seconds since 1970.
+    pub exp: u64,
+    /// Whom it is for.
+    pub aud: String,
+}
+
+impl Claims {
+    /// A pad's claims on `store` for the next hour.
+    pub fn new(store: &str, pad: &str) -> Self {
+        let name = format!("{pad} 태블릿");
+        Self {
+            sub: pad.to_owned(),
+            store: store.to_owned(),
+            name,
+            exp: in_seconds(3600),
+            aud: "ringpad".to_owned(),
+        }
+    }
+
+    /// Signs them with the tests' key.
+    pub fn token(&self) -> String {
+        self.signed_with(TOKEN_SECRET)
+    }
+
+    /// Signs them with any key.
+    ///
+    /// # Panics
+    /// They cannot be signed.
+    pub fn signed_with(&self, secret: &str) -> String {
+        let header = Header::new(Algorithm::HS256);
+        encode(&header, self, &EncodingKey::from_secret(secret.as_bytes())).expect("claims can be signed")
+    }
+}
+
+/// `seconds` from now (negative: ago), in seconds since 1970.
+///
+/// # Panics
+/// The clock is before 1970.
+pub fn in_seconds(seconds: i64) -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
+    now.checked_add_signed(seconds).expect("a time after 1970")
+}
