@@ -19,6 +19,15 @@ const SCREENS = process.env["SCREENSHOT_DIR"] ?? join(tmpdir(), "ringpad-screens
 /** How long anything that should happen may take. */
 export const SOON = 30_000;
 
+/** Waits for what only the test's own process sees. */
+export async function until(what: string, holds: () => boolean): Promise<void> {
+  const end = Date.now() + SOON;
+  while (!holds()) {
+    if (Date.now() > end) throw new Error(`not within ${SOON} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
 /** A tablet on a counter, lying on its side. */
 export const TABLET = { width: 1280, height: 800 };
 

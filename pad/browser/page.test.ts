@@ -6,7 +6,7 @@ import { after, afterEach, before, beforeEach, test } from "node:test";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { Browser, Page } from "playwright-core";
 import { CallerKind, CallState } from "../src/gen/ringpad/v1/call_pb.ts";
-import { launch, openPage, screenshot, TABLET, type Complaints } from "./chromium.ts";
+import { launch, openPage, screenshot, TABLET, until, type Complaints } from "./chromium.ts";
 import { FakeServer, ring } from "./fake_server.ts";
 
 const MINUTE = 60_000;
@@ -86,6 +86,7 @@ test("quiet: store, connection and lists; the token is out of the address at onc
   assert.match((await page.locator('#recent [data-call="d5"]').textContent()) ?? "", /결과 미확인/);
   assert.equal(await page.locator('#missed [data-call="d2"] a').getAttribute("href"), "tel:+821087654321");
   assert.equal(await page.locator('#missed [data-call="d4"] a').isVisible(), false);
+  await page.locator("#unlock").waitFor();
   await screenshot(page, "quiet-sound-blocked");
   await withoutSoundBanner(page);
   await screenshot(page, "quiet");
@@ -191,11 +192,14 @@ test("without a token, and with a refused one: said in words", async () => {
   await page.goto(`${url}/`);
   await page.locator('#connection[data-state="needs-token"]').waitFor();
   assert.equal(server.requests.length, 0);
+  // Nothing is known of the store, so nothing is said of its calls.
+  assert.equal(await page.locator("#lists").isVisible(), false);
+  assert.match(await page.locator("#quiet").innerText(), /토큰이 필요합니다/);
   await screenshot(page, "needs-token");
   server.refuseWith = 16;
   await page.evaluate(() => void (location.hash = "token=a.b.expired"));
   await page.waitForFunction(() => location.hash === "");
-  while (server.requests.length === 0) await page.waitForTimeout(20);
+  await until("a request with the new token", () => server.requests.length > 0);
   await page.locator('#connection[data-state="needs-token"]').waitFor();
   server.refuseWith = undefined;
   await page.evaluate(() => void (location.hash = "token=a.b.good"));
@@ -209,7 +213,7 @@ test("a refused token is followed by one from the token URL", async () => {
   url = await server.listen();
   server.refuseWith = 16;
   const page = await open();
-  while (server.requests.length < 2) await page.waitForTimeout(20);
+  await until("a second request", () => server.requests.length >= 2);
   assert.deepEqual(server.requests.slice(0, 2).map(({ token }) => token), ["a.b.c", "a.b.fresh"]);
   server.refuseWith = undefined;
   await page.reload();

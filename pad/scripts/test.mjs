@@ -1,4 +1,5 @@
-// Bundles the tests of a directory and runs them with node's test runner: `node scripts/test.mjs test|browser`.
+// Bundles the tests of a directory and runs them with node's test runner:
+// `node scripts/test.mjs test|browser [NAME]`; with a name, only that file (`page` is `page.test.ts`).
 
 import { build } from "esbuild";
 import { spawnSync } from "node:child_process";
@@ -9,7 +10,8 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const suite = process.argv[2] ?? "test";
 const out = join(root, "build", suite);
-const tests = readdirSync(join(root, suite)).filter((name) => name.endsWith(".test.ts"));
+const wanted = process.argv[3] ? `${process.argv[3]}.test.ts` : ".test.ts";
+const tests = readdirSync(join(root, suite)).filter((name) => name.endsWith(wanted));
 
 rmSync(out, { recursive: true, force: true });
 await build({

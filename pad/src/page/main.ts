@@ -39,6 +39,7 @@ class PadPage {
       token: tokenSource(tokenUrlOfPage()),
       onSnapshot: (snapshot) => {
         this.#board.replace(snapshot, this.#now());
+        setHidden(byId("lists"), false);
         this.#drawing.ask();
       },
       onCall: ({ call, popUntil }) => {
@@ -48,6 +49,7 @@ class PadPage {
       onState: (state) => {
         if (state.kind === "connected" && state.store) this.#nameStore(state.store.name);
         this.#status.show(state);
+        setText(byId("quiet-words"), state.kind === "connected" ? text.waiting : text.connection[state.kind]);
       },
     });
     addEventListener("hashchange", () => {

@@ -1,5 +1,6 @@
 // One popup: who calls, whether we know them, and how long it has been ringing. Readable across a counter.
 
+import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { callBackLink, callerName, customer, stopwatch, talkTime, widthInEm } from "./format.ts";
 import { button, element, setHidden, setText, type ItemView } from "./dom.ts";
 import type { Popup } from "./board.ts";
@@ -66,12 +67,13 @@ export function popupView(id: string, onDismiss: (id: string) => void): ItemView
   };
 }
 
-/** While it is open: since the ring. Afterwards: how long people talked. */
+/** How long it rings, or how long people talk or talked; nothing where nobody knows. */
 function timeOf({ call, phase, ringingSince }: Popup, now: number): string {
   switch (phase) {
     case "ringing":
       return stopwatch(now - ringingSince);
     case "answered":
+      return call.answeredAt ? stopwatch(now - timestampMs(call.answeredAt)) : "";
     case "unknown":
     case "missed":
       return "";

@@ -53,6 +53,7 @@ export const text = {
     [CallerKind.UNPARSED]: "번호 확인 불가",
   } satisfies Record<CallerKind, string>,
 
+  waiting: "전화를 기다리고 있습니다",
   firstCall: "첫 전화",
   nthCall: (n: number) => `${n}번째 전화`,
   lastCall: (day: string) => `지난 통화 ${day}`,
