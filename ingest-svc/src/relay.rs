@@ -277,3 +277,7 @@ async fn first_outcome(out: &mut VecDeque<(Message, Confirm)>) -> Result<Routed,
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+mod tests;

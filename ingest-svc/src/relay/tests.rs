@@ -1,0 +1,174 @@
+//! The relay between a log on a real file and the in-process bus.
+
+use std::collections::BTreeMap;
+
+use prometheus_client::registry::Registry;
+use ringpad_bus::{Received, Subscription};
+use tempfile::TempDir;
+use tokio::{task::JoinHandle, time::timeout};
+
+use super::*;
+use crate::{
+    cdr::{RawFields, Record},
+    log::{Log, LogThreads, Moving, NumberKind, OpenLog, OwnedNumber, StoreEntry, Validate, open},
+    metrics::LogMetrics,
+    source::Sources,
+};
+
+const TTL: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Running {
+    log: Log,
+    threads: LogThreads,
+    relay: JoinHandle<Result<(), Failure>>,
+    cut: CancellationToken,
+}
+
+fn start(directory: &TempDir, bus: &Bus) -> Running {
+    let metrics = LogMetrics::new(&mut Registry::default());
+    let OpenLog { log, outbox, fresh, threads } = open(&directory.path().join("log.db"), TTL, metrics).unwrap();
+    let millis = Duration::from_millis;
+    let relay = Relay {
+        bus: bus.clone(),
+        retry: RetrySettings { retry_initial_interval: millis(10), retry_max_interval: millis(50) },
+        popup_ttl: TTL,
+        log: log.reader().clone(),
+        outbox,
+        fresh,
+        metrics: RelayMetrics::new(&mut Registry::default()),
+    };
+    let cut = CancellationToken::new();
+    Running { log, threads, relay: tokio::spawn(relay.run(cut.clone())), cut }
+}
+
+impl Running {
+    async fn add_store(&self, id: &str, number: &str) {
+        let owned = OwnedNumber {
+            kind: NumberKind::VirtualNumber,
+            number: format!("+82{number}"),
+            display: format!("0{number}"),
+        };
+        let entry = StoreEntry { id: id.to_owned(), name: id.to_owned(), numbers: vec![owned] };
+        self.log.upsert_store(entry, Moving::Refused, Validate::AndStore).await.unwrap();
+    }
+
+    async fn ring(&self, seq: usize, number: &str) {
+        let mut fields = RawFields::new();
+        fields.insert("seq", seq.to_string());
+        fields.insert("sdt", "20261123142530".to_owned());
+        fields.insert("vn", format!("0{number}"));
+        let sources = Sources::read(None).unwrap();
+        let record = Record::parse(fields, sources.get("bizcall").unwrap(), jiff::Timestamp::now()).unwrap();
+        self.log.ingest(record).await.unwrap();
+    }
+
+    /// Ends as the service does: the writer first, then the relay, which finishes.
+    async fn leave(self) {
+        drop(self.log);
+        timeout(PATIENCE, self.relay).await.unwrap().unwrap().unwrap();
+        self.threads.join();
+    }
+
+    /// Ends in the middle.
+    async fn cut(self) {
+        self.cut.cancel();
+        self.relay.await.unwrap().unwrap();
+        drop(self.log);
+        self.threads.join();
+    }
+}
+
+/// Waits until each store's newest position is there, and returns all positions in the order of their arrival.
+async fn positions(subscription: &mut Subscription, wanted: &[(&str, u64)]) -> BTreeMap<String, Vec<u64>> {
+    let mut seen: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    let all = async {
+        while !wanted.iter().all(|(store, position)| seen.get(*store).is_some_and(|seen| seen.contains(position))) {
+            match subscription.next().await.unwrap() {
+                Received::Batch(batch) => {
+                    for event in batch.events.into_iter().filter(|event| event.position > 0) {
+                        seen.entry(event.store_id).or_default().push(event.position);
+                    }
+                }
+                other => panic!("no batch: {other:?}"),
+            }
+        }
+    };
+    timeout(PATIENCE, all).await.unwrap();
+    seen
+}
+
+#[tokio::test]
+async fn events_arrive_in_order_within_their_store() {
+    let (directory, bus) = (TempDir::new().unwrap(), Bus::in_process());
+    let mut subscription = bus.subscribe().await.unwrap();
+    let running = start(&directory, &bus);
+    running.add_store("a", "50711111111").await;
+    running.add_store("b", "50722222222").await;
+    for seq in 0..50 {
+        running.ring(2 * seq, "50711111111").await;
+        running.ring(2 * seq + 1, "50722222222").await;
+    }
+    let seen = positions(&mut subscription, &[("a", 50), ("b", 50)]).await;
+    assert!(seen.values().all(|positions| positions.iter().copied().eq(1..=50)), "{seen:?}");
+    running.leave().await;
+}
+
+#[tokio::test]
+async fn what_found_no_replica_is_sent_again_until_one_is_there() {
+    let (directory, bus) = (TempDir::new().unwrap(), Bus::in_process());
+    let running = start(&directory, &bus);
+    running.add_store("a", "50711111111").await;
+    for seq in 0..3 {
+        running.ring(seq, "50711111111").await;
+    }
+    let mut subscription = bus.subscribe().await.unwrap();
+    let seen = positions(&mut subscription, &[("a", 3)]).await;
+    assert_eq!(seen["a"], [1, 2, 3]);
+    running.leave().await;
+}
+
+#[tokio::test]
+async fn what_was_not_confirmed_is_sent_again_after_a_restart() {
+    let (directory, bus) = (TempDir::new().unwrap(), Bus::in_process());
+    let running = start(&directory, &bus);
+    running.add_store("a", "50711111111").await;
+    running.ring(1, "50711111111").await;
+    running.ring(2, "50711111111").await;
+    running.cut().await;
+
+    let mut subscription = bus.subscribe().await.unwrap();
+    let running = start(&directory, &bus);
+    running.ring(3, "50711111111").await;
+    let seen = positions(&mut subscription, &[("a", 3)]).await;
+    assert_eq!(seen["a"], [1, 2, 3]);
+    running.leave().await;
+
+    // All of it is marked as handled now: the next start sends only what is new.
+    let mut subscription = bus.subscribe().await.unwrap();
+    let running = start(&directory, &bus);
+    running.ring(4, "50711111111").await;
+    let seen = positions(&mut subscription, &[("a", 4)]).await;
+    assert_eq!(seen["a"], [4]);
+    running.leave().await;
+}
+
+#[tokio::test]
+async fn a_changed_store_is_a_hint_on_the_bus() {
+    let (directory, bus) = (TempDir::new().unwrap(), Bus::in_process());
+    let mut subscription = bus.subscribe().await.unwrap();
+    let running = start(&directory, &bus);
+    running.add_store("a", "50711111111").await;
+    let hint = async {
+        loop {
+            if let Received::Batch(batch) = subscription.next().await.unwrap()
+                && let Some(event) = batch.events.first()
+            {
+                return event.clone();
+            }
+        }
+    };
+    let hint = timeout(PATIENCE, hint).await.unwrap();
+    assert_eq!((hint.store_id.as_str(), hint.position, hint.bytes.len()), ("a", 0, 0));
+    running.leave().await;
+}
