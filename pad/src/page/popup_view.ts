@@ -12,59 +12,70 @@ export interface PopupItem {
   now: number;
 }
 
+/** The parts of a card that change. */
+function parts() {
+  return {
+    phase: element("span", "popup-phase"),
+    time: element("span", "popup-time"),
+    number: element("h2", "popup-number"),
+    headline: element("span", "popup-headline"),
+    detail: element("span", "popup-detail"),
+    note: element("p", "popup-note"),
+    claim: element("p", "popup-claim"),
+    dialled: element("span", "popup-dialled"),
+    memo: element("span", "popup-memo"),
+    callBack: element("a", "button popup-call-back"),
+  };
+}
+
 /** Makes the card of one call. */
 export function popupView(id: string, onDismiss: (id: string) => void): ItemView<PopupItem> {
-  const phase = element("span", "popup-phase");
-  const time = element("span", "popup-time");
-  const number = element("h2", "popup-number");
-  const headline = element("span", "popup-headline");
-  const detail = element("span", "popup-detail");
-  const note = element("p", "popup-note");
-  const claim = element("p", "popup-claim");
-  const dialled = element("span", "popup-dialled");
-  const memo = element("span", "popup-memo");
-  const callBack = element("a", "button popup-call-back");
-  callBack.textContent = text.callBack;
+  const card = parts();
+  card.callBack.textContent = text.callBack;
+  const foot = element(
+    "div",
+    "popup-foot",
+    element("p", "popup-meta", card.dialled, card.memo),
+    card.callBack,
+    button("button popup-dismiss", text.dismiss, () => onDismiss(id)),
+  );
   const node = element(
     "article",
     "popup is-new",
-    element("p", "popup-top", element("span", "popup-lamp"), phase, time),
-    number,
-    element("p", "popup-customer", headline, detail),
-    note,
-    claim,
-    element(
-      "div",
-      "popup-foot",
-      element("p", "popup-meta", dialled, memo),
-      callBack,
-      button("button popup-dismiss", text.dismiss, () => onDismiss(id)),
-    ),
+    element("p", "popup-top", element("span", "popup-lamp"), card.phase, card.time),
+    card.number,
+    element("p", "popup-customer", card.headline, card.detail),
+    card.note,
+    card.claim,
+    foot,
   );
   node.dataset["call"] = id;
   node.addEventListener("animationend", () => node.classList.remove("is-new"));
-
   return {
     node,
-    update({ popup, now }) {
-      const { call } = popup;
-      const known = customer(call, now);
-      if (node.dataset["phase"] !== popup.phase) node.dataset["phase"] = popup.phase;
-      setText(phase, text.phase[popup.phase]);
-      setText(time, timeOf(popup, now));
-      setText(number, callerName(call));
-      number.style.setProperty("--width", String(widthInEm(callerName(call))));
-      setText(headline, known.headline);
-      setText(detail, known.detail);
-      setText(note, call.history?.lastNote ?? "");
-      setText(claim, call.claim ? text.claimedBy(call.claim.padName || call.claim.padId) : "");
-      setText(dialled, call.virtualNumber && text.dialled(call.virtualNumber));
-      setText(memo, call.memo);
-      const link = popup.phase === "missed" ? callBackLink(call) : undefined;
-      if (link && callBack.getAttribute("href") !== link) callBack.href = link;
-      setHidden(callBack, !link);
+    update(item) {
+      if (node.dataset["phase"] !== item.popup.phase) node.dataset["phase"] = item.popup.phase;
+      fill(card, item);
     },
   };
+}
+
+function fill(card: ReturnType<typeof parts>, { popup, now }: PopupItem): void {
+  const { call } = popup;
+  const known = customer(call, now);
+  setText(card.phase, text.phase[popup.phase]);
+  setText(card.time, timeOf(popup, now));
+  setText(card.number, callerName(call));
+  card.number.style.setProperty("--width", String(widthInEm(callerName(call))));
+  setText(card.headline, known.headline);
+  setText(card.detail, known.detail);
+  setText(card.note, call.history?.lastNote ?? "");
+  setText(card.claim, call.claim ? text.claimedBy(call.claim.padName || call.claim.padId) : "");
+  setText(card.dialled, call.virtualNumber && text.dialled(call.virtualNumber));
+  setText(card.memo, call.memo);
+  const link = popup.phase === "missed" ? callBackLink(call) : undefined;
+  if (link && card.callBack.getAttribute("href") !== link) card.callBack.href = link;
+  setHidden(card.callBack, !link);
 }
 
 /** How long it rings, or how long people talk or talked; nothing where nobody knows. */
