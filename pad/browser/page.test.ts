@@ -92,6 +92,22 @@ test("quiet: store, connection and lists; the token is out of the address at onc
   await screenshot(page, "quiet");
 });
 
+test("the first touch turns sound on, wherever it falls; then the switch is a switch, and remembered", async () => {
+  const page = await open();
+  await connected(page);
+  const sound = page.locator("#sound");
+  assert.equal((await sound.innerText()).trim(), "소리 꺼짐");
+  await sound.click();
+  await page.locator("#unlock").waitFor({ state: "hidden" });
+  await page.locator('#sound[aria-pressed="true"]').waitFor();
+  await sound.click();
+  await page.locator('#sound[aria-pressed="false"]').waitFor();
+  await page.reload();
+  await connected(page);
+  assert.equal(await sound.getAttribute("aria-pressed"), "false");
+  assert.equal(await page.locator("#unlock").isVisible(), false);
+});
+
 test("a reload keeps the token", async () => {
   const page = await open();
   await connected(page);

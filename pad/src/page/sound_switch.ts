@@ -10,14 +10,19 @@ const STORED = "ringpad.sound";
 export class SoundSwitch {
   readonly #ringer = new Ringer(() => this.show());
   #sound = remembered();
+  /** The touch that unlocked sound means just that, also when it was on the switch. */
+  #unlocking = false;
 
   constructor() {
-    const ringer = this.#ringer;
-    ringer.turn(this.#sound);
+    const touched = () => {
+      this.#unlocking = this.#ringer.blocked;
+      this.#ringer.unlock();
+    };
+    this.#ringer.turn(this.#sound);
     byId("sound").addEventListener("click", () => this.#toggle());
     // Any touch will do, not only one on the banner.
-    addEventListener("pointerdown", () => ringer.unlock(), { capture: true });
-    addEventListener("keydown", () => ringer.unlock(), { capture: true });
+    addEventListener("pointerdown", touched, { capture: true });
+    addEventListener("keydown", touched, { capture: true });
     this.show();
   }
 
@@ -27,12 +32,13 @@ export class SoundSwitch {
 
   show(): void {
     setHidden(byId("unlock"), !this.#ringer.blocked);
-    const on = this.#sound === "on";
+    const on = this.#sound === "on" && !this.#ringer.blocked;
     byId("sound").setAttribute("aria-pressed", String(on));
     setText(byId("sound-text"), on ? text.soundOn : text.soundOff);
   }
 
   #toggle(): void {
+    if (this.#unlocking) return;
     this.#sound = this.#sound === "on" ? "off" : "on";
     this.#ringer.turn(this.#sound);
     try {
