@@ -1,6 +1,9 @@
 //! The way of a message, and of those that go astray.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, SystemTime},
+};
 
 use futures_util::{StreamExt, stream::FuturesOrdered};
 use lapin::{
@@ -231,6 +234,45 @@ async fn a_message_that_waits_too_long_goes_to_the_dead_letters() {
     let expired = must("a batch", Batch::decode(letter.delivery.data.into())).number;
     assert!(expired > 256, "{expired} was with the replica");
     assert_eq!(batch(&mut standing_still).await.number, 1);
+}
+
+#[tokio::test]
+async fn dead_letters_are_listed_with_why_and_when_and_stay_until_they_are_purged() {
+    let node = RabbitNode::shared().await;
+    let exchange = unique("letters");
+    let bus = bus(&node.url(), &exchange);
+    let mut replica = subscription(&bus).await;
+    let mut publisher = publisher(&bus).await;
+    let raw = channel(node).await;
+    publish(&raw, &exchange, Some(CONTENT_TYPE), b"poison").await;
+    assert!(matches!(receive(&mut replica).await, Received::Poison { .. }));
+    // Held back behind what the replica does not acknowledge.
+    for position in 1..=257 {
+        let sent = must("a send", publisher.send(&[event(position)], Duration::from_millis(1)).await);
+        assert_eq!(sent.outcome().await, Ok(Routed::Delivered));
+    }
+    for look in 1..=2 {
+        let letters = until("two dead letters", SOON, async || {
+            let letters = must("dead letters", bus.dead_letters(10).await);
+            (letters.len() == 2).then_some(letters)
+        })
+        .await;
+        let reasons: Vec<_> = letters.iter().map(|letter| letter.reason.as_str()).collect();
+        assert_eq!(reasons, ["rejected", "expired"], "look {look}");
+        for letter in &letters {
+            let age = letter.at.map(|at| must("the past", SystemTime::now().duration_since(at)));
+            assert!(age.is_some_and(|age| age < LOOKS), "{letter:?}");
+            assert_eq!(
+                (letter.queue.as_str(), letter.content_type.as_str()),
+                (replica.queue(), CONTENT_TYPE)
+            );
+        }
+        assert_eq!((letters[0].bytes, &letters[0].batch), (6, &None));
+        assert_eq!(letters[1].batch.as_ref().map(|batch| batch.number), Some(257));
+    }
+    assert_eq!(must("one dead letter", bus.dead_letters(1).await).len(), 1);
+    assert_eq!(must("a purge", bus.purge_dead_letters().await), 2);
+    assert_eq!(must("dead letters", bus.dead_letters(10).await), []);
 }
 
 /// A queue that keeps all that it is sent while it is bound.

@@ -1,0 +1,59 @@
+# `make test` is the one command: it installs what the tests need, and runs all of them. `.ci/run` calls it.
+#
+#   make test      everything below but `bench`
+#   make fmt       is the code formatted? (`cargo fmt` mends it)
+#   make lint      clippy, warnings are errors
+#   make unit      tests inside the crates
+#   make e2e       real binaries on a real RabbitMQ node; `make e2e ONLY=outage` runs one module
+#   make pad       the pad's types, bundle and client
+#   make browser   the pad page in Chromium, on `ringpad dev`
+#   make bench     measures; by hand, some ten minutes, prints and asserts nothing
+#
+# All of it is one profile and one selection of packages, so that each dependency is compiled once.
+
+CARGO ?= cargo
+NPM ?= npm --prefix pad
+PROFILE := --release
+ONLY ?=
+
+.PHONY: test tools fmt lint build unit e2e pad browser bench
+.DEFAULT_GOAL := test
+# The steps share cores, ports and cargo's lock.
+.NOTPARALLEL:
+
+test: tools fmt lint build
+	$(CARGO) test $(PROFILE) --workspace
+	$(MAKE) pad browser
+
+tools:
+	@tests/tools.sh
+
+fmt:
+	$(CARGO) fmt --all --check
+
+lint:
+	$(CARGO) clippy $(PROFILE) --workspace --all-targets -- -D warnings
+
+# With the tests, so that dependencies get the features that `cargo test` wants.
+build:
+	$(CARGO) build $(PROFILE) --workspace --all-targets
+
+unit:
+	$(CARGO) test $(PROFILE) --workspace --lib --bins
+
+e2e: build
+	$(CARGO) test $(PROFILE) --workspace --test e2e -- $(ONLY)
+
+pad/node_modules/.package-lock.json: pad/package-lock.json
+	$(NPM) ci --no-fund --no-audit
+	@touch $@
+
+pad: pad/node_modules/.package-lock.json
+	$(NPM) run check
+	$(NPM) test
+
+browser: pad/node_modules/.package-lock.json build
+	$(NPM) run test:browser
+
+bench: build
+	ulimit -n "$$(ulimit -Hn)" && target/release/ringpad-bench $(ONLY)
