@@ -8,12 +8,14 @@
 //!
 //! Exit code 2 is a wrong command line, 1 anything else that went wrong; both come with one line on standard error.
 
+mod dev;
 mod endpoint;
 mod http_client;
 mod pad;
 mod ring;
 mod stores;
 mod terminal;
+mod token;
 
 use std::process::ExitCode;
 
@@ -34,8 +36,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Dev(dev::DevArgs),
     Ring(ring::RingArgs),
     Pad(pad::PadArgs),
+    Token(Box<token::TokenArgs>),
     Stores(stores::StoresArgs),
 }
 
@@ -49,8 +53,10 @@ fn main() -> ExitCode {
 
 async fn run(command: Command, shutdown: CancellationToken) -> Result<(), Failure> {
     match command {
+        Command::Dev(args) => dev::run(args, shutdown).await,
         Command::Ring(args) => until(shutdown, ring::run(args)).await,
         Command::Pad(args) => pad::run(args, shutdown).await,
+        Command::Token(args) => token::run(&args),
         Command::Stores(args) => until(shutdown, stores::run(args)).await,
     }
 }

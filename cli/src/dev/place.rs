@@ -1,0 +1,111 @@
+//! Where `ringpad dev` keeps its log, its sources and the tokens' key: a directory that is gone in the end, or one
+//! that stays.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{ErrorKind, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use ringpad_runtime::Failure;
+use secrecy::SecretString;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+/// The one source there is: loopback is guard enough.
+const SOURCES: &str = "[[source]]\nname = \"bizcall\"\ntimezone = \"Asia/Seoul\"\nopen = true\n";
+/// For the user alone: the log has whole phone numbers, the key opens every store.
+const PRIVATE: u32 = 0o600;
+
+/// A directory of one `ringpad dev`.
+pub(super) struct Place {
+    directory: Directory,
+    secret: SecretString,
+}
+
+enum Directory {
+    Temporary(TempDir),
+    Kept(PathBuf),
+}
+
+impl Place {
+    /// Makes what is missing in `data`, or all of it in a temporary directory.
+    ///
+    /// # Errors
+    /// A file cannot be written or read.
+    pub(super) fn open(data: Option<&Path>) -> Result<Self, Failure> {
+        let directory = match data {
+            None => Directory::Temporary(
+                TempDir::with_prefix("ringpad-")
+                    .map_err(|error| Failure::other("a temporary directory", error))?,
+            ),
+            Some(path) => {
+                fs::create_dir_all(path).map_err(|error| Failure::other(path.display(), error))?;
+                Directory::Kept(path.to_owned())
+            }
+        };
+        keep(&directory.path().join("sources.toml"), SOURCES)?;
+        let random = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+        let secret = keep(&directory.path().join("pad-token.secret"), &random)?.trim().into();
+        Ok(Self { directory, secret })
+    }
+
+    /// The log, as a setting.
+    pub(super) fn database_url(&self) -> String {
+        format!("sqlite://{}", self.directory.path().join("ringpad.db").display())
+    }
+
+    /// The sources' file.
+    pub(super) fn sources(&self) -> PathBuf {
+        self.directory.path().join("sources.toml")
+    }
+
+    /// The key of pad tokens.
+    pub(super) fn secret(&self) -> &SecretString {
+        &self.secret
+    }
+}
+
+impl Directory {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Temporary(directory) => directory.path(),
+            Self::Kept(path) => path,
+        }
+    }
+}
+
+/// What the file holds; `text` if it is not there yet.
+fn keep(file: &Path, text: &str) -> Result<String, Failure> {
+    match OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(file) {
+        Ok(mut new) => new.write_all(text.as_bytes()).map(|()| text.to_owned()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => fs::read_to_string(file),
+        Err(error) => Err(error),
+    }
+    .map_err(|error| Failure::other(file.display(), error))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    #[test]
+    fn a_kept_place_keeps_its_key_and_a_temporary_one_is_gone() {
+        let outer = tempfile::tempdir().unwrap();
+        let data = outer.path().join("data");
+        let key = |place: &Place| place.secret().expose_secret().to_owned();
+        let first = key(&Place::open(Some(&data)).unwrap());
+        assert_eq!(first.len(), 64);
+        assert_eq!(key(&Place::open(Some(&data)).unwrap()), first);
+        let temporary = Place::open(None).unwrap();
+        assert_ne!(key(&temporary), first);
+        let path = temporary.sources();
+        assert!(path.exists());
+        drop(temporary);
+        assert!(!path.exists());
+    }
+}

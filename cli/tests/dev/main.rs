@@ -1,0 +1,184 @@
+//! `ringpad dev` and the other commands against it, as a newcomer meets them: the binary itself, its printed lines,
+//! real ports. Every wait is for a line and has a bound; that a pad got nothing is proved by what came behind it.
+
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
+mod program;
+
+use std::{fs, process::Command};
+
+use program::{Dev, Program, ringpad};
+use serde_json::Value;
+
+const TRANSPORTS: [&str; 3] = ["grpc-web", "websocket", "grpc"];
+const OTHER_NUMBER: &str = "0507-2345-6789";
+
+#[test]
+fn the_printed_curl_line_pops_on_every_pad_of_the_store_and_on_no_other() {
+    let dev = Dev::start(&[]);
+    assert_eq!(dev.pads.len(), 4, "two stores on two replicas");
+    let called_store = dev.pads[0].store.clone();
+    let open = |transport| dev.pads.iter().map(move |pad| (pad.store.clone(), pad.open(transport)));
+    let (called, other): (Vec<_>, Vec<_>) =
+        TRANSPORTS.into_iter().flat_map(open).partition(|(store, _)| *store == called_store);
+    assert_eq!((called.len(), other.len()), (6, 6));
+    for (_, pad) in called.iter().chain(&other) {
+        assert_eq!(pad.event("snapshot")["resumed"], Value::Null, "proto3 JSON leaves false out");
+    }
+
+    let answer = dev.curl();
+    assert_eq!(answer["status"], "accepted");
+    let sentinel = dev.ring(OTHER_NUMBER, "010-9999-0000", &[]);
+    let second = dev.ring("0507-1234-5678", "anonymous", &["--end-after", "1s", "--missed"]);
+
+    for (_, pad) in &called {
+        let first = pad.event("update");
+        assert_eq!((&first["position"], &first["call"]["id"]), (&Value::from("1"), &answer["call_id"]));
+        assert_eq!(first["call"]["state"], "CALL_STATE_RINGING");
+        assert!(first["popUntil"].is_string(), "a fresh ring pops: {first}");
+        let shown = first["call"]["caller"]["display"].as_str().unwrap_or_default();
+        assert!(shown.starts_with("010-") && !shown.contains('*'), "a pad shows the number whole: {shown}");
+        let [ring, end] = [pad.event("update"), pad.event("update")];
+        assert_eq!((&ring["position"], &end["position"]), (&Value::from("2"), &Value::from("3")));
+        assert!(second.iter().all(|id| ring["call"]["id"] == *id && end["call"]["id"] == *id));
+        assert_eq!(ring["call"]["caller"]["kind"], "CALLER_KIND_WITHHELD");
+        assert_eq!(end["call"]["state"], "CALL_STATE_MISSED");
+    }
+    for (_, pad) in &other {
+        let first = pad.event("update");
+        assert_eq!(
+            (&first["position"], &first["call"]["id"]),
+            (&Value::from("1"), &Value::from(sentinel[0].as_str()))
+        );
+    }
+
+    for (_, pad) in called.into_iter().chain(other) {
+        assert_eq!(pad.interrupt().0, Some(0));
+    }
+    let (code, remarks) = dev.interrupt();
+    assert_eq!(code, Some(0), "{remarks}");
+    assert!(!remarks.contains("99990000") && !remarks.contains("9999-0000"), "{remarks}");
+}
+
+#[test]
+fn a_pad_outlives_dev_and_gets_what_it_missed_from_a_kept_log() {
+    let data = tempfile::tempdir().expect("a directory");
+    let flags = ["--data", data.path().to_str().expect("UTF-8")];
+    let dev = Dev::start(&flags);
+    let offset = dev.offset;
+    let open = |transport| dev.pads[0].open(transport);
+    let pads: Vec<_> = TRANSPORTS.into_iter().map(open).collect();
+    pads.iter().for_each(|pad| drop(pad.event("snapshot")));
+    dev.curl();
+    pads.iter().for_each(|pad| assert_eq!(pad.event("update")["position"], "1"));
+    assert_eq!(dev.interrupt().0, Some(0));
+
+    let dev = Dev::start_at(offset, &flags);
+    dev.curl();
+    for pad in pads {
+        let snapshot = pad.event("snapshot");
+        assert_eq!((&snapshot["resumed"], &snapshot["position"]), (&Value::from(true), &Value::from("1")));
+        assert_eq!(pad.event("update")["position"], "2");
+        assert_eq!(pad.interrupt().0, Some(0));
+    }
+}
+
+#[test]
+fn a_person_reads_who_calls() {
+    let dev = Dev::start(&[]);
+    let pad = dev.pads[0].open_for_people();
+    pad.line("the snapshot", |line| line.contains("행복세차 강남점: connected"));
+    dev.ring("0507-1234-5678", "01012345678", &[]);
+    let line = pad.line("the ring", |line| line.contains("RINGING"));
+    assert!(line.contains("010-1234-5678") && line.contains("first call"), "{line}");
+    dev.ring("0507-1234-5678", "01012345678", &[]);
+    pad.line("the second ring", |line| line.contains("1 call before"));
+}
+
+#[test]
+fn a_bad_token_ends_a_pad_with_one_line_on_every_transport() {
+    let dev = Dev::start(&[]);
+    for transport in TRANSPORTS {
+        let pad =
+            Program::start(&["pad", "--token", "x.y.z", "--transport", transport, "--url", &dev.pads[0].url]);
+        let (code, remarks) = pad.end();
+        assert_eq!((code, remarks.lines().count()), (Some(1), 1), "{transport}: {remarks}");
+        assert!(remarks.contains("token") && !remarks.contains("x.y.z"), "{transport}: {remarks}");
+    }
+}
+
+#[test]
+fn a_taken_port_is_named_with_a_way_out() {
+    let dev = Dev::start(&[]);
+    let (code, remarks) = Program::start(&["dev", "--port-offset", &dev.offset.to_string()]).end();
+    assert_eq!((code, remarks.lines().count()), (Some(1), 1), "{remarks}");
+    assert!(
+        remarks.contains(&(8080 + dev.offset).to_string()) && remarks.contains("--port-offset"),
+        "{remarks}"
+    );
+}
+
+#[test]
+fn stores_are_imported_whole_or_not_at_all() {
+    let dev = Dev::start(&[]);
+    let directory = tempfile::tempdir().expect("a directory");
+    let import = |text: &str, flags: &[&str]| {
+        let file = directory.path().join("stores.csv");
+        fs::write(&file, format!("store_id,name,virtual_number,line\n{text}")).expect("written");
+        dev.stores(&[&["import", file.to_str().expect("UTF-8")], flags].concat())
+    };
+    let ids = || {
+        let (_, list, _) = dev.stores(&["list", "--json"]);
+        let id = |line: &str| serde_json::from_str::<Value>(line).map(|store| store["id"].clone());
+        list.lines()
+            .map(|line| id(line).expect("JSON").as_str().expect("an id").to_owned())
+            .collect::<Vec<_>>()
+    };
+
+    let (code, _, faults) = import("new,새 가게,0507-3333-4444,\nx y,B,12,\nthief,C,0507-1234-5678,\n", &[]);
+    assert_eq!(code, Some(1));
+    let told: Vec<_> = faults.lines().map(|line| line.contains("stores.csv: line")).collect();
+    assert!(told.len() >= 4 && faults.contains("line 3") && faults.contains("line 4"), "{faults}");
+    assert!(faults.contains("--move") && faults.contains("nothing is imported"), "{faults}");
+    assert_eq!(ids(), ["gangnam", "mapo"]);
+
+    let moved = "new,새 가게,0507-3333-4444,\nnew,,0507-1234-5678,\n";
+    let (code, said, _) = import(moved, &["--move", "--dry-run"]);
+    assert_eq!((code, said.as_str()), (Some(0), "new would be created\n"));
+    assert_eq!(ids(), ["gangnam", "mapo"]);
+    let (code, said, _) = import(moved, &["--move"]);
+    assert_eq!((code, said.as_str()), (Some(0), "new created\n"));
+    let (_, table, _) = dev.stores(&["list"]);
+    let row = table.lines().find(|row| row.starts_with("new")).unwrap_or_default();
+    assert!(
+        row.contains("0507-1234-5678") && row.contains("0507-3333-4444") && row.ends_with("새 가게"),
+        "{table}"
+    );
+
+    assert_eq!(dev.stores(&["remove", "new"]).0, Some(0));
+    let (code, _, said) = dev.stores(&["remove", "new"]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("no store"), "{said}");
+    assert_eq!(ids(), ["gangnam", "mapo"]);
+}
+
+#[test]
+fn a_ring_that_is_no_cdr_is_told_in_words() {
+    let dev = Dev::start(&[]);
+    let url = dev.http();
+    let ring = |flags: &[&str]| {
+        let output =
+            Command::from(ringpad(&[&["ring", "--from", "010-1234-5678", "--url", &url], flags].concat()));
+        program::output(output)
+    };
+    let (code, _, said) = ring(&["--vn", ""]);
+    assert_eq!((code, said.lines().count()), (Some(1), 1), "{said}");
+    assert!(said.contains("422") && said.contains("vn: "), "{said}");
+    let (code, _, said) = ring(&["--vn", OTHER_NUMBER, "--source", "nobody"]);
+    assert!(code == Some(1) && said.contains("404"), "{said}");
+    let (code, said, remark) = ring(&["--vn", "0507-9999-9999"]);
+    assert!(
+        code == Some(0) && said.starts_with("unrouted ") && remark.contains("stores list"),
+        "{said}{remark}"
+    );
+}

@@ -1,0 +1,235 @@
+//! The `ringpad` binary under test: started, read line by line, ended.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    net::TcpListener,
+    process::{Child, Command, Stdio},
+    sync::{
+        Mutex,
+        atomic::{AtomicU16, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, channel},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+/// Every wait's bound: far longer than anything takes, also on a machine that builds something else meanwhile.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The ports of `ringpad dev`.
+const PORTS: [u16; 7] = [8080, 8081, 8082, 9464, 9465, 9466, 50_051];
+/// Offsets that leave the range from which the system takes ports of its own accord.
+const OFFSETS: std::ops::Range<u16> = 10_950..15_484;
+
+/// A running command. Killed when dropped.
+pub struct Program {
+    child: Child,
+    lines: Mutex<Receiver<String>>,
+    remarks: Option<JoinHandle<String>>,
+}
+
+/// A running `ringpad dev`.
+pub struct Dev {
+    program: Program,
+    curl: String,
+    /// What `--port-offset` is.
+    pub offset: u16,
+    /// The pads it printed.
+    pub pads: Vec<Pad>,
+}
+
+/// A pad that `ringpad dev` printed.
+pub struct Pad {
+    /// The store's name.
+    pub store: String,
+    /// The replica.
+    pub url: String,
+    token: String,
+}
+
+/// `ringpad` with these arguments, and nothing of our environment that it would take for settings.
+pub fn ringpad(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ringpad"));
+    command.args(arguments);
+    for variable in ["AMQP_URL", "INGEST_URL", "INTERNAL_TOKEN", "LOG_FORMAT", "PAD_TOKEN_SECRET", "RUST_LOG"]
+    {
+        command.env_remove(variable);
+    }
+    command
+}
+
+/// Runs a command to its end: exit code, standard output, standard error.
+pub fn output(mut command: Command) -> (Option<i32>, String, String) {
+    let output = command.output().expect("the command starts");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+impl Program {
+    pub fn start(arguments: &[&str]) -> Self {
+        let mut command = ringpad(arguments);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut child = child.expect("ringpad starts");
+        let stdout = child.stdout.take().expect("a pipe");
+        let mut stderr = child.stderr.take().expect("a pipe");
+        let (send, lines) = channel();
+        thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if send.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let remarks = thread::spawn(move || {
+            let mut text = String::new();
+            stderr.read_to_string(&mut text).expect("UTF-8");
+            text
+        });
+        Self { child, lines: Mutex::new(lines), remarks: Some(remarks) }
+    }
+
+    /// Waits for the next line of standard output that `wanted` accepts.
+    pub fn line(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+        let lines = self.lines.lock().expect("not poisoned");
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) if wanted(&line) => return line,
+                Ok(_) => {}
+                Err(RecvTimeoutError::Timeout) => panic!("{what} did not come within {PATIENCE:?}"),
+                Err(RecvTimeoutError::Disconnected) => panic!("the program ended before {what} came"),
+            }
+        }
+    }
+
+    /// Waits for the next event of this kind on a pad with `--json`; heartbeats and the like are passed over.
+    pub fn event(&self, kind: &str) -> Value {
+        let read = |line: &str| serde_json::from_str::<Value>(line).expect("a line is one JSON value");
+        let line = self.line(kind, |line| read(line).get(kind).is_some());
+        read(&line)[kind].take()
+    }
+
+    /// Presses Ctrl-C and waits for the end.
+    pub fn interrupt(self) -> (Option<i32>, String) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("sh").args(["-c", "kill -INT \"$0\"", &id]).status().expect("a shell");
+        assert!(sent.success());
+        self.end()
+    }
+
+    /// Waits for the end: exit code and standard error.
+    pub fn end(mut self) -> (Option<i32>, String) {
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("our child") {
+                break status;
+            }
+            assert!(Instant::now() < deadline, "the program did not end within {PATIENCE:?}");
+            thread::sleep(Duration::from_millis(10));
+        };
+        let remarks = self.remarks.take().expect("joined once").join().expect("read");
+        (status.code(), remarks)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // Both fail only for a child that has ended, which is what is wanted.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+impl Dev {
+    /// Starts it on free ports.
+    pub fn start(flags: &[&str]) -> Self {
+        Self::start_at(free_offset(), flags)
+    }
+
+    /// Starts it and waits until it says that it is ready.
+    pub fn start_at(offset: u16, flags: &[&str]) -> Self {
+        let program = Program::start(&[&["dev", "--port-offset", &offset.to_string()], flags].concat());
+        let mut pads = Vec::new();
+        let curl = loop {
+            let line =
+                program.line("the curl line", |line| line.contains("/#token=") || line.starts_with("curl "));
+            match line.split_once(": http://") {
+                Some((store, page)) => {
+                    let (host, token) = page.split_once("/#token=").expect("a pad page");
+                    let (url, token) = (format!("http://{host}"), token.to_owned());
+                    pads.push(Pad { store: store.to_owned(), url, token });
+                }
+                None => break line,
+            }
+        };
+        Self { program, curl, offset, pads }
+    }
+
+    /// Where CDRs go.
+    pub fn http(&self) -> String {
+        format!("http://127.0.0.1:{}", 8080 + self.offset)
+    }
+
+    /// Runs the printed line as a newcomer does; the answer.
+    pub fn curl(&self) -> Value {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &self.curl]);
+        let (code, answer, complaints) = output(shell);
+        assert_eq!(code, Some(0), "{}: {complaints}", self.curl);
+        serde_json::from_str(&answer).expect("the answer is JSON")
+    }
+
+    /// Rings with `ringpad ring`; the call's id, once for each record.
+    pub fn ring(&self, vn: &str, from: &str, flags: &[&str]) -> Vec<String> {
+        let (code, said, complaints) =
+            output(ringpad(&[&["ring", "--vn", vn, "--from", from, "--url", &self.http()], flags].concat()));
+        assert_eq!(code, Some(0), "{complaints}");
+        let id = |line: &str| line.strip_prefix("accepted ").map(str::to_owned).expect("accepted");
+        said.lines().map(id).collect()
+    }
+
+    /// Runs `ringpad stores`.
+    pub fn stores(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let url = format!("http://127.0.0.1:{}", 50_051 + self.offset);
+        output(ringpad(&[&["stores"], arguments, &["--ingest-url", &url]].concat()))
+    }
+
+    /// Presses Ctrl-C and waits for the end.
+    pub fn interrupt(self) -> (Option<i32>, String) {
+        self.program.interrupt()
+    }
+}
+
+impl Pad {
+    /// Opens it in the terminal, for machines.
+    pub fn open(&self, transport: &str) -> Program {
+        self.start(&["--json", "--transport", transport])
+    }
+
+    /// Opens it in the terminal.
+    pub fn open_for_people(&self) -> Program {
+        self.start(&[])
+    }
+
+    fn start(&self, flags: &[&str]) -> Program {
+        Program::start(&[&["pad", "--token", &self.token, "--url", &self.url], flags].concat())
+    }
+}
+
+/// An offset at which all ports are free; each one is given once in this process.
+fn free_offset() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let span = OFFSETS.end - OFFSETS.start;
+    // Test binaries of other processes begin elsewhere.
+    let begin = u16::try_from(std::process::id() % u32::from(span)).expect("below a u16");
+    loop {
+        let step = NEXT.fetch_add(13, Ordering::Relaxed);
+        assert!(step < span, "no free ports");
+        let offset = OFFSETS.start + (begin + step) % span;
+        let listen = |port: u16| TcpListener::bind(("127.0.0.1", port + offset));
+        if PORTS.into_iter().map(listen).collect::<Result<Vec<_>, _>>().is_ok() {
+            return offset;
+        }
+    }
+}
