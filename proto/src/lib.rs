@@ -12,12 +12,13 @@ mod codec;
 pub use codec::SubscribeCodec;
 
 /// Messages, clients and internal servers of package `ringpad.v1`; the comments are those of the `.proto` files.
-#[expect(missing_docs, clippy::doc_markdown, clippy::doc_lazy_continuation, reason = "generated")]
+#[expect(missing_docs, reason = "generated")]
 pub mod v1 {
     include!(concat!(env!("OUT_DIR"), "/ringpad.v1.rs"));
     include!(concat!(env!("OUT_DIR"), "/ringpad.v1.serde.rs"));
 }
 
+#[expect(clippy::default_constructed_unit_structs, reason = "generated")]
 mod served {
     include!(concat!(env!("OUT_DIR"), "/ringpad.v1.PadService.rs"));
 }
