@@ -5,16 +5,18 @@
 
 mod confirms;
 mod connection;
+mod dead_letters;
 mod publisher;
 mod subscription;
 mod topology;
 
 use std::{sync::Arc, time::Duration};
 
-use lapin::{options::ConfirmSelectOptions, tcp::OwnedTLSConfig};
+use lapin::{Channel, options::ConfirmSelectOptions, tcp::OwnedTLSConfig};
 use tokio::time::timeout;
 use uuid::Uuid;
 
+pub use self::dead_letters::DeadLetter;
 pub(crate) use self::{confirms::Promised, publisher::AmqpPublisher, subscription::AmqpSubscription};
 use self::{connection::Link, topology::Topology};
 use crate::{address::BrokerAddress, error::ConnectError};
@@ -81,6 +83,32 @@ impl Amqp {
             Ok(AmqpSubscription::new(link, channel, consumer, queue))
         })
         .await
+    }
+
+    pub(crate) async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, ConnectError> {
+        self.with_dead_letters(async |channel, queue| dead_letters::list(channel, queue, limit).await).await
+    }
+
+    pub(crate) async fn purge_dead_letters(&self) -> Result<u32, ConnectError> {
+        self.with_dead_letters(dead_letters::purge).await
+    }
+
+    /// Does something with the dead-letter queue on a connection of its own.
+    async fn with_dead_letters<T>(
+        &self,
+        work: impl AsyncFnOnce(&Channel, &str) -> lapin::Result<T>,
+    ) -> Result<T, ConnectError> {
+        let (link, channel) = self
+            .in_time(async {
+                let link = self.open("dead letters").await?;
+                let channel = link.channel().await?;
+                self.topology().declare(&channel).await?;
+                Ok((link, channel))
+            })
+            .await?;
+        let done = work(&channel, &self.0.names.dead_letters).await;
+        link.close().await;
+        done.map_err(|error| connection::failure(self.address(), &error))
     }
 
     fn topology(&self) -> Topology<'_> {

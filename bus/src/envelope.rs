@@ -68,7 +68,7 @@ pub struct Batch {
     pub events: Vec<Event>,
 }
 
-/// Why a message of our content type is no [`Batch`].
+/// Why a message is no [`Batch`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnvelopeError {
     /// Not the Protobuf message above.

@@ -28,7 +28,7 @@ mod settings;
 mod subscription;
 
 pub use address::{AddressError, BrokerAddress};
-pub use amqp::Amqp;
+pub use amqp::{Amqp, DeadLetter};
 pub use backoff::{Backoff, RetrySettings};
 pub use envelope::{Batch, CONTENT_TYPE, EnvelopeError, Event};
 pub use error::{ConnectError, Lost};
@@ -76,6 +76,29 @@ impl Bus {
         match self {
             Self::Amqp(amqp) => amqp.subscribe().await.map(Subscription::amqp),
             Self::InProcess(bus) => Ok(Subscription::in_process(bus.subscribe())),
+        }
+    }
+
+    /// The oldest messages that the broker set aside, `limit` at most (it keeps 10,000). They stay there. Each takes a
+    /// round trip to the broker, and while it is being looked at nobody else sees it. An in-process bus sets none aside.
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, ConnectError> {
+        match self {
+            Self::Amqp(amqp) => amqp.dead_letters(limit).await,
+            Self::InProcess(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Throws away all messages that the broker set aside; how many there were.
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub async fn purge_dead_letters(&self) -> Result<u32, ConnectError> {
+        match self {
+            Self::Amqp(amqp) => amqp.purge_dead_letters().await,
+            Self::InProcess(_) => Ok(0),
         }
     }
 }
