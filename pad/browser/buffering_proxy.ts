@@ -2,13 +2,14 @@
 // WebSockets pass.
 
 import { createServer, request as forward, type Server } from "node:http";
-import { connect, type AddressInfo } from "node:net";
+import { connect, type AddressInfo, type Socket } from "node:net";
 
 const STREAM = "/ringpad.v1.PadService/Subscribe";
 
 /** Holds back gRPC-Web streams to `target` (`http://127.0.0.1:8081`). */
 export class BufferingProxy {
   readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
   /** Streams swallowed so far. */
   swallowed = 0;
 
@@ -29,6 +30,10 @@ export class BufferingProxy {
       outgoing.on("close", () => onward.destroy());
       incoming.pipe(onward);
     });
+    this.#server.on("connection", (socket) => {
+      this.#sockets.add(socket);
+      socket.on("close", () => this.#sockets.delete(socket));
+    });
     this.#server.on("upgrade", (incoming, socket, head) => {
       const onward = connect(Number(port), hostname, () => {
         const lines = [`${incoming.method} ${incoming.url} HTTP/1.1`];
@@ -41,6 +46,7 @@ export class BufferingProxy {
       });
       onward.on("error", () => socket.destroy());
       socket.on("error", () => onward.destroy());
+      socket.on("close", () => onward.destroy());
     });
   }
 
@@ -50,7 +56,8 @@ export class BufferingProxy {
   }
 
   async close(): Promise<void> {
-    this.#server.closeAllConnections();
+    // Upgraded ones too, which the server no longer counts as its own.
+    for (const socket of this.#sockets) socket.destroy();
     await new Promise((resolve) => this.#server.close(resolve));
   }
 }

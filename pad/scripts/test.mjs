@@ -7,6 +7,8 @@ import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+/** Milliseconds for a whole file; what hangs must not hang for ever. */
+const LONGEST = 300_000;
 const root = fileURLToPath(new URL("..", import.meta.url));
 const suite = process.argv[2] ?? "test";
 const out = join(root, "build", suite);
@@ -29,7 +31,7 @@ await build({
 });
 
 const bundles = tests.map((name) => join(out, name.replace(/\.ts$/, ".mjs")));
-const run = spawnSync(process.execPath, ["--enable-source-maps", "--test", "--test-reporter=spec", ...bundles], {
+const run = spawnSync(process.execPath, ["--enable-source-maps", "--test", "--test-reporter=spec", `--test-timeout=${LONGEST}`, ...bundles], {
   cwd: root,
   stdio: "inherit",
 });
