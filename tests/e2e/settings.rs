@@ -54,7 +54,6 @@ async fn a_wrong_setting_is_said_in_one_line_with_its_name_and_value() {
         ("POPUP_TTL", "soon"),
         ("INGEST_HTTP_ADDR", "nowhere"),
         ("INGEST_GRPC_ADDR", "127.0.0.1"),
-        ("DATABASE_URL", "mysql://here"),
         ("RETENTION", "for ever"),
         ("LOG_FORMAT", "xml"),
         ("AMQP_CA_FILE", "/nowhere/ca.pem"),

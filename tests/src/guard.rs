@@ -56,14 +56,14 @@ pub struct Program {
 }
 
 impl Program {
-    /// A program without arguments and settings of its own, with `PATH` and 4,096 open files.
+    /// A program without arguments and settings of its own, with `PATH` and 16,384 open files.
     pub fn new(file: impl Into<PathBuf>, log: impl Into<PathBuf>) -> Self {
         Self {
             file: file.into(),
             arguments: Vec::new(),
             environment: vec![("PATH".to_owned(), std::env::var("PATH").unwrap_or_default())],
             log: log.into(),
-            open_files: 4096,
+            open_files: 16_384,
             remove: None,
         }
     }

@@ -111,6 +111,8 @@ pub struct Pad {
     pub calls: BTreeMap<String, Call>,
     /// What the replica asked for with `reconnect`.
     pub reconnect_after: Option<Duration>,
+    /// Heartbeats after the one directly behind the snapshot.
+    pub heartbeats: u64,
     seen: mpsc::Receiver<Seen>,
     carrier: JoinHandle<()>,
 }
@@ -161,6 +163,7 @@ impl Pad {
             early: Vec::new(),
             calls,
             reconnect_after: None,
+            heartbeats: 0,
             seen,
             carrier,
             snapshot,
@@ -202,6 +205,34 @@ impl Pad {
     pub async fn update(&mut self) -> Update {
         self.until_position(self.position() + 1).await;
         self.updates.last().cloned().expect("an update has come")
+    }
+
+    /// The next update, however long it takes.
+    ///
+    /// # Panics
+    /// The stream ends, or says nothing at all.
+    pub async fn update_at_any_time(&mut self) -> Update {
+        let before = self.updates.len();
+        loop {
+            if let Some(update) = self.updates.get(before) {
+                return update.clone();
+            }
+            if let Err(end) = self.next().await {
+                panic!("{:?} pad: the stream ended: {end:?}", self.transport);
+            }
+        }
+    }
+
+    /// Waits until so many heartbeats have come after the first.
+    ///
+    /// # Panics
+    /// The stream ends, or says nothing at all.
+    pub async fn until_heartbeats(&mut self, count: u64) {
+        while self.heartbeats < count {
+            if let Err(end) = self.next().await {
+                panic!("{:?} pad: the stream ended: {end:?}", self.transport);
+            }
+        }
     }
 
     /// Waits until the pad has this position, and no more than it.

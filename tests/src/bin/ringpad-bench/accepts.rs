@@ -1,0 +1,135 @@
+//! Records a second that are durably logged.
+
+use std::{
+    cell::Cell,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use futures_util::StreamExt;
+use ringpad_proto::v1::{Cdr, IngestCallStreamRequest};
+use ringpad_tests::{
+    cdr::{ring, urlencoded},
+    rabbit::RabbitNode,
+    services::{Shop, System},
+    wait::must,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::Semaphore,
+    task::{JoinSet, LocalSet},
+    time::timeout,
+};
+
+use crate::{ROUNDS, SETTINGS, statistics::median};
+
+/// How long one round lasts.
+const ROUND: Duration = Duration::from_secs(8);
+/// Records that wait for their answer at any time.
+const IN_FLIGHT: usize = 64;
+/// The same on a stream that is fed by a backlog.
+const BACKLOG: usize = 512;
+/// Stores that the calls go to.
+const STORES: usize = 50;
+
+/// Prints accepts a second.
+pub(crate) async fn measure(node: &RabbitNode) {
+    let system = System::start_with(&node.url(), 1, &SETTINGS).await;
+    let mut shops = Vec::new();
+    for number in 0..STORES {
+        shops.push(system.store(&format!("store-{number}")).await);
+    }
+    let shops = Arc::new(shops);
+    let (mut http, mut stream, mut backlog) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        http.push(LocalSet::new().run_until(over_http(&system, &shops)).await);
+        stream.push(over_stream(&system, &shops, IN_FLIGHT).await);
+        backlog.push(over_stream(&system, &shops, BACKLOG).await);
+    }
+    println!("durable accepts/s, HTTP, {IN_FLIGHT} connections with one request each: {:.0}", median(&http));
+    println!("durable accepts/s, one gRPC stream, {IN_FLIGHT} in flight: {:.0}", median(&stream));
+    println!("durable accepts/s, one gRPC stream, {BACKLOG} in flight: {:.0}", median(&backlog));
+}
+
+/// The next record: a new call of one of 20,000 callers.
+fn next(shops: &[Shop]) -> Cdr {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let shop = &shops[number as usize % shops.len()];
+    let caller = number % 20_000;
+    ring(&shop.virtual_number, &format!("010-3{:03}-{:04}", caller / 10_000, caller % 10_000))
+}
+
+async fn over_http(system: &System, shops: &Arc<Vec<Shop>>) -> f64 {
+    let (begun, accepted) = (Instant::now(), Rc::new(Cell::new(0_u32)));
+    let mut connections = JoinSet::new();
+    for _ in 0..IN_FLIGHT {
+        let (mut stream, shops, accepted) = (
+            must("a connection", TcpStream::connect(system.ingest_at.http).await),
+            shops.clone(),
+            accepted.clone(),
+        );
+        must("nodelay", stream.set_nodelay(true));
+        connections.spawn_local(async move {
+            let mut answer = vec![0; 1024];
+            while begun.elapsed() < ROUND {
+                let body = urlencoded(&next(&shops));
+                let request = format!(
+                    "POST /v1/cdr/bizcall HTTP/1.1\r\nhost: ingest\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{body}",
+                    body.len()
+                );
+                must("a request", stream.write_all(request.as_bytes()).await);
+                read_accepted(&mut stream, &mut answer).await;
+                accepted.set(accepted.get() + 1);
+            }
+        });
+    }
+    connections.join_all().await;
+    f64::from(accepted.get()) / begun.elapsed().as_secs_f64()
+}
+
+/// Reads one answer, which must be `accepted`.
+async fn read_accepted(stream: &mut TcpStream, answer: &mut [u8]) {
+    let mut length = 0;
+    loop {
+        let read = must("an answer", stream.read(&mut answer[length..]).await);
+        assert!(read > 0, "no answer: {}", String::from_utf8_lossy(&answer[..length]));
+        length += read;
+        // The body is one JSON object, and nothing follows it.
+        if answer[..length].ends_with(b"}") {
+            break;
+        }
+    }
+    let text = String::from_utf8_lossy(&answer[..length]);
+    assert!(text.starts_with("HTTP/1.1 200") && text.contains("\"accepted\""), "{text}");
+}
+
+async fn over_stream(system: &System, shops: &Arc<Vec<Shop>>, in_flight: usize) -> f64 {
+    let (begun, room) = (Instant::now(), Arc::new(Semaphore::new(in_flight)));
+    let (feed, shops) = (room.clone(), shops.clone());
+    let requests = futures_util::stream::unfold((), move |()| {
+        let (room, shops) = (feed.clone(), shops.clone());
+        async move {
+            if begun.elapsed() >= ROUND {
+                return None;
+            }
+            room.acquire_owned().await.expect("the room is never closed").forget();
+            Some((IngestCallStreamRequest { source: "bizcall".to_owned(), cdr: Some(next(&shops)) }, ()))
+        }
+    });
+    let mut client = system.calls().await;
+    let mut answers = must("a stream", client.ingest_call_stream(requests).await).into_inner();
+    let mut accepted = 0_u32;
+    while let Some(answer) = must("answers", timeout(ROUND * 2, answers.next()).await) {
+        let answer = must("an answer", answer);
+        assert!(answer.error.is_none(), "{answer:?}");
+        accepted += 1;
+        room.add_permits(1);
+    }
+    f64::from(accepted) / begun.elapsed().as_secs_f64()
+}

@@ -1,0 +1,46 @@
+//! `make bench`: real binaries on a private RabbitMQ node, all on loopback, all on the cores of this machine, the load
+//! generator and the broker too. It prints and asserts nothing. `ringpad-bench accepts|latency|memory` runs one part.
+//!
+//! * `accepts`: records a second that are durably logged, over HTTP and over a gRPC stream, with a fixed number in
+//!   flight.
+//! * `latency`: from a ring that is due to the pad that shows it, open loop, beside a bare publish → consume on the same
+//!   node at the same rate, in turns.
+//! * `memory`: what an idle pad costs a replica.
+#![expect(clippy::print_stdout, reason = "a benchmark's result is for the terminal")]
+#![expect(clippy::expect_used, reason = "a benchmark that cannot measure ends")]
+
+mod accepts;
+mod bare_hop;
+mod latency;
+mod memory;
+mod open_loop;
+mod statistics;
+
+use ringpad_tests::rabbit::RabbitNode;
+
+/// Rounds of each measurement; what is printed is their median.
+const ROUNDS: usize = 5;
+
+/// Settings of every service under load: the log as in production.
+const SETTINGS: [(&str, &str); 3] =
+    [("RUST_LOG", "warn"), ("HEARTBEAT_INTERVAL", "5s"), ("RETRY_MAX_INTERVAL", "30s")];
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let parts: Vec<_> = std::env::args().skip(1).collect();
+    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|name| name == part);
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    println!(
+        "{cores} cores, shared by the services, RabbitMQ and the load generator; medians of {ROUNDS} rounds"
+    );
+    let node = RabbitNode::start().await;
+    if wanted("accepts") {
+        accepts::measure(&node).await;
+    }
+    if wanted("latency") {
+        latency::measure(&node).await;
+    }
+    if wanted("memory") {
+        memory::measure(&node).await;
+    }
+}
