@@ -18,7 +18,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser};
 use ringpad_bus::{BrokerAddress, Bus, BusSettings};
-use ringpad_runtime::{CancellationToken, Failure, settings::one_line};
+use ringpad_runtime::{CancellationToken, Failure};
 
 use self::{place::Place, ports::Ports, services::Services};
 
@@ -71,8 +71,12 @@ struct Broker {
 /// RabbitMQ at `address`; what else there is to say of it comes from the environment.
 fn rabbitmq(address: BrokerAddress) -> Result<Bus, Failure> {
     let broker = Broker::try_parse_from(["ringpad dev"]);
-    // The address has been read before; of the other settings none is secret.
-    let Broker { mut bus } = broker.map_err(|error| Failure::Setting(one_line(&error.to_string())))?;
+    let Broker { mut bus } = broker.map_err(|error| {
+        // The address has been read before; of the other settings none is secret.
+        let text = error.to_string();
+        let why = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        Failure::Setting(format!("from the environment: {why}"))
+    })?;
     bus.amqp_url = address;
     bus.bus().map_err(Failure::Setting)
 }

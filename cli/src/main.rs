@@ -26,7 +26,8 @@ use ringpad_runtime::{CancellationToken, Failure, run_service, settings, telemet
 #[derive(Debug, Parser)]
 #[command(name = "ringpad", version)]
 // The services' default, info, would drown what a command prints.
-#[command(mut_arg("rust_log", |argument| argument.default_value("warn")))]
+#[command(mut_arg("rust_log", |argument| argument.default_value("warn").global(true)))]
+#[command(mut_arg("log_format", |argument| argument.global(true)))]
 struct Cli {
     #[command(flatten)]
     log: LogSettings,

@@ -22,7 +22,7 @@ use super::{
     feed::{End, Feed, Source},
     websocket::WebSocket,
 };
-use crate::endpoint::Endpoint;
+use crate::{endpoint::Endpoint, http_client::root};
 
 /// Within this time a stream is open and its snapshot there, or it is given up. The server has 3 s for it.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -85,8 +85,7 @@ impl Door {
             }
             Transport::Grpc => {
                 let channel = Channel::builder(self.origin()?).tcp_nodelay(true);
-                let channel =
-                    channel.connect().await.map_err(|error| End::Lost(crate::http_client::root(&error)))?;
+                let channel = channel.connect().await.map_err(|error| End::Lost(root(&error)))?;
                 self.subscribe(channel, request).await?
             }
         };

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Status, Streaming};
 
 use super::{progress::Cursor, websocket::WebSocket};
-use crate::terminal::harmless;
+use crate::{http_client::root, terminal::harmless};
 
 /// For how many heartbeat intervals a stream may be silent.
 const SILENT_INTERVALS: f64 = 2.5;
@@ -79,9 +79,11 @@ impl Source {
 
 impl From<Status> for End {
     fn from(status: Status) -> Self {
-        let said = match status.message() {
-            "" => status.code().description().to_owned(),
-            message => one_line(&harmless(message)),
+        let said = match (std::error::Error::source(&status), status.message()) {
+            // Not the server's words: it was not reached.
+            (Some(source), _) => root(source),
+            (None, "") => status.code().description().to_owned(),
+            (None, message) => one_line(&harmless(message)),
         };
         match status.code() {
             Code::Unauthenticated

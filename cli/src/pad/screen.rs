@@ -21,6 +21,9 @@ pub(super) enum Screen {
     Json,
     /// For people.
     People(Board),
+    /// For a test that looks on.
+    #[cfg(test)]
+    Seen(std::sync::mpsc::Sender<SubscribeResponse>),
 }
 
 /// What a person's screen must remember.
@@ -53,6 +56,10 @@ impl Screen {
                 print(line)
             }
             Self::People(board) => board.lines(message, Timestamp::now()).into_iter().try_for_each(print),
+            #[cfg(test)]
+            Self::Seen(looking_on) => {
+                looking_on.send(message.clone()).map_err(|error| Failure::other("nobody looks on", error))
+            }
         }
     }
 }

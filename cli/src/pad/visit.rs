@@ -1,5 +1,8 @@
 //! A pad's stay: one stream after another, so that the store's events come without a gap and without a repeat.
 
+#[cfg(test)]
+mod tests;
+
 use std::{future::pending, pin::Pin, time::Duration};
 
 use ringpad_bus::Backoff;

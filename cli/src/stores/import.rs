@@ -136,7 +136,7 @@ fn refusals(listed: &Listed, status: &Status) -> Option<Vec<Fault>> {
         faults.push(Fault { line: listed.line, text: one_line(&harmless(status.message())) });
     }
     if status.code() == Code::FailedPrecondition {
-        faults.iter_mut().for_each(|fault| fault.text.push_str(" (--move moves it)"));
+        faults.iter_mut().for_each(|fault| fault.text.push_str(" (here: --move)"));
     }
     Some(faults)
 }

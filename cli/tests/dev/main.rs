@@ -135,7 +135,7 @@ fn stores_are_imported_whole_or_not_at_all() {
             .collect::<Vec<_>>()
     };
 
-    let (code, _, faults) = import("new,새 가게,0507-3333-4444,\nx y,B,12,\nthief,C,0507-1234-5678,\n", &[]);
+    let (code, _, faults) = import("new,새 가게,0507-3333-4444,\nx y,B,abc,\nthief,C,0507-1234-5678,\n", &[]);
     assert_eq!(code, Some(1));
     let told: Vec<_> = faults.lines().map(|line| line.contains("stores.csv: line")).collect();
     assert!(told.len() >= 4 && faults.contains("line 3") && faults.contains("line 4"), "{faults}");

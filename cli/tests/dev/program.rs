@@ -23,33 +23,33 @@ const PORTS: [u16; 7] = [8080, 8081, 8082, 9464, 9465, 9466, 50_051];
 const OFFSETS: std::ops::Range<u16> = 10_950..15_484;
 
 /// A running command. Killed when dropped.
-pub struct Program {
+pub(crate) struct Program {
     child: Child,
     lines: Mutex<Receiver<String>>,
     remarks: Option<JoinHandle<String>>,
 }
 
 /// A running `ringpad dev`.
-pub struct Dev {
+pub(crate) struct Dev {
     program: Program,
     curl: String,
     /// What `--port-offset` is.
-    pub offset: u16,
+    pub(crate) offset: u16,
     /// The pads it printed.
-    pub pads: Vec<Pad>,
+    pub(crate) pads: Vec<Pad>,
 }
 
 /// A pad that `ringpad dev` printed.
-pub struct Pad {
+pub(crate) struct Pad {
     /// The store's name.
-    pub store: String,
+    pub(crate) store: String,
     /// The replica.
-    pub url: String,
+    pub(crate) url: String,
     token: String,
 }
 
 /// `ringpad` with these arguments, and nothing of our environment that it would take for settings.
-pub fn ringpad(arguments: &[&str]) -> Command {
+pub(crate) fn ringpad(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ringpad"));
     command.args(arguments);
     for variable in ["AMQP_URL", "INGEST_URL", "INTERNAL_TOKEN", "LOG_FORMAT", "PAD_TOKEN_SECRET", "RUST_LOG"]
@@ -60,14 +60,14 @@ pub fn ringpad(arguments: &[&str]) -> Command {
 }
 
 /// Runs a command to its end: exit code, standard output, standard error.
-pub fn output(mut command: Command) -> (Option<i32>, String, String) {
+pub(crate) fn output(mut command: Command) -> (Option<i32>, String, String) {
     let output = command.output().expect("the command starts");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
 impl Program {
-    pub fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         let mut command = ringpad(arguments);
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = child.expect("ringpad starts");
@@ -90,7 +90,7 @@ impl Program {
     }
 
     /// Waits for the next line of standard output that `wanted` accepts.
-    pub fn line(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+    pub(crate) fn line(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
         let lines = self.lines.lock().expect("not poisoned");
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -104,14 +104,14 @@ impl Program {
     }
 
     /// Waits for the next event of this kind on a pad with `--json`; heartbeats and the like are passed over.
-    pub fn event(&self, kind: &str) -> Value {
+    pub(crate) fn event(&self, kind: &str) -> Value {
         let read = |line: &str| serde_json::from_str::<Value>(line).expect("a line is one JSON value");
         let line = self.line(kind, |line| read(line).get(kind).is_some());
         read(&line)[kind].take()
     }
 
     /// Presses Ctrl-C and waits for the end.
-    pub fn interrupt(self) -> (Option<i32>, String) {
+    pub(crate) fn interrupt(self) -> (Option<i32>, String) {
         let id = self.child.id().to_string();
         let sent = Command::new("sh").args(["-c", "kill -INT \"$0\"", &id]).status().expect("a shell");
         assert!(sent.success());
@@ -119,7 +119,7 @@ impl Program {
     }
 
     /// Waits for the end: exit code and standard error.
-    pub fn end(mut self) -> (Option<i32>, String) {
+    pub(crate) fn end(mut self) -> (Option<i32>, String) {
         let deadline = Instant::now() + PATIENCE;
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("our child") {
@@ -143,12 +143,12 @@ impl Drop for Program {
 
 impl Dev {
     /// Starts it on free ports.
-    pub fn start(flags: &[&str]) -> Self {
+    pub(crate) fn start(flags: &[&str]) -> Self {
         Self::start_at(free_offset(), flags)
     }
 
     /// Starts it and waits until it says that it is ready.
-    pub fn start_at(offset: u16, flags: &[&str]) -> Self {
+    pub(crate) fn start_at(offset: u16, flags: &[&str]) -> Self {
         let program = Program::start(&[&["dev", "--port-offset", &offset.to_string()], flags].concat());
         let mut pads = Vec::new();
         let curl = loop {
@@ -167,12 +167,12 @@ impl Dev {
     }
 
     /// Where CDRs go.
-    pub fn http(&self) -> String {
+    pub(crate) fn http(&self) -> String {
         format!("http://127.0.0.1:{}", 8080 + self.offset)
     }
 
     /// Runs the printed line as a newcomer does; the answer.
-    pub fn curl(&self) -> Value {
+    pub(crate) fn curl(&self) -> Value {
         let mut shell = Command::new("sh");
         shell.args(["-c", &self.curl]);
         let (code, answer, complaints) = output(shell);
@@ -181,7 +181,7 @@ impl Dev {
     }
 
     /// Rings with `ringpad ring`; the call's id, once for each record.
-    pub fn ring(&self, vn: &str, from: &str, flags: &[&str]) -> Vec<String> {
+    pub(crate) fn ring(&self, vn: &str, from: &str, flags: &[&str]) -> Vec<String> {
         let (code, said, complaints) =
             output(ringpad(&[&["ring", "--vn", vn, "--from", from, "--url", &self.http()], flags].concat()));
         assert_eq!(code, Some(0), "{complaints}");
@@ -190,25 +190,25 @@ impl Dev {
     }
 
     /// Runs `ringpad stores`.
-    pub fn stores(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+    pub(crate) fn stores(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
         let url = format!("http://127.0.0.1:{}", 50_051 + self.offset);
         output(ringpad(&[&["stores"], arguments, &["--ingest-url", &url]].concat()))
     }
 
     /// Presses Ctrl-C and waits for the end.
-    pub fn interrupt(self) -> (Option<i32>, String) {
+    pub(crate) fn interrupt(self) -> (Option<i32>, String) {
         self.program.interrupt()
     }
 }
 
 impl Pad {
     /// Opens it in the terminal, for machines.
-    pub fn open(&self, transport: &str) -> Program {
+    pub(crate) fn open(&self, transport: &str) -> Program {
         self.start(&["--json", "--transport", transport])
     }
 
     /// Opens it in the terminal.
-    pub fn open_for_people(&self) -> Program {
+    pub(crate) fn open_for_people(&self) -> Program {
         self.start(&[])
     }
 
