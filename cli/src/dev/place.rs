@@ -2,9 +2,9 @@
 //! that stays.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, DirBuilder, OpenOptions},
     io::{ErrorKind, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -17,6 +17,7 @@ use uuid::Uuid;
 const SOURCES: &str = "[[source]]\nname = \"bizcall\"\ntimezone = \"Asia/Seoul\"\nopen = true\n";
 /// For the user alone: the log has whole phone numbers, the key opens every store.
 const PRIVATE: u32 = 0o600;
+const PRIVATE_DIRECTORY: u32 = 0o700;
 
 /// A directory of one `ringpad dev`.
 pub(super) struct Place {
@@ -41,7 +42,15 @@ impl Place {
                     .map_err(|error| Failure::other("a temporary directory", error))?,
             ),
             Some(path) => {
-                fs::create_dir_all(path).map_err(|error| Failure::other(path.display(), error))?;
+                // A `?` would begin options of the log's URL.
+                if path.to_str().is_none_or(|text| text.contains('?')) {
+                    let path = path.display();
+                    return Err(Failure::Setting(format!(
+                        "--data: {path} is wrong: UTF-8 without ? is expected"
+                    )));
+                }
+                let made = DirBuilder::new().recursive(true).mode(PRIVATE_DIRECTORY).create(path);
+                made.map_err(|error| Failure::other(path.display(), error))?;
                 Directory::Kept(path.to_owned())
             }
         };
