@@ -210,4 +210,5 @@ impl fmt::Debug for Cdr {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests;

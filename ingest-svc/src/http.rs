@@ -121,4 +121,5 @@ fn accepted(Ingested { call_id, status }: Ingested) -> Response {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests;

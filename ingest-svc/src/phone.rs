@@ -252,4 +252,5 @@ impl fmt::Display for Called {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests;

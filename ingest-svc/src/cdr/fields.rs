@@ -8,7 +8,7 @@ use super::Fault;
 use crate::phone::mask_digits;
 
 /// A parameter that the contract names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Field {
     /// The provider's name for the call.
     Seq,

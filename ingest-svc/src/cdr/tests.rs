@@ -1,0 +1,266 @@
+//! The contract's table of parameters, row by row, and what holds for all records.
+
+use proptest::{collection::btree_map, prelude::*, sample::select};
+use ringpad_proto::v1;
+
+use super::*;
+use crate::source::Sources;
+
+/// Names and values.
+type Parameters<'a> = &'a [(&'a str, &'a str)];
+
+const RING: Parameters<'_> = &[
+    ("seq", "20261123-000017"),
+    ("sdt", "20261123142530"),
+    ("fromn", "010-1234-5678"),
+    ("vn", "050712345678"),
+    ("ton", "02-555-0001"),
+    ("memo", "세차 예약"),
+];
+
+fn raw(parameters: &[(&str, &str)]) -> RawFields {
+    let mut fields = RawFields::new();
+    for (name, value) in parameters {
+        fields.insert(name, (*value).to_owned());
+    }
+    fields
+}
+
+fn parse_at(timezone: &str, parameters: &[(&str, &str)]) -> Result<Cdr, Faults> {
+    let toml = format!("[[source]]\nname = \"test\"\nopen = true\ntimezone = {timezone:?}");
+    let sources = Sources::parse(&toml).unwrap();
+    Cdr::parse(raw(parameters), sources.get("test").unwrap())
+}
+
+fn parse(parameters: &[(&str, &str)]) -> Result<Cdr, Faults> {
+    parse_at("Asia/Seoul", parameters)
+}
+
+/// The ring with other values; an empty one takes the parameter out.
+fn ring_with<'a>(changes: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let kept = RING.iter().filter(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
+    kept.chain(changes).copied().collect()
+}
+
+fn faults(parameters: &[(&str, &str)]) -> Vec<(String, String)> {
+    match parse(parameters) {
+        Ok(cdr) => panic!("{cdr:?} is a record"),
+        Err(Faults(faults)) => faults.into_iter().map(|fault| (fault.field, fault.message)).collect(),
+    }
+}
+
+fn instant(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+#[test]
+fn a_ring_is_read() {
+    let cdr = parse(RING).unwrap();
+    assert_eq!(cdr.seq(), "20261123-000017");
+    assert_eq!(cdr.sdt(), instant("2026-11-23T14:25:30+09:00"));
+    assert_eq!((cdr.edt(), cdr.swidt(), cdr.is_final()), (None, None, false));
+    assert_eq!(cdr.caller().key(), Some("+821012345678"));
+    assert_eq!(cdr.vn().map(Called::key), Some("+8250712345678"));
+    assert_eq!(cdr.ton().map(Called::key), Some("+8225550001"));
+    assert_eq!((cdr.memo(), cdr.memo2()), (Some("세차 예약"), None));
+}
+
+#[test]
+fn a_final_record_is_read_and_the_rest_is_kept_as_received() {
+    let end = [
+        ("edt", "20261123142612"),
+        ("swidt", "20261123142541"),
+        ("memo2", "100%"),
+        ("crid", "c1"),
+        ("irid", " i "),
+        ("cause", "16"),
+        ("closed_from", "F"),
+        ("trunk", "7"),
+    ];
+    let cdr = parse(&ring_with(&end)).unwrap();
+    assert!(cdr.is_final());
+    assert_eq!(cdr.edt(), Some(instant("2026-11-23T14:26:12+09:00")));
+    assert_eq!(cdr.swidt(), Some(instant("2026-11-23T14:25:41+09:00")));
+    assert_eq!([cdr.memo2(), cdr.crid(), cdr.irid()], [Some("100%"), Some("c1"), Some(" i ")]);
+    assert_eq!([cdr.cause(), cdr.closed_from()], [Some("16"), Some("F")]);
+    assert_eq!(cdr.other().iter().collect::<Vec<_>>(), [(&"trunk".to_owned(), &"7".to_owned())]);
+}
+
+#[test]
+fn whether_a_call_was_answered_is_the_sources_rule() {
+    let toml = "[[source]]\nname = \"a\"\nopen = true\n[[source]]\nname = \"b\"\nopen = true\nanswered_by = \"agent\"";
+    let sources = Sources::parse(toml).unwrap();
+    for (source, parameter, answered) in
+        [("a", "swidt", true), ("a", "agent", false), ("b", "swidt", false), ("b", "agent", true)]
+    {
+        let fields = raw(&ring_with(&[("edt", "20261123142612"), (parameter, "20261123142541")]));
+        let record = Record::parse(fields, sources.get(source).unwrap(), Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!((record.answered, &*record.source), (answered, source), "{source} {parameter}");
+    }
+}
+
+#[test]
+fn every_parameter_has_its_rule() {
+    let long = "가".repeat(65);
+    let rows: &[(Parameters<'_>, &str, &str)] = &[
+        (&[("seq", "")], "seq", "is required: 1 to 64 printable"),
+        (&[("seq", &long)], "seq", "has 65 characters; 1 to 64 printable"),
+        (&[("seq", "a\u{7}b")], "seq", "has a character that cannot be printed, the 2. of 3"),
+        (&[("sdt", "")], "sdt", "is required: YYYYMMDDHH24MISS, e.g. 20261123142530"),
+        (&[("sdt", "2026112")], "sdt", "\"2026112\" is not YYYYMMDDHH24MISS, e.g. 20261123142530"),
+        (&[("sdt", "202611231425300")], "sdt", "is not YYYYMMDDHH24MISS"),
+        (&[("sdt", "2026-11-23 14:25:30")], "sdt", "is not YYYYMMDDHH24MISS"),
+        (&[("sdt", " 20261123142530")], "sdt", "is not YYYYMMDDHH24MISS"),
+        (&[("sdt", "+0261123142530")], "sdt", "is not YYYYMMDDHH24MISS"),
+        (&[("sdt", "２０２６１１２３１４２５３０")], "sdt", "is not YYYYMMDDHH24MISS"),
+        (&[("sdt", "01012345678")], "sdt", "\"010****5678\" is not"),
+        (&[("sdt", "20261123142599")], "sdt", "is no date and time of day"),
+        (&[("sdt", "20261123142560")], "sdt", "is no date and time of day"),
+        (&[("sdt", "20261123240000")], "sdt", "is no date and time of day"),
+        (&[("sdt", "20260229120000")], "sdt", "is no date and time of day"),
+        (&[("sdt", "00000000000000")], "sdt", "is no date and time of day"),
+        // Korea put its clocks forward at 2 a.m. on that day.
+        (&[("sdt", "19880508023000")], "sdt", "never was in Asia/Seoul"),
+        (&[("edt", "20261123142529")], "edt", "is before sdt"),
+        (&[("edt", "-")], "edt", "is not YYYYMMDDHH24MISS"),
+        (&[("swidt", "0")], "swidt", "is not YYYYMMDDHH24MISS"),
+        (&[("vn", ""), ("ton", "")], "vn", "is required where there is no ton"),
+    ];
+    for (changes, field, message) in rows {
+        let faults = faults(&ring_with(changes));
+        assert!(
+            faults.len() == 1 && faults[0].0 == *field && faults[0].1.contains(message),
+            "{changes:?}: {faults:?}"
+        );
+    }
+}
+
+#[test]
+fn what_the_rules_allow_is_taken() {
+    let longest = "가".repeat(64);
+    let rows: &[Parameters<'_>] = &[
+        &[("seq", &longest)],
+        &[("seq", "a b/?#")],
+        &[("edt", "20261123142530")],
+        &[("swidt", "20261123142529")],
+        &[("sdt", "20240229000000")],
+        &[("vn", "")],
+        &[("ton", "")],
+        &[("fromn", "")],
+        &[("fromn", "내선 7"), ("vn", "010-****-5678"), ("ton", "x")],
+    ];
+    for changes in rows {
+        let parsed = parse(&ring_with(changes));
+        assert!(parsed.is_ok(), "{changes:?}: {parsed:?}");
+    }
+}
+
+#[test]
+fn all_faults_come_at_once() {
+    let mut fields = raw(&[("sdt", "soon"), ("edt", "later"), ("swidt", "x"), ("memo", "a"), ("memo", "b")]);
+    fields.fault("tags", "is an array".to_owned());
+    let Err(wrong) = Cdr::parse(fields, Sources::open().get("bizcall").unwrap()) else {
+        panic!("it is a record")
+    };
+    let names: Vec<_> = wrong.0.iter().map(|fault| fault.field.as_str()).collect();
+    assert_eq!(names, ["seq", "sdt", "edt", "swidt", "vn", "memo", "tags"]);
+    assert!(wrong.to_string().starts_with("not a call record: seq: is required"), "{wrong}");
+}
+
+#[test]
+fn the_same_value_twice_is_no_fault() {
+    assert!(parse(&ring_with(&[("memo2", "a"), ("memo2", "a"), ("memo2", "")])).is_ok());
+    assert_eq!(faults(&ring_with(&[("trunk", "a"), ("trunk", "b")]))[0].0, "trunk");
+}
+
+#[test]
+fn when_clocks_are_put_back_a_call_does_not_end_before_it_begins() {
+    // 1:30 was at UTC-4 and again at UTC-5; 1:59 to 1:05 only fits over the change.
+    let changes = [("sdt", "20261101015900"), ("swidt", "20261101010200"), ("edt", "20261101010500")];
+    let cdr = parse_at("America/New_York", &ring_with(&changes)).unwrap();
+    assert_eq!(cdr.sdt(), instant("2026-11-01T01:59:00-04:00"));
+    assert_eq!(cdr.swidt(), Some(instant("2026-11-01T01:02:00-05:00")));
+    assert_eq!(cdr.edt(), Some(instant("2026-11-01T01:05:00-05:00")));
+}
+
+#[test]
+fn grpc_has_the_same_rules() {
+    let message = v1::Cdr {
+        seq: "20261123-000017".to_owned(),
+        sdt: "20261123142530".to_owned(),
+        fromn: "01012345678".to_owned(),
+        vn: "0507-1234-5678".to_owned(),
+        ton: "025550001".to_owned(),
+        memo: "세차 예약".to_owned(),
+        other: [("trunk".to_owned(), String::new())].into(),
+        ..v1::Cdr::default()
+    };
+    let sources = Sources::open();
+    let of_message = |message: v1::Cdr| Cdr::parse(RawFields::from(message), sources.get("bizcall").unwrap());
+    assert_eq!(of_message(message.clone()), parse(RING));
+    // A parameter of the contract in the map is that parameter.
+    let other = [("seq".to_owned(), "2".to_owned())].into();
+    let Err(faults) = of_message(v1::Cdr { other, ..message }) else { panic!("it is a record") };
+    assert_eq!(faults.0[0].field, "seq");
+    assert_eq!(of_message(v1::Cdr::default()).map_err(|faults| faults.0.len()), Err(3));
+}
+
+#[test]
+fn debug_shows_no_number() {
+    let parameters = ring_with(&[("memo", "010-1234-5678"), ("cause", "01012345678"), ("x", "01012345678")]);
+    let fields = raw(&parameters);
+    let shown = format!("{fields:?} {:?} {:?}", parse(&parameters).unwrap(), parse(&parameters));
+    assert!(shown.contains("010-****-5678"), "{shown}");
+    for whole in ["1234-5678", "12345678", "5550001"] {
+        assert!(!shown.contains(whole), "{shown}");
+    }
+}
+
+/// Records that differ little, so that equal ones are found.
+fn some_fields() -> impl Strategy<Value = Vec<(&'static str, &'static str)>> {
+    let one = |name: &'static str, values: &'static [&'static str]| {
+        select(values).prop_map(move |value| (name, value))
+    };
+    (
+        one("seq", &["1", "2"]),
+        one("sdt", &["20261123142530", "20261123142531"]),
+        one("edt", &["", "20261123142612"]),
+        one("fromn", &["", "P", "C", "01012345678", "010-1234-5678", "010-****-5678"]),
+        one("vn", &["050712345678", "0507-1234-5678", "+8250712345678", "x"]),
+        one("ton", &["", "x"]),
+        one("memo", &["", "a", "ab"]),
+        one("memo2", &["", "b", "ab"]),
+        one("crid", &["", "a"]),
+        one("other", &["", "a"]),
+    )
+        .prop_map(|(a, b, c, d, e, f, g, h, i, j)| vec![a, b, c, d, e, f, g, h, i, j])
+}
+
+proptest! {
+    #[test]
+    fn records_are_equal_exactly_if_their_fingerprints_are(one in some_fields(), other in some_fields()) {
+        let (one, other) = (parse(&one).unwrap(), parse(&other).unwrap());
+        prop_assert_eq!(one == other, one.fingerprint() == other.fingerprint());
+    }
+
+    #[test]
+    fn a_record_survives_the_log(fields in some_fields(), memo in "\\PC{0,20}", swidt in any::<bool>()) {
+        let mut fields: Vec<(&str, &str)> = fields.into_iter().filter(|(name, _)| *name != "memo").collect();
+        fields.push(("memo", &memo));
+        fields.extend(swidt.then_some(("swidt", "20261123142540")));
+        let cdr = parse(&fields).unwrap();
+        let stored = serde_json::to_vec(&cdr).unwrap();
+        let read: Cdr = serde_json::from_slice(&stored).unwrap();
+        prop_assert_eq!(read.fingerprint(), cdr.fingerprint());
+        prop_assert_eq!(read, cdr);
+    }
+
+    #[test]
+    fn no_input_panics(fields in btree_map(select(&Field::ALL[..]), "\\PC{0,24}|[0-9]{14}|.{0,100}", 0..13)) {
+        let fields: Vec<_> = fields.iter().map(|(field, value)| (field.name(), value.as_str())).collect();
+        match parse(&fields) {
+            Ok(cdr) => prop_assert!(cdr.edt().is_none_or(|edt| edt >= cdr.sdt())),
+            Err(faults) => prop_assert!(!faults.0.is_empty()),
+        }
+    }
+}

@@ -48,4 +48,5 @@ fn entry_address(entry: &[u8]) -> Option<IpAddr> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests;

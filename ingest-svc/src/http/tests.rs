@@ -1,0 +1,378 @@
+//! Every row of the contract's table of answers, over a real log, and how parameters are encoded.
+
+use std::{net::IpAddr, time::Duration};
+
+use axum::{
+    body::Body,
+    http::{HeaderMap, StatusCode, header},
+};
+use http_body_util::BodyExt;
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode, utf8_percent_encode};
+use prometheus_client::registry::Registry;
+use proptest::{arbitrary::any as arbitrary, collection::vec, prelude::*};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+use super::*;
+use crate::{
+    cdr::RawFields,
+    log::{Moving, NumberKind, OpenLog, OwnedNumber, StoreEntry, Validate},
+    metrics::LogMetrics,
+};
+
+const SOURCES: &str = r#"
+[[source]]
+name = "bizcall"
+open = true
+[[source]]
+name = "twice"
+open = true
+decode_twice = ["memo"]
+[[source]]
+name = "secret"
+secret = "s3cret/%"
+[[source]]
+name = "office"
+allow = ["210.109.108.0/24"]
+trusted_proxies = ["10.0.0.0/8"]
+[[source]]
+name = "slow"
+open = true
+rate = 1
+"#;
+
+const FORM: &str = "application/x-www-form-urlencoded";
+const JSON: &str = "application/json";
+const RING: &str = "seq=1&sdt=20261123142530&fromn=01012345678&vn=050712345678";
+
+struct Edge {
+    router: Router,
+    directory: TempDir,
+    _open: OpenLog,
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Value,
+}
+
+impl Edge {
+    /// An edge on a log of its own, with a store on 0507-1234-5678.
+    async fn open() -> Self {
+        let directory = TempDir::new().unwrap();
+        let metrics = LogMetrics::new(&mut Registry::default());
+        let open =
+            crate::log::open(&directory.path().join("log.db"), Duration::from_secs(30), metrics).unwrap();
+        let number = OwnedNumber {
+            kind: NumberKind::VirtualNumber,
+            number: "+8250712345678".to_owned(),
+            display: "0507-1234-5678".to_owned(),
+        };
+        let store =
+            StoreEntry { id: "gangnam".to_owned(), name: "강남점".to_owned(), numbers: vec![number] };
+        open.log.upsert_store(store, Moving::Refused, Validate::AndStore).await.unwrap();
+        let sources = Arc::new(Sources::parse(SOURCES).unwrap());
+        Self { router: router(sources, open.log.clone()), directory, _open: open }
+    }
+
+    async fn send(&self, request: axum::http::request::Builder, body: impl Into<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request.body(body.into()).unwrap()).await.unwrap();
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let body = serde_json::from_slice(&body).unwrap_or_else(|_| panic!("{body:?} is JSON"));
+        Answer { status: head.status, headers: head.headers, body }
+    }
+
+    async fn get(&self, uri: &str) -> Answer {
+        self.send(Request::get(uri), Body::empty()).await
+    }
+
+    async fn post(&self, uri: &str, content_type: &str, body: impl Into<Body>) -> Answer {
+        self.send(Request::post(uri).header(CONTENT_TYPE, content_type), body).await
+    }
+}
+
+impl Answer {
+    fn is_problem(&self, status: u16) -> &Self {
+        assert_eq!(self.status, status, "{}", self.body);
+        assert_eq!(self.headers[CONTENT_TYPE], "application/problem+json");
+        assert_eq!(self.body["status"], status);
+        assert!(
+            !self.body["title"].as_str().unwrap().is_empty()
+                && !self.body["detail"].as_str().unwrap().is_empty()
+        );
+        self
+    }
+
+    fn is(&self, status: &str) -> &Self {
+        assert_eq!(self.status, StatusCode::OK, "{}", self.body);
+        assert_eq!(self.headers[CONTENT_TYPE], JSON);
+        assert_eq!(self.body["status"], status);
+        assert!(uuid::Uuid::parse_str(self.body["call_id"].as_str().unwrap()).is_ok());
+        assert_eq!(self.body.as_object().unwrap().len(), 2);
+        self
+    }
+
+    fn fields(&self) -> Vec<&str> {
+        self.body["errors"].as_array().unwrap().iter().map(|error| error["field"].as_str().unwrap()).collect()
+    }
+}
+
+/// What a query, and a body of that type, mean to `source`.
+fn parameters(source: &str, query: &str, body: &body::Body) -> RawFields {
+    let sources = Sources::parse(SOURCES).unwrap();
+    parameters::fields(sources.get(source).unwrap(), query, body).unwrap()
+}
+
+#[tokio::test]
+async fn a_record_is_accepted_by_every_encoding_and_then_is_a_duplicate() {
+    let edge = Edge::open().await;
+    let first = edge.get(&format!("/v1/cdr/bizcall?{RING}")).await;
+    let again = [
+        edge.get(&format!("/v1/cdr/bizcall?{RING}")).await,
+        edge.send(Request::post(format!("/v1/cdr/bizcall?{RING}")), Body::empty()).await,
+        edge.post("/v1/cdr/bizcall", FORM, RING).await,
+        edge.post("/v1/cdr/bizcall", "Application/X-WWW-Form-Urlencoded; charset=EUC-KR", RING).await,
+        edge.post("/v1/cdr/bizcall?seq=1&memo=", FORM, "sdt=20261123142530&fromn=01012345678&vn=050712345678").await,
+        edge.post(
+            "/v1/cdr/bizcall",
+            "application/json; charset=utf-8",
+            r#"{"seq":1,"sdt":20261123142530,"fromn":"010-1234-5678","vn":"0507-1234-5678","memo":null,"ton":""}"#,
+        )
+        .await,
+    ];
+    first.is("accepted");
+    for answer in again {
+        assert_eq!(answer.is("duplicate").body["call_id"], first.body["call_id"]);
+    }
+    edge.get("/v1/cdr/bizcall?seq=2&sdt=20261123142530&vn=050799999999").await.is("unrouted");
+    // No number that can be read, and no call lost.
+    edge.get("/v1/cdr/bizcall?seq=3&sdt=20261123142530&fromn=***&vn=%EA%B0%80").await.is("unrouted");
+}
+
+#[tokio::test]
+async fn what_is_no_call_record_is_told_all_its_faults() {
+    let edge = Edge::open().await;
+    let answer = edge.get("/v1/cdr/bizcall?sdt=01012345678&edt=x&memo=a&memo=b").await;
+    assert_eq!(answer.is_problem(422).fields(), ["seq", "sdt", "edt", "vn", "memo"]);
+    assert_eq!(
+        answer.body["errors"][1],
+        json!({"field": "sdt", "message": "\"010****5678\" is not YYYYMMDDHH24MISS, e.g. 20261123142530"})
+    );
+    let answer =
+        edge.post("/v1/cdr/bizcall", JSON, r#"{"seq":["1"],"tags":{"a":1},"memo":"\ud800","vn":1}"#).await;
+    assert_eq!(answer.is_problem(422).fields(), ["seq", "sdt", "seq", "tags", "memo"]);
+    for body in ["[]", "{\"seq\":", "null", "\"seq\"", "{}{}", "{\"a\" 1}", "\u{1}", "{\"seq\":01}"] {
+        let answer = edge.post(&format!("/v1/cdr/bizcall?{RING}"), JSON, body).await;
+        assert_eq!(answer.is_problem(422).fields(), ["body"], "{body}");
+    }
+    let deep = format!("{}{}", "[".repeat(30_000), "]".repeat(30_000));
+    edge.post("/v1/cdr/bizcall", JSON, deep.clone()).await.is_problem(422);
+    edge.post("/v1/cdr/bizcall", JSON, format!("{{\"a\":{deep}}}")).await.is_problem(422);
+    // A list of faults is bounded.
+    let many: Vec<_> = (0..1_000).map(|number| format!("p{number}=a&p{number}=b")).collect();
+    assert!(edge.post("/v1/cdr/bizcall", FORM, many.join("&")).await.is_problem(422).fields().len() < 30);
+}
+
+#[tokio::test]
+async fn only_the_right_path_finds_a_source() {
+    let edge = Edge::open().await;
+    for path in [
+        "/",
+        "/v1/cdr",
+        "/v1/cdr/",
+        "/v1/cdr/nobody",
+        "/v1/cdr/Bizcall",
+        "/v1/cdr/bizcall/",
+        "/v1/cdr/bizcall/s3cret",
+        "/v1/cdr/secret",
+        "/v1/cdr/secret/wrong",
+        "/v1/cdr/secret/s3cret",
+        "/v1/cdr/secret/s3cret%2F%25/more",
+        "/v1/cdr/%FF",
+    ] {
+        let answer = edge.get(&format!("{path}?{RING}")).await;
+        assert!(!answer.is_problem(404).body.to_string().contains("s3cret"), "{path}");
+    }
+    edge.get(&format!("/v1/cdr/secret/s3cret%2F%25?{RING}")).await.is("accepted");
+}
+
+#[tokio::test]
+async fn only_get_and_post_ring() {
+    let edge = Edge::open().await;
+    for method in ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"] {
+        let request = Request::builder().method(method).uri(format!("/v1/cdr/bizcall?{RING}"));
+        let answer = edge.send(request, Body::empty()).await;
+        assert_eq!(answer.is_problem(405).headers[header::ALLOW], "GET, POST");
+    }
+    let head = Request::head(format!("/v1/cdr/bizcall?{RING}")).body(Body::empty()).unwrap();
+    assert_eq!(edge.router.clone().oneshot(head).await.unwrap().status(), 405);
+    edge.get(&format!("/v1/cdr/bizcall?{RING}")).await.is("accepted");
+}
+
+#[tokio::test]
+async fn only_allowed_addresses_are_let_in_however_they_forge() {
+    let edge = Edge::open().await;
+    let from = |peer: Option<&str>, forwarded: &[&str]| {
+        let mut request = Request::get(format!("/v1/cdr/office?{RING}"));
+        for entry in forwarded {
+            request = request.header("X-Forwarded-For", *entry);
+        }
+        match peer.map(|peer| peer.parse::<IpAddr>().unwrap()) {
+            Some(peer) => request.extension(ConnectInfo(SocketAddr::from((peer, 40_000)))),
+            None => request,
+        }
+    };
+    for (peer, forwarded) in [
+        (None, &[][..]),
+        (Some("203.0.113.9"), &[][..]),
+        (Some("203.0.113.9"), &["210.109.108.7"]),
+        (Some("10.0.0.1"), &[]),
+        (Some("10.0.0.1"), &["210.109.108.7, 203.0.113.9"]),
+        (Some("10.0.0.1"), &["210.109.108.7", "203.0.113.9"]),
+        (Some("10.0.0.1"), &["210.109.108.7, garbage"]),
+        (Some("10.0.0.1"), &["210.109.108.7.evil.example"]),
+    ] {
+        edge.send(from(peer, forwarded), Body::empty()).await.is_problem(403);
+    }
+    edge.send(from(Some("210.109.108.7"), &[]), Body::empty()).await.is("accepted");
+    edge.send(from(Some("10.0.0.1"), &["6.6.6.6, 210.109.108.7:443, 10.0.0.2"]), Body::empty())
+        .await
+        .is("duplicate");
+}
+
+#[tokio::test]
+async fn size_type_and_rate_have_their_limits() {
+    let edge = Edge::open().await;
+    let memo = |bytes: usize| format!("{RING}&memo={}", "a".repeat(bytes - RING.len() - "&memo=".len()));
+    edge.post("/v1/cdr/bizcall", FORM, memo(MAX_BYTES)).await.is("accepted");
+    edge.post("/v1/cdr/bizcall", FORM, memo(MAX_BYTES + 1)).await.is_problem(413);
+    // Of unknown length.
+    let chunks = vec![Ok::<_, std::io::Error>(memo(MAX_BYTES)), Ok("a".to_owned())];
+    let body = Body::from_stream(futures_util::stream::iter(chunks));
+    edge.post("/v1/cdr/bizcall", FORM, body).await.is_problem(413);
+    for content_type in
+        ["text/plain", "multipart/form-data; boundary=x", "application/jsonp", "text/json", ""]
+    {
+        edge.post("/v1/cdr/bizcall", content_type, RING).await.is_problem(415);
+    }
+    edge.send(Request::post("/v1/cdr/bizcall"), RING).await.is_problem(415);
+
+    edge.get(&format!("/v1/cdr/slow?{RING}")).await.is("accepted");
+    let mut refused = edge.get(&format!("/v1/cdr/slow?{RING}")).await;
+    // One a second: however slow this machine is, some second has two of these.
+    for _ in 0..100 {
+        if refused.status == StatusCode::OK {
+            refused = edge.get(&format!("/v1/cdr/slow?{RING}")).await;
+        }
+    }
+    assert_eq!(refused.is_problem(429).headers[header::RETRY_AFTER], "1");
+    edge.get(&format!("/v1/cdr/bizcall?{RING}")).await.is("accepted");
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_nothing() {
+    let edge = Edge::open().await;
+    let chunks = vec![Ok(RING.to_owned()), Err(std::io::Error::other("gone"))];
+    let body = Body::from_stream(futures_util::stream::iter(chunks));
+    edge.post("/v1/cdr/bizcall", FORM, body).await.is_problem(400);
+    edge.get(&format!("/v1/cdr/bizcall?{RING}")).await.is("accepted");
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_written_is_503() {
+    let edge = Edge::open().await;
+    let intruder = rusqlite::Connection::open(edge.directory.path().join("log.db")).unwrap();
+    intruder.execute_batch("ALTER TABLE calls RENAME TO gone").unwrap();
+    let answer = edge.get(&format!("/v1/cdr/bizcall?{RING}")).await;
+    assert!(answer.is_problem(503).headers.contains_key(header::RETRY_AFTER));
+    intruder.execute_batch("ALTER TABLE gone RENAME TO calls").unwrap();
+    edge.get(&format!("/v1/cdr/bizcall?{RING}")).await.is("accepted");
+}
+
+#[test]
+fn text_is_utf8_else_cp949() {
+    // 세차 100%, and 똠, which CP949 has and EUC-KR has not.
+    for (encoded, memo) in [
+        ("%EC%84%B8%EC%B0%A8+100%25", "세차 100%"),
+        ("%BC%BC%C2%F7%20100%25", "세차 100%"),
+        ("%8Cc", "똠"),
+        ("a%zz%", "a%zz%"),
+        ("%2B82", "+82"),
+        ("a=b", "a=b"),
+        ("%FF%FF", "\u{fffd}\u{fffd}"),
+    ] {
+        assert_eq!(
+            parameters("bizcall", &format!("memo={encoded}"), &body::Body::None).get("memo"),
+            Some(memo)
+        );
+        let form = body::Body::Form(format!("x&memo={encoded}&&seq=").into());
+        let fields = parameters("bizcall", "", &form);
+        assert_eq!((fields.get("memo"), fields.get("seq"), fields.get("x")), (Some(memo), None, None));
+    }
+    // Raw bytes, as old senders write them.
+    let form = body::Body::Form(b"memo=\xbc\xbc\xc2\xf7"[..].into());
+    assert_eq!(parameters("bizcall", "", &form).get("memo"), Some("세차"));
+    let json = body::Body::Json(b"{\"memo\":\"\xbc\xbc\xc2\xf7\"}"[..].into());
+    assert_eq!(parameters("bizcall", "", &json).get("memo"), Some("세차"));
+}
+
+#[test]
+fn only_a_source_that_encodes_twice_is_decoded_twice() {
+    let twice = |bytes: &[u8]| {
+        let once = percent_encode(bytes, NON_ALPHANUMERIC).to_string();
+        format!("memo={0}&memo2={0}", utf8_percent_encode(&once, NON_ALPHANUMERIC))
+    };
+    for bytes in ["50% 할인".as_bytes(), b"50% \xc7\xd2\xc0\xce"] {
+        let fields = parameters("twice", &twice(bytes), &body::Body::None);
+        assert_eq!(fields.get("memo"), Some("50% 할인"));
+        assert!(fields.get("memo2").unwrap().starts_with("50%25%20%"));
+    }
+    assert_eq!(parameters("bizcall", "memo=50%2525", &body::Body::None).get("memo"), Some("50%25"));
+}
+
+#[test]
+fn a_json_number_is_its_text() {
+    let json = r#"{"seq":12345678901234567890123,"sdt":20261123142530,"memo":1.50,"memo2":-0,"cause":1e3,"x":true,"y":null}"#;
+    let fields = parameters("bizcall", "", &body::Body::Json(json.into()));
+    let expected = [
+        ("seq", Some("12345678901234567890123")),
+        ("sdt", Some("20261123142530")),
+        ("memo", Some("1.50")),
+        ("memo2", Some("-0")),
+        ("cause", Some("1e3")),
+        ("x", Some("true")),
+        ("y", None),
+    ];
+    for (name, value) in expected {
+        assert_eq!(fields.get(name), value, "{name}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_panic(bytes in vec(arbitrary::<u8>(), 0..200), query in "[!-~]{0,60}") {
+        let sources = Sources::parse(SOURCES).unwrap();
+        for body in [body::Body::Form(bytes.clone().into()), body::Body::Json(bytes.into())] {
+            for source in ["bizcall", "twice"] {
+                let source = sources.get(source).unwrap();
+                if let Ok(fields) = parameters::fields(source, &query, &body) {
+                    // Of bytes that were not made to be a record, none is.
+                    prop_assert!(Record::parse(fields, source, Timestamp::UNIX_EPOCH).is_err());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_encoded_is_read(memo in "\\PC{1,40}") {
+        let query = format!("memo={}", utf8_percent_encode(&memo, NON_ALPHANUMERIC));
+        let fields = parameters("bizcall", &query, &body::Body::None);
+        prop_assert_eq!(fields.get("memo"), Some(&*memo));
+        let json = body::Body::Json(json!({ "memo": memo }).to_string().into());
+        let fields = parameters("bizcall", "", &json);
+        prop_assert_eq!(fields.get("memo"), Some(&*memo));
+    }
+}

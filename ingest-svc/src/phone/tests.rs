@@ -1,0 +1,246 @@
+//! Every row of the table of Korean numbers, and what holds for all numbers.
+
+use phonenumber::{Mode, country::Id};
+use proptest::prelude::*;
+
+use super::*;
+
+/// Whether libphonenumber calls a number valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Validity {
+    Valid,
+    InUseAllTheSame,
+}
+use Validity::{InUseAllTheSame, Valid};
+
+/// As sent, E.164, as people write it, masked, validity.
+const NUMBERS: &[(&str, &str, &str, &str, Validity)] = &[
+    // Mobiles, areas, services.
+    ("01012345678", "+821012345678", "010-1234-5678", "010-****-5678", Valid),
+    ("010-1234-5678", "+821012345678", "010-1234-5678", "010-****-5678", Valid),
+    ("010 1234 5678", "+821012345678", "010-1234-5678", "010-****-5678", Valid),
+    ("010.1234.5678", "+821012345678", "010-1234-5678", "010-****-5678", Valid),
+    (" 01012345678\t", "+821012345678", "010-1234-5678", "010-****-5678", Valid),
+    ("011-123-4567", "+82111234567", "011-123-4567", "011-***-4567", Valid),
+    ("01112345678", "+821112345678", "011-1234-5678", "011-****-5678", Valid),
+    ("02-123-4567", "+8221234567", "02-123-4567", "02-***-4567", Valid),
+    ("0212345678", "+82212345678", "02-1234-5678", "02-****-5678", Valid),
+    ("(02)123-4567", "+8221234567", "02-123-4567", "02-***-4567", Valid),
+    ("031-123-4567", "+82311234567", "031-123-4567", "031-***-4567", Valid),
+    ("03112345678", "+823112345678", "031-1234-5678", "031-****-5678", Valid),
+    ("070-1234-5678", "+827012345678", "070-1234-5678", "070-****-5678", Valid),
+    ("080-123-4567", "+82801234567", "080-123-4567", "080-***-4567", Valid),
+    // 050X, of 11 and of 12 digits.
+    ("0507-1234-5678", "+8250712345678", "0507-1234-5678", "0507-****-5678", Valid),
+    ("050712345678", "+8250712345678", "0507-1234-5678", "0507-****-5678", Valid),
+    ("05071234567", "+825071234567", "0507-123-4567", "0507-***-4567", Valid),
+    ("0505-123-4567", "+825051234567", "0505-123-4567", "0505-***-4567", Valid),
+    ("+8250712345678", "+8250712345678", "0507-1234-5678", "0507-****-5678", Valid),
+    // Representative numbers.
+    ("1588-1234", "+8215881234", "1588-1234", "1588-****", Valid),
+    ("15881234", "+8215881234", "1588-1234", "1588-****", Valid),
+    ("1600-1234", "+8216001234", "1600-1234", "1600-****", Valid),
+    ("1899-1234", "+8218991234", "1899-1234", "1899-****", Valid),
+    ("1811-1234", "+8218111234", "1811-1234", "1811-****", InUseAllTheSame),
+    ("1551-1234", "+8215511234", "1551-1234", "1551-****", InUseAllTheSame),
+    ("1555-1234", "+8215551234", "1555-1234", "1555-****", InUseAllTheSame),
+    ("0303-123-4567", "+823031234567", "0303-123-4567", "0303-***-4567", InUseAllTheSame),
+    ("114", "+82114", "114", "***", InUseAllTheSame),
+    // Written with a country code, or without a trunk 0.
+    ("821012345678", "+821012345678", "010-1234-5678", "010-****-5678", Valid),
+    ("1012345678", "+821012345678", "010-1234-5678", "010-****-5678", Valid),
+    ("+821012345678", "+821012345678", "010-1234-5678", "010-****-5678", Valid),
+    ("+82 010-1234-5678", "+821012345678", "010-1234-5678", "010-****-5678", Valid),
+    ("+82 (0)10-1234-5678", "+821012345678", "010-1234-5678", "010-****-5678", Valid),
+    ("001821012345678", "+821012345678", "010-1234-5678", "010-****-5678", Valid),
+    ("002821012345678", "+821012345678", "010-1234-5678", "010-****-5678", Valid),
+    ("006821012345678", "+821012345678", "010-1234-5678", "010-****-5678", Valid),
+    ("00700821012345678", "+821012345678", "010-1234-5678", "010-****-5678", Valid),
+    ("00821012345678", "+821012345678", "010-1234-5678", "010-****-5678", Valid),
+    ("0082-10-1234-5678", "+821012345678", "010-1234-5678", "010-****-5678", Valid),
+    ("0082010-1234-5678", "+821012345678", "010-1234-5678", "010-****-5678", Valid),
+    // libphonenumber has no opinion on digits that nobody was given.
+    ("01000000000", "+821000000000", "010-0000-0000", "010-****-0000", Valid),
+    // As a Korean keyboard types them: NFKC, and any hyphen.
+    ("０１０－１２３４－５６７８", "+821012345678", "010-1234-5678", "010-****-5678", Valid),
+    ("010–1234‑5678", "+821012345678", "010-1234-5678", "010-****-5678", Valid),
+    ("　010-1234-5678　", "+821012345678", "010-1234-5678", "010-****-5678", Valid),
+    // Foreign.
+    ("+1 650-253-0000", "+16502530000", "+1 650-253-0000", "+1 ***-***-0000", Valid),
+    ("00700 1 650 253 0000", "+16502530000", "+1 650-253-0000", "+1 ***-***-0000", Valid),
+    ("001 86 20 1234 5678", "+862012345678", "+86 20 1234 5678", "+86 ** **** 5678", Valid),
+];
+
+#[test]
+fn a_number_is_read_however_it_is_written() {
+    for (text, e164, national, masked, validity) in NUMBERS {
+        let number = PhoneNumber::parse(text).unwrap_or_else(|| panic!("{text} is a number"));
+        assert_eq!(number.e164(), *e164, "{text}");
+        assert_eq!(number.national(), *national, "{text}");
+        assert_eq!(number.to_string(), *masked, "{text}");
+        assert_eq!(format!("{number:?}"), *masked, "{text}");
+        assert_eq!(number.raw(), text.trim(), "{text}");
+        assert_eq!(number.is_valid(), *validity == Valid, "{text}");
+        let (caller, called) = (Caller::parse(text), Called::parse(text));
+        assert_eq!((caller.number(), caller.key()), (Some(&number), Some(*e164)), "{text}");
+        assert_eq!((called.key(), &*called.display()), (*e164, *national), "{text}");
+        assert_eq!((caller.display(), caller.kind()), ((*national).into(), v1::CallerKind::Number), "{text}");
+        assert!(!format!("{caller:?} {caller} {called:?} {called}").contains(national), "{text}");
+    }
+}
+
+#[test]
+fn the_same_number_is_equal_however_it_was_written() {
+    assert_eq!(PhoneNumber::parse("010-1234-5678"), PhoneNumber::parse("00821012345678"));
+    assert_ne!(PhoneNumber::parse("010-1234-5678"), PhoneNumber::parse("010-1234-5679"));
+}
+
+#[test]
+fn a_caller_without_a_number_is_told_why() {
+    let of = |caller: Caller| (caller.kind(), caller.display().into_owned(), caller.key().map(str::to_owned));
+    let withheld = (v1::CallerKind::Withheld, "발신번호 표시제한".to_owned(), None);
+    for text in [
+        "",
+        "  ",
+        "anonymous",
+        "Anonymous",
+        "ANONYMOUS",
+        "발신번호표시제한",
+        "발신번호 표시제한",
+        " 발신 번호 표시 제한 ",
+        "P",
+        "p",
+        "Ｐ",
+        "anonymous@anonymous.invalid",
+        // Decomposed, as a Mac writes it.
+        "\u{1107}\u{1161}\u{11af}신번호표시제한",
+    ] {
+        assert_eq!(of(Caller::parse(text)), withheld, "{text:?}");
+    }
+    for text in ["C", "c", "공중전화"] {
+        assert_eq!(
+            of(Caller::parse(text)),
+            (v1::CallerKind::Payphone, "공중전화".to_owned(), None),
+            "{text:?}"
+        );
+    }
+    for text in ["O", "o", "unavailable"] {
+        assert_eq!(
+            of(Caller::parse(text)),
+            (v1::CallerKind::Unavailable, "번호 확인 불가".to_owned(), None),
+            "{text:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_number_is_kept_raw_and_shown_masked() {
+    for (text, masked) in [
+        // Parses as +82105678, were it not refused.
+        ("010-****-5678", "***-****-****"),
+        ("000-0000-0000", "000-****-0000"),
+        ("00000000000", "000****0000"),
+        ("010-1234-5678, 02-555-0001", "010-****-****, **-***-0001"),
+        ("sip:kim@203.0.113.7", "sip:***@***.*.113.7"),
+        ("강남점", "***"),
+        ("+", "+"),
+        ("++821012345678", "++821*****5678"),
+        ("123456789012345678901234567890", "123***********************7890"),
+        ("0000821012345678", "000*********5678"),
+        ("tel:+821012345678", "tel:+********5678"),
+    ] {
+        let (caller, called) = (Caller::parse(text), Called::parse(text));
+        assert_eq!(caller.kind(), v1::CallerKind::Unparsed, "{text}");
+        assert_eq!((caller.key(), &*caller.display()), (Some(text), text), "{text}");
+        assert_eq!((called.key(), &*called.display()), (text, text), "{text}");
+        assert_eq!(
+            (caller.to_string(), called.to_string()),
+            (masked.to_owned(), masked.to_owned()),
+            "{text}"
+        );
+        assert!(
+            !format!("{caller:?}{called:?}").contains(text) || !text.contains(char::is_alphanumeric),
+            "{text}"
+        );
+    }
+    assert_eq!(Called::parse(" 내선 7 ").key(), "내선 7");
+}
+
+#[test]
+fn values_in_errors_hold_no_whole_number() {
+    for (value, shown) in [
+        ("2026112", "2026112"),
+        ("20261123142599", "20261123142599"),
+        ("01012345678", "010****5678"),
+        ("a 010-1234-5678,b 02-555-0001", "a 010-****-5678,b **-***-****"),
+        ("20261123142530-01012345678", "202***********-*******5678"),
+        ("821012345678", "821*****5678"),
+        ("1234567", "*******"),
+        ("01０１２３４５６７８", "01０****５６７８"),
+    ] {
+        // Where a mask cuts does not matter; that the middle is gone does.
+        let masked = mask_digits(value);
+        assert_eq!(masked, shown, "{value}");
+    }
+}
+
+#[test]
+fn a_number_survives_the_log() {
+    for text in ["010-1234-5678", "P", "C", "O", "010-****-5678"] {
+        let (caller, called) = (Caller::parse(text), Called::parse(text));
+        let json = serde_json::to_string(&(&caller, &called)).unwrap();
+        assert_eq!(serde_json::from_str::<(Caller, Called)>(&json).unwrap(), (caller, called), "{json}");
+    }
+}
+
+/// What the library makes of a text, without any of our short cuts.
+fn by_library(text: &str) -> Option<String> {
+    let number = phonenumber::parse(Some(Id::KR), text).ok()?;
+    Some(number.format().mode(Mode::E164).to_string())
+}
+
+#[test]
+fn the_short_cut_is_the_library_for_every_prefix() {
+    for prefix in 100..1_000 {
+        for length in 8..=11 {
+            let significant = format!("{prefix:03}{}", &"24681357"[..length - 3]);
+            for text in [format!("0{significant}"), format!("+82{significant}"), format!("+820{significant}")]
+            {
+                let ours = PhoneNumber::parse(&text).map(|number| number.e164().to_owned());
+                assert_eq!(ours, by_library(&text), "{text}");
+            }
+        }
+        let representative = format!("1{prefix:03}2468");
+        assert_eq!(PhoneNumber::parse(&representative).unwrap().e164(), by_library(&representative).unwrap());
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_short_cut_is_the_library(text in r"(\+82 ?0?|0|)[1-9][0-9]([- ]?[0-9]){5,10}") {
+        // Without its punctuation, for which the library now and then finds no number where there is one.
+        let library = by_library(&text.replace(['-', ' '], "")).filter(|e164| e164.len() <= 16);
+        prop_assert_eq!(PhoneNumber::parse(&text).map(|number| number.e164().to_owned()), library);
+    }
+
+    #[test]
+    fn nothing_panics_or_shows_itself(text in r"\PC{0,40}|[0-9+*() .-]{0,24}|(\+|00)[0-9]{6,18}") {
+        let (caller, called) = (Caller::parse(&text), Called::parse(&text));
+        let shown = format!("{caller:?} {caller} {called:?} {called} {}", mask_digits(&text));
+        prop_assert!(!caller.display().is_empty() || text.trim().is_empty());
+        if let Called::Number(number) = &called {
+            // Found again by every form it is written in.
+            prop_assert_eq!(&Called::parse(number.e164()), &called);
+            if number.e164().len() > 8 {
+                prop_assert!(!shown.contains(&number.e164()[1..]), "{}", shown);
+                prop_assert!(!shown.contains(&number.national()), "{}", shown);
+            }
+        }
+    }
+
+    #[test]
+    fn what_people_write_is_the_number(number in r"0(10|11|2|31|64|70|50[2-8])[2-9][0-9]{6,7}|1(5|6|8)[0-9]{6}") {
+        let number = PhoneNumber::parse(&number).unwrap();
+        prop_assert_eq!(PhoneNumber::parse(&number.national()), Some(number));
+    }
+}

@@ -1,1 +1,60 @@
+//! Forged and honest `X-Forwarded-For` headers.
 
+use axum::http::HeaderValue;
+
+use super::*;
+use crate::source::Sources;
+
+type Headers = &'static [&'static [u8]];
+
+/// Who sent it, behind the proxies 10.0.0.0/8 and 2001:db8::/32.
+fn client(peer: Option<&str>, headers: &[&[u8]]) -> Option<String> {
+    let toml = "[[source]]\nname = \"x\"\nopen = true\ntrusted_proxies = [\"10.0.0.0/8\", \"2001:db8::/32\"]";
+    let sources = Sources::parse(toml).unwrap();
+    let mut map = HeaderMap::new();
+    for header in headers {
+        map.append(X_FORWARDED_FOR, HeaderValue::from_bytes(header).unwrap());
+    }
+    let peer = peer.map(|peer| peer.parse().unwrap());
+    address(&map, peer, sources.get("x").unwrap()).map(|address| address.to_string())
+}
+
+#[test]
+fn the_client_is_the_rightmost_stranger() {
+    let rows: &[(&str, Headers, Option<&str>)] = &[
+        // Directly: nobody vouches for what the headers say.
+        ("203.0.113.9", &[], Some("203.0.113.9")),
+        ("203.0.113.9", &[b"210.109.108.7"], Some("203.0.113.9")),
+        ("::ffff:203.0.113.9", &[b"210.109.108.7"], Some("203.0.113.9")),
+        // Through proxies: what the first stranger wrote is left of it.
+        ("10.0.0.1", &[b"210.109.108.7"], Some("210.109.108.7")),
+        ("10.0.0.1", &[b"210.109.108.7, 203.0.113.9"], Some("203.0.113.9")),
+        ("10.0.0.1", &[b"210.109.108.7,203.0.113.9 , 10.0.0.2"], Some("203.0.113.9")),
+        ("::ffff:10.0.0.1", &[b"210.109.108.7"], Some("210.109.108.7")),
+        ("2001:db8::1", &[b"210.109.108.7"], Some("210.109.108.7")),
+        // Several headers are one list.
+        ("10.0.0.1", &[b"210.109.108.7", b"203.0.113.9"], Some("203.0.113.9")),
+        ("10.0.0.1", &[b"203.0.113.9", b"10.0.0.3", b"10.0.0.2, 10.0.0.4"], Some("203.0.113.9")),
+        // Ports, brackets, IPv6, IPv4 in its clothes, empty entries.
+        ("10.0.0.1", &[b"210.109.108.7:52100"], Some("210.109.108.7")),
+        ("10.0.0.1", &[b"[2a00::7]:52100"], Some("2a00::7")),
+        ("10.0.0.1", &[b"[2a00::7]"], Some("2a00::7")),
+        ("10.0.0.1", &[b"2a00::7"], Some("2a00::7")),
+        ("10.0.0.1", &[b"[::ffff:210.109.108.7]:443, ::ffff:10.0.0.2"], Some("210.109.108.7")),
+        ("10.0.0.1", &[b"210.109.108.7, ,"], Some("210.109.108.7")),
+        // What a proxy vouches for is no address: it cannot be told, and nothing left of it counts.
+        ("10.0.0.1", &[b"210.109.108.7, unknown"], None),
+        ("10.0.0.1", &[b"210.109.108.7, _hidden, 10.0.0.2"], None),
+        ("10.0.0.1", &[b"210.109.108.7, 210.109.108"], None),
+        ("10.0.0.1", &[b"210.109.108.7, 210.109.108.7:99999"], None),
+        ("10.0.0.1", &[b"210.109.108.7", b"\xff"], None),
+        ("10.0.0.1", &[b"210.109.108.7, fe80::1%eth0"], None),
+        // Nothing but proxies.
+        ("10.0.0.1", &[], None),
+        ("10.0.0.1", &[b"10.0.0.2"], None),
+    ];
+    for (peer, headers, expected) in rows {
+        assert_eq!(client(Some(peer), headers).as_deref(), *expected, "{peer} {headers:?}");
+    }
+    assert_eq!(client(None, &[b"210.109.108.7"]), None);
+}
