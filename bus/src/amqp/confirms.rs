@@ -7,23 +7,22 @@
 //!
 //! The broker returns an unroutable message before it acknowledges it, and lapin hands the return to whichever confirm
 //! it completes next, which need not be the same message's: not when earlier ones are still to be acknowledged, nor when
-//! one acknowledgement stands for many. So a return is matched by the number in its body, once all that lapin has
-//! completed so far is on the table. A message that is just being handed over is not on it yet; should it carry
-//! another's return in that moment, the other counts as delivered. It went to no queue because there was none, and
-//! whoever makes one compares with the log.
+//! one acknowledgement stands for many. So a return is matched by the number in its body, and no message counts as
+//! delivered before all that lapin may have completed by then has been looked at; that includes a message which is just
+//! being sent, and not here yet.
 
 use std::{
-    collections::HashSet,
+    collections::{HashSet, VecDeque},
     pin::{Pin, pin},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
-use futures_util::{
-    FutureExt, Stream, StreamExt,
-    stream::{FusedStream, FuturesUnordered},
-};
+use futures_util::{FutureExt, Stream, StreamExt, stream::FuturesUnordered};
 use lapin::{Confirmation, Event, PublisherConfirm, message::BasicReturnMessage};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -46,7 +45,7 @@ pub(crate) struct Promised {
 /// A message that the broker has answered.
 struct Answered {
     number: u64,
-    confirmation: lapin::Result<Confirmation>,
+    confirmation: Confirmation,
     answer: oneshot::Sender<Result<Routed, Lost>>,
 }
 
@@ -60,8 +59,8 @@ impl Pending {
         (Self { number, confirm, answer: sender }, Promised { answer, lost })
     }
 
-    async fn answered(self) -> Answered {
-        Answered { number: self.number, confirmation: self.confirm.await, answer: self.answer }
+    async fn answered(self) -> lapin::Result<Answered> {
+        Ok(Answered { number: self.number, confirmation: self.confirm.await?, answer: self.answer })
     }
 }
 
@@ -74,77 +73,97 @@ impl Future for Promised {
     }
 }
 
-/// Runs until the connection is lost; its owner aborts it earlier. `losing` is then told why.
+/// Runs until the connection is lost; its owner aborts it earlier. `losing` is then told why. `begun`: the number of the
+/// last message whose sending has begun.
 pub(super) async fn run(
     events: impl Stream<Item = Event>,
+    begun: Arc<AtomicU64>,
     mut sent: mpsc::Receiver<Pending>,
     losing: watch::Sender<Option<Lost>>,
 ) {
-    let mut events = pin!(events.fuse());
+    let mut events = pin!(events);
     let mut unanswered = FuturesUnordered::new();
-    let mut returned = HashSet::new();
+    let mut answers = Answers { begun, handed_over: 0, returned: HashSet::new(), held: VecDeque::new() };
     let lost = loop {
-        tokio::select! {
+        let mut noted = tokio::select! {
             biased;
-            Some(event) = events.next(), if !events.is_terminated() => if let Some(lost) = heed(event) {
-                break lost;
-            },
-            Some(message) = sent.recv() => unanswered.push(message.answered()),
-            Some(first) = unanswered.next() => {
-                let mut answered = vec![first];
-                while let Some(Some(next)) = unanswered.next().now_or_never() {
-                    answered.push(next);
-                }
-                if let Err(lost) = settle(answered, &mut returned) {
-                    break lost;
-                }
+            Some(event) = events.next() => heed(event),
+            Some(message) = sent.recv() => {
+                answers.handed_over = message.number;
+                unanswered.push(message.answered());
+                Ok(())
             }
+            Some(answered) = unanswered.next() => answers.note(answered),
             else => return,
+        };
+        while let (Ok(()), Some(Some(answered))) = (&noted, unanswered.next().now_or_never()) {
+            noted = answers.note(answered);
+        }
+        match noted {
+            Ok(()) => answers.tell(),
+            Err(lost) => break lost,
         }
     };
     // Before the answers are dropped: whoever waits for one looks here.
     losing.send_replace(Some(lost));
 }
 
-fn heed(event: Event) -> Option<Lost> {
+/// The broker's answers, until it is certain what they mean.
+struct Answers {
+    begun: Arc<AtomicU64>,
+    /// The last message that `unanswered` has heard of.
+    handed_over: u64,
+    /// The numbers of returned messages.
+    returned: HashSet<u64>,
+    held: VecDeque<Held>,
+}
+
+/// An answer that may yet prove to be another message's.
+struct Held {
+    /// The last message that was begun by then: once it is handed over, and what is complete has been noted, all is known.
+    until: u64,
+    number: u64,
+    routed: Routed,
+    answer: oneshot::Sender<Result<Routed, Lost>>,
+}
+
+impl Answers {
+    fn note(&mut self, answered: lapin::Result<Answered>) -> Result<(), Lost> {
+        let Answered { number, confirmation, answer } = answered.map_err(|error| broken(&error))?;
+        let routed = match &confirmation {
+            Confirmation::Ack(_) => Routed::Delivered,
+            Confirmation::Nack(_) | Confirmation::NotRequested => Routed::Refused,
+        };
+        if let Some(back) = confirmation.take_message() {
+            self.returned.insert(returned_number(back).unwrap_or(number));
+        }
+        self.held.push_back(Held { until: self.begun.load(Ordering::Acquire), number, routed, answer });
+        Ok(())
+    }
+
+    /// Tells what is certain.
+    fn tell(&mut self) {
+        while let Some(held) = self.held.pop_front_if(|held| held.until <= self.handed_over) {
+            let routed = if self.returned.remove(&held.number) { Routed::NoRoute } else { held.routed };
+            // An error says that the caller does not want to know.
+            drop(held.answer.send(Ok(routed)));
+        }
+    }
+}
+
+fn heed(event: Event) -> Result<(), Lost> {
     match event {
-        Event::Error(error) => return Some(broken(&error)),
+        Event::Error(error) => return Err(broken(&error)),
         Event::ConnectionBlocked(reason) => {
             tracing::warn!(reason, "the broker takes no messages for now; they wait");
         }
         Event::ConnectionUnblocked => tracing::info!("the broker takes messages again"),
         _ => {}
     }
-    None
+    Ok(())
 }
 
-/// Tells each message its outcome.
-fn settle(mut answered: Vec<Answered>, returned: &mut HashSet<u64>) -> Result<(), Lost> {
-    for message in &mut answered {
-        if let Ok(Confirmation::Ack(back @ Some(_)) | Confirmation::Nack(back @ Some(_))) =
-            &mut message.confirmation
-        {
-            returned.extend(back.take().map(|back| number(back).unwrap_or(message.number)));
-        }
-    }
-    let mut result = Ok(());
-    for Answered { number, confirmation, answer } in answered {
-        let outcome = match confirmation {
-            _ if returned.remove(&number) => Ok(Routed::NoRoute),
-            Ok(Confirmation::Ack(_)) => Ok(Routed::Delivered),
-            Ok(Confirmation::Nack(_) | Confirmation::NotRequested) => Ok(Routed::Refused),
-            Err(error) => Err(broken(&error)),
-        };
-        if let Err(lost) = &outcome {
-            result = Err(lost.clone());
-        }
-        // Nobody waits for it any more: the caller's own choice.
-        drop(answer.send(outcome));
-    }
-    result
-}
-
-fn number(returned: BasicReturnMessage) -> Option<u64> {
+fn returned_number(returned: BasicReturnMessage) -> Option<u64> {
     Batch::decode(Bytes::from(returned.delivery.data)).ok().map(|batch| batch.number)
 }
 

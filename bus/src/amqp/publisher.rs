@@ -1,6 +1,12 @@
 //! Publishing to RabbitMQ: mandatory, persistent, confirmed.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use lapin::{BasicProperties, Channel, options::BasicPublishOptions, types::ShortString};
 use tokio::{
@@ -25,7 +31,8 @@ const PERSISTENT: u8 = 2;
 
 pub(crate) struct AmqpPublisher {
     id: Uuid,
-    sent: u64,
+    /// The number of the last message whose sending has begun.
+    begun: Arc<AtomicU64>,
     exchange: ShortString,
     properties: BasicProperties,
     body: Vec<u8>,
@@ -43,12 +50,13 @@ impl AmqpPublisher {
         let (pending, to_confirm) = mpsc::channel(HANDED_OVER);
         let (losing, lost) = watch::channel(None);
         let mut confirms = JoinSet::new();
-        confirms.spawn(confirms::run(link.events(), to_confirm, losing));
+        let begun = Arc::new(AtomicU64::new(0));
+        confirms.spawn(confirms::run(link.events(), Arc::clone(&begun), to_confirm, losing));
         let properties =
             BasicProperties::default().with_content_type(CONTENT_TYPE.into()).with_delivery_mode(PERSISTENT);
         Self {
             id: Uuid::new_v4(),
-            sent: 0,
+            begun,
             exchange: exchange.into(),
             properties,
             body: Vec::new(),
@@ -65,7 +73,7 @@ impl AmqpPublisher {
     }
 
     pub(crate) async fn send(&mut self, events: &[Event], ttl: Duration) -> Result<Promised, Lost> {
-        let number = self.sent + 1;
+        let number = self.begun.fetch_add(1, Ordering::Release) + 1;
         encode(self.id, number, events, &mut self.body);
         let properties = self.properties.clone().with_expiration(ttl.as_millis().to_string().into());
         // Mandatory: without it, the broker would confirm a message that went to no queue as if it had arrived.
@@ -78,7 +86,6 @@ impl AmqpPublisher {
             // While the broker blocks us the first would wait; a loss must end that.
             lost = loss(self.lost.clone()) => return Err(lost),
         };
-        self.sent = number;
         let (pending, promised) = Pending::new(number, confirm, self.lost.clone());
         match self.pending.send(pending).await {
             Ok(()) => Ok(promised),
