@@ -91,6 +91,9 @@ pub enum OpenError {
     /// The lock file.
     #[error("cannot lock it: {0}")]
     Lock(std::io::Error),
+    /// The file cannot be made, or not be written.
+    #[error("{0}")]
+    File(std::io::Error),
     /// Written by another version.
     #[error("it has version {found}, and this ingest-svc knows version {known}")]
     Version {

@@ -109,7 +109,35 @@ impl Run {
                 Err(error) if error.is_fatal() && !connected_before => return Err(Failure::Setting(error.to_string())),
                 Err(error) => tracing::warn!(%error, "cannot publish to the bus; calls are accepted all the same"),
             }
-            sleep(backoff.delay()).await;
+            if self.wait_without_bus(backoff.delay()).await {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits for the next try to connect; true if there is nothing left to connect for.
+    async fn wait_without_bus(&mut self, delay: Duration) -> bool {
+        let next_try = sleep(delay);
+        tokio::pin!(next_try);
+        loop {
+            if self.writer_ended && self.backlog.len() == 0 {
+                self.note_progress();
+                return true;
+            }
+            tokio::select! {
+                () = &mut next_try => return false,
+                committed = self.relay.fresh.recv(), if !self.writer_ended && self.backlog.has_room() => {
+                    self.take(committed);
+                }
+            }
+        }
+    }
+
+    /// Takes over a commit, or learns that the writer has ended.
+    fn take(&mut self, committed: Option<Committed>) {
+        match committed {
+            Some(committed) => self.backlog.take(committed),
+            None => self.writer_ended = true,
         }
     }
 
@@ -148,10 +176,7 @@ impl Run {
                     Err(lost) => return End::Lost(lost),
                 },
                 committed = self.relay.fresh.recv(), if !self.writer_ended && self.backlog.has_room() => {
-                    match committed {
-                        Some(committed) => self.backlog.take(committed),
-                        None => self.writer_ended = true,
-                    }
+                    self.take(committed);
                 }
                 () = self.relay.outbox.nudged() => {}
                 _ = canary.tick() => {

@@ -62,8 +62,8 @@ fn explain<S: CommandFactory>(error: &clap::Error) -> String {
             };
             let right = match (std::error::Error::source(error), text(ContextKind::ValidValue)) {
                 (Some(why), _) => why.to_string(),
-                (None, Some(valid)) => format!("one of {valid} is expected"),
-                (None, None) => "a value is expected".to_owned(),
+                (None, Some(valid)) if !valid.is_empty() => format!("one of {valid} is expected"),
+                (None, _) => "a value is expected".to_owned(),
             };
             one_line(&format!("{name}: {value} is wrong: {right}"))
         }
@@ -148,6 +148,7 @@ mod tests {
              e.g. 500ms, 30s or 90d"
         );
         assert!(sentence("--tll=1s").contains("--tll"));
+        assert!(sentence("--ttl").ends_with("a value is expected"), "{}", sentence("--ttl"));
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //!    └─< callers           how often a number called the store, and when last
 //! ```
 
-use std::{path::Path, time::Duration};
+use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::Path, time::Duration};
 
 use rusqlite::{Connection, OpenFlags};
 use uuid::Uuid;
@@ -88,6 +88,8 @@ CREATE TABLE callers (
 /// `synchronous = FULL` is what makes an answered record survive a power cut. Checkpoints are left to
 /// [`super::checkpoint`], so that no accept pays for one.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
+    // Callers' numbers are in it: a new file is its owner's alone, and SQLite makes the files beside it likewise.
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(OpenError::File)?;
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
