@@ -37,7 +37,7 @@ pub struct BusSettings {
         value_name = "PREFIX"
     )]
     pub amqp_queue_prefix: String,
-    /// The fanout exchange of what was set aside, and the name of the one queue behind it [default: <exchange>.dead].
+    /// The fanout exchange of what was set aside, and the name of the one queue behind it [default: the exchange's name and `.dead`].
     #[arg(long, env = "AMQP_DEAD_LETTER_EXCHANGE", value_parser = name, value_name = "NAME")]
     pub amqp_dead_letter_exchange: Option<String>,
 }
