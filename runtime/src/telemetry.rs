@@ -6,6 +6,10 @@ use std::io;
 use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
+/// Libraries that say what we say ourselves, and with it the bodies of messages, phone numbers included. `RUST_LOG` can
+/// still name them.
+const QUIET: &str = "lapin=off";
+
 /// How and what to log.
 #[derive(Debug, Clone, Args)]
 pub struct LogSettings {
@@ -29,7 +33,7 @@ pub enum LogFormat {
 /// Installs the log for the whole process. Only a `main` calls it; a second call changes nothing.
 pub fn init(settings: &LogSettings) {
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(&settings.rust_log))
+        .with_env_filter(EnvFilter::new(format!("{QUIET},{}", settings.rust_log)))
         .with_writer(io::stderr)
         .with_ansi(io::IsTerminal::is_terminal(&io::stderr()));
     let installed = match settings.log_format {
