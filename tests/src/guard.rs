@@ -10,7 +10,8 @@ use std::{
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
-    time::Duration,
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -164,8 +165,9 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.alive = None;
-        if let Err(error) = self.guard.wait() {
-            panic!("cannot wait for the guard of process {}: {error}", self.pid.as_raw_nonzero());
+        let begun = Instant::now();
+        while self.status().is_none() && begun.elapsed() < DEATH {
+            sleep(Duration::from_millis(5));
         }
     }
 }

@@ -1,13 +1,16 @@
 //! A small HTTP/1.1 client that keeps its one connection, as a number provider does.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::timeout};
+
+/// How long an answer may take. Providers give up after 5–15 s; a test machine is slower.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Why a request got no answer: nobody listens, or the connection broke.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +87,8 @@ impl Client {
             request = request.header(*name, *value);
         }
         let request = request.body(Full::new(body.into())).expect("the test's own request is one");
-        let answered = self.exchange(request).await;
+        let answered = timeout(PATIENCE, self.exchange(request)).await;
+        let answered = answered.unwrap_or_else(|_| Err(format!("it took more than {PATIENCE:?}")));
         if answered.is_err() {
             self.connection = None;
         }
