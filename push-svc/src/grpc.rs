@@ -29,8 +29,8 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::{auth::bearer, end::End, metrics::Transport, pad_stream::PadStream, pads::Pads};
 
-/// What load balancers and pads are told by a leaving replica.
-pub(crate) const LEAVING: (StatusCode, &str) = (StatusCode::SERVICE_UNAVAILABLE, "this replica is leaving\n");
+/// What load balancers and pads are told by a leaving replica. No words, which a gRPC client would take for a message.
+pub(crate) const LEAVING: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
 /// The largest request: a note and a token fit.
 const REQUEST_BYTES: usize = 64 * 1024;
 /// How long a browser may remember what CORS allows.

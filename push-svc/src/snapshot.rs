@@ -52,8 +52,7 @@ pub(crate) async fn ask(log: &LogClient, store_id: &str, now: Wall) -> Result<St
     if !all_open_seen {
         let open = [CallState::Ringing, CallState::Answered].map(i32::from).to_vec();
         let page_size = CALLS as u32;
-        let open =
-            ListCallsRequest { states: open, since: Some(found.since.clone()), page_size, ..newest.clone() };
+        let open = ListCallsRequest { states: open, since: Some(found.since), page_size, ..newest.clone() };
         found.add(log.calls(open).await?)?;
     }
     for _ in 1..PAGES {

@@ -5,6 +5,7 @@ use std::{fmt, sync::OnceLock};
 use bytes::Bytes;
 use prost::Message;
 use ringpad_proto::v1::SubscribeResponse;
+use serde_json::Value;
 
 /// An event as every pad of its store gets it: encoded once by ingest-svc, and turned into JSON at most once, when the
 /// first WebSocket pad asks. `Debug` shows no bytes: they hold phone numbers.
@@ -47,7 +48,82 @@ impl fmt::Debug for PadEvent {
     }
 }
 
+/// The members that are timestamps.
+const TIMES: [&str; 7] = ["answeredAt", "at", "endedAt", "lastCallAt", "popUntil", "serverTime", "startedAt"];
+
 /// A message in proto3 JSON.
 pub(crate) fn json(message: &SubscribeResponse) -> Option<Bytes> {
-    serde_json::to_vec(message).ok().map(Bytes::from)
+    let mut value = serde_json::to_value(message).ok()?;
+    normalize_times(&mut value);
+    serde_json::to_vec(&value).ok().map(Bytes::from)
+}
+
+/// proto3 JSON writes UTC as `Z`; `pbjson_types` writes `+00:00`.
+fn normalize_times(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                match member {
+                    Value::String(text) if TIMES.contains(&name.as_str()) => {
+                        if let Some(local) = text.strip_suffix("+00:00") {
+                            *text = format!("{local}Z");
+                        }
+                    }
+                    other => normalize_times(other),
+                }
+            }
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(normalize_times),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+
+    /// Each golden message was written down by the pad's side, as JSON and as bytes.
+    #[test]
+    fn rust_and_typescript_mean_the_same_bytes_and_the_same_json() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/wire");
+        let mut seen = 0;
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|extension| extension != "json") {
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            let encoded = base64(fs::read_to_string(path.with_extension("b64")).unwrap().trim());
+            let read: SubscribeResponse = serde_json::from_str(&text).unwrap();
+            assert_eq!(read.encode_to_vec(), encoded, "{path:?}");
+            let event = PadEvent::new(1, encoded.into());
+            let written: Value = serde_json::from_slice(&event.json().unwrap()).unwrap();
+            assert_eq!(written, serde_json::from_str::<Value>(&text).unwrap(), "{path:?}");
+            seen += 1;
+        }
+        assert!(seen >= 6, "only {seen} golden messages");
+    }
+
+    #[test]
+    fn what_is_no_message_has_no_json() {
+        assert_eq!(PadEvent::new(1, Bytes::from_static(b"\xff\xff")).json(), None);
+    }
+
+    fn base64(text: &str) -> Vec<u8> {
+        const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let digits = text.bytes().filter(|byte| *byte != b'=');
+        let mut bits = 0_u32;
+        let mut bytes = Vec::new();
+        for (index, digit) in digits.enumerate() {
+            let value = ALPHABET.iter().position(|known| *known == digit).unwrap();
+            bits = (bits << 6) | u32::try_from(value).unwrap();
+            if index % 4 != 0 {
+                bytes.push(((bits >> (6 - 2 * (index % 4))) & 0xff).try_into().unwrap());
+            }
+        }
+        bytes
+    }
 }

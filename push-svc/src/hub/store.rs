@@ -22,13 +22,15 @@ use super::{event::PadEvent, seat::Seat};
 use crate::end::End;
 
 /// How many events are at hand for pads that come a little later. A live pad that falls further behind is too slow.
-pub(super) const RECENT: usize = 1024;
+/// (A handful in unit tests, so that they get there.)
+pub(super) const RECENT: usize = if cfg!(test) { 8 } else { 1024 };
 /// How many bytes of them, so that long memos do not add up.
 const RECENT_BYTES: usize = 4 * 1024 * 1024;
 /// How long they are kept; pads that come later read the log.
 pub(super) const RECENT_AGE: Duration = Duration::from_secs(120);
 /// How many events past a gap wait for it to close. What does not fit is fetched with the gap.
-pub(super) const AHEAD: usize = 1024;
+/// (A handful in unit tests, so that they get there.)
+pub(super) const AHEAD: usize = if cfg!(test) { 6 } else { 1024 };
 /// How long a gap may close by itself: two publishers may overtake each other.
 pub(super) const GAP_HOLD: Duration = Duration::from_millis(50);
 /// How often, at most, an event of another epoch makes us ask the log which one is right.

@@ -1,0 +1,151 @@
+//! The table of ends.
+
+use std::time::{Duration, SystemTime};
+
+use ringpad_proto::v1::SubscribeRequest;
+use tonic::Code;
+
+use crate::{harness::*, pads::*};
+
+async fn end_of(replica: &Replica, transport: Transport, token: &str, request: SubscribeRequest) -> Ended {
+    TestPad::connect(transport, replica.pads, token, request, None).await.end().await
+}
+
+#[tokio::test]
+async fn bad_tokens() {
+    let world = World::new().await;
+    let replica = world.replica().await;
+    let expired = token_until("p", "a", SystemTime::now());
+    let mut forged = token("p", "a");
+    forged.truncate(forged.len() - 4);
+    for transport in TRANSPORTS {
+        for bad in ["", "no-jwt", &expired, &forged] {
+            let ended = end_of(&replica, transport, bad, SubscribeRequest::default()).await;
+            assert_eq!(ended, Ended::on(transport, Code::Unauthenticated, 4401), "{transport:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_expires_ends_the_stream() {
+    let world = World::new().await;
+    let replica = world.replica().await;
+    for transport in TRANSPORTS {
+        let token = token_until("p", "a", SystemTime::now() + Duration::from_secs(3));
+        let mut pad =
+            TestPad::connect(transport, replica.pads, &token, SubscribeRequest::default(), None).await;
+        pad.begin().await;
+        assert_eq!(pad.end().await, Ended::on(transport, Code::Unauthenticated, 4401));
+    }
+}
+
+#[tokio::test]
+async fn no_such_store() {
+    let world = World::new().await;
+    let replica = world.replica().await;
+    for transport in TRANSPORTS {
+        for request in [SubscribeRequest::default(), after(3, world.log.epoch())] {
+            let ended = end_of(&replica, transport, &token("p", "nowhere"), request).await;
+            assert_eq!(ended, Ended::on(transport, Code::NotFound, 4404));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_newer_stream_of_the_session_replaces_the_older() {
+    let world = World::new().await;
+    let replica = world.replica().await;
+    for older in TRANSPORTS {
+        for newer in TRANSPORTS {
+            let mut first = replica.pad(older, "a", session("tab")).await;
+            first.begin().await;
+            let mut other_tab = replica.pad(older, "a", session("other")).await;
+            other_tab.begin().await;
+            // The same session name of another pad is another session.
+            let mut other_pad =
+                TestPad::connect(newer, replica.pads, &token("q", "a"), session("tab"), None).await;
+            other_pad.begin().await;
+            let mut second = replica.pad(newer, "a", session("tab")).await;
+            second.begin().await;
+            assert_eq!(first.end().await, Ended::on(older, Code::Aborted, 4409));
+            let position = world.ring("a").await;
+            for pad in [&mut other_tab, &mut other_pad, &mut second] {
+                pad.updates_to(position).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_pad_has_eight_streams_at_most() {
+    let world = World::new().await;
+    let replica = world.replica().await;
+    let mut open = Vec::new();
+    for tab in 0..8 {
+        let mut pad = replica.pad(TRANSPORTS[tab % 3], "a", session(&tab.to_string())).await;
+        pad.begin().await;
+        open.push(pad);
+    }
+    for transport in TRANSPORTS {
+        let mut ninth = replica.pad(transport, "a", session("ninth")).await;
+        assert_eq!(ninth.end().await, Ended::on(transport, Code::ResourceExhausted, 4429));
+        // A newer stream of one of them is no ninth; nor is another pad's.
+        let mut newer = replica.pad(transport, "a", session("0")).await;
+        newer.begin().await;
+        open.push(newer);
+        let mut other = TestPad::connect(transport, replica.pads, &token("q", "a"), session("x"), None).await;
+        other.begin().await;
+    }
+    drop(open);
+    wait_for("room", async || {
+        let mut pad = replica.pad(Transport::Grpc, "a", session("later")).await;
+        pad.next().await.is_ok()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_page_from_elsewhere() {
+    let world = World::new().await;
+    let replica = world.replica_with(&["--pad-allowed-origins=https://shop.example"]).await;
+    let token = token("p", "a");
+    for transport in TRANSPORTS {
+        let connect = async |origin: &'static str| {
+            TestPad::connect(transport, replica.pads, &token, SubscribeRequest::default(), Some(origin)).await
+        };
+        assert_eq!(
+            connect("https://evil.example").await.end().await,
+            Ended::on(transport, Code::PermissionDenied, 4403)
+        );
+        connect("https://shop.example").await.begin().await;
+        connect("https://127.0.0.1").await.begin().await;
+    }
+}
+
+#[tokio::test]
+async fn a_websocket_pad_that_says_nothing() {
+    let world = World::new().await;
+    let replica = world.replica().await;
+    let mut silent = TestPad::from(websocket(replica.pads, None, None).await);
+    assert_eq!(silent.end().await, Ended::WebSocket(4408));
+}
+
+#[tokio::test]
+async fn a_websocket_pad_that_says_something_else() {
+    let world = World::new().await;
+    let replica = world.replica().await;
+    for (first, code) in [("hello", 1007), (r#"{"token":7}"#, 1007), ("{}", 4401)] {
+        let mut pad = TestPad::from(websocket(replica.pads, Some(first.to_owned()), None).await);
+        assert_eq!(pad.end().await, Ended::WebSocket(code), "{first}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_too_long_to_be_one() {
+    let world = World::new().await;
+    let replica = world.replica().await;
+    for transport in TRANSPORTS {
+        let mut pad = replica.pad(transport, "a", session(&"x".repeat(65))).await;
+        assert_eq!(pad.end().await, Ended::on(transport, Code::InvalidArgument, 1007));
+    }
+}

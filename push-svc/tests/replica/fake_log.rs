@@ -1,0 +1,222 @@
+//! A stand-in for ingest-svc's log: two of its RPCs, from memory.
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use prost::Message;
+use ringpad_bus::Event;
+use ringpad_proto::v1::{ingest_service_server::IngestServiceServer, *};
+use ringpad_runtime::{
+    CancellationToken,
+    serve::{bind, serve},
+};
+use tokio::time::sleep;
+use tokio_stream::Empty;
+use tonic::{Request, Response, Status, service::Routes};
+use uuid::Uuid;
+
+/// The internal token that it wants.
+pub const TOKEN: &str = "internal-token";
+
+#[derive(Clone, Default)]
+pub struct FakeLog(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    epoch: Uuid,
+    stores: BTreeMap<String, Store>,
+    delay: Duration,
+    /// How many requests named each store.
+    asked: BTreeMap<String, u32>,
+}
+
+#[derive(Default)]
+struct Store {
+    calls: Vec<Call>,
+    events: Vec<Bytes>,
+}
+
+type Bytes = bytes::Bytes;
+
+impl FakeLog {
+    pub fn new(stores: &[&str]) -> Self {
+        let log = Self::default();
+        log.renew(stores);
+        log
+    }
+
+    /// Begins anew, as another log.
+    pub fn renew(&self, stores: &[&str]) {
+        let mut state = self.0.lock().unwrap();
+        state.epoch = Uuid::new_v4();
+        state.stores = stores.iter().map(|store| ((*store).to_owned(), Store::default())).collect();
+    }
+
+    pub fn epoch(&self) -> Uuid {
+        self.0.lock().unwrap().epoch
+    }
+
+    pub fn position(&self, store: &str) -> u64 {
+        self.0.lock().unwrap().stores[store].events.len() as u64
+    }
+
+    /// Logs a new call; the event is what ingest-svc would publish.
+    pub fn ring(&self, store: &str) -> Event {
+        self.ring_with_memo(store, "")
+    }
+
+    pub fn ring_with_memo(&self, store: &str, memo: &str) -> Event {
+        let mut state = self.0.lock().unwrap();
+        let epoch = state.epoch;
+        let logged = state.stores.get_mut(store).unwrap();
+        let position = logged.events.len() as u64 + 1;
+        let call = Call {
+            id: Uuid::new_v4().to_string(),
+            revision: position,
+            state: CallState::Ringing.into(),
+            started_at: Some(now()),
+            memo: memo.to_owned(),
+            ..Call::default()
+        };
+        logged.calls.insert(0, call.clone());
+        let update = Update { position, call: Some(call), pop_until: None };
+        let response = SubscribeResponse { event: Some(subscribe_response::Event::Update(update)) };
+        let bytes = Bytes::from(response.encode_to_vec());
+        logged.events.push(bytes.clone());
+        Event { store_id: store.to_owned(), epoch, position, bytes }
+    }
+
+    pub fn delete(&self, store: &str) {
+        self.0.lock().unwrap().stores.remove(store);
+    }
+
+    pub fn answer_after(&self, delay: Duration) {
+        self.0.lock().unwrap().delay = delay;
+    }
+
+    /// How many requests have named the store.
+    pub fn asked(&self, store: &str) -> u32 {
+        self.0.lock().unwrap().asked.get(store).copied().unwrap_or_default()
+    }
+
+    /// Serves it until `stop`.
+    pub async fn serve(&self, stop: CancellationToken) -> SocketAddr {
+        let listener = bind("test", ([127, 0, 0, 1], 0).into()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Routes::new(IngestServiceServer::new(self.clone())).into_axum_router();
+        tokio::spawn(serve(listener, router, stop, Duration::ZERO));
+        address
+    }
+
+    async fn before<T>(&self, request: Request<T>) -> Result<T, Status> {
+        let bearer = request.metadata().get("authorization").map(|value| value.to_str().unwrap().to_owned());
+        if bearer.as_deref() != Some(&format!("Bearer {TOKEN}")) {
+            return Err(Status::unauthenticated("internal token"));
+        }
+        let delay = self.0.lock().unwrap().delay;
+        sleep(delay).await;
+        Ok(request.into_inner())
+    }
+}
+
+pub fn now() -> pbjson_types::Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    pbjson_types::Timestamp { seconds: since.as_secs().cast_signed(), nanos: 0 }
+}
+
+fn not_here<T>() -> Result<Response<T>, Status> {
+    Err(Status::unimplemented("not in this log"))
+}
+
+#[tonic::async_trait]
+impl ingest_service_server::IngestService for FakeLog {
+    type IngestCallStreamStream = Empty<Result<IngestCallStreamResponse, Status>>;
+
+    async fn list_calls(
+        &self,
+        request: Request<ListCallsRequest>,
+    ) -> Result<Response<ListCallsResponse>, Status> {
+        let request = self.before(request).await?;
+        let mut state = self.0.lock().unwrap();
+        *state.asked.entry(request.store_id.clone()).or_default() += 1;
+        let store = state.stores.get(&request.store_id).ok_or_else(|| Status::not_found("no such store"))?;
+        let wanted = |call: &&Call| request.states.is_empty() || request.states.contains(&call.state);
+        let calls = store.calls.iter().filter(wanted).take(request.page_size as usize).cloned().collect();
+        Ok(Response::new(ListCallsResponse {
+            calls,
+            next_page_token: String::new(),
+            store: Some(StoreRef {
+                id: request.store_id.clone(),
+                name: format!("Store {}", request.store_id),
+            }),
+            epoch: state.epoch.to_string(),
+            position: store.events.len() as u64,
+        }))
+    }
+
+    async fn list_call_events(
+        &self,
+        request: Request<ListCallEventsRequest>,
+    ) -> Result<Response<ListCallEventsResponse>, Status> {
+        let request = self.before(request).await?;
+        let mut state = self.0.lock().unwrap();
+        let mut left = request.limit as usize;
+        let mut stores = Vec::new();
+        for StoreCursor { store_id, after_position } in request.stores {
+            *state.asked.entry(store_id.clone()).or_default() += 1;
+            let Some(store) = state.stores.get(&store_id) else {
+                stores.push(StoreEvents { store_id, not_found: true, ..StoreEvents::default() });
+                continue;
+            };
+            let events =
+                (1..).zip(&store.events).filter(|(position, _)| *position > after_position).take(left);
+            let events: Vec<_> = events
+                .map(|(position, bytes)| StoreEvent { position, subscribe_response: bytes.clone() })
+                .collect();
+            left -= events.len();
+            stores.push(StoreEvents {
+                store_id,
+                position: store.events.len() as u64,
+                events,
+                not_found: false,
+            });
+        }
+        Ok(Response::new(ListCallEventsResponse { epoch: state.epoch.to_string(), stores }))
+    }
+
+    async fn ingest_call(
+        &self,
+        _: Request<IngestCallRequest>,
+    ) -> Result<Response<IngestCallResponse>, Status> {
+        not_here()
+    }
+
+    async fn ingest_call_stream(
+        &self,
+        _: Request<tonic::Streaming<IngestCallStreamRequest>>,
+    ) -> Result<Response<Self::IngestCallStreamStream>, Status> {
+        not_here()
+    }
+
+    async fn act_on_call(&self, _: Request<ActOnCallRequest>) -> Result<Response<ActOnCallResponse>, Status> {
+        not_here()
+    }
+
+    async fn list_quarantine(
+        &self,
+        _: Request<ListQuarantineRequest>,
+    ) -> Result<Response<ListQuarantineResponse>, Status> {
+        not_here()
+    }
+
+    async fn replay_quarantine(
+        &self,
+        _: Request<ReplayQuarantineRequest>,
+    ) -> Result<Response<ReplayQuarantineResponse>, Status> {
+        not_here()
+    }
+}

@@ -1,0 +1,91 @@
+//! A replica that leaves.
+
+use ringpad_proto::v1::{SubscribeRequest, subscribe_response::Event};
+use tonic::Code;
+
+use crate::{harness::*, pads::*};
+
+#[tokio::test]
+async fn pads_are_told_to_go_and_then_sent_away() {
+    let world = World::new().await;
+    let replica = world.replica_with(&["--drain-window=4s"]).await;
+    let mut pads = Vec::new();
+    for transport in TRANSPORTS {
+        let mut pad = replica.pad(transport, "a", session(&format!("{transport:?}"))).await;
+        pad.begin().await;
+        pads.push(pad);
+    }
+    replica.shutdown.cancel();
+    wait_for("leaving", async || http_get(replica.pads, "/readyz").await.0 == 503).await;
+    let (_, _, why) = http_get(replica.pads, "/readyz").await;
+    assert!(why.contains("leaving"), "{why}");
+    for transport in TRANSPORTS {
+        // Refused so that a load balancer tries the next replica.
+        let mut refused = replica.pad(transport, "a", SubscribeRequest::default()).await;
+        assert_eq!(refused.end().await, Ended::Http(503));
+    }
+    // Until they end, the streams go on.
+    let rung = world.ring("a").await;
+    for (pad, transport) in pads.iter_mut().zip(TRANSPORTS) {
+        let (mut told, mut last) = (0, 0);
+        let ended = loop {
+            match pad.next().await {
+                Ok(Event::Heartbeat(_)) => {}
+                Ok(Event::Update(update)) => last = update.position,
+                Ok(Event::Reconnect(reconnect)) => {
+                    assert!(reconnect.after.unwrap().seconds < 1);
+                    told += 1;
+                }
+                Ok(other) => panic!("not while leaving: {other:?}"),
+                Err(ended) => break ended,
+            }
+        };
+        assert_eq!((told, last, ended), (1, rung, Ended::on(transport, Code::Unavailable, 1001)));
+    }
+    replica.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn pads_that_move_to_another_replica_miss_nothing() {
+    let world = World::new().await;
+    let [leaves, stays] = [world.replica().await, world.replica().await];
+    for transport in TRANSPORTS {
+        let mut pad = leaves.pad(transport, "a", session("tab")).await;
+        pad.begin().await;
+        let position = world.ring("a").await;
+        pad.updates_to(position).await;
+        let mut moved = stays.pad(transport, "a", after(position, world.log.epoch())).await;
+        assert!(moved.begin().await.resumed);
+        drop(pad);
+        let position = world.ring("a").await;
+        moved.updates_to(position).await;
+    }
+    leaves.end().await.unwrap();
+    stays.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_replica_without_pads_leaves_at_once_and_one_with_a_dead_pad_all_the_same() {
+    let world = World::new().await;
+    world.replica().await.end().await.unwrap();
+    let replica = world.replica().await;
+    let mut dead = Vec::new();
+    for transport in TRANSPORTS {
+        // Never read from.
+        dead.push(replica.pad(transport, "a", SubscribeRequest::default()).await);
+    }
+    // One that has not said who it is.
+    let silent = websocket(replica.pads, None, None).await;
+    replica.end().await.unwrap();
+    drop((dead, silent));
+}
+
+#[tokio::test]
+async fn ready_with_either_source() {
+    let world = World::new().await;
+    world.cut_log();
+    // The bus is there.
+    let replica = world.replica().await;
+    assert_eq!(http_get(replica.admin, "/readyz").await.0, 200);
+    replica.end().await.unwrap();
+}

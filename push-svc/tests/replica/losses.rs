@@ -1,0 +1,160 @@
+//! What the bus loses, the log mends.
+
+use ringpad_bus::{Bus, Event};
+use ringpad_proto::v1::SubscribeRequest;
+use tonic::Code;
+
+use crate::{
+    harness::*,
+    pads::{Ended, TRANSPORTS, TestPad, Transport},
+};
+
+async fn pads(replica: &Replica) -> Vec<TestPad> {
+    let mut pads = Vec::new();
+    for transport in TRANSPORTS {
+        let mut pad = replica.pad(transport, "a", SubscribeRequest::default()).await;
+        pad.begin().await;
+        pads.push(pad);
+    }
+    pads
+}
+
+#[tokio::test]
+async fn a_lost_event_is_fetched_when_the_next_one_comes() {
+    let world = World::new().await;
+    let replica = world.replica().await;
+    let mut pads = pads(&replica).await;
+    world.ring("a").await;
+    world.log.ring("a");
+    let last = world.ring("a").await;
+    for pad in &mut pads {
+        pad.updates_to(last).await;
+    }
+}
+
+#[tokio::test]
+async fn the_last_event_of_a_store_is_missed_by_the_publishers_numbers() {
+    let world = World::new().await;
+    let replica = world.replica().await;
+    let mut pads = pads(&replica).await;
+    let first = world.ring("a").await;
+    // Lost with the publisher's connection; nothing follows it in its store.
+    let lost = world.log.ring("a").position;
+    world.new_publisher().await;
+    world.ring("b").await;
+    assert!(lost > first);
+    for pad in &mut pads {
+        pad.updates_to(lost).await;
+    }
+}
+
+#[tokio::test]
+async fn rings_go_on_while_the_bus_is_away() {
+    let world = World::new().await;
+    let replica = world.replica().await;
+    let mut pads = pads(&replica).await;
+    world.ring("a").await;
+    let Bus::InProcess(bus) = &world.bus else { panic!("the in-process bus") };
+    bus.interrupt();
+    for _ in 0..3 {
+        let position = world.log.ring("a").position;
+        for pad in &mut pads {
+            pad.updates_to(position).await;
+        }
+    }
+    world.new_publisher().await;
+    let back = world.ring("a").await;
+    for pad in &mut pads {
+        pad.updates_to(back).await;
+    }
+}
+
+#[tokio::test]
+async fn a_burst_that_overflows_the_bus_is_mended() {
+    let world = World::new().await;
+    let replica = world.replica().await;
+    let mut pads = pads(&replica).await;
+    let mut last = 0;
+    for _ in 0..5_000 {
+        last = world.ring("a").await;
+    }
+    for pad in &mut pads {
+        pad.updates_to(last).await;
+    }
+}
+
+#[tokio::test]
+async fn another_log_ends_the_streams_and_the_next_begin_afresh() {
+    let world = World::new().await;
+    let replica = world.replica().await;
+    world.ring("a").await;
+    let mut pads = pads(&replica).await;
+    let old = world.log.epoch();
+    world.log.renew(&["a", "b"]);
+    world.ring("a").await;
+    for (pad, transport) in pads.iter_mut().zip(TRANSPORTS) {
+        assert_eq!(pad.end().await, Ended::on(transport, Code::Unavailable, 1013));
+        let mut pad = replica.pad(transport, "a", after(1, old)).await;
+        let snapshot = pad.begin().await;
+        assert_eq!((snapshot.resumed, snapshot.epoch), (false, world.log.epoch().to_string()));
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_store_ends_its_streams() {
+    let world = World::new().await;
+    let replica = world.replica().await;
+    let mut pads = pads(&replica).await;
+    world.log.delete("a");
+    let hint =
+        Event { store_id: "a".to_owned(), epoch: world.log.epoch(), position: 0, bytes: bytes::Bytes::new() };
+    world.publish(&[hint]).await;
+    for (pad, transport) in pads.iter_mut().zip(TRANSPORTS) {
+        assert_eq!(pad.end().await, Ended::on(transport, Code::NotFound, 4404));
+    }
+}
+
+#[tokio::test]
+async fn an_event_of_another_log_changes_nothing() {
+    let world = World::new().await;
+    let replica = world.replica().await;
+    let mut pads = pads(&replica).await;
+    let position = world.ring("a").await;
+    let strange = Event { epoch: uuid::Uuid::new_v4(), ..world.log.ring("b") };
+    let strange = Event { store_id: "a".to_owned(), position: position + 1, ..strange };
+    world.publish(&[strange]).await;
+    let last = world.ring("a").await;
+    for pad in &mut pads {
+        pad.updates_to(last).await;
+    }
+}
+
+#[tokio::test]
+async fn without_the_log_live_streams_go_on_and_new_ones_are_refused() {
+    let world = World::new().await;
+    let replica = world.replica().await;
+    let mut pads = pads(&replica).await;
+    world.ring("a").await;
+    world.cut_log();
+    let last = world.ring("a").await;
+    for pad in &mut pads {
+        pad.updates_to(last).await;
+    }
+    for transport in TRANSPORTS {
+        let mut refused = replica.pad(transport, "b", SubscribeRequest::default()).await;
+        assert_eq!(refused.end().await, Ended::on(transport, Code::Unavailable, 1013));
+        // From what is at hand a pad resumes all the same.
+        let mut back = replica.pad(transport, "a", after(last, world.log.epoch())).await;
+        assert!(back.begin().await.resumed);
+    }
+    assert_eq!(http_get(replica.pads, "/readyz").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_log_that_does_not_answer_is_a_clear_end() {
+    let world = World::new().await;
+    let replica = world.replica().await;
+    world.log.answer_after(PATIENCE);
+    let mut refused = replica.pad(Transport::GrpcWeb, "a", SubscribeRequest::default()).await;
+    assert_eq!(refused.end().await, Ended::Grpc(Code::Unavailable));
+}

@@ -1,0 +1,14 @@
+//! A whole replica on real ports, with the in-process bus and a stand-in for ingest-svc's log, as pads on all three
+//! transports see it.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(unreachable_pub, reason = "nobody but these tests reads it")]
+
+mod ends;
+mod fake_log;
+mod harness;
+mod leaving;
+mod losses;
+mod pads;
+mod ports;
+mod returns;
+mod streams;

@@ -1,0 +1,116 @@
+//! What else the two ports answer.
+
+use http::Request;
+use ringpad_proto::v1::{ClaimCallRequest, SubscribeRequest, pad_service_client::PadServiceClient};
+use tonic::{Code, transport::Endpoint};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+
+use crate::{harness::*, pads::*};
+
+#[tokio::test]
+async fn the_pad_page_and_its_files() {
+    let world = World::new().await;
+    let replica = world.replica_with(&["--pad-token-url=https://shop.example/token?a=1&b=2"]).await;
+    let (status, head, body) = http_get(replica.pads, "/").await;
+    assert_eq!(status, 200);
+    assert_eq!(head["content-type"], "text/html; charset=utf-8");
+    assert!(body.contains(r#"content="https://shop.example/token?a=1&amp;b=2""#), "{body}");
+    let policy = head["content-security-policy"].to_str().unwrap();
+    assert!(policy.contains("connect-src 'self' https://shop.example"), "{policy}");
+    let again = Request::get("/").header("if-none-match", &head["etag"]).body(String::new()).unwrap();
+    assert_eq!(http_request(replica.pads, again).await.0, 304);
+    assert_eq!(http_get(replica.pads, "/nowhere.js").await.0, 404);
+    assert_eq!(http_get(replica.pads, "/../Cargo.toml").await.0, 404);
+    // Every file that the page names is there.
+    let named = body.split(['"', '\'']).filter(|text| text.ends_with(".js") || text.ends_with(".css"));
+    for path in named {
+        assert_eq!(
+            http_get(replica.pads, &format!("/{}", path.trim_start_matches('/'))).await.0,
+            200,
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn health_on_both_ports_and_metrics_on_one() {
+    let world = World::new().await;
+    let replica = world.replica().await;
+    for address in [replica.pads, replica.admin] {
+        assert_eq!(http_get(address, "/livez").await.0, 200);
+        assert_eq!(http_get(address, "/readyz").await.0, 200);
+    }
+    let mut pad = replica.pad(Transport::WebSocket, "a", SubscribeRequest::default()).await;
+    pad.begin().await;
+    let position = world.ring("a").await;
+    pad.updates_to(position).await;
+    let (_, _, metrics) = http_get(replica.admin, "/metrics").await;
+    assert!(metrics.contains(r#"ringpad_push_pads{transport="websocket"} 1"#), "{metrics}");
+    assert!(metrics.contains(r#"ringpad_push_events_total{outcome="live"} 1"#), "{metrics}");
+    drop(pad);
+    wait_for("the pad to be gone", async || {
+        let (_, _, metrics) = http_get(replica.admin, "/metrics").await;
+        metrics.contains(r#"ringpad_push_pads{transport="websocket"} 0"#)
+            && metrics.contains(r#"ringpad_push_stream_ends_total{transport="websocket",reason="client"} 1"#)
+    })
+    .await;
+    assert_ne!(http_get(replica.pads, "/metrics").await.0, 200);
+}
+
+#[tokio::test]
+async fn grpc_health_and_what_is_not_built_yet() {
+    let world = World::new().await;
+    let replica = world.replica().await;
+    let channel = Endpoint::try_from(format!("http://{}", replica.pads)).unwrap().connect().await.unwrap();
+    wait_for("health", async || {
+        let asked = HealthCheckRequest { service: "ringpad.v1.PadService".to_owned() };
+        let answer = HealthClient::new(channel.clone()).check(asked).await.unwrap().into_inner();
+        answer.status() == ServingStatus::Serving
+    })
+    .await;
+    let status = PadServiceClient::new(channel).claim_call(ClaimCallRequest::default()).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unimplemented);
+}
+
+#[tokio::test]
+async fn browsers_may_ask_first() {
+    let world = World::new().await;
+    let replica = world.replica_with(&["--pad-allowed-origins=https://shop.example"]).await;
+    let preflight = async |origin: &str| {
+        let request = Request::options("/ringpad.v1.PadService/Subscribe")
+            .header("origin", origin)
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "authorization,content-type,x-grpc-web,grpc-timeout")
+            .body(String::new());
+        http_request(replica.pads, request.unwrap()).await.1
+    };
+    let allowed = preflight("https://shop.example").await;
+    assert_eq!(allowed["access-control-allow-origin"], "https://shop.example");
+    let headers = allowed["access-control-allow-headers"].to_str().unwrap();
+    assert!(headers.contains("authorization") && headers.contains("x-grpc-web"), "{headers}");
+    assert!(!preflight("https://evil.example").await.contains_key("access-control-allow-origin"));
+
+    let token = token("p", "a");
+    let pad = TestPad::connect(
+        Transport::GrpcWeb,
+        replica.pads,
+        &token,
+        SubscribeRequest::default(),
+        Some("https://shop.example"),
+    );
+    let headers = pad.await.headers;
+    assert_eq!(headers["x-accel-buffering"], "no");
+    let exposed = headers["access-control-expose-headers"].to_str().unwrap();
+    for name in ["grpc-status", "grpc-message", "grpc-status-details-bin"] {
+        assert!(exposed.contains(name), "{exposed}");
+    }
+}
+
+#[tokio::test]
+async fn a_plain_get_is_no_websocket() {
+    let world = World::new().await;
+    let replica = world.replica().await;
+    assert_eq!(http_get(replica.pads, "/v1/subscribe").await.0, 426);
+}
