@@ -5,7 +5,6 @@
 //! the same. The guard's exit status is the child's.
 
 use std::{
-    fs::{File, OpenOptions},
     io::{BufRead, BufReader},
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
@@ -89,6 +88,7 @@ impl Program {
     /// # Panics
     /// It cannot be started.
     pub fn spawn(&self) -> Running {
+        // The guard's own remarks on its child's end would stand among the child's words.
         let mut guard = Command::new("bash")
             .args(["-c", SCRIPT, "guard", &self.open_files.to_string()])
             .arg(&self.log)
@@ -99,7 +99,7 @@ impl Program {
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(log_file(&self.log))
+            .stderr(Stdio::null())
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start bash: {error}"));
         let alive = guard.stdin.take();
@@ -111,11 +111,6 @@ impl Program {
         };
         Running { guard, alive, pid }
     }
-}
-
-fn log_file(path: &Path) -> File {
-    let opened = OpenOptions::new().create(true).append(true).open(path);
-    opened.unwrap_or_else(|error| panic!("cannot open {}: {error}", path.display()))
 }
 
 /// A running child.
