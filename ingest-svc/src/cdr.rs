@@ -99,7 +99,8 @@ impl Record {
 
 impl Faults {
     fn sentence(&self) -> String {
-        let faults: Vec<_> = self.0.iter().map(|fault| format!("{}: {}", fault.field, fault.message)).collect();
+        let faults: Vec<_> =
+            self.0.iter().map(|fault| format!("{}: {}", fault.field, fault.message)).collect();
         faults.join("; ")
     }
 }

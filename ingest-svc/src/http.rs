@@ -68,7 +68,12 @@ async fn at_secret(
 }
 
 impl Edge {
-    async fn answer(&self, source: &str, secret: Option<&str>, request: Request) -> Result<Response, Problem> {
+    async fn answer(
+        &self,
+        source: &str,
+        secret: Option<&str>,
+        request: Request,
+    ) -> Result<Response, Problem> {
         // By hand: axum's own 405 is no problem document, and its GET is HEAD as well, which must not ring a phone.
         if !matches!(*request.method(), Method::GET | Method::POST) {
             return Err(Problem::Method);
@@ -98,7 +103,11 @@ fn admit(source: &Source, secret: Option<&str>, request: &Request) -> Result<(),
         Refusal::Secret => Problem::NotFound,
         Refusal::Address => {
             // DEBUG, for anybody can cause it, as often as they like.
-            tracing::debug!(source = &**source.name(), ?client, "refused: the client's address is not allowed");
+            tracing::debug!(
+                source = &**source.name(),
+                ?client,
+                "refused: the client's address is not allowed"
+            );
             Problem::Forbidden
         }
         Refusal::Rate(wait) => Problem::TooMany(wait),

@@ -93,7 +93,8 @@ impl Sources {
             return Ok(Self::open());
         };
         let wrong = |why: String| format!("INGEST_CONFIG (or --ingest-config): {}: {why}", file.display());
-        let text = std::fs::read_to_string(file).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+        let text =
+            std::fs::read_to_string(file).map_err(|error| wrong(format!("cannot be read: {error}")))?;
         Self::parse(&text).map_err(wrong)
     }
 
@@ -128,7 +129,9 @@ impl Sources {
         for source in sources {
             let name = source.name.clone();
             if by_name.insert(Name(name.clone()), source).is_some() {
-                return Err(format!("name: {name:?} is given to more than one [[source]]; each needs its own"));
+                return Err(format!(
+                    "name: {name:?} is given to more than one [[source]]; each needs its own"
+                ));
             }
         }
         if by_name.is_empty() {
