@@ -7,7 +7,9 @@ mod token;
 
 use std::sync::Arc;
 
-use ringpad_proto::v1::{ingest_service_server::IngestServiceServer, store_service_server::StoreServiceServer};
+use ringpad_proto::v1::{
+    ingest_service_server::IngestServiceServer, store_service_server::StoreServiceServer,
+};
 use ringpad_runtime::Failure;
 use tonic::{
     Status,
@@ -40,7 +42,8 @@ pub(crate) fn router(
         .build_v1()
         .map_err(|error| Failure::other("cannot set up gRPC reflection", error))?;
     let check = TokenCheck(settings.internal_token.clone());
-    let ingest = IngestServiceServer::new(Ingest { sources, log: log.clone() }).max_decoding_message_size(REQUEST);
+    let ingest =
+        IngestServiceServer::new(Ingest { sources, log: log.clone() }).max_decoding_message_size(REQUEST);
     let stores = StoreServiceServer::new(Stores { log });
     let routes = Routes::new(health)
         .add_service(InterceptedService::new(reflection, check.clone()))

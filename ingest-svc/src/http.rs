@@ -32,7 +32,10 @@ use body::Body;
 use problem::Problem;
 
 /// Bytes of a body, and of a query, at most.
-const MAX_BYTES: usize = 64 * 1024;
+pub(crate) const MAX_BYTES: usize = 64 * 1024;
+
+/// Bytes of a request's head at most: the longest query, and the headers around it.
+pub(crate) const HEAD_BYTES: usize = MAX_BYTES + 16 * 1024;
 
 struct Edge {
     sources: Arc<Sources>,

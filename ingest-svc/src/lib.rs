@@ -28,7 +28,7 @@ use ringpad_bus::Bus;
 use ringpad_runtime::{
     CancellationToken, Failure, admin,
     readiness::Readiness,
-    serve::{bind, serve},
+    serve::{SMALL_HEAD, bind, serve},
 };
 use tokio::{
     net::TcpListener,
@@ -41,8 +41,8 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use log::{Log, LogThreads, OpenLog};
 use metrics::{LogMetrics, RelayMetrics};
 use relay::Relay;
-pub use settings::Settings;
 use settings::Database;
+pub use settings::Settings;
 
 /// How long open requests may take to finish once the service is leaving.
 const GRACE: Duration = Duration::from_secs(5);
@@ -89,7 +89,8 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), Failure> {
     settings.check().map_err(Failure::Setting)?;
-    let sources = Arc::new(source::Sources::read(settings.ingest_config.as_deref()).map_err(Failure::Setting)?);
+    let sources =
+        Arc::new(source::Sources::read(settings.ingest_config.as_deref()).map_err(Failure::Setting)?);
     let mut registry = Registry::default();
     let OpenLog { log, outbox, fresh, threads } = open_log(&settings, LogMetrics::new(&mut registry))?;
     let relay = Relay {
@@ -101,6 +102,10 @@ pub async fn run(
         fresh,
         metrics: RelayMetrics::new(&mut registry),
     };
+    // Some 150 ms that the first odd number would otherwise take.
+    tokio::task::spawn_blocking(phone::warm_up)
+        .await
+        .map_err(|error| Failure::other("cannot start", error))?;
     let readiness = Readiness::default();
     // Cancelled by whatever ends first: everything leaves together.
     let leaving = shutdown.child_token();
@@ -118,8 +123,13 @@ pub async fn run(
     let grpc = grpc::router(&settings, Arc::clone(&sources), log.clone(), health)?;
     let http = http::router(sources, log.clone()).merge(admin::health(readiness.clone()));
     let admin = admin::router(readiness.clone(), registry);
-    for (listener, router) in [(listeners.http, http), (listeners.grpc, grpc), (listeners.admin, admin)] {
-        let served = serve(listener, router, leaving.clone(), GRACE);
+    let ports = [
+        (listeners.http, http, http::HEAD_BYTES),
+        (listeners.grpc, grpc, SMALL_HEAD),
+        (listeners.admin, admin, SMALL_HEAD),
+    ];
+    for (listener, router, head) in ports {
+        let served = serve(listener, router, head, leaving.clone(), GRACE);
         edges.spawn(async {
             served.await;
             Ok(())
@@ -139,8 +149,9 @@ pub async fn run(
 
 fn open_log(settings: &Settings, metrics: LogMetrics) -> Result<OpenLog, Failure> {
     let Database::Sqlite(path) = &settings.database_url;
-    log::open(path, settings.popup_ttl, metrics)
-        .map_err(|error| Failure::other(format!("DATABASE_URL: cannot open the log {}", path.display()), error))
+    log::open(path, settings.popup_ttl, metrics).map_err(|error| {
+        Failure::other(format!("DATABASE_URL: cannot open the log {}", path.display()), error)
+    })
 }
 
 /// Waits for the edges; the first failure of one of them is the process's.
@@ -164,7 +175,8 @@ async fn leave(
         sleep(LAST_RELAY).await;
         cut.cancel();
     });
-    let relayed = relay.await.unwrap_or_else(|error| Err(Failure::other("the relay ended unexpectedly", error)));
+    let relayed =
+        relay.await.unwrap_or_else(|error| Err(Failure::other("the relay ended unexpectedly", error)));
     too_late.abort();
     tokio::task::spawn_blocking(|| threads.join())
         .await

@@ -298,7 +298,12 @@ impl LogReader {
     ///
     /// # Errors
     /// The log cannot be read.
-    pub async fn outbox(&self, from_key: u64, since: i64, limit: usize) -> Result<Vec<OutboxEvent>, LogError> {
+    pub async fn outbox(
+        &self,
+        from_key: u64,
+        since: i64,
+        limit: usize,
+    ) -> Result<Vec<OutboxEvent>, LogError> {
         self.read(move |connection| read::outbox(connection, from_key, since, limit)).await
     }
 
@@ -308,7 +313,8 @@ impl LogReader {
         query: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, LogError> {
         let broken = |why: &str| LogError::Unavailable(Arc::from(why));
-        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| broken("it is being closed"))?;
+        let permit =
+            Arc::clone(&self.permits).acquire_owned().await.map_err(|_| broken("it is being closed"))?;
         let (path, idle) = (Arc::clone(&self.path), Arc::clone(&self.idle));
         let work = move || {
             let _permit = permit;

@@ -79,7 +79,8 @@ impl LogMetrics {
 impl RelayMetrics {
     pub(crate) fn new(registry: &mut Registry) -> Self {
         let metrics = Self::default();
-        let mut counter = |name: &str, help: &str, metric: &Counter| registry.register(name, help, metric.clone());
+        let mut counter =
+            |name: &str, help: &str, metric: &Counter| registry.register(name, help, metric.clone());
         counter("ringpad_relay_published", "Events that the broker confirmed and routed", &metrics.published);
         counter(
             "ringpad_relay_sent_again",
@@ -92,7 +93,11 @@ impl RelayMetrics {
             &metrics.expired,
         );
         counter("ringpad_relay_connections", "Publisher connections made to the bus", &metrics.connections);
-        registry.register("ringpad_relay_waiting", "Events in memory that wait for the bus", metrics.waiting.clone());
+        registry.register(
+            "ringpad_relay_waiting",
+            "Events in memory that wait for the bus",
+            metrics.waiting.clone(),
+        );
         metrics
     }
 }

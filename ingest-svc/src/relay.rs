@@ -103,11 +103,17 @@ impl Run {
                     backoff.reset();
                     match self.publish(publisher).await {
                         End::Done => return Ok(()),
-                        End::Lost(lost) => tracing::warn!(%lost, "the bus is away; calls are accepted all the same"),
+                        End::Lost(lost) => {
+                            tracing::warn!(%lost, "the bus is away; calls are accepted all the same")
+                        }
                     }
                 }
-                Err(error) if error.is_fatal() && !connected_before => return Err(Failure::Setting(error.to_string())),
-                Err(error) => tracing::warn!(%error, "cannot publish to the bus; calls are accepted all the same"),
+                Err(error) if error.is_fatal() && !connected_before => {
+                    return Err(Failure::Setting(error.to_string()));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot publish to the bus; calls are accepted all the same")
+                }
             }
             if self.wait_without_bus(backoff.delay()).await {
                 return Ok(());

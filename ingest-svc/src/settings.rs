@@ -84,5 +84,7 @@ fn database(text: &str) -> Result<Database, String> {
 
 fn secret(text: &str) -> Result<SecretString, String> {
     let printable = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-    printable.then(|| SecretString::from(text)).ok_or_else(|| "printable ASCII without spaces is expected".to_owned())
+    printable
+        .then(|| SecretString::from(text))
+        .ok_or_else(|| "printable ASCII without spaces is expected".to_owned())
 }

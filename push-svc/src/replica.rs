@@ -8,7 +8,11 @@ use std::{sync::Arc, time::Duration};
 use axum::Router;
 use prometheus_client::registry::Registry;
 use ringpad_bus::Bus;
-use ringpad_runtime::{CancellationToken, Failure, admin, readiness::Readiness, serve::serve};
+use ringpad_runtime::{
+    CancellationToken, Failure, admin,
+    readiness::Readiness,
+    serve::{SMALL_HEAD, serve},
+};
 use tokio::{
     task::{JoinError, JoinSet},
     time::{sleep, timeout},
@@ -96,7 +100,7 @@ impl Replica {
     fn listen(&mut self, listener: tokio::net::TcpListener, router: Router) {
         let stop = self.stop.clone();
         self.parts.spawn(async move {
-            serve(listener, router, stop, GRACE).await;
+            serve(listener, router, SMALL_HEAD, stop, GRACE).await;
             Ok(())
         });
     }

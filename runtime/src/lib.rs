@@ -63,7 +63,8 @@ where
         }
     };
     let outcome = runtime.block_on(async {
-        let shutdown = shutdown::on_signal().map_err(|error| Failure::other("cannot listen to signals", error))?;
+        let shutdown =
+            shutdown::on_signal().map_err(|error| Failure::other("cannot listen to signals", error))?;
         service(shutdown).await
     });
     match outcome {

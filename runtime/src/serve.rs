@@ -20,9 +20,9 @@ use tower::ServiceExt;
 
 use crate::Failure;
 
-/// Bytes of an HTTP/1.1 connection's read buffer; hyper's smallest. Requests' heads fit, and an idle stream costs
-/// little.
-const HTTP1_BUFFER: usize = 8 * 1024;
+/// Bytes of a request's head over HTTP/1.1 for which a connection has room without more: hyper's smallest buffer. Who
+/// expects no long queries takes it, for it is most of what an idle connection costs.
+pub const SMALL_HEAD: usize = 8 * 1024;
 /// Bytes that an HTTP/2 stream may have waiting for a slow peer.
 const HTTP2_SEND_BUFFER: usize = 64 * 1024;
 /// How long a client may take for a request's head.
@@ -43,8 +43,15 @@ pub async fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, Fai
 }
 
 /// Serves `router` until `shutdown`; then accepts nothing more, lets open requests finish for `grace`, and cuts what is
-/// left. Handlers find the peer's address as `ConnectInfo<SocketAddr>`.
-pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken, grace: Duration) {
+/// left. Handlers find the peer's address as `ConnectInfo<SocketAddr>`. A request whose head has more than `head` bytes
+/// over HTTP/1.1 is answered 431.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    head: usize,
+    shutdown: CancellationToken,
+    grace: Duration,
+) {
     let connections = TaskTracker::new();
     let cut = CancellationToken::new();
     loop {
@@ -54,7 +61,7 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
         };
         match accepted {
             Ok((stream, peer)) => {
-                let connection = serve_connection(stream, peer, router.clone(), shutdown.clone());
+                let connection = serve_connection(stream, peer, router.clone(), head, shutdown.clone());
                 let cut = cut.clone();
                 connections.spawn(async move {
                     tokio::select! {
@@ -78,7 +85,13 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
     }
 }
 
-async fn serve_connection(stream: TcpStream, peer: SocketAddr, router: Router, shutdown: CancellationToken) {
+async fn serve_connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    head: usize,
+    shutdown: CancellationToken,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
@@ -87,7 +100,7 @@ async fn serve_connection(stream: TcpStream, peer: SocketAddr, router: Router, s
         router.clone().oneshot(request)
     });
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HTTP1_BUFFER);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(head);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -87,12 +87,14 @@ impl Setting {
         let flag = argument.split_whitespace().next().unwrap_or(argument);
         let long = flag.trim_start_matches('-');
         let commands = std::iter::once(command).chain(command.get_subcommands());
-        let found = commands.flat_map(clap::Command::get_arguments).find(|known| known.get_long() == Some(long));
+        let found =
+            commands.flat_map(clap::Command::get_arguments).find(|known| known.get_long() == Some(long));
         match found {
             Some(known) => Self {
-                name: known
-                    .get_env()
-                    .map_or_else(|| flag.to_owned(), |name| format!("{} (or {flag})", name.to_string_lossy())),
+                name: known.get_env().map_or_else(
+                    || flag.to_owned(),
+                    |name| format!("{} (or {flag})", name.to_string_lossy()),
+                ),
                 secret: known.is_hide_env_values_set(),
             },
             // What cannot be looked up might be a secret.

@@ -2,8 +2,8 @@
 
 use prost::Message;
 use ringpad_proto::v1::{
-    Call, ListCallEventsRequest, ListCallEventsResponse, ListCallsRequest, ListCallsResponse, StoreEvent, StoreEvents,
-    StoreRef,
+    Call, ListCallEventsRequest, ListCallEventsResponse, ListCallsRequest, ListCallsResponse, StoreEvent,
+    StoreEvents, StoreRef,
 };
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -20,13 +20,17 @@ const STORES: usize = 10_000;
 /// Digits of a caller's suffix at most.
 const SUFFIX: usize = 15;
 
-pub(super) async fn list_calls(log: &LogReader, request: ListCallsRequest) -> Result<ListCallsResponse, Status> {
+pub(super) async fn list_calls(
+    log: &LogReader,
+    request: ListCallsRequest,
+) -> Result<ListCallsResponse, Status> {
     let query = query(&request)?;
     let page = log.calls(query).await.map_err(unavailable)?;
     let page = page.ok_or_else(|| Status::not_found(format!("there is no store {:?}", request.store_id)))?;
     let calls = page.calls.iter().map(|call| Call::decode(call.as_slice())).collect::<Result<_, _>>();
     Ok(ListCallsResponse {
-        calls: calls.map_err(|error| Status::data_loss(format!("the log has a call that cannot be read: {error}")))?,
+        calls: calls
+            .map_err(|error| Status::data_loss(format!("the log has a call that cannot be read: {error}")))?,
         next_page_token: page.next.map(token).unwrap_or_default(),
         store: Some(StoreRef { id: request.store_id, name: page.store_name }),
         epoch: log.epoch().to_string(),
@@ -39,7 +43,10 @@ pub(super) async fn list_call_events(
     request: ListCallEventsRequest,
 ) -> Result<ListCallEventsResponse, Status> {
     if request.stores.len() > STORES {
-        return Err(faulty("stores", format!("{} are too many: {STORES} at most are expected", request.stores.len())));
+        return Err(faulty(
+            "stores",
+            format!("{} are too many: {STORES} at most are expected", request.stores.len()),
+        ));
     }
     let (most, usual) = EVENTS;
     let limit = if request.limit == 0 { usual } else { request.limit.min(most) };

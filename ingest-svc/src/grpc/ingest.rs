@@ -4,18 +4,21 @@ use std::{pin::Pin, sync::Arc};
 
 use futures_util::{Stream, StreamExt};
 use jiff::Timestamp;
+use prost::Message;
 use ringpad_proto::v1::{
     ActOnCallRequest, ActOnCallResponse, Cdr, FieldViolation, IngestCallRequest, IngestCallResponse,
     IngestCallStreamRequest, IngestCallStreamResponse, IngestError, IngestStatus, ListCallEventsRequest,
-    ListCallEventsResponse, ListCallsRequest, ListCallsResponse, ListQuarantineRequest, ListQuarantineResponse,
-    ReplayQuarantineRequest, ReplayQuarantineResponse, ingest_service_server::IngestService,
+    ListCallEventsResponse, ListCallsRequest, ListCallsResponse, ListQuarantineRequest,
+    ListQuarantineResponse, ReplayQuarantineRequest, ReplayQuarantineResponse,
+    ingest_service_server::IngestService,
 };
 use tonic::{Code, Request, Response, Status, Streaming, async_trait};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use super::{calls, unavailable};
 use crate::{
-    cdr::{Faults, RawFields, Record},
+    cdr::{Fault, Faults, RawFields, Record},
+    http::MAX_BYTES,
     log::{self, Ingested, Log, LogError},
     source::Sources,
 };
@@ -38,7 +41,10 @@ enum Refusal {
 
 #[async_trait]
 impl IngestService for Ingest {
-    async fn ingest_call(&self, request: Request<IngestCallRequest>) -> Result<Response<IngestCallResponse>, Status> {
+    async fn ingest_call(
+        &self,
+        request: Request<IngestCallRequest>,
+    ) -> Result<Response<IngestCallResponse>, Status> {
         let IngestCallRequest { source, cdr } = request.into_inner();
         let ingested = ingest(&self.sources, &self.log, source, cdr).await?;
         Ok(Response::new(IngestCallResponse {
@@ -47,7 +53,8 @@ impl IngestService for Ingest {
         }))
     }
 
-    type IngestCallStreamStream = Pin<Box<dyn Stream<Item = Result<IngestCallStreamResponse, Status>> + Send>>;
+    type IngestCallStreamStream =
+        Pin<Box<dyn Stream<Item = Result<IngestCallStreamResponse, Status>> + Send>>;
 
     async fn ingest_call_stream(
         &self,
@@ -64,7 +71,10 @@ impl IngestService for Ingest {
         Ok(Response::new(Box::pin(answers.buffered(IN_FLIGHT))))
     }
 
-    async fn list_calls(&self, request: Request<ListCallsRequest>) -> Result<Response<ListCallsResponse>, Status> {
+    async fn list_calls(
+        &self,
+        request: Request<ListCallsRequest>,
+    ) -> Result<Response<ListCallsResponse>, Status> {
         calls::list_calls(self.log.reader(), request.into_inner()).await.map(Response::new)
     }
 
@@ -96,7 +106,12 @@ impl IngestService for Ingest {
 
 async fn ingest(sources: &Sources, log: &Log, source: String, cdr: Option<Cdr>) -> Result<Ingested, Refusal> {
     let Some(source) = sources.get(&source) else { return Err(Refusal::NoSource(source)) };
-    let fields = RawFields::from(cdr.unwrap_or_default());
+    let cdr = cdr.unwrap_or_default();
+    if cdr.encoded_len() > MAX_BYTES {
+        let message = format!("has {} bytes; {MAX_BYTES} at most are expected", cdr.encoded_len());
+        return Err(Refusal::Faults(Faults(vec![Fault { field: "cdr".to_owned(), message }])));
+    }
+    let fields = RawFields::from(cdr);
     let record = Record::parse(fields, source, Timestamp::now()).map_err(Refusal::Faults)?;
     log.ingest(record).await.map_err(Refusal::Log)
 }
@@ -123,7 +138,10 @@ fn answer(outcome: Result<Ingested, Refusal>) -> IngestCallStreamResponse {
             error: Some(IngestError {
                 code: refusal.code().into(),
                 message: refusal.message(),
-                field_violations: refusal.violations().map(|(field, description)| FieldViolation { field, description }).collect(),
+                field_violations: refusal
+                    .violations()
+                    .map(|(field, description)| FieldViolation { field, description })
+                    .collect(),
             }),
         },
     }

@@ -1,8 +1,8 @@
 //! `StoreService`: the directory of stores.
 
 use ringpad_proto::v1::{
-    DeleteStoreRequest, DeleteStoreResponse, ListStoresRequest, ListStoresResponse, Store, UpsertStoreRequest,
-    UpsertStoreResponse, store_service_server::StoreService,
+    DeleteStoreRequest, DeleteStoreResponse, ListStoresRequest, ListStoresResponse, Store,
+    UpsertStoreRequest, UpsertStoreResponse, store_service_server::StoreService,
 };
 use tonic::{Request, Response, Status, async_trait};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -64,7 +64,10 @@ impl StoreService for Stores {
         }
     }
 
-    async fn list_stores(&self, request: Request<ListStoresRequest>) -> Result<Response<ListStoresResponse>, Status> {
+    async fn list_stores(
+        &self,
+        request: Request<ListStoresRequest>,
+    ) -> Result<Response<ListStoresResponse>, Status> {
         let ListStoresRequest { page_size, page_token } = request.into_inner();
         let (most, usual) = PAGE;
         let size = if page_size == 0 { usual } else { page_size.min(most) };
@@ -110,7 +113,10 @@ fn parse(store: Store) -> Result<StoreEntry, Status> {
         );
     }
     if store.virtual_numbers.len() + store.lines.len() > NUMBERS {
-        details.add_bad_request_violation("store.virtual_numbers", format!("{NUMBERS} numbers at most are expected"));
+        details.add_bad_request_violation(
+            "store.virtual_numbers",
+            format!("{NUMBERS} numbers at most are expected"),
+        );
     }
     let mut numbers: Vec<OwnedNumber> = Vec::new();
     let virtual_numbers = store.virtual_numbers.iter().enumerate();
@@ -128,7 +134,10 @@ fn parse(store: Store) -> Result<StoreEntry, Status> {
             None => {
                 details.add_bad_request_violation(
                     format!("store.{}[{index}]", kind.field()),
-                    format!("{} is no phone number; digits are expected, e.g. 0507-1234-5678", Called::parse(text)),
+                    format!(
+                        "{} is no phone number; digits are expected, e.g. 0507-1234-5678",
+                        Called::parse(text)
+                    ),
                 );
             }
         }

@@ -103,7 +103,9 @@ impl Facts {
                 display: caller.display().into(),
                 kind: caller.kind().into(),
             }),
-            virtual_number: self.said(|record| record.vn().map(|number| number.display().into())).unwrap_or_default(),
+            virtual_number: self
+                .said(|record| record.vn().map(|number| number.display().into()))
+                .unwrap_or_default(),
             started_at: Some(timestamp(self.sdt())),
             answered_at: self.said(Cdr::swidt).map(seconds),
             ended_at: self.said(Cdr::edt).map(seconds),
@@ -128,15 +130,14 @@ pub(super) fn pop_until(
     popup_ttl: jiff::SignedDuration,
 ) -> Option<jiff::Timestamp> {
     let late = received_at.as_second() - sdt.as_second() > LATE;
-    (state == v1::CallState::Ringing && !late).then(|| received_at.saturating_add(popup_ttl).unwrap_or(received_at))
+    (state == v1::CallState::Ringing && !late)
+        .then(|| received_at.saturating_add(popup_ttl).unwrap_or(received_at))
 }
 
 /// The event as every pad will receive it: encoded here, once.
 pub(super) fn encode_update(position: u64, call: v1::Call, pop_until: Option<jiff::Timestamp>) -> Vec<u8> {
-    let pop_until = pop_until.map(|instant| Timestamp {
-        seconds: instant.as_second(),
-        nanos: instant.subsec_nanosecond(),
-    });
+    let pop_until = pop_until
+        .map(|instant| Timestamp { seconds: instant.as_second(), nanos: instant.subsec_nanosecond() });
     let update = v1::Update { position, call: Some(call), pop_until };
     v1::SubscribeResponse { event: Some(v1::subscribe_response::Event::Update(update)) }.encode_to_vec()
 }

@@ -64,7 +64,9 @@ pub(super) fn record(
     let pop_until = call::pop_until(call.facts.state(), record.cdr.sdt(), record.received_at, popup_ttl);
     let bytes = call::encode_update(position, seen, pop_until);
     connection
-        .prepare_cached("INSERT INTO events (key, store, position, created, bytes) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .prepare_cached(
+            "INSERT INTO events (key, store, position, created, bytes) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
         .execute(params![event_key, key, position, record.received_at.as_millisecond(), bytes])?;
     let event = Event { store_id: store.id.to_string(), epoch, position, bytes: bytes.into() };
     directory.take_position(key);
@@ -79,8 +81,9 @@ fn find(connection: &Connection, record: &Record) -> rusqlite::Result<Option<Row
     )?;
     let sdt = record.cdr.sdt().as_second();
     let row = select.query_row(params![&*record.source, record.cdr.seq(), sdt, SAME_CALL], |row| {
-        let facts = serde_json::from_slice(row.get_ref(3)?.as_bytes()?)
-            .map_err(|error| rusqlite::Error::FromSqlConversionFailure(3, rusqlite::types::Type::Blob, error.into()))?;
+        let facts = serde_json::from_slice(row.get_ref(3)?.as_bytes()?).map_err(|error| {
+            rusqlite::Error::FromSqlConversionFailure(3, rusqlite::types::Type::Blob, error.into())
+        })?;
         Ok(Row { key: row.get(0)?, id: Uuid::from_bytes(row.get(1)?), store: row.get(2)?, facts })
     });
     row.optional()

@@ -90,7 +90,9 @@ pub(super) fn calls(connection: &mut Connection, query: &CallQuery) -> rusqlite:
     let Some((store, store_name, position)) = store else { return Ok(None) };
     let states = match query.states.as_slice() {
         [] => -1_i64,
-        some => some.iter().fold(0, |mask, state| mask | 1_i64.checked_shl(state.unsigned_abs()).unwrap_or(0)),
+        some => {
+            some.iter().fold(0, |mask, state| mask | 1_i64.checked_shl(state.unsigned_abs()).unwrap_or(0))
+        }
     };
     let after = query.after.unwrap_or(PageMark { sdt: i64::MAX, key: i64::MAX });
     let mut select = snapshot.prepare_cached(
@@ -126,9 +128,14 @@ pub(super) fn calls(connection: &mut Connection, query: &CallQuery) -> rusqlite:
 }
 
 /// One answer a cursor, `limit` events over all of them.
-pub(super) fn missed(connection: &mut Connection, cursors: &[Cursor], limit: usize) -> rusqlite::Result<Vec<Missed>> {
+pub(super) fn missed(
+    connection: &mut Connection,
+    cursors: &[Cursor],
+    limit: usize,
+) -> rusqlite::Result<Vec<Missed>> {
     let snapshot = connection.transaction()?;
-    let mut find = snapshot.prepare_cached("SELECT key, position FROM stores WHERE id = ?1 AND deleted = 0")?;
+    let mut find =
+        snapshot.prepare_cached("SELECT key, position FROM stores WHERE id = ?1 AND deleted = 0")?;
     let mut select = snapshot.prepare_cached(
         "SELECT position, bytes FROM events WHERE store = ?1 AND position > ?2 ORDER BY position LIMIT ?3",
     )?;
@@ -142,7 +149,8 @@ pub(super) fn missed(connection: &mut Connection, cursors: &[Cursor], limit: usi
             && position > cursor.after
             && left > 0
         {
-            let rows = select.query_map(params![key, cursor.after, left], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let rows =
+                select.query_map(params![key, cursor.after, left], |row| Ok((row.get(0)?, row.get(1)?)))?;
             events = rows.collect::<Result<Vec<(u64, Vec<u8>)>, _>>()?;
             if events.first().is_some_and(|(first, _)| *first != cursor.after + 1) {
                 // The next one is older than what is kept: the reader needs a fresh start.
@@ -184,7 +192,11 @@ pub(super) fn outbox(
 }
 
 /// All stores from an id on, by id.
-pub(super) fn stores(connection: &mut Connection, after: &str, limit: u32) -> rusqlite::Result<Vec<StoreEntry>> {
+pub(super) fn stores(
+    connection: &mut Connection,
+    after: &str,
+    limit: u32,
+) -> rusqlite::Result<Vec<StoreEntry>> {
     let snapshot = connection.transaction()?;
     let mut select = snapshot.prepare_cached(
         "SELECT key, id, name FROM stores WHERE deleted = 0 AND id > ?1 ORDER BY id LIMIT ?2",

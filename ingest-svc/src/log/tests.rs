@@ -35,7 +35,8 @@ async fn with_store() -> (TempDir, Opened) {
 }
 
 fn store(id: &str, virtual_number: &str, line: &str) -> StoreEntry {
-    let owned = |kind, number: &str| OwnedNumber { kind, number: number.to_owned(), display: number.to_owned() };
+    let owned =
+        |kind, number: &str| OwnedNumber { kind, number: number.to_owned(), display: number.to_owned() };
     let numbers = vec![owned(NumberKind::VirtualNumber, virtual_number), owned(NumberKind::Line, line)];
     StoreEntry { id: id.to_owned(), name: "강남점".to_owned(), numbers }
 }
@@ -51,7 +52,8 @@ fn record(parameters: &[(&str, &str)]) -> Record {
     for (name, value) in parameters {
         fields.insert(name, (*value).to_owned());
     }
-    let mut record = Record::parse(fields, sources.get("bizcall").unwrap(), jiff::Timestamp::UNIX_EPOCH).unwrap();
+    let mut record =
+        Record::parse(fields, sources.get("bizcall").unwrap(), jiff::Timestamp::UNIX_EPOCH).unwrap();
     record.received_at = record.cdr.sdt() + jiff::SignedDuration::from_secs(1);
     record
 }
@@ -61,8 +63,13 @@ fn ring(seq: &str, sdt: &str) -> Record {
 }
 
 fn end(seq: &str, sdt: &str, more: &[(&str, &str)]) -> Record {
-    let mut parameters =
-        vec![("seq", seq), ("sdt", sdt), ("edt", "20261123143000"), ("fromn", "01012345678"), ("vn", "050712345678")];
+    let mut parameters = vec![
+        ("seq", seq),
+        ("sdt", sdt),
+        ("edt", "20261123143000"),
+        ("fromn", "01012345678"),
+        ("vn", "050712345678"),
+    ];
     parameters.extend(more);
     record(&parameters)
 }
@@ -114,7 +121,10 @@ fn update(bytes: &[u8]) -> v1::Update {
 async fn a_ring_and_its_end_are_one_call_in_two_events() {
     let (_directory, opened) = with_store().await;
     assert_eq!(opened.status(ring("7", "20261123142530")).await, Status::Accepted);
-    assert_eq!(opened.status(end("7", "20261123142530", &[("swidt", "20261123142540")])).await, Status::Accepted);
+    assert_eq!(
+        opened.status(end("7", "20261123142530", &[("swidt", "20261123142540")])).await,
+        Status::Accepted
+    );
 
     let [first, second] = opened.updates("gangnam").await.try_into().unwrap();
     let (ringing, completed) = (first.call.unwrap(), second.call.unwrap());
@@ -156,7 +166,8 @@ async fn an_equal_record_is_a_duplicate_and_another_one_a_correction() {
     ]);
     let again = opened.log.ingest(spelled_otherwise).await.unwrap();
     assert_eq!(again, Ingested { call_id: first.call_id, status: Status::Duplicate });
-    let corrected = record(&[("seq", "7"), ("sdt", "20261123142531"), ("vn", "05071234567 8"), ("memo", "왁스")]);
+    let corrected =
+        record(&[("seq", "7"), ("sdt", "20261123142531"), ("vn", "05071234567 8"), ("memo", "왁스")]);
     assert_eq!(opened.status(corrected).await, Status::Accepted);
     let [_, second] = opened.updates("gangnam").await.try_into().unwrap();
     let call = second.call.unwrap();
@@ -183,7 +194,8 @@ async fn a_call_that_nobody_owns_is_kept_and_routed_at_its_next_record() {
     assert_eq!(opened.status(record(&unknown)).await, Status::Unrouted);
     let entry = store("busan", "+8250799999999", "+82515550001");
     opened.log.upsert_store(entry, Moving::Refused, Validate::AndStore).await.unwrap();
-    let unknown = [("seq", "9"), ("sdt", "20261123142530"), ("edt", "20261123142600"), ("vn", "050799999999")];
+    let unknown =
+        [("seq", "9"), ("sdt", "20261123142530"), ("edt", "20261123142600"), ("vn", "050799999999")];
     assert_eq!(opened.status(record(&unknown)).await, Status::Accepted);
     assert_eq!(opened.updates("busan").await.len(), 1);
     assert!(opened.updates("gangnam").await.is_empty());
@@ -211,9 +223,15 @@ async fn a_withheld_caller_has_no_history_and_a_known_one_has() {
     opened.status(end("1", "20261122100000", &[])).await;
     opened.status(ring("2", "20261123100000")).await;
     opened
-        .status(record(&[("seq", "3"), ("sdt", "20261123110000"), ("fromn", "anonymous"), ("vn", "05071234 5678")]))
+        .status(record(&[
+            ("seq", "3"),
+            ("sdt", "20261123110000"),
+            ("fromn", "anonymous"),
+            ("vn", "05071234 5678"),
+        ]))
         .await;
-    let calls: Vec<_> = opened.updates("gangnam").await.into_iter().map(|update| update.call.unwrap()).collect();
+    let calls: Vec<_> =
+        opened.updates("gangnam").await.into_iter().map(|update| update.call.unwrap()).collect();
     let earlier: Vec<_> = calls.iter().map(|call| call.history.as_ref().unwrap().calls).collect();
     assert_eq!(earlier, [0, 0, 1, 0]);
     let last = calls[2].history.as_ref().unwrap().last_call_at.as_ref().unwrap();
@@ -255,7 +273,8 @@ async fn positions_go_on_after_a_restart_and_after_a_deletion() {
 async fn a_number_changes_hands_only_when_told_so() {
     let (_directory, opened) = with_store().await;
     let claimed = store("busan", "+8250712345678", "+82515550001");
-    let refused = opened.log.upsert_store(claimed.clone(), Moving::Refused, Validate::AndStore).await.unwrap();
+    let refused =
+        opened.log.upsert_store(claimed.clone(), Moving::Refused, Validate::AndStore).await.unwrap();
     assert_eq!(refused, Upserted::Conflicts(vec![Conflict { index: 0, owner: "gangnam".to_owned() }]));
     let possible = opened.log.upsert_store(claimed.clone(), Moving::Allowed, Validate::Only).await.unwrap();
     assert_eq!(possible, Upserted::Stored(true));
@@ -273,16 +292,23 @@ async fn one_record_fails_alone() {
     opened.log.upsert_store(entry, Moving::Refused, Validate::AndStore).await.unwrap();
     // Somebody has taken gangnam's first position behind the writer's back.
     let intruder = Connection::open(directory.path().join("log.db")).unwrap();
-    intruder.execute("INSERT INTO events SELECT 900, key, 1, 0, x'' FROM stores WHERE id = 'gangnam'", []).unwrap();
+    intruder
+        .execute("INSERT INTO events SELECT 900, key, 1, 0, x'' FROM stores WHERE id = 'gangnam'", [])
+        .unwrap();
 
     let fine = record(&[("seq", "2"), ("sdt", "20261123142530"), ("vn", "050799999999")]);
-    let (faulty, fine) = tokio::join!(opened.log.ingest(ring("1", "20261123142530")), opened.log.ingest(fine));
+    let (faulty, fine) =
+        tokio::join!(opened.log.ingest(ring("1", "20261123142530")), opened.log.ingest(fine));
     assert!(matches!(faulty, Err(LogError::Unavailable(_))));
     assert_eq!(fine.unwrap().status, Status::Accepted);
     let committed = opened.fresh.recv().await.unwrap();
     assert_eq!((committed.events.len(), committed.events[0].store_id.as_str()), (1, "busan"));
     intruder.execute("DELETE FROM events WHERE key = 900", []).unwrap();
-    assert_eq!(opened.status(ring("1", "20261123142530")).await, Status::Accepted, "nothing of it was left behind");
+    assert_eq!(
+        opened.status(ring("1", "20261123142530")).await,
+        Status::Accepted,
+        "nothing of it was left behind"
+    );
     opened.close();
 }
 

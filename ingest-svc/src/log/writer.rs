@@ -89,9 +89,11 @@ impl Writer {
         metrics: LogMetrics,
     ) -> Result<(Self, mpsc::Receiver<Committed>), OpenError> {
         let connection = schema::open_writer(path)?;
-        let (epoch, relayed) = connection
-            .query_row("SELECT epoch, relayed FROM meta", [], |row| Ok((Uuid::from_bytes(row.get(0)?), row.get(1)?)))?;
-        let newest_key = connection.query_row("SELECT ifnull(max(key), 0) FROM events", [], |row| row.get(0))?;
+        let (epoch, relayed) = connection.query_row("SELECT epoch, relayed FROM meta", [], |row| {
+            Ok((Uuid::from_bytes(row.get(0)?), row.get(1)?))
+        })?;
+        let newest_key =
+            connection.query_row("SELECT ifnull(max(key), 0) FROM events", [], |row| row.get(0))?;
         // With every event purged, keys would begin anew, below the relay's mark.
         let newest_key = u64::max(newest_key, relayed);
         let directory = Directory::load(&connection)?;
@@ -99,8 +101,18 @@ impl Writer {
         let (fresh, receiver) = mpsc::channel(COMMITS);
         let popup_ttl = popup_ttl.try_into().unwrap_or(jiff::SignedDuration::MAX);
         let writable = Arc::default();
-        let writer =
-            Self { connection, directory, epoch, popup_ttl, newest_key, relayed, outbox, fresh, writable, metrics };
+        let writer = Self {
+            connection,
+            directory,
+            epoch,
+            popup_ttl,
+            newest_key,
+            relayed,
+            outbox,
+            fresh,
+            writable,
+            metrics,
+        };
         Ok((writer, receiver))
     }
 
@@ -205,7 +217,12 @@ impl Writer {
         }
     }
 
-    fn upsert(&mut self, entry: &StoreEntry, moving: Moving, validate: Validate) -> rusqlite::Result<Upserted> {
+    fn upsert(
+        &mut self,
+        entry: &StoreEntry,
+        moving: Moving,
+        validate: Validate,
+    ) -> rusqlite::Result<Upserted> {
         match validate {
             Validate::AndStore => self.directory.upsert(&self.connection, entry, moving),
             Validate::Only => self.directory.check(&self.connection, entry, moving),
@@ -215,7 +232,8 @@ impl Writer {
     /// After the commit: the events go to the relay, the answers to whoever asked.
     fn hand_over(&mut self, batch: Batch) {
         if !batch.events.is_empty() {
-            let committed = Committed { first_key: self.newest_key + 1, at: Instant::now(), events: batch.events };
+            let committed =
+                Committed { first_key: self.newest_key + 1, at: Instant::now(), events: batch.events };
             self.newest_key = batch.last_key;
             self.outbox.committed(batch.last_key);
             if self.fresh.try_send(committed).is_err() {
@@ -257,7 +275,11 @@ impl Writer {
 impl Batch {
     /// Answers a failed job now, and one that succeeded after the commit. A requester that has gone away needs no
     /// answer: what it asked for is done, and a repeat is recognised.
-    fn settle<T: Send + 'static>(&mut self, answer: Answer<T>, outcome: rusqlite::Result<T>) -> rusqlite::Result<()> {
+    fn settle<T: Send + 'static>(
+        &mut self,
+        answer: Answer<T>,
+        outcome: rusqlite::Result<T>,
+    ) -> rusqlite::Result<()> {
         match outcome {
             Ok(value) => {
                 self.due.push(Box::new(move |committed| drop(answer.send(committed.map(|()| value)))));

@@ -129,7 +129,8 @@ impl Backlog {
 
     /// Up to which key everything is handled, with these messages still out, oldest first.
     pub(super) fn handled<'a>(&self, mut out: impl Iterator<Item = &'a Message>) -> u64 {
-        let first = out.find_map(Message::first_key).or_else(|| self.waiting.iter().find_map(|event| event.key));
+        let first =
+            out.find_map(Message::first_key).or_else(|| self.waiting.iter().find_map(|event| event.key));
         first.unwrap_or(self.next_key) - 1
     }
 }

@@ -27,7 +27,8 @@ struct Running {
 
 fn start(directory: &TempDir, bus: &Bus) -> Running {
     let metrics = LogMetrics::new(&mut Registry::default());
-    let OpenLog { log, outbox, fresh, threads } = open(&directory.path().join("log.db"), TTL, metrics).unwrap();
+    let OpenLog { log, outbox, fresh, threads } =
+        open(&directory.path().join("log.db"), TTL, metrics).unwrap();
     let millis = Duration::from_millis;
     let relay = Relay {
         bus: bus.clone(),
@@ -83,7 +84,10 @@ impl Running {
 async fn positions(subscription: &mut Subscription, wanted: &[(&str, u64)]) -> BTreeMap<String, Vec<u64>> {
     let mut seen: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     let all = async {
-        while !wanted.iter().all(|(store, position)| seen.get(*store).is_some_and(|seen| seen.contains(position))) {
+        while !wanted
+            .iter()
+            .all(|(store, position)| seen.get(*store).is_some_and(|seen| seen.contains(position)))
+        {
             match subscription.next().await.unwrap() {
                 Received::Batch(batch) => {
                     for event in batch.events.into_iter().filter(|event| event.position > 0) {
