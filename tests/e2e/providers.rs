@@ -14,6 +14,10 @@ use ringpad_tests::{
     wait::must,
 };
 use serde_json::json;
+use tonic::transport::Endpoint;
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
 
 /// Reads the faults of a 422, by field.
 fn faults(answer: &Answer) -> Vec<String> {
@@ -191,6 +195,12 @@ async fn every_port_says_that_it_lives_and_metrics_show_no_number() {
                 "{port}{path}"
             );
         }
+    }
+    for port in [system.ingest_at.grpc, system.push_at[0].pads] {
+        let endpoint = must("an endpoint", Endpoint::from_shared(format!("http://{port}")));
+        let mut health = HealthClient::new(must("a connection", endpoint.connect().await));
+        let answer = must("grpc.health.v1", health.check(HealthCheckRequest::default()).await).into_inner();
+        assert_eq!(answer.status(), ServingStatus::Serving, "{port}");
     }
     for port in [system.ingest_at.admin, system.push_at[0].admin] {
         let metrics = must("metrics", Client::new(port).get("/metrics").await);

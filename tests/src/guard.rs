@@ -6,7 +6,7 @@
 
 use std::{
     io::{BufRead, BufReader},
-    os::unix::process::ExitStatusExt,
+    os::unix::process::{CommandExt, ExitStatusExt},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     thread::sleep,
@@ -100,6 +100,8 @@ impl Program {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
+            // What a terminal or `timeout` sends to the tests' group must not keep it from its work.
+            .process_group(0)
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start bash: {error}"));
         let alive = guard.stdin.take();

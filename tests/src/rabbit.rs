@@ -20,7 +20,7 @@ use std::{
 
 use lapin::{Connection, ConnectionProperties};
 use rustix::process::{Pid, Signal};
-use tokio::{process::Command, sync::OnceCell};
+use tokio::{process::Command, sync::OnceCell, time::timeout};
 
 use crate::{
     guard::{Program, Running, send},
@@ -32,6 +32,8 @@ use crate::{
 const SCRIPTS: &str = "/usr/lib/rabbitmq/bin";
 /// How long a node may take to start, with both cores busy.
 const START: Duration = Duration::from_secs(90);
+/// How long one attempt to connect to a starting node may take.
+const ATTEMPT: Duration = Duration::from_secs(5);
 /// How long an orderly stop may take.
 const STOP: Duration = Duration::from_secs(60);
 /// How long one `rabbitmqctl` may take.
@@ -134,7 +136,10 @@ impl RabbitNode {
     /// # Panics
     /// The node does not take it.
     pub async fn connect(&self) -> Connection {
-        must("a connection to RabbitMQ", connect(&self.url()).await)
+        must(
+            "a connection to RabbitMQ",
+            within("a connection to RabbitMQ", START, connect(&self.url())).await,
+        )
     }
 
     /// Starts it again after [`stop`](Self::stop) or [`kill`](Self::kill), with the same ports and what it had kept.
@@ -149,7 +154,8 @@ impl RabbitNode {
         let log = self.log();
         until(&format!("RabbitMQ takes connections, see {}", log.display()), START, async || {
             assert!(running.status().is_none(), "RabbitMQ ended at its start:\n{}", tail(&log));
-            connect(&url).await.ok()
+            // An attempt that meets a starting node may never be answered, and lapin would wait for ever.
+            timeout(ATTEMPT, connect(&url)).await.ok()?.ok()
         })
         .await;
         self.running = Some(running);
