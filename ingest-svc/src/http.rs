@@ -85,9 +85,6 @@ impl Edge {
         admit(source, secret, &request)?;
         let (head, body) = request.into_parts();
         let query = head.uri.query().unwrap_or_default();
-        if query.len() > MAX_BYTES {
-            return Err(Problem::TooLarge);
-        }
         let body = Body::read(head.headers.get(CONTENT_TYPE), body).await?;
         let record = parameters::fields(source, query, &body)
             .and_then(|fields| Record::parse(fields, source, Timestamp::now()))

@@ -43,6 +43,7 @@ use metrics::{LogMetrics, RelayMetrics};
 use relay::Relay;
 use settings::Database;
 pub use settings::Settings;
+use source::Sources;
 
 /// How long open requests may take to finish once the service is leaving.
 const GRACE: Duration = Duration::from_secs(5);
@@ -88,9 +89,12 @@ pub async fn run(
     listeners: Listeners,
     shutdown: CancellationToken,
 ) -> Result<(), Failure> {
-    settings.check().map_err(Failure::Setting)?;
-    let sources =
-        Arc::new(source::Sources::read(settings.ingest_config.as_deref()).map_err(Failure::Setting)?);
+    let sources = settings.check().map_err(Failure::Setting)?;
+    if settings.ingest_config.is_none() {
+        tracing::warn!(
+            "INGEST_CONFIG is not set: anyone may send call records to the one source there is, bizcall"
+        );
+    }
     let mut registry = Registry::default();
     let OpenLog { log, outbox, fresh, threads } = open_log(&settings, LogMetrics::new(&mut registry))?;
     let relay = Relay {
@@ -102,14 +106,14 @@ pub async fn run(
         fresh,
         metrics: RelayMetrics::new(&mut registry),
     };
-    // Some 150 ms that the first odd number would otherwise take.
-    tokio::task::spawn_blocking(phone::warm_up)
-        .await
-        .map_err(|error| Failure::other("cannot start", error))?;
-    let readiness = Readiness::default();
+    // Loads what the first number of an unusual shape would otherwise wait for.
+    let warm = tokio::task::spawn_blocking(phone::warm_up).await;
+    warm.map_err(|error| Failure::other("cannot start", error))?;
+
     // Cancelled by whatever ends first: everything leaves together.
     let leaving = shutdown.child_token();
     let cut = CancellationToken::new();
+    let edges = spawn_edges(&settings, sources, log, listeners, registry, &leaving)?;
     let relay = {
         let (cut, leaving) = (cut.clone(), leaving.clone());
         tokio::spawn(async move {
@@ -117,10 +121,24 @@ pub async fn run(
             relay.run(cut).await
         })
     };
+    let edges = join(edges, leaving).await;
+    leave(threads, relay, cut).await.and(edges)
+}
 
-    let mut edges = JoinSet::new();
+/// Everything that has the log's handle, and so must end before the writer does.
+fn spawn_edges(
+    settings: &Settings,
+    sources: Sources,
+    log: Log,
+    listeners: Listeners,
+    registry: Registry,
+    leaving: &CancellationToken,
+) -> Result<JoinSet<Result<(), Failure>>, Failure> {
+    let readiness = Readiness::default();
+    readiness.hold("log", "starting");
+    let sources = Arc::new(sources);
     let (reporter, health) = tonic_health::server::health_reporter();
-    let grpc = grpc::router(&settings, Arc::clone(&sources), log.clone(), health)?;
+    let grpc = grpc::router(settings, Arc::clone(&sources), log.clone(), health)?;
     let http = http::router(sources, log.clone()).merge(admin::health(readiness.clone()));
     let admin = admin::router(readiness.clone(), registry);
     let ports = [
@@ -128,6 +146,7 @@ pub async fn run(
         (listeners.grpc, grpc, SMALL_HEAD),
         (listeners.admin, admin, SMALL_HEAD),
     ];
+    let mut edges = JoinSet::new();
     for (listener, router, head) in ports {
         let served = serve(listener, router, head, leaving.clone(), GRACE);
         edges.spawn(async {
@@ -136,15 +155,14 @@ pub async fn run(
         });
     }
     edges.spawn(watch(log.clone(), readiness, reporter, leaving.clone()));
-    edges.spawn(purge(log, settings.retention, leaving));
+    edges.spawn(purge(log, settings.retention, leaving.clone()));
     tracing::info!(
         http = %settings.ingest_http_addr,
         grpc = %settings.ingest_grpc_addr,
         admin = %settings.ingest_admin_addr,
         "listening"
     );
-    let edges = join(edges).await;
-    leave(threads, relay, cut).await.and(edges)
+    Ok(edges)
 }
 
 fn open_log(settings: &Settings, metrics: LogMetrics) -> Result<OpenLog, Failure> {
@@ -154,10 +172,11 @@ fn open_log(settings: &Settings, metrics: LogMetrics) -> Result<OpenLog, Failure
     })
 }
 
-/// Waits for the edges; the first failure of one of them is the process's.
-async fn join(mut edges: JoinSet<Result<(), Failure>>) -> Result<(), Failure> {
+/// Waits for the edges. The first one that ends, even by a panic, takes the others with it; its failure is the process's.
+async fn join(mut edges: JoinSet<Result<(), Failure>>, leaving: CancellationToken) -> Result<(), Failure> {
     let mut outcome = Ok(());
     while let Some(ended) = edges.join_next().await {
+        leaving.cancel();
         let ended = ended.unwrap_or_else(|error| Err(Failure::other("a task ended unexpectedly", error)));
         outcome = outcome.and(ended);
     }
@@ -191,20 +210,21 @@ async fn watch(
     health: HealthReporter,
     leaving: CancellationToken,
 ) -> Result<(), Failure> {
-    let leave = leaving.clone().drop_guard();
     let mut tick = interval(PROBE);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    readiness.hold("log", "starting");
     loop {
         tokio::select! {
             _ = tick.tick() => {}
             () = leaving.cancelled() => break,
         }
         if log.is_dead() {
-            drop(leave);
             return Err(Failure::Other("the log's writer has ended unexpectedly".to_owned()));
         }
-        match log.probe().await {
+        let probed = tokio::select! {
+            probed = log.probe() => probed,
+            () = leaving.cancelled() => break,
+        };
+        match probed {
             Ok(()) => {
                 readiness.release("log");
                 health.set_service_status("", ServingStatus::Serving).await;

@@ -23,16 +23,16 @@ mod writer;
 use std::{
     fs::{File, TryLockError},
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     thread,
     time::Duration,
 };
 
 use rusqlite::Connection;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot},
+    time::timeout,
+};
 use uuid::Uuid;
 
 use crate::{cdr::Record, metrics::LogMetrics};
@@ -44,6 +44,9 @@ use writer::{Answer, Job, Writer};
 
 /// Requests that may wait for the writer. When it is full, the next ones wait for a place, and their senders with them.
 const JOBS: usize = 1_024;
+
+/// How long a request waits for its commit: less than number providers wait for an answer.
+const ANSWER: Duration = Duration::from_secs(4);
 
 /// Connections that read at the same time.
 const READERS: usize = 3;
@@ -114,8 +117,6 @@ pub enum OpenError {
 #[derive(Debug, Clone)]
 pub struct Log {
     jobs: mpsc::Sender<Job>,
-    /// Whether the last commit went well.
-    writable: Arc<AtomicBool>,
     reader: LogReader,
 }
 
@@ -165,7 +166,7 @@ impl LogThreads {
 pub(crate) fn open(path: &Path, popup_ttl: Duration, metrics: LogMetrics) -> Result<OpenLog, OpenError> {
     let lock = lock(path)?;
     let (writer, fresh) = Writer::open(path, popup_ttl, metrics)?;
-    let (outbox, writable) = (writer.outbox(), writer.writable());
+    let outbox = writer.outbox();
     let reader = LogReader {
         epoch: writer.epoch(),
         path: Arc::from(path),
@@ -181,7 +182,7 @@ pub(crate) fn open(path: &Path, popup_ttl: Duration, metrics: LogMetrics) -> Res
         stop_checkpoints,
         _lock: lock,
     };
-    Ok(OpenLog { log: Log { jobs, writable, reader }, outbox, fresh, threads })
+    Ok(OpenLog { log: Log { jobs, reader }, outbox, fresh, threads })
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<thread::JoinHandle<()>, OpenError> {
@@ -238,12 +239,13 @@ impl Log {
         self.ask(|answer| Job::Purge(before, answer)).await
     }
 
-    /// Whether the log can be written: what the last commit showed, or, if that failed, another try.
+    /// Whether the log can be written: whether the writer answers and its last commit went well, or, if that failed,
+    /// another try.
     ///
     /// # Errors
     /// The log cannot be written.
     pub async fn probe(&self) -> Result<(), LogError> {
-        if self.writable.load(Ordering::Relaxed) { Ok(()) } else { self.ask(Job::Probe).await }
+        self.ask(Job::Probe).await
     }
 
     /// The writer has ended although there is a handle: it has panicked.
@@ -256,11 +258,15 @@ impl Log {
         &self.reader
     }
 
+    /// Has the writer do a job. What is not answered in time may have been done all the same: a repeat is recognised.
     async fn ask<T>(&self, job: impl FnOnce(Answer<T>) -> Job) -> Result<T, LogError> {
-        let closed = || LogError::Unavailable(Arc::from("it is being closed"));
-        let (answer, answered) = oneshot::channel();
-        self.jobs.send(job(answer)).await.map_err(|_| closed())?;
-        answered.await.map_err(|_| closed())?
+        let unavailable = |why: &str| LogError::Unavailable(Arc::from(why));
+        let answered = async {
+            let (answer, answered) = oneshot::channel();
+            self.jobs.send(job(answer)).await.map_err(|_| unavailable("it is being closed"))?;
+            answered.await.map_err(|_| unavailable("it is being closed"))?
+        };
+        timeout(ANSWER, answered).await.unwrap_or_else(|_| Err(unavailable("the disk does not answer")))
     }
 }
 

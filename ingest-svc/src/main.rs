@@ -12,6 +12,8 @@ fn main() -> ExitCode {
     };
     let log = settings.log.clone();
     run_service("ingest-svc", &log, |shutdown| async move {
+        // Before any port is bound.
+        settings.check().map_err(Failure::Setting)?;
         let bus = settings.bus.bus().map_err(Failure::Setting)?;
         let listeners = Listeners::bind(&settings).await?;
         run(settings, bus, listeners, shutdown).await

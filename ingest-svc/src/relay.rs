@@ -7,14 +7,14 @@
 //! ```
 //!
 //! Contract: every event is published until the bus has confirmed *and* routed it, or until it is too old to pop
-//! (`POPUP_TTL`); then hubs fetch it from the log, by its position. Publishing goes in commit order, so a store's events
+//! (`POPUP_TTL`); then hubs are told to fetch it from the log. Publishing goes in commit order, so a store's events
 //! stay in order; a backlog rides many events to a message, so that a fresh ring behind it waits milliseconds. What was
 //! out when a connection was lost is sent again: pads see an event once all the same, by its position.
 
 mod backlog;
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -201,7 +201,10 @@ impl Run {
     async fn send_waiting(&mut self, publisher: &mut Publisher) -> Result<(), Lost> {
         while self.out.len() < WINDOW {
             let (message, expired) = self.backlog.next_message(Instant::now());
-            self.relay.metrics.expired.inc_by(expired);
+            self.relay.metrics.expired.inc_by(expired.len() as u64);
+            for store_id in BTreeSet::from_iter(expired) {
+                self.hint(store_id);
+            }
             let Some(message) = message else { break };
             match publisher.send(&message.events, self.relay.popup_ttl).await {
                 Ok(confirm) => self.out.push_back((message, confirm)),
@@ -221,21 +224,29 @@ impl Run {
         let routed = outcome?;
         let Some((message, _)) = self.out.pop_front() else { return Ok(None) };
         if routed == Routed::Delivered {
-            self.relay.metrics.published.inc_by(message.events.len() as u64);
+            self.count_published(&message);
             return Ok(None);
         }
         let mut unrouted = vec![message];
         while !self.out.is_empty() {
             let outcome = first_outcome(&mut self.out).await;
-            let (message, _) = match (outcome, self.out.pop_front()) {
-                (Ok(Routed::Delivered), _) | (_, None) => continue,
-                (_, Some(out)) => out,
-            };
-            unrouted.push(message);
+            let Some((message, _)) = self.out.pop_front() else { break };
+            match outcome {
+                Ok(Routed::Delivered) => self.count_published(&message),
+                Ok(Routed::NoRoute | Routed::Refused) | Err(_) => unrouted.push(message),
+            }
+        }
+        if unrouted.iter().all(|message| message.events.is_empty()) {
+            // Only canaries: nothing has to wait.
+            return Ok(None);
         }
         unrouted.into_iter().rev().for_each(|message| self.put_back(message));
         let longest = NO_ROUTE_PAUSE.min(self.relay.retry.retry_max_interval);
         Ok(Some(ringpad_bus::Backoff::new(longest, longest).delay()))
+    }
+
+    fn count_published(&self, message: &Message) {
+        self.relay.metrics.published.inc_by(message.events.len() as u64);
     }
 
     fn put_back(&mut self, message: Message) {
@@ -257,12 +268,17 @@ impl Run {
             }
         }
         for store_id in self.relay.outbox.take_changed() {
-            let event = Event { store_id, epoch: self.relay.log.epoch(), position: 0, bytes: Bytes::new() };
-            self.backlog.take_hint(event, Instant::now());
+            self.hint(store_id);
         }
         if let Some(from) = self.backlog.missing(newest) {
             self.read_log(from, newest).await;
         }
+    }
+
+    /// Tells hubs to ask the log about a store.
+    fn hint(&mut self, store_id: String) {
+        let event = Event { store_id, epoch: self.relay.log.epoch(), position: 0, bytes: Bytes::new() };
+        self.backlog.take_hint(event, Instant::now());
     }
 
     async fn read_log(&mut self, from: u64, newest: u64) {

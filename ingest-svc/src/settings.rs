@@ -1,4 +1,4 @@
-//! The settings of ingest-svc, as `../shared/contract.md` names them: an environment variable each, or the flag.
+//! The settings of ingest-svc: an environment variable each, or the same flag in kebab case.
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -6,6 +6,8 @@ use clap::Parser;
 use ringpad_bus::{BusSettings, RetrySettings};
 use ringpad_runtime::{settings::duration, telemetry::LogSettings};
 use secrecy::SecretString;
+
+use crate::source::Sources;
 
 /// Takes number providers' call records, logs them durably and publishes them to push-svc.
 #[derive(Debug, Clone, Parser)]
@@ -54,18 +56,18 @@ pub enum Database {
 }
 
 impl Settings {
-    /// Checks what no single setting shows.
+    /// Checks what no single setting shows, and reads the sources.
     ///
     /// # Errors
     /// One line that names the setting and what would be right.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<Sources, String> {
         if !self.ingest_grpc_addr.ip().is_loopback() && self.internal_token.is_none() {
             return Err(format!(
                 "INTERNAL_TOKEN (or --internal-token): required, because INGEST_GRPC_ADDR {} is not loopback",
                 self.ingest_grpc_addr
             ));
         }
-        Ok(())
+        Sources::read(self.ingest_config.as_deref())
     }
 }
 

@@ -85,13 +85,7 @@ impl Sources {
     /// # Errors
     /// One line that names the file, the key, the value and what would be right.
     pub fn read(file: Option<&Path>) -> Result<Self, String> {
-        let Some(file) = file else {
-            tracing::warn!(
-                source = DEFAULT_SOURCE,
-                "INGEST_CONFIG is not set: anyone may send call records to the one source there is"
-            );
-            return Ok(Self::open());
-        };
+        let Some(file) = file else { return Ok(Self::open()) };
         let wrong = |why: String| format!("INGEST_CONFIG (or --ingest-config): {}: {why}", file.display());
         let text =
             std::fs::read_to_string(file).map_err(|error| wrong(format!("cannot be read: {error}")))?;

@@ -109,7 +109,7 @@ impl CatchUp {
                     tracing::debug!(%error, "cannot catch up from the log");
                     tokio::select! {
                         () = stop.cancelled() => return,
-                        () = sleep(backoff.delay()) => {}
+                        () = sleep(backoff.delay().min(TICK)) => {}
                     }
                 }
             }

@@ -1,16 +1,18 @@
 //! Serves one router on one port: HTTP/1.1 with upgrades (WebSocket) and HTTP/2 without TLS (gRPC).
 //!
 //! `tonic`'s own server cannot upgrade, and `axum::serve` never ends while a stream is open; so connections are served
-//! by hyper directly. Each is a task of its own, joined before [`serve`] returns.
+//! by hyper directly. Each connection is a task of its own, and so is each request over HTTP/2; all of them are joined
+//! before [`serve`] returns.
 
 use std::{net::SocketAddr, pin::pin, time::Duration};
 
 use axum::{Router, extract::ConnectInfo};
-use hyper::{Request, body::Incoming, service::service_fn};
+use hyper::{Request, body::Incoming, rt::Executor, service::service_fn};
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioIo, TokioTimer},
     server::conn::auto::Builder,
 };
+use socket2::SockRef;
 use tokio::{
     net::{TcpListener, TcpStream},
     time::{sleep, timeout},
@@ -25,8 +27,11 @@ use crate::Failure;
 pub const SMALL_HEAD: usize = 8 * 1024;
 /// Bytes that an HTTP/2 stream may have waiting for a slow peer.
 const HTTP2_SEND_BUFFER: usize = 64 * 1024;
-/// How long a client may take for a request's head.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection may idle between two requests over HTTP/1.1, and take for a request's head. Longer than load
+/// balancers keep their connections (60 s), or they would send a request into one that is just being closed.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+/// How long a peer may leave what it was sent unacknowledged: a tablet that lost its Wi-Fi says no goodbye.
+const PEER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often an HTTP/2 peer is asked whether it is there, and how long it may take to answer.
 const HTTP2_PING: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
 /// Pause after a failed `accept`, e.g. for want of file descriptors.
@@ -61,7 +66,9 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let connection = serve_connection(stream, peer, router.clone(), head, shutdown.clone());
+                let tasks = Tracked(connections.clone());
+                let connection =
+                    serve_connection(stream, peer, router.clone(), head, tasks, shutdown.clone());
                 let cut = cut.clone();
                 connections.spawn(async move {
                     tokio::select! {
@@ -85,21 +92,38 @@ pub async fn serve(
     }
 }
 
+/// Runs hyper's tasks where they are joined.
+#[derive(Clone)]
+struct Tracked(TaskTracker);
+
+impl<F> Executor<F> for Tracked
+where
+    F: Future<Output: Send + 'static> + Send + 'static,
+{
+    fn execute(&self, task: F) {
+        self.0.spawn(task);
+    }
+}
+
 async fn serve_connection(
     stream: TcpStream,
     peer: SocketAddr,
     router: Router,
     head: usize,
+    tasks: Tracked,
     shutdown: CancellationToken,
 ) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "cannot set TCP_NODELAY");
+    let socket = SockRef::from(&stream);
+    if let Err(error) =
+        stream.set_nodelay(true).and_then(|()| socket.set_tcp_user_timeout(Some(PEER_TIMEOUT)))
+    {
+        tracing::debug!(%error, "cannot set TCP options");
     }
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
         router.clone().oneshot(request)
     });
-    let mut builder = Builder::new(TokioExecutor::new());
+    let mut builder = Builder::new(tasks);
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(head);
     builder
         .http2()

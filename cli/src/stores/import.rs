@@ -164,10 +164,8 @@ fn shared_numbers(answers: &[(&Listed, UpsertStoreResponse)]) -> Vec<Fault> {
             match owners.insert((column, number), listed) {
                 Some(owner) if owner.store.id != listed.store.id => faults.push(Fault {
                     line: listed.line,
-                    text: format!(
-                        "{column}: {} is also store {}'s, in line {}",
-                        number, owner.store.id, owner.line
-                    ),
+                    // Without the number: the two lines name it.
+                    text: format!("{column}: also store {}'s, in line {}", owner.store.id, owner.line),
                 }),
                 _ => {}
             }

@@ -1,6 +1,5 @@
-//! A call, merged from its records. The merge does not depend on the order in which the records came: what a final
-//! record says stands above what was said at ring time, and among records of one kind the newer corrects the older,
-//! parameter by parameter.
+//! A call, merged from its records. What a final record says stands above what was said at ring time, whichever came
+//! first; among records of one kind the one that came later corrects the earlier, parameter by parameter.
 
 use pbjson_types::Timestamp;
 use prost::Message;
@@ -32,7 +31,7 @@ pub(super) struct Facts {
     ring: Option<Cdr>,
     /// What was said when it was over.
     end: Option<Cdr>,
-    /// By the source's rule, asked of the final record.
+    /// By the source's rule, asked of the final records.
     answered: bool,
     /// Counted once, when the call is first known with both its store and its caller.
     pub(super) history: Option<History>,
@@ -42,7 +41,7 @@ impl Facts {
     /// Merges a record in.
     pub(super) fn add(&mut self, record: Cdr, answered: bool) {
         let of_its_kind = if record.is_final() {
-            self.answered = answered;
+            self.answered |= answered;
             &mut self.end
         } else {
             &mut self.ring
@@ -92,12 +91,12 @@ impl Facts {
     /// The call as pads see it, as of `revision`.
     pub(super) fn call(&self, id: Uuid, revision: u64) -> v1::Call {
         let seconds = |instant: jiff::Timestamp| timestamp(instant.as_second());
-        let caller = self.caller();
+        let (state, caller) = (self.state(), self.caller());
         let history = self.history.clone().unwrap_or_default();
         v1::Call {
             id: id.to_string(),
             revision,
-            state: self.state().into(),
+            state: state.into(),
             caller: Some(v1::Caller {
                 number: caller.number().map(|number| number.e164().to_owned()).unwrap_or_default(),
                 display: caller.display().into(),
@@ -107,7 +106,7 @@ impl Facts {
                 .said(|record| record.vn().map(|number| number.display().into()))
                 .unwrap_or_default(),
             started_at: Some(timestamp(self.sdt())),
-            answered_at: self.said(Cdr::swidt).map(seconds),
+            answered_at: self.said(Cdr::swidt).filter(|_| state != v1::CallState::Missed).map(seconds),
             ended_at: self.said(Cdr::edt).map(seconds),
             history: Some(v1::CallerHistory {
                 calls: history.calls,

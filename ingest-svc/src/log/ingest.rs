@@ -81,8 +81,10 @@ fn find(connection: &Connection, record: &Record) -> rusqlite::Result<Option<Row
     )?;
     let sdt = record.cdr.sdt().as_second();
     let row = select.query_row(params![&*record.source, record.cdr.seq(), sdt, SAME_CALL], |row| {
+        // serde's own words would quote the value, which may be a phone number.
         let facts = serde_json::from_slice(row.get_ref(3)?.as_bytes()?).map_err(|error| {
-            rusqlite::Error::FromSqlConversionFailure(3, rusqlite::types::Type::Blob, error.into())
+            let place = format!("a call's facts cannot be read, at byte {}", error.column());
+            rusqlite::Error::FromSqlConversionFailure(3, rusqlite::types::Type::Blob, place.into())
         })?;
         Ok(Row { key: row.get(0)?, id: Uuid::from_bytes(row.get(1)?), store: row.get(2)?, facts })
     });

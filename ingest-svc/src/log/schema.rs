@@ -19,7 +19,7 @@ use super::OpenError;
 /// The version that this code reads and writes; an older file would be brought up step by step.
 const VERSION: i64 = 1;
 
-/// How long a statement waits for another connection's lock. Only a checkpoint ever holds one.
+/// How long a statement waits for another connection's lock: the writer's for a checkpoint, and the other way round.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Prepared statements that a connection keeps.
@@ -60,6 +60,7 @@ CREATE TABLE calls (
 );
 CREATE INDEX calls_by_seq ON calls (source, seq, sdt);
 CREATE INDEX calls_of_store ON calls (store, sdt);
+CREATE INDEX calls_by_age ON calls (sdt);
 CREATE TABLE records (
     call        INTEGER NOT NULL REFERENCES calls,
     fingerprint BLOB NOT NULL,

@@ -4,10 +4,7 @@
 
 use std::{
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -78,7 +75,9 @@ pub(super) struct Writer {
     outbox: Arc<Outbox>,
     fresh: mpsc::Sender<Committed>,
     /// Whether the last commit went well.
-    writable: Arc<AtomicBool>,
+    writable: bool,
+    /// Whether memory must be read again before the next commit.
+    stale: bool,
     metrics: LogMetrics,
 }
 
@@ -89,18 +88,13 @@ impl Writer {
         metrics: LogMetrics,
     ) -> Result<(Self, mpsc::Receiver<Committed>), OpenError> {
         let connection = schema::open_writer(path)?;
-        let (epoch, relayed) = connection.query_row("SELECT epoch, relayed FROM meta", [], |row| {
-            Ok((Uuid::from_bytes(row.get(0)?), row.get(1)?))
-        })?;
-        let newest_key =
-            connection.query_row("SELECT ifnull(max(key), 0) FROM events", [], |row| row.get(0))?;
-        // With every event purged, keys would begin anew, below the relay's mark.
-        let newest_key = u64::max(newest_key, relayed);
+        let epoch =
+            connection.query_row("SELECT epoch FROM meta", [], |row| row.get(0).map(Uuid::from_bytes))?;
+        let (newest_key, relayed) = marks(&connection)?;
         let directory = Directory::load(&connection)?;
         let outbox = Arc::new(Outbox::new(newest_key, relayed));
         let (fresh, receiver) = mpsc::channel(COMMITS);
         let popup_ttl = popup_ttl.try_into().unwrap_or(jiff::SignedDuration::MAX);
-        let writable = Arc::default();
         let writer = Self {
             connection,
             directory,
@@ -110,7 +104,8 @@ impl Writer {
             relayed,
             outbox,
             fresh,
-            writable,
+            writable: false,
+            stale: false,
             metrics,
         };
         Ok((writer, receiver))
@@ -118,10 +113,6 @@ impl Writer {
 
     pub(super) fn outbox(&self) -> Arc<Outbox> {
         Arc::clone(&self.outbox)
-    }
-
-    pub(super) fn writable(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.writable)
     }
 
     pub(super) fn epoch(&self) -> Uuid {
@@ -150,9 +141,9 @@ impl Writer {
 
     /// One transaction. When it fails as a whole, every job is told so and nothing is half-written.
     fn commit(&mut self, jobs: &mut Vec<Job>) {
-        let mut batch = Batch { last_key: self.newest_key, ..Batch::default() };
+        let mut batch = Batch::default();
         let outcome = self.transact(jobs, &mut batch);
-        self.writable.store(outcome.is_ok(), Ordering::Relaxed);
+        self.writable = outcome.is_ok();
         let Err(error) = outcome else { return self.hand_over(batch) };
         tracing::error!(%error, jobs = jobs.len() + batch.due.len(), "cannot commit to the log; refusing these requests");
         self.metrics.failed_commits.inc();
@@ -163,12 +154,16 @@ impl Writer {
     }
 
     fn transact(&mut self, jobs: &mut Vec<Job>, batch: &mut Batch) -> rusqlite::Result<()> {
+        self.reload_if_stale()?;
+        batch.last_key = self.newest_key;
         self.execute("BEGIN IMMEDIATE")?;
         for job in jobs.drain(..) {
+            let changes_directory = matches!(job, Job::Upsert(..) | Job::Delete(..));
             self.execute("SAVEPOINT job")?;
             if let Err(error) = self.perform(job, batch) {
-                if self.connection.is_autocommit() {
-                    // SQLite has rolled everything back, e.g. because the disk is full.
+                // Either SQLite has rolled everything back, e.g. because the disk is full; or the directory in memory
+                // may be half-changed, and only reading it again mends that.
+                if self.connection.is_autocommit() || changes_directory {
                     return Err(error);
                 }
                 tracing::error!(%error, "cannot log a request; refusing it alone");
@@ -213,6 +208,8 @@ impl Writer {
                 batch.settle(answer, outcome)
             }
             Job::Purge(before, answer) => batch.settle(answer, purge::step(&self.connection, before)),
+            // While all is well an answer is proof enough: an empty commit costs no flush.
+            Job::Probe(answer) if self.writable => batch.settle(answer, Ok(())),
             Job::Probe(answer) => batch.settle(answer, self.execute("UPDATE meta SET relayed = relayed")),
         }
     }
@@ -255,21 +252,33 @@ impl Writer {
         Ok(())
     }
 
-    /// Memory back to what the file says.
+    /// After a failed commit memory may be ahead of the file, or, if only the answer to COMMIT was lost, behind it.
     fn recover(&mut self) {
         if !self.connection.is_autocommit()
             && let Err(error) = self.connection.execute_batch("ROLLBACK")
         {
             tracing::error!(%error, "cannot roll back");
         }
-        match Directory::load(&self.connection) {
-            Ok(directory) => self.directory = directory,
-            // The next commit fails as well, or finds a position taken: it is refused, nothing is lost.
-            Err(error) => tracing::error!(%error, "cannot read the directory again"),
-        }
-        // Whether the mark was written is not known any more.
-        self.relayed = 0;
+        self.stale = true;
     }
+
+    /// Reads again what a failed commit has left in doubt. While that fails, nothing is written.
+    fn reload_if_stale(&mut self) -> rusqlite::Result<()> {
+        if self.stale {
+            self.directory = Directory::load(&self.connection)?;
+            (self.newest_key, self.relayed) = marks(&self.connection)?;
+            self.stale = false;
+            self.outbox.committed(self.newest_key);
+            self.outbox.nudge();
+        }
+        Ok(())
+    }
+}
+
+/// The key of the newest event, and the relay's mark. With every event purged, keys would begin anew below the mark.
+fn marks(connection: &Connection) -> rusqlite::Result<(u64, u64)> {
+    let sql = "SELECT max(relayed, ifnull((SELECT max(key) FROM events), 0)), relayed FROM meta";
+    connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 impl Batch {

@@ -41,8 +41,8 @@ pub(super) fn mask_text(text: &str) -> String {
     cut(masked)
 }
 
-/// Masks whatever may be a phone number in a value that is shown in an error. Times stay readable: a run of 14 digits or
-/// fewer that begins like a year.
+/// Masks whatever may be a phone number in a value that is shown in an error. Times stay readable: a run of 14
+/// digits that begins like a year, and one of a date's length.
 pub(crate) fn mask_digits(text: &str) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut rest = text;
@@ -51,7 +51,9 @@ pub(crate) fn mask_digits(text: &str) -> String {
         let run = &rest[begin..begin + length];
         masked.push_str(&rest[..begin]);
         let digits = run.chars().filter(|char| char.is_numeric()).count();
-        let time = run.len() == digits && digits <= 14 && (run.starts_with("19") || run.starts_with("20"));
+        let time = run.len() == digits
+            && (digits <= 8 || digits == 14)
+            && (run.starts_with("19") || run.starts_with("20"));
         if digits < MIN_NUMBER || time {
             masked.push_str(run);
         } else {

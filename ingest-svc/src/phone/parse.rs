@@ -4,7 +4,7 @@
 //! providers send all day therefore take a short cut of 0.15 µs; `tests.rs` holds it against the library over all those
 //! shapes.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::RangeInclusive};
 
 use phonenumber::country::Id;
 use unicode_normalization::UnicodeNormalization;
@@ -13,8 +13,8 @@ use super::Caller;
 
 /// Digits of the longest number worth reading: E.164 has 15, and `00700` before it.
 const MAX_DIGITS: usize = 20;
-/// Digits of E.164 at most, the country code among them.
-const MAX_E164_DIGITS: usize = 15;
+/// Digits of E.164, the country code among them: 15 at most, and at least 114's with Korea's code.
+const E164_DIGITS: RangeInclusive<usize> = 5..=15;
 
 /// Loads the library's metadata, which takes some 100 ms, so that the first foreign number does not wait for it.
 pub fn warm_up() {
@@ -160,6 +160,9 @@ impl Dialled {
         // A Korean number has no leading zeros of its own: such a thing is a mistyped prefix.
         let mistyped = code == 82 && national.starts_with('0');
         let e164 = format!("+{code}{national}");
-        (!mistyped && e164.len() <= 1 + MAX_E164_DIGITS).then_some(e164)
+        // Of a few foreign texts of mere zeros the library makes a number that it does not know again.
+        let is_same = |again: phonenumber::PhoneNumber| again.national().to_string() == national;
+        let known_again = code == 82 || phonenumber::parse(Some(Id::KR), &e164).is_ok_and(is_same);
+        (!mistyped && known_again && E164_DIGITS.contains(&(e164.len() - 1))).then_some(e164)
     }
 }

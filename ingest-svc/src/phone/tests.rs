@@ -219,7 +219,9 @@ proptest! {
     #[test]
     fn the_short_cut_is_the_library(text in r"(\+82 ?0?|0|)[1-9][0-9]([- ]?[0-9]){5,10}") {
         // Without its punctuation, for which the library now and then finds no number where there is one.
-        let library = by_library(&text.replace(['-', ' '], "")).filter(|e164| e164.len() <= 16);
+        let library = by_library(&text.replace(['-', ' '], ""));
+        // Longer than E.164, or a mistyped prefix: zeros of its own.
+        let library = library.filter(|e164| e164.len() <= 16 && !e164.starts_with("+820"));
         prop_assert_eq!(PhoneNumber::parse(&text).map(|number| number.e164().to_owned()), library);
     }
 
