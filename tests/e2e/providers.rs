@@ -11,7 +11,7 @@ use ringpad_tests::{
     provider::{FORM, taken},
     rabbit::RabbitNode,
     services::System,
-    wait::must,
+    wait::{SOON, must, until},
 };
 use serde_json::json;
 use tonic::transport::Endpoint;
@@ -199,8 +199,12 @@ async fn every_port_says_that_it_lives_and_metrics_show_no_number() {
     for port in [system.ingest_at.grpc, system.push_at[0].pads] {
         let endpoint = must("an endpoint", Endpoint::from_shared(format!("http://{port}")));
         let mut health = HealthClient::new(must("a connection", endpoint.connect().await));
-        let answer = must("grpc.health.v1", health.check(HealthCheckRequest::default()).await).into_inner();
-        assert_eq!(answer.status(), ServingStatus::Serving, "{port}");
+        until(&format!("grpc.health.v1 on {port} says SERVING"), SOON, async || {
+            let answer =
+                must("grpc.health.v1", health.check(HealthCheckRequest::default()).await).into_inner();
+            (answer.status() == ServingStatus::Serving).then_some(())
+        })
+        .await;
     }
     for port in [system.ingest_at.admin, system.push_at[0].admin] {
         let metrics = must("metrics", Client::new(port).get("/metrics").await);

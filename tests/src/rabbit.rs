@@ -191,7 +191,10 @@ impl RabbitNode {
     }
 
     /// The broker's own process, which is not the script that started it.
-    fn pid(&self) -> Pid {
+    ///
+    /// # Panics
+    /// It is not running.
+    pub fn pid(&self) -> Pid {
         let file = self.directory.join("pid");
         let text = must("RabbitMQ's pid file", fs::read_to_string(&file));
         text.trim().parse().ok().and_then(Pid::from_raw).expect("RabbitMQ writes its process id")

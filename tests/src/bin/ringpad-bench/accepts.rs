@@ -26,7 +26,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{ROUNDS, SETTINGS, statistics::median};
+use crate::{ROUNDS, SETTINGS, cpu::Spent, statistics::median};
 
 /// How long one round lasts.
 const ROUND: Duration = Duration::from_secs(8);
@@ -45,15 +45,26 @@ pub(crate) async fn measure(node: &RabbitNode) {
         shops.push(system.store(&format!("store-{number}")).await);
     }
     let shops = Arc::new(shops);
-    let (mut http, mut stream, mut backlog) = (Vec::new(), Vec::new(), Vec::new());
+    let mut kinds = [
+        (format!("HTTP, {IN_FLIGHT} connections with one request each"), Vec::new(), String::new()),
+        (format!("one gRPC stream, {IN_FLIGHT} in flight"), Vec::new(), String::new()),
+        (format!("one gRPC stream, {BACKLOG} in flight"), Vec::new(), String::new()),
+    ];
     for _ in 0..ROUNDS {
-        http.push(LocalSet::new().run_until(over_http(&system, &shops)).await);
-        stream.push(over_stream(&system, &shops, IN_FLIGHT).await);
-        backlog.push(over_stream(&system, &shops, BACKLOG).await);
+        for (kind, (_, rates, cost)) in kinds.iter_mut().enumerate() {
+            let (begun, before) = (Instant::now(), Spent::now(&system, node));
+            let accepted = match kind {
+                0 => LocalSet::new().run_until(over_http(&system, &shops)).await,
+                1 => over_stream(&system, &shops, IN_FLIGHT).await,
+                _ => over_stream(&system, &shops, BACKLOG).await,
+            };
+            rates.push(f64::from(accepted) / begun.elapsed().as_secs_f64());
+            *cost = before.each(Spent::now(&system, node), accepted);
+        }
     }
-    println!("durable accepts/s, HTTP, {IN_FLIGHT} connections with one request each: {:.0}", median(&http));
-    println!("durable accepts/s, one gRPC stream, {IN_FLIGHT} in flight: {:.0}", median(&stream));
-    println!("durable accepts/s, one gRPC stream, {BACKLOG} in flight: {:.0}", median(&backlog));
+    for (kind, rates, cost) in &kinds {
+        println!("durable accepts/s, {kind}: {:.0}; last round's {cost}", median(rates));
+    }
 }
 
 /// The next record: a new call of one of 20,000 callers.
@@ -65,7 +76,7 @@ fn next(shops: &[Shop]) -> Cdr {
     ring(&shop.virtual_number, &format!("010-3{:03}-{:04}", caller / 10_000, caller % 10_000))
 }
 
-async fn over_http(system: &System, shops: &Arc<Vec<Shop>>) -> f64 {
+async fn over_http(system: &System, shops: &Arc<Vec<Shop>>) -> u32 {
     let (begun, accepted) = (Instant::now(), Rc::new(Cell::new(0_u32)));
     let mut connections = JoinSet::new();
     for _ in 0..IN_FLIGHT {
@@ -90,7 +101,7 @@ async fn over_http(system: &System, shops: &Arc<Vec<Shop>>) -> f64 {
         });
     }
     connections.join_all().await;
-    f64::from(accepted.get()) / begun.elapsed().as_secs_f64()
+    accepted.get()
 }
 
 /// Reads one answer, which must be `accepted`.
@@ -109,7 +120,7 @@ async fn read_accepted(stream: &mut TcpStream, answer: &mut [u8]) {
     assert!(text.starts_with("HTTP/1.1 200") && text.contains("\"accepted\""), "{text}");
 }
 
-async fn over_stream(system: &System, shops: &Arc<Vec<Shop>>, in_flight: usize) -> f64 {
+async fn over_stream(system: &System, shops: &Arc<Vec<Shop>>, in_flight: usize) -> u32 {
     let (begun, room) = (Instant::now(), Arc::new(Semaphore::new(in_flight)));
     let (feed, shops) = (room.clone(), shops.clone());
     let requests = futures_util::stream::unfold((), move |()| {
@@ -131,5 +142,5 @@ async fn over_stream(system: &System, shops: &Arc<Vec<Shop>>, in_flight: usize) 
         accepted += 1;
         room.add_permits(1);
     }
-    f64::from(accepted) / begun.elapsed().as_secs_f64()
+    accepted
 }

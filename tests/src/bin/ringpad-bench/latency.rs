@@ -22,6 +22,7 @@ use tokio::{
 use crate::{
     ROUNDS, SETTINGS,
     bare_hop::BareHop,
+    cpu::Spent,
     open_loop::schedule,
     statistics::{median, milliseconds, percentile},
 };
@@ -54,12 +55,15 @@ pub(crate) async fn measure(node: &RabbitNode) {
     let providers: Vec<_> = (0..CONNECTIONS).map(|_| Arc::new(Mutex::new(system.provider()))).collect();
     for rate in RATES {
         let calls = rate as usize * ROUND;
-        let (mut ours, mut floor) = (Vec::new(), Vec::new());
+        let (mut ours, mut floor, mut cost) = (Vec::new(), Vec::new(), String::new());
         for _ in 0..ROUNDS {
             floor.push(bare.round(rate, calls).await);
+            let before = Spent::now(&system, node);
             ours.push(round(&providers, &shops, &mut seeing, rate, calls).await);
+            cost = before.each(Spent::now(&system, node), u32::try_from(calls).expect("a small number"));
         }
         report(rate, &mut ours, &mut floor);
+        println!("{rate}/s, last round's {cost}");
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod accepts;
 mod bare_hop;
+mod cpu;
 mod latency;
 mod memory;
 mod open_loop;
