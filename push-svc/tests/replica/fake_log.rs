@@ -12,7 +12,7 @@ use ringpad_bus::Event;
 use ringpad_proto::v1::{ingest_service_server::IngestServiceServer, *};
 use ringpad_runtime::{
     CancellationToken,
-    serve::{bind, serve},
+    serve::{SMALL_HEAD, bind, serve},
 };
 use tokio::time::sleep;
 use tokio_stream::Empty;
@@ -108,7 +108,7 @@ impl FakeLog {
         let listener = bind("test", ([127, 0, 0, 1], 0).into()).await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = Routes::new(IngestServiceServer::new(self.clone())).into_axum_router();
-        tokio::spawn(serve(listener, router, stop, Duration::ZERO));
+        tokio::spawn(serve(listener, router, SMALL_HEAD, stop, Duration::ZERO));
         address
     }
 
