@@ -305,6 +305,7 @@ impl Pad {
                     "{:?}: the heartbeat's position",
                     self.transport
                 );
+                self.heartbeats += 1;
             }
             Event::Reconnect(reconnect) => {
                 let after = reconnect.after.expect("reconnect has a delay");
