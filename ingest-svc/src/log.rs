@@ -83,6 +83,14 @@ impl LogError {
     fn unavailable(error: &rusqlite::Error) -> Self {
         Self::Unavailable(Arc::from(error.to_string()))
     }
+
+    fn closed() -> Self {
+        Self::Unavailable(Arc::from("it is being closed"))
+    }
+
+    fn silent() -> Self {
+        Self::Unavailable(Arc::from("the disk does not answer"))
+    }
 }
 
 /// Why the log could not be opened.
@@ -207,7 +215,12 @@ impl Log {
     /// # Errors
     /// The log cannot be written.
     pub async fn ingest(&self, record: Record) -> Result<Ingested, LogError> {
-        self.ask(|answer| Job::Ingest(Box::new(record), answer)).await
+        self.submit(record).await?.ingested().await
+    }
+
+    /// Gives a record its place: records are logged in the order in which these calls end.
+    pub(crate) async fn submit(&self, record: Record) -> Result<Submitted, LogError> {
+        self.hand_over(|answer| Job::Ingest(Box::new(record), answer)).await.map(Submitted)
     }
 
     /// Makes a store, or replaces its name and numbers.
@@ -258,15 +271,37 @@ impl Log {
         &self.reader
     }
 
-    /// Has the writer do a job. What is not answered in time may have been done all the same: a repeat is recognised.
+    /// Has the writer do a job.
     async fn ask<T>(&self, job: impl FnOnce(Answer<T>) -> Job) -> Result<T, LogError> {
-        let unavailable = |why: &str| LogError::Unavailable(Arc::from(why));
-        let answered = async {
-            let (answer, answered) = oneshot::channel();
-            self.jobs.send(job(answer)).await.map_err(|_| unavailable("it is being closed"))?;
-            answered.await.map_err(|_| unavailable("it is being closed"))?
-        };
-        timeout(ANSWER, answered).await.unwrap_or_else(|_| Err(unavailable("the disk does not answer")))
+        answer(self.hand_over(job).await?).await
+    }
+
+    /// Gives the writer a job; the answer comes after the commit.
+    async fn hand_over<T>(&self, job: impl FnOnce(Answer<T>) -> Job) -> Result<Answered<T>, LogError> {
+        let (answer, answered) = oneshot::channel();
+        let handed_over =
+            timeout(ANSWER, self.jobs.send(job(answer))).await.map_err(|_| LogError::silent())?;
+        handed_over.map(|()| answered).map_err(|_| LogError::closed())
+    }
+}
+
+/// Where an answer comes from.
+type Answered<T> = oneshot::Receiver<Result<T, LogError>>;
+
+/// Waits for the commit. What is not answered in time may have been done all the same: a repeat is recognised.
+async fn answer<T>(answered: Answered<T>) -> Result<T, LogError> {
+    let answer = timeout(ANSWER, answered).await.map_err(|_| LogError::silent())?;
+    answer.unwrap_or_else(|_| Err(LogError::closed()))
+}
+
+/// A record that has its place among those waiting for the log.
+#[derive(Debug)]
+pub(crate) struct Submitted(Answered<Ingested>);
+
+impl Submitted {
+    /// Resolves when the record is on disk.
+    pub(crate) async fn ingested(self) -> Result<Ingested, LogError> {
+        answer(self.0).await
     }
 }
 

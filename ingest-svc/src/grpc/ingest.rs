@@ -19,7 +19,7 @@ use super::{calls, unavailable};
 use crate::{
     cdr::{Fault, Faults, RawFields, Record},
     http::MAX_BYTES,
-    log::{self, Ingested, Log, LogError},
+    log::{self, Ingested, Log, LogError, Submitted},
     source::Sources,
 };
 
@@ -46,7 +46,8 @@ impl IngestService for Ingest {
         request: Request<IngestCallRequest>,
     ) -> Result<Response<IngestCallResponse>, Status> {
         let IngestCallRequest { source, cdr } = request.into_inner();
-        let ingested = ingest(&self.sources, &self.log, source, cdr).await?;
+        let submitted = submit(&self.sources, &self.log, source, cdr).await?;
+        let ingested = submitted.ingested().await.map_err(Refusal::Log)?;
         Ok(Response::new(IngestCallResponse {
             call_id: ingested.call_id.to_string(),
             status: status(ingested.status).into(),
@@ -61,12 +62,20 @@ impl IngestService for Ingest {
         request: Request<Streaming<IngestCallStreamRequest>>,
     ) -> Result<Response<Self::IngestCallStreamStream>, Status> {
         let (sources, log) = (Arc::clone(&self.sources), self.log.clone());
-        let answers = request.into_inner().map(move |message| {
+        // One after the other into the log, so that the stream's order is the log's; only the answers are waited for
+        // together.
+        let submitted = request.into_inner().then(move |message| {
             let (sources, log) = (Arc::clone(&sources), log.clone());
             async move {
                 let IngestCallStreamRequest { source, cdr } = message?;
-                Ok(answer(ingest(&sources, &log, source, cdr).await))
+                Ok::<_, Status>(submit(&sources, &log, source, cdr).await)
             }
+        });
+        let answers = submitted.map(|submitted| async {
+            Ok(answer(match submitted? {
+                Ok(record) => record.ingested().await.map_err(Refusal::Log),
+                Err(refusal) => Err(refusal),
+            }))
         });
         Ok(Response::new(Box::pin(answers.buffered(IN_FLIGHT))))
     }
@@ -104,7 +113,13 @@ impl IngestService for Ingest {
     }
 }
 
-async fn ingest(sources: &Sources, log: &Log, source: String, cdr: Option<Cdr>) -> Result<Ingested, Refusal> {
+/// Reads a record and gives it its place in the log.
+async fn submit(
+    sources: &Sources,
+    log: &Log,
+    source: String,
+    cdr: Option<Cdr>,
+) -> Result<Submitted, Refusal> {
     let Some(source) = sources.get(&source) else { return Err(Refusal::NoSource(source)) };
     let cdr = cdr.unwrap_or_default();
     if cdr.encoded_len() > MAX_BYTES {
@@ -113,7 +128,7 @@ async fn ingest(sources: &Sources, log: &Log, source: String, cdr: Option<Cdr>) 
     }
     let fields = RawFields::from(cdr);
     let record = Record::parse(fields, source, Timestamp::now()).map_err(Refusal::Faults)?;
-    log.ingest(record).await.map_err(Refusal::Log)
+    log.submit(record).await.map_err(Refusal::Log)
 }
 
 fn status(status: log::Status) -> IngestStatus {
