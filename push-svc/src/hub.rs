@@ -249,6 +249,10 @@ impl Member {
     /// Tells the hub how far the log is. If it is another log than before, all other streams of the store end.
     pub(crate) fn observe(&self, epoch: Uuid, position: u64, now: Instant) {
         let mut state = self.hub.lock();
+        if self.seat.ended().is_some() {
+            // The store may be held for others by now, who came after the log was read.
+            return;
+        }
         let Some(store) = state.stores.get_mut(self.seat.store()) else { return };
         if let Some(end) = store.observe(epoch, position, now) {
             let others = store.seats.iter().filter(|seat| seat.id() != self.seat.id());

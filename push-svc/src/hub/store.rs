@@ -23,14 +23,14 @@ use crate::end::End;
 
 /// How many events are at hand for pads that come a little later. A live pad that falls further behind is too slow.
 /// (A handful in unit tests, so that they get there.)
-pub(super) const RECENT: usize = if cfg!(test) { 8 } else { 1024 };
+pub(super) const RECENT: usize = if cfg!(test) { 4 } else { 1024 };
 /// How many bytes of them, so that long memos do not add up.
 const RECENT_BYTES: usize = 4 * 1024 * 1024;
 /// How long they are kept; pads that come later read the log.
 pub(super) const RECENT_AGE: Duration = Duration::from_secs(120);
 /// How many events past a gap wait for it to close. What does not fit is fetched with the gap.
 /// (A handful in unit tests, so that they get there.)
-pub(super) const AHEAD: usize = if cfg!(test) { 6 } else { 1024 };
+pub(super) const AHEAD: usize = if cfg!(test) { 3 } else { 256 };
 /// How long a gap may close by itself: two publishers may overtake each other.
 pub(super) const GAP_HOLD: Duration = Duration::from_millis(50);
 /// How often, at most, an event of another epoch makes us ask the log which one is right.
@@ -81,6 +81,12 @@ struct Recent {
     since: Instant,
 }
 
+#[derive(Default)]
+struct Foreign {
+    seen: bool,
+    asked_at: Option<Instant>,
+}
+
 struct Ahead {
     epoch: Uuid,
     event: Arc<PadEvent>,
@@ -100,8 +106,8 @@ pub(super) struct Store {
     gap_since: Option<Instant>,
     /// The log must be asked, whatever is missing.
     ask: bool,
-    /// When an event of another epoch last made us ask.
-    foreign_at: Option<Instant>,
+    /// An event of another epoch came, and when the last such made us ask.
+    foreign: Foreign,
     pub(super) seats: Vec<Arc<Seat>>,
 }
 
@@ -115,10 +121,7 @@ impl Store {
         }
         match self.reach {
             Some(reach) if reach.epoch != epoch => {
-                if self.foreign_at.is_none_or(|at| now.duration_since(at) >= FOREIGN_PAUSE) {
-                    self.foreign_at = Some(now);
-                    self.ask = true;
-                }
+                self.foreign.seen = true;
                 Applied::Foreign
             }
             Some(reach) if position < reach.next => Applied::Duplicate,
@@ -133,7 +136,7 @@ impl Store {
 
     fn keep_ahead(&mut self, epoch: Uuid, position: u64, bytes: &Bytes, now: Instant) -> Applied {
         if let Some(kept) = self.ahead.get(&position) {
-            // Two epochs, and the log has not said yet which one is right: it will have to say more than that.
+            // Two epochs, and no answer yet; the one under way may have been read before the log was made anew.
             self.ask |= kept.epoch != epoch;
             return Applied::Duplicate;
         }
@@ -204,13 +207,22 @@ impl Store {
     /// When the log must be asked about this store; `None` if nothing is amiss.
     pub(super) fn due_at(&self, now: Instant) -> Option<Instant> {
         self.reach?;
-        if self.ask { Some(now) } else { self.gap_since.map(|since| since + GAP_HOLD) }
+        let foreign = self.foreign.seen.then(|| self.foreign.asked_at.map_or(now, |at| at + FOREIGN_PAUSE));
+        let gap = self.gap_since.map(|since| since + GAP_HOLD);
+        [self.ask.then_some(now), foreign, gap].into_iter().flatten().min()
     }
 
-    /// After which position the log is to be asked. Whatever is amiss counts as asked for from now on.
+    /// After which position the log is to be asked. Whatever is amiss counts as asked for from now on. `None` while the
+    /// log's first answer is awaited: it may have been read before what is now amiss, so the log is asked once more then.
     pub(super) fn ask_from(&mut self, now: Instant) -> Option<u64> {
-        let reach = self.reach?;
+        let Some(reach) = self.reach else {
+            self.ask = true;
+            return None;
+        };
         self.ask = false;
+        if std::mem::take(&mut self.foreign.seen) {
+            self.foreign.asked_at = Some(now);
+        }
         self.gap_since = self.gap_since.map(|_| now);
         Some(reach.next - 1)
     }
@@ -226,6 +238,8 @@ impl Store {
         let other_log = self.reach.is_some_and(|reach| reach.epoch != epoch);
         if other_log {
             self.forget();
+            // The answer may be an old one that was long under way: the next answer tells.
+            self.ask = true;
         }
         match &mut self.reach {
             Some(reach) => {
@@ -251,6 +265,8 @@ impl Store {
         cut: Cut,
         now: Instant,
     ) -> Option<End> {
+        // Asked for pads that are gone, and read before those came that are here now: it says too little for them.
+        self.reach?;
         if answer.not_found {
             self.forget();
             return Some(End::NoSuchStore);
