@@ -69,7 +69,13 @@ pub struct Record {
     pub answered: bool,
     /// When ingest-svc had read it.
     pub received_at: Timestamp,
+    /// What it is recognised by when it comes again: the [fingerprint](Cdr::fingerprint), taken here so that the log's
+    /// one thread need not.
+    pub fingerprint: Fingerprint,
 }
+
+/// See [`Cdr::fingerprint`].
+pub type Fingerprint = [u8; 16];
 
 /// One thing that is wrong with a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +99,8 @@ impl Record {
     pub fn parse(fields: RawFields, source: &Source, received_at: Timestamp) -> Result<Self, Faults> {
         let answered = fields.get(source.answered_by()).is_some();
         let cdr = Cdr::parse(fields, source)?;
-        Ok(Self { source: source.name().clone(), cdr, answered, received_at })
+        let fingerprint = cdr.fingerprint();
+        Ok(Self { source: source.name().clone(), cdr, answered, received_at, fingerprint })
     }
 }
 
@@ -191,7 +198,7 @@ impl Cdr {
 
     /// 128 bits of SHA-256 over all fields as parsed: two records of a source have the same ones exactly if they are
     /// equal in every field. Numbers count in E.164, however they were written; the source does not count.
-    pub fn fingerprint(&self) -> [u8; 16] {
+    pub fn fingerprint(&self) -> Fingerprint {
         fingerprint::fingerprint(self)
     }
 }

@@ -2,12 +2,12 @@
 
 use sha2::{Digest, Sha256};
 
-use super::Cdr;
+use super::{Cdr, Fingerprint};
 use crate::phone::{Called, Caller};
 
 /// Half of a SHA-256 over all fields, each with its length before it, so that no two records write the same bytes.
 /// Cryptographic, for who sends records may choose them.
-pub(super) fn fingerprint(cdr: &Cdr) -> [u8; 16] {
+pub(super) fn fingerprint(cdr: &Cdr) -> Fingerprint {
     let mut fields = Fields(Sha256::new());
     fields.text(Some(&cdr.seq));
     for instant in [Some(cdr.sdt), cdr.edt, cdr.swidt] {

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Records of one stream that may be on their way to the log. When it is full, the stream is read no further.
-const IN_FLIGHT: usize = 256;
+const IN_FLIGHT: usize = 512;
 
 /// See the module's text.
 pub(super) struct Ingest {

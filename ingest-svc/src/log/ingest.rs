@@ -10,17 +10,29 @@ use super::{
     call::{self, Facts, History},
     directory::Directory,
 };
-use crate::cdr::Record;
+use crate::cdr::{Fingerprint, Record};
 
 /// Records of one source with the same `seq` belong to one call if their `sdt` are less than this many seconds apart.
 const SAME_CALL: i64 = 24 * 60 * 60;
 
+/// Records that a call remembers; a provider sends two or three. The oldest is forgotten first.
+const RECORDS: usize = 256;
+
 /// A call's row.
 struct Row {
-    key: i64,
+    /// `None`: not in the log yet.
+    key: Option<i64>,
     id: Uuid,
     store: Option<i64>,
     facts: Facts,
+    /// Of the records it has had, oldest first.
+    fingerprints: Vec<Fingerprint>,
+}
+
+impl Row {
+    fn new() -> Self {
+        Self { key: None, id: Uuid::now_v7(), store: None, facts: Facts::default(), fingerprints: Vec::new() }
+    }
 }
 
 /// Logs one record inside its savepoint. The event, if there is one, has the key `event_key`.
@@ -32,15 +44,15 @@ pub(super) fn record(
     popup_ttl: jiff::SignedDuration,
     record: &Record,
 ) -> rusqlite::Result<(Ingested, Option<Event>)> {
-    let known = find(connection, record)?;
-    let id = known.as_ref().map_or_else(Uuid::now_v7, |call| call.id);
-    if let Some(call) = &known
-        && !is_new(connection, call.key, record)?
-    {
+    let mut call = find(connection, record)?.unwrap_or_else(Row::new);
+    let id = call.id;
+    if call.fingerprints.contains(&record.fingerprint) {
         return Ok((Ingested { call_id: id, status: Status::Duplicate }, None));
     }
-    let is_known = known.is_some();
-    let mut call = known.unwrap_or(Row { key: 0, id, store: None, facts: Facts::default() });
+    if call.fingerprints.len() == RECORDS {
+        call.fingerprints.remove(0);
+    }
+    call.fingerprints.push(record.fingerprint);
     call.facts.add(record.cdr.clone(), record.answered);
     // Decided at the call's first record that finds a store, and kept.
     call.store = call.store.or_else(|| directory.route(call.facts.virtual_number(), call.facts.line()));
@@ -51,11 +63,9 @@ pub(super) fn record(
     let store = call.store.and_then(|key| directory.store(key));
     let position = store.map(|store| store.position + 1);
     let seen = call.facts.call(id, position.unwrap_or_default());
-    if is_known {
-        update(connection, &call, &seen.encode_to_vec())?;
-    } else {
-        call.key = insert(connection, &call, record, &seen.encode_to_vec())?;
-        is_new(connection, call.key, record)?;
+    match call.key {
+        Some(key) => update(connection, key, &call, &seen.encode_to_vec())?,
+        None => insert(connection, &call, record, &seen.encode_to_vec())?,
     }
     let (Some(key), Some(store), Some(position)) = (call.store, store, position) else {
         return Ok((Ingested { call_id: id, status: Status::Unrouted }, None));
@@ -76,7 +86,7 @@ pub(super) fn record(
 /// The call that the record belongs to: of several, the one whose `sdt` is nearest.
 fn find(connection: &Connection, record: &Record) -> rusqlite::Result<Option<Row>> {
     let mut select = connection.prepare_cached(
-        "SELECT key, id, store, facts FROM calls
+        "SELECT key, id, store, facts, fingerprints FROM calls
          WHERE source = ?1 AND seq = ?2 AND sdt > ?3 - ?4 AND sdt < ?3 + ?4 ORDER BY abs(sdt - ?3) LIMIT 1",
     )?;
     let sdt = record.cdr.sdt().as_second();
@@ -86,17 +96,16 @@ fn find(connection: &Connection, record: &Record) -> rusqlite::Result<Option<Row
             let place = format!("a call's facts cannot be read, at byte {}", error.column());
             rusqlite::Error::FromSqlConversionFailure(3, rusqlite::types::Type::Blob, place.into())
         })?;
-        Ok(Row { key: row.get(0)?, id: Uuid::from_bytes(row.get(1)?), store: row.get(2)?, facts })
+        let (fingerprints, _) = row.get_ref(4)?.as_blob()?.as_chunks();
+        Ok(Row {
+            key: row.get(0)?,
+            id: Uuid::from_bytes(row.get(1)?),
+            store: row.get(2)?,
+            facts,
+            fingerprints: fingerprints.to_vec(),
+        })
     });
     row.optional()
-}
-
-/// Notes the record down; false if one that is equal in every field was there.
-fn is_new(connection: &Connection, call: i64, record: &Record) -> rusqlite::Result<bool> {
-    let inserted = connection
-        .prepare_cached("INSERT OR IGNORE INTO records (call, fingerprint) VALUES (?1, ?2)")?
-        .execute(params![call, record.cdr.fingerprint()])?;
-    Ok(inserted == 1)
 }
 
 /// The first time a call is known with both its store and its caller: what the store knew of the caller so far, and one
@@ -123,12 +132,12 @@ fn count_caller(connection: &Connection, store: i64, facts: &mut Facts) -> rusql
     Ok(())
 }
 
-fn insert(connection: &Connection, call: &Row, record: &Record, seen: &[u8]) -> rusqlite::Result<i64> {
+fn insert(connection: &Connection, call: &Row, record: &Record, seen: &[u8]) -> rusqlite::Result<()> {
     let facts = facts_as_json(&call.facts)?;
     connection
         .prepare_cached(
-            "INSERT INTO calls (id, source, seq, sdt, store, caller, state, facts, call)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "INSERT INTO calls (id, source, seq, sdt, store, caller, state, facts, fingerprints, call)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?
         .execute(params![
             call.id.as_bytes(),
@@ -139,24 +148,28 @@ fn insert(connection: &Connection, call: &Row, record: &Record, seen: &[u8]) -> 
             call.facts.caller_number().map(|number| number.e164()),
             call.facts.state() as i32,
             facts,
+            call.fingerprints.as_flattened(),
             seen,
         ])?;
-    Ok(connection.last_insert_rowid())
+    Ok(())
 }
 
-fn update(connection: &Connection, call: &Row, seen: &[u8]) -> rusqlite::Result<()> {
+fn update(connection: &Connection, key: i64, call: &Row, seen: &[u8]) -> rusqlite::Result<()> {
     let facts = facts_as_json(&call.facts)?;
     connection
         .prepare_cached(
-            "UPDATE calls SET sdt = ?2, store = ?3, caller = ?4, state = ?5, facts = ?6, call = ?7 WHERE key = ?1",
+            "UPDATE calls
+             SET sdt = ?2, store = ?3, caller = ?4, state = ?5, facts = ?6, fingerprints = ?7, call = ?8
+             WHERE key = ?1",
         )?
         .execute(params![
-            call.key,
+            key,
             call.facts.sdt(),
             call.store,
             call.facts.caller_number().map(|number| number.e164()),
             call.facts.state() as i32,
             facts,
+            call.fingerprints.as_flattened(),
             seen,
         ])?;
     Ok(())

@@ -9,21 +9,17 @@ const STEP: usize = 200;
 ///
 /// What is known of a caller (how often, when last) stays: shops expect to know their customers.
 pub(super) fn step(connection: &Connection, before: i64) -> rusqlite::Result<bool> {
+    // Keys are in the order of receipt, so what is old comes first: no index by age is needed.
     let events = connection
         .prepare_cached(
-            // Keys are in commit order, so the oldest events are the first: no index by age is needed.
             "DELETE FROM events WHERE key IN
                (SELECT key FROM (SELECT key, created FROM events ORDER BY key LIMIT ?2) WHERE created < ?1 * 1000)",
         )?
         .execute(params![before, STEP])?;
-    connection
-        .prepare_cached(
-            "DELETE FROM records WHERE call IN (SELECT key FROM calls WHERE sdt < ?1 ORDER BY sdt LIMIT ?2)",
-        )?
-        .execute(params![before, STEP])?;
     let calls = connection
         .prepare_cached(
-            "DELETE FROM calls WHERE key IN (SELECT key FROM calls WHERE sdt < ?1 ORDER BY sdt LIMIT ?2)",
+            "DELETE FROM calls WHERE key IN
+               (SELECT key FROM (SELECT key, sdt FROM calls ORDER BY key LIMIT ?2) WHERE sdt < ?1)",
         )?
         .execute(params![before, STEP])?;
     Ok(events == STEP || calls == STEP)

@@ -4,7 +4,7 @@
 //! meta ── epoch, how far the relay has come
 //! stores ─< numbers        which virtual number or line belongs to which store
 //!    │
-//!    ├─< calls ─< records  a call as it now is; which records it has had
+//!    ├─< calls             a call as it now is, and by what to recognise the records it has had
 //!    ├─< events            what pads receive: store + position, encoded
 //!    └─< callers           how often a number called the store, and when last
 //! ```
@@ -56,16 +56,11 @@ CREATE TABLE calls (
     caller    TEXT,                         -- E.164
     state     INTEGER NOT NULL,             -- CallState
     facts     BLOB NOT NULL,                -- its records as parsed, for the next merge: JSON
+    fingerprints BLOB NOT NULL,             -- of its records, 16 bytes each
     call      BLOB NOT NULL                 -- ringpad.v1.Call as it now is
 );
 CREATE INDEX calls_by_seq ON calls (source, seq, sdt);
 CREATE INDEX calls_of_store ON calls (store, sdt);
-CREATE INDEX calls_by_age ON calls (sdt);
-CREATE TABLE records (
-    call        INTEGER NOT NULL REFERENCES calls,
-    fingerprint BLOB NOT NULL,
-    PRIMARY KEY (call, fingerprint)
-) WITHOUT ROWID;
 CREATE TABLE events (
     key       INTEGER PRIMARY KEY,          -- in commit order, without a gap: what the relay follows
     store     INTEGER NOT NULL REFERENCES stores,
@@ -98,6 +93,8 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    // The references between the tables are for readers of this file, and for tests: only this module writes.
+    connection.pragma_update(None, "foreign_keys", false)?;
     connection.pragma_update(None, "cache_size", -64 * 1024)?;
     connection.pragma_update(None, "wal_autocheckpoint", super::checkpoint::WAL_PAGES_AT_MOST)?;
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;

@@ -22,8 +22,8 @@ use super::{
 };
 use crate::{cdr::Record, metrics::LogMetrics};
 
-/// Jobs in one transaction at most: with 128, a commit of a few milliseconds already serves everybody who waits.
-const BATCH: usize = 128;
+/// Jobs in one transaction at most: a commit of a few milliseconds, in which a flush to disk is a small part.
+const BATCH: usize = 256;
 
 /// Where an answer goes.
 pub(super) type Answer<T> = oneshot::Sender<Result<T, LogError>>;
