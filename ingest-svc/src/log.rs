@@ -150,21 +150,18 @@ pub struct OpenLog {
     pub threads: LogThreads,
 }
 
-/// The writer and the checkpointer.
+/// The writer, and the checkpointer, which ends with it.
 #[derive(Debug)]
 pub struct LogThreads {
     writer: thread::JoinHandle<()>,
     checkpoints: thread::JoinHandle<()>,
-    stop_checkpoints: std::sync::mpsc::Sender<()>,
     _lock: File,
 }
 
 impl LogThreads {
     /// Waits for the writer to finish what it was given.
     pub fn join(self) {
-        let writer = self.writer.join();
-        drop(self.stop_checkpoints);
-        if writer.is_err() || self.checkpoints.join().is_err() {
+        if self.writer.join().is_err() || self.checkpoints.join().is_err() {
             tracing::error!("a thread of the log panicked");
         }
     }
@@ -182,12 +179,11 @@ pub(crate) fn open(path: &Path, popup_ttl: Duration, metrics: LogMetrics) -> Res
         permits: Arc::new(Semaphore::new(READERS)),
     };
     let (jobs, receiver) = mpsc::channel(JOBS);
-    let (stop_checkpoints, stopped) = std::sync::mpsc::channel();
+    let (checkpoints, requests) = std::sync::mpsc::sync_channel(1);
     let path = path.to_owned();
     let threads = LogThreads {
-        writer: spawn("log-writer", move || writer.run(receiver))?,
-        checkpoints: spawn("log-checkpoints", move || checkpoint::run(path, stopped))?,
-        stop_checkpoints,
+        writer: spawn("log-writer", move || writer.run(receiver, checkpoints))?,
+        checkpoints: spawn("log-checkpoints", move || checkpoint::run(path, requests))?,
         _lock: lock,
     };
     Ok(OpenLog { log: Log { jobs, reader }, outbox, fresh, threads })

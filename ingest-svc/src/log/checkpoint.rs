@@ -13,11 +13,15 @@ use super::schema;
 /// Pages (of 4 KiB) in the write-ahead log at which the writer itself checkpoints: 256 MiB.
 pub(super) const WAL_PAGES_AT_MOST: i64 = 64 * 1024;
 
-/// How often the write-ahead log is checkpointed.
-const INTERVAL: Duration = Duration::from_millis(500);
+/// How often the write-ahead log is checkpointed on a calm day. A checkpoint's writes delay the commits beside it for
+/// some milliseconds, so it is rare; each page then moves once, however often it was written.
+const INTERVAL: Duration = Duration::from_secs(4);
 
-/// Checkpoints until the other end of `stop` is dropped.
-pub(super) fn run(path: PathBuf, stop: Receiver<()>) {
+/// Jobs after which the writer asks for a checkpoint before that: some ten thousand pages.
+pub(super) const JOBS: usize = 8 * 1024;
+
+/// Checkpoints at each request, and at every interval, until the other end of `requests` is dropped.
+pub(super) fn run(path: PathBuf, requests: Receiver<()>) {
     let connection = match schema::open_reader(&path).and_then(|connection| {
         connection.pragma_update(None, "query_only", false)?;
         Ok(connection)
@@ -28,7 +32,7 @@ pub(super) fn run(path: PathBuf, stop: Receiver<()>) {
             return;
         }
     };
-    while stop.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
+    while requests.recv_timeout(INTERVAL) != Err(RecvTimeoutError::Disconnected) {
         if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
             tracing::warn!(%error, "cannot checkpoint the log; trying again");
         }

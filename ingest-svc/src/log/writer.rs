@@ -4,7 +4,7 @@
 
 use std::{
     path::Path,
-    sync::Arc,
+    sync::{Arc, mpsc::SyncSender},
     time::{Duration, Instant},
 };
 
@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use super::{
-    Ingested, LogError, OpenError, Status,
+    Ingested, LogError, OpenError, Status, checkpoint,
     directory::{Directory, Moving, StoreEntry, Upserted},
     ingest,
     outbox::{COMMITS, Committed, Outbox},
@@ -119,9 +119,10 @@ impl Writer {
         self.epoch
     }
 
-    /// Works until every sender is gone.
-    pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+    /// Works until every sender is gone. Asks for a checkpoint now and then.
+    pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>, checkpoints: SyncSender<()>) {
         let mut waiting = Vec::with_capacity(BATCH);
+        let mut since_checkpoint = 0;
         while let Some(first) = jobs.blocking_recv() {
             waiting.push(first);
             while waiting.len() < BATCH
@@ -131,8 +132,13 @@ impl Writer {
             }
             let began = Instant::now();
             self.metrics.batch_size.observe(waiting.len() as f64);
+            since_checkpoint += waiting.len();
             self.commit(&mut waiting);
             self.metrics.commit_seconds.observe(began.elapsed().as_secs_f64());
+            // Full: one is asked for already.
+            if since_checkpoint >= checkpoint::JOBS && checkpoints.try_send(()).is_ok() {
+                since_checkpoint = 0;
+            }
         }
         if let Err(error) = self.write_mark() {
             tracing::warn!(%error, "cannot note how far the relay has come; a few events will be published twice");
