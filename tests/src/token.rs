@@ -2,7 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use ring::hmac;
 use serde::Serialize;
 
 use crate::secrets::TOKEN_SECRET;
@@ -45,8 +46,11 @@ impl Claims {
     /// # Panics
     /// They cannot be signed.
     pub fn signed_with(&self, secret: &str) -> String {
-        let header = Header::new(Algorithm::HS256);
-        encode(&header, self, &EncodingKey::from_secret(secret.as_bytes())).expect("claims can be signed")
+        let claims = serde_json::to_vec(self).expect("claims can be written");
+        let encode = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
+        let signed = format!("{}.{}", encode(br#"{"alg":"HS256","typ":"JWT"}"#), encode(&claims));
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+        format!("{signed}.{}", encode(hmac::sign(&key, signed.as_bytes()).as_ref()))
     }
 }
 
