@@ -15,6 +15,8 @@
 //!   fixed64 epoch_low = 3;
 //!   uint64 position = 4;
 //!   bytes bytes = 5;
+//!   int64 received_at = 6;        // Unix milliseconds; 0: unknown
+//!   string traceparent = 7;       // W3C; empty: not traced
 //! }
 //! ```
 //!
@@ -42,6 +44,17 @@ pub struct Event {
     /// An encoded `ringpad.v1.SubscribeResponse`, ready for pads. As received it is a part of the whole message, which
     /// stays in memory as long as any part of it: whoever keeps one event of a large batch for long should copy it.
     pub bytes: Bytes,
+    /// Of what made the event, if that is known: for measuring and tracing its way, not for its meaning.
+    pub receipt: Option<Receipt>,
+}
+
+/// When and in which trace ingest-svc received the record that made an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// Unix milliseconds.
+    pub at: i64,
+    /// W3C trace context; only of a trace that is recorded.
+    pub traceparent: Option<Box<str>>,
 }
 
 impl fmt::Debug for Event {
@@ -109,11 +122,13 @@ pub(crate) fn encode(publisher: Uuid, number: u64, events: &[Event], buffer: &mu
 
 impl From<wire::Event> for Event {
     fn from(wire: wire::Event) -> Self {
+        let traceparent = (!wire.traceparent.is_empty()).then(|| wire.traceparent.into_boxed_str());
         Self {
             store_id: wire.store_id,
             epoch: Uuid::from_u64_pair(wire.epoch_high, wire.epoch_low),
             position: wire.position,
             bytes: wire.bytes,
+            receipt: (wire.received_at != 0).then_some(Receipt { at: wire.received_at, traceparent }),
         }
     }
 }
@@ -127,6 +142,13 @@ impl From<&Event> for wire::Event {
             epoch_low,
             position: event.position,
             bytes: event.bytes.clone(),
+            received_at: event.receipt.as_ref().map_or(0, |receipt| receipt.at),
+            traceparent: event
+                .receipt
+                .as_ref()
+                .and_then(|receipt| receipt.traceparent.as_deref())
+                .unwrap_or_default()
+                .to_owned(),
         }
     }
 }
@@ -159,6 +181,10 @@ mod wire {
         pub(super) position: u64,
         #[prost(bytes = "bytes", tag = "5")]
         pub(super) bytes: Bytes,
+        #[prost(int64, tag = "6")]
+        pub(super) received_at: i64,
+        #[prost(string, tag = "7")]
+        pub(super) traceparent: String,
     }
 }
 
@@ -176,8 +202,16 @@ mod tests {
     }
 
     prop_compose! {
-        fn events()(store_id in ".{0,12}", epoch: u128, position: u64, bytes: Vec<u8>) -> Event {
-            Event { store_id, epoch: Uuid::from_u128(epoch), position, bytes: bytes.into() }
+        fn events()(
+            store_id in ".{0,12}",
+            epoch: u128,
+            position: u64,
+            bytes: Vec<u8>,
+            receipt in prop::option::of((1..=i64::MAX, prop::option::of("[0-9a-f-]{1,55}"))),
+        ) -> Event {
+            let receipt = receipt
+                .map(|(at, traceparent)| Receipt { at, traceparent: traceparent.map(String::into_boxed_str) });
+            Event { store_id, epoch: Uuid::from_u128(epoch), position, bytes: bytes.into(), receipt }
         }
     }
 
@@ -227,8 +261,13 @@ mod tests {
 
     #[test]
     fn decoded_bytes_are_parts_of_the_message() {
-        let event =
-            Event { store_id: "s".to_owned(), epoch: Uuid::nil(), position: 1, bytes: vec![7; 300].into() };
+        let event = Event {
+            store_id: "s".to_owned(),
+            epoch: Uuid::nil(),
+            position: 1,
+            bytes: vec![7; 300].into(),
+            receipt: None,
+        };
         let body = encoded(&Batch { publisher: Uuid::nil(), number: 1, events: vec![event] });
         let batch = Batch::decode(body.clone()).unwrap();
         assert!(body.as_ptr_range().contains(&batch.events[0].bytes.as_ptr()));
@@ -241,6 +280,7 @@ mod tests {
             epoch: Uuid::nil(),
             position: 1,
             bytes: Bytes::from_static(b"01012345678"),
+            receipt: None,
         };
         let shown = format!("{event:?}");
         assert!(shown.contains("bytes: 11") && !shown.contains("0101"), "{shown}");

@@ -153,8 +153,13 @@ mod tests {
         let bus = Bus::in_process();
         let mut publisher = bus.publisher().await.unwrap();
         let mut subscriptions = [bus.subscribe().await.unwrap(), bus.subscribe().await.unwrap()];
-        let event =
-            Event { store_id: "s".into(), epoch: publisher.id(), position: 1, bytes: vec![1, 2].into() };
+        let event = Event {
+            store_id: "s".into(),
+            epoch: publisher.id(),
+            position: 1,
+            bytes: vec![1, 2].into(),
+            receipt: None,
+        };
         let events = [event];
         assert_eq!(send(&mut publisher, &events).await, Ok(Routed::Delivered));
         assert_eq!(send(&mut publisher, &[]).await, Ok(Routed::Delivered));

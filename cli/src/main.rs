@@ -4,14 +4,19 @@
 //! * `ring`: plays the number provider;
 //! * `pad`: a pad in the terminal;
 //! * `token`: mints a pad's token;
-//! * `stores`: the directory of stores.
+//! * `stores`: the directory of stores;
+//! * `quarantine`: requests that were no CDRs;
+//! * `dead-letters`: what the broker set aside.
 //!
 //! Exit code 2 is a wrong command line, 1 anything else that went wrong; both come with one line on standard error.
 
+mod dead_letters;
 mod dev;
 mod endpoint;
 mod http_client;
+mod internal;
 mod pad;
+mod quarantine;
 mod ring;
 mod stores;
 mod terminal;
@@ -42,6 +47,8 @@ enum Command {
     Pad(pad::PadArgs),
     Token(Box<token::TokenArgs>),
     Stores(stores::StoresArgs),
+    Quarantine(quarantine::QuarantineArgs),
+    DeadLetters(dead_letters::DeadLettersArgs),
 }
 
 fn main() -> ExitCode {
@@ -59,6 +66,8 @@ async fn run(command: Command, shutdown: CancellationToken) -> Result<(), Failur
         Command::Pad(args) => pad::run(args, shutdown).await,
         Command::Token(args) => token::run(&args),
         Command::Stores(args) => until(shutdown, stores::run(args)).await,
+        Command::Quarantine(args) => until(shutdown, quarantine::run(args)).await,
+        Command::DeadLetters(args) => until(shutdown, Box::pin(dead_letters::run(args))).await,
     }
 }
 

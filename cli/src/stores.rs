@@ -11,7 +11,7 @@ use ringpad_proto::v1::Store;
 use ringpad_runtime::Failure;
 
 use crate::{
-    endpoint::Endpoint,
+    internal::InternalArgs,
     terminal::{harmless, print},
 };
 
@@ -22,12 +22,8 @@ pub(crate) use self::directory::Directory;
 /// Lists, imports and removes stores.
 #[derive(Debug, Args)]
 pub(crate) struct StoresArgs {
-    /// Where ingest-svc's internal gRPC is; http only.
-    #[arg(long, env = "INGEST_URL", default_value = "http://127.0.0.1:50051", value_parser = Endpoint::parse, global = true)]
-    ingest_url: Endpoint,
-    /// The internal gRPC's bearer token; none by default.
-    #[arg(long, env = "INTERNAL_TOKEN", hide_env_values = true, global = true)]
-    internal_token: Option<String>,
+    #[command(flatten)]
+    internal: InternalArgs,
     #[command(subcommand)]
     action: Action,
 }
@@ -64,7 +60,7 @@ enum Action {
 /// # Errors
 /// ingest-svc was not reached or refused, or the file has faults.
 pub(crate) async fn run(args: StoresArgs) -> Result<(), Failure> {
-    let mut directory = Directory::new(args.ingest_url, args.internal_token.as_deref())?;
+    let mut directory = Directory::new(args.internal.open()?);
     match args.action {
         Action::List { json } => {
             let stores = directory.list().await?;

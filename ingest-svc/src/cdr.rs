@@ -72,6 +72,8 @@ pub struct Record {
     /// What it is recognised by when it comes again: the [fingerprint](Cdr::fingerprint), taken here so that the log's
     /// one thread need not.
     pub fingerprint: Fingerprint,
+    /// W3C trace context, if its way is traced.
+    pub traceparent: Option<Box<str>>,
 }
 
 /// See [`Cdr::fingerprint`].
@@ -100,7 +102,7 @@ impl Record {
         let answered = fields.get(source.answered_by()).is_some();
         let cdr = Cdr::parse(fields, source)?;
         let fingerprint = cdr.fingerprint();
-        Ok(Self { source: source.name().clone(), cdr, answered, received_at, fingerprint })
+        Ok(Self { source: source.name().clone(), cdr, answered, received_at, fingerprint, traceparent: None })
     }
 }
 

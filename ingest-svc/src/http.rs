@@ -22,13 +22,16 @@ use axum::{
     routing::any,
 };
 use jiff::Timestamp;
+use ringpad_runtime::traces::TRACEPARENT;
 
 use crate::{
+    Shared,
     cdr::{Faults, Record},
-    log::{Ingested, Log, LogError, Status},
-    source::{Refusal, Source, Sources},
+    log::{Ingested, LogError, Quarantined, RawRequest, Status},
+    metrics::HttpMetrics,
+    source::{Refusal, Source},
 };
-use body::Body;
+pub(crate) use parameters::masked;
 use problem::Problem;
 
 /// Bytes of a body, and of a query, at most.
@@ -38,18 +41,18 @@ pub(crate) const MAX_BYTES: usize = 64 * 1024;
 pub(crate) const HEAD_BYTES: usize = MAX_BYTES + 16 * 1024;
 
 struct Edge {
-    sources: Arc<Sources>,
-    log: Log,
+    shared: Shared,
+    metrics: HttpMetrics,
 }
 
 /// The edge's routes. Handlers need the peer's address, as `ConnectInfo<SocketAddr>`; without it a source with `allow`
 /// lets nobody in.
-pub(crate) fn router(sources: Arc<Sources>, log: Log) -> Router {
+pub(crate) fn router(shared: Shared, metrics: HttpMetrics) -> Router {
     Router::new()
         .route("/v1/cdr/{source}", any(at_source))
         .route("/v1/cdr/{source}/{secret}", any(at_secret))
         .fallback(async || Problem::NotFound)
-        .with_state(Arc::new(Edge { sources, log }))
+        .with_state(Arc::new(Edge { shared, metrics }))
 }
 
 async fn at_source(
@@ -58,7 +61,7 @@ async fn at_source(
     request: Request,
 ) -> Result<Response, Problem> {
     let Path(source) = path.map_err(|_| Problem::NotFound)?;
-    edge.answer(&source, None, request).await
+    edge.counted(&source, None, request).await
 }
 
 async fn at_secret(
@@ -67,10 +70,22 @@ async fn at_secret(
     request: Request,
 ) -> Result<Response, Problem> {
     let Path((source, secret)) = path.map_err(|_| Problem::NotFound)?;
-    edge.answer(&source, Some(&secret), request).await
+    edge.counted(&source, Some(&secret), request).await
 }
 
 impl Edge {
+    async fn counted(
+        &self,
+        source: &str,
+        secret: Option<&str>,
+        request: Request,
+    ) -> Result<Response, Problem> {
+        let outcome = self.answer(source, secret, request).await;
+        let known = self.shared.sources.get(source).map(|source| Arc::clone(source.name()));
+        self.metrics.answered(known, outcome.as_ref().map_or_else(Problem::status, Response::status));
+        outcome
+    }
+
     async fn answer(
         &self,
         source: &str,
@@ -81,19 +96,61 @@ impl Edge {
         if !matches!(*request.method(), Method::GET | Method::POST) {
             return Err(Problem::Method);
         }
-        let source = self.sources.get(source).ok_or(Problem::NotFound)?;
+        let source = self.shared.sources.get(source).ok_or(Problem::NotFound)?;
         admit(source, secret, &request)?;
         let (head, body) = request.into_parts();
-        let query = head.uri.query().unwrap_or_default();
-        let body = Body::read(head.headers.get(CONTENT_TYPE), body).await?;
-        let record = parameters::fields(source, query, &body)
-            .and_then(|fields| Record::parse(fields, source, Timestamp::now()))
-            .map_err(|faults| not_a_cdr(source, faults))?;
-        self.log.ingest(record).await.map(accepted).map_err(|LogError::Unavailable(why)| {
-            tracing::warn!(source = &**source.name(), %why, "the log cannot be written: a record was refused");
-            Problem::Unavailable
-        })
+        let query = head.uri.query().unwrap_or_default().to_owned();
+        let body = body::read(head.headers.get(CONTENT_TYPE), body).await?;
+        let request = RawRequest { query, body };
+        let received_at = Timestamp::now();
+        let traceparent = head.headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
+        let mut ingest = self.shared.traces.begin("ingest", traceparent);
+        ingest.set("source", source.name().to_string());
+        let record = {
+            let _parse = ingest.child("parse");
+            read_record(source, &request, received_at)
+        };
+        match record {
+            Ok(mut record) => {
+                record.traceparent = ingest.traceparent();
+                let _commit = ingest.child("commit");
+                let logged = self.shared.log.ingest(record).await;
+                logged.map(accepted).map_err(|error| unavailable(source, error))
+            }
+            Err(faults) => Err(self.quarantine(source, received_at, request, faults).await),
+        }
     }
+
+    /// What is no CDR is kept, so that its call is not lost for a fault that can be mended.
+    async fn quarantine(
+        &self,
+        source: &Source,
+        received_at: Timestamp,
+        request: RawRequest,
+        faults: Faults,
+    ) -> Problem {
+        tracing::debug!(source = &**source.name(), %faults, "refused: not a call record");
+        let source_name = Arc::clone(source.name());
+        let quarantined = Quarantined { source: source_name, received_at, request, faults: faults.0.clone() };
+        match self.shared.log.quarantine(quarantined).await {
+            Ok(()) => Problem::NotACdr(faults),
+            Err(error) => unavailable(source, error),
+        }
+    }
+}
+
+/// Reads a record from a request, now or when it is replayed from the quarantine.
+pub(crate) fn read_record(
+    source: &Source,
+    request: &RawRequest,
+    received_at: Timestamp,
+) -> Result<Record, Faults> {
+    parameters::fields(source, request).and_then(|fields| Record::parse(fields, source, received_at))
+}
+
+fn unavailable(source: &Source, LogError::Unavailable(why): LogError) -> Problem {
+    tracing::warn!(source = &**source.name(), %why, "the log cannot be written: a request was refused");
+    Problem::Unavailable
 }
 
 fn admit(source: &Source, secret: Option<&str>, request: &Request) -> Result<(), Problem> {
@@ -112,11 +169,6 @@ fn admit(source: &Source, secret: Option<&str>, request: &Request) -> Result<(),
         }
         Refusal::Rate(wait) => Problem::TooMany(wait),
     })
-}
-
-fn not_a_cdr(source: &Source, faults: Faults) -> Problem {
-    tracing::debug!(source = &**source.name(), %faults, "refused");
-    Problem::NotACdr(faults)
 }
 
 fn accepted(Ingested { call_id, status }: Ingested) -> Response {

@@ -28,7 +28,8 @@ use ringpad_bus::Bus;
 use ringpad_runtime::{
     CancellationToken, Failure, admin,
     readiness::Readiness,
-    serve::{SMALL_HEAD, bind, serve},
+    serve::{Limits, SMALL_HEAD, bind, serve},
+    traces::Traces,
 };
 use tokio::{
     net::TcpListener,
@@ -39,7 +40,7 @@ use tokio::{
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use log::{Log, LogThreads, OpenLog};
-use metrics::{LogMetrics, RelayMetrics};
+use metrics::{HttpMetrics, LogMetrics, RelayMetrics};
 use relay::Relay;
 use settings::Database;
 pub use settings::Settings;
@@ -49,6 +50,10 @@ use source::Sources;
 const GRACE: Duration = Duration::from_secs(5);
 /// How long the relay may then take to publish what was accepted last.
 const LAST_RELAY: Duration = Duration::from_secs(5);
+/// Connections of number providers, or of the proxy before them, at a time.
+const PROVIDERS: usize = 2_048;
+/// Connections of internal services, and of operators.
+const INTERNAL: usize = 512;
 /// How often the log is asked whether it can be written.
 const PROBE: Duration = Duration::from_secs(1);
 /// How often old calls are looked for, and the pause between two steps of deleting them.
@@ -97,8 +102,10 @@ pub async fn run(
     }
     let mut registry = Registry::default();
     let OpenLog { log, outbox, fresh, threads } = open_log(&settings, LogMetrics::new(&mut registry))?;
+    let traces = Traces::new("ingest-svc", &settings.traces)?;
     let relay = Relay {
         bus,
+        traces: traces.clone(),
         retry: settings.retry.clone(),
         popup_ttl: settings.popup_ttl,
         log: log.reader().clone(),
@@ -113,7 +120,8 @@ pub async fn run(
     // Cancelled by whatever ends first: everything leaves together.
     let leaving = shutdown.child_token();
     let cut = CancellationToken::new();
-    let edges = spawn_edges(&settings, sources, log, listeners, registry, &leaving)?;
+    let shared = Shared { sources: Arc::new(sources), log, traces: traces.clone() };
+    let edges = spawn_edges(&settings, shared, listeners, registry, &leaving)?;
     let relay = {
         let (cut, leaving) = (cut.clone(), leaving.clone());
         tokio::spawn(async move {
@@ -122,33 +130,43 @@ pub async fn run(
         })
     };
     let edges = join(edges, leaving).await;
-    leave(threads, relay, cut).await.and(edges)
+    let left = leave(threads, relay, cut).await;
+    let closed = tokio::task::spawn_blocking(move || traces.close()).await;
+    left.and(edges).and(closed.map_err(|error| Failure::other("the traces ended unexpectedly", error)))
+}
+
+/// What both edges need.
+#[derive(Clone)]
+struct Shared {
+    sources: Arc<Sources>,
+    log: Log,
+    traces: Traces,
 }
 
 /// Everything that has the log's handle, and so must end before the writer does.
 fn spawn_edges(
     settings: &Settings,
-    sources: Sources,
-    log: Log,
+    shared: Shared,
     listeners: Listeners,
-    registry: Registry,
+    mut registry: Registry,
     leaving: &CancellationToken,
 ) -> Result<JoinSet<Result<(), Failure>>, Failure> {
     let readiness = Readiness::default();
     readiness.hold("log", "starting");
-    let sources = Arc::new(sources);
+    let log = shared.log.clone();
     let (reporter, health) = tonic_health::server::health_reporter();
-    let grpc = grpc::router(settings, Arc::clone(&sources), log.clone(), health)?;
-    let http = http::router(sources, log.clone()).merge(admin::health(readiness.clone()));
+    let grpc = grpc::router(settings, shared.clone(), health)?;
+    let answers = HttpMetrics::new(&mut registry);
+    let http = http::router(shared, answers).merge(admin::health(readiness.clone()));
     let admin = admin::router(readiness.clone(), registry);
     let ports = [
-        (listeners.http, http, http::HEAD_BYTES),
-        (listeners.grpc, grpc, SMALL_HEAD),
-        (listeners.admin, admin, SMALL_HEAD),
+        (listeners.http, http, Limits { head: http::HEAD_BYTES, connections: PROVIDERS }),
+        (listeners.grpc, grpc, Limits { head: SMALL_HEAD, connections: INTERNAL }),
+        (listeners.admin, admin, Limits { head: SMALL_HEAD, connections: INTERNAL }),
     ];
     let mut edges = JoinSet::new();
-    for (listener, router, head) in ports {
-        let served = serve(listener, router, head, leaving.clone(), GRACE);
+    for (listener, router, limits) in ports {
+        let served = serve(listener, router, limits, leaving.clone(), GRACE);
         edges.spawn(async {
             served.await;
             Ok(())

@@ -16,6 +16,7 @@ mod directory;
 mod ingest;
 mod outbox;
 mod purge;
+mod quarantine;
 mod read;
 mod schema;
 mod writer;
@@ -38,6 +39,7 @@ use uuid::Uuid;
 use crate::{cdr::Record, metrics::LogMetrics};
 pub use directory::{Conflict, Moving, NumberKind, OwnedNumber, StoreEntry, Upserted};
 pub use outbox::{Committed, Outbox};
+pub use quarantine::{QUARANTINE, Quarantined, RawBody, RawRequest};
 pub use read::{CallPage, CallQuery, Cursor, Missed, OutboxEvent, PageMark};
 pub use writer::Validate;
 use writer::{Answer, Job, Writer};
@@ -240,6 +242,22 @@ impl Log {
         self.ask(|answer| Job::Delete(id, answer)).await
     }
 
+    /// Keeps a request that was no CDR. The oldest one goes when there are more than [`QUARANTINE`].
+    ///
+    /// # Errors
+    /// The log cannot be written.
+    pub async fn quarantine(&self, request: Quarantined) -> Result<(), LogError> {
+        self.ask(|answer| Job::Quarantine(Box::new(request), answer)).await
+    }
+
+    /// Takes requests out of the quarantine.
+    ///
+    /// # Errors
+    /// The log cannot be written.
+    pub async fn release(&self, ids: Vec<u64>) -> Result<(), LogError> {
+        self.ask(|answer| Job::Release(ids, answer)).await
+    }
+
     /// Deletes a few calls and events from before a Unix second; says whether there may be more.
     ///
     /// # Errors
@@ -329,6 +347,30 @@ impl LogReader {
     /// The log cannot be read.
     pub async fn stores(&self, after: String, limit: u32) -> Result<Vec<StoreEntry>, LogError> {
         self.read(move |connection| read::stores(connection, &after, limit)).await
+    }
+
+    /// Quarantined requests with an id below `before`, newest first.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub async fn newest_quarantined(
+        &self,
+        before: u64,
+        limit: u32,
+    ) -> Result<Vec<(u64, Quarantined)>, LogError> {
+        self.read(move |connection| quarantine::newest(connection, before, limit)).await
+    }
+
+    /// Quarantined requests with an id from `from` on, oldest first.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub async fn oldest_quarantined(
+        &self,
+        from: u64,
+        limit: u32,
+    ) -> Result<Vec<(u64, Quarantined)>, LogError> {
+        self.read(move |connection| quarantine::oldest(connection, from, limit)).await
     }
 
     /// Events for the relay: from a key on, and not older than `since` (Unix milliseconds).

@@ -1,6 +1,12 @@
 //! What ingest-svc counts and times. Names and units are Prometheus's; a registry belongs to one run, so that tests can
 //! run several.
 
+use std::{
+    borrow::Cow,
+    sync::{Arc, atomic::AtomicU64},
+};
+
+use axum::http::StatusCode;
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{
@@ -17,36 +23,58 @@ use crate::log::Status;
 /// What the log counts.
 #[derive(Debug, Clone)]
 pub(crate) struct LogMetrics {
-    records: Family<StatusLabel, Counter>,
+    records: Family<Labels, Counter>,
+    pub(crate) quarantined: Counter,
     pub(crate) batch_size: Histogram,
     pub(crate) commit_seconds: Histogram,
     pub(crate) failed_commits: Counter,
 }
 
-/// What the relay counts.
+/// What the HTTP edge counts.
 #[derive(Debug, Clone, Default)]
+pub(crate) struct HttpMetrics {
+    answers: Family<Labels, Counter>,
+}
+
+/// What the relay counts and times.
+#[derive(Debug, Clone)]
 pub(crate) struct RelayMetrics {
     pub(crate) published: Counter,
     pub(crate) sent_again: Counter,
     pub(crate) expired: Counter,
     pub(crate) connections: Counter,
     pub(crate) waiting: Gauge,
+    pub(crate) outbox_events: Gauge,
+    pub(crate) outbox_age: Gauge<f64, AtomicU64>,
+    pub(crate) confirm_seconds: Histogram,
 }
 
+/// Sources come from the settings: they are few.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct StatusLabel {
-    status: &'static str,
+struct Labels {
+    source: Arc<str>,
+    status: Cow<'static, str>,
 }
 
 impl LogMetrics {
     pub(crate) fn new(registry: &mut Registry) -> Self {
         let metrics = Self {
             records: Family::default(),
+            quarantined: Counter::default(),
             batch_size: Histogram::new(exponential_buckets(1.0, 2.0, 8)),
             commit_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 14)),
             failed_commits: Counter::default(),
         };
-        registry.register("ringpad_records", "CDRs durably logged, by status", metrics.records.clone());
+        registry.register(
+            "ringpad_records",
+            "CDRs durably logged, by source and status",
+            metrics.records.clone(),
+        );
+        registry.register(
+            "ringpad_quarantined",
+            "Requests that were no CDRs, set aside",
+            metrics.quarantined.clone(),
+        );
         registry.register(
             "ringpad_log_batch_size",
             "Requests that shared one commit of the log",
@@ -66,19 +94,47 @@ impl LogMetrics {
         metrics
     }
 
-    pub(crate) fn logged(&self, status: Status) {
+    pub(crate) fn logged(&self, source: Arc<str>, status: Status) {
         let status = match status {
             Status::Accepted => "accepted",
             Status::Duplicate => "duplicate",
             Status::Unrouted => "unrouted",
         };
-        self.records.get_or_create(&StatusLabel { status }).inc();
+        self.records.get_or_create(&Labels { source, status: status.into() }).inc();
+    }
+}
+
+impl HttpMetrics {
+    pub(crate) fn new(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        registry.register(
+            "ringpad_http_answers",
+            "Answers to number providers, by source (empty: none of ours) and HTTP status",
+            metrics.answers.clone(),
+        );
+        metrics
+    }
+
+    /// A request was answered; `source` is absent if there is none of that name.
+    pub(crate) fn answered(&self, source: Option<Arc<str>>, status: StatusCode) {
+        let labels =
+            Labels { source: source.unwrap_or_default(), status: status.as_u16().to_string().into() };
+        self.answers.get_or_create(&labels).inc();
     }
 }
 
 impl RelayMetrics {
     pub(crate) fn new(registry: &mut Registry) -> Self {
-        let metrics = Self::default();
+        let metrics = Self {
+            published: Counter::default(),
+            sent_again: Counter::default(),
+            expired: Counter::default(),
+            connections: Counter::default(),
+            waiting: Gauge::default(),
+            outbox_events: Gauge::default(),
+            outbox_age: Gauge::default(),
+            confirm_seconds: Histogram::new(exponential_buckets(0.000_25, 2.0, 16)),
+        };
         let mut counter =
             |name: &str, help: &str, metric: &Counter| registry.register(name, help, metric.clone());
         counter("ringpad_relay_published", "Events that the broker confirmed and routed", &metrics.published);
@@ -97,6 +153,23 @@ impl RelayMetrics {
             "ringpad_relay_waiting",
             "Events in memory that wait for the bus",
             metrics.waiting.clone(),
+        );
+        registry.register(
+            "ringpad_outbox_events",
+            "Events committed and not yet confirmed by the broker",
+            metrics.outbox_events.clone(),
+        );
+        registry.register_with_unit(
+            "ringpad_outbox_age",
+            "Age of the oldest event that waits for the broker or its confirm; 0: none",
+            Unit::Seconds,
+            metrics.outbox_age.clone(),
+        );
+        registry.register_with_unit(
+            "ringpad_publish_confirm",
+            "From publishing a message to the broker's confirm",
+            Unit::Seconds,
+            metrics.confirm_seconds.clone(),
         );
         metrics
     }

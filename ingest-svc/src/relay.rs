@@ -16,12 +16,12 @@ mod backlog;
 use std::{
     collections::{BTreeSet, VecDeque},
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use bytes::Bytes;
-use ringpad_bus::{Bus, Confirm, Event, Lost, Publisher, RetrySettings, Routed};
-use ringpad_runtime::{CancellationToken, Failure};
+use ringpad_bus::{Bus, Confirm, Event, Lost, Publisher, Receipt, RetrySettings, Routed};
+use ringpad_runtime::{CancellationToken, Failure, traces::Traces};
 use tokio::{
     sync::mpsc,
     time::{MissedTickBehavior, interval, sleep, sleep_until},
@@ -48,6 +48,7 @@ const NO_ROUTE_PAUSE: Duration = Duration::from_secs(1);
 /// See the module's text.
 pub(crate) struct Relay {
     pub(crate) bus: Bus,
+    pub(crate) traces: Traces,
     pub(crate) retry: RetrySettings,
     pub(crate) popup_ttl: Duration,
     pub(crate) log: LogReader,
@@ -205,7 +206,8 @@ impl Run {
             for store_id in BTreeSet::from_iter(expired) {
                 self.hint(store_id);
             }
-            let Some(message) = message else { break };
+            let Some(mut message) = message else { break };
+            message.sent_at = Some(SystemTime::now());
             match publisher.send(&message.events, self.relay.popup_ttl).await {
                 Ok(confirm) => self.out.push_back((message, confirm)),
                 Err(lost) => {
@@ -247,6 +249,14 @@ impl Run {
 
     fn count_published(&self, message: &Message) {
         self.relay.metrics.published.inc_by(message.events.len() as u64);
+        let Some(sent_at) = message.sent_at else { return };
+        self.relay.metrics.confirm_seconds.observe(sent_at.elapsed().unwrap_or_default().as_secs_f64());
+        if self.relay.traces.are_on() {
+            let receipts = message.events.iter().filter_map(|event| event.receipt.as_ref());
+            for traceparent in receipts.filter_map(|receipt| receipt.traceparent.as_deref()) {
+                self.relay.traces.note("publish", traceparent, sent_at, Vec::new());
+            }
+        }
     }
 
     fn put_back(&mut self, message: Message) {
@@ -277,7 +287,13 @@ impl Run {
 
     /// Tells hubs to ask the log about a store.
     fn hint(&mut self, store_id: String) {
-        let event = Event { store_id, epoch: self.relay.log.epoch(), position: 0, bytes: Bytes::new() };
+        let event = Event {
+            store_id,
+            epoch: self.relay.log.epoch(),
+            position: 0,
+            bytes: Bytes::new(),
+            receipt: None,
+        };
         self.backlog.take_hint(event, Instant::now());
     }
 
@@ -295,6 +311,7 @@ impl Run {
                         epoch,
                         position: stored.position,
                         bytes: stored.bytes.into(),
+                        receipt: Some(Receipt { at: stored.created, traceparent: None }),
                     };
                     (stored.key, age, event)
                 });
@@ -313,7 +330,12 @@ impl Run {
     fn note_progress(&self) {
         let handled = self.backlog.handled(self.out.iter().map(|(message, _)| message));
         self.relay.outbox.handled(handled);
-        self.relay.metrics.waiting.set(i64::try_from(self.backlog.len()).unwrap_or(i64::MAX));
+        let metrics = &self.relay.metrics;
+        metrics.waiting.set(i64::try_from(self.backlog.len()).unwrap_or(i64::MAX));
+        let outbox = self.relay.outbox.newest().saturating_sub(handled);
+        metrics.outbox_events.set(i64::try_from(outbox).unwrap_or(i64::MAX));
+        let age = self.backlog.oldest_age(self.out.iter().map(|(message, _)| message), Instant::now());
+        metrics.outbox_age.set(age.unwrap_or_default().as_secs_f64());
     }
 }
 

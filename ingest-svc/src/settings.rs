@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Parser;
 use ringpad_bus::{BusSettings, RetrySettings};
-use ringpad_runtime::{settings::duration, telemetry::LogSettings};
+use ringpad_runtime::{settings::duration, telemetry::LogSettings, traces::TraceSettings};
 use secrecy::SecretString;
 
 use crate::source::Sources;
@@ -46,6 +46,9 @@ pub struct Settings {
     /// The process's own log lines.
     #[command(flatten)]
     pub log: LogSettings,
+    /// Where traces go.
+    #[command(flatten)]
+    pub traces: TraceSettings,
 }
 
 /// Where the log is kept.

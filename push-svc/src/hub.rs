@@ -34,7 +34,7 @@ pub(crate) use seat::Seat;
 pub(crate) use store::{Applied, Cut, Pull};
 
 use crate::{auth::Pad, end::End};
-use store::Store;
+use store::{Arrived, Store};
 
 /// Streams that a pad may have on one replica.
 pub(crate) const STREAMS_PER_PAD: usize = 8;
@@ -100,7 +100,9 @@ impl Hub {
     pub(crate) fn apply(&self, event: &Event, now: Instant) -> Applied {
         let mut state = self.lock();
         let Some(store) = state.stores.get_mut(event.store_id.as_str()) else { return Applied::NotHeld };
-        let applied = store.apply(event.epoch, event.position, &event.bytes, now);
+        let arrived =
+            Arrived { position: event.position, bytes: &event.bytes, receipt: event.receipt.as_ref() };
+        let applied = store.apply(event.epoch, arrived, now);
         match applied {
             Applied::NotHeld | Applied::Live | Applied::Duplicate => {}
             Applied::Ahead | Applied::Foreign | Applied::Hint => self.note(state, &event.store_id, now),

@@ -32,7 +32,7 @@ mod subscription;
 mod websocket;
 
 use ringpad_bus::Bus;
-use ringpad_runtime::{CancellationToken, Failure, serve::bind};
+use ringpad_runtime::{CancellationToken, Failure, serve::bind, traces::Traces};
 use tokio::net::TcpListener;
 
 pub use settings::Settings;
@@ -69,5 +69,9 @@ pub async fn run(
     listeners: Listeners,
     shutdown: CancellationToken,
 ) -> Result<(), Failure> {
-    replica::Replica::start(&settings, bus, listeners)?.run(settings.drain_window, shutdown).await
+    let traces = Traces::new("push-svc", &settings.traces)?;
+    let replica = replica::Replica::start(&settings, bus, listeners, traces.clone())?;
+    let outcome = replica.run(settings.drain_window, shutdown).await;
+    let closed = tokio::task::spawn_blocking(move || traces.close()).await;
+    outcome.and(closed.map_err(|error| Failure::other("the traces ended unexpectedly", error)))
 }

@@ -1,8 +1,18 @@
 //! What a replica counts. One registry a run, so that two replicas fit into one process.
 
+use std::{
+    sync::atomic::AtomicU64,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
 use prometheus_client::{
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
-    registry::Registry,
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::{Registry, Unit},
 };
 
 use crate::hub::Applied;
@@ -43,19 +53,29 @@ pub(crate) enum Consumed {
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 
 /// Cloneable handles on the counters of one run.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Metrics {
     pads: Family<Labels<1>, Gauge>,
     ends: Family<Labels<2>, Counter>,
     messages: Family<Labels<1>, Counter>,
     events: Family<Labels<1>, Counter>,
     catch_ups: Family<Labels<2>, Counter>,
+    heard: Gauge<f64, AtomicU64>,
+    to_pad: Family<Labels<1>, Histogram, fn() -> Histogram>,
 }
 
 impl Metrics {
     /// Counters that `registry` shows.
     pub(crate) fn new(registry: &mut Registry) -> Self {
-        let metrics = Self::default();
+        let metrics = Self {
+            pads: Family::default(),
+            ends: Family::default(),
+            messages: Family::default(),
+            events: Family::default(),
+            catch_ups: Family::default(),
+            heard: Gauge::default(),
+            to_pad: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 2.0, 15))),
+        };
         let registry = registry.sub_registry_with_prefix("ringpad_push");
         registry.register("pads", "Pads with a stream", metrics.pads.clone());
         registry.register(
@@ -66,7 +86,29 @@ impl Metrics {
         registry.register("bus_messages", "Messages from the broker", metrics.messages.clone());
         registry.register("events", "Events from the broker, by what became of them", metrics.events.clone());
         registry.register("catch_ups", "Requests to the log for what was missed", metrics.catch_ups.clone());
+        registry.register(
+            "bus_heard_timestamp_seconds",
+            "When the bus last brought a batch, a canary at least; its silence is the time since then",
+            metrics.heard.clone(),
+        );
+        registry.register_with_unit(
+            "receipt_to_pad",
+            "From a record's receipt at ingest-svc to its event being written to a pad that is up to date",
+            Unit::Seconds,
+            metrics.to_pad.clone(),
+        );
         metrics
+    }
+
+    /// The bus has brought something.
+    pub(crate) fn heard(&self) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.heard.set(now.as_secs_f64());
+    }
+
+    /// An event that has come over the bus is written to a pad.
+    pub(crate) fn delivered(&self, transport: Transport, after: Duration) {
+        self.to_pad.get_or_create(&[transport.label()]).observe(after.as_secs_f64());
     }
 
     /// A stream began.

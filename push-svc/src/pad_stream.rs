@@ -157,6 +157,7 @@ impl PadStream {
                 Pull::Event(event) => {
                     self.cursor = event.position();
                     self.pace = Pace::Live;
+                    self.note_delivery(&event);
                     return Ok(Message::Event(event));
                 }
                 Pull::Wait => {
@@ -167,6 +168,16 @@ impl PadStream {
                 Pull::Behind => Box::pin(self.read_page()).await?,
                 Pull::Ended(end) => return Err(end),
             }
+        }
+    }
+
+    /// Measures and traces the way of an event that goes to the transport now.
+    fn note_delivery(&self, event: &PadEvent) {
+        if let Some(age) = event.age(SystemTime::now()) {
+            self.pads.metrics.delivered(self.transport, age);
+        }
+        if let Some((traceparent, consumed_at)) = event.trace() {
+            self.pads.traces.note("deliver", traceparent, consumed_at, Vec::new());
         }
     }
 

@@ -6,6 +6,7 @@ use ringpad_proto::v1::{
     ListCallsRequest, Snapshot, StoreCursor, StoreEvent, StoreRef, SubscribeRequest, SubscribeResponse,
     subscribe_response,
 };
+use ringpad_runtime::traces::Traces;
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
@@ -42,6 +43,8 @@ pub(crate) struct Pads {
     pub origins: AllowedOrigins,
     /// What is counted.
     pub metrics: Metrics,
+    /// What is traced.
+    pub traces: Traces,
     /// How often each pad is told that its stream is alive.
     pub heartbeat_interval: Duration,
 }

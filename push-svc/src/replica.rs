@@ -11,7 +11,8 @@ use ringpad_bus::Bus;
 use ringpad_runtime::{
     CancellationToken, Failure, admin,
     readiness::Readiness,
-    serve::{SMALL_HEAD, serve},
+    serve::{Limits, SMALL_HEAD, serve},
+    traces::Traces,
 };
 use tokio::{
     task::{JoinError, JoinSet},
@@ -31,6 +32,10 @@ const HOLDER: &str = "push-svc";
 const AFTER_WINDOW: Duration = Duration::from_secs(3);
 /// How long closes and open requests may take once all streams have ended.
 const GRACE: Duration = Duration::from_secs(1);
+/// Connections of pads at a time: some 20 KiB each.
+const PADS: usize = 50_000;
+/// Connections of operators.
+const OPERATORS: usize = 128;
 /// How often gRPC's health service looks at the readiness.
 const HEALTH_PERIOD: Duration = Duration::from_millis(250);
 /// What gRPC's health service is asked about: the whole process, and the pads' service.
@@ -52,11 +57,16 @@ pub(crate) struct Replica {
 
 impl Replica {
     /// Wires the parts and starts them.
-    pub(crate) fn start(settings: &Settings, bus: Bus, listeners: Listeners) -> Result<Self, Failure> {
+    pub(crate) fn start(
+        settings: &Settings,
+        bus: Bus,
+        listeners: Listeners,
+        traces: Traces,
+    ) -> Result<Self, Failure> {
         let readiness = Readiness::default();
         let sources = Sources::new(readiness.clone());
         let mut registry = Registry::default();
-        let pads = Arc::new(pads(settings, sources.clone(), &mut registry)?);
+        let pads = Arc::new(pads(settings, sources.clone(), traces, &mut registry)?);
         let mut replica = Self {
             hub: pads.hub.clone(),
             readiness,
@@ -90,17 +100,18 @@ impl Replica {
             .merge(websocket::router(edge))
             .merge(admin::health(self.readiness.clone()))
             .merge(page::router(settings.pad_token_url.as_ref()));
-        self.listen(listeners.pads, router);
-        self.listen(listeners.admin, admin::router(self.readiness.clone(), registry));
+        self.listen(listeners.pads, router, PADS);
+        self.listen(listeners.admin, admin::router(self.readiness.clone(), registry), OPERATORS);
         let (readiness, stop) = (self.readiness.clone(), self.stop.clone());
         self.parts.spawn(report_health(reporter, readiness, stop));
         Ok(())
     }
 
-    fn listen(&mut self, listener: tokio::net::TcpListener, router: Router) {
+    fn listen(&mut self, listener: tokio::net::TcpListener, router: Router, connections: usize) {
         let stop = self.stop.clone();
         self.parts.spawn(async move {
-            serve(listener, router, SMALL_HEAD, stop, GRACE).await;
+            let limits = Limits { head: SMALL_HEAD, connections };
+            serve(listener, router, limits, stop, GRACE).await;
             Ok(())
         });
     }
@@ -114,6 +125,7 @@ impl Replica {
             catch_up: catch_up.clone(),
             sources,
             metrics: pads.metrics.clone(),
+            traces: pads.traces.clone(),
         };
         self.parts.spawn(supervisor.run(settings.retry.backoff(), self.stop.clone()));
         let (pads, backoff, stop) = (pads.clone(), settings.retry.backoff(), self.stop.clone());
@@ -163,7 +175,12 @@ impl Replica {
 }
 
 /// What the edges share.
-fn pads(settings: &Settings, sources: Sources, registry: &mut Registry) -> Result<Pads, Failure> {
+fn pads(
+    settings: &Settings,
+    sources: Sources,
+    traces: Traces,
+    registry: &mut Registry,
+) -> Result<Pads, Failure> {
     let wrong = |setting: &str, why: &dyn std::fmt::Display| Failure::Setting(format!("{setting}: {why}"));
     let tokens = PadTokens::new(&settings.pad_token_secret).map_err(|why| wrong("PAD_TOKEN_SECRET", &why))?;
     let bearer = match &settings.internal_token {
@@ -179,6 +196,7 @@ fn pads(settings: &Settings, sources: Sources, registry: &mut Registry) -> Resul
         tokens,
         origins: settings.pad_allowed_origins.clone(),
         metrics: Metrics::new(registry),
+        traces,
         heartbeat_interval: settings.heartbeat_interval,
     })
 }

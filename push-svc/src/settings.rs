@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use clap::Parser;
 use http::Uri;
 use ringpad_bus::{BusSettings, RetrySettings};
-use ringpad_runtime::{settings::duration, telemetry::LogSettings};
+use ringpad_runtime::{settings::duration, telemetry::LogSettings, traces::TraceSettings};
 use secrecy::SecretString;
 use tonic::{
     metadata::{Ascii, MetadataValue},
@@ -55,6 +55,9 @@ pub struct Settings {
     /// The process's own log lines.
     #[command(flatten)]
     pub log: LogSettings,
+    /// Where traces go.
+    #[command(flatten)]
+    pub traces: TraceSettings,
 }
 
 /// Where the pad page gets its next token.

@@ -7,17 +7,17 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use ringpad_bus::{Backoff, Batch, Bus as Broker, ConnectError, Lost, Received, Subscription};
-use ringpad_runtime::{CancellationToken, Failure};
+use ringpad_runtime::{CancellationToken, Failure, traces::Traces};
 use tokio::time::{Instant, sleep, timeout_at};
 use uuid::Uuid;
 
 use crate::{
     catch_up::{Bus, CatchUp},
-    hub::Hub,
+    hub::{Applied, Hub},
     metrics::{Consumed, Metrics},
     sources::Sources,
 };
@@ -45,6 +45,8 @@ pub(crate) struct Supervisor {
     pub sources: Sources,
     /// What is counted.
     pub metrics: Metrics,
+    /// What is traced.
+    pub traces: Traces,
 }
 
 /// Why a connection was given up.
@@ -163,9 +165,15 @@ impl Supervisor {
 
     fn take(&self, batch: Batch, numbers: &mut Numbers) {
         self.metrics.consumed(Consumed::Batch);
-        let now = Instant::now();
+        self.metrics.heard();
+        let (now, came_at) = (Instant::now(), SystemTime::now());
         for event in &batch.events {
-            self.metrics.consumed(Consumed::Event(self.hub.apply(event, now)));
+            let applied = self.hub.apply(event, now);
+            self.metrics.consumed(Consumed::Event(applied));
+            let traceparent = event.receipt.as_ref().and_then(|receipt| receipt.traceparent.as_deref());
+            if let (Some(traceparent), Applied::Live | Applied::Ahead) = (traceparent, applied) {
+                self.traces.note("consume", traceparent, came_at, Vec::new());
+            }
         }
         if numbers.jumps(batch.publisher, batch.number) {
             self.catch_up.compare();

@@ -13,11 +13,13 @@ pub mod serve;
 pub mod settings;
 pub mod shutdown;
 pub mod telemetry;
+pub mod traces;
 
 use std::{fmt::Display, future::Future, process::ExitCode};
 
 pub use tokio_util::sync::CancellationToken;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use settings::one_line;
 use telemetry::LogSettings;
 
@@ -55,6 +57,7 @@ where
     F: Future<Output = Result<(), Failure>>,
 {
     telemetry::init(log);
+    raise_file_limit();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -76,5 +79,15 @@ where
             eprintln!("{name}: {failure}");
             failure.exit_code()
         }
+    }
+}
+
+/// Each connection is a file, and the limit that a shell or a container sets is often 1,024; a process may raise it to
+/// the hard limit by itself.
+fn raise_file_limit() {
+    let limits = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limits.maximum, ..limits };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "cannot raise the limit of open files");
     }
 }

@@ -4,7 +4,7 @@
 //! by hyper directly. Each connection is a task of its own, and so is each request over HTTP/2; all of them are joined
 //! before [`serve`] returns.
 
-use std::{net::SocketAddr, pin::pin, time::Duration};
+use std::{future::pending, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, extract::ConnectInfo};
 use hyper::{Request, body::Incoming, rt::Executor, service::service_fn};
@@ -14,7 +14,9 @@ use hyper_util::{
 };
 use socket2::SockRef;
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::Semaphore,
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -34,6 +36,15 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 const PEER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often an HTTP/2 peer is asked whether it is there, and how long it may take to answer.
 const HTTP2_PING: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
+/// How long a new connection may take for its first request: who only opens connections holds nothing for long.
+const FIRST_REQUEST: Duration = Duration::from_secs(10);
+/// What a connection too many is told.
+const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\nretry-after: 1\r\n\
+    content-length: 21\r\nconnection: close\r\n\r\ntoo many connections\n";
+/// Refused connections that are read to their end, so that the refusal arrives; further ones are just closed.
+const REFUSED_TOGETHER: usize = 64;
+/// And how long that may take.
+const REFUSAL: Duration = Duration::from_secs(1);
 /// Pause after a failed `accept`, e.g. for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -47,17 +58,27 @@ pub async fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, Fai
         .map_err(|error| Failure::other(format!("{setting}: cannot listen on {address}"), error))
 }
 
+/// What one port takes.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes of a request's head over HTTP/1.1; more is answered 431. Also most of what an idle connection costs.
+    pub head: usize,
+    /// Connections at a time; one more is answered 503 and closed.
+    pub connections: usize,
+}
+
 /// Serves `router` until `shutdown`; then accepts nothing more, lets open requests finish for `grace`, and cuts what is
-/// left. Handlers find the peer's address as `ConnectInfo<SocketAddr>`. A request whose head has more than `head` bytes
-/// over HTTP/1.1 is answered 431.
+/// left. Handlers find the peer's address as `ConnectInfo<SocketAddr>`.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    head: usize,
+    limits: Limits,
     shutdown: CancellationToken,
     grace: Duration,
 ) {
-    let connections = TaskTracker::new();
+    let (connections, refused) = (TaskTracker::new(), TaskTracker::new());
+    // Not all of the tracked tasks are connections: over HTTP/2 each request is one as well.
+    let room = Arc::new(Semaphore::new(limits.connections));
     let cut = CancellationToken::new();
     loop {
         let accepted = tokio::select! {
@@ -66,11 +87,19 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
+                let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
+                    tracing::debug!(connections = limits.connections, "refused: too many connections");
+                    if refused.len() < REFUSED_TOGETHER {
+                        refused.spawn(refuse(stream));
+                    }
+                    continue;
+                };
                 let tasks = Tracked(connections.clone());
                 let connection =
-                    serve_connection(stream, peer, router.clone(), head, tasks, shutdown.clone());
+                    serve_connection(stream, peer, router.clone(), limits.head, tasks, shutdown.clone());
                 let cut = cut.clone();
                 connections.spawn(async move {
+                    let _place = place;
                     tokio::select! {
                         () = connection => {}
                         () = cut.cancelled() => {}
@@ -85,10 +114,27 @@ pub async fn serve(
     }
     drop(listener);
     connections.close();
+    refused.close();
     if timeout(grace, connections.wait()).await.is_err() {
         tracing::warn!(connections = connections.len(), "cutting connections that did not end in time");
         cut.cancel();
         connections.wait().await;
+    }
+    refused.wait().await;
+}
+
+/// Says why, and waits until the peer has taken it: a connection that is closed with something unread in it is reset, and
+/// the answer with it.
+async fn refuse(mut stream: TcpStream) {
+    let told = async {
+        stream.write_all(TOO_MANY).await?;
+        stream.shutdown().await?;
+        let mut unread = [0; 1024];
+        while stream.read(&mut unread).await? > 0 {}
+        io::Result::Ok(())
+    };
+    if let Ok(Err(error)) = timeout(REFUSAL, told).await {
+        tracing::debug!(%error, "a refused connection ended");
     }
 }
 
@@ -119,7 +165,10 @@ async fn serve_connection(
     {
         tracing::debug!(%error, "cannot set TCP options");
     }
+    let begun = CancellationToken::new();
+    let first = begun.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
+        first.cancel();
         request.extensions_mut().insert(ConnectInfo(peer));
         router.clone().oneshot(request)
     });
@@ -134,6 +183,10 @@ async fn serve_connection(
     let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
     let ended: Result<(), _> = tokio::select! {
         ended = connection.as_mut() => ended,
+        () = no_request(&begun) => {
+            tracing::debug!("no request in time");
+            return;
+        }
         () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
@@ -142,5 +195,12 @@ async fn serve_connection(
     if let Err(error) = ended {
         // A peer that goes away in the middle is everyday life, not worth a line above DEBUG.
         tracing::debug!(%error, "connection ended");
+    }
+}
+
+/// Resolves if the first request has not begun in time.
+async fn no_request(begun: &CancellationToken) {
+    if timeout(FIRST_REQUEST, begun.cancelled()).await.is_ok() {
+        pending::<()>().await;
     }
 }

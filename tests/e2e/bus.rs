@@ -40,7 +40,7 @@ async fn subscription(bus: &Bus) -> Subscription {
 
 fn event(position: u64) -> Event {
     let bytes = Bytes::from(format!("event {position}"));
-    Event { store_id: "shop-1".to_owned(), epoch: Uuid::from_u128(7), position, bytes }
+    Event { store_id: "shop-1".to_owned(), epoch: Uuid::from_u128(7), position, bytes, receipt: None }
 }
 
 /// Sends one event and waits for the broker's answer.

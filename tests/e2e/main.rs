@@ -1,6 +1,7 @@
 //! End to end: the real binaries on a real RabbitMQ node. Each module is named for what it shows.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+mod abuse;
 mod admission;
 mod broker_harness;
 mod burst;
@@ -10,9 +11,11 @@ mod leaving;
 mod merging;
 mod outage;
 mod providers;
+mod quarantine;
 mod returning;
 mod routing;
 mod settings;
 mod stores;
 mod stream;
 mod topology;
+mod traces;

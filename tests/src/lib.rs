@@ -9,6 +9,7 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 pub mod cdr;
+pub mod collector;
 pub mod guard;
 pub mod http;
 pub mod pads;

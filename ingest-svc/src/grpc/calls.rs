@@ -5,10 +5,9 @@ use ringpad_proto::v1::{
     Call, ListCallEventsRequest, ListCallEventsResponse, ListCallsRequest, ListCallsResponse, StoreEvent,
     StoreEvents, StoreRef,
 };
-use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt};
+use tonic::Status;
 
-use super::unavailable;
+use super::{faulty, unavailable};
 use crate::log::{CallQuery, Cursor, LogReader, Missed, PageMark};
 
 /// Calls in one answer at most, and by default.
@@ -100,9 +99,4 @@ fn token(mark: PageMark) -> String {
 fn mark(token: &str) -> Option<PageMark> {
     let (sdt, key) = token.split_once('.')?;
     Some(PageMark { sdt: sdt.parse().ok()?, key: key.parse().ok()? })
-}
-
-fn faulty(field: &str, description: String) -> Status {
-    let details = ErrorDetails::with_bad_request_violation(field, description);
-    Status::with_error_details(Code::InvalidArgument, "the request is faulty", details)
 }

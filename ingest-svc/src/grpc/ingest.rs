@@ -1,6 +1,6 @@
 //! `IngestService`: CDRs in, calls and events out.
 
-use std::{pin::Pin, sync::Arc};
+use std::pin::Pin;
 
 use futures_util::{Stream, StreamExt};
 use jiff::Timestamp;
@@ -12,24 +12,29 @@ use ringpad_proto::v1::{
     ListQuarantineResponse, ReplayQuarantineRequest, ReplayQuarantineResponse,
     ingest_service_server::IngestService,
 };
+use ringpad_runtime::traces::{Stage, TRACEPARENT};
 use tonic::{Code, Request, Response, Status, Streaming, async_trait};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use super::{calls, unavailable};
+use super::{calls, quarantine, unavailable};
 use crate::{
+    Shared,
     cdr::{Fault, Faults, RawFields, Record},
     http::MAX_BYTES,
-    log::{self, Ingested, Log, LogError, Submitted},
-    source::Sources,
+    log::{self, Ingested, LogError, Submitted},
 };
 
 /// Records of one stream that may be on their way to the log. When it is full, the stream is read no further.
 const IN_FLIGHT: usize = 512;
 
 /// See the module's text.
-pub(super) struct Ingest {
-    pub(super) sources: Arc<Sources>,
-    pub(super) log: Log,
+pub(super) struct Ingest(pub(super) Shared);
+
+/// A record on its way to the log, and the stages of its trace that end with it.
+struct InFlight {
+    record: Submitted,
+    _commit: Stage,
+    _ingest: Stage,
 }
 
 /// Why a record was not taken.
@@ -45,9 +50,10 @@ impl IngestService for Ingest {
         &self,
         request: Request<IngestCallRequest>,
     ) -> Result<Response<IngestCallResponse>, Status> {
+        let traceparent = traceparent(&request);
         let IngestCallRequest { source, cdr } = request.into_inner();
-        let submitted = submit(&self.sources, &self.log, source, cdr).await?;
-        let ingested = submitted.ingested().await.map_err(Refusal::Log)?;
+        let submitted = submit(&self.0, source, cdr, traceparent.as_deref()).await?;
+        let ingested = submitted.ingested().await?;
         Ok(Response::new(IngestCallResponse {
             call_id: ingested.call_id.to_string(),
             status: status(ingested.status).into(),
@@ -61,19 +67,19 @@ impl IngestService for Ingest {
         &self,
         request: Request<Streaming<IngestCallStreamRequest>>,
     ) -> Result<Response<Self::IngestCallStreamStream>, Status> {
-        let (sources, log) = (Arc::clone(&self.sources), self.log.clone());
+        let (shared, traceparent) = (self.0.clone(), traceparent(&request));
         // One after the other into the log, so that the stream's order is the log's; only the answers are waited for
         // together.
         let submitted = request.into_inner().then(move |message| {
-            let (sources, log) = (Arc::clone(&sources), log.clone());
+            let (shared, traceparent) = (shared.clone(), traceparent.clone());
             async move {
                 let IngestCallStreamRequest { source, cdr } = message?;
-                Ok::<_, Status>(submit(&sources, &log, source, cdr).await)
+                Ok::<_, Status>(submit(&shared, source, cdr, traceparent.as_deref()).await)
             }
         });
         let answers = submitted.map(|submitted| async {
             Ok(answer(match submitted? {
-                Ok(record) => record.ingested().await.map_err(Refusal::Log),
+                Ok(record) => record.ingested().await,
                 Err(refusal) => Err(refusal),
             }))
         });
@@ -84,14 +90,14 @@ impl IngestService for Ingest {
         &self,
         request: Request<ListCallsRequest>,
     ) -> Result<Response<ListCallsResponse>, Status> {
-        calls::list_calls(self.log.reader(), request.into_inner()).await.map(Response::new)
+        calls::list_calls(self.0.log.reader(), request.into_inner()).await.map(Response::new)
     }
 
     async fn list_call_events(
         &self,
         request: Request<ListCallEventsRequest>,
     ) -> Result<Response<ListCallEventsResponse>, Status> {
-        calls::list_call_events(self.log.reader(), request.into_inner()).await.map(Response::new)
+        calls::list_call_events(self.0.log.reader(), request.into_inner()).await.map(Response::new)
     }
 
     async fn act_on_call(&self, _: Request<ActOnCallRequest>) -> Result<Response<ActOnCallResponse>, Status> {
@@ -100,35 +106,52 @@ impl IngestService for Ingest {
 
     async fn list_quarantine(
         &self,
-        _: Request<ListQuarantineRequest>,
+        request: Request<ListQuarantineRequest>,
     ) -> Result<Response<ListQuarantineResponse>, Status> {
-        Err(Status::unimplemented("the quarantine is not built yet"))
+        quarantine::list(self.0.log.reader(), &self.0.sources, request.into_inner()).await.map(Response::new)
     }
 
     async fn replay_quarantine(
         &self,
-        _: Request<ReplayQuarantineRequest>,
+        request: Request<ReplayQuarantineRequest>,
     ) -> Result<Response<ReplayQuarantineResponse>, Status> {
-        Err(Status::unimplemented("the quarantine is not built yet"))
+        quarantine::replay(&self.0.log, &self.0.sources, request.into_inner()).await.map(Response::new)
     }
 }
 
 /// Reads a record and gives it its place in the log.
 async fn submit(
-    sources: &Sources,
-    log: &Log,
+    shared: &Shared,
     source: String,
     cdr: Option<Cdr>,
-) -> Result<Submitted, Refusal> {
-    let Some(source) = sources.get(&source) else { return Err(Refusal::NoSource(source)) };
+    traceparent: Option<&str>,
+) -> Result<InFlight, Refusal> {
+    let Some(source) = shared.sources.get(&source) else { return Err(Refusal::NoSource(source)) };
     let cdr = cdr.unwrap_or_default();
     if cdr.encoded_len() > MAX_BYTES {
         let message = format!("has {} bytes; {MAX_BYTES} at most are expected", cdr.encoded_len());
         return Err(Refusal::Faults(Faults(vec![Fault { field: "cdr".to_owned(), message }])));
     }
-    let fields = RawFields::from(cdr);
-    let record = Record::parse(fields, source, Timestamp::now()).map_err(Refusal::Faults)?;
-    log.submit(record).await.map_err(Refusal::Log)
+    let ingest = shared.traces.begin("ingest", traceparent);
+    let mut record = {
+        let _parse = ingest.child("parse");
+        Record::parse(RawFields::from(cdr), source, Timestamp::now()).map_err(Refusal::Faults)?
+    };
+    record.traceparent = ingest.traceparent();
+    let commit = ingest.child("commit");
+    let record = shared.log.submit(record).await.map_err(Refusal::Log)?;
+    Ok(InFlight { record, _commit: commit, _ingest: ingest })
+}
+
+impl InFlight {
+    async fn ingested(self) -> Result<Ingested, Refusal> {
+        self.record.ingested().await.map_err(Refusal::Log)
+    }
+}
+
+/// The trace that a caller is within, as its metadata says.
+fn traceparent<T>(request: &Request<T>) -> Option<Box<str>> {
+    request.metadata().get(TRACEPARENT)?.to_str().ok().map(Box::from)
 }
 
 fn status(status: log::Status) -> IngestStatus {

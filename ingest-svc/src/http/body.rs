@@ -8,37 +8,29 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::time::timeout;
 
 use super::{MAX_BYTES, Problem};
+use crate::log::RawBody;
 
 /// How long a client may take for the body.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A body, by what it says it is.
-pub(super) enum Body {
-    None,
-    Form(Bytes),
-    Json(Bytes),
-}
-
-impl Body {
-    /// Reads a body. A request without one may name any type.
-    pub(super) async fn read(
-        content_type: Option<&HeaderValue>,
-        body: axum::body::Body,
-    ) -> Result<Self, Problem> {
-        let bytes = bytes(body).await?;
-        if bytes.is_empty() {
-            return Ok(Self::None);
-        }
-        let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
-        // The rest is parameters, e.g. a charset: ours are told apart value by value.
-        let essence = content_type.split(';').next().unwrap_or_default().trim();
-        if essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-            Ok(Self::Form(bytes))
-        } else if essence.eq_ignore_ascii_case("application/json") {
-            Ok(Self::Json(bytes))
-        } else {
-            Err(Problem::MediaType)
-        }
+/// Reads a body, and tells by its type what it is. A request without one may name any type.
+pub(super) async fn read(
+    content_type: Option<&HeaderValue>,
+    body: axum::body::Body,
+) -> Result<RawBody, Problem> {
+    let bytes = bytes(body).await?;
+    if bytes.is_empty() {
+        return Ok(RawBody::None);
+    }
+    let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    // The rest is parameters, e.g. a charset: ours are told apart value by value.
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        Ok(RawBody::Form(bytes))
+    } else if essence.eq_ignore_ascii_case("application/json") {
+        Ok(RawBody::Json(bytes))
+    } else {
+        Err(Problem::MediaType)
     }
 }
 

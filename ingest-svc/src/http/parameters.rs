@@ -12,33 +12,65 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::body::Body;
 use crate::{
     cdr::{Fault, Faults, RawFields},
+    log::{RawBody, RawRequest},
+    phone::mask_digits,
     source::Source,
 };
 
 /// Where a fault of the body as a whole is noted.
 const BODY: &str = "body";
+/// Parameters of a request shown to people.
+const SHOWN: usize = 40;
 
 /// Reads all parameters of a request.
 ///
 /// # Errors
 /// The body is no JSON object. (What is wrong with single parameters comes with the record's own faults.)
-pub(super) fn fields(source: &Source, query: &str, body: &Body) -> Result<RawFields, Faults> {
+pub(super) fn fields(source: &Source, request: &RawRequest) -> Result<RawFields, Faults> {
     let mut fields = RawFields::new();
-    urlencoded(source, query.as_bytes(), &mut fields);
-    match body {
-        Body::None => {}
-        Body::Form(bytes) => urlencoded(source, bytes, &mut fields),
-        Body::Json(bytes) => json(&text(Cow::Borrowed(bytes)), &mut fields)?,
+    let mut insert = |bytes| {
+        urlencoded(source, bytes).for_each(|(name, value)| fields.insert(&name, value));
+    };
+    insert(request.query.as_bytes());
+    match &request.body {
+        RawBody::None => {}
+        RawBody::Form(bytes) => insert(bytes),
+        RawBody::Json(bytes) => json(&text(Cow::Borrowed(bytes)), &mut fields)?,
     }
     Ok(fields)
 }
 
-/// Reads `application/x-www-form-urlencoded`, which is a query's form as well.
-fn urlencoded(source: &Source, bytes: &[u8], fields: &mut RawFields) {
-    for pair in bytes.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
+/// What a request says, for people: parameters in their order, with whatever may be a phone number masked, long values
+/// cut, and at most [`SHOWN`] of them.
+pub(crate) fn masked(source: &Source, request: &RawRequest) -> String {
+    let mut members = Vec::new();
+    let pairs = match &request.body {
+        RawBody::Form(bytes) => &bytes[..],
+        RawBody::None | RawBody::Json(_) => &[],
+    };
+    members.extend(urlencoded(source, request.query.as_bytes()).chain(urlencoded(source, pairs)).take(SHOWN));
+    if let RawBody::Json(bytes) = &request.body {
+        let json = text(Cow::Borrowed(bytes));
+        match serde_json::from_str::<Object<'_>>(json.strip_prefix('\u{feff}').unwrap_or(&json)) {
+            Ok(object) => members.extend(object.0.into_iter().take(SHOWN).map(|(name, value)| {
+                let value = value.get();
+                (Cow::Owned(name), scalar(value).unwrap_or_else(|_| value.to_owned()))
+            })),
+            Err(_) => members.push((Cow::Borrowed(BODY), json.into_owned())),
+        }
+    }
+    let shown = members
+        .iter()
+        .take(SHOWN)
+        .map(|(name, value)| format!("{}={}", mask_digits(name), mask_digits(value)));
+    shown.collect::<Vec<_>>().join(" ")
+}
+
+/// Reads `application/x-www-form-urlencoded`, which is a query's form as well: names and values in their order.
+fn urlencoded<'a>(source: &Source, bytes: &'a [u8]) -> impl Iterator<Item = (Cow<'a, str>, String)> {
+    bytes.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (name, value) = match pair.iter().position(|byte| *byte == b'=') {
             Some(at) => (&pair[..at], &pair[at + 1..]),
             None => (pair, &[][..]),
@@ -48,8 +80,8 @@ fn urlencoded(source: &Source, bytes: &[u8], fields: &mut RawFields) {
         if source.encodes_twice(&name) {
             value = Cow::Owned(decoded(&value).into_owned());
         }
-        fields.insert(&name, text(value).into_owned());
-    }
+        (name, text(value).into_owned())
+    })
 }
 
 /// Undoes percent-encoding, and the `+` that stands for a space. A `%` without two digits behind it stays.

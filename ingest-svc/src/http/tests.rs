@@ -17,8 +17,9 @@ use tower::ServiceExt;
 use super::*;
 use crate::{
     cdr::RawFields,
-    log::{Moving, NumberKind, OpenLog, OwnedNumber, StoreEntry, Validate},
+    log::{Moving, NumberKind, OpenLog, OwnedNumber, RawBody, StoreEntry, Validate},
     metrics::LogMetrics,
+    source::Sources,
 };
 
 const SOURCES: &str = r#"
@@ -49,7 +50,7 @@ const RING: &str = "seq=1&sdt=20261123142530&fromn=01012345678&vn=050712345678";
 struct Edge {
     router: Router,
     directory: TempDir,
-    _open: OpenLog,
+    open: OpenLog,
 }
 
 struct Answer {
@@ -74,7 +75,9 @@ impl Edge {
             StoreEntry { id: "gangnam".to_owned(), name: "강남점".to_owned(), numbers: vec![number] };
         open.log.upsert_store(store, Moving::Refused, Validate::AndStore).await.unwrap();
         let sources = Arc::new(Sources::parse(SOURCES).unwrap());
-        Self { router: router(sources, open.log.clone()), directory, _open: open }
+        let shared = Shared { sources, log: open.log.clone(), traces: <_>::default() };
+        let metrics = HttpMetrics::new(&mut Registry::default());
+        Self { router: router(shared, metrics), directory, open }
     }
 
     async fn send(&self, request: axum::http::request::Builder, body: impl Into<Body>) -> Answer {
@@ -121,9 +124,10 @@ impl Answer {
 }
 
 /// What a query, and a body of that type, mean to `source`.
-fn parameters(source: &str, query: &str, body: &body::Body) -> RawFields {
+fn parameters(source: &str, query: &str, body: &RawBody) -> RawFields {
     let sources = Sources::parse(SOURCES).unwrap();
-    parameters::fields(sources.get(source).unwrap(), query, body).unwrap()
+    let request = RawRequest { query: query.to_owned(), body: body.clone() };
+    parameters::fields(sources.get(source).unwrap(), &request).unwrap()
 }
 
 #[tokio::test]
@@ -304,18 +308,15 @@ fn text_is_utf8_else_cp949() {
         ("a=b", "a=b"),
         ("%FF%FF", "\u{fffd}\u{fffd}"),
     ] {
-        assert_eq!(
-            parameters("bizcall", &format!("memo={encoded}"), &body::Body::None).get("memo"),
-            Some(memo)
-        );
-        let form = body::Body::Form(format!("x&memo={encoded}&&seq=").into());
+        assert_eq!(parameters("bizcall", &format!("memo={encoded}"), &RawBody::None).get("memo"), Some(memo));
+        let form = RawBody::Form(format!("x&memo={encoded}&&seq=").into());
         let fields = parameters("bizcall", "", &form);
         assert_eq!((fields.get("memo"), fields.get("seq"), fields.get("x")), (Some(memo), None, None));
     }
     // Raw bytes, as old senders write them.
-    let form = body::Body::Form(b"memo=\xbc\xbc\xc2\xf7"[..].into());
+    let form = RawBody::Form(b"memo=\xbc\xbc\xc2\xf7"[..].into());
     assert_eq!(parameters("bizcall", "", &form).get("memo"), Some("세차"));
-    let json = body::Body::Json(b"{\"memo\":\"\xbc\xbc\xc2\xf7\"}"[..].into());
+    let json = RawBody::Json(b"{\"memo\":\"\xbc\xbc\xc2\xf7\"}"[..].into());
     assert_eq!(parameters("bizcall", "", &json).get("memo"), Some("세차"));
 }
 
@@ -326,17 +327,17 @@ fn only_a_source_that_encodes_twice_is_decoded_twice() {
         format!("memo={0}&memo2={0}", utf8_percent_encode(&once, NON_ALPHANUMERIC))
     };
     for bytes in ["50% 할인".as_bytes(), b"50% \xc7\xd2\xc0\xce"] {
-        let fields = parameters("twice", &twice(bytes), &body::Body::None);
+        let fields = parameters("twice", &twice(bytes), &RawBody::None);
         assert_eq!(fields.get("memo"), Some("50% 할인"));
         assert!(fields.get("memo2").unwrap().starts_with("50%25%20%"));
     }
-    assert_eq!(parameters("bizcall", "memo=50%2525", &body::Body::None).get("memo"), Some("50%25"));
+    assert_eq!(parameters("bizcall", "memo=50%2525", &RawBody::None).get("memo"), Some("50%25"));
 }
 
 #[test]
 fn a_json_number_is_its_text() {
     let json = r#"{"seq":12345678901234567890123,"sdt":20261123142530,"memo":1.50,"memo2":-0,"cause":1e3,"x":true,"y":null}"#;
-    let fields = parameters("bizcall", "", &body::Body::Json(json.into()));
+    let fields = parameters("bizcall", "", &RawBody::Json(json.into()));
     let expected = [
         ("seq", Some("12345678901234567890123")),
         ("sdt", Some("20261123142530")),
@@ -355,24 +356,59 @@ proptest! {
     #[test]
     fn no_bytes_panic(bytes in vec(arbitrary::<u8>(), 0..200), query in "[!-~]{0,60}") {
         let sources = Sources::parse(SOURCES).unwrap();
-        for body in [body::Body::Form(bytes.clone().into()), body::Body::Json(bytes.into())] {
+        for body in [RawBody::Form(bytes.clone().into()), RawBody::Json(bytes.into())] {
+            let request = RawRequest { query: query.clone(), body };
             for source in ["bizcall", "twice"] {
                 let source = sources.get(source).unwrap();
-                if let Ok(fields) = parameters::fields(source, &query, &body) {
-                    // Of bytes that were not made to be a record, none is.
-                    prop_assert!(Record::parse(fields, source, Timestamp::UNIX_EPOCH).is_err());
-                }
+                // Of bytes that were not made to be a record, none is.
+                prop_assert!(read_record(source, &request, Timestamp::UNIX_EPOCH).is_err());
+                drop(masked(source, &request));
             }
+        }
+    }
+
+    #[test]
+    fn no_number_stands_whole_where_a_request_is_shown(
+        number in "(010|02|031|0507)-?[0-9]{4}-?[0-9]{4}",
+        name in "[a-z]{1,8}",
+        encoded in arbitrary::<bool>(),
+    ) {
+        let sources = Sources::parse(SOURCES).unwrap();
+        let digits: String = number.chars().filter(char::is_ascii_digit).collect();
+        let form = match encoded {
+            true => format!("{name}={}", percent_encode(number.as_bytes(), NON_ALPHANUMERIC)),
+            false => format!("{name}={number}"),
+        };
+        let json = json!({ &name: number, "deep": [number] }).to_string();
+        let broken = json.trim_end_matches('}').to_owned();
+        let bodies = [RawBody::None, RawBody::Form(form.clone().into()), RawBody::Json(json.into()), RawBody::Json(broken.into())];
+        for body in bodies {
+            let request = RawRequest { query: format!("{form}&{number}=1"), body };
+            let shown = masked(sources.get("bizcall").unwrap(), &request);
+            let shown_digits: String = shown.chars().filter(|char| !matches!(char, '-')).collect();
+            prop_assert!(!shown_digits.contains(&digits), "{}", shown);
         }
     }
 
     #[test]
     fn what_is_encoded_is_read(memo in "\\PC{1,40}") {
         let query = format!("memo={}", utf8_percent_encode(&memo, NON_ALPHANUMERIC));
-        let fields = parameters("bizcall", &query, &body::Body::None);
+        let fields = parameters("bizcall", &query, &RawBody::None);
         prop_assert_eq!(fields.get("memo"), Some(&*memo));
-        let json = body::Body::Json(json!({ "memo": memo }).to_string().into());
+        let json = RawBody::Json(json!({ "memo": memo }).to_string().into());
         let fields = parameters("bizcall", "", &json);
         prop_assert_eq!(fields.get("memo"), Some(&*memo));
     }
+}
+
+#[tokio::test]
+async fn what_is_no_cdr_is_in_the_quarantine_as_it_came() {
+    let edge = Edge::open().await;
+    edge.get("/v1/cdr/bizcall?seq=1&sdt=never&memo=%B0%AD").await.is_problem(422);
+    edge.get("/v1/cdr/nobody?seq=1").await.is_problem(404);
+    let kept = edge.open.log.reader().newest_quarantined(u64::MAX >> 1, 10).await.unwrap();
+    let [(1, quarantined)] = &kept[..] else { panic!("{} are kept", kept.len()) };
+    assert_eq!(quarantined.request.query, "seq=1&sdt=never&memo=%B0%AD");
+    assert_eq!(quarantined.faults.iter().map(|fault| &*fault.field).collect::<Vec<_>>(), ["sdt", "vn"]);
+    edge.get(&format!("/v1/cdr/bizcall?{RING}")).await.is("accepted");
 }

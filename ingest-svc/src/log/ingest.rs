@@ -1,7 +1,7 @@
 //! One record into the log: find or make its call, merge, route, count the caller, take a position, write the event.
 
 use prost::Message;
-use ringpad_bus::Event;
+use ringpad_bus::{Event, Receipt};
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
@@ -78,7 +78,15 @@ pub(super) fn record(
             "INSERT INTO events (key, store, position, created, bytes) VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
         .execute(params![event_key, key, position, record.received_at.as_millisecond(), bytes])?;
-    let event = Event { store_id: store.id.to_string(), epoch, position, bytes: bytes.into() };
+    let receipt =
+        Receipt { at: record.received_at.as_millisecond(), traceparent: record.traceparent.clone() };
+    let event = Event {
+        store_id: store.id.to_string(),
+        epoch,
+        position,
+        bytes: bytes.into(),
+        receipt: Some(receipt),
+    };
     directory.take_position(key);
     Ok((Ingested { call_id: id, status: Status::Accepted }, Some(event)))
 }

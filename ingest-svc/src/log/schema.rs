@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! meta ── epoch, how far the relay has come
+//! quarantine               requests that were no CDRs
 //! stores ─< numbers        which virtual number or line belongs to which store
 //!    │
 //!    ├─< calls             a call as it now is, and by what to recognise the records it has had
@@ -16,8 +17,8 @@ use uuid::Uuid;
 
 use super::OpenError;
 
-/// The version that this code reads and writes; an older file would be brought up step by step.
-const VERSION: i64 = 1;
+/// The version that this code reads and writes; an older file is brought up to it.
+const VERSION: i64 = 2;
 
 /// How long a statement waits for another connection's lock: the writer's for a checkpoint, and the other way round.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -56,8 +57,8 @@ CREATE TABLE calls (
     caller    TEXT,                         -- E.164
     state     INTEGER NOT NULL,             -- CallState
     facts     BLOB NOT NULL,                -- its records as parsed, for the next merge: JSON
-    fingerprints BLOB NOT NULL,             -- of its records, 16 bytes each
-    call      BLOB NOT NULL                 -- ringpad.v1.Call as it now is
+    call      BLOB NOT NULL,                -- ringpad.v1.Call as it now is
+    fingerprints BLOB NOT NULL              -- of its records, 16 bytes each
 );
 CREATE INDEX calls_by_seq ON calls (source, seq, sdt);
 CREATE INDEX calls_of_store ON calls (store, sdt);
@@ -79,6 +80,28 @@ CREATE TABLE callers (
 ) WITHOUT ROWID;
 ";
 
+/// What is new in version 2, apart from [`FROM_VERSION_1`]'s.
+const QUARANTINE: &str = "
+CREATE TABLE quarantine (
+    key       INTEGER PRIMARY KEY AUTOINCREMENT, -- an id is never given out twice: people write it down
+    source    TEXT NOT NULL,
+    received  INTEGER NOT NULL,             -- Unix milliseconds
+    query     TEXT NOT NULL,
+    kind      INTEGER NOT NULL,             -- of the body: 0 none, 1 form, 2 JSON
+    body      BLOB,
+    faults    TEXT NOT NULL                 -- JSON: pairs of field and message
+);
+";
+
+/// Version 1 kept the fingerprints in a table of their own.
+const FROM_VERSION_1: &str = "
+ALTER TABLE calls ADD COLUMN fingerprints BLOB NOT NULL DEFAULT x'';
+UPDATE calls SET fingerprints = ifnull(
+    (SELECT unhex(group_concat(hex(fingerprint), '')) FROM records WHERE call = calls.key), x'');
+DROP TABLE records;
+DROP INDEX IF EXISTS calls_by_age;
+";
+
 /// Opens the log's one writing connection, and makes the tables if the file is new.
 ///
 /// `synchronous = FULL` is what makes an answered record survive a power cut. Checkpoints are left to
@@ -97,17 +120,26 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     connection.pragma_update(None, "foreign_keys", false)?;
     connection.pragma_update(None, "cache_size", -64 * 1024)?;
     connection.pragma_update(None, "wal_autocheckpoint", super::checkpoint::WAL_PAGES_AT_MOST)?;
-    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if version == 0 {
-        let transaction = connection.transaction()?;
-        transaction.execute_batch(TABLES)?;
-        transaction.execute("INSERT INTO meta VALUES (1, ?1, 0)", [Uuid::new_v4().as_bytes()])?;
-        transaction.pragma_update(None, "user_version", VERSION)?;
-        transaction.commit()?;
-    } else if version != VERSION {
-        return Err(OpenError::Version { found: version, known: VERSION });
-    }
+    bring_up(&mut connection)?;
     Ok(connection)
+}
+
+/// Makes the tables of a new file, and those that an older file lacks.
+fn bring_up(connection: &mut Connection) -> Result<(), OpenError> {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let transaction = connection.transaction()?;
+    match version {
+        0 => {
+            transaction.execute_batch(TABLES)?;
+            transaction.execute("INSERT INTO meta VALUES (1, ?1, 0)", [Uuid::new_v4().as_bytes()])?;
+        }
+        1 => transaction.execute_batch(FROM_VERSION_1)?,
+        VERSION => return Ok(()),
+        found => return Err(OpenError::Version { found, known: VERSION }),
+    }
+    transaction.execute_batch(QUARANTINE)?;
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    Ok(transaction.commit()?)
 }
 
 /// Opens a connection that only reads. Readers never wait for the writer, nor it for them.
@@ -118,6 +150,7 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     )?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
 }

@@ -9,7 +9,10 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::{cdr::RawFields, source::Sources};
+use crate::{
+    cdr::{Fault, RawFields},
+    source::Sources,
+};
 
 const TTL: Duration = Duration::from_secs(30);
 
@@ -332,5 +335,55 @@ async fn old_calls_and_events_are_deleted_and_the_position_stays() {
     let missed = opened.log.reader().missed(vec![reach(0), reach(1), reach(2)], 100).await.unwrap();
     let events: Vec<_> = missed.iter().map(|missed| (missed.position, missed.events.len())).collect();
     assert_eq!(events, [(Some(2), 0), (Some(2), 1), (Some(2), 0)]);
+    opened.close();
+}
+
+#[tokio::test]
+async fn the_quarantine_keeps_the_newest() {
+    let directory = TempDir::new().unwrap();
+    let opened = open_in(&directory);
+    let request = |number: u64| Quarantined {
+        source: "bizcall".into(),
+        received_at: jiff::Timestamp::now(),
+        request: RawRequest { query: format!("seq={number}"), body: RawBody::Form("a=b".into()) },
+        faults: vec![Fault { field: "sdt".to_owned(), message: "is missing".to_owned() }],
+    };
+    let all = (1..=QUARANTINE + 3).map(|number| opened.log.quarantine(request(number)));
+    futures_util::future::try_join_all(all).await.unwrap();
+    let reader = opened.log.reader();
+    let oldest = reader.oldest_quarantined(0, 1).await.unwrap();
+    assert_eq!(oldest[0].0, 4, "three too many");
+    assert!(oldest[0].1.request.body == RawBody::Form("a=b".into()));
+    opened.log.release(vec![4, 5, 4711]).await.unwrap();
+    assert_eq!(reader.oldest_quarantined(0, 1).await.unwrap()[0].0, 6);
+    let newest = reader.newest_quarantined(QUARANTINE + 3, 2).await.unwrap();
+    let ids: Vec<_> = newest.iter().map(|(id, _)| *id).collect();
+    assert_eq!(ids, [QUARANTINE + 2, QUARANTINE + 1]);
+    opened.close();
+}
+
+/// A file of version 1, made by turning version 2's changes back.
+const TO_VERSION_1: &str = "
+    CREATE TABLE records (
+        call INTEGER NOT NULL, fingerprint BLOB NOT NULL, PRIMARY KEY (call, fingerprint)) WITHOUT ROWID;
+    INSERT INTO records SELECT key, fingerprints FROM calls;
+    ALTER TABLE calls DROP COLUMN fingerprints;
+    CREATE INDEX calls_by_age ON calls (sdt);
+    DROP TABLE quarantine;
+    PRAGMA user_version = 1;
+";
+
+#[tokio::test]
+async fn an_older_file_is_brought_up() {
+    let (directory, opened) = with_store().await;
+    opened.status(ring("1", "20261123142530")).await;
+    let epoch = opened.log.reader().epoch();
+    opened.close();
+    let path = directory.path().join("log.db");
+    rusqlite::Connection::open(&path).unwrap().execute_batch(TO_VERSION_1).unwrap();
+    let opened = open_in(&directory);
+    assert_eq!(opened.log.reader().epoch(), epoch);
+    assert_eq!(opened.status(ring("1", "20261123142530")).await, Status::Duplicate);
+    assert_eq!(opened.status(ring("2", "20261123142530")).await, Status::Accepted);
     opened.close();
 }

@@ -18,7 +18,9 @@ use super::{
     directory::{Directory, Moving, StoreEntry, Upserted},
     ingest,
     outbox::{COMMITS, Committed, Outbox},
-    purge, schema,
+    purge,
+    quarantine::{self, Quarantined},
+    schema,
 };
 use crate::{cdr::Record, metrics::LogMetrics};
 
@@ -29,11 +31,14 @@ const BATCH: usize = 256;
 pub(super) type Answer<T> = oneshot::Sender<Result<T, LogError>>;
 
 /// What the writer is asked to do.
-#[derive(Debug)]
 pub(super) enum Job {
     Ingest(Box<Record>, Answer<Ingested>),
     Upsert(StoreEntry, Moving, Validate, Answer<Upserted>),
     Delete(String, Answer<bool>),
+    /// Set a request aside.
+    Quarantine(Box<Quarantined>, Answer<()>),
+    /// Take requests out of the quarantine.
+    Release(Vec<u64>, Answer<()>),
     /// Delete a few calls and events from before this Unix second; answers whether there are more.
     Purge(i64, Answer<bool>),
     /// Write something, to see whether it can be done.
@@ -58,7 +63,8 @@ struct Batch {
     due: Vec<Due>,
     events: Vec<Event>,
     changed: Vec<String>,
-    statuses: Vec<Status>,
+    statuses: Vec<(Arc<str>, Status)>,
+    quarantined: u64,
     last_key: u64,
 }
 
@@ -196,7 +202,7 @@ impl Writer {
                 let outcome = outcome.map(|(ingested, event)| {
                     batch.last_key += u64::from(event.is_some());
                     batch.events.extend(event);
-                    batch.statuses.push(ingested.status);
+                    batch.statuses.push((Arc::clone(&record.source), ingested.status));
                     ingested
                 });
                 batch.settle(answer, outcome)
@@ -213,6 +219,11 @@ impl Writer {
                 batch.changed.push(id);
                 batch.settle(answer, outcome)
             }
+            Job::Quarantine(request, answer) => {
+                batch.quarantined += 1;
+                batch.settle(answer, quarantine::insert(&self.connection, &request))
+            }
+            Job::Release(ids, answer) => batch.settle(answer, quarantine::remove(&self.connection, &ids)),
             Job::Purge(before, answer) => batch.settle(answer, purge::step(&self.connection, before)),
             // While all is well an answer is proof enough: an empty commit costs no flush.
             Job::Probe(answer) if self.writable => batch.settle(answer, Ok(())),
@@ -245,7 +256,8 @@ impl Writer {
             }
         }
         batch.changed.into_iter().for_each(|id| self.outbox.store_changed(id));
-        batch.statuses.into_iter().for_each(|status| self.metrics.logged(status));
+        batch.statuses.into_iter().for_each(|(source, status)| self.metrics.logged(source, status));
+        self.metrics.quarantined.inc_by(batch.quarantined);
         batch.due.into_iter().for_each(|answer| answer(Ok(())));
     }
 
@@ -314,7 +326,9 @@ impl Job {
             Self::Ingest(_, answer) => drop(answer.send(Err(error))),
             Self::Upsert(_, _, _, answer) => drop(answer.send(Err(error))),
             Self::Delete(_, answer) | Self::Purge(_, answer) => drop(answer.send(Err(error))),
-            Self::Probe(answer) => drop(answer.send(Err(error))),
+            Self::Quarantine(_, answer) | Self::Release(_, answer) | Self::Probe(answer) => {
+                drop(answer.send(Err(error)));
+            }
         }
     }
 }

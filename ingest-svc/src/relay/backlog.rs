@@ -3,7 +3,7 @@
 
 use std::{
     collections::VecDeque,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use ringpad_bus::Event;
@@ -29,6 +29,8 @@ struct Outgoing {
 pub(super) struct Message {
     pub(super) events: Vec<Event>,
     keys: Vec<(Option<u64>, Instant)>,
+    /// When it was published; a sign of life does not note it.
+    pub(super) sent_at: Option<SystemTime>,
 }
 
 impl Message {
@@ -130,6 +132,18 @@ impl Backlog {
         }
     }
 
+    /// How old the oldest event is, with these messages still out, oldest first; `None` if there is none.
+    pub(super) fn oldest_age<'a>(
+        &self,
+        mut out: impl Iterator<Item = &'a Message>,
+        now: Instant,
+    ) -> Option<Duration> {
+        let expires = out
+            .find_map(|message| message.keys.first().map(|(_, expires)| *expires))
+            .or_else(|| self.waiting.front().map(|outgoing| outgoing.expires))?;
+        Some(self.ttl.saturating_sub(expires.saturating_duration_since(now)))
+    }
+
     /// Up to which key everything is handled, with these messages still out, oldest first.
     pub(super) fn handled<'a>(&self, mut out: impl Iterator<Item = &'a Message>) -> u64 {
         let first =
@@ -148,7 +162,13 @@ mod tests {
     const TTL: Duration = Duration::from_secs(30);
 
     fn event(position: u64) -> Event {
-        Event { store_id: "gangnam".to_owned(), epoch: Uuid::nil(), position, bytes: "x".into() }
+        Event {
+            store_id: "gangnam".to_owned(),
+            epoch: Uuid::nil(),
+            position,
+            bytes: "x".into(),
+            receipt: None,
+        }
     }
 
     fn commit(at: Instant, keys: std::ops::RangeInclusive<u64>) -> Committed {

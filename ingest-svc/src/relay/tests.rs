@@ -32,6 +32,7 @@ fn start(directory: &TempDir, bus: &Bus) -> Running {
     let millis = Duration::from_millis;
     let relay = Relay {
         bus: bus.clone(),
+        traces: <_>::default(),
         retry: RetrySettings { retry_initial_interval: millis(10), retry_max_interval: millis(50) },
         popup_ttl: TTL,
         log: log.reader().clone(),

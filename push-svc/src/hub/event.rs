@@ -1,9 +1,14 @@
 //! One event on its way to the pads.
 
-use std::{fmt, sync::OnceLock};
+use std::{
+    fmt,
+    sync::OnceLock,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use bytes::Bytes;
 use prost::Message;
+use ringpad_bus::Receipt;
 use ringpad_proto::v1::SubscribeResponse;
 use serde_json::Value;
 
@@ -13,12 +18,33 @@ pub(crate) struct PadEvent {
     position: u64,
     bytes: Bytes,
     json: OnceLock<Option<Bytes>>,
+    receipt: Option<Receipt>,
+    /// When it came from the bus, if it is traced.
+    consumed_at: Option<SystemTime>,
 }
 
 impl PadEvent {
     /// An event from its encoded `SubscribeResponse`.
     pub(crate) fn new(position: u64, bytes: Bytes) -> Self {
-        Self { position, bytes, json: OnceLock::new() }
+        Self { position, bytes, json: OnceLock::new(), receipt: None, consumed_at: None }
+    }
+
+    /// One that has just come from the bus, and what the bus says of its receipt.
+    pub(crate) fn from_bus(position: u64, bytes: Bytes, receipt: Option<Receipt>) -> Self {
+        let traced = receipt.as_ref().is_some_and(|receipt| receipt.traceparent.is_some());
+        Self { receipt, consumed_at: traced.then(SystemTime::now), ..Self::new(position, bytes) }
+    }
+
+    /// Since when it has been under way, from the receipt of its record at ingest-svc, whose clock is trusted to be right;
+    /// `None` if it came from the log.
+    pub(crate) fn age(&self, now: SystemTime) -> Option<Duration> {
+        let received = u64::try_from(self.receipt.as_ref()?.at).ok()?;
+        now.duration_since(UNIX_EPOCH + Duration::from_millis(received)).ok()
+    }
+
+    /// The trace it belongs to, and since when this replica has had it.
+    pub(crate) fn trace(&self) -> Option<(&str, SystemTime)> {
+        self.receipt.as_ref()?.traceparent.as_deref().zip(self.consumed_at)
     }
 
     /// Its position in its store.

@@ -14,6 +14,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use ringpad_bus::Receipt;
 use ringpad_proto::v1::StoreEvents;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -35,6 +36,23 @@ pub(super) const AHEAD: usize = if cfg!(test) { 3 } else { 256 };
 pub(super) const GAP_HOLD: Duration = Duration::from_millis(50);
 /// How often, at most, an event of another epoch makes us ask the log which one is right.
 const FOREIGN_PAUSE: Duration = Duration::from_secs(1);
+
+/// An event that has come, from the bus or from the log.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Arrived<'a> {
+    pub(super) position: u64,
+    pub(super) bytes: &'a Bytes,
+    /// What the bus says of it.
+    pub(super) receipt: Option<&'a Receipt>,
+}
+
+impl Arrived<'_> {
+    /// Copied, because the bytes are a slice of a whole batch, which would otherwise stay in memory with them.
+    fn kept(self) -> Arc<PadEvent> {
+        let bytes = Bytes::copy_from_slice(self.bytes);
+        Arc::new(PadEvent::from_bus(self.position, bytes, self.receipt.cloned()))
+    }
+}
 
 /// What became of an event from the bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -113,7 +131,8 @@ pub(super) struct Store {
 
 impl Store {
     /// Takes an event from the bus.
-    pub(super) fn apply(&mut self, epoch: Uuid, position: u64, bytes: &Bytes, now: Instant) -> Applied {
+    pub(super) fn apply(&mut self, epoch: Uuid, event: Arrived<'_>, now: Instant) -> Applied {
+        let position = event.position;
         if position == 0 {
             self.ask = true;
             self.name = None;
@@ -126,22 +145,23 @@ impl Store {
             }
             Some(reach) if position < reach.next => Applied::Duplicate,
             Some(reach) if position == reach.next => {
-                self.append(event(position, bytes), now);
+                self.append(event.kept(), now);
                 self.advance(now);
                 Applied::Live
             }
-            _ => self.keep_ahead(epoch, position, bytes, now),
+            _ => self.keep_ahead(epoch, event, now),
         }
     }
 
-    fn keep_ahead(&mut self, epoch: Uuid, position: u64, bytes: &Bytes, now: Instant) -> Applied {
+    fn keep_ahead(&mut self, epoch: Uuid, event: Arrived<'_>, now: Instant) -> Applied {
+        let position = event.position;
         if let Some(kept) = self.ahead.get(&position) {
             // Two epochs, and no answer yet; the one under way may have been read before the log was made anew.
             self.ask |= kept.epoch != epoch;
             return Applied::Duplicate;
         }
         if self.ahead.len() < AHEAD {
-            self.ahead.insert(position, Ahead { epoch, event: event(position, bytes) });
+            self.ahead.insert(position, Ahead { epoch, event: event.kept() });
         } else if let Some(reach) = &mut self.reach {
             reach.known = reach.known.max(position);
         } else {
@@ -273,7 +293,9 @@ impl Store {
         }
         let end = self.observe(epoch, answer.position, now);
         for logged in &answer.events {
-            self.apply(epoch, logged.position, &logged.subscribe_response, now);
+            let event =
+                Arrived { position: logged.position, bytes: &logged.subscribe_response, receipt: None };
+            self.apply(epoch, event, now);
         }
         let behind = self.reach.is_some_and(|reach| reach.next <= answer.position);
         match (behind, cut) {
@@ -339,9 +361,4 @@ pub(crate) enum Cut {
     Whole,
     /// There may be more for any of its stores.
     Short,
-}
-
-/// Copied, because the bytes are a slice of a whole batch, which would otherwise stay in memory with them.
-fn event(position: u64, bytes: &Bytes) -> Arc<PadEvent> {
-    Arc::new(PadEvent::new(position, Bytes::copy_from_slice(bytes)))
 }

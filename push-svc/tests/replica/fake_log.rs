@@ -12,7 +12,7 @@ use ringpad_bus::Event;
 use ringpad_proto::v1::{ingest_service_server::IngestServiceServer, *};
 use ringpad_runtime::{
     CancellationToken,
-    serve::{SMALL_HEAD, bind, serve},
+    serve::{Limits, SMALL_HEAD, bind, serve},
 };
 use tokio::time::sleep;
 use tokio_stream::Empty;
@@ -87,7 +87,7 @@ impl FakeLog {
         let response = SubscribeResponse { event: Some(subscribe_response::Event::Update(update)) };
         let bytes = Bytes::from(response.encode_to_vec());
         logged.events.push(bytes.clone());
-        Event { store_id: store.to_owned(), epoch, position, bytes }
+        Event { store_id: store.to_owned(), epoch, position, bytes, receipt: None }
     }
 
     pub fn delete(&self, store: &str) {
@@ -108,7 +108,13 @@ impl FakeLog {
         let listener = bind("test", ([127, 0, 0, 1], 0).into()).await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = Routes::new(IngestServiceServer::new(self.clone())).into_axum_router();
-        tokio::spawn(serve(listener, router, SMALL_HEAD, stop, Duration::ZERO));
+        tokio::spawn(serve(
+            listener,
+            router,
+            Limits { head: SMALL_HEAD, connections: 64 },
+            stop,
+            Duration::ZERO,
+        ));
         address
     }
 

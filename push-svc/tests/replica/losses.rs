@@ -106,8 +106,13 @@ async fn a_deleted_store_ends_its_streams() {
     let replica = world.replica().await;
     let mut pads = pads(&replica).await;
     world.log.delete("a");
-    let hint =
-        Event { store_id: "a".to_owned(), epoch: world.log.epoch(), position: 0, bytes: bytes::Bytes::new() };
+    let hint = Event {
+        store_id: "a".to_owned(),
+        epoch: world.log.epoch(),
+        position: 0,
+        bytes: bytes::Bytes::new(),
+        receipt: None,
+    };
     world.publish(&[hint]).await;
     for (pad, transport) in pads.iter_mut().zip(TRANSPORTS) {
         assert_eq!(pad.end().await, Ended::on(transport, Code::NotFound, 4404));

@@ -105,7 +105,7 @@ impl World {
         self.position += 1;
         let (epoch, position) = (self.epoch, self.position);
         let bytes = bytes(epoch, position);
-        self.under_way.push(Event { store_id: STORE.to_owned(), epoch, position, bytes });
+        self.under_way.push(Event { store_id: STORE.to_owned(), epoch, position, bytes, receipt: None });
     }
 
     fn come_back(&mut self, index: Index) {

@@ -1,0 +1,85 @@
+//! `ringpad dead-letters`: what the broker set aside (expired, rejected as poison, or too many for a replica's queue). No
+//! call is lost with them: replicas fetch from the log what did not reach them.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use clap::{Args, Subcommand};
+use ingest_svc::phone::Caller;
+use prost::Message;
+use ringpad_bus::{BusSettings, DeadLetter, Event};
+use ringpad_proto::v1::{SubscribeResponse, subscribe_response};
+use ringpad_runtime::Failure;
+
+use crate::terminal::{harmless, print};
+
+/// Lists what the broker set aside, masked, with why and when, or throws it away.
+#[derive(Debug, Args)]
+pub(crate) struct DeadLettersArgs {
+    #[command(flatten)]
+    bus: BusSettings,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Prints the oldest ones. They stay where they are.
+    List {
+        /// How many at most; the broker keeps 10,000.
+        #[arg(long, default_value_t = 1_000)]
+        limit: usize,
+    },
+    /// Throws all of them away.
+    Purge,
+}
+
+/// Does what was asked.
+///
+/// # Errors
+/// A wrong setting, or the broker was not reached.
+pub(crate) async fn run(args: DeadLettersArgs) -> Result<(), Failure> {
+    let bus = args.bus.bus().map_err(Failure::Setting)?;
+    let failed = |error| Failure::other("dead letters", error);
+    match args.action {
+        Action::List { limit } => {
+            let letters = bus.dead_letters(limit).await.map_err(failed)?;
+            letters.iter().try_for_each(show)?;
+            if letters.is_empty() { print("there are no dead letters") } else { Ok(()) }
+        }
+        Action::Purge => print(format!("{} thrown away", bus.purge_dead_letters().await.map_err(failed)?)),
+    }
+}
+
+fn show(letter: &DeadLetter) -> Result<(), Failure> {
+    let at = letter.at.map(instant).unwrap_or_else(|| "at an unknown time".to_owned());
+    let (reason, queue) = (harmless(&letter.reason), harmless(&letter.queue));
+    print(format!("{at}  {reason}  {queue}  {} bytes", letter.bytes))?;
+    match &letter.batch {
+        Some(batch) if batch.events.is_empty() => print("    a sign of life"),
+        Some(batch) => batch.events.iter().try_for_each(|event| print(format!("    {}", line(event)))),
+        None => print(format!("    not ours, or poison: content type {:?}", harmless(&letter.content_type))),
+    }
+}
+
+/// Store, position and, masked, who called.
+fn line(event: &Event) -> String {
+    let place = format!("{} #{}", harmless(&event.store_id), event.position);
+    match call(event.bytes.clone()) {
+        Some((state, caller)) => format!("{place}  {state}  {caller}"),
+        None => place,
+    }
+}
+
+fn call(bytes: Bytes) -> Option<(&'static str, Caller)> {
+    let subscribe_response::Event::Update(update) = SubscribeResponse::decode(bytes).ok()?.event? else {
+        return None;
+    };
+    let call = update.call?;
+    Some((call.state().as_str_name(), Caller::parse(&call.caller?.display)))
+}
+
+/// To the second, in UTC.
+fn instant(time: SystemTime) -> String {
+    jiff::Timestamp::try_from(time).map(|instant| instant.to_string()).unwrap_or_default()
+}

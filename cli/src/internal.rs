@@ -1,0 +1,87 @@
+//! ingest-svc's internal gRPC, as the commands of an operator call it.
+
+use std::time::Duration;
+
+use clap::Args;
+use ringpad_runtime::{Failure, settings::one_line};
+use tonic::{
+    Code, Request, Status,
+    metadata::{Ascii, MetadataValue},
+    transport::Channel,
+};
+
+use crate::{endpoint::Endpoint, http_client::root, terminal::harmless};
+
+/// How long a connection, and each answer, may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where it is, and what it wants to hear.
+#[derive(Debug, Args)]
+pub(crate) struct InternalArgs {
+    /// Where ingest-svc's internal gRPC is; http only.
+    #[arg(long, env = "INGEST_URL", default_value = "http://127.0.0.1:50051", value_parser = Endpoint::parse, global = true)]
+    ingest_url: Endpoint,
+    /// The internal gRPC's bearer token; none by default.
+    #[arg(long, env = "INTERNAL_TOKEN", hide_env_values = true, global = true)]
+    internal_token: Option<String>,
+}
+
+/// One ingest-svc.
+pub(crate) struct Internal {
+    endpoint: Endpoint,
+    channel: Channel,
+    authorization: Option<MetadataValue<Ascii>>,
+}
+
+impl InternalArgs {
+    /// See [`Internal::new`].
+    pub(crate) fn open(self) -> Result<Internal, Failure> {
+        Internal::new(self.ingest_url, self.internal_token.as_deref())
+    }
+}
+
+impl Internal {
+    /// Connects when it is first asked something.
+    ///
+    /// # Errors
+    /// The token holds characters that no token has.
+    pub(crate) fn new(endpoint: Endpoint, token: Option<&str>) -> Result<Self, Failure> {
+        let uri = endpoint.join("/").map_err(|error| Failure::other(&endpoint, error))?;
+        let channel = Channel::builder(uri).connect_timeout(PATIENCE).timeout(PATIENCE).connect_lazy();
+        let authorization =
+            token.map(|token| format!("Bearer {token}").parse::<MetadataValue<Ascii>>()).transpose();
+        let authorization = authorization.map_err(|_| {
+            Failure::Setting("INTERNAL_TOKEN: its value, not shown here, is no token".to_owned())
+        })?;
+        Ok(Self { endpoint, channel, authorization })
+    }
+
+    /// What a generated client is made of.
+    pub(crate) fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
+    /// A request that names the token.
+    pub(crate) fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        if let Some(authorization) = &self.authorization {
+            request.metadata_mut().insert("authorization", authorization.clone());
+        }
+        request
+    }
+
+    /// What a failed call means to the person who ran the command.
+    pub(crate) fn failure(&self, status: &Status) -> Failure {
+        let said = one_line(&harmless(status.message()));
+        let why = match status.code() {
+            Code::Unauthenticated => "the internal gRPC wants another INTERNAL_TOKEN".to_owned(),
+            Code::Unavailable => match std::error::Error::source(status) {
+                Some(source) => format!("cannot reach ingest-svc: {}", root(source)),
+                None => said,
+            },
+            _ if said.is_empty() => status.code().description().to_owned(),
+            _ => said,
+        };
+        Failure::other(&self.endpoint, why)
+    }
+}

@@ -1,0 +1,95 @@
+//! `ringpad quarantine`: requests of number providers that were no CDRs, and another try once the cause is mended.
+
+use clap::{Args, Subcommand};
+use pbjson_types::Timestamp;
+use ringpad_proto::v1::{
+    ListQuarantineRequest, QuarantinedRequest, ReplayQuarantineRequest,
+    ingest_service_client::IngestServiceClient,
+};
+use ringpad_runtime::Failure;
+
+use crate::{
+    internal::InternalArgs,
+    terminal::{harmless, print},
+};
+
+/// Requests a page; the service's largest.
+const PAGE: u32 = 1_000;
+
+/// Lists requests that were no CDRs, masked, and tries them again.
+#[derive(Debug, Args)]
+pub(crate) struct QuarantineArgs {
+    #[command(flatten)]
+    internal: InternalArgs,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Prints them, newest first, and what was wrong with each.
+    List {
+        /// Print each as one line of JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tries them again, oldest first; what is a CDR now is logged and leaves the quarantine. A late ring does not pop.
+    Replay {
+        /// Only these; all by default.
+        #[arg(value_name = "ID")]
+        ids: Vec<u64>,
+    },
+}
+
+/// Does what was asked.
+///
+/// # Errors
+/// ingest-svc was not reached or refused.
+pub(crate) async fn run(args: QuarantineArgs) -> Result<(), Failure> {
+    let internal = args.internal.open()?;
+    let mut client = IngestServiceClient::new(internal.channel());
+    match args.action {
+        Action::List { json } => {
+            let (mut page_token, mut count) = (String::new(), 0);
+            loop {
+                let request = internal.request(ListQuarantineRequest { page_size: PAGE, page_token });
+                let page =
+                    client.list_quarantine(request).await.map_err(|status| internal.failure(&status))?;
+                let page = page.into_inner();
+                count += page.requests.len();
+                page.requests.iter().try_for_each(|request| show(request, json))?;
+                page_token = page.next_page_token;
+                if page_token.is_empty() {
+                    break;
+                }
+            }
+            if count == 0 && !json { print("the quarantine is empty") } else { Ok(()) }
+        }
+        Action::Replay { ids } => {
+            let request = internal.request(ReplayQuarantineRequest { ids });
+            let answer =
+                client.replay_quarantine(request).await.map_err(|status| internal.failure(&status))?;
+            let answer = answer.into_inner();
+            print(format!("{} logged, {} still faulty", answer.accepted, answer.still_faulty))
+        }
+    }
+}
+
+fn show(request: &QuarantinedRequest, json: bool) -> Result<(), Failure> {
+    if json {
+        return print(
+            serde_json::to_string(request).map_err(|error| Failure::other("cannot write JSON", error))?,
+        );
+    }
+    let at = request.received_at.as_ref().map(instant).unwrap_or_default();
+    print(format!("{}  {at}  {}", request.id, harmless(&request.source)))?;
+    for violation in &request.field_violations {
+        print(format!("    {}: {}", harmless(&violation.field), harmless(&violation.description)))?;
+    }
+    print(format!("    {}", harmless(&request.masked_request)))
+}
+
+/// To the second, in UTC.
+fn instant(timestamp: &Timestamp) -> String {
+    jiff::Timestamp::from_second(timestamp.seconds).map(|instant| instant.to_string()).unwrap_or_default()
+}

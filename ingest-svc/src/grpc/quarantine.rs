@@ -1,0 +1,121 @@
+//! Behind `ringpad quarantine`: what was no CDR, masked, and another try once the cause is mended.
+
+use pbjson_types::Timestamp;
+use ringpad_proto::v1::{
+    FieldViolation, ListQuarantineRequest, ListQuarantineResponse, QuarantinedRequest,
+    ReplayQuarantineRequest, ReplayQuarantineResponse,
+};
+use tonic::Status;
+
+use super::{faulty, unavailable};
+use crate::{
+    http,
+    log::{Log, LogReader, Quarantined},
+    source::Sources,
+};
+
+/// Requests in one answer at most, and by default.
+const PAGE: (u32, u32) = (1_000, 100);
+/// Requests that are tried again together.
+const REPLAYED_TOGETHER: u32 = 200;
+
+/// The newest first.
+pub(super) async fn list(
+    log: &LogReader,
+    sources: &Sources,
+    request: ListQuarantineRequest,
+) -> Result<ListQuarantineResponse, Status> {
+    let before = match request.page_token.as_str() {
+        "" => i64::MAX.unsigned_abs(),
+        token => token
+            .parse()
+            .map_err(|_| faulty("page_token", "is none of ours; an answer's next_page_token is expected"))?,
+    };
+    let (most, usual) = PAGE;
+    let limit = if request.page_size == 0 { usual } else { request.page_size.min(most) };
+    let page = log.newest_quarantined(before, limit).await.map_err(unavailable)?;
+    let last = page.last().filter(|_| page.len() == limit as usize);
+    Ok(ListQuarantineResponse {
+        next_page_token: last.map(|(id, _)| id.to_string()).unwrap_or_default(),
+        requests: page.into_iter().map(|(id, request)| message(id, request, sources)).collect(),
+    })
+}
+
+/// Tries requests again, all of them or those with the given ids, in the order in which they came. What is logged now
+/// leaves the quarantine; should that fail, the next try finds a duplicate. A late ring does not pop: a record counts as
+/// received when it first came.
+pub(super) async fn replay(
+    log: &Log,
+    sources: &Sources,
+    request: ReplayQuarantineRequest,
+) -> Result<ReplayQuarantineResponse, Status> {
+    let mut answer = ReplayQuarantineResponse::default();
+    let mut ids = request.ids;
+    if !ids.is_empty() {
+        ids.sort_unstable();
+        ids.dedup();
+        for id in ids {
+            let found = log.reader().oldest_quarantined(id, 1).await.map_err(unavailable)?;
+            let found = found.into_iter().filter(|(found, _)| *found == id).collect::<Vec<_>>();
+            if found.is_empty() {
+                return Err(Status::not_found(format!("there is no quarantined request {id}")));
+            }
+            try_again(log, sources, found, &mut answer).await?;
+        }
+        return Ok(answer);
+    }
+    let mut from = 0;
+    loop {
+        let page = log.reader().oldest_quarantined(from, REPLAYED_TOGETHER).await.map_err(unavailable)?;
+        let Some((last, _)) = page.last() else { return Ok(answer) };
+        from = last + 1;
+        try_again(log, sources, page, &mut answer).await?;
+    }
+}
+
+async fn try_again(
+    log: &Log,
+    sources: &Sources,
+    requests: Vec<(u64, Quarantined)>,
+    answer: &mut ReplayQuarantineResponse,
+) -> Result<(), Status> {
+    let mut submitted = Vec::new();
+    for (id, quarantined) in requests {
+        let record = sources
+            .get(&quarantined.source)
+            .and_then(|source| http::read_record(source, &quarantined.request, quarantined.received_at).ok());
+        match record {
+            Some(record) => submitted.push((id, log.submit(record).await.map_err(unavailable)?)),
+            None => answer.still_faulty += 1,
+        }
+    }
+    let mut logged = Vec::new();
+    for (id, record) in submitted {
+        record.ingested().await.map_err(unavailable)?;
+        logged.push(id);
+    }
+    answer.accepted += u32::try_from(logged.len()).unwrap_or(u32::MAX);
+    log.release(logged).await.map_err(unavailable)
+}
+
+fn message(id: u64, request: Quarantined, sources: &Sources) -> QuarantinedRequest {
+    let masked_request = match sources.get(&request.source) {
+        Some(source) => http::masked(source, &request.request),
+        // How it writes is not known any more, and so not what would have to be masked.
+        None => "(its source is not configured any more)".to_owned(),
+    };
+    QuarantinedRequest {
+        id,
+        source: request.source.to_string(),
+        received_at: Some(Timestamp {
+            seconds: request.received_at.as_second(),
+            nanos: request.received_at.subsec_nanosecond(),
+        }),
+        field_violations: request
+            .faults
+            .into_iter()
+            .map(|fault| FieldViolation { field: fault.field, description: fault.message })
+            .collect(),
+        masked_request,
+    }
+}

@@ -1,0 +1,149 @@
+//! Traces: what became of one record, from the request that brought it to the pads that showed it, in OpenTelemetry's
+//! terms. Off unless an endpoint is set, and then costs nothing.
+//!
+//! ```text
+//! ingest ─┬─ parse
+//!         ├─ commit
+//!         ├─ publish
+//!         ├─ consume   (push-svc, each replica with a pad of the store)
+//!         └─ deliver   (push-svc, each pad)
+//! ```
+//!
+//! From process to process a trace goes as W3C's `traceparent`, which only a trace that is recorded has. No span holds
+//! a phone number.
+
+use std::{collections::HashMap, sync::Arc, time::SystemTime};
+
+use clap::Args;
+use opentelemetry::{
+    Context, KeyValue,
+    propagation::TextMapPropagator,
+    trace::{Span as _, SpanKind, TraceContextExt, Tracer, TracerProvider},
+};
+use opentelemetry_otlp::{SpanExporter, WithExportConfig};
+use opentelemetry_sdk::{
+    Resource,
+    propagation::TraceContextPropagator,
+    trace::{SdkTracer, SdkTracerProvider, Span},
+};
+
+use crate::Failure;
+
+/// The header, and its name wherever else it goes.
+pub const TRACEPARENT: &str = "traceparent";
+
+/// Where traces go.
+#[derive(Debug, Clone, Default, Args)]
+pub struct TraceSettings {
+    /// Where traces are sent: an OpenTelemetry collector's OTLP over gRPC, e.g. `http://127.0.0.1:4317`. Without it there
+    /// are none. OpenTelemetry's own variables apply besides, e.g. `OTEL_TRACES_SAMPLER`.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_parser = endpoint, value_name = "URL")]
+    pub otel_exporter_otlp_endpoint: Option<String>,
+}
+
+fn endpoint(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("http://").filter(|host| !host.is_empty() && !host.contains('@'));
+    host.map(|_| text.to_owned()).ok_or_else(|| {
+        "http://host:port is expected; put a collector beside this process, it speaks TLS".to_owned()
+    })
+}
+
+/// A cloneable handle on one process's traces.
+#[derive(Debug, Clone, Default)]
+pub struct Traces(Option<Arc<Exported>>);
+
+#[derive(Debug)]
+struct Exported {
+    provider: SdkTracerProvider,
+    tracer: SdkTracer,
+}
+
+/// A part of a trace under way; it ends when dropped. Of no trace at all if traces are off.
+#[derive(Debug)]
+pub struct Stage(Option<(Arc<Exported>, Span)>);
+
+impl Traces {
+    /// The traces of `service`. Needs the async runtime, on which they are sent.
+    ///
+    /// # Errors
+    /// The endpoint is none.
+    pub fn new(service: &'static str, settings: &TraceSettings) -> Result<Self, Failure> {
+        let Some(endpoint) = &settings.otel_exporter_otlp_endpoint else { return Ok(Self::default()) };
+        let exporter =
+            SpanExporter::builder().with_tonic().with_endpoint(endpoint).build().map_err(|error| {
+                Failure::Setting(format!("OTEL_EXPORTER_OTLP_ENDPOINT: {endpoint:?} cannot be used: {error}"))
+            })?;
+        let resource = Resource::builder().with_service_name(service).build();
+        let provider =
+            SdkTracerProvider::builder().with_resource(resource).with_batch_exporter(exporter).build();
+        let tracer = provider.tracer("ringpad");
+        Ok(Self(Some(Arc::new(Exported { provider, tracer }))))
+    }
+
+    /// Whether there are any.
+    pub fn are_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Begins the first stage of this process, within the trace that `traceparent` names, else within a new one.
+    pub fn begin(&self, name: &'static str, traceparent: Option<&str>) -> Stage {
+        Stage(self.0.as_ref().map(|exported| {
+            let parent = traceparent.map_or_else(Context::new, context);
+            let builder = exported.tracer.span_builder(name).with_kind(SpanKind::Server);
+            (Arc::clone(exported), builder.start_with_context(&exported.tracer, &parent))
+        }))
+    }
+
+    /// Notes a stage that began at `began` and ends now.
+    pub fn note(&self, name: &'static str, traceparent: &str, began: SystemTime, attributes: Vec<KeyValue>) {
+        let Some(exported) = &self.0 else { return };
+        let builder = exported.tracer.span_builder(name).with_start_time(began).with_attributes(attributes);
+        builder.start_with_context(&exported.tracer, &context(traceparent)).end();
+    }
+
+    /// Sends what has not been sent. Blocks, for some seconds at most.
+    pub fn close(&self) {
+        if let Some(exported) = &self.0
+            && let Err(error) = exported.provider.shutdown()
+        {
+            tracing::warn!(%error, "the last traces could not be sent");
+        }
+    }
+}
+
+impl Stage {
+    /// Begins a stage within this one.
+    #[must_use = "it ends when dropped"]
+    pub fn child(&self, name: &'static str) -> Self {
+        Self(self.0.as_ref().map(|(exported, span)| {
+            let parent = Context::new().with_remote_span_context(span.span_context().clone());
+            (Arc::clone(exported), exported.tracer.start_with_context(name, &parent))
+        }))
+    }
+
+    /// Notes something about it; no phone numbers.
+    pub fn set(&mut self, name: &'static str, value: impl Into<opentelemetry::Value>) {
+        if let Some((_, span)) = &mut self.0 {
+            span.set_attribute(KeyValue::new(name, value));
+        }
+    }
+
+    /// What later stages, here or elsewhere, name as their parent; `None` if the trace is not recorded.
+    pub fn traceparent(&self) -> Option<Box<str>> {
+        let (_, span) = self.0.as_ref()?;
+        let context = span.span_context();
+        if !context.is_sampled() {
+            return None;
+        }
+        let mut carrier = HashMap::new();
+        let propagator = TraceContextPropagator::new();
+        propagator.inject_context(&Context::new().with_remote_span_context(context.clone()), &mut carrier);
+        carrier.remove(TRACEPARENT).map(String::into_boxed_str)
+    }
+}
+
+/// The context that a `traceparent` names; an empty one if it is none.
+fn context(traceparent: &str) -> Context {
+    let carrier = HashMap::from([(TRACEPARENT.to_owned(), traceparent.to_owned())]);
+    TraceContextPropagator::new().extract_with_context(&Context::new(), &carrier)
+}

@@ -1,0 +1,122 @@
+//! Clients that hold connections, send too much or too often cost others nothing.
+
+use http::StatusCode;
+use ringpad_tests::{
+    cdr::{self, ring, urlencoded},
+    http::Client,
+    provider::FORM,
+    rabbit::RabbitNode,
+    services::System,
+    wait::{SOON, must, until, within},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    task::JoinSet,
+};
+
+/// Connections that never finish a request's head.
+const SLOW: usize = 500;
+/// Connections that a port of number providers takes.
+const CONNECTIONS: usize = 2_048;
+
+async fn open(system: &System, head: &[u8]) -> TcpStream {
+    let mut stream = must("a connection", TcpStream::connect(system.ingest_at.http).await);
+    must("a part of a head", stream.write_all(head).await);
+    stream
+}
+
+#[tokio::test]
+async fn slow_heads_hold_nobody_up_and_are_cut() {
+    let system = System::start(&RabbitNode::shared().await.url(), 0).await;
+    let store = system.store("gangnam").await;
+    let mut slow = JoinSet::new();
+    for _ in 0..SLOW {
+        let mut stream = open(&system, b"POST /v1/cdr/bizcall HTTP/1.1\r\nhost: x\r\nx-").await;
+        slow.spawn(async move { stream.read(&mut [0; 256]).await.unwrap_or(0) });
+    }
+    for _ in 0..20 {
+        system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    }
+    // Ten seconds for a first request, and some for the machine.
+    let cut = within("the slow ones are cut", 3 * SOON, slow.join_all()).await;
+    assert_eq!(cut.len(), SLOW);
+    system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+}
+
+#[tokio::test]
+async fn a_connection_too_many_is_told_so() {
+    let mut system = System::prepare(&RabbitNode::shared().await.url(), 0, &[]);
+    system.ingest.start().await;
+    let mut held = Vec::new();
+    let refusal = until("a refusal", 3 * SOON, async || {
+        assert!(held.len() < CONNECTIONS + 64, "every connection was taken");
+        let mut stream = must("a connection", TcpStream::connect(system.ingest_at.http).await);
+        let ask = stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        let mut answer = vec![0; 512];
+        let read = match ask {
+            Ok(()) => stream.read(&mut answer).await.unwrap_or(0),
+            Err(_) => 0,
+        };
+        let answer = String::from_utf8_lossy(&answer[..read]).into_owned();
+        if answer.starts_with("HTTP/1.1 200") {
+            held.push(stream);
+            return None;
+        }
+        Some(answer)
+    });
+    let refusal = refusal.await;
+    assert!(refusal.starts_with("HTTP/1.1 503") && refusal.contains("too many connections"), "{refusal:?}");
+    assert_eq!(held.len(), CONNECTIONS);
+    drop(held);
+    until("the next one is taken", SOON, async || {
+        let answer = Client::new(system.ingest_at.http).get("/livez").await.ok()?;
+        (answer.status == StatusCode::OK).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn ten_megabytes_are_refused_before_they_are_read() {
+    let system = System::start(&RabbitNode::shared().await.url(), 0).await;
+    let head = format!(
+        "POST /v1/cdr/bizcall HTTP/1.1\r\nhost: x\r\ncontent-type: {FORM}\r\ncontent-length: {}\r\n\r\n",
+        10 * 1024 * 1024
+    );
+    let mut stream = open(&system, head.as_bytes()).await;
+    let mut answer = vec![0; 1024];
+    let read = must("an answer", within("an answer", SOON, stream.read(&mut answer)).await);
+    let answer = String::from_utf8_lossy(&answer[..read]);
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_flood_on_one_source_leaves_another_alone() {
+    let mut system = System::prepare(&RabbitNode::shared().await.url(), 0, &[]);
+    let config = system.directory.path().join("sources.toml");
+    let toml =
+        "[[source]]\nname = \"flood\"\nopen = true\nrate = 5\n[[source]]\nname = \"bizcall\"\nopen = true\n";
+    must("a file", std::fs::write(&config, toml));
+    system.ingest.set("INGEST_CONFIG", &config.display().to_string());
+    system.ingest.start().await;
+    let store = system.store("gangnam").await;
+    let mut flood = JoinSet::new();
+    for _ in 0..8 {
+        let (address, number) = (system.ingest_at.http, store.virtual_number.clone());
+        flood.spawn(async move {
+            let mut client = Client::new(address);
+            let mut refused = 0;
+            for _ in 0..100 {
+                let body = urlencoded(&ring(&number, &cdr::caller()));
+                let answer = client.send("POST", "/v1/cdr/flood", &[("content-type", FORM)], body).await;
+                refused += usize::from(must("an answer", answer).status == StatusCode::TOO_MANY_REQUESTS);
+            }
+            refused
+        });
+    }
+    for _ in 0..50 {
+        system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    }
+    let refused: usize = flood.join_all().await.into_iter().sum();
+    assert!(refused > 400, "only {refused} of 800 were refused");
+}
