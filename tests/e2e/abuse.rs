@@ -26,6 +26,14 @@ async fn open(system: &System, head: &[u8]) -> TcpStream {
     stream
 }
 
+/// Asks for `/livez` on a connection of its own, which stays open.
+async fn livez(system: &System) -> (TcpStream, String) {
+    let mut stream = open(system, b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let mut answer = vec![0; 512];
+    let read = must("an answer", stream.read(&mut answer).await);
+    (stream, String::from_utf8_lossy(&answer[..read]).into_owned())
+}
+
 #[tokio::test]
 async fn slow_heads_hold_nobody_up_and_are_cut() {
     let system = System::start(&RabbitNode::shared().await.url(), 0).await;
@@ -49,23 +57,14 @@ async fn a_connection_too_many_is_told_so() {
     let mut system = System::prepare(&RabbitNode::shared().await.url(), 0, &[]);
     system.ingest.start().await;
     let mut held = Vec::new();
-    let refusal = until("a refusal", 3 * SOON, async || {
-        assert!(held.len() < CONNECTIONS + 64, "every connection was taken");
-        let mut stream = must("a connection", TcpStream::connect(system.ingest_at.http).await);
-        let ask = stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await;
-        let mut answer = vec![0; 512];
-        let read = match ask {
-            Ok(()) => stream.read(&mut answer).await.unwrap_or(0),
-            Err(_) => 0,
-        };
-        let answer = String::from_utf8_lossy(&answer[..read]).into_owned();
-        if answer.starts_with("HTTP/1.1 200") {
-            held.push(stream);
-            return None;
+    let refusal = loop {
+        assert!(held.len() <= CONNECTIONS, "every connection was taken");
+        let (stream, answer) = within("an answer", SOON, livez(&system)).await;
+        if !answer.starts_with("HTTP/1.1 200") {
+            break answer;
         }
-        Some(answer)
-    });
-    let refusal = refusal.await;
+        held.push(stream);
+    };
     assert!(refusal.starts_with("HTTP/1.1 503") && refusal.contains("too many connections"), "{refusal:?}");
     assert_eq!(held.len(), CONNECTIONS);
     drop(held);

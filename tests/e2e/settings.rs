@@ -148,6 +148,21 @@ async fn the_internal_grpc_beyond_loopback_needs_a_token() {
 }
 
 #[tokio::test]
+async fn a_log_that_cannot_be_opened_ends_a_start_with_exit_code_1() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("a-file");
+    fs::write(&file, "not a database, and far too long to be an empty one").expect("a file");
+    let nowhere = format!("{}/beneath/ringpad.db", file.display());
+    for path in [nowhere, file.display().to_string()] {
+        let program = right("ingest-svc", directory.path()).set("DATABASE_URL", format!("sqlite://{path}"));
+        let (code, said) = last_words(program).await;
+        assert_eq!(code, 1, "{said}");
+        let last = said.lines().last().unwrap_or_default();
+        assert!(last.contains("DATABASE_URL") && last.contains(&path), "{last}");
+    }
+}
+
+#[tokio::test]
 async fn a_port_in_use_ends_a_start_with_exit_code_1() {
     let directory = tempfile::tempdir().expect("a directory");
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -1,13 +1,16 @@
 //! Records over gRPC: the same rules as HTTP, and a bad one fails alone.
 
 use futures_util::{StreamExt, stream};
+use http::StatusCode;
 use ringpad_proto::v1::{
     Cdr, IngestCallRequest, IngestCallStreamRequest, IngestCallStreamResponse, IngestStatus,
     ListCallEventsRequest, ListCallsRequest, StoreCursor,
 };
 use ringpad_tests::{
-    cdr::{self, ring},
+    cdr::{self, ring, urlencoded},
+    http::Client,
     pads::Transport,
+    provider::FORM,
     rabbit::RabbitNode,
     services::System,
     wait::{SOON, must, within},
@@ -157,4 +160,50 @@ async fn the_log_is_listed_in_pages_and_by_what_is_asked_for() {
         })
         .collect();
     assert_eq!(shape, [(true, 0, vec![]), (false, 7, vec![6, 7]), (false, 7, vec![])]);
+}
+
+#[tokio::test]
+async fn a_faulty_record_has_the_same_faults_over_http_and_over_grpc() {
+    let system = System::start(&RabbitNode::shared().await.url(), 0).await;
+    let right = ring(&cdr::virtual_number(), &cdr::caller());
+    let with = |change: &dyn Fn(&mut Cdr)| {
+        let mut cdr = right.clone();
+        change(&mut cdr);
+        cdr
+    };
+    let faulty = [
+        Cdr::default(),
+        with(&|cdr| cdr.seq = String::new()),
+        with(&|cdr| cdr.seq = "x".repeat(65)),
+        with(&|cdr| cdr.seq = "a\u{7}b".to_owned()),
+        with(&|cdr| cdr.sdt = String::new()),
+        with(&|cdr| cdr.sdt = "20261332000000".to_owned()),
+        with(&|cdr| cdr.sdt = "2026-11-23 14:25".to_owned()),
+        with(&|cdr| cdr.edt = "20200101000000".to_owned()),
+        with(&|cdr| cdr.edt = "soon".to_owned()),
+        with(&|cdr| cdr.swidt = "20269999999999".to_owned()),
+        with(&|cdr| cdr.vn = String::new()),
+        with(&|cdr| (cdr.seq, cdr.sdt, cdr.vn) = (String::new(), "x".to_owned(), String::new())),
+    ];
+    let mut grpc = system.calls().await;
+    let mut http = Client::new(system.ingest_at.http);
+    for cdr in faulty {
+        let request = IngestCallRequest { source: "bizcall".to_owned(), cdr: Some(cdr.clone()) };
+        let status = grpc.ingest_call(request).await.expect_err("it is faulty");
+        assert_eq!(status.code(), Code::InvalidArgument);
+        let details = status.get_details_bad_request().expect("google.rpc.BadRequest");
+        let over_grpc: Vec<_> =
+            details.field_violations.into_iter().map(|fault| (fault.field, fault.description)).collect();
+        let form = [("content-type", FORM)];
+        let answer = must("an answer", http.send("POST", "/v1/cdr/bizcall", &form, urlencoded(&cdr)).await);
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", answer.text());
+        let body = answer.json();
+        let text =
+            |fault: &serde_json::Value, name: &str| fault[name].as_str().unwrap_or_default().to_owned();
+        let errors = body["errors"].as_array().expect("errors");
+        let over_http: Vec<_> =
+            errors.iter().map(|fault| (text(fault, "field"), text(fault, "message"))).collect();
+        assert!(!over_http.is_empty());
+        assert_eq!(over_http, over_grpc);
+    }
 }

@@ -9,7 +9,12 @@
 //! A [`System`] that is dropped has all its logs searched for what they must not show; when its test has failed, it
 //! prints their ends instead.
 
-use std::{net::SocketAddr, path::PathBuf, thread, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
 
 use ringpad_proto::v1::{
     self, UpsertStoreRequest, ingest_service_client::IngestServiceClient,
@@ -62,6 +67,27 @@ impl Service {
     /// Changes a setting, for the next start.
     pub fn set(&mut self, name: &str, value: &str) {
         self.program = self.program.clone().set(name, value);
+    }
+
+    /// Has it run with a disk of its own of so many KiB, mounted at `at`, which nobody else sees; `ballast` KiB of it are
+    /// taken by a file of that name, which [`Self::drop_ballast`] removes.
+    pub fn on_small_disk(&mut self, at: &Path, size: u32, ballast: u32) {
+        let script = "mount -t tmpfs -o size=${1}k ringpad-test \"$3\" && head -c ${2}k /dev/zero >\"$3/ballast\" && exec \"$4\"";
+        let service = std::mem::replace(&mut self.program.file, PathBuf::from("unshare"));
+        let arguments = ["--map-root-user", "--mount", "sh", "-c", script, "small-disk"].map(str::to_owned);
+        let (at, service) = (at.display().to_string(), service.display().to_string());
+        self.program.arguments = arguments.into();
+        self.program.arguments.extend([size.to_string(), ballast.to_string(), at, service]);
+    }
+
+    /// Makes room on its small disk.
+    ///
+    /// # Panics
+    /// It has none, or is not running.
+    pub fn drop_ballast(&self, at: &Path) {
+        let pid = self.running().pid().as_raw_nonzero();
+        let seen_by_it = PathBuf::from(format!("/proc/{pid}/root{}", at.display()));
+        must("the ballast is removed", std::fs::remove_file(seen_by_it.join("ballast")));
     }
 
     /// Starts it and returns at once.

@@ -1,14 +1,16 @@
 //! `make bench`: real binaries on a private RabbitMQ node, all on loopback, all on the cores of this machine, the load
-//! generator and the broker too. It prints and asserts nothing. `ringpad-bench accepts|latency|memory` runs one part.
+//! generator and the broker too. It prints and asserts nothing. `ringpad-bench accepts|latency|memory|abuse` runs one part.
 //!
 //! * `accepts`: records a second that are durably logged, over HTTP and over a gRPC stream, with a fixed number in
 //!   flight.
 //! * `latency`: from a ring that is due to the pad that shows it, open loop, beside a bare publish → consume on the same
 //!   node at the same rate, in turns.
 //! * `memory`: what an idle pad costs a replica.
+//! * `abuse`: how long a source waits for its answers while others behave badly.
 #![expect(clippy::print_stdout, reason = "a benchmark's result is for the terminal")]
 #![expect(clippy::expect_used, reason = "a benchmark that cannot measure ends")]
 
+mod abuse;
 mod accepts;
 mod bare_hop;
 mod cpu;
@@ -43,5 +45,8 @@ async fn main() {
     }
     if wanted("memory") {
         memory::measure(&node).await;
+    }
+    if wanted("abuse") {
+        abuse::measure(&node).await;
     }
 }

@@ -1,0 +1,76 @@
+//! A full disk: requests are refused in words, nothing is half-written, and with room again all goes on.
+
+use std::{collections::BTreeSet, fs};
+
+use http::StatusCode;
+use ringpad_proto::v1::{Cdr, ListCallsRequest};
+use ringpad_tests::{
+    cdr::{self, ring},
+    pads::Transport,
+    provider::taken,
+    rabbit::RabbitNode,
+    services::{Shop, System},
+    wait::{SOON, must, until},
+};
+
+/// The log's disk, and what of it is taken from the start, in KiB.
+const DISK: (u32, u32) = (24 * 1024, 16 * 1024);
+/// Long enough to fill the rest soon.
+const MEMO: usize = 30_000;
+/// Records after which the disk must have been full.
+const RECORDS: usize = 1_000;
+
+fn bulky(store: &Shop) -> Cdr {
+    Cdr { memo: "x".repeat(MEMO), ..ring(&store.virtual_number, &cdr::caller()) }
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_and_loses_nothing_that_was_accepted() {
+    let mut system = System::prepare(&RabbitNode::shared().await.url(), 1, &[]);
+    let disk = system.directory.path().join("disk");
+    must("a mount point", fs::create_dir(&disk));
+    system.ingest.on_small_disk(&disk, DISK.0, DISK.1);
+    system.ingest.set("DATABASE_URL", &format!("sqlite://{}/ringpad.db", disk.display()));
+    system.ingest.start().await;
+    system.push[0].start().await;
+    let store = system.store("gangnam").await;
+    let mut pad = system.pad(Transport::Grpc, 0, &store.id).await;
+
+    let (mut provider, mut accepted, mut refused) = (system.provider(), BTreeSet::new(), None);
+    while refused.is_none() && accepted.len() < RECORDS {
+        let answer = must("an answer", provider.post(&bulky(&store)).await);
+        match answer.status {
+            StatusCode::SERVICE_UNAVAILABLE => refused = Some(answer),
+            _ => drop(accepted.insert(taken(&answer).call_id)),
+        }
+    }
+    let refused = refused.expect("the disk was full in time");
+    assert!(refused.headers.contains_key("retry-after"));
+    assert!(refused.text().contains("the log cannot be written"), "{}", refused.text());
+    until("it is not ready, and says why", SOON, async || {
+        system.ingest.readiness().await.filter(|(status, why)| *status == 503 && why.contains("log: "))
+    })
+    .await;
+    let before = must("an answer", provider.post(&bulky(&store)).await);
+    assert_eq!(before.status, StatusCode::SERVICE_UNAVAILABLE);
+
+    system.ingest.drop_ballast(&disk);
+    system.ingest.ready().await;
+    accepted.insert(provider.take(&ring(&store.virtual_number, &cdr::caller())).await.call_id);
+    // Its pad checks by itself that no position is missing and none comes twice.
+    let position = u64::try_from(accepted.len()).expect("a small number");
+    pad.until_position(position).await;
+    let request =
+        ListCallsRequest { store_id: store.id.clone(), page_size: 500, ..ListCallsRequest::default() };
+    let (mut listed, mut client, mut page_token) = (BTreeSet::new(), system.calls().await, String::new());
+    loop {
+        let request = ListCallsRequest { page_token, ..request.clone() };
+        let page = must("ListCalls", client.list_calls(request).await).into_inner();
+        listed.extend(page.calls.into_iter().map(|call| call.id));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(listed, accepted, "what was accepted, and nothing else");
+}
