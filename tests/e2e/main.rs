@@ -7,6 +7,7 @@ mod broker_harness;
 mod burst;
 mod bus;
 mod crash;
+mod describing;
 mod full_disk;
 mod leaving;
 mod merging;
