@@ -18,9 +18,9 @@ mod store;
 mod tests;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use ringpad_bus::Event;
@@ -31,7 +31,7 @@ use uuid::Uuid;
 
 pub(crate) use event::{PadEvent, json};
 pub(crate) use seat::Seat;
-pub(crate) use store::{Applied, Cut, Pull};
+pub(crate) use store::{Ahead, Applied, Cut, Pull};
 
 use crate::{auth::Pad, end::End};
 use store::{Arrived, Store};
@@ -230,6 +230,12 @@ impl Member {
             return Pull::Ended(end);
         }
         self.hub.lock().stores.get(self.seat.store()).map_or(Pull::Wait, |store| store.pull(cursor))
+    }
+
+    /// A ring past `cursor` that is to be shown ahead of its turn; see [`Ahead`]. Not one of those `shown` so already.
+    pub(crate) fn early(&self, cursor: u64, shown: &BTreeSet<u64>, now: Instant, wall: SystemTime) -> Ahead {
+        let state = self.hub.lock();
+        state.stores.get(self.seat.store()).map_or(Ahead::None, |store| store.early(cursor, shown, now, wall))
     }
 
     /// The store's name, if a pad that has everything up to `after` can go on from what is at hand.

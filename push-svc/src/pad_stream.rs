@@ -5,13 +5,21 @@
 //! the hub has what follows; from then on it is live, and a live pad that falls behind all that the hub keeps is too
 //! slow: it is told so, and may come back and resume. Reading the log for it as well would let one stuck tablet ask
 //! again and again.
+//!
+//! A ring whose turn does not come within 500 ms, because something before it is missing or still being read, is shown
+//! ahead of it (`early`); its update follows in place.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration, time::SystemTime};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use prost::Message as _;
 use ringpad_proto::v1::{
-    Heartbeat, Reconnect, StoreCursor, StoreEvent, SubscribeResponse, subscribe_response,
+    Heartbeat, Reconnect, StoreCursor, StoreEvent, StoreEvents, SubscribeResponse, subscribe_response,
 };
 use tokio::time::{Instant, sleep_until, timeout};
 use uuid::Uuid;
@@ -20,12 +28,14 @@ use crate::{
     auth::TokenFault,
     clock::{self, Wall},
     end::End,
-    hub::{Member, PadEvent, Pull, json},
+    hub::{Ahead, Member, PadEvent, Pull, json},
     log_client::LogError,
     metrics::Transport,
     pads::{ANSWER_DEADLINE, PAGE, Pads},
 };
 
+/// How often a pad that is catching up looks for rings ahead of their turn.
+const EARLY_PAUSE: Duration = Duration::from_millis(250);
 /// What `reconnect` asks a pad to wait. The moments at which pads are told are spread already.
 const RECONNECT_AFTER: Duration = Duration::from_millis(100);
 /// How long after that a pad may take to open its next stream before this one ends.
@@ -85,6 +95,12 @@ pub(crate) struct PadStream {
     snapshot: Option<Box<SubscribeResponse>>,
     /// Read from the log, not sent yet.
     missed: VecDeque<StoreEvent>,
+    /// The next page, on its way from the log.
+    reading: Option<Reading>,
+    /// Positions past the cursor whose rings were shown ahead of their turn.
+    shown_early: BTreeSet<u64>,
+    /// When to look for such rings next, if there may be one.
+    early_at: Option<Instant>,
     pace: Pace,
     heartbeat_at: Instant,
     /// `None`: further away than the clock goes.
@@ -92,6 +108,9 @@ pub(crate) struct PadStream {
     leaving: Leaving,
     end: Option<&'static str>,
 }
+
+/// A page of missed events, being read.
+type Reading = Pin<Box<dyn Future<Output = Result<(Uuid, StoreEvents), End>> + Send>>;
 
 /// Whether the pad has caught up with the hub since it came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +143,9 @@ impl PadStream {
             cursor: beginning.position,
             snapshot: Some(beginning.snapshot),
             missed: beginning.missed.into(),
+            reading: None,
+            shown_early: BTreeSet::new(),
+            early_at: Some(now + EARLY_PAUSE),
             pace: Pace::CatchingUp,
             heartbeat_at: now,
             expires: now.checked_add(Wall::now().until(expires)),
@@ -150,22 +172,33 @@ impl PadStream {
             if let Some(message) = self.first_of_all(now)? {
                 return Ok(message);
             }
+            if self.pace == Pace::CatchingUp
+                && self.early_at.is_some_and(|at| at <= now)
+                && let Some(ring) = self.next_early(now)
+            {
+                return Ok(ring);
+            }
             if let Some(event) = self.next_missed()? {
                 return Ok(event);
             }
             match self.member.pull(self.cursor) {
                 Pull::Event(event) => {
-                    self.cursor = event.position();
+                    if !self.shown_early.contains(&event.position()) {
+                        self.note_delivery(&event);
+                    }
+                    self.move_to(event.position());
                     self.pace = Pace::Live;
-                    self.note_delivery(&event);
                     return Ok(Message::Event(event));
                 }
                 Pull::Wait => {
                     self.pace = Pace::Live;
+                    if let Some(ring) = self.next_early(now) {
+                        return Ok(ring);
+                    }
                     self.idle().await;
                 }
                 Pull::Behind if self.pace == Pace::Live => return Err(End::TooSlow),
-                Pull::Behind => Box::pin(self.read_page()).await?,
+                Pull::Behind => self.read_page().await?,
                 Pull::Ended(end) => return Err(end),
             }
         }
@@ -218,37 +251,89 @@ impl PadStream {
         if self.missed.is_empty() {
             self.missed = VecDeque::new();
         }
-        self.cursor = event.position;
+        self.move_to(event.position);
         Ok(Some(Message::Event(Arc::new(PadEvent::new(event.position, event.subscribe_response)))))
     }
 
+    /// The update at this position is sent.
+    fn move_to(&mut self, position: u64) {
+        self.cursor = position;
+        while self.shown_early.first().is_some_and(|shown| *shown <= position) {
+            self.shown_early.pop_first();
+        }
+    }
+
+    /// A ring that is to be shown ahead of its turn.
+    fn next_early(&mut self, now: Instant) -> Option<Message> {
+        let wall = SystemTime::now();
+        match self.member.early(self.cursor, &self.shown_early, now, wall) {
+            Ahead::Ring(event) => {
+                self.shown_early.insert(event.position());
+                self.note_delivery(&event);
+                event.early().map(|early| Message::Own(Box::new(early)))
+            }
+            Ahead::At(at) => {
+                self.early_at = Some(at);
+                None
+            }
+            // The hub wakes a stream that is up to date; one that is catching up looks for itself.
+            Ahead::None => {
+                self.early_at = (self.pace == Pace::CatchingUp).then(|| now + EARLY_PAUSE);
+                None
+            }
+        }
+    }
+
     /// Waits until there may be something to do.
-    async fn idle(&self) {
+    async fn idle(&mut self) {
         let leave = match self.leaving {
             Leaving::NotTold => self.member.seat().leave_at(),
             Leaving::Told { ends } => Some(ends),
         };
-        let due = [self.expires, leave].into_iter().flatten().fold(self.heartbeat_at, Instant::min);
+        let dues = [self.expires, leave, self.early_at].into_iter().flatten();
+        let due = dues.fold(self.heartbeat_at, Instant::min);
         tokio::select! {
             () = self.member.seat().woken() => {}
             () = sleep_until(due) => {}
         }
     }
 
-    /// Reads what follows the cursor from the log.
+    /// Reads what follows the cursor from the log; comes back without it when it is time to look for rings.
     async fn read_page(&mut self) -> Result<(), End> {
-        let cursor =
-            StoreCursor { store_id: self.member.seat().store().to_string(), after_position: self.cursor };
-        let read = timeout(ANSWER_DEADLINE, self.pads.log.missed(cursor, PAGE)).await;
-        let (epoch, page) = read.map_err(|_| End::LogUnreachable)?.map_err(|error| match error {
-            LogError::NoSuchStore => End::NoSuchStore,
-            LogError::Unreachable { .. } | LogError::Unexpected(_) => End::LogUnreachable,
-        })?;
+        // Kept, so that neither an early ring nor a transport that stops waiting makes the log read it again.
+        let reading = match self.reading.take() {
+            Some(reading) => reading,
+            None => self.page(),
+        };
+        let read = {
+            let reading = self.reading.insert(reading);
+            let early_at = self.early_at.unwrap_or_else(|| Instant::now() + EARLY_PAUSE);
+            tokio::select! {
+                read = reading => read,
+                () = sleep_until(early_at) => return Ok(()),
+            }
+        };
+        self.reading = None;
+        let (epoch, page) = read?;
         if epoch != self.epoch || page.events.is_empty() {
             return Err(End::Anew);
         }
         self.missed = page.events.into();
         Ok(())
+    }
+
+    /// Asks the log for what follows the cursor.
+    fn page(&self) -> Reading {
+        let cursor =
+            StoreCursor { store_id: self.member.seat().store().to_string(), after_position: self.cursor };
+        let pads = Arc::clone(&self.pads);
+        Box::pin(async move {
+            let read = timeout(ANSWER_DEADLINE, pads.log.missed(cursor, PAGE)).await;
+            read.map_err(|_| End::LogUnreachable)?.map_err(|error| match error {
+                LogError::NoSuchStore => End::NoSuchStore,
+                LogError::Unreachable { .. } | LogError::Unexpected(_) => End::LogUnreachable,
+            })
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use prost::Message;
 use ringpad_bus::Receipt;
-use ringpad_proto::v1::SubscribeResponse;
+use ringpad_proto::v1::{Early, SubscribeResponse, Update, subscribe_response::Event as Sent};
 use serde_json::Value;
 
 /// An event as every pad of its store gets it: encoded once by ingest-svc, and turned into JSON at most once, when the
@@ -21,18 +21,49 @@ pub(crate) struct PadEvent {
     receipt: Option<Receipt>,
     /// When it came from the bus, if it is traced.
     consumed_at: Option<SystemTime>,
+    /// Until when it is worth a popup, if it is; read when somebody first asks.
+    pop_until: OnceLock<Option<SystemTime>>,
 }
 
 impl PadEvent {
     /// An event from its encoded `SubscribeResponse`.
     pub(crate) fn new(position: u64, bytes: Bytes) -> Self {
-        Self { position, bytes, json: OnceLock::new(), receipt: None, consumed_at: None }
+        Self {
+            position,
+            bytes,
+            json: OnceLock::new(),
+            receipt: None,
+            consumed_at: None,
+            pop_until: OnceLock::new(),
+        }
     }
 
     /// One that has just come from the bus, and what the bus says of its receipt.
     pub(crate) fn from_bus(position: u64, bytes: Bytes, receipt: Option<Receipt>) -> Self {
         let traced = receipt.as_ref().is_some_and(|receipt| receipt.traceparent.is_some());
         Self { receipt, consumed_at: traced.then(SystemTime::now), ..Self::new(position, bytes) }
+    }
+
+    /// Whether it is a ring that is worth a popup at `now`.
+    pub(super) fn pops(&self, now: SystemTime) -> bool {
+        let until = self.pop_until.get_or_init(|| {
+            let until = self.update()?.pop_until?;
+            UNIX_EPOCH.checked_add(Duration::new(u64::try_from(until.seconds).ok()?, 0))
+        });
+        until.is_some_and(|until| until > now)
+    }
+
+    /// The same ring, to be shown ahead of its turn; `None` if the event is no update.
+    pub(crate) fn early(&self) -> Option<SubscribeResponse> {
+        let Update { call, pop_until, .. } = self.update()?;
+        Some(SubscribeResponse { event: Some(Sent::Early(Early { call, pop_until })) })
+    }
+
+    fn update(&self) -> Option<Update> {
+        match SubscribeResponse::decode(self.bytes.clone()).ok()?.event? {
+            Sent::Update(update) => Some(update),
+            _ => None,
+        }
     }
 
     /// Since when it has been under way, from the receipt of its record at ingest-svc, whose clock is trusted to be right;

@@ -8,9 +8,9 @@
 //! ```
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
@@ -34,6 +34,8 @@ pub(super) const RECENT_AGE: Duration = Duration::from_secs(120);
 pub(super) const AHEAD: usize = if cfg!(test) { 3 } else { 256 };
 /// How long a gap may close by itself: two publishers may overtake each other.
 pub(super) const GAP_HOLD: Duration = Duration::from_millis(50);
+/// How long a ring waits for what precedes it, before it is shown ahead of its turn.
+pub(super) const EARLY: Duration = Duration::from_millis(500);
 /// How often, at most, an event of another epoch makes us ask the log which one is right.
 const FOREIGN_PAUSE: Duration = Duration::from_secs(1);
 
@@ -84,6 +86,17 @@ pub(crate) enum Pull {
     Ended(End),
 }
 
+/// A ring that may be shown ahead of its turn.
+#[derive(Debug)]
+pub(crate) enum Ahead {
+    /// Now.
+    Ring(Arc<PadEvent>),
+    /// There may be one then.
+    At(Instant),
+    /// There is none.
+    None,
+}
+
 /// What is known of the log's side of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Reach {
@@ -105,9 +118,10 @@ struct Foreign {
     asked_at: Option<Instant>,
 }
 
-struct Ahead {
+struct Kept {
     epoch: Uuid,
     event: Arc<PadEvent>,
+    since: Instant,
 }
 
 /// A store that has a pad here.
@@ -119,7 +133,7 @@ pub(super) struct Store {
     name: Option<Arc<str>>,
     recent: VecDeque<Recent>,
     recent_bytes: usize,
-    ahead: BTreeMap<u64, Ahead>,
+    ahead: BTreeMap<u64, Kept>,
     /// Since when something is missing.
     gap_since: Option<Instant>,
     /// The log must be asked, whatever is missing.
@@ -161,7 +175,9 @@ impl Store {
             return Applied::Duplicate;
         }
         if self.ahead.len() < AHEAD {
-            self.ahead.insert(position, Ahead { epoch, event: event.kept() });
+            self.ahead.insert(position, Kept { epoch, event: event.kept(), since: now });
+            // They count from now on how long it waits.
+            self.seats.iter().for_each(|seat| seat.wake());
         } else if let Some(reach) = &mut self.reach {
             reach.known = reach.known.max(position);
         } else {
@@ -346,6 +362,27 @@ impl Store {
             Some(recent) => Pull::Event(recent.event.clone()),
             None => Pull::Behind,
         }
+    }
+
+    /// The first ring past `cursor` that has waited for its turn for too long and is not among the positions `shown`.
+    pub(super) fn early(&self, cursor: u64, shown: &BTreeSet<u64>, now: Instant, wall: SystemTime) -> Ahead {
+        let Some(reach) = self.reach else { return Ahead::None };
+        // What is at hand is ahead of a pad that is still catching up.
+        let at_hand = self.recent.iter().rev().take_while(|recent| recent.event.position() > cursor + 1);
+        let at_hand = at_hand.map(|recent| (&recent.event, recent.since));
+        let kept = self.ahead.values().filter(|kept| kept.epoch == reach.epoch);
+        let waiting = at_hand.chain(kept.map(|kept| (&kept.event, kept.since)));
+        let mut earliest = None;
+        for (event, since) in waiting {
+            if shown.contains(&event.position()) || !event.pops(wall) {
+                continue;
+            }
+            if since + EARLY <= now {
+                return Ahead::Ring(Arc::clone(event));
+            }
+            earliest = earliest.into_iter().chain([since + EARLY]).min();
+        }
+        earliest.map_or(Ahead::None, Ahead::At)
     }
 
     /// The position of the oldest event at hand; `next` if there is none.

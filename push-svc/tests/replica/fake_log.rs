@@ -83,7 +83,9 @@ impl FakeLog {
             ..Call::default()
         };
         logged.calls.insert(0, call.clone());
-        let update = Update { position, call: Some(call), pop_until: None };
+        let mut pop_until = now();
+        pop_until.seconds += 30;
+        let update = Update { position, call: Some(call), pop_until: Some(pop_until) };
         let response = SubscribeResponse { event: Some(subscribe_response::Event::Update(update)) };
         let bytes = Bytes::from(response.encode_to_vec());
         logged.events.push(bytes.clone());

@@ -1,5 +1,7 @@
 //! What the bus loses, the log mends.
 
+use std::time::Duration;
+
 use ringpad_bus::{Bus, Event};
 use ringpad_proto::v1::SubscribeRequest;
 use tonic::Code;
@@ -30,6 +32,55 @@ async fn a_lost_event_is_fetched_when_the_next_one_comes() {
     for pad in &mut pads {
         pad.updates_to(last).await;
     }
+}
+
+#[tokio::test]
+async fn a_ring_behind_a_gap_that_does_not_close_is_shown_early_and_follows_in_place() {
+    let world = World::new().await;
+    let replica = world.replica().await;
+    let mut pads = pads(&replica).await;
+    let asked = world.log.asked("a");
+    let first = world.ring("a").await;
+    for pad in &mut pads {
+        pad.updates_to(first).await;
+    }
+    // A publisher that was not known makes the replica compare.
+    wait_for("the comparison", async || world.log.asked("a") > asked).await;
+    world.log.answer_after(Duration::from_secs(2));
+    world.log.ring("a");
+    world.ring("a").await;
+    let last = world.ring("a").await;
+    for pad in &mut pads {
+        for position in [first + 2, last] {
+            let early = pad.early().await;
+            assert_eq!(early.call.unwrap().revision, position);
+            assert!(early.pop_until.is_some());
+        }
+        pad.updates_to(last).await;
+    }
+}
+
+#[tokio::test]
+async fn a_pad_that_is_still_catching_up_is_shown_a_ring_early() {
+    let world = World::new().await;
+    let replica = world.replica().await;
+    let epoch = world.log.epoch();
+    // More than the hub keeps at hand for a pad that comes back.
+    world.ring("a").await;
+    for _ in 0..300 {
+        world.log.ring("a");
+    }
+    let mut first = replica.pad(Transport::WebSocket, "a", SubscribeRequest::default()).await;
+    first.begin().await;
+    // Each page takes its time, the first one before the snapshot.
+    world.log.answer_after(Duration::from_millis(1_500));
+    let mut back = replica.pad(Transport::Grpc, "a", after(1, epoch)).await;
+    back.begin().await;
+    let last = world.ring("a").await;
+    first.updates_to(last).await;
+    let early = back.early_among_updates().await;
+    assert_eq!(early.call.unwrap().revision, last);
+    back.updates_to(last).await;
 }
 
 #[tokio::test]

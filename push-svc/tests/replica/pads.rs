@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use prost::Message as _;
 use ringpad_proto::v1::{
-    Heartbeat, Snapshot, SubscribeRequest, SubscribeResponse, pad_service_client::PadServiceClient,
+    Early, Heartbeat, Snapshot, SubscribeRequest, SubscribeResponse, pad_service_client::PadServiceClient,
     subscribe_response::Event,
 };
 use tokio::{net::TcpStream, time::timeout};
@@ -123,7 +123,35 @@ impl TestPad {
                     self.position = update.position;
                 }
                 Ok(Event::Heartbeat(heartbeat)) => assert_eq!(heartbeat.position, self.position),
+                // On a slow machine; its update follows in place.
+                Ok(Event::Early(early)) => assert!(early.call.unwrap().revision > self.position + 1),
                 other => panic!("an update was expected, not {other:?}"),
+            }
+        }
+    }
+
+    /// The next ring that is shown ahead of its turn; no update may come before it.
+    pub async fn early(&mut self) -> Early {
+        loop {
+            match self.next().await {
+                Ok(Event::Early(early)) => return early,
+                Ok(Event::Heartbeat(heartbeat)) => assert_eq!(heartbeat.position, self.position),
+                other => panic!("an early ring was expected, not {other:?}"),
+            }
+        }
+    }
+
+    /// The next ring that is shown ahead of its turn, after any updates.
+    pub async fn early_among_updates(&mut self) -> Early {
+        loop {
+            match self.next().await {
+                Ok(Event::Early(early)) => return early,
+                Ok(Event::Update(update)) => {
+                    assert_eq!(update.position, self.position + 1, "the next one and no other");
+                    self.position = update.position;
+                }
+                Ok(Event::Heartbeat(heartbeat)) => assert_eq!(heartbeat.position, self.position),
+                other => panic!("an early ring was expected, not {other:?}"),
             }
         }
     }
