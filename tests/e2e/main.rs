@@ -10,6 +10,7 @@ mod crash;
 mod describing;
 mod full_disk;
 mod leaving;
+mod load_balancer;
 mod merging;
 mod outage;
 mod providers;
