@@ -129,10 +129,7 @@ impl Client {
 }
 
 /// Opens a connection; it is driven until its sender is dropped.
-async fn connect(
-    own: Option<Ipv4Addr>,
-    address: SocketAddr,
-) -> Result<SendRequest<Full<Bytes>>, String> {
+async fn connect(own: Option<Ipv4Addr>, address: SocketAddr) -> Result<SendRequest<Full<Bytes>>, String> {
     let socket = TcpSocket::new_v4().map_err(|error| error.to_string())?;
     if let Some(own) = own {
         socket.bind(SocketAddr::from((own, 0))).map_err(|error| error.to_string())?;

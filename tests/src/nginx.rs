@@ -112,8 +112,11 @@ fn configure(directory: &Path, at: SocketAddr, system: &System) {
     }
     let listen =
         replace(&shipped_text("deploy/nginx/listen.conf"), "\nlisten 80;", &format!("\nlisten {at};"));
-    let files =
-        [("upstreams.conf", text), ("listen.conf", listen), ("nginx.conf", shipped_text("deploy/nginx/nginx.conf"))];
+    let files = [
+        ("upstreams.conf", text),
+        ("listen.conf", listen),
+        ("nginx.conf", shipped_text("deploy/nginx/nginx.conf")),
+    ];
     for (name, text) in files {
         must(name, fs::write(directory.join(name), text));
     }
