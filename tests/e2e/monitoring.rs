@@ -16,21 +16,20 @@ use serde_json::Value;
 use crate::deployment::compose;
 
 /// The words of Prometheus that our queries use, and what it adds to every target.
-const PROMETHEUS: [&str; 14] = [
+const PROMETHEUS: [&str; 13] = [
     "by",
     "histogram_quantile",
     "increase",
     "instance",
     "job",
     "le",
-    "min_over_time",
     "offset",
     "or",
     "rate",
     "sum",
+    "time",
     "unless",
     "up",
-    "and",
 ];
 
 #[derive(Debug, Deserialize)]
