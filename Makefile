@@ -8,6 +8,7 @@
 #   make pad       the pad's types, bundle and client
 #   make browser   the pad page in Chromium, on `ringpad dev`
 #   make bench     measures; by hand, some ten minutes, prints and asserts nothing
+#   make env       writes fresh secrets for docker-compose.yml into .env, unless it is there
 #
 # All tests are of one profile and one selection of packages, so that each dependency is compiled once: cargo's dev
 # profile, which builds in half the time and checks overflows. `make bench` measures the release profile.
@@ -15,8 +16,9 @@
 CARGO ?= cargo
 NPM ?= npm --prefix pad
 ONLY ?=
+ENV_FILE ?= .env
 
-.PHONY: test tools fmt lint build unit e2e pad browser bench
+.PHONY: test tools fmt lint build unit e2e pad browser bench env
 .DEFAULT_GOAL := test
 # The steps share cores, ports and cargo's lock.
 .NOTPARALLEL:
@@ -58,3 +60,6 @@ browser: pad/node_modules/.package-lock.json build
 bench:
 	$(CARGO) build --release --workspace --bins
 	ulimit -n "$$(ulimit -Hn)" && target/release/ringpad-bench $(ONLY)
+
+env:
+	@deploy/env.sh $(ENV_FILE)

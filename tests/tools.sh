@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need and this machine has not: RabbitMQ, Chromium with Korean letters, Node.js. On Debian, as
-# root or with sudo. Elsewhere it says in one line what to install.
+# Installs what the tests need and this machine has not: RabbitMQ, nginx, Chromium with Korean letters, Node.js. On
+# Debian, as root or with sudo. Elsewhere it says in one line what to install.
 set -euo pipefail
 
 node_is_new_enough() {
@@ -15,6 +15,7 @@ want() {
 }
 command -v cc >/dev/null || want build-essential "a C compiler"
 [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || want rabbitmq-server "RabbitMQ 3.10 or newer, as Debian packages it"
+[ -x /usr/sbin/nginx ] || want nginx-light "nginx 1.22 or newer, in /usr/sbin"
 [ -x "${CHROMIUM_BIN:-/usr/bin/chromium}" ] || want chromium "Chromium (or set CHROMIUM_BIN)"
 [ -n "$(fc-list :lang=ko 2>/dev/null | head -n 1)" ] || want fonts-noto-cjk "a Korean font"
 command -v fc-list >/dev/null || want fontconfig "fontconfig"

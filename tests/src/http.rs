@@ -1,13 +1,16 @@
 //! A small HTTP/1.1 client that keeps its one connection, as a number provider does.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{net::TcpSocket, time::timeout};
 
 /// How long an answer may take. Providers give up after 5–15 s; a test machine is slower.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -53,13 +56,21 @@ impl Answer {
 #[derive(Debug)]
 pub struct Client {
     address: SocketAddr,
+    own: Option<Ipv4Addr>,
     connection: Option<SendRequest<Full<Bytes>>>,
 }
 
 impl Client {
     /// A client of `address`; it connects at the first request, and again when the connection is gone.
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, connection: None }
+        Self { address, own: None, connection: None }
+    }
+
+    /// Gives it another address of its own than 127.0.0.1: all of 127.0.0.0/8 is this machine.
+    #[must_use]
+    pub fn own(mut self, own: Ipv4Addr) -> Self {
+        self.own = Some(own);
+        self
     }
 
     /// Sends a request without a body.
@@ -111,15 +122,19 @@ impl Client {
         };
         let sender = match usable {
             Some(sender) => sender,
-            None => connect(self.address).await?,
+            None => connect(self.own, self.address).await?,
         };
         Ok(self.connection.insert(sender))
     }
 }
 
 /// Opens a connection; it is driven until its sender is dropped.
-async fn connect(address: SocketAddr) -> Result<SendRequest<Full<Bytes>>, String> {
-    let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
+async fn connect(own: Option<Ipv4Addr>, address: SocketAddr) -> Result<SendRequest<Full<Bytes>>, String> {
+    let socket = TcpSocket::new_v4().map_err(|error| error.to_string())?;
+    if let Some(own) = own {
+        socket.bind(SocketAddr::from((own, 0))).map_err(|error| error.to_string())?;
+    }
+    let stream = socket.connect(address).await.map_err(|error| error.to_string())?;
     stream.set_nodelay(true).map_err(|error| error.to_string())?;
     let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
     tokio::spawn(async move {

@@ -2,6 +2,7 @@
 //!
 //! * [`rabbit`]: private RabbitMQ nodes that are stopped, killed and frozen at will.
 //! * [`services`]: ingest-svc and replicas of push-svc, killed and started again at will.
+//! * [`nginx`]: the load balancer, with the configuration that is shipped.
 //! * [`provider`] sends what [`cdr`] makes; [`pads`] see it on all three transports and check what they see.
 //! * [`secrets`]: what no log line may show. [`token`]: pad tokens, minted independently of the project's own code.
 //! * [`guard`]: child processes that end with the tests; [`port`]: where they listen.
@@ -12,6 +13,7 @@ pub mod cdr;
 pub mod collector;
 pub mod guard;
 pub mod http;
+pub mod nginx;
 pub mod pads;
 pub mod port;
 pub mod provider;

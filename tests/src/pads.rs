@@ -248,16 +248,31 @@ impl Pad {
     /// # Panics
     /// It does not come, or the stream ends.
     pub async fn until_position_within(&mut self, position: u64, bound: Duration) {
-        let what = format!("{:?} pad gets position {position}", self.transport);
-        within(&what, bound, async {
-            while self.position() < position {
-                if let Err(end) = self.next().await {
-                    panic!("{what}: stands at {}, and the stream ended: {end:?}", self.position());
-                }
-            }
-        })
-        .await;
+        if let Err(end) = self.reach(position, bound).await {
+            let at = self.position();
+            panic!(
+                "{:?} pad gets position {position}: stands at {at}, and the stream ended: {end:?}",
+                self.transport
+            );
+        }
         assert_eq!(self.position(), position, "{:?} pad", self.transport);
+    }
+
+    /// Reads until the pad has this position.
+    ///
+    /// # Errors
+    /// How the stream ended before.
+    ///
+    /// # Panics
+    /// Neither happens in time.
+    pub async fn reach(&mut self, position: u64, bound: Duration) -> Result<(), End> {
+        within(&format!("{:?} pad gets position {position}", self.transport), bound, async {
+            while self.position() < position {
+                self.next().await?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Waits until the replica asks the pad to leave, and returns the delay it asks for.

@@ -1,0 +1,22 @@
+#!/bin/sh
+# `env.sh FILE` writes fresh secrets for docker-compose.yml, readable by their owner only. A file that is there is kept:
+# RabbitMQ and Grafana take their passwords when their volumes are made, and pads hold tokens of the old key.
+set -eu
+file=$1
+if [ -e "$file" ]; then
+    echo "$file is there already, and is kept"
+    exit 0
+fi
+secret() { od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n'; }
+
+# The mode from the first byte on; noclobber, in case another one writes at the same time.
+umask 077
+set -C
+cat >"$file" <<END
+# Secrets of docker-compose.yml, made by \`make env\`. Hexadecimal, so that they need no escaping in a URL.
+RABBITMQ_PASSWORD=$(secret)
+INTERNAL_TOKEN=$(secret)
+PAD_TOKEN_SECRET=$(secret)
+GRAFANA_PASSWORD=$(secret)
+END
+echo "$file written"

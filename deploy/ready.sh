@@ -1,0 +1,8 @@
+#!/bin/bash
+# `ready PORT`: is the service in this container ready? For the container's health check; what /readyz says is printed.
+# With bash's own TCP, since the image has no curl and needs none.
+exec 3<>"/dev/tcp/127.0.0.1/$1" || exit 1
+printf 'GET /readyz HTTP/1.0\r\n\r\n' >&3
+read -r _ status _ <&3
+sed '1,/^\r$/d' <&3
+[ "$status" = 200 ]

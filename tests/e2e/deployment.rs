@@ -1,0 +1,362 @@
+//! docker-compose.yml and the files around it, read strictly and held against the real programs. No container engine is
+//! needed, and none is tested.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    net::Ipv4Addr,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::Output,
+};
+
+use ringpad_tests::{
+    cdr::{self, ring, urlencoded},
+    http::Client,
+    nginx::{shipped, shipped_text},
+    pads::Transport,
+    port::free_port,
+    provider::{FORM, taken},
+    rabbit::RabbitNode,
+    services::{System, binary},
+    wait::{SOON, must, until, within},
+};
+use serde::Deserialize;
+use tokio::process::Command;
+
+/// All of the file: an unknown key anywhere is refused.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Compose {
+    #[serde(rename = "x-push")]
+    replica: Service,
+    services: BTreeMap<String, Service>,
+    networks: BTreeMap<String, Network>,
+    volumes: BTreeMap<String, ()>,
+}
+
+/// A key that is not here is misspelled, or new: then it is to be thought about here, too.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "some keys are only here so that others are refused")]
+struct Service {
+    image: String,
+    build: Option<String>,
+    #[serde(default)]
+    command: Vec<String>,
+    hostname: Option<String>,
+    #[serde(default)]
+    profiles: Vec<String>,
+    #[serde(default)]
+    ports: Vec<String>,
+    #[serde(default)]
+    environment: BTreeMap<String, String>,
+    #[serde(default)]
+    volumes: Vec<String>,
+    #[serde(default)]
+    depends_on: BTreeMap<String, Dependency>,
+    /// Not optional: each service has one.
+    healthcheck: Health,
+    #[serde(default)]
+    networks: BTreeMap<String, Attached>,
+    stop_grace_period: Option<String>,
+    restart: Option<String>,
+    #[serde(default)]
+    read_only: bool,
+    #[serde(default)]
+    tmpfs: Vec<String>,
+    #[serde(default)]
+    cap_drop: Vec<String>,
+    #[serde(default)]
+    security_opt: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Dependency {
+    condition: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "its times are nobody's contract")]
+struct Health {
+    test: Vec<String>,
+    interval: String,
+    timeout: String,
+    retries: u32,
+    start_period: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Attached {
+    ipv4_address: Ipv4Addr,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Network {
+    ipam: Ipam,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ipam {
+    config: Vec<Subnet>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Subnet {
+    subnet: String,
+    ip_range: String,
+}
+
+/// docker-compose.yml.
+pub(crate) fn compose() -> Compose {
+    must("docker-compose.yml", serde_saphyr::from_str(&shipped_text("docker-compose.yml")))
+}
+
+impl Compose {
+    /// The services that run a program of ours, with its name.
+    fn programs(&self) -> impl Iterator<Item = (&str, &Service, &str)> {
+        self.services.iter().filter(|(_, service)| service.image == self.replica.image).map(
+            |(name, service)| {
+                let [program] = &service.command[..] else {
+                    panic!("{name}: one program: {:?}", service.command)
+                };
+                (name.as_str(), service, program.as_str())
+            },
+        )
+    }
+
+    /// The names of the services that run a program of ours, each with that program's name.
+    pub(crate) fn running(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.programs().map(|(name, _, program)| (name, program))
+    }
+
+    /// The port that a service's program listens on, by the name of the setting.
+    pub(crate) async fn port(&self, service: &str, setting: &str) -> u16 {
+        let service = &self.services[service];
+        let address = match service.environment.get(setting) {
+            Some(address) => address.clone(),
+            None => settings(&service.command[0]).await.remove(setting).expect(setting),
+        };
+        address.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("an address with a port")
+    }
+}
+
+/// The settings that a program's `--help` names, with their defaults.
+async fn settings(program: &str) -> BTreeMap<String, String> {
+    let help = run(Command::new(binary(program)).arg("--help")).await;
+    assert!(help.status.success(), "{program} --help: {help:?}");
+    let help = String::from_utf8_lossy(&help.stdout).into_owned();
+    let named = help.split("[env: ").skip(1).map(|rest| {
+        let name = rest.chars().take_while(|letter| letter.is_ascii_uppercase() || *letter == '_');
+        let default = rest.split_once("[default: ").and_then(|(_, rest)| rest.split_once(']'));
+        (name.collect(), default.map_or(String::new(), |(default, _)| default.to_owned()))
+    });
+    named.collect()
+}
+
+async fn run(command: &mut Command) -> Output {
+    // What `make test` tells its own children is not meant for these.
+    let command = command.env_remove("MAKEFLAGS").env_remove("MAKELEVEL").kill_on_drop(true);
+    must("a command", within("a command ends", SOON, command.output()).await)
+}
+
+#[tokio::test]
+async fn every_variable_of_a_service_is_a_setting_of_its_program() {
+    let compose = compose();
+    let mut programs = BTreeSet::new();
+    for (name, service, program) in compose.programs() {
+        let known = settings(program).await;
+        for variable in service.environment.keys() {
+            assert!(known.contains_key(variable), "{name}: {program} has no setting {variable}");
+        }
+        assert!(shipped_text("Dockerfile").contains(&format!("/src/target/release/{program} ")), "{program}");
+        assert_eq!(service.build.as_deref(), Some("."), "{name}: its image is made here, not fetched");
+        programs.insert(program);
+    }
+    assert_eq!(programs, BTreeSet::from(["ingest-svc", "push-svc"]));
+    for (name, service) in &compose.services {
+        for (other, dependency) in &service.depends_on {
+            assert!(compose.services.contains_key(other), "{name} waits for {other}, which is not there");
+            assert_eq!(
+                dependency.condition, "service_started",
+                "{name}: all of them bear that {other} is away"
+            );
+        }
+    }
+    let url = format!("http://ingest-svc:{}", compose.port("ingest-svc", "INGEST_GRPC_ADDR").await);
+    assert_eq!(compose.replica.environment["INGEST_URL"], url);
+}
+
+#[tokio::test]
+async fn make_env_writes_every_variable_that_is_asked_for_and_keeps_what_is_there() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let written = async |file: &Path| {
+        let file = file.display();
+        let root = shipped("").display().to_string();
+        let done = run(Command::new("make").args(["-C", &root, "env", &format!("ENV_FILE={file}")])).await;
+        assert!(done.status.success(), "{done:?}");
+        must("the file", fs::read_to_string(file.to_string()))
+    };
+    let (first, second) = (directory.path().join("first"), directory.path().join("second"));
+    let text = written(&first).await;
+    assert_eq!(must("its mode", fs::metadata(&first)).permissions().mode() & 0o777, 0o600);
+    assert_eq!(written(&first).await, text, "a file that is there is kept");
+    let variables = |text: &str| -> BTreeMap<String, String> {
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        lines
+            .filter_map(|line| line.split_once('='))
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect()
+    };
+    let (text, other) = (variables(&text), variables(&written(&second).await));
+    for (name, value) in &text {
+        assert!(value.len() >= 32 && value.bytes().all(|byte| byte.is_ascii_hexdigit()), "{name}");
+        assert_ne!(other.get(name), Some(value), "{name} is made anew each time");
+    }
+
+    let compose = shipped_text("docker-compose.yml");
+    assert_eq!(compose.matches('$').count(), compose.matches("${").count(), "every variable is in braces");
+    let asked = compose.split("${").skip(1).map(|rest| {
+        let (name, rest) = rest.split_once(':').expect("a variable says what to do if it is not set");
+        assert!(rest.starts_with("?run `make env`}"), "{name}");
+        name.to_owned()
+    });
+    assert_eq!(asked.collect::<BTreeSet<_>>(), text.into_keys().collect());
+}
+
+#[test]
+fn what_is_mounted_is_there_and_ports_are_published_on_loopback_only() {
+    let compose = compose();
+    for (name, service) in &compose.services {
+        for port in &service.ports {
+            assert!(port.starts_with("127.0.0.1:"), "{name}: {port} is open to the world, without TLS");
+        }
+        for mount in &service.volumes {
+            let (source, target) = mount.split_once(':').expect("a source and a target");
+            match source.strip_prefix("./") {
+                Some(file) => {
+                    assert!(shipped(file).exists(), "{name} mounts {file}, which is not there");
+                    assert!(target.ends_with(":ro"), "{name} may write {file}");
+                }
+                None => assert!(compose.volumes.contains_key(source), "{name}: there is no volume {source}"),
+            }
+        }
+    }
+    // What nginx.conf includes must be mounted, too.
+    for file in must("deploy/nginx", fs::read_dir(shipped("deploy/nginx"))) {
+        let file = must("a file", file).file_name().into_string().expect("a name in UTF-8");
+        let mount = format!("./deploy/nginx/{file}:/etc/nginx/{file}:ro");
+        assert!(compose.services["nginx"].volumes.contains(&mount), "nginx needs {mount}");
+    }
+    let config = &compose.services["ingest-svc"].environment["INGEST_CONFIG"];
+    let mount = format!("./deploy/ingest.toml:{config}:ro");
+    assert!(compose.services["ingest-svc"].volumes.contains(&mount), "ingest-svc needs {mount}");
+}
+
+#[tokio::test]
+async fn nginx_finds_the_services_at_fixed_addresses_and_is_the_proxy_that_ingest_trusts() {
+    let compose = compose();
+    let mut expected = BTreeSet::new();
+    for (name, _, program) in compose.programs() {
+        let setting = if program == "ingest-svc" { "INGEST_HTTP_ADDR" } else { "PUSH_ADDR" };
+        expected.insert(format!("{name}:{}", compose.port(name, setting).await));
+    }
+    let upstreams = shipped_text("deploy/nginx/upstreams.conf");
+    let servers = upstreams.lines().filter_map(|line| line.trim().strip_prefix("server "));
+    let servers = servers.map(|line| line.split([' ', ';']).next().unwrap_or_default().to_owned());
+    assert_eq!(servers.collect::<BTreeSet<_>>(), expected);
+
+    let [subnet] = &compose.networks["default"].ipam.config[..] else { panic!("one subnet") };
+    let network = subnet.subnet.strip_suffix(".0/24").expect("a /24");
+    assert_eq!(
+        subnet.ip_range,
+        format!("{network}.128/25"),
+        "addresses that are given out are not fixed ones"
+    );
+    let mut addresses = BTreeSet::new();
+    for name in expected.iter().filter_map(|server| server.split(':').next()).chain(["nginx"]) {
+        let address = compose.services[name].networks["default"].ipv4_address;
+        assert!(
+            address.to_string().starts_with(&format!("{network}.")) && address.octets()[3] < 128,
+            "{name}"
+        );
+        assert!(addresses.insert(address), "{address} is given twice");
+        assert!(
+            compose.services["nginx"].depends_on.contains_key(name) || name == "nginx",
+            "{name} must resolve"
+        );
+    }
+    let nginx = compose.services["nginx"].networks["default"].ipv4_address;
+    let trusted = format!("\ntrusted_proxies = [\"{nginx}/32\"]\n");
+    assert!(shipped_text("deploy/ingest.toml").contains(&trusted), "nginx alone is trusted: {trusted}");
+}
+
+#[tokio::test]
+async fn ingest_takes_the_shipped_sources() {
+    let file = shipped("deploy/ingest.toml").display().to_string();
+    let system =
+        System::start_with(&RabbitNode::shared().await.url(), 0, &[("INGEST_CONFIG", file.as_str())]).await;
+    let store = system.store("gangnam").await;
+    let record = ring(&store.virtual_number, &cdr::caller());
+    system.secrets.note(&record);
+    // In the container; the claim of one that is no proxy is not heard.
+    let headers = [("content-type", FORM), ("x-forwarded-for", "198.51.100.1")];
+    let mut client = Client::new(system.ingest_at.http);
+    let answer = client.send("POST", "/v1/cdr/bizcall", &headers, urlencoded(&record)).await;
+    taken(&must("an answer", answer));
+}
+
+#[tokio::test]
+async fn the_health_check_of_the_image_says_what_readyz_says() {
+    let compose = compose();
+    for (name, service, program) in compose.programs() {
+        let setting = if program == "ingest-svc" { "INGEST_HTTP_ADDR" } else { "PUSH_ADDR" };
+        let port = compose.port(name, setting).await.to_string();
+        assert_eq!(service.healthcheck.test, ["CMD", "ready", &port], "{name}");
+    }
+    assert!(shipped_text("Dockerfile").contains("deploy/ready.sh /usr/local/bin/ready\n"));
+    let ready = async |port: u16| {
+        let output = run(Command::new(shipped("deploy/ready.sh")).arg(port.to_string())).await;
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+
+    let system = System::start_with(&RabbitNode::shared().await.url(), 1, &[("DRAIN_WINDOW", "8s")]).await;
+    let store = system.store("gangnam").await;
+    assert_eq!(ready(system.ingest_at.http.port()).await, (true, "ready\n".to_owned()));
+    assert_eq!(ready(system.push_at[0].pads.port()).await, (true, "ready\n".to_owned()));
+    assert!(!ready(free_port()).await.0, "nobody listens there");
+    // Pads keep a leaving replica there for a while.
+    let mut pads = Vec::new();
+    for _ in 0..4 {
+        pads.push(system.pad(Transport::GrpcWeb, 0, &store.id).await);
+    }
+    system.push[0].terminate();
+    let said = until("the health check fails", SOON, async || {
+        let (ready, said) = ready(system.push_at[0].pads.port()).await;
+        (!ready).then_some(said)
+    })
+    .await;
+    assert!(said.starts_with("not ready: "), "{said}");
+}
+
+#[test]
+fn the_image_is_built_from_every_member_of_the_workspace() {
+    let manifest = shipped_text("Cargo.toml");
+    let (_, members) = manifest.split_once("\nmembers = [").expect("a workspace");
+    let (members, _) = members.split_once(']').expect("a list");
+    let ignored = shipped_text(".dockerignore");
+    let kept: BTreeSet<_> = ignored.lines().filter_map(|line| line.strip_prefix('!')).collect();
+    for member in members.split(',').map(|member| member.trim().trim_matches('"')) {
+        assert!(kept.contains(member), ".dockerignore keeps {member} from the image's build");
+    }
+    for kept in kept {
+        assert!(shipped(kept).exists(), "{kept}");
+    }
+    assert!(ignored.contains("\n*\n"), "whatever is not named stays out, .env above all");
+}

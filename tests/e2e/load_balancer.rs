@@ -1,0 +1,299 @@
+//! The shipped nginx configuration, in a real nginx before three replicas and ingest-svc.
+
+use std::{collections::BTreeSet, fs, net::Ipv4Addr};
+
+use http::StatusCode;
+use ringpad_proto::v1::Cdr;
+use ringpad_tests::{
+    cdr::{self, ring, urlencoded},
+    http::Client,
+    nginx::Nginx,
+    pads::{Pad, Subscription, Transport},
+    provider::{FORM, Provider, taken},
+    rabbit::{RabbitNode, unique},
+    services::{Shop, System},
+    token::Claims,
+    wait::{SOON, must, until, within},
+};
+
+/// What browsers use. Native gRPC needs HTTP/2 up to the replica.
+const BROWSERS: [Transport; 2] = [Transport::GrpcWeb, Transport::WebSocket];
+
+/// One source that anyone may send to, one behind a secret, one that believes nginx and nobody else.
+const SOURCES: &str = r#"
+[[source]]
+name = "bizcall"
+open = true
+
+[[source]]
+name = "hidden"
+secret = "a-path-of-its-own"
+
+[[source]]
+name = "proxied"
+allow = ["127.0.0.2/32"]
+trusted_proxies = ["127.0.0.1/32"]
+"#;
+
+/// Three replicas and [`SOURCES`] behind nginx.
+async fn balanced(settings: &[(&str, &str)]) -> (System, Nginx) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("ingest.toml");
+    fs::write(&file, SOURCES).expect("a file");
+    let mut all = vec![("INGEST_CONFIG", file.to_str().expect("a path in UTF-8"))];
+    all.extend_from_slice(settings);
+    let system = System::start_with(&RabbitNode::shared().await.url(), 3, &all).await;
+    let nginx = Nginx::start(&system).await;
+    (system, nginx)
+}
+
+/// A pad that opens its next stream as soon as one ends, as the pad page does, and notes what it was shown.
+struct Follower {
+    nginx: std::net::SocketAddr,
+    token: String,
+    pad: Pad,
+    /// What its earlier streams showed.
+    before: Vec<String>,
+    returned: usize,
+}
+
+impl Follower {
+    async fn open(nginx: &Nginx, transport: Transport, store: &Shop) -> Self {
+        let token = Claims::new(&store.id, &unique("pad")).token();
+        let pad = Pad::open(transport, nginx.at, &Subscription::new(&token)).await;
+        Self { nginx: nginx.at, token, pad, before: Vec::new(), returned: 0 }
+    }
+
+    /// Twelve of them: the replicas have two of each transport, since nginx gives a stream to the one with the fewest.
+    async fn twelve(nginx: &Nginx, store: &Shop) -> Vec<Self> {
+        let mut followers = Vec::new();
+        for _ in 0..6 {
+            for transport in BROWSERS {
+                followers.push(Self::open(nginx, transport, store).await);
+            }
+        }
+        followers
+    }
+
+    /// Reads up to a position. A stream's end on the way costs one attempt, which must do: to find a replica that takes
+    /// the next stream is the load balancer's work.
+    async fn follow(&mut self, position: u64) {
+        within("a pad that comes back gets everything", 2 * SOON, async {
+            while self.pad.reach(position, SOON).await.is_err() {
+                let next = Pad::open(self.pad.transport, self.nginx, &self.pad.resumption(&self.token)).await;
+                assert!(next.snapshot.resumed, "{:?}", next.transport);
+                assert_eq!(next.snapshot.position, self.pad.position(), "{:?}", next.transport);
+                self.before = self.shown();
+                self.pad = next;
+                self.returned += 1;
+            }
+        })
+        .await;
+    }
+
+    /// The calls it was shown, in that order.
+    fn shown(&self) -> Vec<String> {
+        let calls = self.pad.updates.iter().filter_map(|update| update.call.as_ref());
+        self.before.iter().chain(calls.map(|call| &call.id)).cloned().collect()
+    }
+}
+
+/// Rings so many calls, and returns their ids.
+async fn calls(provider: &mut Provider, store: &Shop, count: usize) -> Vec<String> {
+    let mut ids = Vec::new();
+    for _ in 0..count {
+        ids.push(provider.take(&ring(&store.virtual_number, &cdr::caller())).await.call_id);
+    }
+    ids
+}
+
+#[tokio::test]
+async fn webhooks_and_pads_pass_nginx() {
+    let (system, nginx) = balanced(&[]).await;
+    let store = system.store("gangnam").await;
+    let mut pads = Vec::new();
+    for transport in BROWSERS {
+        // A page of the load balancer's host: a replica can only tell so if it is told the host.
+        let origin = Some(format!("http://{}", nginx.at));
+        let asked = Subscription { origin, ..system.subscription(&store.id) };
+        pads.push(Pad::open(transport, nginx.at, &asked).await);
+    }
+    let mut client = Client::new(nginx.at);
+    let record = || {
+        let record = ring(&store.virtual_number, &cdr::caller());
+        system.secrets.note(&record);
+        urlencoded(&record)
+    };
+    let by_get = client.get(&format!("/v1/cdr/bizcall?{}", record())).await;
+    let by_post = client.send("POST", "/v1/cdr/bizcall", &[("content-type", FORM)], record()).await;
+    for answer in [must("GET", by_get), must("POST", by_post)] {
+        let id = taken(&answer).call_id;
+        for pad in &mut pads {
+            assert_eq!(
+                pad.update().await.call.map(|call| call.id).as_ref(),
+                Some(&id),
+                "{:?}",
+                pad.transport
+            );
+        }
+    }
+    // A stream that nothing but heartbeats pass is not cut, and not held back.
+    for pad in &mut pads {
+        pad.until_heartbeats(pad.heartbeats + 2).await;
+    }
+    let page = must("the pad page", client.get("/").await);
+    assert!(page.status.is_success() && page.text().contains("<html"), "{}", page.text());
+    let large =
+        client.send("POST", "/v1/cdr/bizcall", &[("content-type", FORM)], "x".repeat(70 * 1024)).await;
+    let large = must("the answer to a large record", large);
+    assert_eq!(large.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(large.text().contains("64 KiB"), "in ingest-svc's words: {}", large.text());
+}
+
+#[tokio::test]
+async fn nginx_logs_neither_query_strings_nor_path_secrets_even_when_nobody_is_behind_it() {
+    let (mut system, nginx) = balanced(&[]).await;
+    let store = system.store("gangnam").await;
+    let mut client = Client::new(nginx.at);
+    let query = || {
+        let record = ring(&store.virtual_number, &cdr::caller());
+        system.secrets.note(&record);
+        urlencoded(&Cdr { memo: "for-the-shop-alone".to_owned(), ..record })
+    };
+    let hidden = format!("/v1/cdr/hidden/a-path-of-its-own?{}", query());
+    taken(&must("a record on a secret path", client.get(&hidden).await));
+    let wrong = [
+        format!("/V1/cdr/hidden/a-path-of-its-own?{}", query()),
+        format!("/v1/cdr//hidden//a-path-of-its-own?{}", query()),
+        format!("/cdr/hidden/a-path-of-its-own?{}", query()),
+        format!("/a-path-of-its-own?{}", query()),
+    ];
+    for target in &wrong {
+        assert_eq!(must("an answer", client.get(target).await).status, StatusCode::NOT_FOUND, "{target}");
+    }
+    // An error is said with the request that met it.
+    for service in std::iter::once(&mut system.ingest).chain(&mut system.push) {
+        service.kill().await;
+    }
+    for target in [&hidden, &wrong[0]] {
+        let away = must("nginx's own answer", client.get(target).await);
+        assert_eq!(away.status, StatusCode::BAD_GATEWAY, "{target}");
+    }
+
+    // A line is written after its answer. With the sentinel's line all before it are there: they came on one connection.
+    must("a sentinel", client.get("/livez").await);
+    let routes = until("the access log is complete", SOON, async || {
+        let routes: Vec<_> = nginx.accesses().iter().map(|line| line["route"].clone()).collect();
+        routes.contains(&"/livez".into()).then_some(routes)
+    })
+    .await;
+    let hidden = "/v1/cdr/hidden";
+    assert_eq!(routes, [hidden, "other", hidden, "other", "other", hidden, "other", "/livez"]);
+    assert_eq!(nginx.accesses()[5]["upstream_status"], "502");
+    let logged = nginx.logged();
+    for secret in ["a-path-of-its-own", "for-the-shop-alone", "seq="] {
+        assert!(!logged.contains(secret), "{secret} is in nginx's log:\n{logged}");
+    }
+    system.secrets.assert_none_in("nginx's log", &logged);
+}
+
+#[tokio::test]
+async fn the_sender_of_a_record_is_whom_nginx_saw_and_not_whom_the_record_says() {
+    let (system, nginx) = balanced(&[]).await;
+    let store = system.store("gangnam").await;
+    let (allowed, other) = (Ipv4Addr::new(127, 0, 0, 2), Ipv4Addr::new(127, 0, 0, 3));
+    let cases = [
+        (allowed, None, StatusCode::OK),
+        (allowed, Some("198.51.100.1"), StatusCode::OK),
+        (other, None, StatusCode::FORBIDDEN),
+        (other, Some("127.0.0.2"), StatusCode::FORBIDDEN),
+    ];
+    for (from, claimed, status) in cases {
+        let record = ring(&store.virtual_number, &cdr::caller());
+        system.secrets.note(&record);
+        let mut headers = vec![("content-type", FORM)];
+        headers.extend(claimed.map(|claimed| ("x-forwarded-for", claimed)));
+        let mut client = Client::new(nginx.at).own(from);
+        let answer = client.send("POST", "/v1/cdr/proxied", &headers, urlencoded(&record)).await;
+        let answer = must("an answer", answer);
+        assert_eq!(answer.status, status, "{from} that claims {claimed:?}: {}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn pads_of_a_leaving_and_of_a_killed_replica_come_back_through_nginx_and_miss_nothing() {
+    let (mut system, nginx) = balanced(&[]).await;
+    let store = system.store("gangnam").await;
+    let mut provider = Provider::new(nginx.at, system.secrets.clone());
+    let mut followers = Follower::twelve(&nginx, &store).await;
+    let mut ids = calls(&mut provider, &store, 2).await;
+    for follower in &mut followers {
+        follower.follow(2).await;
+    }
+
+    system.push[0].terminate();
+    ids.extend(calls(&mut provider, &store, 5).await);
+    assert_eq!(system.push[0].exit().await, 0);
+    ids.extend(calls(&mut provider, &store, 1).await);
+    for follower in &mut followers {
+        follower.follow(8).await;
+    }
+    let moved = |followers: &[Follower]| {
+        let moved = followers.iter().filter(|follower| follower.returned > 0);
+        moved.map(|follower| format!("{:?}", follower.pad.transport)).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(moved(&followers).len(), 2, "pads of both transports were on the replica that left");
+
+    for follower in &mut followers {
+        follower.returned = 0;
+    }
+    system.push[1].kill().await;
+    ids.extend(calls(&mut provider, &store, 3).await);
+    for follower in &mut followers {
+        follower.follow(11).await;
+    }
+    assert_eq!(moved(&followers).len(), 2, "pads of both transports were on the replica that was killed");
+
+    // Whatever came twice or late would stand before the sentinel.
+    ids.extend(calls(&mut provider, &store, 1).await);
+    for follower in &mut followers {
+        follower.follow(12).await;
+        assert_eq!(follower.shown(), ids, "{:?}", follower.pad.transport);
+    }
+}
+
+#[tokio::test]
+async fn a_new_stream_that_meets_a_leaving_replica_gets_another_one() {
+    let (mut system, nginx) = balanced(&[("DRAIN_WINDOW", "5s")]).await;
+    let store = system.store("gangnam").await;
+    let mut followers = Follower::twelve(&nginx, &store).await;
+    system.push[0].terminate();
+    until("the replica is leaving", SOON, async || {
+        system.push[0].readiness().await.filter(|(status, _)| *status == 503)
+    })
+    .await;
+    // As its pads leave it has the fewest, and nginx asks it first.
+    for _ in 0..3 {
+        for transport in BROWSERS {
+            followers.push(Follower::open(&nginx, transport, &store).await);
+        }
+    }
+    let mut provider = Provider::new(nginx.at, system.secrets.clone());
+    calls(&mut provider, &store, 1).await;
+    for follower in &mut followers {
+        follower.follow(1).await;
+    }
+    assert_eq!(system.push[0].exit().await, 0);
+    calls(&mut provider, &store, 1).await;
+    for follower in &mut followers {
+        follower.follow(2).await;
+    }
+    drop(followers);
+    until("a stream was refused by one replica and taken by another", SOON, async || {
+        let lines = nginx.accesses();
+        let mut refused =
+            lines.iter().filter_map(|line| line["upstream_status"].as_str()?.strip_prefix("503, "));
+        refused.find(|then| ["200", "101"].contains(then)).map(|_| ())
+    })
+    .await;
+}

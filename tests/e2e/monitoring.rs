@@ -1,0 +1,213 @@
+//! The shipped alerts and dashboard name nothing that the services do not measure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ringpad_tests::{
+    cdr::{self, answered, ring},
+    http::Client,
+    nginx::{shipped, shipped_text},
+    rabbit::RabbitNode,
+    services::System,
+    wait::{SOON, must, until},
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::deployment::compose;
+
+/// The words of Prometheus that our queries use, and what it adds to every target.
+const PROMETHEUS: [&str; 13] = [
+    "by",
+    "histogram_quantile",
+    "increase",
+    "instance",
+    "job",
+    "le",
+    "offset",
+    "or",
+    "rate",
+    "sum",
+    "time",
+    "unless",
+    "up",
+];
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Alerts {
+    groups: Vec<Group>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "the name is only here so that other keys are refused")]
+struct Group {
+    name: String,
+    rules: Vec<Alert>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "how long is nobody's contract")]
+struct Alert {
+    alert: String,
+    expr: String,
+    r#for: Option<String>,
+    labels: BTreeMap<String, String>,
+    annotations: Annotations,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Annotations {
+    summary: String,
+    action: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "the intervals are only here so that other keys are refused")]
+struct Prometheus {
+    global: BTreeMap<String, String>,
+    rule_files: Vec<String>,
+    scrape_configs: Vec<Job>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Job {
+    job_name: String,
+    static_configs: Vec<Targets>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Targets {
+    targets: Vec<String>,
+}
+
+/// Every query of the alerts and the dashboard, and every label that a text of theirs shows.
+fn queries() -> (Vec<String>, BTreeSet<String>) {
+    let alerts: Alerts = must("alerts.yml", serde_saphyr::from_str(&shipped_text("deploy/alerts.yml")));
+    let (mut queries, mut shown) = (Vec::new(), Vec::new());
+    for alert in alerts.groups.into_iter().flat_map(|group| group.rules) {
+        let severity = alert.labels.get("severity").map(String::as_str);
+        assert!(matches!(severity, Some("page" | "ticket")), "{}", alert.alert);
+        assert!(!alert.annotations.action.is_empty(), "{}: what is to be done?", alert.alert);
+        queries.push(alert.expr);
+        shown.push(alert.annotations.summary.replace("$labels.", "").replace("$value", "job"));
+    }
+    let dashboard =
+        must("a dashboard", serde_json::from_str(&shipped_text("deploy/grafana/dashboards/ringpad.json")));
+    texts(&dashboard, "expr", &mut queries);
+    texts(&dashboard, "legendFormat", &mut shown);
+    assert!(queries.len() > 20, "{queries:?}");
+    let labels = shown.iter().flat_map(|text| text.split("{{").skip(1));
+    let labels = labels.filter_map(|rest| Some(rest.split_once("}}")?.0.trim().to_owned()));
+    (queries, labels.collect())
+}
+
+/// All texts under `key`, at any depth.
+fn texts(value: &Value, key: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            found.extend(fields.get(key).and_then(Value::as_str).map(str::to_owned));
+            fields.values().for_each(|value| texts(value, key, found));
+        }
+        Value::Array(values) => values.iter().for_each(|value| texts(value, key, found)),
+        _ => {}
+    }
+}
+
+/// The names in a query: of metrics, labels and functions, not what stands in quotes.
+fn names(query: &str) -> BTreeSet<String> {
+    let outside: Vec<_> = query.split('"').step_by(2).collect();
+    let bare = outside.join(" ").replace("$__rate_interval", "");
+    let words = bare.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+    words
+        .filter(|word| word.starts_with(|first: char| first.is_ascii_alphabetic()))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The names of the metrics that a `/metrics` shows, as queries write them, and of all their labels.
+fn measured(text: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for line in text.lines() {
+        if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
+            let endings: &[&str] = match kind {
+                "counter" => &["_total"],
+                "histogram" => &["_bucket", "_sum", "_count"],
+                _ => &[""],
+            };
+            names.extend(endings.iter().map(|ending| format!("{name}{ending}")));
+        } else if let Some((_, labels)) = line.split_once('{') {
+            let labels = labels.split(['{', ',']).filter_map(|label| label.split_once('='));
+            names.extend(labels.map(|(label, _)| label.to_owned()));
+        }
+    }
+    names
+}
+
+#[tokio::test]
+async fn every_metric_of_the_alerts_and_the_dashboard_is_measured() {
+    let (queries, labels) = queries();
+    let mut wanted: BTreeSet<_> = queries.iter().flat_map(|query| names(query)).chain(labels).collect();
+    for query in &queries {
+        let ours = names(query).iter().any(|name| name.starts_with("ringpad_") || name == "up");
+        assert!(ours, "{query} asks for nothing of ours");
+    }
+    wanted.retain(|name| !PROMETHEUS.contains(&name.as_str()));
+
+    let system = System::start(&RabbitNode::shared().await.url(), 1).await;
+    let store = system.store("gangnam").await;
+    // A label is there from its first event on: all that a quiet hour brings must have happened.
+    let mut pads = system.pads(&store.id).await;
+    let record = ring(&store.virtual_number, &cdr::caller());
+    let mut provider = system.provider();
+    for record in [&record, &record, &answered(&record), &ring(&cdr::virtual_number(), &cdr::caller())] {
+        provider.take(record).await;
+    }
+    for pad in &mut pads {
+        pad.until_position(2).await;
+    }
+    drop(pads);
+    let mut missing = BTreeSet::new();
+    until("all metrics are there", SOON, async || {
+        let mut found = BTreeSet::new();
+        for admin in [system.ingest_at.admin, system.push_at[0].admin] {
+            found.extend(measured(&must("/metrics", Client::new(admin).get("/metrics").await).text()));
+        }
+        let now: BTreeSet<_> = wanted.difference(&found).cloned().collect();
+        if now != missing {
+            eprintln!("not measured: {now:?}");
+            missing = now;
+        }
+        missing.is_empty().then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn prometheus_asks_every_service_where_it_answers() {
+    let prometheus: Prometheus =
+        must("prometheus.yml", serde_saphyr::from_str(&shipped_text("deploy/prometheus.yml")));
+    let compose = compose();
+    let mut expected =
+        BTreeMap::from([("rabbitmq".to_owned(), BTreeSet::from(["rabbitmq:15692".to_owned()]))]);
+    for (name, program) in compose.running() {
+        let setting = if program == "ingest-svc" { "INGEST_ADMIN_ADDR" } else { "PUSH_ADMIN_ADDR" };
+        let target = format!("{name}:{}", compose.port(name, setting).await);
+        expected.entry(program.to_owned()).or_default().insert(target);
+    }
+    let jobs = prometheus.scrape_configs.into_iter().map(|job| {
+        let targets = job.static_configs.into_iter().flat_map(|targets| targets.targets);
+        (job.job_name, targets.collect::<BTreeSet<_>>())
+    });
+    assert_eq!(jobs.collect::<BTreeMap<_, _>>(), expected);
+    for rules in prometheus.rule_files {
+        assert!(shipped("deploy").join(&rules).exists(), "{rules}");
+    }
+    let source = shipped_text("deploy/grafana/provisioning/datasources/prometheus.yml");
+    assert!(source.contains("uid: prometheus\n"), "the dashboard's data source: {source}");
+}
