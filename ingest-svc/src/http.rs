@@ -7,9 +7,9 @@
 //! What is refused early has cost little: no body is read before the sender is let in. Every error is a problem of
 //! RFC 9457. No URI is ever logged: it holds callers' numbers, and the secret.
 
-mod body;
-mod client;
-mod parameters;
+pub mod body;
+pub mod client;
+pub mod parameters;
 mod problem;
 
 use std::{net::SocketAddr, sync::Arc};

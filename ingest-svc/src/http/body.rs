@@ -12,10 +12,13 @@ use super::{MAX_BYTES, Problem};
 /// How long a client may take for the body.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A body, by what it says it is.
-pub(super) enum Body {
+/// A body, by what it says it is. No `Debug`: it holds phone numbers.
+pub enum Body {
+    /// There is none.
     None,
+    /// `application/x-www-form-urlencoded`.
     Form(Bytes),
+    /// `application/json`.
     Json(Bytes),
 }
 

@@ -25,7 +25,7 @@ const BODY: &str = "body";
 ///
 /// # Errors
 /// The body is no JSON object. (What is wrong with single parameters comes with the record's own faults.)
-pub(super) fn fields(source: &Source, query: &str, body: &Body) -> Result<RawFields, Faults> {
+pub fn fields(source: &Source, query: &str, body: &Body) -> Result<RawFields, Faults> {
     let mut fields = RawFields::new();
     urlencoded(source, query.as_bytes(), &mut fields);
     match body {
