@@ -10,7 +10,9 @@ fuzz_target!(|text: &str| {
     match FirstMessage::parse(text) {
         Ok(first) => check(&first),
         // One of a few sentences: nothing of the message, and with it of the token, is repeated.
-        Err(said) => assert!(said.len() < 120 && said.ends_with("expected") | said.ends_with("strings"), "{said}"),
+        Err(said) => {
+            assert!(said.len() < 120 && said.ends_with("expected") | said.ends_with("strings"), "{said}")
+        }
     }
 });
 

@@ -85,7 +85,8 @@ fn check_encodings(sent: &RawFields, record: &Record, source: &Source) {
     let other = record.cdr.other().iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let all: Vec<_> = named.into_iter().chain(other).collect();
 
-    let object: Map<_, _> = all.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect();
+    let object: Map<_, _> =
+        all.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect();
     let json = Body::Json(Value::Object(object).to_string().into());
     let pairs = all.iter().map(|(name, value)| {
         // As this source encodes it: some texts twice.

@@ -1,5 +1,7 @@
 //! Every row of the contract's table of answers, over a real log, and how parameters are encoded.
 
+mod openapi;
+
 use std::{net::IpAddr, time::Duration};
 
 use axum::{
@@ -61,6 +63,11 @@ struct Answer {
 impl Edge {
     /// An edge on a log of its own, with a store on 0507-1234-5678.
     async fn open() -> Self {
+        Self::of(SOURCES).await
+    }
+
+    /// The same with other sources.
+    async fn of(sources: &str) -> Self {
         let directory = TempDir::new().unwrap();
         let metrics = LogMetrics::new(&mut Registry::default());
         let open =
@@ -73,7 +80,7 @@ impl Edge {
         let store =
             StoreEntry { id: "gangnam".to_owned(), name: "강남점".to_owned(), numbers: vec![number] };
         open.log.upsert_store(store, Moving::Refused, Validate::AndStore).await.unwrap();
-        let sources = Arc::new(Sources::parse(SOURCES).unwrap());
+        let sources = Arc::new(Sources::parse(sources).unwrap());
         Self { router: router(sources, open.log.clone()), directory, _open: open }
     }
 
