@@ -62,7 +62,7 @@ fn resolved<'a>(document: &'a Value, mut value: &'a Value) -> &'a Value {
     value
 }
 
-fn names<'a>(object: &'a Value) -> BTreeSet<&'a str> {
+fn names(object: &Value) -> BTreeSet<&str> {
     object.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect()
 }
 
