@@ -16,5 +16,5 @@ for target in "$@"; do
     echo "== $target, $seconds s"
     # -max_len: no parser does anything new beyond. -timeout: seconds for one input.
     ${CARGO:-cargo} fuzz run --fuzz-dir . "$target" "corpus/$target" "seeds/$target" -- \
-        -max_total_time="$seconds" -max_len=2048 -timeout=10 -print_final_stats=1 -verbosity=0
+        -max_total_time="$seconds" -max_len=2048 -timeout=10 -print_final_stats=1 -print_funcs=0 -verbosity=0
 done
