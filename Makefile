@@ -1,14 +1,17 @@
 # `make test` is the one command: it installs what the tests need, and runs all of them. `.ci/run` calls it.
 #
-#   make test      everything below but `bench`
+#   make test      everything below but `bench`, `deny` and `fuzz`
 #   make fmt       is the code formatted? (`cargo fmt` mends it)
 #   make lint      clippy, warnings are errors
 #   make unit      tests inside the crates
 #   make e2e       real binaries on a real RabbitMQ node; `make e2e ONLY=outage` runs one module
 #   make pad       the pad's types, bundle and client
+#   make proto-lint  buf: is the contract well-formed, and does it break nobody who has the baseline's?
 #   make browser   the pad page in Chromium, on `ringpad dev`
 #   make bench     measures; by hand, some ten minutes, prints and asserts nothing
 #   make env       writes fresh secrets for docker-compose.yml into .env, unless it is there
+#   make deny      cargo-deny: licences, sources, duplicates; by hand, installing it takes minutes
+#   make fuzz      each fuzz target for SECONDS_EACH (60); by hand, the first build takes minutes
 #
 # All tests are of one profile and one selection of packages, so that each dependency is compiled once: cargo's dev
 # profile, which builds in half the time and checks overflows. `make bench` measures the release profile.
@@ -17,21 +20,24 @@ CARGO ?= cargo
 NPM ?= npm --prefix pad
 ONLY ?=
 ENV_FILE ?= .env
+SECONDS_EACH ?= 60
+BUF = pad/node_modules/.bin/buf
 
-.PHONY: test tools fmt lint build unit e2e pad browser bench env
+.PHONY: test tools fmt lint build unit e2e pad proto-lint proto-baseline browser bench deny fuzz env
 .DEFAULT_GOAL := test
 # The steps share cores, ports and cargo's lock.
 .NOTPARALLEL:
 
 test: tools fmt lint build
 	$(CARGO) test --workspace
-	$(MAKE) pad browser
+	$(MAKE) proto-lint pad browser
 
 tools:
 	@tests/tools.sh
 
 fmt:
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 
 lint:
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
@@ -54,6 +60,15 @@ pad: pad/node_modules/.package-lock.json
 	$(NPM) run check
 	$(NPM) test
 
+# Against what is committed as the contract that somebody may have built on: proto/baseline.binpb.
+proto-lint: pad/node_modules/.package-lock.json
+	$(BUF) lint
+	$(BUF) breaking --against proto/baseline.binpb
+
+# After a release: from now on this contract is the one not to break.
+proto-baseline: pad/node_modules/.package-lock.json
+	$(BUF) build --exclude-source-info -o proto/baseline.binpb
+
 browser: pad/node_modules/.package-lock.json build
 	RINGPAD_BIN="$(CURDIR)/target/debug/ringpad" $(NPM) run test:browser
 
@@ -63,3 +78,13 @@ bench:
 
 env:
 	@deploy/env.sh $(ENV_FILE)
+
+# Not part of `make test`: cargo-deny compiles for minutes. `cargo deny check` alone also fetches the advisory database.
+deny:
+	$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-deny
+	$(CARGO) deny check bans licenses sources
+
+# Whatever the targets find beyond fuzz/seeds is kept in fuzz/corpus, which is not committed.
+fuzz:
+	$(CARGO) fuzz --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-fuzz
+	CARGO="$(CARGO)" fuzz/run.sh $(SECONDS_EACH) $(ONLY)

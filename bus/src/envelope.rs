@@ -108,16 +108,16 @@ impl Batch {
             events: wire.events.into_iter().map(Event::from).collect(),
         })
     }
-}
 
-/// Writes a message's body to `buffer`, over what is there; so that one buffer serves for all messages.
-pub(crate) fn encode(publisher: Uuid, number: u64, events: &[Event], buffer: &mut Vec<u8>) {
-    let (publisher_high, publisher_low) = publisher.as_u64_pair();
-    let events = events.iter().map(wire::Event::from).collect();
-    let wire = wire::Batch { publisher_high, publisher_low, number, events };
-    buffer.clear();
-    buffer.reserve(wire.encoded_len());
-    wire.encode_raw(buffer);
+    /// Writes a message's body to `buffer`, over what is there; so that one buffer serves for all messages.
+    pub fn encode(publisher: Uuid, number: u64, events: &[Event], buffer: &mut Vec<u8>) {
+        let (publisher_high, publisher_low) = publisher.as_u64_pair();
+        let events = events.iter().map(wire::Event::from).collect();
+        let wire = wire::Batch { publisher_high, publisher_low, number, events };
+        buffer.clear();
+        buffer.reserve(wire.encoded_len());
+        wire.encode_raw(buffer);
+    }
 }
 
 impl From<wire::Event> for Event {
@@ -197,7 +197,7 @@ mod tests {
 
     fn encoded(batch: &Batch) -> Bytes {
         let mut body = b"what was there before".to_vec();
-        encode(batch.publisher, batch.number, &batch.events, &mut body);
+        Batch::encode(batch.publisher, batch.number, &batch.events, &mut body);
         Bytes::from(body)
     }
 

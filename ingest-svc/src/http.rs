@@ -8,8 +8,8 @@
 //! RFC 9457. No URI is ever logged: it holds callers' numbers, and the secret.
 
 mod body;
-mod client;
-mod parameters;
+pub mod client;
+pub mod parameters;
 mod problem;
 
 use std::{net::SocketAddr, sync::Arc};

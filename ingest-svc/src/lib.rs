@@ -13,7 +13,7 @@
 
 pub mod cdr;
 mod grpc;
-mod http;
+pub mod http;
 pub mod log;
 mod metrics;
 pub mod phone;

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 const REQUEST: [&str; 4] = ["afterPosition", "after_position", "epoch", "session"];
 
 /// Who a WebSocket pad is and where it wants to begin. No `Debug`: the token must not show.
-pub(crate) struct FirstMessage {
+pub struct FirstMessage {
     /// The JWT; empty if there is none.
     pub token: String,
     /// Where to begin.
@@ -21,7 +21,7 @@ impl FirstMessage {
     ///
     /// # Errors
     /// Says what is wrong, without repeating any of it.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         let mut members: Map<String, Value> =
             serde_json::from_str(text).map_err(|_| "a JSON object is expected".to_owned())?;
         let token = match members.remove("token") {

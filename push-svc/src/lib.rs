@@ -15,7 +15,7 @@ pub mod auth;
 mod catch_up;
 mod clock;
 mod end;
-mod first_message;
+pub mod first_message;
 mod grpc;
 mod hub;
 mod log_client;

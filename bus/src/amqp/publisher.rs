@@ -20,7 +20,7 @@ use super::{
     connection::Link,
 };
 use crate::{
-    envelope::{CONTENT_TYPE, Event, encode},
+    envelope::{Batch, CONTENT_TYPE, Event},
     error::Lost,
 };
 
@@ -74,7 +74,7 @@ impl AmqpPublisher {
 
     pub(crate) async fn send(&mut self, events: &[Event], ttl: Duration) -> Result<Promised, Lost> {
         let number = self.begun.fetch_add(1, Ordering::Release) + 1;
-        encode(self.id, number, events, &mut self.body);
+        Batch::encode(self.id, number, events, &mut self.body);
         let properties = self.properties.clone().with_expiration(ttl.as_millis().to_string().into());
         // Mandatory: without it, the broker would confirm a message that went to no queue as if it had arrived.
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };

@@ -86,7 +86,7 @@ impl Field {
     }
 }
 
-/// The parameters of one record as they came, decoded to text. `Debug` shows no values.
+/// The parameters of one record as they came, decoded to text. `Debug` shows no values, and names masked.
 #[derive(Clone, Default)]
 pub struct RawFields {
     named: [String; FIELDS],
@@ -145,7 +145,9 @@ impl fmt::Debug for RawFields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let named =
             Field::ALL.into_iter().filter(|field| !self.named[*field as usize].is_empty()).map(Field::name);
-        f.debug_set().entries(named).entries(self.other.keys()).finish()
+        // A name is the sender's, too, and might hold a number.
+        let other = self.other.keys().map(|name| mask_digits(name));
+        f.debug_set().entries(named).entries(other).finish()
     }
 }
 

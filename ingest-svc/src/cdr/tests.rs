@@ -207,7 +207,8 @@ fn grpc_has_the_same_rules() {
 
 #[test]
 fn debug_shows_no_number() {
-    let parameters = ring_with(&[("memo", "010-1234-5678"), ("cause", "01012345678"), ("x", "01012345678")]);
+    let parameters =
+        ring_with(&[("memo", "010-1234-5678"), ("cause", "01012345678"), ("01012345678", "01012345678")]);
     let fields = raw(&parameters);
     let shown = format!("{fields:?} {:?} {:?}", parse(&parameters).unwrap(), parse(&parameters));
     assert!(shown.contains("010-****-5678"), "{shown}");

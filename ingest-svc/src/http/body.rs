@@ -10,8 +10,8 @@ use tokio::time::timeout;
 use super::{MAX_BYTES, Problem};
 use crate::log::RawBody;
 
-/// How long a client may take for the body.
-const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may take for the body. Tests wait for it, and need not wait long.
+const READ_TIMEOUT: Duration = if cfg!(test) { Duration::from_millis(250) } else { Duration::from_secs(10) };
 
 /// Reads a body, and tells by its type what it is. A request without one may name any type.
 pub(super) async fn read(

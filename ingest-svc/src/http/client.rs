@@ -13,7 +13,7 @@ const X_FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// The client's address; `None` if it cannot be told: an entry that a proxy of ours vouches for is no address, or all of
 /// them are proxies.
-pub(super) fn address(headers: &HeaderMap, peer: Option<IpAddr>, source: &Source) -> Option<IpAddr> {
+pub fn address(headers: &HeaderMap, peer: Option<IpAddr>, source: &Source) -> Option<IpAddr> {
     let peer = peer?.to_canonical();
     if !source.trusts(peer) {
         return Some(peer);

@@ -28,7 +28,7 @@ const SHOWN: usize = 40;
 ///
 /// # Errors
 /// The body is no JSON object. (What is wrong with single parameters comes with the record's own faults.)
-pub(super) fn fields(source: &Source, request: &RawRequest) -> Result<RawFields, Faults> {
+pub fn fields(source: &Source, request: &RawRequest) -> Result<RawFields, Faults> {
     let mut fields = RawFields::new();
     let mut insert = |bytes| {
         urlencoded(source, bytes).for_each(|(name, value)| fields.insert(&name, value));

@@ -1,5 +1,7 @@
 //! Every row of the contract's table of answers, over a real log, and how parameters are encoded.
 
+mod openapi;
+
 use std::{net::IpAddr, time::Duration};
 
 use axum::{
@@ -62,6 +64,11 @@ struct Answer {
 impl Edge {
     /// An edge on a log of its own, with a store on 0507-1234-5678.
     async fn open() -> Self {
+        Self::of(SOURCES).await
+    }
+
+    /// The same with other sources.
+    async fn of(sources: &str) -> Self {
         let directory = TempDir::new().unwrap();
         let metrics = LogMetrics::new(&mut Registry::default());
         let open =
@@ -74,7 +81,7 @@ impl Edge {
         let store =
             StoreEntry { id: "gangnam".to_owned(), name: "강남점".to_owned(), numbers: vec![number] };
         open.log.upsert_store(store, Moving::Refused, Validate::AndStore).await.unwrap();
-        let sources = Arc::new(Sources::parse(SOURCES).unwrap());
+        let sources = Arc::new(Sources::parse(sources).unwrap());
         let shared = Shared { sources, log: open.log.clone(), traces: <_>::default() };
         let metrics = HttpMetrics::new(&mut Registry::default());
         Self { router: router(shared, metrics), directory, open }

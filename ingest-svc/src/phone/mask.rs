@@ -4,11 +4,13 @@
 const MAX_SHOWN: usize = 32;
 /// With fewer letters and digits than this, first three and last four would be nearly all of them.
 const MIN_TO_KEEP_ENDS: usize = 10;
+/// Digits that may be shown of a number's end.
+const MAX_END: usize = 4;
 /// A run of fewer digits than this is nobody's number.
 const MIN_NUMBER: usize = 7;
 
-/// Masks a number as [`national`](super::PhoneNumber::national) writes it. Of two groups the last is masked as well, and
-/// a number of one group like any text.
+/// Masks a number as [`national`](super::PhoneNumber::national) writes it. Of two groups the last is masked as well, of a
+/// long last group all but its end, and a number of one group like any text.
 pub(super) fn mask_groups(number: &str) -> String {
     let separators = number.matches([' ', '-']).count();
     if separators == 0 {
@@ -16,11 +18,13 @@ pub(super) fn mask_groups(number: &str) -> String {
     }
     let kept_last = if separators == 1 { usize::MAX } else { separators };
     let mut group = 0;
-    let masked = number.chars().map(|char| {
+    let masked = number.char_indices().map(|(at, char)| {
         if matches!(char, ' ' | '-') {
             group += 1;
         }
-        if char.is_ascii_digit() && group != 0 && group != kept_last { '*' } else { char }
+        // Foreign ones may end in a group that is most of the number, e.g. +49 30 123456.
+        let end = group == kept_last && at + MAX_END >= number.len();
+        if char.is_ascii_digit() && group != 0 && !end { '*' } else { char }
     });
     masked.collect()
 }

@@ -1,0 +1,12 @@
+//! A call record as a form: any bytes, UTF-8 or CP949.
+
+#![no_main]
+
+use bytes::Bytes;
+use ingest_svc::log::RawBody;
+use libfuzzer_sys::fuzz_target;
+use ringpad_fuzz::record::check;
+
+fuzz_target!(|bytes: &[u8]| {
+    check("", RawBody::Form(Bytes::copy_from_slice(bytes)));
+});

@@ -1,0 +1,13 @@
+//! The query of a call record.
+
+#![no_main]
+
+use ingest_svc::log::RawBody;
+use libfuzzer_sys::fuzz_target;
+use ringpad_fuzz::record::check;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok(query) = std::str::from_utf8(bytes) {
+        check(query, RawBody::None);
+    }
+});

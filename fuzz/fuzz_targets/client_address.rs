@@ -1,0 +1,67 @@
+//! Who sent a request: `X-Forwarded-For`, which anybody may write. The input's lines are headers; the first byte says
+//! whether the TCP peer is a proxy of ours.
+
+#![no_main]
+
+use std::net::IpAddr;
+
+use http::{HeaderMap, HeaderValue};
+use ingest_svc::{
+    http::client::address,
+    source::{Source, Sources},
+};
+use libfuzzer_sys::fuzz_target;
+
+const SOURCE: &str = r#"
+[[source]]
+name = "x"
+allow = ["210.109.108.0/24"]
+trusted_proxies = ["10.0.0.0/8", "192.0.2.1", "fd00::/8"]
+"#;
+const STRANGER: [u8; 4] = [203, 0, 113, 9];
+const PROXY: [u8; 4] = [10, 0, 0, 1];
+
+std::thread_local! {
+    static SOURCES: Sources = Sources::parse(SOURCE).expect("the text above is right");
+}
+
+fuzz_target!(|input: &[u8]| {
+    if let Some((first, rest)) = input.split_first() {
+        SOURCES.with(|sources| {
+            let source = sources.get("x").expect("it is in the text above");
+            let lines: Vec<_> = rest.split(|byte| *byte == b'\n').collect();
+            match first % 2 {
+                0 => from_a_stranger(&lines, source),
+                _ => through_a_proxy(&lines, source),
+            }
+        });
+    }
+});
+
+/// Nobody vouches for the headers of who connects to us directly.
+fn from_a_stranger(lines: &[&[u8]], source: &Source) {
+    let peer = Some(IpAddr::from(STRANGER));
+    assert_eq!(client(lines, peer, source), peer);
+    assert_eq!(client(lines, None, source), None);
+}
+
+fn through_a_proxy(lines: &[&[u8]], source: &Source) {
+    let peer = Some(IpAddr::from(PROXY));
+    let Some(found) = client(lines, peer, source) else { return };
+    assert!(!source.trusts(found), "a proxy is nobody's client");
+    // What stands left of the client is whatever it wrote.
+    let forged = [&[&b"210.109.108.7"[..]], lines].concat();
+    assert_eq!(client(&forged, peer, source), Some(found));
+    // One more proxy of ours changes nothing.
+    let appended = [lines, &[&b"192.0.2.1:443, [fd00::1]"[..]]].concat();
+    assert_eq!(client(&appended, peer, source), Some(found));
+}
+
+fn client(lines: &[&[u8]], peer: Option<IpAddr>, source: &Source) -> Option<IpAddr> {
+    let mut headers = HeaderMap::new();
+    // What is no header's value does not get past the HTTP server.
+    for value in lines.iter().filter_map(|line| HeaderValue::from_bytes(line).ok()) {
+        headers.append("x-forwarded-for", value);
+    }
+    address(&headers, peer, source)
+}

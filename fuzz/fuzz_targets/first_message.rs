@@ -1,0 +1,32 @@
+//! The first message of a WebSocket pad, from anybody who can reach push-svc.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use push_svc::first_message::FirstMessage;
+use serde_json::json;
+
+fuzz_target!(|text: &str| {
+    match FirstMessage::parse(text) {
+        Ok(first) => check(&first),
+        // One of a few sentences: nothing of the message, and with it of the token, is repeated.
+        Err(said) => {
+            assert!(said.len() < 120 && said.ends_with("expected") | said.ends_with("strings"), "{said}")
+        }
+    }
+});
+
+fn check(first: &FirstMessage) {
+    let request = &first.request;
+    // As the pad page writes it: 64 bits as a string, what is absent as null.
+    let position = request.after_position.map(|position| position.to_string());
+    let again = json!({
+        "token": first.token,
+        "afterPosition": position,
+        "epoch": request.epoch,
+        "session": request.session,
+        "of a newer pad": [],
+    });
+    let again = FirstMessage::parse(&again.to_string()).unwrap_or_else(|wrong| panic!("{wrong}"));
+    assert_eq!((&again.token, &again.request), (&first.token, request));
+}

@@ -1,0 +1,37 @@
+//! Phone numbers, as callers and as called numbers.
+
+#![no_main]
+
+use ingest_svc::phone::{Called, Caller, PhoneNumber};
+use libfuzzer_sys::fuzz_target;
+use ringpad_fuzz::masked::assert_masked;
+
+fuzz_target!(|text: &str| {
+    let (caller, called) = (Caller::parse(text), Called::parse(text));
+    assert_masked(&caller.to_string());
+    assert_masked(&called.to_string());
+    // A caller may be withheld where a called number is a text; both agree on what is a number.
+    if let Some(number) = caller.number() {
+        check(number);
+        assert_eq!(called, Called::Number(number.clone()));
+    }
+    assert_eq!(Caller::parse(&format!(" {text}\t")), caller, "white space around it");
+
+    let logged = serde_json::to_vec(&(&caller, &called)).expect("numbers can be written");
+    let read: (Caller, Called) = serde_json::from_slice(&logged).expect("what was written can be read");
+    assert_eq!(read, (caller, called));
+});
+
+fn check(number: &PhoneNumber) {
+    let e164 = number.e164();
+    assert!(is_e164(e164), "{e164}");
+    assert!(!number.raw().contains('*'), "a masked number is none");
+    assert_eq!(PhoneNumber::parse(e164).as_ref(), Some(number), "E.164 is read as itself");
+    assert!(number.to_string().contains('*') && format!("{number:?}").contains('*'));
+    assert_ne!(number.to_string(), number.national());
+}
+
+fn is_e164(text: &str) -> bool {
+    let digits = text.strip_prefix('+').unwrap_or_default();
+    (5..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
+}

@@ -1,0 +1,306 @@
+//! `docs/openapi.json` says what the edge does: every answer it documents is produced, no other one is, each looks as
+//! documented, and the parameters are the parser's.
+
+use std::{
+    collections::BTreeSet,
+    io::{Read, Write},
+};
+
+use futures_util::{StreamExt, stream};
+use ringpad_runtime::{CancellationToken, admin, readiness::Readiness, serve};
+
+use super::*;
+use crate::cdr::Field;
+
+const DOCUMENT: &str = include_str!("../../../../docs/openapi.json");
+
+/// Three guards, each with a secret and without.
+const GUARDED: &str = r#"
+[[source]]
+name = "any"
+open = true
+[[source]]
+name = "office"
+allow = ["210.109.108.0/24"]
+[[source]]
+name = "slow"
+open = true
+rate = 1
+[[source]]
+name = "any-secret"
+secret = "s3cret"
+[[source]]
+name = "office-secret"
+secret = "s3cret"
+allow = ["210.109.108.0/24"]
+[[source]]
+name = "slow-secret"
+secret = "s3cret"
+rate = 1
+"#;
+
+/// An answer as it came over the wire, and what it is checked against.
+type Produced = (StatusCode, HeaderMap, Vec<u8>);
+
+/// One operation of the document.
+struct Operation<'a> {
+    path: &'a str,
+    method: Method,
+    answers: &'a Value,
+}
+
+fn document() -> Value {
+    serde_json::from_str(DOCUMENT).unwrap()
+}
+
+/// Follows references within the document.
+fn resolved<'a>(document: &'a Value, mut value: &'a Value) -> &'a Value {
+    while let Some(reference) = value.get("$ref") {
+        let pointer = reference.as_str().unwrap().strip_prefix('#').unwrap();
+        value = document.pointer(pointer).unwrap_or_else(|| panic!("{pointer} is in the document"));
+    }
+    value
+}
+
+fn names(object: &Value) -> BTreeSet<&str> {
+    object.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect()
+}
+
+impl Operation<'_> {
+    fn uri(&self, source: &str, query: &str) -> String {
+        let source = if self.path.ends_with("{secret}") { &format!("{source}-secret") } else { source };
+        format!("{}?{query}", self.path.replace("{source}", source).replace("{secret}", "s3cret"))
+    }
+
+    fn request(&self, source: &str, query: &str) -> axum::http::request::Builder {
+        Request::builder().method(&self.method).uri(self.uri(source, query))
+    }
+}
+
+async fn produced(router: &Router, request: Request) -> Produced {
+    let (head, body) = router.clone().oneshot(request).await.unwrap().into_parts();
+    (head.status, head.headers, body.collect().await.unwrap().to_bytes().to_vec())
+}
+
+/// Everything that an operation on call records may answer.
+async fn all_answers(operation: &Operation<'_>) -> Vec<Produced> {
+    let edge = Edge::of(GUARDED).await;
+    let broken = Body::from_stream(stream::iter([Ok("a"), Err(std::io::Error::other("gone"))]));
+    let silent = Body::from_stream(stream::pending::<std::io::Result<&str>>());
+    let long = "a".repeat(MAX_BYTES + 1);
+    let unknown = "seq=2&sdt=20261123142530&vn=0507";
+    let other_type = operation.request("any", RING).header(CONTENT_TYPE, "text/plain");
+    let requests = [
+        (operation.request("any", RING), Body::empty()),
+        (operation.request("any", RING), Body::empty()),
+        (operation.request("any", unknown), Body::empty()),
+        (operation.request("any", ""), broken),
+        (operation.request("office", RING), Body::empty()),
+        (operation.request("nobody", RING), Body::empty()),
+        (operation.request("any", ""), silent),
+        (operation.request("any", ""), Body::from(long)),
+        (other_type, Body::from("a")),
+        (operation.request("any", "edt=x"), Body::empty()),
+    ];
+    let mut answers = Vec::new();
+    for (request, body) in requests {
+        answers.push(produced(&edge.router, request.body(body).unwrap()).await);
+    }
+    // One a second: however slow this machine is, some second has two of these.
+    for _ in 0..100 {
+        let request = operation.request("slow", RING).body(Body::empty()).unwrap();
+        answers.push(produced(&edge.router, request).await);
+        if answers.last().is_some_and(|(status, ..)| *status == StatusCode::TOO_MANY_REQUESTS) {
+            break;
+        }
+    }
+    answers.extend(refused_by_the_server(&edge.router, operation).await);
+    let intruder = rusqlite::Connection::open(edge.directory.path().join("log.db")).unwrap();
+    intruder.execute_batch("ALTER TABLE calls RENAME TO gone").unwrap();
+    answers.push(produced(&edge.router, operation.request("any", RING).body(Body::empty()).unwrap()).await);
+    answers
+}
+
+/// What never reaches the router: too long an address, too long a head.
+async fn refused_by_the_server(router: &Router, operation: &Operation<'_>) -> [Produced; 2] {
+    let listener = serve::bind("a test", ([127, 0, 0, 1], 0).into()).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let limits = serve::Limits { head: HEAD_BYTES, connections: 16 };
+    let serving = serve::serve(listener, router.clone(), limits, stop.clone(), Duration::ZERO);
+    let serving = tokio::spawn(serving);
+    let long_uri = operation.uri("any", &format!("memo={}", "a".repeat(MAX_BYTES)));
+    let long_uri = format!("{} {long_uri} HTTP/1.1\r\nHost: x\r\n\r\n", operation.method);
+    let line = format!("{} {} HTTP/1.1\r\nX: ", operation.method, operation.uri("any", RING));
+    // To the byte what is read, so that no reset overtakes the answer.
+    let long_head = format!("{line}{}", "a".repeat(HEAD_BYTES - line.len()));
+    let answers = tokio::task::spawn_blocking(move || {
+        [long_uri, long_head].map(|request| {
+            let mut connection = std::net::TcpStream::connect(address).unwrap();
+            connection.write_all(request.as_bytes()).unwrap();
+            let mut answer = Vec::new();
+            connection.read_to_end(&mut answer).unwrap();
+            let answer = String::from_utf8(answer).unwrap();
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+            let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+            (status, HeaderMap::new(), body.as_bytes().to_vec())
+        })
+    });
+    let answers = answers.await.unwrap();
+    stop.cancel();
+    serving.await.unwrap();
+    answers
+}
+
+/// Checks that the answers are the documented ones, all of them, and look so.
+fn check(document: &Value, operation: &Operation<'_>, answers: &[Produced]) {
+    let place = format!("{} {}", operation.method, operation.path);
+    let mut statuses = BTreeSet::new();
+    for (status, headers, body) in answers {
+        let status = status.as_u16().to_string();
+        let answer = operation.answers.get(&status);
+        let answer = answer.unwrap_or_else(|| panic!("{place} answers {status}, which is not documented"));
+        let answer = resolved(document, answer);
+        for header in [header::RETRY_AFTER, header::ALLOW] {
+            let documented =
+                names(&answer["headers"]).iter().any(|name| name.eq_ignore_ascii_case(header.as_str()));
+            assert_eq!(headers.contains_key(&header), documented, "{place} {status}: {header}");
+        }
+        check_body(document, &answer["content"], headers, body, &format!("{place} {status}"));
+        statuses.insert(status);
+    }
+    let documented: BTreeSet<_> = names(operation.answers).into_iter().map(str::to_owned).collect();
+    assert_eq!(statuses, documented, "{place}");
+}
+
+fn check_body(document: &Value, content: &Value, headers: &HeaderMap, body: &[u8], place: &str) {
+    let Some((media_type, content)) = content.as_object().and_then(|content| content.iter().next()) else {
+        return assert!(body.is_empty(), "{place}: no body is documented");
+    };
+    let sent = headers[CONTENT_TYPE].to_str().unwrap();
+    assert_eq!(sent.split(';').next(), Some(media_type.as_str()), "{place}");
+    if media_type.ends_with("json") {
+        let body = serde_json::from_slice(body).unwrap();
+        assert!(conforms(document, &content["schema"], &body), "{place}: {body}");
+    }
+}
+
+/// Whether a value is as its schema says, in the few words of JSON Schema that the document uses for answers.
+fn conforms(document: &Value, schema: &Value, value: &Value) -> bool {
+    let schema = resolved(document, schema);
+    if let Some(allowed) = schema["enum"].as_array() {
+        return allowed.contains(value);
+    }
+    match schema["type"].as_str().unwrap() {
+        "string" => value.is_string(),
+        "integer" => value.is_u64(),
+        "array" => value.as_array().is_some_and(|values| {
+            !values.is_empty() && values.iter().all(|value| conforms(document, &schema["items"], value))
+        }),
+        "object" => {
+            let required = schema["required"].as_array().unwrap();
+            value.as_object().is_some_and(|members| {
+                required.iter().all(|name| members.contains_key(name.as_str().unwrap()))
+                    && members.iter().all(|(name, value)| {
+                        schema["properties"].get(name).is_some_and(|schema| conforms(document, schema, value))
+                    })
+            })
+        }
+        other => panic!("{other} is a type the test knows"),
+    }
+}
+
+#[tokio::test]
+async fn every_documented_answer_is_produced_and_no_other_one() {
+    let document = document();
+    let paths = document["paths"].as_object().unwrap();
+    let mut seen = 0;
+    for (path, item) in paths.iter().filter(|(path, _)| path.starts_with("/v1/cdr/")) {
+        for method in [Method::GET, Method::POST] {
+            let answers = &item[method.as_str().to_lowercase()]["responses"];
+            let operation = Operation { path, method, answers };
+            check(&document, &operation, &all_answers(&operation).await);
+            seen += 1;
+        }
+        let edge = Edge::of(GUARDED).await;
+        let answers = &item["x-any-other-method"]["responses"];
+        let methods = stream::iter(["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"]);
+        let operation = |method: &str| Operation { path, method: method.parse().unwrap(), answers };
+        let answers: Vec<_> = methods
+            .then(|method| {
+                produced(&edge.router, operation(method).request("any", RING).body(Body::empty()).unwrap())
+            })
+            .collect()
+            .await;
+        check(&document, &operation("PUT"), &answers);
+    }
+    assert_eq!(seen, 4, "two paths, two methods");
+}
+
+#[tokio::test]
+async fn health_answers_as_documented() {
+    let document = document();
+    let readiness = Readiness::default();
+    let edge = Edge::open().await;
+    let router = edge.router.clone().merge(admin::health(readiness.clone()));
+    for path in ["/livez", "/readyz"] {
+        let operation =
+            Operation { path, method: Method::GET, answers: &document["paths"][path]["get"]["responses"] };
+        let mut answers = Vec::new();
+        for held in [false, true] {
+            if held {
+                readiness.hold("log", "disk full");
+            }
+            answers.push(produced(&router, Request::get(path).body(Body::empty()).unwrap()).await);
+        }
+        readiness.release("log");
+        check(&document, &operation, &answers);
+    }
+}
+
+#[test]
+fn the_documented_parameters_are_the_parsers() {
+    let document = document();
+    let fields: Vec<_> = Field::ALL.into_iter().map(Field::name).collect();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let Some(parameters) = item["parameters"].as_array() else { continue };
+        let parameters = parameters.iter().map(|parameter| resolved(&document, parameter));
+        let (in_path, in_query): (Vec<_>, Vec<_>) =
+            parameters.partition(|parameter| parameter["in"] == "path");
+        let name = |parameter: &Value| parameter["name"].as_str().unwrap().to_owned();
+        assert_eq!(in_query.iter().map(|parameter| name(parameter)).collect::<Vec<_>>(), fields, "{path}");
+        assert!(in_path.iter().all(|parameter| path.contains(&format!("{{{}}}", name(parameter)))), "{path}");
+        assert_eq!(in_path.len(), path.matches('{').count(), "{path}");
+    }
+    let schema = &document["components"]["schemas"]["Cdr"];
+    assert_eq!(names(&schema["properties"]), fields.iter().copied().collect());
+}
+
+/// What the document says is required is what the parser misses; and its examples are records.
+#[tokio::test]
+async fn the_documented_examples_are_records() {
+    let document = document();
+    let edge = Edge::open().await;
+    let missing = edge.get("/v1/cdr/bizcall").await;
+    let required = document["components"]["schemas"]["Cdr"]["required"].as_array().unwrap();
+    let required: Vec<_> = required.iter().map(|name| name.as_str().unwrap()).collect();
+    assert_eq!(missing.is_problem(422).fields(), [required, vec!["vn"]].concat());
+
+    let parameters = document["components"]["parameters"].as_object().unwrap();
+    let query: Vec<_> = parameters
+        .values()
+        .filter(|parameter| parameter["in"] == "query")
+        .map(|parameter| {
+            let example = utf8_percent_encode(parameter["example"].as_str().unwrap(), NON_ALPHANUMERIC);
+            format!("{}={example}", parameter["name"].as_str().unwrap())
+        })
+        .collect();
+    edge.get(&format!("/v1/cdr/bizcall?{}", query.join("&"))).await.is("accepted");
+    let content = &document["components"]["requestBodies"]["Cdr"]["content"];
+    let ring = &content[JSON]["examples"]["ring"]["value"];
+    // The ring belongs to the call above, and comes after its end.
+    edge.post("/v1/cdr/bizcall", JSON, ring.to_string()).await.is("accepted");
+    let last = &content[JSON]["examples"]["final"]["value"];
+    edge.post("/v1/cdr/bizcall", JSON, last.to_string()).await.is("duplicate");
+    assert_eq!(&content[FORM]["examples"]["ring"]["value"], ring);
+}
