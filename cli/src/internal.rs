@@ -12,8 +12,8 @@ use tonic::{
 
 use crate::{endpoint::Endpoint, http_client::root, terminal::harmless};
 
-/// How long a connection, and each answer, may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a connection, and most answers, may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where it is, and what it wants to hear.
 #[derive(Debug, Args)]
@@ -35,19 +35,19 @@ pub(crate) struct Internal {
 
 impl InternalArgs {
     /// See [`Internal::new`].
-    pub(crate) fn open(self) -> Result<Internal, Failure> {
-        Internal::new(self.ingest_url, self.internal_token.as_deref())
+    pub(crate) fn open(self, answer: Duration) -> Result<Internal, Failure> {
+        Internal::new(self.ingest_url, self.internal_token.as_deref(), answer)
     }
 }
 
 impl Internal {
-    /// Connects when it is first asked something.
+    /// Connects when it is first asked something. An `answer` may take so long.
     ///
     /// # Errors
     /// The token holds characters that no token has.
-    pub(crate) fn new(endpoint: Endpoint, token: Option<&str>) -> Result<Self, Failure> {
+    pub(crate) fn new(endpoint: Endpoint, token: Option<&str>, answer: Duration) -> Result<Self, Failure> {
         let uri = endpoint.join("/").map_err(|error| Failure::other(&endpoint, error))?;
-        let channel = Channel::builder(uri).connect_timeout(PATIENCE).timeout(PATIENCE).connect_lazy();
+        let channel = Channel::builder(uri).connect_timeout(PATIENCE).timeout(answer).connect_lazy();
         let authorization =
             token.map(|token| format!("Bearer {token}").parse::<MetadataValue<Ascii>>()).transpose();
         let authorization = authorization.map_err(|_| {

@@ -1,5 +1,7 @@
 //! `ringpad quarantine`: requests of number providers that were no CDRs, and another try once the cause is mended.
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 use pbjson_types::Timestamp;
 use ringpad_proto::v1::{
@@ -13,8 +15,10 @@ use crate::{
     terminal::{harmless, print},
 };
 
+/// How long an answer may take: a replay of all takes a while.
+const PATIENCE: Duration = Duration::from_secs(300);
 /// Requests a page; the service's largest.
-const PAGE: u32 = 1_000;
+const PAGE: u32 = 100;
 
 /// Lists requests that were no CDRs, masked, and tries them again.
 #[derive(Debug, Args)]
@@ -46,7 +50,7 @@ enum Action {
 /// # Errors
 /// ingest-svc was not reached or refused.
 pub(crate) async fn run(args: QuarantineArgs) -> Result<(), Failure> {
-    let internal = args.internal.open()?;
+    let internal = args.internal.open(PATIENCE)?;
     let mut client = IngestServiceClient::new(internal.channel());
     match args.action {
         Action::List { json } => {

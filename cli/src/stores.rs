@@ -11,7 +11,7 @@ use ringpad_proto::v1::Store;
 use ringpad_runtime::Failure;
 
 use crate::{
-    internal::InternalArgs,
+    internal::{InternalArgs, PATIENCE},
     terminal::{harmless, print},
 };
 
@@ -60,7 +60,7 @@ enum Action {
 /// # Errors
 /// ingest-svc was not reached or refused, or the file has faults.
 pub(crate) async fn run(args: StoresArgs) -> Result<(), Failure> {
-    let mut directory = Directory::new(args.internal.open()?);
+    let mut directory = Directory::new(args.internal.open(PATIENCE)?);
     match args.action {
         Action::List { json } => {
             let stores = directory.list().await?;

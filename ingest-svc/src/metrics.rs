@@ -25,6 +25,7 @@ use crate::log::Status;
 pub(crate) struct LogMetrics {
     records: Family<Labels, Counter>,
     pub(crate) quarantined: Counter,
+    pub(crate) quarantine_dropped: Counter,
     pub(crate) batch_size: Histogram,
     pub(crate) commit_seconds: Histogram,
     pub(crate) failed_commits: Counter,
@@ -61,6 +62,7 @@ impl LogMetrics {
         let metrics = Self {
             records: Family::default(),
             quarantined: Counter::default(),
+            quarantine_dropped: Counter::default(),
             batch_size: Histogram::new(exponential_buckets(1.0, 2.0, 8)),
             commit_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 14)),
             failed_commits: Counter::default(),
@@ -74,6 +76,11 @@ impl LogMetrics {
             "ringpad_quarantined",
             "Requests that were no CDRs, set aside",
             metrics.quarantined.clone(),
+        );
+        registry.register(
+            "ringpad_quarantine_dropped",
+            "Quarantined requests dropped for newer ones, because there were too many",
+            metrics.quarantine_dropped.clone(),
         );
         registry.register(
             "ringpad_log_batch_size",

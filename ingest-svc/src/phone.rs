@@ -20,7 +20,7 @@ use std::{
 use ringpad_proto::v1;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use mask::mask_digits;
+pub(crate) use mask::{mask_digits, mask_text};
 pub use parse::warm_up;
 
 /// A number that parses. Equal to another if both are the same in E.164, however they were written.

@@ -126,6 +126,7 @@ impl Run {
     async fn wait_without_bus(&mut self, delay: Duration) -> bool {
         let next_try = sleep(delay);
         tokio::pin!(next_try);
+        let mut tick = interval(CANARY);
         loop {
             if self.writer_ended && self.backlog.len() == 0 {
                 self.note_progress();
@@ -133,6 +134,7 @@ impl Run {
             }
             tokio::select! {
                 () = &mut next_try => return false,
+                _ = tick.tick() => self.note_progress(),
                 committed = self.relay.fresh.recv(), if !self.writer_ended && self.backlog.has_room() => {
                     self.take(committed);
                 }
@@ -208,7 +210,7 @@ impl Run {
             }
             let Some(mut message) = message else { break };
             message.sent_at = Some(SystemTime::now());
-            match publisher.send(&message.events, self.relay.popup_ttl).await {
+            match self.send(publisher, &message).await {
                 Ok(confirm) => self.out.push_back((message, confirm)),
                 Err(lost) => {
                     // It is younger than everything that is out, and that goes back after it, in front of it.
@@ -218,6 +220,20 @@ impl Run {
             }
         }
         Ok(())
+    }
+
+    /// Sends a message. A broker that is short of memory lets that wait, for minutes at times, which must be seen.
+    async fn send(&self, publisher: &mut Publisher, message: &Message) -> Result<Confirm, Lost> {
+        let sending = publisher.send(&message.events, self.relay.popup_ttl);
+        tokio::pin!(sending);
+        let mut tick = interval(CANARY);
+        tick.tick().await;
+        loop {
+            tokio::select! {
+                sent = &mut sending => return sent,
+                _ = tick.tick() => self.note_progress_with(Some(message)),
+            }
+        }
     }
 
     /// Takes the outcome of the oldest message. If it was not routed, waits for all the others that are out, so that
@@ -328,13 +344,19 @@ impl Run {
     }
 
     fn note_progress(&self) {
-        let handled = self.backlog.handled(self.out.iter().map(|(message, _)| message));
+        self.note_progress_with(None);
+    }
+
+    /// The same while a message is being sent, which is neither out nor waiting.
+    fn note_progress_with(&self, sending: Option<&Message>) {
+        let out = || self.out.iter().map(|(message, _)| message).chain(sending);
+        let handled = self.backlog.handled(out());
         self.relay.outbox.handled(handled);
         let metrics = &self.relay.metrics;
         metrics.waiting.set(i64::try_from(self.backlog.len()).unwrap_or(i64::MAX));
         let outbox = self.relay.outbox.newest().saturating_sub(handled);
         metrics.outbox_events.set(i64::try_from(outbox).unwrap_or(i64::MAX));
-        let age = self.backlog.oldest_age(self.out.iter().map(|(message, _)| message), Instant::now());
+        let age = self.backlog.oldest_age(out(), Instant::now());
         metrics.outbox_age.set(age.unwrap_or_default().as_secs_f64());
     }
 }

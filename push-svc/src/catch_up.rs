@@ -4,7 +4,7 @@
 //! Asks when something is amiss with a store (a gap that did not close, another epoch, a hint), when all stores must be
 //! compared with the log, and once a second while the bus is silent or away.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use ringpad_bus::Backoff;
 use ringpad_proto::v1::StoreCursor;
@@ -153,8 +153,11 @@ impl Task {
     async fn ask_about(&self, cursors: &[StoreCursor]) -> Result<(), LogError> {
         let Events { epoch, stores, cut } = self.log.events(cursors.to_vec(), EVENTS).await?;
         let now = Instant::now();
+        let asked: HashMap<&str, u64> =
+            cursors.iter().map(|cursor| (cursor.store_id.as_str(), cursor.after_position)).collect();
         for answer in &stores {
-            self.hub.catch_up(epoch, answer, cut, now);
+            let after = asked.get(answer.store_id.as_str()).copied().unwrap_or_default();
+            self.hub.catch_up(epoch, after, answer, cut, now);
         }
         Ok(())
     }

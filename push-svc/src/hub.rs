@@ -162,11 +162,11 @@ impl Hub {
         }
     }
 
-    /// Takes the log's answer about one store.
-    pub(crate) fn catch_up(&self, epoch: Uuid, answer: &StoreEvents, cut: Cut, now: Instant) {
+    /// Takes the log's answer about one store, when it was asked what follows `after`.
+    pub(crate) fn catch_up(&self, epoch: Uuid, after: u64, answer: &StoreEvents, cut: Cut, now: Instant) {
         let mut state = self.lock();
         let Some(store) = state.stores.get_mut(answer.store_id.as_str()) else { return };
-        if let Some(end) = store.catch_up(epoch, answer, cut, now) {
+        if let Some(end) = store.catch_up(epoch, after, answer, cut, now) {
             tracing::info!(store = answer.store_id, reason = end.reason(), "ending the store's streams");
             store.seats.iter().for_each(|seat| seat.end(end.clone()));
         }

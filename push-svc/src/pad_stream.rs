@@ -183,7 +183,7 @@ impl PadStream {
             }
             match self.member.pull(self.cursor) {
                 Pull::Event(event) => {
-                    if !self.shown_early.contains(&event.position()) {
+                    if self.pace == Pace::Live && !self.shown_early.contains(&event.position()) {
                         self.note_delivery(&event);
                     }
                     self.move_to(event.position());

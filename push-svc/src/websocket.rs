@@ -17,7 +17,7 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use ringpad_runtime::CancellationToken;
+use ringpad_runtime::{CancellationToken, serve::Place};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::{
     self, Message,
@@ -76,7 +76,10 @@ async fn upgrade(State(edge): State<Edge>, mut request: Request) -> Response {
         From::Elsewhere
     };
     let (answer, socket) = handshake.accept::<Body>();
+    let place = request.extensions().get::<Place>().cloned();
     edge.connections.spawn(async move {
+        // The connection is this task's now, and its place with it.
+        let _place = place;
         let served = async {
             match socket.await {
                 Ok(socket) => serve(socket, &edge.pads, from).await,

@@ -16,8 +16,8 @@ use socket2::SockRef;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
-    time::{sleep, timeout},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
@@ -45,6 +45,8 @@ const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text
 const REFUSED_TOGETHER: usize = 64;
 /// And how long that may take.
 const REFUSAL: Duration = Duration::from_secs(1);
+/// How often it is said in the log that connections are refused.
+const WARNING: Duration = Duration::from_secs(10);
 /// Pause after a failed `accept`, e.g. for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -67,6 +69,13 @@ pub struct Limits {
     pub connections: usize,
 }
 
+/// A connection's place among those that its port takes. Requests have it as an extension; who takes the connection over
+/// (an upgrade) keeps it as long as the connection.
+#[derive(Debug, Clone)]
+pub struct Place {
+    _permit: Arc<OwnedSemaphorePermit>,
+}
+
 /// Serves `router` until `shutdown`; then accepts nothing more, lets open requests finish for `grace`, and cuts what is
 /// left. Handlers find the peer's address as `ConnectInfo<SocketAddr>`.
 pub async fn serve(
@@ -79,6 +88,7 @@ pub async fn serve(
     let (connections, refused) = (TaskTracker::new(), TaskTracker::new());
     // Not all of the tracked tasks are connections: over HTTP/2 each request is one as well.
     let room = Arc::new(Semaphore::new(limits.connections));
+    let mut warned: Option<Instant> = None;
     let cut = CancellationToken::new();
     loop {
         let accepted = tokio::select! {
@@ -87,19 +97,25 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
-                    tracing::debug!(connections = limits.connections, "refused: too many connections");
+                let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
+                    if warned.is_none_or(|at| at.elapsed() > WARNING) {
+                        tracing::warn!(
+                            connections = limits.connections,
+                            "refusing connections: there are too many"
+                        );
+                        warned = Some(Instant::now());
+                    }
                     if refused.len() < REFUSED_TOGETHER {
                         refused.spawn(refuse(stream));
                     }
                     continue;
                 };
                 let tasks = Tracked(connections.clone());
+                let caller = Caller { peer, place: Place { _permit: Arc::new(permit) } };
                 let connection =
-                    serve_connection(stream, peer, router.clone(), limits.head, tasks, shutdown.clone());
+                    serve_connection(stream, caller, router.clone(), limits.head, tasks, shutdown.clone());
                 let cut = cut.clone();
                 connections.spawn(async move {
-                    let _place = place;
                     tokio::select! {
                         () = connection => {}
                         () = cut.cancelled() => {}
@@ -121,6 +137,13 @@ pub async fn serve(
         connections.wait().await;
     }
     refused.wait().await;
+}
+
+/// What every request of a connection carries.
+#[derive(Clone)]
+struct Caller {
+    peer: SocketAddr,
+    place: Place,
 }
 
 /// Says why, and waits until the peer has taken it: a connection that is closed with something unread in it is reset, and
@@ -153,7 +176,7 @@ where
 
 async fn serve_connection(
     stream: TcpStream,
-    peer: SocketAddr,
+    caller: Caller,
     router: Router,
     head: usize,
     tasks: Tracked,
@@ -169,7 +192,8 @@ async fn serve_connection(
     let first = begun.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
         first.cancel();
-        request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(ConnectInfo(caller.peer));
+        request.extensions_mut().insert(caller.place.clone());
         router.clone().oneshot(request)
     });
     let mut builder = Builder::new(tasks);

@@ -37,7 +37,13 @@ pub const TRACEPARENT: &str = "traceparent";
 pub struct TraceSettings {
     /// Where traces are sent: an OpenTelemetry collector's OTLP over gRPC, e.g. `http://127.0.0.1:4317`. Without it there
     /// are none. OpenTelemetry's own variables apply besides, e.g. `OTEL_TRACES_SAMPLER`.
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_parser = endpoint, value_name = "URL")]
+    #[arg(
+        long,
+        env = "OTEL_EXPORTER_OTLP_ENDPOINT",
+        value_parser = endpoint,
+        value_name = "URL",
+        hide_env_values = true
+    )]
     pub otel_exporter_otlp_endpoint: Option<String>,
 }
 
@@ -71,7 +77,7 @@ impl Traces {
         let Some(endpoint) = &settings.otel_exporter_otlp_endpoint else { return Ok(Self::default()) };
         let exporter =
             SpanExporter::builder().with_tonic().with_endpoint(endpoint).build().map_err(|error| {
-                Failure::Setting(format!("OTEL_EXPORTER_OTLP_ENDPOINT: {endpoint:?} cannot be used: {error}"))
+                Failure::Setting(format!("OTEL_EXPORTER_OTLP_ENDPOINT: its value cannot be used: {error}"))
             })?;
         let resource = Resource::builder().with_service_name(service).build();
         let provider =

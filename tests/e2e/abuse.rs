@@ -46,6 +46,7 @@ async fn slow_heads_hold_nobody_up_and_are_cut() {
     for _ in 0..20 {
         system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
     }
+    assert!(slow.try_join_next().is_none(), "all of them were held while others were answered");
     // Ten seconds for a first request, and some for the machine.
     let cut = within("the slow ones are cut", 3 * SOON, slow.join_all()).await;
     assert_eq!(cut.len(), SLOW);

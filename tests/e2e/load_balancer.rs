@@ -143,6 +143,12 @@ async fn webhooks_and_pads_pass_nginx() {
     }
     let page = must("the pad page", client.get("/").await);
     assert!(page.status.is_success() && page.text().contains("<html"), "{}", page.text());
+    let long = Cdr { memo: "x".repeat(40 * 1024), ..ring(&store.virtual_number, &cdr::caller()) };
+    system.secrets.note(&long);
+    taken(&must("a long query", client.get(&format!("/v1/cdr/bizcall?{}", urlencoded(&long))).await));
+    for pad in &mut pads {
+        pad.update().await;
+    }
     let large =
         client.send("POST", "/v1/cdr/bizcall", &[("content-type", FORM)], "x".repeat(70 * 1024)).await;
     let large = must("the answer to a large record", large);

@@ -15,7 +15,7 @@ use super::{place::Place, ports::Ports, stores};
 use crate::{
     endpoint::Endpoint,
     http_client,
-    internal::Internal,
+    internal::{self, Internal},
     stores::Directory,
     terminal::{harmless, print},
 };
@@ -34,7 +34,7 @@ const STORES: usize = 10;
 /// # Errors
 /// It takes too long, or the demo stores cannot be made.
 pub(super) async fn when_ready(ports: &Ports, place: &Place) -> Result<(), Failure> {
-    let mut directory = Directory::new(Internal::new(ports.directory()?, None)?);
+    let mut directory = Directory::new(Internal::new(ports.directory()?, None, internal::PATIENCE)?);
     let stores = stores::ensure(&mut directory).await?;
     for edge in ports.edges() {
         ready(edge).await?;

@@ -15,7 +15,9 @@ use crate::{
 };
 
 /// Requests in one answer at most, and by default.
-const PAGE: (u32, u32) = (1_000, 100);
+const PAGE: (u32, u32) = (100, 100);
+/// The highest id that SQLite has.
+const LAST_ID: u64 = i64::MAX.unsigned_abs();
 /// Requests that are tried again together.
 const REPLAYED_TOGETHER: u32 = 200;
 
@@ -26,10 +28,10 @@ pub(super) async fn list(
     request: ListQuarantineRequest,
 ) -> Result<ListQuarantineResponse, Status> {
     let before = match request.page_token.as_str() {
-        "" => i64::MAX.unsigned_abs(),
-        token => token
-            .parse()
-            .map_err(|_| faulty("page_token", "is none of ours; an answer's next_page_token is expected"))?,
+        "" => LAST_ID,
+        token => token.parse().ok().filter(|id| *id <= LAST_ID).ok_or_else(|| {
+            faulty("page_token", "is none of ours; an answer's next_page_token is expected")
+        })?,
     };
     let (most, usual) = PAGE;
     let limit = if request.page_size == 0 { usual } else { request.page_size.min(most) };
@@ -55,7 +57,7 @@ pub(super) async fn replay(
         ids.sort_unstable();
         ids.dedup();
         for id in ids {
-            let found = log.reader().oldest_quarantined(id, 1).await.map_err(unavailable)?;
+            let found = log.reader().oldest_quarantined(id.min(LAST_ID), 1).await.map_err(unavailable)?;
             let found = found.into_iter().filter(|(found, _)| *found == id).collect::<Vec<_>>();
             if found.is_empty() {
                 return Err(Status::not_found(format!("there is no quarantined request {id}")));
@@ -89,10 +91,19 @@ async fn try_again(
             None => answer.still_faulty += 1,
         }
     }
-    let mut logged = Vec::new();
+    // One that the log refuses alone must not keep the others in the quarantine.
+    let (mut logged, mut refused) = (Vec::new(), None);
     for (id, record) in submitted {
-        record.ingested().await.map_err(unavailable)?;
-        logged.push(id);
+        match record.ingested().await {
+            Ok(_) => logged.push(id),
+            Err(error) => {
+                answer.still_faulty += 1;
+                refused = Some(error);
+            }
+        }
+    }
+    if let (true, Some(error)) = (logged.is_empty(), refused) {
+        return Err(unavailable(error));
     }
     answer.accepted += u32::try_from(logged.len()).unwrap_or(u32::MAX);
     log.release(logged).await.map_err(unavailable)

@@ -13,9 +13,9 @@ use serde::{
 use serde_json::value::RawValue;
 
 use crate::{
-    cdr::{Fault, Faults, RawFields},
+    cdr::{Fault, Faults, Field, RawFields},
     log::{RawBody, RawRequest},
-    phone::mask_digits,
+    phone::{mask_digits, mask_text},
     source::Source,
 };
 
@@ -56,15 +56,19 @@ pub(crate) fn masked(source: &Source, request: &RawRequest) -> String {
         match serde_json::from_str::<Object<'_>>(json.strip_prefix('\u{feff}').unwrap_or(&json)) {
             Ok(object) => members.extend(object.0.into_iter().take(SHOWN).map(|(name, value)| {
                 let value = value.get();
-                (Cow::Owned(name), scalar(value).unwrap_or_else(|_| value.to_owned()))
+                (Cow::Owned(name), scalar(value).unwrap_or_else(|_| mask_text(value)))
             })),
-            Err(_) => members.push((Cow::Borrowed(BODY), json.into_owned())),
+            Err(_) => members.push((Cow::Borrowed(BODY), mask_text(&json))),
         }
     }
-    let shown = members
-        .iter()
-        .take(SHOWN)
-        .map(|(name, value)| format!("{}={}", mask_digits(name), mask_digits(value)));
+    let shown = members.iter().take(SHOWN).map(|(name, value)| {
+        // What ought to be a number is masked however it is written.
+        let masked = match Field::named(name) {
+            Some(Field::Fromn | Field::Vn | Field::Ton) => mask_text(value),
+            _ => mask_digits(value),
+        };
+        format!("{}={masked}", mask_digits(name))
+    });
     shown.collect::<Vec<_>>().join(" ")
 }
 

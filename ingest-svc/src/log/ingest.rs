@@ -71,22 +71,21 @@ pub(super) fn record(
         return Ok((Ingested { call_id: id, status: Status::Unrouted }, None));
     };
 
+    let committed_at = jiff::Timestamp::now();
     let pop_until = call::pop_until(call.facts.state(), record.cdr.sdt(), record.received_at, popup_ttl);
     let bytes = call::encode_update(position, seen, pop_until);
     connection
         .prepare_cached(
             "INSERT INTO events (key, store, position, created, bytes) VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
-        .execute(params![event_key, key, position, record.received_at.as_millisecond(), bytes])?;
-    let receipt =
-        Receipt { at: record.received_at.as_millisecond(), traceparent: record.traceparent.clone() };
-    let event = Event {
-        store_id: store.id.to_string(),
-        epoch,
-        position,
-        bytes: bytes.into(),
-        receipt: Some(receipt),
-    };
+        .execute(params![event_key, key, position, committed_at.as_millisecond(), bytes])?;
+    // One from the quarantine was received long ago: its way is nothing to be measured.
+    let fresh = committed_at.duration_since(record.received_at) <= popup_ttl;
+    let receipt = fresh.then(|| Receipt {
+        at: record.received_at.as_millisecond(),
+        traceparent: record.traceparent.clone(),
+    });
+    let event = Event { store_id: store.id.to_string(), epoch, position, bytes: bytes.into(), receipt };
     directory.take_position(key);
     Ok((Ingested { call_id: id, status: Status::Accepted }, Some(event)))
 }

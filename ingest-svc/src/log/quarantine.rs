@@ -21,6 +21,17 @@ pub struct RawRequest {
     pub body: RawBody,
 }
 
+impl RawRequest {
+    /// Bytes it holds.
+    pub(super) fn bytes(&self) -> usize {
+        let body = match &self.body {
+            RawBody::None => 0,
+            RawBody::Form(body) | RawBody::Json(body) => body.len(),
+        };
+        self.query.len() + body
+    }
+}
+
 /// A body that has not been read for what it says.
 #[derive(Clone, PartialEq, Eq)]
 pub enum RawBody {
@@ -45,7 +56,20 @@ pub struct Quarantined {
     pub faults: Vec<Fault>,
 }
 
-/// Sets a request aside, and drops the oldest one if there are too many.
+/// How many there are.
+pub(super) fn count(connection: &Connection) -> rusqlite::Result<u64> {
+    connection.prepare_cached("SELECT count(*) FROM quarantine")?.query_row([], |row| row.get(0))
+}
+
+/// Sets a request aside in the place of the oldest one.
+pub(super) fn replace_oldest(connection: &Connection, request: &Quarantined) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("DELETE FROM quarantine WHERE key = (SELECT min(key) FROM quarantine)")?
+        .execute([])?;
+    insert(connection, request)
+}
+
+/// Sets a request aside.
 pub(super) fn insert(connection: &Connection, request: &Quarantined) -> rusqlite::Result<()> {
     let (kind, body) = match &request.request.body {
         RawBody::None => (0, None),
@@ -67,9 +91,6 @@ pub(super) fn insert(connection: &Connection, request: &Quarantined) -> rusqlite
             body,
             faults
         ])?;
-    connection
-        .prepare_cached("DELETE FROM quarantine WHERE key <= last_insert_rowid() - ?1")?
-        .execute([QUARANTINE])?;
     Ok(())
 }
 

@@ -133,7 +133,9 @@ fn bring_up(connection: &mut Connection) -> Result<(), OpenError> {
             transaction.execute_batch(TABLES)?;
             transaction.execute("INSERT INTO meta VALUES (1, ?1, 0)", [Uuid::new_v4().as_bytes()])?;
         }
-        1 => transaction.execute_batch(FROM_VERSION_1)?,
+        // Between two releases there was a version 1 that had made the change already.
+        1 if transaction.table_exists(None, "records")? => transaction.execute_batch(FROM_VERSION_1)?,
+        1 => {}
         VERSION => return Ok(()),
         found => return Err(OpenError::Version { found, known: VERSION }),
     }

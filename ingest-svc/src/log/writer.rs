@@ -19,13 +19,16 @@ use super::{
     ingest,
     outbox::{COMMITS, Committed, Outbox},
     purge,
-    quarantine::{self, Quarantined},
+    quarantine::{self, QUARANTINE, Quarantined},
     schema,
 };
 use crate::{cdr::Record, metrics::LogMetrics};
 
 /// Jobs in one transaction at most: a commit of a few milliseconds, in which a flush to disk is a small part.
 const BATCH: usize = 256;
+
+/// Bytes of quarantined requests in one transaction, about: a flood of them holds no ring up for long.
+const BATCH_BYTES: usize = 1024 * 1024;
 
 /// Where an answer goes.
 pub(super) type Answer<T> = oneshot::Sender<Result<T, LogError>>;
@@ -65,6 +68,7 @@ struct Batch {
     changed: Vec<String>,
     statuses: Vec<(Arc<str>, Status)>,
     quarantined: u64,
+    dropped: u64,
     last_key: u64,
 }
 
@@ -76,6 +80,8 @@ pub(super) struct Writer {
     popup_ttl: jiff::SignedDuration,
     /// The key of the newest committed event.
     newest_key: u64,
+    /// Requests in the quarantine.
+    quarantined: u64,
     /// The relay's mark as it stands in the file.
     relayed: u64,
     outbox: Arc<Outbox>,
@@ -102,6 +108,7 @@ impl Writer {
         let (fresh, receiver) = mpsc::channel(COMMITS);
         let popup_ttl = popup_ttl.try_into().unwrap_or(jiff::SignedDuration::MAX);
         let writer = Self {
+            quarantined: quarantine::count(&connection)?,
             connection,
             directory,
             epoch,
@@ -130,10 +137,13 @@ impl Writer {
         let mut waiting = Vec::with_capacity(BATCH);
         let mut since_checkpoint = 0;
         while let Some(first) = jobs.blocking_recv() {
+            let mut bytes = first.bytes();
             waiting.push(first);
             while waiting.len() < BATCH
+                && bytes < BATCH_BYTES
                 && let Ok(job) = jobs.try_recv()
             {
+                bytes += job.bytes();
                 waiting.push(job);
             }
             let began = Instant::now();
@@ -220,15 +230,40 @@ impl Writer {
                 batch.settle(answer, outcome)
             }
             Job::Quarantine(request, answer) => {
-                batch.quarantined += 1;
-                batch.settle(answer, quarantine::insert(&self.connection, &request))
+                let outcome = self.quarantine(&request, batch);
+                batch.settle(answer, outcome)
             }
-            Job::Release(ids, answer) => batch.settle(answer, quarantine::remove(&self.connection, &ids)),
-            Job::Purge(before, answer) => batch.settle(answer, purge::step(&self.connection, before)),
+            Job::Release(ids, answer) => {
+                let outcome = quarantine::remove(&self.connection, &ids);
+                let outcome = outcome.and_then(|()| self.recount());
+                batch.settle(answer, outcome)
+            }
+            Job::Purge(before, answer) => {
+                let outcome = purge::step(&self.connection, before);
+                let outcome = outcome.and_then(|more| self.recount().map(|()| more));
+                batch.settle(answer, outcome)
+            }
             // While all is well an answer is proof enough: an empty commit costs no flush.
             Job::Probe(answer) if self.writable => batch.settle(answer, Ok(())),
             Job::Probe(answer) => batch.settle(answer, self.execute("UPDATE meta SET relayed = relayed")),
         }
+    }
+
+    fn recount(&mut self) -> rusqlite::Result<()> {
+        self.quarantined = quarantine::count(&self.connection)?;
+        Ok(())
+    }
+
+    fn quarantine(&mut self, request: &Quarantined, batch: &mut Batch) -> rusqlite::Result<()> {
+        if self.quarantined < QUARANTINE {
+            quarantine::insert(&self.connection, request)?;
+            self.quarantined += 1;
+        } else {
+            quarantine::replace_oldest(&self.connection, request)?;
+            batch.dropped += 1;
+        }
+        batch.quarantined += 1;
+        Ok(())
     }
 
     fn upsert(
@@ -258,6 +293,7 @@ impl Writer {
         batch.changed.into_iter().for_each(|id| self.outbox.store_changed(id));
         batch.statuses.into_iter().for_each(|(source, status)| self.metrics.logged(source, status));
         self.metrics.quarantined.inc_by(batch.quarantined);
+        self.metrics.quarantine_dropped.inc_by(batch.dropped);
         batch.due.into_iter().for_each(|answer| answer(Ok(())));
     }
 
@@ -285,6 +321,7 @@ impl Writer {
         if self.stale {
             self.directory = Directory::load(&self.connection)?;
             (self.newest_key, self.relayed) = marks(&self.connection)?;
+            self.recount()?;
             self.stale = false;
             self.outbox.committed(self.newest_key);
             self.outbox.nudge();
@@ -321,6 +358,14 @@ impl Batch {
 }
 
 impl Job {
+    /// Bytes that it writes, where they may be many.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Quarantine(request, _) => request.request.bytes(),
+            _ => 0,
+        }
+    }
+
     fn refuse(self, error: LogError) {
         match self {
             Self::Ingest(_, answer) => drop(answer.send(Err(error))),

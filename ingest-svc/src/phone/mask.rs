@@ -31,7 +31,7 @@ pub(super) fn mask_groups(number: &str) -> String {
 
 /// Masks a text that ought to be a number: all letters and digits, but for the first three and the last four of a long
 /// one.
-pub(super) fn mask_text(text: &str) -> String {
+pub(crate) fn mask_text(text: &str) -> String {
     let count = text.chars().filter(|char| char.is_alphanumeric()).count();
     let mut at = 0;
     let masked = text.chars().map(|char| {
@@ -70,7 +70,11 @@ pub(crate) fn mask_digits(text: &str) -> String {
 }
 
 fn in_number(char: char) -> bool {
-    char.is_numeric() || matches!(char, '+' | '-' | ' ' | '.' | '(' | ')')
+    char.is_numeric()
+        || matches!(
+            char,
+            '+' | '-' | ' ' | '.' | '(' | ')' | '_' | '/' | ',' | '~' | '·' | '\u{2010}'..='\u{2015}'
+        )
 }
 
 fn cut(mut chars: impl Iterator<Item = char>) -> String {

@@ -34,8 +34,9 @@ pub(super) const RECENT_AGE: Duration = Duration::from_secs(120);
 pub(super) const AHEAD: usize = if cfg!(test) { 3 } else { 256 };
 /// How long a gap may close by itself: two publishers may overtake each other.
 pub(super) const GAP_HOLD: Duration = Duration::from_millis(50);
-/// How long a ring waits for what precedes it, before it is shown ahead of its turn.
-pub(super) const EARLY: Duration = Duration::from_millis(500);
+/// How long what precedes a ring may be missing, before the ring is shown ahead of its turn: the contract says 500 ms,
+/// and the way to the pad takes some of them.
+pub(super) const EARLY: Duration = Duration::from_millis(450);
 /// How often, at most, an event of another epoch makes us ask the log which one is right.
 const FOREIGN_PAUSE: Duration = Duration::from_secs(1);
 
@@ -136,6 +137,8 @@ pub(super) struct Store {
     ahead: BTreeMap<u64, Kept>,
     /// Since when something is missing.
     gap_since: Option<Instant>,
+    /// The same, but that asking the log begins no new count.
+    missing_since: Option<Instant>,
     /// The log must be asked, whatever is missing.
     ask: bool,
     /// An event of another epoch came, and when the last such made us ask.
@@ -237,6 +240,9 @@ impl Store {
         let missing = self.reach.is_some_and(|reach| !self.ahead.is_empty() || reach.next <= reach.known);
         if missing {
             self.gap_since.get_or_insert(now);
+            self.missing_since.get_or_insert(now);
+        } else {
+            self.missing_since = None;
         }
     }
 
@@ -297,6 +303,7 @@ impl Store {
     pub(super) fn catch_up(
         &mut self,
         epoch: Uuid,
+        after: u64,
         answer: &StoreEvents,
         cut: Cut,
         now: Instant,
@@ -306,6 +313,18 @@ impl Store {
         if answer.not_found {
             self.forget();
             return Some(End::NoSuchStore);
+        }
+        if answer.position < after && self.reach.is_some_and(|reach| reach.epoch == epoch) {
+            // A backup of the log was put back without a new epoch, against docs/operate.md: it gives out anew positions
+            // that pads have had. Seen only while the log is still behind; then at least these pads begin afresh.
+            tracing::error!(
+                position = answer.position,
+                after,
+                "the log has gone back; restore it with a new epoch"
+            );
+            self.forget();
+            self.observe(epoch, answer.position, now);
+            return Some(End::Anew);
         }
         let end = self.observe(epoch, answer.position, now);
         for logged in &answer.events {
@@ -371,7 +390,9 @@ impl Store {
         let at_hand = self.recent.iter().rev().take_while(|recent| recent.event.position() > cursor + 1);
         let at_hand = at_hand.map(|recent| (&recent.event, recent.since));
         let kept = self.ahead.values().filter(|kept| kept.epoch == reach.epoch);
-        let waiting = at_hand.chain(kept.map(|kept| (&kept.event, kept.since)));
+        let kept =
+            kept.map(|kept| (&kept.event, self.missing_since.map_or(kept.since, |gap| gap.min(kept.since))));
+        let waiting = at_hand.chain(kept);
         let mut earliest = None;
         for (event, since) in waiting {
             if shown.contains(&event.position()) || !event.pops(wall) {

@@ -92,6 +92,15 @@ impl FakeLog {
         Event { store_id: store.to_owned(), epoch, position, bytes, receipt: None }
     }
 
+    /// A backup is put back: the store stands at an older position.
+    pub fn put_back(&self, store: &str, position: usize) {
+        let mut state = self.0.lock().unwrap();
+        let logged = state.stores.get_mut(store).unwrap();
+        logged.events.truncate(position);
+        let calls = logged.calls.len();
+        logged.calls.drain(..calls - position);
+    }
+
     pub fn delete(&self, store: &str) {
         self.0.lock().unwrap().stores.remove(store);
     }

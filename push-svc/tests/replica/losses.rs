@@ -152,6 +152,29 @@ async fn another_log_ends_the_streams_and_the_next_begin_afresh() {
 }
 
 #[tokio::test]
+async fn a_log_that_was_put_back_within_its_epoch_ends_the_streams() {
+    let world = World::new().await;
+    let replica = world.replica().await;
+    let mut pads = pads(&replica).await;
+    let mut last = 0;
+    for _ in 0..3 {
+        last = world.ring("a").await;
+    }
+    for pad in &mut pads {
+        pad.updates_to(last).await;
+    }
+    world.log.put_back("a", 1);
+    // ingest-svc has been started again.
+    world.new_publisher().await;
+    world.ring("b").await;
+    for (pad, transport) in pads.iter_mut().zip(TRANSPORTS) {
+        assert_eq!(pad.end().await, Ended::on(transport, Code::Unavailable, 1013));
+        let mut pad = replica.pad(transport, "a", after(last, world.log.epoch())).await;
+        assert_eq!(pad.begin().await.position, 1);
+    }
+}
+
+#[tokio::test]
 async fn a_deleted_store_ends_its_streams() {
     let world = World::new().await;
     let replica = world.replica().await;

@@ -40,7 +40,7 @@ pub(super) struct World {
     coming: Option<Coming>,
     pub(super) pads: Vec<TestPad>,
     /// What the hub asked, and the log's answer to it.
-    asked: Option<(Uuid, StoreEvents, Cut)>,
+    asked: Option<(Uuid, u64, StoreEvents, Cut)>,
     pub(super) new_logs: u32,
     /// The highest position of this log that the hub was told of.
     pub(super) known: u64,
@@ -126,9 +126,9 @@ impl World {
     }
 
     fn answer(&mut self) {
-        if let Some((epoch, answer, cut)) = self.asked.take() {
+        if let Some((epoch, after, answer, cut)) = self.asked.take() {
             self.knows(epoch, answer.position);
-            self.hub.catch_up(epoch, &answer, cut, self.now);
+            self.hub.catch_up(epoch, after, &answer, cut, self.now);
         }
     }
 
@@ -214,9 +214,13 @@ impl World {
         for cursor in what(&self.hub, self.now) {
             let events = self.after(cursor.after_position);
             let cut = if events.len() < LIMIT { Cut::Whole } else { Cut::Short };
-            let answer =
-                StoreEvents { store_id: cursor.store_id, position: self.position, events, not_found: false };
-            self.asked = Some((self.epoch, answer, cut));
+            let answer = StoreEvents {
+                store_id: cursor.store_id.clone(),
+                position: self.position,
+                events,
+                not_found: false,
+            };
+            self.asked = Some((self.epoch, cursor.after_position, answer, cut));
         }
     }
 
