@@ -7,10 +7,10 @@ use ringpad_tests::{
     cdr::{self, ring, urlencoded},
     collector::Collector,
     http::Client,
-    pads::Transport,
+    pads::{Pad, Transport},
     provider::{FORM, taken},
     rabbit::RabbitNode,
-    services::System,
+    services::{Shop, System},
     wait::{SOON, must, until},
 };
 use tonic::Request;
@@ -38,6 +38,16 @@ async fn traced(collector: &Collector) -> System {
     System::start_with(&RabbitNode::shared().await.url(), 2, &settings).await
 }
 
+/// A replica that hears a publisher for the first time compares with the log, and an event that comes from there is not
+/// traced. A ring and some heartbeats later that is over.
+async fn settle<const N: usize>(system: &System, store: &Shop, pads: [&mut Pad; N]) {
+    system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    for pad in pads {
+        pad.update().await;
+        pad.until_heartbeats(pad.heartbeats + 3).await;
+    }
+}
+
 #[tokio::test]
 async fn a_ring_over_http_is_one_trace_from_the_request_to_every_pad() {
     let collector = Collector::start();
@@ -45,13 +55,7 @@ async fn a_ring_over_http_is_one_trace_from_the_request_to_every_pad() {
     let store = system.store("gangnam").await;
     let mut near = system.pad(Transport::GrpcWeb, 0, &store.id).await;
     let mut far = system.pad(Transport::WebSocket, 1, &store.id).await;
-    // A replica that hears a publisher for the first time compares with the log; an event that comes from there is not
-    // traced. Two heartbeats later that is over.
-    system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
-    for pad in [&mut near, &mut far] {
-        pad.update().await;
-        pad.until_heartbeats(3).await;
-    }
+    settle(&system, &store, [&mut near, &mut far]).await;
     let record = ring(&store.virtual_number, &cdr::caller());
     system.secrets.note(&record);
     let traceparent = traceparent();
@@ -90,6 +94,7 @@ async fn a_call_over_grpc_is_traced_too() {
     let system = traced(&collector).await;
     let store = system.store("gangnam").await;
     let mut pad = system.pad(Transport::Grpc, 0, &store.id).await;
+    settle(&system, &store, [&mut pad]).await;
     let cdr = ring(&store.virtual_number, &cdr::caller());
     system.secrets.note(&cdr);
     let mut request = Request::new(IngestCallRequest { source: "bizcall".to_owned(), cdr: Some(cdr) });

@@ -325,9 +325,12 @@ async fn a_second_writer_is_refused() {
 
 #[tokio::test]
 async fn old_calls_and_events_are_deleted_and_the_position_stays() {
-    let (_directory, opened) = with_store().await;
+    let (directory, opened) = with_store().await;
     opened.status(ring("1", "20260101100000")).await;
     opened.status(ring("2", "20261123142530")).await;
+    // An event's age counts from its commit.
+    let intruder = rusqlite::Connection::open(directory.path().join("log.db")).unwrap();
+    intruder.execute("UPDATE events SET created = 0 WHERE position = 1", []).unwrap();
     let before = ring("2", "20261123142530").cdr.sdt().as_second() - 60;
     assert!(!opened.log.purge(before).await.unwrap());
     assert_eq!(opened.calls("gangnam").await.len(), 1);
