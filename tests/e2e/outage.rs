@@ -9,6 +9,7 @@ use std::{
 
 use ringpad_tests::{
     cdr::{self, ring},
+    http::Client,
     pads::Pad,
     port::free_port,
     provider::Provider,
@@ -147,6 +148,16 @@ async fn without_a_broker_services_start_and_calls_reach_the_pads_from_the_log()
         }
     }
     everywhere_once(&mut pads, &calls).await;
+    // What waits for the broker is told while it is away, or no alert could.
+    until("/metrics shows what waits", SOON, async || {
+        let metrics = Client::new(system.ingest_at.admin).get("/metrics").await.ok()?.text();
+        let value = |name: &str| -> f64 {
+            let line = metrics.lines().find(|line| line.split(' ').next() == Some(name));
+            line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or_default()
+        };
+        (value("ringpad_outbox_events") >= 1.0 && value("ringpad_outbox_age_seconds") > 0.0).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
