@@ -8,7 +8,8 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use prometheus_client::{encoding::text::encode, registry::Registry};
+use prometheus_client::{encoding::text::encode, metrics::gauge::Gauge, registry::Registry};
+use tokio::runtime::Handle;
 
 use crate::readiness::Readiness;
 
@@ -24,9 +25,16 @@ pub fn health(readiness: Readiness) -> Router {
 }
 
 /// Everything an admin port serves: [`health`] and `/metrics` in OpenMetrics text.
-pub fn router(readiness: Readiness, registry: Registry) -> Router {
+pub fn router(readiness: Readiness, mut registry: Registry) -> Router {
+    let tasks = Gauge::<i64>::default();
+    registry.register("ringpad_tasks", "Tasks of the async runtime that have not ended", tasks.clone());
     let registry = Arc::new(registry);
-    health(readiness).route("/metrics", get(move || async move { metrics(&registry) }))
+    let metrics = move || async move {
+        let alive = Handle::current().metrics().num_alive_tasks();
+        tasks.set(i64::try_from(alive).unwrap_or(i64::MAX));
+        metrics(&registry)
+    };
+    health(readiness).route("/metrics", get(metrics))
 }
 
 fn metrics(registry: &Registry) -> Response {

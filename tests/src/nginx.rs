@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::{
     guard::{Program, Running},
     http::Client,
+    pads::Transport,
     port::free_address,
     rabbit::tail,
     services::System,
@@ -33,13 +34,38 @@ pub fn shipped_text(path: &str) -> String {
     must(path, fs::read_to_string(shipped(path)))
 }
 
-/// A running nginx. Its output is in the system's directory, and is searched for secrets with the services' logs.
+/// Whom nginx passes requests to.
+#[derive(Debug, Clone, Copy)]
+pub struct Upstreams {
+    /// ingest-svc, for number providers.
+    pub ingest: SocketAddr,
+    /// The replicas: the shipped configuration has three.
+    pub push: [SocketAddr; 3],
+}
+
+impl Upstreams {
+    /// The services themselves.
+    ///
+    /// # Panics
+    /// The system has not three replicas.
+    pub fn of(system: &System) -> Self {
+        let [first, second, third] = &system.push_at[..] else {
+            panic!("the shipped configuration has three replicas, not {}", system.push_at.len());
+        };
+        Self { ingest: system.ingest_at.http, push: [first.pads, second.pads, third.pads] }
+    }
+}
+
+/// An nginx that is killed and started again at will. Its output is in the system's directory, and is searched for
+/// secrets with the services' logs.
 #[derive(Debug)]
 pub struct Nginx {
     /// Where it listens.
     pub at: SocketAddr,
-    log: PathBuf,
-    _running: Running,
+    /// Where it listens for native gRPC.
+    pub grpc_at: SocketAddr,
+    program: Program,
+    running: Option<Running>,
 }
 
 impl Nginx {
@@ -48,27 +74,58 @@ impl Nginx {
     /// # Panics
     /// nginx is not installed or does not take the configuration, or the system has not three replicas.
     pub async fn start(system: &System) -> Self {
+        Self::start_before(Upstreams::of(system), system.directory.path()).await
+    }
+
+    /// Starts it in front of `upstreams`, with its files in `directory`, and waits until it answers.
+    ///
+    /// # Panics
+    /// nginx is not installed or does not take the configuration.
+    pub async fn start_before(upstreams: Upstreams, directory: &Path) -> Self {
         assert!(Path::new(NGINX).exists(), "these tests need nginx: apt-get install nginx-light");
-        let (at, directory) = (free_address(), system.directory.path().join("nginx"));
-        must("a directory for nginx", fs::create_dir(&directory));
-        configure(&directory, at, system);
-        let log = system.directory.path().join("nginx.log");
-        let prefix = directory.display();
-        let mut running = Program::new(NGINX, &log)
+        let (at, grpc_at, own) = (free_address(), free_address(), directory.join("nginx"));
+        must("a directory for nginx", fs::create_dir(&own));
+        configure(&own, at, grpc_at, upstreams);
+        let prefix = own.display();
+        let program = Program::new(NGINX, directory.join("nginx.log"))
             .argument("-p")
             .argument(prefix.to_string())
             .argument("-c")
-            .argument(directory.join("nginx.conf").display().to_string())
+            .argument(own.join("nginx.conf").display().to_string())
             .argument("-g")
-            .argument(format!("daemon off; pid {prefix}/nginx.pid;"))
-            .spawn();
-        let mut client = Client::new(at);
+            .argument(format!("daemon off; pid {prefix}/nginx.pid;"));
+        let mut nginx = Self { at, grpc_at, program, running: None };
+        nginx.resume().await;
+        nginx
+    }
+
+    /// Starts it again after [`kill`](Self::kill), and waits until it answers.
+    ///
+    /// # Panics
+    /// It does not.
+    pub async fn resume(&mut self) {
+        let (mut running, mut client) = (self.program.spawn(), Client::new(self.at));
         until("nginx answers", SOON, async || {
-            assert!(running.status().is_none(), "nginx ended at its start:\n{}", tail(&log));
+            assert!(running.status().is_none(), "nginx ended at its start:\n{}", tail(&self.program.log));
             client.get("/nginx-livez").await.ok().filter(|answer| answer.status.is_success())
         })
         .await;
-        Self { at, log, _running: running }
+        self.running = Some(running);
+    }
+
+    /// `kill -9`, its workers too.
+    pub async fn kill(&mut self) {
+        if let Some(mut running) = self.running.take() {
+            running.kill().await;
+        }
+    }
+
+    /// Where pads of this transport find it.
+    pub fn at_for(&self, transport: Transport) -> SocketAddr {
+        match transport {
+            Transport::Grpc => self.grpc_at,
+            Transport::GrpcWeb | Transport::WebSocket => self.at,
+        }
     }
 
     /// All it has said, errors too.
@@ -76,7 +133,7 @@ impl Nginx {
     /// # Panics
     /// It cannot be read.
     pub fn logged(&self) -> String {
-        must("nginx's log", fs::read_to_string(&self.log))
+        must("nginx's log", fs::read_to_string(&self.program.log))
     }
 
     /// The lines of its access log so far.
@@ -92,15 +149,13 @@ impl Nginx {
 }
 
 /// Copies the configuration and puts the tests' addresses in.
-fn configure(directory: &Path, at: SocketAddr, system: &System) {
-    let [first, second, third] = &system.push_at[..] else {
-        panic!("the shipped configuration has three replicas, not {}", system.push_at.len());
-    };
+fn configure(directory: &Path, at: SocketAddr, grpc_at: SocketAddr, upstreams: Upstreams) {
+    let [first, second, third] = upstreams.push;
     let upstreams = [
-        ("ingest-svc:8080", system.ingest_at.http),
-        ("push-1:8081", first.pads),
-        ("push-2:8081", second.pads),
-        ("push-3:8081", third.pads),
+        ("ingest-svc:8080", upstreams.ingest),
+        ("push-1:8081", first),
+        ("push-2:8081", second),
+        ("push-3:8081", third),
     ];
     let mut text = shipped_text("deploy/nginx/upstreams.conf");
     for (name, address) in upstreams {
@@ -110,11 +165,14 @@ fn configure(directory: &Path, at: SocketAddr, system: &System) {
     for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"] {
         text.push_str(&format!("{kind}_temp_path {}/{kind};\n", directory.display()));
     }
-    let listen =
-        replace(&shipped_text("deploy/nginx/listen.conf"), "\nlisten 80;", &format!("\nlisten {at};"));
+    let listen = |file: &str, port: &str, at: SocketAddr| {
+        let text = shipped_text(&format!("deploy/nginx/{file}"));
+        replace(&text, &format!("\nlisten {port}"), &format!("\nlisten {at}"))
+    };
     let files = [
         ("upstreams.conf", text),
-        ("listen.conf", listen),
+        ("listen.conf", listen("listen.conf", "80", at)),
+        ("listen-grpc.conf", listen("listen-grpc.conf", "81", grpc_at)),
         ("nginx.conf", shipped_text("deploy/nginx/nginx.conf")),
     ];
     for (name, text) in files {

@@ -5,17 +5,17 @@
 
 mod grpc;
 mod grpc_web;
+mod stream;
 mod websocket;
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
-use ringpad_proto::v1::{Call, Early, Snapshot, SubscribeResponse, Update, subscribe_response::Event};
-use tokio::{sync::mpsc, task::JoinHandle};
+use ringpad_proto::v1::{Call, Early, Snapshot, Update, subscribe_response::Event};
 
 use crate::wait::{SOON, within};
 
-/// Events that a pad may have unread; beyond it the pad is a slow one.
-const UNREAD: usize = 16_384;
+pub use stream::Stream;
+use stream::{Seen, Seer};
 
 /// How a pad is connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,16 +86,6 @@ pub enum End {
     Unknown(String),
 }
 
-/// What the transports hand over.
-#[derive(Debug)]
-enum Seen {
-    Event(Box<SubscribeResponse>),
-    End(End),
-}
-
-/// The sending end of a transport.
-type Seer = mpsc::Sender<Seen>;
-
 /// A pad that has its snapshot.
 #[derive(Debug)]
 pub struct Pad {
@@ -113,8 +103,7 @@ pub struct Pad {
     pub reconnect_after: Option<Duration>,
     /// Heartbeats after the one directly behind the snapshot.
     pub heartbeats: u64,
-    seen: mpsc::Receiver<Seen>,
-    carrier: JoinHandle<()>,
+    stream: Stream,
 }
 
 impl Pad {
@@ -140,18 +129,8 @@ impl Pad {
         replica: SocketAddr,
         asked: &Subscription,
     ) -> Result<Self, End> {
-        let (seer, mut seen) = mpsc::channel(UNREAD);
-        let asked = asked.clone();
-        let carrier = tokio::spawn(async move {
-            let end = match transport {
-                Transport::Grpc => grpc::carry(replica, asked, &seer).await,
-                Transport::GrpcWeb => grpc_web::carry(replica, asked, &seer).await,
-                Transport::WebSocket => websocket::carry(replica, asked, &seer).await,
-            };
-            // The pad may be gone already.
-            seer.send(Seen::End(end)).await.ok();
-        });
-        let snapshot = match first(&mut seen).await? {
+        let mut stream = Stream::open(transport, replica, asked);
+        let snapshot = match soon(&mut stream).await? {
             Event::Snapshot(snapshot) => snapshot,
             other => panic!("{transport:?}: the first event is no snapshot: {other:?}"),
         };
@@ -164,8 +143,7 @@ impl Pad {
             calls,
             reconnect_after: None,
             heartbeats: 0,
-            seen,
-            carrier,
+            stream,
             snapshot,
         };
         pad.first_heartbeat().await
@@ -176,12 +154,19 @@ impl Pad {
     /// # Panics
     /// It does not end.
     pub async fn end_of_websocket(replica: SocketAddr, first: Option<&str>) -> End {
-        let (seer, _seen) = mpsc::channel(UNREAD);
-        within("the end of a WebSocket", SOON, websocket::end_after(replica, first, &seer)).await
+        let mut stream = Stream::of_websocket(replica, first);
+        within("the end of a WebSocket", SOON, async {
+            loop {
+                if let Err(end) = stream.next().await {
+                    return end;
+                }
+            }
+        })
+        .await
     }
 
     async fn first_heartbeat(mut self) -> Result<Self, End> {
-        match first(&mut self.seen).await? {
+        match soon(&mut self.stream).await? {
             Event::Heartbeat(heartbeat) => assert_eq!(heartbeat.position, self.snapshot.position),
             other => panic!("{:?}: no heartbeat directly after the snapshot: {other:?}", self.transport),
         }
@@ -310,7 +295,7 @@ impl Pad {
 
     /// Takes one event and checks it.
     async fn next(&mut self) -> Result<(), End> {
-        match first(&mut self.seen).await? {
+        match soon(&mut self.stream).await? {
             Event::Update(update) => self.take(update),
             Event::Early(early) => self.early.push(early),
             Event::Heartbeat(heartbeat) => {
@@ -345,16 +330,6 @@ impl Pad {
     }
 }
 
-impl Drop for Pad {
-    fn drop(&mut self) {
-        self.carrier.abort();
-    }
-}
-
-async fn first(seen: &mut mpsc::Receiver<Seen>) -> Result<Event, End> {
-    match within("an event or the stream's end", SOON, seen.recv()).await {
-        Some(Seen::Event(response)) => Ok(response.event.expect("an event of a known kind")),
-        Some(Seen::End(end)) => Err(end),
-        None => Err(End::Cut("the test's own transport has ended".to_owned())),
-    }
+async fn soon(stream: &mut Stream) -> Result<Event, End> {
+    within("an event or the stream's end", SOON, stream.next()).await
 }

@@ -13,6 +13,7 @@
 
 use std::{
     fs,
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
@@ -38,6 +39,9 @@ const ATTEMPT: Duration = Duration::from_secs(5);
 const STOP: Duration = Duration::from_secs(60);
 /// How long one `rabbitmqctl` may take.
 const CTL: Duration = Duration::from_secs(60);
+
+/// The share of the machine's memory from which on it takes no more messages.
+const WATERMARK: &str = "0.8";
 
 static SHARED: OnceCell<RabbitNode> = OnceCell::const_new();
 
@@ -123,12 +127,17 @@ impl RabbitNode {
 
     /// The URL that a service finds it at; guest's password is no secret.
     pub fn url(&self) -> String {
-        format!("amqp://guest:guest@127.0.0.1:{}/%2f", self.port)
+        self.url_at(self.address())
     }
 
-    /// The AMQP port; stays the same over a restart.
-    pub fn port(&self) -> u16 {
-        self.port
+    /// The same through something in between that listens at `address`.
+    pub fn url_at(&self, address: SocketAddr) -> String {
+        format!("amqp://guest:guest@{address}/%2f")
+    }
+
+    /// Where it takes AMQP connections; stays the same over a restart.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
     }
 
     /// A bare AMQP connection.
@@ -232,6 +241,34 @@ impl RabbitNode {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// Has it take no more messages, as for want of memory.
+    ///
+    /// # Panics
+    /// The broker cannot be told.
+    pub async fn raise_memory_alarm(&self) {
+        self.ctl(&["set_vm_memory_high_watermark", "absolute", "1"]).await;
+    }
+
+    /// Has it take messages again.
+    ///
+    /// # Panics
+    /// The broker cannot be told.
+    pub async fn end_memory_alarm(&self) {
+        self.ctl(&["set_vm_memory_high_watermark", WATERMARK]).await;
+    }
+
+    /// Deletes a queue, whoever uses it: an exclusive one, too.
+    ///
+    /// # Panics
+    /// There is no such queue.
+    pub async fn delete_queue(&self, name: &str) {
+        let deletion = format!(
+            "{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{name}\">>)), \
+             rabbit_amqqueue:delete(Q, false, false, <<\"test\">>)."
+        );
+        self.ctl(&["eval", &deletion]).await;
+    }
+
     /// All queues of the node, as the broker itself sees them.
     ///
     /// # Panics
@@ -266,7 +303,7 @@ async fn connect(url: &str) -> lapin::Result<Connection> {
 fn configuration_file(more: &str) -> String {
     // The watermark is a share of the whole machine's memory, and tests share it with other things.
     format!(
-        "vm_memory_high_watermark.relative = 0.8\ndisk_free_limit.absolute = 50MB\nlog.console = true\nlog.file = false\n{more}\n"
+        "vm_memory_high_watermark.relative = {WATERMARK}\ndisk_free_limit.absolute = 50MB\nlog.console = true\nlog.file = false\n{more}\n"
     )
 }
 

@@ -36,6 +36,16 @@ impl Claims {
         }
     }
 
+    /// The same for so long from now.
+    ///
+    /// # Panics
+    /// The clock is before 1970.
+    #[must_use]
+    pub fn lasting(mut self, time: Duration) -> Self {
+        self.exp = in_seconds(i64::try_from(time.as_secs()).unwrap_or(i64::MAX));
+        self
+    }
+
     /// Signs them with the tests' key.
     pub fn token(&self) -> String {
         self.signed_with(TOKEN_SECRET)

@@ -88,11 +88,7 @@ async fn a_queue_deleted_under_its_replica_is_lost() {
     let bus = bus(&node.url(), &unique("deleted"));
     let mut subscription = subscription(&bus).await;
     let queue = subscription.queue().to_owned();
-    let deletion = format!(
-        "{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>)), \
-         rabbit_amqqueue:delete(Q, false, false, <<\"test\">>)."
-    );
-    node.ctl(&["eval", &deletion]).await;
+    node.delete_queue(&queue).await;
     let lost = within("the loss", SOON, subscription.next()).await;
     assert!(matches!(lost, Err(Lost::QueueDeleted)), "{lost:?}");
 }

@@ -118,7 +118,7 @@ async fn an_exchange_that_is_not_durable_is_said_and_tried_again() {
 #[tokio::test]
 async fn a_wrong_password_a_missing_virtual_host_and_a_closed_port_are_told_apart() {
     let node = RabbitNode::shared().await;
-    let port = node.port();
+    let port = node.address().port();
     for wrong in [
         format!("amqp://guest:hunter2@127.0.0.1:{port}/%2f"),
         format!("amqp://guest:guest@127.0.0.1:{port}/none"),

@@ -1,0 +1,43 @@
+//! `make chaos SEED=… MINUTES=…`: plays a night of faults on real binaries and a private RabbitMQ node, prints what came
+//! of it, and exits 1 if anything that is promised was not kept. See `ringpad_tests::chaos`.
+#![expect(clippy::print_stdout, reason = "the figures are for the terminal")]
+
+use std::{process::ExitCode, str::FromStr, time::Duration};
+
+use ringpad_tests::{
+    chaos::{Plan, schedule::schedule},
+    rabbit::RabbitNode,
+};
+
+/// Stores, each with three pads.
+const STORES: usize = 25;
+/// Calls a second, all stores together.
+const CALLS_A_SECOND: u32 = 10;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let (Some(seed), Some(minutes), None) =
+        (number(arguments.next()), number::<u64>(arguments.next()), arguments.next())
+    else {
+        println!("usage: ringpad-chaos SEED MINUTES");
+        return ExitCode::from(2);
+    };
+    let length = Duration::from_secs(60 * minutes);
+    let acts = schedule(seed, length);
+    println!(
+        "seed {seed}, {minutes} min, {} faults, {STORES} stores with 3 pads each, {CALLS_A_SECOND} calls/s",
+        acts.len()
+    );
+    for act in &acts {
+        println!("{:6.1} s  {}, for {:.1} s", act.at.as_secs_f64(), act.fault, act.lasts.as_secs_f64());
+    }
+    let plan = Plan { length, acts, stores: STORES, calls_a_second: CALLS_A_SECOND, deed: None };
+    let verdict = plan.play(RabbitNode::start().await).await;
+    println!("{verdict}");
+    if verdict.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn number<T: FromStr>(argument: Option<String>) -> Option<T> {
+    argument?.parse().ok()
+}

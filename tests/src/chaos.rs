@@ -1,0 +1,164 @@
+//! A bad night, played from a seed: everything that is acknowledged must be on every pad of its store, once and in order.
+//!
+//! ```text
+//!  schedule ──acts──► stage (real processes, links between them) ◄──records── traffic ──acknowledged──┐
+//!     ▲                  │                                                                            ▼
+//!    seed                └────── updates ──────► tablets ─────────────shown────────────────────► ledger ─► verdict
+//! ```
+//!
+//! Contract: the same seed plays the same acts at the same times. What the processes make of them differs from run to
+//! run; what the verdict asks of them does not. Nothing here mends what it checks: see [`ledger`].
+
+mod footprint;
+mod ledger;
+pub mod schedule;
+mod stage;
+mod tablet;
+mod tamper;
+mod traffic;
+mod verdict;
+mod weather;
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+pub use tamper::Deed;
+pub use verdict::Verdict;
+
+use crate::{
+    pads::{Subscription, Transport},
+    rabbit::{RabbitNode, unique},
+    services::Shop,
+    token::Claims,
+    wait::until,
+};
+use footprint::Footprint;
+use ledger::Ledger;
+use schedule::Act;
+use stage::Stage;
+use tablet::Tablet;
+use tamper::Tamper;
+use traffic::Traffic;
+use weather::Weather;
+
+/// Settings of every service of a play.
+const SETTINGS: [(&str, &str); 5] = [
+    ("RUST_LOG", "info"),
+    ("HEARTBEAT_INTERVAL", "2s"),
+    ("DRAIN_WINDOW", "2s"),
+    ("RETRY_INITIAL_INTERVAL", "250ms"),
+    ("RETRY_MAX_INTERVAL", "4s"),
+];
+/// Pads of a store, one on each transport.
+const PADS: usize = Transport::ALL.len();
+/// How long everything may take to settle once all is well again.
+const SETTLING: Duration = Duration::from_secs(120);
+
+/// What to play.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// How long, settling not counted.
+    pub length: Duration,
+    /// What goes wrong, see [`schedule::schedule`].
+    pub acts: Vec<Act>,
+    /// Stores, each with a pad on every transport.
+    pub stores: usize,
+    /// Calls a second, all stores together.
+    pub calls_a_second: u32,
+    /// What is done to the pads' streams, to check the checker.
+    pub deed: Option<Deed>,
+}
+
+impl Plan {
+    /// Plays it.
+    ///
+    /// # Panics
+    /// A process does not start, or does not come back.
+    pub async fn play(&self, node: RabbitNode) -> Verdict {
+        let mut stage = Stage::set(node).await;
+        let (empty, mut shops) = (Footprint::of(&stage).await, Vec::new());
+        for store in 0..self.stores {
+            shops.push(stage.system.store(&format!("store-{store}")).await);
+        }
+        let ledger = Ledger::new(self.stores, PADS);
+        let tablets = self.tablets(&stage, &shops, &ledger);
+        until("every pad has its snapshot", SETTLING, async || ledger.all_begun().then_some(())).await;
+        let full = Footprint::of(&stage).await;
+
+        let traffic = Traffic::new(stage.for_provider(), stage.system.secrets.clone(), ledger.clone());
+        let (weather, enough) = (Mutex::new(Weather::default()), watch::Sender::new(false));
+        let begun = Instant::now();
+        let calls = traffic.run(&shops, self.calls_a_second, enough.subscribe());
+        let faults = async {
+            stage.play(&self.acts, &weather).await;
+            sleep(self.length.saturating_sub(begun.elapsed())).await;
+            enough.send_replace(true);
+        };
+        let ended = timeout(self.length + SETTLING, async { tokio::join!(calls, faults) }).await;
+        let settled = settle(&ledger).await;
+
+        let mut verdict = ledger.judge();
+        verdict.weather = weather.into_inner().unwrap_or_else(PoisonError::into_inner);
+        self.count(&traffic, &mut verdict);
+        if ended.is_err() {
+            verdict.left_over.push("records that are not acknowledged long after all is well".to_owned());
+        }
+        if !settled {
+            verdict.left_over.push("pads that do not have everything long after all is well".to_owned());
+        }
+        full.compare_memory(&stage, &mut verdict);
+        drop(tablets);
+        empty.compare_tasks(&stage, &mut verdict).await;
+        verdict
+    }
+
+    /// All pads, coming and staying until they are dropped.
+    fn tablets(&self, stage: &Stage, shops: &[Shop], ledger: &Ledger) -> JoinSet<()> {
+        let (mut tablets, tamper) = (JoinSet::new(), Tamper::new(self.deed));
+        let pads = shops.iter().flat_map(|shop| Transport::ALL.map(|transport| (shop, transport)));
+        for (number, (shop, transport)) in pads.enumerate() {
+            let token = Claims::new(&shop.id, &unique("pad")).lasting(2 * (self.length + SETTLING)).token();
+            let tablet = Tablet {
+                number,
+                transport,
+                nginx: stage.for_pads(transport),
+                asked: Subscription::new(&token),
+                ledger: ledger.clone(),
+                tamper: tamper.clone(),
+            };
+            tablets.spawn(tablet.stay());
+        }
+        tablets
+    }
+
+    fn count(&self, traffic: &Traffic, verdict: &mut Verdict) {
+        for act in &self.acts {
+            *verdict.faults.entry(act.fault.kind()).or_default() += 1;
+        }
+        for request in traffic.requests() {
+            let only_broker = verdict.weather.only_broker(request.from, request.until);
+            verdict.sent_without_broker += usize::from(only_broker);
+            verdict.refused.0 += usize::from(request.refused);
+            verdict.refused.1 += usize::from(request.refused && only_broker);
+        }
+    }
+}
+
+/// Waits until every pad was shown as much as its store has; whether they were.
+async fn settle(ledger: &Ledger) -> bool {
+    timeout(SETTLING, async {
+        while !ledger.is_even() {
+            sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .await
+    .is_ok()
+}

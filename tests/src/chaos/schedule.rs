@@ -1,0 +1,264 @@
+//! Which fault comes when: drawn from a seed, so that the same seed plays the same night again.
+//!
+//! ```text
+//!  calm │ broker only │ anything │ broker only │ anything │ … │ calm
+//! ```
+//!
+//! Faults are dealt like cards: each kind comes before any comes again. In the rounds of the broker nothing else is
+//! touched, so that what it alone does to providers can be told apart.
+
+use std::{collections::BTreeMap, fmt, ops::Range, time::Duration};
+
+use fastrand::Rng;
+
+use crate::link::Way;
+
+/// Replicas of push-svc in the play.
+pub const REPLICAS: usize = 3;
+/// Time without faults before the first and after the last.
+pub const CALM: Duration = Duration::from_secs(12);
+/// How long a frozen process stays frozen.
+const FREEZE: Duration = Duration::from_secs(40);
+/// Between the beginnings of two faults, in ms.
+const GAP: Range<u64> = 1_500..5_000;
+/// Between two rounds: what is left of one must not be taken for the next one's doing.
+const BETWEEN: Duration = Duration::from_secs(4);
+/// Faults in a round of the broker, and in one of anything.
+const ROUNDS: [usize; 2] = [6, 14];
+
+/// A process that faults befall.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Process {
+    /// RabbitMQ.
+    Broker,
+    /// ingest-svc.
+    Ingest,
+    /// A replica of push-svc.
+    Push(usize),
+    /// The load balancer.
+    Nginx,
+}
+
+/// The network between two processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Route {
+    /// ingest-svc's connections to the broker.
+    IngestToBroker,
+    /// A replica's connections to the broker.
+    PushToBroker(usize),
+    /// A replica's connections to ingest-svc.
+    PushToIngest(usize),
+    /// nginx's connections to a replica.
+    NginxToPush(usize),
+    /// nginx's connections to ingest-svc.
+    NginxToIngest,
+    /// The number provider's connections to nginx.
+    ProviderToNginx,
+    /// The pads' connections to nginx, with gRPC-Web and WebSocket.
+    PadsToNginx,
+    /// The pads' connections to nginx, with native gRPC.
+    GrpcPadsToNginx,
+}
+
+impl Route {
+    /// All of them.
+    pub fn all() -> Vec<Self> {
+        let single = [
+            Self::IngestToBroker,
+            Self::NginxToIngest,
+            Self::ProviderToNginx,
+            Self::PadsToNginx,
+            Self::GrpcPadsToNginx,
+        ];
+        let of_each = [Self::PushToBroker, Self::PushToIngest, Self::NginxToPush];
+        single.into_iter().chain(of_each.into_iter().flat_map(|route| (0..REPLICAS).map(route))).collect()
+    }
+
+    fn touches_broker(self) -> bool {
+        matches!(self, Self::IngestToBroker | Self::PushToBroker(_))
+    }
+}
+
+/// What goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// `kill -9`, and a new start.
+    Kill(Process),
+    /// SIGSTOP, and SIGCONT.
+    Freeze(Process),
+    /// SIGTERM, and a new start once it has left.
+    Restart(Process),
+    /// The broker takes no more messages for want of memory.
+    MemoryAlarm,
+    /// A replica's private queue is deleted behind its back.
+    QueueDeleted(usize),
+    /// All connections are reset.
+    Cut(Route),
+    /// Everything takes so much longer.
+    Delay(Route, Duration),
+    /// Nothing passes, and nobody is told.
+    BlackHole(Route),
+    /// One way of all connections ends.
+    HalfClose(Route, Way),
+}
+
+/// What a fault befalls. No two faults befall the same at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Target {
+    Process(Process),
+    Route(Route),
+}
+
+impl Fault {
+    /// Whether nothing but the broker, or what it is reached by, is at fault.
+    pub fn is_the_brokers(self) -> bool {
+        match self.target() {
+            Target::Process(process) => process == Process::Broker,
+            Target::Route(route) => route.touches_broker(),
+        }
+    }
+
+    /// Its kind, for counting.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Kill(_) => "kill",
+            Self::Freeze(_) => "freeze",
+            Self::Restart(_) => "restart",
+            Self::MemoryAlarm => "memory alarm",
+            Self::QueueDeleted(_) => "queue deleted",
+            Self::Cut(_) => "cut",
+            Self::Delay(..) => "delay",
+            Self::BlackHole(_) => "black hole",
+            Self::HalfClose(..) => "half-close",
+        }
+    }
+
+    fn target(self) -> Target {
+        match self {
+            Self::Kill(process) | Self::Freeze(process) | Self::Restart(process) => Target::Process(process),
+            Self::MemoryAlarm | Self::QueueDeleted(_) => Target::Process(Process::Broker),
+            Self::Cut(route) | Self::Delay(route, _) | Self::BlackHole(route) | Self::HalfClose(route, _) => {
+                Target::Route(route)
+            }
+        }
+    }
+
+    /// How long its victim may need to be itself again.
+    fn recovery(self) -> Duration {
+        match self.target() {
+            Target::Process(Process::Broker) if matches!(self, Self::Kill(_) | Self::Restart(_)) => {
+                Duration::from_secs(12)
+            }
+            Target::Process(_) => Duration::from_secs(4),
+            Target::Route(_) => Duration::from_secs(1),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kill(process) | Self::Freeze(process) | Self::Restart(process) => {
+                write!(f, "{} {process:?}", self.kind())
+            }
+            Self::MemoryAlarm => f.write_str(self.kind()),
+            Self::QueueDeleted(replica) => write!(f, "{} of Push({replica})", self.kind()),
+            Self::Cut(route) | Self::BlackHole(route) => write!(f, "{} {route:?}", self.kind()),
+            Self::Delay(route, delay) => write!(f, "{} {route:?} by {delay:?}", self.kind()),
+            Self::HalfClose(route, way) => write!(f, "{} {route:?} {way:?}", self.kind()),
+        }
+    }
+}
+
+/// A fault, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Act {
+    /// When it begins, from the beginning of the play.
+    pub at: Duration,
+    /// How long it lasts, its victim's recovery not counted.
+    pub lasts: Duration,
+    /// What it is.
+    pub fault: Fault,
+}
+
+/// The acts of a play of this length, in the order in which they begin.
+pub fn schedule(seed: u64, length: Duration) -> Vec<Act> {
+    let mut rng = Rng::with_seed(seed);
+    let end = length.saturating_sub(CALM);
+    let mut decks = [Deck::of(|fault| fault.is_the_brokers()), Deck::of(|_| true)];
+    let (mut acts, mut round_begins) = (Vec::new(), CALM);
+    for turn in [0, 1].into_iter().cycle() {
+        let (deck, faults) = (&mut decks[turn], ROUNDS[turn]);
+        let (mut at, mut free) = (round_begins, BTreeMap::<Target, Duration>::new());
+        for _ in 0..faults {
+            let fault = deck.deal(&mut rng);
+            let lasts = lasting(fault, &mut rng);
+            let busy = free.get(&fault.target()).copied().unwrap_or_default();
+            let begins = at.max(busy);
+            if begins + lasts + fault.recovery() > end {
+                continue;
+            }
+            acts.push(Act { at: begins, lasts, fault });
+            free.insert(fault.target(), begins + lasts + fault.recovery());
+            at += Duration::from_millis(rng.u64(GAP));
+        }
+        let Some(last) = free.values().max() else { break };
+        round_begins = *last + BETWEEN;
+    }
+    acts.sort_by_key(|act| act.at);
+    acts
+}
+
+fn lasting(fault: Fault, rng: &mut Rng) -> Duration {
+    match fault {
+        Fault::Freeze(_) => FREEZE,
+        Fault::Kill(_) | Fault::Restart(_) => Duration::from_millis(rng.u64(200..3_000)),
+        Fault::MemoryAlarm => Duration::from_millis(rng.u64(8_000..20_000)),
+        Fault::Delay(..) | Fault::BlackHole(_) => Duration::from_millis(rng.u64(4_000..20_000)),
+        Fault::QueueDeleted(_) | Fault::Cut(_) | Fault::HalfClose(..) => Duration::ZERO,
+    }
+}
+
+/// Faults that are dealt in an order of the seed, and all of them before any comes again.
+struct Deck {
+    wanted: fn(Fault) -> bool,
+    cards: Vec<Fault>,
+}
+
+impl Deck {
+    fn of(wanted: fn(Fault) -> bool) -> Self {
+        Self { wanted, cards: Vec::new() }
+    }
+
+    fn deal(&mut self, rng: &mut Rng) -> Fault {
+        loop {
+            if let Some(card) = self.cards.pop() {
+                return card;
+            }
+            self.cards = all(rng).into_iter().filter(|fault| (self.wanted)(*fault)).collect();
+            rng.shuffle(&mut self.cards);
+        }
+    }
+}
+
+/// Every fault of a process, and each fault of the network on a few routes.
+fn all(rng: &mut Rng) -> Vec<Fault> {
+    let services = [Process::Broker, Process::Ingest].into_iter().chain((0..REPLICAS).map(Process::Push));
+    let mut faults: Vec<_> = services
+        .flat_map(|process| [Fault::Kill(process), Fault::Freeze(process), Fault::Restart(process)])
+        .chain([Fault::Kill(Process::Nginx), Fault::MemoryAlarm, Fault::QueueDeleted(rng.usize(..REPLICAS))])
+        .collect();
+    let mut routes = Route::all();
+    rng.shuffle(&mut routes);
+    for (index, route) in routes.into_iter().enumerate() {
+        let delay = Duration::from_millis(rng.u64(100..800));
+        let way = if rng.bool() { Way::Up } else { Way::Down };
+        faults.push(match index % 4 {
+            0 => Fault::Cut(route),
+            1 => Fault::Delay(route, delay),
+            2 => Fault::BlackHole(route),
+            _ => Fault::HalfClose(route, way),
+        });
+    }
+    faults
+}

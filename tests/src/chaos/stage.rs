@@ -1,0 +1,213 @@
+//! The play's processes, and the links between every pair of them that talk.
+//!
+//! ```text
+//!  provider ─► nginx ─► ingest-svc ─► RabbitMQ
+//!  pads ─────► nginx ─► push-svc ×3 ─► RabbitMQ
+//!                       push-svc ×3 ─► ingest-svc            each ─► is a Link
+//! ```
+
+use std::{collections::BTreeMap, net::SocketAddr, sync::Mutex as Lock, sync::PoisonError, time::Duration};
+
+use rustix::process::Signal;
+use tokio::{
+    sync::Mutex,
+    time::{Instant, sleep, sleep_until},
+};
+
+use super::{
+    SETTINGS,
+    schedule::{Act, Fault, Process, REPLICAS, Route},
+    weather::Weather,
+};
+use crate::{
+    link::Link,
+    nginx::{Nginx, Upstreams},
+    pads::Transport,
+    rabbit::RabbitNode,
+    services::{Service, System},
+};
+
+/// All that a play needs, running.
+pub(super) struct Stage {
+    pub(super) node: RabbitNode,
+    pub(super) system: System,
+    pub(super) nginx: Nginx,
+    links: BTreeMap<Route, Link>,
+}
+
+impl Stage {
+    /// Starts everything, in front of and behind its links.
+    pub(super) async fn set(node: RabbitNode) -> Self {
+        let mut system = System::prepare(&node.url(), REPLICAS, &SETTINGS);
+        let mut links = BTreeMap::new();
+        for route in Route::all() {
+            let server = match route {
+                Route::IngestToBroker | Route::PushToBroker(_) => node.address(),
+                Route::PushToIngest(_) => system.ingest_at.grpc,
+                Route::NginxToIngest => system.ingest_at.http,
+                Route::NginxToPush(replica) => system.push_at[replica].pads,
+                // nginx chooses its own addresses when it starts.
+                Route::ProviderToNginx | Route::PadsToNginx | Route::GrpcPadsToNginx => continue,
+            };
+            links.insert(route, Link::to(server).await);
+        }
+        let broker = |route| node.url_at(links[&route].at);
+        system.ingest.set("AMQP_URL", &broker(Route::IngestToBroker));
+        for (replica, service) in system.push.iter_mut().enumerate() {
+            service.set("AMQP_URL", &broker(Route::PushToBroker(replica)));
+            service.set("INGEST_URL", &format!("http://{}", links[&Route::PushToIngest(replica)].at));
+        }
+        let push = [0, 1, 2].map(|replica| links[&Route::NginxToPush(replica)].at);
+        let upstreams = Upstreams { ingest: links[&Route::NginxToIngest].at, push };
+        for service in std::iter::once(&mut system.ingest).chain(&mut system.push) {
+            service.start().await;
+        }
+        let nginx = Nginx::start_before(upstreams, system.directory.path()).await;
+        for (route, at) in [
+            (Route::ProviderToNginx, nginx.at),
+            (Route::PadsToNginx, nginx.at),
+            (Route::GrpcPadsToNginx, nginx.grpc_at),
+        ] {
+            links.insert(route, Link::to(at).await);
+        }
+        Self { node, system, nginx, links }
+    }
+
+    /// Where the provider finds nginx.
+    pub(super) fn for_provider(&self) -> SocketAddr {
+        self.links[&Route::ProviderToNginx].at
+    }
+
+    /// Where pads find nginx.
+    pub(super) fn for_pads(&self, transport: Transport) -> SocketAddr {
+        match transport {
+            Transport::Grpc => self.links[&Route::GrpcPadsToNginx].at,
+            Transport::GrpcWeb | Transport::WebSocket => self.links[&Route::PadsToNginx].at,
+        }
+    }
+
+    /// Plays all acts from now on, and returns when the last victim is itself again.
+    pub(super) async fn play(&mut self, acts: &[Act], weather: &Lock<Weather>) {
+        let begun = Instant::now();
+        let prefix = format!("{}-", self.system.queue_prefix);
+        let victims = Victims {
+            node: Mutex::new(&mut self.node),
+            ingest: Mutex::new(&mut self.system.ingest),
+            push: self.system.push.iter_mut().map(Mutex::new).collect(),
+            nginx: Mutex::new(&mut self.nginx),
+            links: &self.links,
+            queue_prefix: prefix,
+        };
+        let plays = acts.iter().map(async |act| {
+            sleep_until(begun + act.at).await;
+            let number = lock(weather).begin(act.fault);
+            eprintln!("{:6.1} s  {}", begun.elapsed().as_secs_f64(), act.fault);
+            victims.befall(act.fault, act.lasts).await;
+            eprintln!("{:6.1} s  {}: over", begun.elapsed().as_secs_f64(), act.fault);
+            lock(weather).end(number);
+        });
+        futures_util::future::join_all(plays).await;
+    }
+}
+
+/// The weather, whatever happened to another thread.
+fn lock(weather: &Lock<Weather>) -> std::sync::MutexGuard<'_, Weather> {
+    weather.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whatever faults befall, each by one at a time.
+struct Victims<'a> {
+    node: Mutex<&'a mut RabbitNode>,
+    ingest: Mutex<&'a mut Service>,
+    push: Vec<Mutex<&'a mut Service>>,
+    nginx: Mutex<&'a mut Nginx>,
+    links: &'a BTreeMap<Route, Link>,
+    queue_prefix: String,
+}
+
+impl Victims<'_> {
+    /// Has the fault happen, and returns when its victim is itself again.
+    async fn befall(&self, fault: Fault, lasts: Duration) {
+        match fault {
+            Fault::Kill(Process::Broker) => {
+                let mut node = self.node.lock().await;
+                node.kill().await;
+                sleep(lasts).await;
+                node.resume().await;
+            }
+            Fault::Restart(Process::Broker) => {
+                let mut node = self.node.lock().await;
+                node.stop().await;
+                sleep(lasts).await;
+                node.resume().await;
+            }
+            Fault::Freeze(Process::Broker) => {
+                let node = self.node.lock().await;
+                node.freeze();
+                sleep(lasts).await;
+                node.thaw();
+            }
+            Fault::MemoryAlarm => {
+                let node = self.node.lock().await;
+                node.raise_memory_alarm().await;
+                sleep(lasts).await;
+                node.end_memory_alarm().await;
+            }
+            Fault::QueueDeleted(replica) => {
+                let node = self.node.lock().await;
+                let mut queues = node.queues().await;
+                queues.retain(|queue| queue.name.starts_with(&self.queue_prefix));
+                // Whose it is does not matter; a replica that is just connecting has none.
+                if let Some(queue) = queues.get(replica) {
+                    node.delete_queue(&queue.name).await;
+                }
+            }
+            Fault::Kill(Process::Nginx) | Fault::Restart(Process::Nginx) | Fault::Freeze(Process::Nginx) => {
+                let mut nginx = self.nginx.lock().await;
+                nginx.kill().await;
+                sleep(lasts).await;
+                nginx.resume().await;
+            }
+            Fault::Kill(process) | Fault::Restart(process) | Fault::Freeze(process) => {
+                let mut service = match process {
+                    Process::Push(replica) => self.push[replica].lock().await,
+                    Process::Ingest | Process::Broker | Process::Nginx => self.ingest.lock().await,
+                };
+                of_service(&mut service, fault, lasts).await;
+            }
+            Fault::Cut(route) => self.links[&route].cut(),
+            Fault::HalfClose(route, way) => self.links[&route].half_close(way),
+            Fault::Delay(route, by) => {
+                self.links[&route].delay(by);
+                sleep(lasts).await;
+                self.links[&route].heal();
+            }
+            Fault::BlackHole(route) => {
+                self.links[&route].black_hole();
+                sleep(lasts).await;
+                self.links[&route].heal();
+            }
+        }
+    }
+}
+
+async fn of_service(service: &mut Service, fault: Fault, lasts: Duration) {
+    match fault {
+        Fault::Freeze(_) => {
+            service.running().signal(Signal::STOP);
+            sleep(lasts).await;
+            service.running().signal(Signal::CONT);
+        }
+        Fault::Restart(_) => {
+            service.terminate();
+            service.exit().await;
+            sleep(lasts).await;
+            service.start().await;
+        }
+        _ => {
+            service.kill().await;
+            sleep(lasts).await;
+            service.start().await;
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! A pad that stays for the whole play, as the contract wants of pads: it takes a silent stream for dead, comes back
+//! with full jitter and what it has, and opens the next stream before it closes one that a replica asks it to leave.
+//! What it is shown goes into the [`Ledger`].
+
+use std::{future::pending, net::SocketAddr, ops::ControlFlow, pin::Pin, time::Duration};
+
+use ringpad_proto::v1::{Snapshot, subscribe_response::Event};
+use tokio::time::{sleep, timeout};
+
+use super::{
+    ledger::{Ledger, Wire},
+    tamper::Tamper,
+};
+use crate::pads::{End, Stream, Subscription, Transport};
+
+/// A stream that is silent for so long is dead: 2.5 intervals of the heartbeat that [`super::SETTINGS`] asks for.
+const SILENCE: Duration = Duration::from_secs(5);
+/// How long a snapshot may take: 3 s on the server, and the way.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The first wait is drawn from up to this, each further one from up to twice as much.
+const RETRY_INITIAL: Duration = Duration::from_millis(250);
+/// At most.
+const RETRY_MAX: Duration = Duration::from_secs(4);
+
+/// The next stream, being opened while this one still runs.
+type Successor = Pin<Box<dyn Future<Output = Option<Open>> + Send>>;
+
+/// A stream that has brought its snapshot.
+struct Open {
+    stream: Stream,
+    wire: Wire,
+    position: u64,
+    epoch: String,
+}
+
+/// One pad of the play.
+#[derive(Debug, Clone)]
+pub(super) struct Tablet {
+    /// Its number in the ledger.
+    pub(super) number: usize,
+    pub(super) transport: Transport,
+    pub(super) nginx: SocketAddr,
+    /// What it asks for; `after` is kept up to date.
+    pub(super) asked: Subscription,
+    pub(super) ledger: Ledger,
+    pub(super) tamper: Tamper,
+}
+
+impl Tablet {
+    /// Stays until it is dropped.
+    pub(super) async fn stay(mut self) {
+        let mut longest = RETRY_INITIAL;
+        let mut next = None;
+        loop {
+            let open = match next.take() {
+                Some(open) => Some(open),
+                None => self.clone().open(Duration::ZERO).await,
+            };
+            let Some(open) = open else {
+                sleep(longest.mul_f64(fastrand::f64())).await;
+                longest = (longest * 2).min(RETRY_MAX);
+                continue;
+            };
+            longest = RETRY_INITIAL;
+            next = self.follow(open).await;
+        }
+    }
+
+    /// Asks for a stream after `delay` and waits for its snapshot.
+    async fn open(self, delay: Duration) -> Option<Open> {
+        sleep(delay).await;
+        let mut stream = Stream::open(self.transport, self.nginx, &self.asked);
+        let Ok(Ok(Event::Snapshot(snapshot))) = timeout(PATIENCE, stream.next()).await else { return None };
+        self.ledger.begin(self.number);
+        let wire = Wire::new(self.number, snapshot.position);
+        if !self.goes_on(&snapshot) {
+            self.ledger.not_resumed(self.number);
+        }
+        Some(Open { stream, wire, position: snapshot.position, epoch: snapshot.epoch })
+    }
+
+    /// Whether a snapshot is what was asked for.
+    fn goes_on(&self, snapshot: &Snapshot) -> bool {
+        self.asked.after.as_ref().is_none_or(|(position, epoch)| {
+            snapshot.resumed && snapshot.position == *position && snapshot.epoch == *epoch
+        })
+    }
+
+    /// Shows what comes until the stream ends, or the next one has taken its place.
+    async fn follow(&mut self, mut open: Open) -> Option<Open> {
+        self.asked.after.get_or_insert_with(|| (open.position, open.epoch.clone()));
+        let mut successor: Option<Successor> = None;
+        loop {
+            let coming = async {
+                match &mut successor {
+                    Some(successor) => successor.await,
+                    None => pending().await,
+                }
+            };
+            tokio::select! {
+                opened = coming => match opened {
+                    Some(next) => return Some(next),
+                    None => successor = Some(Box::pin(self.clone().open(RETRY_INITIAL))),
+                },
+                event = timeout(SILENCE, open.stream.next()) => match self.take(&mut open, event.ok()) {
+                    ControlFlow::Continue(None) => {}
+                    ControlFlow::Continue(Some(after)) => successor = Some(Box::pin(self.clone().open(after))),
+                    // A successor that is on its way is as good as a new attempt.
+                    ControlFlow::Break(()) => return match successor {
+                        Some(successor) => successor.await,
+                        None => None,
+                    },
+                },
+            }
+        }
+    }
+
+    /// Takes an event, or the want of one. Returns when to move on, if the replica says so.
+    fn take(
+        &mut self,
+        open: &mut Open,
+        event: Option<Result<Event, End>>,
+    ) -> ControlFlow<(), Option<Duration>> {
+        match event {
+            Some(Ok(Event::Update(update))) => {
+                for update in self.tamper.pass(update) {
+                    open.wire.update(&self.ledger, update.position);
+                    let had = self.asked.after.as_ref().map_or(0, |(position, _)| *position);
+                    // While two streams overlap, both bring it: a pad shows it once.
+                    if update.position > had {
+                        let call = update.call.unwrap_or_default();
+                        self.ledger.show(self.number, update.position, &call);
+                        self.asked.after = Some((update.position, open.epoch.clone()));
+                    }
+                }
+            }
+            Some(Ok(Event::Early(early))) => {
+                self.ledger.show_early(self.number, &early.call.unwrap_or_default());
+            }
+            Some(Ok(Event::Heartbeat(heartbeat))) => open.wire.heartbeat(&self.ledger, heartbeat.position),
+            Some(Ok(Event::Reconnect(reconnect))) => {
+                let after = reconnect.after.and_then(|after| Duration::try_from(after).ok());
+                return ControlFlow::Continue(Some(after.unwrap_or_default()));
+            }
+            Some(Ok(Event::Snapshot(_)) | Err(_)) | None => return ControlFlow::Break(()),
+        }
+        ControlFlow::Continue(None)
+    }
+}

@@ -1,0 +1,52 @@
+//! What a faulty hub would do to a stream, done to it on its way to the pad: so the checker is checked.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use ringpad_proto::v1::Update;
+
+/// A hub's fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    /// One update in a thousand is never sent.
+    Drop,
+    /// One update of the whole play is sent twice.
+    Twice,
+    /// Two updates of the whole play are sent in each other's place.
+    Swap,
+}
+
+/// Between two drops.
+const EACH: u64 = 1_000;
+/// Which update is the one.
+const ONE: u64 = 400;
+
+/// One stream's tampering; the updates of all pads are counted together.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tamper {
+    deed: Option<Deed>,
+    count: Arc<AtomicU64>,
+    held: Option<Update>,
+}
+
+impl Tamper {
+    pub(super) fn new(deed: Option<Deed>) -> Self {
+        Self { deed, ..Self::default() }
+    }
+
+    /// What the pad gets in place of this update.
+    pub(super) fn pass(&mut self, update: Update) -> Vec<Update> {
+        let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
+        match self.deed {
+            Some(Deed::Drop) if count.is_multiple_of(EACH) => Vec::new(),
+            Some(Deed::Twice) if count == ONE => vec![update.clone(), update],
+            Some(Deed::Swap) if count == ONE => {
+                self.held = Some(update);
+                Vec::new()
+            }
+            _ => std::iter::once(update).chain(self.held.take()).collect(),
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The number provider: rings at a steady rate, each followed by its final record, sent again until it is acknowledged.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use http::StatusCode;
+use ringpad_proto::v1::Cdr;
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior, interval, sleep},
+};
+
+use super::ledger::{Ledger, Record};
+use crate::{
+    cdr,
+    provider::{Provider, taken},
+    secrets::Secrets,
+    services::Shop,
+    wait::must,
+};
+
+/// How long after its ring a call is over, in ms.
+const TALK: std::ops::Range<u64> = 300..3_000;
+/// How long a provider waits before it sends an unacknowledged record again.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// A request that was answered, or not.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Request {
+    pub(super) from: Instant,
+    pub(super) until: Instant,
+    pub(super) refused: bool,
+}
+
+/// A provider at work. Cloning shares it.
+#[derive(Debug, Clone)]
+pub(super) struct Traffic {
+    nginx: SocketAddr,
+    secrets: Secrets,
+    ledger: Ledger,
+    /// Connections that nobody uses just now.
+    idle: Arc<Mutex<Vec<Provider>>>,
+    requests: Arc<Mutex<Vec<Request>>>,
+}
+
+impl Traffic {
+    pub(super) fn new(nginx: SocketAddr, secrets: Secrets, ledger: Ledger) -> Self {
+        Self { nginx, secrets, ledger, idle: Arc::default(), requests: Arc::default() }
+    }
+
+    /// Rings `a_second` times a second, at the stores in turn, until `enough`; returns when every record is acknowledged.
+    pub(super) async fn run(&self, shops: &[Shop], a_second: u32, mut enough: watch::Receiver<bool>) {
+        let (mut ticks, mut calls) = (interval(Duration::from_secs(1) / a_second), JoinSet::new());
+        // The rate is what it is; a late tick must not make a burst.
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        for (store, shop) in shops.iter().enumerate().cycle() {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                _ = enough.wait_for(|enough| *enough) => break,
+            }
+            let (traffic, number) = (self.clone(), shop.virtual_number.clone());
+            calls.spawn(async move { traffic.call(store, &number).await });
+            while let Some(ended) = calls.try_join_next() {
+                must("a call", ended);
+            }
+        }
+        calls.join_all().await;
+    }
+
+    /// All requests so far.
+    pub(super) fn requests(&self) -> Vec<Request> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn call(&self, store: usize, virtual_number: &str) {
+        let ring = cdr::ring(virtual_number, &cdr::caller());
+        self.insist(store, &ring, false).await;
+        sleep(Duration::from_millis(fastrand::u64(TALK))).await;
+        let last = if fastrand::bool() { cdr::answered(&ring) } else { cdr::missed(&ring) };
+        self.insist(store, &last, true).await;
+    }
+
+    /// Sends a record until it is acknowledged. The play's end is bounded by whoever waits for it.
+    async fn insist(&self, store: usize, record: &Cdr, last: bool) {
+        loop {
+            let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let mut provider = idle.unwrap_or_else(|| Provider::new(self.nginx, self.secrets.clone()));
+            let from = Instant::now();
+            let answer = provider.post(record).await;
+            let until = Instant::now();
+            let answer = answer.ok().filter(|answer| answer.status == StatusCode::OK);
+            self.note(Request { from, until, refused: answer.is_none() });
+            if let Some(answer) = answer {
+                self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(provider);
+                self.ledger.acknowledge(store, Record { call_id: taken(&answer).call_id, last }, until);
+                return;
+            }
+            sleep(AGAIN.mul_f64(0.5 + fastrand::f64())).await;
+        }
+    }
+
+    fn note(&self, request: Request) {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+    }
+}

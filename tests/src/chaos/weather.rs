@@ -1,0 +1,54 @@
+//! When which fault was on, for whoever asks afterwards.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::schedule::Fault;
+
+/// What a fault leaves behind is still its doing for so long: connections that were broken and not yet missed.
+const WAKE: Duration = Duration::from_secs(2);
+/// After so long without a fault it is calm.
+const SETTLED: Duration = Duration::from_secs(8);
+
+/// One fault's time.
+#[derive(Debug, Clone, Copy)]
+struct Spell {
+    broker: bool,
+    from: Instant,
+    until: Option<Instant>,
+}
+
+/// All faults' times.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Weather(Vec<Spell>);
+
+impl Weather {
+    /// A fault begins; returns its number.
+    pub(super) fn begin(&mut self, fault: Fault) -> usize {
+        self.0.push(Spell { broker: fault.is_the_brokers(), from: Instant::now(), until: None });
+        self.0.len() - 1
+    }
+
+    /// It has ended, and its victim is itself again.
+    pub(super) fn end(&mut self, number: usize) {
+        self.0[number].until = Some(Instant::now());
+    }
+
+    /// Whether a fault of the broker, and no other, was on at some time between the two.
+    pub(super) fn only_broker(&self, from: Instant, until: Instant) -> bool {
+        let mut on = self.0.iter().filter(|spell| spell.was_on(from, until, WAKE)).peekable();
+        on.peek().is_some() && on.all(|spell| spell.broker)
+    }
+
+    /// Whether no fault was on, nor had been for a while.
+    pub(super) fn is_calm(&self, at: Instant) -> bool {
+        !self.0.iter().any(|spell| spell.was_on(at, at, SETTLED))
+    }
+}
+
+impl Spell {
+    fn was_on(&self, from: Instant, until: Instant, wake: Duration) -> bool {
+        self.from <= until && self.until.is_none_or(|ended| ended + wake >= from)
+    }
+}

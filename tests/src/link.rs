@@ -1,0 +1,232 @@
+//! A network between two processes that does what networks do: a TCP proxy whose connections are cut, delayed,
+//! black-holed and half-closed at will.
+//!
+//! ```text
+//! client ──► Link::at ══╡ conditions ╞══► server
+//! ```
+//!
+//! A link holds at most [`IN_FLIGHT`] chunks of [`CHUNK`] bytes a direction; whoever sends more waits, as with a full
+//! window. What a black hole swallows comes when it ends, as TCP would send it again.
+
+use std::{io, net::SocketAddr, pin::pin, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{ReadHalf, WriteHalf},
+    },
+    sync::{mpsc, watch},
+    task::{JoinHandle, JoinSet},
+    time::{Instant, sleep_until},
+};
+
+use crate::wait::must;
+
+/// Bytes that are read at once.
+const CHUNK: usize = 16 * 1024;
+/// Chunks on the way in one direction of a connection.
+const IN_FLIGHT: usize = 64;
+
+/// One of a connection's two ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// From the client to the server.
+    Up,
+    /// From the server to the client.
+    Down,
+}
+
+/// How the network is just now. The counters are compared with what they were when a connection was opened.
+#[derive(Debug, Clone, Copy, Default)]
+struct Conditions {
+    delay: Duration,
+    black_hole: bool,
+    cuts: u64,
+    half_closes_up: u64,
+    half_closes_down: u64,
+}
+
+impl Conditions {
+    fn half_closes(&self, way: Way) -> u64 {
+        match way {
+            Way::Up => self.half_closes_up,
+            Way::Down => self.half_closes_down,
+        }
+    }
+}
+
+/// A running link. Dropped, it cuts its connections and listens no more.
+#[derive(Debug)]
+pub struct Link {
+    /// Where clients find it.
+    pub at: SocketAddr,
+    conditions: watch::Sender<Conditions>,
+    acceptor: JoinHandle<()>,
+}
+
+impl Link {
+    /// Listens on a free port of 127.0.0.1 and passes everything on to `server`.
+    ///
+    /// # Panics
+    /// It cannot listen.
+    pub async fn to(server: SocketAddr) -> Self {
+        let listener = must("a link listens", TcpListener::bind(("127.0.0.1", 0)).await);
+        let at = must("a link's address", listener.local_addr());
+        let conditions = watch::Sender::new(Conditions::default());
+        let acceptor = tokio::spawn(accept(listener, server, conditions.subscribe()));
+        Self { at, conditions, acceptor }
+    }
+
+    /// Resets all connections; new ones pass.
+    pub fn cut(&self) {
+        self.conditions.send_modify(|now| now.cuts += 1);
+    }
+
+    /// Ends one way of all connections, while the other goes on: what is sent that way afterwards is lost.
+    pub fn half_close(&self, way: Way) {
+        self.conditions.send_modify(|now| match way {
+            Way::Up => now.half_closes_up += 1,
+            Way::Down => now.half_closes_down += 1,
+        });
+    }
+
+    /// From now on everything takes so much longer; zero is the plain network.
+    pub fn delay(&self, delay: Duration) {
+        self.conditions.send_modify(|now| now.delay = delay);
+    }
+
+    /// Nothing passes any more, and nobody is told; new connections are taken and never answered.
+    pub fn black_hole(&self) {
+        self.conditions.send_modify(|now| now.black_hole = true);
+    }
+
+    /// Ends a delay and a black hole.
+    pub fn heal(&self) {
+        self.conditions.send_modify(|now| {
+            now.black_hole = false;
+            now.delay = Duration::ZERO;
+        });
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.acceptor.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, server: SocketAddr, conditions: watch::Receiver<Conditions>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                let (client, _) = must("a link accepts", accepted);
+                connections.spawn(carry(client, server, conditions.clone()));
+            }
+            Some(ended) = connections.join_next() => must("a link's connection", ended),
+        }
+    }
+}
+
+/// One connection, until both ways have ended or something breaks it.
+async fn carry(mut client: TcpStream, server: SocketAddr, conditions: watch::Receiver<Conditions>) {
+    let opened = *conditions.borrow();
+    let (mut seen, mut passable) = (conditions.clone(), conditions.clone());
+    let mut cut = pin!(seen.wait_for(|now| now.cuts > opened.cuts));
+    let connected = tokio::select! {
+        _ = &mut cut => return reset(&client),
+        connected = async {
+            passes(&mut passable).await;
+            TcpStream::connect(server).await
+        } => connected,
+    };
+    // Nobody listens there: the nearest that a connection which was already taken can come to being refused.
+    let Ok(mut server) = connected else { return reset(&client) };
+    for stream in [&client, &server] {
+        must("TCP_NODELAY", stream.set_nodelay(true));
+    }
+    let whole = {
+        let ((from_client, to_client), (from_server, to_server)) = (client.split(), server.split());
+        let (up, down) = (conditions.clone(), conditions);
+        tokio::select! {
+            _ = cut => false,
+            ended = async {
+                tokio::try_join!(
+                    pump(Way::Up, from_client, to_server, opened, up),
+                    pump(Way::Down, from_server, to_client, opened, down),
+                )
+            } => ended.is_ok(),
+        }
+    };
+    if !whole {
+        reset(&client);
+        reset(&server);
+    }
+}
+
+/// One way of a connection, to its end.
+async fn pump(
+    way: Way,
+    from: ReadHalf<'_>,
+    to: WriteHalf<'_>,
+    opened: Conditions,
+    conditions: watch::Receiver<Conditions>,
+) -> io::Result<()> {
+    let (sender, chunks) = mpsc::channel(IN_FLIGHT);
+    tokio::try_join!(
+        read(from, sender, conditions.clone()),
+        write(to, chunks, conditions, |now| now.half_closes(way) > opened.half_closes(way)),
+    )?;
+    Ok(())
+}
+
+async fn read(
+    mut from: ReadHalf<'_>,
+    chunks: mpsc::Sender<(Instant, Bytes)>,
+    mut conditions: watch::Receiver<Conditions>,
+) -> io::Result<()> {
+    loop {
+        let mut chunk = BytesMut::with_capacity(CHUNK);
+        if from.read_buf(&mut chunk).await? == 0 {
+            return Ok(());
+        }
+        passes(&mut conditions).await;
+        let due = Instant::now() + conditions.borrow().delay;
+        // Behind a half-close nobody takes it any more: it is lost.
+        chunks.send((due, chunk.freeze())).await.ok();
+    }
+}
+
+async fn write(
+    mut to: WriteHalf<'_>,
+    mut chunks: mpsc::Receiver<(Instant, Bytes)>,
+    mut conditions: watch::Receiver<Conditions>,
+    half_closed: impl Fn(&Conditions) -> bool,
+) -> io::Result<()> {
+    let mut passable = conditions.clone();
+    let mut closed = pin!(conditions.wait_for(half_closed));
+    loop {
+        let chunk = tokio::select! {
+            _ = &mut closed => None,
+            chunk = chunks.recv() => chunk,
+        };
+        let Some((due, chunk)) = chunk else { return to.shutdown().await };
+        sleep_until(due).await;
+        passes(&mut passable).await;
+        to.write_all(&chunk).await?;
+    }
+}
+
+/// Waits while there is a black hole.
+async fn passes(conditions: &mut watch::Receiver<Conditions>) {
+    // Without its link there is nothing to wait for either.
+    conditions.wait_for(|now| !now.black_hole).await.ok();
+}
+
+/// Has the connection reset when it is dropped.
+fn reset(stream: &TcpStream) {
+    // One that has broken already cannot be reset any more.
+    stream.set_zero_linger().ok();
+}
