@@ -8,6 +8,7 @@ mod connection;
 mod dead_letters;
 mod publisher;
 mod subscription;
+mod tasks;
 mod topology;
 
 use std::{sync::Arc, time::Duration};

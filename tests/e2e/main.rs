@@ -14,6 +14,7 @@ mod leaving;
 mod load_balancer;
 mod merging;
 mod monitoring;
+mod network;
 mod outage;
 mod providers;
 mod quarantine;

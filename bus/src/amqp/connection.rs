@@ -2,7 +2,7 @@
 //!
 //! lapin runs each connection on a thread of its own, which lives as long as its socket: a connection given up while a
 //! frozen broker owes its answer would leave thread and socket behind with every try. So the [`Link`] keeps a second
-//! handle on the socket, and shuts it down when it is dropped.
+//! handle on the socket, and shuts it down when it is dropped. For the tasks of an attempt that fails, see [`tasks`].
 
 use std::{
     io,
@@ -21,8 +21,10 @@ use lapin::{
     uri::AMQPUri,
 };
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tracing::{Dispatch, dispatcher};
 
+use super::tasks;
 use crate::{address::BrokerAddress, error::ConnectError};
 
 /// How long an orderly close may take. The broker answers at once, or not at all.
@@ -47,7 +49,9 @@ impl Link {
         limit: Duration,
         purpose: &str,
     ) -> Result<Self, ConnectError> {
-        let runtime = lapin::runtime::default_runtime().map_err(|error| failure(address, &error))?;
+        let given_up = CancellationToken::new();
+        let runtime = tasks::runtime(given_up.clone());
+        let unless_connected = given_up.drop_guard();
         let socket = Arc::new(Socket::default());
         let (tls, second, reactor) = (tls.clone(), Arc::downgrade(&socket), runtime.clone());
         let connect = async move |uri: AMQPUri, _| {
@@ -67,7 +71,10 @@ impl Link {
         };
         let properties = ConnectionProperties::default().with_connection_name(name(purpose).into());
         match Connection::connector(address.uri(), runtime, connect, properties).await {
-            Ok(connection) => Ok(Self { connection, address: address.clone(), _socket: socket }),
+            Ok(connection) => {
+                unless_connected.disarm();
+                Ok(Self { connection, address: address.clone(), _socket: socket })
+            }
             Err(error) => Err(failure(address, &error)),
         }
     }

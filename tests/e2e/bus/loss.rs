@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use ringpad_bus::{ConnectError, Lost, Routed};
 use ringpad_tests::{
+    port::free_address,
     rabbit::{RabbitNode, unique},
-    wait::{SOON, until, within},
+    wait::{SOON, must, until, within},
 };
+use tokio::{net::TcpListener, runtime::Handle};
 
 use super::{TTL, batch, bus, event, publisher, send, subscription};
 
@@ -142,4 +144,31 @@ async fn while_the_broker_blocks_publishers_messages_wait_and_then_go_on_by_them
     for number in 2..=9 {
         assert_eq!(batch(&mut subscription).await.number, number);
     }
+}
+
+/// A broker that is away for a day is tried a few thousand times.
+#[tokio::test]
+async fn a_connection_that_fails_leaves_no_task_behind() {
+    let nobody = free_address();
+    let resets = must("a listener", TcpListener::bind("127.0.0.1:0").await);
+    let silent = must("a listener", TcpListener::bind("127.0.0.1:0").await);
+    let mute = must("its address", silent.local_addr());
+    let cuts = must("its address", resets.local_addr());
+    let resetting = tokio::spawn(async move {
+        loop {
+            let (stream, _) = must("accept", resets.accept().await);
+            must("a reset", stream.set_zero_linger());
+        }
+    });
+    let limited = format!("amqp://guest:guest@{mute}/%2f?connection_timeout=300");
+    let urls = [nobody, cuts].map(|at| format!("amqp://guest:guest@{at}/%2f"));
+    let alive = || Handle::current().metrics().num_alive_tasks();
+    for url in urls.iter().chain([&limited]) {
+        let (bus, before) = (bus(url, &unique("fails")), alive());
+        for _ in 0..10 {
+            assert!(within("a failure", SOON, bus.publisher()).await.is_err());
+        }
+        until(&format!("no task is left of {url}"), SOON, async || (alive() <= before).then_some(())).await;
+    }
+    resetting.abort();
 }
