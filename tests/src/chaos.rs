@@ -30,12 +30,13 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+pub use stage::Broker;
 pub use tamper::Deed;
 pub use verdict::Verdict;
 
 use crate::{
     pads::{Subscription, Transport},
-    rabbit::{RabbitNode, unique},
+    rabbit::unique,
     services::Shop,
     token::Claims,
     wait::until,
@@ -59,8 +60,8 @@ const SETTINGS: [(&str, &str); 5] = [
 ];
 /// Pads of a store, one on each transport.
 const PADS: usize = Transport::ALL.len();
-/// How long everything may take to settle once all is well again.
-const SETTLING: Duration = Duration::from_secs(120);
+/// How long pads may take to come at first.
+const COMING: Duration = Duration::from_secs(60);
 
 /// What to play.
 #[derive(Debug, Clone)]
@@ -73,6 +74,8 @@ pub struct Plan {
     pub stores: usize,
     /// Calls a second, all stores together.
     pub calls_a_second: u32,
+    /// How long everything may take to settle once all is well again.
+    pub settling: Duration,
     /// What is done to the pads' streams, to check the checker.
     pub deed: Option<Deed>,
 }
@@ -82,15 +85,15 @@ impl Plan {
     ///
     /// # Panics
     /// A process does not start, or does not come back.
-    pub async fn play(&self, node: RabbitNode) -> Verdict {
-        let mut stage = Stage::set(node).await;
+    pub async fn play(&self, broker: Broker) -> Verdict {
+        let mut stage = Stage::set(broker).await;
         let (empty, mut shops) = (Footprint::of(&stage).await, Vec::new());
         for store in 0..self.stores {
             shops.push(stage.system.store(&format!("store-{store}")).await);
         }
         let ledger = Ledger::new(self.stores, PADS);
         let tablets = self.tablets(&stage, &shops, &ledger);
-        until("every pad has its snapshot", SETTLING, async || ledger.all_begun().then_some(())).await;
+        until("every pad has its snapshot", COMING, async || ledger.all_begun().then_some(())).await;
         let full = Footprint::of(&stage).await;
 
         let traffic = Traffic::new(stage.for_provider(), stage.system.secrets.clone(), ledger.clone());
@@ -102,8 +105,8 @@ impl Plan {
             sleep(self.length.saturating_sub(begun.elapsed())).await;
             enough.send_replace(true);
         };
-        let ended = timeout(self.length + SETTLING, async { tokio::join!(calls, faults) }).await;
-        let settled = settle(&ledger).await;
+        let ended = timeout(self.length + self.settling, async { tokio::join!(calls, faults) }).await;
+        let settled = self.settle(&ledger).await;
 
         let mut verdict = ledger.judge();
         verdict.weather = weather.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -125,7 +128,9 @@ impl Plan {
         let (mut tablets, tamper) = (JoinSet::new(), Tamper::new(self.deed));
         let pads = shops.iter().flat_map(|shop| Transport::ALL.map(|transport| (shop, transport)));
         for (number, (shop, transport)) in pads.enumerate() {
-            let token = Claims::new(&shop.id, &unique("pad")).lasting(2 * (self.length + SETTLING)).token();
+            let token = Claims::new(&shop.id, &unique("pad"))
+                .lasting(COMING + self.length + 2 * self.settling)
+                .token();
             let tablet = Tablet {
                 number,
                 transport,
@@ -150,15 +155,14 @@ impl Plan {
             verdict.refused.1 += usize::from(request.refused && only_broker);
         }
     }
-}
 
-/// Waits until every pad was shown as much as its store has; whether they were.
-async fn settle(ledger: &Ledger) -> bool {
-    timeout(SETTLING, async {
-        while !ledger.is_even() {
-            sleep(Duration::from_millis(100)).await;
-        }
-    })
-    .await
-    .is_ok()
+    /// Waits until every pad was shown as much as its store has; whether they were.
+    async fn settle(&self, ledger: &Ledger) -> bool {
+        let even = async {
+            while !ledger.is_even() {
+                sleep(Duration::from_millis(100)).await;
+            }
+        };
+        timeout(self.settling, even).await.is_ok()
+    }
 }

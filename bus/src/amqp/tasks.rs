@@ -53,10 +53,7 @@ impl Executor for Tasks {
         Spawned(spawned).into()
     }
 
-    fn spawn_blocking<T: Send + 'static, F: FnOnce() -> T + Send + 'static>(
-        &self,
-        f: F,
-    ) -> Task<Spawned<T>> {
+    fn spawn_blocking<T: Send + 'static, F: FnOnce() -> T + Send + 'static>(&self, f: F) -> Task<Spawned<T>> {
         Spawned(self.handle.spawn_blocking(|| Some(f()))).into()
     }
 }

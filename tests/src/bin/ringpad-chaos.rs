@@ -5,7 +5,7 @@
 use std::{process::ExitCode, str::FromStr, time::Duration};
 
 use ringpad_tests::{
-    chaos::{Plan, schedule::schedule},
+    chaos::{Broker, Plan, schedule::schedule},
     rabbit::RabbitNode,
 };
 
@@ -13,6 +13,9 @@ use ringpad_tests::{
 const STORES: usize = 25;
 /// Calls a second, all stores together.
 const CALLS_A_SECOND: u32 = 10;
+
+/// How long everything may take to settle once all is well again.
+const SETTLING: Duration = Duration::from_secs(120);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -32,8 +35,9 @@ async fn main() -> ExitCode {
     for act in &acts {
         println!("{:6.1} s  {}, for {:.1} s", act.at.as_secs_f64(), act.fault, act.lasts.as_secs_f64());
     }
-    let plan = Plan { length, acts, stores: STORES, calls_a_second: CALLS_A_SECOND, deed: None };
-    let verdict = plan.play(RabbitNode::start().await).await;
+    let plan =
+        Plan { length, acts, stores: STORES, calls_a_second: CALLS_A_SECOND, settling: SETTLING, deed: None };
+    let verdict = plan.play(Broker::Own(RabbitNode::start().await)).await;
     println!("{verdict}");
     if verdict.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

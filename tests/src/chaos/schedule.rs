@@ -20,11 +20,11 @@ pub const CALM: Duration = Duration::from_secs(12);
 /// How long a frozen process stays frozen.
 const FREEZE: Duration = Duration::from_secs(40);
 /// Between the beginnings of two faults, in ms.
-const GAP: Range<u64> = 1_500..5_000;
+const GAP: Range<u64> = 500..4_000;
 /// Between two rounds: what is left of one must not be taken for the next one's doing.
 const BETWEEN: Duration = Duration::from_secs(4);
 /// Faults in a round of the broker, and in one of anything.
-const ROUNDS: [usize; 2] = [6, 14];
+const ROUNDS: [usize; 2] = [4, 10];
 
 /// A process that faults befall.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -261,4 +261,46 @@ fn all(rng: &mut Rng) -> Vec<Fault> {
         });
     }
     faults
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    const TEN_MINUTES: Duration = Duration::from_secs(600);
+
+    #[test]
+    fn a_seed_is_a_schedule() {
+        assert_eq!(schedule(7, TEN_MINUTES), schedule(7, TEN_MINUTES));
+        assert_ne!(schedule(7, TEN_MINUTES), schedule(8, TEN_MINUTES));
+    }
+
+    #[test]
+    fn ten_minutes_have_sixty_faults_of_every_kind_and_a_calm_at_both_ends() {
+        for seed in 0..100 {
+            let acts = schedule(seed, TEN_MINUTES);
+            assert!(acts.len() >= 60, "seed {seed}: {}", acts.len());
+            let kinds: BTreeSet<_> = acts.iter().map(|act| act.fault.kind()).collect();
+            assert_eq!(kinds.len(), 9, "seed {seed}: {kinds:?}");
+            for act in &acts {
+                assert!(act.at >= CALM && act.at + act.lasts <= TEN_MINUTES - CALM, "seed {seed}: {act:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_has_two_faults_at_a_time() {
+        for seed in 0..100 {
+            let acts = schedule(seed, TEN_MINUTES);
+            for (index, act) in acts.iter().enumerate() {
+                let mut later = acts[index + 1..].iter().filter(|later| later.at < act.at + act.lasts);
+                assert!(
+                    later.all(|later| later.fault.target() != act.fault.target()),
+                    "seed {seed}: {act:?}"
+                );
+            }
+        }
+    }
 }

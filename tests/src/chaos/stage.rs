@@ -6,7 +6,13 @@
 //!                       push-svc ×3 ─► ingest-svc            each ─► is a Link
 //! ```
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Mutex as Lock, sync::PoisonError, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    ops::{Deref, DerefMut},
+    sync::{Mutex as Lock, PoisonError},
+    time::Duration,
+};
 
 use rustix::process::Signal;
 use tokio::{
@@ -27,9 +33,38 @@ use crate::{
     services::{Service, System},
 };
 
+/// The broker of a play.
+#[derive(Debug)]
+pub enum Broker {
+    /// Its own, which may be killed, stopped and frozen.
+    Own(RabbitNode),
+    /// One that others use as well.
+    Shared(&'static RabbitNode),
+}
+
+impl Deref for Broker {
+    type Target = RabbitNode;
+
+    fn deref(&self) -> &RabbitNode {
+        match self {
+            Self::Own(node) => node,
+            Self::Shared(node) => node,
+        }
+    }
+}
+
+impl DerefMut for Broker {
+    fn deref_mut(&mut self) -> &mut RabbitNode {
+        match self {
+            Self::Own(node) => node,
+            Self::Shared(_) => panic!("a play that harms its broker needs one of its own"),
+        }
+    }
+}
+
 /// All that a play needs, running.
 pub(super) struct Stage {
-    pub(super) node: RabbitNode,
+    pub(super) node: Broker,
     pub(super) system: System,
     pub(super) nginx: Nginx,
     links: BTreeMap<Route, Link>,
@@ -37,7 +72,7 @@ pub(super) struct Stage {
 
 impl Stage {
     /// Starts everything, in front of and behind its links.
-    pub(super) async fn set(node: RabbitNode) -> Self {
+    pub(super) async fn set(node: Broker) -> Self {
         let mut system = System::prepare(&node.url(), REPLICAS, &SETTINGS);
         let mut links = BTreeMap::new();
         for route in Route::all() {
@@ -117,7 +152,7 @@ fn lock(weather: &Lock<Weather>) -> std::sync::MutexGuard<'_, Weather> {
 
 /// Whatever faults befall, each by one at a time.
 struct Victims<'a> {
-    node: Mutex<&'a mut RabbitNode>,
+    node: Mutex<&'a mut Broker>,
     ingest: Mutex<&'a mut Service>,
     push: Vec<Mutex<&'a mut Service>>,
     nginx: Mutex<&'a mut Nginx>,
@@ -142,14 +177,14 @@ impl Victims<'_> {
                 node.resume().await;
             }
             Fault::Freeze(Process::Broker) => {
-                let node = self.node.lock().await;
-                node.freeze();
+                let mut node = self.node.lock().await;
+                node.deref_mut().freeze();
                 sleep(lasts).await;
                 node.thaw();
             }
             Fault::MemoryAlarm => {
-                let node = self.node.lock().await;
-                node.raise_memory_alarm().await;
+                let mut node = self.node.lock().await;
+                node.deref_mut().raise_memory_alarm().await;
                 sleep(lasts).await;
                 node.end_memory_alarm().await;
             }

@@ -1,0 +1,47 @@
+//! The checker of `make chaos` is checked: what a faulty hub would do to its streams fails a play without any fault.
+
+use std::time::Duration;
+
+use ringpad_tests::{
+    chaos::{Broker, Deed, Plan, Verdict},
+    rabbit::RabbitNode,
+};
+
+/// Some 2,000 updates on 15 pads.
+async fn play(deed: Option<Deed>) -> Verdict {
+    // What a faulty hub dropped never comes.
+    let settling = Duration::from_secs(if deed.is_none() { 60 } else { 5 });
+    let plan = Plan {
+        length: Duration::from_secs(8),
+        acts: Vec::new(),
+        stores: 5,
+        calls_a_second: 50,
+        settling,
+        deed,
+    };
+    plan.play(Broker::Shared(RabbitNode::shared().await)).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hub_as_it_is_passes() {
+    let verdict = play(None).await;
+    assert!(verdict.is_clean() && verdict.shown > 1_000, "{verdict}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hub_that_drops_one_in_a_thousand_fails() {
+    let verdict = play(Some(Deed::Drop)).await;
+    assert!(!verdict.is_clean() && verdict.lost > 0, "{verdict}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hub_that_sends_one_twice_fails() {
+    let verdict = play(Some(Deed::Twice)).await;
+    assert!(!verdict.is_clean() && verdict.twice > 0, "{verdict}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hub_that_swaps_two_fails() {
+    let verdict = play(Some(Deed::Swap)).await;
+    assert!(!verdict.is_clean() && verdict.out_of_order > 0, "{verdict}");
+}

@@ -1,0 +1,103 @@
+//! Each fault of `make chaos` by itself, on a small scale: calls go on, one thing goes wrong and mends, and in the end
+//! every acknowledged record is on every pad of its store, once and in order, with nothing left over.
+
+use std::time::Duration;
+
+use ringpad_tests::{
+    chaos::{
+        Broker, Plan,
+        schedule::{Act, Fault, Process, Route},
+    },
+    link::Way,
+    rabbit::RabbitNode,
+};
+
+/// When the fault begins: by then calls are ringing.
+const BEGINS: Duration = Duration::from_secs(2);
+/// How long what lasts does: a silent stream is dead after 5 s, and the broker's silence known after 3 s.
+const LASTS: Duration = Duration::from_secs(7);
+/// How long calls go on once it is over.
+const AFTER: Duration = Duration::from_secs(4);
+/// How long everything may take to settle once all is well again.
+const SETTLING: Duration = Duration::from_secs(60);
+
+/// Plays these faults at once on a small stage.
+async fn survive(broker: Broker, faults: &[Fault], lasts: Duration) {
+    let acts = faults.iter().map(|fault| Act { at: BEGINS, lasts, fault: *fault }).collect();
+    let plan = Plan {
+        length: BEGINS + lasts + AFTER,
+        acts,
+        stores: 3,
+        calls_a_second: 10,
+        settling: SETTLING,
+        deed: None,
+    };
+    let verdict = plan.play(broker).await;
+    assert!(verdict.is_clean(), "{faults:?}:\n{verdict}");
+}
+
+/// A test for each fault that only this play's own processes and links feel.
+macro_rules! on_a_shared_broker {
+    ($($name:ident: $faults:expr, $lasts:expr;)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            survive(Broker::Shared(RabbitNode::shared().await), &$faults, $lasts).await;
+        }
+    )*};
+}
+
+/// The same for those that the broker itself feels.
+macro_rules! on_a_broker_of_its_own {
+    ($($name:ident: $fault:expr, $lasts:expr;)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            survive(Broker::Own(RabbitNode::start().await), &[$fault], $lasts).await;
+        }
+    )*};
+}
+
+const AT_ONCE: Duration = Duration::ZERO;
+const SOON: Duration = Duration::from_secs(1);
+
+on_a_broker_of_its_own! {
+    the_broker_is_killed: Fault::Kill(Process::Broker), SOON;
+    the_broker_is_restarted: Fault::Restart(Process::Broker), SOON;
+    the_broker_is_frozen: Fault::Freeze(Process::Broker), 2 * LASTS;
+    the_broker_raises_a_memory_alarm: Fault::MemoryAlarm, LASTS;
+}
+
+on_a_shared_broker! {
+    a_private_queue_is_deleted: [Fault::QueueDeleted(0)], AT_ONCE;
+    ingest_svc_is_killed: [Fault::Kill(Process::Ingest)], SOON;
+    ingest_svc_is_restarted: [Fault::Restart(Process::Ingest)], SOON;
+    ingest_svc_is_frozen: [Fault::Freeze(Process::Ingest)], LASTS;
+    a_replica_is_killed: [Fault::Kill(Process::Push(0))], SOON;
+    a_replica_is_restarted: [Fault::Restart(Process::Push(0))], SOON;
+    a_replica_is_frozen: [Fault::Freeze(Process::Push(0))], 2 * LASTS;
+    all_replicas_are_killed: [0, 1, 2].map(|replica| Fault::Kill(Process::Push(replica))), SOON;
+    nginx_is_killed: [Fault::Kill(Process::Nginx)], SOON;
+    connections_to_the_broker_are_cut: TO_BROKER.map(Fault::Cut), AT_ONCE;
+    connections_to_the_broker_are_slow: TO_BROKER.map(slow), LASTS;
+    connections_to_the_broker_are_black_holes: TO_BROKER.map(Fault::BlackHole), 2 * LASTS;
+    connections_to_the_broker_are_half_closed: TO_BROKER.map(half_closed), AT_ONCE;
+    connections_to_ingest_svc_are_cut: TO_INGEST.map(Fault::Cut), AT_ONCE;
+    connections_to_ingest_svc_are_slow: TO_INGEST.map(slow), LASTS;
+    connections_to_ingest_svc_are_black_holes: TO_INGEST.map(Fault::BlackHole), LASTS;
+    connections_to_ingest_svc_are_half_closed: TO_INGEST.map(half_closed), AT_ONCE;
+    connections_of_pads_are_cut: OF_PADS.map(Fault::Cut), AT_ONCE;
+    connections_of_pads_are_slow: OF_PADS.map(slow), LASTS;
+    connections_of_pads_are_black_holes: OF_PADS.map(Fault::BlackHole), LASTS;
+    connections_of_pads_are_half_closed: OF_PADS.map(half_closed), AT_ONCE;
+}
+
+const TO_BROKER: [Route; 2] = [Route::IngestToBroker, Route::PushToBroker(0)];
+const TO_INGEST: [Route; 3] = [Route::NginxToIngest, Route::PushToIngest(0), Route::ProviderToNginx];
+const OF_PADS: [Route; 3] = [Route::NginxToPush(0), Route::PadsToNginx, Route::GrpcPadsToNginx];
+
+fn slow(route: Route) -> Fault {
+    Fault::Delay(route, Duration::from_millis(300))
+}
+
+fn half_closed(route: Route) -> Fault {
+    Fault::HalfClose(route, Way::Down)
+}
