@@ -1,10 +1,11 @@
 # `make test` is the one command: it installs what the tests need, and runs all of them. `.ci/run` calls it.
 #
-#   make test      everything below but `bench`, `deny` and `fuzz`
+#   make test      everything below but `bench`, `deny` and `fuzz`; `chaos` for two minutes
 #   make fmt       is the code formatted? (`cargo fmt` mends it)
 #   make lint      clippy, warnings are errors
 #   make unit      tests inside the crates
 #   make e2e       real binaries on a real RabbitMQ node; `make e2e ONLY=outage` runs one module
+#   make chaos     a night of faults; SEED=6 and MINUTES=2 unless told otherwise, the same seed plays the same faults
 #   make pad       the pad's types, bundle and client
 #   make proto-lint  buf: is the contract well-formed, and does it break nobody who has the baseline's?
 #   make browser   the pad page in Chromium, on `ringpad dev`
@@ -21,16 +22,18 @@ NPM ?= npm --prefix pad
 ONLY ?=
 ENV_FILE ?= .env
 SECONDS_EACH ?= 60
+SEED ?= 6
+MINUTES ?= 2
 BUF = pad/node_modules/.bin/buf
 
-.PHONY: test tools fmt lint build unit e2e pad proto-lint proto-baseline browser bench deny fuzz env
+.PHONY: test tools fmt lint build unit e2e chaos pad proto-lint proto-baseline browser bench deny fuzz env
 .DEFAULT_GOAL := test
 # The steps share cores, ports and cargo's lock.
 .NOTPARALLEL:
 
 test: tools fmt lint build
 	$(CARGO) test --workspace
-	$(MAKE) proto-lint pad browser
+	$(MAKE) proto-lint pad browser chaos
 
 tools:
 	@tests/tools.sh
@@ -51,6 +54,11 @@ unit:
 
 e2e: build
 	$(CARGO) test --workspace --test e2e -- $(ONLY)
+
+# Real binaries, a RabbitMQ node of its own, and a network between every two of them that fails. Red if anything
+# acknowledged was lost, came twice or out of order, was refused for the broker's sake, or left something behind.
+chaos: build
+	target/debug/ringpad-chaos $(SEED) $(MINUTES)
 
 pad/node_modules/.package-lock.json: pad/package-lock.json
 	$(NPM) ci --no-fund --no-audit

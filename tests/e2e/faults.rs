@@ -90,6 +90,22 @@ on_a_shared_broker! {
     connections_of_pads_are_half_closed: OF_PADS.map(half_closed), AT_ONCE;
 }
 
+/// As an upgrade does it: one after the other, each when the last is itself again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_process_is_restarted_in_turn() {
+    let turn = [Process::Push(0), Process::Push(1), Process::Push(2), Process::Ingest, Process::Broker];
+    let act = |(index, process)| Act {
+        at: BEGINS + 6 * SOON * index,
+        lasts: Duration::from_millis(100),
+        fault: Fault::Restart(process),
+    };
+    let acts: Vec<_> = (0..).zip(turn).map(act).collect();
+    let length = acts.iter().map(|act| act.at).max().unwrap_or_default() + 10 * SOON;
+    let plan = Plan { length, acts, stores: 5, calls_a_second: 30, settling: SETTLING, deed: None };
+    let verdict = plan.play(Broker::Own(RabbitNode::start().await)).await;
+    assert!(verdict.is_clean(), "{verdict}");
+}
+
 const TO_BROKER: [Route; 2] = [Route::IngestToBroker, Route::PushToBroker(0)];
 const TO_INGEST: [Route; 3] = [Route::NginxToIngest, Route::PushToIngest(0), Route::ProviderToNginx];
 const OF_PADS: [Route; 3] = [Route::NginxToPush(0), Route::PadsToNginx, Route::GrpcPadsToNginx];

@@ -16,7 +16,7 @@ use ringpad_tests::{
     wait::{SOON, must, until, within},
 };
 
-/// What browsers use. Native gRPC needs HTTP/2 up to the replica.
+/// What browsers use. Native gRPC has a port of its own.
 const BROWSERS: [Transport; 2] = [Transport::GrpcWeb, Transport::WebSocket];
 
 /// One source that anyone may send to, one behind a secret, one that believes nginx and nobody else.
@@ -60,15 +60,19 @@ struct Follower {
 impl Follower {
     async fn open(nginx: &Nginx, transport: Transport, store: &Shop) -> Self {
         let token = Claims::new(&store.id, &unique("pad")).token();
-        let pad = Pad::open(transport, nginx.at, &Subscription::new(&token)).await;
-        Self { nginx: nginx.at, token, pad, before: Vec::new(), returned: 0 }
+        let at = nginx.at_for(transport);
+        let pad = Pad::open(transport, at, &Subscription::new(&token)).await;
+        Self { nginx: at, token, pad, before: Vec::new(), returned: 0 }
     }
 
-    /// Twelve of them: the replicas have two of each transport, since nginx gives a stream to the one with the fewest.
-    async fn twelve(nginx: &Nginx, store: &Shop) -> Vec<Self> {
+    /// Eighteen of them: the replicas have two of each transport, since nginx gives a stream to the one with the fewest,
+    /// and the transports come in another order each time.
+    async fn eighteen(nginx: &Nginx, store: &Shop) -> Vec<Self> {
         let mut followers = Vec::new();
-        for _ in 0..6 {
-            for transport in BROWSERS {
+        for round in 0..6 {
+            let mut order = Transport::ALL;
+            order.rotate_left(round % Transport::ALL.len());
+            for transport in order {
                 followers.push(Self::open(nginx, transport, store).await);
             }
         }
@@ -118,6 +122,7 @@ async fn webhooks_and_pads_pass_nginx() {
         let asked = Subscription { origin, ..system.subscription(&store.id) };
         pads.push(Pad::open(transport, nginx.at, &asked).await);
     }
+    pads.push(Pad::open(Transport::Grpc, nginx.grpc_at, &system.subscription(&store.id)).await);
     let mut client = Client::new(nginx.at);
     let record = || {
         let record = ring(&store.virtual_number, &cdr::caller());
@@ -231,7 +236,7 @@ async fn pads_of_a_leaving_and_of_a_killed_replica_come_back_through_nginx_and_m
     let (mut system, nginx) = balanced(&[]).await;
     let store = system.store("gangnam").await;
     let mut provider = Provider::new(nginx.at, system.secrets.clone());
-    let mut followers = Follower::twelve(&nginx, &store).await;
+    let mut followers = Follower::eighteen(&nginx, &store).await;
     let mut ids = calls(&mut provider, &store, 2).await;
     for follower in &mut followers {
         follower.follow(2).await;
@@ -248,7 +253,7 @@ async fn pads_of_a_leaving_and_of_a_killed_replica_come_back_through_nginx_and_m
         let moved = followers.iter().filter(|follower| follower.returned > 0);
         moved.map(|follower| format!("{:?}", follower.pad.transport)).collect::<BTreeSet<_>>()
     };
-    assert_eq!(moved(&followers).len(), 2, "pads of both transports were on the replica that left");
+    assert_eq!(moved(&followers).len(), 3, "pads of all transports were on the replica that left");
 
     for follower in &mut followers {
         follower.returned = 0;
@@ -258,7 +263,7 @@ async fn pads_of_a_leaving_and_of_a_killed_replica_come_back_through_nginx_and_m
     for follower in &mut followers {
         follower.follow(11).await;
     }
-    assert_eq!(moved(&followers).len(), 2, "pads of both transports were on the replica that was killed");
+    assert_eq!(moved(&followers).len(), 3, "pads of all transports were on the replica that was killed");
 
     // Whatever came twice or late would stand before the sentinel.
     ids.extend(calls(&mut provider, &store, 1).await);
@@ -272,7 +277,7 @@ async fn pads_of_a_leaving_and_of_a_killed_replica_come_back_through_nginx_and_m
 async fn a_new_stream_that_meets_a_leaving_replica_gets_another_one() {
     let (mut system, nginx) = balanced(&[("DRAIN_WINDOW", "5s")]).await;
     let store = system.store("gangnam").await;
-    let mut followers = Follower::twelve(&nginx, &store).await;
+    let mut followers = Follower::eighteen(&nginx, &store).await;
     system.push[0].terminate();
     until("the replica is leaving", SOON, async || {
         system.push[0].readiness().await.filter(|(status, _)| *status == 503)
