@@ -257,14 +257,15 @@ impl RabbitNode {
         self.ctl(&["set_vm_memory_high_watermark", WATERMARK]).await;
     }
 
-    /// Deletes a queue, whoever uses it: an exclusive one, too.
+    /// Deletes a queue, whoever uses it: an exclusive one, too. One that is gone already is no error.
     ///
     /// # Panics
-    /// There is no such queue.
+    /// The broker cannot be told.
     pub async fn delete_queue(&self, name: &str) {
         let deletion = format!(
-            "{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{name}\">>)), \
-             rabbit_amqqueue:delete(Q, false, false, <<\"test\">>)."
+            "case rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{name}\">>)) of \
+             {{ok, Q}} -> rabbit_amqqueue:delete(Q, false, false, <<\"test\">>); \
+             {{error, not_found}} -> gone end."
         );
         self.ctl(&["eval", &deletion]).await;
     }

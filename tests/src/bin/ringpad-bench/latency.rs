@@ -39,7 +39,7 @@ const CONNECTIONS: usize = 32;
 const SEEN: usize = 16_384;
 
 /// A call and when a pad had it.
-type Seen = (String, Instant);
+pub(crate) type Seen = (String, Instant);
 
 /// Prints p50 and p99 at each rate beside the bare hop's.
 pub(crate) async fn measure(node: &RabbitNode) {
@@ -68,7 +68,7 @@ pub(crate) async fn measure(node: &RabbitNode) {
 }
 
 /// Tells of every call that a pad shows.
-async fn watch(mut pad: Pad, seen: mpsc::Sender<Seen>) {
+pub(crate) async fn watch(mut pad: Pad, seen: mpsc::Sender<Seen>) {
     loop {
         let call = pad.update_at_any_time().await.call.expect("an update has a call");
         if seen.send((call.id, Instant::now())).await.is_err() {

@@ -1,11 +1,13 @@
 //! `make bench`: real binaries on a private RabbitMQ node, all on loopback, all on the cores of this machine, the load
-//! generator and the broker too. It prints and asserts nothing. `ringpad-bench accepts|latency|memory|abuse` runs one part.
+//! generator and the broker too. It prints and asserts nothing. `ringpad-bench accepts|latency|memory|stampede|abuse` runs
+//! one part.
 //!
 //! * `accepts`: records a second that are durably logged, over HTTP and over a gRPC stream, with a fixed number in
 //!   flight.
 //! * `latency`: from a ring that is due to the pad that shows it, open loop, beside a bare publish → consume on the same
 //!   node at the same rate, in turns.
 //! * `memory`: what an idle pad costs a replica.
+//! * `stampede`: a replica with 5,000 pads is killed; how soon they are back, and how late others' popups are meanwhile.
 //! * `abuse`: how long a source waits for its answers while others behave badly.
 #![expect(clippy::print_stdout, reason = "a benchmark's result is for the terminal")]
 #![expect(clippy::expect_used, reason = "a benchmark that cannot measure ends")]
@@ -17,6 +19,7 @@ mod cpu;
 mod latency;
 mod memory;
 mod open_loop;
+mod stampede;
 mod statistics;
 
 use ringpad_tests::rabbit::RabbitNode;
@@ -45,6 +48,9 @@ async fn main() {
     }
     if wanted("memory") {
         memory::measure(&node).await;
+    }
+    if wanted("stampede") {
+        stampede::measure(&node).await;
     }
     if wanted("abuse") {
         abuse::measure(&node).await;

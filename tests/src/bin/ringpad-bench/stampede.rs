@@ -1,0 +1,137 @@
+//! A replica with thousands of pads is killed, and all of them come to the other one at once: how long that takes, and
+//! what the pads that were there before notice of it.
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use ringpad_tests::{
+    cdr::ring,
+    pads::{Pad, Subscription, Transport},
+    rabbit::RabbitNode,
+    services::{Shop, System},
+    token::Claims,
+    wait::{SOON, within},
+};
+use tokio::{sync::mpsc, task::JoinSet, time::sleep};
+
+use crate::{
+    SETTINGS,
+    latency::{Seen, watch},
+    open_loop::schedule,
+    statistics::{milliseconds, percentile},
+};
+
+/// Pads on the replica that is killed, and how many of them belong to one store.
+const PADS: usize = 5_000;
+const PADS_OF_A_STORE: usize = 2;
+/// Pads that connect at the same time, before.
+const AT_ONCE: usize = 50;
+/// Stores with a pad on the other replica, and their calls a second.
+const OTHERS: usize = 20;
+const RATE: u32 = 100;
+/// Calls before the replica is killed, and after.
+const BEFORE: usize = 500;
+const AFTER: usize = 2_000;
+/// As the pad page waits: up to so long before the first try, twice as long before each further one.
+const RETRY_INITIAL: Duration = Duration::from_millis(500);
+const RETRY_MAX: Duration = Duration::from_secs(10);
+
+/// Prints how long it took to have all pads back, and how late the others' popups were meanwhile.
+pub(crate) async fn measure(node: &RabbitNode) {
+    let mut system = System::start_with(&node.url(), 2, &SETTINGS).await;
+    let (mut others, (seen, mut seeing)) = (Vec::new(), mpsc::channel(BEFORE + AFTER));
+    let mut watching = JoinSet::new();
+    for number in 0..OTHERS {
+        let shop = system.store(&format!("other-{number}")).await;
+        watching.spawn(watch(system.pad(Transport::GrpcWeb, 1, &shop.id).await, seen.clone()));
+        others.push(shop);
+    }
+    for number in 0..PADS / PADS_OF_A_STORE {
+        system.store(&format!("store-{number}")).await;
+    }
+    let pads = open(&system).await;
+
+    let quiet = rings(&system, &others, &mut seeing, BEFORE).await;
+    system.push[0].kill().await;
+    let killed = Instant::now();
+    let mut returning = JoinSet::new();
+    for (pad, token) in pads {
+        returning.spawn(come_back(pad, token, system.push_at[1].pads));
+    }
+    let back = async {
+        let tries = within("all pads are back", Duration::from_secs(120), returning.join_all()).await;
+        (tries.iter().sum::<usize>(), killed.elapsed())
+    };
+    let (busy, (tries, took)) = tokio::join!(rings(&system, &others, &mut seeing, AFTER), back);
+    println!("{PADS} pads of a killed replica are back after {:.1} s, in {tries} tries", took.as_secs_f64());
+    for (when, mut delays) in [("before", quiet), ("meanwhile", busy)] {
+        delays.sort_unstable();
+        let of = |share| milliseconds(percentile(&delays, share));
+        println!(
+            "  the others' popups {when}: p50 {:.1} ms, p99 {:.1} ms, latest {:.1} ms",
+            of(0.5),
+            of(0.99),
+            of(1.0)
+        );
+    }
+}
+
+/// All pads of the replica that is going to be killed, each with its token.
+async fn open(system: &System) -> Vec<(Pad, String)> {
+    let (mut opening, mut pads) = (JoinSet::new(), Vec::with_capacity(PADS));
+    for number in 0..PADS {
+        if opening.len() == AT_ONCE {
+            pads.extend(opening.join_next().await.transpose().expect("a pad opens"));
+        }
+        let claims = Claims::new(&format!("store-{}", number / PADS_OF_A_STORE), &format!("pad-{number}"));
+        let (replica, token) = (system.push_at[0].pads, claims.token());
+        let transport = if number % 2 == 0 { Transport::GrpcWeb } else { Transport::WebSocket };
+        let asked = Subscription::new(&token);
+        opening.spawn(async move { (Pad::open(transport, replica, &asked).await, token) });
+    }
+    pads.extend(opening.join_all().await);
+    pads
+}
+
+/// Returns with what the pad has, as the pad page does, until a stream goes on; how often it tried. Stays for a while,
+/// so that the replica has all of them.
+async fn come_back(mut pad: Pad, token: String, replica: SocketAddr) -> usize {
+    pad.end().await;
+    let (asked, mut longest) = (pad.resumption(&token), RETRY_INITIAL);
+    for tries in 1.. {
+        sleep(longest.mul_f64(fastrand::f64())).await;
+        longest = (longest * 2).min(RETRY_MAX);
+        if let Ok(back) = Pad::try_open(pad.transport, replica, &asked).await {
+            assert!(back.snapshot.resumed, "a pad that returns goes on where it was");
+            // Not joined: it ends with the benchmark.
+            tokio::spawn(stay(back));
+            return tries;
+        }
+    }
+    unreachable!("a pad tries until it is back")
+}
+
+async fn stay(mut pad: Pad) {
+    pad.update_at_any_time().await;
+}
+
+/// Rings `calls` times at the other stores; how long each took to its pad.
+async fn rings(
+    system: &System,
+    shops: &[Shop],
+    seeing: &mut mpsc::Receiver<Seen>,
+    calls: usize,
+) -> Vec<Duration> {
+    let (mut schedule, mut provider, mut delays) = (schedule(RATE, calls), system.provider(), Vec::new());
+    while let Some(due) = schedule.recv().await {
+        let caller = format!("010-5{:03}-{:04}", calls % 1_000, due.number);
+        let record = ring(&shops[due.number % shops.len()].virtual_number, &caller);
+        provider.take(&record).await;
+        // One at a time: the next ring is due in 10 ms, and what is late makes the next one late, too.
+        let (_, at) = within("a popup", SOON, seeing.recv()).await.expect("pads go on");
+        delays.push(at - due.at);
+    }
+    delays
+}
