@@ -226,16 +226,19 @@ impl Member {
 
     /// The next event after `cursor`.
     pub(crate) fn pull(&self, cursor: u64) -> Pull {
+        // The hub ends seats under its lock: an event pulled after this is of the stream's own log.
+        let state = self.hub.lock();
         if let Some(end) = self.seat.ended() {
             return Pull::Ended(end);
         }
-        self.hub.lock().stores.get(self.seat.store()).map_or(Pull::Wait, |store| store.pull(cursor))
+        state.stores.get(self.seat.store()).map_or(Pull::Wait, |store| store.pull(cursor))
     }
 
     /// A ring past `cursor` that is to be shown ahead of its turn; see [`Ahead`]. Not one of those `shown` so already.
     pub(crate) fn early(&self, cursor: u64, shown: &BTreeSet<u64>, now: Instant, wall: SystemTime) -> Ahead {
         let state = self.hub.lock();
-        state.stores.get(self.seat.store()).map_or(Ahead::None, |store| store.early(cursor, shown, now, wall))
+        let store = state.stores.get(self.seat.store()).filter(|_| self.seat.ended().is_none());
+        store.map_or(Ahead::None, |store| store.early(cursor, shown, now, wall))
     }
 
     /// The store's name, if a pad that has everything up to `after` can go on from what is at hand.

@@ -389,7 +389,9 @@ impl Store {
         // What is at hand is ahead of a pad that is still catching up.
         let at_hand = self.recent.iter().rev().take_while(|recent| recent.event.position() > cursor + 1);
         let at_hand = at_hand.map(|recent| (&recent.event, recent.since));
-        let kept = self.ahead.values().filter(|kept| kept.epoch == reach.epoch);
+        // A pad that was read further in the log than this replica has come has some of what waits here.
+        let kept = self.ahead.range(cursor.saturating_add(1)..).map(|(_, kept)| kept);
+        let kept = kept.filter(|kept| kept.epoch == reach.epoch);
         let kept =
             kept.map(|kept| (&kept.event, self.missing_since.map_or(kept.since, |gap| gap.min(kept.since))));
         let waiting = at_hand.chain(kept);
