@@ -27,8 +27,9 @@ pub(super) struct World {
 }
 
 impl World {
+    /// Both replicas know the publisher, and have compared the no stores that they hold.
     pub(super) fn new() -> Self {
-        Self {
+        let mut world = Self {
             now: Instant::now(),
             log: TestLog::new(),
             publisher: Uuid::from_u128(1),
@@ -39,7 +40,13 @@ impl World {
             pads: Vec::new(),
             came: 0,
             opened: 0,
+        };
+        world.publish();
+        world.deliver_all();
+        for replica in &mut world.replicas {
+            replica.compare = false;
         }
+        world
     }
 
     pub(super) fn step(&mut self, step: Step) {
@@ -150,6 +157,14 @@ impl World {
         Some(batch)
     }
 
+    fn deliver_all(&mut self) {
+        for replica in &mut self.replicas {
+            for batch in std::mem::take(&mut replica.under_way) {
+                replica.take(&batch, &self.log, self.now);
+            }
+        }
+    }
+
     fn make_log_anew(&mut self) {
         self.log.make_anew();
         self.replicas.iter_mut().for_each(|replica| replica.known = Default::default());
@@ -220,7 +235,9 @@ impl World {
     /// amiss.
     pub(super) fn settle(&mut self, by: Settled) {
         self.let_all_in();
-        self.publish();
+        if !self.unpublished.is_empty() {
+            self.publish();
+        }
         for replica in &mut self.replicas {
             replica.under_way.clear();
             replica.compare |= by == Settled::Comparison;
@@ -237,10 +254,8 @@ impl World {
                 }
             }
         }
+        self.deliver_all();
         for replica in &mut self.replicas {
-            while let Some(batch) = replica.under_way.pop() {
-                replica.take(&batch, &self.log, self.now);
-            }
             replica.settle(&self.log, &mut self.now);
         }
         self.pads.iter_mut().for_each(|pad| pad.pull(&self.log));
