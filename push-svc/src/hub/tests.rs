@@ -27,8 +27,9 @@ enum Step {
     DeliverTwice(u8, u8),
     /// The bus loses a batch.
     Lose(u8, u8),
-    /// A store is changed or deleted, or comes back: a hint will say so.
+    /// A store is changed, renamed or deleted, or comes back: a hint will say so.
     Change(u8),
+    Rename(u8),
     Delete(u8),
     Restore(u8),
     /// The log forgets a store's oldest events.
@@ -83,6 +84,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => two().prop_map(|(replica, batch)| Step::DeliverTwice(replica, batch)),
         3 => two().prop_map(|(replica, batch)| Step::Lose(replica, batch)),
         1 => one().prop_map(Step::Change),
+        2 => one().prop_map(Step::Rename),
         1 => one().prop_map(Step::Delete),
         3 => one().prop_map(Step::Restore),
         1 => one().prop_map(Step::Purge),
@@ -147,6 +149,7 @@ impl Step {
             Self::WaitLonger => Some(19),
             Self::Drain(_) => Some(20),
             Self::Kill(_) => Some(21),
+            Self::Rename(_) => Some(22),
         }
     }
 }

@@ -21,6 +21,8 @@ struct Store {
     /// Events up to here are purged.
     purged: u64,
     deleted: bool,
+    /// How often it was renamed.
+    renamed: u32,
 }
 
 pub(super) struct TestLog {
@@ -42,7 +44,11 @@ impl TestLog {
         let made_anew = self.made_anew + 1;
         let epoch = Uuid::from_u128(self.epoch.as_u128() + 1);
         let Self { purges, deletions, .. } = *self;
-        *self = Self { epoch, made_anew, purges, deletions, ..Self::new() };
+        let stores = self
+            .stores
+            .each_ref()
+            .map(|Store { renamed, .. }| Store { renamed: *renamed, ..Store::default() });
+        *self = Self { epoch, stores, made_anew, purges, deletions };
     }
 
     /// The position that a ring takes; a deleted store takes none.
@@ -68,6 +74,15 @@ impl TestLog {
 
     pub(super) fn restore(&mut self, store: usize) {
         self.stores[store].deleted = false;
+    }
+
+    pub(super) fn rename(&mut self, store: usize) {
+        self.stores[store].renamed += 1;
+    }
+
+    /// A store never gets back a name that it had.
+    pub(super) fn name(&self, store: usize) -> String {
+        format!("{} {}", STORES[store], self.stores[store].renamed)
     }
 
     pub(super) fn has(&self, store: usize) -> bool {
@@ -103,6 +118,7 @@ impl TestLog {
             left -= events.len();
             StoreEvents {
                 store_id: store_id.clone(),
+                store_name: self.name(store),
                 position: self.position(store),
                 events,
                 not_found: false,

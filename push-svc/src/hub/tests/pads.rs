@@ -34,7 +34,7 @@ pub(super) struct Coming {
 /// What the log said of the store.
 pub(super) enum Read {
     NoSuchStore,
-    At { epoch: Uuid, position: u64, missed: Vec<StoreEvent> },
+    At { epoch: Uuid, position: u64, missed: Vec<StoreEvent>, name: String },
 }
 
 pub(super) struct Stream {
@@ -42,6 +42,8 @@ pub(super) struct Stream {
     pub(super) replica: usize,
     member: Member,
     pub(super) epoch: Uuid,
+    /// What its snapshot calls the store.
+    pub(super) name: String,
     pub(super) cursor: u64,
     missed: VecDeque<StoreEvent>,
     /// Rings shown ahead of their turn.
@@ -100,13 +102,13 @@ impl TestPad {
     /// As `Pads::begin` does. What the hub learned of the log by it is returned.
     pub(super) fn let_in(&mut self, index: usize, log: &TestLog, now: Instant) -> Option<(Uuid, u64)> {
         let coming = self.coming.remove(index);
-        let resumable = coming.had.filter(|(epoch, after)| {
-            coming.member.name_store("Gangnam");
-            coming.member.resumable(*epoch, *after).is_some()
+        let resumable = coming.had.and_then(|(epoch, after)| {
+            let name = coming.member.resumable(epoch, after)?;
+            Some((epoch, after, name.to_string()))
         });
         match (resumable, &coming.read) {
-            (Some((epoch, after)), _) => {
-                self.begin(coming, epoch, after, Vec::new());
+            (Some((epoch, after, name)), _) => {
+                self.begin(coming, epoch, after, Vec::new(), name);
                 None
             }
             (None, None) => {
@@ -114,8 +116,8 @@ impl TestPad {
                 None
             }
             (None, Some(Read::NoSuchStore)) => None,
-            (None, Some(Read::At { epoch, position, missed })) => {
-                let (epoch, position, missed) = (*epoch, *position, missed.clone());
+            (None, Some(Read::At { epoch, position, missed, name })) => {
+                let (epoch, position, missed, read) = (*epoch, *position, missed.clone(), name.clone());
                 // The hub listens to nobody whom it has ended.
                 let told = coming.member.seat().ended().is_none().then_some((epoch, position));
                 coming.member.observe(epoch, position, now);
@@ -124,7 +126,9 @@ impl TestPad {
                     *known == epoch && (*after == position || next_is_kept)
                 });
                 if let Some((_, after)) = after {
-                    self.begin(coming, epoch, after, missed);
+                    let known = coming.member.store_name();
+                    let name = known.unwrap_or_else(|| coming.member.name_store(&read, now));
+                    self.begin(coming, epoch, after, missed, name.to_string());
                 } else {
                     let lost_reach = coming.had.is_some_and(|(known, _)| known == epoch);
                     assert!(!lost_reach || log.purges > 0, "a pad within reach gets what it missed");
@@ -132,7 +136,8 @@ impl TestPad {
                     self.streams.clear();
                     self.coming.retain(|coming| coming.had <= Some((epoch, position)));
                     self.had = Some((epoch, position));
-                    self.begin(coming, epoch, position, Vec::new());
+                    coming.member.name_store(&read, now);
+                    self.begin(coming, epoch, position, Vec::new(), read);
                 }
                 told
             }
@@ -140,7 +145,7 @@ impl TestPad {
     }
 
     /// The stream begins, and ends the older ones of its session on its replica, and no other.
-    fn begin(&mut self, coming: Coming, epoch: Uuid, cursor: u64, missed: Vec<StoreEvent>) {
+    fn begin(&mut self, coming: Coming, epoch: Uuid, cursor: u64, missed: Vec<StoreEvent>, name: String) {
         let Coming { opened, replica, member, replaced, .. } = coming;
         member.take_over();
         if self.session.is_some() {
@@ -154,7 +159,8 @@ impl TestPad {
             }
         }
         let (missed, shown) = (missed.into(), BTreeSet::new());
-        let stream = Stream { opened, replica, member, epoch, cursor, missed, shown, replaced, ended: None };
+        let stream =
+            Stream { opened, replica, member, epoch, name, cursor, missed, shown, replaced, ended: None };
         self.streams.push(stream);
     }
 
@@ -197,9 +203,12 @@ impl Coming {
             Some((epoch, after)) if epoch == log.epoch => log.page(store, after),
             _ => Vec::new(),
         };
-        let (epoch, position) = (log.epoch, log.position(store));
-        self.read =
-            Some(if log.has(store) { Read::At { epoch, position, missed } } else { Read::NoSuchStore });
+        self.read = Some(if log.has(store) {
+            let (epoch, position, name) = (log.epoch, log.position(store), log.name(store));
+            Read::At { epoch, position, missed, name }
+        } else {
+            Read::NoSuchStore
+        });
     }
 
     pub(super) fn has_read(&self) -> bool {
@@ -208,6 +217,11 @@ impl Coming {
 }
 
 impl Stream {
+    /// When the pad is asked to leave.
+    pub(super) fn leaves_at(&self) -> Option<Instant> {
+        self.member.seat().leave_at()
+    }
+
     /// As `PadStream::step` does, but that no pad is ever too slow.
     fn pull(&mut self, store: usize, log: &TestLog) {
         while self.ended.is_none() {

@@ -5,7 +5,12 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use ringpad_bus::Batch;
 
-use super::{log::*, pads::TestPad, replica::TestReplica, *};
+use super::{
+    log::*,
+    pads::{Stream, TestPad},
+    replica::TestReplica,
+    *,
+};
 
 /// Pads at a time.
 const PADS: usize = 6;
@@ -64,6 +69,10 @@ impl World {
             }
             Step::Lose(replica, batch) => drop(pick(&mut self.replica(replica).under_way, batch)),
             Step::Change(store) => self.hint(of(store, STORES.len())),
+            Step::Rename(store) => {
+                self.log.rename(of(store, STORES.len()));
+                self.hint(of(store, STORES.len()));
+            }
             Step::Delete(store) => {
                 self.log.delete(of(store, STORES.len()));
                 self.hint(of(store, STORES.len()));
@@ -304,10 +313,24 @@ impl World {
                     _ if !self.log.has(pad.store) => panic!("the stream of a deleted store goes on"),
                     _ => assert_eq!(at, (self.log.epoch, self.log.position(pad.store))),
                 }
+                self.check_name(pad, stream, by);
                 if stream.epoch == self.log.epoch {
                     assert!(stream.shown.is_empty(), "the update of an early ring never came");
                 }
             }
+        }
+    }
+
+    /// Each stream's snapshot has the store's name, or the pad is to connect anew for it; and for nothing else.
+    fn check_name(&self, pad: &TestPad, stream: &Stream, by: Settled) {
+        if self.replicas[stream.replica].hub.is_leaving() {
+            return;
+        }
+        let is_right = stream.name == self.log.name(pad.store);
+        let is_sent_for_it = stream.leaves_at().is_some();
+        assert!(!(is_right && is_sent_for_it), "sent away for the name it was told");
+        if matches!(by, Settled::Comparison | Settled::Canary) {
+            assert!(is_right || is_sent_for_it, "never told of the new name");
         }
     }
 
