@@ -18,7 +18,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::wait::until;
 
 /// `$1` is the child's open-file limit, `$2` the file its output goes to, `$3` what to remove in the end (or nothing),
-/// the rest is its command line. What is removed may be in use by another child that is just being killed.
+/// the rest is its command line. What is removed may be in use by another child that is just being killed. `wait -f`: a
+/// child that a test has stopped has not ended.
 const SCRIPT: &str = r#"
 set -m
 ulimit -n "$1"; log=$2; remove=$3; shift 3
@@ -27,7 +28,7 @@ exec 3<&0
 echo "$child"
 exec >/dev/null 2>&1
 { cat <&3; kill -9 -- "-$child"; } & watch=$!
-wait "$child"; status=$?
+wait -f "$child"; status=$?
 kill -9 -- "-$watch"
 if [ -n "$remove" ]; then
     for _ in 1 2 3 4 5 6 7 8 9 10; do rm -rf "$remove" && break; sleep 0.2; done
