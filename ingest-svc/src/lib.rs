@@ -56,7 +56,8 @@ const PROVIDERS: usize = 2_048;
 const INTERNAL: usize = 512;
 /// How often the log is asked whether it can be written.
 const PROBE: Duration = Duration::from_secs(1);
-/// How often old calls are looked for, and the pause between two steps of deleting them.
+/// How often old calls are looked for (a short retention has it more often), and the pause between two steps of deleting
+/// them.
 const PURGE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_millis(100));
 
 /// Where the service listens.
@@ -261,6 +262,7 @@ async fn watch(
 /// Deletes what is older than the retention, in small steps.
 async fn purge(log: Log, retention: Duration, leaving: CancellationToken) -> Result<(), Failure> {
     let (look, pause) = PURGE;
+    let look = look.min(retention).max(pause);
     let mut wait = look;
     loop {
         tokio::select! {

@@ -34,6 +34,9 @@ pub enum End {
     /// The replica is leaving.
     #[error("this replica is leaving")]
     Leaving,
+    /// The store has a new name, and the pad did not come for it by itself.
+    #[error("the store has a new name: connect again")]
+    Renamed,
     /// No snapshot, because the log cannot be reached or is too slow.
     #[error("the log cannot be reached")]
     LogUnreachable,
@@ -52,7 +55,7 @@ impl End {
             Self::Leaving => 1001,
             Self::Malformed(_) => 1007,
             Self::Unreadable => 1011,
-            Self::LogUnreachable | Self::Anew => 1013,
+            Self::Renamed | Self::LogUnreachable | Self::Anew => 1013,
             Self::Token(_) => 4401,
             Self::Origin => 4403,
             Self::NoSuchStore => 4404,
@@ -74,6 +77,7 @@ impl End {
             Self::TooSlow => "too_slow",
             Self::TooManyStreams => "too_many_streams",
             Self::Leaving => "leaving",
+            Self::Renamed => "renamed",
             Self::LogUnreachable => "log_unreachable",
             Self::Anew => "anew",
             Self::Unreadable => "unreadable",
@@ -89,7 +93,7 @@ impl End {
             Self::Malformed(_) => Code::InvalidArgument,
             Self::Replaced => Code::Aborted,
             Self::TooSlow | Self::TooManyStreams => Code::ResourceExhausted,
-            Self::Leaving | Self::LogUnreachable | Self::Anew => Code::Unavailable,
+            Self::Leaving | Self::Renamed | Self::LogUnreachable | Self::Anew => Code::Unavailable,
             Self::Unreadable => Code::Internal,
         }
     }

@@ -11,6 +11,7 @@
 //!                 └─────────────────────────────┘
 //! ```
 
+mod answers;
 mod event;
 mod seat;
 mod store;
@@ -29,15 +30,17 @@ use tokio::{sync::Notify, time::Instant};
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 use uuid::Uuid;
 
+pub(crate) use answers::{Ahead, Applied, Cut, Pull};
 pub(crate) use event::{PadEvent, json};
 pub(crate) use seat::Seat;
-pub(crate) use store::{Ahead, Applied, Cut, Pull};
 
 use crate::{auth::Pad, end::End};
 use store::{Arrived, Store};
 
 /// Streams that a pad may have on one replica.
 pub(crate) const STREAMS_PER_PAD: usize = 8;
+/// Over how long the pads of a renamed store are asked to connect anew.
+const RENAMED_WINDOW: Duration = Duration::from_secs(2);
 
 /// A cloneable handle on the hub.
 #[derive(Clone, Default)]
@@ -162,13 +165,18 @@ impl Hub {
         }
     }
 
-    /// Takes the log's answer about one store, when it was asked what follows `after`.
+    /// Takes the log's answer about one store, when it was asked what follows `after`. Pads that know the store by another
+    /// name than the answer are asked to connect anew: only a snapshot tells the name.
     pub(crate) fn catch_up(&self, epoch: Uuid, after: u64, answer: &StoreEvents, cut: Cut, now: Instant) {
         let mut state = self.lock();
         let Some(store) = state.stores.get_mut(answer.store_id.as_str()) else { return };
+        let unaware = store.take_name(&answer.store_name);
         if let Some(end) = store.catch_up(epoch, after, answer, cut, now) {
             tracing::info!(store = answer.store_id, reason = end.reason(), "ending the store's streams");
             store.seats.iter().for_each(|seat| seat.end(end.clone()));
+        } else if !unaware.is_empty() {
+            tracing::info!(store = answer.store_id, pads = unaware.len(), "the store has a new name");
+            spread(&unaware, RENAMED_WINDOW, now, Seat::send_for_the_new_name);
         }
         self.note(state, &answer.store_id, now);
     }
@@ -185,10 +193,7 @@ impl Hub {
         let seats: Vec<_> = state.stores.values().flat_map(|store| store.seats.iter().cloned()).collect();
         drop(state);
         self.0.streams.close();
-        let share = window.div_f64(seats.len().max(1) as f64);
-        for (index, seat) in seats.iter().enumerate() {
-            seat.send_away(now + share.mul_f64(index as f64 + fastrand::f64()));
-        }
+        spread(&seats, window, now, Seat::send_away);
     }
 
     /// Whether [`leave`](Self::leave) was called.
@@ -226,32 +231,50 @@ impl Member {
 
     /// The next event after `cursor`.
     pub(crate) fn pull(&self, cursor: u64) -> Pull {
+        // The hub ends seats under its lock: an event pulled after this is of the stream's own log.
+        let state = self.hub.lock();
         if let Some(end) = self.seat.ended() {
             return Pull::Ended(end);
         }
-        self.hub.lock().stores.get(self.seat.store()).map_or(Pull::Wait, |store| store.pull(cursor))
+        state.stores.get(self.seat.store()).map_or(Pull::Wait, |store| store.pull(cursor))
     }
 
     /// A ring past `cursor` that is to be shown ahead of its turn; see [`Ahead`]. Not one of those `shown` so already.
     pub(crate) fn early(&self, cursor: u64, shown: &BTreeSet<u64>, now: Instant, wall: SystemTime) -> Ahead {
         let state = self.hub.lock();
-        state.stores.get(self.seat.store()).map_or(Ahead::None, |store| store.early(cursor, shown, now, wall))
+        let store = state.stores.get(self.seat.store()).filter(|_| self.seat.ended().is_none());
+        store.map_or(Ahead::None, |store| store.early(cursor, shown, now, wall))
     }
 
-    /// The store's name, if a pad that has everything up to `after` can go on from what is at hand.
+    /// The store's name, for the pad's snapshot, if a pad that has everything up to `after` can go on from what is at hand.
     pub(crate) fn resumable(&self, epoch: Uuid, after: u64) -> Option<Arc<str>> {
-        self.hub.lock().stores.get(self.seat.store())?.resumable(epoch, after)
+        let state = self.hub.lock();
+        let name = state.stores.get(self.seat.store())?.resumable(epoch, after)?;
+        self.seat.tell(&name);
+        Some(name)
     }
 
-    /// The store's name, if it is known.
+    /// The store's name, for the pad's snapshot, if it is known.
     pub(crate) fn store_name(&self) -> Option<Arc<str>> {
-        self.hub.lock().stores.get(self.seat.store())?.name()
+        let state = self.hub.lock();
+        let name = state.stores.get(self.seat.store())?.name()?;
+        self.seat.tell(&name);
+        Some(name)
     }
 
-    /// Remembers what the log calls the store.
-    pub(crate) fn name_store(&self, name: &str) -> Arc<str> {
+    /// Takes what the log called the store when it was read for the pad's snapshot. If the store is known by another name,
+    /// either may be the newer one: the log is asked.
+    pub(crate) fn name_store(&self, name: &str, now: Instant) -> Arc<str> {
         let mut state = self.hub.lock();
-        state.stores.get_mut(self.seat.store()).map_or_else(|| name.into(), |store| store.set_name(name))
+        if self.seat.ended().is_some() {
+            // The store may be held for others by now, who came after the log was read.
+            return name.into();
+        }
+        let Some(store) = state.stores.get_mut(self.seat.store()) else { return name.into() };
+        let name = store.suggest_name(name);
+        self.seat.tell(&name);
+        self.hub.note(state, self.seat.store(), now);
+        name
     }
 
     /// Tells the hub how far the log is. If it is another log than before, all other streams of the store end.
@@ -292,6 +315,14 @@ impl Drop for Member {
             state.stores.remove(self.seat.store());
             state.amiss.remove(self.seat.store());
         }
+    }
+}
+
+/// Has each of the seats go at a moment of its own, spread evenly over `window`.
+fn spread(seats: &[Arc<Seat>], window: Duration, now: Instant, go: impl Fn(&Seat, Instant)) {
+    let share = window.div_f64(seats.len().max(1) as f64);
+    for (index, seat) in seats.iter().enumerate() {
+        go(seat, now + share.mul_f64(index as f64 + fastrand::f64()));
     }
 }
 

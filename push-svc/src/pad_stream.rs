@@ -232,7 +232,7 @@ impl PadStream {
             return Ok(Some(own(subscribe_response::Event::Heartbeat(heartbeat))));
         }
         match (self.leaving, self.member.seat().leave_at()) {
-            (Leaving::Told { ends }, _) if ends <= now => Err(End::Leaving),
+            (Leaving::Told { ends }, _) if ends <= now => Err(self.member.seat().sent_away_for()),
             (Leaving::NotTold, Some(at)) if at <= now => {
                 self.leaving = Leaving::Told { ends: now + RECONNECT_AFTER + LINGER };
                 let reconnect = Reconnect { after: Some(clock::duration(RECONNECT_AFTER)) };

@@ -104,7 +104,7 @@ impl Pads {
         let calls = snapshot::ask(&self.log, &pad.store, Wall::now()).await?;
         member.observe(calls.epoch, calls.position, Instant::now());
         let StoreCalls { store, epoch, position, open, recent } = calls;
-        member.name_store(&store.name);
+        member.name_store(&store.name, Instant::now());
         let snapshot =
             Snapshot { open_calls: open, recent_calls: recent, ..self.snapshot(store, epoch, position) };
         Ok(Beginning { epoch, position, missed: Vec::new(), snapshot: message(snapshot) })
@@ -143,7 +143,7 @@ impl Pads {
         let one =
             ListCallsRequest { store_id: pad.store.to_string(), page_size: 1, ..ListCallsRequest::default() };
         let store = self.log.calls(one).await?.store.ok_or(LogError::Unexpected("no store in the answer"))?;
-        Ok(member.name_store(&store.name))
+        Ok(member.name_store(&store.name, Instant::now()))
     }
 
     fn snapshot(&self, store: StoreRef, epoch: Uuid, position: u64) -> Snapshot {

@@ -183,11 +183,11 @@ impl Supervisor {
 
 /// The last number of each publisher.
 #[derive(Default)]
-struct Numbers(HashMap<Uuid, u64>);
+pub(crate) struct Numbers(HashMap<Uuid, u64>);
 
 impl Numbers {
     /// Whether something before this batch may be lost: its publisher is new, or its number is not the next one.
-    fn jumps(&mut self, publisher: Uuid, number: u64) -> bool {
+    pub(crate) fn jumps(&mut self, publisher: Uuid, number: u64) -> bool {
         if self.0.len() >= PUBLISHERS && !self.0.contains_key(&publisher) {
             self.0.clear();
         }

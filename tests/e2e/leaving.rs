@@ -1,15 +1,47 @@
-//! SIGTERM: a replica sends its pads away, and ends with exit code 0.
+//! SIGTERM: a replica sends its pads away, ingest-svc finishes what it was sent, and both end with exit code 0. A second
+//! one ends them at once.
 
 use std::time::Duration;
 
+use futures_util::stream;
+use ringpad_proto::v1::{IngestCallStreamRequest, IngestStatus};
 use ringpad_tests::{
-    cdr::{self, ring},
+    cdr::{self, ring, urlencoded},
     pads::{End, Pad, Transport},
+    port::free_port,
+    provider::{FORM, Taken},
     rabbit::RabbitNode,
-    services::System,
+    services::{Service, System},
     token::Claims,
-    wait::{SOON, until},
+    wait::{SOON, must, until, within},
 };
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::mpsc,
+};
+/// The exit code after a second signal: what a shell reports for SIGINT.
+const AT_ONCE: i32 = 130;
+
+/// Sends the first SIGTERM and waits until the service has heard it.
+async fn leave(service: &Service) {
+    service.terminate();
+    until("it says that it leaves", SOON, async || {
+        service.logged().contains("a second signal exits at once").then_some(())
+    })
+    .await;
+}
+
+/// A request whose last byte is still to come.
+async fn unfinished_request(system: &System, body: &str) -> TcpStream {
+    let mut stream = must("a connection", TcpStream::connect(system.ingest_at.http).await);
+    let (length, body) = (body.len(), &body[..body.len() - 1]);
+    let head = format!(
+        "POST /v1/cdr/bizcall HTTP/1.1\r\nhost: x\r\ncontent-type: {FORM}\r\ncontent-length: {length}\r\n\r\n"
+    );
+    must("all but a byte", stream.write_all(format!("{head}{body}").as_bytes()).await);
+    stream
+}
 
 #[tokio::test]
 async fn a_leaving_replica_asks_its_pads_to_go_and_exits_0() {
@@ -82,4 +114,77 @@ async fn ingest_exits_0_and_its_log_goes_on_at_the_next_start() {
     system.ingest.start().await;
     system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
     pad.until_position(2).await;
+}
+
+#[tokio::test]
+async fn a_second_sigterm_ends_a_draining_replica_at_once() {
+    let settings = [("DRAIN_WINDOW", "600s")];
+    let mut system = System::start_with(&RabbitNode::shared().await.url(), 1, &settings).await;
+    let store = system.store("gangnam").await;
+    let _pads = system.pads(&store.id).await;
+    leave(&system.push[0]).await;
+    system.push[0].terminate();
+    assert_eq!(system.push[0].exit().await, AT_ONCE);
+}
+
+#[tokio::test]
+async fn a_second_sigterm_ends_ingest_at_once() {
+    // An unfinished request, and an event that nobody takes, keep it from leaving for ten seconds.
+    let nobody = format!("amqp://guest:guest@127.0.0.1:{}/%2f", free_port());
+    let mut system = System::start(&nobody, 0).await;
+    let store = system.store("gangnam").await;
+    system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    let _unfinished = unfinished_request(&system, "seq=1").await;
+    // The next request is answered, so that one has been read.
+    system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    leave(&system.ingest).await;
+    system.ingest.terminate();
+    assert_eq!(system.ingest.exit().await, AT_ONCE);
+}
+
+#[tokio::test]
+async fn ingest_answers_what_was_under_way_and_loses_none_of_it() {
+    let mut system = System::start(&RabbitNode::shared().await.url(), 1).await;
+    let store = system.store("gangnam").await;
+    let mut pad = system.pad(Transport::GrpcWeb, 0, &store.id).await;
+    let record = || {
+        let record = ring(&store.virtual_number, &cdr::caller());
+        system.secrets.note(&record);
+        record
+    };
+    let body = urlencoded(&record());
+    let mut unfinished = unfinished_request(&system, &body).await;
+    let (records, sent) = mpsc::channel(1);
+    let of_bizcall = |cdr| IngestCallStreamRequest { source: "bizcall".to_owned(), cdr: Some(cdr) };
+    must("a record", records.send(of_bizcall(record())).await);
+    let mut client = system.calls().await;
+    let sent = stream::unfold(sent, async |mut sent| Some((sent.recv().await?, sent)));
+    let sent = client.ingest_call_stream(Box::pin(sent)).await;
+    let mut answers = must("IngestCallStream", sent).into_inner();
+    let mut answer = async || {
+        let answer = within("an answer", SOON, answers.message()).await;
+        let answer = must("an answer", answer).expect("an answer for each record");
+        assert_eq!(answer.status(), IngestStatus::Accepted, "{:?}", answer.error);
+        answer.call_id
+    };
+    let mut calls = vec![answer().await];
+
+    leave(&system.ingest).await;
+    must("one more record", records.send(of_bizcall(record())).await);
+    calls.push(answer().await);
+    must("the last byte", unfinished.write_all(&body.as_bytes()[body.len() - 1..]).await);
+    let mut said = String::new();
+    must("an answer", within("an answer", SOON, unfinished.read_to_string(&mut said)).await);
+    assert!(said.starts_with("HTTP/1.1 200"), "{said}");
+    let taken: Taken = must("JSON", serde_json::from_str(said.rsplit("\r\n").next().unwrap_or_default()));
+    assert_eq!(taken.status, "accepted");
+    calls.push(taken.call_id);
+    drop(records);
+    assert_eq!(system.ingest.exit().await, 0);
+
+    // Published before it ended, or found in its log at the next start.
+    system.ingest.start().await;
+    pad.until_position(3).await;
+    let seen: Vec<_> = pad.updates.iter().filter_map(|update| update.call.clone()).collect();
+    assert_eq!(seen.into_iter().map(|call| call.id).collect::<Vec<_>>(), calls);
 }

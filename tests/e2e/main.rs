@@ -23,6 +23,7 @@ mod quarantine;
 mod returning;
 mod routing;
 mod settings;
+mod stalls;
 mod stores;
 mod stream;
 mod topology;

@@ -13,7 +13,7 @@ use ringpad_tests::{
     pads::Pad,
     port::free_port,
     provider::Provider,
-    rabbit::RabbitNode,
+    rabbit::{Queue, RabbitNode},
     services::System,
     wait::{SOON, must, until},
 };
@@ -24,6 +24,10 @@ use tokio::{
 
 /// How long a broker's maintenance takes in these tests.
 const OUTAGE: Duration = Duration::from_secs(20);
+/// How long a broker has no memory to spare.
+const ALARM: Duration = Duration::from_secs(60);
+/// A look at the broker takes 2–3 s.
+const LOOKS: Duration = Duration::from_secs(60);
 
 /// A provider that rings twenty times a second until it is told to stop.
 struct Traffic {
@@ -94,19 +98,8 @@ async fn a_broker_stopped_for_twenty_seconds_refuses_no_call_and_loses_none() {
     sleep(OUTAGE).await;
     // While the broker is still away, the pads get what is sent now.
     traffic.more(10).await;
-    let now = traffic.sent.load(Ordering::Relaxed) as u64;
-    for pad in &mut pads {
-        while pad.position() < now {
-            pad.update().await;
-        }
-    }
-    for service in &system.push {
-        assert_eq!(
-            service.readiness().await.map(|(status, _)| status),
-            Some(200),
-            "it can serve from the log"
-        );
-    }
+    up_to_now(&mut pads, &traffic).await;
+    all_are_ready(&system).await;
 
     node.resume().await;
     system.private_queues(&node, 2).await;
@@ -150,14 +143,93 @@ async fn without_a_broker_services_start_and_calls_reach_the_pads_from_the_log()
     everywhere_once(&mut pads, &calls).await;
     // What waits for the broker is told while it is away, or no alert could.
     until("/metrics shows what waits", SOON, async || {
-        let metrics = Client::new(system.ingest_at.admin).get("/metrics").await.ok()?.text();
-        let value = |name: &str| -> f64 {
-            let line = metrics.lines().find(|line| line.split(' ').next() == Some(name));
-            line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or_default()
-        };
-        (value("ringpad_outbox_events") >= 1.0 && value("ringpad_outbox_age_seconds") > 0.0).then_some(())
+        let waits = metric(&system, "ringpad_outbox_events").await? >= 1.0;
+        (waits && metric(&system, "ringpad_outbox_age_seconds").await? > 0.0).then_some(())
     })
     .await;
+}
+
+/// What ingest-svc's `/metrics` says now.
+async fn metric(system: &System, name: &str) -> Option<f64> {
+    let metrics = Client::new(system.ingest_at.admin).get("/metrics").await.ok()?.text();
+    let line = metrics.lines().find(|line| line.split(' ').next() == Some(name))?;
+    line.rsplit(' ').next()?.parse().ok()
+}
+
+/// Each replica can serve, from whichever source.
+async fn all_are_ready(system: &System) {
+    for service in &system.push {
+        assert_eq!(service.readiness().await.map(|(status, _)| status), Some(200));
+    }
+}
+
+/// Waits until each pad has what was sent until now.
+async fn up_to_now(pads: &mut [Pad], traffic: &Traffic) {
+    let now = traffic.sent.load(Ordering::Relaxed) as u64;
+    for pad in pads {
+        while pad.position() < now {
+            pad.update().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_without_memory_for_a_minute_refuses_no_call_and_loses_none() {
+    let node = RabbitNode::start().await;
+    let system = System::start(&node.url(), 2).await;
+    let store = system.store("gangnam").await;
+    let mut pads = system.pads(&store.id).await;
+    let traffic = Traffic::begin(system.provider(), store.virtual_number.clone());
+    traffic.more(40).await;
+
+    node.ctl(&["set_vm_memory_high_watermark", "absolute", "1"]).await;
+    until("the publisher is blocked", LOOKS, async || {
+        node.ctl(&["list_connections", "state"]).await.lines().any(|line| line == "blocked").then_some(())
+    })
+    .await;
+    sleep(ALARM).await;
+    // Nothing has come over the bus for long; the pads get what is sent now.
+    traffic.more(10).await;
+    up_to_now(&mut pads, &traffic).await;
+    all_are_ready(&system).await;
+    assert!(metric(&system, "ringpad_outbox_events").await >= Some(1.0), "the relay waits");
+
+    node.ctl(&["set_vm_memory_high_watermark", "0.8"]).await;
+    traffic.more(40).await;
+    everywhere_once(&mut pads, &traffic.end().await).await;
+    until("the relay has drained", LOOKS, async || {
+        (metric(&system, "ringpad_outbox_events").await? == 0.0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_deleted_behind_a_replicas_back_costs_no_call() {
+    let node = RabbitNode::shared().await;
+    let system = System::start(&node.url(), 2).await;
+    let store = system.store("gangnam").await;
+    let mut pads = system.pads(&store.id).await;
+    let traffic = Traffic::begin(system.provider(), store.virtual_number.clone());
+    traffic.more(10).await;
+    let before = system.private_queues(node, 2).await;
+    for queue in &before {
+        let name = &queue.name;
+        let deletion = format!(
+            "{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{name}\">>)), \
+             rabbit_amqqueue:delete(Q, false, false, <<\"test\">>)."
+        );
+        node.ctl(&["eval", &deletion]).await;
+    }
+    traffic.more(10).await;
+    let known = |queue: &Queue| before.iter().any(|old| old.name == queue.name);
+    until("each replica has a new queue", LOOKS, async || {
+        let queues = system.private_queues(node, 2).await;
+        (!queues.iter().any(known)).then_some(())
+    })
+    .await;
+    traffic.more(10).await;
+    everywhere_once(&mut pads, &traffic.end().await).await;
+    all_are_ready(&system).await;
 }
 
 #[tokio::test]

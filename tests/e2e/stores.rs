@@ -2,10 +2,11 @@
 
 use ringpad_proto::v1::{DeleteStoreRequest, ListStoresRequest, Store, UpsertStoreRequest};
 use ringpad_tests::{
-    cdr::{self, ring},
+    cdr::{self, missed, ring},
     pads::{End, Pad, Transport},
     rabbit::RabbitNode,
-    services::System,
+    services::{Shop, System},
+    token::Claims,
     wait::{SOON, must, until},
 };
 use tonic::Code;
@@ -48,6 +49,94 @@ async fn a_deleted_store_ends_its_pads_and_goes_on_counting_when_it_comes_back()
     back.until_position(3).await;
     provider.take(&ring(&other.virtual_number, &cdr::caller())).await;
     others_pad.until_position(1).await;
+}
+
+#[tokio::test]
+async fn a_renamed_stores_pads_go_on_under_its_new_name() {
+    let system = System::start(&RabbitNode::shared().await.url(), 2).await;
+    let store = system.store("gangnam").await;
+    let token = Claims::new(&store.id, "counter").token();
+    let mut pads = system.pads(&store.id).await;
+    let mut provider = system.provider();
+    provider.take(&ring(&store.virtual_number, &cdr::caller())).await;
+    for pad in &mut pads {
+        pad.until_position(1).await;
+    }
+    rename(&system, &store, "역삼 세차장").await;
+    let (mut old, mut new) = (pads, Vec::new());
+    for (index, pad) in old.iter_mut().enumerate() {
+        pad.asked_to_leave().await;
+        let replica = system.push_at[index / Transport::ALL.len()].pads;
+        // The next stream first.
+        let next = Pad::open(pad.transport, replica, &pad.resumption(&token)).await;
+        let called = next.snapshot.store.as_ref().map(|store| store.name.as_str());
+        assert_eq!((next.snapshot.resumed, called), (true, Some("역삼 세차장")), "{:?}", pad.transport);
+        provider.take(&ring(&store.virtual_number, &cdr::caller())).await;
+        new.push(next);
+    }
+    for pad in &mut old {
+        assert_eq!(pad.end().await, End::Unavailable, "{:?}: it did not go by itself", pad.transport);
+    }
+    for service in &system.push {
+        assert_eq!(service.readiness().await.map(|(status, _)| status), Some(200), "nobody is leaving");
+    }
+    let last = 1 + new.len() as u64 + 1;
+    provider.take(&ring(&store.virtual_number, &cdr::caller())).await;
+    for pad in &mut new {
+        pad.until_position(last).await;
+        assert_eq!(pad.reconnect_after, None, "{:?}: asked again for the name it has", pad.transport);
+    }
+}
+
+async fn rename(system: &System, store: &Shop, name: &str) {
+    let store = Store {
+        id: store.id.clone(),
+        name: name.to_owned(),
+        virtual_numbers: vec![store.virtual_number.clone()],
+        lines: vec![store.line.clone()],
+    };
+    let request = UpsertStoreRequest { store: Some(store), ..UpsertStoreRequest::default() };
+    must("UpsertStore", system.stores().await.upsert_store(request).await);
+}
+
+#[tokio::test]
+async fn a_number_moves_to_another_store_and_an_open_call_stays_where_it_rang() {
+    let system = System::start(&RabbitNode::shared().await.url(), 2).await;
+    let (old, new) = (system.store("gangnam").await, system.store("suwon").await);
+    let (mut old_pads, mut new_pads) = (system.pads(&old.id).await, system.pads(&new.id).await);
+    let mut provider = system.provider();
+    let open = ring(&old.virtual_number, &cdr::caller());
+    let open_id = provider.take(&open).await.call_id;
+    for pad in &mut old_pads {
+        pad.until_position(1).await;
+    }
+
+    let numbers = vec![new.virtual_number.clone(), old.virtual_number.clone()];
+    // The same name as before: a new one would send its pads away.
+    let name = format!("{} 세차장", new.id);
+    let store = Store { id: new.id.clone(), name, virtual_numbers: numbers, lines: vec![] };
+    let request =
+        UpsertStoreRequest { store: Some(store), move_numbers: true, ..UpsertStoreRequest::default() };
+    must("UpsertStore", system.stores().await.upsert_store(request).await);
+
+    let next = provider.take(&ring(&old.virtual_number, &cdr::caller())).await;
+    assert_eq!(next.status, "accepted");
+    let ended = provider.take(&missed(&open)).await;
+    assert_eq!((ended.call_id.as_str(), ended.status.as_str()), (open_id.as_str(), "accepted"));
+    // To the old owner's pads the open call's end is the sentinel behind a call that is not theirs any more.
+    for pad in &mut old_pads {
+        let update = pad.update().await;
+        assert_eq!((update.position, update.call.map(|call| call.id)), (2, Some(open_id.clone())));
+        assert!(pad.early.is_empty() && pad.calls.len() == 1, "{:?}", pad.transport);
+    }
+    let last = provider.take(&ring(&new.virtual_number, &cdr::caller())).await;
+    for pad in &mut new_pads {
+        pad.until_position(2).await;
+        let seen: Vec<_> = pad.updates.iter().filter_map(|update| update.call.clone()).collect();
+        let seen: Vec<_> = seen.iter().map(|call| call.id.as_str()).collect();
+        assert_eq!(seen, [next.call_id.as_str(), last.call_id.as_str()], "{:?}", pad.transport);
+        assert!(pad.early.is_empty());
+    }
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ impl Visit {
             match next.map_err(Stop::from).and_then(|message| self.take(&mut feed, message)) {
                 Ok(None) => {}
                 Ok(Some(reconnect)) => {
-                    remark(format!("{}: is leaving, moving on", self.door.endpoint()));
+                    remark(format!("{}: asks us to connect anew, moving on", self.door.endpoint()));
                     successor =
                         Some(Box::pin(move_on(self.door.clone(), self.progress.request(), reconnect)));
                 }

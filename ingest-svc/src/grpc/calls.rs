@@ -63,6 +63,7 @@ fn store_events(missed: Missed) -> StoreEvents {
     let events = events.map(|(position, bytes)| StoreEvent { position, subscribe_response: bytes.into() });
     StoreEvents {
         store_id: missed.store_id,
+        store_name: missed.store_name,
         position: missed.position.unwrap_or_default(),
         events: events.collect(),
         not_found: missed.position.is_none(),

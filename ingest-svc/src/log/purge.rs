@@ -16,10 +16,16 @@ pub(super) fn step(connection: &Connection, before: i64) -> rusqlite::Result<boo
                (SELECT key FROM (SELECT key, created FROM events ORDER BY key LIMIT ?2) WHERE created < ?1 * 1000)",
         )?
         .execute(params![before, STEP])?;
+    // A call's age is its own, not that of its receipt: by the stores' index, so that one which came before its time, or
+    // long after it, holds up no other.
     let calls = connection
         .prepare_cached(
             "DELETE FROM calls WHERE key IN
-               (SELECT key FROM (SELECT key, sdt FROM calls ORDER BY key LIMIT ?2) WHERE sdt < ?1)",
+               (SELECT key FROM calls WHERE store IS NULL AND sdt < ?1
+                UNION ALL
+                SELECT calls.key FROM stores CROSS JOIN calls INDEXED BY calls_of_store
+                  ON calls.store = stores.key AND calls.sdt < ?1
+                LIMIT ?2)",
         )?
         .execute(params![before, STEP])?;
     // Bounded already; what was no CDR holds numbers too.
@@ -29,5 +35,5 @@ pub(super) fn step(connection: &Connection, before: i64) -> rusqlite::Result<boo
                (SELECT key FROM (SELECT key, received FROM quarantine ORDER BY key LIMIT ?2) WHERE received < ?1 * 1000)",
         )?
         .execute(params![before, STEP / 10])?;
-    Ok(quarantined == STEP / 10 || events == STEP || calls == STEP)
+    Ok(quarantined + events + calls > 0)
 }

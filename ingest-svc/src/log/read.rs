@@ -59,6 +59,8 @@ pub struct Cursor {
 pub struct Missed {
     /// The store.
     pub store_id: String,
+    /// What pads show; empty: no such store.
+    pub store_name: String,
     /// The store's newest position; `None`: no such store.
     pub position: Option<u64>,
     /// Position and encoded `SubscribeResponse`, from the cursor on and without a gap.
@@ -135,18 +137,19 @@ pub(super) fn missed(
 ) -> rusqlite::Result<Vec<Missed>> {
     let snapshot = connection.transaction()?;
     let mut find =
-        snapshot.prepare_cached("SELECT key, position FROM stores WHERE id = ?1 AND deleted = 0")?;
+        snapshot.prepare_cached("SELECT key, name, position FROM stores WHERE id = ?1 AND deleted = 0")?;
     let mut select = snapshot.prepare_cached(
         "SELECT position, bytes FROM events WHERE store = ?1 AND position > ?2 ORDER BY position LIMIT ?3",
     )?;
     let mut left = limit;
     let mut answers = Vec::with_capacity(cursors.len());
     for cursor in cursors {
-        let store: Option<(i64, u64)> =
-            find.query_row([&cursor.store_id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        let store: Option<(i64, String, u64)> = find
+            .query_row([&cursor.store_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .optional()?;
         let mut events = Vec::new();
-        if let Some((key, position)) = store
-            && position > cursor.after
+        if let Some((key, _, position)) = &store
+            && *position > cursor.after
             && left > 0
         {
             let rows =
@@ -160,7 +163,8 @@ pub(super) fn missed(
         left -= events.len();
         answers.push(Missed {
             store_id: cursor.store_id.clone(),
-            position: store.map(|(_, position)| position),
+            position: store.as_ref().map(|(_, _, position)| *position),
+            store_name: store.map(|(_, name, _)| name).unwrap_or_default(),
             events,
         });
     }

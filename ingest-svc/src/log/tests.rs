@@ -1,5 +1,7 @@
 //! The log on a real file.
 
+mod retention;
+
 use std::time::Duration;
 
 use prometheus_client::registry::Registry;
@@ -320,24 +322,6 @@ async fn a_second_writer_is_refused() {
     let (directory, opened) = with_store().await;
     let metrics = LogMetrics::new(&mut Registry::default());
     assert!(matches!(open(&directory.path().join("log.db"), TTL, metrics), Err(OpenError::Held)));
-    opened.close();
-}
-
-#[tokio::test]
-async fn old_calls_and_events_are_deleted_and_the_position_stays() {
-    let (directory, opened) = with_store().await;
-    opened.status(ring("1", "20260101100000")).await;
-    opened.status(ring("2", "20261123142530")).await;
-    // An event's age counts from its commit.
-    let intruder = rusqlite::Connection::open(directory.path().join("log.db")).unwrap();
-    intruder.execute("UPDATE events SET created = 0 WHERE position = 1", []).unwrap();
-    let before = ring("2", "20261123142530").cdr.sdt().as_second() - 60;
-    assert!(!opened.log.purge(before).await.unwrap());
-    assert_eq!(opened.calls("gangnam").await.len(), 1);
-    let reach = |after| Cursor { store_id: "gangnam".to_owned(), after };
-    let missed = opened.log.reader().missed(vec![reach(0), reach(1), reach(2)], 100).await.unwrap();
-    let events: Vec<_> = missed.iter().map(|missed| (missed.position, missed.events.len())).collect();
-    assert_eq!(events, [(Some(2), 0), (Some(2), 1), (Some(2), 0)]);
     opened.close();
 }
 

@@ -16,11 +16,25 @@ pub(crate) struct Seat {
     wake: Notify,
     end: OnceLock<End>,
     leave_at: OnceLock<Instant>,
+    /// What its snapshot calls the store.
+    told: OnceLock<Arc<str>>,
+    /// When the pad is to connect anew, because the store is called something else by now.
+    renamed_at: OnceLock<Instant>,
 }
 
 impl Seat {
     pub(super) fn new(id: u64, store: Arc<str>, pad: Arc<str>, session: Option<Box<str>>) -> Self {
-        Self { id, store, pad, session, wake: Notify::new(), end: OnceLock::new(), leave_at: OnceLock::new() }
+        Self {
+            id,
+            store,
+            pad,
+            session,
+            wake: Notify::new(),
+            end: OnceLock::new(),
+            leave_at: OnceLock::new(),
+            told: OnceLock::new(),
+            renamed_at: OnceLock::new(),
+        }
     }
 
     /// Later seats have higher numbers.
@@ -53,9 +67,25 @@ impl Seat {
         self.end.get().cloned()
     }
 
-    /// When the pad is to be sent away, if the replica is leaving.
+    /// When the pad is to be sent away, if the replica is leaving or the store has a new name.
     pub(crate) fn leave_at(&self) -> Option<Instant> {
-        self.leave_at.get().copied()
+        [&self.leave_at, &self.renamed_at].into_iter().filter_map(OnceLock::get).min().copied()
+    }
+
+    /// How the stream ends if the pad does not go by itself.
+    pub(crate) fn sent_away_for(&self) -> End {
+        if self.leave_at.get().is_some() { End::Leaving } else { End::Renamed }
+    }
+
+    /// The snapshot that the pad gets calls the store so.
+    pub(super) fn tell(&self, name: &Arc<str>) {
+        self.told.get_or_init(|| name.clone());
+    }
+
+    /// Whether the pad is still to learn that this is the store's name.
+    pub(super) fn is_unaware_of(&self, name: &str) -> bool {
+        let told_another = self.told.get().is_some_and(|told| **told != *name);
+        told_another && self.leave_at().is_none() && self.end.get().is_none()
     }
 
     pub(super) fn wake(&self) {
@@ -68,8 +98,15 @@ impl Seat {
         self.wake();
     }
 
+    /// The replica leaves.
     pub(super) fn send_away(&self, at: Instant) {
         self.leave_at.get_or_init(|| at);
+        self.wake();
+    }
+
+    /// The store has a new name.
+    pub(super) fn send_for_the_new_name(&self, at: Instant) {
+        self.renamed_at.get_or_init(|| at);
         self.wake();
     }
 }

@@ -19,7 +19,11 @@ use ringpad_proto::v1::StoreEvents;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{event::PadEvent, seat::Seat};
+use super::{
+    answers::{Ahead, Applied, Cut, Pull},
+    event::PadEvent,
+    seat::Seat,
+};
 use crate::end::End;
 
 /// How many events are at hand for pads that come a little later. A live pad that falls further behind is too slow.
@@ -57,47 +61,6 @@ impl Arrived<'_> {
     }
 }
 
-/// What became of an event from the bus.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Applied {
-    /// No pad of its store is here.
-    NotHeld,
-    /// On its way to the pads.
-    Live,
-    /// Kept until what precedes it is here.
-    Ahead,
-    /// Known already.
-    Duplicate,
-    /// Of another log; which one is right is asked of the log.
-    Foreign,
-    /// No event, but word that the store was changed or deleted; what it now is is asked of the log.
-    Hint,
-}
-
-/// The next event for a pad.
-#[derive(Debug)]
-pub(crate) enum Pull {
-    /// It follows the cursor.
-    Event(Arc<PadEvent>),
-    /// Nothing new yet.
-    Wait,
-    /// What follows the cursor is no longer at hand; the log has it.
-    Behind,
-    /// The stream is over.
-    Ended(End),
-}
-
-/// A ring that may be shown ahead of its turn.
-#[derive(Debug)]
-pub(crate) enum Ahead {
-    /// Now.
-    Ring(Arc<PadEvent>),
-    /// There may be one then.
-    At(Instant),
-    /// There is none.
-    None,
-}
-
 /// What is known of the log's side of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Reach {
@@ -132,6 +95,8 @@ pub(super) struct Store {
     reach: Option<Reach>,
     /// The store's name, once the log has told it.
     name: Option<Arc<str>>,
+    /// The log was asked, and was told of no change since: its answer has the store's name.
+    asked: bool,
     recent: VecDeque<Recent>,
     recent_bytes: usize,
     ahead: BTreeMap<u64, Kept>,
@@ -152,6 +117,7 @@ impl Store {
         let position = event.position;
         if position == 0 {
             self.ask = true;
+            self.asked = false;
             self.name = None;
             return Applied::Hint;
         }
@@ -266,12 +232,14 @@ impl Store {
             self.foreign.asked_at = Some(now);
         }
         self.gap_since = self.gap_since.map(|_| now);
+        self.asked = true;
         Some(reach.next - 1)
     }
 
     /// The log could not be asked.
     pub(super) fn ask_again(&mut self) {
         self.ask = true;
+        self.asked = false;
     }
 
     /// Learns where the log is. Another epoch than before: everything known is of no more use, and the streams that
@@ -361,11 +329,30 @@ impl Store {
         self.name.clone().filter(|_| at_hand)
     }
 
-    pub(super) fn set_name(&mut self, name: &str) -> Arc<str> {
+    /// A pad has read this name. It may be newer or older than one that is known or under way; then the log is asked once
+    /// more, and only that answer tells.
+    pub(super) fn suggest_name(&mut self, name: &str) -> Arc<str> {
         match &self.name {
             Some(known) if **known == *name => known.clone(),
-            _ => self.name.insert(name.into()).clone(),
+            known => {
+                self.ask |= std::mem::take(&mut self.asked) || known.is_some();
+                let read: Arc<str> = name.into();
+                self.name.get_or_insert_with(|| read.clone());
+                read
+            }
         }
+    }
+
+    /// Takes the name in the log's answer to [`ask_from`](Self::ask_from), and says which pads were told another. An answer
+    /// that was asked for pads that are gone, or before a change, has an old name.
+    pub(super) fn take_name(&mut self, name: &str) -> Vec<Arc<Seat>> {
+        if !std::mem::take(&mut self.asked) || name.is_empty() {
+            return Vec::new();
+        }
+        if self.name.as_deref() != Some(name) {
+            self.name = Some(name.into());
+        }
+        self.seats.iter().filter(|seat| seat.is_unaware_of(name)).cloned().collect()
     }
 
     pub(super) fn name(&self) -> Option<Arc<str>> {
@@ -389,7 +376,9 @@ impl Store {
         // What is at hand is ahead of a pad that is still catching up.
         let at_hand = self.recent.iter().rev().take_while(|recent| recent.event.position() > cursor + 1);
         let at_hand = at_hand.map(|recent| (&recent.event, recent.since));
-        let kept = self.ahead.values().filter(|kept| kept.epoch == reach.epoch);
+        // A pad that was read further in the log than this replica has come has some of what waits here.
+        let kept = self.ahead.range(cursor.saturating_add(1)..).map(|(_, kept)| kept);
+        let kept = kept.filter(|kept| kept.epoch == reach.epoch);
         let kept =
             kept.map(|kept| (&kept.event, self.missing_since.map_or(kept.since, |gap| gap.min(kept.since))));
         let waiting = at_hand.chain(kept);
@@ -410,13 +399,4 @@ impl Store {
     fn oldest(&self, reach: Reach) -> u64 {
         self.recent.front().map_or(reach.next, |oldest| oldest.event.position())
     }
-}
-
-/// Whether an answer of the log ended at its limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cut {
-    /// It holds all there is.
-    Whole,
-    /// There may be more for any of its stores.
-    Short,
 }

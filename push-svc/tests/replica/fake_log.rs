@@ -36,8 +36,16 @@ struct State {
 
 #[derive(Default)]
 struct Store {
+    /// Set by [`FakeLog::rename`].
+    name: Option<String>,
     calls: Vec<Call>,
     events: Vec<Bytes>,
+}
+
+impl Store {
+    fn name(&self, id: &str) -> String {
+        self.name.clone().unwrap_or_else(|| format!("Store {id}"))
+    }
 }
 
 type Bytes = bytes::Bytes;
@@ -105,6 +113,10 @@ impl FakeLog {
         self.0.lock().unwrap().stores.remove(store);
     }
 
+    pub fn rename(&self, store: &str, name: &str) {
+        self.0.lock().unwrap().stores.get_mut(store).unwrap().name = Some(name.to_owned());
+    }
+
     pub fn answer_after(&self, delay: Duration) {
         self.0.lock().unwrap().delay = delay;
     }
@@ -166,10 +178,7 @@ impl ingest_service_server::IngestService for FakeLog {
         Ok(Response::new(ListCallsResponse {
             calls,
             next_page_token: String::new(),
-            store: Some(StoreRef {
-                id: request.store_id.clone(),
-                name: format!("Store {}", request.store_id),
-            }),
+            store: Some(StoreRef { id: request.store_id.clone(), name: store.name(&request.store_id) }),
             epoch: state.epoch.to_string(),
             position: store.events.len() as u64,
         }))
@@ -196,6 +205,7 @@ impl ingest_service_server::IngestService for FakeLog {
                 .collect();
             left -= events.len();
             stores.push(StoreEvents {
+                store_name: store.name(&store_id),
                 store_id,
                 position: store.events.len() as u64,
                 events,

@@ -8,6 +8,7 @@ mod fake_log;
 mod harness;
 mod leaving;
 mod losses;
+mod names;
 mod pads;
 mod ports;
 mod returns;

@@ -1,291 +1,351 @@
-//! The model: a log, a bus that may do anything, pads that come and go, and a hub between them.
+//! The model: a log, whoever publishes, a bus that may do anything, two replicas, and pads that come and go.
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, UNIX_EPOCH},
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use ringpad_bus::Batch;
+
+use super::{
+    log::*,
+    pads::{Stream, TestPad},
+    replica::TestReplica,
+    *,
 };
 
-use bytes::Bytes;
-use ringpad_proto::v1::StoreEvent;
-
-use super::*;
-
-const STORE: &str = "gangnam";
-/// How many events the model's log answers at once.
-const LIMIT: usize = 5;
-
-/// A pad and all that it was ever given.
-pub(super) struct TestPad {
-    member: Member,
-    pub(super) epoch: Uuid,
-    pub(super) cursor: u64,
-    missed: VecDeque<StoreEvent>,
-    pub(super) ended: Option<End>,
-}
-
-/// A pad that has a seat and waits for the log.
-struct Coming {
-    member: Member,
-    /// What it had when it was here before.
-    had: Option<(Uuid, u64)>,
-    read: Option<(Uuid, u64, Vec<StoreEvent>)>,
-}
+/// Pads at a time.
+const PADS: usize = 6;
+/// Over how long a draining replica sends its pads away.
+const WINDOW: Duration = Duration::from_millis(500);
 
 pub(super) struct World {
-    pub(super) hub: Hub,
     pub(super) now: Instant,
-    pub(super) epoch: Uuid,
-    pub(super) position: u64,
-    under_way: Vec<Event>,
-    coming: Option<Coming>,
+    log: TestLog,
+    publisher: Uuid,
+    number: u64,
+    unpublished: Vec<Event>,
+    last_published: Vec<Event>,
+    pub(super) replicas: [TestReplica; 2],
     pub(super) pads: Vec<TestPad>,
-    /// What the hub asked, and the log's answer to it.
-    asked: Option<(Uuid, u64, StoreEvents, Cut)>,
-    pub(super) new_logs: u32,
-    /// The highest position of this log that the hub was told of.
-    pub(super) known: u64,
+    /// How many pads came, and how many streams were opened.
+    came: usize,
+    opened: u64,
 }
 
 impl World {
+    /// Both replicas know the publisher, and have compared the no stores that they hold.
     pub(super) fn new() -> Self {
-        Self {
-            hub: Hub::default(),
+        let mut world = Self {
             now: Instant::now(),
-            epoch: Uuid::from_u128(1),
-            position: 0,
-            under_way: Vec::new(),
-            coming: None,
+            log: TestLog::new(),
+            publisher: Uuid::from_u128(1),
+            number: 0,
+            unpublished: Vec::new(),
+            last_published: Vec::new(),
+            replicas: [TestReplica::new(), TestReplica::new()],
             pads: Vec::new(),
-            asked: None,
-            new_logs: 0,
-            known: 0,
+            came: 0,
+            opened: 0,
+        };
+        world.publish();
+        world.deliver_all();
+        for replica in &mut world.replicas {
+            replica.compare = false;
         }
+        world
     }
 
     pub(super) fn step(&mut self, step: Step) {
         self.now += Duration::from_millis(10);
+        let now = self.now;
         match step {
-            Step::Ring => self.ring(),
-            Step::Deliver(index) => {
-                if let Some(event) = self.take(index) {
-                    self.apply(&event);
+            Step::Ring(store) => self.ring(of(store, STORES.len())),
+            Step::Publish => self.publish(),
+            Step::NewPublisher => self.reconnect_publisher(),
+            Step::Deliver(replica, batch) => drop(self.deliver(replica, batch)),
+            Step::DeliverTwice(replica, batch) => {
+                if let Some(batch) = self.deliver(replica, batch) {
+                    self.replica(replica).under_way.push(batch);
                 }
             }
-            Step::DeliverTwice(index) => {
-                if let Some(event) = self.take(index) {
-                    self.apply(&event);
-                    self.under_way.push(event);
-                }
+            Step::Lose(replica, batch) => drop(pick(&mut self.replica(replica).under_way, batch)),
+            Step::Change(store) => self.hint(of(store, STORES.len())),
+            Step::Rename(store) => {
+                self.log.rename(of(store, STORES.len()));
+                self.hint(of(store, STORES.len()));
             }
-            Step::Lose(index) => drop(self.take(index)),
-            Step::Join => self.join(None),
-            Step::Return(index) => self.come_back(index),
-            Step::Read => self.read(),
-            Step::LetIn => self.let_in(),
-            Step::Leave(index) => {
-                if !self.pads.is_empty() {
-                    drop(self.pads.swap_remove(index.index(self.pads.len())));
-                }
+            Step::Delete(store) => {
+                self.log.delete(of(store, STORES.len()));
+                self.hint(of(store, STORES.len()));
             }
-            Step::Pull(index) => {
-                if !self.pads.is_empty() {
-                    let index = index.index(self.pads.len());
-                    self.pull(index);
-                }
+            Step::Restore(store) => {
+                self.log.restore(of(store, STORES.len()));
+                self.hint(of(store, STORES.len()));
             }
-            Step::AskDue => self.ask(Hub::due),
-            Step::AskAll => self.compare(),
-            Step::Answer => self.answer(),
+            Step::Purge(store) => self.log.purge(of(store, STORES.len())),
+            Step::NewLog => self.make_log_anew(),
             Step::Wait => self.now += store::GAP_HOLD,
-            Step::NewLog => self.renew(),
+            Step::WaitLonger => self.now += store::EARLY,
+            Step::AskDue(index) => self.with_log(index, |replica, log| replica.ask_due(log, now)),
+            Step::AskAll(index) => self.with_log(index, |replica, log| replica.ask_all(log, now)),
+            Step::Answer(index) => self.with_log(index, |replica, log| replica.answer(log, now)),
+            Step::Fail(index) => self.with_log(index, |replica, _| replica.fail()),
+            Step::Drain(index) => self.drain(of(index, self.replicas.len())),
+            Step::Kill(index) => self.kill(of(index, self.replicas.len())),
+            of_a_pad => self.step_of_a_pad(of_a_pad),
+        }
+        self.replace_those_that_have_left();
+    }
+
+    fn step_of_a_pad(&mut self, step: Step) {
+        match step {
+            Step::Join(store, replica) if self.pads.len() < PADS => {
+                self.pads.push(TestPad::new(self.came, of(store, STORES.len())));
+                self.came += 1;
+                self.open(self.pads.len() - 1, of(replica, self.replicas.len()));
+            }
+            Step::Return(pad, replica) => self.with_pad(pad, |world, pad| {
+                world.pads[pad].hang_up();
+                world.open(pad, of(replica, world.replicas.len()));
+            }),
+            Step::Move(pad, replica) => {
+                self.with_pad(pad, |world, pad| world.open(pad, of(replica, world.replicas.len())));
+            }
+            Step::Close(pad) => self.with_pad(pad, |world, pad| world.pads[pad].close_old_streams()),
+            Step::Leave(pad) => self.with_pad(pad, |world, pad| drop(world.pads.remove(pad))),
+            Step::Pull(pad) => self.with_pad(pad, |world, pad| world.pads[pad].pull(&world.log)),
+            Step::Early(pad) => {
+                self.with_pad(pad, |world, pad| world.pads[pad].look_for_early_rings(world.now));
+            }
+            Step::Read(coming) => self.with_coming(coming, |world, pad, coming| {
+                let TestPad { store, coming: all, .. } = &mut world.pads[pad];
+                all[coming].read(*store, &world.log);
+            }),
+            Step::LetIn(coming) => self.with_coming(coming, Self::let_in),
+            Step::GiveUp(coming) => {
+                self.with_coming(coming, |world, pad, coming| drop(world.pads[pad].coming.remove(coming)));
+            }
+            _ => {}
         }
     }
 
-    fn ring(&mut self) {
-        self.position += 1;
-        let (epoch, position) = (self.epoch, self.position);
-        let bytes = bytes(epoch, position);
-        self.under_way.push(Event { store_id: STORE.to_owned(), epoch, position, bytes, receipt: None });
-    }
-
-    fn come_back(&mut self, index: Index) {
-        if !self.pads.is_empty() && self.coming.is_none() {
-            let gone = self.pads.swap_remove(index.index(self.pads.len()));
-            let had = (gone.epoch, gone.cursor);
-            drop(gone);
-            self.join(Some(had));
+    fn ring(&mut self, store: usize) {
+        if let Some(position) = self.log.ring(store) {
+            let bytes = bytes(store, self.log.epoch, position);
+            self.unpublished.push(event(store, self.log.epoch, position, bytes));
         }
     }
 
-    /// From now on, all that the log has is as good as told, also for a store that is only just being asked about.
-    fn compare(&mut self) {
-        if self.asked.is_none() {
-            self.ask(Hub::all);
-            self.knows(self.epoch, self.position);
+    /// Position 0 is the word that a store was changed.
+    fn hint(&mut self, store: usize) {
+        self.unpublished.push(event(store, self.log.epoch, 0, bytes::Bytes::new()));
+    }
+
+    /// With nothing to publish it is a sign of life.
+    fn publish(&mut self) {
+        self.number += 1;
+        let events = std::mem::take(&mut self.unpublished);
+        let batch = Batch { publisher: self.publisher, number: self.number, events };
+        self.last_published.clone_from(&batch.events);
+        for replica in &mut self.replicas {
+            replica.under_way.push(batch.clone());
         }
     }
 
-    fn answer(&mut self) {
-        if let Some((epoch, after, answer, cut)) = self.asked.take() {
-            self.knows(epoch, answer.position);
-            self.hub.catch_up(epoch, after, &answer, cut, self.now);
+    fn reconnect_publisher(&mut self) {
+        self.publisher = Uuid::from_u128(self.publisher.as_u128() + 1);
+        self.number = 0;
+        self.unpublished.splice(0..0, self.last_published.drain(..));
+        self.publish();
+    }
+
+    fn deliver(&mut self, replica: u8, batch: u8) -> Option<Batch> {
+        let (now, count) = (self.now, self.replicas.len());
+        let replica = &mut self.replicas[of(replica, count)];
+        let batch = pick(&mut replica.under_way, batch)?;
+        replica.take(&batch, &self.log, now);
+        Some(batch)
+    }
+
+    fn deliver_all(&mut self) {
+        for replica in &mut self.replicas {
+            for batch in std::mem::take(&mut replica.under_way) {
+                replica.take(&batch, &self.log, self.now);
+            }
         }
     }
 
-    fn renew(&mut self) {
-        self.epoch = Uuid::from_u128(self.epoch.as_u128() + 1);
-        self.position = 0;
-        self.known = 0;
-        self.new_logs += 1;
+    fn make_log_anew(&mut self) {
+        self.log.make_anew();
+        self.replicas.iter_mut().for_each(|replica| replica.known = Default::default());
     }
 
-    fn apply(&mut self, event: &Event) {
-        if self.hub.apply(event, self.now) != Applied::NotHeld {
-            self.knows(event.epoch, event.position);
+    /// The pads there are learn when to go.
+    fn drain(&mut self, replica: usize) {
+        let hub = &self.replicas[replica].hub;
+        hub.leave(WINDOW, self.now);
+        for at in self.pads.iter().flat_map(|pad| pad.told_to_go_at(replica)) {
+            assert!(at.is_some_and(|at| at <= self.now + WINDOW), "not told to go: {at:?}");
         }
     }
 
-    fn knows(&mut self, epoch: Uuid, position: u64) {
-        if epoch == self.epoch {
-            self.known = self.known.max(position);
+    fn kill(&mut self, replica: usize) {
+        self.pads.iter_mut().for_each(|pad| pad.cut(replica));
+        self.replicas[replica] = TestReplica::new();
+    }
+
+    fn replace_those_that_have_left(&mut self) {
+        for replica in &mut self.replicas {
+            if replica.hub.empty().now_or_never().is_some() {
+                *replica = TestReplica::new();
+            }
         }
     }
 
-    fn take(&mut self, index: Index) -> Option<Event> {
-        (!self.under_way.is_empty()).then(|| self.under_way.swap_remove(index.index(self.under_way.len())))
+    fn open(&mut self, pad: usize, replica: usize) {
+        self.opened += 1;
+        self.pads[pad].ask_for_a_stream(self.opened, replica, &self.replicas[replica].hub);
     }
 
-    fn join(&mut self, had: Option<(Uuid, u64)>) {
-        let pad = Pad { id: "p".into(), name: "P".into(), store: STORE.into(), expires: UNIX_EPOCH };
-        if self.coming.is_none()
-            && let Ok(member) = self.hub.join(&pad, None)
-        {
-            self.coming = Some(Coming { member, had, read: None });
+    fn let_in(&mut self, pad: usize, coming: usize) {
+        let TestPad { store, coming: all, .. } = &self.pads[pad];
+        let (store, replica) = (*store, all[coming].replica);
+        if let Some((epoch, position)) = self.pads[pad].let_in(coming, &self.log, self.now) {
+            self.replicas[replica].knows(&self.log, epoch, store, position);
         }
     }
 
-    /// What the log has after `position`, `LIMIT` events at most.
-    fn after(&self, position: u64) -> Vec<StoreEvent> {
-        let epoch = self.epoch;
-        let event = |position| StoreEvent { position, subscribe_response: bytes(epoch, position) };
-        (position + 1..=self.position).take(LIMIT).map(event).collect()
+    fn replica(&mut self, index: u8) -> &mut TestReplica {
+        let index = of(index, self.replicas.len());
+        &mut self.replicas[index]
     }
 
-    fn read(&mut self) {
-        let answer = (self.epoch, self.position, self.coming.as_ref().and_then(|coming| coming.had));
-        let (epoch, position, had) = answer;
-        let missed = match had {
-            Some((known, after)) if known == epoch => self.after(after),
-            _ => Vec::new(),
-        };
-        if let Some(coming) = &mut self.coming {
-            coming.read = Some((epoch, position, missed));
+    fn with_log(&mut self, index: u8, work: impl FnOnce(&mut TestReplica, &TestLog)) {
+        let index = of(index, self.replicas.len());
+        work(&mut self.replicas[index], &self.log);
+    }
+
+    fn with_pad(&mut self, index: u8, work: impl FnOnce(&mut Self, usize)) {
+        if !self.pads.is_empty() {
+            work(self, of(index, self.pads.len()));
         }
     }
 
-    /// As `Pads::begin` does.
-    fn let_in(&mut self) {
-        let Some(coming) = self.coming.take() else { return };
-        let resumable = coming.had.filter(|(epoch, after)| {
-            coming.member.name_store("Gangnam");
-            coming.member.resumable(*epoch, *after).is_some()
-        });
-        let (epoch, cursor, missed) = match (resumable, coming.read, coming.had) {
-            (Some((epoch, after)), _, _) => (epoch, after, Vec::new()),
-            (None, None, _) => return,
-            (None, Some((epoch, position, missed)), had) => {
-                coming.member.observe(epoch, position, self.now);
-                self.knows(epoch, position);
-                match had {
-                    Some((known, after)) if known == epoch && after <= position => (epoch, after, missed),
-                    _ => (epoch, position, Vec::new()),
+    fn with_coming(&mut self, index: u8, work: impl FnOnce(&mut Self, usize, usize)) {
+        let each =
+            |(number, pad): (usize, &TestPad)| (0..pad.coming.len()).map(move |coming| (number, coming));
+        let all: Vec<_> = self.pads.iter().enumerate().flat_map(each).collect();
+        if !all.is_empty() {
+            let (pad, coming) = all[of(index, all.len())];
+            work(self, pad, coming);
+        }
+    }
+
+    /// All that are being let in are let in. The bus brings no more but what `by` says; the log is asked until nothing is
+    /// amiss.
+    pub(super) fn settle(&mut self, by: Settled) {
+        self.let_all_in();
+        if !self.unpublished.is_empty() {
+            self.publish();
+        }
+        for replica in &mut self.replicas {
+            replica.under_way.clear();
+            replica.compare |= by == Settled::Comparison;
+        }
+        match by {
+            Settled::Comparison | Settled::Silence => {}
+            Settled::Canary => self.publish(),
+            Settled::Sentinel => {
+                for store in 0..STORES.len() {
+                    if self.log.has(store) { self.ring(store) } else { self.hint(store) }
+                }
+                for event in self.unpublished.drain(..) {
+                    self.replicas.iter_mut().for_each(|replica| replica.apply(&event, &self.log, self.now));
                 }
             }
-        };
-        let missed = missed.into();
-        self.pads.push(TestPad { member: coming.member, epoch, cursor, missed, ended: None });
+        }
+        self.deliver_all();
+        for replica in &mut self.replicas {
+            replica.settle(&self.log, &mut self.now);
+        }
+        self.pads.iter_mut().for_each(|pad| pad.pull(&self.log));
     }
 
-    fn ask(&mut self, what: impl Fn(&Hub, Instant) -> Vec<StoreCursor>) {
-        if self.asked.is_some() {
+    fn let_all_in(&mut self) {
+        for pad in 0..self.pads.len() {
+            while let Some(coming) = self.pads[pad].coming.len().checked_sub(1) {
+                let TestPad { store, coming: all, .. } = &mut self.pads[pad];
+                if !all[coming].has_read() {
+                    all[coming].read(*store, &self.log);
+                }
+                self.let_in(pad, coming);
+            }
+        }
+    }
+
+    /// Replicas that leave have left, what is lost is known, and pads without a stream open one.
+    pub(super) fn all_come_back(&mut self) {
+        for replica in 0..self.replicas.len() {
+            if self.replicas[replica].hub.is_leaving() {
+                self.kill(replica);
+            }
+        }
+        self.settle(Settled::Comparison);
+        (0..STORES.len()).for_each(|store| self.log.restore(store));
+        for pad in 0..self.pads.len() {
+            if self.pads[pad].streams.iter().all(|stream| stream.ended.is_some()) {
+                self.pads[pad].hang_up();
+                self.open(pad, pad % self.replicas.len());
+            }
+        }
+        self.settle(Settled::Comparison);
+    }
+
+    /// Each stream that has not ended has all there is, and its store still exists.
+    pub(super) fn check_streams(&self, by: Settled) {
+        for pad in &self.pads {
+            for stream in pad.streams.iter().filter(|stream| stream.ended.is_none()) {
+                let at = (stream.epoch, stream.cursor);
+                let known = self.replicas[stream.replica].known[pad.store];
+                match by {
+                    Settled::Silence if !self.log.has(pad.store) => {}
+                    Settled::Silence if stream.epoch == self.log.epoch => assert!(stream.cursor >= known),
+                    Settled::Silence => assert_eq!(known, 0, "the other log was seen"),
+                    _ if !self.log.has(pad.store) => panic!("the stream of a deleted store goes on"),
+                    _ => assert_eq!(at, (self.log.epoch, self.log.position(pad.store))),
+                }
+                self.check_name(pad, stream, by);
+                if stream.epoch == self.log.epoch {
+                    assert!(stream.shown.is_empty(), "the update of an early ring never came");
+                }
+            }
+        }
+    }
+
+    /// Each stream's snapshot has the store's name, or the pad is to connect anew for it; and for nothing else.
+    fn check_name(&self, pad: &TestPad, stream: &Stream, by: Settled) {
+        if self.replicas[stream.replica].hub.is_leaving() {
             return;
         }
-        self.hub.next_due(self.now);
-        for cursor in what(&self.hub, self.now) {
-            let events = self.after(cursor.after_position);
-            let cut = if events.len() < LIMIT { Cut::Whole } else { Cut::Short };
-            let answer = StoreEvents {
-                store_id: cursor.store_id.clone(),
-                position: self.position,
-                events,
-                not_found: false,
-            };
-            self.asked = Some((self.epoch, cursor.after_position, answer, cut));
+        let is_right = stream.name == self.log.name(pad.store);
+        let is_sent_for_it = stream.leaves_at().is_some();
+        assert!(!(is_right && is_sent_for_it), "sent away for the name it was told");
+        if matches!(by, Settled::Comparison | Settled::Canary) {
+            assert!(is_right || is_sent_for_it, "never told of the new name");
         }
     }
 
-    /// As `PadStream::step` does, but that no pad is ever too slow.
-    fn pull(&mut self, index: usize) {
-        loop {
-            let pad = &mut self.pads[index];
-            if pad.ended.is_some() {
-                return;
-            }
-            let event = match (pad.missed.pop_front(), pad.member.seat().ended()) {
-                (_, Some(end)) => return pad.ended = Some(end),
-                (Some(missed), None) => PadEvent::new(missed.position, missed.subscribe_response),
-                (None, None) => match pad.member.pull(pad.cursor) {
-                    Pull::Event(event) => PadEvent::new(event.position(), event.encoded()),
-                    Pull::Wait => return,
-                    Pull::Ended(end) => return pad.ended = Some(end),
-                    Pull::Behind if pad.epoch != self.epoch => return pad.ended = Some(End::Anew),
-                    Pull::Behind => {
-                        let (cursor, page) = (pad.cursor, self.after(self.pads[index].cursor));
-                        assert!(!page.is_empty(), "behind at {cursor}, but the log has no more");
-                        self.pads[index].missed = page.into();
-                        continue;
-                    }
-                },
-            };
-            assert_eq!(event.position(), pad.cursor + 1, "the next one and no other");
-            assert_eq!(event.encoded(), bytes(pad.epoch, event.position()), "of the pad's own log");
-            pad.cursor = event.position();
-        }
-    }
-
-    /// The bus brings no more but a sentinel, if that is how it ends; the log is asked until nothing is amiss.
-    pub(super) fn settle(&mut self, by: Settled) {
-        if self.coming.as_ref().is_some_and(|coming| coming.read.is_none()) {
-            self.step(Step::Read);
-        }
-        self.step(Step::LetIn);
-        self.step(Step::Answer);
-        self.under_way.clear();
-        match by {
-            Settled::Comparison => self.step(Step::AskAll),
-            Settled::Sentinel => {
-                self.step(Step::Ring);
-                let sentinel = self.under_way.remove(0);
-                self.apply(&sentinel);
-            }
-            Settled::Silence => {}
-        }
-        self.step(Step::Answer);
-        for round in 0.. {
-            self.step(Step::Wait);
-            if self.hub.next_due(self.now).is_none() {
-                break;
-            }
-            assert!(round < 1_000, "something stays amiss for ever");
-            self.step(Step::AskDue);
-            self.step(Step::Answer);
-        }
-        for index in 0..self.pads.len() {
-            self.pull(index);
+    /// Each pad has all there is.
+    pub(super) fn check_pads(&self) {
+        for pad in &self.pads {
+            assert_eq!(pad.had, Some((self.log.epoch, self.log.position(pad.store))));
         }
     }
 }
 
-fn bytes(epoch: Uuid, position: u64) -> Bytes {
-    format!("{epoch}/{position}").into()
+fn pick<T>(from: &mut Vec<T>, index: u8) -> Option<T> {
+    (!from.is_empty()).then(|| from.swap_remove(of(index, from.len())))
+}
+
+fn event(store: usize, epoch: Uuid, position: u64, bytes: bytes::Bytes) -> Event {
+    Event { store_id: STORES[store].to_owned(), epoch, position, bytes, receipt: None }
 }

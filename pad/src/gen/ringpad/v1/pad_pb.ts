@@ -282,7 +282,7 @@ export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
   messageDesc(file_ringpad_v1_pad, 6);
 
 /**
- * The replica is leaving: after the delay open the next stream, then close this one.
+ * The replica is leaving, or the store has a new name: after the delay open the next stream, then close this one.
  *
  * @generated from message ringpad.v1.Reconnect
  */
@@ -567,7 +567,8 @@ export const PadService: GenService<{
    *
    * Ends with UNAUTHENTICATED (token bad or expired), PERMISSION_DENIED (origin or store not allowed), NOT_FOUND (no
    * such store), ABORTED (replaced by a newer stream of the same session), RESOURCE_EXHAUSTED (too slow, or too many
-   * streams), UNAVAILABLE (the replica is leaving, or cannot reach the log for a snapshot).
+   * streams), UNAVAILABLE (the replica is leaving, the pad did not follow `reconnect`, or the log cannot be reached for a
+   * snapshot).
    *
    * @generated from rpc ringpad.v1.PadService.Subscribe
    */

@@ -1,0 +1,94 @@
+//! A store that gets another name while its pads are connected.
+
+use ringpad_bus::Event as BusEvent;
+use ringpad_proto::v1::{Reconnect, SubscribeRequest, subscribe_response::Event};
+use tonic::Code;
+
+use crate::{harness::*, pads::*};
+
+/// What ingest-svc publishes after `UpsertStore`.
+async fn hint(world: &World, store: &str) {
+    let epoch = world.log.epoch();
+    let bytes = bytes::Bytes::new();
+    world.publish(&[BusEvent { store_id: store.to_owned(), epoch, position: 0, bytes, receipt: None }]).await;
+}
+
+/// The next `reconnect`; nothing but heartbeats may come before it.
+async fn asked_to_reconnect(pad: &mut TestPad) -> Reconnect {
+    loop {
+        match pad.next().await {
+            Ok(Event::Reconnect(reconnect)) => return reconnect,
+            Ok(Event::Heartbeat(_)) => {}
+            other => panic!("a reconnect was expected, not {other:?}"),
+        }
+    }
+}
+
+fn resumption(world: &World, position: u64, tab: &str) -> SubscribeRequest {
+    SubscribeRequest { session: tab.to_owned(), ..after(position, world.log.epoch()) }
+}
+
+#[tokio::test]
+async fn pads_learn_a_new_name_on_their_next_stream_and_miss_nothing() {
+    let world = World::new().await;
+    let replica = world.replica().await;
+    let mut old = Vec::new();
+    for transport in TRANSPORTS {
+        let mut pad = replica.pad(transport, "a", session(&format!("{transport:?}"))).await;
+        assert_eq!(pad.begin().await.store.unwrap().name, "Store a");
+        old.push(pad);
+    }
+    let position = world.ring("a").await;
+    for pad in &mut old {
+        pad.updates_to(position).await;
+    }
+    world.log.rename("a", "The corner");
+    hint(&world, "a").await;
+    let mut new = Vec::new();
+    for (pad, transport) in old.iter_mut().zip(TRANSPORTS) {
+        assert!(asked_to_reconnect(pad).await.after.is_some());
+        let request = resumption(&world, position, &format!("{transport:?}"));
+        let mut next = replica.pad(transport, "a", request).await;
+        let snapshot = next.begin().await;
+        assert_eq!((snapshot.resumed, snapshot.store.unwrap().name.as_str()), (true, "The corner"));
+        assert_eq!(pad.end().await, Ended::on(transport, Code::Aborted, 4409), "its successor is here");
+        new.push(next);
+    }
+    let position = world.ring("a").await;
+    for pad in &mut new {
+        // A second reconnect would not be taken for an update.
+        pad.updates_to(position).await;
+    }
+}
+
+#[tokio::test]
+async fn a_pad_that_does_not_go_for_the_new_name_is_sent_away_by_a_replica_that_stays() {
+    let world = World::new().await;
+    let replica = world.replica().await;
+    for transport in TRANSPORTS {
+        let mut pad = replica.pad(transport, "a", session("tab")).await;
+        let position = pad.begin().await.position;
+        world.log.rename("a", &format!("{transport:?}"));
+        hint(&world, "a").await;
+        asked_to_reconnect(&mut pad).await;
+        // The stream goes on until then.
+        let rung = world.ring("a").await;
+        assert_eq!(rung, position + 1);
+        pad.updates_to(rung).await;
+        assert_eq!(pad.end().await, Ended::on(transport, Code::Unavailable, 1013));
+        assert_eq!(http_get(replica.pads, "/readyz").await.0, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_new_name_is_learned_without_a_word_of_it_too() {
+    let world = World::new().await;
+    let replica = world.replica().await;
+    let mut pad = replica.pad(Transport::Grpc, "a", session("tab")).await;
+    pad.begin().await;
+    world.log.rename("a", "The corner");
+    // Any comparison with the log tells.
+    world.new_publisher().await;
+    world.publish(&[]).await;
+    asked_to_reconnect(&mut pad).await;
+}
