@@ -117,6 +117,7 @@ impl Facts {
             note: String::new(),
             memo: self.said(|record| record.memo().map(str::to_owned)).unwrap_or_default(),
             closed: false,
+            reservation: None,
         }
     }
 }

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ringpad/v1/call.proto.
  */
 export const file_ringpad_v1_call: GenFile = /*@__PURE__*/
-  fileDesc("ChVyaW5ncGFkL3YxL2NhbGwucHJvdG8SCnJpbmdwYWQudjEiTwoGQ2FsbGVyEg4KBm51bWJlchgBIAEoCRIPCgdkaXNwbGF5GAIgASgJEiQKBGtpbmQYAyABKA4yFi5yaW5ncGFkLnYxLkNhbGxlcktpbmQiYwoNQ2FsbGVySGlzdG9yeRINCgVjYWxscxgBIAEoDRIwCgxsYXN0X2NhbGxfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCWxhc3Rfbm90ZRgDIAEoCSJRCgVDbGFpbRIOCgZwYWRfaWQYASABKAkSEAoIcGFkX25hbWUYAiABKAkSJgoCYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIo8DCgRDYWxsEgoKAmlkGAEgASgJEhAKCHJldmlzaW9uGAIgASgEEiQKBXN0YXRlGAMgASgOMhUucmluZ3BhZC52MS5DYWxsU3RhdGUSIgoGY2FsbGVyGAQgASgLMhIucmluZ3BhZC52MS5DYWxsZXISFgoOdmlydHVhbF9udW1iZXIYBSABKAkSLgoKc3RhcnRlZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLYW5zd2VyZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgdoaXN0b3J5GAkgASgLMhkucmluZ3BhZC52MS5DYWxsZXJIaXN0b3J5EiAKBWNsYWltGAogASgLMhEucmluZ3BhZC52MS5DbGFpbRIMCgRub3RlGAsgASgJEgwKBG1lbW8YDCABKAkSDgoGY2xvc2VkGA0gASgIKokBCglDYWxsU3RhdGUSGgoWQ0FMTF9TVEFURV9VTlNQRUNJRklFRBAAEhYKEkNBTExfU1RBVEVfUklOR0lORxABEhcKE0NBTExfU1RBVEVfQU5TV0VSRUQQAhIYChRDQUxMX1NUQVRFX0NPTVBMRVRFRBADEhUKEUNBTExfU1RBVEVfTUlTU0VEEAQqrAEKCkNhbGxlcktpbmQSGwoXQ0FMTEVSX0tJTkRfVU5TUEVDSUZJRUQQABIWChJDQUxMRVJfS0lORF9OVU1CRVIQARIYChRDQUxMRVJfS0lORF9XSVRISEVMRBACEhgKFENBTExFUl9LSU5EX1BBWVBIT05FEAMSGwoXQ0FMTEVSX0tJTkRfVU5BVkFJTEFCTEUQBBIYChRDQUxMRVJfS0lORF9VTlBBUlNFRBAFYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("ChVyaW5ncGFkL3YxL2NhbGwucHJvdG8SCnJpbmdwYWQudjEiTwoGQ2FsbGVyEg4KBm51bWJlchgBIAEoCRIPCgdkaXNwbGF5GAIgASgJEiQKBGtpbmQYAyABKA4yFi5yaW5ncGFkLnYxLkNhbGxlcktpbmQiYwoNQ2FsbGVySGlzdG9yeRINCgVjYWxscxgBIAEoDRIwCgxsYXN0X2NhbGxfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCWxhc3Rfbm90ZRgDIAEoCSJRCgVDbGFpbRIOCgZwYWRfaWQYASABKAkSEAoIcGFkX25hbWUYAiABKAkSJgoCYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIr0DCgRDYWxsEgoKAmlkGAEgASgJEhAKCHJldmlzaW9uGAIgASgEEiQKBXN0YXRlGAMgASgOMhUucmluZ3BhZC52MS5DYWxsU3RhdGUSIgoGY2FsbGVyGAQgASgLMhIucmluZ3BhZC52MS5DYWxsZXISFgoOdmlydHVhbF9udW1iZXIYBSABKAkSLgoKc3RhcnRlZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLYW5zd2VyZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgdoaXN0b3J5GAkgASgLMhkucmluZ3BhZC52MS5DYWxsZXJIaXN0b3J5EiAKBWNsYWltGAogASgLMhEucmluZ3BhZC52MS5DbGFpbRIMCgRub3RlGAsgASgJEgwKBG1lbW8YDCABKAkSDgoGY2xvc2VkGA0gASgIEiwKC3Jlc2VydmF0aW9uGA4gASgLMhcucmluZ3BhZC52MS5SZXNlcnZhdGlvbiJxCgtSZXNlcnZhdGlvbhIVCg1jdXN0b21lcl9uYW1lGAEgASgJEhIKCmNhcl9udW1iZXIYAiABKAkSDwoHc2VydmljZRgDIAEoCRImCgJhdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAqiQEKCUNhbGxTdGF0ZRIaChZDQUxMX1NUQVRFX1VOU1BFQ0lGSUVEEAASFgoSQ0FMTF9TVEFURV9SSU5HSU5HEAESFwoTQ0FMTF9TVEFURV9BTlNXRVJFRBACEhgKFENBTExfU1RBVEVfQ09NUExFVEVEEAMSFQoRQ0FMTF9TVEFURV9NSVNTRUQQBCqsAQoKQ2FsbGVyS2luZBIbChdDQUxMRVJfS0lORF9VTlNQRUNJRklFRBAAEhYKEkNBTExFUl9LSU5EX05VTUJFUhABEhgKFENBTExFUl9LSU5EX1dJVEhIRUxEEAISGAoUQ0FMTEVSX0tJTkRfUEFZUEhPTkUQAxIbChdDQUxMRVJfS0lORF9VTkFWQUlMQUJMRRAEEhgKFENBTExFUl9LSU5EX1VOUEFSU0VEEAViBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * Who calls.
@@ -203,6 +203,13 @@ export type Call = Message<"ringpad.v1.Call"> & {
    * @generated from field: bool closed = 13;
    */
   closed: boolean;
+
+  /**
+   * What was agreed on the phone; absent unless a pad has saved one.
+   *
+   * @generated from field: ringpad.v1.Reservation reservation = 14;
+   */
+  reservation?: Reservation | undefined;
 };
 
 /**
@@ -211,6 +218,48 @@ export type Call = Message<"ringpad.v1.Call"> & {
  */
 export const CallSchema: GenMessage<Call> = /*@__PURE__*/
   messageDesc(file_ringpad_v1_call, 3);
+
+/**
+ * What a caller and the shop agreed on: free text but for the time, since every shop has its own services.
+ *
+ * @generated from message ringpad.v1.Reservation
+ */
+export type Reservation = Message<"ringpad.v1.Reservation"> & {
+  /**
+   * The customer, e.g. `김민수`; 100 characters at most.
+   *
+   * @generated from field: string customer_name = 1;
+   */
+  customerName: string;
+
+  /**
+   * The car's number as people say it, e.g. `12가 3456`; 40 characters at most.
+   *
+   * @generated from field: string car_number = 2;
+   */
+  carNumber: string;
+
+  /**
+   * What is to be done, e.g. `실내 세차`; 200 characters at most.
+   *
+   * @generated from field: string service = 3;
+   */
+  service: string;
+
+  /**
+   * When the customer comes; absent if that is open.
+   *
+   * @generated from field: google.protobuf.Timestamp at = 4;
+   */
+  at?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message ringpad.v1.Reservation.
+ * Use `create(ReservationSchema)` to create a new message.
+ */
+export const ReservationSchema: GenMessage<Reservation> = /*@__PURE__*/
+  messageDesc(file_ringpad_v1_call, 4);
 
 /**
  * How far a call has come. Only what the number provider sends moves it; time alone never does.
