@@ -1,5 +1,6 @@
 //! The internal gRPC edge: `IngestService` and `StoreService`, with health and reflection.
 
+mod act;
 mod calls;
 mod ingest;
 mod quarantine;

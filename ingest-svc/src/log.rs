@@ -10,6 +10,7 @@
 //! A record is merged into its call, takes its store's next position and becomes an event in one transaction; an answer
 //! means that the commit is on disk. The file belongs to one ingest-svc at a time; a lock file beside it sees to that.
 
+mod act;
 mod call;
 mod checkpoint;
 mod directory;
@@ -37,6 +38,7 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{cdr::Record, metrics::LogMetrics};
+pub use act::{Act, Acted, ActingPad, Action, Reserved};
 pub use directory::{Conflict, Moving, NumberKind, OwnedNumber, StoreEntry, Upserted};
 pub use outbox::{Committed, Outbox};
 pub use quarantine::{QUARANTINE, Quarantined, RawBody, RawRequest};
@@ -219,6 +221,14 @@ impl Log {
     /// Gives a record its place: records are logged in the order in which these calls end.
     pub(crate) async fn submit(&self, record: Record) -> Result<Submitted, LogError> {
         self.hand_over(|answer| Job::Ingest(Box::new(record), answer)).await.map(Submitted)
+    }
+
+    /// Does what a pad wants done to a call of its store.
+    ///
+    /// # Errors
+    /// The log cannot be written.
+    pub async fn act(&self, act: Act) -> Result<Acted, LogError> {
+        self.ask(|answer| Job::Act(Box::new(act), answer)).await
     }
 
     /// Makes a store, or replaces its name and numbers.

@@ -17,17 +17,30 @@ use ringpad_proto::{
     FILE_DESCRIPTOR_SET,
     pad_service_server::{PadService, PadServiceServer},
     v1::{
-        ClaimCallRequest, ClaimCallResponse, CloseCallRequest, CloseCallResponse, PadServiceListCallsRequest,
-        PadServiceListCallsResponse, ReleaseCallRequest, ReleaseCallResponse, SaveNoteRequest,
-        SaveNoteResponse, SubscribeRequest,
+        ClaimAction, ClaimCallRequest, ClaimCallResponse, CloseAction, CloseCallRequest, CloseCallResponse,
+        PadServiceListCallsRequest, PadServiceListCallsResponse, ReleaseAction, ReleaseCallRequest,
+        ReleaseCallResponse, SaveNoteRequest, SaveNoteResponse, SubscribeRequest,
+        act_on_call_request::Action,
     },
 };
-use tonic::{Status, body::Body, metadata::MetadataValue, service::Routes};
+use tonic::{
+    Status,
+    body::Body,
+    metadata::{MetadataMap, MetadataValue},
+    service::Routes,
+};
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_web::GrpcWebLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use crate::{auth::bearer, end::End, metrics::Transport, pad_stream::PadStream, pads::Pads};
+use crate::{
+    actions,
+    auth::{TokenFault, bearer},
+    end::End,
+    metrics::Transport,
+    pad_stream::PadStream,
+    pads::Pads,
+};
 
 /// What load balancers and pads are told by a leaving replica. No words, which a gRPC client would take for a message.
 pub(crate) const LEAVING: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
@@ -125,8 +138,8 @@ fn encoded(stream: PadStream) -> BoxStream<'static, Result<bytes::Bytes, Status>
     messages.boxed()
 }
 
-fn not_built_yet<T>() -> Result<tonic::Response<T>, Status> {
-    Err(Status::unimplemented("not built yet"))
+fn token(metadata: &MetadataMap) -> Result<&str, TokenFault> {
+    bearer(metadata.get("authorization").and_then(|value| value.to_str().ok()))
 }
 
 #[tonic::async_trait]
@@ -139,8 +152,7 @@ impl PadService for Edge {
     ) -> Result<tonic::Response<Self::SubscribeStream>, Status> {
         let transport = transport(request.extensions());
         let (metadata, _, request) = request.into_parts();
-        let token = bearer(metadata.get("authorization").and_then(|value| value.to_str().ok()));
-        let stream = self.0.open(token, request, transport).await?;
+        let stream = self.0.open(token(&metadata), request, transport).await?;
         let mut response = tonic::Response::new(encoded(stream));
         // Asks nginx, and what else knows the header, not to hold messages back.
         response.metadata_mut().insert("x-accel-buffering", MetadataValue::from_static("no"));
@@ -149,36 +161,49 @@ impl PadService for Edge {
 
     async fn list_calls(
         &self,
-        _: tonic::Request<PadServiceListCallsRequest>,
+        request: tonic::Request<PadServiceListCallsRequest>,
     ) -> Result<tonic::Response<PadServiceListCallsResponse>, Status> {
-        not_built_yet()
+        let (metadata, _, request) = request.into_parts();
+        self.0.list_calls(token(&metadata), request).await.map(tonic::Response::new)
     }
 
     async fn claim_call(
         &self,
-        _: tonic::Request<ClaimCallRequest>,
+        request: tonic::Request<ClaimCallRequest>,
     ) -> Result<tonic::Response<ClaimCallResponse>, Status> {
-        not_built_yet()
+        let (metadata, _, ClaimCallRequest { call_id, request_id }) = request.into_parts();
+        let claim = Action::Claim(ClaimAction {});
+        let call = self.0.act(token(&metadata), call_id, request_id, claim).await?;
+        Ok(tonic::Response::new(ClaimCallResponse { call: Some(call) }))
     }
 
     async fn release_call(
         &self,
-        _: tonic::Request<ReleaseCallRequest>,
+        request: tonic::Request<ReleaseCallRequest>,
     ) -> Result<tonic::Response<ReleaseCallResponse>, Status> {
-        not_built_yet()
+        let (metadata, _, ReleaseCallRequest { call_id, request_id }) = request.into_parts();
+        let release = Action::Release(ReleaseAction {});
+        let call = self.0.act(token(&metadata), call_id, request_id, release).await?;
+        Ok(tonic::Response::new(ReleaseCallResponse { call: Some(call) }))
     }
 
     async fn close_call(
         &self,
-        _: tonic::Request<CloseCallRequest>,
+        request: tonic::Request<CloseCallRequest>,
     ) -> Result<tonic::Response<CloseCallResponse>, Status> {
-        not_built_yet()
+        let (metadata, _, CloseCallRequest { call_id, request_id }) = request.into_parts();
+        let close = Action::Close(CloseAction {});
+        let call = self.0.act(token(&metadata), call_id, request_id, close).await?;
+        Ok(tonic::Response::new(CloseCallResponse { call: Some(call) }))
     }
 
     async fn save_note(
         &self,
-        _: tonic::Request<SaveNoteRequest>,
+        request: tonic::Request<SaveNoteRequest>,
     ) -> Result<tonic::Response<SaveNoteResponse>, Status> {
-        not_built_yet()
+        let (metadata, _, request) = request.into_parts();
+        let (call_id, request_id, note) = actions::note(request);
+        let call = self.0.act(token(&metadata), call_id, request_id, note).await?;
+        Ok(tonic::Response::new(SaveNoteResponse { call: Some(call) }))
     }
 }

@@ -11,6 +11,7 @@
 //! swaps; a replica keeps no truth and can be killed at any moment. The edges never see the broker; the hub knows no
 //! HTTP. Nothing is global: two replicas run in one process.
 
+mod actions;
 pub mod auth;
 mod catch_up;
 mod clock;

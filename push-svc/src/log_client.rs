@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use ringpad_proto::v1::{
-    ListCallEventsRequest, ListCallsRequest, ListCallsResponse, StoreCursor, StoreEvents,
-    ingest_service_client::IngestServiceClient,
+    ActOnCallRequest, Call, ListCallEventsRequest, ListCallsRequest, ListCallsResponse, StoreCursor,
+    StoreEvents, ingest_service_client::IngestServiceClient,
 };
 use tokio::sync::Semaphore;
 use tonic::{
@@ -91,6 +91,25 @@ impl LogClient {
         self.answer(self.client.clone().list_calls(request).await)
     }
 
+    /// Has a pad's action done.
+    ///
+    /// # Errors
+    /// What the log says is wrong with it, in its own words; or `UNAVAILABLE`.
+    pub(crate) async fn act(&self, request: ActOnCallRequest) -> Result<Call, Status> {
+        let _permit = self.pads.acquire().await;
+        let acted = self.verdict(self.client.clone().act_on_call(request).await)?;
+        acted.call.ok_or_else(|| Status::unavailable("the log has answered without a call"))
+    }
+
+    /// Calls that a pad looks for.
+    ///
+    /// # Errors
+    /// What the log says is wrong with the request, in its own words; or `UNAVAILABLE`.
+    pub(crate) async fn search(&self, request: ListCallsRequest) -> Result<ListCallsResponse, Status> {
+        let _permit = self.pads.acquire().await;
+        self.verdict(self.client.clone().list_calls(request).await)
+    }
+
     /// What one pad has missed, at most `limit` events.
     ///
     /// # Errors
@@ -120,6 +139,25 @@ impl LogClient {
         let count: usize = answer.stores.iter().map(|store| store.events.len()).sum();
         let cut = if u32::try_from(count).is_ok_and(|count| count < limit) { Cut::Whole } else { Cut::Short };
         Ok(Events { epoch, stores: answer.stores, cut })
+    }
+
+    /// An answer of the log, or its verdict on the request; whatever else happened, the pad may ask again.
+    fn verdict<T>(&self, answer: Result<tonic::Response<T>, Status>) -> Result<T, Status> {
+        match answer {
+            Err(status)
+                if matches!(
+                    status.code(),
+                    Code::InvalidArgument | Code::FailedPrecondition | Code::NotFound
+                ) =>
+            {
+                self.sources.log_up();
+                Err(status)
+            }
+            answer => self.answer(answer).map_err(|error| {
+                tracing::debug!(%error, "no answer for a pad");
+                Status::unavailable("the log cannot be reached")
+            }),
+        }
     }
 
     fn answer<T>(&self, answer: Result<tonic::Response<T>, Status>) -> Result<T, LogError> {

@@ -60,6 +60,7 @@ pub(crate) struct Metrics {
     messages: Family<Labels<1>, Counter>,
     events: Family<Labels<1>, Counter>,
     catch_ups: Family<Labels<2>, Counter>,
+    actions: Family<Labels<2>, Counter>,
     heard: Gauge<f64, AtomicU64>,
     to_pad: Family<Labels<1>, Histogram, fn() -> Histogram>,
 }
@@ -73,6 +74,7 @@ impl Metrics {
             messages: Family::default(),
             events: Family::default(),
             catch_ups: Family::default(),
+            actions: Family::default(),
             heard: Gauge::default(),
             to_pad: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 2.0, 15))),
         };
@@ -86,6 +88,7 @@ impl Metrics {
         registry.register("bus_messages", "Messages from the broker", metrics.messages.clone());
         registry.register("events", "Events from the broker, by what became of them", metrics.events.clone());
         registry.register("catch_ups", "Requests to the log for what was missed", metrics.catch_ups.clone());
+        registry.register("actions", "What pads did to calls, by what the log said", metrics.actions.clone());
         registry.register(
             "bus_heard_timestamp_seconds",
             "When the bus last brought a batch, a canary at least; its silence is the time since then",
@@ -140,6 +143,17 @@ impl Metrics {
             Consumed::Event(Applied::Hint) => (&self.events, ("outcome", "hint")),
         };
         family.get_or_create(&[label]).inc();
+    }
+
+    /// A pad wanted something done to a call.
+    pub(crate) fn acted(&self, action: &'static str, outcome: tonic::Code) {
+        let outcome = match outcome {
+            tonic::Code::Ok => "done",
+            tonic::Code::FailedPrecondition => "claimed_by_another",
+            tonic::Code::InvalidArgument | tonic::Code::NotFound => "refused",
+            _ => "failed",
+        };
+        self.actions.get_or_create(&[("action", action), ("outcome", outcome)]).inc();
     }
 
     /// The log was asked for what was missed.

@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 mod abuse;
+mod actions;
 mod admission;
 mod broker_harness;
 mod burst;

@@ -16,7 +16,7 @@ use ringpad_runtime::traces::{Stage, TRACEPARENT};
 use tonic::{Code, Request, Response, Status, Streaming, async_trait};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use super::{calls, quarantine, unavailable};
+use super::{act, calls, quarantine, unavailable};
 use crate::{
     Shared,
     cdr::{Fault, Faults, RawFields, Record},
@@ -100,8 +100,11 @@ impl IngestService for Ingest {
         calls::list_call_events(self.0.log.reader(), request.into_inner()).await.map(Response::new)
     }
 
-    async fn act_on_call(&self, _: Request<ActOnCallRequest>) -> Result<Response<ActOnCallResponse>, Status> {
-        Err(Status::unimplemented("actions of pads are not built yet"))
+    async fn act_on_call(
+        &self,
+        request: Request<ActOnCallRequest>,
+    ) -> Result<Response<ActOnCallResponse>, Status> {
+        act::act(&self.0.log, request.into_inner()).await.map(Response::new)
     }
 
     async fn list_quarantine(

@@ -7,6 +7,7 @@ use ringpad_proto::v1;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::act::Doings;
 use crate::{
     cdr::Cdr,
     phone::{Caller, PhoneNumber},
@@ -35,6 +36,9 @@ pub(super) struct Facts {
     answered: bool,
     /// Counted once, when the call is first known with both its store and its caller.
     pub(super) history: Option<History>,
+    /// What pads have done to it; no record changes that.
+    #[serde(default, skip_serializing_if = "Doings::is_empty")]
+    pub(super) doings: Doings,
 }
 
 impl Facts {
@@ -113,11 +117,20 @@ impl Facts {
                 last_call_at: history.last_call.map(timestamp),
                 last_note: history.last_note,
             }),
-            claim: None,
-            note: String::new(),
+            claim: self.doings.claim.as_ref().map(|claim| v1::Claim {
+                pad_id: claim.by.id.clone(),
+                pad_name: claim.by.name.clone(),
+                at: jiff::Timestamp::from_millisecond(claim.at).ok().map(exact),
+            }),
+            note: self.doings.note.clone(),
             memo: self.said(|record| record.memo().map(str::to_owned)).unwrap_or_default(),
-            closed: false,
-            reservation: None,
+            closed: self.doings.closed,
+            reservation: self.doings.reservation.as_ref().map(|reserved| v1::Reservation {
+                customer_name: reserved.customer_name.clone(),
+                car_number: reserved.car_number.clone(),
+                service: reserved.service.clone(),
+                at: reserved.at.map(timestamp),
+            }),
         }
     }
 }
@@ -136,10 +149,12 @@ pub(super) fn pop_until(
 
 /// The event as every pad will receive it: encoded here, once.
 pub(super) fn encode_update(position: u64, call: v1::Call, pop_until: Option<jiff::Timestamp>) -> Vec<u8> {
-    let pop_until = pop_until
-        .map(|instant| Timestamp { seconds: instant.as_second(), nanos: instant.subsec_nanosecond() });
-    let update = v1::Update { position, call: Some(call), pop_until };
+    let update = v1::Update { position, call: Some(call), pop_until: pop_until.map(exact) };
     v1::SubscribeResponse { event: Some(v1::subscribe_response::Event::Update(update)) }.encode_to_vec()
+}
+
+fn exact(instant: jiff::Timestamp) -> Timestamp {
+    Timestamp { seconds: instant.as_second(), nanos: instant.subsec_nanosecond() }
 }
 
 fn timestamp(seconds: i64) -> Timestamp {

@@ -19,12 +19,12 @@ const SAME_CALL: i64 = 24 * 60 * 60;
 const RECORDS: usize = 256;
 
 /// A call's row.
-struct Row {
+pub(super) struct Row {
     /// `None`: not in the log yet.
     key: Option<i64>,
-    id: Uuid,
-    store: Option<i64>,
-    facts: Facts,
+    pub(super) id: Uuid,
+    pub(super) store: Option<i64>,
+    pub(super) facts: Facts,
     /// Of the records it has had, oldest first.
     fingerprints: Vec<Fingerprint>,
 }
@@ -32,6 +32,23 @@ struct Row {
 impl Row {
     fn new() -> Self {
         Self { key: None, id: Uuid::now_v7(), store: None, facts: Facts::default(), fingerprints: Vec::new() }
+    }
+
+    /// Reads `key, id, store, facts, fingerprints`.
+    pub(super) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        // serde's own words would quote the value, which may be a phone number.
+        let facts = serde_json::from_slice(row.get_ref(3)?.as_bytes()?).map_err(|error| {
+            let place = format!("a call's facts cannot be read, at byte {}", error.column());
+            rusqlite::Error::FromSqlConversionFailure(3, rusqlite::types::Type::Blob, place.into())
+        })?;
+        let (fingerprints, _) = row.get_ref(4)?.as_blob()?.as_chunks();
+        Ok(Self {
+            key: row.get(0)?,
+            id: Uuid::from_bytes(row.get(1)?),
+            store: row.get(2)?,
+            facts,
+            fingerprints: fingerprints.to_vec(),
+        })
     }
 }
 
@@ -60,34 +77,47 @@ pub(super) fn record(
         count_caller(connection, store, &mut call.facts)?;
     }
 
-    let store = call.store.and_then(|key| directory.store(key));
-    let position = store.map(|store| store.position + 1);
+    let position = call.store.and_then(|key| directory.store(key)).map(|store| store.position + 1);
     let seen = call.facts.call(id, position.unwrap_or_default());
     match call.key {
         Some(key) => update(connection, key, &call, &seen.encode_to_vec())?,
         None => insert(connection, &call, record, &seen.encode_to_vec())?,
     }
-    let (Some(key), Some(store), Some(position)) = (call.store, store, position) else {
+    let (Some(store), Some(position)) = (call.store, position) else {
         return Ok((Ingested { call_id: id, status: Status::Unrouted }, None));
     };
 
-    let committed_at = jiff::Timestamp::now();
     let pop_until = call::pop_until(call.facts.state(), record.cdr.sdt(), record.received_at, popup_ttl);
     let bytes = call::encode_update(position, seen, pop_until);
-    connection
-        .prepare_cached(
-            "INSERT INTO events (key, store, position, created, bytes) VALUES (?1, ?2, ?3, ?4, ?5)",
-        )?
-        .execute(params![event_key, key, position, committed_at.as_millisecond(), bytes])?;
     // One from the quarantine was received long ago: its way is nothing to be measured.
-    let fresh = committed_at.duration_since(record.received_at) <= popup_ttl;
+    let fresh = jiff::Timestamp::now().duration_since(record.received_at) <= popup_ttl;
     let receipt = fresh.then(|| Receipt {
         at: record.received_at.as_millisecond(),
         traceparent: record.traceparent.clone(),
     });
-    let event = Event { store_id: store.id.to_string(), epoch, position, bytes: bytes.into(), receipt };
-    directory.take_position(key);
-    Ok((Ingested { call_id: id, status: Status::Accepted }, Some(event)))
+    let event = event(connection, directory, epoch, event_key, store, bytes, receipt)?;
+    Ok((Ingested { call_id: id, status: Status::Accepted }, event))
+}
+
+/// Writes a store's next event, and takes its position.
+pub(super) fn event(
+    connection: &Connection,
+    directory: &mut Directory,
+    epoch: Uuid,
+    event_key: u64,
+    store: i64,
+    bytes: Vec<u8>,
+    receipt: Option<Receipt>,
+) -> rusqlite::Result<Option<Event>> {
+    let Some(state) = directory.store(store) else { return Ok(None) };
+    let (store_id, position) = (state.id.to_string(), state.position + 1);
+    connection
+        .prepare_cached(
+            "INSERT INTO events (key, store, position, created, bytes) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![event_key, store, position, jiff::Timestamp::now().as_millisecond(), bytes])?;
+    directory.take_position(store);
+    Ok(Some(Event { store_id, epoch, position, bytes: bytes.into(), receipt }))
 }
 
 /// The call that the record belongs to: of several, the one whose `sdt` is nearest.
@@ -97,21 +127,7 @@ fn find(connection: &Connection, record: &Record) -> rusqlite::Result<Option<Row
          WHERE source = ?1 AND seq = ?2 AND sdt > ?3 - ?4 AND sdt < ?3 + ?4 ORDER BY abs(sdt - ?3) LIMIT 1",
     )?;
     let sdt = record.cdr.sdt().as_second();
-    let row = select.query_row(params![&*record.source, record.cdr.seq(), sdt, SAME_CALL], |row| {
-        // serde's own words would quote the value, which may be a phone number.
-        let facts = serde_json::from_slice(row.get_ref(3)?.as_bytes()?).map_err(|error| {
-            let place = format!("a call's facts cannot be read, at byte {}", error.column());
-            rusqlite::Error::FromSqlConversionFailure(3, rusqlite::types::Type::Blob, place.into())
-        })?;
-        let (fingerprints, _) = row.get_ref(4)?.as_blob()?.as_chunks();
-        Ok(Row {
-            key: row.get(0)?,
-            id: Uuid::from_bytes(row.get(1)?),
-            store: row.get(2)?,
-            facts,
-            fingerprints: fingerprints.to_vec(),
-        })
-    });
+    let row = select.query_row(params![&*record.source, record.cdr.seq(), sdt, SAME_CALL], Row::read);
     row.optional()
 }
 
@@ -161,7 +177,7 @@ fn insert(connection: &Connection, call: &Row, record: &Record, seen: &[u8]) -> 
     Ok(())
 }
 
-fn update(connection: &Connection, key: i64, call: &Row, seen: &[u8]) -> rusqlite::Result<()> {
+pub(super) fn update(connection: &Connection, key: i64, call: &Row, seen: &[u8]) -> rusqlite::Result<()> {
     let facts = facts_as_json(&call.facts)?;
     connection
         .prepare_cached(

@@ -14,7 +14,9 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use super::{
-    Ingested, LogError, OpenError, Status, checkpoint,
+    Ingested, LogError, OpenError, Status,
+    act::{self, Act, Acted},
+    checkpoint,
     directory::{Directory, Moving, StoreEntry, Upserted},
     ingest,
     outbox::{COMMITS, Committed, Outbox},
@@ -36,6 +38,8 @@ pub(super) type Answer<T> = oneshot::Sender<Result<T, LogError>>;
 /// What the writer is asked to do.
 pub(super) enum Job {
     Ingest(Box<Record>, Answer<Ingested>),
+    /// A pad's doing.
+    Act(Box<Act>, Answer<Acted>),
     Upsert(StoreEntry, Moving, Validate, Answer<Upserted>),
     Delete(String, Answer<bool>),
     /// Set a request aside.
@@ -217,6 +221,16 @@ impl Writer {
                 });
                 batch.settle(answer, outcome)
             }
+            Job::Act(act, answer) => {
+                let key = batch.last_key + 1;
+                let outcome = act::act(&self.connection, &mut self.directory, self.epoch, key, &act);
+                let outcome = outcome.map(|(acted, event)| {
+                    batch.last_key += u64::from(event.is_some());
+                    batch.events.extend(event);
+                    acted
+                });
+                batch.settle(answer, outcome)
+            }
             Job::Upsert(entry, moving, validate, answer) => {
                 let outcome = self.upsert(&entry, moving, validate);
                 if validate == Validate::AndStore && matches!(outcome, Ok(Upserted::Stored(_))) {
@@ -369,6 +383,7 @@ impl Job {
     fn refuse(self, error: LogError) {
         match self {
             Self::Ingest(_, answer) => drop(answer.send(Err(error))),
+            Self::Act(_, answer) => drop(answer.send(Err(error))),
             Self::Upsert(_, _, _, answer) => drop(answer.send(Err(error))),
             Self::Delete(_, answer) | Self::Purge(_, answer) => drop(answer.send(Err(error))),
             Self::Quarantine(_, answer) | Self::Release(_, answer) | Self::Probe(answer) => {

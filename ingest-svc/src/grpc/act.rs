@@ -1,0 +1,113 @@
+//! `ActOnCall`: a pad's action, parsed with all its faults at once.
+
+use prost::Message;
+use ringpad_proto::v1::{
+    ActOnCallRequest, ActOnCallResponse, Call, Reservation, act_on_call_request::Action as Wanted,
+};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+use uuid::Uuid;
+
+use super::unavailable;
+use crate::log::{Act, Acted, ActingPad, Action, Log, Reserved};
+
+/// Characters of a note at most.
+const NOTE: usize = 2_000;
+/// Characters of a reservation's texts at most.
+const CUSTOMER_NAME: usize = 100;
+const CAR_NUMBER: usize = 40;
+const SERVICE: usize = 200;
+/// The last second of the year 9999.
+const LATEST: i64 = 253_402_300_799;
+
+pub(super) async fn act(log: &Log, request: ActOnCallRequest) -> Result<ActOnCallResponse, Status> {
+    let act = parse(request)?;
+    match log.act(act).await.map_err(unavailable)? {
+        Acted::Done(call) => {
+            let call = Call::decode(call.as_slice());
+            let call = call.map_err(|error| {
+                Status::data_loss(format!("the log has a call that cannot be read: {error}"))
+            })?;
+            Ok(ActOnCallResponse { call: Some(call) })
+        }
+        Acted::NoSuchCall => Err(Status::not_found("the store has no such call")),
+        Acted::ClaimedBy(pad) => {
+            let words = format!("{} has taken the call", pad.name);
+            let details = ErrorDetails::with_precondition_failure_violation("CLAIMED", pad.id, pad.name);
+            Err(Status::with_error_details(Code::FailedPrecondition, words, details))
+        }
+    }
+}
+
+/// An action past the edge, or all its faults.
+fn parse(request: ActOnCallRequest) -> Result<Act, Status> {
+    let mut faults = ErrorDetails::new();
+    let call_id = uuid("call_id", &request.call_id, &mut faults);
+    let request_id = uuid("request_id", &request.request_id, &mut faults);
+    let pad = request.pad.unwrap_or_default();
+    if pad.id.is_empty() {
+        faults.add_bad_request_violation("pad.id", "it is missing: the acting pad's id is expected");
+    }
+    let action = match request.action {
+        Some(Wanted::Claim(_)) => Action::Claim,
+        Some(Wanted::Release(_)) => Action::Release,
+        Some(Wanted::Close(_)) => Action::Close,
+        Some(Wanted::Note(note)) => {
+            text("note.text", &note.text, NOTE, &mut faults);
+            let reservation = note.reservation.map(|reservation| reserved(reservation, &mut faults));
+            Action::Note(note.text, reservation)
+        }
+        None => {
+            faults.add_bad_request_violation(
+                "action",
+                "it is missing: claim, release, close or note is expected",
+            );
+            Action::Close
+        }
+    };
+    if faults.has_bad_request_violations() {
+        return Err(Status::with_error_details(Code::InvalidArgument, "the request is faulty", faults));
+    }
+    Ok(Act {
+        store_id: request.store_id,
+        call_id,
+        pad: ActingPad { id: pad.id, name: pad.name },
+        action,
+        request_id,
+        received_at: jiff::Timestamp::now(),
+    })
+}
+
+fn reserved(reservation: Reservation, faults: &mut ErrorDetails) -> Reserved {
+    let at = reservation.at.map(|at| at.seconds);
+    text("note.reservation.customer_name", &reservation.customer_name, CUSTOMER_NAME, faults);
+    text("note.reservation.car_number", &reservation.car_number, CAR_NUMBER, faults);
+    text("note.reservation.service", &reservation.service, SERVICE, faults);
+    if at.is_some_and(|at| !(0..=LATEST).contains(&at)) {
+        faults.add_bad_request_violation(
+            "note.reservation.at",
+            "an instant between the years 1970 and 9999 is expected",
+        );
+    }
+    Reserved {
+        customer_name: reservation.customer_name,
+        car_number: reservation.car_number,
+        service: reservation.service,
+        at,
+    }
+}
+
+/// A UUID; the value beside a fault is never used.
+fn uuid(field: &str, value: &str, faults: &mut ErrorDetails) -> Uuid {
+    Uuid::try_parse(value).unwrap_or_else(|_| {
+        faults.add_bad_request_violation(field, format!("{value:?} is no UUID"));
+        Uuid::nil()
+    })
+}
+
+fn text(field: &str, value: &str, most: usize, faults: &mut ErrorDetails) {
+    let length = value.chars().count();
+    if length > most {
+        faults.add_bad_request_violation(field, format!("{length} characters: {most} at most are expected"));
+    }
+}

@@ -1,0 +1,202 @@
+//! What a pad does to a call: claim, release, close, note. The first claim wins, and a request that comes twice is done
+//! once. What is done becomes an event like any other; what changes nothing becomes none.
+
+use prost::Message;
+use ringpad_bus::Event;
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{
+    call::encode_update,
+    directory::Directory,
+    ingest::{self, Row},
+};
+
+/// Requests that a call remembers; the oldest is forgotten first. A pad sends one again for some seconds.
+const REQUESTS: usize = 32;
+/// How far a call's `sdt` usually lies from when it was first logged, in seconds.
+const NEAR: i64 = 60 * 60;
+
+/// A pad's action on a call of its own store.
+#[derive(Debug, Clone)]
+pub struct Act {
+    /// The pad's store.
+    pub store_id: String,
+    /// The call.
+    pub call_id: Uuid,
+    /// The pad.
+    pub pad: ActingPad,
+    /// What it does.
+    pub action: Action,
+    /// A repeat with the same id is the same action.
+    pub request_id: Uuid,
+    /// When ingest-svc took it.
+    pub received_at: jiff::Timestamp,
+}
+
+/// A pad, and what people call it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActingPad {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// What a pad does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Takes the call.
+    Claim,
+    /// Gives it back.
+    Release,
+    /// Has dealt with it.
+    Close,
+    /// Replaces the note and the reservation.
+    Note(String, Option<Reserved>),
+}
+
+/// What a caller and the shop agreed on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reserved {
+    /// The customer.
+    pub customer_name: String,
+    /// The car.
+    pub car_number: String,
+    /// What is to be done.
+    pub service: String,
+    /// When, in Unix seconds.
+    pub at: Option<i64>,
+}
+
+/// What became of an action.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Acted {
+    /// Done, now or by an earlier request with this id: the call as it now is, an encoded `ringpad.v1.Call`.
+    Done(Vec<u8>),
+    /// Another pad has claimed the call.
+    ClaimedBy(ActingPad),
+    /// The store has no such call, or there is no such store.
+    NoSuchCall,
+}
+
+/// A claim that stands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Claimed {
+    pub(super) by: ActingPad,
+    /// Unix milliseconds.
+    pub(super) at: i64,
+}
+
+/// All that pads have done to a call.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Doings {
+    pub(super) claim: Option<Claimed>,
+    pub(super) note: String,
+    pub(super) reservation: Option<Reserved>,
+    pub(super) closed: bool,
+    /// Requests that have been done, oldest first.
+    requests: Vec<[u8; 16]>,
+}
+
+impl Doings {
+    pub(super) fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
+
+    /// Does it; whether anything has changed.
+    ///
+    /// # Errors
+    /// The pad that has claimed the call, if that is another one.
+    fn take(&mut self, act: &Act) -> Result<bool, ActingPad> {
+        let held = self.claim.as_ref().map(|claim| &claim.by);
+        match (&act.action, held) {
+            (Action::Claim | Action::Release, Some(by)) if by.id != act.pad.id => return Err(by.clone()),
+            (Action::Claim, Some(_)) | (Action::Release, None) => return Ok(false),
+            (Action::Claim, None) => {
+                let at = act.received_at.as_millisecond();
+                self.claim = Some(Claimed { by: act.pad.clone(), at });
+            }
+            (Action::Release, Some(_)) => self.claim = None,
+            (Action::Close, _) if self.closed => return Ok(false),
+            (Action::Close, _) => self.closed = true,
+            (Action::Note(note, reservation), _) => {
+                if self.note == *note && self.reservation == *reservation {
+                    return Ok(false);
+                }
+                self.note.clone_from(note);
+                self.reservation.clone_from(reservation);
+            }
+        }
+        if self.requests.len() == REQUESTS {
+            self.requests.remove(0);
+        }
+        self.requests.push(act.request_id.into_bytes());
+        Ok(true)
+    }
+}
+
+/// Does an action inside its savepoint. The event, if there is one, has the key `event_key`.
+pub(super) fn act(
+    connection: &Connection,
+    directory: &mut Directory,
+    epoch: Uuid,
+    event_key: u64,
+    act: &Act,
+) -> rusqlite::Result<(Acted, Option<Event>)> {
+    let Some((key, mut call)) = find(connection, act)? else { return Ok((Acted::NoSuchCall, None)) };
+    let (Some(store), Some(revision)) =
+        (call.store, call.store.and_then(|key| directory.store(key)).map(|store| store.position + 1))
+    else {
+        return Ok((Acted::NoSuchCall, None));
+    };
+    let doings = &mut call.facts.doings;
+    if doings.requests.contains(act.request_id.as_bytes()) {
+        return Ok((Acted::Done(stored(connection, key)?), None));
+    }
+    match doings.take(act) {
+        Err(by) => return Ok((Acted::ClaimedBy(by), None)),
+        Ok(false) => return Ok((Acted::Done(stored(connection, key)?), None)),
+        Ok(true) => {}
+    }
+    if let (Action::Note(note, _), Some(caller)) = (&act.action, call.facts.caller_number()) {
+        connection
+            .prepare_cached("UPDATE callers SET last_note = ?3 WHERE store = ?1 AND number = ?2")?
+            .execute(params![store, caller.e164(), note])?;
+    }
+    let seen = call.facts.call(call.id, revision);
+    let encoded = seen.encode_to_vec();
+    ingest::update(connection, key, &call, &encoded)?;
+    // It does not pop: whoever was to be shown the ring has been.
+    let bytes = encode_update(revision, seen, None);
+    let event = ingest::event(connection, directory, epoch, event_key, store, bytes, None)?;
+    Ok((Acted::Done(encoded), event))
+}
+
+/// The call, if the store has it. There is no index by id, which would cost every accept: an id tells when its call was
+/// first logged, and that is near its `sdt`. Only for a call that came late, all of the store's are looked through.
+fn find(connection: &Connection, act: &Act) -> rusqlite::Result<Option<(i64, Row)>> {
+    let logged = act.call_id.get_timestamp().map_or(0, |timestamp| timestamp.to_unix().0).cast_signed();
+    for (from, until) in [(logged - NEAR, logged + NEAR), (i64::MIN, i64::MAX)] {
+        let mut select = connection.prepare_cached(
+            "SELECT calls.key, calls.id, calls.store, facts, fingerprints FROM stores CROSS JOIN calls INDEXED BY calls_of_store
+               ON calls.store = stores.key AND calls.sdt BETWEEN ?3 AND ?4
+             WHERE stores.id = ?1 AND stores.deleted = 0 AND calls.id = ?2",
+        )?;
+        let found = select
+            .query_row(params![act.store_id, act.call_id.as_bytes(), from, until], |row| {
+                Ok((row.get(0)?, Row::read(row)?))
+            })
+            .optional()?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
+
+/// The call as it now is.
+fn stored(connection: &Connection, key: i64) -> rusqlite::Result<Vec<u8>> {
+    connection.prepare_cached("SELECT call FROM calls WHERE key = ?1")?.query_row([key], |row| row.get(0))
+}

@@ -1,0 +1,96 @@
+//! What a pad asks for once: to act on a call of its store, and older calls. The log does it, and knows best what is
+//! wrong with it; here only the pad's token is turned into its store and its name.
+
+use ringpad_proto::v1::{
+    ActOnCallRequest, Call, ListCallsRequest, NoteAction, PadRef, PadServiceListCallsRequest,
+    PadServiceListCallsResponse, SaveNoteRequest, act_on_call_request::Action,
+};
+use tonic::Status;
+use tonic_types::{ErrorDetails, StatusExt};
+
+use crate::{
+    auth::{Pad, TokenFault},
+    end::End,
+    pads::Pads,
+};
+
+impl Pads {
+    /// Has the log do something to a call of the pad's store, and returns the call as it then is.
+    ///
+    /// # Errors
+    /// The token's fault, what the log says is wrong, or that the log cannot be reached: then the pad asks again with the
+    /// same `request_id`.
+    pub(crate) async fn act(
+        &self,
+        token: Result<&str, TokenFault>,
+        call_id: String,
+        request_id: String,
+        action: Action,
+    ) -> Result<Call, Status> {
+        let pad = self.known(token)?;
+        let kind = kind(&action);
+        let request = ActOnCallRequest {
+            store_id: pad.store.to_string(),
+            call_id,
+            pad: Some(PadRef { id: pad.id.to_string(), name: pad.name.to_string() }),
+            action: Some(action),
+            request_id,
+        };
+        let acted = self.log.act(request).await;
+        self.metrics.acted(kind, acted.as_ref().map_or_else(Status::code, |_| tonic::Code::Ok));
+        acted.map_err(|status| in_the_pads_words(&status))
+    }
+
+    /// Calls of the pad's store, newest first.
+    ///
+    /// # Errors
+    /// The token's fault, what is wrong with the request, or that the log cannot be reached.
+    pub(crate) async fn list_calls(
+        &self,
+        token: Result<&str, TokenFault>,
+        request: PadServiceListCallsRequest,
+    ) -> Result<PadServiceListCallsResponse, Status> {
+        let pad = self.known(token)?;
+        let PadServiceListCallsRequest { page_size, page_token, states, since, until, caller_suffix } =
+            request;
+        let store_id = pad.store.to_string();
+        let request =
+            ListCallsRequest { store_id, page_size, page_token, states, since, until, caller_suffix };
+        let found = self.log.search(request).await?;
+        Ok(PadServiceListCallsResponse { calls: found.calls, next_page_token: found.next_page_token })
+    }
+
+    fn known(&self, token: Result<&str, TokenFault>) -> Result<Pad, Status> {
+        Ok(token.and_then(|token| self.tokens.verify(token)).map_err(End::Token)?)
+    }
+}
+
+/// What is done when a note is saved.
+pub(crate) fn note(request: SaveNoteRequest) -> (String, String, Action) {
+    let note = NoteAction { text: request.note, reservation: request.reservation };
+    (request.call_id, request.request_id, Action::Note(note))
+}
+
+fn kind(action: &Action) -> &'static str {
+    match action {
+        Action::Claim(_) => "claim",
+        Action::Release(_) => "release",
+        Action::Close(_) => "close",
+        Action::Note(_) => "note",
+    }
+}
+
+/// The same faults with the names that fields have in the pad's request.
+fn in_the_pads_words(status: &Status) -> Status {
+    let details = status.get_error_details();
+    let Some(faults) = details.bad_request() else { return status.clone() };
+    let mut renamed = ErrorDetails::new();
+    for fault in &faults.field_violations {
+        let field = match fault.field.as_str() {
+            "note.text" => "note",
+            field => field.strip_prefix("note.").unwrap_or(field),
+        };
+        renamed.add_bad_request_violation(field, &fault.description);
+    }
+    Status::with_error_details(status.code(), status.message(), renamed)
+}

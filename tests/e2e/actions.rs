@@ -1,0 +1,228 @@
+//! What pads do to calls: claim, release, close, note, search. Every pad of the store sees it, on every transport.
+
+use ringpad_proto::v1::{
+    Call, CallState, ClaimCallRequest, CloseCallRequest, PadServiceListCallsRequest, ReleaseCallRequest,
+    Reservation, SaveNoteRequest, pad_service_client::PadServiceClient,
+};
+use ringpad_tests::{
+    cdr::{self, answered, ring},
+    pads::Pad,
+    rabbit::RabbitNode,
+    services::{Shop, System},
+    token::Claims,
+    wait::{SOON, must},
+};
+use tonic::{
+    Code, Request, Status,
+    transport::{Channel, Endpoint},
+};
+use tonic_types::StatusExt;
+use uuid::Uuid;
+
+/// One tablet's unary calls, at the replica of that index.
+struct Tablet {
+    client: PadServiceClient<Channel>,
+    token: String,
+}
+
+impl Tablet {
+    async fn at(system: &System, replica: usize, store: &Shop, pad: &str) -> Self {
+        let endpoint = Endpoint::from_shared(format!("http://{}", system.push_at[replica].pads));
+        let channel = must("a connection", must("an endpoint", endpoint).timeout(SOON).connect().await);
+        Self { client: PadServiceClient::new(channel), token: Claims::new(&store.id, pad).token() }
+    }
+
+    fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        let bearer = must("a header", format!("Bearer {}", self.token).parse());
+        request.metadata_mut().insert("authorization", bearer);
+        request
+    }
+
+    async fn claim(&mut self, call_id: &str, request_id: Uuid) -> Result<Call, Status> {
+        let request = ClaimCallRequest { call_id: call_id.to_owned(), request_id: request_id.to_string() };
+        let answer = self.client.claim_call(self.request(request)).await?;
+        Ok(answer.into_inner().call.unwrap_or_default())
+    }
+
+    async fn release(&mut self, call_id: &str) -> Result<Call, Status> {
+        let request_id = Uuid::new_v4().to_string();
+        let request = ReleaseCallRequest { call_id: call_id.to_owned(), request_id };
+        let answer = self.client.release_call(self.request(request)).await?;
+        Ok(answer.into_inner().call.unwrap_or_default())
+    }
+
+    async fn close(&mut self, call_id: &str) -> Result<Call, Status> {
+        let request_id = Uuid::new_v4().to_string();
+        let request = CloseCallRequest { call_id: call_id.to_owned(), request_id };
+        let answer = self.client.close_call(self.request(request)).await?;
+        Ok(answer.into_inner().call.unwrap_or_default())
+    }
+
+    async fn note(
+        &mut self,
+        call_id: &str,
+        note: &str,
+        reservation: Option<Reservation>,
+    ) -> Result<Call, Status> {
+        let (call_id, request_id) = (call_id.to_owned(), Uuid::new_v4().to_string());
+        let request = SaveNoteRequest { call_id, request_id, note: note.to_owned(), reservation };
+        let answer = self.client.save_note(self.request(request)).await?;
+        Ok(answer.into_inner().call.unwrap_or_default())
+    }
+
+    async fn search(&mut self, caller_suffix: &str) -> Result<Vec<Call>, Status> {
+        let caller_suffix = caller_suffix.to_owned();
+        let request = PadServiceListCallsRequest { caller_suffix, ..PadServiceListCallsRequest::default() };
+        Ok(self.client.list_calls(self.request(request)).await?.into_inner().calls)
+    }
+}
+
+fn claimant(call: &Call) -> Option<&str> {
+    call.claim.as_ref().map(|claim| claim.pad_id.as_str())
+}
+
+/// Each pad's next update, which must be this call as it now is.
+async fn everywhere(pads: &mut [Pad], call: &Call) {
+    for pad in pads {
+        let update = pad.update().await;
+        assert_eq!(update.call.as_ref(), Some(call), "{:?}", pad.transport);
+        assert_eq!(update.pop_until, None, "what a pad does pops nowhere");
+    }
+}
+
+/// Two replicas, a store with a pad on each transport of both, and a call that rings on all of them.
+async fn ringing() -> (System, Shop, Vec<Pad>, ringpad_proto::v1::Cdr, String) {
+    let system = System::start(&RabbitNode::shared().await.url(), 2).await;
+    let store = system.store("gangnam").await;
+    let mut pads = system.pads(&store.id).await;
+    let record = ring(&store.virtual_number, &cdr::caller());
+    let id = system.provider().take(&record).await.call_id;
+    for pad in &mut pads {
+        pad.update().await;
+    }
+    (system, store, pads, record, id)
+}
+
+#[tokio::test]
+async fn the_first_claim_wins_and_every_pad_sees_whose_it_is() {
+    let (system, store, mut pads, record, id) = ringing().await;
+    let mut counter = Tablet::at(&system, 0, &store, "counter").await;
+    let mut office = Tablet::at(&system, 1, &store, "office").await;
+    let tap = Uuid::new_v4();
+    let claimed = must("a claim", counter.claim(&id, tap).await);
+    assert_eq!((claimant(&claimed), claimed.revision), (Some("counter"), 2));
+    everywhere(&mut pads, &claimed).await;
+
+    let refused = office.claim(&id, Uuid::new_v4()).await.expect_err("the second claim is refused");
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    assert!(refused.message().contains("counter"), "it says who was first: {refused:?}");
+    let refused = office.release(&id).await.expect_err("it is not the office's to give back");
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    // The same tap again, and another tap of the same pad: as it is.
+    for tap in [tap, Uuid::new_v4()] {
+        assert_eq!(must("the same pad's claim", counter.claim(&id, tap).await), claimed);
+    }
+    let released = must("a release", counter.release(&id).await);
+    assert_eq!((claimant(&released), released.revision), (None, 3));
+    everywhere(&mut pads, &released).await;
+    // A repeat that comes late does not claim again.
+    assert_eq!(must("the first tap, late", counter.claim(&id, tap).await), released);
+    let claimed = must("the office's claim", office.claim(&id, Uuid::new_v4()).await);
+    assert_eq!((claimant(&claimed), claimed.revision), (Some("office"), 4));
+    everywhere(&mut pads, &claimed).await;
+    // What the provider says next does not take the claim away.
+    system.provider().take(&answered(&record)).await;
+    for pad in &mut pads {
+        let call = pad.update().await.call.unwrap_or_default();
+        assert_eq!((call.state(), claimant(&call)), (CallState::Completed, Some("office")));
+    }
+}
+
+#[tokio::test]
+async fn a_note_and_a_reservation_stay_and_the_next_call_of_the_caller_tells_the_note() {
+    let (mut system, store, mut pads, record, id) = ringing().await;
+    let mut counter = Tablet::at(&system, 0, &store, "counter").await;
+    let reservation = Reservation {
+        customer_name: "김민수".to_owned(),
+        car_number: "12가 3456".to_owned(),
+        service: "실내 세차".to_owned(),
+        at: None,
+    };
+    let noted = must("a note", counter.note(&id, "흰색 SUV", Some(reservation.clone())).await);
+    assert_eq!((noted.note.as_str(), noted.reservation.as_ref()), ("흰색 SUV", Some(&reservation)));
+    everywhere(&mut pads, &noted).await;
+    let closed = must("a close", counter.close(&id).await);
+    assert!(closed.closed);
+    everywhere(&mut pads, &closed).await;
+    // Done already: as it is, and no event.
+    assert_eq!(must("another close", counter.close(&id).await), closed);
+
+    system.ingest.kill().await;
+    system.ingest.start().await;
+    let last = system.provider().take(&answered(&record)).await;
+    assert_eq!(last.call_id, id);
+    for pad in &mut pads {
+        let call = pad.update().await.call.unwrap_or_default();
+        assert_eq!(
+            (call.note, call.reservation, call.closed),
+            (noted.note.clone(), noted.reservation.clone(), true)
+        );
+    }
+    system.provider().take(&ring(&store.virtual_number, &record.fromn)).await;
+    for pad in &mut pads {
+        let history = pad.update().await.call.and_then(|call| call.history).unwrap_or_default();
+        assert_eq!((history.calls, history.last_note.as_str()), (1, "흰색 SUV"));
+    }
+}
+
+#[tokio::test]
+async fn a_pad_acts_on_its_own_stores_calls_only_and_faults_are_said_all_at_once() {
+    let (system, store, mut pads, _, id) = ringing().await;
+    let other = system.store("seocho").await;
+    let mut stranger = Tablet::at(&system, 0, &other, "counter").await;
+    for outcome in [
+        stranger.claim(&id, Uuid::new_v4()).await,
+        stranger.note(&id, "mine now", None).await,
+        stranger.claim(&Uuid::new_v4().to_string(), Uuid::new_v4()).await,
+    ] {
+        assert_eq!(outcome.expect_err("not its store's").code(), Code::NotFound);
+    }
+    assert_eq!(must("a search", stranger.search("").await), []);
+
+    let mut counter = Tablet::at(&system, 0, &store, "counter").await;
+    let long = Reservation { car_number: "1".repeat(41), ..Reservation::default() };
+    let refused = counter.note("no-uuid", &"x".repeat(2_001), Some(long)).await.expect_err("faulty");
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    let faults = refused.get_error_details();
+    let faults = faults.bad_request().map(|faults| faults.field_violations.clone()).unwrap_or_default();
+    let fields: Vec<_> = faults.iter().map(|fault| fault.field.as_str()).collect();
+    assert_eq!(fields, ["call_id", "note", "reservation.car_number"]);
+    counter.token = "no.token.at-all".to_owned();
+    let refused = counter.claim(&id, Uuid::new_v4()).await.expect_err("no token");
+    assert_eq!(refused.code(), Code::Unauthenticated);
+    // The sentinel: nothing of all that was an event.
+    let next = system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    for pad in &mut pads {
+        assert_eq!(pad.update().await.call.map(|call| call.id).as_ref(), Some(&next.call_id));
+    }
+}
+
+#[tokio::test]
+async fn calls_are_found_by_the_callers_last_digits_and_without_the_log_a_pad_may_ask_again() {
+    let (mut system, store, _pads, record, id) = ringing().await;
+    let mut counter = Tablet::at(&system, 1, &store, "counter").await;
+    let last_four = record.fromn.rsplit('-').next().unwrap_or_default().to_owned();
+    system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    let found = must("a search", counter.search(&last_four).await);
+    assert_eq!(found.iter().map(|call| call.id.as_str()).collect::<Vec<_>>(), [id.as_str()]);
+    let refused = counter.search("12-34").await.expect_err("digits only");
+    assert_eq!(refused.code(), Code::InvalidArgument);
+
+    system.ingest.kill().await;
+    let tap = Uuid::new_v4();
+    let failed = counter.claim(&id, tap).await.expect_err("the log is away");
+    assert_eq!(failed.code(), Code::Unavailable, "{failed:?}");
+    system.ingest.start().await;
+    assert_eq!(claimant(&must("the same tap again", counter.claim(&id, tap).await)), Some("counter"));
+}
