@@ -1,5 +1,6 @@
 //! The log on a real file.
 
+mod acts;
 mod retention;
 
 use std::time::Duration;

@@ -182,7 +182,7 @@ impl Book {
             if !record.last {
                 let early = self.early.get(&record.call_id).copied();
                 let shown = early.map_or(*shown, |early| early.min(*shown));
-                verdict.delays.push(Delay { rung: *at, took: shown.saturating_duration_since(*at) });
+                verdict.delays.push(Delay { pad, rung: *at, took: shown.saturating_duration_since(*at) });
             }
         }
     }

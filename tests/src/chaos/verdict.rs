@@ -12,6 +12,8 @@ const TOLD: usize = 20;
 /// How long an acknowledged ring took to a pad.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Delay {
+    /// The pad's number.
+    pub(super) pad: usize,
     pub(super) rung: Instant,
     pub(super) took: Duration,
 }
@@ -75,6 +77,14 @@ impl Verdict {
         }
     }
 
+    /// The longest of the delays that are wanted, whose it was, and what was wrong meanwhile, in words.
+    fn longest(&self, wanted: impl Fn(&Delay) -> bool) -> String {
+        // They are sorted.
+        let Some(delay) = self.delays.iter().rfind(|delay| wanted(delay)) else { return "none".to_owned() };
+        let meanwhile = self.weather.during(delay.rung, delay.rung + delay.took);
+        format!("{:.1} s (pad {}; meanwhile: {meanwhile})", delay.took.as_secs_f64(), delay.pad)
+    }
+
     /// The share `of` the rings that were rung while `when`, e.g. 0.99, and how many these are.
     fn quantile(&self, of: f64, when: impl Fn(&Delay) -> bool) -> (Duration, usize) {
         let took: Vec<_> = self.delays.iter().filter(|delay| when(delay)).map(|delay| delay.took).collect();
@@ -102,10 +112,18 @@ impl fmt::Display for Verdict {
             self.sent_without_broker
         )?;
         writeln!(f, "heartbeats    {} off; {} streams not resumed", self.heartbeats_off, self.not_resumed)?;
-        let seconds = |(took, _): (Duration, usize)| took.as_secs_f64();
-        writeln!(f, "longest time without popups  {:.1} s", seconds(self.quantile(1.0, |_| true)))?;
-        let brokers = |delay: &Delay| self.weather.only_broker(delay.rung, delay.rung);
-        writeln!(f, "  while only the broker was down  {:.1} s", seconds(self.quantile(1.0, brokers)))?;
+        writeln!(f, "longest time without popups  {}", self.longest(|_| true))?;
+        let late = |than: u64| self.delays.iter().filter(|delay| delay.took.as_secs() >= than).count();
+        writeln!(
+            f,
+            "  later than 4 s {}, 10 s {}, 30 s {}, of {}",
+            late(4),
+            late(10),
+            late(30),
+            self.delays.len()
+        )?;
+        let brokers = |delay: &Delay| self.weather.only_broker(delay.rung, delay.rung + delay.took);
+        writeln!(f, "  while only the broker was down  {}", self.longest(brokers))?;
         let calm = |delay: &Delay| self.weather.is_calm(delay.rung);
         let (p99, rings) = self.quantile(0.99, calm);
         let (p50, _) = self.quantile(0.5, calm);

@@ -14,7 +14,7 @@ const SETTLED: Duration = Duration::from_secs(8);
 /// One fault's time.
 #[derive(Debug, Clone, Copy)]
 struct Spell {
-    broker: bool,
+    fault: Fault,
     from: Instant,
     until: Option<Instant>,
 }
@@ -26,7 +26,7 @@ pub(super) struct Weather(Vec<Spell>);
 impl Weather {
     /// A fault begins; returns its number.
     pub(super) fn begin(&mut self, fault: Fault) -> usize {
-        self.0.push(Spell { broker: fault.is_the_brokers(), from: Instant::now(), until: None });
+        self.0.push(Spell { fault, from: Instant::now(), until: None });
         self.0.len() - 1
     }
 
@@ -38,7 +38,14 @@ impl Weather {
     /// Whether a fault of the broker, and no other, was on at some time between the two.
     pub(super) fn only_broker(&self, from: Instant, until: Instant) -> bool {
         let mut on = self.0.iter().filter(|spell| spell.was_on(from, until, WAKE)).peekable();
-        on.peek().is_some() && on.all(|spell| spell.broker)
+        on.peek().is_some() && on.all(|spell| spell.fault.is_the_brokers())
+    }
+
+    /// The faults that were on at some time between the two, in words.
+    pub(super) fn during(&self, from: Instant, until: Instant) -> String {
+        let on = self.0.iter().filter(|spell| spell.was_on(from, until, WAKE));
+        let words: Vec<_> = on.map(|spell| spell.fault.to_string()).collect();
+        if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
     }
 
     /// Whether no fault was on, nor had been for a while.
