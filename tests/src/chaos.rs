@@ -47,7 +47,7 @@ use schedule::Act;
 use stage::Stage;
 use tablet::Tablet;
 use tamper::Tamper;
-use traffic::Traffic;
+use traffic::{Request, Traffic};
 use weather::Weather;
 
 /// Settings of every service of a play.
@@ -106,11 +106,15 @@ impl Plan {
             enough.send_replace(true);
         };
         let ended = timeout(self.length + self.settling, async { tokio::join!(calls, faults) }).await;
-        let settled = self.settle(&ledger).await;
+        let mut settled = self.settle(&ledger).await;
+        // Whatever comes once too often comes before this.
+        settled &=
+            timeout(self.settling, traffic.sentinel(&shops)).await.is_ok() && self.settle(&ledger).await;
 
         let mut verdict = ledger.judge();
         verdict.weather = weather.into_inner().unwrap_or_else(PoisonError::into_inner);
-        self.count(&traffic, &mut verdict);
+        count(&traffic, &mut verdict);
+        verdict.left_over.extend(stage.panics());
         if ended.is_err() {
             verdict.left_over.push("records that are not acknowledged long after all is well".to_owned());
         }
@@ -119,7 +123,7 @@ impl Plan {
         }
         full.compare_memory(&stage, &mut verdict);
         drop(tablets);
-        empty.compare_tasks(&stage, &mut verdict).await;
+        empty.compare_counts(&stage, &mut verdict).await;
         verdict
     }
 
@@ -144,18 +148,6 @@ impl Plan {
         tablets
     }
 
-    fn count(&self, traffic: &Traffic, verdict: &mut Verdict) {
-        for act in &self.acts {
-            *verdict.faults.entry(act.fault.kind()).or_default() += 1;
-        }
-        for request in traffic.requests() {
-            let only_broker = verdict.weather.only_broker(request.from, request.until);
-            verdict.sent_without_broker += usize::from(only_broker);
-            verdict.refused.0 += usize::from(request.refused);
-            verdict.refused.1 += usize::from(request.refused && only_broker);
-        }
-    }
-
     /// Waits until every pad was shown as much as its store has; whether they were.
     async fn settle(&self, ledger: &Ledger) -> bool {
         let even = async {
@@ -164,5 +156,17 @@ impl Plan {
             }
         };
         timeout(self.settling, even).await.is_ok()
+    }
+}
+
+fn count(traffic: &Traffic, verdict: &mut Verdict) {
+    verdict.faults = verdict.weather.kinds();
+    for Request { from, until, refused } in traffic.requests() {
+        let excused = verdict.weather.excuses_refusal(from, until);
+        let only_broker = verdict.weather.only_broker(from, until);
+        verdict.refused += usize::from(refused);
+        verdict.refused_for_nothing += usize::from(refused && !excused);
+        verdict.without_broker.0 += usize::from(only_broker);
+        verdict.without_broker.1 += usize::from(only_broker && refused);
     }
 }

@@ -13,20 +13,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::wait::until;
 
 /// `$1` is the child's open-file limit, `$2` the file its output goes to, `$3` what to remove in the end (or nothing),
 /// the rest is its command line. What is removed may be in use by another child that is just being killed. The child's
-/// process group is made by `setsid` and not by bash's job control, under which `wait` returns when a child is stopped.
+/// process group is made by `setsid` and not by bash's job control, under which `wait` returns when a child is stopped; a child that is just being born has
+/// none yet.
 const SCRIPT: &str = r#"
 ulimit -n "$1"; log=$2; remove=$3; shift 3
 exec 3<&0
 setsid -- "$@" </dev/null >>"$log" 2>&1 3<&- & child=$!
 echo "$child"
 exec >/dev/null 2>&1
-{ read -r -N 1 <&3; kill -9 -- "-$child"; } & watch=$!
+{ read -r -N 1 <&3; kill -9 -- "-$child" || kill -9 "$child"; } & watch=$!
 wait "$child"; status=$?
 kill -9 "$watch"
 if [ -n "$remove" ]; then
@@ -132,6 +133,14 @@ impl Running {
     /// Sends a signal to the child; one that is gone already is no error.
     pub fn signal(&self, signal: Signal) {
         send(self.pid, signal);
+    }
+
+    /// Sends a signal to the child and to its own children.
+    ///
+    /// # Panics
+    /// It cannot be sent.
+    pub fn signal_group(&self, signal: Signal) {
+        kill_process_group(self.pid, signal).expect("the child's group takes signals");
     }
 
     /// How it ended, if it has.

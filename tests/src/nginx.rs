@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::{
@@ -111,6 +112,33 @@ impl Nginx {
         })
         .await;
         self.running = Some(running);
+    }
+
+    /// Stops it at once, as SIGTERM does: its connections are cut.
+    ///
+    /// # Panics
+    /// It does not end.
+    pub async fn stop(&mut self) {
+        if let Some(mut running) = self.running.take() {
+            running.signal(Signal::TERM);
+            running.exit(SOON).await;
+        }
+    }
+
+    /// Halts it and its workers; their connections stay open.
+    pub fn freeze(&self) {
+        self.signal_all(Signal::STOP);
+    }
+
+    /// Lets them go on after [`freeze`](Self::freeze).
+    pub fn thaw(&self) {
+        self.signal_all(Signal::CONT);
+    }
+
+    fn signal_all(&self, signal: Signal) {
+        if let Some(running) = &self.running {
+            running.signal_group(signal);
+        }
     }
 
     /// `kill -9`, its workers too.

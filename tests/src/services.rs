@@ -140,6 +140,11 @@ impl Service {
         self.running.as_ref().expect("it is running").signal(Signal::TERM);
     }
 
+    /// Whether it has ended, or was never started.
+    pub fn has_ended(&mut self) -> bool {
+        self.running.as_mut().is_none_or(|running| running.status().is_some())
+    }
+
     /// Waits for its end and returns its exit code.
     ///
     /// # Panics

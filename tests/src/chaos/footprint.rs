@@ -1,7 +1,8 @@
-//! What a process takes: memory, tasks, open files. After the play they are back where they were.
+//! What a process takes: memory, tasks, threads, open files. After the play they are back where they were.
 
 use std::{
     fs,
+    net::SocketAddr,
     time::{Duration, Instant},
 };
 
@@ -13,8 +14,8 @@ use crate::{http::Client, services::Service};
 /// Memory may grow to so many times what it was, and so many KiB: a log that is longer, an allocator that keeps some.
 const GROWTH: u64 = 2;
 const SLACK: u64 = 16 * 1024;
-/// Tasks that come and go: a scrape, a connection that is being opened.
-const BUSY: u64 = 4;
+/// What comes and goes by itself: a scrape, a connection that is being opened, a thread for blocking work.
+const BUSY: [(&str, u64); 3] = [("tasks", 4), ("threads", 6), ("open files", 8)];
 /// How long connections may take to be gone: idle ones stay for 75 s.
 const LEAVING: Duration = Duration::from_secs(90);
 
@@ -22,7 +23,8 @@ const LEAVING: Duration = Duration::from_secs(90);
 #[derive(Debug, Clone, Copy)]
 struct Taken {
     resident_kib: u64,
-    tasks: u64,
+    /// In the order of [`BUSY`].
+    counts: [u64; 3],
 }
 
 /// What each service takes, ingest-svc first.
@@ -30,13 +32,14 @@ struct Taken {
 pub(super) struct Footprint(Vec<Taken>);
 
 impl Footprint {
+    /// # Panics
+    /// A service does not run.
     pub(super) async fn of(stage: &Stage) -> Self {
         let mut taken = Vec::new();
         for (_, service, admin) in services(stage) {
-            taken.push(Taken {
-                resident_kib: resident(service),
-                tasks: tasks(admin).await.unwrap_or_default(),
-            });
+            let counts = counts(service, admin).await;
+            let (resident_kib, counts) = resident(service).zip(counts).expect("it runs");
+            taken.push(Taken { resident_kib, counts });
         }
         Self(taken)
     }
@@ -44,7 +47,7 @@ impl Footprint {
     /// Says what memory has become of this footprint's.
     pub(super) fn compare_memory(&self, stage: &Stage, verdict: &mut Verdict) {
         for ((name, service, _), before) in services(stage).zip(&self.0) {
-            let (before, after) = (before.resident_kib, resident(service));
+            let (before, after) = (before.resident_kib, resident(service).unwrap_or(u64::MAX));
             verdict.footprint.push(format!("memory of {name}  {before} KiB before, {after} KiB after"));
             if after > GROWTH * before + SLACK {
                 verdict.left_over.push(format!("{name} has grown from {before} KiB to {after} KiB"));
@@ -52,40 +55,57 @@ impl Footprint {
         }
     }
 
-    /// Waits until there are no more tasks than then; says how many there are.
-    pub(super) async fn compare_tasks(&self, stage: &Stage, verdict: &mut Verdict) {
+    /// Waits until there are no more tasks, threads and open files than then; says how many there are.
+    pub(super) async fn compare_counts(&self, stage: &Stage, verdict: &mut Verdict) {
         let begun = Instant::now();
-        for ((name, _, admin), before) in services(stage).zip(&self.0) {
+        for ((name, service, admin), before) in services(stage).zip(&self.0) {
+            let more = |now: &[u64; 3]| {
+                let pairs = now.iter().zip(before.counts).zip(BUSY);
+                pairs.filter(|((now, before), (_, busy))| **now > before + busy).count()
+            };
             let after = loop {
-                let now = tasks(admin).await;
-                if now.is_some_and(|now| now <= before.tasks + BUSY) || begun.elapsed() > LEAVING {
-                    break now.unwrap_or(u64::MAX);
+                let now = counts(service, admin).await;
+                if now.is_some_and(|now| more(&now) == 0) || begun.elapsed() > LEAVING {
+                    break now.unwrap_or([u64::MAX; 3]);
                 }
                 sleep(Duration::from_millis(200)).await;
             };
-            verdict.footprint.push(format!("tasks of {name}  {} before, {after} after", before.tasks));
-            if after > before.tasks + BUSY {
-                verdict.left_over.push(format!("{name} has {after} tasks, {} before", before.tasks));
+            let names = BUSY.map(|(name, _)| name).join(", ");
+            let line = format!("{names} of {name}  {:?} before, {after:?} after", before.counts);
+            if more(&after) > 0 {
+                verdict.left_over.push(line.clone());
             }
+            verdict.footprint.push(line);
         }
     }
 }
 
-fn services(stage: &Stage) -> impl Iterator<Item = (String, &Service, std::net::SocketAddr)> {
+fn services(stage: &Stage) -> impl Iterator<Item = (String, &Service, SocketAddr)> {
     let system = &stage.system;
     let push = system.push.iter().zip(&system.push_at).enumerate();
     let push = push.map(|(number, (service, at))| (format!("push-svc {number}"), service, at.admin));
     std::iter::once(("ingest-svc".to_owned(), &system.ingest, system.ingest_at.admin)).chain(push)
 }
 
-async fn tasks(admin: std::net::SocketAddr) -> Option<u64> {
+/// Tasks, threads and open files of a process; `None`: it does not run.
+async fn counts(service: &Service, admin: SocketAddr) -> Option<[u64; 3]> {
     let metrics = Client::new(admin).get("/metrics").await.ok()?.text();
-    metrics.lines().find_map(|line| line.strip_prefix("ringpad_tasks ")?.parse().ok())
+    let tasks = metrics.lines().find_map(|line| line.strip_prefix("ringpad_tasks ")?.parse().ok())?;
+    let files = fs::read_dir(of_proc(service, "fd")).ok()?.count();
+    Some([tasks, status(service, "Threads:")?, u64::try_from(files).ok()?])
 }
 
-/// KiB of a process in memory.
-fn resident(service: &Service) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", service.running().pid().as_raw_nonzero()));
-    let line = status.as_deref().unwrap_or_default().lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse().ok()).unwrap_or_default()
+/// KiB of a process in memory; `None`: it does not run.
+fn resident(service: &Service) -> Option<u64> {
+    status(service, "VmRSS:")
+}
+
+fn status(service: &Service, field: &str) -> Option<u64> {
+    let status = fs::read_to_string(of_proc(service, "status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+fn of_proc(service: &Service, file: &str) -> String {
+    format!("/proc/{}/{file}", service.running().pid().as_raw_nonzero())
 }

@@ -4,15 +4,23 @@
 //! Each stream is checked as it comes ([`Wire`]); what a pad was shown over all its streams is checked at the end
 //! ([`Ledger::judge`]).
 
+#[cfg(test)]
+mod tests;
+
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use ringpad_proto::v1::{Call, CallState};
+use ringpad_proto::v1::{Call, CallState, Early, Update};
 use tokio::time::Instant;
 
 use super::verdict::{Delay, Verdict};
+
+/// How long a ring is worth a popup: the setting's default. And how far two readings of one clock may lie apart.
+const POPUP_TTL: Duration = Duration::from_secs(30);
+const SLACK: Duration = Duration::from_secs(1);
 
 /// One of a call's two records.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -29,11 +37,20 @@ impl Record {
     }
 }
 
+/// When a record was first sent, and when it was acknowledged.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Acknowledged {
+    pub(super) sent: Instant,
+    pub(super) at: Instant,
+    pub(super) wall: SystemTime,
+}
+
 /// Something a pad was shown.
 #[derive(Debug)]
 struct Shown {
     position: u64,
     record: Record,
+    pop_until: Option<Duration>,
     at: Instant,
 }
 
@@ -43,18 +60,27 @@ struct Book {
     shown: Vec<Shown>,
     /// Rings that it was shown ahead of their turn.
     early: HashMap<String, Instant>,
-    /// What its streams did wrong by themselves.
-    twice: u64,
-    out_of_order: u64,
-    heartbeats_off: u64,
-    not_resumed: u64,
+    /// What its streams did wrong by themselves, in words.
+    wrongs: Vec<(Wrong, String)>,
     streams: u64,
+}
+
+/// What a stream can do wrong by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wrong {
+    /// It brought something twice.
+    Twice,
+    /// It brought something behind what follows it.
+    OutOfOrder,
+    /// It passed over something, told another position than its own, began with something else than was asked for, or
+    /// ended for no reason that a fault could give it.
+    Broken,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// The acknowledged records of each store, and when.
-    acknowledged: Vec<HashMap<Record, Instant>>,
+    /// The acknowledged records of each store.
+    acknowledged: Vec<HashMap<Record, Acknowledged>>,
     /// The pads' books, and whose pads they are.
     books: Vec<(usize, Book)>,
 }
@@ -74,8 +100,8 @@ impl Ledger {
     }
 
     /// A record of a store's call was answered 200.
-    pub(super) fn acknowledge(&self, store: usize, record: Record, at: Instant) {
-        self.lock().acknowledged[store].entry(record).or_insert(at);
+    pub(super) fn acknowledge(&self, store: usize, record: Record, acknowledged: Acknowledged) {
+        self.lock().acknowledged[store].entry(record).or_insert(acknowledged);
     }
 
     /// Whether each pad has had its first snapshot.
@@ -94,16 +120,13 @@ impl Ledger {
     }
 
     /// A pad shows an event.
-    pub(super) fn show(&self, pad: usize, position: u64, call: &Call) {
-        let shown = Shown { position, record: Record::behind(call), at: Instant::now() };
-        self.book(pad, |book| book.shown.push(shown));
-    }
-
-    /// A pad shows a ring ahead of its turn.
-    pub(super) fn show_early(&self, pad: usize, call: &Call) {
-        self.book(pad, |book| {
-            book.early.entry(call.id.clone()).or_insert_with(Instant::now);
+    pub(super) fn show(&self, pad: usize, update: &Update) {
+        let record = Record::behind(&update.call.clone().unwrap_or_default());
+        let pop_until = update.pop_until.and_then(|until| {
+            Some(Duration::new(until.seconds.try_into().ok()?, until.nanos.try_into().ok()?))
         });
+        let shown = Shown { position: update.position, record, pop_until, at: Instant::now() };
+        self.book(pad, |book| book.shown.push(shown));
     }
 
     /// A pad has its snapshot.
@@ -111,17 +134,9 @@ impl Ledger {
         self.book(pad, |book| book.streams += 1);
     }
 
-    /// A pad that could have gone on where it was had to begin anew.
-    pub(super) fn not_resumed(&self, pad: usize) {
-        self.book(pad, |book| book.not_resumed += 1);
-    }
-
-    fn fault(&self, pad: usize, fault: WireFault) {
-        self.book(pad, |book| match fault {
-            WireFault::Twice => book.twice += 1,
-            WireFault::OutOfOrder => book.out_of_order += 1,
-            WireFault::Heartbeat => book.heartbeats_off += 1,
-        });
+    /// A stream of a pad did something wrong by itself.
+    pub(super) fn wrong(&self, pad: usize, wrong: Wrong, words: String) {
+        self.book(pad, |book| book.wrongs.push((wrong, words)));
     }
 
     fn book(&self, pad: usize, write: impl FnOnce(&mut Book)) {
@@ -147,33 +162,26 @@ impl Ledger {
 }
 
 impl Book {
-    fn judge(&self, pad: usize, acknowledged: &HashMap<Record, Instant>, verdict: &mut Verdict) {
+    fn judge(&self, pad: usize, acknowledged: &HashMap<Record, Acknowledged>, verdict: &mut Verdict) {
         verdict.streams += self.streams;
         verdict.shown += self.shown.len();
         verdict.early += self.early.len();
-        verdict.twice += self.twice;
-        verdict.out_of_order += self.out_of_order;
-        verdict.heartbeats_off += self.heartbeats_off;
-        verdict.not_resumed += self.not_resumed;
-        let mut first = BTreeMap::<&Record, Instant>::new();
-        let mut before = 0;
-        for shown in &self.shown {
-            if !acknowledged.contains_key(&shown.record) {
-                verdict.foreign += 1;
-                verdict.say(format!("pad {pad} was shown {:?}, which is not its store's", shown.record));
-            }
-            if first.insert(&shown.record, shown.at).is_some() {
-                verdict.twice += 1;
-                verdict.say(format!("pad {pad} was shown {:?} twice", shown.record));
-            }
-            let ring = Record { last: false, ..shown.record.clone() };
-            if shown.position <= before || shown.record.last && !first.contains_key(&ring) {
-                verdict.out_of_order += 1;
-                verdict.say(format!("pad {pad} was shown {} after {before}", shown.position));
-            }
-            before = shown.position;
+        for (wrong, words) in &self.wrongs {
+            *match wrong {
+                Wrong::Twice => &mut verdict.twice,
+                Wrong::OutOfOrder => &mut verdict.out_of_order,
+                Wrong::Broken => &mut verdict.broken,
+            } += 1;
+            verdict.say(format!("pad {pad}: {words}"));
         }
-        for (record, at) in acknowledged {
+        let first = self.judge_shown(pad, acknowledged, verdict);
+        for call_id in self.early.keys() {
+            if !acknowledged.contains_key(&Record { call_id: call_id.clone(), last: false }) {
+                verdict.foreign += 1;
+                verdict.say(format!("pad {pad} was shown {call_id} early, which is not its store's"));
+            }
+        }
+        for (record, acknowledged) in acknowledged {
             let Some(shown) = first.get(record) else {
                 verdict.lost += 1;
                 verdict.say(format!("pad {pad} was never shown {record:?}"));
@@ -182,49 +190,108 @@ impl Book {
             if !record.last {
                 let early = self.early.get(&record.call_id).copied();
                 let shown = early.map_or(*shown, |early| early.min(*shown));
-                verdict.delays.push(Delay { pad, rung: *at, took: shown.saturating_duration_since(*at) });
+                verdict.delays.push(Delay {
+                    pad,
+                    accepted: acknowledged.at,
+                    took: shown.saturating_duration_since(acknowledged.at),
+                    took_from_sending: shown.saturating_duration_since(acknowledged.sent),
+                });
             }
         }
     }
-}
 
-/// What a stream can do wrong by itself. (A gap alone is seen at the end: what is in it was lost.)
-enum WireFault {
-    Twice,
-    OutOfOrder,
-    Heartbeat,
+    /// What was shown, one after the other; when each record was first.
+    fn judge_shown<'a>(
+        &'a self,
+        pad: usize,
+        acknowledged: &HashMap<Record, Acknowledged>,
+        verdict: &mut Verdict,
+    ) -> HashMap<&'a Record, Instant> {
+        let mut first = HashMap::new();
+        for Shown { position, record, pop_until, at } in &self.shown {
+            let Some(acknowledged) = acknowledged.get(record) else {
+                verdict.foreign += 1;
+                verdict.say(format!("pad {pad} was shown {record:?}, which is not its store's"));
+                continue;
+            };
+            if first.insert(record, *at).is_some() {
+                verdict.twice += 1;
+                verdict.say(format!("pad {pad} was shown {record:?} twice"));
+            }
+            if record.last && !first.contains_key(&Record { last: false, ..record.clone() }) {
+                verdict.out_of_order += 1;
+                verdict.say(format!("pad {pad} was shown the end at {position} before the ring"));
+            }
+            let latest = acknowledged.wall + POPUP_TTL + SLACK;
+            let in_time = |until: Duration| !record.last && UNIX_EPOCH + until <= latest;
+            if pop_until.is_some_and(|until| !in_time(until)) {
+                verdict.late_pops += 1;
+                verdict.say(format!("pad {pad} was to pop {record:?} when it was no ring any more"));
+            }
+        }
+        first
+    }
 }
 
 /// One stream of a pad, as it comes.
 #[derive(Debug)]
 pub(super) struct Wire {
+    ledger: Ledger,
     pad: usize,
     cursor: u64,
     passed_over: BTreeSet<u64>,
+    /// Rings that it has shown, in their turn or ahead of it.
+    rung: HashSet<String>,
 }
 
 impl Wire {
     /// A stream that begins behind `position`.
-    pub(super) fn new(pad: usize, position: u64) -> Self {
-        Self { pad, cursor: position, passed_over: BTreeSet::new() }
+    pub(super) fn new(ledger: &Ledger, pad: usize, position: u64) -> Self {
+        let (passed_over, rung) = (BTreeSet::new(), HashSet::new());
+        Self { ledger: ledger.clone(), pad, cursor: position, passed_over, rung }
     }
 
-    /// The stream brings a position.
-    pub(super) fn update(&mut self, ledger: &Ledger, position: u64) {
+    /// The stream brings an update.
+    pub(super) fn update(&mut self, update: &Update) {
+        let position = update.position;
+        self.rung.extend(update.call.as_ref().map(|call| call.id.clone()));
         if position > self.cursor {
             self.passed_over.extend(self.cursor + 1..position);
             self.cursor = position;
         } else if self.passed_over.remove(&position) {
-            ledger.fault(self.pad, WireFault::OutOfOrder);
+            self.wrong(Wrong::OutOfOrder, format!("{position} came after {}", self.cursor));
         } else {
-            ledger.fault(self.pad, WireFault::Twice);
+            self.wrong(Wrong::Twice, format!("{position} came twice on a stream"));
         }
     }
 
+    /// The stream shows a ring ahead of its turn.
+    pub(super) fn early(&mut self, early: &Early) {
+        let call = early.call.clone().unwrap_or_default();
+        if call.revision <= self.cursor || !self.rung.insert(call.id.clone()) {
+            self.wrong(Wrong::Twice, format!("{} came early, and had been shown", call.id));
+        }
+        self.ledger.book(self.pad, |book| {
+            book.early.entry(call.id).or_insert_with(Instant::now);
+        });
+    }
+
     /// A heartbeat tells how far the stream should be.
-    pub(super) fn heartbeat(&self, ledger: &Ledger, position: u64) {
+    pub(super) fn heartbeat(&self, position: u64) {
         if position != self.cursor {
-            ledger.fault(self.pad, WireFault::Heartbeat);
+            self.wrong(Wrong::Broken, format!("a heartbeat of {position} on a stream at {}", self.cursor));
+        }
+    }
+
+    fn wrong(&self, wrong: Wrong, words: String) {
+        self.ledger.wrong(self.pad, wrong, words);
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        if !self.passed_over.is_empty() {
+            self.wrong(Wrong::Broken, format!("a stream passed over {:?}", self.passed_over));
         }
     }
 }

@@ -118,6 +118,14 @@ impl Fault {
         }
     }
 
+    /// Whether it stands in a record's way from the provider to the log.
+    pub fn touches_provider(self) -> bool {
+        match self.target() {
+            Target::Process(process) => matches!(process, Process::Ingest | Process::Nginx),
+            Target::Route(route) => matches!(route, Route::ProviderToNginx | Route::NginxToIngest),
+        }
+    }
+
     /// Its kind, for counting.
     pub fn kind(self) -> &'static str {
         match self {
@@ -243,10 +251,10 @@ impl Deck {
 
 /// Every fault of a process, and each fault of the network on a few routes.
 fn all(rng: &mut Rng) -> Vec<Fault> {
-    let services = [Process::Broker, Process::Ingest].into_iter().chain((0..REPLICAS).map(Process::Push));
-    let mut faults: Vec<_> = services
+    let others = [Process::Broker, Process::Ingest, Process::Nginx];
+    let mut faults: Vec<_> = (others.into_iter().chain((0..REPLICAS).map(Process::Push)))
         .flat_map(|process| [Fault::Kill(process), Fault::Freeze(process), Fault::Restart(process)])
-        .chain([Fault::Kill(Process::Nginx), Fault::MemoryAlarm, Fault::QueueDeleted(rng.usize(..REPLICAS))])
+        .chain([Fault::MemoryAlarm, Fault::QueueDeleted(rng.usize(..REPLICAS))])
         .collect();
     let mut routes = Route::all();
     rng.shuffle(&mut routes);
@@ -270,6 +278,8 @@ mod tests {
     use super::*;
 
     const TEN_MINUTES: Duration = Duration::from_secs(600);
+    /// The Makefile's.
+    const SEED_OF_EVERY_RUN: u64 = 6;
 
     #[test]
     fn a_seed_is_a_schedule() {
@@ -288,6 +298,15 @@ mod tests {
                 assert!(act.at >= CALM && act.at + act.lasts <= TEN_MINUTES - CALM, "seed {seed}: {act:?}");
             }
         }
+    }
+
+    #[test]
+    fn the_two_minutes_of_every_test_run_have_faults_of_most_kinds_on_both_sides_of_the_broker() {
+        let acts = schedule(SEED_OF_EVERY_RUN, Duration::from_secs(120));
+        let kinds: BTreeSet<_> = acts.iter().map(|act| act.fault.kind()).collect();
+        let brokers = acts.iter().filter(|act| act.fault.is_the_brokers()).count();
+        assert!(acts.len() >= 12 && kinds.len() >= 7, "{acts:?}");
+        assert!(brokers >= 4 && acts.len() - brokers >= 6, "{acts:?}");
     }
 
     #[test]

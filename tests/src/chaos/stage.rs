@@ -121,6 +121,16 @@ impl Stage {
         }
     }
 
+    /// What the services' logs say of panics.
+    pub(super) fn panics(&self) -> Vec<String> {
+        let services = std::iter::once(&self.system.ingest).chain(&self.system.push);
+        let logs = services.map(Service::logged);
+        logs.flat_map(|log| {
+            log.lines().filter(|line| line.contains("panicked at")).map(str::to_owned).collect::<Vec<_>>()
+        })
+        .collect()
+    }
+
     /// Plays all acts from now on, and returns when the last victim is itself again.
     pub(super) async fn play(&mut self, acts: &[Act], weather: &Lock<Weather>) {
         let begun = Instant::now();
@@ -137,9 +147,9 @@ impl Stage {
             sleep_until(begun + act.at).await;
             let number = lock(weather).begin(act.fault);
             eprintln!("{:6.1} s  {}", begun.elapsed().as_secs_f64(), act.fault);
-            victims.befall(act.fault, act.lasts).await;
+            let happened = victims.befall(act.fault, act.lasts).await;
             eprintln!("{:6.1} s  {}: over", begun.elapsed().as_secs_f64(), act.fault);
-            lock(weather).end(number);
+            lock(weather).end(number, happened);
         });
         futures_util::future::join_all(plays).await;
     }
@@ -161,27 +171,15 @@ struct Victims<'a> {
 }
 
 impl Victims<'_> {
-    /// Has the fault happen, and returns when its victim is itself again.
-    async fn befall(&self, fault: Fault, lasts: Duration) {
+    /// Has the fault happen, and returns when its victim is itself again; false: it found none.
+    async fn befall(&self, fault: Fault, lasts: Duration) -> bool {
         match fault {
-            Fault::Kill(Process::Broker) => {
-                let mut node = self.node.lock().await;
-                node.kill().await;
-                sleep(lasts).await;
-                node.resume().await;
-            }
-            Fault::Restart(Process::Broker) => {
-                let mut node = self.node.lock().await;
-                node.stop().await;
-                sleep(lasts).await;
-                node.resume().await;
-            }
-            Fault::Freeze(Process::Broker) => {
-                let mut node = self.node.lock().await;
-                node.deref_mut().freeze();
-                sleep(lasts).await;
-                node.thaw();
-            }
+            Fault::Kill(process) | Fault::Freeze(process) | Fault::Restart(process) => match process {
+                Process::Broker => of_broker(*self.node.lock().await, fault, lasts).await,
+                Process::Nginx => of_nginx(*self.nginx.lock().await, fault, lasts).await,
+                Process::Ingest => of_service(*self.ingest.lock().await, fault, lasts).await,
+                Process::Push(replica) => of_service(*self.push[replica].lock().await, fault, lasts).await,
+            },
             Fault::MemoryAlarm => {
                 let mut node = self.node.lock().await;
                 node.deref_mut().raise_memory_alarm().await;
@@ -193,22 +191,8 @@ impl Victims<'_> {
                 let mut queues = node.queues().await;
                 queues.retain(|queue| queue.name.starts_with(&self.queue_prefix));
                 // Whose it is does not matter; a replica that is just connecting has none.
-                if let Some(queue) = queues.get(replica) {
-                    node.delete_queue(&queue.name).await;
-                }
-            }
-            Fault::Kill(Process::Nginx) | Fault::Restart(Process::Nginx) | Fault::Freeze(Process::Nginx) => {
-                let mut nginx = self.nginx.lock().await;
-                nginx.kill().await;
-                sleep(lasts).await;
-                nginx.resume().await;
-            }
-            Fault::Kill(process) | Fault::Restart(process) | Fault::Freeze(process) => {
-                let mut service = match process {
-                    Process::Push(replica) => self.push[replica].lock().await,
-                    Process::Ingest | Process::Broker | Process::Nginx => self.ingest.lock().await,
-                };
-                of_service(&mut service, fault, lasts).await;
+                let Some(queue) = queues.get(replica) else { return false };
+                node.delete_queue(&queue.name).await;
             }
             Fault::Cut(route) => self.links[&route].cut(),
             Fault::HalfClose(route, way) => self.links[&route].half_close(way),
@@ -223,26 +207,54 @@ impl Victims<'_> {
                 self.links[&route].heal();
             }
         }
+        true
     }
 }
 
+async fn of_broker(node: &mut RabbitNode, fault: Fault, lasts: Duration) {
+    if let Fault::Freeze(_) = fault {
+        node.freeze();
+        sleep(lasts).await;
+        return node.thaw();
+    }
+    match fault {
+        Fault::Restart(_) => node.stop().await,
+        _ => node.kill().await,
+    }
+    sleep(lasts).await;
+    node.resume().await;
+}
+
+async fn of_nginx(nginx: &mut Nginx, fault: Fault, lasts: Duration) {
+    if let Fault::Freeze(_) = fault {
+        nginx.freeze();
+        sleep(lasts).await;
+        return nginx.thaw();
+    }
+    match fault {
+        Fault::Restart(_) => nginx.stop().await,
+        _ => nginx.kill().await,
+    }
+    sleep(lasts).await;
+    nginx.resume().await;
+}
+
+/// # Panics
+/// The service has ended by itself before, or leaves with another exit code than 0.
 async fn of_service(service: &mut Service, fault: Fault, lasts: Duration) {
+    assert!(!service.has_ended(), "{fault}: it had ended by itself:\n{}", service.logged());
     match fault {
         Fault::Freeze(_) => {
             service.running().signal(Signal::STOP);
             sleep(lasts).await;
-            service.running().signal(Signal::CONT);
+            return service.running().signal(Signal::CONT);
         }
         Fault::Restart(_) => {
             service.terminate();
-            service.exit().await;
-            sleep(lasts).await;
-            service.start().await;
+            assert_eq!(service.exit().await, 0, "{fault}:\n{}", service.logged());
         }
-        _ => {
-            service.kill().await;
-            sleep(lasts).await;
-            service.start().await;
-        }
+        _ => service.kill().await,
     }
+    sleep(lasts).await;
+    service.start().await;
 }

@@ -8,7 +8,7 @@ use ringpad_proto::v1::{Snapshot, subscribe_response::Event};
 use tokio::time::{sleep, timeout};
 
 use super::{
-    ledger::{Ledger, Wire},
+    ledger::{Ledger, Wire, Wrong},
     tamper::Tamper,
 };
 use crate::pads::{End, Stream, Subscription, Transport};
@@ -70,20 +70,43 @@ impl Tablet {
     async fn open(self, delay: Duration) -> Option<Open> {
         sleep(delay).await;
         let mut stream = Stream::open(self.transport, self.nginx, &self.asked);
-        let Ok(Ok(Event::Snapshot(snapshot))) = timeout(PATIENCE, stream.next()).await else { return None };
+        let snapshot = match timeout(PATIENCE, stream.next()).await {
+            Ok(Ok(Event::Snapshot(snapshot))) => snapshot,
+            Ok(Ok(other)) => {
+                self.broken(format!("a stream began with {other:?}"));
+                return None;
+            }
+            Ok(Err(end)) => {
+                self.note_end(&end);
+                return None;
+            }
+            Err(_) => return None,
+        };
         self.ledger.begin(self.number);
-        let wire = Wire::new(self.number, snapshot.position);
         if !self.goes_on(&snapshot) {
-            self.ledger.not_resumed(self.number);
+            self.broken(format!("a stream began at {} and did not go on", snapshot.position));
         }
+        let wire = Wire::new(&self.ledger, self.number, snapshot.position);
         Some(Open { stream, wire, position: snapshot.position, epoch: snapshot.epoch })
     }
 
-    /// Whether a snapshot is what was asked for.
+    /// Whether a snapshot is what was asked for: pads come before the first call, and from then on go on where they are.
     fn goes_on(&self, snapshot: &Snapshot) -> bool {
-        self.asked.after.as_ref().is_none_or(|(position, epoch)| {
+        let where_it_was = self.asked.after.as_ref().is_none_or(|(position, epoch)| {
             snapshot.resumed && snapshot.position == *position && snapshot.epoch == *epoch
-        })
+        });
+        where_it_was && snapshot.open_calls.is_empty() && snapshot.recent_calls.is_empty()
+    }
+
+    /// Faults cut streams, keep the log from answering and replicas from being found; they refuse nobody.
+    fn note_end(&self, end: &End) {
+        if !matches!(end, End::Cut(_) | End::Unavailable | End::Http(502..=504)) {
+            self.broken(format!("a stream ended: {end:?}"));
+        }
+    }
+
+    fn broken(&self, words: String) {
+        self.ledger.wrong(self.number, Wrong::Broken, words);
     }
 
     /// Shows what comes until the stream ends, or the next one has taken its place.
@@ -106,43 +129,51 @@ impl Tablet {
                     ControlFlow::Continue(None) => {}
                     ControlFlow::Continue(Some(after)) => successor = Some(Box::pin(self.clone().open(after))),
                     // A successor that is on its way is as good as a new attempt.
-                    ControlFlow::Break(()) => return match successor {
-                        Some(successor) => successor.await,
-                        None => None,
-                    },
+                    ControlFlow::Break(end) => {
+                        // It may have come to the same replica, and taken this one's place already.
+                        if let Some(end) = end.filter(|end| successor.is_none() || *end != End::Replaced) {
+                            self.note_end(&end);
+                        }
+                        return match successor {
+                            Some(successor) => successor.await,
+                            None => None,
+                        };
+                    }
                 },
             }
         }
     }
 
-    /// Takes an event, or the want of one. Returns when to move on, if the replica says so.
+    /// Takes an event, or the want of one. Returns when to move on, if the replica says so, or how the stream ended.
     fn take(
         &mut self,
         open: &mut Open,
         event: Option<Result<Event, End>>,
-    ) -> ControlFlow<(), Option<Duration>> {
+    ) -> ControlFlow<Option<End>, Option<Duration>> {
         match event {
             Some(Ok(Event::Update(update))) => {
                 for update in self.tamper.pass(update) {
-                    open.wire.update(&self.ledger, update.position);
+                    open.wire.update(&update);
                     let had = self.asked.after.as_ref().map_or(0, |(position, _)| *position);
                     // While two streams overlap, both bring it: a pad shows it once.
                     if update.position > had {
-                        let call = update.call.unwrap_or_default();
-                        self.ledger.show(self.number, update.position, &call);
+                        self.ledger.show(self.number, &update);
                         self.asked.after = Some((update.position, open.epoch.clone()));
                     }
                 }
             }
-            Some(Ok(Event::Early(early))) => {
-                self.ledger.show_early(self.number, &early.call.unwrap_or_default());
-            }
-            Some(Ok(Event::Heartbeat(heartbeat))) => open.wire.heartbeat(&self.ledger, heartbeat.position),
+            Some(Ok(Event::Early(early))) => open.wire.early(&early),
+            Some(Ok(Event::Heartbeat(heartbeat))) => open.wire.heartbeat(heartbeat.position),
             Some(Ok(Event::Reconnect(reconnect))) => {
                 let after = reconnect.after.and_then(|after| Duration::try_from(after).ok());
                 return ControlFlow::Continue(Some(after.unwrap_or_default()));
             }
-            Some(Ok(Event::Snapshot(_)) | Err(_)) | None => return ControlFlow::Break(()),
+            Some(Ok(Event::Snapshot(_))) => {
+                self.broken("a second snapshot".to_owned());
+                return ControlFlow::Break(None);
+            }
+            Some(Err(end)) => return ControlFlow::Break(Some(end)),
+            None => return ControlFlow::Break(None),
         }
         ControlFlow::Continue(None)
     }

@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use http::StatusCode;
@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep},
 };
 
-use super::ledger::{Ledger, Record};
+use super::ledger::{Acknowledged, Ledger, Record};
 use crate::{
     cdr,
     provider::{Provider, taken},
@@ -71,6 +71,12 @@ impl Traffic {
         calls.join_all().await;
     }
 
+    /// Rings once at each store, and returns when every record is acknowledged: whatever else there is comes before it.
+    pub(super) async fn sentinel(&self, shops: &[Shop]) {
+        let calls = shops.iter().enumerate().map(|(store, shop)| self.call(store, &shop.virtual_number));
+        futures_util::future::join_all(calls).await;
+    }
+
     /// All requests so far.
     pub(super) fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -86,6 +92,7 @@ impl Traffic {
 
     /// Sends a record until it is acknowledged. The play's end is bounded by whoever waits for it.
     async fn insist(&self, store: usize, record: &Cdr, last: bool) {
+        let sent = Instant::now();
         loop {
             let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let mut provider = idle.unwrap_or_else(|| Provider::new(self.nginx, self.secrets.clone()));
@@ -96,7 +103,9 @@ impl Traffic {
             self.note(Request { from, until, refused: answer.is_none() });
             if let Some(answer) = answer {
                 self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(provider);
-                self.ledger.acknowledge(store, Record { call_id: taken(&answer).call_id, last }, until);
+                let acknowledged = Acknowledged { sent, at: until, wall: SystemTime::now() };
+                let call_id = taken(&answer).call_id;
+                self.ledger.acknowledge(store, Record { call_id, last }, acknowledged);
                 return;
             }
             sleep(AGAIN.mul_f64(0.5 + fastrand::f64())).await;

@@ -14,8 +14,10 @@ const TOLD: usize = 20;
 pub(super) struct Delay {
     /// The pad's number.
     pub(super) pad: usize,
-    pub(super) rung: Instant,
+    pub(super) accepted: Instant,
     pub(super) took: Duration,
+    /// From its first sending, whether it was answered then or not.
+    pub(super) took_from_sending: Duration,
 }
 
 /// What came of a play. [`Verdict::is_clean`] says whether everything that is promised was kept.
@@ -37,14 +39,16 @@ pub struct Verdict {
     pub out_of_order: u64,
     /// Updates of another store, or of records that nobody sent.
     pub foreign: u64,
-    /// Heartbeats that told another position than their stream's.
-    pub heartbeats_off: u64,
-    /// Streams that began anew though they could have gone on.
-    pub not_resumed: u64,
-    /// Requests of the provider that were not answered 200, and those of them while only the broker was at fault.
-    pub refused: (usize, usize),
-    /// Requests sent while only the broker was at fault.
-    pub sent_without_broker: usize,
+    /// What streams did against the contract apart from that: gaps, wrong heartbeats, beginnings and ends.
+    pub broken: u64,
+    /// Records that were to pop when they were no ring any more.
+    pub late_pops: u64,
+    /// Requests of the provider that were not answered 200.
+    pub refused: usize,
+    /// Those of them with no fault on the provider's way: whatever happens to the broker and to the replicas.
+    pub refused_for_nothing: usize,
+    /// Requests sent while only the broker was at fault, and those of them that were not answered 200.
+    pub without_broker: (usize, usize),
     /// How often each kind of fault came.
     pub faults: BTreeMap<&'static str, usize>,
     /// What is not back where it was, in words.
@@ -65,9 +69,10 @@ impl Verdict {
             && self.twice == 0
             && self.out_of_order == 0
             && self.foreign == 0
-            && self.heartbeats_off == 0
-            && self.not_resumed == 0
-            && self.refused.1 == 0
+            && self.broken == 0
+            && self.late_pops == 0
+            && self.refused_for_nothing == 0
+            && (self.without_broker.0 > 0 || !self.weather.touched_broker())
             && self.left_over.is_empty()
     }
 
@@ -81,16 +86,17 @@ impl Verdict {
     fn longest(&self, wanted: impl Fn(&Delay) -> bool) -> String {
         // They are sorted.
         let Some(delay) = self.delays.iter().rfind(|delay| wanted(delay)) else { return "none".to_owned() };
-        let meanwhile = self.weather.during(delay.rung, delay.rung + delay.took);
+        let meanwhile = self.weather.during(delay.accepted, delay.accepted + delay.took);
         format!("{:.1} s (pad {}; meanwhile: {meanwhile})", delay.took.as_secs_f64(), delay.pad)
     }
 
-    /// The share `of` the rings that were rung while `when`, e.g. 0.99, and how many these are.
-    fn quantile(&self, of: f64, when: impl Fn(&Delay) -> bool) -> (Duration, usize) {
-        let took: Vec<_> = self.delays.iter().filter(|delay| when(delay)).map(|delay| delay.took).collect();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a count")]
-        let index = ((took.len().saturating_sub(1)) as f64 * of).round() as usize;
-        (took.get(index).copied().unwrap_or_default(), took.len())
+    /// How long the rings of calm times took to pads from their first sending: p50, p99, and how many they were.
+    fn calm(&self) -> (Duration, Duration, usize) {
+        let calm = self.delays.iter().filter(|delay| self.weather.is_calm(delay.accepted));
+        let mut took: Vec<_> = calm.map(|delay| delay.took_from_sending).collect();
+        took.sort();
+        let of = |percent: usize| took.get(took.len() * percent / 100).copied().unwrap_or_default();
+        (of(50), of(99), took.len())
     }
 }
 
@@ -105,13 +111,10 @@ impl fmt::Display for Verdict {
         writeln!(f, "twice         {}", self.twice)?;
         writeln!(f, "out of order  {}", self.out_of_order)?;
         writeln!(f, "another's     {}", self.foreign)?;
-        let (refused, without_broker) = self.refused;
-        writeln!(
-            f,
-            "refused       {refused}; while only the broker was down {without_broker} of {}",
-            self.sent_without_broker
-        )?;
-        writeln!(f, "heartbeats    {} off; {} streams not resumed", self.heartbeats_off, self.not_resumed)?;
+        let (sent, refused) = self.without_broker;
+        writeln!(f, "refused       {}, for nothing {}", self.refused, self.refused_for_nothing)?;
+        writeln!(f, "  while only the broker was down  {refused} of {sent}")?;
+        writeln!(f, "broken        {} streams; {} popups too late", self.broken, self.late_pops)?;
         writeln!(f, "longest time without popups  {}", self.longest(|_| true))?;
         let late = |than: u64| self.delays.iter().filter(|delay| delay.took.as_secs() >= than).count();
         writeln!(
@@ -122,11 +125,9 @@ impl fmt::Display for Verdict {
             late(30),
             self.delays.len()
         )?;
-        let brokers = |delay: &Delay| self.weather.only_broker(delay.rung, delay.rung + delay.took);
+        let brokers = |delay: &Delay| self.weather.only_broker(delay.accepted, delay.accepted + delay.took);
         writeln!(f, "  while only the broker was down  {}", self.longest(brokers))?;
-        let calm = |delay: &Delay| self.weather.is_calm(delay.rung);
-        let (p99, rings) = self.quantile(0.99, calm);
-        let (p50, _) = self.quantile(0.5, calm);
+        let (p50, p99, rings) = self.calm();
         let ms = |took: Duration| took.as_secs_f64() * 1e3;
         writeln!(f, "ring to pad while calm  p50 {:.1} ms, p99 {:.1} ms ({rings} shown)", ms(p50), ms(p99))?;
         for line in &self.footprint {

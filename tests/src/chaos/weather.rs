@@ -1,6 +1,6 @@
 //! When which fault was on, for whoever asks afterwards.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::Instant;
 
@@ -17,6 +17,8 @@ struct Spell {
     fault: Fault,
     from: Instant,
     until: Option<Instant>,
+    /// Whether it found its victim.
+    happened: bool,
 }
 
 /// All faults' times.
@@ -26,13 +28,33 @@ pub(super) struct Weather(Vec<Spell>);
 impl Weather {
     /// A fault begins; returns its number.
     pub(super) fn begin(&mut self, fault: Fault) -> usize {
-        self.0.push(Spell { fault, from: Instant::now(), until: None });
+        self.0.push(Spell { fault, from: Instant::now(), until: None, happened: false });
         self.0.len() - 1
     }
 
-    /// It has ended, and its victim is itself again.
-    pub(super) fn end(&mut self, number: usize) {
+    /// It has ended, and its victim is itself again; or it found none.
+    pub(super) fn end(&mut self, number: usize, happened: bool) {
         self.0[number].until = Some(Instant::now());
+        self.0[number].happened = happened;
+    }
+
+    /// How often each kind of fault happened.
+    pub(super) fn kinds(&self) -> BTreeMap<&'static str, usize> {
+        let mut kinds = BTreeMap::new();
+        for spell in self.0.iter().filter(|spell| spell.happened) {
+            *kinds.entry(spell.fault.kind()).or_default() += 1;
+        }
+        kinds
+    }
+
+    /// Whether any fault was the broker's.
+    pub(super) fn touched_broker(&self) -> bool {
+        self.0.iter().any(|spell| spell.happened && spell.fault.is_the_brokers())
+    }
+
+    /// Whether a fault on the provider's way was on at some time between the two.
+    pub(super) fn excuses_refusal(&self, from: Instant, until: Instant) -> bool {
+        self.0.iter().any(|spell| spell.fault.touches_provider() && spell.was_on(from, until, WAKE))
     }
 
     /// Whether a fault of the broker, and no other, was on at some time between the two.

@@ -1,0 +1,103 @@
+//! Each wrong that the ledger knows is found, by itself.
+
+use ringpad_proto::v1::CallState;
+
+use super::*;
+
+/// One pad of one store, and what the store's calls were acknowledged as: `a` and `b`, rung and over.
+fn ledger() -> Ledger {
+    let ledger = Ledger::new(2, 1);
+    let now = Acknowledged { sent: Instant::now(), at: Instant::now(), wall: SystemTime::now() };
+    for (store, call) in [(0, "a"), (0, "b"), (1, "c")] {
+        for last in [false, true] {
+            ledger.acknowledge(store, Record { call_id: call.to_owned(), last }, now);
+        }
+    }
+    // Only the first store's pad is looked at.
+    ledger.lock().books.truncate(1);
+    ledger
+}
+
+fn update(position: u64, call: &str, state: CallState) -> Update {
+    let call = Call { id: call.to_owned(), revision: position, state: state.into(), ..Call::default() };
+    Update { position, call: Some(call), pop_until: None }
+}
+
+const WHOLE: [(u64, &str, CallState); 4] = [
+    (1, "a", CallState::Ringing),
+    (2, "b", CallState::Ringing),
+    (3, "a", CallState::Missed),
+    (4, "b", CallState::Completed),
+];
+
+/// Brings updates on one stream, and shows each.
+fn play(ledger: &Ledger, updates: &[(u64, &str, CallState)]) -> Verdict {
+    let mut wire = Wire::new(ledger, 0, 0);
+    for (position, call, state) in updates {
+        let update = update(*position, call, *state);
+        wire.update(&update);
+        ledger.show(0, &update);
+    }
+    drop(wire);
+    ledger.judge()
+}
+
+#[test]
+fn what_is_whole_is_clean() {
+    let verdict = play(&ledger(), &WHOLE);
+    assert!(verdict.is_clean(), "{verdict}");
+    assert_eq!(verdict.delays.len(), 2);
+}
+
+#[test]
+fn what_is_missing_is_lost_and_a_gap_of_its_stream() {
+    let verdict = play(&ledger(), &[WHOLE[0], WHOLE[1], WHOLE[3]]);
+    assert_eq!((verdict.lost, verdict.broken), (1, 1));
+    assert!(!verdict.is_clean());
+}
+
+#[test]
+fn what_comes_again_or_behind_is_found_on_the_stream_and_on_the_pad() {
+    let verdict = play(&ledger(), &[WHOLE[0], WHOLE[1], WHOLE[1], WHOLE[2], WHOLE[3]]);
+    assert_eq!((verdict.twice, verdict.out_of_order), (2, 0), "on the stream, and on the pad");
+    let verdict = play(&ledger(), &[WHOLE[2], WHOLE[0], WHOLE[1], WHOLE[3]]);
+    assert_eq!(verdict.out_of_order, 3, "two came behind, and an end before its ring");
+}
+
+#[test]
+fn what_is_another_stores_is_found_in_its_turn_and_early() {
+    let ledger = ledger();
+    let mut wire = Wire::new(&ledger, 0, 4);
+    let other = update(9, "c", CallState::Ringing);
+    wire.early(&Early { call: other.call.clone(), pop_until: None });
+    drop(wire);
+    ledger.show(0, &other);
+    assert_eq!(play(&ledger, &WHOLE).foreign, 2);
+}
+
+#[test]
+fn an_early_ring_is_shown_once_and_never_behind_its_update() {
+    let ledger = ledger();
+    let mut wire = Wire::new(&ledger, 0, 0);
+    let ahead = update(2, "b", CallState::Ringing);
+    let early = Early { call: ahead.call.clone(), pop_until: None };
+    wire.early(&early);
+    assert!(ledger.lock().books[0].1.wrongs.is_empty());
+    wire.early(&early);
+    wire.update(&update(1, "a", CallState::Ringing));
+    wire.update(&ahead);
+    wire.early(&early);
+    assert_eq!(ledger.judge().twice, 2);
+}
+
+#[test]
+fn a_heartbeat_that_tells_another_position_and_a_late_popup_are_found() {
+    let ledger = ledger();
+    Wire::new(&ledger, 0, 7).heartbeat(8);
+    assert_eq!(ledger.judge().broken, 1);
+    let late = SystemTime::now() + POPUP_TTL + 2 * SLACK;
+    let seconds = late.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let until = pbjson_types::Timestamp { seconds: seconds.cast_signed(), nanos: 0 };
+    ledger.show(0, &Update { pop_until: Some(until), ..update(1, "a", CallState::Ringing) });
+    assert_eq!(ledger.judge().late_pops, 1);
+}
