@@ -16,6 +16,8 @@ use ringpad_tests::{
 const BEGINS: Duration = Duration::from_secs(2);
 /// How long what lasts does: a silent stream is dead after 5 s, and the broker's silence known after 3 s.
 const LASTS: Duration = Duration::from_secs(7);
+/// Longer than a silent bus is waited for until its connection is built anew, 15 s.
+const REBUILT: Duration = Duration::from_secs(18);
 /// How long calls go on once it is over.
 const AFTER: Duration = Duration::from_secs(4);
 /// How long everything may take to settle once all is well again.
@@ -62,7 +64,7 @@ const SOON: Duration = Duration::from_secs(1);
 on_a_broker_of_its_own! {
     the_broker_is_killed: Fault::Kill(Process::Broker), SOON;
     the_broker_is_restarted: Fault::Restart(Process::Broker), SOON;
-    the_broker_is_frozen: Fault::Freeze(Process::Broker), 2 * LASTS;
+    the_broker_is_frozen: Fault::Freeze(Process::Broker), REBUILT;
     the_broker_raises_a_memory_alarm: Fault::MemoryAlarm, LASTS;
 }
 
@@ -76,24 +78,32 @@ on_a_shared_broker! {
     a_replica_is_frozen: [Fault::Freeze(Process::Push(0))], 2 * LASTS;
     all_replicas_are_killed: [0, 1, 2].map(|replica| Fault::Kill(Process::Push(replica))), SOON;
     nginx_is_killed: [Fault::Kill(Process::Nginx)], SOON;
+    nginx_is_restarted: [Fault::Restart(Process::Nginx)], AT_ONCE;
+    nginx_is_frozen: [Fault::Freeze(Process::Nginx)], LASTS;
+    a_replica_loses_its_queue_while_the_log_is_a_black_hole:
+        [Fault::BlackHole(Route::PushToIngest(0)), Fault::Cut(Route::PushToBroker(0))], LASTS;
     connections_to_the_broker_are_cut: TO_BROKER.map(Fault::Cut), AT_ONCE;
     connections_to_the_broker_are_slow: TO_BROKER.map(slow), LASTS;
-    connections_to_the_broker_are_black_holes: TO_BROKER.map(Fault::BlackHole), 2 * LASTS;
-    connections_to_the_broker_are_half_closed: TO_BROKER.map(half_closed), AT_ONCE;
+    connections_to_the_broker_are_black_holes: TO_BROKER.map(Fault::BlackHole), REBUILT;
+    connections_to_the_broker_are_half_closed_by_the_server: TO_BROKER.map(deaf), AT_ONCE;
+    connections_to_the_broker_are_half_closed_by_the_client: TO_BROKER.map(mute), AT_ONCE;
     connections_to_ingest_svc_are_cut: TO_INGEST.map(Fault::Cut), AT_ONCE;
     connections_to_ingest_svc_are_slow: TO_INGEST.map(slow), LASTS;
     connections_to_ingest_svc_are_black_holes: TO_INGEST.map(Fault::BlackHole), LASTS;
-    connections_to_ingest_svc_are_half_closed: TO_INGEST.map(half_closed), AT_ONCE;
+    connections_to_ingest_svc_are_half_closed_by_the_server: TO_INGEST.map(deaf), AT_ONCE;
+    connections_to_ingest_svc_are_half_closed_by_the_client: TO_INGEST.map(mute), AT_ONCE;
     connections_of_pads_are_cut: OF_PADS.map(Fault::Cut), AT_ONCE;
     connections_of_pads_are_slow: OF_PADS.map(slow), LASTS;
     connections_of_pads_are_black_holes: OF_PADS.map(Fault::BlackHole), LASTS;
-    connections_of_pads_are_half_closed: OF_PADS.map(half_closed), AT_ONCE;
+    connections_of_pads_are_half_closed_by_the_server: OF_PADS.map(deaf), AT_ONCE;
+    connections_of_pads_are_half_closed_by_the_client: OF_PADS.map(mute), AT_ONCE;
 }
 
-/// As an upgrade does it: one after the other, each when the last is itself again.
+/// As an upgrade does it: one after the other, 6 s apart.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_process_is_restarted_in_turn() {
-    let turn = [Process::Push(0), Process::Push(1), Process::Push(2), Process::Ingest, Process::Broker];
+    let replicas = [0, 1, 2].map(Process::Push);
+    let turn = replicas.into_iter().chain([Process::Ingest, Process::Nginx, Process::Broker]);
     let act = |(index, process)| Act {
         at: BEGINS + 6 * SOON * index,
         lasts: Duration::from_millis(100),
@@ -114,6 +124,12 @@ fn slow(route: Route) -> Fault {
     Fault::Delay(route, Duration::from_millis(300))
 }
 
-fn half_closed(route: Route) -> Fault {
+/// Whoever connected hears no more, and is heard.
+fn deaf(route: Route) -> Fault {
     Fault::HalfClose(route, Way::Down)
+}
+
+/// And the other way round.
+fn mute(route: Route) -> Fault {
+    Fault::HalfClose(route, Way::Up)
 }

@@ -54,9 +54,37 @@ async fn connections_to_the_broker_that_are_cut_leave_nothing_behind() {
     for (admin, before) in admins.into_iter().zip(before) {
         until("no more tasks than at first", SOON, async || {
             let now = metric(admin, "ringpad_tasks ").await?;
-            eprintln!("{admin}: {before} tasks at first, {now} now");
             (now <= before + BUSY).then_some(())
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn a_black_hole_before_the_broker_is_noticed_and_the_connection_built_anew() {
+    let node = RabbitNode::shared().await;
+    let mut system = System::prepare(&node.url(), 1, &[]);
+    let link = Link::to(node.address()).await;
+    system.push[0].set("AMQP_URL", &node.url_at(link.at));
+    system.ingest.start().await;
+    system.push[0].start().await;
+    let store = system.store("gangnam").await;
+    let mut pad = system.pad(Transport::GrpcWeb, 0, &store.id).await;
+    let before = system.private_queues(node, 1).await;
+    link.black_hole();
+    // Rings go on popping, from the log.
+    system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    pad.until_position(1).await;
+    until("the connection is given up", 2 * SOON, async || {
+        system.push[0].logged().contains("building the connection anew").then_some(())
+    })
+    .await;
+    link.heal();
+    until("a new queue in place of the old one", 2 * SOON, async || {
+        let queues = system.private_queues(node, 1).await;
+        (queues[0].name != before[0].name).then_some(())
+    })
+    .await;
+    system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    pad.until_position(2).await;
 }

@@ -182,7 +182,7 @@ async fn a_broker_without_memory_for_a_minute_refuses_no_call_and_loses_none() {
     let traffic = Traffic::begin(system.provider(), store.virtual_number.clone());
     traffic.more(40).await;
 
-    node.ctl(&["set_vm_memory_high_watermark", "absolute", "1"]).await;
+    node.raise_memory_alarm().await;
     until("the publisher is blocked", LOOKS, async || {
         node.ctl(&["list_connections", "state"]).await.lines().any(|line| line == "blocked").then_some(())
     })
@@ -194,7 +194,7 @@ async fn a_broker_without_memory_for_a_minute_refuses_no_call_and_loses_none() {
     all_are_ready(&system).await;
     assert!(metric(&system, "ringpad_outbox_events").await >= Some(1.0), "the relay waits");
 
-    node.ctl(&["set_vm_memory_high_watermark", "0.8"]).await;
+    node.end_memory_alarm().await;
     traffic.more(40).await;
     everywhere_once(&mut pads, &traffic.end().await).await;
     until("the relay has drained", LOOKS, async || {
@@ -213,12 +213,7 @@ async fn a_queue_deleted_behind_a_replicas_back_costs_no_call() {
     traffic.more(10).await;
     let before = system.private_queues(node, 2).await;
     for queue in &before {
-        let name = &queue.name;
-        let deletion = format!(
-            "{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{name}\">>)), \
-             rabbit_amqqueue:delete(Q, false, false, <<\"test\">>)."
-        );
-        node.ctl(&["eval", &deletion]).await;
+        node.delete_queue(&queue.name).await;
     }
     traffic.more(10).await;
     let known = |queue: &Queue| before.iter().any(|old| old.name == queue.name);

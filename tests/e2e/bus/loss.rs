@@ -121,7 +121,7 @@ async fn while_the_broker_blocks_publishers_messages_wait_and_then_go_on_by_them
     assert_eq!(send(&mut publisher, 1).await, Ok(Routed::Delivered));
     assert_eq!(batch(&mut subscription).await.number, 1);
 
-    node.ctl(&["set_vm_memory_high_watermark", "absolute", "1"]).await;
+    node.raise_memory_alarm().await;
     let sending = async {
         // The first makes the broker block the connection; the next are held back.
         let mut confirms = Vec::new();
@@ -138,7 +138,7 @@ async fn while_the_broker_blocks_publishers_messages_wait_and_then_go_on_by_them
             node.ctl(&["list_connections", "state"]).await.lines().any(|line| line == "blocked").then_some(())
         })
         .await;
-        node.ctl(&["set_vm_memory_high_watermark", "0.8"]).await;
+        node.end_memory_alarm().await;
     };
     tokio::join!(sending, ending);
     for number in 2..=9 {
