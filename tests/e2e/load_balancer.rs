@@ -65,8 +65,8 @@ impl Follower {
         Self { nginx: at, token, pad, before: Vec::new(), returned: 0 }
     }
 
-    /// Eighteen of them: the replicas have two of each transport, since nginx gives a stream to the one with the fewest,
-    /// and the transports come in another order each time.
+    /// Eighteen of them: the replicas have two of each transport, since nginx gives them streams in turn, and the
+    /// transports come in another order each time.
     async fn eighteen(nginx: &Nginx, store: &Shop) -> Vec<Self> {
         let mut followers = Vec::new();
         for round in 0..6 {
@@ -283,7 +283,7 @@ async fn a_new_stream_that_meets_a_leaving_replica_gets_another_one() {
         system.push[0].readiness().await.filter(|(status, _)| *status == 503)
     })
     .await;
-    // As its pads leave it has the fewest, and nginx asks it first.
+    // Each replica's turn comes, the leaving one's too.
     for _ in 0..3 {
         for transport in BROWSERS {
             followers.push(Follower::open(&nginx, transport, &store).await);

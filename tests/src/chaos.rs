@@ -114,6 +114,7 @@ impl Plan {
         let mut verdict = ledger.judge();
         verdict.weather = weather.into_inner().unwrap_or_else(PoisonError::into_inner);
         count(&traffic, &mut verdict);
+        verdict.find_late_in_calm();
         verdict.left_over.extend(stage.panics());
         if ended.is_err() {
             verdict.left_over.push("records that are not acknowledged long after all is well".to_owned());
@@ -124,6 +125,9 @@ impl Plan {
         full.compare_memory(&stage, &mut verdict);
         drop(tablets);
         empty.compare_counts(&stage, &mut verdict).await;
+        if !verdict.is_clean() {
+            stage.keep_logs();
+        }
         verdict
     }
 

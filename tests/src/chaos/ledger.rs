@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use super::verdict::{Delay, Verdict};
 
 /// How long a ring is worth a popup: the setting's default. And how far two readings of one clock may lie apart.
-const POPUP_TTL: Duration = Duration::from_secs(30);
+pub(super) const POPUP_TTL: Duration = Duration::from_secs(30);
 const SLACK: Duration = Duration::from_secs(1);
 
 /// One of a call's two records.

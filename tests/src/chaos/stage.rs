@@ -121,6 +121,12 @@ impl Stage {
         }
     }
 
+    /// Leaves the logs where they are, and says where.
+    pub(super) fn keep_logs(&mut self) {
+        self.system.directory.disable_cleanup(true);
+        eprintln!("the logs are in {}", self.system.directory.path().display());
+    }
+
     /// What the services' logs say of panics.
     pub(super) fn panics(&self) -> Vec<String> {
         let services = std::iter::once(&self.system.ingest).chain(&self.system.push);

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use tokio::time::Instant;
 
-use super::weather::Weather;
+use super::{ledger::POPUP_TTL, weather::Weather};
 
 /// Faults that are told one by one; the rest is only counted.
 const TOLD: usize = 20;
@@ -43,6 +43,8 @@ pub struct Verdict {
     pub broken: u64,
     /// Records that were to pop when they were no ring any more.
     pub late_pops: u64,
+    /// Rings accepted while all was well that came to a pad when they were none any more.
+    pub late_in_calm: usize,
     /// Requests of the provider that were not answered 200.
     pub refused: usize,
     /// Those of them with no fault on the provider's way: whatever happens to the broker and to the replicas.
@@ -71,9 +73,23 @@ impl Verdict {
             && self.foreign == 0
             && self.broken == 0
             && self.late_pops == 0
+            && self.late_in_calm == 0
             && self.refused_for_nothing == 0
             && (self.without_broker.0 > 0 || !self.weather.touched_broker())
             && self.left_over.is_empty()
+    }
+
+    /// Looks for rings that were late though nothing was wrong when they were accepted.
+    pub(super) fn find_late_in_calm(&mut self) {
+        let late = self
+            .delays
+            .iter()
+            .filter(|delay| delay.took >= POPUP_TTL && self.weather.is_calm(delay.accepted));
+        let late: Vec<_> = late.map(|delay| (delay.pad, delay.took)).collect();
+        self.late_in_calm = late.len();
+        for (pad, took) in late {
+            self.say(format!("pad {pad} was shown a ring of calm weather after {:.1} s", took.as_secs_f64()));
+        }
     }
 
     pub(super) fn say(&mut self, wrong: String) {
@@ -114,7 +130,11 @@ impl fmt::Display for Verdict {
         let (sent, refused) = self.without_broker;
         writeln!(f, "refused       {}, for nothing {}", self.refused, self.refused_for_nothing)?;
         writeln!(f, "  while only the broker was down  {refused} of {sent}")?;
-        writeln!(f, "broken        {} streams; {} popups too late", self.broken, self.late_pops)?;
+        writeln!(
+            f,
+            "broken        {} streams; {} popups too late; {} rings late for nothing",
+            self.broken, self.late_pops, self.late_in_calm
+        )?;
         writeln!(f, "longest time without popups  {}", self.longest(|_| true))?;
         let late = |than: u64| self.delays.iter().filter(|delay| delay.took.as_secs() >= than).count();
         writeln!(
