@@ -8,7 +8,7 @@ use ringpad_tests::{
     cdr::{self, ring, urlencoded},
     http::Client,
     nginx::Nginx,
-    pads::{Pad, Subscription, Transport},
+    pads::{End, Pad, Subscription, Transport},
     provider::{FORM, Provider, taken},
     rabbit::{RabbitNode, unique},
     services::{Shop, System},
@@ -206,6 +206,11 @@ async fn nginx_logs_neither_query_strings_nor_path_secrets_even_when_nobody_is_b
         assert!(!logged.contains(secret), "{secret} is in nginx's log:\n{logged}");
     }
     system.secrets.assert_none_in("nginx's log", &logged);
+
+    // A native gRPC client hears as gRPC that nobody is there.
+    let asked = system.subscription(&store.id);
+    let end = Pad::try_open(Transport::Grpc, nginx.grpc_at, &asked).await.expect_err("nobody is there");
+    assert_eq!(end, End::Unavailable);
 }
 
 #[tokio::test]
