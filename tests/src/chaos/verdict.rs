@@ -75,7 +75,6 @@ impl Verdict {
             && self.late_pops == 0
             && self.late_in_calm == 0
             && self.refused_for_nothing == 0
-            && (self.without_broker.0 > 0 || !self.weather.touched_broker())
             && self.left_over.is_empty()
     }
 

@@ -47,11 +47,6 @@ impl Weather {
         kinds
     }
 
-    /// Whether any fault was the broker's.
-    pub(super) fn touched_broker(&self) -> bool {
-        self.0.iter().any(|spell| spell.happened && spell.fault.is_the_brokers())
-    }
-
     /// Whether a fault on the provider's way was on at some time between the two.
     pub(super) fn excuses_refusal(&self, from: Instant, until: Instant) -> bool {
         self.0.iter().any(|spell| spell.fault.touches_provider() && spell.was_on(from, until, WAKE))
