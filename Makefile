@@ -30,6 +30,8 @@ BUF = pad/node_modules/.bin/buf
 .DEFAULT_GOAL := test
 # The steps share cores, ports and cargo's lock.
 .NOTPARALLEL:
+# Most of an end-to-end test is waiting: for brokers that start, for streams that are taken for dead.
+export RUST_TEST_THREADS ?= 4
 
 test: tools fmt lint build
 	$(CARGO) test --workspace

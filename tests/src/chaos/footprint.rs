@@ -14,8 +14,9 @@ use crate::{http::Client, services::Service};
 /// Memory may grow to so many times what it was, and so many KiB: a log that is longer, an allocator that keeps some.
 const GROWTH: u64 = 2;
 const SLACK: u64 = 16 * 1024;
-/// What comes and goes by itself: a scrape, a connection that is being opened, a thread for blocking work.
-const BUSY: [(&str, u64); 3] = [("tasks", 4), ("threads", 6), ("open files", 8)];
+/// What comes and goes by itself: a scrape, a connection that is being opened, a thread for blocking work; and the log's
+/// readers open its files when they are first asked.
+const BUSY: [(&str, u64); 3] = [("tasks", 4), ("threads", 6), ("open files", 16)];
 /// How long connections may take to be gone: idle ones stay for 75 s.
 const LEAVING: Duration = Duration::from_secs(90);
 
