@@ -136,7 +136,7 @@ test("one ring, from ringing to its end", async () => {
   await screenshot(page, "one-answered");
   server.update({ id: "a", state: CallState.COMPLETED, endedAt: timestampFromMs(Date.now() + 83_000) });
   await page.locator('.popup[data-phase="ended"]').waitFor();
-  await popup(page, "a").getByRole("button", { name: "닫기" }).click();
+  await popup(page, "a").getByRole("button", { name: "숨기기" }).click();
   await page.locator("#quiet").waitFor();
   assert.equal(await page.locator("#recent .call").first().getAttribute("data-call"), "a");
 });
