@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { CallerKind, CallState } from "../src/gen/ringpad/v1/call_pb.ts";
-import { openPage, screenshot, TABLET, until } from "./chromium.ts";
+import { openPage, screenshot, until } from "./chromium.ts";
 import { FakeServer, ring } from "./fake_server.ts";
 import { connected, known, popup, Shop, withoutSoundBanner } from "./shop.ts";
 
@@ -174,43 +174,4 @@ test("an unknown store is said in words", async () => {
   const page = await shop.open();
   await page.locator('#connection[data-state="no-store"]').waitFor();
   assert.match((await page.locator("#advice").textContent()) ?? "", /매장/);
-});
-
-for (const [name, options] of [
-  ["360", { viewport: { width: 360, height: 740 } }],
-  ["portrait", { viewport: { width: 800, height: 1280 } }],
-  ["dark", { colorScheme: "dark" }],
-  ["dark-360", { viewport: { width: 360, height: 740 }, colorScheme: "dark" }],
-] as const) {
-  test(`${name}: nothing is cut off, and everything can be touched`, async () => {
-    shop.storeADay();
-    const page = await shop.open(options);
-    await connected(page);
-    await screenshot(page, `quiet-${name}`);
-    await withoutSoundBanner(page);
-    shop.server.update(ring("a", "010-1234-5678", 14_000, known), 16_000);
-    shop.server.update(ring("b", "010-7777-8888", 3_000), 27_000);
-    await popup(page, "b").waitFor();
-    await popup(page, "a").waitFor();
-    await screenshot(page, `two-rings-${name}`);
-    const layout = await page.evaluate(() => ({
-      scrolls: document.documentElement.scrollWidth > innerWidth,
-      small: [...document.querySelectorAll("button, a")]
-        .filter((node) => node.checkVisibility())
-        .map((node) => ({ node: node.outerHTML.slice(0, 60), ...node.getBoundingClientRect().toJSON() }))
-        .filter(({ width, height }) => width < 44 || height < 44),
-      wrapped: [...document.querySelectorAll(".popup-number")].filter(
-        (node) => node.getBoundingClientRect().height > parseFloat(getComputedStyle(node).fontSize) * 1.5,
-      ).length,
-    }));
-    assert.deepEqual(layout, { scrolls: false, small: [], wrapped: 0 });
-  });
-}
-
-test("the number is written large enough for two metres", async () => {
-  const page = await shop.open();
-  await connected(page);
-  shop.server.update(ring("a", "010-1234-5678", 1_000), 30_000);
-  const size = await popup(page, "a").locator("h2").evaluate((node) => parseFloat(getComputedStyle(node).fontSize));
-  assert.ok(size >= 72, `${size}px on ${TABLET.width}`);
 });

@@ -2,8 +2,8 @@
 
 import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import { button, element, icon, KeyedList, setData, setHidden, setText, type ItemView } from "./dom.ts";
-import { callBackLink, callerName, customer, dayName, reservationLine, talkTime, timeOfDay } from "./format.ts";
-import { phaseOf, startedAt, type Known } from "./phase.ts";
+import { callBackLink, callerName, customer, dayName, holderName, reservationLine, talkTime, timeOfDay } from "./format.ts";
+import { isOpen, phaseOf, startedAt, type Known, type Phase } from "./phase.ts";
 import { text } from "./text.ts";
 
 /** What a list's lines can do. */
@@ -67,7 +67,9 @@ function callView(first: Call, context: ListContext): ItemView<Line> {
   const phase = element("span", "call-phase");
   const detail = element("span", "call-detail");
   const main = button("call-main", "", () => context.open(call));
-  main.append(time, element("span", "call-words", number, phase, detail));
+  const hint = element("span", "unseen");
+  hint.textContent = text.openCall;
+  main.append(time, element("span", "call-words", number, phase, detail), hint);
   const callBack = element("a", "call-back", icon(HANDSET));
   const done = button("call-done", "", () => context.close?.(call.id));
   done.append(icon(CHECK));
@@ -86,21 +88,22 @@ function callView(first: Call, context: ListContext): ItemView<Line> {
       setText(number, callerName(call));
       setText(phase, phaseWords(known, now));
       setText(detail, reservationLine(call, now) || call.note || customer(call, now).headline);
-      setLabel(main, text.openCall(`${timeOfDay(startedAt(call))} ${callerName(call)}, ${phaseWords(known, now)}`));
       setLabel(done, text.doneWith(callerName(call)));
-      showLink(callBack, call);
+      showLink(callBack, call, itsPhase);
     },
   };
 }
 
 function phaseWords(known: Known, now: number): string {
   const phase = phaseOf(known, now);
+  if (known.call.claim && isOpen(known.call)) return text.claimedBy(holderName(known.call));
   const words = phase === "ended" ? talkTime(known.call) || text.listed.ended : text.listed[phase];
   return known.call.closed ? `${words} · ${text.closed}` : words;
 }
 
-function showLink(link: HTMLAnchorElement, call: Call): void {
-  const target = callBackLink(call);
+function showLink(link: HTMLAnchorElement, call: Call, phase: Phase): void {
+  // Nobody calls back who is on the phone.
+  const target = phase === "ringing" || phase === "answered" ? undefined : callBackLink(call);
   if (target && link.getAttribute("href") !== target) link.href = target;
   if (target) setLabel(link, text.callBackTo(callerName(call)));
   setHidden(link, !target);

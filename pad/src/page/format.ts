@@ -46,7 +46,10 @@ export function stopwatch(ms: number): string {
 
 /** The number as people write it, or why there is none. */
 export function callerName({ caller }: Call): string {
-  return caller?.display || text.nameless[caller?.kind ?? CallerKind.UNSPECIFIED] || text.nameless[0];
+  const kind = caller?.kind ?? CallerKind.UNSPECIFIED;
+  const written = kind === CallerKind.NUMBER || kind === CallerKind.UNPARSED;
+  // Why there is no number is said in the page's own language.
+  return (written ? caller?.display : "") || text.nameless[kind] || caller?.display || text.nameless[0];
 }
 
 /** About how many em a text takes in bold type of any system's font: digits, marks, and the wide rest. */

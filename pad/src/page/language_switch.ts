@@ -33,7 +33,7 @@ function showWords(): void {
   }
   const other = OTHER[language];
   byId("language").textContent = SHORT[other];
-  byId("language").setAttribute("aria-label", NAMES[other]);
+  byId("language").setAttribute("aria-label", `${SHORT[other]}, ${NAMES[other]}`);
   byId("language").lang = other;
 }
 

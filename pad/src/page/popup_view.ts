@@ -78,6 +78,7 @@ export function popupView(first: Call, context: PopupContext): ItemView<PopupIte
   card.number.id = `number-${call.id}`;
   node.setAttribute("aria-labelledby", card.number.id);
   setData(node, "call", call.id);
+  node.tabIndex = -1;
   node.addEventListener("animationend", () => node.classList.remove("is-new"));
   return {
     node,
@@ -86,7 +87,9 @@ export function popupView(first: Call, context: PopupContext): ItemView<PopupIte
       setData(node, "phase", item.popup.phase);
       setData(node, "holder", item.popup.holder);
       say(card, item);
+      const focused = document.activeElement;
       offer(card, item.popup, context);
+      keepFocus(node, focused);
     },
   };
 }
@@ -122,6 +125,11 @@ function offer(card: Card, { call, phase, holder, opened }: Popup, { drafts }: P
   setHidden(card.form.node, !writing);
   setHidden(card.booked, writing || !card.booked.textContent);
   card.form.update(call);
+}
+
+/** Whoever pressed a button that is gone now stays at this card. */
+function keepFocus(node: HTMLElement, focused: Element | null): void {
+  if (focused instanceof HTMLElement && focused.hidden && node.contains(focused)) node.focus({ preventScroll: true });
 }
 
 function headingOf({ call, phase, holder }: Popup): string {

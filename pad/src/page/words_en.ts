@@ -69,7 +69,7 @@ export const en: Words = {
   write: "Book or note",
   callBack: "Call back",
   callBackTo: (number) => `Call ${number} back`,
-  openCall: (number) => `Open booking and note of ${number}`,
+  openCall: "Open booking and note",
 
   reservation: "Booking",
   customerName: "Name",

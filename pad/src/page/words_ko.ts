@@ -87,7 +87,7 @@ export const ko = {
   write: "예약·메모",
   callBack: "다시 걸기",
   callBackTo: (number: string) => `${number} 다시 걸기`,
-  openCall: (number: string) => `${number} 예약·메모 열기`,
+  openCall: "예약·메모 열기",
 
   reservation: "예약",
   customerName: "이름",
