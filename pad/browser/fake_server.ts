@@ -13,6 +13,7 @@ import { SubscribeRequestSchema, SubscribeResponseSchema, type SubscribeRequest 
 const TYPES: Record<string, string> = {
   "index.html": "text/html; charset=utf-8",
   "pad.js": "text/javascript; charset=utf-8",
+  "example.js": "text/javascript; charset=utf-8",
   "pad.css": "text/css; charset=utf-8",
   "icon.svg": "image/svg+xml",
   "icon-192.png": "image/png",
@@ -52,6 +53,8 @@ export class FakeServer {
     all: () => [...this.#calls.values()],
     update: (call) => this.update(call),
   });
+  /** Files instead of, or beside, those of dist/. */
+  readonly files = new Map<string, Uint8Array>();
   /** Answers actions only once this is over. */
   actionsWait: Promise<void> = Promise.resolve();
   /** Loses the answers of as many actions, after they were done. */
@@ -118,7 +121,7 @@ export class FakeServer {
     response.writeHead(200, { "content-type": type, "content-security-policy": CSP });
     const placeholder = '<meta name="ringpad-token-url" content="">';
     const filled = placeholder.replace('content=""', `content="${this.#tokenUrl}"`);
-    const file = readFileSync(join("dist", name));
+    const file = Buffer.from(this.files.get(name) ?? readFileSync(join("dist", name)));
     response.end(name === "index.html" ? file.toString().replace(placeholder, filled) : file);
   }
 
