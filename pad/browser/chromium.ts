@@ -33,7 +33,8 @@ export const TABLET = { width: 1280, height: 800 };
 
 export async function launch(): Promise<Browser> {
   const executablePath = process.env["CHROMIUM_BIN"] ?? "/usr/bin/chromium";
-  return chromium.launch({ executablePath, args: ARGS });
+  // Date fields follow the browser's own language, not the page's.
+  return chromium.launch({ executablePath, args: ARGS, env: { ...process.env, LANGUAGE: "ko" } });
 }
 
 /** What a page said that it should not have: errors, refused resources, requests to other hosts. */

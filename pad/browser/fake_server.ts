@@ -7,17 +7,23 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { CallSchema, CallState, CallerKind } from "../src/gen/ringpad/v1/call_pb.ts";
+import { FakeActions, isOpen, Refusal } from "./fake_actions.ts";
 import { SubscribeRequestSchema, SubscribeResponseSchema, type SubscribeRequest } from "../src/gen/ringpad/v1/pad_pb.ts";
 
 const TYPES: Record<string, string> = {
   "index.html": "text/html; charset=utf-8",
   "pad.js": "text/javascript; charset=utf-8",
+  "example.js": "text/javascript; charset=utf-8",
   "pad.css": "text/css; charset=utf-8",
   "icon.svg": "image/svg+xml",
+  "icon-192.png": "image/png",
+  "icon-512.png": "image/png",
+  "icon-maskable.png": "image/png",
+  "manifest.webmanifest": "application/manifest+json",
 };
 /** The strictest under which the page must work. */
 const CSP =
-  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; " +
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; " +
   "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
 const HEARTBEAT = 1_000;
 
@@ -41,6 +47,18 @@ export class FakeServer {
   readonly #log: Event[] = [];
   readonly #calls = new Map<string, CallInit>();
   readonly #tokenUrl: string;
+  /** What pads did. */
+  readonly actions = new FakeActions({
+    get: (id) => this.#calls.get(id),
+    all: () => [...this.#calls.values()],
+    update: (call) => this.update(call),
+  });
+  /** Files instead of, or beside, those of dist/. */
+  readonly files = new Map<string, Uint8Array>();
+  /** Answers actions only once this is over. */
+  actionsWait: Promise<void> = Promise.resolve();
+  /** Loses the answers of as many actions, after they were done. */
+  loseAnswers = 0;
   /** Every Subscribe so far. */
   readonly requests: { request: SubscribeRequest; token: string }[] = [];
   /** Answers Subscribe with this gRPC status instead of a stream. */
@@ -72,7 +90,9 @@ export class FakeServer {
   /** The call as it now is, to every stream; with `popFor` (ms) it pops. */
   update(call: RingInit, popFor?: number): void {
     const position = BigInt(this.#log.length + 1);
-    const whole = { ...(this.#calls.get(call.id) ?? {}), ...call, revision: position } as CallInit;
+    // An action's call is whole: what it lacks is gone.
+    const before = "$typeName" in call ? {} : (this.#calls.get(call.id) ?? {});
+    const whole = { ...before, ...call, revision: position } as CallInit;
     this.#calls.set(call.id, whole);
     const popUntil = popFor === undefined ? {} : { popUntil: timestampFromMs(Date.now() + popFor) };
     const event: Event = { case: "update", value: { position, call: whole, ...popUntil } };
@@ -89,6 +109,8 @@ export class FakeServer {
     if (this.away) return void request.socket.destroy();
     const path = new URL(request.url ?? "/", "http://x").pathname;
     if (path === "/ringpad.v1.PadService/Subscribe") return void this.#subscribe(request, response);
+    const method = /^\/ringpad\.v1\.PadService\/(\w+)$/.exec(path)?.[1];
+    if (method) return void this.#act(method, request, response);
     if (path === this.#tokenUrl && path !== "") return void response.end("a.b.fresh");
     this.#page(path === "/" ? "index.html" : path.slice(1), response);
   }
@@ -99,15 +121,34 @@ export class FakeServer {
     response.writeHead(200, { "content-type": type, "content-security-policy": CSP });
     const placeholder = '<meta name="ringpad-token-url" content="">';
     const filled = placeholder.replace('content=""', `content="${this.#tokenUrl}"`);
-    const file = readFileSync(join("dist", name));
+    const file = Buffer.from(this.files.get(name) ?? readFileSync(join("dist", name)));
     response.end(name === "index.html" ? file.toString().replace(placeholder, filled) : file);
   }
 
+  async #act(method: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = await messageOf(request);
+    await this.actionsWait;
+    const frames = [];
+    const trailers = [];
+    try {
+      frames.push(frame(0, this.actions.answer(method, body, tokenOf(request))));
+      trailers.push("grpc-status: 0");
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      trailers.push(`grpc-status: ${error.status}`, `grpc-message: ${encodeURIComponent(error.message)}`);
+      if (error.details) trailers.push(`grpc-status-details-bin: ${Buffer.from(error.details).toString("base64")}`);
+    }
+    if (this.loseAnswers > 0) {
+      this.loseAnswers -= 1;
+      return void request.socket.destroy();
+    }
+    response.writeHead(200, { "content-type": "application/grpc-web+proto" });
+    response.end(Buffer.concat([...frames, frame(0x80, Buffer.from(`${trailers.join("\r\n")}\r\n`))]));
+  }
+
   async #subscribe(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk as Buffer);
-    const asked = fromBinary(SubscribeRequestSchema, Buffer.concat(chunks).subarray(5));
-    const token = (request.headers.authorization ?? "").replace("Bearer ", "");
+    const asked = fromBinary(SubscribeRequestSchema, await messageOf(request));
+    const token = tokenOf(request);
     this.requests.push({ request: asked, token });
     response.writeHead(200, { "content-type": "application/grpc-web+proto" });
     if (this.refuseWith !== undefined) return void response.end(frame(0x80, Buffer.from(`grpc-status: ${this.refuseWith}\r\n`)));
@@ -119,7 +160,6 @@ export class FakeServer {
     const resumed = request.afterPosition !== undefined;
     const position = resumed ? Number(request.afterPosition) : this.#log.length;
     const calls = resumed ? [] : [...this.#calls.values()];
-    const open = (call: CallInit) => call.state === CallState.RINGING || call.state === CallState.ANSWERED;
     send(response, {
       case: "snapshot",
       value: {
@@ -129,8 +169,8 @@ export class FakeServer {
         position: BigInt(position),
         epoch: "e1",
         resumed,
-        openCalls: calls.filter(open),
-        recentCalls: calls.filter((call) => !open(call)),
+        openCalls: calls.filter(isOpen),
+        recentCalls: calls.filter((call) => !isOpen(call)),
       },
     });
     for (const event of this.#log.slice(position)) send(response, event);
@@ -143,6 +183,16 @@ export class FakeServer {
       this.#subscribers.delete(subscriber);
     });
   }
+}
+
+async function messageOf(request: IncomingMessage): Promise<Uint8Array> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).subarray(5);
+}
+
+function tokenOf({ headers }: IncomingMessage): string {
+  return (headers.authorization ?? "").replace("Bearer ", "");
 }
 
 const now = () => ({ serverTime: timestampFromMs(Date.now()) });

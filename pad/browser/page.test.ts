@@ -2,85 +2,23 @@
 // people to open).
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, beforeEach, test } from "node:test";
+import { test } from "node:test";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import type { Browser, Page } from "playwright-core";
 import { CallerKind, CallState } from "../src/gen/ringpad/v1/call_pb.ts";
-import { launch, openPage, screenshot, TABLET, until, type Complaints } from "./chromium.ts";
+import { openPage, screenshot, until } from "./chromium.ts";
 import { FakeServer, ring } from "./fake_server.ts";
+import { connected, known, popup, Shop, withoutSoundBanner } from "./shop.ts";
 
-const MINUTE = 60_000;
-const DAY = 24 * 60 * MINUTE;
-
-let browser: Browser;
-let server: FakeServer;
-let url: string;
-let complaints: Complaints | undefined;
-
-before(async () => void (browser = await launch()));
-after(() => browser.close());
-beforeEach(async () => {
-  server = new FakeServer();
-  url = await server.listen();
-  complaints = undefined;
-});
-afterEach(async () => {
-  for (const context of browser.contexts()) await context.close();
-  await server.close();
-  if (complaints) assert.deepEqual(complaints.list, []);
-});
-
-/** An ordinary day so far. */
-function storeADay(): void {
-  const past = (ago: number) => timestampFromMs(Date.now() - ago);
-  const talked = (ago: number, seconds: number) => ({
-    state: CallState.COMPLETED,
-    answeredAt: past(ago - 8_000),
-    endedAt: past(ago - 8_000 - seconds * 1000),
-  });
-  const missed = { state: CallState.MISSED };
-  const withheld = { caller: { display: "발신번호 표시제한", kind: CallerKind.WITHHELD } };
-  server.store(ring("d1", "010-2345-6789", 12 * MINUTE, talked(12 * MINUTE, 83)));
-  server.store(ring("d2", "010-8765-4321", 47 * MINUTE, { ...missed, history: { calls: 4 } }));
-  server.store(ring("d3", "02-555-0134", 75 * MINUTE, talked(75 * MINUTE, 41)));
-  server.store(ring("d4", "", 2 * 60 * MINUTE, { ...missed, ...withheld }));
-  server.store(ring("d5", "010-3141-5926", 3 * 60 * MINUTE));
-  server.store(ring("d6", "010-9999-0000", DAY, talked(DAY, 190)));
-  server.store(ring("d7", "031-555-0199", DAY + 30 * MINUTE, missed));
-  server.store(ring("d8", "010-1357-2468", 4 * DAY, talked(4 * DAY, 65)));
-}
-
-const known = {
-  history: { calls: 2, lastCallAt: timestampFromMs(Date.now() - 3 * DAY), lastNote: "흰색 카니발 · 실내 세차까지, 주말 오전 선호" },
-  memo: "네이버 예약 문의",
-};
-
-async function open(options: Parameters<Browser["newContext"]>[0] = {}): Promise<Page> {
-  const opened = await openPage(browser, options);
-  complaints = opened.complaints;
-  await opened.page.goto(`${url}/#token=a.b.c`);
-  return opened.page;
-}
-
-async function connected(page: Page): Promise<void> {
-  await page.locator('#connection[data-state="connected"]').waitFor();
-}
-
-const popup = (page: Page, id: string) => page.locator(`.popup[data-call="${id}"]`);
-
-async function withoutSoundBanner(page: Page): Promise<void> {
-  await page.locator("h1").click();
-  await page.locator("#unlock").waitFor({ state: "hidden" });
-}
+const shop = new Shop();
 
 test("quiet: store, connection and lists; the token is out of the address at once", async () => {
-  storeADay();
-  const page = await open();
+  shop.storeADay();
+  const page = await shop.open();
   await connected(page);
   assert.equal(await page.locator("#store").textContent(), "반짝 손세차 강남점");
   assert.equal((await page.locator("#connection").textContent())?.trim(), "연결됨");
-  assert.equal(page.url(), `${url}/`);
-  assert.equal(server.requests[0]?.token, "a.b.c");
+  assert.equal(page.url(), `${shop.url}/`);
+  assert.equal(shop.server.requests[0]?.token, "a.b.c");
   assert.equal(await page.locator("#missed-count").textContent(), "3");
   assert.match((await page.locator('#recent [data-call="d1"]').textContent()) ?? "", /010-2345-6789.*1분 23초/);
   assert.match((await page.locator('#recent [data-call="d5"]').textContent()) ?? "", /결과 미확인/);
@@ -93,7 +31,7 @@ test("quiet: store, connection and lists; the token is out of the address at onc
 });
 
 test("the first touch turns sound on, wherever it falls; then the switch is a switch, and remembered", async () => {
-  const page = await open();
+  const page = await shop.open();
   await connected(page);
   const sound = page.locator("#sound");
   assert.equal((await sound.innerText()).trim(), "소리 꺼짐");
@@ -109,19 +47,19 @@ test("the first touch turns sound on, wherever it falls; then the switch is a sw
 });
 
 test("a reload keeps the token", async () => {
-  const page = await open();
+  const page = await shop.open();
   await connected(page);
   await page.reload();
   await connected(page);
-  assert.equal(server.requests.at(-1)?.token, "a.b.c");
+  assert.equal(shop.server.requests.at(-1)?.token, "a.b.c");
 });
 
 test("one ring, from ringing to its end", async () => {
-  storeADay();
-  const page = await open();
+  shop.storeADay();
+  const page = await shop.open();
   await connected(page);
   await withoutSoundBanner(page);
-  server.update(ring("a", "010-1234-5678", 7_500, known), 22_500);
+  shop.server.update(ring("a", "010-1234-5678", 7_500, known), 22_500);
   await popup(page, "a").waitFor();
   const text = (await popup(page, "a").innerText()).replaceAll(/\s+/g, " ");
   for (const part of ["전화 왔습니다", "010-1234-5678", "3번째 전화", "지난 통화", "흰색 카니발", "0507-1234-5678", "네이버 예약 문의"]) {
@@ -131,50 +69,46 @@ test("one ring, from ringing to its end", async () => {
   assert.match((await page.locator("#announce").textContent()) ?? "", /010-1234-5678/);
   assert.match(await page.title(), /010-1234-5678/);
   await screenshot(page, "one-ring");
-  server.update({ id: "a", state: CallState.ANSWERED, answeredAt: timestampFromMs(Date.now()) });
+  shop.server.update({ id: "a", state: CallState.ANSWERED, answeredAt: timestampFromMs(Date.now()) });
   await page.locator('.popup[data-phase="answered"]').waitFor();
   await screenshot(page, "one-answered");
-  server.update({ id: "a", state: CallState.COMPLETED, endedAt: timestampFromMs(Date.now() + 83_000) });
+  shop.server.update({ id: "a", state: CallState.COMPLETED, endedAt: timestampFromMs(Date.now() + 83_000) });
   await page.locator('.popup[data-phase="ended"]').waitFor();
-  await popup(page, "a").getByRole("button", { name: "닫기" }).click();
+  await popup(page, "a").getByRole("button", { name: "숨기기" }).click();
   await page.locator("#quiet").waitFor();
   assert.equal(await page.locator("#recent .call").first().getAttribute("data-call"), "a");
 });
 
 test("three rings stack; what somebody types into one of them survives the others", async () => {
-  storeADay();
-  const page = await open();
+  shop.storeADay();
+  const page = await shop.open();
   await connected(page);
   await withoutSoundBanner(page);
-  server.update(ring("a", "010-1234-5678", 21_000, known), 9_000);
+  shop.server.update(ring("a", "010-1234-5678", 21_000, known), 9_000);
   await popup(page, "a").waitFor();
-  // A form, as a later page will have one.
-  await popup(page, "a").evaluate((node) => {
-    const input = node.appendChild(document.createElement("input"));
-    input.id = "typing";
-    input.focus();
-  });
+  await popup(page, "a").getByRole("button", { name: "받기" }).click();
+  const car = popup(page, "a").getByLabel("차량 번호");
+  await car.click();
   await page.keyboard.type("12가 ");
   const withheld = { caller: { display: "발신번호 표시제한", kind: CallerKind.WITHHELD } };
-  server.update(ring("b", "", 9_000, withheld), 21_000);
+  shop.server.update(ring("b", "", 9_000, withheld), 21_000);
   await popup(page, "b").waitFor();
-  server.update(ring("c", "0507-1234-5678", 1_000), 29_000);
+  shop.server.update(ring("c", "0507-1234-5678", 1_000), 29_000);
   await popup(page, "c").waitFor();
   await page.keyboard.type("3456");
-  assert.equal(await page.locator("#typing").inputValue(), "12가 3456");
+  assert.equal(await car.inputValue(), "12가 3456");
   const order = await page.locator(".popup").evaluateAll((all) => all.map((node) => node.getAttribute("data-call")));
   assert.deepEqual(order, ["c", "b", "a"]);
-  await page.locator("#typing").evaluate((node) => node.remove());
-  await screenshot(page, "three-rings");
-  server.update({ id: "b", state: CallState.MISSED, endedAt: timestampFromMs(Date.now()) });
+  await screenshot(page, "three-rings-while-writing");
+  shop.server.update({ id: "b", state: CallState.MISSED, endedAt: timestampFromMs(Date.now()) });
   await page.locator('.popup[data-phase="missed"]').waitFor();
   await screenshot(page, "three-mixed");
 });
 
 test("a ring that nobody finishes is shown as such, and rings no longer", async () => {
-  const page = await open();
+  const page = await shop.open();
   await connected(page);
-  server.update(ring("a", "010-1234-5678", 1_000), 1_500);
+  shop.server.update(ring("a", "010-1234-5678", 1_000), 1_500);
   await page.locator('.popup[data-phase="ringing"]').waitFor();
   await page.locator('.popup[data-phase="unknown"]').waitFor();
   assert.match(await popup(page, "a").innerText(), /결과 미확인/);
@@ -182,102 +116,62 @@ test("a ring that nobody finishes is shown as such, and rings no longer", async 
 });
 
 test("a cut is said, mended, and what came meanwhile is shown once", async () => {
-  storeADay();
-  const page = await open();
+  shop.storeADay();
+  const page = await shop.open();
   await connected(page);
   await withoutSoundBanner(page);
-  server.update(ring("a", "010-1234-5678", 1_000, known), 30_000);
+  shop.server.update(ring("a", "010-1234-5678", 1_000, known), 30_000);
   await popup(page, "a").waitFor();
-  server.away = true;
-  server.cut();
+  shop.server.away = true;
+  shop.server.cut();
   await page.locator('#connection[data-state="reconnecting"]').waitFor();
   await page.locator("#advice").waitFor();
   assert.match((await page.locator("#advice").textContent()) ?? "", /다시 연결/);
   await screenshot(page, "reconnecting");
-  server.update(ring("b", "010-7777-8888", 1_000), 30_000);
-  server.away = false;
+  shop.server.update(ring("b", "010-7777-8888", 1_000), 30_000);
+  shop.server.away = false;
   await connected(page);
   await popup(page, "b").waitFor();
   assert.equal(await page.locator(".popup").count(), 2);
-  assert.equal(server.requests.at(-1)?.request.afterPosition, 1n);
+  assert.equal(shop.server.requests.at(-1)?.request.afterPosition, 1n);
   await page.locator("#advice").waitFor({ state: "hidden" });
 });
 
 test("without a token, and with a refused one: said in words", async () => {
-  const { page } = await openPage(browser);
-  await page.goto(`${url}/`);
+  const { page } = await openPage(shop.browser);
+  await page.goto(`${shop.url}/`);
   await page.locator('#connection[data-state="needs-token"]').waitFor();
-  assert.equal(server.requests.length, 0);
+  assert.equal(shop.server.requests.length, 0);
   // Nothing is known of the store, so nothing is said of its calls.
   assert.equal(await page.locator("#lists").isVisible(), false);
   assert.match(await page.locator("#quiet").innerText(), /토큰이 필요합니다/);
   await screenshot(page, "needs-token");
-  server.refuseWith = 16;
+  shop.server.refuseWith = 16;
   await page.evaluate(() => void (location.hash = "token=a.b.expired"));
   await page.waitForFunction(() => location.hash === "");
-  await until("a request with the new token", () => server.requests.length > 0);
+  await until("a request with the new token", () => shop.server.requests.length > 0);
   await page.locator('#connection[data-state="needs-token"]').waitFor();
-  server.refuseWith = undefined;
+  shop.server.refuseWith = undefined;
   await page.evaluate(() => void (location.hash = "token=a.b.good"));
   await connected(page);
-  assert.equal(server.requests.at(-1)?.token, "a.b.good");
+  assert.equal(shop.server.requests.at(-1)?.token, "a.b.good");
 });
 
 test("a refused token is followed by one from the token URL", async () => {
-  await server.close();
-  server = new FakeServer("/next-token");
-  url = await server.listen();
-  server.refuseWith = 16;
-  const page = await open();
-  await until("a second request", () => server.requests.length >= 2);
-  assert.deepEqual(server.requests.slice(0, 2).map(({ token }) => token), ["a.b.c", "a.b.fresh"]);
-  server.refuseWith = undefined;
+  await shop.server.close();
+  await shop.serve(new FakeServer("/next-token"));
+  shop.server.refuseWith = 16;
+  const page = await shop.open();
+  await until("a second request", () => shop.server.requests.length >= 2);
+  assert.deepEqual(shop.server.requests.slice(0, 2).map(({ token }) => token), ["a.b.c", "a.b.fresh"]);
+  shop.server.refuseWith = undefined;
   await page.reload();
   await connected(page);
 });
 
 test("an unknown store is said in words", async () => {
-  server.refuseWith = 5;
-  const page = await open();
+  shop.server.refuseWith = 5;
+  const page = await shop.open();
   await page.locator('#connection[data-state="no-store"]').waitFor();
   assert.match((await page.locator("#advice").textContent()) ?? "", /매장/);
-});
-
-for (const [name, options] of [
-  ["360", { viewport: { width: 360, height: 740 } }],
-  ["portrait", { viewport: { width: 800, height: 1280 } }],
-  ["dark", { colorScheme: "dark" }],
-  ["dark-360", { viewport: { width: 360, height: 740 }, colorScheme: "dark" }],
-] as const) {
-  test(`${name}: nothing is cut off, and everything can be touched`, async () => {
-    storeADay();
-    const page = await open(options);
-    await connected(page);
-    await screenshot(page, `quiet-${name}`);
-    await withoutSoundBanner(page);
-    server.update(ring("a", "010-1234-5678", 14_000, known), 16_000);
-    server.update(ring("b", "010-7777-8888", 3_000), 27_000);
-    await popup(page, "b").waitFor();
-    await popup(page, "a").waitFor();
-    await screenshot(page, `two-rings-${name}`);
-    const layout = await page.evaluate(() => ({
-      scrolls: document.documentElement.scrollWidth > innerWidth,
-      small: [...document.querySelectorAll("button, a")]
-        .filter((node) => node.checkVisibility())
-        .map((node) => ({ node: node.outerHTML.slice(0, 60), ...node.getBoundingClientRect().toJSON() }))
-        .filter(({ width, height }) => width < 44 || height < 44),
-      wrapped: [...document.querySelectorAll(".popup-number")].filter(
-        (node) => node.getBoundingClientRect().height > parseFloat(getComputedStyle(node).fontSize) * 1.5,
-      ).length,
-    }));
-    assert.deepEqual(layout, { scrolls: false, small: [], wrapped: 0 });
-  });
-}
-
-test("the number is written large enough for two metres", async () => {
-  const page = await open();
-  await connected(page);
-  server.update(ring("a", "010-1234-5678", 1_000), 30_000);
-  const size = await popup(page, "a").locator("h2").evaluate((node) => parseFloat(getComputedStyle(node).fontSize));
-  assert.ok(size >= 72, `${size}px on ${TABLET.width}`);
 });

@@ -11,6 +11,8 @@ const NOTICE =
   "/* RingPad, MIT OR Apache-2.0. Contains @bufbuild/protobuf (Apache-2.0 AND BSD-3-Clause, Buf Technologies, Inc. " +
   "and Google Inc.) and @connectrpc/connect, connect-web (Apache-2.0, The Connect Authors). */";
 
+const COPIED = ["index.html", "manifest.webmanifest", "icon.svg", "icon-192.png", "icon-512.png", "icon-maskable.png"];
+
 export async function buildPage(out) {
   await rm(out, { recursive: true, force: true });
   await mkdir(out, { recursive: true });
@@ -40,7 +42,7 @@ export async function buildPage(out) {
     charset: "utf8",
     logLevel: "warning",
   });
-  for (const file of ["index.html", "icon.svg"]) await copyFile(join(page, file), join(out, file));
+  for (const file of COPIED) await copyFile(join(page, file), join(out, file));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await buildPage(process.argv[2] ?? join(root, "dist"));

@@ -26,7 +26,7 @@ await build({
   target: "node20",
   format: "esm",
   sourcemap: "inline",
-  external: ["playwright-core"],
+  external: ["playwright-core", "esbuild"],
   logLevel: "warning",
 });
 

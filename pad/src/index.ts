@@ -1,8 +1,10 @@
 // @ringpad/pad: the client, for the pad page and for other people's pages.
 
 export { connect, type Pad, type PadOptions } from "./client/connect.ts";
+export { ActionError, type ActionFailure } from "./client/action_error.ts";
+export type { CallPage, CallQuery, NoteInit } from "./client/actions.ts";
 export type { CallEvent, ConnectionListener, ConnectionState } from "./client/connection.ts";
-export { NoToken, type TokenSource } from "./client/tokens.ts";
+export { NoToken, type PadIdentity, type TokenSource } from "./client/tokens.ts";
 export type { TransportName } from "./client/transport.ts";
-export { CallerKind, CallState, type Call, type Caller, type CallerHistory } from "./gen/ringpad/v1/call_pb.ts";
+export { CallerKind, CallState, type Call, type Caller, type CallerHistory, type Claim, type Reservation } from "./gen/ringpad/v1/call_pb.ts";
 export type { Snapshot, StoreRef } from "./gen/ringpad/v1/pad_pb.ts";

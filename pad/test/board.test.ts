@@ -5,6 +5,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { CallSchema, CallState, CallerKind, type Call } from "../src/gen/ringpad/v1/call_pb.ts";
 import { SnapshotSchema } from "../src/gen/ringpad/v1/pad_pb.ts";
 import { Board } from "../src/page/board.ts";
+import { Expectations } from "../src/page/expectations.ts";
 
 const T = Date.parse("2025-11-23T05:00:00Z");
 const { RINGING, ANSWERED, COMPLETED, MISSED } = CallState;
@@ -121,10 +122,66 @@ test("a snapshot replaces all, pops nothing, and leaves the popups of its calls 
   const a = call("a", RINGING);
   board.apply(a, T + 30_000, T);
   board.apply(call("gone", RINGING), T + 30_000, T);
-  const b = call("b", RINGING);
-  board.replace(snapshot(revisions, [b, a]), T + 1_000);
+  const b = call("b", RINGING, { startedAt: timestampFromMs(T - 60_000) });
+  board.replace(snapshot(revisions, [a, b]), T + 1_000);
   assert.deepEqual(shown(board, T + 1_000), ["a ringing"]);
-  assert.deepEqual(ids(board.recent()), ["b", "a"]);
+  assert.deepEqual(ids(board.recent()), ["a", "b"]);
+});
+
+test("a page that is loaded mid-ring shows what rings, what it holds, and what was being written; nothing else", () => {
+  const board = new Board({ me: () => "p1", expected: (it) => it, hasDraft: (id) => id === "draft" });
+  const at = (seconds: number) => ({ startedAt: timestampFromMs(T - seconds * 1_000) });
+  const by = (padId: string) => ({ claim: { padId } });
+  const open = [
+    call("ring", RINGING, at(29)),
+    call("late", RINGING, at(30)),
+    call("mine", RINGING, { ...at(600), ...by("p1") }),
+    call("theirs", RINGING, { ...at(5), ...by("p2") }),
+    call("closed", RINGING, { ...at(5), closed: true }),
+    call("talking", ANSWERED, at(90)),
+  ];
+  const recent = [call("draft", COMPLETED, at(700)), call("over", MISSED, at(5))];
+  board.replace(snapshot(revisions, open, recent), T);
+  assert.deepEqual(shown(board, T), ["ring ringing", "mine unknown", "draft ended"]);
+  assert.deepEqual(shown(board, T + 1_000), ["mine unknown", "draft ended", "ring unknown"]);
+});
+
+test("a call in other hands goes down, leaves after 15 s, and is back when it is released", () => {
+  const board = new Board({ me: () => "p1", expected: (it) => it, hasDraft: () => false });
+  const ring = call("a", RINGING);
+  board.apply(ring, T + 30_000, T);
+  board.apply(call("b", RINGING), T + 30_000, T);
+  board.apply(call("b", RINGING, { claim: { padId: "p2", padName: "2" } }), undefined, T + 1_000);
+  const holders = (now: number) => board.popups(now).map(({ call: { id }, holder }) => `${id} ${holder}`);
+  assert.deepEqual(holders(T + 1_000), ["a nobody", "b other"]);
+  assert.deepEqual(holders(T + 16_000), ["a nobody"]);
+  board.apply(call("b", RINGING), undefined, T + 17_000);
+  assert.deepEqual(holders(T + 17_000), ["b nobody", "a nobody"]);
+});
+
+test("what is expected shows at once, and what fails is taken back", () => {
+  const expectations = new Expectations();
+  const board = new Board({ me: () => "p1", expected: (it) => expectations.of(it), hasDraft: () => false });
+  board.apply(call("a", RINGING), T + 30_000, T);
+  const settled = expectations.expect("a", (it) => ({ ...it, closed: true }));
+  assert.deepEqual(shown(board, T), []);
+  settled();
+  assert.deepEqual(shown(board, T), ["a ringing"]);
+  board.apply(call("a", RINGING, { closed: true }), undefined, T + 1_000);
+  assert.deepEqual(shown(board, T + 1_000), []);
+});
+
+test("what somebody is writing stays, whatever becomes of the call, and so does what they opened", () => {
+  const drafts = new Set(["a"]);
+  const board = new Board({ me: () => "p1", expected: (it) => it, hasDraft: (id) => drafts.has(id) });
+  board.apply(call("a", RINGING), T + 30_000, T);
+  board.apply(call("a", MISSED, { closed: true }), undefined, T + 5_000);
+  const old = call("old", COMPLETED, { startedAt: timestampFromMs(T - 9 * 86_400_000) });
+  board.open(old, T);
+  assert.deepEqual(shown(board, T + 9_000_000), ["old ended", "a missed"]);
+  drafts.clear();
+  board.dismiss("old");
+  assert.deepEqual(shown(board, T + 9_000_000), []);
 });
 
 test("a snapshot of the same log keeps what is ahead of it and the popups that are in it", () => {

@@ -5,7 +5,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Connection, type CallEvent, type ConnectionState } from "../src/client/connection.ts";
 import type { Clock, Timer } from "../src/client/clock.ts";
 import type { StreamEnd, StreamHandlers, Transport, TransportName } from "../src/client/transport.ts";
-import type { TokenSource } from "../src/client/tokens.ts";
+import { Tokens, type TokenSource } from "../src/client/tokens.ts";
 import { TransportChoice, type Memory } from "../src/client/transport_choice.ts";
 import { CallState } from "../src/gen/ringpad/v1/call_pb.ts";
 import { SubscribeResponseSchema, type SnapshotSchema, type SubscribeRequest } from "../src/gen/ringpad/v1/pad_pb.ts";
@@ -124,10 +124,10 @@ export class Rig {
     const transports = { "grpc-web": transport("grpc-web"), websocket: transport("websocket") };
     this.connection = new Connection({
       transports: new TransportChoice(transports, parts.memory),
-      token: (refused) => {
+      tokens: new Tokens((refused) => {
         this.asked.push(refused);
         return token(refused);
-      },
+      }),
       session: "session-1",
       clock: this.clock,
       random: () => this.random,

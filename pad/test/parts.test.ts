@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { backoff, slowRetry } from "../src/client/backoff.ts";
 import { ServerTime } from "../src/client/server_time.ts";
-import { expiryOf, Tokens } from "../src/client/tokens.ts";
+import { expiryOf, identityOf, Tokens } from "../src/client/tokens.ts";
 
 test("back-off stays between 0 and min(10 s, 0.5 s · 2^n)", () => {
   const longest = [500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000];
@@ -64,4 +64,22 @@ test("a token is asked for once, and again when the server's time says that it i
   assert.deepEqual(asked, [undefined]);
   await tokens.next(970_001);
   assert.deepEqual(asked, [undefined, token]);
+});
+
+test("a stream and an action that are refused together ask for the next token once", async () => {
+  let asked = 0;
+  const tokens = new Tokens(() => Promise.resolve(`token-${(asked += 1)}`));
+  const old = await tokens.next(undefined);
+  assert.ok(tokens.refused(old));
+  const both = Promise.all([tokens.next(undefined), tokens.next(undefined)]);
+  assert.ok(tokens.refused(old));
+  assert.deepEqual(await both, ["token-2", "token-2"]);
+  assert.ok(tokens.refused(old), "somebody has replaced it already");
+  assert.ok(!tokens.refused("token-2"), "the new one is refused too");
+});
+
+test("a token says whose it is, in any script; what cannot be read says nothing", () => {
+  const claims = Buffer.from(JSON.stringify({ sub: "p1", name: "1번 카운터" })).toString("base64url");
+  assert.deepEqual(identityOf(`a.${claims}.c`), { id: "p1", name: "1번 카운터" });
+  for (const token of ["", "a.b.c", "opaque"]) assert.equal(identityOf(token), undefined);
 });

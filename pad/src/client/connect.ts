@@ -1,10 +1,16 @@
 // The client's front door: `connect({ url, token, onSnapshot, onCall, onState })`, wired to the browser.
 
+import { createClient } from "@connectrpc/connect";
+import { createGrpcWebTransport } from "@connectrpc/connect-web";
+import { PadService } from "../gen/ringpad/v1/pad_pb.ts";
+import type { Call } from "../gen/ringpad/v1/call_pb.ts";
+import { Actions, type CallPage, type CallQuery, type NoteInit } from "./actions.ts";
 import { browserClock } from "./clock.ts";
 import { Connection, type ConnectionListener } from "./connection.ts";
 import { grpcWeb } from "./grpc_web.ts";
-import type { TokenSource } from "./tokens.ts";
+import { Tokens, type PadIdentity, type TokenSource } from "./tokens.ts";
 import { TransportChoice, type Memory } from "./transport_choice.ts";
+import { newUuid } from "./uuid.ts";
 import { webSocket } from "./websocket.ts";
 
 /** What `connect` needs. */
@@ -15,32 +21,58 @@ export interface PadOptions extends ConnectionListener {
   token: TokenSource;
 }
 
-/** A connection to a store. */
+/**
+ * A connection to a store, and what its pad can do there. Actions give the call as it then is (which comes as an update
+ * as well), are repeated safely for about 10 s where no answer comes, and reject with an {@link ActionError}.
+ */
 export interface Pad {
+  /** Takes a call: the first claim wins, and the same pad's repeat is fine. */
+  claim(callId: string): Promise<Call>;
+  /** Gives a claimed call back. */
+  release(callId: string): Promise<Call>;
+  /** Marks a call as dealt with. */
+  close(callId: string): Promise<Call>;
+  /** Replaces a call's note and its reservation. */
+  saveNote(callId: string, note: NoteInit): Promise<Call>;
+  /** Older calls, newest first, and search. */
+  listCalls(query?: CallQuery): Promise<CallPage>;
+  /** The pad that the token is for, e.g. to tell its own claims from others'; undefined before the first token. */
+  identity(): PadIdentity | undefined;
   /** The server's time, ms since 1970; undefined before the first message. */
   serverNow(): number | undefined;
   /** Tries again at once, e.g. when there is a new token. */
   retryNow(): void;
-  close(): void;
+  /** Ends the connection for good. */
+  disconnect(): void;
 }
 
 /** Connects and stays connected. */
 export function connect(options: PadOptions): Pad {
   const transports = { "grpc-web": grpcWeb(options.url), websocket: webSocket(options.url) };
+  const tokens = new Tokens(options.token);
+  const client = createClient(PadService, createGrpcWebTransport({ baseUrl: options.url, useBinaryFormat: true }));
   const connection = new Connection({
     transports: new TransportChoice(transports, sessionMemory()),
-    token: options.token,
-    session: newSession(),
+    tokens,
+    session: newUuid(),
     clock: browserClock,
     random: Math.random,
     listener: options,
   });
+  const serverNow = () => connection.serverNow();
+  const actions = new Actions({ client, tokens, clock: browserClock, random: Math.random, serverNow });
   const stopWatching = watchPage(() => connection.checkNow());
   connection.start();
   return {
-    serverNow: () => connection.serverNow(),
+    claim: (id) => actions.claim(id),
+    release: (id) => actions.release(id),
+    close: (id) => actions.close(id),
+    saveNote: (id, note) => actions.saveNote(id, note),
+    listCalls: (query = {}) => actions.listCalls(query),
+    identity: () => tokens.identity,
+    serverNow,
     retryNow: () => connection.retryNow(),
-    close() {
+    disconnect() {
       stopWatching();
       connection.close();
     },
@@ -60,15 +92,6 @@ function watchPage(check: () => void): () => void {
     window.removeEventListener("pageshow", check);
     window.removeEventListener("online", check);
   };
-}
-
-/** A version 4 UUID. `crypto.randomUUID` is not there on a page served over plain HTTP. */
-function newSession(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40;
-  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
-  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
 }
 
 /** `sessionStorage`, where the browser lets us have it. */

@@ -17,7 +17,7 @@ import type { Clock, Timer } from "./clock.ts";
 import { Cursor } from "./cursor.ts";
 import { Link, type LinkEnd } from "./link.ts";
 import { ServerTime } from "./server_time.ts";
-import { NoToken, Tokens, type TokenSource } from "./tokens.ts";
+import { NoToken, type Tokens } from "./tokens.ts";
 import type { TransportName } from "./transport.ts";
 import { TransportChoice } from "./transport_choice.ts";
 
@@ -55,7 +55,7 @@ export interface ConnectionListener {
 /** What a connection is made of. */
 export interface ConnectionParts {
   transports: TransportChoice;
-  token: TokenSource;
+  tokens: Tokens;
   session: string;
   clock: Clock;
   random: () => number;
@@ -93,7 +93,7 @@ export class Connection {
 
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
-    this.#tokens = new Tokens(parts.token);
+    this.#tokens = parts.tokens;
   }
 
   /** Opens the first stream. */
@@ -231,7 +231,7 @@ export class Connection {
     // The stream we left, or left behind, has ended; the one that follows it is on its way.
     if (opened && (this.#next || this.#asking)) return this.#setState({ kind: "reconnecting" });
     if (reason === "replaced") return this.#replaced(link);
-    if (reason === "unauthenticated") return this.#unauthenticated();
+    if (reason === "unauthenticated") return this.#unauthenticated(link);
     const refusal = REFUSALS[reason];
     if (refusal) return this.#refusedWith(refusal);
     if (reason === "gap") this.#failures = this.#gaps++;
@@ -252,8 +252,8 @@ export class Connection {
   }
 
   /** Once is ordinary: the token expired. Twice in a row is a matter for people. */
-  #unauthenticated(): void {
-    if (!this.#tokens.refused() || this.#isRefused()) return this.#refusedWith({ kind: "needs-token" });
+  #unauthenticated(link: Link): void {
+    if (!this.#tokens.refused(link.token) || this.#isRefused()) return this.#refusedWith({ kind: "needs-token" });
     if (!this.#current) this.#setState({ kind: "reconnecting" });
     this.#open();
   }

@@ -23,6 +23,7 @@ export interface LinkOwner {
 /** An open stream with its deadlines. */
 export class Link {
   readonly transport: TransportName;
+  readonly token: string;
   readonly #clock: Clock;
   readonly #owner: LinkOwner;
   readonly #stream: Stream;
@@ -35,6 +36,7 @@ export class Link {
 
   constructor(transport: Transport, request: SubscribeRequest, token: string, clock: Clock, owner: LinkOwner) {
     this.transport = transport.name;
+    this.token = token;
     this.#clock = clock;
     this.#owner = owner;
     this.#opened = clock.now();

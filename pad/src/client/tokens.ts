@@ -12,30 +12,49 @@ export class NoToken extends Error {
 /** Where tokens come from. Gets the token that was refused, if one was. */
 export type TokenSource = (refused?: string) => Promise<string>;
 
-/** Keeps the token between streams. */
+/** The pad that a token is for. */
+export interface PadIdentity {
+  id: string;
+  name: string;
+}
+
+/** Keeps the token, for streams and actions alike. */
 export class Tokens {
   readonly #source: TokenSource;
   #token: string | undefined;
   #refused: string | undefined;
+  #asking: Promise<string> | undefined;
 
   constructor(source: TokenSource) {
     this.#source = source;
   }
 
-  /** The token for the next stream. `serverNow` is undefined before the first stream. */
+  /** Who we are, if the token is one that can be read. */
+  get identity(): PadIdentity | undefined {
+    return identityOf(this.#token ?? this.#refused ?? "");
+  }
+
+  /** The token to use next. `serverNow` is undefined before the first stream. */
   async next(serverNow: number | undefined): Promise<string> {
     const kept = this.#token;
     if (kept !== undefined && !expiresSoon(kept, serverNow)) return kept;
-    const token = await within(ASK_WITHIN, this.#source(this.#refused ?? kept));
-    if (token === "") throw new NoToken("the token source gave an empty token");
-    this.#token = token;
-    return token;
+    // A stream and an action that want one at the same time ask once.
+    this.#asking ??= this.#ask(kept);
+    try {
+      return await this.#asking;
+    } finally {
+      this.#asking = undefined;
+    }
   }
 
-  /** The server did not take the token. True: the first time since it took one, which is how an expiry looks. */
-  refused(): boolean {
-    const first = this.#refused === undefined;
-    this.#refused = this.#token;
+  /**
+   * The server did not take `token`. True: another one is worth asking for, since it was the first refusal since the
+   * server took one, which is how an expiry looks, or somebody has replaced it already.
+   */
+  refused(token: string): boolean {
+    if (this.#token !== undefined && this.#token !== token) return true;
+    const first = this.#refused === undefined || (this.#token === undefined && this.#refused === token);
+    this.#refused = token;
     this.#token = undefined;
     return first;
   }
@@ -49,17 +68,36 @@ export class Tokens {
   get stillRefused(): boolean {
     return this.#refused !== undefined && this.#token === this.#refused;
   }
+
+  async #ask(kept: string | undefined): Promise<string> {
+    const token = await within(ASK_WITHIN, this.#source(this.#refused ?? kept));
+    if (token === "") throw new NoToken("the token source gave an empty token");
+    this.#token = token;
+    return token;
+  }
 }
 
 /** When a JWT expires, ms since 1970; undefined if it does not say so. Only the server judges a token. */
 export function expiryOf(token: string): number | undefined {
+  const { exp } = claimsOf(token);
+  return typeof exp === "number" ? exp * 1000 : undefined;
+}
+
+/** Which pad a JWT is for: `sub` and `name`. */
+export function identityOf(token: string): PadIdentity | undefined {
+  const { sub, name } = claimsOf(token);
+  return typeof sub === "string" && sub !== "" ? { id: sub, name: typeof name === "string" ? name : "" } : undefined;
+}
+
+function claimsOf(token: string): { exp?: unknown; sub?: unknown; name?: unknown } {
   try {
-    const payload = token.split(".")[1] ?? "";
-    const claims = JSON.parse(atob(payload.replaceAll("-", "+").replaceAll("_", "/"))) as { exp?: unknown };
-    return typeof claims.exp === "number" ? claims.exp * 1000 : undefined;
+    const payload = (token.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/");
+    const bytes = Uint8Array.from(atob(payload), (letter) => letter.charCodeAt(0));
+    const claims: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    return typeof claims === "object" && claims !== null ? claims : {};
   } catch {
     // Opaque to us.
-    return undefined;
+    return {};
   }
 }
 

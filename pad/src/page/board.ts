@@ -2,55 +2,61 @@
 // argument (the server's, ms since 1970), so every rule can be tested without a browser or a wait.
 //
 // A popup opens when a call that is still open comes with a `pop_until` in the future, and never again once it was
-// dismissed or has left. It follows its call, and leaves a little after the end. Popups never replace each other.
+// dismissed or has left. It follows its call, and leaves a little after the end; what somebody is writing stays.
+// A snapshot opens only what a page that was loaded late would otherwise miss. Popups never replace each other.
 
-import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { CallState, type Call } from "../gen/ringpad/v1/call_pb.ts";
 import type { Snapshot } from "../gen/ringpad/v1/pad_pb.ts";
+import { isOpen, phaseOf, ringEnd, startedAt, type Known, type Phase } from "./phase.ts";
 
-/** How a call stands, as people say it. */
-export type Phase =
-  | "ringing"
-  /** It rang, and nobody told how it ended. */
-  | "unknown"
-  | "answered"
-  | "ended"
-  | "missed";
+/** Who has taken a call. */
+export type Holder = "nobody" | "me" | "other";
 
 /** A call on the screen. */
 export interface Popup {
   call: Call;
   phase: Phase;
+  holder: Holder;
   /** When it began to ring, server time. */
   ringingSince: number;
+  /** Somebody opened it to write. */
+  opened: boolean;
 }
 
-/** A call and until when it rings; `popUntil` is undefined for calls that never popped here. */
-export interface Known {
-  call: Call;
-  popUntil: number | undefined;
+/** What the board asks the rest of the page. */
+export interface BoardContext {
+  /** This pad's id, where it is known. */
+  me(): string | undefined;
+  /** The call with what this pad has just asked for. */
+  expected(call: Call): Call;
+  /** Whether somebody's half-typed form belongs to the call. */
+  hasDraft(id: string): boolean;
 }
 
 interface Shown {
   order: number;
   since: number;
-  /** When the call came into its present state, as far as we saw. */
+  /** When the call came into its present state, or into other hands, as far as we saw. */
   changed: number;
+  opened: boolean;
 }
 
 const ENDED_STAYS = 12_000;
+/** Long enough to see who has it. */
+const HELD_ELSEWHERE_STAYS = 15_000;
+/** Time to write down what was agreed. */
+const MINE_ENDED_STAYS = 3 * 60_000;
 /** Long, because providers may report nothing between the ring and the end: somebody may be talking. */
 const UNKNOWN_STAYS = 5 * 60_000;
 const ANSWERED_STAYS = 60 * 60_000;
-/** How long a call rings when nobody told us; only names a line of a list. */
-const USUAL_RING = 30_000;
 const CALLS_KEPT = 300;
 const LISTED = 100;
 
-const URGENCY: Record<Phase, number> = { ringing: 0, answered: 1, unknown: 2, missed: 3, ended: 3 };
+const ALONE: BoardContext = { me: () => undefined, expected: (call) => call, hasDraft: () => false };
 
 /** The store's calls and the popups. */
 export class Board {
+  readonly #context: BoardContext;
   #calls = new Map<string, Known>();
   readonly #shown = new Map<string, Shown>();
   /** Calls whose popup is over: dismissed, or it has left. */
@@ -58,15 +64,21 @@ export class Board {
   #epoch = "";
   #order = 0;
 
-  /** A snapshot that replaces all. Popups of calls that are in it stay; nothing pops from it. */
+  constructor(context: BoardContext = ALONE) {
+    this.#context = context;
+  }
+
+  /** A snapshot that replaces all. Popups of calls that are in it stay. */
   replace(snapshot: Snapshot, now: number): void {
     const before = this.#calls;
     const sameLog = snapshot.epoch === this.#epoch;
     this.#epoch = snapshot.epoch;
     this.#calls = new Map();
-    for (const call of [...snapshot.openCalls, ...snapshot.recentCalls]) {
+    // Oldest first: the newest ring is then the one on top.
+    for (const call of [...snapshot.openCalls, ...snapshot.recentCalls].reverse()) {
       this.#calls.set(call.id, { call, popUntil: before.get(call.id)?.popUntil });
-      this.#stateSeen(before.get(call.id)?.call, call, now);
+      this.#changeSeen(before.get(call.id)?.call, call, now);
+      this.#comeBack(call, now);
     }
     for (const [id, known] of before) {
       // Shown ahead of its turn: its update is still to come.
@@ -82,13 +94,24 @@ export class Board {
     if (before && before.call.revision > call.revision) return;
     const known = { call, popUntil: popUntil ?? before?.popUntil };
     this.#calls.set(call.id, known);
-    this.#stateSeen(before?.call, call, now);
-    if (this.#popsNow(known, now)) {
-      this.#order += 1;
-      const since = ringingSince(call, now);
-      this.#shown.set(call.id, { order: this.#order, since, changed: now });
-    }
+    this.#changeSeen(before?.call, call, now);
+    if (this.#popsNow(known, now)) this.#show(call, now, false);
     this.#prune();
+  }
+
+  /** The call as the server last told it. */
+  call(id: string): Call | undefined {
+    return this.#calls.get(id)?.call;
+  }
+
+  /** Puts a listed or found call on the screen, to be written to. */
+  open(call: Call, now: number): void {
+    const known = this.#calls.get(call.id);
+    if (!known || known.call.revision < call.revision) this.apply(call, undefined, now);
+    this.#over.delete(call.id);
+    const shown = this.#shown.get(call.id);
+    if (shown) shown.opened = true;
+    else this.#show(call, now, true);
   }
 
   /** Takes a popup away for good; the call stays in the lists. */
@@ -98,19 +121,23 @@ export class Board {
 
   /** Most urgent first, then newest first. Drops the popups whose time is over. */
   popups(now: number): Popup[] {
-    const popups: (Popup & { order: number })[] = [];
+    const popups: (Popup & { rank: number; order: number })[] = [];
     for (const [id, shown] of this.#shown) {
       const known = this.#calls.get(id);
-      const phase = known && phaseOf(known, now);
-      if (!known || !phase || leavesAt(known, phase, shown) <= now) this.dismiss(id);
-      else popups.push({ call: known.call, phase, ringingSince: shown.since, order: shown.order });
+      const popup = known && this.#popup(known, shown, now);
+      if (!popup || this.#isOver(known, popup, shown, now)) this.dismiss(id);
+      else if (!this.#isHidden(popup, shown, now)) {
+        const writing = popup.opened || this.#context.hasDraft(id);
+        popups.push({ ...popup, rank: rankOf(popup, writing), order: shown.order });
+      }
     }
-    return popups.sort((a, b) => URGENCY[a.phase] - URGENCY[b.phase] || b.order - a.order);
+    return popups.sort((a, b) => a.rank - b.rank || b.order - a.order);
   }
 
   /** Newest first. */
   recent(): Known[] {
-    return [...this.#calls.values()].sort(newestFirst).slice(0, LISTED);
+    const newest = [...this.#calls.values()].sort(newestFirst).slice(0, LISTED);
+    return newest.map((known) => this.current(known));
   }
 
   /** Missed calls that nobody has dealt with, newest first. */
@@ -118,15 +145,60 @@ export class Board {
     return this.recent().filter(({ call }) => call.state === CallState.MISSED && !call.closed);
   }
 
+  /** The newest that is known of a call that came another way, e.g. from a search. */
+  current({ call, popUntil }: Known): Known {
+    const known = this.#calls.get(call.id);
+    const newer = known && known.call.revision >= call.revision ? known : { call, popUntil };
+    return { call: this.#context.expected(newer.call), popUntil: newer.popUntil };
+  }
+
+  #popup(known: Known, shown: Shown, now: number): Popup {
+    const call = this.#context.expected(known.call);
+    const phase = phaseOf({ call, popUntil: known.popUntil }, now);
+    return { call, phase, holder: this.#holder(call), ringingSince: shown.since, opened: shown.opened };
+  }
+
+  #holder({ claim }: Call): Holder {
+    if (!claim) return "nobody";
+    return claim.padId === this.#context.me() ? "me" : "other";
+  }
+
+  /** For good, so not on the word of an action that may still fail. */
+  #isOver(known: Known | undefined, popup: Popup, shown: Shown, now: number): boolean {
+    if (!known || this.#context.hasDraft(popup.call.id) || shown.opened) return false;
+    return known.call.closed || leavesAt(known, popup, shown) <= now;
+  }
+
+  /** For now: it may come back, when it is released or when closing it fails. */
+  #isHidden({ call, holder, opened }: Popup, shown: Shown, now: number): boolean {
+    if (this.#context.hasDraft(call.id) || opened) return false;
+    return call.closed || (holder === "other" && now >= shown.changed + HELD_ELSEWHERE_STAYS);
+  }
+
   #popsNow({ call, popUntil }: Known, now: number): boolean {
-    if (popUntil === undefined || popUntil <= now || call.closed) return false;
-    if (call.state !== CallState.RINGING && call.state !== CallState.ANSWERED) return false;
+    if (popUntil === undefined || popUntil <= now || call.closed || !isOpen(call)) return false;
     return !this.#shown.has(call.id) && !this.#over.has(call.id);
   }
 
-  #stateSeen(before: Call | undefined, call: Call, now: number): void {
+  /** What a page that was just loaded must show: a ring that goes on, our own call, what somebody was writing. */
+  #comeBack(call: Call, now: number): void {
+    if (call.closed || this.#shown.has(call.id) || this.#over.has(call.id)) return;
+    const holder = this.#holder(call);
+    const rings = call.state === CallState.RINGING && holder !== "other" && now < ringEnd(call);
+    const mine = isOpen(call) && holder === "me" && now < startedAt(call) + ANSWERED_STAYS;
+    if (rings) this.#calls.set(call.id, { call, popUntil: ringEnd(call) });
+    if (rings || mine || this.#context.hasDraft(call.id)) this.#show(call, now, false);
+  }
+
+  #show(call: Call, now: number, opened: boolean): void {
+    this.#order += 1;
+    this.#shown.set(call.id, { order: this.#order, since: ringingSince(call, now), changed: now, opened });
+  }
+
+  #changeSeen(before: Call | undefined, call: Call, now: number): void {
     const shown = this.#shown.get(call.id);
-    if (shown && before?.state !== call.state) shown.changed = now;
+    const changed = before?.state !== call.state || before.claim?.padId !== call.claim?.padId;
+    if (shown && changed) shown.changed = now;
   }
 
   #forget(id: string): void {
@@ -146,35 +218,24 @@ export class Board {
   }
 }
 
-/** How a call stands at `now`. */
-export function phaseOf({ call, popUntil }: Known, now: number): Phase {
-  switch (call.state) {
-    case CallState.ANSWERED:
-      return "answered";
-    case CallState.COMPLETED:
-      return "ended";
-    case CallState.MISSED:
-      return "missed";
-    default:
-      return now < (popUntil ?? startedAt(call) + USUAL_RING) ? "ringing" : "unknown";
-  }
+/** The smaller, the more urgent. A call in other hands is nobody's concern here, whatever it does. */
+function rankOf({ phase, holder }: Popup, writing: boolean): number {
+  if (phase === "ringing" && holder === "nobody") return 0;
+  if (holder === "me" || writing) return 1;
+  if (holder === "other") return 5;
+  return { ringing: 0, answered: 2, unknown: 3, missed: 4, ended: 4 }[phase];
 }
 
-/** When the call began, ms since 1970. */
-export function startedAt(call: Call): number {
-  return call.startedAt ? timestampMs(call.startedAt) : 0;
-}
-
-function leavesAt({ popUntil }: Known, phase: Phase, shown: Shown): number {
+function leavesAt({ popUntil }: Known, { phase, holder }: Popup, { changed }: Shown): number {
   switch (phase) {
     case "ringing":
     case "unknown":
-      return (popUntil ?? shown.changed) + UNKNOWN_STAYS;
+      return holder === "me" ? changed + ANSWERED_STAYS : (popUntil ?? changed) + UNKNOWN_STAYS;
     case "answered":
-      return shown.changed + ANSWERED_STAYS;
+      return changed + ANSWERED_STAYS;
     case "ended":
     case "missed":
-      return shown.changed + ENDED_STAYS;
+      return changed + (holder === "me" ? MINE_ENDED_STAYS : ENDED_STAYS);
   }
 }
 

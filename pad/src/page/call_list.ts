@@ -1,9 +1,18 @@
 // The lists beside the popups: missed calls, to be called back, and the recent ones, by day.
 
-import { element, icon, KeyedList, setHidden, setText, type ItemView } from "./dom.ts";
-import { callBackLink, callerName, customer, dayName, talkTime, timeOfDay } from "./format.ts";
-import { phaseOf, startedAt, type Known } from "./board.ts";
+import type { Call } from "../gen/ringpad/v1/call_pb.ts";
+import { button, element, icon, KeyedList, setData, setHidden, setText, type ItemView } from "./dom.ts";
+import { callBackLink, callerName, customer, dayName, holderName, reservationLine, talkTime, timeOfDay } from "./format.ts";
+import { isOpen, phaseOf, startedAt, type Known, type Phase } from "./phase.ts";
 import { text } from "./text.ts";
+
+/** What a list's lines can do. */
+export interface ListContext {
+  /** Opens the call to write a reservation or a note. */
+  open(call: Call): void;
+  /** Marks it as dealt with; absent where a list does not offer that. */
+  close?(id: string): void;
+}
 
 /** A line of a list: a call, or the day above the calls that follow. */
 type Line = { day: string } | { known: Known; now: number };
@@ -13,12 +22,12 @@ export class CallList {
   readonly #lines: KeyedList<Line>;
   readonly #empty: HTMLElement;
 
-  constructor(container: HTMLElement, empty: HTMLElement) {
+  constructor(container: HTMLElement, empty: HTMLElement, context: ListContext) {
     this.#empty = empty;
     this.#lines = new KeyedList<Line>(
       container,
       (line) => ("day" in line ? `day ${line.day}` : line.known.call.id),
-      (line) => ("day" in line ? dayView() : callView()),
+      (line) => ("day" in line ? dayView() : callView(line.known.call, context)),
     );
   }
 
@@ -34,6 +43,11 @@ export class CallList {
     this.#lines.update(lines);
     setHidden(this.#empty, calls.length > 0);
   }
+
+  /** Makes every line anew, e.g. in another language. */
+  reset(): void {
+    this.#lines.update([]);
+  }
 }
 
 function dayView(): ItemView<Line> {
@@ -46,36 +60,60 @@ function dayView(): ItemView<Line> {
   };
 }
 
-function callView(): ItemView<Line> {
+function callView(first: Call, context: ListContext): ItemView<Line> {
+  let call = first;
   const time = element("span", "call-time");
   const number = element("span", "call-number");
   const phase = element("span", "call-phase");
   const detail = element("span", "call-detail");
+  const main = button("call-main", "", () => context.open(call));
+  const hint = element("span", "unseen");
+  hint.textContent = text.openCall;
+  main.append(time, element("span", "call-words", number, phase, detail), hint);
   const callBack = element("a", "call-back", icon(HANDSET));
-  const node = element("li", "call", time, element("p", "call-main", number, phase, detail), callBack);
+  const done = button("call-done", "", () => context.close?.(call.id));
+  done.append(icon(CHECK));
+  setHidden(done, !context.close);
+  const node = element("li", "call", main, callBack, done);
   return {
     node,
     update(line) {
       if ("day" in line) return;
       const { known, now } = line;
-      const { call } = known;
+      call = known.call;
       const itsPhase = phaseOf(known, now);
-      if (node.dataset["phase"] !== itsPhase) node.dataset["phase"] = itsPhase;
-      node.dataset["call"] = call.id;
+      setData(node, "phase", call.closed ? "closed" : itsPhase);
+      setData(node, "call", call.id);
       setText(time, timeOfDay(startedAt(call)));
       setText(number, callerName(call));
-      setText(phase, itsPhase === "ended" ? talkTime(call) || text.listed.ended : text.listed[itsPhase]);
-      setText(detail, customer(call, now).headline);
-      const link = callBackLink(call);
-      if (link && callBack.getAttribute("href") !== link) {
-        callBack.href = link;
-        callBack.setAttribute("aria-label", text.callBackTo(callerName(call)));
-      }
-      setHidden(callBack, !link);
+      setText(phase, phaseWords(known, now));
+      setText(detail, reservationLine(call, now) || call.note || customer(call, now).headline);
+      setLabel(done, text.doneWith(callerName(call)));
+      showLink(callBack, call, itsPhase);
     },
   };
+}
+
+function phaseWords(known: Known, now: number): string {
+  const phase = phaseOf(known, now);
+  if (known.call.claim && isOpen(known.call)) return text.claimedBy(holderName(known.call));
+  const words = phase === "ended" ? talkTime(known.call) || text.listed.ended : text.listed[phase];
+  return known.call.closed ? `${words} · ${text.closed}` : words;
+}
+
+function showLink(link: HTMLAnchorElement, call: Call, phase: Phase): void {
+  // Nobody calls back who is on the phone.
+  const target = phase === "ringing" || phase === "answered" ? undefined : callBackLink(call);
+  if (target && link.getAttribute("href") !== target) link.href = target;
+  if (target) setLabel(link, text.callBackTo(callerName(call)));
+  setHidden(link, !target);
+}
+
+function setLabel(node: HTMLElement, label: string): void {
+  if (node.getAttribute("aria-label") !== label) node.setAttribute("aria-label", label);
 }
 
 const HANDSET =
   "M6.6 10.8a15.1 15.1 0 0 0 6.6 6.6l2.2-2.2a1 1 0 0 1 1-.25 11.4 11.4 0 0 0 3.6.57 1 1 0 0 1 1 1V20a1 1 0 0 1-1 1A17 " +
   "17 0 0 1 3 4a1 1 0 0 1 1-1h3.5a1 1 0 0 1 1 1 11.4 11.4 0 0 0 .57 3.6 1 1 0 0 1-.25 1z";
+const CHECK = "M9.6 17.6 4 12l1.7-1.7 3.9 3.9 8.7-8.7L20 7.2z";

@@ -41,6 +41,11 @@ export function setText(target: HTMLElement, content: string): void {
   setHidden(target, content === "");
 }
 
+/** Sets `data-…`. */
+export function setData(target: HTMLElement, name: string, value: string): void {
+  if (target.dataset[name] !== value) target.dataset[name] = value;
+}
+
 export function setHidden(target: HTMLElement, hidden: boolean): void {
   if (target.hidden !== hidden) target.hidden = hidden;
 }

@@ -2,31 +2,40 @@
 
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { CallerKind, type Call } from "../gen/ringpad/v1/call_pb.ts";
-import { text } from "./text.ts";
+import { language, text, type Language } from "./text.ts";
 
-const TIME = new Intl.DateTimeFormat("ko-KR", { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-const DAY = new Intl.DateTimeFormat("ko-KR", { month: "long", day: "numeric" });
-const TODAY = new Intl.DateTimeFormat("ko-KR", { month: "long", day: "numeric", weekday: "long" });
-const DAY_AND_YEAR = new Intl.DateTimeFormat("ko-KR", { year: "numeric", month: "long", day: "numeric" });
+const FORMATS: Record<Language, ReturnType<typeof formatsOf>> = { ko: formatsOf("ko-KR"), en: formatsOf("en-GB") };
+
+function formatsOf(locale: string) {
+  return {
+    time: new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }),
+    day: new Intl.DateTimeFormat(locale, { month: "long", day: "numeric" }),
+    dayAndWeekday: new Intl.DateTimeFormat(locale, { month: "long", day: "numeric", weekday: "long" }),
+    dayAndYear: new Intl.DateTimeFormat(locale, { year: "numeric", month: "long", day: "numeric" }),
+  };
+}
 
 /** `14:05`. */
 export function timeOfDay(ms: number): string {
-  return TIME.format(ms);
+  return FORMATS[language].time.format(ms);
 }
 
 /** `11월 23일 일요일`. */
 export function fullDate(ms: number): string {
-  return TODAY.format(ms);
+  return FORMATS[language].dayAndWeekday.format(ms);
 }
 
-/** `오늘`, `어제`, `11월 20일`, `2024년 11월 20일`. */
+/** `오늘`, `어제`, `내일`, `11월 20일`, `2024년 11월 20일`. */
 export function dayName(ms: number, now: number): string {
   const day = new Date(ms).toDateString();
   const today = new Date(now);
+  const daysAway = (days: number) =>
+    new Date(today.getFullYear(), today.getMonth(), today.getDate() + days).toDateString();
   if (day === today.toDateString()) return text.today;
-  const yesterday = new Date(today.getFullYear(), today.getMonth(), today.getDate() - 1);
-  if (day === yesterday.toDateString()) return text.yesterday;
-  return (new Date(ms).getFullYear() === today.getFullYear() ? DAY : DAY_AND_YEAR).format(ms);
+  if (day === daysAway(-1)) return text.yesterday;
+  if (day === daysAway(1)) return text.tomorrow;
+  const { day: thisYear, dayAndYear } = FORMATS[language];
+  return (new Date(ms).getFullYear() === today.getFullYear() ? thisYear : dayAndYear).format(ms);
 }
 
 /** `0:07`, `12:30`; never negative. */
@@ -37,7 +46,10 @@ export function stopwatch(ms: number): string {
 
 /** The number as people write it, or why there is none. */
 export function callerName({ caller }: Call): string {
-  return caller?.display || text.nameless[caller?.kind ?? CallerKind.UNSPECIFIED] || text.nameless[0];
+  const kind = caller?.kind ?? CallerKind.UNSPECIFIED;
+  const written = kind === CallerKind.NUMBER || kind === CallerKind.UNPARSED;
+  // Why there is no number is said in the page's own language.
+  return (written ? caller?.display : "") || text.nameless[kind] || caller?.display || text.nameless[0];
 }
 
 /** About how many em a text takes in bold type of any system's font: digits, marks, and the wide rest. */
@@ -58,6 +70,20 @@ export function customer(call: Call, now: number): { headline: string; detail: s
   if (!history?.calls) return { headline: text.firstCall, detail: "" };
   const last = history.lastCallAt ? text.lastCall(dayName(timestampMs(history.lastCallAt), now)) : "";
   return { headline: text.nthCall(history.calls + 1), detail: last };
+}
+
+/** What was agreed on, in a line: `내일 10:30 · 실내 세차 · 12가 3456 · 김민수`; empty if nothing was. */
+export function reservationLine({ reservation }: Call, now: number): string {
+  if (!reservation) return "";
+  const at = reservation.at ? timestampMs(reservation.at) : undefined;
+  const when = at === undefined ? "" : `${dayName(at, now)} ${timeOfDay(at)}`;
+  const { service, carNumber, customerName } = reservation;
+  return [when, service, carNumber, customerName].filter((part) => part !== "").join(" · ");
+}
+
+/** Which pad has the call, by the name people gave it. */
+export function holderName({ claim }: Call): string {
+  return claim?.padName || claim?.padId || text.anotherPad;
 }
 
 /** How long people talked: `통화 1분 23초`; empty if the record does not say. */

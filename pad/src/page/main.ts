@@ -1,40 +1,81 @@
 // The pad page: wires the client to the board and the board to the screen.
 
+import type { ActionError } from "../client/action_error.ts";
 import { connect, type Pad } from "../client/connect.ts";
+import { Announcer, rings } from "./announcer.ts";
 import { Board, type Popup } from "./board.ts";
+import { CallActions, type ActionName } from "./call_actions.ts";
 import { CallList } from "./call_list.ts";
+import { CallSearch } from "./call_search.ts";
 import { byId, KeyedList, setHidden, setText } from "./dom.ts";
+import { Drafts } from "./drafts.ts";
 import { DrawQueue } from "./draw_queue.ts";
-import { callerName, customer, fullDate, timeOfDay } from "./format.ts";
-import { popupView, type PopupItem } from "./popup_view.ts";
+import { Expectations } from "./expectations.ts";
+import { fullDate, timeOfDay } from "./format.ts";
+import type { Call } from "../gen/ringpad/v1/call_pb.ts";
+import { setUpLanguage } from "./language_switch.ts";
+import { popupView, type PopupContext, type PopupItem } from "./popup_view.ts";
 import { SoundSwitch } from "./sound_switch.ts";
 import { Status } from "./status.ts";
 import { text } from "./text.ts";
 import { takeFromAddress, tokenSource, tokenUrlOfPage } from "./token.ts";
+import { toast } from "./toast.ts";
+import { keepScreenOn } from "./wake_lock.ts";
 
 const WITH_POPUPS = 1_000;
 const WITHOUT = 30_000;
 
 class PadPage {
-  readonly #board = new Board();
-  readonly #popups: KeyedList<PopupItem>;
-  readonly #recent = new CallList(byId("recent"), byId("no-recent"));
-  readonly #missed = new CallList(byId("missed"), byId("no-missed"));
+  readonly #drafts = new Drafts(tabStorage());
+  readonly #expectations = new Expectations();
+  readonly #board = new Board({
+    me: () => this.#actions.me(),
+    expected: (call) => this.#expectations.of(call),
+    hasDraft: (id) => this.#drafts.has(id),
+  });
+  readonly #drawing = new DrawQueue(() => this.#draw());
+  readonly #announcer = new Announcer();
   readonly #sound = new SoundSwitch();
   readonly #status = new Status(() => this.#pad.retryNow());
-  readonly #drawing = new DrawQueue(() => this.#draw());
-  readonly #announced = new Set<string>();
   readonly #pad: Pad;
+  readonly #actions: CallActions;
+  readonly #popups: KeyedList<PopupItem>;
+  readonly #recent: CallList;
+  readonly #missed: CallList;
+  readonly #search: CallSearch;
   #title = "RingPad";
   #tick: ReturnType<typeof setTimeout> | undefined;
 
   constructor() {
-    this.#popups = new KeyedList<PopupItem>(
-      byId("popups"),
-      ({ popup }) => popup.call.id,
-      ({ popup }) => popupView(popup.call.id, (id) => this.#dismiss(id)),
-    );
-    this.#pad = connect({
+    this.#pad = this.#connect();
+    this.#actions = new CallActions({
+      pad: this.#pad,
+      board: this.#board,
+      expectations: this.#expectations,
+      drafts: this.#drafts,
+      now: () => this.#now(),
+      changed: () => this.#draw(),
+      failed: (action, error) => toast(wordsOf(action, error)),
+    });
+    const open = (call: Call) => this.#open(call);
+    const close = (id: string) => void this.#actions.close(id);
+    this.#popups = this.#popupList(open, close);
+    this.#recent = new CallList(byId("recent"), byId("no-recent"), { open });
+    this.#missed = new CallList(byId("missed"), byId("no-missed"), { open, close });
+    this.#search = new CallSearch({
+      open,
+      listCalls: (query) => this.#pad.listCalls(query),
+      current: (known) => this.#board.current(known),
+      now: () => this.#now(),
+    });
+    addEventListener("hashchange", () => {
+      if (takeFromAddress()) this.#pad.retryNow();
+    });
+    document.addEventListener("visibilitychange", () => this.#draw());
+  }
+
+  #connect(): Pad {
+    return connect({
       url: location.origin,
       token: tokenSource(tokenUrlOfPage()),
       onSnapshot: (snapshot) => {
@@ -47,15 +88,41 @@ class PadPage {
         this.#drawing.ask();
       },
       onState: (state) => {
-        if (state.kind === "connected" && state.store) this.#nameStore(state.store.name);
+        if (state.kind === "connected" && state.store) this.#title = state.store.name || "RingPad";
         this.#status.show(state);
-        setText(byId("quiet-words"), state.kind === "connected" ? text.waiting : text.connection[state.kind]);
+        this.#drawing.ask();
       },
     });
-    addEventListener("hashchange", () => {
-      if (takeFromAddress()) this.#pad.retryNow();
-    });
-    document.addEventListener("visibilitychange", () => this.#draw());
+  }
+
+  #popupList(open: (call: Call) => void, close: (id: string) => void): KeyedList<PopupItem> {
+    const context: PopupContext = {
+      drafts: this.#drafts,
+      claim: (id) => void this.#actions.claim(id),
+      release: (id) => void this.#actions.release(id),
+      close,
+      open,
+      save: (id, draft) => this.#actions.save(id, draft),
+      dismiss: (id) => {
+        this.#board.dismiss(id);
+        this.#draw();
+      },
+      changed: () => this.#drawing.ask(),
+    };
+    return new KeyedList<PopupItem>(
+      byId("popups"),
+      ({ popup }) => popup.call.id,
+      ({ popup }) => popupView(popup.call, context),
+    );
+  }
+
+  /** The page in the language that was just chosen. */
+  translate(): void {
+    this.#status.translate();
+    this.#sound.show();
+    this.#popups.update([]);
+    for (const list of [this.#recent, this.#missed, this.#search]) list.reset();
+    this.#draw();
   }
 
   /** The server's time; there is one by the time there is a call. */
@@ -63,15 +130,10 @@ class PadPage {
     return this.#pad.serverNow() ?? Date.now();
   }
 
-  #dismiss(id: string): void {
-    this.#board.dismiss(id);
+  #open(call: Call): void {
+    this.#board.open(call, this.#now());
     this.#draw();
-  }
-
-  #nameStore(name: string): void {
-    this.#title = name || "RingPad";
-    setText(byId("store"), this.#title);
-    this.#draw();
+    document.getElementById(`number-${call.id}`)?.scrollIntoView({ block: "nearest" });
   }
 
   /** Brings the whole screen up to date; what is already so is not touched. */
@@ -82,31 +144,41 @@ class PadPage {
     this.#popups.update(popups.map((popup) => ({ popup, now })));
     this.#recent.update(this.#board.recent(), now);
     this.#missed.update(missed, now);
+    this.#search.draw();
+    setText(byId("store"), this.#title);
     setText(byId("missed-count"), missed.length > 0 ? String(missed.length) : "");
     setHidden(byId("quiet"), popups.length > 0);
     setText(byId("clock"), timeOfDay(now));
     setText(byId("date"), fullDate(now));
-    this.#ring(popups, now);
+    setText(byId("quiet-words"), this.#status.quietWords);
+    this.#sound.ring(popups.some(rings) ? "ringing" : "quiet");
+    this.#announcer.update(popups, this.#title, now);
+    this.#scheduleTick(popups, now);
+  }
+
+  #scheduleTick(popups: readonly Popup[], now: number): void {
     clearTimeout(this.#tick);
     const every = popups.length > 0 ? WITH_POPUPS : WITHOUT;
     this.#tick = setTimeout(() => this.#draw(), every - (now % every));
   }
+}
 
-  #ring(popups: readonly Popup[], now: number): void {
-    const ringing = popups.filter(({ phase, call }) => phase === "ringing" && !call.claim);
-    this.#sound.ring(ringing.length > 0 ? "ringing" : "quiet");
-    const first = ringing[0];
-    const title = first ? `☎ ${callerName(first.call)}` : this.#title;
-    if (document.title !== title) document.title = title;
-    for (const { call } of ringing) {
-      if (this.#announced.has(call.id)) continue;
-      this.#announced.add(call.id);
-      const { headline, detail } = customer(call, now);
-      byId("announce").textContent = text.announce(callerName(call), `${headline} ${detail}`);
-    }
-    if (ringing.length === 0) this.#announced.clear();
+function wordsOf(action: ActionName, { kind, claim }: ActionError): string {
+  if (kind !== "claimed") return text.failed[kind];
+  return claim?.padName ? text.claimedBy(claim.padName) : text.lost[action];
+}
+
+/** `sessionStorage`, where the browser lets us have it. */
+function tabStorage(): Storage | undefined {
+  try {
+    return sessionStorage;
+  } catch {
+    return undefined;
   }
 }
 
 takeFromAddress();
-new PadPage();
+let page: PadPage | undefined;
+setUpLanguage(() => page?.translate());
+page = new PadPage();
+keepScreenOn();

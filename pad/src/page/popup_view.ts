@@ -1,9 +1,12 @@
-// One popup: who calls, whether we know them, and how long it has been ringing. Readable across a counter.
+// One popup: who calls, whether we know them, how long it has been ringing, and what to do about it. Readable across a
+// counter.
 
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import { callBackLink, callerName, customer, stopwatch, talkTime, widthInEm } from "./format.ts";
-import { button, element, setHidden, setText, type ItemView } from "./dom.ts";
+import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import type { Popup } from "./board.ts";
+import { button, element, icon, setData, setHidden, setText, type ItemView } from "./dom.ts";
+import { callBackLink, callerName, customer, holderName, reservationLine, stopwatch, talkTime, widthInEm } from "./format.ts";
+import { ReservationForm, type FormContext } from "./reservation_form.ts";
 import { text } from "./text.ts";
 
 /** A popup and the server's time at which it is drawn. */
@@ -12,83 +15,143 @@ export interface PopupItem {
   now: number;
 }
 
+/** What a card needs of the page. */
+export interface PopupContext extends FormContext {
+  claim(id: string): void;
+  release(id: string): void;
+  close(id: string): void;
+  dismiss(id: string): void;
+  /** Shows the form of a call that nobody took. */
+  open(call: Call): void;
+}
+
+type Card = ReturnType<typeof parts>;
+
 /** The parts of a card that change. */
-function parts() {
+function parts(id: string, context: PopupContext, call: () => Call) {
+  const form = new ReservationForm(id, context);
   return {
+    form,
     phase: element("span", "popup-phase"),
     time: element("span", "popup-time"),
     number: element("h2", "popup-number"),
     headline: element("span", "popup-headline"),
     detail: element("span", "popup-detail"),
+    booked: element("p", "popup-booked"),
     note: element("p", "popup-note"),
-    claim: element("p", "popup-claim"),
     dialled: element("span", "popup-dialled"),
     memo: element("span", "popup-memo"),
     callBack: element("a", "button popup-call-back"),
+    claim: button("button popup-claim", text.claim, () => context.claim(id)),
+    write: button("button popup-write", text.write, () => context.open(call())),
+    release: button("button popup-release", text.release, () => context.release(id)),
+    close: button("button popup-close", text.done, () => {
+      if (!context.drafts.has(id) || form.isValid()) context.close(id);
+    }),
+    dismiss: button("popup-dismiss", "", () => context.dismiss(id)),
   };
 }
 
 /** Makes the card of one call. */
-export function popupView(id: string, onDismiss: (id: string) => void): ItemView<PopupItem> {
-  const card = parts();
-  card.callBack.textContent = text.callBack;
-  const foot = element(
-    "div",
-    "popup-foot",
-    element("p", "popup-meta", card.dialled, card.memo),
-    card.callBack,
-    button("button popup-dismiss", text.dismiss, () => onDismiss(id)),
-  );
+export function popupView(first: Call, context: PopupContext): ItemView<PopupItem> {
+  let call = first;
+  const card = parts(call.id, context, () => call);
   const node = element(
     "article",
     "popup is-new",
-    element("p", "popup-top", element("span", "popup-lamp"), card.phase, card.time),
+    element("p", "popup-top", element("span", "popup-lamp"), card.phase, card.time, card.dismiss),
     card.number,
     element("p", "popup-customer", card.headline, card.detail),
+    card.booked,
     card.note,
-    card.claim,
-    foot,
+    card.form.node,
+    element(
+      "div",
+      "popup-foot",
+      element("p", "popup-meta", card.dialled, card.memo),
+      element("div", "popup-actions", card.callBack, card.write, card.release, card.close, card.claim),
+    ),
   );
-  node.dataset["call"] = id;
+  card.callBack.textContent = text.callBack;
+  card.dismiss.append(icon(CROSS));
+  card.dismiss.setAttribute("aria-label", text.dismiss);
+  card.number.id = `number-${call.id}`;
+  node.setAttribute("aria-labelledby", card.number.id);
+  setData(node, "call", call.id);
+  node.tabIndex = -1;
   node.addEventListener("animationend", () => node.classList.remove("is-new"));
   return {
     node,
     update(item) {
-      if (node.dataset["phase"] !== item.popup.phase) node.dataset["phase"] = item.popup.phase;
-      fill(card, item);
+      call = item.popup.call;
+      setData(node, "phase", item.popup.phase);
+      setData(node, "holder", item.popup.holder);
+      say(card, item);
+      const focused = document.activeElement;
+      offer(card, item.popup, context);
+      keepFocus(node, focused);
     },
   };
 }
 
-function fill(card: ReturnType<typeof parts>, { popup, now }: PopupItem): void {
+function say(card: Card, { popup, now }: PopupItem): void {
   const { call } = popup;
   const known = customer(call, now);
-  setText(card.phase, text.phase[popup.phase]);
+  setText(card.phase, headingOf(popup));
   setText(card.time, timeOf(popup, now));
   setText(card.number, callerName(call));
-  card.number.style.setProperty("--width", String(widthInEm(callerName(call))));
+  const width = String(widthInEm(callerName(call)));
+  if (card.number.style.getPropertyValue("--width") !== width) card.number.style.setProperty("--width", width);
   setText(card.headline, known.headline);
   setText(card.detail, known.detail);
+  setText(card.booked, reservationLine(call, now));
   setText(card.note, call.history?.lastNote ?? "");
-  setText(card.claim, call.claim ? text.claimedBy(call.claim.padName || call.claim.padId) : "");
   setText(card.dialled, call.virtualNumber && text.dialled(call.virtualNumber));
   setText(card.memo, call.memo);
-  const link = popup.phase === "missed" ? callBackLink(call) : undefined;
+}
+
+/** Only the buttons that make sense now; at most three, and one of them plainly the first choice. */
+function offer(card: Card, { call, phase, holder, opened }: Popup, { drafts }: PopupContext): void {
+  const writing = holder === "me" || opened || drafts.has(call.id);
+  const live = phase === "ringing" || phase === "answered" || phase === "unknown";
+  const link = phase === "missed" && holder !== "other" ? callBackLink(call) : undefined;
   if (link && card.callBack.getAttribute("href") !== link) card.callBack.href = link;
   setHidden(card.callBack, !link);
+  setHidden(card.claim, !live || holder !== "nobody" || call.closed);
+  setHidden(card.write, writing || live || holder === "other");
+  setHidden(card.release, holder !== "me" || call.closed);
+  setHidden(card.close, call.closed || holder === "other" || !(writing || !live));
+  setHidden(card.dismiss, holder === "me" && !call.closed && !opened);
+  setHidden(card.form.node, !writing);
+  setHidden(card.booked, writing || !card.booked.textContent);
+  card.form.update(call);
+}
+
+/** Whoever pressed a button that is gone now stays at this card. */
+function keepFocus(node: HTMLElement, focused: Element | null): void {
+  if (focused instanceof HTMLElement && focused.hidden && node.contains(focused)) node.focus({ preventScroll: true });
+}
+
+function headingOf({ call, phase, holder }: Popup): string {
+  const live = phase === "ringing" || phase === "unknown";
+  if (holder === "other") return text.claimedBy(holderName(call));
+  return holder === "me" && live ? text.inHand : text.phase[phase];
 }
 
 /** How long it rings, or how long people talk or talked; nothing where nobody knows. */
-function timeOf({ call, phase, ringingSince }: Popup, now: number): string {
+function timeOf({ call, phase, holder, ringingSince }: Popup, now: number): string {
   switch (phase) {
     case "ringing":
-      return stopwatch(now - ringingSince);
+    case "unknown":
+      if (holder === "me" && call.claim?.at) return stopwatch(now - timestampMs(call.claim.at));
+      return phase === "ringing" && holder === "nobody" ? stopwatch(now - ringingSince) : "";
     case "answered":
       return call.answeredAt ? stopwatch(now - timestampMs(call.answeredAt)) : "";
-    case "unknown":
     case "missed":
       return "";
     case "ended":
       return talkTime(call);
   }
 }
+
+const CROSS = "M6.4 5 5 6.4 10.6 12 5 17.6 6.4 19l5.6-5.6 5.6 5.6 1.4-1.4-5.6-5.6L19 6.4 17.6 5 12 10.6z";

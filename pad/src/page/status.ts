@@ -23,12 +23,24 @@ const TONES: Record<ConnectionState["kind"], Tone> = {
 /** The status in the header and the advice below it. */
 export class Status {
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #state: ConnectionState = { kind: "connecting" };
 
   constructor(onRetry: () => void) {
     byId("retry").addEventListener("click", onRetry);
   }
 
+  /** What stands in the middle of the screen while nothing else does. */
+  get quietWords(): string {
+    return this.#state.kind === "connected" ? text.waiting : text.connection[this.#state.kind];
+  }
+
+  /** The same in the language that was just chosen. */
+  translate(): void {
+    this.show(this.#state);
+  }
+
   show(state: ConnectionState): void {
+    this.#state = state;
     const chip = byId("connection");
     chip.dataset["state"] = state.kind;
     chip.dataset["tone"] = TONES[state.kind];

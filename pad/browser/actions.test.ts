@@ -1,0 +1,214 @@
+// What people do on the page, on one and on several pads of a shop.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import type { Page } from "playwright-core";
+import { CallState, ClaimSchema } from "../src/gen/ringpad/v1/call_pb.ts";
+import { screenshot, until } from "./chromium.ts";
+import { padToken } from "./fake_actions.ts";
+import { ring } from "./fake_server.ts";
+import { connected, known, popup, Shop, withoutSoundBanner } from "./shop.ts";
+
+const shop = new Shop();
+const FIRST = padToken("p1", "1번 카운터");
+const SECOND = padToken("p2", "2번 카운터");
+
+async function twoPads(): Promise<[Page, Page]> {
+  return Promise.all([shop.pad({}, FIRST), shop.pad({}, SECOND)]);
+}
+
+const tap = (page: Page, id: string, name: string) => popup(page, id).getByRole("button", { name, exact: true }).click();
+const held = (page: Page, id: string, holder: string) => page.locator(`.popup[data-call="${id}"][data-holder="${holder}"]`).waitFor();
+const title = (page: Page, wanted: RegExp) => page.waitForFunction((source) => new RegExp(source).test(document.title), wanted.source);
+const field = (page: Page, id: string, label: string) => popup(page, id).getByLabel(label, { exact: true });
+
+test("a claim on one pad silences the other, which says who has it; released, it rings again", async () => {
+  shop.storeADay();
+  const [first, second] = await twoPads();
+  await withoutSoundBanner(second);
+  shop.server.update(ring("a", "010-1234-5678", 3_000, known), 27_000);
+  for (const page of [first, second]) await title(page, /☎ 010-1234-5678/);
+  await tap(first, "a", "받기");
+  await held(first, "a", "me");
+  await held(second, "a", "other");
+  assert.match(await popup(second, "a").innerText(), /1번 카운터에서 받음/);
+  assert.match((await second.locator("#announce").textContent()) ?? "", /1번 카운터에서 받음/);
+  for (const page of [first, second]) await title(page, /^반짝/);
+  assert.equal(await popup(second, "a").getByRole("button", { name: "받기" }).isVisible(), false);
+  await screenshot(second, "claimed-elsewhere");
+  await screenshot(first, "claimed-here");
+  await tap(first, "a", "놓기");
+  for (const page of [first, second]) await held(page, "a", "nobody");
+  for (const page of [first, second]) await title(page, /☎/);
+});
+
+test("a claim shows before the server has answered, and says who has it when it is lost", async () => {
+  const page = await shop.pad({}, SECOND);
+  shop.server.update(ring("a", "010-1234-5678", 3_000, known), 27_000);
+  await popup(page, "a").waitFor();
+  let answer = () => {};
+  shop.server.actionsWait = new Promise((resolve) => (answer = resolve));
+  await tap(page, "a", "받기");
+  await held(page, "a", "me");
+  // The other pad's claim is in the log, and this page does not know of it yet.
+  const claim = create(ClaimSchema, { padId: "p1", padName: "1번 카운터" });
+  shop.server.store(ring("a", "010-1234-5678", 3_000, { ...known, claim, revision: 1n }));
+  answer();
+  await held(page, "a", "other");
+  assert.match(await popup(page, "a").innerText(), /1번 카운터에서 받음/);
+  assert.match((await page.locator("#toast").textContent()) ?? "", /1번 카운터에서 받음/);
+});
+
+test("an action whose answer was lost is done once, under one id", async () => {
+  const page = await shop.pad({}, FIRST);
+  shop.server.update(ring("a", "010-1234-5678", 3_000), 27_000);
+  await popup(page, "a").waitFor();
+  shop.server.loseAnswers = 1;
+  await tap(page, "a", "받기");
+  await until("the repeat", () => shop.server.actions.sent.length === 2);
+  const [one, two] = shop.server.actions.sent;
+  assert.deepEqual(one, two);
+  await held(page, "a", "me");
+});
+
+test("ringing stops everywhere when the caller hangs up", async () => {
+  const pages = await twoPads();
+  shop.server.update(ring("a", "010-1234-5678", 3_000), 27_000);
+  for (const page of pages) await title(page, /☎/);
+  shop.server.update({ id: "a", state: CallState.MISSED, endedAt: timestampFromMs(Date.now()) });
+  for (const page of pages) {
+    await title(page, /^반짝/);
+    await page.locator('#missed [data-call="a"]').waitFor();
+    assert.equal(await popup(page, "a").getByRole("link", { name: "다시 걸기" }).getAttribute("href"), "tel:+821012345678");
+  }
+});
+
+test("a page loaded mid-ring shows the ring", async () => {
+  shop.server.store(ring("a", "010-1234-5678", 8_000, known));
+  shop.server.store(ring("old", "010-7777-8888", 45_000));
+  const page = await shop.pad({}, FIRST);
+  await page.locator('.popup[data-call="a"][data-phase="ringing"]').waitFor();
+  assert.equal(await page.locator(".popup").count(), 1);
+});
+
+test("a half-typed form survives a ring, a reconnect and a reload, with its focus where that can be", async () => {
+  shop.storeADay();
+  const page = await shop.pad({}, FIRST);
+  await withoutSoundBanner(page);
+  shop.server.update(ring("a", "010-1234-5678", 9_000, known), 21_000);
+  await popup(page, "a").waitFor();
+  await tap(page, "a", "받기");
+  await field(page, "a", "이름").click();
+  await page.keyboard.type("김민");
+  shop.server.update(ring("b", "010-7777-8888", 1_000), 29_000);
+  await popup(page, "b").waitFor();
+  await page.keyboard.type("수");
+  shop.server.cut();
+  await page.locator('#connection[data-state="reconnecting"]').waitFor();
+  await connected(page);
+  await page.keyboard.press("Tab");
+  await page.keyboard.type("12가 3456");
+  const values = async () => [await field(page, "a", "이름").inputValue(), await field(page, "a", "차량 번호").inputValue()];
+  assert.deepEqual(await values(), ["김민수", "12가 3456"]);
+  await screenshot(page, "ring-while-writing");
+  await page.reload();
+  await connected(page);
+  await popup(page, "a").waitFor();
+  assert.deepEqual(await values(), ["김민수", "12가 3456"]);
+  assert.match(await popup(page, "a").innerText(), /아직 저장하지 않았습니다/);
+});
+
+test("a reservation is saved, seen on the other pad, and its draft is gone", async () => {
+  const [first, second] = await twoPads();
+  shop.server.update(ring("a", "010-1234-5678", 3_000, known), 27_000);
+  await popup(first, "a").waitFor();
+  await tap(first, "a", "받기");
+  await field(first, "a", "이름").fill("김민수");
+  await field(first, "a", "차량 번호").fill("12가 3456");
+  await field(first, "a", "서비스").fill("실내 세차");
+  await field(first, "a", "날짜").fill("2030-05-04");
+  await field(first, "a", "시간").fill("10:30");
+  await field(first, "a", "메모").fill("뒷좌석 얼룩");
+  await screenshot(first, "form-filled");
+  await tap(first, "a", "저장");
+  await popup(first, "a").getByText("저장했습니다").waitFor();
+  await second.locator('#recent [data-call="a"]', { hasText: "2030년 5월 4일 10:30 · 실내 세차 · 12가 3456 · 김민수" }).waitFor();
+  assert.equal(await first.evaluate(() => sessionStorage.getItem("ringpad.drafts")), "[]");
+  await tap(first, "a", "완료");
+  await popup(first, "a").waitFor({ state: "detached" });
+  await until("the close", () => shop.server.actions.sent.some(({ method }) => method === "CloseCall"));
+});
+
+test("done saves what was typed first; a day without a time is asked for", async () => {
+  const page = await shop.pad({}, FIRST);
+  shop.server.update(ring("a", "010-1234-5678", 3_000), 27_000);
+  await popup(page, "a").waitFor();
+  await tap(page, "a", "받기");
+  await field(page, "a", "날짜").fill("2030-05-04");
+  await tap(page, "a", "완료");
+  await popup(page, "a").locator("input:invalid").waitFor();
+  await field(page, "a", "시간").fill("10:30");
+  await tap(page, "a", "완료");
+  await popup(page, "a").waitFor({ state: "detached" });
+  await until("all three", () => shop.server.actions.sent.length === 3);
+  assert.deepEqual(shop.server.actions.sent.map(({ method }) => method), ["ClaimCall", "SaveNote", "CloseCall"]);
+});
+
+test("a missed call is called back, or done with: gone from every pad's list, and marked in the recent ones", async () => {
+  shop.storeADay();
+  const [first, second] = await twoPads();
+  await withoutSoundBanner(first);
+  await screenshot(first, "missed-list");
+  const line = first.locator('#missed [data-call="d2"]');
+  assert.equal(await line.getByRole("link").getAttribute("href"), "tel:+821087654321");
+  await line.getByRole("button", { name: "010-8765-4321 완료" }).click();
+  for (const page of [first, second]) {
+    await page.locator('#missed [data-call="d2"]').waitFor({ state: "detached" });
+    assert.equal(await page.locator("#missed-count").textContent(), "2");
+    assert.match((await page.locator('#recent [data-call="d2"]').textContent()) ?? "", /부재중 · 완료/);
+  }
+});
+
+test("done without a connection is taken back, in words", async () => {
+  shop.storeADay();
+  const page = await shop.pad({}, FIRST);
+  shop.server.away = true;
+  await page.locator('#missed [data-call="d2"]').getByRole("button", { name: "010-8765-4321 완료" }).click();
+  await page.locator('#missed [data-call="d2"]').waitFor({ state: "detached" });
+  await page.locator('#missed [data-call="d2"]').waitFor();
+  assert.match((await page.locator("#toast").textContent()) ?? "", /처리하지 못했습니다/);
+});
+
+test("a call from the list is opened to be written to, and hidden again", async () => {
+  shop.storeADay();
+  const page = await shop.pad({}, FIRST);
+  await page.locator('#recent [data-call="d3"]').getByRole("button", { name: "열기" }).click();
+  await field(page, "d3", "메모").fill("다음 주에 다시 연락");
+  await tap(page, "d3", "저장");
+  await page.locator('#recent [data-call="d3"]', { hasText: "다음 주에 다시 연락" }).waitFor();
+  await screenshot(page, "opened-from-list");
+  await tap(page, "d3", "숨기기");
+  await page.locator("#quiet").waitFor();
+});
+
+test("search by last digits: what was found stands apart, page by page, and rings go on", async () => {
+  shop.storeADay();
+  for (let i = 0; i < 40; i += 1) shop.server.store(ring(`s${i}`, `010-2${String(i).padStart(3, "0")}-7788`, 86_400_000 * (i + 5), { state: CallState.COMPLETED }));
+  const page = await shop.pad({}, FIRST);
+  await withoutSoundBanner(page);
+  await page.getByLabel("번호 끝자리로 찾기").pressSequentially("7788", { delay: 20 });
+  await page.locator("#found .call").nth(29).waitFor();
+  assert.equal(await page.locator("#recent").isVisible(), false);
+  assert.deepEqual(shop.server.actions.searches, ["7788"]);
+  shop.server.update(ring("a", "010-1234-5678", 1_000), 29_000);
+  await popup(page, "a").waitFor();
+  await screenshot(page, "search");
+  await page.getByRole("button", { name: "더 보기" }).click();
+  await page.locator("#found .call").nth(39).waitFor();
+  await page.getByLabel("번호 끝자리로 찾기").fill("0000000");
+  await page.getByText("이 번호로 걸려 온 전화가 없습니다").waitFor();
+  await page.getByRole("button", { name: "검색 지우기" }).click();
+  await page.locator("#recent").waitFor();
+});

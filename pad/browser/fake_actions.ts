@@ -1,0 +1,121 @@
+// What the fake server does with a pad's actions: the semantics of the contract, on gRPC-Web's unary calls. The first
+// claim wins, a repeat of a request id is the same action, and every change comes back to all pads as an update.
+
+import { create, fromBinary, toBinary, type MessageInitShape } from "@bufbuild/protobuf";
+import { BinaryWriter } from "@bufbuild/protobuf/wire";
+import { AnySchema, anyPack, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { CallSchema, CallState, ClaimSchema, type Call } from "../src/gen/ringpad/v1/call_pb.ts";
+import {
+  ClaimCallResponseSchema,
+  PadServiceListCallsRequestSchema,
+  PadServiceListCallsResponseSchema,
+  SaveNoteRequestSchema,
+} from "../src/gen/ringpad/v1/pad_pb.ts";
+import { identityOf } from "../src/client/tokens.ts";
+
+type CallInit = MessageInitShape<typeof CallSchema>;
+
+const NOT_FOUND = 5;
+const FAILED_PRECONDITION = 9;
+
+/** A gRPC status other than OK. */
+export class Refusal extends Error {
+  readonly status: number;
+  readonly details: Uint8Array | undefined;
+
+  constructor(status: number, message: string, details?: Uint8Array) {
+    super(message);
+    this.status = status;
+    this.details = details;
+  }
+}
+
+/** The calls that actions work on. */
+export interface CallStore {
+  get(id: string): CallInit | undefined;
+  all(): CallInit[];
+  update(call: CallInit & { id: string }): void;
+}
+
+/** A request as a pad sent it. */
+export interface Sent {
+  method: string;
+  callId: string;
+  requestId: string;
+}
+
+/** Answers unary calls. */
+export class FakeActions {
+  readonly #store: CallStore;
+  readonly #done = new Map<string, Uint8Array>();
+  /** Every action so far, repeats included. */
+  readonly sent: Sent[] = [];
+  /** Every search so far. */
+  readonly searches: string[] = [];
+
+  constructor(store: CallStore) {
+    this.#store = store;
+  }
+
+  /** The answer's bytes; throws a {@link Refusal}. */
+  answer(method: string, body: Uint8Array, token: string): Uint8Array {
+    if (method === "ListCalls") return this.#list(body);
+    // The four requests begin alike.
+    const request = fromBinary(SaveNoteRequestSchema, body);
+    this.sent.push({ method, callId: request.callId, requestId: request.requestId });
+    const before = this.#done.get(request.requestId);
+    if (before) return before;
+    const call = create(CallSchema, this.#store.get(request.callId) ?? {});
+    if (call.id === "") throw new Refusal(NOT_FOUND, "no such call");
+    const { id: padId, name: padName } = identityOf(token) ?? { id: "opaque", name: "" };
+    if (call.claim && call.claim.padId !== padId && method !== "SaveNote") throw heldBy(call);
+    if (method === "ClaimCall" && !call.claim) call.claim = create(ClaimSchema, { padId, padName, at: timestampFromMs(Date.now()) });
+    if (method === "ReleaseCall") delete call.claim;
+    if (method === "CloseCall") call.closed = true;
+    if (method === "SaveNote") {
+      call.note = request.note;
+      if (request.reservation) call.reservation = request.reservation;
+      else delete call.reservation;
+    }
+    this.#store.update(call);
+    const now = create(CallSchema, this.#store.get(call.id) ?? {});
+    // The four responses are alike.
+    const bytes = toBinary(ClaimCallResponseSchema, create(ClaimCallResponseSchema, { call: now }));
+    this.#done.set(request.requestId, bytes);
+    return bytes;
+  }
+
+  #list(body: Uint8Array): Uint8Array {
+    const { callerSuffix, pageSize, pageToken } = fromBinary(PadServiceListCallsRequestSchema, body);
+    this.searches.push(callerSuffix);
+    const found = this.#store
+      .all()
+      .map((call) => create(CallSchema, call))
+      .filter(({ caller }) => caller?.number.endsWith(callerSuffix))
+      .sort((a, b) => Number((b.startedAt?.seconds ?? 0n) - (a.startedAt?.seconds ?? 0n)));
+    const from = Number(pageToken || "0");
+    const to = from + (pageSize || 100);
+    const nextPageToken = to < found.length ? String(to) : "";
+    return toBinary(
+      PadServiceListCallsResponseSchema,
+      create(PadServiceListCallsResponseSchema, { calls: found.slice(from, to), nextPageToken }),
+    );
+  }
+}
+
+function heldBy({ claim }: Call): Refusal {
+  const message = `${claim?.padName} has the call`;
+  const writer = new BinaryWriter().uint32((1 << 3) | 0).int32(FAILED_PRECONDITION).uint32((2 << 3) | 2).string(message);
+  if (claim) writer.uint32((3 << 3) | 2).bytes(toBinary(AnySchema, anyPack(ClaimSchema, claim)));
+  return new Refusal(FAILED_PRECONDITION, message, writer.finish());
+}
+
+/** Whether a call is still open. */
+export function isOpen({ state }: CallInit): boolean {
+  return state === CallState.RINGING || state === CallState.ANSWERED;
+}
+
+/** A token as the server would mint it, unsigned: the page only reads whose it is. */
+export function padToken(id: string, name: string): string {
+  return `a.${Buffer.from(JSON.stringify({ sub: id, name })).toString("base64url")}.c`;
+}

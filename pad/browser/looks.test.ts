@@ -1,0 +1,159 @@
+// How the page looks and reads, in every main state: nothing cut off, everything large enough to touch, nothing serious
+// for axe. The screenshots are for people to open.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import type { Browser, Page } from "playwright-core";
+import { CallState } from "../src/gen/ringpad/v1/call_pb.ts";
+import { screenshot, TABLET } from "./chromium.ts";
+import { padToken } from "./fake_actions.ts";
+import { ring } from "./fake_server.ts";
+import { known, popup, Shop, withoutSoundBanner } from "./shop.ts";
+
+const shop = new Shop();
+const FIRST = padToken("p1", "1번 카운터");
+const AXE = readFileSync("node_modules/axe-core/axe.min.js", "utf8");
+
+interface AxeResults {
+  violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[];
+}
+
+/** What axe finds that is serious or worse. */
+async function accessible(page: Page): Promise<void> {
+  await page.evaluate(AXE);
+  const { violations } = await page.evaluate(
+    () => (globalThis as unknown as { axe: { run(): Promise<AxeResults> } }).axe.run(),
+  );
+  const serious = violations
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html.slice(0, 120)} ${failureSummary}`).join("; ")}`);
+  assert.deepEqual(serious, []);
+}
+
+/** Nothing hangs out of the page, is too small for a finger, or breaks a number. */
+async function fits(page: Page): Promise<void> {
+  const layout = await page.evaluate(() => ({
+    scrolls: document.documentElement.scrollWidth > innerWidth,
+    small: [...document.querySelectorAll("button, a, input, textarea")]
+      .filter((node) => node.checkVisibility())
+      .map((node) => ({ node: node.outerHTML.slice(0, 60), ...node.getBoundingClientRect().toJSON() }))
+      .filter(({ width, height }) => width < 44 || height < 44),
+    wrapped: [...document.querySelectorAll(".popup-number")].filter(
+      (node) => node.getBoundingClientRect().height > parseFloat(getComputedStyle(node).fontSize) * 1.5,
+    ).length,
+  }));
+  assert.deepEqual(layout, { scrolls: false, small: [], wrapped: 0 });
+}
+
+async function looksRight(page: Page, name: string): Promise<void> {
+  await screenshot(page, name);
+  await fits(page);
+  await accessible(page);
+}
+
+const SCREENS: [string, Parameters<Browser["newContext"]>[0]][] = [
+  ["tablet", {}],
+  ["tablet-dark", { colorScheme: "dark" }],
+  ["portrait", { viewport: { width: 800, height: 1280 } }],
+  ["360", { viewport: { width: 360, height: 740 } }],
+  ["360-dark", { viewport: { width: 360, height: 740 }, colorScheme: "dark" }],
+  ["english", { locale: "en-GB" }],
+  ["english-360", { locale: "en-GB", viewport: { width: 360, height: 740 } }],
+];
+
+for (const [name, options] of SCREENS) {
+  test(`${name}: every state fits and can be read out`, async () => {
+    shop.storeADay();
+    const page = await shop.pad(options, FIRST);
+    await looksRight(page, `${name}-1-quiet-sound-blocked`);
+    await withoutSoundBanner(page);
+    shop.server.update(ring("a", "010-1234-5678", 14_000, known), 60_000);
+    await popup(page, "a").waitFor();
+    await looksRight(page, `${name}-2-one-ring`);
+    shop.server.update(ring("b", "010-7777-8888", 3_000), 60_000);
+    shop.server.update(ring("c", "0507-1234-5678", 3_000), 60_000);
+    await popup(page, "c").waitFor();
+    await looksRight(page, `${name}-3-three-rings`);
+    shop.server.update({ id: "b", claim: { padId: "p2", padName: "2번 카운터" } });
+    await page.locator('[data-call="b"][data-holder="other"]').waitFor();
+    await popup(page, "a").locator(".popup-claim").click();
+    await page.locator('[data-call="a"][data-holder="me"]').waitFor();
+    shop.server.update({ id: "c", state: CallState.MISSED });
+    await page.locator('.popup[data-call="c"][data-phase="missed"]').waitFor();
+    await looksRight(page, `${name}-4-claimed-and-missed`);
+    await page.locator("#search").fill("4321");
+    await page.locator("#found .call").waitFor();
+    await page.locator("#search").scrollIntoViewIfNeeded();
+    await looksRight(page, `${name}-5-search`);
+  });
+}
+
+test("the number is written large enough for two metres", async () => {
+  const page = await shop.pad();
+  shop.server.update(ring("a", "010-1234-5678", 1_000), 30_000);
+  const size = await popup(page, "a").locator("h2").evaluate((node) => parseFloat(getComputedStyle(node).fontSize));
+  assert.ok(size >= 72, `${size}px on ${TABLET.width}`);
+});
+
+test("the language is the browser's until somebody switches it, which is remembered and loses nothing typed", async () => {
+  shop.storeADay();
+  const page = await shop.pad({ locale: "en-GB" }, FIRST);
+  assert.equal((await page.locator("#connection").textContent())?.trim(), "Connected");
+  assert.equal(await page.locator("html").getAttribute("lang"), "en");
+  shop.server.update(ring("a", "010-1234-5678", 1_000, known), 30_000);
+  await popup(page, "a").getByRole("button", { name: "Take", exact: true }).click();
+  await popup(page, "a").getByLabel("Name").fill("Kim");
+  await page.getByRole("button", { name: "한국어" }).click();
+  assert.equal(await popup(page, "a").getByLabel("이름").inputValue(), "Kim");
+  assert.equal(await page.locator("html").getAttribute("lang"), "ko");
+  assert.equal((await page.locator("#connection").textContent())?.trim(), "연결됨");
+  await page.locator("#missed-title", { hasText: "부재중" }).waitFor();
+  await page.reload();
+  await page.locator('#connection-text:text("연결됨")').waitFor();
+});
+
+test("a ring takes no focus, and everything can be reached and done by keyboard", async () => {
+  const page = await shop.pad({}, FIRST);
+  await page.locator("#search").focus();
+  shop.server.update(ring("a", "010-1234-5678", 1_000), 30_000);
+  await popup(page, "a").waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement?.id), "search");
+  await popup(page, "a").getByRole("button", { name: "받기" }).focus();
+  await page.keyboard.press("Enter");
+  await page.locator('[data-call="a"][data-holder="me"]').waitFor();
+  // The button that was pressed is gone; whoever uses a keyboard must not be thrown back to the top.
+  await page.waitForFunction(() => document.activeElement?.closest(".popup") !== null);
+});
+
+test("the screen is kept on, and asked for again when the page is back", async () => {
+  const context = await shop.browser.newContext();
+  const page = await context.newPage();
+  await page.addInitScript(() => {
+    const asked: string[] = [];
+    Object.defineProperty(navigator, "wakeLock", { value: { request: (kind: string) => (asked.push(kind), Promise.resolve()) } });
+    Object.assign(globalThis, { asked });
+  });
+  await page.goto(`${shop.url}/#token=a.b.c`);
+  const asked = () => page.evaluate(() => (globalThis as unknown as { asked: string[] }).asked);
+  assert.deepEqual(await asked(), ["screen"]);
+  await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+  assert.deepEqual(await asked(), ["screen", "screen"]);
+});
+
+test("the page can be installed: its manifest and every icon are served", async () => {
+  const page = await shop.pad();
+  const problems = await page.evaluate(async () => {
+    const link = document.querySelector<HTMLLinkElement>('link[rel="manifest"]');
+    const manifest = (await (await fetch(link?.href ?? "")).json()) as { icons: { src: string; sizes: string; type: string }[] };
+    const answers = await Promise.all(manifest.icons.map(({ src }) => fetch(src)));
+    return manifest.icons.filter(({ type }, at) => answers[at]?.headers.get("content-type") !== type).map(({ src }) => src);
+  });
+  assert.deepEqual(problems, []);
+  const session = await page.context().newCDPSession(page);
+  const { errors } = await session.send("Page.getAppManifest");
+  assert.deepEqual(errors, []);
+  const { installabilityErrors } = await session.send("Page.getInstallabilityErrors");
+  const ids = installabilityErrors.map(({ errorId }) => errorId).filter((id) => id !== "in-incognito");
+  assert.deepEqual(ids, []);
+});

@@ -1,0 +1,93 @@
+// A shop for the page's tests: a fake server, fresh for each test, and pads that open its page.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, beforeEach } from "node:test";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import type { Browser, Locator, Page } from "playwright-core";
+import { CallerKind, CallState } from "../src/gen/ringpad/v1/call_pb.ts";
+import { launch, openPage, type Complaints } from "./chromium.ts";
+import { FakeServer, ring } from "./fake_server.ts";
+
+const MINUTE = 60_000;
+const DAY = 24 * 60 * MINUTE;
+
+type ContextOptions = Parameters<Browser["newContext"]>[0];
+
+/** What a test file works with. */
+export class Shop {
+  browser!: Browser;
+  server!: FakeServer;
+  url!: string;
+  #complaints: Complaints[] = [];
+
+  /** Starts before, and cleans up after, each test of the file. */
+  constructor() {
+    before(async () => void (this.browser = await launch()));
+    after(() => this.browser.close());
+    beforeEach(() => this.serve(new FakeServer()));
+    afterEach(async () => {
+      for (const context of this.browser.contexts()) await context.close();
+      await this.server.close();
+      const said = this.#complaints.flatMap(({ list }) => list);
+      this.#complaints = [];
+      assert.deepEqual(said, []);
+    });
+  }
+
+  async serve(server: FakeServer): Promise<void> {
+    this.server = server;
+    this.url = await server.listen();
+  }
+
+  /** A pad's page. */
+  async open(options: ContextOptions = {}, token = "a.b.c"): Promise<Page> {
+    const opened = await openPage(this.browser, options);
+    this.#complaints.push(opened.complaints);
+    await opened.page.goto(`${this.url}/#token=${token}`);
+    return opened.page;
+  }
+
+  /** A pad's page, connected. */
+  async pad(options: ContextOptions = {}, token = "a.b.c"): Promise<Page> {
+    const page = await this.open(options, token);
+    await connected(page);
+    return page;
+  }
+
+  /** An ordinary day so far. */
+  storeADay(): void {
+    const past = (ago: number) => timestampFromMs(Date.now() - ago);
+    const talked = (ago: number, seconds: number) => ({
+      state: CallState.COMPLETED,
+      answeredAt: past(ago - 8_000),
+      endedAt: past(ago - 8_000 - seconds * 1000),
+    });
+    const missed = { state: CallState.MISSED };
+    const withheld = { caller: { display: "발신번호 표시제한", kind: CallerKind.WITHHELD } };
+    this.server.store(ring("d1", "010-2345-6789", 12 * MINUTE, talked(12 * MINUTE, 83)));
+    this.server.store(ring("d2", "010-8765-4321", 47 * MINUTE, { ...missed, history: { calls: 4 } }));
+    this.server.store(ring("d3", "02-555-0134", 75 * MINUTE, talked(75 * MINUTE, 41)));
+    this.server.store(ring("d4", "", 2 * 60 * MINUTE, { ...missed, ...withheld }));
+    this.server.store(ring("d5", "010-3141-5926", 3 * 60 * MINUTE));
+    this.server.store(ring("d6", "010-9999-0000", DAY, talked(DAY, 190)));
+    this.server.store(ring("d7", "031-555-0199", DAY + 30 * MINUTE, missed));
+    this.server.store(ring("d8", "010-1357-2468", 4 * DAY, talked(4 * DAY, 65)));
+  }
+}
+
+/** A caller of whom the shop knows something. */
+export const known = {
+  history: { calls: 2, lastCallAt: timestampFromMs(Date.now() - 3 * DAY), lastNote: "흰색 카니발 · 실내 세차까지, 주말 오전 선호" },
+  memo: "네이버 예약 문의",
+};
+
+export async function connected(page: Page): Promise<void> {
+  await page.locator('#connection[data-state="connected"]').waitFor();
+}
+
+export const popup = (page: Page, id: string): Locator => page.locator(`.popup[data-call="${id}"]`);
+
+export async function withoutSoundBanner(page: Page): Promise<void> {
+  await page.locator("h1").click();
+  await page.locator("#unlock").waitFor({ state: "hidden" });
+}

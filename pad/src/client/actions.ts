@@ -1,0 +1,150 @@
+// What a pad does to calls, and asks about them: unary gRPC-Web, which passes wherever HTTP does, also while the stream
+// has fallen back to a WebSocket.
+//
+// One tap is one request id. An attempt that got no answer is repeated with the same id for about 10 s, so that an
+// action whose answer was lost happens once. What comes of it also comes back to every pad as an update.
+
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { Code, ConnectError, type CallOptions, type Client } from "@connectrpc/connect";
+import type { Call, CallState, ReservationSchema } from "../gen/ringpad/v1/call_pb.ts";
+import type { PadService } from "../gen/ringpad/v1/pad_pb.ts";
+import { ActionError, actionErrorOf } from "./action_error.ts";
+import { backoff } from "./backoff.ts";
+import type { Clock } from "./clock.ts";
+import type { Tokens } from "./tokens.ts";
+import { newUuid } from "./uuid.ts";
+
+/** Milliseconds for all attempts of one action; somebody waits in front of the screen. */
+const PERSISTS = 10_000;
+/** Milliseconds for one attempt: a connection that died quietly would hold it for minutes. */
+const ATTEMPT = 4_000;
+
+/** A call's note and reservation: both replace what was there. */
+export interface NoteInit {
+  /** 2,000 characters at most. */
+  note: string;
+  /** Absent: there is none, or none any more. */
+  reservation?: MessageInitShape<typeof ReservationSchema> | undefined;
+}
+
+/** Which calls to list; without anything, the newest. */
+export interface CallQuery {
+  /** Only callers whose number ends in these digits. */
+  callerSuffix?: string;
+  /** Only calls that began then or later, ms since 1970. */
+  since?: number;
+  /** Only calls that began before, ms since 1970. */
+  until?: number;
+  /** Only calls in one of these states; empty: all. */
+  states?: CallState[];
+  /** From the page before. */
+  pageToken?: string;
+  /** 1–500; absent: 100. */
+  pageSize?: number;
+}
+
+/** Calls, newest first. */
+export interface CallPage {
+  calls: Call[];
+  /** Empty on the last page. */
+  nextPageToken: string;
+}
+
+/** What actions are made of. */
+export interface ActionParts {
+  client: Client<typeof PadService>;
+  tokens: Tokens;
+  clock: Clock;
+  random: () => number;
+  /** The server's time, if it is known. */
+  serverNow: () => number | undefined;
+}
+
+/** The actions. Each gives the call as it now is, or rejects with an {@link ActionError}. */
+export class Actions {
+  readonly #parts: ActionParts;
+
+  constructor(parts: ActionParts) {
+    this.#parts = parts;
+  }
+
+  async claim(callId: string): Promise<Call> {
+    const request = { callId, requestId: newUuid() };
+    return callOf(await this.#persist((options) => this.#parts.client.claimCall(request, options)));
+  }
+
+  async release(callId: string): Promise<Call> {
+    const request = { callId, requestId: newUuid() };
+    return callOf(await this.#persist((options) => this.#parts.client.releaseCall(request, options)));
+  }
+
+  async close(callId: string): Promise<Call> {
+    const request = { callId, requestId: newUuid() };
+    return callOf(await this.#persist((options) => this.#parts.client.closeCall(request, options)));
+  }
+
+  async saveNote(callId: string, { note, reservation }: NoteInit): Promise<Call> {
+    const request = { callId, requestId: newUuid(), note, ...(reservation && { reservation }) };
+    return callOf(await this.#persist((options) => this.#parts.client.saveNote(request, options)));
+  }
+
+  async listCalls({ since, until, ...query }: CallQuery): Promise<CallPage> {
+    const request = {
+      ...query,
+      ...(since !== undefined && { since: timestampFromMs(since) }),
+      ...(until !== undefined && { until: timestampFromMs(until) }),
+    };
+    const { calls, nextPageToken } = await this.#persist((options) => this.#parts.client.listCalls(request, options));
+    return { calls, nextPageToken };
+  }
+
+  /** Tries until there is an answer, or no time. */
+  async #persist<T>(send: (options: CallOptions) => Promise<T>): Promise<T> {
+    const { clock, random } = this.#parts;
+    const giveUpAt = clock.now() + PERSISTS;
+    for (let failures = 0; ; failures += 1) {
+      try {
+        return await this.#withToken(send, giveUpAt);
+      } catch (cause) {
+        const error = actionErrorOf(cause);
+        const wait = backoff(failures, random);
+        if (error.kind !== "offline" || clock.now() + wait >= giveUpAt) throw error;
+        await new Promise<void>((resolve) => void clock.after(wait, resolve));
+      }
+    }
+  }
+
+  /** One attempt; a second if the token had expired meanwhile. */
+  async #withToken<T>(send: (options: CallOptions) => Promise<T>, giveUpAt: number): Promise<T> {
+    const { tokens, serverNow } = this.#parts;
+    const token = await tokens.next(serverNow());
+    try {
+      return await this.#once(send, token, giveUpAt);
+    } catch (error) {
+      if (ConnectError.from(error).code !== Code.Unauthenticated || !tokens.refused(token)) throw error;
+    }
+    const next = await tokens.next(serverNow());
+    if (next === token) throw new ActionError("refused", "the token was refused, and there is no other");
+    return await this.#once(send, next, giveUpAt);
+  }
+
+  async #once<T>(send: (options: CallOptions) => Promise<T>, token: string, giveUpAt: number): Promise<T> {
+    const { clock, tokens } = this.#parts;
+    const abort = new AbortController();
+    // Not `timeoutMs`: that would add a header which a proxy or CORS may not know.
+    const timer = clock.after(Math.min(ATTEMPT, Math.max(0, giveUpAt - clock.now())), () => abort.abort());
+    try {
+      const answer = await send({ headers: { authorization: `Bearer ${token}` }, signal: abort.signal });
+      tokens.accepted();
+      return answer;
+    } finally {
+      timer.cancel();
+    }
+  }
+}
+
+function callOf({ call }: { call?: Call | undefined }): Call {
+  if (!call) throw new ActionError("refused", "the server answered without the call");
+  return call;
+}

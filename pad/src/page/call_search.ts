@@ -1,0 +1,108 @@
+// Search by a number's last digits. What is found stands in a box of its own, in the place of the recent calls, so that
+// nobody takes it for what goes on now.
+
+import type { Pad } from "../client/connect.ts";
+import type { Call } from "../gen/ringpad/v1/call_pb.ts";
+import { CallList, type ListContext } from "./call_list.ts";
+import { byId, setHidden, setText } from "./dom.ts";
+import type { Known } from "./phase.ts";
+import { text } from "./text.ts";
+
+/** Fewer digits would find half of the customers. */
+const DIGITS = 2;
+const PAUSE = 250;
+const PAGE = 30;
+
+type State = "searching" | "found" | "failed";
+
+/** What the search needs of the page. */
+export interface SearchContext extends ListContext {
+  listCalls: Pad["listCalls"];
+  /** The newest that the page knows of a call. */
+  current(known: Known): Known;
+  now(): number;
+}
+
+/** The search field and what it found. */
+export class CallSearch {
+  readonly #context: SearchContext;
+  readonly #input = byId("search") as HTMLInputElement;
+  readonly #list: CallList;
+  #calls: Call[] = [];
+  #digits = "";
+  #nextPage = "";
+  #state: State = "found";
+  /** Counts questions: an answer to an older one is not shown. */
+  #asked = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(context: SearchContext) {
+    this.#context = context;
+    this.#list = new CallList(byId("found"), byId("none-found"), context);
+    this.#input.addEventListener("input", () => this.#typed());
+    this.#input.addEventListener("keydown", ({ key }) => {
+      if (key === "Escape") this.#clear();
+    });
+    byId("clear-search").addEventListener("click", () => {
+      this.#clear();
+      this.#input.focus();
+    });
+    byId("more").addEventListener("click", () => void this.#ask(this.#nextPage));
+  }
+
+  /** Brings what is shown up to date. */
+  draw(): void {
+    const active = this.#digits !== "";
+    setHidden(byId("found-box"), !active);
+    setHidden(byId("recent-box"), active);
+    setHidden(byId("clear-search"), this.#input.value === "");
+    if (!active) return;
+    setText(byId("found-title"), text.found(this.#digits));
+    const known = this.#calls.map((call) => this.#context.current({ call, popUntil: undefined }));
+    this.#list.update(known, this.#context.now());
+    const words = { searching: text.searching, failed: text.searchFailed, found: text.noneFound }[this.#state];
+    setText(byId("none-found"), words);
+    setHidden(byId("none-found"), this.#state === "found" && known.length > 0);
+    setHidden(byId("more"), this.#nextPage === "" || this.#state === "searching");
+  }
+
+  /** Makes every line anew. */
+  reset(): void {
+    this.#list.reset();
+  }
+
+  #clear(): void {
+    this.#input.value = "";
+    this.#typed();
+  }
+
+  #typed(): void {
+    const digits = this.#input.value.replaceAll(/\D/g, "");
+    clearTimeout(this.#timer);
+    this.#asked += 1;
+    this.#calls = [];
+    this.#nextPage = "";
+    this.#digits = digits.length >= DIGITS ? digits : "";
+    this.#state = "searching";
+    if (this.#digits !== "") this.#timer = setTimeout(() => void this.#ask(""), PAUSE);
+    this.draw();
+  }
+
+  async #ask(pageToken: string): Promise<void> {
+    const asked = (this.#asked += 1);
+    this.#state = "searching";
+    this.draw();
+    try {
+      const query = { callerSuffix: this.#digits, pageSize: PAGE, pageToken };
+      const { calls, nextPageToken } = await this.#context.listCalls(query);
+      if (asked !== this.#asked) return;
+      this.#calls = [...this.#calls, ...calls];
+      this.#nextPage = nextPageToken;
+      this.#state = "found";
+    } catch {
+      if (asked !== this.#asked) return;
+      this.#state = "failed";
+    }
+    this.draw();
+  }
+}

@@ -1,0 +1,40 @@
+// Between the form's text and a call's note and reservation. Dates are the tablet's own: the shop's.
+
+import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import type { NoteInit } from "../client/actions.ts";
+import type { Call } from "../gen/ringpad/v1/call_pb.ts";
+import type { Draft } from "./drafts.ts";
+
+/** The form as the call has it. */
+export function draftOf({ note, reservation }: Call): Draft {
+  const at = reservation?.at ? new Date(timestampMs(reservation.at)) : undefined;
+  return {
+    name: reservation?.customerName ?? "",
+    car: reservation?.carNumber ?? "",
+    service: reservation?.service ?? "",
+    date: at ? `${at.getFullYear()}-${twoDigits(at.getMonth() + 1)}-${twoDigits(at.getDate())}` : "",
+    time: at ? `${twoDigits(at.getHours())}:${twoDigits(at.getMinutes())}` : "",
+    note,
+  };
+}
+
+/** What to save; a time without a day is today's. */
+export function noteOf(draft: Draft, now: number): NoteInit {
+  const at = instantOf(draft, now);
+  const text = { customerName: draft.name.trim(), carNumber: draft.car.trim(), service: draft.service.trim() };
+  const isThere = at !== undefined || Object.values(text).some((value) => value !== "");
+  const reservation = isThere ? { ...text, ...(at !== undefined && { at: timestampFromMs(at) }) } : undefined;
+  return { note: draft.note.trim(), reservation };
+}
+
+function instantOf({ date, time }: Draft, now: number): number | undefined {
+  if (time === "") return undefined;
+  const [hours = 0, minutes = 0] = time.split(":").map(Number);
+  const day = date === "" ? new Date(now) : new Date(`${date}T00:00`);
+  const at = new Date(day.getFullYear(), day.getMonth(), day.getDate(), hours, minutes).getTime();
+  return Number.isFinite(at) ? at : undefined;
+}
+
+function twoDigits(number: number): string {
+  return String(number).padStart(2, "0");
+}

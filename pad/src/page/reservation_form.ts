@@ -1,0 +1,164 @@
+// The form of one call: who, which car, what, when, and a note. Whatever comes in meanwhile, a field that somebody has
+// typed into is theirs: only an untouched form follows what other pads save.
+
+import { button, element, setHidden, setText } from "./dom.ts";
+import { draftOf } from "./reservation.ts";
+import { FIELDS, sameDraft, type Draft, type Drafts } from "./drafts.ts";
+import type { Call } from "../gen/ringpad/v1/call_pb.ts";
+import { text } from "./text.ts";
+
+type Field = (typeof FIELDS)[number];
+type Input = HTMLInputElement | HTMLTextAreaElement;
+
+/** What the contract lets a field hold. */
+const LONGEST: Partial<Record<Field, number>> = { name: 100, car: 40, service: 200, note: 2_000 };
+const SAVED_SHOWS = 4_000;
+
+/** What a form needs of the page. */
+export interface FormContext {
+  drafts: Drafts;
+  /** True if it is saved. */
+  save(id: string, draft: Draft): Promise<boolean>;
+  /** There is a draft now, or no longer one. */
+  changed(): void;
+}
+
+/** The form of one call. */
+export class ReservationForm {
+  readonly node: HTMLFormElement;
+  readonly #id: string;
+  readonly #context: FormContext;
+  readonly #inputs: Record<Field, Input>;
+  readonly #status = element("p", "form-status");
+  readonly #save: HTMLButtonElement;
+  #call: Call | undefined;
+  #state: "idle" | "saving" | "saved" = "idle";
+
+  constructor(id: string, context: FormContext) {
+    this.#id = id;
+    this.#context = context;
+    this.#inputs = {
+      name: textInput("name"),
+      car: textInput("car"),
+      service: textInput("service"),
+      date: typed("date"),
+      time: typed("time"),
+      note: element("textarea", "form-input"),
+    };
+    this.#save = button("button form-save", text.save, () => {});
+    this.#save.type = "submit";
+    this.#status.setAttribute("role", "status");
+    this.node = this.#build();
+    const draft = context.drafts.get(id);
+    if (draft) this.#fill(draft);
+  }
+
+  /** An untouched form follows the call. */
+  update(call: Call): void {
+    this.#call = call;
+    if (!this.#context.drafts.has(this.#id)) this.#fill(draftOf(call));
+    this.#show();
+  }
+
+  /** Says what is wrong with what was typed, if something is. */
+  isValid(): boolean {
+    return this.node.reportValidity();
+  }
+
+  #build(): HTMLFormElement {
+    const labels: Record<Field, string> = {
+      name: text.customerName,
+      car: text.carNumber,
+      service: text.service,
+      date: text.date,
+      time: text.time,
+      note: text.note,
+    };
+    const fields = FIELDS.map((field) => {
+      const label = element("span", "form-label");
+      label.textContent = labels[field];
+      return element("label", `form-field form-${field}`, label, this.#inputs[field]);
+    });
+    const form = element("form", "popup-form", ...fields, element("div", "form-foot", this.#status, this.#save));
+    form.setAttribute("aria-label", text.write);
+    form.autocomplete = "off";
+    for (const field of FIELDS) {
+      const input = this.#inputs[field];
+      input.name = field;
+      const longest = LONGEST[field];
+      if (longest !== undefined) input.maxLength = longest;
+    }
+    form.addEventListener("input", () => this.#typed());
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      void this.#submit();
+    });
+    return form;
+  }
+
+  #draft(): Draft {
+    const draft = {} as Draft;
+    for (const field of FIELDS) draft[field] = this.#inputs[field].value;
+    return draft;
+  }
+
+  #fill(draft: Draft): void {
+    for (const field of FIELDS) {
+      const input = this.#inputs[field];
+      if (input.value !== draft[field]) input.value = draft[field];
+    }
+    this.#requireTime();
+  }
+
+  #typed(): void {
+    const draft = this.#draft();
+    const { drafts, changed } = this.#context;
+    if (this.#call && sameDraft(draft, draftOf(this.#call))) drafts.drop(this.#id);
+    else drafts.set(this.#id, draft);
+    this.#requireTime();
+    this.#state = "idle";
+    this.#show();
+    changed();
+  }
+
+  /** A day without a time cannot be saved as an instant. */
+  #requireTime(): void {
+    const time = this.#inputs.time as HTMLInputElement;
+    time.required = this.#inputs.date.value !== "";
+  }
+
+  async #submit(): Promise<void> {
+    if (this.#state === "saving") return;
+    this.#state = "saving";
+    this.#show();
+    const saved = await this.#context.save(this.#id, this.#draft());
+    this.#state = saved ? "saved" : "idle";
+    this.#show();
+    setTimeout(() => {
+      if (this.#state === "saved") this.#state = "idle";
+      this.#show();
+    }, SAVED_SHOWS);
+  }
+
+  #show(): void {
+    const unsaved = this.#context.drafts.has(this.#id) ? text.unsaved : "";
+    const status = { idle: unsaved, saving: text.saving, saved: unsaved || text.saved }[this.#state];
+    setText(this.#status, status);
+    // A live region must be there before its words are.
+    setHidden(this.#status, false);
+  }
+}
+
+function textInput(field: Field): HTMLInputElement {
+  const input = element("input", "form-input");
+  input.type = "text";
+  input.enterKeyHint = "next";
+  if (field === "car") input.spellcheck = false;
+  return input;
+}
+
+function typed(type: "date" | "time"): HTMLInputElement {
+  const input = element("input", "form-input");
+  input.type = type;
+  return input;
+}

@@ -1,0 +1,132 @@
+// Every word that the page shows, in Korean. Other languages are objects of the same shape.
+
+import type { ConnectionState } from "../client/connection.ts";
+import type { ActionFailure } from "../client/action_error.ts";
+import { CallerKind } from "../gen/ringpad/v1/call_pb.ts";
+import type { ActionName } from "./call_actions.ts";
+import type { Phase } from "./phase.ts";
+
+type StateKind = ConnectionState["kind"];
+
+const phase: Record<Phase, string> = {
+  ringing: "전화 왔습니다",
+  unknown: "결과 미확인",
+  answered: "통화 중",
+  ended: "통화 종료",
+  missed: "부재중",
+};
+
+const connection: Record<StateKind, string> = {
+  connecting: "연결 중…",
+  connected: "연결됨",
+  reconnecting: "다시 연결 중…",
+  "needs-token": "토큰이 필요합니다",
+  forbidden: "권한이 없습니다",
+  "no-store": "매장이 없습니다",
+  replaced: "연결이 대체됨",
+  closed: "연결 끊김",
+};
+
+/** What a person should know or do about it. */
+const advice: Partial<Record<StateKind, string>> = {
+  reconnecting: "연결이 끊겼습니다. 자동으로 다시 연결하며, 그 사이에 온 전화도 빠짐없이 표시합니다.",
+  "needs-token": "이 패드의 접속 링크를 다시 열어 주세요. 링크는 관리자에게 받을 수 있습니다.",
+  forbidden: "이 주소에서는 매장의 전화를 볼 수 없습니다. 관리자에게 문의해 주세요.",
+  "no-store": "이 패드에 연결된 매장을 찾을 수 없습니다. 관리자에게 문의해 주세요.",
+  replaced: "다른 화면이 이 연결을 이어받았습니다.",
+};
+
+const nameless: Record<CallerKind, string> = {
+  [CallerKind.UNSPECIFIED]: "번호 없음",
+  [CallerKind.NUMBER]: "번호 없음",
+  [CallerKind.WITHHELD]: "발신번호 표시제한",
+  [CallerKind.PAYPHONE]: "공중전화",
+  [CallerKind.UNAVAILABLE]: "발신번호 확인 불가",
+  [CallerKind.UNPARSED]: "번호 확인 불가",
+};
+
+/** Why nothing came of a tap, where no pad was first. */
+const failed: Record<Exclude<ActionFailure, "claimed">, string> = {
+  "not-found": "이 전화는 더 이상 없습니다.",
+  refused: "지금은 처리할 수 없습니다. 관리자에게 문의해 주세요.",
+  offline: "연결이 되지 않아 처리하지 못했습니다. 다시 눌러 주세요.",
+};
+
+const lost: Record<ActionName, string> = {
+  claim: "다른 패드가 먼저 받았습니다.",
+  release: "다른 패드가 받은 전화입니다.",
+  close: "다른 패드가 받은 전화입니다.",
+  save: "다른 패드가 받은 전화라 저장하지 못했습니다.",
+};
+
+export const ko = {
+  phase,
+  /** The same in a list, where there is little room. */
+  listed: { ...phase, ringing: "전화 오는 중" },
+  connection,
+  advice,
+  nameless,
+  failed,
+  lost,
+
+  waiting: "전화를 기다리고 있습니다",
+  inHand: "응대 중",
+  firstCall: "첫 전화",
+  nthCall: (n: number) => `${n}번째 전화`,
+  lastCall: (day: string) => `지난 통화 ${day}`,
+  claimedBy: (pad: string) => `${pad}에서 받음`,
+  anotherPad: "다른 패드",
+  dialled: (number: string) => `받은 번호 ${number}`,
+  lastNote: "지난 메모",
+
+  claim: "받기",
+  release: "놓기",
+  done: "완료",
+  doneWith: (number: string) => `${number} 완료`,
+  dismiss: "숨기기",
+  write: "예약·메모",
+  callBack: "다시 걸기",
+  callBackTo: (number: string) => `${number} 다시 걸기`,
+  openCall: "예약·메모 열기",
+
+  reservation: "예약",
+  customerName: "이름",
+  carNumber: "차량 번호",
+  service: "서비스",
+  date: "날짜",
+  time: "시간",
+  note: "메모",
+  save: "저장",
+  saving: "저장 중…",
+  saved: "저장했습니다",
+  unsaved: "아직 저장하지 않았습니다",
+
+  calls: "걸려 온 전화",
+  missed: "부재중",
+  noMissed: "부재중 전화가 없습니다",
+  recent: "최근 통화",
+  noRecent: "아직 받은 전화가 없습니다",
+  closed: "완료",
+  search: "번호 끝자리로 찾기",
+  clearSearch: "검색 지우기",
+  found: (digits: string) => `…${digits} 검색 결과`,
+  searching: "찾는 중…",
+  noneFound: "이 번호로 걸려 온 전화가 없습니다",
+  searchFailed: "지금은 찾을 수 없습니다. 잠시 뒤 다시 입력해 주세요.",
+  more: "더 보기",
+
+  today: "오늘",
+  yesterday: "어제",
+  tomorrow: "내일",
+  soundOn: "소리 켜짐",
+  soundOff: "소리 꺼짐",
+  unlock: "화면을 눌러 소리 켜기",
+  reconnect: "다시 연결",
+  talked: (minutes: number, seconds: number) =>
+    minutes > 0 ? `통화 ${minutes}분 ${seconds}초` : `통화 ${seconds}초`,
+  announce: (number: string, customer: string) => `전화 왔습니다. ${number}. ${customer}`,
+  announceHeld: (number: string, pad: string) => `${number}, ${pad}에서 받음`,
+};
+
+/** The shape of a language. */
+export type Words = typeof ko;

@@ -1,0 +1,68 @@
+// Half-typed forms: kept, bounded, and turned into what is saved.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs, timestampMs, type Timestamp } from "@bufbuild/protobuf/wkt";
+import { CallSchema } from "../src/gen/ringpad/v1/call_pb.ts";
+import { Drafts, emptyDraft } from "../src/page/drafts.ts";
+import { draftOf, noteOf } from "../src/page/reservation.ts";
+import { fakeMemory } from "./fakes.ts";
+
+const NOW = new Date(2025, 10, 23, 14, 5).getTime();
+const typed = { ...emptyDraft(), name: " 김민수 ", car: "12가 3456", date: "2025-11-24", time: "10:30", note: "흰색" };
+
+test("a draft survives the page, and is gone when it is dropped", () => {
+  const memory = fakeMemory();
+  new Drafts(memory).set("a", typed);
+  const next = new Drafts(memory);
+  assert.deepEqual(next.get("a"), typed);
+  next.drop("a");
+  assert.ok(!new Drafts(memory).has("a"));
+});
+
+test("twenty are kept, the newest", () => {
+  const memory = fakeMemory();
+  const drafts = new Drafts(memory);
+  for (let i = 0; i < 50; i += 1) drafts.set(`c${i}`, typed);
+  const kept = new Drafts(memory);
+  assert.deepEqual([kept.has("c29"), kept.has("c30"), kept.has("c49")], [false, true, true]);
+});
+
+test("storage that is forbidden or spoiled takes nothing but the reload", () => {
+  const refuse = () => {
+    throw new Error("QuotaExceeded");
+  };
+  for (const storage of [undefined, { getItem: () => "{not", setItem: refuse }, { getItem: refuse, setItem: refuse }]) {
+    const drafts = new Drafts(storage);
+    drafts.set("a", typed);
+    assert.ok(drafts.has("a"));
+  }
+});
+
+test("what is saved: trimmed, with the day and time of the shop; nothing typed is no reservation", () => {
+  const { note, reservation } = noteOf(typed, NOW);
+  assert.equal(note, "흰색");
+  assert.equal(reservation?.customerName, "김민수");
+  assert.equal(timestampMs(reservation?.at as Timestamp), new Date(2025, 10, 24, 10, 30).getTime());
+  assert.deepEqual(noteOf({ ...emptyDraft(), note: "흰색" }, NOW), { note: "흰색", reservation: undefined });
+});
+
+test("a time without a day is today's", () => {
+  const { reservation } = noteOf({ ...emptyDraft(), time: "18:00" }, NOW);
+  assert.equal(timestampMs(reservation?.at as Timestamp), new Date(2025, 10, 23, 18, 0).getTime());
+});
+
+test("a call's form is what was saved", () => {
+  const at = timestampFromMs(new Date(2025, 10, 24, 9, 5).getTime());
+  const reservation = { customerName: "김민수", carNumber: "12가 3456", service: "실내 세차", at };
+  assert.deepEqual(draftOf(create(CallSchema, { note: "흰색", reservation })), {
+    name: "김민수",
+    car: "12가 3456",
+    service: "실내 세차",
+    date: "2025-11-24",
+    time: "09:05",
+    note: "흰색",
+  });
+  assert.deepEqual(draftOf(create(CallSchema, {})), emptyDraft());
+});
