@@ -105,8 +105,10 @@ test("a half-typed form survives a ring, a reconnect and a reload, with its focu
   shop.server.update(ring("b", "010-7777-8888", 1_000), 29_000);
   await popup(page, "b").waitFor();
   await page.keyboard.type("수");
+  shop.server.away = true;
   shop.server.cut();
   await page.locator('#connection[data-state="reconnecting"]').waitFor();
+  shop.server.away = false;
   await connected(page);
   await page.keyboard.press("Tab");
   await page.keyboard.type("12가 3456");

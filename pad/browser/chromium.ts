@@ -33,8 +33,7 @@ export const TABLET = { width: 1280, height: 800 };
 
 export async function launch(): Promise<Browser> {
   const executablePath = process.env["CHROMIUM_BIN"] ?? "/usr/bin/chromium";
-  // Date fields follow the browser's own language, not the page's.
-  return chromium.launch({ executablePath, args: ARGS, env: { ...process.env, LANGUAGE: "ko" } });
+  return chromium.launch({ executablePath, args: ARGS });
 }
 
 /** What a page said that it should not have: errors, refused resources, requests to other hosts. */
