@@ -38,7 +38,7 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{cdr::Record, metrics::LogMetrics};
-pub use act::{Act, Acted, ActingPad, Action, Reserved};
+pub use act::{Act, Acted, ActingPad, Action, Claimed, Reserved};
 pub use directory::{Conflict, Moving, NumberKind, OwnedNumber, StoreEntry, Upserted};
 pub use outbox::{Committed, Outbox};
 pub use quarantine::{QUARANTINE, Quarantined, RawBody, RawRequest};

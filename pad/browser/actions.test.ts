@@ -61,6 +61,20 @@ test("a claim shows before the server has answered, and says who has it when it 
   assert.match((await page.locator("#toast").textContent()) ?? "", /1번 카운터에서 받음/);
 });
 
+test("the first tap counts, although it turns sound on and the banner above leaves", async () => {
+  const page = await shop.pad({}, FIRST);
+  shop.server.update(ring("a", "010-1234-5678", 3_000), 27_000);
+  const box = await popup(page, "a").getByRole("button", { name: "받기", exact: true }).boundingBox();
+  assert(box);
+  // Near its lower edge: were the button to move up, the finger would leave it.
+  await page.mouse.move(box.x + box.width / 2, box.y + box.height - 6);
+  await page.mouse.down();
+  await page.locator('#sound[aria-pressed="true"]').waitFor();
+  await page.mouse.up();
+  await held(page, "a", "me");
+  await page.locator("#unlock").waitFor({ state: "hidden" });
+});
+
 test("an action whose answer was lost is done once, under one id", async () => {
   const page = await shop.pad({}, FIRST);
   shop.server.update(ring("a", "010-1234-5678", 3_000), 27_000);

@@ -1,15 +1,16 @@
 //! `ActOnCall`: a pad's action, parsed with all its faults at once.
 
 use prost::Message;
+use prost_types::Any;
 use ringpad_proto::v1::{
-    ActOnCallRequest, ActOnCallResponse, Call, Reservation, act_on_call_request::Action as Wanted,
+    self, ActOnCallRequest, ActOnCallResponse, Call, Reservation, act_on_call_request::Action as Wanted,
 };
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 use uuid::Uuid;
 
 use super::unavailable;
-use crate::log::{Act, Acted, ActingPad, Action, Log, Reserved};
+use crate::log::{Act, Acted, ActingPad, Action, Claimed, Log, Reserved};
 
 /// Characters of a note at most.
 const NOTE: usize = 2_000;
@@ -31,12 +32,23 @@ pub(super) async fn act(log: &Log, request: ActOnCallRequest) -> Result<ActOnCal
             Ok(ActOnCallResponse { call: Some(call) })
         }
         Acted::NoSuchCall => Err(Status::not_found("the store has no such call")),
-        Acted::ClaimedBy(pad) => {
-            let words = format!("{} has taken the call", pad.name);
-            let details = ErrorDetails::with_precondition_failure_violation("CLAIMED", pad.id, pad.name);
-            Err(Status::with_error_details(Code::FailedPrecondition, words, details))
-        }
+        Acted::ClaimedBy(claim) => Err(claimed_by(&claim)),
     }
+}
+
+/// Says whose the call is: in words, as a standard detail for clients that know those, and as the claim itself.
+fn claimed_by(claim: &Claimed) -> Status {
+    let ActingPad { id, name } = &claim.by;
+    let words = format!("{name} has taken the call");
+    let standard = ErrorDetails::with_precondition_failure_violation("CLAIMED", id, name);
+    let standard = Status::with_error_details(Code::FailedPrecondition, words, standard);
+    // What has just been encoded can be read.
+    let mut all = tonic_types::Status::decode(standard.details()).unwrap_or_default();
+    all.details.push(Any {
+        type_url: "type.googleapis.com/ringpad.v1.Claim".to_owned(),
+        value: v1::Claim::from(claim).encode_to_vec(),
+    });
+    Status::with_details(standard.code(), standard.message(), all.encode_to_vec().into())
 }
 
 /// An action past the edge, or all its faults.

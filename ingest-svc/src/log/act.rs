@@ -3,12 +3,13 @@
 
 use prost::Message;
 use ringpad_bus::Event;
+use ringpad_proto::v1;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    call::encode_update,
+    call::{encode_update, exact},
     directory::Directory,
     ingest::{self, Row},
 };
@@ -76,17 +77,25 @@ pub enum Acted {
     /// Done, now or by an earlier request with this id: the call as it now is, an encoded `ringpad.v1.Call`.
     Done(Vec<u8>),
     /// Another pad has claimed the call.
-    ClaimedBy(ActingPad),
+    ClaimedBy(Claimed),
     /// The store has no such call, or there is no such store.
     NoSuchCall,
 }
 
 /// A claim that stands.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Claimed {
-    pub(super) by: ActingPad,
-    /// Unix milliseconds.
-    pub(super) at: i64,
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claimed {
+    /// Whose it is.
+    pub by: ActingPad,
+    /// Since when, in Unix milliseconds.
+    pub at: i64,
+}
+
+impl From<&Claimed> for v1::Claim {
+    fn from(claim: &Claimed) -> Self {
+        let at = jiff::Timestamp::from_millisecond(claim.at).ok().map(exact);
+        Self { pad_id: claim.by.id.clone(), pad_name: claim.by.name.clone(), at }
+    }
 }
 
 /// All that pads have done to a call.
@@ -108,11 +117,12 @@ impl Doings {
     /// Does it; whether anything has changed.
     ///
     /// # Errors
-    /// The pad that has claimed the call, if that is another one.
-    fn take(&mut self, act: &Act) -> Result<bool, ActingPad> {
-        let held = self.claim.as_ref().map(|claim| &claim.by);
-        match (&act.action, held) {
-            (Action::Claim | Action::Release, Some(by)) if by.id != act.pad.id => return Err(by.clone()),
+    /// The claim of another pad.
+    fn take(&mut self, act: &Act) -> Result<bool, Claimed> {
+        match (&act.action, &self.claim) {
+            (Action::Claim | Action::Release, Some(claim)) if claim.by.id != act.pad.id => {
+                return Err(claim.clone());
+            }
             (Action::Claim, Some(_)) | (Action::Release, None) => return Ok(false),
             (Action::Claim, None) => {
                 let at = act.received_at.as_millisecond();
@@ -156,7 +166,7 @@ pub(super) fn act(
         return Ok((Acted::Done(stored(connection, key)?), None));
     }
     match doings.take(act) {
-        Err(by) => return Ok((Acted::ClaimedBy(by), None)),
+        Err(claim) => return Ok((Acted::ClaimedBy(claim), None)),
         Ok(false) => return Ok((Acted::Done(stored(connection, key)?), None)),
         Ok(true) => {}
     }

@@ -117,11 +117,7 @@ impl Facts {
                 last_call_at: history.last_call.map(timestamp),
                 last_note: history.last_note,
             }),
-            claim: self.doings.claim.as_ref().map(|claim| v1::Claim {
-                pad_id: claim.by.id.clone(),
-                pad_name: claim.by.name.clone(),
-                at: jiff::Timestamp::from_millisecond(claim.at).ok().map(exact),
-            }),
+            claim: self.doings.claim.as_ref().map(v1::Claim::from),
             note: self.doings.note.clone(),
             memo: self.said(|record| record.memo().map(str::to_owned)).unwrap_or_default(),
             closed: self.doings.closed,
@@ -153,7 +149,7 @@ pub(super) fn encode_update(position: u64, call: v1::Call, pop_until: Option<jif
     v1::SubscribeResponse { event: Some(v1::subscribe_response::Event::Update(update)) }.encode_to_vec()
 }
 
-fn exact(instant: jiff::Timestamp) -> Timestamp {
+pub(super) fn exact(instant: jiff::Timestamp) -> Timestamp {
     Timestamp { seconds: instant.as_second(), nanos: instant.subsec_nanosecond() }
 }
 

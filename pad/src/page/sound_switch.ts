@@ -5,6 +5,8 @@ import { Ringer } from "./ringer.ts";
 import { text } from "./text.ts";
 
 const STORED = "ringpad.sound";
+/** Milliseconds that a tap may still be under way after the finger has left the screen. */
+const TAP = 350;
 
 /** The switch in the header and the banner below it. */
 export class SoundSwitch {
@@ -12,16 +14,28 @@ export class SoundSwitch {
   #sound = remembered();
   /** The touch that unlocked sound means just that, also when it was on the switch. */
   #unlocking = false;
+  /** While something is being tapped, nothing may move: the banner's leaving would pull the button from under the finger. */
+  #tapping = false;
 
   constructor() {
     const touched = () => {
       this.#unlocking = this.#ringer.blocked;
       this.#ringer.unlock();
     };
+    const lifted = () =>
+      setTimeout(() => {
+        this.#tapping = false;
+        this.show();
+      }, TAP);
     this.#ringer.turn(this.#sound);
     byId("sound").addEventListener("click", () => this.#toggle());
     // Any touch will do, not only one on the banner.
-    addEventListener("pointerdown", touched, { capture: true });
+    addEventListener("pointerdown", () => {
+      this.#tapping = true;
+      touched();
+    }, { capture: true });
+    addEventListener("pointerup", lifted, { capture: true });
+    addEventListener("pointercancel", lifted, { capture: true });
     addEventListener("keydown", touched, { capture: true });
     this.show();
   }
@@ -31,7 +45,7 @@ export class SoundSwitch {
   }
 
   show(): void {
-    setHidden(byId("unlock"), !this.#ringer.blocked);
+    if (!this.#tapping) setHidden(byId("unlock"), !this.#ringer.blocked);
     const on = this.#sound === "on" && !this.#ringer.blocked;
     byId("sound").setAttribute("aria-pressed", String(on));
     setText(byId("sound-text"), on ? text.soundOn : text.soundOff);
