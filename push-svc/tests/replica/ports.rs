@@ -60,7 +60,7 @@ async fn health_on_both_ports_and_metrics_on_one() {
 }
 
 #[tokio::test]
-async fn grpc_health_and_what_is_not_built_yet() {
+async fn grpc_health_and_an_action_without_a_token() {
     let world = World::new().await;
     let replica = world.replica().await;
     let channel = Endpoint::try_from(format!("http://{}", replica.pads)).unwrap().connect().await.unwrap();
@@ -71,7 +71,7 @@ async fn grpc_health_and_what_is_not_built_yet() {
     })
     .await;
     let status = PadServiceClient::new(channel).claim_call(ClaimCallRequest::default()).await.unwrap_err();
-    assert_eq!(status.code(), Code::Unimplemented);
+    assert_eq!(status.code(), Code::Unauthenticated);
 }
 
 #[tokio::test]
