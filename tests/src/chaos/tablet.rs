@@ -98,9 +98,10 @@ impl Tablet {
         where_it_was && snapshot.open_calls.is_empty() && snapshot.recent_calls.is_empty()
     }
 
-    /// Faults cut streams, keep the log from answering and replicas from being found; they refuse nobody.
+    /// Faults cut streams, keep the log from answering and replicas from being found; they refuse nobody. A replica that
+    /// was frozen finds all that this pad tried meanwhile, in whatever order, and of one session keeps the last it takes up.
     fn note_end(&self, end: &End) {
-        if !matches!(end, End::Cut(_) | End::Unavailable | End::Http(502..=504)) {
+        if !matches!(end, End::Cut(_) | End::Unavailable | End::Replaced | End::Http(502..=504)) {
             self.broken(format!("a stream ended: {end:?}"));
         }
     }
@@ -130,8 +131,7 @@ impl Tablet {
                     ControlFlow::Continue(Some(after)) => successor = Some(Box::pin(self.clone().open(after))),
                     // A successor that is on its way is as good as a new attempt.
                     ControlFlow::Break(end) => {
-                        // It may have come to the same replica, and taken this one's place already.
-                        if let Some(end) = end.filter(|end| successor.is_none() || *end != End::Replaced) {
+                        if let Some(end) = end {
                             self.note_end(&end);
                         }
                         return match successor {
