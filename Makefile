@@ -8,8 +8,8 @@
 #   make chaos     a night of faults; SEED=6 and MINUTES=2 unless told otherwise, the same seed plays the same faults
 #   make pad       the pad's types, bundle and client
 #   make proto-lint  buf: is the contract well-formed, and does it break nobody who has the baseline's?
-#   make browser   the pad page in Chromium, on `ringpad dev`
-#   make bench     measures; by hand, some ten minutes, prints and asserts nothing
+#   make browser   the pad page in Chromium: alone, on `ringpad dev`, and on real replicas behind nginx; ONLY=floor
+#   make bench     measures; by hand, some ten minutes, prints and asserts nothing; ONLY=painted is the one in Chromium
 #   make env       writes fresh secrets for docker-compose.yml into .env, unless it is there
 #   make deny      cargo-deny: licences, sources, duplicates; by hand, installing it takes minutes
 #   make fuzz      each fuzz target for SECONDS_EACH (60); by hand, the first build takes minutes
@@ -80,11 +80,17 @@ proto-baseline: pad/node_modules/.package-lock.json
 	$(BUF) build --exclude-source-info -o proto/baseline.binpb
 
 browser: pad/node_modules/.package-lock.json build
-	RINGPAD_BIN="$(CURDIR)/target/debug/ringpad" $(NPM) run test:browser
+	RINGPAD_BIN="$(CURDIR)/target/debug/ringpad" RINGPAD_TESTBED="$(CURDIR)/target/debug/ringpad-testbed" \
+		$(NPM) run test:browser -- $(ONLY)
 
-bench:
+bench: pad/node_modules/.package-lock.json
 	$(CARGO) build --release --workspace --bins
+ifneq ($(ONLY),painted)
 	ulimit -n "$$(ulimit -Hn)" && target/release/ringpad-bench $(ONLY)
+endif
+ifneq ($(filter painted,$(or $(ONLY),painted)),)
+	$(NPM) run test:browser -- painted
+endif
 
 env:
 	@deploy/env.sh $(ENV_FILE)

@@ -20,9 +20,9 @@ const SCREENS = process.env["SCREENSHOT_DIR"] ?? join(tmpdir(), "ringpad-screens
 export const SOON = 30_000;
 
 /** Waits for what only the test's own process sees. */
-export async function until(what: string, holds: () => boolean): Promise<void> {
+export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
   const end = Date.now() + SOON;
-  while (!holds()) {
+  while (!(await holds())) {
     if (Date.now() > end) throw new Error(`not within ${SOON} ms: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }

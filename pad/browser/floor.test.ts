@@ -1,0 +1,149 @@
+// A shop's day on the real services: RabbitMQ, three replicas behind nginx, a pad on each, and a number provider.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Page } from "playwright-core";
+import { screenshot } from "./chromium.ts";
+import { field, Floor, held, inPhase, ringing, sightings, silent, tap } from "./floor.ts";
+import { connected, popup } from "./shop.ts";
+
+const floor = new Floor();
+
+test("three pads on three replicas: ring, claim, release, note, hang-up", async () => {
+  const pads: Page[] = [];
+  for (const replica of [0, 1, 2]) pads.push(await floor.padOn(replica, `${replica + 1}번 카운터`));
+  const [first, second, third] = pads as [Page, Page, Page];
+
+  const call = await floor.store.ring("010-1234-5678");
+  for (const page of pads) await ringing(page);
+  await tap(second, call.id, "받기");
+  await held(second, call.id, "me");
+  for (const page of [first, third]) {
+    await held(page, call.id, "other");
+    assert.match(await popup(page, call.id).innerText(), /2번 카운터에서 받음/);
+  }
+  for (const page of pads) await silent(page);
+  await screenshot(first, "floor-claimed-elsewhere");
+
+  await tap(second, call.id, "놓기");
+  for (const page of pads) await held(page, call.id, "nobody");
+  for (const page of pads) await ringing(page);
+
+  await tap(third, call.id, "받기");
+  await held(third, call.id, "me");
+  await field(third, call.id, "이름").fill("김민수");
+  await field(third, call.id, "차량 번호").fill("12가 3456");
+  await field(third, call.id, "서비스").fill("실내 세차");
+  await field(third, call.id, "날짜").fill("2030-05-04");
+  await field(third, call.id, "시간").fill("10:30");
+  await field(third, call.id, "메모").fill("흰색 카니발");
+  await tap(third, call.id, "저장");
+  for (const page of pads) {
+    await page.locator(`#recent [data-call="${call.id}"]`, { hasText: "2030년 5월 4일 10:30 · 실내 세차 · 12가 3456 · 김민수" }).waitFor();
+  }
+  await call.answered();
+  for (const page of pads) await inPhase(page, call.id, "ended");
+  await tap(third, call.id, "완료");
+  await popup(third, call.id).waitFor({ state: "detached" });
+  for (const page of pads) assert.equal((await sightings(page, call.id)).shown, 1);
+
+  // The next call of the same person: what is known of them.
+  const again = await floor.store.ring("010-1234-5678");
+  for (const page of pads) {
+    await popup(page, again.id).waitFor();
+    const text = await popup(page, again.id).innerText();
+    assert.match(text, /2번째 전화/);
+    assert.match(text, /흰색 카니발/);
+  }
+  await screenshot(first, "floor-known-caller");
+});
+
+test("a missed call stops ringing everywhere, is listed, survives a reload, and is done with for all", async () => {
+  const pads = [await floor.pad("1번 카운터"), await floor.pad("2번 카운터")] as const;
+  const call = await floor.store.ring("02-555-0134");
+  for (const page of pads) await ringing(page);
+  await call.missed();
+  for (const page of pads) {
+    await silent(page);
+    await inPhase(page, call.id, "missed");
+  }
+  const [first, second] = pads;
+  await first.reload();
+  await connected(first);
+  const line = first.locator(`#missed [data-call="${call.id}"]`);
+  assert.equal(await line.getByRole("link").getAttribute("href"), "tel:+8225550134");
+  await line.getByRole("button", { name: "02-555-0134 완료" }).click();
+  for (const page of pads) await page.locator(`#missed [data-call="${call.id}"]`).waitFor({ state: "detached" });
+  assert.match((await second.locator(`#recent [data-call="${call.id}"]`).textContent()) ?? "", /부재중 · 완료/);
+  await first.getByLabel("번호 끝자리로 찾기").fill("0134");
+  await first.locator(`#found [data-call="${call.id}"]`).waitFor();
+});
+
+test("two rings while a form is half typed: nothing typed is lost, not by a reload either", async () => {
+  const page = await floor.pad("1번 카운터");
+  const first = await floor.store.ring("010-1111-2222");
+  await tap(page, first.id, "받기");
+  await field(page, first.id, "이름").click();
+  await page.keyboard.type("김민");
+  const second = await floor.store.ring("010-3333-4444");
+  await popup(page, second.id).waitFor();
+  await page.keyboard.type("수");
+  const third = await floor.store.ring("");
+  await popup(page, third.id).waitFor();
+  await page.keyboard.press("Tab");
+  await page.keyboard.type("12가 3456");
+  await screenshot(page, "floor-three-rings-while-writing");
+  const typed = async () => [await field(page, first.id, "이름").inputValue(), await field(page, first.id, "차량 번호").inputValue()];
+  assert.deepEqual(await typed(), ["김민수", "12가 3456"]);
+  await page.reload();
+  await connected(page);
+  await popup(page, first.id).waitFor();
+  assert.deepEqual(await typed(), ["김민수", "12가 3456"]);
+  for (const { id } of [second, third]) await popup(page, id).waitFor();
+});
+
+test("silent until somebody touches the page, and says so; from then on it can be heard", async () => {
+  const page = await floor.open("1번 카운터");
+  await page.addInitScript(countNotes);
+  await page.reload();
+  await connected(page);
+  const call = await floor.store.ring("010-1234-5678");
+  await ringing(page);
+  await page.locator("#unlock").waitFor();
+  assert.equal(await page.evaluate(() => (globalThis as unknown as { notes: number }).notes), 0);
+  await screenshot(page, "floor-sound-blocked");
+  await page.locator("#unlock").click();
+  await page.locator("#unlock").waitFor({ state: "hidden" });
+  await page.waitForFunction(() => (globalThis as unknown as { notes: number }).notes > 0);
+  await call.missed();
+  await silent(page);
+});
+
+test("two tabs of one pad live side by side, and a call that one of them takes is both's", async () => {
+  const token = await floor.store.token("1번 카운터", "1번 카운터");
+  const one = await floor.pad("1번 카운터", { token });
+  const two = await floor.tab(one.context(), token);
+  const other = await floor.pad("2번 카운터");
+  const call = await floor.store.ring("010-1234-5678");
+  for (const page of [one, two, other]) await ringing(page);
+  await tap(one, call.id, "받기");
+  for (const page of [one, two]) await held(page, call.id, "me");
+  await held(other, call.id, "other");
+  for (const page of [one, two, other]) await silent(page);
+  // Neither tab has replaced the other.
+  const next = await floor.store.ring("010-7777-8888");
+  for (const page of [one, two]) {
+    await popup(page, next.id).waitFor();
+    assert.equal(await page.locator("#connection").getAttribute("data-state"), "connected");
+  }
+});
+
+/** In the page: counts the notes that are really played. */
+function countNotes(): void {
+  Object.assign(globalThis, { notes: 0 });
+  const start = OscillatorNode.prototype.start;
+  OscillatorNode.prototype.start = function (...when) {
+    if (this.context.state === "running") (globalThis as unknown as { notes: number }).notes += 1;
+    return start.apply(this, when);
+  };
+}

@@ -1,0 +1,139 @@
+// What tests on the real services share: one testbed and one browser a file, and pads on the replica that a test wants.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, beforeEach } from "node:test";
+import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
+import { launch, openPage, until, type Complaints } from "./chromium.ts";
+import { connected, popup } from "./shop.ts";
+import { Testbed, type RealStore } from "./testbed.ts";
+
+/** nginx deals requests out in turn: how often a page is opened until its stream is where it should be. */
+const DEALS = 18;
+
+/** What a test file on the real services works with; everything starts before its first test. */
+export class Floor {
+  browser!: Browser;
+  testbed!: Testbed;
+  /** A store of the running test's own. */
+  store!: RealStore;
+  #complaints: Complaints[] = [];
+  #stores = 0;
+
+  constructor(settings: () => Record<string, string> | Promise<Record<string, string>> = () => ({})) {
+    before(async () => void (this.browser = await launch()));
+    before(async () => void (this.testbed = await Testbed.start(await settings())));
+    after(async () => {
+      await this.browser?.close();
+      assert.equal(await this.testbed?.stop(), 0, "no log shows a secret");
+    });
+    beforeEach(async () => {
+      this.store = await this.testbed.store(`store-${(this.#stores += 1)}`);
+    });
+    afterEach(async () => {
+      for (const context of this.browser.contexts()) await context.close();
+      const said = this.#complaints.flatMap(({ list }) => list);
+      this.#complaints = [];
+      assert.deepEqual(said, []);
+    });
+  }
+
+  /** A pad's page, not yet connected; by default straight to nginx, with a token for an hour. */
+  async open(name: string, { url = this.testbed.url, token = "" } = {}): Promise<Page> {
+    const { page, complaints } = await openPage(this.browser);
+    this.#complaints.push(complaints);
+    await page.addInitScript(watchPopups);
+    await page.goto(`${url}/#token=${token || (await this.store.token(name, name))}`);
+    return page;
+  }
+
+  /** A pad's page, connected. */
+  async pad(name: string, options: { url?: string; token?: string } = {}): Promise<Page> {
+    const page = await this.open(name, options);
+    await connected(page);
+    return page;
+  }
+
+  /** Another tab of the same tablet. */
+  async tab(context: BrowserContext, token: string): Promise<Page> {
+    const page = await context.newPage();
+    await page.goto(`${this.testbed.url}/#token=${token}`);
+    await connected(page);
+    return page;
+  }
+
+  /** A pad whose stream `replica` serves. */
+  async padOn(replica: number, name: string): Promise<Page> {
+    for (let deal = 0; deal < DEALS; deal += 1) {
+      const before = await this.testbed.pads();
+      const page = await this.pad(name);
+      const serves = await this.#newPadOf(before);
+      if (serves === replica) return page;
+      await page.context().close();
+      await until("the pad is gone", async () => same(await this.testbed.pads(), before));
+      // A page's requests may come to whole rounds, and so may they with one more; not both.
+      if (deal % 6 < 3) await fetch(`${this.testbed.url}/livez`);
+    }
+    throw new Error(`no stream of ${name} came to replica ${replica} in ${DEALS} deals`);
+  }
+
+  /** Which replica has one pad more than it had. */
+  async #newPadOf(before: (number | null)[]): Promise<number> {
+    let found = -1;
+    await until("the new pad is counted", async () => {
+      const now = await this.testbed.pads();
+      found = now.findIndex((count, replica) => count === (before[replica] ?? 0) + 1);
+      return found >= 0;
+    });
+    return found;
+  }
+}
+
+const same = (one: (number | null)[], other: (number | null)[]) => one.every((count, replica) => count === other[replica]);
+
+/** In the page: counts how often each call's popup came, and notes which went away. */
+function watchPopups(): void {
+  const shown: Record<string, number> = {};
+  const gone: string[] = [];
+  Object.assign(globalThis, { watched: { shown, gone } });
+  document.addEventListener("DOMContentLoaded", () => {
+    const id = (node: Node) => (node instanceof HTMLElement ? node.dataset["call"] : undefined);
+    const known = new WeakSet<Node>();
+    new MutationObserver((changes) => {
+      for (const node of changes.flatMap(({ addedNodes, removedNodes }) => [...addedNodes, ...removedNodes])) {
+        const call = id(node);
+        if (!call) continue;
+        // One that is only moved was known before, and is still there.
+        if (!known.has(node)) shown[call] = (shown[call] ?? 0) + 1;
+        known.add(node);
+        if (!node.isConnected) gone.push(call);
+      }
+    }).observe(document.getElementById("popups") as HTMLElement, { childList: true });
+  });
+}
+
+/** How often a call's popup came to this page since it was loaded, and whether it ever went away. */
+export async function sightings(page: Page, call: string): Promise<{ shown: number; gone: boolean }> {
+  return page.evaluate((id) => {
+    const { shown, gone } = (globalThis as unknown as { watched: { shown: Record<string, number>; gone: string[] } }).watched;
+    return { shown: shown[id] ?? 0, gone: gone.includes(id) };
+  }, call);
+}
+
+/** A button of a call's popup. */
+export const tap = (page: Page, id: string, name: string): Promise<void> =>
+  popup(page, id).getByRole("button", { name, exact: true }).click();
+
+/** Waits until this page shows who has the call: `me`, `other` or `nobody`. */
+export const held = (page: Page, id: string, holder: string): Promise<void> =>
+  page.locator(`.popup[data-call="${id}"][data-holder="${holder}"]`).waitFor();
+
+/** Waits until the popup is in this phase. */
+export const inPhase = (page: Page, id: string, phase: string): Promise<void> =>
+  page.locator(`.popup[data-call="${id}"][data-phase="${phase}"]`).waitFor();
+
+/** Waits until this page rings, or is silent: its title says which. */
+export const ringing = (page: Page): Promise<unknown> => page.waitForFunction(() => document.title.startsWith("☎"));
+export const silent = (page: Page): Promise<unknown> => page.waitForFunction(() => !document.title.startsWith("☎"));
+
+/** A field of a call's reservation form. */
+export const field = (page: Page, id: string, label: string): Locator => popup(page, id).getByLabel(label, { exact: true });

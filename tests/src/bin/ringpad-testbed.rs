@@ -1,0 +1,142 @@
+//! The real services behind the shipped nginx, at the command of tests in other languages: the pad page's own, in
+//! Chromium.
+//!
+//! ```text
+//! ringpad-testbed [NAME=VALUE …]        settings for both services
+//!
+//! stdout: {"url":"http://127.0.0.1:…"}                  once all is ready: nginx
+//! stdin:  {"do":"store","id":"gangnam"}                 one command a line …
+//! stdout: {"virtual_number":"0507-1300-0001"}           … and one answer: its result, or {"error":"…"}
+//! ```
+//!
+//! It ends, and everything that it started with it, when its standard input does; its exit code says whether a log
+//! showed a secret.
+#![expect(clippy::print_stdout, reason = "answers are for the test that started it")]
+
+use std::{collections::BTreeMap, io::stdin, time::Duration};
+
+use ringpad_tests::{
+    http::Client,
+    link::Link,
+    nginx::Nginx,
+    rabbit::RabbitNode,
+    services::{Service, System},
+    token::Claims,
+    wait::must,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
+
+/// As many as nginx's shipped configuration has.
+const REPLICAS: usize = 3;
+
+/// What a test may ask for.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
+enum Command {
+    /// Makes a store; answers its `virtual_number`.
+    Store { id: String },
+    /// Mints a pad's token for so many seconds; answers the `token`.
+    Token { store: String, pad: String, name: String, seconds: u64 },
+    /// A way of its own to nginx, to be harmed; answers its `url`.
+    Link { name: String },
+    /// Nothing passes the link any more, and nobody is told.
+    BlackHole { link: String },
+    /// Resets the link's connections; new ones pass.
+    Cut { link: String },
+    /// Ends a black hole.
+    Heal { link: String },
+    /// How many pads each replica has; `null` for one that does not answer.
+    Pads,
+    /// `kill -9`.
+    Kill { replica: usize },
+    /// Starts a replica again, and waits until it is ready.
+    Start { replica: usize },
+}
+
+/// What has been started.
+struct Testbed {
+    system: System,
+    nginx: Nginx,
+    links: BTreeMap<String, Link>,
+}
+
+#[tokio::main]
+async fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let settings: Vec<_> = arguments.iter().filter_map(|argument| argument.split_once('=')).collect();
+    assert_eq!(settings.len(), arguments.len(), "usage: ringpad-testbed [NAME=VALUE …]");
+    let node = RabbitNode::start().await;
+    let system = System::start_with(&node.url(), REPLICAS, &settings).await;
+    let nginx = Nginx::start(&system).await;
+    println!("{}", json!({ "url": format!("http://{}", nginx.at) }));
+    let mut testbed = Testbed { system, nginx, links: BTreeMap::new() };
+    let next = || spawn_blocking(|| stdin().lines().next());
+    while let Some(line) = must("the reader of commands", next().await) {
+        let line = must("a command", line);
+        let answer = match serde_json::from_str(&line) {
+            Ok(command) => testbed.obey(command).await,
+            Err(error) => Err(format!("{line}: {error}")),
+        };
+        println!("{}", answer.unwrap_or_else(|error| json!({ "error": error })));
+    }
+}
+
+impl Testbed {
+    async fn obey(&mut self, command: Command) -> Result<Value, String> {
+        match command {
+            Command::Store { id } => {
+                let shop = self.system.store(&id).await;
+                Ok(json!({ "virtual_number": shop.virtual_number }))
+            }
+            Command::Token { store, pad, name, seconds } => {
+                let claims = Claims { name, ..Claims::new(&store, &pad) };
+                Ok(json!({ "token": claims.lasting(Duration::from_secs(seconds)).token() }))
+            }
+            Command::Link { name } => {
+                let link = Link::to(self.nginx.at).await;
+                let url = format!("http://{}", link.at);
+                self.links.insert(name, link);
+                Ok(json!({ "url": url }))
+            }
+            Command::BlackHole { link } => self.link(&link).map(Link::black_hole).map(done),
+            Command::Cut { link } => self.link(&link).map(Link::cut).map(done),
+            Command::Heal { link } => self.link(&link).map(Link::heal).map(done),
+            Command::Pads => {
+                let mut pads = Vec::new();
+                for at in &self.system.push_at {
+                    pads.push(pads_of(&mut Client::new(at.admin)).await);
+                }
+                Ok(json!({ "pads": pads }))
+            }
+            Command::Kill { replica } => {
+                self.replica(replica)?.kill().await;
+                Ok(json!({}))
+            }
+            Command::Start { replica } => {
+                self.replica(replica)?.start().await;
+                Ok(json!({}))
+            }
+        }
+    }
+
+    fn link(&self, name: &str) -> Result<&Link, String> {
+        self.links.get(name).ok_or_else(|| format!("no link is called {name}"))
+    }
+
+    fn replica(&mut self, index: usize) -> Result<&mut Service, String> {
+        self.system.push.get_mut(index).ok_or_else(|| format!("there are {REPLICAS} replicas, from 0 on"))
+    }
+}
+
+fn done(_: ()) -> Value {
+    json!({})
+}
+
+/// `ringpad_push_pads` of all transports.
+async fn pads_of(admin: &mut Client) -> Option<u64> {
+    let answer = admin.get("/metrics").await.ok()?.text();
+    let gauges = answer.lines().filter_map(|line| line.strip_prefix("ringpad_push_pads{")?.rsplit_once(' '));
+    Some(gauges.filter_map(|(_, value)| value.parse::<u64>().ok()).sum())
+}
