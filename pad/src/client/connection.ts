@@ -1,8 +1,10 @@
 // The life of a pad's connection: which stream is open, what its messages mean, and when the next one is opened.
 //
 //   open ──► first message ──► connected ──► end ──► back-off ──► open …
-//                                  │ reconnect{after}
+//                                  │ reconnect{after}, worn by age or size
 //                                  └─► open the next beside it; the old one is closed at the next one's snapshot
+//
+// While the next cannot be opened the old one goes on, and nobody is told.
 //
 // What holds: each position is handed on once and in order, over any number of streams; a gap ends the stream and the
 // next begins at our position. At most two streams are open, and only the one whose snapshot came last is listened to.
@@ -15,7 +17,7 @@ import type { Snapshot, StoreRef, SubscribeResponse } from "../gen/ringpad/v1/pa
 import { backoff, slowRetry } from "./backoff.ts";
 import type { Clock, Timer } from "./clock.ts";
 import { Cursor } from "./cursor.ts";
-import { Link, type LinkEnd } from "./link.ts";
+import { Link, type LinkEnd, type LinkOwner } from "./link.ts";
 import { ServerTime } from "./server_time.ts";
 import { NoToken, type Tokens } from "./tokens.ts";
 import type { TransportName } from "./transport.ts";
@@ -65,6 +67,8 @@ export interface ConnectionParts {
 const ABORTS_BEFORE_GIVING_UP = 2;
 /** A server replaces a stream within 10 s; one that lived longer than this lost to nobody of its own time. */
 const RIVALRY = 60_000;
+/** Milliseconds that a stream lives, and as much more at random: pads that came together do not go together. */
+const WORN_AFTER = 30 * 60_000;
 /** A refusal that lasts: shown until it is over, not hidden by each slow try. */
 const REFUSALS: Partial<Record<LinkEnd, ConnectionState>> = {
   unauthenticated: { kind: "needs-token" },
@@ -136,6 +140,11 @@ export class Connection {
     void this.#openWithToken(this.#try);
   }
 
+  /** The living stream goes on; the next is opened beside it, unless that is under way. */
+  #rotate(): void {
+    if (!this.#isTrying()) this.#open();
+  }
+
   async #openWithToken(attempt: number): Promise<void> {
     let token: string;
     this.#asking = true;
@@ -156,13 +165,19 @@ export class Connection {
   }
 
   #link(token: string): Link {
+    const { transports, clock, random } = this.#parts;
     const { position, epoch } = this.#cursor;
     const request = create(SubscribeRequestSchema, { epoch, session: this.#parts.session });
     if (position !== undefined) request.afterPosition = position;
-    return new Link(this.#parts.transports.next(), request, token, this.#parts.clock, {
+    const owner: LinkOwner = {
       message: (link, response) => this.#message(link, response),
       ended: (link, reason) => this.#ended(link, reason),
-    });
+      worn: (link) => {
+        if (link === this.#current) this.#rotate();
+      },
+    };
+    const wornAfter = WORN_AFTER * (1 + random());
+    return new Link({ transport: transports.next(), request, token, wornAfter, clock, owner });
   }
 
   #message(link: Link, { event }: SubscribeResponse): void {
@@ -228,6 +243,8 @@ export class Connection {
     const opened = link === this.#current;
     if (opened) this.#current = undefined;
     if (link === this.#next) this.#next = undefined;
+    // The server gives a session's place to its next stream just before that one's snapshot: no cut, unless none comes.
+    if (opened && reason === "replaced" && this.#next) return;
     // The stream we left, or left behind, has ended; the one that follows it is on its way.
     if (opened && (this.#next || this.#asking)) return this.#setState({ kind: "reconnecting" });
     if (reason === "replaced") return this.#replaced(link);
@@ -241,7 +258,10 @@ export class Connection {
   /** The end was no refusal: the way may be bad, or the server away. */
   #judgeTransport(link: Link, reason: LinkEnd): void {
     const heldBack = reason === "no-first-message" || (reason === "silent" && link.messages < 3);
-    if (heldBack && this.#parts.transports.missed(link.transport, "buffered")) return this.#open();
+    if (heldBack && this.#parts.transports.missed(link.transport, "buffered")) {
+      if (!this.#current && this.#state.kind === "connected") this.#setState({ kind: "reconnecting" });
+      return this.#open();
+    }
     if (reason === "network" && link.messages === 0) this.#parts.transports.missed(link.transport, "error");
     this.#failed();
   }
