@@ -17,7 +17,10 @@ import { webSocket } from "./websocket.ts";
 export interface PadOptions extends ConnectionListener {
   /** Where push-svc is, e.g. `https://pads.example.com`. */
   url: string;
-  /** Gives the pad's JWT; gets the one that the server refused, if it did. Rejects with {@link NoToken} if there is none. */
+  /**
+   * Gives the pad's JWT; gets the one before, if the server refused it or it is about to expire. Rejects with
+   * {@link NoToken} if there is none.
+   */
   token: TokenSource;
 }
 

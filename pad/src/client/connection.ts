@@ -1,7 +1,7 @@
 // The life of a pad's connection: which stream is open, what its messages mean, and when the next one is opened.
 //
 //   open ──► first message ──► connected ──► end ──► back-off ──► open …
-//                                  │ reconnect{after}, worn by age or size
+//                                  │ reconnect{after}, worn by age or size, a fresh token
 //                                  └─► open the next beside it; the old one is closed at the next one's snapshot
 //
 // While the next cannot be opened the old one goes on, and nobody is told.
@@ -19,6 +19,7 @@ import type { Clock, Timer } from "./clock.ts";
 import { Cursor } from "./cursor.ts";
 import { Link, type LinkEnd, type LinkOwner } from "./link.ts";
 import { ServerTime } from "./server_time.ts";
+import { Renewal } from "./renewal.ts";
 import { NoToken, type Tokens } from "./tokens.ts";
 import type { TransportName } from "./transport.ts";
 import { TransportChoice } from "./transport_choice.ts";
@@ -82,6 +83,7 @@ export class Connection {
   readonly #tokens: Tokens;
   readonly #cursor = new Cursor();
   readonly #serverTime = new ServerTime();
+  readonly #renewal: Renewal;
   #state: ConnectionState = { kind: "closed" };
   /** The stream that is listened to. */
   #current: Link | undefined;
@@ -98,6 +100,8 @@ export class Connection {
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
     this.#tokens = parts.tokens;
+    const serverNow = () => this.serverNow();
+    this.#renewal = new Renewal({ ...parts, serverNow, onToken: () => this.#rotate() });
   }
 
   /** Opens the first stream. */
@@ -130,6 +134,7 @@ export class Connection {
   /** Ends it for good. */
   close(): void {
     this.#cancelTry();
+    this.#renewal.stop();
     this.#current?.close();
     this.#current = undefined;
     this.#setState({ kind: "closed" });
@@ -213,6 +218,7 @@ export class Connection {
     this.#failures = 0;
     this.#tokens.accepted();
     this.#parts.transports.worked(link.transport);
+    this.#renewal.follow(link.token);
     if (verdict === "replace") notify(() => this.#parts.listener.onSnapshot(snapshot));
     this.#setState({ kind: "connected", store: snapshot.store, transport: link.transport });
   }
@@ -241,7 +247,10 @@ export class Connection {
 
   #ended(link: Link, reason: LinkEnd): void {
     const opened = link === this.#current;
-    if (opened) this.#current = undefined;
+    if (opened) {
+      this.#renewal.stop();
+      this.#current = undefined;
+    }
     if (link === this.#next) this.#next = undefined;
     // The server gives a session's place to its next stream just before that one's snapshot: no cut, unless none comes.
     if (opened && reason === "replaced" && this.#next) return;
