@@ -146,7 +146,7 @@ export class Rig {
     const token = parts.token ?? (() => Promise.resolve("token"));
     const transports = { "grpc-web": transport("grpc-web"), websocket: transport("websocket") };
     this.connection = new Connection({
-      transports: new TransportChoice(transports, parts.memory),
+      transports: new TransportChoice(transports, parts.memory, this.clock),
       tokens: new Tokens((refused) => {
         this.asked.push(refused);
         return token(refused);
@@ -222,5 +222,6 @@ export function fakeMemory(): Memory {
   return {
     getItem: (key) => items.get(key) ?? null,
     setItem: (key, value) => void items.set(key, value),
+    removeItem: (key) => void items.delete(key),
   };
 }

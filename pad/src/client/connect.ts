@@ -55,7 +55,7 @@ export function connect(options: PadOptions): Pad {
   const tokens = new Tokens(options.token);
   const client = createClient(PadService, createGrpcWebTransport({ baseUrl: options.url, useBinaryFormat: true }));
   const connection = new Connection({
-    transports: new TransportChoice(transports, sessionMemory()),
+    transports: new TransportChoice(transports, sessionMemory(), browserClock),
     tokens,
     session: newUuid(),
     clock: browserClock,

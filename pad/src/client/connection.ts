@@ -4,7 +4,9 @@
 //                                  │ reconnect{after}, worn by age or size, a fresh token
 //                                  └─► open the next beside it; the old one is closed at the next one's snapshot
 //
-// While the next cannot be opened the old one goes on, and nobody is told.
+// While the next cannot be opened the old one goes on, and nobody is told. A next stream that only tries gRPC-Web again
+// beside a WebSocket has a session of its own: the server ends a session's older stream as soon as it lets the next
+// one in, and this one's messages may be held back on the way. It is kept if they come.
 //
 // What holds: each position is handed on once and in order, over any number of streams; a gap ends the stream and the
 // next begins at our position. At most two streams are open, and only the one whose snapshot came last is listened to.
@@ -21,8 +23,9 @@ import { Link, type LinkEnd, type LinkOwner } from "./link.ts";
 import { ServerTime } from "./server_time.ts";
 import { Renewal } from "./renewal.ts";
 import { NoToken, type Tokens } from "./tokens.ts";
-import type { TransportName } from "./transport.ts";
+import type { Transport, TransportName } from "./transport.ts";
 import { TransportChoice } from "./transport_choice.ts";
+import { newUuid } from "./uuid.ts";
 
 /** How the connection stands. */
 export type ConnectionState =
@@ -85,6 +88,9 @@ export class Connection {
   readonly #serverTime = new ServerTime();
   readonly #renewal: Renewal;
   #state: ConnectionState = { kind: "closed" };
+  #session: string;
+  /** What probes use, one for all: a proxy may keep a lost one open at the server, where the next takes its place. */
+  #spareSession = newUuid();
   /** The stream that is listened to. */
   #current: Link | undefined;
   /** The stream that is being opened. */
@@ -100,6 +106,7 @@ export class Connection {
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
     this.#tokens = parts.tokens;
+    this.#session = parts.session;
     const serverNow = () => this.serverNow();
     this.#renewal = new Renewal({ ...parts, serverNow, onToken: () => this.#rotate() });
   }
@@ -140,17 +147,18 @@ export class Connection {
     this.#setState({ kind: "closed" });
   }
 
-  #open(): void {
+  #open(probe?: Transport): void {
     this.#cancelTry();
-    void this.#openWithToken(this.#try);
+    void this.#openWithToken(this.#try, probe);
   }
 
   /** The living stream goes on; the next is opened beside it, unless that is under way. */
   #rotate(): void {
-    if (!this.#isTrying()) this.#open();
+    if (this.#isTrying()) return;
+    this.#open(this.#current?.transport === "websocket" ? this.#parts.transports.probe() : undefined);
   }
 
-  async #openWithToken(attempt: number): Promise<void> {
+  async #openWithToken(attempt: number, probe: Transport | undefined): Promise<void> {
     let token: string;
     this.#asking = true;
     try {
@@ -166,13 +174,13 @@ export class Connection {
     this.#asking = false;
     // Nothing new: not offered again at once. The slow tries do, in case the server changes its mind.
     if (this.#tokens.stillRefused && !this.#isRefused()) return this.#refusedWith({ kind: "needs-token" });
-    this.#next = this.#link(token);
+    this.#next = this.#link(token, probe);
   }
 
-  #link(token: string): Link {
+  #link(token: string, probe: Transport | undefined): Link {
     const { transports, clock, random } = this.#parts;
     const { position, epoch } = this.#cursor;
-    const request = create(SubscribeRequestSchema, { epoch, session: this.#parts.session });
+    const request = create(SubscribeRequestSchema, { epoch, session: probe ? this.#spareSession : this.#session });
     if (position !== undefined) request.afterPosition = position;
     const owner: LinkOwner = {
       message: (link, response) => this.#message(link, response),
@@ -182,7 +190,7 @@ export class Connection {
       },
     };
     const wornAfter = WORN_AFTER * (1 + random());
-    return new Link({ transport: transports.next(), request, token, wornAfter, clock, owner });
+    return new Link({ transport: probe ?? transports.next(), request, token, wornAfter, clock, owner });
   }
 
   #message(link: Link, { event }: SubscribeResponse): void {
@@ -211,9 +219,11 @@ export class Connection {
     if (verdict === "gap") return link.end("gap");
     this.#sample(snapshot.serverTime);
     if (link === this.#next) {
+      if (this.#current) this.#over(this.#current, false);
       this.#current?.close();
       this.#current = link;
       this.#next = undefined;
+      if (link.session !== this.#session) [this.#session, this.#spareSession] = [link.session, this.#session];
     }
     this.#failures = 0;
     this.#tokens.accepted();
@@ -247,13 +257,11 @@ export class Connection {
 
   #ended(link: Link, reason: LinkEnd): void {
     const opened = link === this.#current;
-    if (opened) {
-      this.#renewal.stop();
-      this.#current = undefined;
-    }
+    if (opened) this.#over(link, reason === "network");
+    if (opened) this.#current = undefined;
     if (link === this.#next) this.#next = undefined;
     // The server gives a session's place to its next stream just before that one's snapshot: no cut, unless none comes.
-    if (opened && reason === "replaced" && this.#next) return;
+    if (opened && reason === "replaced" && this.#next?.session === link.session) return;
     // The stream we left, or left behind, has ended; the one that follows it is on its way.
     if (opened && (this.#next || this.#asking)) return this.#setState({ kind: "reconnecting" });
     if (reason === "replaced") return this.#replaced(link);
@@ -262,6 +270,12 @@ export class Connection {
     if (refusal) return this.#refusedWith(refusal);
     if (reason === "gap") this.#failures = this.#gaps++;
     this.#judgeTransport(link, reason);
+  }
+
+  /** The stream that was listened to is no more. */
+  #over(link: Link, cut: boolean): void {
+    this.#renewal.stop();
+    this.#parts.transports.over(link.transport, link.age(), cut);
   }
 
   /** The end was no refusal: the way may be bad, or the server away. */

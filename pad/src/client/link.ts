@@ -40,6 +40,8 @@ export interface LinkParts {
 export class Link {
   readonly transport: TransportName;
   readonly token: string;
+  /** The session that it was opened for. */
+  readonly session: string;
   readonly #clock: Clock;
   readonly #owner: LinkOwner;
   readonly #stream: Stream;
@@ -55,6 +57,7 @@ export class Link {
   constructor({ transport, request, token, wornAfter, clock, owner }: LinkParts) {
     this.transport = transport.name;
     this.token = token;
+    this.session = request.session;
     this.#clock = clock;
     this.#owner = owner;
     this.#opened = clock.now();
