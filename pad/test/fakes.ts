@@ -26,6 +26,8 @@ export class FakeClock implements Clock {
   }
 
   after(milliseconds: number, run: () => void): Timer {
+    // A browser would run it at once.
+    if (milliseconds >= 2 ** 31) throw new Error(`a timer overflows: ${milliseconds} ms`);
     const timer = { at: this.#now + milliseconds, run };
     this.#timers.push(timer);
     return { cancel: () => void (this.#timers = this.#timers.filter((other) => other !== timer)) };
@@ -59,16 +61,25 @@ export async function settle(): Promise<void> {
 /** One stream that the client opened, with the test as its server. */
 export class FakeStream {
   closed = false;
+  received = 0;
   readonly transport: TransportName;
   readonly request: SubscribeRequest;
   readonly token: string;
   readonly #handlers: StreamHandlers;
+  readonly #serverNow: () => number;
 
-  constructor(transport: TransportName, request: SubscribeRequest, token: string, handlers: StreamHandlers) {
+  constructor(
+    transport: TransportName,
+    request: SubscribeRequest,
+    token: string,
+    handlers: StreamHandlers,
+    serverNow: () => number,
+  ) {
     this.transport = transport;
     this.request = request;
     this.token = token;
     this.#handlers = handlers;
+    this.#serverNow = serverNow;
   }
 
   send(event: MessageInitShape<typeof SubscribeResponseSchema>["event"] & object): void {
@@ -76,18 +87,22 @@ export class FakeStream {
   }
 
   snapshot(value: MessageInitShape<typeof SnapshotSchema>): void {
-    const serverTime = timestampFromMs(SERVER_EPOCH);
+    const serverTime = timestampFromMs(this.#serverNow());
     const base = { serverTime, heartbeatInterval: { seconds: 5n }, store: { id: "s", name: "강남 세차장" } };
     this.send({ case: "snapshot", value: { ...base, epoch: "e1", ...value } as MessageInitShape<typeof SnapshotSchema> });
   }
 
   heartbeat(position: bigint): void {
-    this.send({ case: "heartbeat", value: { serverTime: timestampFromMs(SERVER_EPOCH), position } });
+    this.send({ case: "heartbeat", value: { serverTime: timestampFromMs(this.#serverNow()), position } });
   }
 
   update(position: bigint): void {
     const call = { id: `call-${position}`, revision: position, state: CallState.RINGING };
     this.send({ case: "update", value: { position, call } });
+  }
+
+  close(): void {
+    this.closed = true;
   }
 
   end(reason: StreamEnd): void {
@@ -97,7 +112,14 @@ export class FakeStream {
   }
 }
 
+/** The server's time when a test begins. */
 export const SERVER_EPOCH = Date.parse("2025-11-23T05:00:00Z");
+
+/** A token that says these claims. */
+export const jwt = (claims: object) => `h.${Buffer.from(JSON.stringify(claims)).toString("base64url")}.s`;
+
+/** A token that expires so many seconds after a test begins. */
+export const jwtFor = (seconds: number) => jwt({ sub: "p1", exp: SERVER_EPOCH / 1_000 + seconds });
 
 /** A connection with everything around it faked. */
 export class Rig {
@@ -112,18 +134,19 @@ export class Rig {
   asked: (string | undefined)[] = [];
 
   constructor(parts: { token?: TokenSource; memory?: Memory } = {}) {
+    const began = this.clock.now();
     const transport = (name: TransportName): Transport => ({
       name,
       open: (request, token, handlers) => {
-        const stream = new FakeStream(name, request, token, handlers);
+        const stream = new FakeStream(name, request, token, handlers, () => SERVER_EPOCH + this.clock.now() - began);
         this.streams.push(stream);
-        return { close: () => void (stream.closed = true) };
+        return stream;
       },
     });
     const token = parts.token ?? (() => Promise.resolve("token"));
     const transports = { "grpc-web": transport("grpc-web"), websocket: transport("websocket") };
     this.connection = new Connection({
-      transports: new TransportChoice(transports, parts.memory),
+      transports: new TransportChoice(transports, parts.memory, this.clock),
       tokens: new Tokens((refused) => {
         this.asked.push(refused);
         return token(refused);
@@ -154,6 +177,25 @@ export class Rig {
     return stream;
   }
 
+  /** Lets time pass with a stream that beats. */
+  async live(stream: FakeStream, milliseconds: number): Promise<void> {
+    const position = stream.request.afterPosition ?? this.snapshots.at(-1) ?? 0n;
+    for (let left = milliseconds; left > 0; left -= 10_000) {
+      await this.clock.advance(Math.min(left, 10_000));
+      stream.heartbeat(position);
+    }
+    await settle();
+  }
+
+  /** The last stream goes on where the one before was. */
+  resume(): FakeStream {
+    const stream = this.last();
+    const position = stream.request.afterPosition ?? 0n;
+    stream.snapshot({ position, resumed: true });
+    stream.heartbeat(position);
+    return stream;
+  }
+
   last(): FakeStream {
     const stream = this.streams.at(-1);
     if (!stream) throw new Error("no stream was opened");
@@ -177,5 +219,9 @@ export class Rig {
 /** `sessionStorage` for one test. */
 export function fakeMemory(): Memory {
   const items = new Map<string, string>();
-  return { getItem: (key) => items.get(key) ?? null, setItem: (key, value) => void items.set(key, value) };
+  return {
+    getItem: (key) => items.get(key) ?? null,
+    setItem: (key, value) => void items.set(key, value),
+    removeItem: (key) => void items.delete(key),
+  };
 }

@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { backoff, slowRetry } from "../src/client/backoff.ts";
 import { ServerTime } from "../src/client/server_time.ts";
 import { expiryOf, identityOf, Tokens } from "../src/client/tokens.ts";
+import { jwt } from "./fakes.ts";
 
 test("back-off stays between 0 and min(10 s, 0.5 s · 2^n)", () => {
   const longest = [500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000];
@@ -42,8 +43,6 @@ test("an old sample is forgotten", () => {
   for (let i = 1; i <= 12; i += 1) time.sample(1_000_000 + i * 5_000, i * 5_000);
   assert.equal(time.at(60_000), 1_060_000);
 });
-
-const jwt = (claims: object) => `h.${Buffer.from(JSON.stringify(claims)).toString("base64url")}.s`;
 
 test("a token's expiry is read, and anything else is opaque", () => {
   assert.equal(expiryOf(jwt({ exp: 1_700_000_000, name: "카운터" })), 1_700_000_000_000);

@@ -17,7 +17,10 @@ import { webSocket } from "./websocket.ts";
 export interface PadOptions extends ConnectionListener {
   /** Where push-svc is, e.g. `https://pads.example.com`. */
   url: string;
-  /** Gives the pad's JWT; gets the one that the server refused, if it did. Rejects with {@link NoToken} if there is none. */
+  /**
+   * Gives the pad's JWT; gets the one before, if the server refused it or it is about to expire. Rejects with
+   * {@link NoToken} if there is none.
+   */
   token: TokenSource;
 }
 
@@ -52,7 +55,7 @@ export function connect(options: PadOptions): Pad {
   const tokens = new Tokens(options.token);
   const client = createClient(PadService, createGrpcWebTransport({ baseUrl: options.url, useBinaryFormat: true }));
   const connection = new Connection({
-    transports: new TransportChoice(transports, sessionMemory()),
+    transports: new TransportChoice(transports, sessionMemory(), browserClock),
     tokens,
     session: newUuid(),
     clock: browserClock,

@@ -1,8 +1,12 @@
 // The life of a pad's connection: which stream is open, what its messages mean, and when the next one is opened.
 //
 //   open ──► first message ──► connected ──► end ──► back-off ──► open …
-//                                  │ reconnect{after}
+//                                  │ reconnect{after}, worn by age or size, a fresh token
 //                                  └─► open the next beside it; the old one is closed at the next one's snapshot
+//
+// While the next cannot be opened the old one goes on, and nobody is told. A next stream that only tries gRPC-Web again
+// beside a WebSocket has a session of its own: the server ends a session's older stream as soon as it lets the next
+// one in, and this one's messages may be held back on the way. It is kept if they come.
 //
 // What holds: each position is handed on once and in order, over any number of streams; a gap ends the stream and the
 // next begins at our position. At most two streams are open, and only the one whose snapshot came last is listened to.
@@ -15,11 +19,13 @@ import type { Snapshot, StoreRef, SubscribeResponse } from "../gen/ringpad/v1/pa
 import { backoff, slowRetry } from "./backoff.ts";
 import type { Clock, Timer } from "./clock.ts";
 import { Cursor } from "./cursor.ts";
-import { Link, type LinkEnd } from "./link.ts";
+import { Link, type LinkEnd, type LinkOwner } from "./link.ts";
 import { ServerTime } from "./server_time.ts";
+import { Renewal } from "./renewal.ts";
 import { NoToken, type Tokens } from "./tokens.ts";
-import type { TransportName } from "./transport.ts";
+import type { Transport, TransportName } from "./transport.ts";
 import { TransportChoice } from "./transport_choice.ts";
+import { newUuid } from "./uuid.ts";
 
 /** How the connection stands. */
 export type ConnectionState =
@@ -65,6 +71,8 @@ export interface ConnectionParts {
 const ABORTS_BEFORE_GIVING_UP = 2;
 /** A server replaces a stream within 10 s; one that lived longer than this lost to nobody of its own time. */
 const RIVALRY = 60_000;
+/** Milliseconds that a stream lives, and as much more at random: pads that came together do not go together. */
+const WORN_AFTER = 30 * 60_000;
 /** A refusal that lasts: shown until it is over, not hidden by each slow try. */
 const REFUSALS: Partial<Record<LinkEnd, ConnectionState>> = {
   unauthenticated: { kind: "needs-token" },
@@ -78,7 +86,11 @@ export class Connection {
   readonly #tokens: Tokens;
   readonly #cursor = new Cursor();
   readonly #serverTime = new ServerTime();
+  readonly #renewal: Renewal;
   #state: ConnectionState = { kind: "closed" };
+  #session: string;
+  /** What probes use, one for all: a proxy may keep a lost one open at the server, where the next takes its place. */
+  #spareSession = newUuid();
   /** The stream that is listened to. */
   #current: Link | undefined;
   /** The stream that is being opened. */
@@ -94,6 +106,9 @@ export class Connection {
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
     this.#tokens = parts.tokens;
+    this.#session = parts.session;
+    const serverNow = () => this.serverNow();
+    this.#renewal = new Renewal({ ...parts, serverNow, onToken: () => this.#rotate() });
   }
 
   /** Opens the first stream. */
@@ -126,17 +141,24 @@ export class Connection {
   /** Ends it for good. */
   close(): void {
     this.#cancelTry();
+    this.#renewal.stop();
     this.#current?.close();
     this.#current = undefined;
     this.#setState({ kind: "closed" });
   }
 
-  #open(): void {
+  #open(probe?: Transport): void {
     this.#cancelTry();
-    void this.#openWithToken(this.#try);
+    void this.#openWithToken(this.#try, probe);
   }
 
-  async #openWithToken(attempt: number): Promise<void> {
+  /** The living stream goes on; the next is opened beside it, unless that is under way. */
+  #rotate(): void {
+    if (this.#isTrying()) return;
+    this.#open(this.#current?.transport === "websocket" ? this.#parts.transports.probe() : undefined);
+  }
+
+  async #openWithToken(attempt: number, probe: Transport | undefined): Promise<void> {
     let token: string;
     this.#asking = true;
     try {
@@ -152,17 +174,23 @@ export class Connection {
     this.#asking = false;
     // Nothing new: not offered again at once. The slow tries do, in case the server changes its mind.
     if (this.#tokens.stillRefused && !this.#isRefused()) return this.#refusedWith({ kind: "needs-token" });
-    this.#next = this.#link(token);
+    this.#next = this.#link(token, probe);
   }
 
-  #link(token: string): Link {
+  #link(token: string, probe: Transport | undefined): Link {
+    const { transports, clock, random } = this.#parts;
     const { position, epoch } = this.#cursor;
-    const request = create(SubscribeRequestSchema, { epoch, session: this.#parts.session });
+    const request = create(SubscribeRequestSchema, { epoch, session: probe ? this.#spareSession : this.#session });
     if (position !== undefined) request.afterPosition = position;
-    return new Link(this.#parts.transports.next(), request, token, this.#parts.clock, {
+    const owner: LinkOwner = {
       message: (link, response) => this.#message(link, response),
       ended: (link, reason) => this.#ended(link, reason),
-    });
+      worn: (link) => {
+        if (link === this.#current) this.#rotate();
+      },
+    };
+    const wornAfter = WORN_AFTER * (1 + random());
+    return new Link({ transport: probe ?? transports.next(), request, token, wornAfter, clock, owner });
   }
 
   #message(link: Link, { event }: SubscribeResponse): void {
@@ -191,13 +219,16 @@ export class Connection {
     if (verdict === "gap") return link.end("gap");
     this.#sample(snapshot.serverTime);
     if (link === this.#next) {
+      if (this.#current) this.#over(this.#current, false);
       this.#current?.close();
       this.#current = link;
       this.#next = undefined;
+      if (link.session !== this.#session) [this.#session, this.#spareSession] = [link.session, this.#session];
     }
     this.#failures = 0;
     this.#tokens.accepted();
     this.#parts.transports.worked(link.transport);
+    this.#renewal.follow(link.token);
     if (verdict === "replace") notify(() => this.#parts.listener.onSnapshot(snapshot));
     this.#setState({ kind: "connected", store: snapshot.store, transport: link.transport });
   }
@@ -226,8 +257,11 @@ export class Connection {
 
   #ended(link: Link, reason: LinkEnd): void {
     const opened = link === this.#current;
+    if (opened) this.#over(link, reason === "network");
     if (opened) this.#current = undefined;
     if (link === this.#next) this.#next = undefined;
+    // The server gives a session's place to its next stream just before that one's snapshot: no cut, unless none comes.
+    if (opened && reason === "replaced" && this.#next?.session === link.session) return;
     // The stream we left, or left behind, has ended; the one that follows it is on its way.
     if (opened && (this.#next || this.#asking)) return this.#setState({ kind: "reconnecting" });
     if (reason === "replaced") return this.#replaced(link);
@@ -238,10 +272,19 @@ export class Connection {
     this.#judgeTransport(link, reason);
   }
 
+  /** The stream that was listened to is no more. */
+  #over(link: Link, cut: boolean): void {
+    this.#renewal.stop();
+    this.#parts.transports.over(link.transport, link.age(), cut);
+  }
+
   /** The end was no refusal: the way may be bad, or the server away. */
   #judgeTransport(link: Link, reason: LinkEnd): void {
     const heldBack = reason === "no-first-message" || (reason === "silent" && link.messages < 3);
-    if (heldBack && this.#parts.transports.missed(link.transport, "buffered")) return this.#open();
+    if (heldBack && this.#parts.transports.missed(link.transport, "buffered")) {
+      if (!this.#current && this.#state.kind === "connected") this.#setState({ kind: "reconnecting" });
+      return this.#open();
+    }
     if (reason === "network" && link.messages === 0) this.#parts.transports.missed(link.transport, "error");
     this.#failed();
   }

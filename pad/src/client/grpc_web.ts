@@ -19,12 +19,31 @@ export function endOfGrpc(error: unknown): StreamEnd {
   return ENDS[ConnectError.from(error).code] ?? "network";
 }
 
+/** `fetch` that tells how many bytes of the answer's body came, as they come. */
+export function countingFetch(count: (bytes: number) => void): typeof fetch {
+  return async (input, init) => {
+    const response = await fetch(input, init);
+    if (!response.body) return response;
+    const counter = new TransformStream<Uint8Array, Uint8Array>({
+      transform(chunk, controller) {
+        count(chunk.byteLength);
+        controller.enqueue(chunk);
+      },
+    });
+    return new Response(response.body.pipeThrough(counter), response);
+  };
+}
+
 /** A transport to the PadService at `url`. */
 export function grpcWeb(url: string): Transport {
-  const client = createClient(PadService, createGrpcWebTransport({ baseUrl: url, useBinaryFormat: true }));
   return {
     name: "grpc-web",
     open(request, token, handlers) {
+      let received = 0;
+      // A client for each stream, because each counts its own bytes.
+      const counting = countingFetch((bytes) => (received += bytes));
+      const options = { baseUrl: url, useBinaryFormat: true, fetch: counting };
+      const client = createClient(PadService, createGrpcWebTransport(options));
       const abort = new AbortController();
       const read = async (): Promise<StreamEnd> => {
         try {
@@ -39,7 +58,12 @@ export function grpcWeb(url: string): Transport {
         }
       };
       void deliverEnd(read(), abort.signal, handlers);
-      return { close: () => abort.abort() };
+      return {
+        get received() {
+          return received;
+        },
+        close: () => abort.abort(),
+      };
     },
   };
 }

@@ -1,5 +1,6 @@
 // One stream and its deadlines: the first message within 5 s, and then never more than 2.5 heartbeat intervals of
-// silence. Tells its owner of messages and of the end; decides nothing else.
+// silence. A stream that is old or has brought much is worn: it goes on, but another should take its place. Tells its
+// owner of messages, wear and the end; decides nothing else.
 
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import type { SubscribeRequest, SubscribeResponse } from "../gen/ringpad/v1/pad_pb.ts";
@@ -9,6 +10,8 @@ import type { Stream, StreamEnd, Transport, TransportName } from "./transport.ts
 const FIRST_MESSAGE_WITHIN = 5_000;
 const SILENT_INTERVALS = 2.5;
 const DEFAULT_HEARTBEAT = 5_000;
+/** Bytes: what browsers and proxies keep of a response grows with it. */
+const WORN_SIZE = 16 * 1024 * 1024;
 
 /** Why a link ended: its stream did, or a deadline passed, or its messages were not in order. */
 export type LinkEnd = StreamEnd | "no-first-message" | "silent" | "gap";
@@ -18,12 +21,27 @@ export interface LinkOwner {
   message(link: Link, response: SubscribeResponse): void;
   /** At most once; the link is closed by then. */
   ended(link: Link, reason: LinkEnd): void;
+  /** At most once: it is time for the next stream. This one goes on. */
+  worn(link: Link): void;
+}
+
+/** What a link is made of. */
+export interface LinkParts {
+  transport: Transport;
+  request: SubscribeRequest;
+  token: string;
+  /** Milliseconds until it is worn by age. */
+  wornAfter: number;
+  clock: Clock;
+  owner: LinkOwner;
 }
 
 /** An open stream with its deadlines. */
 export class Link {
   readonly transport: TransportName;
   readonly token: string;
+  /** The session that it was opened for. */
+  readonly session: string;
   readonly #clock: Clock;
   readonly #owner: LinkOwner;
   readonly #stream: Stream;
@@ -32,16 +50,20 @@ export class Link {
   #messages = 0;
   #allowedSilence = FIRST_MESSAGE_WITHIN;
   #deadline: Timer;
+  readonly #aging: Timer;
+  #worn = false;
   #open = true;
 
-  constructor(transport: Transport, request: SubscribeRequest, token: string, clock: Clock, owner: LinkOwner) {
+  constructor({ transport, request, token, wornAfter, clock, owner }: LinkParts) {
     this.transport = transport.name;
     this.token = token;
+    this.session = request.session;
     this.#clock = clock;
     this.#owner = owner;
     this.#opened = clock.now();
     this.#heard = { now: this.#opened, wall: clock.wall() };
     this.#deadline = clock.after(FIRST_MESSAGE_WITHIN, () => this.#watch());
+    this.#aging = clock.after(wornAfter, () => this.#wear());
     this.#stream = transport.open(request, token, {
       message: (response) => this.#message(response),
       end: (reason) => this.end(reason),
@@ -75,6 +97,7 @@ export class Link {
   close(): void {
     this.#open = false;
     this.#deadline.cancel();
+    this.#aging.cancel();
     // Undefined only while `transport.open` runs in the constructor, which calls no handler.
     this.#stream.close();
   }
@@ -90,6 +113,13 @@ export class Link {
       this.#deadline = this.#clock.after(this.#allowedSilence, () => this.#watch());
     }
     this.#owner.message(this, response);
+    if (this.#open && this.#stream.received >= WORN_SIZE) this.#wear();
+  }
+
+  #wear(): void {
+    if (this.#worn) return;
+    this.#worn = true;
+    this.#owner.worn(this);
   }
 
   /** One timer that looks again, instead of a new one for each message. */

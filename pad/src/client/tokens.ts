@@ -1,5 +1,6 @@
 // The pad's token: asked for when there is none, when the server refused the one we have, and when it is about to
-// expire. Never asked for on every reconnect: a restarted replica would send all its pads to the adopter's back end.
+// expire (renewal.ts sees to that while a stream lives). Never asked for on every reconnect: a restarted replica would
+// send all its pads to the adopter's back end.
 
 const ASK_WITHIN = 10_000;
 const EXPIRES_SOON = 30_000;
@@ -9,7 +10,7 @@ export class NoToken extends Error {
   override name = "NoToken";
 }
 
-/** Where tokens come from. Gets the token that was refused, if one was. */
+/** Where tokens come from. Gets the token that no longer does: refused, or about to expire. */
 export type TokenSource = (refused?: string) => Promise<string>;
 
 /** The pad that a token is for. */
@@ -37,14 +38,13 @@ export class Tokens {
   /** The token to use next. `serverNow` is undefined before the first stream. */
   async next(serverNow: number | undefined): Promise<string> {
     const kept = this.#token;
-    if (kept !== undefined && !expiresSoon(kept, serverNow)) return kept;
-    // A stream and an action that want one at the same time ask once.
-    this.#asking ??= this.#ask(kept);
-    try {
-      return await this.#asking;
-    } finally {
-      this.#asking = undefined;
-    }
+    return kept !== undefined && !expiresSoon(kept, serverNow) ? kept : await this.#askOnce();
+  }
+
+  /** The token after `token`, which still works: asked for, unless something has replaced it already. */
+  async after(token: string): Promise<string> {
+    const kept = this.#token;
+    return kept !== undefined && kept !== token ? kept : await this.#askOnce();
   }
 
   /**
@@ -69,8 +69,14 @@ export class Tokens {
     return this.#refused !== undefined && this.#token === this.#refused;
   }
 
-  async #ask(kept: string | undefined): Promise<string> {
-    const token = await within(ASK_WITHIN, this.#source(this.#refused ?? kept));
+  /** Streams and actions that want one at the same time ask once. */
+  #askOnce(): Promise<string> {
+    this.#asking ??= this.#ask().finally(() => (this.#asking = undefined));
+    return this.#asking;
+  }
+
+  async #ask(): Promise<string> {
+    const token = await within(ASK_WITHIN, this.#source(this.#refused ?? this.#token));
     if (token === "") throw new NoToken("the token source gave an empty token");
     this.#token = token;
     return token;

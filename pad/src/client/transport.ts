@@ -29,6 +29,8 @@ export interface StreamHandlers {
 
 /** An open stream. */
 export interface Stream {
+  /** Bytes that came so far, or near enough. */
+  readonly received: number;
   /** No handler is called afterwards. */
   close(): void;
 }

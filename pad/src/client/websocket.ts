@@ -47,6 +47,7 @@ export function webSocket(url: string): Transport {
     open(request, token, handlers) {
       const socket = new WebSocket(webSocketUrl(url), SUBPROTOCOL);
       let open = true;
+      let received = 0;
       const end = (reason: StreamEnd) => {
         if (!open) return;
         open = false;
@@ -56,12 +57,16 @@ export function webSocket(url: string): Transport {
       socket.onopen = () => socket.send(encodeHello(request, token));
       socket.onmessage = ({ data }: MessageEvent<unknown>) => {
         if (!open) return;
+        if (typeof data === "string") received += data.length;
         const response = tryDecode(data);
         if (response) handlers.message(response);
         else end("network");
       };
       socket.onclose = ({ code }) => end(endOfWebSocket(code));
       return {
+        get received() {
+          return received;
+        },
         close() {
           open = false;
           socket.close();

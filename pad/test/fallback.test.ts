@@ -1,0 +1,254 @@
+// Back from the WebSocket to gRPC-Web, and away from a way whose streams are cut.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { fakeMemory, jwtFor, Rig, settle, type FakeStream } from "./fakes.ts";
+
+const MINUTE = 60_000;
+const SIZE = 16 * 1024 * 1024;
+const REMEMBERED = "ringpad.transport";
+
+/** A pad that fell back to WebSocket in an earlier page load. */
+async function onWebSocket(parts: ConstructorParameters<typeof Rig>[0] = {}) {
+  const memory = fakeMemory();
+  memory.setItem(REMEMBERED, "websocket");
+  const rig = new Rig({ memory, ...parts });
+  rig.random = 0;
+  const first = await rig.connected(7n);
+  assert.equal(first.transport, "websocket");
+  return { rig, memory, first };
+}
+
+/** The network cuts the last stream after `age`, and the next one comes. */
+async function cut(rig: Rig, age = 60_000): Promise<FakeStream> {
+  await rig.live(rig.last(), age);
+  rig.last().end("network");
+  await rig.clock.advance(1_000);
+  return rig.resume();
+}
+
+test("a worn WebSocket: gRPC-Web is tried beside it, and is home again when it works", async () => {
+  const { rig, memory, first } = await onWebSocket();
+  await rig.live(first, 30 * MINUTE);
+  const probe = rig.last();
+  assert.equal(probe.transport, "grpc-web");
+  assert.notEqual(probe.request.session, "session-1", "the server would end our living stream");
+  assert.match(probe.request.session, /^[0-9a-f-]{36}$/);
+  assert.ok(!first.closed);
+  rig.resume();
+  assert.ok(first.closed);
+  assert.equal(memory.getItem(REMEMBERED), null);
+  await rig.live(probe, 30 * MINUTE);
+  assert.deepEqual([rig.last().transport, rig.last().request.session], ["grpc-web", probe.request.session]);
+  assert.deepEqual(rig.states, ["connecting", "connected", "connected"]);
+});
+
+test("gRPC-Web is held back still: the WebSocket goes on, and another takes its place", async () => {
+  const { rig, memory, first } = await onWebSocket();
+  const probes: FakeStream[] = [];
+  for (let current = first; probes.length < 3; ) {
+    await rig.live(current, 30 * MINUTE);
+    const probe = rig.last();
+    probes.push(probe);
+    assert.equal(probe.transport, "grpc-web");
+    await rig.live(current, 5_000);
+    assert.ok(probe.closed);
+    assert.ok(!current.closed);
+    assert.equal(rig.open.length, 2);
+    assert.deepEqual([rig.last().transport, rig.last().request.session], ["websocket", "session-1"]);
+    current = rig.resume();
+    assert.equal(rig.open.length, 1);
+  }
+  assert.equal(memory.getItem(REMEMBERED), "websocket");
+  assert.ok(!rig.states.includes("reconnecting"));
+  const sessions = new Set(probes.map(({ request }) => request.session));
+  assert.equal(sessions.size, 1, "probes that a proxy keeps open would take up all of the pad's places");
+});
+
+test("gRPC-Web fails: the rotation goes on over WebSocket", async () => {
+  for (const reason of ["network", "unavailable"] as const) {
+    const { rig, memory, first } = await onWebSocket();
+    await rig.live(first, 30 * MINUTE);
+    rig.last().end(reason);
+    await rig.live(first, 500);
+    assert.deepEqual([rig.last().transport, rig.last().request.session], ["websocket", "session-1"]);
+    rig.resume();
+    assert.equal(memory.getItem(REMEMBERED), "websocket");
+    assert.ok(!rig.states.includes("reconnecting"));
+  }
+});
+
+test("gRPC-Web is not tried during `reconnect`, nor without a living stream, nor soon after the fallback", async () => {
+  const { rig, first } = await onWebSocket();
+  rig.random = 1;
+  first.received = SIZE;
+  await rig.live(first, 1);
+  assert.equal(rig.last().transport, "websocket");
+  const second = rig.resume();
+  await rig.live(second, 40 * MINUTE);
+  second.send({ case: "reconnect", value: {} });
+  await rig.live(second, 1);
+  assert.equal(rig.last().transport, "websocket");
+  const third = rig.resume();
+  third.end("network");
+  await rig.clock.advance(500);
+  assert.equal(rig.last().transport, "websocket");
+});
+
+test("gRPC-Web is not tried again soon after it was", async () => {
+  const { rig, first } = await onWebSocket();
+  await rig.live(first, 30 * MINUTE);
+  rig.last().end("network");
+  await rig.live(first, 500);
+  const second = rig.resume();
+  second.received = SIZE;
+  await rig.live(second, 1);
+  assert.equal(rig.last().transport, "websocket");
+});
+
+test("gRPC-Web is not tried again soon after it was left, however long the page is there", async () => {
+  const rig = new Rig();
+  await rig.connected(7n);
+  await rig.live(rig.last(), 50 * MINUTE);
+  for (let i = 0; i < 3; i += 1) await cut(rig);
+  const first = await cut(rig);
+  assert.equal(first.transport, "websocket");
+  first.received = SIZE;
+  await rig.live(first, 1);
+  assert.equal(rig.last().transport, "websocket");
+});
+
+test("where tokens are renewed more often than streams wear, gRPC-Web is tried at a renewal", async () => {
+  let tokens = 0;
+  const { rig } = await onWebSocket({ token: () => Promise.resolve(jwtFor(900 * (tokens += 1))) });
+  const transports: string[] = [];
+  for (let i = 0; i < 3; i += 1) {
+    await rig.live(rig.last(), i === 0 ? 14 * MINUTE : 15 * MINUTE);
+    transports.push(rig.last().transport);
+    rig.resume();
+  }
+  assert.deepEqual(transports, ["websocket", "websocket", "grpc-web"]);
+});
+
+test("three streams in a row cut young: WebSocket, and remembered when it works", async () => {
+  const memory = fakeMemory();
+  const rig = new Rig({ memory });
+  await rig.connected(7n);
+  await cut(rig);
+  await cut(rig);
+  assert.equal(rig.last().transport, "grpc-web");
+  rig.last().end("network");
+  await rig.clock.advance(500);
+  assert.equal(rig.last().transport, "websocket");
+  assert.equal(memory.getItem(REMEMBERED), null);
+  rig.resume();
+  assert.equal(memory.getItem(REMEMBERED), "websocket");
+  rig.last().end("unavailable");
+  await rig.clock.advance(500);
+  assert.equal(rig.last().transport, "websocket");
+});
+
+test("a stream that lives for two minutes shows that the way is good, however it ends", async () => {
+  for (const ends of ["network", "unavailable", "rotation"] as const) {
+    const rig = new Rig();
+    await rig.connected(7n);
+    await cut(rig);
+    await cut(rig);
+    const good = rig.last();
+    if (ends === "rotation") good.received = SIZE - 1;
+    await rig.live(good, 2 * MINUTE);
+    if (ends === "rotation") {
+      good.received = SIZE;
+      await rig.live(good, 1);
+    } else {
+      good.end(ends);
+      await rig.clock.advance(500);
+    }
+    rig.resume();
+    await cut(rig);
+    assert.equal((await cut(rig)).transport, "grpc-web", ends);
+    assert.equal((await cut(rig)).transport, "websocket", ends);
+  }
+});
+
+test("only the way that is home is judged by its cuts", async () => {
+  const rig = new Rig();
+  await rig.connected(7n);
+  await cut(rig);
+  await cut(rig);
+  rig.last().end("unavailable");
+  // The other way for once, after errors.
+  for (const wait of [500, 1_000, 2_000]) {
+    await rig.clock.advance(wait);
+    if (rig.last().transport === "grpc-web") rig.last().end("network");
+  }
+  assert.equal(rig.resume().transport, "websocket");
+  assert.equal((await cut(rig)).transport, "grpc-web");
+  assert.equal((await cut(rig)).transport, "websocket");
+});
+
+test("streams that the server ends were not cut", async () => {
+  const rig = new Rig();
+  await rig.connected(7n);
+  for (let i = 0; i < 6; i += 1) {
+    rig.last().end("unavailable");
+    await rig.clock.advance(1_000);
+    assert.equal(rig.resume().transport, "grpc-web");
+  }
+});
+
+test("cut streams, and no WebSocket either: gRPC-Web again", async () => {
+  const memory = fakeMemory();
+  const rig = new Rig({ memory });
+  await rig.connected(7n);
+  await cut(rig);
+  await cut(rig);
+  rig.last().end("network");
+  await rig.clock.advance(500);
+  for (const wait of [1_000, 2_000]) {
+    assert.equal(rig.last().transport, "websocket");
+    rig.last().end("network");
+    await rig.clock.advance(wait);
+  }
+  assert.equal(rig.resume().transport, "grpc-web");
+  await cut(rig);
+  assert.equal(rig.last().transport, "grpc-web");
+  assert.equal(memory.getItem(REMEMBERED), null);
+});
+
+test("back on gRPC-Web, one cut is enough to leave it again, unless it has been good meanwhile", async () => {
+  for (const [age, transport] of [
+    [60_000, "websocket"],
+    [2 * MINUTE, "grpc-web"],
+  ] as const) {
+    const { rig, first } = await onWebSocket();
+    await rig.live(first, 30 * MINUTE);
+    assert.equal(rig.resume().transport, "grpc-web");
+    assert.equal((await cut(rig, age)).transport, transport);
+  }
+});
+
+test("WebSockets that are cut: gRPC-Web, unless that is held back", async () => {
+  const { rig, memory } = await onWebSocket();
+  await cut(rig);
+  await cut(rig);
+  assert.equal((await cut(rig)).transport, "grpc-web");
+  assert.equal(memory.getItem(REMEMBERED), null);
+  // Now it greets, and then brings nothing.
+  await rig.clock.advance(12_500);
+  await settle();
+  rig.resume();
+  for (let i = 0; i < 5; i += 1) assert.equal((await cut(rig)).transport, "websocket");
+});
+
+test("gRPC-Web is no longer held back once it has worked", async () => {
+  const { rig, first } = await onWebSocket();
+  await rig.live(first, 30 * MINUTE);
+  await rig.live(first, 5_000);
+  await rig.live(rig.resume(), 30 * MINUTE);
+  assert.equal(rig.resume().transport, "grpc-web");
+  assert.equal((await cut(rig)).transport, "websocket");
+  await cut(rig);
+  await cut(rig);
+  assert.equal((await cut(rig)).transport, "grpc-web");
+});
