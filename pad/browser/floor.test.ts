@@ -2,7 +2,14 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { createClient } from "@connectrpc/connect";
+import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import type { Page } from "playwright-core";
+import type { ActionError } from "../src/client/action_error.ts";
+import { Actions } from "../src/client/actions.ts";
+import { browserClock } from "../src/client/clock.ts";
+import { Tokens } from "../src/client/tokens.ts";
+import { PadService } from "../src/gen/ringpad/v1/pad_pb.ts";
 import { screenshot } from "./chromium.ts";
 import { field, Floor, held, inPhase, ringing, sightings, silent, tap } from "./floor.ts";
 import { connected, popup } from "./shop.ts";
@@ -137,6 +144,23 @@ test("two tabs of one pad live side by side, and a call that one of them takes i
     assert.equal(await page.locator("#connection").getAttribute("data-state"), "connected");
   }
 });
+
+test("a claim that comes second is told who was first, in what the real server sends with its refusal", async () => {
+  const call = await floor.store.ring("010-1234-5678");
+  const first = await actionsOf("1번 카운터");
+  const second = await actionsOf("2번 카운터");
+  assert.equal((await first.claim(call.id)).claim?.padName, "1번 카운터");
+  await assert.rejects(second.claim(call.id), ({ kind, claim }: ActionError) => kind === "claimed" && claim?.padName === "1번 카운터");
+  await assert.rejects(second.claim(crypto.randomUUID()), ({ kind }: ActionError) => kind === "not-found");
+});
+
+/** A pad's actions without a page, over nginx. */
+async function actionsOf(name: string): Promise<Actions> {
+  const token = await floor.store.token(name, name);
+  const client = createClient(PadService, createGrpcWebTransport({ baseUrl: floor.testbed.url, useBinaryFormat: true }));
+  const tokens = new Tokens(() => Promise.resolve(token));
+  return new Actions({ client, tokens, clock: browserClock, random: Math.random, serverNow: () => Date.now() });
+}
 
 /** In the page: counts the notes that are really played. */
 function countNotes(): void {

@@ -9,6 +9,8 @@ import { SubscribeResponseSchema, type SubscribeResponse } from "../src/gen/ring
 const at = (iso: string) => timestampFromDate(new Date(iso));
 const EPOCH = "7b0c6a52-4f0e-4a5e-9d0b-0d1c7f3b9a10";
 
+const reservation = { customerName: "김민수", carNumber: "12가 3456", service: "실내 세차", at: at("2025-11-24T01:30:00Z") };
+
 const ringing: MessageInitShape<typeof CallSchema> = {
   id: "0193f6a0-1111-7000-8000-000000000001",
   revision: 42n,
@@ -16,7 +18,7 @@ const ringing: MessageInitShape<typeof CallSchema> = {
   caller: { number: "+821012345678", display: "010-1234-5678", kind: CallerKind.NUMBER },
   virtualNumber: "0507-1234-5678",
   startedAt: at("2025-11-23T05:31:07Z"),
-  history: { calls: 2, lastCallAt: at("2025-11-20T01:02:03Z"), lastNote: "흰색 카니발, 실내 세차" },
+  history: { calls: 2, lastCallAt: at("2025-11-20T01:02:03Z"), lastNote: "흰색 카니발, 실내 세차", lastReservation: reservation },
   memo: "네이버 예약 문의",
 };
 
@@ -29,6 +31,7 @@ const completed: MessageInitShape<typeof CallSchema> = {
   claim: { padId: "pad-1", padName: "카운터", at: at("2025-11-23T05:31:14.250Z") },
   note: "내일 10시 예약",
   closed: true,
+  reservation,
 };
 
 const withheld: MessageInitShape<typeof CallSchema> = {

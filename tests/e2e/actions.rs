@@ -140,7 +140,7 @@ async fn the_first_claim_wins_and_every_pad_sees_whose_it_is() {
 }
 
 #[tokio::test]
-async fn a_note_and_a_reservation_stay_and_the_next_call_of_the_caller_tells_the_note() {
+async fn a_note_and_a_reservation_stay_and_the_next_call_of_the_caller_tells_them() {
     let (mut system, store, mut pads, record, id) = ringing().await;
     let mut counter = Tablet::at(&system, 0, &store, "counter").await;
     let reservation = Reservation {
@@ -173,6 +173,7 @@ async fn a_note_and_a_reservation_stay_and_the_next_call_of_the_caller_tells_the
     for pad in &mut pads {
         let history = pad.update().await.call.and_then(|call| call.history).unwrap_or_default();
         assert_eq!((history.calls, history.last_note.as_str()), (1, "흰색 SUV"));
+        assert_eq!(history.last_reservation, noted.reservation);
     }
 }
 

@@ -225,7 +225,12 @@ mod tests {
             caller: Some(Caller { display: "010-1234-5678".to_owned(), ..Caller::default() }),
             virtual_number: "0507-1234-5678".to_owned(),
             started_at: told(3_600),
-            history: Some(CallerHistory { calls: 2, last_call_at: told(0), last_note: "단골".to_owned() }),
+            history: Some(CallerHistory {
+                calls: 2,
+                last_call_at: told(0),
+                last_note: "단골".to_owned(),
+                last_reservation: None,
+            }),
             ..Call::default()
         }
     }

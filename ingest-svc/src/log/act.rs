@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    call::{encode_update, exact},
+    call::{encode_update, exact, timestamp},
     directory::Directory,
-    ingest::{self, Row},
+    ingest::{self, Row, as_json},
 };
 
 /// Requests that a call remembers; the oldest is forgotten first. A pad sends one again for some seconds.
@@ -69,6 +69,13 @@ pub struct Reserved {
     pub service: String,
     /// When, in Unix seconds.
     pub at: Option<i64>,
+}
+
+impl From<Reserved> for v1::Reservation {
+    fn from(reserved: Reserved) -> Self {
+        let Reserved { customer_name, car_number, service, at } = reserved;
+        Self { customer_name, car_number, service, at: at.map(timestamp) }
+    }
 }
 
 /// What became of an action.
@@ -165,15 +172,14 @@ pub(super) fn act(
     if doings.requests.contains(act.request_id.as_bytes()) {
         return Ok((Acted::Done(stored(connection, key)?), None));
     }
+    let had_reservation = doings.reservation.is_some();
     match doings.take(act) {
         Err(claim) => return Ok((Acted::ClaimedBy(claim), None)),
         Ok(false) => return Ok((Acted::Done(stored(connection, key)?), None)),
         Ok(true) => {}
     }
-    if let (Action::Note(note, _), Some(caller)) = (&act.action, call.facts.caller_number()) {
-        connection
-            .prepare_cached("UPDATE callers SET last_note = ?3 WHERE store = ?1 AND number = ?2")?
-            .execute(params![store, caller.e164(), note])?;
+    if let (Action::Note(note, reservation), Some(caller)) = (&act.action, call.facts.caller_number()) {
+        remember(connection, store, caller.e164(), note, reservation.as_ref(), had_reservation)?;
     }
     let seen = call.facts.call(call.id, revision);
     let encoded = seen.encode_to_vec();
@@ -182,6 +188,27 @@ pub(super) fn act(
     let bytes = encode_update(revision, seen, None);
     let event = ingest::event(connection, directory, epoch, event_key, store, bytes, None)?;
     Ok((Acted::Done(encoded), event))
+}
+
+/// What the caller's next call will tell. A note without a reservation leaves an earlier call's as it is; it takes back
+/// only that of its own call.
+fn remember(
+    connection: &Connection,
+    store: i64,
+    number: &str,
+    note: &str,
+    reservation: Option<&Reserved>,
+    had_one: bool,
+) -> rusqlite::Result<()> {
+    let reservation = reservation.map(as_json).transpose()?;
+    let keep = reservation.is_none() && !had_one;
+    connection
+        .prepare_cached(
+            "UPDATE callers SET last_note = ?3, last_reservation = iif(?5, last_reservation, ?4)
+             WHERE store = ?1 AND number = ?2",
+        )?
+        .execute(params![store, number, note, reservation, keep])?;
+    Ok(())
 }
 
 /// The call, if the store has it. There is no index by id, which would cost every accept: an id tells when its call was

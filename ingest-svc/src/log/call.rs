@@ -7,7 +7,7 @@ use ringpad_proto::v1;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::act::Doings;
+use super::act::{Doings, Reserved};
 use crate::{
     cdr::Cdr,
     phone::{Caller, PhoneNumber},
@@ -23,6 +23,8 @@ pub(super) struct History {
     /// Unix seconds.
     pub(super) last_call: Option<i64>,
     pub(super) last_note: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) last_reservation: Option<Reserved>,
 }
 
 /// Everything that a call's records have said.
@@ -116,17 +118,13 @@ impl Facts {
                 calls: history.calls,
                 last_call_at: history.last_call.map(timestamp),
                 last_note: history.last_note,
+                last_reservation: history.last_reservation.map(v1::Reservation::from),
             }),
             claim: self.doings.claim.as_ref().map(v1::Claim::from),
             note: self.doings.note.clone(),
             memo: self.said(|record| record.memo().map(str::to_owned)).unwrap_or_default(),
             closed: self.doings.closed,
-            reservation: self.doings.reservation.as_ref().map(|reserved| v1::Reservation {
-                customer_name: reserved.customer_name.clone(),
-                car_number: reserved.car_number.clone(),
-                service: reserved.service.clone(),
-                at: reserved.at.map(timestamp),
-            }),
+            reservation: self.doings.reservation.clone().map(v1::Reservation::from),
         }
     }
 }
@@ -153,6 +151,6 @@ pub(super) fn exact(instant: jiff::Timestamp) -> Timestamp {
     Timestamp { seconds: instant.as_second(), nanos: instant.subsec_nanosecond() }
 }
 
-fn timestamp(seconds: i64) -> Timestamp {
+pub(super) fn timestamp(seconds: i64) -> Timestamp {
     Timestamp { seconds, nanos: 0 }
 }

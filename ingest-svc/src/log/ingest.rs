@@ -2,7 +2,8 @@
 
 use prost::Message;
 use ringpad_bus::{Event, Receipt};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params, types::ValueRef};
+use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use super::{
@@ -36,17 +37,12 @@ impl Row {
 
     /// Reads `key, id, store, facts, fingerprints`.
     pub(super) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
-        // serde's own words would quote the value, which may be a phone number.
-        let facts = serde_json::from_slice(row.get_ref(3)?.as_bytes()?).map_err(|error| {
-            let place = format!("a call's facts cannot be read, at byte {}", error.column());
-            rusqlite::Error::FromSqlConversionFailure(3, rusqlite::types::Type::Blob, place.into())
-        })?;
         let (fingerprints, _) = row.get_ref(4)?.as_blob()?.as_chunks();
         Ok(Self {
             key: row.get(0)?,
             id: Uuid::from_bytes(row.get(1)?),
             store: row.get(2)?,
-            facts,
+            facts: from_json(row, 3)?,
             fingerprints: fingerprints.to_vec(),
         })
     }
@@ -140,9 +136,17 @@ fn count_caller(connection: &Connection, store: i64, facts: &mut Facts) -> rusql
     let Some(number) = facts.caller_number() else { return Ok(()) };
     let number = number.e164();
     let history = connection
-        .prepare_cached("SELECT calls, last_call, last_note FROM callers WHERE store = ?1 AND number = ?2")?
+        .prepare_cached(
+            "SELECT calls, last_call, last_note, last_reservation FROM callers WHERE store = ?1 AND number = ?2",
+        )?
         .query_row(params![store, number], |row| {
-            Ok(History { calls: row.get(0)?, last_call: Some(row.get(1)?), last_note: row.get(2)? })
+            let reserved = !matches!(row.get_ref(3)?, ValueRef::Null);
+            Ok(History {
+                calls: row.get(0)?,
+                last_call: Some(row.get(1)?),
+                last_note: row.get(2)?,
+                last_reservation: reserved.then(|| from_json(row, 3)).transpose()?,
+            })
         })
         .optional()?;
     connection
@@ -156,7 +160,7 @@ fn count_caller(connection: &Connection, store: i64, facts: &mut Facts) -> rusql
 }
 
 fn insert(connection: &Connection, call: &Row, record: &Record, seen: &[u8]) -> rusqlite::Result<()> {
-    let facts = facts_as_json(&call.facts)?;
+    let facts = as_json(&call.facts)?;
     connection
         .prepare_cached(
             "INSERT INTO calls (id, source, seq, sdt, store, caller, state, facts, fingerprints, call)
@@ -178,7 +182,7 @@ fn insert(connection: &Connection, call: &Row, record: &Record, seen: &[u8]) -> 
 }
 
 pub(super) fn update(connection: &Connection, key: i64, call: &Row, seen: &[u8]) -> rusqlite::Result<()> {
-    let facts = facts_as_json(&call.facts)?;
+    let facts = as_json(&call.facts)?;
     connection
         .prepare_cached(
             "UPDATE calls
@@ -198,6 +202,16 @@ pub(super) fn update(connection: &Connection, key: i64, call: &Row, seen: &[u8])
     Ok(())
 }
 
-fn facts_as_json(facts: &Facts) -> rusqlite::Result<Vec<u8>> {
-    serde_json::to_vec(facts).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+/// Whatever the log keeps as JSON.
+pub(super) fn as_json(value: &impl Serialize) -> rusqlite::Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
+/// Reads what [`as_json`] wrote.
+fn from_json<T: DeserializeOwned>(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<T> {
+    // serde's own words would quote the value, which may be a phone number.
+    serde_json::from_slice(row.get_ref(column)?.as_bytes()?).map_err(|error| {
+        let place = format!("{} cannot be read, at byte {}", std::any::type_name::<T>(), error.column());
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Blob, place.into())
+    })
 }

@@ -7,7 +7,7 @@
 //!    │
 //!    ├─< calls             a call as it now is, and by what to recognise the records it has had
 //!    ├─< events            what pads receive: store + position, encoded
-//!    └─< callers           how often a number called the store, and when last
+//!    └─< callers           how often a number called the store, when last, and what was written down then
 //! ```
 
 use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::Path, time::Duration};
@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::OpenError;
 
 /// The version that this code reads and writes; an older file is brought up to it.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// How long a statement waits for another connection's lock: the writer's for a checkpoint, and the other way round.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -76,11 +76,12 @@ CREATE TABLE callers (
     calls     INTEGER NOT NULL,
     last_call INTEGER NOT NULL,             -- Unix seconds
     last_note TEXT NOT NULL DEFAULT '',
+    last_reservation BLOB,                  -- JSON; NULL: none, or taken back
     PRIMARY KEY (store, number)
 ) WITHOUT ROWID;
 ";
 
-/// What is new in version 2, apart from [`FROM_VERSION_1`]'s.
+/// New in version 2, beside what [`FROM_VERSION_1`] changes.
 const QUARANTINE: &str = "
 CREATE TABLE quarantine (
     key       INTEGER PRIMARY KEY AUTOINCREMENT, -- an id is never given out twice: people write it down
@@ -101,6 +102,8 @@ UPDATE calls SET fingerprints = ifnull(
 DROP TABLE records;
 DROP INDEX IF EXISTS calls_by_age;
 ";
+
+const FROM_VERSION_2: &str = "ALTER TABLE callers ADD COLUMN last_reservation BLOB";
 
 /// Opens the log's one writing connection, and makes the tables if the file is new.
 ///
@@ -131,15 +134,21 @@ fn bring_up(connection: &mut Connection) -> Result<(), OpenError> {
     match version {
         0 => {
             transaction.execute_batch(TABLES)?;
+            transaction.execute_batch(QUARANTINE)?;
             transaction.execute("INSERT INTO meta VALUES (1, ?1, 0)", [Uuid::new_v4().as_bytes()])?;
         }
-        // Between two releases there was a version 1 that had made the change already.
-        1 if transaction.table_exists(None, "records")? => transaction.execute_batch(FROM_VERSION_1)?,
-        1 => {}
+        1 => {
+            // Between two releases there was a version 1 that had made this change already.
+            if transaction.table_exists(None, "records")? {
+                transaction.execute_batch(FROM_VERSION_1)?;
+            }
+            transaction.execute_batch(QUARANTINE)?;
+            transaction.execute_batch(FROM_VERSION_2)?;
+        }
+        2 => transaction.execute_batch(FROM_VERSION_2)?,
         VERSION => return Ok(()),
         found => return Err(OpenError::Version { found, known: VERSION }),
     }
-    transaction.execute_batch(QUARANTINE)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     Ok(transaction.commit()?)
 }

@@ -350,7 +350,12 @@ async fn the_quarantine_keeps_the_newest() {
     opened.close();
 }
 
-/// A file of version 1, made by turning version 2's changes back.
+/// A file of version 2, made by turning version 3's changes back.
+const TO_VERSION_2: &str = "
+    ALTER TABLE callers DROP COLUMN last_reservation;
+    PRAGMA user_version = 2;
+";
+/// The same for version 1, from version 2.
 const TO_VERSION_1: &str = "
     CREATE TABLE records (
         call INTEGER NOT NULL, fingerprint BLOB NOT NULL, PRIMARY KEY (call, fingerprint)) WITHOUT ROWID;
@@ -360,18 +365,22 @@ const TO_VERSION_1: &str = "
     DROP TABLE quarantine;
     PRAGMA user_version = 1;
 ";
+/// Version 1 as it was for a while between two releases.
+const TO_LATE_VERSION_1: &str = "DROP TABLE quarantine; PRAGMA user_version = 1;";
 
 #[tokio::test]
 async fn an_older_file_is_brought_up() {
-    let (directory, opened) = with_store().await;
-    opened.status(ring("1", "20261123142530")).await;
-    let epoch = opened.log.reader().epoch();
-    opened.close();
-    let path = directory.path().join("log.db");
-    rusqlite::Connection::open(&path).unwrap().execute_batch(TO_VERSION_1).unwrap();
-    let opened = open_in(&directory);
-    assert_eq!(opened.log.reader().epoch(), epoch);
-    assert_eq!(opened.status(ring("1", "20261123142530")).await, Status::Duplicate);
-    assert_eq!(opened.status(ring("2", "20261123142530")).await, Status::Accepted);
-    opened.close();
+    for back in [&[TO_VERSION_2][..], &[TO_VERSION_2, TO_VERSION_1], &[TO_VERSION_2, TO_LATE_VERSION_1]] {
+        let (directory, opened) = with_store().await;
+        opened.status(ring("1", "20261123142530")).await;
+        let epoch = opened.log.reader().epoch();
+        opened.close();
+        let path = directory.path().join("log.db");
+        rusqlite::Connection::open(&path).unwrap().execute_batch(&back.concat()).unwrap();
+        let opened = open_in(&directory);
+        assert_eq!(opened.log.reader().epoch(), epoch);
+        assert_eq!(opened.status(ring("1", "20261123142530")).await, Status::Duplicate);
+        assert_eq!(opened.status(ring("2", "20261123142530")).await, Status::Accepted);
+        opened.close();
+    }
 }

@@ -53,3 +53,33 @@ async fn a_request_is_done_once_and_what_changes_nothing_is_no_event() {
     assert_eq!(opened.log.act(act(id, Action::Close, 4)).await.unwrap(), Acted::NoSuchCall);
     opened.close();
 }
+
+#[tokio::test]
+async fn the_next_call_tells_the_last_reservation_until_it_is_taken_back_where_it_was_made() {
+    let (_directory, opened) = with_store().await;
+    let reserved =
+        |service: &str| Reserved { service: service.to_owned(), at: Some(1), ..Reserved::default() };
+    let note = |reserved: Option<Reserved>| Action::Note("메모".to_owned(), reserved);
+    let mut calls = 0;
+    let mut next_call = async || {
+        calls += 1;
+        let sdt = format!("202611231425{calls:02}");
+        let id = opened.log.ingest(ring(&calls.to_string(), &sdt)).await.unwrap().call_id;
+        let told =
+            opened.updates("gangnam").await.pop().and_then(|update| update.call?.history?.last_reservation);
+        (id, told.map(|reservation| reservation.service))
+    };
+    let (first, told) = next_call().await;
+    assert_eq!(told, None);
+    done(opened.log.act(act(first, note(Some(reserved("손세차"))), 1)).await.unwrap());
+    let (second, told) = next_call().await;
+    assert_eq!(told.as_deref(), Some("손세차"));
+    // A remark on another call is none on the reservation.
+    done(opened.log.act(act(second, note(None), 2)).await.unwrap());
+    assert_eq!(next_call().await.1.as_deref(), Some("손세차"));
+    done(opened.log.act(act(first, note(Some(reserved("광택"))), 3)).await.unwrap());
+    assert_eq!(next_call().await.1.as_deref(), Some("광택"));
+    done(opened.log.act(act(first, note(None), 4)).await.unwrap());
+    assert_eq!(next_call().await.1, None);
+    opened.close();
+}
