@@ -7,6 +7,7 @@ import { Board, type Popup } from "./board.ts";
 import { CallActions, type ActionName } from "./call_actions.ts";
 import { CallList } from "./call_list.ts";
 import { CallSearch } from "./call_search.ts";
+import { DaySummary } from "./day_summary.ts";
 import { byId, KeyedList, setHidden, setText } from "./dom.ts";
 import { Drafts } from "./drafts.ts";
 import { DrawQueue } from "./draw_queue.ts";
@@ -32,6 +33,11 @@ class PadPage {
     me: () => this.#actions.me(),
     expected: (call) => this.#expectations.of(call),
     hasDraft: (id) => this.#drafts.has(id),
+  });
+  readonly #day = new DaySummary({
+    listCalls: (query) => this.#pad.listCalls(query),
+    now: () => this.#now(),
+    changed: () => this.#drawing.ask(),
   });
   readonly #drawing = new DrawQueue(() => this.#draw());
   readonly #announcer = new Announcer();
@@ -80,11 +86,13 @@ class PadPage {
       token: tokenSource(tokenUrlOfPage()),
       onSnapshot: (snapshot) => {
         this.#board.replace(snapshot, this.#now());
+        this.#day.begin();
         setHidden(byId("lists"), false);
         this.#drawing.ask();
       },
       onCall: ({ call, popUntil }) => {
         this.#board.apply(call, popUntil, this.#now());
+        this.#day.add(call);
         this.#drawing.ask();
       },
       onState: (state) => {
@@ -151,6 +159,8 @@ class PadPage {
     setText(byId("clock"), timeOfDay(now));
     setText(byId("date"), fullDate(now));
     setText(byId("quiet-words"), this.#status.quietWords);
+    // What happens meanwhile is not counted yet.
+    setText(byId("day"), this.#status.connected ? this.#day.words() : "");
     this.#sound.ring(popups.some(rings) ? "ringing" : "quiet");
     this.#announcer.update(popups, this.#title, now);
     this.#scheduleTick(popups, now);
