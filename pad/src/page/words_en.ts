@@ -53,7 +53,7 @@ export const en: Words = {
 
   waiting: "Waiting for calls",
   day: ({ calls, answered, missed, booked }) =>
-    `Calls today ${calls} · answered ${answered} · missed ${missed} · booked ${booked}`,
+    `Today ${calls} · answered ${answered} · missed ${missed} · booked ${booked}`,
   inHand: "In hand",
   firstCall: "First call",
   nthCall: (n) => `${ordinal(n)} call`,
