@@ -40,7 +40,7 @@ class PadPage {
     changed: () => this.#drawing.ask(),
   });
   readonly #drawing = new DrawQueue(() => this.#draw());
-  readonly #announcer = new Announcer();
+  readonly #announcer = new Announcer((call) => isTyping() || bringIntoSight(call));
   readonly #sound = new SoundSwitch();
   readonly #status = new Status(() => this.#pad.retryNow());
   readonly #pad: Pad;
@@ -141,7 +141,7 @@ class PadPage {
   #open(call: Call): void {
     this.#board.open(call, this.#now());
     this.#draw();
-    document.getElementById(`number-${call.id}`)?.scrollIntoView({ block: "nearest" });
+    bringIntoSight(call);
   }
 
   /** Brings the whole screen up to date; what is already so is not touched. */
@@ -176,6 +176,15 @@ class PadPage {
 function wordsOf(action: ActionName, { kind, claim }: ActionError): string {
   if (kind !== "claimed") return text.failed[kind];
   return claim?.padName ? text.claimedBy(claim.padName) : text.lost[action];
+}
+
+function bringIntoSight({ id }: Call): void {
+  document.getElementById(`number-${id}`)?.scrollIntoView({ block: "nearest" });
+}
+
+/** What somebody is writing must not leave from under their fingers. */
+function isTyping(): boolean {
+  return document.activeElement?.matches("input, textarea") ?? false;
 }
 
 /** `sessionStorage`, where the browser lets us have it. */
