@@ -3,7 +3,7 @@
 
 import { create, fromBinary, toBinary, type MessageInitShape } from "@bufbuild/protobuf";
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
-import { AnySchema, anyPack, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { AnySchema, anyPack, timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { CallSchema, CallState, ClaimSchema, type Call } from "../src/gen/ringpad/v1/call_pb.ts";
 import {
   ClaimCallResponseSchema,
@@ -86,19 +86,21 @@ export class FakeActions {
   }
 
   #list(body: Uint8Array): Uint8Array {
-    const { callerSuffix, pageSize, pageToken } = fromBinary(PadServiceListCallsRequestSchema, body);
-    this.searches.push(callerSuffix);
+    const { callerSuffix, pageSize, pageToken, since } = fromBinary(PadServiceListCallsRequestSchema, body);
+    if (callerSuffix !== "") this.searches.push(callerSuffix);
+    const from = since ? timestampMs(since) : -Infinity;
     const found = this.#store
       .all()
       .map((call) => create(CallSchema, call))
       .filter(({ caller }) => caller?.number.endsWith(callerSuffix))
+      .filter(({ startedAt }) => startedAt && timestampMs(startedAt) >= from)
       .sort((a, b) => Number((b.startedAt?.seconds ?? 0n) - (a.startedAt?.seconds ?? 0n)));
-    const from = Number(pageToken || "0");
-    const to = from + (pageSize || 100);
+    const first = Number(pageToken || "0");
+    const to = first + (pageSize || 100);
     const nextPageToken = to < found.length ? String(to) : "";
     return toBinary(
       PadServiceListCallsResponseSchema,
-      create(PadServiceListCallsResponseSchema, { calls: found.slice(from, to), nextPageToken }),
+      create(PadServiceListCallsResponseSchema, { calls: found.slice(first, to), nextPageToken }),
     );
   }
 }

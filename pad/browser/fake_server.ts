@@ -57,6 +57,8 @@ export class FakeServer {
   readonly files = new Map<string, Uint8Array>();
   /** Answers actions only once this is over. */
   actionsWait: Promise<void> = Promise.resolve();
+  /** How many calls that are over a snapshot has at most. */
+  snapshotHas = Infinity;
   /** Loses the answers of as many actions, after they were done. */
   loseAnswers = 0;
   /** Every Subscribe so far. */
@@ -170,7 +172,7 @@ export class FakeServer {
         epoch: "e1",
         resumed,
         openCalls: calls.filter(isOpen),
-        recentCalls: calls.filter((call) => !isOpen(call)),
+        recentCalls: calls.filter((call) => !isOpen(call)).slice(0, this.snapshotHas),
       },
     });
     for (const event of this.#log.slice(position)) send(response, event);

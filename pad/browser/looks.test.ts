@@ -89,6 +89,80 @@ for (const [name, options] of SCREENS) {
   });
 }
 
+/** Whether a finger reaches it as the page stands. */
+async function inReach(page: Page, id: string, name: string): Promise<boolean> {
+  return popup(page, id).getByRole("button", { name, exact: true }).evaluate((node) => {
+    const { left, right, top, bottom } = node.getBoundingClientRect();
+    const corners = [[left + 12, top + 4], [right - 12, bottom - 4]] as const;
+    return corners.every(([x, y]) => node.contains(document.elementFromPoint(x, y)));
+  });
+}
+
+test("an open form's buttons are in reach without scrolling while two others ring, written in or not", async () => {
+  shop.storeADay();
+  const page = await shop.pad({}, FIRST);
+  await withoutSoundBanner(page);
+  shop.server.update(ring("a", "010-1234-5678", 14_000, known), 60_000);
+  await popup(page, "a").locator(".popup-claim").click();
+  for (const id of ["b", "c"]) shop.server.update(ring(id, "010-7777-8888", 3_000, known), 60_000);
+  await popup(page, "c").waitFor();
+  await screenshot(page, "two-rings-form-open");
+  for (const name of ["완료", "놓기"]) assert.ok(await inReach(page, "a", name), `${name} beside the form`);
+  await popup(page, "a").getByLabel("이름").focus();
+  await page.evaluate(() => document.querySelector(".stage")?.scrollTo(0, 0));
+  await screenshot(page, "two-rings-form-focused");
+  for (const name of ["완료", "놓기", "저장"]) assert.ok(await inReach(page, "a", name), `${name} while writing`);
+  await accessible(page);
+});
+
+for (const [name, options, words] of [
+  ["tablet", {}, "소리 꺼짐"],
+  ["360", { viewport: { width: 360, height: 740 } }, "소리 꺼짐"],
+  ["english-360", { locale: "en-GB", viewport: { width: 360, height: 740 } }, "Sound off"],
+] as [string, Parameters<Browser["newContext"]>[0], string][]) {
+  test(`${name}: that sound is off is said in words, also while a call rings and the lists are looked at`, async () => {
+    shop.storeADay();
+    const page = await shop.pad(options, FIRST);
+    await withoutSoundBanner(page);
+    await page.locator("#sound").click();
+    shop.server.update(ring("a", "010-1234-5678", 3_000, known), 60_000);
+    await popup(page, "a").waitFor();
+    await page.locator("#recent .call").last().scrollIntoViewIfNeeded();
+    await looksRight(page, `${name}-6-muted`);
+    const said = page.locator("#sound-text");
+    assert.equal(await said.textContent(), words);
+    const box = (await said.boundingBox()) ?? assert.fail("not shown");
+    assert.ok(box.width > 40 && box.y > 0 && box.y < 120, JSON.stringify(box));
+    assert.equal(await said.evaluate((node) => getComputedStyle(node).clipPath), "none");
+    assert.equal(await page.locator("#sound .cross").isVisible(), true);
+  });
+}
+
+test("a ring comes into sight where the page was scrolled, but not under somebody's typing", async () => {
+  shop.storeADay();
+  const page = await shop.pad({ viewport: { width: 360, height: 740 } }, FIRST);
+  await withoutSoundBanner(page);
+  const inSight = (id: string) => popup(page, id).locator("h2").evaluate((node) => node.getBoundingClientRect().top >= 60);
+  await page.locator("#recent .call").last().scrollIntoViewIfNeeded();
+  shop.server.update(ring("a", "010-1234-5678", 3_000), 60_000);
+  await popup(page, "a").waitFor();
+  assert.ok(await inSight("a"));
+  await page.locator("#search").focus();
+  await page.locator("#recent .call").last().scrollIntoViewIfNeeded();
+  shop.server.update(ring("b", "010-7777-8888", 3_000), 60_000);
+  await popup(page, "b").waitFor();
+  assert.equal(await inSight("b"), false);
+});
+
+test("ten rings on a phone: the newest is on top, and can be taken", async () => {
+  const page = await shop.pad({ viewport: { width: 360, height: 740 } }, FIRST);
+  await withoutSoundBanner(page);
+  for (let i = 0; i < 10; i += 1) shop.server.update(ring(`r${i}`, "010-1234-5678", 3_000, known), 60_000);
+  await popup(page, "r9").waitFor();
+  await screenshot(page, "ten-rings-on-a-phone");
+  assert.ok(await inReach(page, "r9", "받기"));
+});
+
 test("the number is written large enough for two metres", async () => {
   const page = await shop.pad();
   shop.server.update(ring("a", "010-1234-5678", 1_000), 30_000);

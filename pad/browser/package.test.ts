@@ -41,7 +41,7 @@ test("its types are there for another project", () => {
 
 test("only what a user needs is in it", () => {
   const names = readdirSync(join(consumer, "node_modules/@ringpad/pad"));
-  assert.deepEqual(names.sort(), ["README.md", "lib", "package.json"]);
+  assert.deepEqual(names.sort(), ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "lib", "package.json"]);
 });
 
 test("ten lines show who calls, and take the call", async () => {

@@ -105,6 +105,27 @@ test("three rings stack; what somebody types into one of them survives the other
   await screenshot(page, "three-mixed");
 });
 
+test("the day in a line: more calls than a snapshot has, then what comes; nothing while the page is cut off", async () => {
+  const missed = { state: CallState.MISSED };
+  for (let i = 0; i < 600; i += 1) shop.server.store(ring(`t${i}`, "010-2345-6789", 0, missed));
+  shop.server.store(ring("old", "010-2345-6789", 86_400_000, missed));
+  shop.server.snapshotHas = 100;
+  const page = await shop.open();
+  const day = page.locator("#day");
+  await day.getByText("오늘 전화 600 · 받음 0 · 부재중 600 · 예약 0", { exact: true }).waitFor();
+  shop.server.update(ring("a", "010-1234-5678", 0), 30_000);
+  await popup(page, "a").waitFor();
+  assert.equal(await day.isVisible(), false);
+  shop.server.update({ id: "a", state: CallState.COMPLETED, reservation: { carNumber: "12가 3456" } });
+  await popup(page, "a").getByRole("button", { name: "숨기기" }).click();
+  await day.getByText("오늘 전화 601 · 받음 1 · 부재중 600 · 예약 1", { exact: true }).waitFor();
+  shop.server.away = true;
+  shop.server.cut();
+  await day.waitFor({ state: "hidden" });
+  shop.server.away = false;
+  await day.getByText("오늘 전화 601", { exact: false }).waitFor();
+});
+
 test("a ring that nobody finishes is shown as such, and rings no longer", async () => {
   const page = await shop.open();
   await connected(page);

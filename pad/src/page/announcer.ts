@@ -1,5 +1,6 @@
-// What a screen reader says, and the tab's title: each ring once, and who took it.
+// What a screen reader says, the tab's title, and what comes into sight: each ring once, and who took it.
 
+import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import type { Popup } from "./board.ts";
 import { byId } from "./dom.ts";
 import { callerName, customer, holderName } from "./format.ts";
@@ -7,15 +8,22 @@ import { text } from "./text.ts";
 
 /** Announces rings. */
 export class Announcer {
+  readonly #onRing: (call: Call) => void;
   /** Calls that were announced as ringing, and then as taken. */
   readonly #rung = new Set<string>();
   readonly #held = new Set<string>();
+
+  /** `onRing` is told of new rings: of the uppermost, however many come at once. */
+  constructor(onRing: (call: Call) => void) {
+    this.#onRing = onRing;
+  }
 
   update(popups: readonly Popup[], title: string, now: number): void {
     const ringing = popups.filter(rings);
     const first = ringing[0];
     const wanted = first ? `☎ ${callerName(first.call)}` : title;
     if (document.title !== wanted) document.title = wanted;
+    if (first && ringing.some(({ call }) => !this.#rung.has(call.id))) this.#onRing(first.call);
     for (const { call } of ringing) {
       this.#held.delete(call.id);
       if (this.#rung.has(call.id)) continue;

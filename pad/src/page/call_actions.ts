@@ -66,11 +66,13 @@ export class CallActions {
 
   /** Done. What was typed is saved first: nobody who taps "done" means to throw it away. */
   async close(id: string): Promise<void> {
-    const draft = this.#context.drafts.get(id);
-    if (draft && !(await this.save(id, draft))) return;
+    const { drafts } = this.#context;
+    for (let draft = drafts.get(id); draft; draft = drafts.get(id)) {
+      if (!(await this.save(id, draft))) return;
+    }
     const closed = await this.#act("close", id, (call) => ({ ...call, closed: true }), () => this.#context.pad.close(id));
     if (!closed) return;
-    this.#context.drafts.drop(id);
+    drafts.drop(id);
     this.#context.board.dismiss(id);
     this.#context.changed();
   }

@@ -7,6 +7,7 @@ import { Board, type Popup } from "./board.ts";
 import { CallActions, type ActionName } from "./call_actions.ts";
 import { CallList } from "./call_list.ts";
 import { CallSearch } from "./call_search.ts";
+import { DaySummary } from "./day_summary.ts";
 import { byId, KeyedList, setHidden, setText } from "./dom.ts";
 import { Drafts } from "./drafts.ts";
 import { DrawQueue } from "./draw_queue.ts";
@@ -33,8 +34,13 @@ class PadPage {
     expected: (call) => this.#expectations.of(call),
     hasDraft: (id) => this.#drafts.has(id),
   });
+  readonly #day = new DaySummary({
+    listCalls: (query) => this.#pad.listCalls(query),
+    now: () => this.#now(),
+    changed: () => this.#drawing.ask(),
+  });
   readonly #drawing = new DrawQueue(() => this.#draw());
-  readonly #announcer = new Announcer();
+  readonly #announcer = new Announcer((call) => isTyping() || bringIntoSight(call));
   readonly #sound = new SoundSwitch();
   readonly #status = new Status(() => this.#pad.retryNow());
   readonly #pad: Pad;
@@ -80,11 +86,13 @@ class PadPage {
       token: tokenSource(tokenUrlOfPage()),
       onSnapshot: (snapshot) => {
         this.#board.replace(snapshot, this.#now());
+        this.#day.begin();
         setHidden(byId("lists"), false);
         this.#drawing.ask();
       },
       onCall: ({ call, popUntil }) => {
         this.#board.apply(call, popUntil, this.#now());
+        this.#day.add(call);
         this.#drawing.ask();
       },
       onState: (state) => {
@@ -133,7 +141,7 @@ class PadPage {
   #open(call: Call): void {
     this.#board.open(call, this.#now());
     this.#draw();
-    document.getElementById(`number-${call.id}`)?.scrollIntoView({ block: "nearest" });
+    bringIntoSight(call);
   }
 
   /** Brings the whole screen up to date; what is already so is not touched. */
@@ -151,6 +159,8 @@ class PadPage {
     setText(byId("clock"), timeOfDay(now));
     setText(byId("date"), fullDate(now));
     setText(byId("quiet-words"), this.#status.quietWords);
+    // What happens meanwhile is not counted yet.
+    setText(byId("day"), this.#status.connected ? this.#day.words() : "");
     this.#sound.ring(popups.some(rings) ? "ringing" : "quiet");
     this.#announcer.update(popups, this.#title, now);
     this.#scheduleTick(popups, now);
@@ -166,6 +176,15 @@ class PadPage {
 function wordsOf(action: ActionName, { kind, claim }: ActionError): string {
   if (kind !== "claimed") return text.failed[kind];
   return claim?.padName ? text.claimedBy(claim.padName) : text.lost[action];
+}
+
+function bringIntoSight({ id }: Call): void {
+  document.getElementById(`number-${id}`)?.scrollIntoView({ block: "nearest" });
+}
+
+/** What somebody is writing must not leave from under their fingers. */
+function isTyping(): boolean {
+  return document.activeElement?.matches("input, textarea") ?? false;
 }
 
 /** `sessionStorage`, where the browser lets us have it. */

@@ -1,6 +1,6 @@
 // Sound on or off, and the banner that asks for the tap without which browsers stay silent.
 
-import { byId, setHidden, setText } from "./dom.ts";
+import { byId, setData, setHidden, setText } from "./dom.ts";
 import { Ringer } from "./ringer.ts";
 import { text } from "./text.ts";
 
@@ -48,6 +48,7 @@ export class SoundSwitch {
     if (!this.#tapping) setHidden(byId("unlock"), !this.#ringer.blocked);
     const on = this.#sound === "on" && !this.#ringer.blocked;
     byId("sound").setAttribute("aria-pressed", String(on));
+    setData(byId("sound"), "sound", this.#sound);
     setText(byId("sound-text"), on ? text.soundOn : text.soundOff);
   }
 

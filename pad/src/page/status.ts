@@ -29,9 +29,13 @@ export class Status {
     byId("retry").addEventListener("click", onRetry);
   }
 
+  get connected(): boolean {
+    return this.#state.kind === "connected";
+  }
+
   /** What stands in the middle of the screen while nothing else does. */
   get quietWords(): string {
-    return this.#state.kind === "connected" ? text.waiting : text.connection[this.#state.kind];
+    return this.connected ? text.waiting : text.connection[this.#state.kind];
   }
 
   /** The same in the language that was just chosen. */

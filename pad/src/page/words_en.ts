@@ -52,6 +52,8 @@ export const en: Words = {
   },
 
   waiting: "Waiting for calls",
+  day: ({ calls, answered, missed, booked }) =>
+    `Today ${calls} · answered ${answered} · missed ${missed} · booked ${booked}`,
   inHand: "In hand",
   firstCall: "First call",
   nthCall: (n) => `${ordinal(n)} call`,

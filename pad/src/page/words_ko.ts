@@ -4,6 +4,7 @@ import type { ConnectionState } from "../client/connection.ts";
 import type { ActionFailure } from "../client/action_error.ts";
 import { CallerKind } from "../gen/ringpad/v1/call_pb.ts";
 import type { ActionName } from "./call_actions.ts";
+import type { DayFigures } from "./day.ts";
 import type { Phase } from "./phase.ts";
 
 type StateKind = ConnectionState["kind"];
@@ -70,6 +71,8 @@ export const ko = {
   lost,
 
   waiting: "전화를 기다리고 있습니다",
+  day: ({ calls, answered, missed, booked }: DayFigures) =>
+    `오늘 전화 ${calls} · 받음 ${answered} · 부재중 ${missed} · 예약 ${booked}`,
   inHand: "응대 중",
   firstCall: "첫 전화",
   nthCall: (n: number) => `${n}번째 전화`,

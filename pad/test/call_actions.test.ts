@@ -1,0 +1,242 @@
+// Taps that show at once and correct themselves, with a pad whose answers come when a test says so.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { ActionError } from "../src/client/action_error.ts";
+import type { NoteInit } from "../src/client/actions.ts";
+import type { PadIdentity } from "../src/client/tokens.ts";
+import { CallSchema, CallState, ClaimSchema, ReservationSchema, type Call } from "../src/gen/ringpad/v1/call_pb.ts";
+import { Board } from "../src/page/board.ts";
+import { CallActions, type ActionContext } from "../src/page/call_actions.ts";
+import { Drafts, emptyDraft } from "../src/page/drafts.ts";
+import { Expectations } from "../src/page/expectations.ts";
+import { settle } from "./fakes.ts";
+
+const T = Date.parse("2025-11-23T05:00:00Z");
+const THEIRS = create(ClaimSchema, { padId: "p2", padName: "2번 카운터" });
+
+let revisions = 0n;
+function call(more: MessageInitShape<typeof CallSchema> = {}): Call {
+  revisions += 1n;
+  return create(CallSchema, { id: "a", state: CallState.RINGING, revision: revisions, ...more } as MessageInitShape<typeof CallSchema>);
+}
+
+/** An action that waits for its answer. */
+interface Sent {
+  action: string;
+  note?: NoteInit;
+  answer(call: Call): Promise<void>;
+  refuse(error: Error): Promise<void>;
+}
+
+/** A page that shows one ringing call. */
+class Page {
+  identity: PadIdentity | undefined = { id: "p1", name: "1번 카운터" };
+  readonly sent: Sent[] = [];
+  readonly failures: string[] = [];
+  readonly drafts = new Drafts(undefined);
+  readonly #expectations = new Expectations();
+  readonly board: Board = new Board({
+    me: () => this.actions.me(),
+    expected: (it) => this.#expectations.of(it),
+    hasDraft: (id) => this.drafts.has(id),
+  });
+  readonly actions = new CallActions({
+    pad: this.#pad(),
+    board: this.board,
+    expectations: this.#expectations,
+    drafts: this.drafts,
+    now: () => T,
+    changed: () => {},
+    failed: (action, { kind }) => this.failures.push(`${action} ${kind}`),
+  });
+
+  constructor() {
+    this.board.apply(call(), T + 30_000, T);
+  }
+
+  /** What has been asked of the server so far. */
+  get asked(): string[] {
+    return this.sent.map(({ action }) => action);
+  }
+
+  last(): Sent {
+    return this.sent.at(-1) ?? assert.fail("nothing was sent");
+  }
+
+  /** Whose the call is, as people see it; undefined when it is not on the screen. */
+  get holder(): string | undefined {
+    return this.board.popups(T)[0]?.holder;
+  }
+
+  #pad(): ActionContext["pad"] {
+    const send = (action: string, note?: NoteInit) =>
+      new Promise<Call>((resolve, reject) => {
+        const answer = (it: Call) => (resolve(it), settle());
+        const refuse = (error: Error) => (reject(error), settle());
+        this.sent.push({ action, ...(note && { note }), answer, refuse });
+      });
+    return {
+      claim: () => send("claim"),
+      release: () => send("release"),
+      close: () => send("close"),
+      saveNote: (_, note) => send("save", note),
+      identity: () => this.identity,
+    };
+  }
+}
+
+test("a claim shows before it is answered, and stands when it is won", async () => {
+  const page = new Page();
+  void page.actions.claim("a");
+  assert.equal(page.holder, "me");
+  await settle();
+  await page.last().answer(call({ claim: { padId: "p1" } }));
+  assert.equal(page.holder, "me");
+  assert.deepEqual(page.failures, []);
+});
+
+test("a claim that is lost says who has the call, before the winner's update is here", async () => {
+  const page = new Page();
+  void page.actions.claim("a");
+  await settle();
+  await page.last().refuse(new ActionError("claimed", "", { claim: THEIRS }));
+  assert.equal(page.holder, "other");
+  assert.deepEqual(page.failures, ["claim claimed"]);
+});
+
+test("a claim without an answer is taken back; whatever else goes wrong is a refusal", async () => {
+  for (const [error, failure] of [
+    [new ActionError("offline", ""), "claim offline"],
+    [new Error("a fault of ours"), "claim refused"],
+  ] as const) {
+    const page = new Page();
+    void page.actions.claim("a");
+    await settle();
+    await page.last().refuse(error);
+    assert.equal(page.holder, "nobody");
+    assert.deepEqual(page.failures, [failure]);
+  }
+});
+
+test("somebody else's claim that came meanwhile is not covered by ours", async () => {
+  const page = new Page();
+  void page.actions.claim("a");
+  page.board.apply(call({ claim: THEIRS }), undefined, T);
+  assert.equal(page.holder, "other");
+});
+
+test("taps reach the server one after the other, whatever becomes of each; the screen is ahead of them", async () => {
+  const page = new Page();
+  void page.actions.claim("a");
+  void page.actions.release("a");
+  void page.actions.claim("a");
+  assert.equal(page.holder, "me");
+  await settle();
+  assert.deepEqual(page.asked, ["claim"]);
+  await page.last().answer(call({ claim: { padId: "p1" } }));
+  assert.deepEqual(page.asked, ["claim", "release"]);
+  assert.equal(page.holder, "me");
+  await page.last().refuse(new ActionError("offline", ""));
+  assert.deepEqual(page.asked, ["claim", "release", "claim"]);
+});
+
+test("calls do not wait for each other", async () => {
+  const page = new Page();
+  void page.actions.claim("a");
+  void page.actions.claim("b");
+  await settle();
+  assert.deepEqual(page.asked, ["claim", "claim"]);
+});
+
+test("done saves what was typed first, and then takes the call off the screen", async () => {
+  const page = new Page();
+  page.drafts.set("a", { ...emptyDraft(), note: "흰색 카니발" });
+  void page.actions.close("a");
+  await settle();
+  assert.deepEqual(page.asked, ["save"]);
+  assert.deepEqual(page.last().note, { note: "흰색 카니발", reservation: undefined });
+  await page.last().answer(call({ note: "흰색 카니발" }));
+  assert.deepEqual(page.asked, ["save", "close"]);
+  assert.equal(page.holder, undefined);
+  await page.last().answer(call({ closed: true }));
+  assert.ok(!page.drafts.has("a"));
+  assert.equal(page.holder, undefined);
+});
+
+test("done is not done where saving failed, and nothing typed is lost; nor where closing failed", async () => {
+  const page = new Page();
+  page.drafts.set("a", { ...emptyDraft(), note: "흰색 카니발" });
+  void page.actions.close("a");
+  await settle();
+  await page.last().refuse(new ActionError("offline", ""));
+  assert.deepEqual(page.asked, ["save"]);
+  assert.ok(page.drafts.has("a"));
+  page.drafts.drop("a");
+  void page.actions.close("a");
+  assert.equal(page.holder, undefined);
+  await settle();
+  await page.last().refuse(new ActionError("offline", ""));
+  assert.equal(page.holder, "nobody");
+  assert.deepEqual(page.failures, ["save offline", "close offline"]);
+});
+
+test("done also takes away what was opened from a list", async () => {
+  const page = new Page();
+  page.board.open(call(), T);
+  void page.actions.close("a");
+  await settle();
+  await page.last().answer(call({ closed: true }));
+  assert.equal(page.holder, undefined);
+});
+
+test("what is typed after done was tapped is saved too", async () => {
+  const page = new Page();
+  page.drafts.set("a", { ...emptyDraft(), note: "흰색" });
+  void page.actions.close("a");
+  page.drafts.set("a", { ...emptyDraft(), note: "흰색 카니발" });
+  await settle();
+  await page.last().answer(call({ note: "흰색" }));
+  await page.last().answer(call({ note: "흰색 카니발" }));
+  assert.deepEqual(page.asked, ["save", "save", "close"]);
+  assert.equal(page.sent[1]?.note?.note, "흰색 카니발");
+});
+
+test("what is typed while it is being saved stays a draft; what was saved is none", async () => {
+  const page = new Page();
+  const first = { ...emptyDraft(), car: "12가 34" };
+  page.drafts.set("a", first);
+  const saving = page.actions.save("a", first);
+  page.drafts.set("a", { ...first, car: "12가 3456" });
+  await settle();
+  const reservation = create(ReservationSchema, { carNumber: "12가 34" });
+  await page.last().answer(call({ reservation }));
+  assert.ok(await saving);
+  assert.equal(page.drafts.get("a")?.car, "12가 3456");
+  const second = page.actions.save("a", { ...first, car: "12가 3456 " });
+  assert.equal(page.board.recent()[0]?.call.reservation?.carNumber, "12가 3456");
+  await settle();
+  await page.last().answer(call());
+  assert.ok(await second);
+  assert.ok(!page.drafts.has("a"));
+});
+
+test("saving an empty form takes the reservation away", async () => {
+  const page = new Page();
+  page.board.apply(call({ reservation: { carNumber: "12가 3456" }, note: "흰색" }), undefined, T);
+  void page.actions.save("a", emptyDraft());
+  const shown = page.board.recent()[0]?.call;
+  assert.deepEqual([shown?.reservation, shown?.note], [undefined, ""]);
+});
+
+test("a token that cannot be read: the first claim that is won says who we are", async () => {
+  const page = new Page();
+  page.identity = undefined;
+  void page.actions.claim("a");
+  assert.equal(page.holder, "me");
+  await settle();
+  await page.last().answer(call({ claim: { padId: "opaque-7" } }));
+  assert.equal(page.actions.me(), "opaque-7");
+  assert.equal(page.holder, "me");
+});
