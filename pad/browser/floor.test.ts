@@ -61,6 +61,7 @@ test("three pads on three replicas: ring, claim, release, note, hang-up", async 
     const text = await popup(page, again.id).innerText();
     assert.match(text, /2번째 전화/);
     assert.match(text, /흰색 카니발/);
+    assert.match(text, /예약 2030년 5월 4일 10:30 · 실내 세차 · 12가 3456 · 김민수/);
   }
   await screenshot(first, "floor-known-caller");
 });

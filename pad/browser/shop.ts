@@ -77,7 +77,12 @@ export class Shop {
 
 /** A caller of whom the shop knows something. */
 export const known = {
-  history: { calls: 2, lastCallAt: timestampFromMs(Date.now() - 3 * DAY), lastNote: "흰색 카니발 · 실내 세차까지, 주말 오전 선호" },
+  history: {
+    calls: 2,
+    lastCallAt: timestampFromMs(Date.now() - 3 * DAY),
+    lastNote: "흰색 카니발 · 실내 세차까지, 주말 오전 선호",
+    lastReservation: { customerName: "김민수", carNumber: "12가 3456", service: "실내 세차", at: timestampFromMs(Date.now() + DAY) },
+  },
   memo: "네이버 예약 문의",
 };
 

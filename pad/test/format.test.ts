@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { CallSchema, CallerKind } from "../src/gen/ringpad/v1/call_pb.ts";
-import { callBackLink, callerName, customer, dayName, stopwatch, talkTime, timeOfDay, widthInEm } from "../src/page/format.ts";
+import { bookedLine, callBackLink, callerName, customer, dayName, stopwatch, talkTime, timeOfDay, widthInEm } from "../src/page/format.ts";
 
 const NOW = new Date(2025, 10, 23, 14, 5).getTime();
 const at = (...parts: [number, number, number, number?]) => timestampFromMs(new Date(...parts).getTime());
@@ -40,6 +40,17 @@ test("who calls: new, known, or withheld", () => {
   assert.equal(callerName(withheld), "발신번호 표시제한");
   assert.equal(callerName(call({ caller: { kind: CallerKind.PAYPHONE } })), "공중전화");
   assert.equal(callerName(call({})), "번호 없음");
+});
+
+test("the caller's last reservation, as still to come or as past, unless this call has one", () => {
+  const reservation = { service: "실내 세차", carNumber: "12가 3456", customerName: "김민수", at: at(2025, 10, 24, 10) };
+  const line = (init: MessageInitShape<typeof CallSchema>) => bookedLine(call(init), NOW);
+  assert.equal(line({ history: { lastReservation: reservation } }), "예약 내일 10:00 · 실내 세차 · 12가 3456 · 김민수");
+  assert.equal(line({ history: { lastReservation: { ...reservation, at: at(2025, 10, 20, 10) } } }).slice(0, 12), "지난 예약 11월 20");
+  assert.equal(line({ history: { lastReservation: { service: "광택" } } }), "지난 예약 광택");
+  assert.equal(line({ reservation: { service: "손세차" }, history: { lastReservation: reservation } }), "손세차");
+  assert.equal(line({ history: { lastReservation: {} } }), "");
+  assert.equal(line({}), "");
 });
 
 test("only a number can be called back", () => {

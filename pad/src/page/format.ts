@@ -73,12 +73,22 @@ export function customer(call: Call, now: number): { headline: string; detail: s
 }
 
 /** What was agreed on, in a line: `내일 10:30 · 실내 세차 · 12가 3456 · 김민수`; empty if nothing was. */
-export function reservationLine({ reservation }: Call, now: number): string {
+export function reservationLine({ reservation }: Pick<Call, "reservation">, now: number): string {
   if (!reservation) return "";
   const at = reservation.at ? timestampMs(reservation.at) : undefined;
   const when = at === undefined ? "" : `${dayName(at, now)} ${timeOfDay(at)}`;
   const { service, carNumber, customerName } = reservation;
   return [when, service, carNumber, customerName].filter((part) => part !== "").join(" · ");
+}
+
+/** What a card says of reservations: this call's, else the caller's last one, as still to come or as past. */
+export function bookedLine(call: Call, now: number): string {
+  const reservation = call.history?.lastReservation;
+  const own = reservationLine(call, now);
+  const last = reservationLine({ reservation }, now);
+  if (own !== "" || last === "") return own;
+  const comes = reservation?.at !== undefined && timestampMs(reservation.at) >= now;
+  return comes ? text.booked(last) : text.lastBooked(last);
 }
 
 /** Which pad has the call, by the name people gave it. */

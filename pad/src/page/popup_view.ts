@@ -5,7 +5,7 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import type { Popup } from "./board.ts";
 import { button, element, icon, setData, setHidden, setText, type ItemView } from "./dom.ts";
-import { callBackLink, callerName, customer, holderName, reservationLine, stopwatch, talkTime, widthInEm } from "./format.ts";
+import { bookedLine, callBackLink, callerName, customer, holderName, stopwatch, talkTime, widthInEm } from "./format.ts";
 import { ReservationForm, type FormContext } from "./reservation_form.ts";
 import { text } from "./text.ts";
 
@@ -104,7 +104,7 @@ function say(card: Card, { popup, now }: PopupItem): void {
   if (card.number.style.getPropertyValue("--width") !== width) card.number.style.setProperty("--width", width);
   setText(card.headline, known.headline);
   setText(card.detail, known.detail);
-  setText(card.booked, reservationLine(call, now));
+  setText(card.booked, bookedLine(call, now));
   setText(card.note, call.history?.lastNote ?? "");
   setText(card.dialled, call.virtualNumber && text.dialled(call.virtualNumber));
   setText(card.memo, call.memo);
@@ -123,7 +123,8 @@ function offer(card: Card, { call, phase, holder, opened }: Popup, { drafts }: P
   setHidden(card.close, call.closed || holder === "other" || !(writing || !live));
   setHidden(card.dismiss, holder === "me" && !call.closed && !opened);
   setHidden(card.form.node, !writing);
-  setHidden(card.booked, writing || !card.booked.textContent);
+  // What the form shows need not be said twice.
+  setHidden(card.booked, !card.booked.textContent || (writing && call.reservation !== undefined));
   card.form.update(call);
 }
 

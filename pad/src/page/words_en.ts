@@ -61,7 +61,8 @@ export const en: Words = {
   claimedBy: (pad) => `${pad} has it`,
   anotherPad: "Another pad",
   dialled: (number) => `Dialled ${number}`,
-  lastNote: "Last note",
+  booked: (what) => `Booked: ${what}`,
+  lastBooked: (what) => `Last booking: ${what}`,
 
   claim: "Take",
   release: "Give back",

@@ -80,7 +80,8 @@ export const ko = {
   claimedBy: (pad: string) => `${pad}에서 받음`,
   anotherPad: "다른 패드",
   dialled: (number: string) => `받은 번호 ${number}`,
-  lastNote: "지난 메모",
+  booked: (what: string) => `예약 ${what}`,
+  lastBooked: (what: string) => `지난 예약 ${what}`,
 
   claim: "받기",
   release: "놓기",
