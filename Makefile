@@ -31,7 +31,7 @@ BUF = pad/node_modules/.bin/buf
 # The steps share cores, ports and cargo's lock.
 .NOTPARALLEL:
 # Most of an end-to-end test is waiting: for brokers that start, for streams that are taken for dead.
-export RUST_TEST_THREADS ?= 4
+export RUST_TEST_THREADS ?= 6
 
 test: tools fmt lint build
 	$(CARGO) test --workspace

@@ -115,6 +115,16 @@ test("an open form's buttons are in reach without scrolling while two others rin
   await accessible(page);
 });
 
+test("of three rings each can be taken without scrolling, however much is known of the callers", async () => {
+  shop.storeADay();
+  const page = await shop.pad({}, FIRST);
+  await withoutSoundBanner(page);
+  for (const id of ["a", "b", "c"]) shop.server.update(ring(id, "010-7777-8888", 3_000, known), 60_000);
+  await popup(page, "c").waitFor();
+  await screenshot(page, "three-known-callers");
+  for (const id of ["a", "b", "c"]) assert.ok(await inReach(page, id, "받기"), id);
+});
+
 for (const [name, options, words] of [
   ["tablet", {}, "소리 꺼짐"],
   ["360", { viewport: { width: 360, height: 740 } }, "소리 꺼짐"],

@@ -9,6 +9,8 @@ import { fileURLToPath } from "node:url";
 
 /** Milliseconds for a whole file; what hangs must not hang for ever. */
 const LONGEST = 300_000;
+/** Files that run side by side: those on the real services mostly wait. */
+const AT_ONCE = 2;
 const root = fileURLToPath(new URL("..", import.meta.url));
 const suite = process.argv[2] ?? "test";
 const out = join(root, "build", suite);
@@ -31,7 +33,8 @@ await build({
 });
 
 const bundles = tests.map((name) => join(out, name.replace(/\.ts$/, ".mjs")));
-const run = spawnSync(process.execPath, ["--enable-source-maps", "--test", "--test-reporter=spec", `--test-timeout=${LONGEST}`, ...bundles], {
+const limits = [`--test-timeout=${LONGEST}`, `--test-concurrency=${AT_ONCE}`];
+const run = spawnSync(process.execPath, ["--enable-source-maps", "--test", "--test-reporter=spec", ...limits, ...bundles], {
   cwd: root,
   stdio: "inherit",
 });
