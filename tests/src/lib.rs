@@ -6,6 +6,7 @@
 //! * [`nginx`]: the load balancer, with the configuration that is shipped.
 //! * [`provider`] sends what [`cdr`] makes; [`pads`] see it on all three transports and check what they see.
 //! * [`chaos`]: a bad night, played from a seed on all of these.
+//! * `ringpad-testbed`: all of it at the command of the pad page's tests, which are TypeScript.
 //! * [`secrets`]: what no log line may show. [`token`]: pad tokens, minted independently of the project's own code.
 //! * [`guard`]: child processes that end with the tests; [`port`]: where they listen.
 //! * [`wait`]: waiting for values with a bound. [`http`]: a small HTTP/1.1 client.
