@@ -53,6 +53,11 @@ export async function openPage(
     ...options,
   });
   const page = await context.newPage();
+  return { page, complaints: complaintsOf(page) };
+}
+
+/** Listens to what the page says from now on. */
+export function complaintsOf(page: Page): Complaints {
   page.setDefaultTimeout(SOON);
   const list: string[] = [];
   page.on("pageerror", (error) => list.push(`error: ${error.message}`));
@@ -65,7 +70,7 @@ export async function openPage(
     const { hostname } = new URL(request.url());
     if (hostname !== "127.0.0.1") list.push(`request to ${hostname}`);
   });
-  return { page, complaints: { list } };
+  return { list };
 }
 
 export async function screenshot(page: Page, name: string): Promise<void> {

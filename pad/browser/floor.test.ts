@@ -10,8 +10,8 @@ import { Actions } from "../src/client/actions.ts";
 import { browserClock } from "../src/client/clock.ts";
 import { Tokens } from "../src/client/tokens.ts";
 import { PadService } from "../src/gen/ringpad/v1/pad_pb.ts";
-import { screenshot } from "./chromium.ts";
-import { field, Floor, held, inPhase, ringing, sightings, silent, tap } from "./floor.ts";
+import { screenshot, until } from "./chromium.ts";
+import { field, Floor, held, inPhase, ringing, sightings, silent, tap, watchStates } from "./floor.ts";
 import { connected, popup } from "./shop.ts";
 
 const floor = new Floor();
@@ -127,10 +127,10 @@ test("silent until somebody touches the page, and says so; from then on it can b
   await silent(page);
 });
 
-test("two tabs of one pad live side by side, and a call that one of them takes is both's", async () => {
+test("two tabs of one pad live side by side on one replica, and a call that one of them takes is both's", async () => {
   const token = await floor.store.token("1번 카운터", "1번 카운터");
-  const one = await floor.pad("1번 카운터", { token });
-  const two = await floor.tab(one.context(), token);
+  const one = await floor.padOn(0, "1번 카운터", () => floor.pad("1번 카운터", { token }));
+  const two = await floor.padOn(0, "1번 카운터", () => floor.tab(one.context(), token));
   const other = await floor.pad("2번 카운터");
   const call = await floor.store.ring("010-1234-5678");
   for (const page of [one, two, other]) await ringing(page);
@@ -143,6 +143,34 @@ test("two tabs of one pad live side by side, and a call that one of them takes i
   for (const page of [one, two]) {
     await popup(page, next.id).waitFor();
     assert.equal(await page.locator("#connection").getAttribute("data-state"), "connected");
+  }
+});
+
+test("a new version is rolled out, replica by replica: the pad is connected throughout, and shows each ring once", async () => {
+  const page = await floor.padOn(0, "1번 카운터");
+  const states = await watchStates(page);
+  const calls = [];
+  for (const replica of [0, 1, 2]) {
+    await floor.testbed.restart(replica);
+    const call = await floor.store.ring(`010-3000-000${replica}`);
+    await popup(page, call.id).waitFor();
+    calls.push(call);
+  }
+  for (const { id } of calls) assert.deepEqual(await sightings(page, id), { shown: 1, gone: false });
+  assert.deepEqual(await states(), []);
+});
+
+test("two pads tap at the same moment: one has it, the other says who", async () => {
+  const pads = [await floor.pad("1번 카운터"), await floor.pad("2번 카운터")] as const;
+  for (let round = 0; round < 5; round += 1) {
+    const call = await floor.store.ring(`010-2000-000${round}`);
+    for (const page of pads) await popup(page, call.id).waitFor();
+    await Promise.all(pads.map((page) => popup(page, call.id).locator(".popup-claim").dispatchEvent("click")));
+    const holders = () => Promise.all(pads.map((page) => popup(page, call.id).getAttribute("data-holder")));
+    await until("one has it", async () => (await holders()).sort().join() === "me,other");
+    for (const page of pads) await silent(page);
+    await call.answered();
+    for (const page of pads) await inPhase(page, call.id, "ended");
   }
 });
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach } from "node:test";
 import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
-import { launch, openPage, until, type Complaints } from "./chromium.ts";
+import { complaintsOf, launch, openPage, until, type Complaints } from "./chromium.ts";
 import { connected, popup } from "./shop.ts";
 import { Testbed, type RealStore } from "./testbed.ts";
 
@@ -56,19 +56,20 @@ export class Floor {
   /** Another tab of the same tablet. */
   async tab(context: BrowserContext, token: string): Promise<Page> {
     const page = await context.newPage();
+    this.#complaints.push(complaintsOf(page));
     await page.goto(`${this.testbed.url}/#token=${token}`);
     await connected(page);
     return page;
   }
 
-  /** A pad whose stream `replica` serves. */
-  async padOn(replica: number, name: string): Promise<Page> {
+  /** A pad whose stream `replica` serves; opened anew until it is so. */
+  async padOn(replica: number, name: string, open = () => this.pad(name)): Promise<Page> {
     for (let deal = 0; deal < DEALS; deal += 1) {
       const before = await this.testbed.pads();
-      const page = await this.pad(name);
+      const page = await open();
       const serves = await this.#newPadOf(before);
       if (serves === replica) return page;
-      await page.context().close();
+      await page.close();
       await until("the pad is gone", async () => same(await this.testbed.pads(), before));
       // A page's requests may come to whole rounds, and so may they with one more; not both.
       if (deal % 6 < 3) await fetch(`${this.testbed.url}/livez`);
@@ -137,3 +138,19 @@ export const silent = (page: Page): Promise<unknown> => page.waitForFunction(() 
 
 /** A field of a call's reservation form. */
 export const field = (page: Page, id: string, label: string): Locator => popup(page, id).getByLabel(label, { exact: true });
+
+/** What the connection's state changes to from now on. */
+export async function watchStates(page: Page): Promise<() => Promise<string[]>> {
+  await page.evaluate(() => {
+    const states: string[] = [];
+    Object.assign(globalThis, { states });
+    const chip = document.getElementById("connection") as HTMLElement;
+    let last = chip.dataset["state"];
+    new MutationObserver(() => {
+      const { state } = chip.dataset;
+      if (state !== undefined && state !== last) states.push(state);
+      last = state;
+    }).observe(chip, { attributes: true, attributeFilter: ["data-state"] });
+  });
+  return () => page.evaluate(() => (globalThis as unknown as { states: string[] }).states);
+}

@@ -6,7 +6,6 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { createInterface } from "node:readline";
-import { until } from "./chromium.ts";
 
 const BINARY = process.env["RINGPAD_TESTBED"] ?? "../target/release/ringpad-testbed";
 /** A broker, four services and nginx, on a busy machine. */
@@ -19,6 +18,8 @@ export class Testbed {
   readonly url: string;
   readonly #child: ChildProcess;
   readonly #lines: AsyncIterator<string>;
+  /** Callers so far, whom no log may show whole. */
+  readonly callers = new Set<string>();
   /** The last command: answers come in the order of the commands. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -48,6 +49,7 @@ export class Testbed {
 
   /** Ends it; its exit code says whether a log showed a secret. */
   async stop(): Promise<number | null> {
+    await this.#do({ do: "secrets", numbers: [...this.callers] });
     const gone = once(this.#child, "exit") as Promise<[number | null]>;
     this.#child.stdin?.end();
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), GONE_WITHIN);
@@ -88,9 +90,9 @@ export class Testbed {
     await this.#do({ do: "start", replica });
   }
 
-  /** Waits until no pad is left of tests before this one. */
-  async empty(): Promise<void> {
-    await until("no pads", async () => (await this.pads()).every((count) => count === 0));
+  /** Asks a replica to leave, as a deployment does, and starts it again when it has. */
+  async restart(replica: number): Promise<void> {
+    assert.deepEqual(await this.#do({ do: "restart", replica }), { exit: 0 });
   }
 
   async #do(command: Record<string, unknown>): Promise<unknown> {
@@ -135,6 +137,7 @@ export class RealStore {
 
   /** A call begins to ring. */
   async ring(caller: string): Promise<RealCall> {
+    this.#testbed.callers.add(caller);
     const record = { seq: `seq-${(calls += 1)}`, sdt: provider(Date.now()), fromn: caller, vn: this.#number };
     const send = async (more: Record<string, string>) => {
       const body = new URLSearchParams({ ...record, ...more });

@@ -4,11 +4,10 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Page } from "playwright-core";
 import { BackEnd } from "./back_end.ts";
 import { BufferingProxy } from "./buffering_proxy.ts";
 import { openPage, screenshot, until } from "./chromium.ts";
-import { Floor, held, inPhase, ringing, sightings, silent, tap } from "./floor.ts";
+import { Floor, held, inPhase, ringing, sightings, silent, tap, watchStates } from "./floor.ts";
 import { connected, popup } from "./shop.ts";
 
 /** From the moment on at which the proxy holds a stream back; 5 s of it are the wait for the first message. */
@@ -117,19 +116,3 @@ test("a page that was opened without a link gets its token from the adopter's ba
   const call = await floor.store.ring("010-1234-5678");
   await popup(page, call.id).waitFor();
 });
-
-/** What the connection's state changes to from now on. */
-async function watchStates(page: Page): Promise<() => Promise<string[]>> {
-  await page.evaluate(() => {
-    const states: string[] = [];
-    Object.assign(globalThis, { states });
-    const chip = document.getElementById("connection") as HTMLElement;
-    let last = chip.dataset["state"];
-    new MutationObserver(() => {
-      const { state } = chip.dataset;
-      if (state !== undefined && state !== last) states.push(state);
-      last = state;
-    }).observe(chip, { attributes: true, attributeFilter: ["data-state"] });
-  });
-  return () => page.evaluate(() => (globalThis as unknown as { states: string[] }).states);
-}

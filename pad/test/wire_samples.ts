@@ -56,6 +56,7 @@ const missed: MessageInitShape<typeof CallSchema> = {
 };
 
 const popUntil = at("2025-11-23T05:31:37.412Z");
+const pops = { ...ringing, popUntil };
 
 /** Messages by the name of their files. */
 export const samples: Record<string, SubscribeResponse> = Object.fromEntries(
@@ -68,7 +69,7 @@ export const samples: Record<string, SubscribeResponse> = Object.fromEntries(
         store: { id: "gangnam", name: "강남 세차장" },
         position: 42n,
         epoch: EPOCH,
-        openCalls: [ringing],
+        openCalls: [pops],
         recentCalls: [missed],
       },
     },
@@ -82,10 +83,10 @@ export const samples: Record<string, SubscribeResponse> = Object.fromEntries(
         resumed: true,
       },
     },
-    update_ringing: { case: "update", value: { position: 42n, call: ringing, popUntil } },
+    update_ringing: { case: "update", value: { position: 42n, call: pops, popUntil } },
     update_completed: { case: "update", value: { position: 9007199254740993n, call: completed } },
     update_withheld: { case: "update", value: { position: 43n, call: withheld, popUntil } },
-    early: { case: "early", value: { call: ringing, popUntil } },
+    early: { case: "early", value: { call: pops, popUntil } },
     heartbeat: { case: "heartbeat", value: { serverTime: at("2025-11-23T05:31:15.007Z"), position: 42n } },
     reconnect: { case: "reconnect", value: { after: { seconds: 0n, nanos: 250_000_000 } } },
   } as Record<string, MessageInitShape<typeof SubscribeResponseSchema>["event"] & object>).map(([name, event]) => [

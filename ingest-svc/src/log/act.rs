@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    call::{encode_update, exact, timestamp},
+    call::{encode_update, milliseconds, timestamp},
     directory::Directory,
     ingest::{self, Row, as_json},
 };
@@ -100,8 +100,7 @@ pub struct Claimed {
 
 impl From<&Claimed> for v1::Claim {
     fn from(claim: &Claimed) -> Self {
-        let at = jiff::Timestamp::from_millisecond(claim.at).ok().map(exact);
-        Self { pad_id: claim.by.id.clone(), pad_name: claim.by.name.clone(), at }
+        Self { pad_id: claim.by.id.clone(), pad_name: claim.by.name.clone(), at: milliseconds(claim.at) }
     }
 }
 
@@ -121,11 +120,21 @@ impl Doings {
         self.requests.is_empty()
     }
 
-    /// Does it; whether anything has changed.
+    /// Does it and remembers the request, also one that changes nothing: repeated later, it might. Whether anything has
+    /// changed.
     ///
     /// # Errors
     /// The claim of another pad.
     fn take(&mut self, act: &Act) -> Result<bool, Claimed> {
+        let changed = self.change(act)?;
+        if self.requests.len() == REQUESTS {
+            self.requests.remove(0);
+        }
+        self.requests.push(act.request_id.into_bytes());
+        Ok(changed)
+    }
+
+    fn change(&mut self, act: &Act) -> Result<bool, Claimed> {
         match (&act.action, &self.claim) {
             (Action::Claim | Action::Release, Some(claim)) if claim.by.id != act.pad.id => {
                 return Err(claim.clone());
@@ -146,10 +155,6 @@ impl Doings {
                 self.reservation.clone_from(reservation);
             }
         }
-        if self.requests.len() == REQUESTS {
-            self.requests.remove(0);
-        }
-        self.requests.push(act.request_id.into_bytes());
         Ok(true)
     }
 }
@@ -172,14 +177,18 @@ pub(super) fn act(
     if doings.requests.contains(act.request_id.as_bytes()) {
         return Ok((Acted::Done(stored(connection, key)?), None));
     }
-    let had_reservation = doings.reservation.is_some();
+    let written = Written { note: !doings.note.is_empty(), reservation: doings.reservation.is_some() };
     match doings.take(act) {
         Err(claim) => return Ok((Acted::ClaimedBy(claim), None)),
-        Ok(false) => return Ok((Acted::Done(stored(connection, key)?), None)),
+        Ok(false) => {
+            let stored = stored(connection, key)?;
+            ingest::update(connection, key, &call, &stored)?;
+            return Ok((Acted::Done(stored), None));
+        }
         Ok(true) => {}
     }
     if let (Action::Note(note, reservation), Some(caller)) = (&act.action, call.facts.caller_number()) {
-        remember(connection, store, caller.e164(), note, reservation.as_ref(), had_reservation)?;
+        remember(connection, store, caller.e164(), note, reservation.as_ref(), written)?;
     }
     let seen = call.facts.call(call.id, revision);
     let encoded = seen.encode_to_vec();
@@ -190,24 +199,31 @@ pub(super) fn act(
     Ok((Acted::Done(encoded), event))
 }
 
-/// What the caller's next call will tell. A note without a reservation leaves an earlier call's as it is; it takes back
-/// only that of its own call.
+/// What had been written on a call before.
+struct Written {
+    note: bool,
+    reservation: bool,
+}
+
+/// What the caller's next call will tell. A reservation without a note leaves an earlier call's note as it is, and the
+/// other way round: what is left empty takes back only what its own call had said.
 fn remember(
     connection: &Connection,
     store: i64,
     number: &str,
     note: &str,
     reservation: Option<&Reserved>,
-    had_one: bool,
+    before: Written,
 ) -> rusqlite::Result<()> {
     let reservation = reservation.map(as_json).transpose()?;
-    let keep = reservation.is_none() && !had_one;
+    let keeps_note = note.is_empty() && !before.note;
+    let keeps_reservation = reservation.is_none() && !before.reservation;
     connection
         .prepare_cached(
-            "UPDATE callers SET last_note = ?3, last_reservation = iif(?5, last_reservation, ?4)
+            "UPDATE callers SET last_note = iif(?5, last_note, ?3), last_reservation = iif(?6, last_reservation, ?4)
              WHERE store = ?1 AND number = ?2",
         )?
-        .execute(params![store, number, note, reservation, keep])?;
+        .execute(params![store, number, note, reservation, keeps_note, keeps_reservation])?;
     Ok(())
 }
 

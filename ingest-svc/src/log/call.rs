@@ -38,6 +38,9 @@ pub(super) struct Facts {
     answered: bool,
     /// Counted once, when the call is first known with both its store and its caller.
     pub(super) history: Option<History>,
+    /// Until when its last ring pops, in Unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pop_until: Option<i64>,
     /// What pads have done to it; no record changes that.
     #[serde(default, skip_serializing_if = "Doings::is_empty")]
     pub(super) doings: Doings,
@@ -56,6 +59,22 @@ impl Facts {
             Some(older) => record.over(older),
             None => record,
         });
+    }
+
+    /// Until when the record that was just added is worth a popup, if it is: the call rings, and it did not come late.
+    pub(super) fn pop(
+        &mut self,
+        sdt: jiff::Timestamp,
+        received_at: jiff::Timestamp,
+        popup_ttl: jiff::SignedDuration,
+    ) -> Option<jiff::Timestamp> {
+        let late = received_at.as_second() - sdt.as_second() > LATE;
+        if late || self.state() != v1::CallState::Ringing {
+            return None;
+        }
+        let until = received_at.saturating_add(popup_ttl).unwrap_or(received_at);
+        self.pop_until = Some(until.as_millisecond());
+        Some(until)
     }
 
     /// What the final record says, else what was said before.
@@ -125,20 +144,9 @@ impl Facts {
             memo: self.said(|record| record.memo().map(str::to_owned)).unwrap_or_default(),
             closed: self.doings.closed,
             reservation: self.doings.reservation.clone().map(v1::Reservation::from),
+            pop_until: self.pop_until.filter(|_| state == v1::CallState::Ringing).and_then(milliseconds),
         }
     }
-}
-
-/// Until when a call is worth a popup, if it is: it rings, and its record did not come late.
-pub(super) fn pop_until(
-    state: v1::CallState,
-    sdt: jiff::Timestamp,
-    received_at: jiff::Timestamp,
-    popup_ttl: jiff::SignedDuration,
-) -> Option<jiff::Timestamp> {
-    let late = received_at.as_second() - sdt.as_second() > LATE;
-    (state == v1::CallState::Ringing && !late)
-        .then(|| received_at.saturating_add(popup_ttl).unwrap_or(received_at))
 }
 
 /// The event as every pad will receive it: encoded here, once.
@@ -149,6 +157,11 @@ pub(super) fn encode_update(position: u64, call: v1::Call, pop_until: Option<jif
 
 pub(super) fn exact(instant: jiff::Timestamp) -> Timestamp {
     Timestamp { seconds: instant.as_second(), nanos: instant.subsec_nanosecond() }
+}
+
+/// Unix milliseconds; `None` for what no calendar has.
+pub(super) fn milliseconds(instant: i64) -> Option<Timestamp> {
+    jiff::Timestamp::from_millisecond(instant).ok().map(exact)
 }
 
 pub(super) fn timestamp(seconds: i64) -> Timestamp {

@@ -67,6 +67,7 @@ pub(super) fn record(
     }
     call.fingerprints.push(record.fingerprint);
     call.facts.add(record.cdr.clone(), record.answered);
+    let pop_until = call.facts.pop(record.cdr.sdt(), record.received_at, popup_ttl);
     // Decided at the call's first record that finds a store, and kept.
     call.store = call.store.or_else(|| directory.route(call.facts.virtual_number(), call.facts.line()));
     if let Some(store) = call.store {
@@ -83,7 +84,6 @@ pub(super) fn record(
         return Ok((Ingested { call_id: id, status: Status::Unrouted }, None));
     };
 
-    let pop_until = call::pop_until(call.facts.state(), record.cdr.sdt(), record.received_at, popup_ttl);
     let bytes = call::encode_update(position, seen, pop_until);
     // One from the quarantine was received long ago: its way is nothing to be measured.
     let fresh = jiff::Timestamp::now().duration_since(record.received_at) <= popup_ttl;

@@ -39,6 +39,8 @@ enum Command {
     Store { id: String },
     /// Mints a pad's token for so many seconds; answers the `token`.
     Token { store: String, pad: String, name: String, seconds: u64 },
+    /// Numbers that the test has sent or typed: no log may show them whole.
+    Secrets { numbers: Vec<String> },
     /// A way of its own to nginx, to be harmed; answers its `url`.
     Link { name: String },
     /// Nothing passes the link any more, and nobody is told.
@@ -53,6 +55,8 @@ enum Command {
     Kill { replica: usize },
     /// Starts a replica again, and waits until it is ready.
     Start { replica: usize },
+    /// Asks a replica to leave, as a deployment does, and starts it again when it has.
+    Restart { replica: usize },
 }
 
 /// What has been started.
@@ -94,6 +98,10 @@ impl Testbed {
                 let claims = Claims { name, ..Claims::new(&store, &pad) };
                 Ok(json!({ "token": claims.lasting(Duration::from_secs(seconds)).token() }))
             }
+            Command::Secrets { numbers } => {
+                numbers.iter().for_each(|number| self.system.secrets.note_number(number));
+                Ok(json!({}))
+            }
             Command::Link { name } => {
                 let link = Link::to(self.nginx.at).await;
                 let url = format!("http://{}", link.at);
@@ -117,6 +125,13 @@ impl Testbed {
             Command::Start { replica } => {
                 self.replica(replica)?.start().await;
                 Ok(json!({}))
+            }
+            Command::Restart { replica } => {
+                let replica = self.replica(replica)?;
+                replica.terminate();
+                let code = replica.exit().await;
+                replica.start().await;
+                Ok(json!({ "exit": code }))
             }
         }
     }

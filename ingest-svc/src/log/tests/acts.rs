@@ -55,31 +55,53 @@ async fn a_request_is_done_once_and_what_changes_nothing_is_no_event() {
 }
 
 #[tokio::test]
-async fn the_next_call_tells_the_last_reservation_until_it_is_taken_back_where_it_was_made() {
+async fn the_next_call_tells_note_and_reservation_until_they_are_taken_back_where_they_were_made() {
     let (_directory, opened) = with_store().await;
-    let reserved =
-        |service: &str| Reserved { service: service.to_owned(), at: Some(1), ..Reserved::default() };
-    let note = |reserved: Option<Reserved>| Action::Note("메모".to_owned(), reserved);
+    let write = |note: &str, service: &str| {
+        let reserved = Reserved { service: service.to_owned(), at: Some(1), ..Reserved::default() };
+        Action::Note(note.to_owned(), (!service.is_empty()).then_some(reserved))
+    };
     let mut calls = 0;
     let mut next_call = async || {
         calls += 1;
         let sdt = format!("202611231425{calls:02}");
         let id = opened.log.ingest(ring(&calls.to_string(), &sdt)).await.unwrap().call_id;
-        let told =
-            opened.updates("gangnam").await.pop().and_then(|update| update.call?.history?.last_reservation);
-        (id, told.map(|reservation| reservation.service))
+        let history = opened.updates("gangnam").await.pop().and_then(|update| update.call?.history).unwrap();
+        let service = history.last_reservation.map_or(String::new(), |last| last.service);
+        (id, format!("{}/{service}", history.last_note))
+    };
+    let wrote = async |id: Uuid, note: &str, service: &str, request: u128| {
+        done(opened.log.act(act(id, write(note, service), request)).await.unwrap());
     };
     let (first, told) = next_call().await;
-    assert_eq!(told, None);
-    done(opened.log.act(act(first, note(Some(reserved("손세차"))), 1)).await.unwrap());
+    assert_eq!(told, "/");
+    wrote(first, "단골", "손세차", 1).await;
     let (second, told) = next_call().await;
-    assert_eq!(told.as_deref(), Some("손세차"));
-    // A remark on another call is none on the reservation.
-    done(opened.log.act(act(second, note(None), 2)).await.unwrap());
-    assert_eq!(next_call().await.1.as_deref(), Some("손세차"));
-    done(opened.log.act(act(first, note(Some(reserved("광택"))), 3)).await.unwrap());
-    assert_eq!(next_call().await.1.as_deref(), Some("광택"));
-    done(opened.log.act(act(first, note(None), 4)).await.unwrap());
-    assert_eq!(next_call().await.1, None);
+    assert_eq!(told, "단골/손세차");
+    // What is said of another call takes nothing back.
+    wrote(second, "", "광택", 2).await;
+    let (third, told) = next_call().await;
+    assert_eq!(told, "단골/광택");
+    wrote(third, "주말", "", 3).await;
+    assert_eq!(next_call().await.1, "주말/광택");
+    // Where it was said, it does.
+    wrote(third, "", "", 4).await;
+    assert_eq!(next_call().await.1, "/광택");
+    wrote(second, "", "", 5).await;
+    assert_eq!(next_call().await.1, "/");
+    opened.close();
+}
+
+#[tokio::test]
+async fn a_repeat_of_what_had_changed_nothing_changes_nothing_later() {
+    let (directory, opened) = with_store().await;
+    let id = opened.log.ingest(ring("1", "20261123142530")).await.unwrap().call_id;
+    done(opened.log.act(act(id, Action::Release, 1)).await.unwrap());
+    done(opened.log.act(act(id, Action::Claim, 2)).await.unwrap());
+    opened.close();
+    let opened = open_in(&directory);
+    let call = done(opened.log.act(act(id, Action::Release, 1)).await.unwrap());
+    assert!(call.claim.is_some(), "the release came before the claim, and late again");
+    assert_eq!(opened.updates("gangnam").await.len(), 2, "the ring and the claim");
     opened.close();
 }
