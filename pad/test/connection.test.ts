@@ -197,21 +197,36 @@ test("reconnect: the old stream may be replaced at the server by the next one", 
   assert.equal(rig.open.length, 1);
 });
 
-test("replaced: one more try, then it is over until somebody says so", async () => {
+test("replaced: one more try, then people are told, and it is tried again now and then", async () => {
   const rig = new Rig();
   (await rig.connected(7n)).end("replaced");
   await rig.clock.advance(500);
   rig.last().snapshot({ position: 7n, resumed: true });
   rig.last().end("replaced");
   assert.equal(rig.state, "replaced");
-  await rig.clock.advance(600_000);
+  await rig.clock.advance(29_000);
   assert.equal(rig.streams.length, 2);
-  rig.connection.checkNow();
-  await settle();
-  assert.equal(rig.streams.length, 2);
+  await rig.clock.advance(1_000);
+  assert.equal(rig.streams.length, 3);
+  rig.last().end("replaced");
+  assert.equal(rig.state, "replaced");
   rig.connection.retryNow();
   await settle();
-  assert.equal(rig.streams.length, 3);
+  assert.equal(rig.streams.length, 4);
+  rig.resume();
+  assert.equal(rig.state, "connected");
+});
+
+test("a token for another store begins anew: the old store's position says nothing there", async () => {
+  const rig = new Rig();
+  (await rig.connected(7n)).end("network");
+  await rig.clock.advance(500);
+  rig.last().snapshot({ position: 7n, resumed: true, store: { id: "other", name: "서초 세차장" } });
+  await rig.clock.advance(500);
+  assert.equal(rig.last().request.afterPosition, undefined);
+  rig.last().snapshot({ position: 3n, store: { id: "other", name: "서초 세차장" } });
+  rig.last().update(4n);
+  assert.deepEqual([rig.snapshots, rig.positions], [[7n, 3n], [4n]]);
 });
 
 test("back-off grows while nothing comes, and begins anew after a message", async () => {

@@ -132,12 +132,18 @@ export class Rig {
   /** What `random` gives: the longest wait, unless a test wants another. */
   random = 1;
   asked: (string | undefined)[] = [];
+  /** What a listener does beside taking note. */
+  onState: (kind: ConnectionState["kind"]) => void = () => {};
+  onSnapshot: () => void = () => {};
+  /** What opening a stream throws. */
+  refuses: Error | undefined;
 
   constructor(parts: { token?: TokenSource; memory?: Memory } = {}) {
     const began = this.clock.now();
     const transport = (name: TransportName): Transport => ({
       name,
       open: (request, token, handlers) => {
+        if (this.refuses) throw this.refuses;
         const stream = new FakeStream(name, request, token, handlers, () => SERVER_EPOCH + this.clock.now() - began);
         this.streams.push(stream);
         return stream;
@@ -155,9 +161,15 @@ export class Rig {
       clock: this.clock,
       random: () => this.random,
       listener: {
-        onSnapshot: ({ position }) => this.snapshots.push(position),
+        onSnapshot: ({ position }) => {
+          this.snapshots.push(position);
+          this.onSnapshot();
+        },
         onCall: (event) => this.events.push(event),
-        onState: ({ kind }) => this.states.push(kind),
+        onState: ({ kind }) => {
+          this.states.push(kind);
+          this.onState(kind);
+        },
       },
     });
   }

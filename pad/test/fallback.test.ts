@@ -252,3 +252,16 @@ test("gRPC-Web is no longer held back once it has worked", async () => {
   await cut(rig);
   assert.equal((await cut(rig)).transport, "grpc-web");
 });
+
+test("a browser that refuses to remember loses nothing by it", async () => {
+  const refuse = () => {
+    throw new Error("storage is refused");
+  };
+  const rig = new Rig({ memory: { getItem: () => null, setItem: refuse, removeItem: refuse } });
+  await rig.start();
+  await rig.clock.advance(5_000);
+  const stream = rig.last();
+  assert.equal(stream.transport, "websocket");
+  stream.snapshot({ position: 7n });
+  assert.deepEqual([rig.snapshots, rig.state], [[7n], "connected"]);
+});

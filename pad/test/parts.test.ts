@@ -17,6 +17,9 @@ test("back-off stays between 0 and min(10 s, 0.5 s · 2^n)", () => {
   assert.equal(backoff(5_000, () => 1), 10_000);
 });
 
+/** The machine's own clock, whatever it says. */
+const WALL = 5_000_000;
+
 test("a refusal is asked about again after 15 to 30 s", () => {
   assert.equal(slowRetry(() => 0), 15_000);
   assert.equal(slowRetry(() => 1), 30_000);
@@ -24,24 +27,32 @@ test("a refusal is asked about again after 15 to 30 s", () => {
 
 test("the server's time is the best of the last samples: a delayed message makes it no worse", () => {
   const time = new ServerTime();
-  assert.equal(time.at(0), undefined);
-  time.sample(1_000_000, 100);
-  time.sample(1_005_000, 5_900);
-  assert.equal(time.at(6_000), 1_005_900);
+  assert.equal(time.at(0, WALL), undefined);
+  time.sample(1_000_000, 100, WALL + 100);
+  time.sample(1_005_000, 5_900, WALL + 5_900);
+  assert.equal(time.at(6_000, WALL + 6_000), 1_005_900);
 });
 
 test("the server's time follows a clock that went on while ours stood still", () => {
   const time = new ServerTime();
-  time.sample(1_000_000, 100);
-  time.sample(1_600_000, 5_100);
-  assert.equal(time.at(5_200), 1_600_100);
+  time.sample(1_000_000, 100, WALL);
+  time.sample(1_600_000, 5_100, WALL + 600_000);
+  assert.equal(time.at(5_200, WALL + 600_100), 1_600_100);
+});
+
+test("a machine that slept knows it by its own clock, before the server says so; a clock that was set a little says nothing", () => {
+  const time = new ServerTime();
+  time.sample(1_000_000, 100, WALL);
+  assert.equal(time.at(200, WALL + 3 * 3_600_000 + 100), 1_000_100 + 3 * 3_600_000);
+  assert.equal(time.at(200, WALL + 9_000), 1_000_100);
+  assert.equal(time.at(200, WALL - 3_600_000), 1_000_100);
 });
 
 test("an old sample is forgotten", () => {
   const time = new ServerTime();
-  time.sample(9_000_000, 0);
-  for (let i = 1; i <= 12; i += 1) time.sample(1_000_000 + i * 5_000, i * 5_000);
-  assert.equal(time.at(60_000), 1_060_000);
+  time.sample(9_000_000, 0, WALL);
+  for (let i = 1; i <= 12; i += 1) time.sample(1_000_000 + i * 5_000, i * 5_000, WALL);
+  assert.equal(time.at(60_000, WALL), 1_060_000);
 });
 
 test("a token's expiry is read, and anything else is opaque", () => {

@@ -36,7 +36,7 @@ export type ConnectionState =
   | { kind: "needs-token" }
   | { kind: "forbidden" }
   | { kind: "no-store" }
-  /** Another stream of this session took over; over until `retryNow`. */
+  /** Another stream of this session took over, and over again. Tried again now and then. */
   | { kind: "replaced" }
   | { kind: "closed" };
 
@@ -68,7 +68,8 @@ export interface ConnectionParts {
   listener: ConnectionListener;
 }
 
-const ABORTS_BEFORE_GIVING_UP = 2;
+/** From so many on, people are told, and tries are slow. */
+const ABORTS_IN_A_ROW = 2;
 /** A server replaces a stream within 10 s; one that lived longer than this lost to nobody of its own time. */
 const RIVALRY = 60_000;
 /** Milliseconds that a stream lives, and as much more at random: pads that came together do not go together. */
@@ -99,6 +100,8 @@ export class Connection {
   /** Counts tries, so that a token that comes late opens nothing. */
   #try = 0;
   #asking = false;
+  /** A listener may close us from within whatever it is told. */
+  #closed = false;
   #failures = 0;
   #gaps = 0;
   #aborts = 0;
@@ -119,7 +122,8 @@ export class Connection {
 
   /** The server's time, ms since 1970; undefined before the first message. */
   serverNow(): number | undefined {
-    return this.#serverTime.at(this.#parts.clock.now());
+    const { clock } = this.#parts;
+    return this.#serverTime.at(clock.now(), clock.wall());
   }
 
   /** Looks at once whether the streams are alive, and does not wait any longer for the next try. */
@@ -129,10 +133,11 @@ export class Connection {
     if (this.#retry) this.#open();
   }
 
-  /** Tries again at once, whatever the state: somebody did something about it. */
+  /** Tries again at once, whatever the state: somebody did something about it, e.g. has another token. */
   retryNow(): void {
-    if (this.#state.kind === "closed") return;
+    if (this.#closed) return;
     this.#aborts = 0;
+    if (this.#isRefused()) this.#tokens.forget();
     const replaced = this.#state.kind === "replaced";
     if (replaced) this.#setState({ kind: "reconnecting" });
     if (replaced || this.#retry) this.#open();
@@ -145,9 +150,11 @@ export class Connection {
     this.#current?.close();
     this.#current = undefined;
     this.#setState({ kind: "closed" });
+    this.#closed = true;
   }
 
   #open(probe?: Transport): void {
+    if (this.#closed) return;
     this.#cancelTry();
     void this.#openWithToken(this.#try, probe);
   }
@@ -174,13 +181,21 @@ export class Connection {
     this.#asking = false;
     // Nothing new: not offered again at once. The slow tries do, in case the server changes its mind.
     if (this.#tokens.stillRefused && !this.#isRefused()) return this.#refusedWith({ kind: "needs-token" });
-    this.#next = this.#link(token, probe);
+    const transport = probe ?? this.#parts.transports.next();
+    try {
+      this.#next = this.#link(transport, token, probe !== undefined);
+    } catch (error) {
+      // No stream at all, e.g. for an address that this browser does not take.
+      reportError(error);
+      this.#parts.transports.missed(transport.name, "error");
+      this.#failed();
+    }
   }
 
-  #link(token: string, probe: Transport | undefined): Link {
-    const { transports, clock, random } = this.#parts;
+  #link(transport: Transport, token: string, probing: boolean): Link {
+    const { clock, random } = this.#parts;
     const { position, epoch } = this.#cursor;
-    const request = create(SubscribeRequestSchema, { epoch, session: probe ? this.#spareSession : this.#session });
+    const request = create(SubscribeRequestSchema, { epoch, session: probing ? this.#spareSession : this.#session });
     if (position !== undefined) request.afterPosition = position;
     const owner: LinkOwner = {
       message: (link, response) => this.#message(link, response),
@@ -190,7 +205,7 @@ export class Connection {
       },
     };
     const wornAfter = WORN_AFTER * (1 + random());
-    return new Link({ transport: probe ?? transports.next(), request, token, wornAfter, clock, owner });
+    return new Link({ transport, request, token, wornAfter, clock, owner });
   }
 
   #message(link: Link, { event }: SubscribeResponse): void {
@@ -305,8 +320,8 @@ export class Connection {
   #replaced(link: Link): void {
     if (link.age() > RIVALRY) this.#aborts = 0;
     this.#aborts += 1;
-    if (this.#aborts < ABORTS_BEFORE_GIVING_UP) return this.#failed();
-    this.#setState({ kind: "replaced" });
+    if (this.#aborts < ABORTS_IN_A_ROW) return this.#failed();
+    this.#refusedWith({ kind: "replaced" });
   }
 
   #refusedWith(state: ConnectionState): void {
@@ -315,6 +330,7 @@ export class Connection {
   }
 
   #openAfter(delay: number): void {
+    if (this.#closed) return;
     this.#cancelTry();
     this.#retry = this.#parts.clock.after(delay, () => this.#open());
   }
@@ -337,10 +353,12 @@ export class Connection {
   }
 
   #sample(serverTime: Timestamp | undefined): void {
-    if (serverTime) this.#serverTime.sample(timestampMs(serverTime), this.#parts.clock.now());
+    const { clock } = this.#parts;
+    if (serverTime) this.#serverTime.sample(timestampMs(serverTime), clock.now(), clock.wall());
   }
 
   #setState(state: ConnectionState): void {
+    if (this.#closed) return;
     const same = state.kind === this.#state.kind && state.kind !== "connected";
     this.#state = state;
     if (!same) notify(() => this.#parts.listener.onState(state));

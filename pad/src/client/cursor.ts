@@ -9,8 +9,9 @@ export type SnapshotVerdict = "replace" | "resume" | "gap";
 /** What an update's position means. */
 export type UpdateVerdict = "next" | "seen" | "gap";
 
-/** The last position handed on, and the epoch it belongs to. */
+/** The last position handed on, and the store and epoch it belongs to. */
 export class Cursor {
+  #store = "";
   #epoch = "";
   #position: bigint | undefined;
 
@@ -24,11 +25,18 @@ export class Cursor {
   }
 
   /** Takes the beginning of a stream. */
-  snapshot(snapshot: Pick<Snapshot, "resumed" | "epoch" | "position">): SnapshotVerdict {
+  snapshot(snapshot: Pick<Snapshot, "resumed" | "epoch" | "position" | "store">): SnapshotVerdict {
+    const store = snapshot.store?.id ?? "";
     if (!snapshot.resumed) {
+      this.#store = store;
       this.#epoch = snapshot.epoch;
       this.#position = snapshot.position;
       return "replace";
+    }
+    if (store !== this.#store) {
+      // The token is for another store now, whose positions say nothing about ours: all anew.
+      this.#position = undefined;
+      return "gap";
     }
     // Beginning behind us is fine: another stream may have brought us further since this one was asked for.
     const continues =

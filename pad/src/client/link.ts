@@ -62,12 +62,13 @@ export class Link {
     this.#owner = owner;
     this.#opened = clock.now();
     this.#heard = { now: this.#opened, wall: clock.wall() };
-    this.#deadline = clock.after(FIRST_MESSAGE_WITHIN, () => this.#watch());
-    this.#aging = clock.after(wornAfter, () => this.#wear());
+    // First, for it may throw: no timer of ours must be left then.
     this.#stream = transport.open(request, token, {
       message: (response) => this.#message(response),
       end: (reason) => this.end(reason),
     });
+    this.#deadline = clock.after(FIRST_MESSAGE_WITHIN, () => this.#watch());
+    this.#aging = clock.after(wornAfter, () => this.#wear());
   }
 
   /** Messages so far: 2 are the greeting (snapshot and heartbeat), a third shows that the stream really flows. */
@@ -98,7 +99,6 @@ export class Link {
     this.#open = false;
     this.#deadline.cancel();
     this.#aging.cancel();
-    // Undefined only while `transport.open` runs in the constructor, which calls no handler.
     this.#stream.close();
   }
 

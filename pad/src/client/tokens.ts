@@ -59,6 +59,11 @@ export class Tokens {
     return first;
   }
 
+  /** There is another one, people say: the source is asked. */
+  forget(): void {
+    this.#token = undefined;
+  }
+
   /** The server took the token. */
   accepted(): void {
     this.#refused = undefined;

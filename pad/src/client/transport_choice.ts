@@ -100,11 +100,19 @@ export class TransportChoice {
     this.#next = name === "grpc-web" ? "websocket" : "grpc-web";
   }
 
+  #remember(name: TransportName): void {
+    try {
+      if (name === "websocket") this.#memory?.setItem(REMEMBERED, name);
+      else this.#memory?.removeItem(REMEMBERED);
+    } catch {
+      // Refused or full: then it is found out again after a reload.
+    }
+  }
+
   #moveTo(name: TransportName): void {
     this.#home = name;
     this.#awaySince = this.#clock.now();
-    if (name === "websocket") this.#memory?.setItem(REMEMBERED, name);
-    else this.#memory?.removeItem(REMEMBERED);
+    this.#remember(name);
     // Whoever comes back is on probation: where streams are cut, one cut shows that nothing has changed.
     this.#cuts = name === "grpc-web" ? CUTS_BEFORE_OTHER - 1 : 0;
   }

@@ -57,7 +57,8 @@ function keep(token: string): void {
 
 function stored(): string | undefined {
   try {
-    return sessionStorage.getItem(STORED) ?? inMemory;
+    // What could not be stored is newer than what is.
+    return inMemory ?? sessionStorage.getItem(STORED) ?? undefined;
   } catch {
     return inMemory;
   }

@@ -1,0 +1,64 @@
+// A connection that is closed from within what it tells, and one that cannot be opened at all.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { NoToken } from "../src/client/tokens.ts";
+import { jwt, Rig, settle } from "./fakes.ts";
+
+const HOUR = 3_600_000;
+
+test("closed from within a listener it stays closed, whatever it was about to do", async () => {
+  for (const reason of ["network", "unavailable", "no-store", "forbidden", "unauthenticated", "replaced"] as const) {
+    const rig = new Rig();
+    const stream = await rig.connected(7n);
+    rig.onState = (kind) => {
+      if (kind !== "connected" && kind !== "closed") rig.connection.close();
+    };
+    stream.end(reason);
+    await rig.clock.advance(HOUR);
+    assert.deepEqual([rig.streams.length, rig.state], [1, "closed"], reason);
+  }
+});
+
+test("closed from within the snapshot", async () => {
+  const rig = new Rig({ token: () => Promise.resolve(jwt({ exp: 4_000_000_000 })) });
+  rig.onSnapshot = () => rig.connection.close();
+  (await rig.start()).snapshot({ position: 7n });
+  await rig.clock.advance(HOUR);
+  assert.deepEqual([rig.streams.length, rig.open.length, rig.states], [1, 0, ["connecting", "closed"]]);
+});
+
+test("closed while it is told that there is no token", async () => {
+  const rig = new Rig({ token: () => Promise.reject(new NoToken("none")) });
+  rig.onState = (kind) => {
+    if (kind === "needs-token") rig.connection.close();
+  };
+  rig.connection.start();
+  await rig.clock.advance(HOUR);
+  assert.deepEqual([rig.asked.length, rig.state], [1, "closed"]);
+});
+
+test("an address that the browser does not take is an error like any other: said, and tried again", async () => {
+  const errors: unknown[] = [];
+  const rig = new Rig();
+  Object.assign(globalThis, { reportError: (error: unknown) => errors.push(error) });
+  rig.refuses = new SyntaxError("no such scheme");
+  rig.connection.start();
+  await rig.clock.advance(5_000);
+  assert.equal(rig.state, "reconnecting");
+  rig.refuses = undefined;
+  await rig.clock.advance(10_000);
+  rig.last().snapshot({ position: 7n });
+  assert.equal(rig.state, "connected");
+  assert.ok(errors.length > 0 && errors.every((error) => error instanceof SyntaxError));
+});
+
+test("another token is asked for when somebody says that there is one", async () => {
+  let token = "for a store that is gone";
+  const rig = new Rig({ token: () => Promise.resolve(token) });
+  (await rig.start()).end("no-store");
+  token = "for one that is there";
+  rig.connection.retryNow();
+  await settle();
+  assert.equal(rig.last().token, token);
+});
