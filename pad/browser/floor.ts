@@ -31,6 +31,8 @@ export class Floor {
     });
     afterEach(async () => {
       for (const context of this.browser.contexts()) await context.close();
+      // The next test counts pads.
+      await until("all pads are gone", async () => (await this.testbed.pads()).every((count) => !count));
       const said = this.#complaints.flatMap(({ list }) => list);
       this.#complaints = [];
       assert.deepEqual(said, []);
