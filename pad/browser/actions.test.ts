@@ -187,6 +187,24 @@ test("a missed call is called back, or done with: gone from every pad's list, an
   }
 });
 
+test("a missed call stays listed and counted, however many came since and through a reload, until a pad is done with it", async () => {
+  shop.server.store(ring("old", "010-8765-4321", 40 * 3_600_000, { state: CallState.MISSED }));
+  for (let i = 150; i > 0; i -= 1) shop.server.store(ring(`c${i}`, "010-2345-6789", i * 60_000, { state: CallState.COMPLETED }));
+  shop.server.snapshotHas = 100;
+  const [first, second] = await twoPads();
+  await first.reload();
+  const listed = (page: Page) => page.locator('#missed [data-call="old"]');
+  for (const page of [first, second]) {
+    await listed(page).waitFor();
+    assert.equal(await page.locator("#missed-count").textContent(), "1");
+  }
+  await listed(first).getByRole("button", { name: "010-8765-4321 완료" }).click();
+  for (const page of [first, second]) {
+    await listed(page).waitFor({ state: "detached" });
+    assert.equal(await page.locator("#missed-count").isVisible(), false);
+  }
+});
+
 test("done without a connection is taken back, in words", async () => {
   shop.storeADay();
   const page = await shop.pad({}, FIRST);

@@ -86,13 +86,14 @@ export class FakeActions {
   }
 
   #list(body: Uint8Array): Uint8Array {
-    const { callerSuffix, pageSize, pageToken, since } = fromBinary(PadServiceListCallsRequestSchema, body);
+    const { callerSuffix, pageSize, pageToken, since, states } = fromBinary(PadServiceListCallsRequestSchema, body);
     if (callerSuffix !== "") this.searches.push(callerSuffix);
     const from = since ? timestampMs(since) : -Infinity;
     const found = this.#store
       .all()
       .map((call) => create(CallSchema, call))
       .filter(({ caller }) => caller?.number.endsWith(callerSuffix))
+      .filter(({ state }) => states.length === 0 || states.includes(state))
       .filter(({ startedAt }) => startedAt && timestampMs(startedAt) >= from)
       .sort((a, b) => Number((b.startedAt?.seconds ?? 0n) - (a.startedAt?.seconds ?? 0n)));
     const first = Number(pageToken || "0");

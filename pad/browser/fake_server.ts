@@ -140,7 +140,7 @@ export class FakeServer {
       trailers.push(`grpc-status: ${error.status}`, `grpc-message: ${encodeURIComponent(error.message)}`);
       if (error.details) trailers.push(`grpc-status-details-bin: ${Buffer.from(error.details).toString("base64")}`);
     }
-    if (this.loseAnswers > 0) {
+    if (this.loseAnswers > 0 && method !== "ListCalls") {
       this.loseAnswers -= 1;
       return void request.socket.destroy();
     }
@@ -172,7 +172,7 @@ export class FakeServer {
         epoch: "e1",
         resumed,
         openCalls: calls.filter(isOpen),
-        recentCalls: calls.filter((call) => !isOpen(call)).slice(0, this.snapshotHas),
+        recentCalls: calls.filter((call) => !isOpen(call)).sort(newestFirst).slice(0, this.snapshotHas),
       },
     });
     for (const event of this.#log.slice(position)) send(response, event);
@@ -208,6 +208,10 @@ function frame(flag: number, bytes: Uint8Array): Buffer {
   head.writeUInt8(flag, 0);
   head.writeUInt32BE(bytes.length, 1);
   return Buffer.concat([head, bytes]);
+}
+
+function newestFirst(a: CallInit, b: CallInit): number {
+  return Number((b.startedAt?.seconds ?? 0n) - (a.startedAt?.seconds ?? 0n));
 }
 
 /** A ringing call of a numbered caller, begun `ago` ms ago. */

@@ -225,6 +225,35 @@ test("the ring began when the record says, unless that is ahead of the server", 
   );
 });
 
+/** A call that began so many seconds after `T`. */
+const at = (seconds: number, id: string, state: CallState, more: MessageInitShape<typeof CallSchema> = {}) =>
+  call(id, state, { startedAt: timestampFromMs(T + seconds * 1_000), ...more } as MessageInitShape<typeof CallSchema>);
+
+test("a missed call stays listed, whatever came since, until a pad has dealt with it", () => {
+  const board = new Board();
+  board.apply(at(0, "old", MISSED), undefined, T);
+  for (let i = 1; i <= 1_000; i += 1) board.apply(at(i, `c${i}`, COMPLETED), undefined, T + i * 1_000);
+  assert.deepEqual(ids(board.missed()), ["old"]);
+  board.apply(at(0, "old", MISSED, { closed: true }), undefined, T + 2_000_000);
+  assert.deepEqual(ids(board.missed()), []);
+});
+
+test("missed calls that a snapshot does not have are added, but not over what is newer", () => {
+  const board = new Board();
+  const stale = at(1, "dealt", MISSED);
+  board.replace(snapshot(revisions, [], [at(1, "dealt", MISSED, { closed: true }), at(2, "b", MISSED)]), T);
+  board.addMissed([stale, at(0, "a", MISSED)], T);
+  assert.deepEqual(ids(board.missed()), ["b", "a"]);
+  assert.deepEqual(shown(board, T), []);
+});
+
+test("of missed calls the hundred newest are listed", () => {
+  const board = new Board();
+  board.addMissed(Array.from({ length: 500 }, (_, i) => at(500 - i, `m${i}`, MISSED)), T);
+  assert.equal(board.missed().length, 100);
+  assert.deepEqual([board.missed()[0]?.call.id, board.missed()[99]?.call.id], ["m0", "m99"]);
+});
+
 test("memory is bounded over months", () => {
   const board = new Board();
   for (let i = 0; i < 5_000; i += 1) {

@@ -51,6 +51,8 @@ const UNKNOWN_STAYS = 5 * 60_000;
 const ANSWERED_STAYS = 60 * 60_000;
 const CALLS_KEPT = 300;
 const LISTED = 100;
+/** Kept whatever came since: nobody has dealt with them. */
+const MISSED_LISTED = 100;
 
 const ALONE: BoardContext = { me: () => undefined, expected: (call) => call, hasDraft: () => false };
 
@@ -99,6 +101,11 @@ export class Board {
     this.#prune();
   }
 
+  /** Missed calls that are older than what a snapshot has. */
+  addMissed(calls: readonly Call[], now: number): void {
+    for (const call of calls) this.apply(call, undefined, now);
+  }
+
   /** The call as the server last told it. */
   call(id: string): Call | undefined {
     return this.#calls.get(id)?.call;
@@ -142,7 +149,8 @@ export class Board {
 
   /** Missed calls that nobody has dealt with, newest first. */
   missed(): Known[] {
-    return this.recent().filter(({ call }) => call.state === CallState.MISSED && !call.closed);
+    const missed = [...this.#calls.values()].filter(isMissed).sort(newestFirst).slice(0, MISSED_LISTED);
+    return missed.map((known) => this.current(known)).filter(isMissed);
   }
 
   /** The newest that is known of a call that came another way, e.g. from a search. */
@@ -208,14 +216,24 @@ export class Board {
 
   /** A pad stays open for months. */
   #prune(): void {
-    if (this.#calls.size <= CALLS_KEPT) return;
-    const oldest = [...this.#calls.values()].sort(newestFirst).slice(CALLS_KEPT);
-    for (const { call } of oldest) {
-      if (this.#shown.has(call.id)) continue;
-      this.#calls.delete(call.id);
-      this.#forget(call.id);
+    if (this.#calls.size <= CALLS_KEPT + MISSED_LISTED) return;
+    let [missed, others] = [0, 0];
+    for (const known of [...this.#calls.values()].sort(newestFirst)) {
+      const { id } = known.call;
+      if (this.#shown.has(id)) continue;
+      if (isMissed(known) && missed < MISSED_LISTED) missed += 1;
+      else if (others < CALLS_KEPT) others += 1;
+      else {
+        this.#calls.delete(id);
+        this.#forget(id);
+      }
     }
   }
+}
+
+/** Missed, and nobody has dealt with it. */
+function isMissed({ call }: Known): boolean {
+  return call.state === CallState.MISSED && !call.closed;
 }
 
 /** The smaller, the more urgent. A call in other hands is nobody's concern here, whatever it does. */
