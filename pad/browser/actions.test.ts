@@ -99,12 +99,17 @@ test("ringing stops everywhere when the caller hangs up", async () => {
   }
 });
 
-test("a page loaded mid-ring shows the ring", async () => {
-  shop.server.store(ring("a", "010-1234-5678", 8_000, known));
+test("a page loaded mid-ring shows the ring until its time is over, and none whose record came too late", async () => {
+  const until = Date.now() + 5_000;
+  shop.server.store(ring("a", "010-1234-5678", 58_000, { ...known, popUntil: timestampFromMs(until) }));
   shop.server.store(ring("old", "010-7777-8888", 45_000));
+  shop.server.update(ring("late", "010-2222-3333", 8_000));
   const page = await shop.pad({}, FIRST);
   await page.locator('.popup[data-call="a"][data-phase="ringing"]').waitFor();
   assert.equal(await page.locator(".popup").count(), 1);
+  assert.equal(await page.locator('#recent [data-call="late"]').getAttribute("data-phase"), "unknown");
+  await page.locator('.popup[data-call="a"][data-phase="unknown"]').waitFor();
+  assert.ok(Date.now() >= until, `${until - Date.now()} ms early`);
 });
 
 test("a half-typed form survives a ring, a reconnect and a reload, with its focus where that can be", async () => {

@@ -19,6 +19,8 @@ export interface Popup {
   holder: Holder;
   /** When it began to ring, server time. */
   ringingSince: number;
+  /** When it is no longer taken to ring. */
+  ringsUntil: number | undefined;
   /** Somebody opened it to write. */
   opened: boolean;
 }
@@ -78,9 +80,10 @@ export class Board {
     this.#calls = new Map();
     // Oldest first: the newest ring is then the one on top.
     for (const call of [...snapshot.openCalls, ...snapshot.recentCalls].reverse()) {
-      this.#calls.set(call.id, { call, popUntil: before.get(call.id)?.popUntil });
+      const known = { call, popUntil: before.get(call.id)?.popUntil };
+      this.#calls.set(call.id, known);
       this.#changeSeen(before.get(call.id)?.call, call, now);
-      this.#comeBack(call, now);
+      this.#comeBack(known, now);
     }
     for (const [id, known] of before) {
       // Shown ahead of its turn: its update is still to come.
@@ -162,8 +165,9 @@ export class Board {
 
   #popup(known: Known, shown: Shown, now: number): Popup {
     const call = this.#context.expected(known.call);
-    const phase = phaseOf({ call, popUntil: known.popUntil }, now);
-    return { call, phase, holder: this.#holder(call), ringingSince: shown.since, opened: shown.opened };
+    const current = { call, popUntil: known.popUntil };
+    const { since: ringingSince, opened } = shown;
+    return { call, phase: phaseOf(current, now), holder: this.#holder(call), ringingSince, ringsUntil: ringEnd(current), opened };
   }
 
   #holder({ claim }: Call): Holder {
@@ -189,12 +193,12 @@ export class Board {
   }
 
   /** What a page that was just loaded must show: a ring that goes on, our own call, what somebody was writing. */
-  #comeBack(call: Call, now: number): void {
+  #comeBack(known: Known, now: number): void {
+    const { call } = known;
     if (call.closed || this.#shown.has(call.id) || this.#over.has(call.id)) return;
     const holder = this.#holder(call);
-    const rings = call.state === CallState.RINGING && holder !== "other" && now < ringEnd(call);
+    const rings = phaseOf(known, now) === "ringing" && holder !== "other";
     const mine = isOpen(call) && holder === "me" && now < startedAt(call) + ANSWERED_STAYS;
-    if (rings) this.#calls.set(call.id, { call, popUntil: ringEnd(call) });
     if (rings || mine || this.#context.hasDraft(call.id)) this.#show(call, now, false);
   }
 
@@ -244,11 +248,11 @@ function rankOf({ phase, holder }: Popup, writing: boolean): number {
   return { ringing: 0, answered: 2, unknown: 3, missed: 4, ended: 4 }[phase];
 }
 
-function leavesAt({ popUntil }: Known, { phase, holder }: Popup, { changed }: Shown): number {
+function leavesAt(known: Known, { phase, holder }: Popup, { changed }: Shown): number {
   switch (phase) {
     case "ringing":
     case "unknown":
-      return holder === "me" ? changed + ANSWERED_STAYS : (popUntil ?? changed) + UNKNOWN_STAYS;
+      return holder === "me" ? changed + ANSWERED_STAYS : (ringEnd(known) ?? changed) + UNKNOWN_STAYS;
     case "answered":
       return changed + ANSWERED_STAYS;
     case "ended":

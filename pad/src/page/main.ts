@@ -183,7 +183,9 @@ class PadPage {
   #scheduleTick(popups: readonly Popup[], now: number): void {
     clearTimeout(this.#tick);
     const every = popups.length > 0 ? WITH_POPUPS : WITHOUT;
-    this.#tick = setTimeout(() => this.#draw(), every - (now % every));
+    // A ring ends when it ends, not at the next full second.
+    const ends = popups.map(({ ringsUntil = now }) => ringsUntil - now).filter((left) => left > 0);
+    this.#tick = setTimeout(() => this.#draw(), Math.min(every - (now % every), ...ends));
   }
 }
 
