@@ -39,17 +39,18 @@ export class Shop {
     this.url = await server.listen();
   }
 
-  /** A pad's page. */
-  async open(options: ContextOptions = {}, token = "a.b.c"): Promise<Page> {
+  /** A pad's page; `prepare` changes what it will find. */
+  async open(options: ContextOptions = {}, token = "a.b.c", prepare?: (page: Page) => Promise<unknown>): Promise<Page> {
     const opened = await openPage(this.browser, options);
     this.#complaints.push(opened.complaints);
+    await prepare?.(opened.page);
     await opened.page.goto(`${this.url}/#token=${token}`);
     return opened.page;
   }
 
   /** A pad's page, connected. */
-  async pad(options: ContextOptions = {}, token = "a.b.c"): Promise<Page> {
-    const page = await this.open(options, token);
+  async pad(options: ContextOptions = {}, token = "a.b.c", prepare?: (page: Page) => Promise<unknown>): Promise<Page> {
+    const page = await this.open(options, token, prepare);
     await connected(page);
     return page;
   }
