@@ -9,7 +9,7 @@ import { CallState, ClaimSchema } from "../src/gen/ringpad/v1/call_pb.ts";
 import { screenshot, until } from "./chromium.ts";
 import { padToken } from "./fake_actions.ts";
 import { ring } from "./fake_server.ts";
-import { connected, known, popup, Shop, withoutSoundBanner } from "./shop.ts";
+import { connected, known, listen, popup, Shop, sounds, withoutSoundBanner } from "./shop.ts";
 
 const shop = new Shop();
 const FIRST = padToken("p1", "1번 카운터");
@@ -85,6 +85,47 @@ test("an action whose answer was lost is done once, under one id", async () => {
   const [one, two] = shop.server.actions.sent;
   assert.deepEqual(one, two);
   await held(page, "a", "me");
+});
+
+/** Two pads that ring, and can be heard. */
+async function twoLoudPads(rings = 27_000): Promise<[Page, Page]> {
+  const loud = (token: string) => shop.pad({}, token, (page) => page.addInitScript(listen));
+  const pads = await Promise.all([loud(FIRST), loud(SECOND)]);
+  for (const page of pads) await withoutSoundBanner(page);
+  shop.server.update(ring("a", "010-1234-5678", 3_000, known), rings);
+  for (const page of pads) await sounds(page, "audible");
+  return pads;
+}
+
+test("sound ends on both pads when one takes the call", async () => {
+  const pads = await twoLoudPads();
+  await tap(pads[0], "a", "받기");
+  for (const page of pads) await sounds(page, "silent");
+  await tap(pads[0], "a", "놓기");
+  for (const page of pads) await sounds(page, "audible");
+});
+
+test("sound ends on both pads when the caller hangs up", async () => {
+  const pads = await twoLoudPads();
+  shop.server.update({ id: "a", state: CallState.MISSED, endedAt: timestampFromMs(Date.now()) });
+  for (const page of pads) await sounds(page, "silent");
+});
+
+test("sound ends on both pads when the ring's time is over", async () => {
+  const pads = await twoLoudPads(4_000);
+  for (const page of pads) await sounds(page, "silent");
+  for (const page of pads) await page.locator('.popup[data-call="a"][data-phase="unknown"]').waitFor();
+});
+
+test("sound ends on the pad that is muted, and only there", async () => {
+  const [first, second] = await twoLoudPads();
+  await first.locator("#sound").click();
+  await sounds(first, "silent");
+  await sounds(second, "audible");
+  await first.locator("#sound").click();
+  await sounds(first, "audible");
+  await second.locator("#sound").click();
+  await sounds(second, "silent");
 });
 
 test("ringing stops everywhere when the caller hangs up", async () => {
