@@ -251,6 +251,20 @@ test("a missed call stays listed and counted, however many came since and throug
   }
 });
 
+test("a missed call that another pad still holds can be done with, and written to", async () => {
+  const missed = { state: CallState.MISSED, claim: create(ClaimSchema, { padId: "p2", padName: "2번 카운터" }) };
+  for (const id of ["a", "b"]) shop.server.store(ring(id, "010-1234-5678", 60_000, missed));
+  const page = await shop.pad({}, FIRST);
+  await page.locator('#recent [data-call="b"]').getByRole("button", { name: "열기" }).click();
+  await field(page, "b", "메모").fill("다시 연락함");
+  await tap(page, "b", "저장");
+  await page.locator('#recent [data-call="b"]', { hasText: "다시 연락함" }).waitFor();
+  await page.locator('#missed [data-call="a"]').getByRole("button", { name: "완료" }).click();
+  await page.locator('#recent [data-call="a"]', { hasText: "부재중 · 완료" }).waitFor();
+  await until("both", () => shop.server.actions.sent.length === 2);
+  assert.equal(await page.locator("#toast").textContent(), "");
+});
+
 test("done without a connection is taken back, in words", async () => {
   shop.storeADay();
   const page = await shop.pad({}, FIRST);

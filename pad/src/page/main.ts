@@ -191,7 +191,9 @@ class PadPage {
 
 function wordsOf(action: ActionName, { kind, claim }: ActionError): string {
   if (kind !== "claimed") return text.failed[kind];
-  return claim?.padName ? text.claimedBy(claim.padName) : text.lost[action];
+  if (claim?.padName) return text.claimedBy(claim.padName);
+  // Closing and saving are anybody's.
+  return action === "claim" ? text.lost.claim : text.lost.release;
 }
 
 function bringIntoSight({ id }: Call): void {
