@@ -22,7 +22,7 @@ class Rig {
   readonly missed = new MissedCalls({
     listCalls: (query = {}) =>
       new Promise((resolve, reject) => this.questions.push({ query, answer: resolve, fail: () => reject(new Error("offline")) })),
-    now: () => NOW,
+    now: () => NOW + 0.3,
     found: (calls) => void this.found.push(...calls.map(({ id }) => id)),
     clock: this.clock,
     random: () => this.random,

@@ -37,7 +37,8 @@ export class MissedCalls {
 
   async #ask(wanted: () => boolean): Promise<boolean> {
     const { listCalls, now, found } = this.#context;
-    const query = { states: [CallState.MISSED], since: now() - WEEK, pageSize: PAGE };
+    // The server's time as we know it has fractions of a millisecond, which no timestamp may have.
+    const query = { states: [CallState.MISSED], since: Math.floor(now() - WEEK), pageSize: PAGE };
     let pageToken = "";
     for (let page = 0; page < PAGES; page += 1) {
       const { calls, nextPageToken } = await listCalls({ ...query, pageToken });
