@@ -9,7 +9,7 @@ import { CallState, ClaimSchema } from "../src/gen/ringpad/v1/call_pb.ts";
 import { screenshot, until } from "./chromium.ts";
 import { padToken } from "./fake_actions.ts";
 import { ring } from "./fake_server.ts";
-import { connected, known, popup, Shop, withoutSoundBanner } from "./shop.ts";
+import { connected, known, listen, popup, Shop, sounds, withoutSoundBanner } from "./shop.ts";
 
 const shop = new Shop();
 const FIRST = padToken("p1", "1번 카운터");
@@ -87,6 +87,47 @@ test("an action whose answer was lost is done once, under one id", async () => {
   await held(page, "a", "me");
 });
 
+/** Two pads that ring, and can be heard. */
+async function twoLoudPads(rings = 27_000): Promise<[Page, Page]> {
+  const loud = (token: string) => shop.pad({}, token, (page) => page.addInitScript(listen));
+  const pads = await Promise.all([loud(FIRST), loud(SECOND)]);
+  for (const page of pads) await withoutSoundBanner(page);
+  shop.server.update(ring("a", "010-1234-5678", 3_000, known), rings);
+  for (const page of pads) await sounds(page, "audible");
+  return pads;
+}
+
+test("sound ends on both pads when one takes the call", async () => {
+  const pads = await twoLoudPads();
+  await tap(pads[0], "a", "받기");
+  for (const page of pads) await sounds(page, "silent");
+  await tap(pads[0], "a", "놓기");
+  for (const page of pads) await sounds(page, "audible");
+});
+
+test("sound ends on both pads when the caller hangs up", async () => {
+  const pads = await twoLoudPads();
+  shop.server.update({ id: "a", state: CallState.MISSED, endedAt: timestampFromMs(Date.now()) });
+  for (const page of pads) await sounds(page, "silent");
+});
+
+test("sound ends on both pads when the ring's time is over", async () => {
+  const pads = await twoLoudPads(4_000);
+  for (const page of pads) await sounds(page, "silent");
+  for (const page of pads) await page.locator('.popup[data-call="a"][data-phase="unknown"]').waitFor();
+});
+
+test("sound ends on the pad that is muted, and only there", async () => {
+  const [first, second] = await twoLoudPads();
+  await first.locator("#sound").click();
+  await sounds(first, "silent");
+  await sounds(second, "audible");
+  await first.locator("#sound").click();
+  await sounds(first, "audible");
+  await second.locator("#sound").click();
+  await sounds(second, "silent");
+});
+
 test("ringing stops everywhere when the caller hangs up", async () => {
   const pages = await twoPads();
   shop.server.update(ring("a", "010-1234-5678", 3_000), 27_000);
@@ -99,12 +140,17 @@ test("ringing stops everywhere when the caller hangs up", async () => {
   }
 });
 
-test("a page loaded mid-ring shows the ring", async () => {
-  shop.server.store(ring("a", "010-1234-5678", 8_000, known));
+test("a page loaded mid-ring shows the ring until its time is over, and none whose record came too late", async () => {
+  const until = Date.now() + 5_000;
+  shop.server.store(ring("a", "010-1234-5678", 58_000, { ...known, popUntil: timestampFromMs(until) }));
   shop.server.store(ring("old", "010-7777-8888", 45_000));
+  shop.server.update(ring("late", "010-2222-3333", 8_000));
   const page = await shop.pad({}, FIRST);
   await page.locator('.popup[data-call="a"][data-phase="ringing"]').waitFor();
   assert.equal(await page.locator(".popup").count(), 1);
+  assert.equal(await page.locator('#recent [data-call="late"]').getAttribute("data-phase"), "unknown");
+  await page.locator('.popup[data-call="a"][data-phase="unknown"]').waitFor();
+  assert.ok(Date.now() >= until, `${until - Date.now()} ms early`);
 });
 
 test("a half-typed form survives a ring, a reconnect and a reload, with its focus where that can be", async () => {
@@ -185,6 +231,38 @@ test("a missed call is called back, or done with: gone from every pad's list, an
     assert.equal(await page.locator("#missed-count").textContent(), "2");
     assert.match((await page.locator('#recent [data-call="d2"]').textContent()) ?? "", /부재중 · 완료/);
   }
+});
+
+test("a missed call stays listed and counted, however many came since and through a reload, until a pad is done with it", async () => {
+  shop.server.store(ring("old", "010-8765-4321", 40 * 3_600_000, { state: CallState.MISSED }));
+  for (let i = 150; i > 0; i -= 1) shop.server.store(ring(`c${i}`, "010-2345-6789", i * 60_000, { state: CallState.COMPLETED }));
+  shop.server.snapshotHas = 100;
+  const [first, second] = await twoPads();
+  await first.reload();
+  const listed = (page: Page) => page.locator('#missed [data-call="old"]');
+  for (const page of [first, second]) {
+    await listed(page).waitFor();
+    assert.equal(await page.locator("#missed-count").textContent(), "1");
+  }
+  await listed(first).getByRole("button", { name: "010-8765-4321 완료" }).click();
+  for (const page of [first, second]) {
+    await listed(page).waitFor({ state: "detached" });
+    assert.equal(await page.locator("#missed-count").isVisible(), false);
+  }
+});
+
+test("a missed call that another pad still holds can be done with, and written to", async () => {
+  const missed = { state: CallState.MISSED, claim: create(ClaimSchema, { padId: "p2", padName: "2번 카운터" }) };
+  for (const id of ["a", "b"]) shop.server.store(ring(id, "010-1234-5678", 60_000, missed));
+  const page = await shop.pad({}, FIRST);
+  await page.locator('#recent [data-call="b"]').getByRole("button", { name: "열기" }).click();
+  await field(page, "b", "메모").fill("다시 연락함");
+  await tap(page, "b", "저장");
+  await page.locator('#recent [data-call="b"]', { hasText: "다시 연락함" }).waitFor();
+  await page.locator('#missed [data-call="a"]').getByRole("button", { name: "완료" }).click();
+  await page.locator('#recent [data-call="a"]', { hasText: "부재중 · 완료" }).waitFor();
+  await until("both", () => shop.server.actions.sent.length === 2);
+  assert.equal(await page.locator("#toast").textContent(), "");
 });
 
 test("done without a connection is taken back, in words", async () => {

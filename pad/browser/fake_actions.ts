@@ -15,6 +15,7 @@ import { identityOf } from "../src/client/tokens.ts";
 
 type CallInit = MessageInitShape<typeof CallSchema>;
 
+const CLAIMS = new Set(["ClaimCall", "ReleaseCall"]);
 const NOT_FOUND = 5;
 const FAILED_PRECONDITION = 9;
 
@@ -68,7 +69,8 @@ export class FakeActions {
     const call = create(CallSchema, this.#store.get(request.callId) ?? {});
     if (call.id === "") throw new Refusal(NOT_FOUND, "no such call");
     const { id: padId, name: padName } = identityOf(token) ?? { id: "opaque", name: "" };
-    if (call.claim && call.claim.padId !== padId && method !== "SaveNote") throw heldBy(call);
+    // Close and note are anybody's.
+    if (CLAIMS.has(method) && call.claim && call.claim.padId !== padId) throw heldBy(call);
     if (method === "ClaimCall" && !call.claim) call.claim = create(ClaimSchema, { padId, padName, at: timestampFromMs(Date.now()) });
     if (method === "ReleaseCall") delete call.claim;
     if (method === "CloseCall") call.closed = true;
@@ -86,13 +88,14 @@ export class FakeActions {
   }
 
   #list(body: Uint8Array): Uint8Array {
-    const { callerSuffix, pageSize, pageToken, since } = fromBinary(PadServiceListCallsRequestSchema, body);
+    const { callerSuffix, pageSize, pageToken, since, states } = fromBinary(PadServiceListCallsRequestSchema, body);
     if (callerSuffix !== "") this.searches.push(callerSuffix);
     const from = since ? timestampMs(since) : -Infinity;
     const found = this.#store
       .all()
       .map((call) => create(CallSchema, call))
       .filter(({ caller }) => caller?.number.endsWith(callerSuffix))
+      .filter(({ state }) => states.length === 0 || states.includes(state))
       .filter(({ startedAt }) => startedAt && timestampMs(startedAt) >= from)
       .sort((a, b) => Number((b.startedAt?.seconds ?? 0n) - (a.startedAt?.seconds ?? 0n)));
     const first = Number(pageToken || "0");

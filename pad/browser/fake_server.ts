@@ -1,7 +1,7 @@
 // A push-svc for tests of the page alone: serves dist/ as push-svc does, and streams over gRPC-Web what a test says.
 
 import { create, fromBinary, toBinary, type MessageInitShape } from "@bufbuild/protobuf";
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { TimestampSchema, timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -26,6 +26,8 @@ const CSP =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; " +
   "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
 const HEARTBEAT = 1_000;
+/** How long a ring is worth a popup where a test says nothing of it. */
+const POPUP_TTL = 30_000;
 
 type Event = MessageInitShape<typeof SubscribeResponseSchema>["event"] & object;
 type CallInit = MessageInitShape<typeof CallSchema>;
@@ -94,17 +96,21 @@ export class FakeServer {
     const position = BigInt(this.#log.length + 1);
     // An action's call is whole: what it lacks is gone.
     const before = "$typeName" in call ? {} : (this.#calls.get(call.id) ?? {});
-    const whole = { ...before, ...call, revision: position } as CallInit;
-    this.#calls.set(call.id, whole);
     const popUntil = popFor === undefined ? {} : { popUntil: timestampFromMs(Date.now() + popFor) };
+    const whole = { ...before, ...call, ...popUntil, revision: position } as CallInit;
+    // Nobody needs to know it of a call that no longer rings.
+    if (whole.state !== CallState.RINGING) delete whole.popUntil;
+    this.#calls.set(call.id, whole);
     const event: Event = { case: "update", value: { position, call: whole, ...popUntil } };
     this.#log.push(event);
     for (const { response } of this.#subscribers) send(response, event);
   }
 
-  /** A stored call that no stream is told of: it comes with the next snapshot. */
+  /** A stored call that no stream is told of: it comes with the next snapshot. Its record came when it began. */
   store(call: RingInit): void {
-    this.#calls.set(call.id, call);
+    const rings = call.state === CallState.RINGING && call.startedAt !== undefined;
+    const popUntil = rings ? { popUntil: timestampFromMs(timestampMs(create(TimestampSchema, call.startedAt)) + POPUP_TTL) } : {};
+    this.#calls.set(call.id, { ...popUntil, ...call });
   }
 
   #serve(request: IncomingMessage, response: ServerResponse): void {
@@ -140,7 +146,7 @@ export class FakeServer {
       trailers.push(`grpc-status: ${error.status}`, `grpc-message: ${encodeURIComponent(error.message)}`);
       if (error.details) trailers.push(`grpc-status-details-bin: ${Buffer.from(error.details).toString("base64")}`);
     }
-    if (this.loseAnswers > 0) {
+    if (this.loseAnswers > 0 && method !== "ListCalls") {
       this.loseAnswers -= 1;
       return void request.socket.destroy();
     }
@@ -172,7 +178,7 @@ export class FakeServer {
         epoch: "e1",
         resumed,
         openCalls: calls.filter(isOpen),
-        recentCalls: calls.filter((call) => !isOpen(call)).slice(0, this.snapshotHas),
+        recentCalls: calls.filter((call) => !isOpen(call)).sort(newestFirst).slice(0, this.snapshotHas),
       },
     });
     for (const event of this.#log.slice(position)) send(response, event);
@@ -208,6 +214,10 @@ function frame(flag: number, bytes: Uint8Array): Buffer {
   head.writeUInt8(flag, 0);
   head.writeUInt32BE(bytes.length, 1);
   return Buffer.concat([head, bytes]);
+}
+
+function newestFirst(a: CallInit, b: CallInit): number {
+  return Number((b.startedAt?.seconds ?? 0n) - (a.startedAt?.seconds ?? 0n));
 }
 
 /** A ringing call of a numbered caller, begun `ago` ms ago. */

@@ -27,6 +27,7 @@ test("quiet: store, connection and lists; the token is out of the address at onc
   await page.locator("#unlock").waitFor();
   await screenshot(page, "quiet-sound-blocked");
   await withoutSoundBanner(page);
+  await page.locator("#day").waitFor();
   await screenshot(page, "quiet");
 });
 
@@ -135,6 +136,35 @@ test("a ring that nobody finishes is shown as such, and rings no longer", async 
   assert.match(await popup(page, "a").innerText(), /결과 미확인/);
   assert.equal(await page.title(), "반짝 손세차 강남점");
 });
+
+for (const hours of [3, -3]) {
+  test(`a tablet whose clock is ${hours} h off: it pops, counts and ends by the server's time`, async () => {
+    const page = await shop.pad({}, "a.b.c", (it) => it.addInitScript(shiftClock, hours * 3_600_000));
+    assert.ok(Math.abs((await page.evaluate(() => Date.now())) - Date.now() - hours * 3_600_000) < 60_000);
+    const until = Date.now() + 4_000;
+    shop.server.update(ring("a", "010-1234-5678", 1_000), 4_000);
+    await page.locator('.popup[data-phase="ringing"]').waitFor();
+    assert.match(await page.title(), /☎/);
+    assert.match(await popup(page, "a").locator(".popup-time").innerText(), /^0:0\d$/);
+    await page.locator('.popup[data-phase="unknown"]').waitFor();
+    assert.ok(Date.now() >= until, `${until - Date.now()} ms early`);
+    assert.equal(await page.title(), "반짝 손세차 강남점");
+  });
+}
+
+/** In the page: a clock that somebody has set wrong. */
+function shiftClock(by: number): void {
+  const Right = Date;
+  class Wrong extends Right {
+    constructor(...parts: unknown[]) {
+      super(...((parts.length > 0 ? parts : [Right.now() + by]) as []));
+    }
+    static override now(): number {
+      return Right.now() + by;
+    }
+  }
+  globalThis.Date = Wrong as DateConstructor;
+}
 
 test("a cut is said, mended, and what came meanwhile is shown once", async () => {
   shop.storeADay();

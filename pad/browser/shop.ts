@@ -39,17 +39,18 @@ export class Shop {
     this.url = await server.listen();
   }
 
-  /** A pad's page. */
-  async open(options: ContextOptions = {}, token = "a.b.c"): Promise<Page> {
+  /** A pad's page; `prepare` changes what it will find. */
+  async open(options: ContextOptions = {}, token = "a.b.c", prepare?: (page: Page) => Promise<unknown>): Promise<Page> {
     const opened = await openPage(this.browser, options);
     this.#complaints.push(opened.complaints);
+    await prepare?.(opened.page);
     await opened.page.goto(`${this.url}/#token=${token}`);
     return opened.page;
   }
 
   /** A pad's page, connected. */
-  async pad(options: ContextOptions = {}, token = "a.b.c"): Promise<Page> {
-    const page = await this.open(options, token);
+  async pad(options: ContextOptions = {}, token = "a.b.c", prepare?: (page: Page) => Promise<unknown>): Promise<Page> {
+    const page = await this.open(options, token, prepare);
     await connected(page);
     return page;
   }
@@ -95,4 +96,42 @@ export const popup = (page: Page, id: string): Locator => page.locator(`.popup[d
 export async function withoutSoundBanner(page: Page): Promise<void> {
   await page.locator("h1").click();
   await page.locator("#unlock").waitFor({ state: "hidden" });
+}
+
+/** What {@link listen} leaves in the page. */
+interface Heard {
+  /** Notes that were really played. */
+  notes: number;
+  /** What leads to the loudspeaker now. */
+  playing: Set<AudioNode>;
+}
+
+/** For a page's beginning: hears what it plays. */
+export function listen(): void {
+  const heard: Heard = { notes: 0, playing: new Set() };
+  Object.assign(globalThis, { heard });
+  const { start } = OscillatorNode.prototype;
+  OscillatorNode.prototype.start = function (...when) {
+    if (this.context.state === "running") heard.notes += 1;
+    return start.apply(this, when);
+  };
+  const { connect, disconnect } = AudioNode.prototype as { connect(to: AudioNode): AudioNode; disconnect(): void };
+  Object.assign(AudioNode.prototype, {
+    connect(this: AudioNode, to: AudioNode) {
+      if (to === this.context.destination) heard.playing.add(this);
+      return connect.call(this, to);
+    },
+    disconnect(this: AudioNode) {
+      heard.playing.delete(this);
+      disconnect.call(this);
+    },
+  });
+}
+
+/** Waits until the page, which {@link listen}s, can be heard, or no longer. */
+export async function sounds(page: Page, wanted: "audible" | "silent"): Promise<void> {
+  await page.waitForFunction((audible) => {
+    const { notes, playing } = (globalThis as unknown as { heard: Heard }).heard;
+    return audible ? notes > 0 && playing.size > 0 : playing.size === 0;
+  }, wanted === "audible");
 }

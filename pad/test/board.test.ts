@@ -6,6 +6,7 @@ import { CallSchema, CallState, CallerKind, type Call } from "../src/gen/ringpad
 import { SnapshotSchema } from "../src/gen/ringpad/v1/pad_pb.ts";
 import { Board } from "../src/page/board.ts";
 import { Expectations } from "../src/page/expectations.ts";
+import { phaseOf } from "../src/page/phase.ts";
 
 const T = Date.parse("2025-11-23T05:00:00Z");
 const { RINGING, ANSWERED, COMPLETED, MISSED } = CallState;
@@ -128,22 +129,57 @@ test("a snapshot replaces all, pops nothing, and leaves the popups of its calls 
   assert.deepEqual(ids(board.recent()), ["a", "b"]);
 });
 
+/** A ringing call of a snapshot, with so many seconds of its ring left. */
+const rings = (id: string, left: number, more: MessageInitShape<typeof CallSchema> = {}) =>
+  call(id, RINGING, { popUntil: timestampFromMs(T + left * 1_000), ...more } as MessageInitShape<typeof CallSchema>);
+
 test("a page that is loaded mid-ring shows what rings, what it holds, and what was being written; nothing else", () => {
   const board = new Board({ me: () => "p1", expected: (it) => it, hasDraft: (id) => id === "draft" });
   const at = (seconds: number) => ({ startedAt: timestampFromMs(T - seconds * 1_000) });
   const by = (padId: string) => ({ claim: { padId } });
   const open = [
-    call("ring", RINGING, at(29)),
-    call("late", RINGING, at(30)),
-    call("mine", RINGING, { ...at(600), ...by("p1") }),
-    call("theirs", RINGING, { ...at(5), ...by("p2") }),
-    call("closed", RINGING, { ...at(5), closed: true }),
+    rings("ring", 1, at(29)),
+    rings("over its time", 0, at(30)),
+    rings("mine", -570, { ...at(600), ...by("p1") }),
+    rings("theirs", 25, { ...at(5), ...by("p2") }),
+    rings("closed", 25, { ...at(5), closed: true }),
+    call("came too late", RINGING, at(2)),
     call("talking", ANSWERED, at(90)),
   ];
   const recent = [call("draft", COMPLETED, at(700)), call("over", MISSED, at(5))];
   board.replace(snapshot(revisions, open, recent), T);
   assert.deepEqual(shown(board, T), ["ring ringing", "mine unknown", "draft ended"]);
   assert.deepEqual(shown(board, T + 1_000), ["mine unknown", "draft ended", "ring unknown"]);
+});
+
+test("a page that is loaded mid-ring rings until exactly when the call says, however long it has rung", () => {
+  const board = new Board();
+  const long = rings("a", 20, { startedAt: timestampFromMs(T - 90_000) });
+  board.replace(snapshot(revisions, [long, rings("b", 5)]), T);
+  assert.deepEqual(shown(board, T + 4_999), ["a ringing", "b ringing"]);
+  assert.deepEqual(shown(board, T + 5_000), ["a ringing", "b unknown"]);
+  assert.deepEqual(shown(board, T + 19_999), ["a ringing", "b unknown"]);
+  assert.deepEqual(shown(board, T + 20_000), ["a unknown", "b unknown"]);
+  assert.deepEqual(board.popups(T).map(({ ringsUntil }) => ringsUntil), [T + 20_000, T + 5_000]);
+  // Five minutes after the ring: somebody may be talking.
+  assert.deepEqual(shown(board, T + 305_000), ["a unknown"]);
+  assert.deepEqual(shown(board, T + 320_000), []);
+});
+
+test("live, a call pops on its update's word alone", () => {
+  const board = new Board();
+  board.apply(rings("a", 30), undefined, T);
+  assert.deepEqual(shown(board, T), []);
+  board.open(board.call("a") ?? assert.fail(), T);
+  assert.deepEqual(shown(board, T + 29_999), ["a ringing"]);
+});
+
+test("a call whose record came too late never rings, neither in the lists nor opened", () => {
+  const board = new Board();
+  board.replace(snapshot(revisions, [call("a", RINGING)]), T);
+  assert.deepEqual(board.recent().map((known) => phaseOf(known, T)), ["unknown"]);
+  board.open(board.call("a") ?? assert.fail(), T);
+  assert.deepEqual(shown(board, T), ["a unknown"]);
 });
 
 test("a call in other hands goes down, leaves after 15 s, and is back when it is released", () => {
@@ -223,6 +259,35 @@ test("the ring began when the record says, unless that is ahead of the server", 
     board.popups(T).map(({ ringingSince }) => ringingSince),
     [T, T - 2_000],
   );
+});
+
+/** A call that began so many seconds after `T`. */
+const at = (seconds: number, id: string, state: CallState, more: MessageInitShape<typeof CallSchema> = {}) =>
+  call(id, state, { startedAt: timestampFromMs(T + seconds * 1_000), ...more } as MessageInitShape<typeof CallSchema>);
+
+test("a missed call stays listed, whatever came since, until a pad has dealt with it", () => {
+  const board = new Board();
+  board.apply(at(0, "old", MISSED), undefined, T);
+  for (let i = 1; i <= 1_000; i += 1) board.apply(at(i, `c${i}`, COMPLETED), undefined, T + i * 1_000);
+  assert.deepEqual(ids(board.missed()), ["old"]);
+  board.apply(at(0, "old", MISSED, { closed: true }), undefined, T + 2_000_000);
+  assert.deepEqual(ids(board.missed()), []);
+});
+
+test("missed calls that a snapshot does not have are added, but not over what is newer", () => {
+  const board = new Board();
+  const stale = at(1, "dealt", MISSED);
+  board.replace(snapshot(revisions, [], [at(1, "dealt", MISSED, { closed: true }), at(2, "b", MISSED)]), T);
+  board.addMissed([stale, at(0, "a", MISSED)], T);
+  assert.deepEqual(ids(board.missed()), ["b", "a"]);
+  assert.deepEqual(shown(board, T), []);
+});
+
+test("of missed calls the hundred newest are listed", () => {
+  const board = new Board();
+  board.addMissed(Array.from({ length: 500 }, (_, i) => at(500 - i, `m${i}`, MISSED)), T);
+  assert.equal(board.missed().length, 100);
+  assert.deepEqual([board.missed()[0]?.call.id, board.missed()[99]?.call.id], ["m0", "m99"]);
 });
 
 test("memory is bounded over months", () => {

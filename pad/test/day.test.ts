@@ -8,7 +8,7 @@ import type { CallPage, CallQuery } from "../src/client/actions.ts";
 import { CallSchema, CallState, type Call } from "../src/gen/ringpad/v1/call_pb.ts";
 import { Day } from "../src/page/day.ts";
 import { DaySummary } from "../src/page/day_summary.ts";
-import { settle } from "./fakes.ts";
+import { FakeClock, settle } from "./fakes.ts";
 
 const { RINGING, ANSWERED, COMPLETED, MISSED } = CallState;
 const MINUTE = 60_000;
@@ -106,22 +106,29 @@ test("more calls than any shop has: no figures until the next day", () => {
 /** A summary whose questions are answered by hand. */
 function asked() {
   const questions: { query: CallQuery; answer(page: CallPage): void; fail(): void }[] = [];
-  const clock = { now: NOON };
+  const clock = new FakeClock();
+  const began = clock.now();
+  const shift = { ms: 0 };
   const summary = new DaySummary({
     listCalls: (query = {}) =>
       new Promise((resolve, reject) => questions.push({ query, answer: resolve, fail: () => reject(new Error("offline")) })),
-    now: () => clock.now,
+    now: () => NOON + clock.now() - began + shift.ms,
     changed: () => {},
+    clock,
+    random: () => 1,
   });
-  return { questions, clock, summary };
+  return { questions, clock, shift, summary };
 }
 
 test("after a snapshot the day is asked for page by page, once; then it follows what comes", async () => {
-  const { questions, summary } = asked();
+  const { questions, clock, summary } = asked();
   assert.equal(summary.words(), "");
-  assert.equal(questions.length, 0);
+  assert.equal(clock.nextIn, undefined);
   summary.begin();
   assert.equal(summary.words(), "");
+  await clock.advance(1_999);
+  assert.equal(questions.length, 0);
+  await clock.advance(1);
   summary.words();
   assert.deepEqual(questions.map(({ query }) => query), [{ since: MIDNIGHT, pageSize: 500, pageToken: "" }]);
   const ring = call("b", RINGING, NOON);
@@ -135,6 +142,7 @@ test("after a snapshot the day is asked for page by page, once; then it follows 
   assert.equal(summary.words(), "오늘 전화 2 · 받음 1 · 부재중 1 · 예약 0");
   summary.add(call("a", COMPLETED, MIDNIGHT, { reservation: {} }));
   assert.equal(summary.words(), "오늘 전화 2 · 받음 1 · 부재중 1 · 예약 1");
+  await clock.advance(10 * MINUTE);
   assert.equal(questions.length, 2);
 });
 
@@ -142,39 +150,53 @@ test("without an answer it says nothing, and asks again after a while", async ()
   const { questions, clock, summary } = asked();
   summary.begin();
   summary.add(call("a", MISSED, NOON));
-  summary.words();
+  await clock.advance(2_000);
   questions[0]?.fail();
   await settle();
   assert.equal(summary.words(), "");
   assert.equal(questions.length, 1);
-  clock.now += 2 * MINUTE;
-  summary.words();
+  await clock.advance(2 * MINUTE);
   questions[1]?.answer({ calls: [], nextPageToken: "" });
   await settle();
   assert.equal(summary.words(), "오늘 전화 1 · 받음 0 · 부재중 1 · 예약 0");
 });
 
 test("a snapshot meanwhile makes the answer void: it may be of another log", async () => {
-  const { questions, summary } = asked();
+  const { questions, clock, summary } = asked();
   summary.begin();
-  summary.words();
+  await clock.advance(2_000);
   summary.begin();
   questions[0]?.answer({ calls: [call("old", MISSED, NOON)], nextPageToken: "" });
-  await settle();
+  await clock.advance(2_000);
   assert.equal(summary.words(), "");
   questions[1]?.answer({ calls: [call("new", COMPLETED, NOON)], nextPageToken: "" });
   await settle();
   assert.equal(summary.words(), "오늘 전화 1 · 받음 1 · 부재중 0 · 예약 0");
+  await clock.advance(10 * MINUTE);
+  assert.equal(questions.length, 2);
 });
 
 test("a server whose pages never end is not asked for ever", async () => {
-  const { questions, summary } = asked();
+  const { questions, clock, summary } = asked();
   summary.begin();
-  summary.words();
+  await clock.advance(2_000);
   for (let page = 0; page < 30; page += 1) {
     questions[page]?.answer({ calls: [], nextPageToken: "more" });
     await settle();
   }
   assert.equal(questions.length, 11);
   assert.equal(summary.words(), "");
+});
+
+test("when the day before comes back, it is asked for", async () => {
+  const { questions, clock, summary, shift } = asked();
+  summary.begin();
+  await clock.advance(2_000);
+  questions[0]?.answer({ calls: [], nextPageToken: "" });
+  await settle();
+  shift.ms = -13 * 60 * MINUTE;
+  summary.words();
+  summary.words();
+  await clock.advance(2_000);
+  assert.deepEqual(questions.map(({ query }) => query.since), [MIDNIGHT, new Date(2025, 10, 22).getTime()]);
 });

@@ -19,6 +19,8 @@ export interface Popup {
   holder: Holder;
   /** When it began to ring, server time. */
   ringingSince: number;
+  /** When it is no longer taken to ring. */
+  ringsUntil: number | undefined;
   /** Somebody opened it to write. */
   opened: boolean;
 }
@@ -51,6 +53,8 @@ const UNKNOWN_STAYS = 5 * 60_000;
 const ANSWERED_STAYS = 60 * 60_000;
 const CALLS_KEPT = 300;
 const LISTED = 100;
+/** Kept whatever came since: nobody has dealt with them. */
+const MISSED_LISTED = 100;
 
 const ALONE: BoardContext = { me: () => undefined, expected: (call) => call, hasDraft: () => false };
 
@@ -76,9 +80,10 @@ export class Board {
     this.#calls = new Map();
     // Oldest first: the newest ring is then the one on top.
     for (const call of [...snapshot.openCalls, ...snapshot.recentCalls].reverse()) {
-      this.#calls.set(call.id, { call, popUntil: before.get(call.id)?.popUntil });
+      const known = { call, popUntil: before.get(call.id)?.popUntil };
+      this.#calls.set(call.id, known);
       this.#changeSeen(before.get(call.id)?.call, call, now);
-      this.#comeBack(call, now);
+      this.#comeBack(known, now);
     }
     for (const [id, known] of before) {
       // Shown ahead of its turn: its update is still to come.
@@ -97,6 +102,11 @@ export class Board {
     this.#changeSeen(before?.call, call, now);
     if (this.#popsNow(known, now)) this.#show(call, now, false);
     this.#prune();
+  }
+
+  /** Missed calls that are older than what a snapshot has. */
+  addMissed(calls: readonly Call[], now: number): void {
+    for (const call of calls) this.apply(call, undefined, now);
   }
 
   /** The call as the server last told it. */
@@ -142,7 +152,8 @@ export class Board {
 
   /** Missed calls that nobody has dealt with, newest first. */
   missed(): Known[] {
-    return this.recent().filter(({ call }) => call.state === CallState.MISSED && !call.closed);
+    const missed = [...this.#calls.values()].filter(isMissed).sort(newestFirst).slice(0, MISSED_LISTED);
+    return missed.map((known) => this.current(known)).filter(isMissed);
   }
 
   /** The newest that is known of a call that came another way, e.g. from a search. */
@@ -154,8 +165,9 @@ export class Board {
 
   #popup(known: Known, shown: Shown, now: number): Popup {
     const call = this.#context.expected(known.call);
-    const phase = phaseOf({ call, popUntil: known.popUntil }, now);
-    return { call, phase, holder: this.#holder(call), ringingSince: shown.since, opened: shown.opened };
+    const current = { call, popUntil: known.popUntil };
+    const { since: ringingSince, opened } = shown;
+    return { call, phase: phaseOf(current, now), holder: this.#holder(call), ringingSince, ringsUntil: ringEnd(current), opened };
   }
 
   #holder({ claim }: Call): Holder {
@@ -181,12 +193,12 @@ export class Board {
   }
 
   /** What a page that was just loaded must show: a ring that goes on, our own call, what somebody was writing. */
-  #comeBack(call: Call, now: number): void {
+  #comeBack(known: Known, now: number): void {
+    const { call } = known;
     if (call.closed || this.#shown.has(call.id) || this.#over.has(call.id)) return;
     const holder = this.#holder(call);
-    const rings = call.state === CallState.RINGING && holder !== "other" && now < ringEnd(call);
+    const rings = phaseOf(known, now) === "ringing" && holder !== "other";
     const mine = isOpen(call) && holder === "me" && now < startedAt(call) + ANSWERED_STAYS;
-    if (rings) this.#calls.set(call.id, { call, popUntil: ringEnd(call) });
     if (rings || mine || this.#context.hasDraft(call.id)) this.#show(call, now, false);
   }
 
@@ -208,14 +220,24 @@ export class Board {
 
   /** A pad stays open for months. */
   #prune(): void {
-    if (this.#calls.size <= CALLS_KEPT) return;
-    const oldest = [...this.#calls.values()].sort(newestFirst).slice(CALLS_KEPT);
-    for (const { call } of oldest) {
-      if (this.#shown.has(call.id)) continue;
-      this.#calls.delete(call.id);
-      this.#forget(call.id);
+    if (this.#calls.size <= CALLS_KEPT + MISSED_LISTED) return;
+    let [missed, others] = [0, 0];
+    for (const known of [...this.#calls.values()].sort(newestFirst)) {
+      const { id } = known.call;
+      if (this.#shown.has(id)) continue;
+      if (isMissed(known) && missed < MISSED_LISTED) missed += 1;
+      else if (others < CALLS_KEPT) others += 1;
+      else {
+        this.#calls.delete(id);
+        this.#forget(id);
+      }
     }
   }
+}
+
+/** Missed, and nobody has dealt with it. */
+function isMissed({ call }: Known): boolean {
+  return call.state === CallState.MISSED && !call.closed;
 }
 
 /** The smaller, the more urgent. A call in other hands is nobody's concern here, whatever it does. */
@@ -226,11 +248,11 @@ function rankOf({ phase, holder }: Popup, writing: boolean): number {
   return { ringing: 0, answered: 2, unknown: 3, missed: 4, ended: 4 }[phase];
 }
 
-function leavesAt({ popUntil }: Known, { phase, holder }: Popup, { changed }: Shown): number {
+function leavesAt(known: Known, { phase, holder }: Popup, { changed }: Shown): number {
   switch (phase) {
     case "ringing":
     case "unknown":
-      return holder === "me" ? changed + ANSWERED_STAYS : (popUntil ?? changed) + UNKNOWN_STAYS;
+      return holder === "me" ? changed + ANSWERED_STAYS : (ringEnd(known) ?? changed) + UNKNOWN_STAYS;
     case "answered":
       return changed + ANSWERED_STAYS;
     case "ended":

@@ -4,16 +4,15 @@
 import type { Pad } from "../client/connect.ts";
 import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import { Day } from "./day.ts";
+import { Question, type QuestionTiming } from "./question.ts";
 import { text } from "./text.ts";
 
 const PAGE = 500;
 /** More calls than a day keeps. */
 const PAGES = 11;
-/** Milliseconds before asking again where no answer came: up to twice as many, so that a fleet does not ask as one. */
-const AGAIN = 60_000;
 
 /** What the summary needs of the page. */
-export interface DayContext {
+export interface DayContext extends QuestionTiming {
   listCalls: Pad["listCalls"];
   /** The server's time. */
   now(): number;
@@ -25,19 +24,17 @@ export interface DayContext {
 export class DaySummary {
   readonly #context: DayContext;
   readonly #day = new Day();
-  /** Counts snapshots: an answer to a question before the last one may be of another log. */
-  #snapshots = 0;
-  #askAt = Infinity;
+  readonly #question: Question;
 
   constructor(context: DayContext) {
     this.#context = context;
+    this.#question = new Question((wanted) => this.#ask(wanted), context);
   }
 
   /** A snapshot replaced all. */
   begin(): void {
-    this.#snapshots += 1;
-    this.#askAt = -Infinity;
     this.#day.begin(this.#context.now());
+    this.#question.begin();
   }
 
   /** A call as it now is. */
@@ -48,32 +45,28 @@ export class DaySummary {
   /** The line; empty where there is nothing to say, or not yet. Asks for what is wanting. */
   words(): string {
     const now = this.#context.now();
-    const since = this.#day.wanting(now);
-    if (since !== undefined && now >= this.#askAt) void this.#ask(since);
+    if (this.#day.wanting(now) !== undefined) this.#question.again();
     const figures = this.#day.figures(now);
     return figures && figures.calls > 0 ? text.day(figures) : "";
   }
 
-  async #ask(since: number): Promise<void> {
+  async #ask(wanted: () => boolean): Promise<boolean> {
     const { now, changed } = this.#context;
-    const asked = this.#snapshots;
-    this.#askAt = Infinity;
-    try {
-      if (await this.#fill(since, () => asked === this.#snapshots)) this.#day.knownFrom(since);
-    } catch {
-      // Then the line waits.
-    }
-    if (asked !== this.#snapshots) return;
-    this.#askAt = now() + AGAIN * (1 + Math.random());
+    const since = this.#day.wanting(now());
+    if (since === undefined) return true;
+    const complete = await this.#fill(since, wanted);
+    if (!complete) return false;
+    this.#day.knownFrom(since);
     changed();
+    return true;
   }
 
   /** True if every page came. */
-  async #fill(since: number, stillWanted: () => boolean): Promise<boolean> {
+  async #fill(since: number, wanted: () => boolean): Promise<boolean> {
     let pageToken = "";
     for (let page = 0; page < PAGES; page += 1) {
       const { calls, nextPageToken } = await this.#context.listCalls({ since, pageSize: PAGE, pageToken });
-      if (!stillWanted()) return false;
+      if (!wanted()) return false;
       for (const call of calls) this.add(call);
       if (nextPageToken === "") return true;
       pageToken = nextPageToken;

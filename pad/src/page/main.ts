@@ -1,6 +1,8 @@
 // The pad page: wires the client to the board and the board to the screen.
 
 import type { ActionError } from "../client/action_error.ts";
+import { browserClock } from "../client/clock.ts";
+import type { CallQuery } from "../client/actions.ts";
 import { connect, type Pad } from "../client/connect.ts";
 import { Announcer, rings } from "./announcer.ts";
 import { Board, type Popup } from "./board.ts";
@@ -15,6 +17,7 @@ import { Expectations } from "./expectations.ts";
 import { fullDate, timeOfDay } from "./format.ts";
 import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import { setUpLanguage } from "./language_switch.ts";
+import { MissedCalls } from "./missed_calls.ts";
 import { popupView, type PopupContext, type PopupItem } from "./popup_view.ts";
 import { SoundSwitch } from "./sound_switch.ts";
 import { Status } from "./status.ts";
@@ -34,10 +37,20 @@ class PadPage {
     expected: (call) => this.#expectations.of(call),
     hasDraft: (id) => this.#drafts.has(id),
   });
-  readonly #day = new DaySummary({
-    listCalls: (query) => this.#pad.listCalls(query),
+  readonly #asking = {
+    listCalls: (query?: CallQuery) => this.#pad.listCalls(query),
     now: () => this.#now(),
     changed: () => this.#drawing.ask(),
+    clock: browserClock,
+    random: Math.random,
+  };
+  readonly #day = new DaySummary(this.#asking);
+  readonly #older = new MissedCalls({
+    ...this.#asking,
+    found: (calls) => {
+      this.#board.addMissed(calls, this.#now());
+      this.#drawing.ask();
+    },
   });
   readonly #drawing = new DrawQueue(() => this.#draw());
   readonly #announcer = new Announcer((call) => isTyping() || bringIntoSight(call));
@@ -87,6 +100,7 @@ class PadPage {
       onSnapshot: (snapshot) => {
         this.#board.replace(snapshot, this.#now());
         this.#day.begin();
+        this.#older.begin();
         setHidden(byId("lists"), false);
         this.#drawing.ask();
       },
@@ -169,13 +183,17 @@ class PadPage {
   #scheduleTick(popups: readonly Popup[], now: number): void {
     clearTimeout(this.#tick);
     const every = popups.length > 0 ? WITH_POPUPS : WITHOUT;
-    this.#tick = setTimeout(() => this.#draw(), every - (now % every));
+    // A ring ends when it ends, not at the next full second.
+    const ends = popups.map(({ ringsUntil = now }) => ringsUntil - now).filter((left) => left > 0);
+    this.#tick = setTimeout(() => this.#draw(), Math.min(every - (now % every), ...ends));
   }
 }
 
 function wordsOf(action: ActionName, { kind, claim }: ActionError): string {
   if (kind !== "claimed") return text.failed[kind];
-  return claim?.padName ? text.claimedBy(claim.padName) : text.lost[action];
+  if (claim?.padName) return text.claimedBy(claim.padName);
+  // Closing and saving are anybody's.
+  return action === "claim" ? text.lost.claim : text.lost.release;
 }
 
 function bringIntoSight({ id }: Call): void {

@@ -12,18 +12,15 @@ export type Phase =
   | "ended"
   | "missed";
 
-/** A call and until when it rings; `popUntil` is undefined for calls that never popped here. */
+/** A call, and what an update said of how long it pops; undefined for calls that never popped here. */
 export interface Known {
   call: Call;
   popUntil: number | undefined;
 }
 
-/** How long a call rings when nobody told us. */
-const USUAL_RING = 30_000;
-
 /** How a call stands at `now`. */
-export function phaseOf({ call, popUntil }: Known, now: number): Phase {
-  switch (call.state) {
+export function phaseOf(known: Known, now: number): Phase {
+  switch (known.call.state) {
     case CallState.ANSWERED:
       return "answered";
     case CallState.COMPLETED:
@@ -31,13 +28,13 @@ export function phaseOf({ call, popUntil }: Known, now: number): Phase {
     case CallState.MISSED:
       return "missed";
     default:
-      return now < (popUntil ?? ringEnd(call)) ? "ringing" : "unknown";
+      return now < (ringEnd(known) ?? now) ? "ringing" : "unknown";
   }
 }
 
-/** Until when a call rings, as far as its beginning tells. */
-export function ringEnd(call: Call): number {
-  return startedAt(call) + USUAL_RING;
+/** Until when a call rings; undefined where nobody told: its record came too late, or it is over. */
+export function ringEnd({ call, popUntil }: Known): number | undefined {
+  return popUntil ?? (call.popUntil && timestampMs(call.popUntil));
 }
 
 /** Not over yet, as far as we were told. */

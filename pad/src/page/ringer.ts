@@ -1,6 +1,8 @@
 // The ring tone: a soft three-note figure, made with Web Audio, for as long as a call rings. Browsers keep a page silent
 // until somebody touches it, so whether sound can come is a state that people must see.
 
+import { browserClock, type Clock, type Timer } from "../client/clock.ts";
+
 /** Notes of the figure: frequency in Hz, start in seconds. */
 const FIGURE: readonly (readonly [number, number])[] = [
   [659.26, 0],
@@ -12,19 +14,29 @@ const FIGURE: readonly (readonly [number, number])[] = [
 const EVERY = 2_400;
 const LOUDNESS = 0.5;
 
+/** What the ringer needs of a browser; tests bring their own. */
+export interface RingerParts {
+  /** Undefined where there is no Web Audio. */
+  context: AudioContext | undefined;
+  clock: Pick<Clock, "after">;
+}
+
 /** Rings, once it may. */
 export class Ringer {
   readonly #context: AudioContext | undefined;
+  readonly #clock: Pick<Clock, "after">;
   readonly #onChange: () => void;
   #on = true;
   #ringing = false;
-  #timer: ReturnType<typeof setInterval> | undefined;
+  /** When the figure is played again; undefined while there is silence. */
+  #again: Timer | undefined;
   #playing: GainNode | undefined;
 
   /** `onChange` is told when {@link blocked} may have changed. */
-  constructor(onChange: () => void) {
+  constructor(onChange: () => void, { context, clock }: RingerParts = browserParts()) {
     this.#onChange = onChange;
-    this.#context = typeof AudioContext === "undefined" ? undefined : new AudioContext();
+    this.#context = context;
+    this.#clock = clock;
     this.#context?.addEventListener("statechange", () => this.#stateChanged());
   }
 
@@ -56,36 +68,46 @@ export class Ringer {
   }
 
   #update(): void {
-    const sounds = this.#ringing && this.#on && this.#context?.state === "running";
-    if (sounds && this.#timer === undefined) {
-      this.#play();
-      this.#timer = setInterval(() => this.#play(), EVERY);
-    } else if (!sounds && this.#timer !== undefined) {
-      clearInterval(this.#timer);
-      this.#timer = undefined;
-      this.#playing?.disconnect();
-    }
+    const context = this.#context;
+    const sounds = this.#ringing && this.#on && context?.state === "running";
+    if (sounds && !this.#again) this.#play(context);
+    if (!sounds && this.#again) this.#stop();
   }
 
-  #play(): void {
-    const context = this.#context;
-    if (!context) return;
+  #play(context: AudioContext): void {
     this.#playing?.disconnect();
-    const out = new GainNode(context, { gain: LOUDNESS });
+    const out = context.createGain();
+    out.gain.value = LOUDNESS;
     out.connect(context.destination);
     for (const [frequency, at] of FIGURE) note(context, out, frequency, context.currentTime + at);
     this.#playing = out;
+    this.#again = this.#clock.after(EVERY, () => this.#play(context));
   }
+
+  /** At once: also what has begun to sound. */
+  #stop(): void {
+    this.#again?.cancel();
+    this.#again = undefined;
+    this.#playing?.disconnect();
+    this.#playing = undefined;
+  }
+}
+
+function browserParts(): RingerParts {
+  return { context: typeof AudioContext === "undefined" ? undefined : new AudioContext(), clock: browserClock };
 }
 
 /** A bell-like note: quickly there, slowly gone. */
 function note(context: AudioContext, out: AudioNode, frequency: number, at: number): void {
-  const envelope = new GainNode(context, { gain: 0 });
+  const envelope = context.createGain();
+  envelope.gain.value = 0;
   envelope.gain.setValueAtTime(0, at);
   envelope.gain.linearRampToValueAtTime(0.7, at + 0.015);
   envelope.gain.exponentialRampToValueAtTime(0.001, at + 0.9);
   envelope.connect(out);
-  const tone = new OscillatorNode(context, { frequency, type: "triangle" });
+  const tone = context.createOscillator();
+  tone.frequency.value = frequency;
+  tone.type = "triangle";
   tone.connect(envelope);
   tone.start(at);
   tone.stop(at + 1);

@@ -47,8 +47,6 @@ export const en: Words = {
   lost: {
     claim: "Another pad was first.",
     release: "Another pad has this call.",
-    close: "Another pad has this call.",
-    save: "Another pad has this call, so it was not saved.",
   },
 
   waiting: "Waiting for calls",

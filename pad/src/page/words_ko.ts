@@ -3,7 +3,6 @@
 import type { ConnectionState } from "../client/connection.ts";
 import type { ActionFailure } from "../client/action_error.ts";
 import { CallerKind } from "../gen/ringpad/v1/call_pb.ts";
-import type { ActionName } from "./call_actions.ts";
 import type { DayFigures } from "./day.ts";
 import type { Phase } from "./phase.ts";
 
@@ -53,11 +52,10 @@ const failed: Record<Exclude<ActionFailure, "claimed">, string> = {
   offline: "연결이 되지 않아 처리하지 못했습니다. 다시 눌러 주세요.",
 };
 
-const lost: Record<ActionName, string> = {
+/** Why nothing came of a tap, where another pad has the call and nobody said which. */
+const lost = {
   claim: "다른 패드가 먼저 받았습니다.",
   release: "다른 패드가 받은 전화입니다.",
-  close: "다른 패드가 받은 전화입니다.",
-  save: "다른 패드가 받은 전화라 저장하지 못했습니다.",
 };
 
 export const ko = {

@@ -1,0 +1,53 @@
+// Missed calls that nobody has dealt with, however many calls came since: asked for once after each snapshot, since that
+// has only the newest calls.
+
+import type { Pad } from "../client/connect.ts";
+import { CallState, type Call } from "../gen/ringpad/v1/call_pb.ts";
+import { Question, type QuestionTiming } from "./question.ts";
+
+/** Whoever was not called back within a week is not waiting any more. */
+const WEEK = 7 * 24 * 60 * 60_000;
+const PAGE = 500;
+/** Most of them were dealt with, so that the open ones may be further back; no shop misses more in a week. */
+const PAGES = 4;
+
+/** What the search for missed calls needs of the page. */
+export interface MissedContext extends QuestionTiming {
+  listCalls: Pad["listCalls"];
+  /** The server's time. */
+  now(): number;
+  /** Missed calls that were open when the server was asked, newest first. */
+  found(calls: Call[]): void;
+}
+
+/** Finds the missed calls that a snapshot does not have. */
+export class MissedCalls {
+  readonly #context: MissedContext;
+  readonly #question: Question;
+
+  constructor(context: MissedContext) {
+    this.#context = context;
+    this.#question = new Question((wanted) => this.#ask(wanted), context);
+  }
+
+  /** A snapshot replaced all. */
+  begin(): void {
+    this.#question.begin();
+  }
+
+  async #ask(wanted: () => boolean): Promise<boolean> {
+    const { listCalls, now, found } = this.#context;
+    // The server's time as we know it has fractions of a millisecond, which no timestamp may have.
+    const query = { states: [CallState.MISSED], since: Math.floor(now() - WEEK), pageSize: PAGE };
+    let pageToken = "";
+    for (let page = 0; page < PAGES; page += 1) {
+      const { calls, nextPageToken } = await listCalls({ ...query, pageToken });
+      if (!wanted()) return false;
+      found(calls.filter(({ closed }) => !closed));
+      if (nextPageToken === "") return true;
+      pageToken = nextPageToken;
+    }
+    // Older ones would not be listed any more.
+    return true;
+  }
+}
