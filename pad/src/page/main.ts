@@ -110,6 +110,8 @@ class PadPage {
       release: (id) => void this.#actions.release(id),
       close,
       open,
+      write: (id, draft, shown) => this.#actions.write(id, draft, shown),
+      follow: (id) => this.#actions.follow(id),
       save: (id, draft) => this.#actions.save(id, draft),
       dismiss: (id) => {
         this.#board.dismiss(id);

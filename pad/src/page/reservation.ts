@@ -12,27 +12,36 @@ export function draftOf({ note, reservation }: Call): Draft {
     name: reservation?.customerName ?? "",
     car: reservation?.carNumber ?? "",
     service: reservation?.service ?? "",
-    date: at ? `${at.getFullYear()}-${twoDigits(at.getMonth() + 1)}-${twoDigits(at.getDate())}` : "",
+    date: at ? dayOf(at) : "",
     time: at ? `${twoDigits(at.getHours())}:${twoDigits(at.getMinutes())}` : "",
     note,
   };
 }
 
-/** What to save; a time without a day is today's. */
+/** The draft with what goes without saying: a time without a day is today's. */
+export function completed(draft: Draft, now: number): Draft {
+  return draft.time !== "" && draft.date === "" ? { ...draft, date: dayOf(new Date(now)) } : draft;
+}
+
+/** What to save. */
 export function noteOf(draft: Draft, now: number): NoteInit {
-  const at = instantOf(draft, now);
+  const at = instantOf(completed(draft, now));
   const text = { customerName: draft.name.trim(), carNumber: draft.car.trim(), service: draft.service.trim() };
   const isThere = at !== undefined || Object.values(text).some((value) => value !== "");
   const reservation = isThere ? { ...text, ...(at !== undefined && { at: timestampFromMs(at) }) } : undefined;
   return { note: draft.note.trim(), reservation };
 }
 
-function instantOf({ date, time }: Draft, now: number): number | undefined {
+function instantOf({ date, time }: Draft): number | undefined {
   if (time === "") return undefined;
   const [hours = 0, minutes = 0] = time.split(":").map(Number);
-  const day = date === "" ? new Date(now) : new Date(`${date}T00:00`);
+  const day = new Date(`${date}T00:00`);
   const at = new Date(day.getFullYear(), day.getMonth(), day.getDate(), hours, minutes).getTime();
   return Number.isFinite(at) ? at : undefined;
+}
+
+function dayOf(at: Date): string {
+  return `${at.getFullYear()}-${twoDigits(at.getMonth() + 1)}-${twoDigits(at.getDate())}`;
 }
 
 function twoDigits(number: number): string {

@@ -1,0 +1,37 @@
+// The form, under the hands of several people: what each of them typed is saved, and nothing else is taken away.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Page } from "playwright-core";
+import { until } from "./chromium.ts";
+import { padToken } from "./fake_actions.ts";
+import { ring } from "./fake_server.ts";
+import { popup, Shop } from "./shop.ts";
+
+const shop = new Shop();
+const FIRST = padToken("p1", "1번 카운터");
+const SECOND = padToken("p2", "2번 카운터");
+
+const tap = (page: Page, id: string, name: string) => popup(page, id).getByRole("button", { name, exact: true }).click();
+const field = (page: Page, id: string, label: string) => popup(page, id).getByLabel(label, { exact: true });
+const holds = (page: Page, id: string, label: string, value: string) =>
+  until(`${label} ${value}`, async () => (await field(page, id, label).inputValue()) === value);
+
+test("a note left half-typed on one pad does not wipe the reservation that another saved", async () => {
+  const [first, second] = await Promise.all([shop.pad({}, FIRST), shop.pad({}, SECOND)]);
+  shop.server.update(ring("a", "010-1234-5678", 3_000), 60_000);
+  await tap(first, "a", "받기");
+  await field(first, "a", "메모").fill("콜백 예정");
+  await tap(first, "a", "놓기");
+  await tap(second, "a", "받기");
+  await field(second, "a", "이름").fill("김민수");
+  await field(second, "a", "차량 번호").fill("12가 3456");
+  await tap(second, "a", "저장");
+  await popup(second, "a").getByText("저장했습니다").waitFor();
+  await holds(first, "a", "차량 번호", "12가 3456");
+  assert.equal(await field(first, "a", "메모").inputValue(), "콜백 예정");
+  await tap(first, "a", "저장");
+  await holds(second, "a", "메모", "콜백 예정");
+  assert.equal(await field(second, "a", "이름").inputValue(), "김민수");
+  await second.locator('#recent [data-call="a"]', { hasText: "12가 3456 · 김민수" }).waitFor();
+});
