@@ -35,3 +35,21 @@ test("a note left half-typed on one pad does not wipe the reservation that anoth
   assert.equal(await field(second, "a", "이름").inputValue(), "김민수");
   await second.locator('#recent [data-call="a"]', { hasText: "12가 3456 · 김민수" }).waitFor();
 });
+
+test("spaces and new lines after what is saved are typed as any others, one at a time", async () => {
+  const page = await shop.pad({}, FIRST);
+  shop.server.update({ ...ring("a", "010-1234-5678", 3_000), note: "실내 세차" }, 60_000);
+  await tap(page, "a", "받기");
+  const note = field(page, "a", "메모");
+  await note.focus();
+  await page.keyboard.press("Control+End");
+  for (const key of [" ", "왁스", "\n", "뒷좌석"]) {
+    await page.keyboard.insertText(key);
+    // Whatever comes draws the page anew.
+    shop.server.update(ring("b", "010-7777-8888", 1_000), 60_000);
+    await page.waitForTimeout(150);
+  }
+  assert.equal(await note.inputValue(), "실내 세차 왁스\n뒷좌석");
+  await tap(page, "a", "저장");
+  await page.locator('#recent [data-call="a"]', { hasText: "뒷좌석" }).waitFor();
+});

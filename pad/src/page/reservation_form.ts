@@ -114,7 +114,9 @@ export class ReservationForm {
   #fill(draft: Draft): void {
     for (const field of FIELDS) {
       const input = this.#inputs[field];
-      if (input.value !== draft[field]) input.value = draft[field];
+      // A space is nothing to save, but the next word may follow it.
+      const typing = input === document.activeElement && input.value.trim() === draft[field].trim();
+      if (!typing && input.value !== draft[field]) input.value = draft[field];
     }
     this.#requireTime();
   }
