@@ -53,3 +53,32 @@ test("spaces and new lines after what is saved are typed as any others, one at a
   await tap(page, "a", "저장");
   await page.locator('#recent [data-call="a"]', { hasText: "뒷좌석" }).waitFor();
 });
+
+for (const dismissed of [false, true]) {
+  test(`done in the missed list asks for the time of a half-typed date${dismissed ? ", also where its card was hidden" : ""}`, async () => {
+    shop.storeADay();
+    const page = await shop.pad({}, FIRST);
+    const done = page.locator('#missed [data-call="d2"]').getByRole("button", { name: "010-8765-4321 완료" });
+    await page.locator('#missed [data-call="d2"]').getByRole("button", { name: "열기" }).click();
+    await field(page, "d2", "날짜").fill("2030-05-04");
+    if (dismissed) await tap(page, "d2", "숨기기");
+    await done.click();
+    await popup(page, "d2").locator("input:invalid:focus").waitFor();
+    assert.deepEqual(shop.server.actions.sent, []);
+    await field(page, "d2", "시간").fill("10:30");
+    await done.click();
+    await until("both", () => shop.server.actions.sent.length === 2);
+    await page.locator('#recent [data-call="d2"]', { hasText: "2030년 5월 4일 10:30" }).waitFor();
+  });
+}
+
+test("done in the missed list asks for the rest of a date that has begun with its day", async () => {
+  shop.storeADay();
+  const page = await shop.pad({}, FIRST);
+  await page.locator('#missed [data-call="d2"]').getByRole("button", { name: "열기" }).click();
+  await field(page, "d2", "날짜").focus();
+  await page.keyboard.type("0");
+  await page.locator('#missed [data-call="d2"]').getByRole("button", { name: "010-8765-4321 완료" }).click();
+  await popup(page, "d2").locator("input:invalid:focus").waitFor();
+  assert.deepEqual(shop.server.actions.sent, []);
+});

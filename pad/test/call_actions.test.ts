@@ -37,6 +37,9 @@ class Page {
   identity: PadIdentity | undefined = { id: "p1", name: "1번 카운터" };
   readonly sent: Sent[] = [];
   readonly failures: string[] = [];
+  /** Calls whose forms people were asked to complete. */
+  readonly unfinished: string[] = [];
+  formIsWhole = true;
   readonly drafts = new Drafts(undefined);
   readonly #expectations = new Expectations();
   readonly board: Board = new Board({
@@ -51,6 +54,8 @@ class Page {
     drafts: this.drafts,
     now: () => T,
     changed: () => {},
+    isWhole: () => this.formIsWhole,
+    unfinished: (id) => this.unfinished.push(id),
     failed: (action, { kind }) => this.failures.push(`${action} ${kind}`),
   });
 
@@ -191,6 +196,24 @@ test("done also takes away what was opened from a list", async () => {
   await settle();
   await page.last().answer(call({ closed: true }));
   assert.equal(page.holder, undefined);
+});
+
+test("done throws no half-typed date away: it asks for the rest, wherever it was tapped", async () => {
+  const page = new Page();
+  for (const typed of [{ date: "2025-11-29" }, { date: "2025-11", time: "10:30" }, { date: "120251-11-29", time: "10:30" }]) {
+    page.drafts.set("a", { ...emptyDraft(), name: "김민수", ...typed });
+    await page.actions.close("a");
+    assert.deepEqual(page.asked, []);
+    assert.ok(page.drafts.has("a"));
+  }
+  assert.deepEqual(page.unfinished, ["a", "a", "a"]);
+});
+
+test("done waits for what the form has and no draft can have: a date with its year only", async () => {
+  const page = new Page();
+  page.formIsWhole = false;
+  await page.actions.close("a");
+  assert.deepEqual([page.asked, page.unfinished], [[], ["a"]]);
 });
 
 test("what is typed after done was tapped is saved too", async () => {

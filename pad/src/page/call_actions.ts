@@ -10,7 +10,7 @@ import { ClaimSchema, ReservationSchema, type Call } from "../gen/ringpad/v1/cal
 import type { Board } from "./board.ts";
 import { rebase, sameDraft, type Draft, type Drafts } from "./drafts.ts";
 import type { Expectations } from "./expectations.ts";
-import { completed, draftOf, noteOf } from "./reservation.ts";
+import { completed, draftOf, isWhole, noteOf } from "./reservation.ts";
 
 /** What an action needs of the page. */
 export interface ActionContext {
@@ -22,6 +22,10 @@ export interface ActionContext {
   now(): number;
   /** Something looks different. */
   changed(): void;
+  /** Whether what stands in the call's form, if there is one, is fit to be saved: a half-typed date is in no draft. */
+  isWhole(id: string): boolean;
+  /** It is not: people should see what is missing. */
+  unfinished(id: string): void;
   /** An action came to nothing; people should know. */
   failed(action: ActionName, error: ActionError): void;
 }
@@ -67,8 +71,10 @@ export class CallActions {
 
   /** Done. What was typed is saved first: nobody who taps "done" means to throw it away. */
   async close(id: string): Promise<void> {
-    const { drafts } = this.#context;
-    for (let draft = drafts.get(id); draft; draft = drafts.get(id)) {
+    const { drafts, unfinished } = this.#context;
+    for (let draft = drafts.get(id); ; draft = drafts.get(id)) {
+      if (!this.#context.isWhole(id) || (draft && !isWhole(draft))) return unfinished(id);
+      if (!draft) break;
       if (!(await this.save(id, draft))) return;
     }
     const closed = await this.#act("close", id, (call) => ({ ...call, closed: true }), () => this.#context.pad.close(id));

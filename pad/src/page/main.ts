@@ -16,6 +16,7 @@ import { fullDate, timeOfDay } from "./format.ts";
 import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import { setUpLanguage } from "./language_switch.ts";
 import { popupView, type PopupContext, type PopupItem } from "./popup_view.ts";
+import { formOf } from "./reservation_form.ts";
 import { SoundSwitch } from "./sound_switch.ts";
 import { Status } from "./status.ts";
 import { text } from "./text.ts";
@@ -61,6 +62,8 @@ class PadPage {
       drafts: this.#drafts,
       now: () => this.#now(),
       changed: () => this.#draw(),
+      isWhole: (id) => formOf(id)?.checkValidity() ?? true,
+      unfinished: (id) => this.#showFault(id),
       failed: (action, error) => toast(wordsOf(action, error)),
     });
     const open = (call: Call) => this.#open(call);
@@ -144,6 +147,13 @@ class PadPage {
     this.#board.open(call, this.#now());
     this.#draw();
     bringIntoSight(call);
+  }
+
+  /** Opens the call where what was typed cannot be saved, and says why. */
+  #showFault(id: string): void {
+    const call = this.#board.call(id);
+    if (call) this.#open(call);
+    formOf(id)?.reportValidity();
   }
 
   /** Brings the whole screen up to date; what is already so is not touched. */

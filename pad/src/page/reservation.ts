@@ -5,6 +5,8 @@ import type { NoteInit } from "../client/actions.ts";
 import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import type { Draft } from "./drafts.ts";
 
+const DATE = /^\d{4}-\d\d-\d\d$/;
+
 /** The form as the call has it. */
 export function draftOf({ note, reservation }: Call): Draft {
   const at = reservation?.at ? new Date(timestampMs(reservation.at)) : undefined;
@@ -23,6 +25,11 @@ export function completed(draft: Draft, now: number): Draft {
   return draft.time !== "" && draft.date === "" ? { ...draft, date: dayOf(new Date(now)) } : draft;
 }
 
+/** Whether it can be saved as it is: a day needs a time, and both must be ones that there are. */
+export function isWhole(draft: Draft): boolean {
+  return (draft.date === "" && draft.time === "") || instantOf(completed(draft, 0)) !== undefined;
+}
+
 /** What to save. */
 export function noteOf(draft: Draft, now: number): NoteInit {
   const at = instantOf(completed(draft, now));
@@ -33,7 +40,7 @@ export function noteOf(draft: Draft, now: number): NoteInit {
 }
 
 function instantOf({ date, time }: Draft): number | undefined {
-  if (time === "") return undefined;
+  if (time === "" || !DATE.test(date)) return undefined;
   const [hours = 0, minutes = 0] = time.split(":").map(Number);
   const day = new Date(`${date}T00:00`);
   const at = new Date(day.getFullYear(), day.getMonth(), day.getDate(), hours, minutes).getTime();

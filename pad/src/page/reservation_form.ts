@@ -1,7 +1,7 @@
 // The form of one call: who, which car, what, when, and a note. Whatever comes in meanwhile, a field that somebody has
 // typed into is theirs; the others follow what other pads save.
 
-import { button, element, setHidden, setText } from "./dom.ts";
+import { button, element, setData, setHidden, setText } from "./dom.ts";
 import { draftOf } from "./reservation.ts";
 import { emptyDraft, FIELDS, type Draft, type Drafts } from "./drafts.ts";
 import type { Call } from "../gen/ringpad/v1/call_pb.ts";
@@ -90,6 +90,7 @@ export class ReservationForm {
     });
     const form = element("form", "popup-form", ...fields, element("div", "form-foot", this.#status, this.#save));
     form.setAttribute("aria-label", text.write);
+    setData(form, "form", this.#id);
     form.autocomplete = "off";
     for (const field of FIELDS) {
       const input = this.#inputs[field];
@@ -157,6 +158,11 @@ export class ReservationForm {
   }
 }
 
+/** The form of a call that is on the screen. */
+export function formOf(id: string): HTMLFormElement | undefined {
+  return [...document.forms].find((form) => form.dataset["form"] === id);
+}
+
 function textInput(field: Field): HTMLInputElement {
   const input = element("input", "form-input");
   input.type = "text";
@@ -168,5 +174,7 @@ function textInput(field: Field): HTMLInputElement {
 function typed(type: "date" | "time"): HTMLInputElement {
   const input = element("input", "form-input");
   input.type = type;
+  // Else a year may have six digits.
+  if (type === "date") input.max = "9999-12-31";
   return input;
 }
