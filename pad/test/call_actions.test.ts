@@ -3,14 +3,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { ActionError } from "../src/client/action_error.ts";
 import type { NoteInit } from "../src/client/actions.ts";
 import type { PadIdentity } from "../src/client/tokens.ts";
 import { CallSchema, CallState, ClaimSchema, ReservationSchema, type Call } from "../src/gen/ringpad/v1/call_pb.ts";
 import { Board } from "../src/page/board.ts";
 import { CallActions, type ActionContext } from "../src/page/call_actions.ts";
-import { Drafts, emptyDraft } from "../src/page/drafts.ts";
+import { Drafts, emptyDraft, type Draft } from "../src/page/drafts.ts";
 import { Expectations } from "../src/page/expectations.ts";
+import { draftOf } from "../src/page/reservation.ts";
 import { settle } from "./fakes.ts";
 
 const T = Date.parse("2025-11-23T05:00:00Z");
@@ -35,6 +37,9 @@ class Page {
   identity: PadIdentity | undefined = { id: "p1", name: "1번 카운터" };
   readonly sent: Sent[] = [];
   readonly failures: string[] = [];
+  /** Calls whose forms people were asked to complete. */
+  readonly unfinished: string[] = [];
+  formIsWhole = true;
   readonly drafts = new Drafts(undefined);
   readonly #expectations = new Expectations();
   readonly board: Board = new Board({
@@ -49,6 +54,8 @@ class Page {
     drafts: this.drafts,
     now: () => T,
     changed: () => {},
+    isWhole: () => this.formIsWhole,
+    unfinished: (id) => this.unfinished.push(id),
     failed: (action, { kind }) => this.failures.push(`${action} ${kind}`),
   });
 
@@ -191,6 +198,24 @@ test("done also takes away what was opened from a list", async () => {
   assert.equal(page.holder, undefined);
 });
 
+test("done throws no half-typed date away: it asks for the rest, wherever it was tapped", async () => {
+  const page = new Page();
+  for (const typed of [{ date: "2025-11-29" }, { date: "2025-11", time: "10:30" }, { date: "120251-11-29", time: "10:30" }]) {
+    page.drafts.set("a", { ...emptyDraft(), name: "김민수", ...typed });
+    await page.actions.close("a");
+    assert.deepEqual(page.asked, []);
+    assert.ok(page.drafts.has("a"));
+  }
+  assert.deepEqual(page.unfinished, ["a", "a", "a"]);
+});
+
+test("done waits for what the form has and no draft can have: a date with its year only", async () => {
+  const page = new Page();
+  page.formIsWhole = false;
+  await page.actions.close("a");
+  assert.deepEqual([page.asked, page.unfinished], [[], ["a"]]);
+});
+
 test("what is typed after done was tapped is saved too", async () => {
   const page = new Page();
   page.drafts.set("a", { ...emptyDraft(), note: "흰색" });
@@ -228,6 +253,66 @@ test("saving an empty form takes the reservation away", async () => {
   void page.actions.save("a", emptyDraft());
   const shown = page.board.recent()[0]?.call;
   assert.deepEqual([shown?.reservation, shown?.note], [undefined, ""]);
+});
+
+/** Somebody typed this into the form of the call as this page has it. */
+function typeInto(page: Page, typed: Partial<Draft>): void {
+  const shown = draftOf(page.board.call("a") ?? assert.fail("no call"));
+  page.actions.write("a", { ...(page.drafts.get("a") ?? shown), ...typed }, shown);
+}
+
+test("a half-typed form follows what another pad saves, but for what was typed; saving it takes nothing away", async () => {
+  const page = new Page();
+  typeInto(page, { note: "콜백 예정" });
+  const at = timestampFromMs(new Date(2025, 10, 24, 10, 30).getTime());
+  page.board.apply(call({ reservation: { customerName: "김민수", at } }), undefined, T);
+  const followed = { ...emptyDraft(), name: "김민수", date: "2025-11-24", time: "10:30", note: "콜백 예정" };
+  assert.deepEqual(page.actions.follow("a"), followed);
+  // Not drawn yet when somebody taps: what is saved is as new as this page knows.
+  page.board.apply(call({ reservation: { customerName: "김민수", service: "실내 세차", at } }), undefined, T);
+  void page.actions.save("a", followed);
+  assert.equal(page.board.recent()[0]?.call.reservation?.service, "실내 세차");
+  page.board.apply(call({ reservation: { customerName: "김민수", service: "왁스", at } }), undefined, T);
+  await settle();
+  assert.equal(page.last().note?.note, "콜백 예정");
+  const { customerName, service } = page.last().note?.reservation ?? {};
+  assert.deepEqual([customerName, service], ["김민수", "왁스"]);
+});
+
+test("a save without an answer that happened all the same leaves no draft; one that did not, leaves it", async () => {
+  for (const happened of [true, false]) {
+    const page = new Page();
+    typeInto(page, { time: "18:00", note: " 흰색 " });
+    void page.actions.save("a", page.drafts.get("a") ?? assert.fail("no draft"));
+    await settle();
+    const { note = "", reservation } = page.last().note ?? {};
+    if (happened) page.board.apply(call({ note, reservation: create(ReservationSchema, reservation) }), undefined, T);
+    assert.ok(page.actions.follow("a"), "until the answer is here, it may still be refused");
+    await page.last().refuse(new ActionError("offline", ""));
+    assert.equal(page.actions.follow("a") === undefined, happened);
+  }
+});
+
+test("what is changed back while it is being saved is changed back, whether it was saved or not", async () => {
+  for (const saves of [true, false]) {
+    const page = new Page();
+    typeInto(page, { note: "흰색" });
+    void page.actions.save("a", page.drafts.get("a") ?? assert.fail("no draft"));
+    typeInto(page, { note: "" });
+    await settle();
+    if (saves) await page.last().answer(call({ note: "흰색", reservation: { service: "왁스" } }));
+    else await page.last().refuse(new ActionError("offline", ""));
+    const left = page.actions.follow("a");
+    assert.deepEqual(left, saves ? { ...emptyDraft(), service: "왁스" } : undefined);
+  }
+});
+
+test("what is typed back to what is saved is no draft", () => {
+  const page = new Page();
+  typeInto(page, { note: "흰색" });
+  assert.ok(page.drafts.has("a"));
+  typeInto(page, { note: "" });
+  assert.ok(!page.drafts.has("a"));
 });
 
 test("a token that cannot be read: the first claim that is won says who we are", async () => {

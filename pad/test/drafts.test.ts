@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs, timestampMs, type Timestamp } from "@bufbuild/protobuf/wkt";
 import { CallSchema } from "../src/gen/ringpad/v1/call_pb.ts";
-import { Drafts, emptyDraft } from "../src/page/drafts.ts";
+import { Drafts, emptyDraft, rebase } from "../src/page/drafts.ts";
 import { draftOf, noteOf } from "../src/page/reservation.ts";
 import { fakeMemory } from "./fakes.ts";
 
@@ -19,6 +19,37 @@ test("a draft survives the page, and is gone when it is dropped", () => {
   assert.deepEqual(next.get("a"), typed);
   next.drop("a");
   assert.ok(!new Drafts(memory).has("a"));
+});
+
+test("a draft survives with what it was typed into, and follows that over a reload", () => {
+  const memory = fakeMemory();
+  new Drafts(memory).set("a", typed, { ...typed, note: "" });
+  const next = new Drafts(memory);
+  next.follow("a", { ...emptyDraft(), name: "이영희" });
+  assert.deepEqual(new Drafts(memory).get("a"), { ...emptyDraft(), name: "이영희", note: "흰색" });
+});
+
+test("a draft of the version before, which did not know what it was typed into, is as it was", () => {
+  const memory = fakeMemory();
+  memory.setItem("ringpad.drafts", JSON.stringify([["a", typed]]));
+  const drafts = new Drafts(memory);
+  assert.deepEqual(drafts.get("a"), typed);
+  drafts.follow("a", { ...emptyDraft(), name: "이영희", service: "왁스" });
+  assert.deepEqual(drafts.get("a"), { ...typed, service: "왁스" });
+});
+
+test("a day and its time are one: nobody's day gets another's time", () => {
+  const base = emptyDraft();
+  const saved = { ...base, date: "2025-11-24", time: "10:30" };
+  assert.deepEqual(rebase({ ...base, date: "2025-11-29" }, base, saved), { ...base, date: "2025-11-29" });
+  assert.deepEqual(rebase({ ...saved, time: "" }, saved, { ...saved, date: "2025-11-25" }), { ...saved, time: "" });
+  assert.deepEqual(rebase({ ...base, note: "흰색" }, base, saved), { ...saved, note: "흰색" });
+});
+
+test("a field that was emptied stays empty, whatever comes; spaces alone are nothing typed", () => {
+  const base = { ...emptyDraft(), name: "김민수", note: "흰색" };
+  const saved = { ...base, name: "김민수 사장", note: "흰색 카니발" };
+  assert.deepEqual(rebase({ ...base, name: "", note: "흰색 " }, base, saved), { ...saved, name: "" });
 });
 
 test("twenty are kept, the newest", () => {

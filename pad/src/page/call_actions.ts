@@ -4,12 +4,13 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { ActionError } from "../client/action_error.ts";
+import type { NoteInit } from "../client/actions.ts";
 import type { Pad } from "../client/connect.ts";
 import { ClaimSchema, ReservationSchema, type Call } from "../gen/ringpad/v1/call_pb.ts";
 import type { Board } from "./board.ts";
-import { sameDraft, type Draft, type Drafts } from "./drafts.ts";
+import { rebase, sameDraft, type Draft, type Drafts } from "./drafts.ts";
 import type { Expectations } from "./expectations.ts";
-import { noteOf } from "./reservation.ts";
+import { completed, draftOf, isWhole, noteOf } from "./reservation.ts";
 
 /** What an action needs of the page. */
 export interface ActionContext {
@@ -21,6 +22,10 @@ export interface ActionContext {
   now(): number;
   /** Something looks different. */
   changed(): void;
+  /** Whether what stands in the call's form, if there is one, is fit to be saved: a half-typed date is in no draft. */
+  isWhole(id: string): boolean;
+  /** It is not: people should see what is missing. */
+  unfinished(id: string): void;
   /** An action came to nothing; people should know. */
   failed(action: ActionName, error: ActionError): void;
 }
@@ -66,8 +71,10 @@ export class CallActions {
 
   /** Done. What was typed is saved first: nobody who taps "done" means to throw it away. */
   async close(id: string): Promise<void> {
-    const { drafts } = this.#context;
-    for (let draft = drafts.get(id); draft; draft = drafts.get(id)) {
+    const { drafts, unfinished } = this.#context;
+    for (let draft = drafts.get(id); ; draft = drafts.get(id)) {
+      if (!this.#context.isWhole(id) || (draft && !isWhole(draft))) return unfinished(id);
+      if (!draft) break;
       if (!(await this.save(id, draft))) return;
     }
     const closed = await this.#act("close", id, (call) => ({ ...call, closed: true }), () => this.#context.pad.close(id));
@@ -77,19 +84,47 @@ export class CallActions {
     this.#context.changed();
   }
 
+  /** Keeps what was typed into the form of a call, which was `shown` without it. */
+  write(id: string, draft: Draft, shown: Draft): void {
+    const { board, drafts } = this.#context;
+    const call = board.call(id);
+    // While something is under way, to be as it was may be a change.
+    if (call && !this.#last.has(id) && sameDraft(draft, draftOf(call))) drafts.drop(id);
+    else drafts.set(id, draft, drafts.base(id) ?? shown);
+  }
+
+  /** What was typed, in the form as the call has it by now; undefined if there is nothing to save. */
+  follow(id: string): Draft | undefined {
+    const { board, drafts } = this.#context;
+    const call = board.call(id);
+    // The answer of what is under way says what of it is still to be saved.
+    if (call && !this.#last.has(id)) drafts.follow(id, draftOf(call));
+    return drafts.get(id);
+  }
+
   /** True if it is saved. What was typed meanwhile stays a draft. */
   async save(id: string, draft: Draft): Promise<boolean> {
-    const { pad, drafts, now } = this.#context;
-    const init = noteOf(draft, now());
-    const reservation = init.reservation && create(ReservationSchema, init.reservation);
-    const written = ({ reservation: _, ...call }: Call): Call => ({ ...call, note: init.note, ...(reservation && { reservation }) });
-    const saved = await this.#act("save", id, written, async () => {
-      const call = await pad.saveNote(id, init);
+    const { pad, board, drafts, now } = this.#context;
+    const whole = completed(draft, now());
+    const base = drafts.base(id);
+    if (base && sameDraft(drafts.get(id) ?? whole, draft)) drafts.set(id, whole);
+    // Only what was typed here: the rest may have been saved elsewhere since.
+    const noteFor = (call: Call | undefined): NoteInit => {
+      const typedInto = drafts.base(id) ?? base;
+      return noteOf(call && typedInto ? rebase(whole, typedInto, draftOf(call)) : whole, now());
+    };
+    const written = ({ reservation: _, ...call }: Call, { note, reservation }: NoteInit): Call => ({
+      ...call,
+      note,
+      ...(reservation && { reservation: create(ReservationSchema, reservation) }),
+    });
+    return this.#act("save", id, (call) => written(call, noteFor(call)), async () => {
+      const call = await pad.saveNote(id, noteFor(board.call(id)));
       const typed = drafts.get(id);
-      if (typed && sameDraft(typed, draft)) drafts.drop(id);
+      if (typed && sameDraft(typed, whole)) drafts.drop(id);
+      else if (typed) drafts.set(id, typed, whole);
       return call;
     });
-    return saved;
   }
 
   async #act(name: ActionName, id: string, change: (call: Call) => Call, send: () => Promise<Call>): Promise<boolean> {
@@ -107,12 +142,12 @@ export class CallActions {
         return false;
       } finally {
         settled();
-        changed();
       }
     })();
     this.#last.set(id, sent);
     const done = await sent;
     if (this.#last.get(id) === sent) this.#last.delete(id);
+    changed();
     return done;
   }
 

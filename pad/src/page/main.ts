@@ -19,6 +19,7 @@ import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import { setUpLanguage } from "./language_switch.ts";
 import { MissedCalls } from "./missed_calls.ts";
 import { popupView, type PopupContext, type PopupItem } from "./popup_view.ts";
+import { formOf } from "./reservation_form.ts";
 import { SoundSwitch } from "./sound_switch.ts";
 import { Status } from "./status.ts";
 import { text } from "./text.ts";
@@ -74,6 +75,8 @@ class PadPage {
       drafts: this.#drafts,
       now: () => this.#now(),
       changed: () => this.#draw(),
+      isWhole: (id) => formOf(id)?.checkValidity() ?? true,
+      unfinished: (id) => this.#showFault(id),
       failed: (action, error) => toast(wordsOf(action, error)),
     });
     const open = (call: Call) => this.#open(call);
@@ -124,6 +127,8 @@ class PadPage {
       release: (id) => void this.#actions.release(id),
       close,
       open,
+      write: (id, draft, shown) => this.#actions.write(id, draft, shown),
+      follow: (id) => this.#actions.follow(id),
       save: (id, draft) => this.#actions.save(id, draft),
       dismiss: (id) => {
         this.#board.dismiss(id);
@@ -156,6 +161,13 @@ class PadPage {
     this.#board.open(call, this.#now());
     this.#draw();
     bringIntoSight(call);
+  }
+
+  /** Opens the call where what was typed cannot be saved, and says why. */
+  #showFault(id: string): void {
+    const call = this.#board.call(id);
+    if (call) this.#open(call);
+    formOf(id)?.reportValidity();
   }
 
   /** Brings the whole screen up to date; what is already so is not touched. */

@@ -5,6 +5,8 @@ import type { NoteInit } from "../client/actions.ts";
 import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import type { Draft } from "./drafts.ts";
 
+const DATE = /^\d{4}-\d\d-\d\d$/;
+
 /** The form as the call has it. */
 export function draftOf({ note, reservation }: Call): Draft {
   const at = reservation?.at ? new Date(timestampMs(reservation.at)) : undefined;
@@ -12,27 +14,41 @@ export function draftOf({ note, reservation }: Call): Draft {
     name: reservation?.customerName ?? "",
     car: reservation?.carNumber ?? "",
     service: reservation?.service ?? "",
-    date: at ? `${at.getFullYear()}-${twoDigits(at.getMonth() + 1)}-${twoDigits(at.getDate())}` : "",
+    date: at ? dayOf(at) : "",
     time: at ? `${twoDigits(at.getHours())}:${twoDigits(at.getMinutes())}` : "",
     note,
   };
 }
 
-/** What to save; a time without a day is today's. */
+/** The draft with what goes without saying: a time without a day is today's. */
+export function completed(draft: Draft, now: number): Draft {
+  return draft.time !== "" && draft.date === "" ? { ...draft, date: dayOf(new Date(now)) } : draft;
+}
+
+/** Whether it can be saved as it is: a day needs a time, and both must be ones that there are. */
+export function isWhole(draft: Draft): boolean {
+  return (draft.date === "" && draft.time === "") || instantOf(completed(draft, 0)) !== undefined;
+}
+
+/** What to save. */
 export function noteOf(draft: Draft, now: number): NoteInit {
-  const at = instantOf(draft, now);
+  const at = instantOf(completed(draft, now));
   const text = { customerName: draft.name.trim(), carNumber: draft.car.trim(), service: draft.service.trim() };
   const isThere = at !== undefined || Object.values(text).some((value) => value !== "");
   const reservation = isThere ? { ...text, ...(at !== undefined && { at: timestampFromMs(at) }) } : undefined;
   return { note: draft.note.trim(), reservation };
 }
 
-function instantOf({ date, time }: Draft, now: number): number | undefined {
-  if (time === "") return undefined;
+function instantOf({ date, time }: Draft): number | undefined {
+  if (time === "" || !DATE.test(date)) return undefined;
   const [hours = 0, minutes = 0] = time.split(":").map(Number);
-  const day = date === "" ? new Date(now) : new Date(`${date}T00:00`);
+  const day = new Date(`${date}T00:00`);
   const at = new Date(day.getFullYear(), day.getMonth(), day.getDate(), hours, minutes).getTime();
   return Number.isFinite(at) ? at : undefined;
+}
+
+function dayOf(at: Date): string {
+  return `${at.getFullYear()}-${twoDigits(at.getMonth() + 1)}-${twoDigits(at.getDate())}`;
 }
 
 function twoDigits(number: number): string {

@@ -1,9 +1,9 @@
 // The form of one call: who, which car, what, when, and a note. Whatever comes in meanwhile, a field that somebody has
-// typed into is theirs: only an untouched form follows what other pads save.
+// typed into is theirs; the others follow what other pads save.
 
-import { button, element, setHidden, setText } from "./dom.ts";
+import { button, element, setData, setHidden, setText } from "./dom.ts";
 import { draftOf } from "./reservation.ts";
-import { FIELDS, sameDraft, type Draft, type Drafts } from "./drafts.ts";
+import { emptyDraft, FIELDS, type Draft, type Drafts } from "./drafts.ts";
 import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import { text } from "./text.ts";
 
@@ -17,6 +17,10 @@ const SAVED_SHOWS = 4_000;
 /** What a form needs of the page. */
 export interface FormContext {
   drafts: Drafts;
+  /** Keeps what was typed into a form that was `shown` without it. */
+  write(id: string, draft: Draft, shown: Draft): void;
+  /** What was typed, in the form as the call has it by now. */
+  follow(id: string): Draft | undefined;
   /** True if it is saved. */
   save(id: string, draft: Draft): Promise<boolean>;
   /** There is a draft now, or no longer one. */
@@ -31,7 +35,8 @@ export class ReservationForm {
   readonly #inputs: Record<Field, Input>;
   readonly #status = element("p", "form-status");
   readonly #save: HTMLButtonElement;
-  #call: Call | undefined;
+  /** The form as the call has it. */
+  #shown = emptyDraft();
   #state: "idle" | "saving" | "saved" = "idle";
 
   constructor(id: string, context: FormContext) {
@@ -53,11 +58,15 @@ export class ReservationForm {
     if (draft) this.#fill(draft);
   }
 
-  /** An untouched form follows the call. */
+  /** What is not typed follows the call. */
   update(call: Call): void {
-    this.#call = call;
-    if (!this.#context.drafts.has(this.#id)) this.#fill(draftOf(call));
+    this.#shown = draftOf(call);
+    const { drafts, follow, changed } = this.#context;
+    const had = drafts.has(this.#id);
+    const draft = follow(this.#id);
+    this.#fill(draft ?? this.#shown);
     this.#show();
+    if (had && !draft) changed();
   }
 
   /** Says what is wrong with what was typed, if something is. */
@@ -81,6 +90,7 @@ export class ReservationForm {
     });
     const form = element("form", "popup-form", ...fields, element("div", "form-foot", this.#status, this.#save));
     form.setAttribute("aria-label", text.write);
+    setData(form, "form", this.#id);
     form.autocomplete = "off";
     for (const field of FIELDS) {
       const input = this.#inputs[field];
@@ -105,20 +115,19 @@ export class ReservationForm {
   #fill(draft: Draft): void {
     for (const field of FIELDS) {
       const input = this.#inputs[field];
-      if (input.value !== draft[field]) input.value = draft[field];
+      // A space is nothing to save, but the next word may follow it.
+      const typing = input === document.activeElement && input.value.trim() === draft[field].trim();
+      if (!typing && input.value !== draft[field]) input.value = draft[field];
     }
     this.#requireTime();
   }
 
   #typed(): void {
-    const draft = this.#draft();
-    const { drafts, changed } = this.#context;
-    if (this.#call && sameDraft(draft, draftOf(this.#call))) drafts.drop(this.#id);
-    else drafts.set(this.#id, draft);
+    this.#context.write(this.#id, this.#draft(), this.#shown);
     this.#requireTime();
     this.#state = "idle";
     this.#show();
-    changed();
+    this.#context.changed();
   }
 
   /** A day without a time cannot be saved as an instant. */
@@ -149,6 +158,11 @@ export class ReservationForm {
   }
 }
 
+/** The form of a call that is on the screen. */
+export function formOf(id: string): HTMLFormElement | undefined {
+  return [...document.forms].find((form) => form.dataset["form"] === id);
+}
+
 function textInput(field: Field): HTMLInputElement {
   const input = element("input", "form-input");
   input.type = "text";
@@ -160,5 +174,7 @@ function textInput(field: Field): HTMLInputElement {
 function typed(type: "date" | "time"): HTMLInputElement {
   const input = element("input", "form-input");
   input.type = type;
+  // Else a year may have six digits.
+  if (type === "date") input.max = "9999-12-31";
   return input;
 }

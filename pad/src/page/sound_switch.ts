@@ -16,27 +16,22 @@ export class SoundSwitch {
   #unlocking = false;
   /** While something is being tapped, nothing may move: the banner's leaving would pull the button from under the finger. */
   #tapping = false;
+  /** Ends the tap, a little after the finger has left. */
+  #ending: ReturnType<typeof setTimeout> | undefined;
 
   constructor() {
-    const touched = () => {
-      this.#unlocking = this.#ringer.blocked;
-      this.#ringer.unlock();
-    };
-    const lifted = () =>
-      setTimeout(() => {
-        this.#tapping = false;
-        this.show();
-      }, TAP);
     this.#ringer.turn(this.#sound);
     byId("sound").addEventListener("click", () => this.#toggle());
     // Any touch will do, not only one on the banner.
-    addEventListener("pointerdown", () => {
-      this.#tapping = true;
-      touched();
-    }, { capture: true });
-    addEventListener("pointerup", lifted, { capture: true });
-    addEventListener("pointercancel", lifted, { capture: true });
-    addEventListener("keydown", touched, { capture: true });
+    const on = (type: string, react: (event: Event) => void) => addEventListener(type, react, { capture: true });
+    on("pointerdown", () => this.#touch());
+    on("keydown", (event) => (event as KeyboardEvent).repeat || this.#begin());
+    // A finger's touch may turn sound on only when it ends, a mouse's when it begins.
+    on("touchend", () => this.#ringer.unlock());
+    for (const end of ["pointerup", "pointercancel"]) on(end, () => this.#lift());
+    // A screen reader's click comes without a touch.
+    on("click", () => this.#unlock());
+    addEventListener("click", () => (this.#unlocking = false));
     this.show();
   }
 
@@ -47,9 +42,38 @@ export class SoundSwitch {
   show(): void {
     if (!this.#tapping) setHidden(byId("unlock"), !this.#ringer.blocked);
     const on = this.#sound === "on" && !this.#ringer.blocked;
+    // The words change for those who see them; read out with `aria-pressed` they would say it twice, and once wrongly.
+    byId("sound").setAttribute("aria-label", text.sound);
     byId("sound").setAttribute("aria-pressed", String(on));
     setData(byId("sound"), "sound", this.#sound);
     setText(byId("sound-text"), on ? text.soundOn : text.soundOff);
+  }
+
+  #touch(): void {
+    clearTimeout(this.#ending);
+    this.#tapping = true;
+    this.#begin();
+  }
+
+  /** A touch or a key begins. */
+  #begin(): void {
+    this.#unlocking = false;
+    this.#unlock();
+  }
+
+  #unlock(): void {
+    this.#unlocking ||= this.#ringer.blocked;
+    this.#ringer.unlock();
+  }
+
+  #lift(): void {
+    this.#ringer.unlock();
+    clearTimeout(this.#ending);
+    this.#ending = setTimeout(() => {
+      this.#tapping = false;
+      this.#unlocking = false;
+      this.show();
+    }, TAP);
   }
 
   #toggle(): void {

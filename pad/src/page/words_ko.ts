@@ -45,11 +45,11 @@ const nameless: Record<CallerKind, string> = {
   [CallerKind.UNPARSED]: "번호 확인 불가",
 };
 
-/** Why nothing came of a tap, where no pad was first. */
+/** Why nothing came of a tap, as far as we know, where no pad was first. */
 const failed: Record<Exclude<ActionFailure, "claimed">, string> = {
   "not-found": "이 전화는 더 이상 없습니다.",
   refused: "지금은 처리할 수 없습니다. 관리자에게 문의해 주세요.",
-  offline: "연결이 되지 않아 처리하지 못했습니다. 다시 눌러 주세요.",
+  offline: "응답이 없어 처리되었는지 확인하지 못했습니다. 화면이 그대로면 다시 눌러 주세요.",
 };
 
 /** Why nothing came of a tap, where another pad has the call and nobody said which. */
@@ -120,6 +120,7 @@ export const ko = {
   today: "오늘",
   yesterday: "어제",
   tomorrow: "내일",
+  sound: "소리",
   soundOn: "소리 켜짐",
   soundOff: "소리 꺼짐",
   unlock: "화면을 눌러 소리 켜기",
