@@ -13,7 +13,7 @@ function popup(id: string, display: string, holder: Holder = "nobody"): Popup {
   const claim = holder === "other" ? { claim: { padId: "p2", padName: "2번 카운터" } } : {};
   const caller = { display, kind: CallerKind.NUMBER };
   const call = create(CallSchema, { id, state: CallState.RINGING, caller, history: {}, ...claim });
-  return { call, phase: "ringing", holder, ringingSince: T, opened: false };
+  return { call, phase: "ringing", holder, ringsUntil: undefined, ringingSince: T, opened: false };
 }
 
 /** A page that says what it is told. */

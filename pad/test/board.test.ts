@@ -300,3 +300,25 @@ test("memory is bounded over months", () => {
   assert.equal(board.recent()[0]?.call.id, "c4999");
   assert.ok(board.popups(T + 5_000_000).length <= 13);
 });
+
+test("a call that was found by a search is opened, however full the board is", () => {
+  const board = new Board();
+  for (let i = 0; i < 1_000; i += 1) {
+    board.apply(at(-i, `c${i}`, COMPLETED), undefined, T);
+    board.open(at(-100_000, "old", COMPLETED), T);
+    assert.deepEqual(shown(board, T), ["old ended"]);
+    board.dismiss("old");
+  }
+});
+
+test("what somebody writes of a closed or an old call stays, whatever snapshot comes, and is back after a reload", () => {
+  const board = () => new Board({ me: () => "p1", expected: (same) => same, hasDraft: (id) => id === "drafted" });
+  const drafted = at(-100_000, "drafted", COMPLETED, { closed: true });
+  const [open, loaded] = [board(), board()];
+  open.open(drafted, T);
+  open.open(at(-90_000, "opened", COMPLETED), T);
+  open.replace(snapshot(9_000n, [], [at(0, "new", COMPLETED)]), T);
+  assert.deepEqual(shown(open, T).sort(), ["drafted ended", "opened ended"]);
+  loaded.replace(snapshot(9_000n, [], [drafted]), T);
+  assert.deepEqual(shown(loaded, T), ["drafted ended"]);
+});

@@ -43,8 +43,10 @@ export interface Pad {
   identity(): PadIdentity | undefined;
   /** The server's time, ms since 1970; undefined before the first message. */
   serverNow(): number | undefined;
-  /** Tries again at once, e.g. when there is a new token. */
+  /** Tries again at once, whatever the state. */
   retryNow(): void;
+  /** There is another token, for this store or another one: `token` is asked, and what it gives is used from now on. */
+  tokenChanged(): void;
   /** Ends the connection for good. */
   disconnect(): void;
 }
@@ -75,6 +77,7 @@ export function connect(options: PadOptions): Pad {
     identity: () => tokens.identity,
     serverNow,
     retryNow: () => connection.retryNow(),
+    tokenChanged: () => connection.tokenChanged(),
     disconnect() {
       stopWatching();
       connection.close();

@@ -143,6 +143,13 @@ export class Connection {
     if (replaced || this.#retry) this.#open();
   }
 
+  /** There is another token: it is asked for, and a stream with it takes the place of the one that lives. */
+  tokenChanged(): void {
+    this.#aborts = 0;
+    this.#tokens.forget();
+    this.#open();
+  }
+
   /** Ends it for good. */
   close(): void {
     this.#cancelTry();

@@ -88,7 +88,9 @@ export class Board {
     for (const [id, known] of before) {
       // Shown ahead of its turn: its update is still to come.
       const ahead = sameLog && known.call.revision > snapshot.position;
-      if (ahead) this.#calls.set(id, known);
+      // Older than what a snapshot has, and under somebody's hands.
+      const written = this.#context.hasDraft(id) || this.#shown.get(id)?.opened;
+      if (ahead || (written && !this.#calls.has(id))) this.#calls.set(id, known);
       else if (!this.#calls.has(id)) this.#forget(id);
     }
   }
@@ -116,12 +118,13 @@ export class Board {
 
   /** Puts a listed or found call on the screen, to be written to. */
   open(call: Call, now: number): void {
-    const known = this.#calls.get(call.id);
-    if (!known || known.call.revision < call.revision) this.apply(call, undefined, now);
     this.#over.delete(call.id);
     const shown = this.#shown.get(call.id);
     if (shown) shown.opened = true;
     else this.#show(call, now, true);
+    // After that, for what is shown is kept however old it is.
+    const known = this.#calls.get(call.id);
+    if (!known || known.call.revision < call.revision) this.apply(call, undefined, now);
   }
 
   /** Takes a popup away for good; the call stays in the lists. */
@@ -195,11 +198,12 @@ export class Board {
   /** What a page that was just loaded must show: a ring that goes on, our own call, what somebody was writing. */
   #comeBack(known: Known, now: number): void {
     const { call } = known;
-    if (call.closed || this.#shown.has(call.id) || this.#over.has(call.id)) return;
+    const written = this.#context.hasDraft(call.id);
+    if ((call.closed && !written) || this.#shown.has(call.id) || this.#over.has(call.id)) return;
     const holder = this.#holder(call);
     const rings = phaseOf(known, now) === "ringing" && holder !== "other";
     const mine = isOpen(call) && holder === "me" && now < startedAt(call) + ANSWERED_STAYS;
-    if (rings || mine || this.#context.hasDraft(call.id)) this.#show(call, now, false);
+    if (rings || mine || written) this.#show(call, now, false);
   }
 
   #show(call: Call, now: number, opened: boolean): void {

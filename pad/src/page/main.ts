@@ -91,7 +91,7 @@ class PadPage {
       now: () => this.#now(),
     });
     addEventListener("hashchange", () => {
-      if (takeFromAddress()) this.#pad.retryNow();
+      if (takeFromAddress()) this.#pad.tokenChanged();
     });
     document.addEventListener("visibilitychange", () => this.#draw());
   }

@@ -1,4 +1,4 @@
-// A connection that is closed from within what it tells, and one that cannot be opened at all.
+// A connection that is closed from within what it tells, one that cannot be opened at all, and one whose token changes.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -51,6 +51,18 @@ test("an address that the browser does not take is an error like any other: said
   rig.last().snapshot({ position: 7n });
   assert.equal(rig.state, "connected");
   assert.ok(errors.length > 0 && errors.every((error) => error instanceof SyntaxError));
+});
+
+test("another token takes over at once, beside the stream that lives", async () => {
+  let token = "a";
+  const rig = new Rig({ token: () => Promise.resolve(token) });
+  const first = await rig.connected(7n);
+  token = "b";
+  rig.connection.tokenChanged();
+  await settle();
+  assert.deepEqual([rig.last().token, first.closed, rig.state], ["b", false, "connected"]);
+  rig.resume();
+  assert.deepEqual([first.closed, rig.states], [true, ["connecting", "connected", "connected"]]);
 });
 
 test("another token is asked for when somebody says that there is one", async () => {
