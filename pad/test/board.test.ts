@@ -305,9 +305,9 @@ test("a call that was found by a search is opened, however full the board is", (
   const board = new Board();
   for (let i = 0; i < 1_000; i += 1) {
     board.apply(at(-i, `c${i}`, COMPLETED), undefined, T);
-    board.open(at(-100_000, "old", COMPLETED), T);
-    assert.deepEqual(shown(board, T), ["old ended"]);
-    board.dismiss("old");
+    board.open(at(-100_000 - i, `old${i}`, COMPLETED), T);
+    assert.deepEqual(shown(board, T), [`old${i} ended`]);
+    board.dismiss(`old${i}`);
   }
 });
 
