@@ -24,18 +24,21 @@ export class Announcer {
     const wanted = first ? `☎ ${callerName(first.call)}` : title;
     if (document.title !== wanted) document.title = wanted;
     if (first && ringing.some(({ call }) => !this.#rung.has(call.id))) this.#onRing(first.call);
+    const said: string[] = [];
     for (const { call } of ringing) {
       this.#held.delete(call.id);
       if (this.#rung.has(call.id)) continue;
       this.#rung.add(call.id);
       const { headline, detail } = customer(call, now);
-      say(text.announce(callerName(call), `${headline} ${detail}`));
+      said.push(text.announce(callerName(call), `${headline} ${detail}`.trim()));
     }
     for (const { call, holder } of popups) {
       if (holder !== "other" || !this.#rung.has(call.id) || this.#held.has(call.id)) continue;
       this.#held.add(call.id);
-      say(text.announceHeld(callerName(call), holderName(call)));
+      said.push(text.announceHeld(callerName(call), holderName(call)));
     }
+    // All at once: the next words would take the place of the last ones before they are read.
+    if (said.length > 0) byId("announce").textContent = said.join(". ");
     this.#forgetAllBut(popups);
   }
 
@@ -50,8 +53,4 @@ export class Announcer {
 /** Whether the call wants somebody: it rings, and nobody has taken it. */
 export function rings({ phase, holder }: Popup): boolean {
   return phase === "ringing" && holder === "nobody";
-}
-
-function say(words: string): void {
-  byId("announce").textContent = words;
 }

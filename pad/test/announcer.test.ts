@@ -1,0 +1,47 @@
+// What a screen reader says: all that a draw brings, for the next words take the last ones' place.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { create } from "@bufbuild/protobuf";
+import { CallerKind, CallSchema, CallState } from "../src/gen/ringpad/v1/call_pb.ts";
+import { Announcer } from "../src/page/announcer.ts";
+import type { Holder, Popup } from "../src/page/board.ts";
+
+const T = Date.parse("2025-11-23T05:00:00Z");
+
+function popup(id: string, display: string, holder: Holder = "nobody"): Popup {
+  const claim = holder === "other" ? { claim: { padId: "p2", padName: "2번 카운터" } } : {};
+  const caller = { display, kind: CallerKind.NUMBER };
+  const call = create(CallSchema, { id, state: CallState.RINGING, caller, history: {}, ...claim });
+  return { call, phase: "ringing", holder, ringingSince: T, opened: false };
+}
+
+/** A page that says what it is told. */
+function announcer(): { said: string[]; rung: string[]; hears(...popups: Popup[]): void } {
+  const said: string[] = [];
+  const region = {
+    set textContent(words: string) {
+      said.push(words);
+    },
+  };
+  Object.assign(globalThis, { document: { title: "", getElementById: () => region } });
+  const rung: string[] = [];
+  const it = new Announcer(({ id }) => rung.push(id));
+  return { said, rung, hears: (...popups) => it.update(popups, "반짝", T) };
+}
+
+test("rings that come at once are all read out, each once", () => {
+  const { said, rung, hears } = announcer();
+  hears(popup("a", "010-1234-5678"), popup("b", "010-7777-8888"));
+  assert.deepEqual(said, ["전화 왔습니다. 010-1234-5678. 첫 전화. 전화 왔습니다. 010-7777-8888. 첫 전화"]);
+  hears(popup("a", "010-1234-5678"), popup("b", "010-7777-8888"));
+  assert.equal(said.length, 1);
+  assert.deepEqual(rung, ["a"]);
+});
+
+test("a ring does not drown who took the one before", () => {
+  const { said, hears } = announcer();
+  hears(popup("a", "010-1234-5678"));
+  hears(popup("b", "010-7777-8888"), popup("a", "010-1234-5678", "other"));
+  assert.deepEqual(said.slice(1), ["전화 왔습니다. 010-7777-8888. 첫 전화. 010-1234-5678, 2번 카운터에서 받음"]);
+});
