@@ -120,3 +120,16 @@ test("a key turns sound on; the next one on the switch turns it off", async () =
   await page.keyboard.press("Enter");
   await page.locator('#sound[data-sound="off"]').waitFor();
 });
+
+test("the switch is called the same whether it is on or off: pressed says which", async () => {
+  const page = await tablet();
+  const named = (pressed: boolean) => page.getByRole("button", { name: "소리", exact: true, pressed });
+  await named(false).tap();
+  await named(true).waitFor();
+  assert.equal(await page.locator("#sound-text").textContent(), "소리 켜짐");
+  await named(true).tap();
+  await named(false).waitFor();
+  assert.equal(await page.locator("#sound-text").textContent(), "소리 꺼짐");
+  await page.getByRole("button", { name: "English" }).tap();
+  await page.getByRole("button", { name: "Sound", exact: true }).waitFor();
+});
