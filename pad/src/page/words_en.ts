@@ -42,7 +42,7 @@ export const en: Words = {
   failed: {
     "not-found": "This call is no longer there.",
     refused: "This cannot be done now. Please ask your administrator.",
-    offline: "No connection, so nothing was done. Please tap again.",
+    offline: "No answer, so this could not be confirmed. If nothing has changed, please tap again.",
   },
   lost: {
     claim: "Another pad was first.",

@@ -46,11 +46,11 @@ const nameless: Record<CallerKind, string> = {
   [CallerKind.UNPARSED]: "번호 확인 불가",
 };
 
-/** Why nothing came of a tap, where no pad was first. */
+/** Why nothing came of a tap, as far as we know, where no pad was first. */
 const failed: Record<Exclude<ActionFailure, "claimed">, string> = {
   "not-found": "이 전화는 더 이상 없습니다.",
   refused: "지금은 처리할 수 없습니다. 관리자에게 문의해 주세요.",
-  offline: "연결이 되지 않아 처리하지 못했습니다. 다시 눌러 주세요.",
+  offline: "응답이 없어 처리되었는지 확인하지 못했습니다. 화면이 그대로면 다시 눌러 주세요.",
 };
 
 const lost: Record<ActionName, string> = {
