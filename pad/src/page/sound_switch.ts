@@ -1,6 +1,6 @@
 // Sound on or off, and the banner that asks for the tap without which browsers stay silent.
 
-import { byId, setData, setHidden, setText } from "./dom.ts";
+import { byId, element, setData, setHidden, setText } from "./dom.ts";
 import { Ringer } from "./ringer.ts";
 import { text } from "./text.ts";
 
@@ -18,8 +18,13 @@ export class SoundSwitch {
   #tapping = false;
   /** Ends the tap, a little after the finger has left. */
   #ending: ReturnType<typeof setTimeout> | undefined;
+  readonly #name = element("span", "");
+  readonly #state = element("span", "");
 
   constructor() {
+    // For those who see it: to others `aria-pressed` says it, and "off, not pressed" would be the opposite.
+    this.#state.setAttribute("aria-hidden", "true");
+    byId("sound-text").replaceChildren(this.#name, " ", this.#state);
     this.#ringer.turn(this.#sound);
     byId("sound").addEventListener("click", () => this.#toggle());
     // Any touch will do, not only one on the banner.
@@ -46,7 +51,8 @@ export class SoundSwitch {
     byId("sound").setAttribute("aria-label", text.sound);
     byId("sound").setAttribute("aria-pressed", String(on));
     setData(byId("sound"), "sound", this.#sound);
-    setText(byId("sound-text"), on ? text.soundOn : text.soundOff);
+    setText(this.#name, text.sound);
+    setText(this.#state, on ? text.soundOn : text.soundOff);
   }
 
   #touch(): void {

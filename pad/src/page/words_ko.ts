@@ -121,8 +121,8 @@ export const ko = {
   yesterday: "어제",
   tomorrow: "내일",
   sound: "소리",
-  soundOn: "소리 켜짐",
-  soundOff: "소리 꺼짐",
+  soundOn: "켜짐",
+  soundOff: "꺼짐",
   unlock: "화면을 눌러 소리 켜기",
   reconnect: "다시 연결",
   talked: (minutes: number, seconds: number) =>
