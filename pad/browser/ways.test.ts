@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { BrowserContext } from "playwright-core";
 import { BackEnd } from "./back_end.ts";
 import { BufferingProxy } from "./buffering_proxy.ts";
 import { openPage, screenshot, until } from "./chromium.ts";
@@ -17,8 +18,8 @@ const OFFLINE = 60_000;
 const SHORT = 20;
 
 const backEnd = new BackEnd();
-const floor = new Floor(async () => ({ PAD_TOKEN_URL: await backEnd.listen() }));
 after(() => backEnd.close());
+const floor = new Floor(async () => ({ PAD_TOKEN_URL: await backEnd.listen() }));
 
 test("the replica that serves a pad is killed mid-ring: the popup stays, what follows comes, and nothing twice", async () => {
   const pad = await floor.padOn(0, "1번 카운터");
@@ -96,7 +97,7 @@ test("a token is renewed before it ends, and nobody notices", async () => {
   const ends = Date.now() + SHORT * 1_000;
   backEnd.asked = 0;
   backEnd.token = await floor.store.token("1번 카운터", "1번 카운터");
-  const pad = await floor.pad("1번 카운터", { token });
+  const pad = await floor.tab(await loggedIn(), token);
   const states = await watchStates(pad);
   await until("the next token is fetched", () => backEnd.asked > 0);
   await sleep(ends + 2_000 - Date.now());
@@ -108,11 +109,18 @@ test("a token is renewed before it ends, and nobody notices", async () => {
   assert.equal(backEnd.asked, 1);
 });
 
-test("a page that was opened without a link gets its token from the adopter's back end", async () => {
+test("a page that was opened without a link gets its token from the adopter's back end, by the cookie it has there", async () => {
   backEnd.token = await floor.store.token("1번 카운터", "1번 카운터");
-  const { page } = await openPage(floor.browser);
+  const page = await (await loggedIn()).newPage();
   await page.goto(floor.testbed.url);
   await connected(page);
   const call = await floor.store.ring("010-1234-5678");
   await popup(page, call.id).waitFor();
 });
+
+/** A browser that has the back end's cookie. */
+async function loggedIn(): Promise<BrowserContext> {
+  const { page } = await openPage(floor.browser);
+  await backEnd.logIn(page.context());
+  return page.context();
+}
