@@ -82,11 +82,12 @@ test("only what a user needs is in it", () => {
   assert.deepEqual(names.sort(), ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "lib", "package.json"]);
 });
 
-test("the example is ten lines", () => {
+test("the example is ten lines, and the README has it word for word", () => {
   const example = readFileSync("example/example.ts", "utf8");
   const lines = example.split("\n").filter((line) => line.trim() !== "");
   assert.ok(lines.length <= 10, `${lines.length} lines`);
   assert.ok(Math.max(...lines.map(({ length }) => length)) <= 130, "and lines they are");
+  assert.ok(readFileSync("README.md", "utf8").includes(`\`\`\`ts\n${example}\`\`\``));
 });
 
 describe("on the real services, in a page of another host", () => {
