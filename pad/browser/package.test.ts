@@ -13,7 +13,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { Locator, Page } from "playwright-core";
 import { CallState } from "../src/gen/ringpad/v1/call_pb.ts";
 import { BackEnd } from "./back_end.ts";
-import { openPage } from "./chromium.ts";
+import { openPage, until } from "./chromium.ts";
 import { FakeServer, ring } from "./fake_server.ts";
 import { Floor } from "./floor.ts";
 import { Shop } from "./shop.ts";
@@ -21,6 +21,9 @@ import { Shop } from "./shop.ts";
 /** The one thing in the example that is not yet its reader's. */
 const ITS_URL = "https://pads.example.com";
 const COMPILER_OPTIONS = { strict: true, noEmit: true, target: "es2022", module: "esnext", moduleResolution: "bundler", lib: ["es2022", "dom"], types: [] };
+/** Milliseconds; a refused page tries again by itself after 15 s or more. */
+const AT_ONCE = 5_000;
+const NO_SUCH_STORE = 5;
 
 interface Manifest {
   version: string;
@@ -178,5 +181,32 @@ describe("on a server that does what a test wants", () => {
     assert.ok(await rings(page, "010-1234-5678").isVisible());
     shop.server.update({ id: "a", state: CallState.ANSWERED });
     await gone(rings(page, "010-1234-5678"));
+  });
+
+  test("a page that may have been away does not wait for its next try", async () => {
+    shop.server.refuseWith = NO_SUCH_STORE;
+    const page = await open();
+    await state(page, "no-store");
+    const tries = () => shop.server.requests.length;
+    const dispatch: Record<string, () => void> = {
+      visibilitychange: () => document.dispatchEvent(new Event("visibilitychange")),
+      pageshow: () => window.dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true })),
+      online: () => window.dispatchEvent(new Event("online")),
+    };
+    for (const [event, happens] of Object.entries(dispatch)) {
+      // While a try is under way there is nothing to hasten: only what comes after its answer counts.
+      await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 500)));
+      const [before, began] = [tries(), Date.now()];
+      const answered = page.waitForEvent("response");
+      await page.evaluate(happens);
+      await until(`a try at ${event}`, () => tries() > before);
+      assert.ok(Date.now() - began < AT_ONCE, event);
+      await answered;
+    }
+    const before = tries();
+    await page.evaluate(() => Object.defineProperty(document, "visibilityState", { value: "hidden" }));
+    await page.evaluate(dispatch["visibilitychange"] as () => void);
+    await sleep(500);
+    assert.equal(tries(), before, "nobody looks at it now");
   });
 });
