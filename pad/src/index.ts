@@ -1,6 +1,6 @@
 // @ringpad/pad: the client, for the pad page and for other people's pages.
 
-export { connect, type Pad, type PadOptions } from "./client/connect.ts";
+export { connect, type Pad, type PadAddress, type PadOptions, type RingingOptions } from "./client/connect.ts";
 export { ActionError, type ActionFailure } from "./client/action_error.ts";
 export type { CallPage, CallQuery, NoteInit } from "./client/actions.ts";
 export type { CallEvent, ConnectionListener, ConnectionState } from "./client/connection.ts";

@@ -1,4 +1,5 @@
-// The client's front door: `connect({ url, token, onSnapshot, onCall, onState })`, wired to the browser.
+// The client's front door: `connect({ url, token, onRinging })`, or with the connection's three listeners, wired to
+// the browser.
 
 import { createClient } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
@@ -8,13 +9,14 @@ import { Actions, type CallPage, type CallQuery, type NoteInit } from "./actions
 import { browserClock } from "./clock.ts";
 import { Connection, type ConnectionListener } from "./connection.ts";
 import { grpcWeb } from "./grpc_web.ts";
+import { both, Ringing } from "./ringing.ts";
 import { Tokens, type PadIdentity, type TokenSource } from "./tokens.ts";
 import { TransportChoice, type Memory } from "./transport_choice.ts";
 import { newUuid } from "./uuid.ts";
 import { webSocket } from "./websocket.ts";
 
-/** What `connect` needs. */
-export interface PadOptions extends ConnectionListener {
+/** Where to connect, and as whom. */
+export interface PadAddress {
   /** Where push-svc is, e.g. `https://pads.example.com`. */
   url: string;
   /**
@@ -22,6 +24,18 @@ export interface PadOptions extends ConnectionListener {
    * {@link NoToken} if there is none.
    */
   token: TokenSource;
+}
+
+/** Options of a page that keeps the store's calls itself. */
+export interface PadOptions extends PadAddress, ConnectionListener {}
+
+/** Options of a page that shows who calls; what else happens it may listen to. */
+export interface RingingOptions extends PadAddress, Partial<ConnectionListener> {
+  /**
+   * Gets the calls that ring now and that nobody has taken, the one that began first in front, whenever that changes:
+   * also for a page that is loaded mid-ring, and when a ring's time is over. Show these and nothing else.
+   */
+  onRinging(calls: Call[]): void;
 }
 
 /**
@@ -52,19 +66,19 @@ export interface Pad {
 }
 
 /** Connects and stays connected. */
-export function connect(options: PadOptions): Pad {
+export function connect(options: PadOptions | RingingOptions): Pad {
   const transports = { "grpc-web": grpcWeb(options.url), websocket: webSocket(options.url) };
   const tokens = new Tokens(options.token);
   const client = createClient(PadService, createGrpcWebTransport({ baseUrl: options.url, useBinaryFormat: true }));
+  const serverNow = () => connection.serverNow();
   const connection = new Connection({
     transports: new TransportChoice(transports, sessionMemory(), browserClock),
     tokens,
     session: newUuid(),
     clock: browserClock,
     random: Math.random,
-    listener: options,
+    listener: listenerOf(options, serverNow),
   });
-  const serverNow = () => connection.serverNow();
   const actions = new Actions({ client, tokens, clock: browserClock, random: Math.random, serverNow });
   const stopWatching = watchPage(() => connection.checkNow());
   connection.start();
@@ -83,6 +97,11 @@ export function connect(options: PadOptions): Pad {
       connection.close();
     },
   };
+}
+
+function listenerOf(options: PadOptions | RingingOptions, serverNow: () => number | undefined): ConnectionListener {
+  if (!("onRinging" in options)) return options;
+  return both(options, new Ringing({ clock: browserClock, serverNow, onRinging: (calls) => options.onRinging(calls) }));
 }
 
 /** Calls `check` whenever the page may have been away: shown again, back from the cache, back on the network. */

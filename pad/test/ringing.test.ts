@@ -1,0 +1,203 @@
+// Which calls ring now, as `connect` tells pages that ask for nothing else.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { both, Ringing } from "../src/client/ringing.ts";
+import { CallSchema, CallState, type Call } from "../src/gen/ringpad/v1/call_pb.ts";
+import { SnapshotSchema } from "../src/gen/ringpad/v1/pad_pb.ts";
+import { FakeClock, SERVER_EPOCH } from "./fakes.ts";
+
+type CallInit = Omit<MessageInitShape<typeof CallSchema>, "$typeName">;
+
+const RING = 30_000;
+const claim = { padId: "p2", padName: "2번 카운터" };
+
+/** A store's connection, and what a page was told of it. */
+class Page {
+  readonly clock = new FakeClock();
+  /** The ids of each list. */
+  readonly lists: string[] = [];
+  last: Call[] = [];
+  /** What a sleep added to the server's time. */
+  slept = 0;
+  readonly #began = this.clock.now();
+  readonly ringing = new Ringing({
+    clock: this.clock,
+    serverNow: () => this.now(),
+    onRinging: (calls) => {
+      this.last = calls;
+      this.lists.push(calls.map(({ id }) => id).join(" "));
+    },
+  });
+
+  now(): number {
+    return SERVER_EPOCH + this.clock.now() - this.#began + this.slept;
+  }
+
+  /** A ringing call that began now, unless `more` says otherwise. */
+  call(id: string, revision: bigint, more: CallInit = {}): Call {
+    const began = { startedAt: timestampFromMs(this.now()), popUntil: timestampFromMs(this.now() + RING) };
+    const { popUntil, ...call } = create(CallSchema, { id, revision, state: CallState.RINGING, ...began, ...more });
+    // Only a call that is RINGING has one.
+    return { ...call, ...(call.state === CallState.RINGING && popUntil && { popUntil }) };
+  }
+
+  update(call: Call, popUntil?: number): void {
+    this.ringing.onCall({ call, popUntil, position: call.revision });
+  }
+
+  snapshot(...openCalls: Call[]): void {
+    this.ringing.onSnapshot(create(SnapshotSchema, { openCalls }));
+  }
+}
+
+test("calls that ring at the same time are all there, the first one first", async () => {
+  const page = new Page();
+  page.snapshot();
+  page.update(page.call("a", 1n));
+  await page.clock.advance(1_000);
+  page.update(page.call("b", 2n));
+  page.update(page.call("before", 3n, { startedAt: timestampFromMs(SERVER_EPOCH - 1_000) }));
+  assert.deepEqual(page.lists, ["a", "a b", "before a b"]);
+});
+
+test("a call leaves the list when it is taken, answered, over or closed; one that is released comes back", () => {
+  const gone: CallInit[] = [{ claim }, { closed: true }, { state: CallState.ANSWERED }, { state: CallState.COMPLETED }, { state: CallState.MISSED }];
+  for (const more of gone) {
+    const page = new Page();
+    page.update(page.call("a", 1n));
+    page.update(page.call("b", 2n));
+    page.update(page.call("a", 3n, more));
+    assert.deepEqual(page.lists, ["a", "a b", "b"]);
+    if (!more.claim && !more.closed) continue;
+    page.update(page.call("a", 4n));
+    assert.equal(page.lists.at(-1), "a b");
+  }
+});
+
+test("a ring is over when its time is, though no event says so", async () => {
+  const page = new Page();
+  page.update(page.call("a", 1n));
+  await page.clock.advance(10_000);
+  page.update(page.call("b", 2n));
+  await page.clock.advance(19_999);
+  assert.deepEqual(page.lists, ["a", "a b"]);
+  await page.clock.advance(1);
+  assert.deepEqual(page.lists, ["a", "a b", "b"]);
+  await page.clock.advance(10_000);
+  assert.deepEqual(page.lists, ["a", "a b", "b", ""]);
+  assert.equal(page.clock.nextIn, undefined);
+});
+
+test("a ring whose time was over before it came is none, nor is one that came too late for a popup", () => {
+  const page = new Page();
+  page.snapshot(page.call("old", 1n, { popUntil: timestampFromMs(page.now()) }));
+  const { popUntil: _, ...late } = page.call("late", 2n);
+  page.update(late);
+  assert.deepEqual(page.lists, []);
+});
+
+test("a page that is loaded mid-ring shows what still rings", async () => {
+  const page = new Page();
+  page.snapshot(page.call("a", 1n, { popUntil: timestampFromMs(page.now() + 5_000) }), page.call("b", 2n, { claim }));
+  assert.deepEqual(page.lists, ["a"]);
+  await page.clock.advance(5_000);
+  assert.deepEqual(page.lists, ["a", ""]);
+});
+
+test("a snapshot replaces all: what is not in it rings no more", () => {
+  const page = new Page();
+  page.update(page.call("a", 1n));
+  page.update(page.call("b", 2n));
+  page.snapshot(page.call("b", 2n));
+  assert.deepEqual(page.lists, ["a", "a b", "b"]);
+});
+
+test("an early ring that comes again in its turn is no news, and an older revision changes nothing", () => {
+  const page = new Page();
+  page.ringing.onCall({ call: page.call("a", 7n), popUntil: undefined, position: undefined });
+  page.update(page.call("a", 5n, { claim }));
+  page.update(page.call("a", 7n));
+  assert.deepEqual(page.lists, ["a"]);
+});
+
+test("what became known of a ringing call is told, with the call as it is now", () => {
+  const page = new Page();
+  page.update(page.call("a", 1n));
+  page.update(page.call("a", 2n, { memo: "세차 예약" }));
+  assert.deepEqual(page.lists, ["a", "a"]);
+  assert.equal(page.last[0]?.memo, "세차 예약");
+});
+
+test("a server that says only in the update until when a call rings is understood too", async () => {
+  const page = new Page();
+  const bare = (revision: bigint, more: CallInit = {}) => {
+    const { popUntil: _, ...call } = page.call("a", revision, more);
+    return call;
+  };
+  page.update(bare(1n), page.now() + RING);
+  page.update(bare(2n, { claim }));
+  page.update(bare(3n));
+  page.snapshot(bare(3n));
+  assert.deepEqual(page.lists, ["a", "", "a"]);
+  await page.clock.advance(RING);
+  assert.deepEqual(page.lists, ["a", "", "a", ""]);
+});
+
+test("a page that slept shows no ring of before", () => {
+  const page = new Page();
+  page.update(page.call("a", 1n));
+  page.slept = RING;
+  page.ringing.onState({ kind: "connected", store: undefined, transport: "grpc-web" });
+  assert.deepEqual(page.lists, ["a", ""]);
+});
+
+test("however long a call may ring, no timer overflows", async () => {
+  const page = new Page();
+  page.update(page.call("a", 1n, { popUntil: timestampFromMs(page.now() + 2 ** 32) }));
+  await page.clock.advance(120_000);
+  assert.deepEqual(page.lists, ["a"]);
+});
+
+test("nothing rings once the connection is closed, and no timer is left", () => {
+  const page = new Page();
+  page.update(page.call("a", 1n));
+  page.ringing.onState({ kind: "closed" });
+  assert.deepEqual(page.lists, ["a", ""]);
+  assert.equal(page.clock.nextIn, undefined);
+});
+
+test("a page that closes the connection when it is told of a call is not told of it once more", () => {
+  const page = new Page();
+  const close = () => page.ringing.onState({ kind: "closed" });
+  const listener = both({ onCall: close, onSnapshot: close }, page.ringing);
+  listener.onCall({ call: page.call("a", 1n), popUntil: undefined, position: 1n });
+  listener.onSnapshot(create(SnapshotSchema, { openCalls: [page.call("a", 1n)] }));
+  assert.deepEqual(page.lists, []);
+  assert.equal(page.clock.nextIn, undefined);
+});
+
+test("what a page listens to beside comes there too, and its mistakes keep no ring away", () => {
+  const page = new Page();
+  const heard: string[] = [];
+  const wrong = (what: string) => {
+    heard.push(what);
+    throw new Error(what);
+  };
+  const listener = both({ onSnapshot: () => wrong("snapshot"), onCall: () => wrong("call"), onState: () => wrong("state") }, page.ringing);
+  assert.throws(() => listener.onSnapshot(create(SnapshotSchema, { openCalls: [page.call("a", 1n)] })));
+  assert.throws(() => listener.onCall({ call: page.call("b", 2n), popUntil: undefined, position: 2n }));
+  assert.throws(() => listener.onState({ kind: "closed" }));
+  assert.deepEqual(heard, ["snapshot", "call", "state"]);
+  assert.deepEqual(page.lists, ["a", "a b", ""]);
+});
+
+test("a page may empty or sort its list, and is told rightly all the same", () => {
+  const page = new Page();
+  page.update(page.call("a", 1n));
+  page.last.length = 0;
+  page.update(page.call("a", 2n, { claim }));
+  assert.deepEqual(page.lists, ["a", ""]);
+});
