@@ -109,6 +109,8 @@ test("sound ends on both pads when the caller hangs up", async () => {
   const pads = await twoLoudPads();
   shop.server.update({ id: "a", state: CallState.MISSED, endedAt: timestampFromMs(Date.now()) });
   for (const page of pads) await sounds(page, "silent");
+  // And not because the call has left the screen.
+  for (const page of pads) assert.ok(await popup(page, "a").isVisible());
 });
 
 test("sound ends on both pads when the ring's time is over", async () => {
