@@ -285,6 +285,41 @@ test("ten rings on a phone: the newest is on top, and can be taken", async () =>
   assert.ok(await inReach(page, "r9", "받기"));
 });
 
+test("in the lists no line begins with the dot between two parts", async () => {
+  const reservation = { customerName: "김민수", carNumber: "12가 3456", service: "실내 세차까지 모두" };
+  const claim = create(ClaimSchema, { padId: "p2", padName: "2층 안쪽 세차 대기실 카운터" });
+  shop.server.store(ring("a", "010-1234-5678", 60_000, { reservation, claim }));
+  shop.server.store(ring("b", "010-7777-8888", 60_000, { claim }));
+  const page = await shop.pad({}, FIRST);
+  await page.locator('#recent [data-call="b"]').waitFor();
+  for (let width = 330; width < 470; width += 4) {
+    await page.setViewportSize({ width, height: 740 });
+    assert.deepEqual(await page.evaluate(linesBegin), [], `${width} px wide`);
+  }
+  await page.setViewportSize({ width: 360, height: 740 });
+  await screenshot(page, "list-lines");
+});
+
+/** In the page: details of which a line begins with a dot, be it a letter or made by the style. */
+function linesBegin(): string[] {
+  return [...document.querySelectorAll("#recent .call-detail")].flatMap((detail) => {
+    const written = detail.firstChild;
+    const edge = detail.parentElement?.getBoundingClientRect().left ?? NaN;
+    const phase = [...(detail.previousElementSibling?.getClientRects() ?? [])].at(-1);
+    if (!written || !phase) return ["nothing to look at"];
+    const place = (at: number) => {
+      const letter = document.createRange();
+      letter.setStart(written, at);
+      letter.setEnd(written, at + 1);
+      return letter.getBoundingClientRect();
+    };
+    const first = place(0);
+    const words = written.textContent ?? "";
+    const bad = [...words.matchAll(/·/g)].filter(({ index }) => place(index).left < edge + 1).map(() => words);
+    return first.top > phase.bottom - 4 && first.left > edge + 1 ? [...bad, `· ${words}`] : bad;
+  });
+}
+
 test("the number is written large enough for two metres", async () => {
   const page = await shop.pad();
   shop.server.update(ring("a", "010-1234-5678", 1_000), 30_000);
