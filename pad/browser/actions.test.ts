@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import type { Page } from "playwright-core";
+import type { Locator, Page } from "playwright-core";
 import { CallState, ClaimSchema } from "../src/gen/ringpad/v1/call_pb.ts";
 import { screenshot, until } from "./chromium.ts";
 import { padToken } from "./fake_actions.ts";
@@ -109,6 +109,8 @@ test("sound ends on both pads when the caller hangs up", async () => {
   const pads = await twoLoudPads();
   shop.server.update({ id: "a", state: CallState.MISSED, endedAt: timestampFromMs(Date.now()) });
   for (const page of pads) await sounds(page, "silent");
+  // And not because the call has left the screen.
+  for (const page of pads) assert.ok(await popup(page, "a").isVisible());
 });
 
 test("sound ends on both pads when the ring's time is over", async () => {
@@ -306,3 +308,62 @@ test("search by last digits: what was found stands apart, page by page, and ring
   await page.getByRole("button", { name: "검색 지우기" }).click();
   await page.locator("#recent").waitFor();
 });
+
+/** Presses Tab until the focus is there, as somebody without a mouse would; not once around the page. */
+async function tabTo(page: Page, wanted: Locator): Promise<void> {
+  for (let presses = 0; presses < 12; presses += 1) {
+    await page.keyboard.press("Tab");
+    if (await wanted.evaluate((node) => node === document.activeElement)) return;
+  }
+  throw new Error(`not reached: ${wanted}`);
+}
+
+test("from ring to done with the keyboard alone, in the order in which the card reads", async () => {
+  const page = await shop.pad({}, FIRST);
+  shop.server.update(ring("a", "010-1234-5678", 1_000, known), 60_000);
+  await popup(page, "a").waitFor();
+  const button = (name: string) => popup(page, "a").getByRole("button", { name, exact: true });
+  await tabTo(page, button("숨기기"));
+  await tabTo(page, button("받기"));
+  await page.keyboard.press("Enter");
+  await held(page, "a", "me");
+  // From the card, where the pressed button was.
+  const reached: string[] = [];
+  for (const [label, typed] of [["이름", "김민수"], ["차량 번호", "12가 3456"], ["서비스", "실내 세차"], ["메모", "얼룩"]] as const) {
+    await tabTo(page, field(page, "a", label));
+    await page.keyboard.type(typed);
+    reached.push(await field(page, "a", label).inputValue());
+  }
+  assert.deepEqual(reached, ["김민수", "12가 3456", "실내 세차", "얼룩"]);
+  await tabTo(page, button("저장"));
+  await page.keyboard.press("Space");
+  await popup(page, "a").getByText("저장했습니다").waitFor();
+  await tabTo(page, button("놓기"));
+  await tabTo(page, button("완료"));
+  await page.keyboard.press("Enter");
+  await popup(page, "a").waitFor({ state: "detached" });
+  await until("all three", () => shop.server.actions.sent.length === 3);
+  assert.deepEqual(shop.server.actions.sent.map(({ method }) => method), ["ClaimCall", "SaveNote", "CloseCall"]);
+});
+
+test("the time that a call has rung, and then been in hand, goes on by itself", async () => {
+  const page = await shop.pad({}, FIRST);
+  shop.server.update(ring("a", "010-1234-5678", 65_000), 60_000);
+  await goesOn(page, 65);
+  await tap(page, "a", "받기");
+  await held(page, "a", "me");
+  assert.match(await popup(page, "a").locator(".popup-time").innerText(), /^0:\d\d$/);
+  await goesOn(page, 0);
+});
+
+/** Waits for three steps of the time on the card; `from` seconds are the least that it may show. */
+async function goesOn(page: Page, from: number): Promise<void> {
+  for (let [step, last] = [0, from - 1]; step < 3; step += 1) {
+    const seconds = await page.waitForFunction((shown) => {
+      const [minutes, rest] = (document.querySelector(".popup-time")?.textContent ?? "").split(":").map(Number);
+      const now = (minutes ?? NaN) * 60 + (rest ?? NaN);
+      return now > shown ? { now } : undefined;
+    }, last);
+    last = (await seconds.jsonValue())?.now ?? NaN;
+  }
+}

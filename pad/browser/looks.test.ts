@@ -4,8 +4,9 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { create } from "@bufbuild/protobuf";
 import type { Browser, Page } from "playwright-core";
-import { CallState } from "../src/gen/ringpad/v1/call_pb.ts";
+import { CallState, ClaimSchema } from "../src/gen/ringpad/v1/call_pb.ts";
 import { screenshot, TABLET } from "./chromium.ts";
 import { padToken } from "./fake_actions.ts";
 import { ring } from "./fake_server.ts";
@@ -31,8 +32,9 @@ async function accessible(page: Page): Promise<void> {
   assert.deepEqual(serious, []);
 }
 
-/** Nothing hangs out of the page, is too small for a finger, or breaks a number. */
+/** Nothing hangs out of the page, is cut off, is too small for a finger, or breaks a number. */
 async function fits(page: Page): Promise<void> {
+  assert.deepEqual(await page.evaluate(cutOff), []);
   const layout = await page.evaluate(() => ({
     scrolls: document.documentElement.scrollWidth > innerWidth,
     small: [...document.querySelectorAll("button, a, input, textarea")]
@@ -44,6 +46,39 @@ async function fits(page: Page): Promise<void> {
     ).length,
   }));
   assert.deepEqual(layout, { scrolls: false, small: [], wrapped: 0 });
+}
+
+/** In the page: words that a box clips, where nobody can scroll to them. Ellipses are meant. */
+function cutOff(): string[] {
+  const cut: string[] = [];
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let node = texts.nextNode(); node; node = texts.nextNode()) {
+    const parent = node.parentElement;
+    if (!parent?.checkVisibility() || node.textContent?.trim() === "" || parent.closest(".unseen, noscript")) continue;
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    const lines = [...range.getClientRects()];
+    // A line's box is higher than its letters.
+    const half = parseFloat(getComputedStyle(parent).fontSize) * 0.4;
+    const middles = lines.map(({ top, bottom }) => (top + bottom) / 2);
+    let box = {
+      left: Math.min(...lines.map(({ left }) => left)),
+      right: Math.max(...lines.map(({ right }) => right)),
+      top: Math.min(...middles) - half,
+      bottom: Math.max(...middles) + half,
+    };
+    for (let clip: Element | null = parent; clip; clip = clip.parentElement) {
+      const { overflowX, overflowY, textOverflow, clipPath, position } = getComputedStyle(clip);
+      if (clipPath !== "none") break;
+      const edge = clip.getBoundingClientRect();
+      const sideways = overflowX !== "visible" && textOverflow !== "ellipsis" && (box.left < edge.left - 1 || box.right > edge.right + 1);
+      const down = ["hidden", "clip"].includes(overflowY) && (box.top < edge.top - 1 || box.bottom > edge.bottom + 1);
+      if (sideways || down) cut.push(`${node.textContent} by ${clip.tagName}.${clip.className}`);
+      if (sideways || down || position === "fixed") break;
+      if (["auto", "scroll"].includes(overflowY) || textOverflow === "ellipsis") box = edge;
+    }
+  }
+  return cut;
 }
 
 async function looksRight(page: Page, name: string): Promise<void> {
@@ -87,6 +122,82 @@ for (const [name, options] of SCREENS) {
     await page.locator("#found .call").waitFor();
     await page.locator("#search").scrollIntoViewIfNeeded();
     await looksRight(page, `${name}-5-search`);
+  });
+}
+
+const state = (page: Page, kind: string) => page.locator(`#connection[data-state="${kind}"]`).waitFor();
+
+for (const [name, options] of SCREENS.filter(([it]) => ["tablet", "360-dark", "english-360"].includes(it))) {
+  test(`${name}: what goes wrong fits and can be read out, too`, async () => {
+    shop.storeADay();
+    const page = await shop.pad(options, FIRST);
+    await withoutSoundBanner(page);
+    const claim = create(ClaimSchema, { padId: "p2", padName: "2층 안쪽 세차 대기실 카운터" });
+    shop.server.update(ring("a", "010-1234-5678", 3_000, { ...known, claim }), 60_000);
+    await popup(page, "a").waitFor();
+    await looksRight(page, `${name}-7-claimed-elsewhere`);
+    shop.server.update(ring("b", "010-7777-8888", 3_000), 60_000);
+    await popup(page, "b").waitFor();
+    // The other pad's claim is in the log, and this page does not know of it yet.
+    shop.server.store(ring("b", "010-7777-8888", 3_000, { claim, revision: 1n }));
+    await popup(page, "b").locator(".popup-claim").click();
+    await page.locator("#toast").waitFor();
+    await looksRight(page, `${name}-8-toast`);
+    shop.server.away = true;
+    shop.server.cut();
+    await page.locator("#advice").waitFor();
+    await looksRight(page, `${name}-9-reconnecting`);
+    shop.server.away = false;
+    shop.server.refuseWith = 10;
+    await page.locator("#retry").waitFor();
+    await looksRight(page, `${name}-10-replaced`);
+    shop.server.refuseWith = 5;
+    await page.locator("#retry").click();
+    await state(page, "no-store");
+    await looksRight(page, `${name}-11-no-store`);
+  });
+
+  test(`${name}: a page without a token fits and can be read out`, async () => {
+    const page = await shop.open(options, "");
+    await state(page, "needs-token");
+    await looksRight(page, `${name}-12-needs-token`);
+  });
+}
+
+test("the connection's state is said in words and in a colour of its own", async () => {
+  const page = await shop.pad({}, FIRST);
+  const chip = page.locator("#connection");
+  const said = async () => [await chip.getAttribute("data-tone"), (await chip.innerText()).trim(), ...(await colours(page))];
+  const [good, waiting, bad] = ["rgb(29, 122, 80)", "rgb(138, 90, 0)", "rgb(179, 38, 30)"];
+  assert.deepEqual(await said(), ["good", "연결됨", good, good]);
+  shop.server.away = true;
+  shop.server.cut();
+  await state(page, "reconnecting");
+  assert.deepEqual(await said(), ["waiting", "다시 연결 중…", waiting, waiting]);
+  shop.server.away = false;
+  for (const [status, kind, words] of [
+    [10, "replaced", "연결이 대체됨"],
+    [16, "needs-token", "토큰이 필요합니다"],
+    [5, "no-store", "매장이 없습니다"],
+    [7, "forbidden", "권한이 없습니다"],
+  ] as const) {
+    shop.server.refuseWith = status;
+    // Whoever did something about it does not wait.
+    await page.evaluate((token) => void (location.hash = `token=a.b.${token}`), kind);
+    await state(page, kind);
+    assert.deepEqual(await said(), ["bad", words, bad, bad]);
+  }
+  shop.server.refuseWith = undefined;
+  await page.evaluate(() => void (location.hash = "token=a.b.good"));
+  await state(page, "connected");
+  assert.deepEqual(await said(), ["good", "연결됨", good, good]);
+});
+
+/** Of the words and of the lamp beside them. */
+async function colours(page: Page): Promise<string[]> {
+  return page.evaluate(() => {
+    const of = (selector: string) => getComputedStyle(document.querySelector(selector) ?? document.body);
+    return [of("#connection-text").color, of("#connection .lamp").backgroundColor];
   });
 }
 
@@ -173,6 +284,41 @@ test("ten rings on a phone: the newest is on top, and can be taken", async () =>
   await screenshot(page, "ten-rings-on-a-phone");
   assert.ok(await inReach(page, "r9", "받기"));
 });
+
+test("in the lists no line begins with the dot between two parts", async () => {
+  const reservation = { customerName: "김민수", carNumber: "12가 3456", service: "실내 세차까지 모두" };
+  const claim = create(ClaimSchema, { padId: "p2", padName: "2층 안쪽 세차 대기실 카운터" });
+  shop.server.store(ring("a", "010-1234-5678", 60_000, { reservation, claim }));
+  shop.server.store(ring("b", "010-7777-8888", 60_000, { claim }));
+  const page = await shop.pad({}, FIRST);
+  await page.locator('#recent [data-call="b"]').waitFor();
+  for (let width = 330; width < 470; width += 4) {
+    await page.setViewportSize({ width, height: 740 });
+    assert.deepEqual(await page.evaluate(linesBegin), [], `${width} px wide`);
+  }
+  await page.setViewportSize({ width: 360, height: 740 });
+  await screenshot(page, "list-lines");
+});
+
+/** In the page: details of which a line begins with a dot, be it a letter or made by the style. */
+function linesBegin(): string[] {
+  return [...document.querySelectorAll("#recent .call-detail")].flatMap((detail) => {
+    const written = detail.firstChild;
+    const edge = detail.parentElement?.getBoundingClientRect().left ?? NaN;
+    const phase = [...(detail.previousElementSibling?.getClientRects() ?? [])].at(-1);
+    if (!written || !phase) return ["nothing to look at"];
+    const place = (at: number) => {
+      const letter = document.createRange();
+      letter.setStart(written, at);
+      letter.setEnd(written, at + 1);
+      return letter.getBoundingClientRect();
+    };
+    const first = place(0);
+    const words = written.textContent ?? "";
+    const bad = [...words.matchAll(/·/g)].filter(({ index }) => place(index).left < edge + 1).map(() => words);
+    return first.top > phase.bottom - 4 && first.left > edge + 1 ? [...bad, `· ${words}`] : bad;
+  });
+}
 
 test("the number is written large enough for two metres", async () => {
   const page = await shop.pad();

@@ -292,12 +292,17 @@ test("of missed calls the hundred newest are listed", () => {
 
 test("memory is bounded over months", () => {
   const board = new Board();
+  const known = (all: number) => Array.from({ length: all }, (_, i) => board.call(`c${i}`)).filter(Boolean).length;
   for (let i = 0; i < 5_000; i += 1) {
-    board.apply(call(`c${i}`, RINGING, { startedAt: timestampFromMs(T + i * 1_000) }), T + i * 1_000 + 500, T + i * 1_000);
-    board.apply(call(`c${i}`, MISSED, { startedAt: timestampFromMs(T + i * 1_000) }), undefined, T + i * 1_000 + 900);
+    const now = T + i * 1_000;
+    board.apply(at(i, `c${i}`, RINGING), now + 500, now);
+    board.apply(at(i, `c${i}`, i % 2 ? MISSED : COMPLETED), undefined, now + 900);
+    board.popups(now + 900);
   }
   assert.equal(board.recent().length, 100);
   assert.equal(board.recent()[0]?.call.id, "c4999");
+  // 300 of any kind, 100 missed, and those on the screen, of which each stays for 12 s.
+  assert.ok(known(5_000) <= 413, `${known(5_000)} calls are kept`);
   assert.ok(board.popups(T + 5_000_000).length <= 13);
 });
 

@@ -87,7 +87,7 @@ function callView(first: Call, context: ListContext): ItemView<Line> {
       setText(time, timeOfDay(startedAt(call)));
       setText(number, callerName(call));
       setText(phase, phaseWords(known, now));
-      setText(detail, reservationLine(call, now) || call.note || customer(call, now).headline);
+      setText(detail, reservationLine(call, now).replaceAll(" · ", DOT) || call.note || customer(call, now).headline);
       setLabel(done, text.doneWith(callerName(call)));
       showLink(callBack, call, itsPhase);
     },
@@ -113,6 +113,8 @@ function setLabel(node: HTMLElement, label: string): void {
   if (node.getAttribute("aria-label") !== label) node.setAttribute("aria-label", label);
 }
 
+/** Between a line's parts; no line begins with it. */
+const DOT = "\u00a0· ";
 const HANDSET =
   "M6.6 10.8a15.1 15.1 0 0 0 6.6 6.6l2.2-2.2a1 1 0 0 1 1-.25 11.4 11.4 0 0 0 3.6.57 1 1 0 0 1 1 1V20a1 1 0 0 1-1 1A17 " +
   "17 0 0 1 3 4a1 1 0 0 1 1-1h3.5a1 1 0 0 1 1 1 11.4 11.4 0 0 0 .57 3.6 1 1 0 0 1-.25 1z";
