@@ -136,9 +136,9 @@ export class RealStore {
   }
 
   /** A call begins to ring. */
-  async ring(caller: string): Promise<RealCall> {
+  async ring(caller: string, more: { memo?: string } = {}): Promise<RealCall> {
     this.#testbed.callers.add(caller);
-    const record = { seq: `seq-${(calls += 1)}`, sdt: provider(Date.now()), fromn: caller, vn: this.#number };
+    const record = { seq: `seq-${(calls += 1)}`, sdt: provider(Date.now()), fromn: caller, vn: this.#number, ...more };
     const send = async (more: Record<string, string>) => {
       const body = new URLSearchParams({ ...record, ...more });
       const response = await fetch(`${this.#testbed.url}/v1/cdr/bizcall`, { method: "POST", body });
