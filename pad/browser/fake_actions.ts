@@ -53,6 +53,8 @@ export class FakeActions {
   readonly sent: Sent[] = [];
   /** Every search so far. */
   readonly searches: string[] = [];
+  /** What pages have asked by themselves so far, each for what its snapshot did not have. */
+  questions = 0;
 
   constructor(store: CallStore) {
     this.#store = store;
@@ -89,7 +91,8 @@ export class FakeActions {
 
   #list(body: Uint8Array): Uint8Array {
     const { callerSuffix, pageSize, pageToken, since, states } = fromBinary(PadServiceListCallsRequestSchema, body);
-    if (callerSuffix !== "") this.searches.push(callerSuffix);
+    if (callerSuffix === "") this.questions += 1;
+    else this.searches.push(callerSuffix);
     const from = since ? timestampMs(since) : -Infinity;
     const found = this.#store
       .all()

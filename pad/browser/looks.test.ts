@@ -101,7 +101,7 @@ for (const [name, options] of SCREENS) {
   test(`${name}: every state fits and can be read out`, async () => {
     shop.storeADay();
     const page = await shop.pad(options, FIRST);
-    await page.locator("#day").waitFor();
+    await shop.hasAsked();
     await looksRight(page, `${name}-1-quiet-sound-blocked`);
     await withoutSoundBanner(page);
     shop.server.update(ring("a", "010-1234-5678", 14_000, known), 60_000);

@@ -27,7 +27,7 @@ test("quiet: store, connection and lists; the token is out of the address at onc
   await page.locator("#unlock").waitFor();
   await screenshot(page, "quiet-sound-blocked");
   await withoutSoundBanner(page);
-  await page.locator("#day").waitFor();
+  await shop.hasAsked();
   await screenshot(page, "quiet");
 });
 

@@ -5,7 +5,7 @@ import { after, afterEach, before, beforeEach } from "node:test";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { Browser, Locator, Page } from "playwright-core";
 import { CallerKind, CallState } from "../src/gen/ringpad/v1/call_pb.ts";
-import { launch, openPage, type Complaints } from "./chromium.ts";
+import { launch, openPage, until, type Complaints } from "./chromium.ts";
 import { FakeServer, ring } from "./fake_server.ts";
 
 const MINUTE = 60_000;
@@ -53,6 +53,11 @@ export class Shop {
     const page = await this.open(options, token, prepare);
     await connected(page);
     return page;
+  }
+
+  /** Waits until the only page has asked for the day and for older missed calls, which it does some time after a snapshot. */
+  async hasAsked(): Promise<void> {
+    await until("the page's questions", () => this.server.actions.questions >= 2);
   }
 
   /** An ordinary day so far. */
