@@ -47,8 +47,6 @@ export class SoundSwitch {
   show(): void {
     if (!this.#tapping) setHidden(byId("unlock"), !this.#ringer.blocked);
     const on = this.#sound === "on" && !this.#ringer.blocked;
-    // The words change for those who see them; read out with `aria-pressed` they would say it twice, and once wrongly.
-    byId("sound").setAttribute("aria-label", text.sound);
     byId("sound").setAttribute("aria-pressed", String(on));
     setData(byId("sound"), "sound", this.#sound);
     setText(this.#name, text.sound);
