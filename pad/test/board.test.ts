@@ -320,10 +320,21 @@ test("what somebody writes of a closed or an old call stays, whatever snapshot c
   const board = () => new Board({ me: () => "p1", expected: (same) => same, hasDraft: (id) => id === "drafted" });
   const drafted = at(-100_000, "drafted", COMPLETED, { closed: true });
   const [open, loaded] = [board(), board()];
+  open.replace(snapshot(1n, []), T);
   open.open(drafted, T);
   open.open(at(-90_000, "opened", COMPLETED), T);
   open.replace(snapshot(9_000n, [], [at(0, "new", COMPLETED)]), T);
   assert.deepEqual(shown(open, T).sort(), ["drafted ended", "opened ended"]);
   loaded.replace(snapshot(9_000n, [], [drafted]), T);
   assert.deepEqual(shown(loaded, T), ["drafted ended"]);
+});
+
+test("another store's snapshot leaves nothing of the store before, not even what was being written", () => {
+  const board = new Board({ me: () => "p1", expected: (same) => same, hasDraft: (id) => id === "a" });
+  const of = (id: string, position: bigint, calls: Call[]) =>
+    create(SnapshotSchema, { position, epoch: "e1", store: { id }, openCalls: calls });
+  board.replace(of("gangnam", 900n, [call("a", RINGING, { revision: 900n })]), T);
+  board.apply(call("b", RINGING, { revision: 901n }), T + 30_000, T);
+  board.replace(of("seocho", 3n, [call("c", RINGING, { revision: 3n })]), T);
+  assert.deepEqual([ids(board.recent()), shown(board, T)], [["c"], []]);
 });

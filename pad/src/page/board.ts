@@ -65,7 +65,8 @@ export class Board {
   readonly #shown = new Map<string, Shown>();
   /** Calls whose popup is over: dismissed, or it has left. */
   readonly #over = new Set<string>();
-  #epoch = "";
+  /** Whose calls these are: a store's, of one log. */
+  #log = "";
   #order = 0;
 
   constructor(context: BoardContext = ALONE) {
@@ -75,8 +76,9 @@ export class Board {
   /** A snapshot that replaces all. Popups of calls that are in it stay. */
   replace(snapshot: Snapshot, now: number): void {
     const before = this.#calls;
-    const sameLog = snapshot.epoch === this.#epoch;
-    this.#epoch = snapshot.epoch;
+    const log = `${snapshot.epoch} ${snapshot.store?.id}`;
+    const sameLog = log === this.#log;
+    this.#log = log;
     this.#calls = new Map();
     // Oldest first: the newest ring is then the one on top.
     for (const call of [...snapshot.openCalls, ...snapshot.recentCalls].reverse()) {
@@ -89,7 +91,7 @@ export class Board {
       // Shown ahead of its turn: its update is still to come.
       const ahead = sameLog && known.call.revision > snapshot.position;
       // Older than what a snapshot has, and under somebody's hands.
-      const written = this.#context.hasDraft(id) || this.#shown.get(id)?.opened;
+      const written = sameLog && (this.#context.hasDraft(id) || this.#shown.get(id)?.opened);
       if (ahead || (written && !this.#calls.has(id))) this.#calls.set(id, known);
       else if (!this.#calls.has(id)) this.#forget(id);
     }
