@@ -174,9 +174,14 @@ impl World {
         }
     }
 
+    /// Whoever has another log has been started anew: what waited in the old one is published by nobody, and the publisher
+    /// is another one.
     fn make_log_anew(&mut self) {
         self.log.make_anew();
         self.replicas.iter_mut().for_each(|replica| replica.known = Default::default());
+        self.unpublished.clear();
+        self.last_published.clear();
+        self.reconnect_publisher();
     }
 
     /// The pads there are learn when to go.
