@@ -24,7 +24,7 @@ export class Floor {
     before(async () => void (this.testbed = await Testbed.start(await settings())));
     after(async () => {
       await this.browser?.close();
-      assert.equal(await this.testbed?.stop(), 0, "no log shows a secret");
+      await this.testbed?.stop();
     });
     beforeEach(async () => {
       this.store = await this.testbed.store(`store-${(this.#stores += 1)}`);

@@ -23,9 +23,13 @@ export class Testbed {
   /** The last command: answers come in the order of the commands. */
   #last: Promise<unknown> = Promise.resolve();
 
-  private constructor(child: ChildProcess, lines: AsyncIterator<string>, url: string) {
+  /** What it said, in pieces: where a log shows a secret, it says which and where. */
+  readonly #errors: string[];
+
+  private constructor(child: ChildProcess, lines: AsyncIterator<string>, errors: string[], url: string) {
     this.#child = child;
     this.#lines = lines;
+    this.#errors = errors;
     this.url = url;
   }
 
@@ -44,18 +48,18 @@ export class Testbed {
       await once(child, "close");
       throw new Error(`the testbed did not start: ${errors.join("")}`);
     }
-    return new Testbed(child, lines, (JSON.parse(first.value) as { url: string }).url);
+    return new Testbed(child, lines, errors, (JSON.parse(first.value) as { url: string }).url);
   }
 
-  /** Ends it; its exit code says whether a log showed a secret. */
-  async stop(): Promise<number | null> {
+  /** Ends it. Throws what it said if it did not end well, e.g. that a log showed a secret. */
+  async stop(): Promise<void> {
     await this.#do({ do: "secrets", numbers: [...this.callers] });
-    const gone = once(this.#child, "exit") as Promise<[number | null]>;
+    const gone = once(this.#child, "close") as Promise<[number | null]>;
     this.#child.stdin?.end();
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), GONE_WITHIN);
     const [code] = await gone;
     clearTimeout(timer);
-    return code;
+    assert.equal(code, 0, this.#errors.join(""));
   }
 
   /** Makes a store with a virtual number of its own. */
@@ -72,7 +76,7 @@ export class Testbed {
   async link(name: string): Promise<Way> {
     const { url } = (await this.#do({ do: "link", name })) as { url: string };
     const harm = (what: string) => async () => void (await this.#do({ do: what, link: name }));
-    return { url, blackHole: harm("black_hole"), cut: harm("cut"), heal: harm("heal") };
+    return { url, blackHole: harm("black_hole"), heal: harm("heal") };
   }
 
   /** How many pads each replica has; null for one that does not answer. */
@@ -114,8 +118,6 @@ export interface Way {
   url: string;
   /** Nothing passes any more, and nobody is told. */
   blackHole(): Promise<void>;
-  /** Resets its connections; new ones pass. */
-  cut(): Promise<void>;
   heal(): Promise<void>;
 }
 

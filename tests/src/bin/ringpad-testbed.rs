@@ -45,8 +45,6 @@ enum Command {
     Link { name: String },
     /// Nothing passes the link any more, and nobody is told.
     BlackHole { link: String },
-    /// Resets the link's connections; new ones pass.
-    Cut { link: String },
     /// Ends a black hole.
     Heal { link: String },
     /// How many pads each replica has; `null` for one that does not answer.
@@ -109,7 +107,6 @@ impl Testbed {
                 Ok(json!({ "url": url }))
             }
             Command::BlackHole { link } => self.link(&link).map(Link::black_hole).map(done),
-            Command::Cut { link } => self.link(&link).map(Link::cut).map(done),
             Command::Heal { link } => self.link(&link).map(Link::heal).map(done),
             Command::Pads => {
                 let mut pads = Vec::new();
