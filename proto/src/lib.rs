@@ -26,3 +26,29 @@ pub use served::pad_service_server;
 
 /// The encoded `google.protobuf.FileDescriptorSet` of package `ringpad.v1` and what it imports.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/ringpad.v1.bin"));
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use prost::Message;
+    use prost_types::FileDescriptorSet;
+
+    use super::FILE_DESCRIPTOR_SET;
+
+    /// `protoc --go_out` refuses a file without `go_package`, and Java classes without these options are nested in one
+    /// class a file. Clients are compiled against these names: they must not change.
+    #[test]
+    fn every_file_says_what_it_is_called_in_go_and_java() {
+        let files = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap().file;
+        let ours: Vec<_> = files.iter().filter(|file| file.package() == "ringpad.v1").collect();
+        assert!(ours.len() >= 4);
+        for file in ours {
+            let options = file.options.clone().unwrap_or_default();
+            assert_eq!(options.go_package(), "ringpad.io/ringpad/v1;ringpadv1", "{}", file.name());
+            assert_eq!(options.java_package(), "io.ringpad.v1", "{}", file.name());
+            assert!(options.java_multiple_files(), "{}", file.name());
+            // Else it would be the file's name, and a message of that name in another file could not be compiled.
+            assert!(options.java_outer_classname().ends_with("Proto"), "{}", file.name());
+        }
+    }
+}
