@@ -8,12 +8,13 @@
 //! ```
 //!
 //! A record is merged into its call, takes its store's next position and becomes an event in one transaction; an answer
-//! means that the commit is on disk. The file belongs to one ingest-svc at a time; a lock file beside it sees to that.
+//! means that the commit is on disk. The file belongs to one ingest-svc at a time; a lock on it sees to that.
 
 mod act;
 mod call;
 mod checkpoint;
 mod directory;
+mod file;
 mod ingest;
 mod outbox;
 mod purge;
@@ -23,7 +24,6 @@ mod schema;
 mod writer;
 
 use std::{
-    fs::{File, TryLockError},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     thread,
@@ -40,6 +40,7 @@ use uuid::Uuid;
 use crate::{cdr::Record, metrics::LogMetrics};
 pub use act::{Act, Acted, ActingPad, Action, Claimed, Reserved};
 pub use directory::{Conflict, Moving, NumberKind, OwnedNumber, StoreEntry, Upserted};
+use file::LogFile;
 pub use outbox::{Committed, Outbox};
 pub use quarantine::{QUARANTINE, Quarantined, RawBody, RawRequest};
 pub use read::{CallPage, CallQuery, Cursor, Missed, OutboxEvent, PageMark};
@@ -92,6 +93,12 @@ impl LogError {
         Self::Unavailable(Arc::from("it is being closed"))
     }
 
+    fn replaced() -> Self {
+        Self::Unavailable(Arc::from(
+            "its file was renamed, replaced or removed while in use: give it back its name, or start ingest-svc again",
+        ))
+    }
+
     fn silent() -> Self {
         Self::Unavailable(Arc::from("the disk does not answer"))
     }
@@ -103,12 +110,20 @@ pub enum OpenError {
     /// Two writers would give out the same positions.
     #[error("another ingest-svc holds it")]
     Held,
-    /// The lock file.
+    /// The file, or the one that former versions lock, cannot be locked.
     #[error("cannot lock it: {0}")]
     Lock(std::io::Error),
     /// The file cannot be made, or not be written.
     #[error("{0}")]
     File(std::io::Error),
+    /// It was renamed after a crash, without the file that has its newest records.
+    #[error("its newest records are in {}: it was renamed without that file; rename that to {}", wal.display(), expected.display())]
+    Renamed {
+        /// Where the newest records are.
+        wal: PathBuf,
+        /// Where they would be found.
+        expected: PathBuf,
+    },
     /// Written by another version.
     #[error("it has version {found}, and this ingest-svc knows version {known}")]
     Version {
@@ -136,9 +151,16 @@ pub struct Log {
 #[derive(Debug, Clone)]
 pub struct LogReader {
     epoch: Uuid,
-    path: Arc<Path>,
-    idle: Arc<Mutex<Vec<Connection>>>,
+    readers: Arc<Readers>,
     permits: Arc<Semaphore>,
+}
+
+/// Connections that wait for a query.
+#[derive(Debug)]
+struct Readers {
+    idle: Mutex<Vec<Connection>>,
+    /// Dropped after the connections.
+    file: Arc<LogFile>,
 }
 
 /// An open log: the handle, and what the rest of the service needs of it.
@@ -159,7 +181,6 @@ pub struct OpenLog {
 pub struct LogThreads {
     writer: thread::JoinHandle<()>,
     checkpoints: thread::JoinHandle<()>,
-    _lock: File,
 }
 
 impl LogThreads {
@@ -173,40 +194,25 @@ impl LogThreads {
 
 /// Opens the log, or makes it.
 pub(crate) fn open(path: &Path, popup_ttl: Duration, metrics: LogMetrics) -> Result<OpenLog, OpenError> {
-    let lock = lock(path)?;
-    let (writer, fresh) = Writer::open(path, popup_ttl, metrics)?;
+    let file = Arc::new(LogFile::hold(path)?);
+    let (writer, fresh) = Writer::open(&file, popup_ttl, metrics)?;
     let outbox = writer.outbox();
     let reader = LogReader {
         epoch: writer.epoch(),
-        path: Arc::from(path),
-        idle: Arc::default(),
+        readers: Arc::new(Readers { idle: Mutex::default(), file: Arc::clone(&file) }),
         permits: Arc::new(Semaphore::new(READERS)),
     };
     let (jobs, receiver) = mpsc::channel(JOBS);
     let (checkpoints, requests) = std::sync::mpsc::sync_channel(1);
-    let path = path.to_owned();
     let threads = LogThreads {
         writer: spawn("log-writer", move || writer.run(receiver, checkpoints))?,
-        checkpoints: spawn("log-checkpoints", move || checkpoint::run(path, requests))?,
-        _lock: lock,
+        checkpoints: spawn("log-checkpoints", move || checkpoint::run(file, requests))?,
     };
     Ok(OpenLog { log: Log { jobs, reader }, outbox, fresh, threads })
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<thread::JoinHandle<()>, OpenError> {
     thread::Builder::new().name(name.to_owned()).spawn(work).map_err(OpenError::Thread)
-}
-
-/// Locks `<path>.lock` for as long as the file is open.
-fn lock(path: &Path) -> Result<File, OpenError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let file = File::create(PathBuf::from(name)).map_err(OpenError::Lock)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Held),
-        Err(TryLockError::Error(error)) => Err(OpenError::Lock(error)),
-    }
 }
 
 impl Log {
@@ -404,18 +410,32 @@ impl LogReader {
         let broken = |why: &str| LogError::Unavailable(Arc::from(why));
         let permit =
             Arc::clone(&self.permits).acquire_owned().await.map_err(|_| broken("it is being closed"))?;
-        let (path, idle) = (Arc::clone(&self.path), Arc::clone(&self.idle));
+        let readers = Arc::clone(&self.readers);
         let work = move || {
             let _permit = permit;
-            let known = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let mut connection = known.map_or_else(|| schema::open_reader(&path), Ok)?;
-            let answer = query(&mut connection)?;
+            let mut connection = readers.take()?;
+            let answer = query(&mut connection).map_err(|error| LogError::unavailable(&error))?;
             // Only a connection that has worked is used again.
-            idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            readers.give_back(connection);
             Ok(answer)
         };
-        let answer = tokio::task::spawn_blocking(work).await.map_err(|_| broken("reading it panicked"))?;
-        answer.map_err(|error| LogError::unavailable(&error))
+        tokio::task::spawn_blocking(work).await.map_err(|_| broken("reading it panicked"))?
+    }
+}
+
+impl Readers {
+    /// A connection that waits, or a new one.
+    fn take(&self) -> Result<Connection, LogError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        if let Some(connection) = idle {
+            return Ok(connection);
+        }
+        self.file.check_name()?;
+        schema::open_reader(&self.file).map_err(|error| LogError::unavailable(&error))
+    }
+
+    fn give_back(&self, connection: Connection) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
     }
 }
 

@@ -18,6 +18,7 @@ mod load_balancer;
 mod merging;
 mod monitoring;
 mod network;
+mod one_file;
 mod outage;
 mod providers;
 mod quarantine;

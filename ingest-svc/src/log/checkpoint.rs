@@ -3,12 +3,14 @@
 //! [`WAL_PAGES_AT_MOST`] pages: slower accepts, but a bounded file.
 
 use std::{
-    path::PathBuf,
-    sync::mpsc::{Receiver, RecvTimeoutError},
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
     time::Duration,
 };
 
-use super::schema;
+use super::{file::LogFile, schema};
 
 /// Pages (of 4 KiB) in the write-ahead log at which the writer itself checkpoints: 256 MiB.
 pub(super) const WAL_PAGES_AT_MOST: i64 = 64 * 1024;
@@ -21,8 +23,8 @@ const INTERVAL: Duration = Duration::from_secs(4);
 pub(super) const JOBS: usize = 8 * 1024;
 
 /// Checkpoints at each request, and at every interval, until the other end of `requests` is dropped.
-pub(super) fn run(path: PathBuf, requests: Receiver<()>) {
-    let connection = match schema::open_reader(&path).and_then(|connection| {
+pub(super) fn run(file: Arc<LogFile>, requests: Receiver<()>) {
+    let connection = match schema::open_reader(&file).and_then(|connection| {
         connection.pragma_update(None, "query_only", false)?;
         Ok(connection)
     }) {

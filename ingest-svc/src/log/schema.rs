@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! meta ── epoch, how far the relay has come
+//! file                     by which name this file is open
+//! probe                    what is written when nothing else is
 //! quarantine               requests that were no CDRs
 //! stores ─< numbers        which virtual number or line belongs to which store
 //!    │
@@ -10,15 +12,15 @@
 //!    └─< callers           how often a number called the store, when last, and what was written down then
 //! ```
 
-use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use uuid::Uuid;
 
-use super::OpenError;
+use super::{OpenError, file::LogFile};
 
 /// The version that this code reads and writes; an older file is brought up to it.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 /// How long a statement waits for another connection's lock: the writer's for a checkpoint, and the other way round.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -105,18 +107,30 @@ DROP INDEX IF EXISTS calls_by_age;
 
 const FROM_VERSION_2: &str = "ALTER TABLE callers ADD COLUMN last_reservation BLOB";
 
+/// New in version 4.
+const FILE_AND_PROBE: &str = "
+CREATE TABLE file (
+    only      INTEGER PRIMARY KEY CHECK (only = 1),
+    name      BLOB NOT NULL,                -- by which it was last opened; what lies beside it is a part of the log
+    inode     INTEGER NOT NULL              -- of the file that this was true of: a copy has another one
+);
+CREATE TABLE probe (
+    only      INTEGER PRIMARY KEY CHECK (only = 1),
+    bytes     BLOB NOT NULL                 -- other ones each time
+);
+";
+
 /// Opens the log's one writing connection, and makes the tables if the file is new.
 ///
 /// `synchronous = FULL` is what makes an answered record survive a power cut. Checkpoints are left to
 /// [`super::checkpoint`], so that no accept pays for one.
-pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
-    // Callers' numbers are in it: a new file is its owner's alone, and SQLite makes the files beside it likewise.
-    OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(OpenError::File)?;
-    let mut connection = Connection::open(path)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    // Without it SQLite compiles a statement with a range anew whenever its parameters change: a third of an accept.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+pub(super) fn open_writer(file: &LogFile) -> Result<Connection, OpenError> {
+    let mut connection = connect(file.path())?;
+    if let Some(left_behind) = file.left_behind(&connection)? {
+        connection.close().map_err(|(_, error)| error)?;
+        left_behind.take_over()?;
+        connection = connect(file.path())?;
+    }
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     // The references between the tables are for readers of this file, and for tests: only this module writes.
@@ -124,6 +138,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     connection.pragma_update(None, "cache_size", -64 * 1024)?;
     connection.pragma_update(None, "wal_autocheckpoint", super::checkpoint::WAL_PAGES_AT_MOST)?;
     bring_up(&mut connection)?;
+    file.note_name(&connection)?;
     Ok(connection)
 }
 
@@ -135,6 +150,7 @@ fn bring_up(connection: &mut Connection) -> Result<(), OpenError> {
         0 => {
             transaction.execute_batch(TABLES)?;
             transaction.execute_batch(QUARANTINE)?;
+            transaction.execute_batch(FILE_AND_PROBE)?;
             transaction.execute("INSERT INTO meta VALUES (1, ?1, 0)", [Uuid::new_v4().as_bytes()])?;
         }
         1 => {
@@ -144,8 +160,13 @@ fn bring_up(connection: &mut Connection) -> Result<(), OpenError> {
             }
             transaction.execute_batch(QUARANTINE)?;
             transaction.execute_batch(FROM_VERSION_2)?;
+            transaction.execute_batch(FILE_AND_PROBE)?;
         }
-        2 => transaction.execute_batch(FROM_VERSION_2)?,
+        2 => {
+            transaction.execute_batch(FROM_VERSION_2)?;
+            transaction.execute_batch(FILE_AND_PROBE)?;
+        }
+        3 => transaction.execute_batch(FILE_AND_PROBE)?,
         VERSION => return Ok(()),
         found => return Err(OpenError::Version { found, known: VERSION }),
     }
@@ -154,14 +175,21 @@ fn bring_up(connection: &mut Connection) -> Result<(), OpenError> {
 }
 
 /// Opens a connection that only reads. Readers never wait for the writer, nor it for them.
-pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+pub(super) fn open_reader(file: &LogFile) -> rusqlite::Result<Connection> {
+    let connection = connect(file.path())?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+/// Opens a connection on a file that exists.
+pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // Without it SQLite compiles a statement with a range anew whenever its parameters change: a third of an accept.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
 }

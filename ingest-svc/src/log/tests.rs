@@ -1,6 +1,7 @@
 //! The log on a real file.
 
 mod acts;
+mod file;
 mod retention;
 
 use std::time::Duration;
@@ -352,7 +353,13 @@ async fn the_quarantine_keeps_the_newest() {
     opened.close();
 }
 
-/// A file of version 2, made by turning version 3's changes back.
+/// A file of version 3, made by turning version 4's changes back.
+const TO_VERSION_3: &str = "
+    DROP TABLE file;
+    DROP TABLE probe;
+    PRAGMA user_version = 3;
+";
+/// The same for version 2, from version 3.
 const TO_VERSION_2: &str = "
     ALTER TABLE callers DROP COLUMN last_reservation;
     PRAGMA user_version = 2;
@@ -372,13 +379,18 @@ const TO_LATE_VERSION_1: &str = "DROP TABLE quarantine; PRAGMA user_version = 1;
 
 #[tokio::test]
 async fn an_older_file_is_brought_up() {
-    for back in [&[TO_VERSION_2][..], &[TO_VERSION_2, TO_VERSION_1], &[TO_VERSION_2, TO_LATE_VERSION_1]] {
+    let ways: [&[&str]; 4] =
+        [&[], &[TO_VERSION_2], &[TO_VERSION_2, TO_VERSION_1], &[TO_VERSION_2, TO_LATE_VERSION_1]];
+    for way in ways {
         let (directory, opened) = with_store().await;
         opened.status(ring("1", "20261123142530")).await;
         let epoch = opened.log.reader().epoch();
         opened.close();
         let path = directory.path().join("log.db");
-        rusqlite::Connection::open(&path).unwrap().execute_batch(&back.concat()).unwrap();
+        rusqlite::Connection::open(&path)
+            .unwrap()
+            .execute_batch(&[&[TO_VERSION_3], way].concat().concat())
+            .unwrap();
         let opened = open_in(&directory);
         assert_eq!(opened.log.reader().epoch(), epoch);
         assert_eq!(opened.status(ring("1", "20261123142530")).await, Status::Duplicate);

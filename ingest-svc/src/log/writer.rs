@@ -3,7 +3,6 @@
 //! go out after the commit.
 
 use std::{
-    path::Path,
     sync::{Arc, mpsc::SyncSender},
     time::{Duration, Instant},
 };
@@ -18,6 +17,7 @@ use super::{
     act::{self, Act, Acted},
     checkpoint,
     directory::{Directory, Moving, StoreEntry, Upserted},
+    file::LogFile,
     ingest,
     outbox::{COMMITS, Committed, Outbox},
     purge,
@@ -95,15 +95,17 @@ pub(super) struct Writer {
     /// Whether memory must be read again before the next commit.
     stale: bool,
     metrics: LogMetrics,
+    /// Dropped after the connection.
+    file: Arc<LogFile>,
 }
 
 impl Writer {
     pub(super) fn open(
-        path: &Path,
+        file: &Arc<LogFile>,
         popup_ttl: Duration,
         metrics: LogMetrics,
     ) -> Result<(Self, mpsc::Receiver<Committed>), OpenError> {
-        let connection = schema::open_writer(path)?;
+        let connection = schema::open_writer(file)?;
         let epoch =
             connection.query_row("SELECT epoch FROM meta", [], |row| row.get(0).map(Uuid::from_bytes))?;
         let (newest_key, relayed) = marks(&connection)?;
@@ -124,6 +126,7 @@ impl Writer {
             writable: false,
             stale: false,
             metrics,
+            file: Arc::clone(file),
         };
         Ok((writer, receiver))
     }
@@ -168,13 +171,15 @@ impl Writer {
     /// One transaction. When it fails as a whole, every job is told so and nothing is half-written.
     fn commit(&mut self, jobs: &mut Vec<Job>) {
         let mut batch = Batch::default();
-        let outcome = self.transact(jobs, &mut batch);
+        let outcome = self
+            .file
+            .check_name()
+            .and_then(|()| self.transact(jobs, &mut batch).map_err(|error| LogError::unavailable(&error)));
         self.writable = outcome.is_ok();
         let Err(error) = outcome else { return self.hand_over(batch) };
-        tracing::error!(%error, jobs = jobs.len() + batch.due.len(), "cannot commit to the log; refusing these requests");
+        tracing::error!(%error, jobs = jobs.len() + batch.due.len(), "refusing these requests");
         self.metrics.failed_commits.inc();
         self.recover();
-        let error = LogError::unavailable(&error);
         jobs.drain(..).for_each(|job| job.refuse(error.clone()));
         batch.due.into_iter().for_each(|answer| answer(Err(error.clone())));
     }
