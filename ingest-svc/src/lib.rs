@@ -28,7 +28,7 @@ use ringpad_bus::Bus;
 use ringpad_runtime::{
     CancellationToken, Failure, admin,
     readiness::Readiness,
-    serve::{Limits, SMALL_HEAD, bind, serve},
+    serve::{HalfClosed, Limits, SMALL_HEAD, bind, serve},
     traces::Traces,
 };
 use tokio::{
@@ -160,10 +160,12 @@ fn spawn_edges(
     let answers = HttpMetrics::new(&mut registry);
     let http = http::router(shared, answers).merge(admin::health(readiness.clone()));
     let admin = admin::router(readiness.clone(), registry);
+    let internal = |half_closed| Limits { head: SMALL_HEAD, connections: INTERNAL, half_closed };
+    let providers = Limits { head: http::HEAD_BYTES, connections: PROVIDERS, half_closed: HalfClosed::Waits };
     let ports = [
-        (listeners.http, http, Limits { head: http::HEAD_BYTES, connections: PROVIDERS }),
-        (listeners.grpc, grpc, Limits { head: SMALL_HEAD, connections: INTERNAL }),
-        (listeners.admin, admin, Limits { head: SMALL_HEAD, connections: INTERNAL }),
+        (listeners.http, http, providers),
+        (listeners.grpc, grpc, internal(HalfClosed::Gone)),
+        (listeners.admin, admin, internal(HalfClosed::Waits)),
     ];
     let mut edges = JoinSet::new();
     for (listener, router, limits) in ports {

@@ -11,7 +11,7 @@ use ringpad_bus::Bus;
 use ringpad_runtime::{
     CancellationToken, Failure, admin,
     readiness::Readiness,
-    serve::{Limits, SMALL_HEAD, serve},
+    serve::{HalfClosed, Limits, SMALL_HEAD, serve},
     traces::Traces,
 };
 use tokio::{
@@ -100,17 +100,18 @@ impl Replica {
             .merge(websocket::router(edge))
             .merge(admin::health(self.readiness.clone()))
             .merge(page::router(settings.pad_token_url.as_ref()));
-        self.listen(listeners.pads, router, PADS);
-        self.listen(listeners.admin, admin::router(self.readiness.clone(), registry), OPERATORS);
+        let limits = |connections, half_closed| Limits { head: SMALL_HEAD, connections, half_closed };
+        self.listen(listeners.pads, router, limits(PADS, HalfClosed::Gone));
+        let admin = admin::router(self.readiness.clone(), registry);
+        self.listen(listeners.admin, admin, limits(OPERATORS, HalfClosed::Waits));
         let (readiness, stop) = (self.readiness.clone(), self.stop.clone());
         self.parts.spawn(report_health(reporter, readiness, stop));
         Ok(())
     }
 
-    fn listen(&mut self, listener: tokio::net::TcpListener, router: Router, connections: usize) {
+    fn listen(&mut self, listener: tokio::net::TcpListener, router: Router, limits: Limits) {
         let stop = self.stop.clone();
         self.parts.spawn(async move {
-            let limits = Limits { head: SMALL_HEAD, connections };
             serve(listener, router, limits, stop, GRACE).await;
             Ok(())
         });

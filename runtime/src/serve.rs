@@ -67,6 +67,18 @@ pub struct Limits {
     pub head: usize,
     /// Connections at a time; one more is answered 503 and closed.
     pub connections: usize,
+    /// How a client is understood that closes its side behind a request over HTTP/1.x.
+    pub half_closed: HalfClosed,
+}
+
+/// A client over HTTP/1.x that closes its side of the connection (`shutdown(SHUT_WR)`) before it has its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HalfClosed {
+    /// It has said everything and waits for its answer: senders over HTTP/1.0 do so. That one is gone is noticed when
+    /// the answer is written, so this is for answers that end.
+    Waits,
+    /// It is gone, and what streams to it ends at once: a closed tablet looks the same.
+    Gone,
 }
 
 /// A connection's place among those that its port takes. Requests have it as an extension; who takes the connection over
@@ -113,7 +125,7 @@ pub async fn serve(
                 let tasks = Tracked(connections.clone());
                 let caller = Caller { peer, place: Place { _permit: Arc::new(permit) } };
                 let connection =
-                    serve_connection(stream, caller, router.clone(), limits.head, tasks, shutdown.clone());
+                    serve_connection(stream, caller, router.clone(), limits, tasks, shutdown.clone());
                 let cut = cut.clone();
                 connections.spawn(async move {
                     tokio::select! {
@@ -178,7 +190,7 @@ async fn serve_connection(
     stream: TcpStream,
     caller: Caller,
     router: Router,
-    head: usize,
+    limits: Limits,
     tasks: Tracked,
     shutdown: CancellationToken,
 ) {
@@ -197,7 +209,12 @@ async fn serve_connection(
         router.clone().oneshot(request)
     });
     let mut builder = Builder::new(tasks);
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(head);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(limits.head)
+        .half_close(limits.half_closed == HalfClosed::Waits);
     builder
         .http2()
         .timer(TokioTimer::new())

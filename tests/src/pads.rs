@@ -14,6 +14,7 @@ use ringpad_proto::v1::{Call, Early, Snapshot, Update, subscribe_response::Event
 
 use crate::wait::{SOON, within};
 
+pub use grpc_web::raw_subscription;
 pub use stream::Stream;
 use stream::{Seen, Seer};
 

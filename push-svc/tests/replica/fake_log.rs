@@ -12,7 +12,7 @@ use ringpad_bus::Event;
 use ringpad_proto::v1::{ingest_service_server::IngestServiceServer, *};
 use ringpad_runtime::{
     CancellationToken,
-    serve::{Limits, SMALL_HEAD, bind, serve},
+    serve::{HalfClosed, Limits, SMALL_HEAD, bind, serve},
 };
 use tokio::time::sleep;
 use tokio_stream::Empty;
@@ -134,7 +134,7 @@ impl FakeLog {
         tokio::spawn(serve(
             listener,
             router,
-            Limits { head: SMALL_HEAD, connections: 64 },
+            Limits { head: SMALL_HEAD, connections: 64, half_closed: HalfClosed::Gone },
             stop,
             Duration::ZERO,
         ));

@@ -47,7 +47,24 @@ async fn stream(replica: SocketAddr, asked: &Subscription, seer: &Seer) -> Resul
     }
 }
 
+/// A subscription as the bytes of an HTTP/1.1 request, for tests that need the socket to themselves.
+pub fn raw_subscription(replica: SocketAddr, asked: &Subscription) -> Vec<u8> {
+    let (head, body) = parts(replica, asked);
+    let mut bytes = format!("{} {} HTTP/1.1\r\n", head.method, head.uri).into_bytes();
+    for (name, value) in &head.headers {
+        bytes.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    }
+    bytes.extend(format!("content-length: {}\r\n\r\n", body.len()).into_bytes());
+    bytes.extend_from_slice(&body);
+    bytes
+}
+
 fn request(replica: SocketAddr, asked: &Subscription) -> Request<Full<Bytes>> {
+    let (head, body) = parts(replica, asked);
+    Request::from_parts(head, Full::new(body))
+}
+
+fn parts(replica: SocketAddr, asked: &Subscription) -> (http::request::Parts, Bytes) {
     let message = grpc::request(asked).encode_to_vec();
     let mut body = BytesMut::with_capacity(PREFIX + message.len());
     body.put_u8(0);
@@ -64,7 +81,8 @@ fn request(replica: SocketAddr, asked: &Subscription) -> Request<Full<Bytes>> {
     if let Some(origin) = &asked.origin {
         request = request.header(header::ORIGIN, origin);
     }
-    request.body(Full::new(body.freeze())).expect("the test's own request is one")
+    let request = request.body(()).expect("the test's own request is one");
+    (request.into_parts().0, body.freeze())
 }
 
 async fn read(response: Response<Incoming>, seer: &Seer) -> Result<End, String> {

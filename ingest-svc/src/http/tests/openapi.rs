@@ -126,7 +126,7 @@ async fn refused_by_the_server(router: &Router, operation: &Operation<'_>) -> [P
     let listener = serve::bind("a test", ([127, 0, 0, 1], 0).into()).await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let limits = serve::Limits { head: HEAD_BYTES, connections: 16 };
+    let limits = serve::Limits { head: HEAD_BYTES, connections: 16, half_closed: serve::HalfClosed::Waits };
     let serving = serve::serve(listener, router.clone(), limits, stop.clone(), Duration::ZERO);
     let serving = tokio::spawn(serving);
     let long_uri = operation.uri("any", &format!("memo={}", "a".repeat(MAX_BYTES)));

@@ -1,0 +1,107 @@
+//! Clients that close their side of the connection before they have their answer: a number provider waits for it, a pad
+//! is gone.
+
+use ringpad_proto::v1::Cdr;
+use ringpad_tests::{
+    cdr::{self, ring, urlencoded},
+    pads::{Subscription, raw_subscription},
+    provider::{FORM, Taken},
+    rabbit::RabbitNode,
+    services::System,
+    token::Claims,
+    wait::{SOON, must, within},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+/// Sends bytes, closes the sending side, and reads everything that comes back.
+async fn answers(address: std::net::SocketAddr, sent: &str) -> String {
+    let mut stream = must("a connection", TcpStream::connect(address).await);
+    must("the request", stream.write_all(sent.as_bytes()).await);
+    must("the sending side is closed", stream.shutdown().await);
+    let mut answers = Vec::new();
+    let read = within("the end of the answers", SOON, stream.read_to_end(&mut answers));
+    must("the answers", read.await);
+    String::from_utf8_lossy(&answers).into_owned()
+}
+
+/// What became of each record, in the order of the answers.
+fn taken(answers: &str) -> Vec<Taken> {
+    let bodies = answers.match_indices("{\"call_id\"").map(|(at, _)| &answers[at..]);
+    let read = |body: &str| serde_json::Deserializer::from_str(body).into_iter().next();
+    bodies.map(|body| must("an answer", read(body).expect("a body"))).collect()
+}
+
+#[tokio::test]
+async fn a_provider_that_closes_its_side_behind_a_request_has_its_answer() {
+    let system = System::start(&RabbitNode::shared().await.url(), 0).await;
+    let store = system.store("gangnam").await;
+    let record = || {
+        let record: Cdr = ring(&store.virtual_number, &cdr::caller());
+        system.secrets.note(&record);
+        urlencoded(&record)
+    };
+    let get = |version: &str, more: &str| {
+        format!("GET /v1/cdr/bizcall?{} HTTP/{version}\r\nHost: x\r\n{more}\r\n", record())
+    };
+    let post = |version: &str| {
+        let (body, head) = (record(), format!("POST /v1/cdr/bizcall HTTP/{version}\r\nHost: x"));
+        format!("{head}\r\nContent-Type: {FORM}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    };
+    let chunked = || {
+        let (body, head) = (record(), "POST /v1/cdr/bizcall HTTP/1.1\r\nHost: x");
+        let chunks = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+        format!("{head}\r\nContent-Type: {FORM}\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}")
+    };
+    let requests = [
+        get("1.0", ""),
+        get("1.0", "Connection: keep-alive\r\n"),
+        get("1.1", ""),
+        get("1.1", "Connection: close\r\n"),
+        post("1.0"),
+        post("1.1"),
+        chunked(),
+        // Several on one connection, each answered in its turn.
+        format!("{}{}{}", get("1.1", ""), post("1.1"), chunked()),
+    ];
+    for (number, request) in requests.iter().enumerate() {
+        let answers = answers(system.ingest_at.http, request).await;
+        let taken = taken(&answers);
+        assert_eq!(taken.len(), if number == 7 { 3 } else { 1 }, "request {number}: {answers}");
+        assert!(taken.iter().all(|taken| taken.status == "accepted"), "request {number}: {answers}");
+        let again = self::answers(system.ingest_at.http, request).await;
+        assert_eq!(again.matches("duplicate").count(), taken.len(), "request {number}: {again}");
+    }
+    for port in [system.ingest_at.http, system.ingest_at.admin] {
+        let answer = answers(port, "GET /livez HTTP/1.0\r\n\r\n").await;
+        assert!(answer.starts_with("HTTP/1.0 200"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_breaks_off_in_its_body_is_told_so() {
+    let system = System::start(&RabbitNode::shared().await.url(), 0).await;
+    let head = format!("POST /v1/cdr/bizcall HTTP/1.1\r\nHost: x\r\nContent-Type: {FORM}\r\n");
+    let answer = answers(system.ingest_at.http, &format!("{head}Content-Length: 100\r\n\r\nseq=1")).await;
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+}
+
+/// Had the replica waited for such a pad, it would send heartbeats for ever, and the stream would not end.
+#[tokio::test]
+async fn a_pad_that_closes_its_side_is_gone_and_its_stream_ends() {
+    let system = System::start(&RabbitNode::shared().await.url(), 1).await;
+    let store = system.store("gangnam").await;
+    let asked = Subscription::new(&Claims::new(&store.id, "counter").token());
+    let request = raw_subscription(system.push_at[0].pads, &asked);
+    let mut stream = must("a connection", TcpStream::connect(system.push_at[0].pads).await);
+    must("the request", stream.write_all(&request).await);
+    let mut beginning = [0; 512];
+    let read = must("the snapshot", within("the snapshot", SOON, stream.read(&mut beginning)).await);
+    assert!(beginning[..read].starts_with(b"HTTP/1.1 200"), "{:?}", beginning[..read].escape_ascii());
+    must("the sending side is closed", stream.shutdown().await);
+    let mut rest = Vec::new();
+    // A reset is an end as well.
+    within("the stream's end", SOON, stream.read_to_end(&mut rest)).await.ok();
+}
