@@ -17,6 +17,7 @@ pub mod http;
 pub mod log;
 mod metrics;
 pub mod phone;
+mod ready;
 mod relay;
 pub mod settings;
 pub mod source;
@@ -31,13 +32,7 @@ use ringpad_runtime::{
     serve::{HalfClosed, Limits, SMALL_HEAD, bind, serve},
     traces::Traces,
 };
-use tokio::{
-    net::TcpListener,
-    task::JoinSet,
-    time::{MissedTickBehavior, interval, sleep},
-};
-
-use tonic_health::{ServingStatus, server::HealthReporter};
+use tokio::{net::TcpListener, task::JoinSet, time::sleep};
 
 use log::{Log, LogThreads, OpenLog};
 use metrics::{HttpMetrics, LogMetrics, RelayMetrics};
@@ -54,8 +49,6 @@ const LAST_RELAY: Duration = Duration::from_secs(5);
 const PROVIDERS: usize = 2_048;
 /// Connections of internal services, and of operators.
 const INTERNAL: usize = 512;
-/// How often the log is asked whether it can be written.
-const PROBE: Duration = Duration::from_secs(1);
 /// How often old calls are looked for (a short retention has it more often), and the pause between two steps of deleting
 /// them.
 const PURGE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_millis(100));
@@ -175,7 +168,7 @@ fn spawn_edges(
             Ok(())
         });
     }
-    edges.spawn(watch(log.clone(), readiness, reporter, leaving.clone()));
+    edges.spawn(ready::watch(log.clone(), readiness, reporter, leaving.clone()));
     edges.spawn(purge(log, settings.retention, leaving.clone()));
     tracing::info!(
         http = %settings.ingest_http_addr,
@@ -222,43 +215,6 @@ async fn leave(
         .await
         .map_err(|error| Failure::other("the log ended unexpectedly", error))?;
     relayed
-}
-
-/// Ready while the log can be written; leaves if it never will be again.
-async fn watch(
-    log: Log,
-    readiness: Readiness,
-    health: HealthReporter,
-    leaving: CancellationToken,
-) -> Result<(), Failure> {
-    let mut tick = interval(PROBE);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            _ = tick.tick() => {}
-            () = leaving.cancelled() => break,
-        }
-        if log.is_dead() {
-            return Err(Failure::Other("the log's writer has ended unexpectedly".to_owned()));
-        }
-        let probed = tokio::select! {
-            probed = log.probe() => probed,
-            () = leaving.cancelled() => break,
-        };
-        match probed {
-            Ok(()) => {
-                readiness.release("log");
-                health.set_service_status("", ServingStatus::Serving).await;
-            }
-            Err(error) => {
-                readiness.hold("log", error.to_string());
-                health.set_service_status("", ServingStatus::NotServing).await;
-            }
-        }
-    }
-    readiness.hold("process", "leaving");
-    health.set_service_status("", ServingStatus::NotServing).await;
-    Ok(())
 }
 
 /// Deletes what is older than the retention, in small steps.

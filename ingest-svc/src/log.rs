@@ -27,12 +27,12 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rusqlite::Connection;
 use tokio::{
-    sync::{Semaphore, mpsc, oneshot},
+    sync::{Semaphore, mpsc, oneshot, watch},
     time::timeout,
 };
 use uuid::Uuid;
@@ -99,7 +99,8 @@ impl LogError {
         ))
     }
 
-    fn silent() -> Self {
+    /// There was no answer in time.
+    pub(crate) fn silent() -> Self {
         Self::Unavailable(Arc::from("the disk does not answer"))
     }
 }
@@ -144,6 +145,7 @@ pub enum OpenError {
 #[derive(Debug, Clone)]
 pub struct Log {
     jobs: mpsc::Sender<Job>,
+    written: watch::Receiver<Option<Instant>>,
     reader: LogReader,
 }
 
@@ -202,13 +204,14 @@ pub(crate) fn open(path: &Path, popup_ttl: Duration, metrics: LogMetrics) -> Res
         readers: Arc::new(Readers { idle: Mutex::default(), file: Arc::clone(&file) }),
         permits: Arc::new(Semaphore::new(READERS)),
     };
+    let written = writer.written();
     let (jobs, receiver) = mpsc::channel(JOBS);
     let (checkpoints, requests) = std::sync::mpsc::sync_channel(1);
     let threads = LogThreads {
         writer: spawn("log-writer", move || writer.run(receiver, checkpoints))?,
         checkpoints: spawn("log-checkpoints", move || checkpoint::run(file, requests))?,
     };
-    Ok(OpenLog { log: Log { jobs, reader }, outbox, fresh, threads })
+    Ok(OpenLog { log: Log { jobs, written, reader }, outbox, fresh, threads })
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<thread::JoinHandle<()>, OpenError> {
@@ -282,13 +285,17 @@ impl Log {
         self.ask(|answer| Job::Purge(before, answer)).await
     }
 
-    /// Whether the log can be written: whether the writer answers and its last commit went well, or, if that failed,
-    /// another try.
+    /// Whether the log can be written: writes something, unless there was a commit just now that did.
     ///
     /// # Errors
     /// The log cannot be written.
     pub async fn probe(&self) -> Result<(), LogError> {
         self.ask(Job::Probe).await
+    }
+
+    /// When something was last written that is on disk; `None`: nothing yet.
+    pub fn written_at(&self) -> Option<Instant> {
+        *self.written.borrow()
     }
 
     /// The writer has ended although there is a handle: it has panicked.

@@ -6,11 +6,15 @@ use http::StatusCode;
 use ringpad_proto::v1::{Cdr, ListCallsRequest};
 use ringpad_tests::{
     cdr::{self, ring},
+    http::Client,
     pads::{Pad, Transport},
     provider::taken,
     rabbit::RabbitNode,
     services::{Shop, System},
     wait::{SOON, must, until},
+};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
 /// The log's disk, and what of it is taken from the start, in KiB.
@@ -22,6 +26,51 @@ const RECORDS: usize = 1_000;
 
 fn bulky(store: &Shop) -> Cdr {
     Cdr { memo: "x".repeat(MEMO), ..ring(&store.virtual_number, &cdr::caller()) }
+}
+
+/// Whether HTTP, on both ports, and gRPC say that it is ready, if they all say the same; and what HTTP says.
+async fn ready(system: &System) -> Option<(bool, String)> {
+    let mut health = HealthClient::new(system.channel().await);
+    let asked = must("a health check", health.check(HealthCheckRequest::default()).await).into_inner();
+    let serving = asked.status() == ServingStatus::Serving;
+    let mut said = String::new();
+    for port in [system.ingest_at.http, system.ingest_at.admin] {
+        let answer = Client::new(port).get("/readyz").await.ok()?;
+        said = answer.text();
+        if serving != answer.status.is_success() {
+            return None;
+        }
+    }
+    Some((serving, said))
+}
+
+#[tokio::test]
+async fn a_full_disk_is_noticed_before_any_record_is_refused() {
+    let mut system = System::prepare(&RabbitNode::shared().await.url(), 0, &[]);
+    let disk = system.directory.path().join("disk");
+    must("a mount point", fs::create_dir(&disk));
+    system.ingest.on_small_disk(&disk, DISK.0, DISK.1);
+    system.ingest.set("DATABASE_URL", &format!("sqlite://{}/ringpad.db", disk.display()));
+    system.ingest.start().await;
+    let store = system.store("gangnam").await;
+    let mut provider = system.provider();
+    for _ in 0..20 {
+        provider.take(&ring(&store.virtual_number, &cdr::caller())).await;
+    }
+    until("it is ready, and all say so", SOON, async || ready(&system).await.filter(|(ready, _)| *ready))
+        .await;
+    for _ in 0..2 {
+        // Nobody sends anything, and what the log has taken of the disk before still has room for a page.
+        system.ingest.fill_disk(&disk);
+        let (_, said) = until("it is not ready, and all say so", SOON, async || {
+            ready(&system).await.filter(|(ready, _)| !ready)
+        })
+        .await;
+        assert!(said.contains("log: ") && said.contains("disk is full"), "{said}");
+        system.ingest.drop_ballast(&disk);
+        until("it is ready again", SOON, async || ready(&system).await.filter(|(ready, _)| *ready)).await;
+        provider.take(&ring(&store.virtual_number, &cdr::caller())).await;
+    }
 }
 
 #[tokio::test]

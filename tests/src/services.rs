@@ -10,6 +10,8 @@
 //! prints their ends instead.
 
 use std::{
+    fs::OpenOptions,
+    io::ErrorKind,
     net::SocketAddr,
     path::{Path, PathBuf},
     thread,
@@ -85,9 +87,24 @@ impl Service {
     /// # Panics
     /// It has none, or is not running.
     pub fn drop_ballast(&self, at: &Path) {
+        must("the ballast is removed", std::fs::remove_file(self.sees(at).join("ballast")));
+    }
+
+    /// Makes the ballast take all that is left of its small disk.
+    ///
+    /// # Panics
+    /// There is no end of room, or it is not running.
+    pub fn fill_disk(&self, at: &Path) {
+        let ballast = OpenOptions::new().create(true).append(true).open(self.sees(at).join("ballast"));
+        let mut ballast = must("the ballast", ballast);
+        let filled = std::io::copy(&mut std::io::repeat(0), &mut ballast);
+        assert_eq!(filled.map_err(|error| error.kind()), Err(ErrorKind::StorageFull));
+    }
+
+    /// A directory of its small disk, from outside.
+    fn sees(&self, at: &Path) -> PathBuf {
         let pid = self.running().pid().as_raw_nonzero();
-        let seen_by_it = PathBuf::from(format!("/proc/{pid}/root{}", at.display()));
-        must("the ballast is removed", std::fs::remove_file(seen_by_it.join("ballast")));
+        PathBuf::from(format!("/proc/{pid}/root{}", at.display()))
     }
 
     /// Starts it and returns at once.

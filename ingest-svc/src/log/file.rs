@@ -29,6 +29,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{LogError, OpenError, schema};
 
+/// Bytes that the file system must have left: what the largest record writes, and once more to move it into the file. Less,
+/// and only as much can be accepted as SQLite happens to have taken before.
+const ROOM: u64 = 256 * 1024;
+
 /// How often a file that is replaced while it is being locked is opened again.
 const TRIES: usize = 10;
 
@@ -38,7 +42,7 @@ pub(super) struct LogFile {
     /// Absolute and without symbolic links, so that nothing changes which file it is but a change of that very name.
     path: PathBuf,
     identity: Identity,
-    _lock: File,
+    lock: File,
     _former_lock: File,
 }
 
@@ -68,7 +72,7 @@ impl LogFile {
             let path = fs::canonicalize(name).map_err(OpenError::File)?;
             // Somebody may have put another file in its place before it was locked.
             if leads_to(&path, identity).map_err(OpenError::File)? {
-                return Ok(Self { path, identity, _lock: lock, _former_lock: former_lock(name)? });
+                return Ok(Self { path, identity, lock, _former_lock: former_lock(name)? });
             }
         }
         Err(OpenError::File(ErrorKind::ResourceBusy.into()))
@@ -87,6 +91,33 @@ impl LogFile {
             Ok(false) => Err(LogError::replaced()),
             Err(error) => Err(LogError::Unavailable(error.to_string().into())),
         }
+    }
+
+    /// Whether there is room for another record.
+    pub(super) fn check_room(&self) -> Result<(), LogError> {
+        let unavailable = |why: String| Err(LogError::Unavailable(why.into()));
+        let system = match rustix::fs::fstatvfs(&self.lock) {
+            Ok(system) => system,
+            Err(error) => return unavailable(std::io::Error::from(error).to_string()),
+        };
+        let left = system.f_bavail.saturating_mul(system.f_frsize);
+        // What is left for most users need not be all that is left for this one.
+        if left >= ROOM || self.take_room().is_ok() {
+            return Ok(());
+        }
+        unavailable(format!(
+            "its disk is full: {} KiB are left, and {} KiB at least are needed",
+            left / 1024,
+            ROOM / 1024
+        ))
+    }
+
+    /// Takes the room from the file system, and gives it back.
+    fn take_room(&self) -> rustix::io::Result<()> {
+        use rustix::fs::{FallocateFlags, Mode, OFlags, fallocate, open};
+        let directory = self.path.parent().unwrap_or(Path::new("/"));
+        let nameless = open(directory, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, Mode::RUSR)?;
+        fallocate(nameless, FallocateFlags::empty(), 0, ROOM)
     }
 
     /// Whether the file was last opened by another name, beside which commits may have been left. `connection` has it open

@@ -398,3 +398,27 @@ async fn an_older_file_is_brought_up() {
         opened.close();
     }
 }
+
+#[tokio::test]
+async fn only_what_is_written_counts_as_a_write() {
+    let (_directory, opened) = with_store().await;
+    let probed = async || {
+        opened.log.probe().await.unwrap();
+        opened.log.written_at()
+    };
+    let at_first = probed().await;
+    assert!(at_first.is_some(), "it has written something to find out");
+    opened.status(ring("1", "20261123142530")).await;
+    let accepted = opened.log.written_at();
+    assert!(accepted > at_first);
+    opened.status(ring("1", "20261123142530")).await;
+    assert_eq!(opened.log.written_at(), accepted, "a repeat writes nothing");
+    assert_eq!(probed().await, accepted, "it was just now that something was written");
+    let later = async {
+        while probed().await == accepted {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), later).await.unwrap();
+    opened.close();
+}

@@ -9,7 +9,7 @@ use std::{
 
 use ringpad_bus::Event;
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use super::{
@@ -32,6 +32,16 @@ const BATCH: usize = 256;
 /// Bytes of quarantined requests in one transaction, about: a flood of them holds no ring up for long.
 const BATCH_BYTES: usize = 1024 * 1024;
 
+/// A commit that is younger than this shows well enough that the log can be written: a probe then writes nothing.
+const YOUNG: Duration = Duration::from_millis(500);
+
+/// Bytes that a probe writes while all is well: one page.
+const PROBE_BYTES: u32 = 16;
+
+/// Bytes that a probe writes after a commit that failed: more than the largest record, so that the log does not count as
+/// writable again for the small ones alone.
+const LARGE_PROBE_BYTES: u32 = 128 * 1024;
+
 /// Where an answer goes.
 pub(super) type Answer<T> = oneshot::Sender<Result<T, LogError>>;
 
@@ -48,7 +58,7 @@ pub(super) enum Job {
     Release(Vec<u64>, Answer<()>),
     /// Delete a few calls and events from before this Unix second; answers whether there are more.
     Purge(i64, Answer<bool>),
-    /// Write something, to see whether it can be done.
+    /// Write something, to see whether it can be done; unless that is known from what was written just now.
     Probe(Answer<()>),
 }
 
@@ -74,6 +84,8 @@ struct Batch {
     quarantined: u64,
     dropped: u64,
     last_key: u64,
+    /// Whether it has something that SQLite must write, and cannot leave out because nothing has changed.
+    writes: bool,
 }
 
 /// See the module's text.
@@ -92,6 +104,8 @@ pub(super) struct Writer {
     fresh: mpsc::Sender<Committed>,
     /// Whether the last commit went well.
     writable: bool,
+    /// When a commit that wrote something was last on disk.
+    written: watch::Sender<Option<Instant>>,
     /// Whether memory must be read again before the next commit.
     stale: bool,
     metrics: LogMetrics,
@@ -124,6 +138,7 @@ impl Writer {
             outbox,
             fresh,
             writable: false,
+            written: watch::Sender::new(None),
             stale: false,
             metrics,
             file: Arc::clone(file),
@@ -137,6 +152,10 @@ impl Writer {
 
     pub(super) fn epoch(&self) -> Uuid {
         self.epoch
+    }
+
+    pub(super) fn written(&self) -> watch::Receiver<Option<Instant>> {
+        self.written.subscribe()
     }
 
     /// Works until every sender is gone. Asks for a checkpoint now and then.
@@ -171,13 +190,17 @@ impl Writer {
     /// One transaction. When it fails as a whole, every job is told so and nothing is half-written.
     fn commit(&mut self, jobs: &mut Vec<Job>) {
         let mut batch = Batch::default();
+        let asked = jobs.iter().filter(|job| !matches!(job, Job::Probe(_))).count();
         let outcome = self
             .file
             .check_name()
             .and_then(|()| self.transact(jobs, &mut batch).map_err(|error| LogError::unavailable(&error)));
         self.writable = outcome.is_ok();
         let Err(error) = outcome else { return self.hand_over(batch) };
-        tracing::error!(%error, jobs = jobs.len() + batch.due.len(), "refusing these requests");
+        // What a probe finds is said by whoever sent it.
+        if asked > 0 {
+            tracing::error!(%error, jobs = asked, "refusing these requests");
+        }
         self.metrics.failed_commits.inc();
         self.recover();
         jobs.drain(..).for_each(|job| job.refuse(error.clone()));
@@ -219,6 +242,7 @@ impl Writer {
                 let (connection, directory) = (&self.connection, &mut self.directory);
                 let outcome = ingest::record(connection, directory, self.epoch, key, self.popup_ttl, &record);
                 let outcome = outcome.map(|(ingested, event)| {
+                    batch.writes |= ingested.status != Status::Duplicate;
                     batch.last_key += u64::from(event.is_some());
                     batch.events.extend(event);
                     batch.statuses.push((Arc::clone(&record.source), ingested.status));
@@ -230,6 +254,7 @@ impl Writer {
                 let key = batch.last_key + 1;
                 let outcome = act::act(&self.connection, &mut self.directory, self.epoch, key, &act);
                 let outcome = outcome.map(|(acted, event)| {
+                    batch.writes |= event.is_some();
                     batch.last_key += u64::from(event.is_some());
                     batch.events.extend(event);
                     acted
@@ -262,10 +287,35 @@ impl Writer {
                 let outcome = outcome.and_then(|more| self.recount().map(|()| more));
                 batch.settle(answer, outcome)
             }
-            // While all is well an answer is proof enough: an empty commit costs no flush.
-            Job::Probe(answer) if self.writable => batch.settle(answer, Ok(())),
-            Job::Probe(answer) => batch.settle(answer, self.execute("UPDATE meta SET relayed = relayed")),
+            Job::Probe(answer) => match self.file.check_room() {
+                Ok(()) => {
+                    let outcome = self.probe(batch);
+                    batch.settle(answer, outcome)
+                }
+                // Whoever has left is not waiting for it. No failure of the job, which has changed nothing.
+                Err(error) => {
+                    drop(answer.send(Err(error)));
+                    Ok(())
+                }
+            },
         }
+    }
+
+    /// Writes something that SQLite cannot leave out, unless there was a commit just now.
+    fn probe(&self, batch: &mut Batch) -> rusqlite::Result<()> {
+        let young = self.written.borrow().is_some_and(|at| at.elapsed() < YOUNG);
+        if batch.writes || (self.writable && young) {
+            return Ok(());
+        }
+        let bytes = if self.writable { PROBE_BYTES } else { LARGE_PROBE_BYTES };
+        self.connection
+            .prepare_cached(
+                "INSERT INTO probe (only, bytes) VALUES (1, randomblob(?1))
+                 ON CONFLICT (only) DO UPDATE SET bytes = excluded.bytes",
+            )?
+            .execute([bytes])?;
+        batch.writes = true;
+        Ok(())
     }
 
     fn recount(&mut self) -> rusqlite::Result<()> {
@@ -282,6 +332,7 @@ impl Writer {
             batch.dropped += 1;
         }
         batch.quarantined += 1;
+        batch.writes = true;
         Ok(())
     }
 
@@ -299,6 +350,9 @@ impl Writer {
 
     /// After the commit: the events go to the relay, the answers to whoever asked.
     fn hand_over(&mut self, batch: Batch) {
+        if batch.writes {
+            self.written.send_replace(Some(Instant::now()));
+        }
         if !batch.events.is_empty() {
             let committed =
                 Committed { first_key: self.newest_key + 1, at: Instant::now(), events: batch.events };
