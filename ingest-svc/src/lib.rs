@@ -11,6 +11,7 @@
 //! `cdr` there are no strings that might be phone numbers; `log` is the only module with SQL; the edges never see the
 //! broker.
 
+mod bounds;
 pub mod cdr;
 mod grpc;
 pub mod http;

@@ -20,6 +20,8 @@ use std::{
 use ringpad_proto::v1;
 use serde::{Deserialize, Serialize};
 
+use crate::bounds::{TEXT, shortened};
+
 pub(crate) use mask::{mask_digits, mask_text};
 pub use parse::warm_up;
 
@@ -33,7 +35,7 @@ pub struct PhoneNumber {
 }
 
 /// What was sent as a number and is none that we can read, e.g. `010-****-5678`: the text as it came, without the
-/// white space around it.
+/// white space around it, and cut where it is too long.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RawNumber(Box<str>);
 
@@ -71,7 +73,7 @@ impl PhoneNumber {
 
     fn from_normal(normal: &str, text: &str) -> Option<Self> {
         let e164 = parse::e164(normal)?;
-        Some(Self { e164: e164.into_boxed_str(), raw: text.trim().into() })
+        Some(Self { e164: e164.into_boxed_str(), raw: shortened(text.trim(), TEXT) })
     }
 
     /// The whole number in E.164, e.g. `+821012345678`.
@@ -79,7 +81,7 @@ impl PhoneNumber {
         &self.e164
     }
 
-    /// The whole number as it came.
+    /// The whole number as it came, cut where it is too long.
     pub fn raw(&self) -> &str {
         &self.raw
     }
@@ -126,7 +128,7 @@ impl fmt::Debug for PhoneNumber {
 
 impl RawNumber {
     fn new(text: &str) -> Self {
-        Self(text.trim().into())
+        Self(shortened(text.trim(), TEXT))
     }
 
     /// The whole text as it came.

@@ -16,6 +16,7 @@ mod full_disk;
 mod half_close;
 mod leaving;
 mod load_balancer;
+mod long_texts;
 mod merging;
 mod monitoring;
 mod network;

@@ -212,7 +212,8 @@ impl ingest_service_server::IngestService for FakeLog {
                 not_found: false,
             });
         }
-        Ok(Response::new(ListCallEventsResponse { epoch: state.epoch.to_string(), stores }))
+        // As an ingest-svc that does not count bytes, nor say that there is more.
+        Ok(Response::new(ListCallEventsResponse { epoch: state.epoch.to_string(), stores, more: false }))
     }
 
     async fn ingest_call(

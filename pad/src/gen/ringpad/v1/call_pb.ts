@@ -30,7 +30,7 @@ export type Caller = Message<"ringpad.v1.Caller"> & {
   number: string;
 
   /**
-   * As people in Korea write it: `010-1234-5678`, `0507-1234-5678`, `발신번호 표시제한`.
+   * As people in Korea write it: `010-1234-5678`, `0507-1234-5678`, `발신번호 표시제한`; 256 bytes of UTF-8 at most.
    *
    * @generated from field: string display = 2;
    */
@@ -191,14 +191,14 @@ export type Call = Message<"ringpad.v1.Call"> & {
   claim?: Claim | undefined;
 
   /**
-   * What pads wrote about the call.
+   * What pads wrote about the call; 2,000 characters at most.
    *
    * @generated from field: string note = 11;
    */
   note: string;
 
   /**
-   * The provider's `memo`.
+   * The provider's `memo`, 2 KiB of UTF-8 at most: a longer one is cut and ends in `…`.
    *
    * @generated from field: string memo = 12;
    */
