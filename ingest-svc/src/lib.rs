@@ -149,8 +149,7 @@ fn spawn_edges(
     let readiness = Readiness::default();
     readiness.hold("log", "starting");
     let log = shared.log.clone();
-    let (reporter, health) = tonic_health::server::health_reporter();
-    let grpc = grpc::router(settings, shared.clone(), health)?;
+    let grpc = grpc::router(settings, shared.clone(), readiness.clone(), leaving.clone())?;
     let answers = HttpMetrics::new(&mut registry);
     let http = http::router(shared, answers).merge(admin::health(readiness.clone()));
     let admin = admin::router(readiness.clone(), registry);
@@ -169,7 +168,7 @@ fn spawn_edges(
             Ok(())
         });
     }
-    edges.spawn(ready::watch(log.clone(), readiness, reporter, leaving.clone()));
+    edges.spawn(ready::watch(log.clone(), readiness, leaving.clone()));
     edges.spawn(purge(log, settings.retention, leaving.clone()));
     tracing::info!(
         http = %settings.ingest_http_addr,

@@ -13,6 +13,7 @@ mod deployment;
 mod describing;
 mod faults;
 mod full_disk;
+mod grpc_ports;
 mod half_close;
 mod leaving;
 mod load_balancer;
