@@ -99,7 +99,11 @@ impl PhoneNumber {
             Behind::Extension(digits) => Some(digits.into()),
             Behind::Fraction | Behind::Nothing => None,
         };
-        Some(Self { e164: parse::e164(&written)?.into_boxed_str(), extension, raw: shortened(text.trim(), TEXT) })
+        Some(Self {
+            e164: parse::e164(&written)?.into_boxed_str(),
+            extension,
+            raw: shortened(text.trim(), TEXT),
+        })
     }
 
     /// The whole number in E.164, e.g. `+821012345678`.
