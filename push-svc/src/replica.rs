@@ -11,14 +11,15 @@ use ringpad_bus::Bus;
 use ringpad_runtime::{
     CancellationToken, Failure, admin,
     readiness::Readiness,
-    serve::{HalfClosed, Limits, SMALL_HEAD, serve},
+    serve::{HalfClosed, Limits, PortMetrics, SMALL_HEAD, ServeMetrics, serve},
     traces::Traces,
 };
 use tokio::{
     task::{JoinError, JoinSet},
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_util::task::TaskTracker;
+use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
     Listeners, Settings, auth::PadTokens, catch_up::CatchUp, grpc, hub::Hub, log_client::LogClient,
@@ -35,6 +36,11 @@ const GRACE: Duration = Duration::from_secs(1);
 const PADS: usize = 50_000;
 /// Connections of operators.
 const OPERATORS: usize = 128;
+/// How often gRPC's health service looks at the readiness.
+const HEALTH_PERIOD: Duration = Duration::from_millis(250);
+/// What gRPC's health service is asked about: the whole process, and the pads' service.
+const HEALTH_OF: [&str; 2] = ["", "ringpad.v1.PadService"];
+
 /// A part of the process: how it ended by itself, if it did.
 type Part = Result<(), Failure>;
 
@@ -79,9 +85,11 @@ impl Replica {
         settings: &Settings,
         pads: &Arc<Pads>,
         listeners: Listeners,
-        registry: Registry,
+        mut registry: Registry,
     ) -> Result<(), Failure> {
-        let grpc = grpc::router(pads, self.readiness.clone(), self.stop.clone())?;
+        let (reporter, health) = tonic_health::server::health_reporter();
+        let grpc = grpc::router(pads, health)
+            .map_err(|error| Failure::other("cannot describe the services", error))?;
         let edge = websocket::Edge {
             pads: pads.clone(),
             connections: self.connections.clone(),
@@ -91,18 +99,27 @@ impl Replica {
             .merge(grpc)
             .merge(websocket::router(edge))
             .merge(admin::health(self.readiness.clone()))
-            .merge(grpc::before(pads, page::router(settings.pad_token_url.as_ref())));
+            .merge(page::router(settings.pad_token_url.as_ref()));
+        let connections = ServeMetrics::new(&mut registry);
         let limits = |connections, half_closed| Limits { head: SMALL_HEAD, connections, half_closed };
-        self.listen(listeners.pads, router, limits(PADS, HalfClosed::Gone));
+        self.listen(listeners.pads, router, limits(PADS, HalfClosed::Gone), connections.port("pads"));
         let admin = admin::router(self.readiness.clone(), registry);
-        self.listen(listeners.admin, admin, limits(OPERATORS, HalfClosed::Waits));
+        self.listen(listeners.admin, admin, limits(OPERATORS, HalfClosed::Waits), connections.port("admin"));
+        let (readiness, stop) = (self.readiness.clone(), self.stop.clone());
+        self.parts.spawn(report_health(reporter, readiness, stop));
         Ok(())
     }
 
-    fn listen(&mut self, listener: tokio::net::TcpListener, router: Router, limits: Limits) {
+    fn listen(
+        &mut self,
+        listener: tokio::net::TcpListener,
+        router: Router,
+        limits: Limits,
+        metrics: PortMetrics,
+    ) {
         let stop = self.stop.clone();
         self.parts.spawn(async move {
-            serve(listener, router, limits, stop, GRACE).await;
+            serve(listener, router, limits, metrics, stop, GRACE).await;
             Ok(())
         });
     }
@@ -190,6 +207,21 @@ fn pads(
         traces,
         heartbeat_interval: settings.heartbeat_interval,
     })
+}
+
+/// Tells gRPC's health service what the readiness is.
+async fn report_health(reporter: HealthReporter, readiness: Readiness, stop: CancellationToken) -> Part {
+    loop {
+        let status =
+            if readiness.reason().is_none() { ServingStatus::Serving } else { ServingStatus::NotServing };
+        for service in HEALTH_OF {
+            reporter.set_service_status(service, status).await;
+        }
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = sleep(HEALTH_PERIOD) => {}
+        }
+    }
 }
 
 fn ended_early(ended: Option<Result<Part, JoinError>>) -> Failure {

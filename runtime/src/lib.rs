@@ -8,8 +8,6 @@
 //! Nothing here is global but the log subscriber, which only `main` installs: a test runs two replicas in one process.
 
 pub mod admin;
-mod bearer;
-pub mod grpc;
 pub mod readiness;
 pub mod serve;
 pub mod settings;
@@ -19,7 +17,6 @@ pub mod traces;
 
 use std::{fmt::Display, future::Future, process::ExitCode};
 
-pub use bearer::bearer;
 pub use tokio_util::sync::CancellationToken;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

@@ -1,6 +1,5 @@
 //! Every row of the contract's table of answers, over a real log, and how parameters are encoded.
 
-mod numbers;
 mod openapi;
 
 use std::{net::IpAddr, time::Duration};

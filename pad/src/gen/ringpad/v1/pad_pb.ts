@@ -184,8 +184,6 @@ export type Snapshot = Message<"ringpad.v1.Snapshot"> & {
   /**
    * The 100 newest other calls, newest first. Empty when `resumed`.
    *
-   * Calls of more than 1 MiB, open ones first, are left out, the oldest of each list: ListCalls has them.
-   *
    * @generated from field: repeated ringpad.v1.Call recent_calls = 8;
    */
   recentCalls: Call[];
@@ -365,7 +363,7 @@ export const PadServiceListCallsRequestSchema: GenMessage<PadServiceListCallsReq
  */
 export type PadServiceListCallsResponse = Message<"ringpad.v1.PadServiceListCallsResponse"> & {
   /**
-   * Newest first: a page of them, or fewer if they have more than about 1 MiB.
+   * Newest first.
    *
    * @generated from field: repeated ringpad.v1.Call calls = 1;
    */
