@@ -78,7 +78,7 @@ mod tests {
     fn push_svc_knows_the_pad_again() {
         let now = SystemTime::now();
         for (name, called) in [(Some("카운터"), "카운터"), (None, "counter")] {
-            let pad = key(KEY).unwrap().verify(&mint(&args(name), now).unwrap()).unwrap();
+            let pad = key(KEY).unwrap().admit(Ok(&mint(&args(name), now).unwrap())).unwrap();
             assert_eq!((&*pad.store, &*pad.id, &*pad.name), ("gangnam", "counter", called));
             let left = pad.expires.duration_since(now).unwrap_or_default();
             assert!(left <= Duration::from_secs(60) && left > Duration::from_secs(58), "{left:?}");

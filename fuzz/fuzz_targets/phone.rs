@@ -4,18 +4,22 @@
 
 use ingest_svc::phone::{Called, Caller, PhoneNumber};
 use libfuzzer_sys::fuzz_target;
-use ringpad_fuzz::masked::assert_masked;
+use ringpad_fuzz::{masked::assert_masked, number::assert_accounted_for};
 
 fuzz_target!(|text: &str| {
     let (caller, called) = (Caller::parse(text), Called::parse(text));
     assert_masked(&caller.to_string());
     assert_masked(&called.to_string());
-    // A caller may be withheld where a called number is a text; both agree on what is a number.
+    // A caller may be withheld where a called number is a text or a number; they agree on what is a caller's number.
     if let Some(number) = caller.number() {
         check(number);
+        assert_accounted_for(text, number);
         assert_eq!(called, Called::Number(number.clone()));
     }
-    assert_eq!(Caller::parse(&format!(" {text}\t")), caller, "white space around it");
+    assert_eq!(Caller::parse(&format!("{text} \t")), caller, "white space behind it");
+    if let (Caller::Unparsed(_), Called::Unparsed(raw)) = (&caller, &called) {
+        assert_eq!(raw.raw(), text.trim(), "shown as it came");
+    }
 
     let logged = serde_json::to_vec(&(&caller, &called)).expect("numbers can be written");
     let read: (Caller, Called) = serde_json::from_slice(&logged).expect("what was written can be read");
@@ -26,7 +30,13 @@ fn check(number: &PhoneNumber) {
     let e164 = number.e164();
     assert!(is_e164(e164), "{e164}");
     assert!(!number.raw().contains('*'), "a masked number is none");
-    assert_eq!(PhoneNumber::parse(e164).as_ref(), Some(number), "E.164 is read as itself");
+    let again = PhoneNumber::parse(e164);
+    assert_eq!(again.as_ref().map(PhoneNumber::e164), Some(e164), "E.164 is read as itself");
+    assert_eq!(
+        PhoneNumber::parse(&number.display()).as_ref(),
+        Some(number),
+        "what a pad shows is read as the number"
+    );
     assert!(number.to_string().contains('*') && format!("{number:?}").contains('*'));
     assert_ne!(number.to_string(), number.national());
 }

@@ -158,32 +158,32 @@ impl Cdr {
         self.ton.as_ref()
     }
 
-    /// The provider's text.
+    /// The provider's text; 2 KiB of it at most.
     pub fn memo(&self) -> Option<&str> {
         self.memo.as_deref()
     }
 
-    /// The provider's second text.
+    /// The provider's second text; 256 bytes of it at most.
     pub fn memo2(&self) -> Option<&str> {
         self.memo2.as_deref()
     }
 
-    /// As received.
+    /// As received; 256 bytes of it at most.
     pub fn crid(&self) -> Option<&str> {
         self.crid.as_deref()
     }
 
-    /// As received.
+    /// As received; 256 bytes of it at most.
     pub fn irid(&self) -> Option<&str> {
         self.irid.as_deref()
     }
 
-    /// As received.
+    /// As received; 256 bytes of it at most.
     pub fn cause(&self) -> Option<&str> {
         self.cause.as_deref()
     }
 
-    /// As received.
+    /// As received; 256 bytes of it at most.
     pub fn closed_from(&self) -> Option<&str> {
         self.closed_from.as_deref()
     }

@@ -7,15 +7,29 @@ mod quarantine;
 mod stores;
 mod token;
 
-use ringpad_proto::v1::{
-    ingest_service_server::IngestServiceServer, store_service_server::StoreServiceServer,
+use axum::{
+    Router,
+    extract::Request,
+    middleware::{Next, from_fn},
+    response::Response,
 };
-use ringpad_runtime::Failure;
+use ringpad_proto::{
+    FILE_DESCRIPTOR_SET,
+    v1::{
+        ingest_service_server::{self, IngestServiceServer},
+        store_service_server::{self, StoreServiceServer},
+    },
+};
+use ringpad_runtime::{
+    CancellationToken, Failure,
+    grpc::{self, Protocol},
+    readiness::Readiness,
+};
 use tonic::{
     Code, Status,
+    codec::CompressionEncoding,
     service::{Routes, interceptor::InterceptedService},
 };
-use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::{Shared, log::LogError, settings::Settings};
@@ -23,28 +37,52 @@ use ingest::Ingest;
 use stores::Stores;
 use token::TokenCheck;
 
-/// Bytes of a request at most: a ListCallEvents for all stores of a large replica.
+/// Bytes of a request at most, decompressed: a ListCallEvents for all stores of a large replica.
 const REQUEST: usize = 4 * 1024 * 1024;
 
+/// The port's own services.
+const SERVICES: [&str; 2] = [ingest_service_server::SERVICE_NAME, store_service_server::SERVICE_NAME];
+
 /// All that the internal port serves. Health answers anyone; the rest may want a token.
+///
+/// Requests may be compressed with gzip. Answers are not: this is a private network, and most clients say that they take
+/// gzip without wanting it.
 pub(crate) fn router(
     settings: &Settings,
     shared: Shared,
-    health: HealthServer<impl Health>,
-) -> Result<axum::Router, Failure> {
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(ringpad_proto::FILE_DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()
-        .map_err(|error| Failure::other("cannot set up gRPC reflection", error))?;
+    readiness: Readiness,
+    leaving: CancellationToken,
+) -> Result<Router, Failure> {
+    let (reflection, reflection_v1alpha) = grpc::reflection(FILE_DESCRIPTOR_SET, &SERVICES)?;
     let check = TokenCheck(settings.internal_token.clone());
-    let stores = StoreServiceServer::new(Stores { log: shared.log.clone() });
-    let ingest = IngestServiceServer::new(Ingest(shared)).max_decoding_message_size(REQUEST);
-    let routes = Routes::new(health)
+    let stores = StoreServiceServer::new(Stores { log: shared.log.clone() })
+        .accept_compressed(CompressionEncoding::Gzip)
+        .max_decoding_message_size(REQUEST);
+    let ingest = IngestServiceServer::new(Ingest(shared))
+        .accept_compressed(CompressionEncoding::Gzip)
+        .max_decoding_message_size(REQUEST);
+    let routes = Routes::from(Router::new())
+        .add_service(grpc::health(readiness, &SERVICES, leaving))
         .add_service(InterceptedService::new(reflection, check.clone()))
+        .add_service(InterceptedService::new(reflection_v1alpha, check.clone()))
         .add_service(InterceptedService::new(ingest, check.clone()))
         .add_service(InterceptedService::new(stores, check));
-    Ok(routes.prepare().into_axum_router())
+    Ok(routes
+        .prepare()
+        .into_axum_router()
+        .layer(from_fn(no_grpc_web))
+        .layer(from_fn(grpc::only_grpc))
+        .fallback(grpc::not_served))
+}
+
+/// Browsers talk to push-svc. Here gRPC-Web would be read as gRPC, and its answer would lack the status.
+async fn no_grpc_web(request: Request, next: Next) -> Response {
+    match Protocol::of(request.headers()) {
+        Some(Protocol::GrpcWeb) => {
+            grpc::unimplemented(request.headers(), "this port does not serve gRPC-Web")
+        }
+        Some(Protocol::Grpc) | None => next.run(request).await,
+    }
 }
 
 /// One field of a request is wrong.

@@ -11,6 +11,7 @@
 //! `cdr` there are no strings that might be phone numbers; `log` is the only module with SQL; the edges never see the
 //! broker.
 
+mod bounds;
 pub mod cdr;
 mod grpc;
 pub mod http;
@@ -29,7 +30,7 @@ use ringpad_bus::Bus;
 use ringpad_runtime::{
     CancellationToken, Failure, admin,
     readiness::Readiness,
-    serve::{HalfClosed, Limits, SMALL_HEAD, ServeMetrics, bind, serve},
+    serve::{HalfClosed, Limits, SMALL_HEAD, bind, serve},
     traces::Traces,
 };
 use tokio::{net::TcpListener, task::JoinSet, time::sleep};
@@ -148,28 +149,26 @@ fn spawn_edges(
     let readiness = Readiness::default();
     readiness.hold("log", "starting");
     let log = shared.log.clone();
-    let (reporter, health) = tonic_health::server::health_reporter();
-    let grpc = grpc::router(settings, shared.clone(), health)?;
+    let grpc = grpc::router(settings, shared.clone(), readiness.clone(), leaving.clone())?;
     let answers = HttpMetrics::new(&mut registry);
-    let connections = ServeMetrics::new(&mut registry);
     let http = http::router(shared, answers).merge(admin::health(readiness.clone()));
     let admin = admin::router(readiness.clone(), registry);
     let internal = |half_closed| Limits { head: SMALL_HEAD, connections: INTERNAL, half_closed };
     let providers = Limits { head: http::HEAD_BYTES, connections: PROVIDERS, half_closed: HalfClosed::Waits };
     let ports = [
-        ("http", listeners.http, http, providers),
-        ("grpc", listeners.grpc, grpc, internal(HalfClosed::Gone)),
-        ("admin", listeners.admin, admin, internal(HalfClosed::Waits)),
+        (listeners.http, http, providers),
+        (listeners.grpc, grpc, internal(HalfClosed::Gone)),
+        (listeners.admin, admin, internal(HalfClosed::Waits)),
     ];
     let mut edges = JoinSet::new();
-    for (name, listener, router, limits) in ports {
-        let served = serve(listener, router, limits, connections.port(name), leaving.clone(), GRACE);
+    for (listener, router, limits) in ports {
+        let served = serve(listener, router, limits, leaving.clone(), GRACE);
         edges.spawn(async {
             served.await;
             Ok(())
         });
     }
-    edges.spawn(ready::watch(log.clone(), readiness, reporter, leaving.clone()));
+    edges.spawn(ready::watch(log.clone(), readiness, leaving.clone()));
     edges.spawn(purge(log, settings.retention, leaving.clone()));
     tracing::info!(
         http = %settings.ingest_http_addr,

@@ -43,7 +43,7 @@ pub use directory::{Conflict, Moving, NumberKind, OwnedNumber, StoreEntry, Upser
 use file::LogFile;
 pub use outbox::{Committed, Outbox};
 pub use quarantine::{QUARANTINE, Quarantined, RawBody, RawRequest};
-pub use read::{CallPage, CallQuery, Cursor, Missed, OutboxEvent, PageMark};
+pub use read::{AllMissed, CallPage, CallQuery, Cursor, Extent, Missed, OutboxEvent, PageMark};
 pub use writer::Validate;
 use writer::{Answer, Job, Writer};
 
@@ -356,11 +356,11 @@ impl LogReader {
         self.read(move |connection| read::calls(connection, &query)).await
     }
 
-    /// What readers have missed, one answer a cursor, `limit` events over all of them.
+    /// What readers have missed, one answer a cursor: `limit` events over all of them, and about 1 MiB of them.
     ///
     /// # Errors
     /// The log cannot be read.
-    pub async fn missed(&self, cursors: Vec<Cursor>, limit: usize) -> Result<Vec<Missed>, LogError> {
+    pub async fn missed(&self, cursors: Vec<Cursor>, limit: usize) -> Result<AllMissed, LogError> {
         self.read(move |connection| read::missed(connection, &cursors, limit)).await
     }
 

@@ -1,15 +1,26 @@
 //! Phone numbers as Korean providers send them: parsed once, into types that show themselves masked.
 //!
-//! Order: NFKC, withheld forms, refuse `*` (libphonenumber reads `010-****-5678` as `+82105678`), rewrite `0082`, parse
-//! with region KR. A number that does not parse is never a reason to lose a call: it is kept raw and marked.
+//! ```text
+//! text ─► normal ─► address ─► written ─► parse ─► E.164
+//!                      └─► absent: withheld, payphone, unavailable
+//! ```
+//!
+//! **A number that we cannot read is kept and shown as it came, and never turned into another number.** `written` says to
+//! the letter what is read; `parse` accounts for each digit. Such a number is never a reason to lose a call.
 //!
 //! `Debug` and `Display` are masked, `010-****-5678`. A whole number is to be had only by the calls that say so:
-//! [`PhoneNumber::e164`], [`PhoneNumber::national`], [`PhoneNumber::raw`], [`Caller::display`], [`Caller::key`],
-//! [`Called::display`], [`Called::key`], and by serialising, which is for the log's database.
+//! [`PhoneNumber::e164`], [`PhoneNumber::national`], [`PhoneNumber::display`], [`PhoneNumber::raw`], [`Caller::display`],
+//! [`Caller::key`], [`Called::display`], [`Called::key`], and by serialising, which is for the log's database.
 
+mod absent;
+mod address;
+mod extension;
 mod format;
+mod korea;
 mod mask;
+mod normal;
 mod parse;
+mod written;
 
 use std::{
     borrow::Cow,
@@ -20,20 +31,29 @@ use std::{
 use ringpad_proto::v1;
 use serde::{Deserialize, Serialize};
 
+use crate::bounds::{TEXT, shortened};
+
+use address::Address;
+use normal::normal;
+use written::{Behind, Written};
+
 pub(crate) use mask::{mask_digits, mask_text};
 pub use parse::warm_up;
 
-/// A number that parses. Equal to another if both are the same in E.164, however they were written.
+/// A number that parses. Equal to another if both are the same in E.164 and have the same extension, however they were
+/// written.
 ///
 /// Parsing says nothing of [validity](Self::is_valid): 1811-XXXX, 030X and 114 are "invalid" and in use.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct PhoneNumber {
     e164: Box<str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    extension: Option<Box<str>>,
     raw: Box<str>,
 }
 
 /// What was sent as a number and is none that we can read, e.g. `010-****-5678`: the text as it came, without the
-/// white space around it.
+/// white space around it, and cut where it is too long.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RawNumber(Box<str>);
 
@@ -43,11 +63,11 @@ pub struct RawNumber(Box<str>);
 pub enum Caller {
     /// A number.
     Number(PhoneNumber),
-    /// The caller withheld the number (absent, `anonymous`, `발신번호표시제한`, `P`).
+    /// The caller withheld the number (absent, `anonymous`, `발신번호표시제한`, `P`, `266696687` …).
     Withheld,
     /// A payphone (`C`).
     Payphone,
-    /// The network could not tell the number (`O`).
+    /// The network could not tell the number (`O`, `unknown`, `86282452253` …).
     Unavailable,
     /// Something that is no number we can read.
     Unparsed(RawNumber),
@@ -66,12 +86,24 @@ pub enum Called {
 impl PhoneNumber {
     /// Reads a number; `None` if it is none that we can read, a withheld form included.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::from_normal(&parse::normal(text), text)
+        Self::at(&Address::of(&normal(text)), text)
     }
 
-    fn from_normal(normal: &str, text: &str) -> Option<Self> {
-        let e164 = parse::e164(normal)?;
-        Some(Self { e164: e164.into_boxed_str(), raw: text.trim().into() })
+    fn at(address: &Address<'_>, text: &str) -> Option<Self> {
+        let written = Written::read(address)?;
+        // At a host, a few digits are one of its extensions.
+        if !address.host.is_empty() && written.digits().len() < korea::SHORTEST {
+            return None;
+        }
+        let extension = match written.behind {
+            Behind::Extension(digits) => Some(digits.into()),
+            Behind::Fraction | Behind::Nothing => None,
+        };
+        Some(Self {
+            e164: parse::e164(&written)?.into_boxed_str(),
+            extension,
+            raw: shortened(text.trim(), TEXT),
+        })
     }
 
     /// The whole number in E.164, e.g. `+821012345678`.
@@ -79,13 +111,26 @@ impl PhoneNumber {
         &self.e164
     }
 
-    /// The whole number as it came.
+    /// The digits of the extension behind the number, which is not part of it.
+    pub fn extension(&self) -> Option<&str> {
+        self.extension.as_deref()
+    }
+
+    /// The whole number as it came, cut where it is too long.
     pub fn raw(&self) -> &str {
         &self.raw
     }
 
+    /// What a pad shows, whole: [`national`](Self::national), and the extension behind it, e.g. `02-555-0111 (101)`.
+    pub fn display(&self) -> String {
+        match &self.extension {
+            Some(extension) => format!("{} ({extension})", self.national()),
+            None => self.national(),
+        }
+    }
+
     /// The whole number as people in Korea write it, e.g. `010-1234-5678`, `0507-1234-5678`, `1588-1234`; a foreign one
-    /// in the international form, e.g. `+1 650-253-0000`.
+    /// in the international form, e.g. `+1 650-253-0000`. Without its extension.
     pub fn national(&self) -> String {
         format::national(&self.e164)
     }
@@ -98,7 +143,7 @@ impl PhoneNumber {
 
 impl PartialEq for PhoneNumber {
     fn eq(&self, other: &Self) -> bool {
-        self.e164 == other.e164
+        (&self.e164, &self.extension) == (&other.e164, &other.extension)
     }
 }
 
@@ -106,14 +151,15 @@ impl Eq for PhoneNumber {}
 
 impl Hash for PhoneNumber {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.e164.hash(state);
+        (&self.e164, &self.extension).hash(state);
     }
 }
 
-/// Masked: the first and the last group are kept.
+/// Masked: the first and the last group are kept, and nothing of an extension.
 impl fmt::Display for PhoneNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&mask::mask_groups(&self.national()))
+        f.write_str(&mask::mask_groups(&self.national()))?;
+        if self.extension.is_some() { f.write_str(" (***)") } else { Ok(()) }
     }
 }
 
@@ -126,7 +172,7 @@ impl fmt::Debug for PhoneNumber {
 
 impl RawNumber {
     fn new(text: &str) -> Self {
-        Self(text.trim().into())
+        Self(shortened(text.trim(), TEXT))
     }
 
     /// The whole text as it came.
@@ -152,14 +198,12 @@ impl fmt::Debug for RawNumber {
 impl Caller {
     /// Reads what a provider sent as the caller; empty is a withheld number.
     pub fn parse(text: &str) -> Self {
-        let normal = parse::normal(text);
-        if let Some(caller) = parse::withheld(&normal) {
-            return caller;
-        }
-        match PhoneNumber::from_normal(&normal, text) {
+        let normal = normal(text);
+        let address = Address::of(&normal);
+        absent::absent(&address).unwrap_or_else(|| match PhoneNumber::at(&address, text) {
             Some(number) => Self::Number(number),
             None => Self::Unparsed(RawNumber::new(text)),
-        }
+        })
     }
 
     /// The number, if there is one.
@@ -194,7 +238,7 @@ impl Caller {
     /// What a pad shows, whole: the number as people write it, or in words why there is none.
     pub fn display(&self) -> Cow<'_, str> {
         match self {
-            Self::Number(number) => Cow::Owned(number.national()),
+            Self::Number(number) => Cow::Owned(number.display()),
             Self::Withheld => Cow::Borrowed("발신번호 표시제한"),
             Self::Payphone => Cow::Borrowed("공중전화"),
             Self::Unavailable => Cow::Borrowed("번호 확인 불가"),
@@ -235,7 +279,7 @@ impl Called {
     /// What a pad shows, whole: the number as people write it, or the text as it came.
     pub fn display(&self) -> Cow<'_, str> {
         match self {
-            Self::Number(number) => Cow::Owned(number.national()),
+            Self::Number(number) => Cow::Owned(number.display()),
             Self::Unparsed(raw) => Cow::Borrowed(raw.raw()),
         }
     }

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use ringpad_runtime::{CancellationToken, Failure, readiness::Readiness};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
-use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::log::{Log, LogError};
 
@@ -21,13 +20,8 @@ const READY_FOR: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// The log never can be written again.
-pub(crate) async fn watch(
-    log: Log,
-    readiness: Readiness,
-    health: HealthReporter,
-    leaving: CancellationToken,
-) -> Result<(), Failure> {
-    let mut sign = Sign { readiness, health, ready: false };
+pub(crate) async fn watch(log: Log, readiness: Readiness, leaving: CancellationToken) -> Result<(), Failure> {
+    let mut sign = Sign { readiness, ready: false };
     let mut tick = interval(PROBE);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -39,12 +33,11 @@ pub(crate) async fn watch(
             return Err(Failure::Other("the log's writer has ended unexpectedly".to_owned()));
         }
         tokio::select! {
-            probed = probe(&log, &mut sign) => sign.show(probed).await,
+            probed = probe(&log, &mut sign) => sign.show(probed),
             () = leaving.cancelled() => break,
         }
     }
     sign.readiness.hold("process", "leaving");
-    sign.health.set_service_status("", ServingStatus::NotServing).await;
     Ok(())
 }
 
@@ -57,7 +50,7 @@ async fn probe(log: &Log, sign: &mut Sign) -> Result<(), LogError> {
     {
         tokio::select! {
             probed = &mut probed => return probed,
-            () = sleep_until((written_at + READY_FOR).into()) => sign.show(Err(LogError::silent())).await,
+            () = sleep_until((written_at + READY_FOR).into()) => sign.show(Err(LogError::silent())),
         }
     }
     probed.await
@@ -66,12 +59,11 @@ async fn probe(log: &Log, sign: &mut Sign) -> Result<(), LogError> {
 /// Where the service's readiness is to be seen.
 struct Sign {
     readiness: Readiness,
-    health: HealthReporter,
     ready: bool,
 }
 
 impl Sign {
-    async fn show(&mut self, probed: Result<(), LogError>) {
+    fn show(&mut self, probed: Result<(), LogError>) {
         let was_ready = std::mem::replace(&mut self.ready, probed.is_ok());
         match probed {
             Ok(()) => {
@@ -79,14 +71,12 @@ impl Sign {
                     tracing::info!("ready: the log can be written");
                 }
                 self.readiness.release("log");
-                self.health.set_service_status("", ServingStatus::Serving).await;
             }
             Err(error) => {
                 if was_ready {
                     tracing::error!(%error, "not ready");
                 }
                 self.readiness.hold("log", error.to_string());
-                self.health.set_service_status("", ServingStatus::NotServing).await;
             }
         }
     }
@@ -136,8 +126,8 @@ mod tests {
         let OpenLog { log, threads, .. } = log::open(&path, Duration::from_secs(30), metrics).unwrap();
         let (readiness, leaving) = (Readiness::default(), CancellationToken::new());
         readiness.hold("log", "starting");
-        let (reporter, health) = tonic_health::server::health_reporter();
-        let watching: JoinHandle<_> = tokio::spawn(watch(log, readiness.clone(), reporter, leaving.clone()));
+        let health = ringpad_runtime::grpc::health(readiness.clone(), &[], leaving.clone());
+        let watching: JoinHandle<_> = tokio::spawn(watch(log, readiness.clone(), leaving.clone()));
         until("it is ready", async || readiness.reason().is_none()).await;
         until("gRPC says so", async || serving(&health).await).await;
 

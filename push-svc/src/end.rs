@@ -22,6 +22,9 @@ pub enum End {
     /// What the pad sent is no subscribe request.
     #[error("not a subscribe request: {0}")]
     Malformed(String),
+    /// A WebSocket pad broke the rules of its protocol.
+    #[error("{0}")]
+    Violation(Violation),
     /// A newer stream of the same session took over.
     #[error("replaced by a newer stream of its session")]
     Replaced,
@@ -48,11 +51,40 @@ pub enum End {
     Unreadable,
 }
 
+/// How a WebSocket pad broke the rules of its protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// A frame that RFC 6455 does not allow.
+    #[error("a frame breaks the WebSocket protocol")]
+    Protocol,
+    /// The subprotocol is JSON, which is text.
+    #[error("text is expected, not binary data")]
+    Binary,
+    /// A text that is none.
+    #[error("the text is not UTF-8")]
+    NotUtf8,
+    /// A message over the limit.
+    #[error("the message is too long")]
+    TooLong,
+}
+
+impl Violation {
+    fn close_code(self) -> u16 {
+        match self {
+            Self::Protocol => 1002,
+            Self::Binary => 1003,
+            Self::NotUtf8 => 1007,
+            Self::TooLong => 1009,
+        }
+    }
+}
+
 impl End {
     /// The WebSocket close code; 44xx are RingPad's own.
     pub fn close_code(&self) -> u16 {
         match self {
             Self::Leaving => 1001,
+            Self::Violation(violation) => violation.close_code(),
             Self::Malformed(_) => 1007,
             Self::Unreadable => 1011,
             Self::Renamed | Self::LogUnreachable | Self::Anew => 1013,
@@ -72,7 +104,7 @@ impl End {
             Self::Origin => "origin",
             Self::NoSuchStore => "no_such_store",
             Self::NoFirstMessage => "no_first_message",
-            Self::Malformed(_) => "malformed",
+            Self::Malformed(_) | Self::Violation(_) => "malformed",
             Self::Replaced => "replaced",
             Self::TooSlow => "too_slow",
             Self::TooManyStreams => "too_many_streams",
@@ -90,7 +122,7 @@ impl End {
             Self::Origin => Code::PermissionDenied,
             Self::NoSuchStore => Code::NotFound,
             Self::NoFirstMessage => Code::DeadlineExceeded,
-            Self::Malformed(_) => Code::InvalidArgument,
+            Self::Malformed(_) | Self::Violation(_) => Code::InvalidArgument,
             Self::Replaced => Code::Aborted,
             Self::TooSlow | Self::TooManyStreams => Code::ResourceExhausted,
             Self::Leaving | Self::Renamed | Self::LogUnreachable | Self::Anew => Code::Unavailable,

@@ -8,14 +8,14 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::{Request, State},
-    middleware::{Next, from_fn_with_state},
+    middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
 };
 use futures_util::stream::{BoxStream, StreamExt, unfold};
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderName, Method, StatusCode, header};
 use ringpad_proto::{
     FILE_DESCRIPTOR_SET,
-    pad_service_server::{PadService, PadServiceServer},
+    pad_service_server::{self, PadService, PadServiceServer},
     v1::{
         ClaimAction, ClaimCallRequest, ClaimCallResponse, CloseAction, CloseCallRequest, CloseCallResponse,
         PadServiceListCallsRequest, PadServiceListCallsResponse, ReleaseAction, ReleaseCallRequest,
@@ -23,19 +23,25 @@ use ringpad_proto::{
         act_on_call_request::Action,
     },
 };
+use ringpad_runtime::{
+    CancellationToken, Failure,
+    grpc::{self, Protocol},
+    readiness::Readiness,
+};
 use tonic::{
     Status,
     body::Body,
+    codec::CompressionEncoding,
     metadata::{MetadataMap, MetadataValue},
     service::Routes,
 };
-use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_web::GrpcWebLayer;
+use tower::ServiceExt;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::{
     actions,
-    auth::{TokenFault, bearer},
+    auth::{TokenFault, token_in},
     end::End,
     metrics::Transport,
     pad_stream::PadStream,
@@ -44,7 +50,7 @@ use crate::{
 
 /// What load balancers and pads are told by a leaving replica. No words, which a gRPC client would take for a message.
 pub(crate) const LEAVING: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
-/// The largest request: a note and a token fit.
+/// The largest request, decompressed: a note and a token fit.
 const REQUEST_BYTES: usize = 64 * 1024;
 /// How long a browser may remember what CORS allows.
 const CORS_MAX_AGE: Duration = Duration::from_secs(600);
@@ -60,32 +66,54 @@ const REQUEST_HEADERS: [&str; 6] = [
 /// The headers that they must be able to read.
 const RESPONSE_HEADERS: [&str; 3] = ["grpc-status", "grpc-message", "grpc-status-details-bin"];
 
+/// The port's own services.
+const SERVICES: [&str; 1] = [pad_service_server::SERVICE_NAME];
+
 /// The routes of `PadService`, health and reflection.
+///
+/// Requests may be compressed with gzip. Answers are not: a popup is a few hundred bytes, which have to leave at once.
 ///
 /// # Errors
 /// The descriptors of package `ringpad.v1` cannot be read, which a build with a broken `proto` crate would show.
 pub(crate) fn router(
     pads: &Arc<Pads>,
-    health: HealthServer<impl Health>,
-) -> Result<Router, tonic_reflection::server::Error> {
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .with_service_name("ringpad.v1.PadService")
-        .with_service_name("grpc.health.v1.Health")
-        .build_v1()?;
-    let service = PadServiceServer::new(Edge(pads.clone())).max_decoding_message_size(REQUEST_BYTES);
+    readiness: Readiness,
+    leaving: CancellationToken,
+) -> Result<Router, Failure> {
+    let (reflection, reflection_v1alpha) = grpc::reflection(FILE_DESCRIPTOR_SET, &SERVICES)?;
+    let service = PadServiceServer::new(Edge(pads.clone()))
+        .accept_compressed(CompressionEncoding::Gzip)
+        .max_decoding_message_size(REQUEST_BYTES);
     let routes = Routes::from(Router::new())
         .add_service(service)
-        .add_service(health)
+        .add_service(grpc::health(readiness, &SERVICES, leaving))
         .add_service(reflection)
+        .add_service(reflection_v1alpha)
         .prepare();
     Ok(routes
         .into_axum_router()
         .layer(from_fn_with_state(pads.clone(), check_origin))
         .layer(GrpcWebLayer::new())
         .layer(from_fn_with_state(pads.clone(), let_pass))
+        .layer(from_fn(grpc::only_grpc))
         .layer(cors(pads)))
+}
+
+/// Puts the answer to calls that no service here takes before what answers everything else.
+pub(crate) fn before(pads: &Arc<Pads>, otherwise: Router) -> Router {
+    let not_served = Router::new().fallback(grpc::not_served).layer(cors(pads));
+    otherwise.layer(from_fn_with_state(not_served, turn_away))
+}
+
+async fn turn_away(State(not_served): State<Router>, request: Request, next: Next) -> Response {
+    // A browser asks before a call, and would not get to see the answer to it otherwise.
+    let is_asking = request.method() == Method::OPTIONS
+        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    if is_asking || grpc::is_call(&request) {
+        not_served.oneshot(request).await.into_response()
+    } else {
+        next.run(request).await
+    }
 }
 
 fn cors(pads: &Arc<Pads>) -> CorsLayer {
@@ -104,9 +132,10 @@ async fn let_pass(State(pads): State<Arc<Pads>>, mut request: Request, next: Nex
     if request.uri().path() == "/ringpad.v1.PadService/Subscribe" && pads.hub.is_leaving() {
         return LEAVING.into_response();
     }
-    let content_type = request.headers().get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-    let transport =
-        if content_type.starts_with(b"application/grpc-web") { Transport::GrpcWeb } else { Transport::Grpc };
+    let transport = match Protocol::of(request.headers()) {
+        Some(Protocol::GrpcWeb) => Transport::GrpcWeb,
+        Some(Protocol::Grpc) | None => Transport::Grpc,
+    };
     request.extensions_mut().insert(transport);
     next.run(request).await
 }
@@ -139,7 +168,7 @@ fn encoded(stream: PadStream) -> BoxStream<'static, Result<bytes::Bytes, Status>
 }
 
 fn token(metadata: &MetadataMap) -> Result<&str, TokenFault> {
-    bearer(metadata.get("authorization").and_then(|value| value.to_str().ok()))
+    token_in(metadata.get("authorization").map(MetadataValue::as_encoded_bytes))
 }
 
 #[tonic::async_trait]

@@ -23,7 +23,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(2500);
 /// How often the connection is asked whether it is alive, and how long it may take to answer.
 const PING: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(5));
-/// How large an answer may be: a page of events whose memos are as long as ingest-svc lets them be.
+/// How large an answer may be. One of today's ingest-svc has about 1 MiB; an older one does not count bytes.
 const ANSWER_BYTES: usize = 64 * 1024 * 1024;
 /// How many pads may ask at the same time; more wait. So a storm of returning pads is no storm on the log, and what
 /// mends the live events, which does not wait here, is not behind it.
@@ -137,7 +137,9 @@ impl LogClient {
             self.answer(self.client.clone().list_call_events(ListCallEventsRequest { stores, limit }).await)?;
         let epoch = epoch(&answer.epoch)?;
         let count: usize = answer.stores.iter().map(|store| store.events.len()).sum();
-        let cut = if u32::try_from(count).is_ok_and(|count| count < limit) { Cut::Whole } else { Cut::Short };
+        // An older ingest-svc does not say that there is more.
+        let full = u32::try_from(count).is_ok_and(|count| count >= limit);
+        let cut = if answer.more || full { Cut::Short } else { Cut::Whole };
         Ok(Events { epoch, stores: answer.stores, cut })
     }
 

@@ -166,6 +166,11 @@ impl PadStream {
         next
     }
 
+    /// Ends the stream for a reason that the transport has found.
+    pub(crate) fn end(&mut self, end: &End) {
+        self.end = Some(end.reason());
+    }
+
     async fn step(&mut self) -> Result<Message, End> {
         loop {
             let now = Instant::now();

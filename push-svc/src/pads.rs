@@ -73,7 +73,7 @@ impl Pads {
         request: SubscribeRequest,
         transport: Transport,
     ) -> Result<PadStream, End> {
-        let pad = token.and_then(|token| self.tokens.verify(token)).map_err(End::Token)?;
+        let pad = self.tokens.admit(token).map_err(End::Token)?;
         let member = self.hub.join(&pad, session(&request.session)?)?;
         // Boxed, so that what the log's answers need is not part of every stream's task for good.
         let begin = Box::pin(timeout(ANSWER_DEADLINE, self.begin(&pad, &member, &request)));

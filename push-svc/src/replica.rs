@@ -11,15 +11,14 @@ use ringpad_bus::Bus;
 use ringpad_runtime::{
     CancellationToken, Failure, admin,
     readiness::Readiness,
-    serve::{HalfClosed, Limits, PortMetrics, SMALL_HEAD, ServeMetrics, serve},
+    serve::{HalfClosed, Limits, SMALL_HEAD, serve},
     traces::Traces,
 };
 use tokio::{
     task::{JoinError, JoinSet},
-    time::{sleep, timeout},
+    time::timeout,
 };
 use tokio_util::task::TaskTracker;
-use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
     Listeners, Settings, auth::PadTokens, catch_up::CatchUp, grpc, hub::Hub, log_client::LogClient,
@@ -36,11 +35,6 @@ const GRACE: Duration = Duration::from_secs(1);
 const PADS: usize = 50_000;
 /// Connections of operators.
 const OPERATORS: usize = 128;
-/// How often gRPC's health service looks at the readiness.
-const HEALTH_PERIOD: Duration = Duration::from_millis(250);
-/// What gRPC's health service is asked about: the whole process, and the pads' service.
-const HEALTH_OF: [&str; 2] = ["", "ringpad.v1.PadService"];
-
 /// A part of the process: how it ended by itself, if it did.
 type Part = Result<(), Failure>;
 
@@ -85,11 +79,9 @@ impl Replica {
         settings: &Settings,
         pads: &Arc<Pads>,
         listeners: Listeners,
-        mut registry: Registry,
+        registry: Registry,
     ) -> Result<(), Failure> {
-        let (reporter, health) = tonic_health::server::health_reporter();
-        let grpc = grpc::router(pads, health)
-            .map_err(|error| Failure::other("cannot describe the services", error))?;
+        let grpc = grpc::router(pads, self.readiness.clone(), self.stop.clone())?;
         let edge = websocket::Edge {
             pads: pads.clone(),
             connections: self.connections.clone(),
@@ -99,27 +91,18 @@ impl Replica {
             .merge(grpc)
             .merge(websocket::router(edge))
             .merge(admin::health(self.readiness.clone()))
-            .merge(page::router(settings.pad_token_url.as_ref()));
-        let connections = ServeMetrics::new(&mut registry);
+            .merge(grpc::before(pads, page::router(settings.pad_token_url.as_ref())));
         let limits = |connections, half_closed| Limits { head: SMALL_HEAD, connections, half_closed };
-        self.listen(listeners.pads, router, limits(PADS, HalfClosed::Gone), connections.port("pads"));
+        self.listen(listeners.pads, router, limits(PADS, HalfClosed::Gone));
         let admin = admin::router(self.readiness.clone(), registry);
-        self.listen(listeners.admin, admin, limits(OPERATORS, HalfClosed::Waits), connections.port("admin"));
-        let (readiness, stop) = (self.readiness.clone(), self.stop.clone());
-        self.parts.spawn(report_health(reporter, readiness, stop));
+        self.listen(listeners.admin, admin, limits(OPERATORS, HalfClosed::Waits));
         Ok(())
     }
 
-    fn listen(
-        &mut self,
-        listener: tokio::net::TcpListener,
-        router: Router,
-        limits: Limits,
-        metrics: PortMetrics,
-    ) {
+    fn listen(&mut self, listener: tokio::net::TcpListener, router: Router, limits: Limits) {
         let stop = self.stop.clone();
         self.parts.spawn(async move {
-            serve(listener, router, limits, metrics, stop, GRACE).await;
+            serve(listener, router, limits, stop, GRACE).await;
             Ok(())
         });
     }
@@ -207,21 +190,6 @@ fn pads(
         traces,
         heartbeat_interval: settings.heartbeat_interval,
     })
-}
-
-/// Tells gRPC's health service what the readiness is.
-async fn report_health(reporter: HealthReporter, readiness: Readiness, stop: CancellationToken) -> Part {
-    loop {
-        let status =
-            if readiness.reason().is_none() { ServingStatus::Serving } else { ServingStatus::NotServing };
-        for service in HEALTH_OF {
-            reporter.set_service_status(service, status).await;
-        }
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            () = sleep(HEALTH_PERIOD) => {}
-        }
-    }
 }
 
 fn ended_early(ended: Option<Result<Part, JoinError>>) -> Failure {

@@ -3,6 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use pbjson_types::Timestamp;
+use prost::Message;
 use ringpad_proto::v1::{Call, CallState, ListCallsRequest, ListCallsResponse, StoreRef};
 use uuid::Uuid;
 
@@ -13,6 +14,9 @@ use crate::{
 
 /// How many open calls, and how many others, a snapshot has at most.
 const CALLS: usize = 100;
+/// How many bytes of calls a snapshot has at most, so that a client which takes its library's default of 4 MiB a message can
+/// read it. Usual calls have a few hundred bytes each.
+const BYTES: usize = 1024 * 1024;
 /// How old an open call may be; an older one without a final record is one of the others.
 const OPEN_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 /// How many calls are asked for at once. For most stores one page is all it takes.
@@ -56,7 +60,7 @@ pub(crate) async fn ask(log: &LogClient, store_id: &str, now: Wall) -> Result<St
         found.add(log.calls(open).await?)?;
     }
     for _ in 1..PAGES {
-        if next.is_empty() || found.others() >= CALLS {
+        if next.is_empty() || found.others() >= CALLS || found.bytes() >= BYTES {
             break;
         }
         let page = log.calls(ListCallsRequest { page_token: next, ..newest.clone() }).await?;
@@ -101,14 +105,36 @@ impl Found {
         self.calls.values().filter(|call| !is_open(call, &self.since)).count()
     }
 
+    fn bytes(&self) -> usize {
+        self.calls.values().map(Call::encoded_len).sum()
+    }
+
     fn sorted(self) -> StoreCalls {
         let mut calls: Vec<_> = self.calls.into_values().collect();
         calls.sort_by_cached_key(|call| std::cmp::Reverse((began(call), call.revision)));
         let (mut open, mut recent): (Vec<_>, Vec<_>) =
             calls.into_iter().partition(|call| is_open(call, &self.since));
-        open.truncate(CALLS);
-        recent.truncate(CALLS);
+        let mut left = BYTES;
+        for calls in [&mut open, &mut recent] {
+            calls.truncate(CALLS);
+            keep_newest(calls, &mut left);
+        }
         StoreCalls { store: self.store, epoch: self.epoch, position: self.position, open, recent }
+    }
+}
+
+/// Leaves out the oldest calls of a list that is too long in bytes, and takes what the others have from `left`.
+fn keep_newest(calls: &mut Vec<Call>, left: &mut usize) {
+    let fits = |call: &Call| match left.checked_sub(call.encoded_len()) {
+        Some(rest) => {
+            *left = rest;
+            true
+        }
+        None => false,
+    };
+    if let Some(first_too_many) = calls.iter().map(fits).position(|fits| !fits) {
+        calls.truncate(first_too_many);
+        *left = 0;
     }
 }
 
@@ -159,6 +185,31 @@ mod tests {
         let found = found.sorted();
         assert_eq!(ids(&found.open), ["rings", "talks"]);
         assert_eq!(ids(&found.recent), ["missed", "stale"]);
+    }
+
+    #[test]
+    fn a_snapshot_has_a_bounded_number_of_bytes_and_the_newest_calls() {
+        let long = |id: &str, state, began| Call { note: "x".repeat(20_000), ..call(id, 1, state, began) };
+        let of = |open: usize, others: usize| {
+            let open = (0..open).map(|index| long(&format!("o{index}"), CallState::Ringing, 2_000));
+            let others = (0..others).map(|index| {
+                long(&format!("r{index:03}"), CallState::Missed, 1_999 - i64::try_from(index).unwrap())
+            });
+            let first = page(9, open.chain(others).collect());
+            let mut found = Found::new(&first, Timestamp { seconds: 1_000, nanos: 0 }).unwrap();
+            found.add(first).unwrap();
+            let found = found.sorted();
+            let bytes: usize = found.open.iter().chain(&found.recent).map(Call::encoded_len).sum();
+            assert!((BYTES - 30_000..=BYTES).contains(&bytes), "{bytes}");
+            found
+        };
+        // Open ones first, and of the others the newest.
+        let some_open = of(10, 100);
+        assert_eq!(some_open.open.len(), 10);
+        assert_eq!(ids(&some_open.recent)[0], "r000");
+        assert_eq!(some_open.recent.len(), 42);
+        let all_open = of(100, 100);
+        assert_eq!((all_open.open.len(), all_open.recent.len()), (52, 0));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! Memory is bounded: 1 KiB to read into, one frame of [`FRAME_BYTES`] waiting to be written, and a pad that takes
 //! nothing for [`SEND_TIMEOUT`] is gone.
 
+mod closing;
 mod handshake;
 
 use std::{sync::Arc, time::Duration};
@@ -18,22 +19,25 @@ use axum::{
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use ringpad_runtime::{CancellationToken, serve::Place};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{
-    self, Message,
-    protocol::{
-        CloseFrame,
-        frame::{
-            Frame,
-            coding::{Data, OpCode},
-        },
+    self, Error, Message, Utf8Bytes,
+    error::ProtocolError,
+    protocol::frame::{
+        Frame,
+        coding::{Data, OpCode},
     },
 };
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    auth::TokenFault, end::End, first_message::FirstMessage, grpc::LEAVING, metrics::Transport,
-    pad_stream::PadStream, pads::Pads,
+    auth::TokenFault,
+    end::{End, Violation},
+    first_message::FirstMessage,
+    grpc::LEAVING,
+    metrics::Transport,
+    pad_stream::PadStream,
+    pads::Pads,
 };
 use handshake::{Handshake, Socket};
 
@@ -41,8 +45,6 @@ use handshake::{Handshake, Socket};
 const FIRST_MESSAGE: Duration = Duration::from_secs(5);
 /// How long a pad may take for one frame before it counts as gone.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long to wait for a pad to answer a close.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// The largest frame that is written; a longer message takes several.
 const FRAME_BYTES: usize = 2 * 1024;
 
@@ -105,6 +107,8 @@ enum From {
 enum Gone {
     /// We end it, and say why.
     Ended(End),
+    /// The pad has closed it, and waits for the answer to that.
+    Closed,
     /// The pad is gone, or takes nothing more.
     Pad,
 }
@@ -114,38 +118,42 @@ async fn serve(mut socket: Socket, pads: &Arc<Pads>, from: From) {
     let opened = match from {
         // Boxed: opening takes far more room than what follows, and is over soon.
         From::Allowed => Box::pin(open(&mut socket, pads)).await,
-        From::Elsewhere => Err(never_began(pads, End::Origin)),
+        From::Elsewhere => Err(never_began(pads, Gone::Ended(End::Origin))),
     };
     let gone = match opened {
         Ok(mut stream) => talk(&mut socket, &mut stream).await,
         Err(gone) => gone,
     };
-    if let Gone::Ended(end) = gone {
-        Box::pin(close(socket, &end)).await;
-    }
+    let closed = async {
+        match gone {
+            Gone::Ended(end) => closing::close(socket, &end).await,
+            Gone::Closed => closing::answer(socket).await,
+            Gone::Pad => {}
+        }
+    };
+    Box::pin(closed).await;
 }
 
 /// Counts a stream that never began.
-fn never_began(pads: &Pads, end: End) -> Gone {
-    pads.metrics.end(Transport::WebSocket, end.reason());
-    Gone::Ended(end)
+fn never_began(pads: &Pads, gone: Gone) -> Gone {
+    if let Gone::Ended(end) = &gone {
+        pads.metrics.end(Transport::WebSocket, end.reason());
+    }
+    gone
 }
 
 async fn open(socket: &mut Socket, pads: &Arc<Pads>) -> Result<PadStream, Gone> {
-    let deadline = Instant::now() + FIRST_MESSAGE;
-    let text = loop {
-        match timeout_at(deadline, socket.next()).await {
-            Err(_) => return Err(never_began(pads, End::NoFirstMessage)),
-            Ok(Some(Ok(Message::Text(text)))) => break text,
-            Ok(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => {}
-            Ok(Some(Ok(Message::Binary(_) | Message::Frame(_)))) => {
-                return Err(never_began(pads, End::Malformed("a text message is expected".to_owned())));
+    let first = async {
+        loop {
+            if let Some(text) = text(socket.next().await)? {
+                return Ok(text);
             }
-            Ok(Some(Ok(Message::Close(_)) | Err(_)) | None) => return Err(Gone::Pad),
         }
     };
-    let FirstMessage { token, request } =
-        FirstMessage::parse(&text).map_err(|wrong| never_began(pads, End::Malformed(wrong)))?;
+    let first = timeout(FIRST_MESSAGE, first).await.unwrap_or(Err(Gone::Ended(End::NoFirstMessage)));
+    let first =
+        first.and_then(|text| FirstMessage::parse(&text).map_err(|wrong| Gone::Ended(End::Malformed(wrong))));
+    let FirstMessage { token, request } = first.map_err(|gone| never_began(pads, gone))?;
     let token = if token.is_empty() { Err(TokenFault::Missing) } else { Ok(token.as_str()) };
     pads.open(token, request, Transport::WebSocket).await.map_err(Gone::Ended)
 }
@@ -153,10 +161,15 @@ async fn open(socket: &mut Socket, pads: &Arc<Pads>) -> Result<PadStream, Gone> 
 async fn talk(socket: &mut Socket, stream: &mut PadStream) -> Gone {
     loop {
         let message = tokio::select! {
-            received = socket.next() => match received {
-                // Nothing a pad says after its first message matters; pings are answered by the library.
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return Gone::Pad,
-                Some(Ok(_)) => continue,
+            received = socket.next() => match text(received) {
+                // Nothing a pad says after its first message matters.
+                Ok(_) => continue,
+                Err(gone) => {
+                    if let Gone::Ended(end) = &gone {
+                        stream.end(end);
+                    }
+                    return gone;
+                }
             },
             message = stream.next() => message,
         };
@@ -169,6 +182,23 @@ async fn talk(socket: &mut Socket, stream: &mut PadStream) -> Gone {
             Err(end) => return Gone::Ended(end),
         }
     }
+}
+
+/// The text in what was received, if it is one; pings are answered by the library.
+fn text(received: Option<Result<Message, tungstenite::Error>>) -> Result<Option<Utf8Bytes>, Gone> {
+    let violation = match received {
+        Some(Ok(Message::Text(text))) => return Ok(Some(text)),
+        Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => return Ok(None),
+        Some(Ok(Message::Close(_))) => return Err(Gone::Closed),
+        Some(Ok(Message::Binary(_))) => Violation::Binary,
+        Some(Err(Error::Utf8(_))) => Violation::NotUtf8,
+        Some(Err(Error::Capacity(_))) => Violation::TooLong,
+        Some(Err(Error::Protocol(fault))) if fault != ProtocolError::ResetWithoutClosingHandshake => {
+            Violation::Protocol
+        }
+        Some(Err(_)) | None => return Err(Gone::Pad),
+    };
+    Err(Gone::Ended(End::Violation(violation)))
 }
 
 /// The pad takes nothing more.
@@ -185,18 +215,5 @@ async fn send(socket: &mut Socket, mut text: Bytes) -> Result<(), Stuck> {
             Ok(Ok(())) => kind = Data::Continue,
             Ok(Err(_)) | Err(_) => return Err(Stuck),
         }
-    }
-}
-
-/// Says why, and waits a moment for the answer, so that the pad reads the reason before the connection is gone.
-async fn close(mut socket: Socket, end: &End) {
-    let frame = CloseFrame { code: end.close_code().into(), reason: end.to_string().into() };
-    let closing = async {
-        socket.close(Some(frame)).await?;
-        while socket.next().await.transpose()?.is_some() {}
-        Ok::<_, tungstenite::Error>(())
-    };
-    if !matches!(timeout(CLOSE_TIMEOUT, closing).await, Ok(Ok(()))) {
-        tracing::debug!(code = end.close_code(), "a pad did not answer the close");
     }
 }

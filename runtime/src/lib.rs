@@ -8,6 +8,8 @@
 //! Nothing here is global but the log subscriber, which only `main` installs: a test runs two replicas in one process.
 
 pub mod admin;
+mod bearer;
+pub mod grpc;
 pub mod readiness;
 pub mod serve;
 pub mod settings;
@@ -17,6 +19,7 @@ pub mod traces;
 
 use std::{fmt::Display, future::Future, process::ExitCode};
 
+pub use bearer::bearer;
 pub use tokio_util::sync::CancellationToken;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

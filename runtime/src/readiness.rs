@@ -1,30 +1,60 @@
 //! Readiness as a latch: a process is ready while nobody holds it back. Whoever is not ready says so with a reason in
 //! words, and takes it back when that has changed.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::future::pending;
+
+use tokio::sync::watch;
+
+/// The parts that hold the process back, each with its reason.
+type Held = Vec<(&'static str, String)>;
 
 /// A cloneable handle on a process's readiness.
 #[derive(Debug, Clone, Default)]
-pub struct Readiness(Arc<Mutex<Vec<(&'static str, String)>>>);
+pub struct Readiness(watch::Sender<Held>);
 
 impl Readiness {
     /// Holds the process back. `who` is one part of it; its newer reason replaces the older.
     pub fn hold(&self, who: &'static str, reason: impl Into<String>) {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.retain(|(holder, _)| *holder != who);
-        held.push((who, reason.into()));
+        self.0.send_modify(|held| {
+            held.retain(|(holder, _)| *holder != who);
+            held.push((who, reason.into()));
+        });
     }
 
     /// `who` is ready.
     pub fn release(&self, who: &'static str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|(holder, _)| *holder != who);
+        self.0.send_modify(|held| held.retain(|(holder, _)| *holder != who));
     }
 
     /// Why the process is not ready; `None` if it is.
     pub fn reason(&self) -> Option<String> {
-        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = self.0.borrow();
         let reasons: Vec<_> = held.iter().map(|(who, reason)| format!("{who}: {reason}")).collect();
         (!reasons.is_empty()).then(|| reasons.join("; "))
+    }
+
+    /// What sees the changes from now on.
+    pub fn changes(&self) -> ReadinessChanges {
+        ReadinessChanges(self.0.subscribe())
+    }
+}
+
+/// Sees each change of a process's readiness.
+#[derive(Debug)]
+pub struct ReadinessChanges(watch::Receiver<Held>);
+
+impl ReadinessChanges {
+    /// Whether the process is ready now.
+    pub fn is_ready(&mut self) -> bool {
+        self.0.borrow_and_update().is_empty()
+    }
+
+    /// Waits for a change after the latest [`is_ready`](Self::is_ready). Cancel-safe.
+    pub async fn next(&mut self) {
+        if self.0.changed().await.is_err() {
+            // Nobody is left who could change it.
+            pending::<()>().await;
+        }
     }
 }
 

@@ -31,6 +31,37 @@ async fn a_bad_or_expired_token_opens_nothing() {
 }
 
 #[tokio::test]
+async fn why_a_token_opens_nothing_is_in_the_log_with_its_pad_and_without_its_content() {
+    let system = System::start(&RabbitNode::shared().await.url(), 1).await;
+    let tokens = [
+        (
+            Claims { exp: in_seconds(-1), ..Claims::new("gangnam", "expired-pad") },
+            "the token has expired (exp)",
+        ),
+        (
+            Claims {
+                aud: "elsewhere".to_owned(),
+                name: "김민수".to_owned(),
+                ..Claims::new("", "faulty-pad")
+            },
+            "the token is faulty: store is not a store's id, aud is not \"ringpad\"",
+        ),
+    ];
+    for (claims, said) in tokens {
+        for transport in Transport::ALL {
+            let asked = Subscription::new(&claims.token());
+            let end = Pad::try_open(transport, system.push_at[0].pads, &asked).await.expect_err("no stream");
+            assert_eq!(end, End::Unauthenticated, "{transport:?}");
+        }
+        let log = system.push[0].logged();
+        let lines = log.lines().filter(|line| line.contains(said));
+        let of_the_pad = lines.filter(|line| line.contains("DEBUG") && line.contains(&claims.sub));
+        assert_eq!(of_the_pad.count(), Transport::ALL.len(), "{log}");
+        assert!(!log.contains("elsewhere") && !log.contains("김민수"), "{log}");
+    }
+}
+
+#[tokio::test]
 async fn an_expiring_token_ends_its_stream() {
     let system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let store = system.store("gangnam").await;

@@ -1,6 +1,6 @@
 //! The directory of stores.
 
-use ringpad_proto::v1::{DeleteStoreRequest, ListStoresRequest, Store, UpsertStoreRequest};
+use ringpad_proto::v1::{Cdr, DeleteStoreRequest, ListStoresRequest, Store, UpsertStoreRequest};
 use ringpad_tests::{
     cdr::{self, missed, ring},
     pads::{End, Pad, Transport},
@@ -193,4 +193,39 @@ async fn a_faulty_store_is_told_all_its_faults_at_once() {
     assert_eq!(details.field_violations.len(), 3, "{details:?}");
     let nowhere = DeleteStoreRequest { store_id: "nowhere".to_owned() };
     assert_eq!(stores.delete_store(nowhere).await.expect_err("no such store").code(), Code::NotFound);
+}
+
+#[tokio::test]
+async fn a_line_with_an_extension_is_that_line_and_one_that_is_unclear_is_none() {
+    let system = System::start(&RabbitNode::shared().await.url(), 1).await;
+    let line = cdr::line();
+    let upsert = async |lines: Vec<String>| {
+        let store = Store {
+            id: "with-extensions".to_owned(),
+            name: "내선 세차장".to_owned(),
+            virtual_numbers: vec![],
+            lines,
+        };
+        let request = UpsertStoreRequest { store: Some(store), ..UpsertStoreRequest::default() };
+        system.stores().await.upsert_store(request).await
+    };
+    let unclear = vec![format!("{line}-101"), format!("{line}~3"), format!("{line}, 02-555-0112")];
+    let refused = upsert(unclear).await.expect_err("none of them is one number");
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    let fields =
+        refused.get_details_bad_request().map(|details| details.field_violations).unwrap_or_default();
+    let fields: Vec<_> = fields.iter().map(|violation| violation.field.as_str()).collect();
+    assert_eq!(fields, ["store.lines[0]", "store.lines[1]", "store.lines[2]"]);
+
+    let stored = must("UpsertStore", upsert(vec![format!("{line}(101)"), format!("{line} ext. 102")]).await);
+    assert_eq!(stored.into_inner().store.map(|store| store.lines), Some(vec![line.clone()]));
+    let mut pad = system.pad(Transport::Grpc, 0, "with-extensions").await;
+    let caller = cdr::caller();
+    let to_the_line =
+        Cdr { ton: line, vn: String::new(), fromn: format!("{caller} (7)"), ..ring("", &caller) };
+    system.secrets.note_number(&caller);
+    assert_eq!(system.provider().take(&to_the_line).await.status, "accepted");
+    let shown = pad.update().await.call.and_then(|call| call.caller).expect("a caller");
+    assert_eq!(shown.display, format!("{caller} (7)"));
+    assert_eq!(shown.number, format!("+82{}", caller[1..].replace('-', "")));
 }

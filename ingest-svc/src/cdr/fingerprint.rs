@@ -13,22 +13,25 @@ pub(super) fn fingerprint(cdr: &Cdr) -> Fingerprint {
     for instant in [Some(cdr.sdt), cdr.edt, cdr.swidt] {
         fields.number(instant.map(|instant| instant.as_second()));
     }
-    let (kind, number) = match &cdr.caller {
-        Caller::Number(number) => (0, Some(number.e164())),
-        Caller::Withheld => (1, None),
-        Caller::Payphone => (2, None),
-        Caller::Unavailable => (3, None),
-        Caller::Unparsed(raw) => (4, Some(raw.raw())),
+    let (kind, number, extension) = match &cdr.caller {
+        Caller::Number(number) => (0, Some(number.e164()), number.extension()),
+        Caller::Withheld => (1, None, None),
+        Caller::Payphone => (2, None, None),
+        Caller::Unavailable => (3, None, None),
+        Caller::Unparsed(raw) => (4, Some(raw.raw()), None),
     };
     fields.number(Some(kind));
     fields.text(number);
+    fields.extension(extension);
     for called in [&cdr.vn, &cdr.ton] {
-        let kind = called.as_ref().map(|called| match called {
-            Called::Number(_) => 0,
-            Called::Unparsed(_) => 1,
-        });
+        let (kind, extension) = match called {
+            Some(Called::Number(number)) => (Some(0), number.extension()),
+            Some(Called::Unparsed(_)) => (Some(1), None),
+            None => (None, None),
+        };
         fields.number(kind);
         fields.text(called.as_ref().map(Called::key));
+        fields.extension(extension);
     }
     for text in [&cdr.memo, &cdr.memo2, &cdr.crid, &cdr.irid, &cdr.cause, &cdr.closed_from] {
         fields.text(text.as_deref());
@@ -48,6 +51,14 @@ impl Fields {
     fn text(&mut self, text: Option<&str>) {
         self.number(text.map(|text| text.len().cast_signed() as i64));
         self.0.update(text.unwrap_or_default());
+    }
+
+    /// Adds nothing where there is none, so that a repeat is recognised of what was logged before there were extensions.
+    fn extension(&mut self, extension: Option<&str>) {
+        if let Some(extension) = extension {
+            self.0.update([2]);
+            self.text(Some(extension));
+        }
     }
 
     fn number(&mut self, number: Option<i64>) {

@@ -6,7 +6,10 @@ use super::{
     Cdr, Fault, Faults, Field, RawFields,
     instant::{Instant, NoInstant},
 };
-use crate::phone::{Called, Caller, mask_digits};
+use crate::{
+    bounds::{self, cut},
+    phone::{Called, Caller, mask_digits},
+};
 
 /// Characters of a `seq` at most.
 const MAX_SEQ: usize = 64;
@@ -33,7 +36,13 @@ pub(super) fn cdr(mut fields: RawFields, timezone: &TimeZone) -> Result<Cdr, Fau
     let (Some(seq), Some(sdt), true) = (seq, sdt, faults.is_empty()) else {
         return Err(Faults(faults));
     };
-    let mut text = |field| text(fields.take(field)).map(String::into_boxed_str);
+    let mut text = |field| {
+        let most = if field == Field::Memo { bounds::MEMO } else { bounds::TEXT };
+        text(fields.take(field)).map(|mut text| {
+            cut(&mut text, most);
+            text.into_boxed_str()
+        })
+    };
     Ok(Cdr {
         seq,
         sdt,

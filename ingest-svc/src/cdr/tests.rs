@@ -156,6 +156,53 @@ fn what_the_rules_allow_is_taken() {
 }
 
 #[test]
+fn long_texts_are_cut_between_characters_and_marked_whoever_sends_them() {
+    let texts = ["memo", "memo2", "crid", "irid", "cause", "closed_from"];
+    for (name, most) in texts.map(|name| (name, if name == "memo" { 2_048 } else { 256 })) {
+        let kept = |value: &str| {
+            let by_http = parse(&ring_with(&[(name, value)])).unwrap();
+            let mut message =
+                v1::Cdr { seq: "1".to_owned(), sdt: "20261123142530".to_owned(), ..v1::Cdr::default() };
+            message.vn = "050712345678".to_owned();
+            // A parameter of the contract in the map is that parameter.
+            message.other = [(name.to_owned(), value.to_owned())].into();
+            let sources = Sources::open();
+            let by_grpc = Cdr::parse(RawFields::from(message), sources.get("bizcall").unwrap()).unwrap();
+            let text = |cdr: &Cdr| {
+                let [memo, memo2, crid] = [cdr.memo(), cdr.memo2(), cdr.crid()];
+                let [irid, cause, closed_from] = [cdr.irid(), cdr.cause(), cdr.closed_from()];
+                let texts = texts.into_iter().zip([memo, memo2, crid, irid, cause, closed_from]);
+                texts.filter(|(of, _)| *of == name).find_map(|(_, text)| text.map(str::to_owned)).unwrap()
+            };
+            assert_eq!(text(&by_http), text(&by_grpc));
+            text(&by_http)
+        };
+        let fits = "a".repeat(most);
+        assert_eq!(kept(&fits), fits, "{name}");
+        assert_eq!(kept(&format!("{fits}b")), format!("{}…", "a".repeat(most - 3)), "{name}");
+        let korean = kept(&"가".repeat(most));
+        assert!(
+            korean.len() <= most && korean.len() > most - 3 && korean.ends_with("가…"),
+            "{name}: {korean}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_number_is_kept_only_so_far_and_a_number_is_read_whole() {
+    let long = "x".repeat(60_000);
+    let cdr = parse(&ring_with(&[("fromn", &long), ("vn", &long), ("ton", &long)])).unwrap();
+    for kept in [cdr.caller().key(), cdr.vn().map(Called::key), cdr.ton().map(Called::key)] {
+        assert_eq!(kept, Some(&*format!("{}…", "x".repeat(253))));
+    }
+    // Cut before it is read, this would be another number.
+    let spread = format!("010-1234-{}5678", "-".repeat(300));
+    let cdr = parse(&ring_with(&[("fromn", &spread)])).unwrap();
+    assert_eq!(cdr.caller().key(), Some("+821012345678"));
+    assert!(serde_json::to_vec(&cdr).unwrap().len() < 1_000, "and what is kept of it is short");
+}
+
+#[test]
 fn all_faults_come_at_once() {
     let mut fields = raw(&[("sdt", "soon"), ("edt", "later"), ("swidt", "x"), ("memo", "a"), ("memo", "b")]);
     fields.fault("tags", "is an array".to_owned());
@@ -226,7 +273,7 @@ fn some_fields() -> impl Strategy<Value = Vec<(&'static str, &'static str)>> {
         one("seq", &["1", "2"]),
         one("sdt", &["20261123142530", "20261123142531"]),
         one("edt", &["", "20261123142612"]),
-        one("fromn", &["", "P", "C", "01012345678", "010-1234-5678", "010-****-5678"]),
+        one("fromn", &["", "P", "C", "01012345678", "010-1234-5678", "010-1234-5678(7)", "010-****-5678"]),
         one("vn", &["050712345678", "0507-1234-5678", "+8250712345678", "x"]),
         one("ton", &["", "x"]),
         one("memo", &["", "a", "ab"]),

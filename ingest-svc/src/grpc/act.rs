@@ -3,14 +3,18 @@
 use prost::Message;
 use prost_types::Any;
 use ringpad_proto::v1::{
-    self, ActOnCallRequest, ActOnCallResponse, Call, Reservation, act_on_call_request::Action as Wanted,
+    self, ActOnCallRequest, ActOnCallResponse, Call, NoteAction, PadRef, Reservation,
+    act_on_call_request::Action as Wanted,
 };
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 use uuid::Uuid;
 
 use super::unavailable;
-use crate::log::{Act, Acted, ActingPad, Action, Claimed, Log, Reserved};
+use crate::{
+    bounds::{TEXT, cut},
+    log::{Act, Acted, ActingPad, Action, Claimed, Log, Reserved},
+};
 
 /// Characters of a note at most.
 const NOTE: usize = 2_000;
@@ -54,20 +58,18 @@ fn claimed_by(claim: &Claimed) -> Status {
 /// An action past the edge, or all its faults.
 fn parse(request: ActOnCallRequest) -> Result<Act, Status> {
     let mut faults = ErrorDetails::new();
-    let call_id = uuid("call_id", &request.call_id, &mut faults);
-    let request_id = uuid("request_id", &request.request_id, &mut faults);
-    let pad = request.pad.unwrap_or_default();
-    if pad.id.is_empty() {
-        faults.add_bad_request_violation("pad.id", "it is missing: the acting pad's id is expected");
-    }
-    let action = match request.action {
+    let ActOnCallRequest { store_id, call_id, pad: pad_ref, action, request_id } = request;
+    let call_id = uuid("call_id", &call_id, &mut faults);
+    let request_id = uuid("request_id", &request_id, &mut faults);
+    let pad = pad(pad_ref.unwrap_or_default(), &mut faults);
+    let action = match action {
         Some(Wanted::Claim(_)) => Action::Claim,
         Some(Wanted::Release(_)) => Action::Release,
         Some(Wanted::Close(_)) => Action::Close,
-        Some(Wanted::Note(note)) => {
-            text("note.text", &note.text, NOTE, &mut faults);
-            let reservation = note.reservation.map(|reservation| reserved(reservation, &mut faults));
-            Action::Note(note.text, reservation)
+        Some(Wanted::Note(NoteAction { text: note, reservation })) => {
+            text("note.text", &note, NOTE, &mut faults);
+            let reservation = reservation.map(|reservation| reserved(reservation, &mut faults));
+            Action::Note(note, reservation)
         }
         None => {
             faults.add_bad_request_violation(
@@ -80,33 +82,35 @@ fn parse(request: ActOnCallRequest) -> Result<Act, Status> {
     if faults.has_bad_request_violations() {
         return Err(Status::with_error_details(Code::InvalidArgument, "the request is faulty", faults));
     }
-    Ok(Act {
-        store_id: request.store_id,
-        call_id,
-        pad: ActingPad { id: pad.id, name: pad.name },
-        action,
-        request_id,
-        received_at: jiff::Timestamp::now(),
-    })
+    Ok(Act { store_id, call_id, pad, action, request_id, received_at: jiff::Timestamp::now() })
+}
+
+/// The acting pad. Its id is compared, so that a long one is refused; its name is only shown.
+fn pad(pad: PadRef, faults: &mut ErrorDetails) -> ActingPad {
+    let PadRef { id, mut name } = pad;
+    if id.is_empty() {
+        faults.add_bad_request_violation("pad.id", "it is missing: the acting pad's id is expected");
+    } else if id.len() > TEXT {
+        faults
+            .add_bad_request_violation("pad.id", format!("{} bytes: {TEXT} at most are expected", id.len()));
+    }
+    cut(&mut name, TEXT);
+    ActingPad { id, name }
 }
 
 fn reserved(reservation: Reservation, faults: &mut ErrorDetails) -> Reserved {
-    let at = reservation.at.map(|at| at.seconds);
-    text("note.reservation.customer_name", &reservation.customer_name, CUSTOMER_NAME, faults);
-    text("note.reservation.car_number", &reservation.car_number, CAR_NUMBER, faults);
-    text("note.reservation.service", &reservation.service, SERVICE, faults);
+    let Reservation { customer_name, car_number, service, at } = reservation;
+    let at = at.map(|at| at.seconds);
+    text("note.reservation.customer_name", &customer_name, CUSTOMER_NAME, faults);
+    text("note.reservation.car_number", &car_number, CAR_NUMBER, faults);
+    text("note.reservation.service", &service, SERVICE, faults);
     if at.is_some_and(|at| !(0..=LATEST).contains(&at)) {
         faults.add_bad_request_violation(
             "note.reservation.at",
             "an instant between the years 1970 and 9999 is expected",
         );
     }
-    Reserved {
-        customer_name: reservation.customer_name,
-        car_number: reservation.car_number,
-        service: reservation.service,
-        at,
-    }
+    Reserved { customer_name, car_number, service, at }
 }
 
 /// A UUID; the value beside a fault is never used.

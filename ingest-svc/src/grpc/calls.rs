@@ -8,7 +8,7 @@ use ringpad_proto::v1::{
 use tonic::Status;
 
 use super::{faulty, unavailable};
-use crate::log::{CallQuery, Cursor, LogReader, Missed, PageMark};
+use crate::log::{AllMissed, CallQuery, Cursor, Extent, LogReader, Missed, PageMark};
 
 /// Calls in one answer at most, and by default.
 const CALLS: (u32, u32) = (500, 100);
@@ -51,10 +51,12 @@ pub(super) async fn list_call_events(
     let limit = if request.limit == 0 { usual } else { request.limit.min(most) };
     let cursors = request.stores.into_iter();
     let cursors = cursors.map(|cursor| Cursor { store_id: cursor.store_id, after: cursor.after_position });
-    let missed = log.missed(cursors.collect(), limit as usize).await.map_err(unavailable)?;
+    let AllMissed { stores, extent } =
+        log.missed(cursors.collect(), limit as usize).await.map_err(unavailable)?;
     Ok(ListCallEventsResponse {
         epoch: log.epoch().to_string(),
-        stores: missed.into_iter().map(store_events).collect(),
+        stores: stores.into_iter().map(store_events).collect(),
+        more: extent == Extent::Part,
     })
 }
 

@@ -1,5 +1,6 @@
 //! The bearer token of the internal gRPC. It guards every service but health, which answers anyone.
 
+use ringpad_runtime::bearer;
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 use tonic::{Request, Status, service::Interceptor};
@@ -12,7 +13,7 @@ impl Interceptor for TokenCheck {
     fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
         let Some(token) = &self.0 else { return Ok(request) };
         let given = request.metadata().get("authorization").map_or(&[][..], |value| value.as_encoded_bytes());
-        let given = given.strip_prefix(b"Bearer ").unwrap_or_default();
+        let given = bearer(given).unwrap_or_default();
         if bool::from(given.ct_eq(token.expose_secret().as_bytes())) {
             Ok(request)
         } else {

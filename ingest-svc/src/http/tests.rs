@@ -1,5 +1,6 @@
 //! Every row of the contract's table of answers, over a real log, and how parameters are encoded.
 
+mod numbers;
 mod openapi;
 
 use std::{net::IpAddr, time::Duration};

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::act::{Doings, Reserved};
 use crate::{
+    bounds::{self, cut},
     cdr::Cdr,
     phone::{Caller, PhoneNumber},
 };
@@ -118,7 +119,7 @@ impl Facts {
         let seconds = |instant: jiff::Timestamp| timestamp(instant.as_second());
         let (state, caller) = (self.state(), self.caller());
         let history = self.history.clone().unwrap_or_default();
-        v1::Call {
+        let mut call = v1::Call {
             id: id.to_string(),
             revision,
             state: state.into(),
@@ -145,7 +146,74 @@ impl Facts {
             closed: self.doings.closed,
             reservation: self.doings.reservation.clone().map(v1::Reservation::from),
             pop_until: self.pop_until.filter(|_| state == v1::CallState::Ringing).and_then(milliseconds),
+        };
+        // Of records that were logged before there were bounds.
+        bound(&mut call);
+        call
+    }
+}
+
+/// Cuts the texts of a call that are too long. Then it has 24 KiB at most, most of them its note and its caller's last one.
+///
+/// Every field is named here, so that none is left without a bound.
+fn bound(call: &mut v1::Call) {
+    let v1::Call {
+        id: _,
+        revision: _,
+        state: _,
+        caller,
+        virtual_number,
+        started_at: _,
+        answered_at: _,
+        ended_at: _,
+        history: _, // what pads have written: bounded where it comes in
+        claim,
+        note: _, // the same
+        memo,
+        closed: _,
+        reservation: _, // the same
+        pop_until: _,
+    } = call;
+    cut(memo, bounds::MEMO);
+    cut(virtual_number, bounds::TEXT);
+    if let Some(v1::Caller { number: _, display, kind: _ }) = caller {
+        cut(display, bounds::TEXT);
+    }
+    // The id is compared, and so must stay as it is.
+    if let Some(v1::Claim { pad_id: _, pad_name, at: _ }) = claim {
+        cut(pad_name, bounds::TEXT);
+    }
+}
+
+/// An encoded call, perhaps from before there were bounds.
+pub(super) fn within_bounds(encoded: Vec<u8>) -> Vec<u8> {
+    // No text in it is longer.
+    if encoded.len() <= bounds::MEMO {
+        return encoded;
+    }
+    match v1::Call::decode(encoded.as_slice()) {
+        Ok(mut call) => {
+            bound(&mut call);
+            call.encode_to_vec()
         }
+        // Its reader says so.
+        Err(_) => encoded,
+    }
+}
+
+/// The same for an encoded event.
+pub(super) fn update_within_bounds(encoded: Vec<u8>) -> Vec<u8> {
+    use v1::subscribe_response::Event;
+    if encoded.len() <= bounds::MEMO {
+        return encoded;
+    }
+    match v1::SubscribeResponse::decode(encoded.as_slice()) {
+        Ok(v1::SubscribeResponse { event: Some(Event::Update(mut update)) }) => {
+            update.call.iter_mut().for_each(bound);
+            v1::SubscribeResponse { event: Some(Event::Update(update)) }.encode_to_vec()
+        }
+        // Its reader says so.
+        Ok(_) | Err(_) => encoded,
     }
 }
 

@@ -2,7 +2,14 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::directory::{OwnedNumber, StoreEntry, kind};
+use super::{
+    call::{update_within_bounds, within_bounds},
+    directory::{OwnedNumber, StoreEntry, kind},
+};
+
+/// Bytes of calls or events in one answer, unless the first alone has more: with all around them far less than the 4 MiB that
+/// most gRPC libraries take as a message.
+pub(super) const ANSWER: usize = 1024 * 1024;
 
 /// Which of a store's calls to read.
 #[derive(Debug, Clone)]
@@ -35,7 +42,7 @@ pub struct PageMark {
 /// A store's calls at one instant.
 #[derive(Clone)]
 pub struct CallPage {
-    /// Each an encoded `ringpad.v1.Call`, newest first.
+    /// Each an encoded `ringpad.v1.Call`, newest first: as many as were asked for, or about 1 MiB of them.
     pub calls: Vec<Vec<u8>>,
     /// Where the next page goes on; `None` on the last.
     pub next: Option<PageMark>,
@@ -52,6 +59,24 @@ pub struct Cursor {
     pub store_id: String,
     /// The last position the reader has.
     pub after: u64,
+}
+
+/// What a reader has missed.
+#[derive(Clone)]
+pub struct AllMissed {
+    /// One for each cursor.
+    pub stores: Vec<Missed>,
+    /// Whether that is all that is kept; if not, the answer would have had too many events or bytes.
+    pub extent: Extent,
+}
+
+/// Whether an answer has all there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// It has.
+    Whole,
+    /// There is more for who asks again from where this ends.
+    Part,
 }
 
 /// What a reader has missed in one store.
@@ -117,32 +142,32 @@ pub(super) fn calls(connection: &mut Connection, query: &CallQuery) -> rusqlite:
         limit
     ])?;
     let mut page = CallPage { calls: Vec::new(), next: None, store_name, position };
-    let mut last = None;
+    let (mut last, mut bytes) = (None, 0);
     while let Some(row) = rows.next()? {
-        if page.calls.len() == query.limit as usize {
+        let call = within_bounds(row.get(2)?);
+        bytes += call.len();
+        if page.calls.len() == query.limit as usize || (bytes > ANSWER && last.is_some()) {
             page.next = last;
             break;
         }
         last = Some(PageMark { key: row.get(0)?, sdt: row.get(1)? });
-        page.calls.push(row.get(2)?);
+        page.calls.push(call);
     }
     Ok(Some(page))
 }
 
-/// One answer a cursor, `limit` events over all of them.
+/// One answer a cursor; `limit` events over all of them, and no more bytes than [`ANSWER`].
 pub(super) fn missed(
     connection: &mut Connection,
     cursors: &[Cursor],
     limit: usize,
-) -> rusqlite::Result<Vec<Missed>> {
+) -> rusqlite::Result<AllMissed> {
     let snapshot = connection.transaction()?;
     let mut find =
         snapshot.prepare_cached("SELECT key, name, position FROM stores WHERE id = ?1 AND deleted = 0")?;
-    let mut select = snapshot.prepare_cached(
-        "SELECT position, bytes FROM events WHERE store = ?1 AND position > ?2 ORDER BY position LIMIT ?3",
-    )?;
-    let mut left = limit;
-    let mut answers = Vec::with_capacity(cursors.len());
+    let mut room = Room { events: limit, bytes: ANSWER };
+    let mut extent = Extent::Whole;
+    let mut stores = Vec::with_capacity(cursors.len());
     for cursor in cursors {
         let store: Option<(i64, String, u64)> = find
             .query_row([&cursor.store_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
@@ -150,25 +175,58 @@ pub(super) fn missed(
         let mut events = Vec::new();
         if let Some((key, _, position)) = &store
             && *position > cursor.after
-            && left > 0
+            && events_after(&snapshot, *key, cursor.after, &mut room, &mut events)? == Extent::Part
         {
-            let rows =
-                select.query_map(params![key, cursor.after, left], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            events = rows.collect::<Result<Vec<(u64, Vec<u8>)>, _>>()?;
-            if events.first().is_some_and(|(first, _)| *first != cursor.after + 1) {
-                // The next one is older than what is kept: the reader needs a fresh start.
-                events.clear();
-            }
+            extent = Extent::Part;
         }
-        left -= events.len();
-        answers.push(Missed {
+        stores.push(Missed {
             store_id: cursor.store_id.clone(),
             position: store.as_ref().map(|(_, _, position)| *position),
             store_name: store.map(|(_, name, _)| name).unwrap_or_default(),
             events,
         });
     }
-    Ok(answers)
+    Ok(AllMissed { stores, extent })
+}
+
+/// What an answer may still take.
+struct Room {
+    events: usize,
+    bytes: usize,
+}
+
+/// Reads a store's events after a position, without a gap: none if the next one is older than what is kept, and the reader
+/// needs a fresh start.
+fn events_after(
+    snapshot: &Connection,
+    store: i64,
+    after: u64,
+    room: &mut Room,
+    events: &mut Vec<(u64, Vec<u8>)>,
+) -> rusqlite::Result<Extent> {
+    let mut select = snapshot.prepare_cached(
+        "SELECT position, bytes FROM events WHERE store = ?1 AND position > ?2 ORDER BY position",
+    )?;
+    let mut rows = select.query(params![store, after])?;
+    while let Some(row) = rows.next()? {
+        let position = row.get(0)?;
+        if events.is_empty() && position != after + 1 {
+            break;
+        }
+        if room.events == 0 {
+            return Ok(Extent::Part);
+        }
+        let bytes = update_within_bounds(row.get(1)?);
+        // The first one of an answer always has room: whoever asks must get on.
+        if bytes.len() > room.bytes && room.bytes < ANSWER {
+            room.events = 0;
+            return Ok(Extent::Part);
+        }
+        room.events -= 1;
+        room.bytes = room.bytes.saturating_sub(bytes.len());
+        events.push((position, bytes));
+    }
+    Ok(Extent::Whole)
 }
 
 /// Events from a key on, in commit order, and what was written at `since` (Unix milliseconds) or later.
@@ -189,7 +247,7 @@ pub(super) fn outbox(
             store_id: row.get(1)?,
             position: row.get(2)?,
             created: row.get(3)?,
-            bytes: row.get(4)?,
+            bytes: update_within_bounds(row.get(4)?),
         })
     };
     select.query_map(params![from_key, since, limit], event)?.collect()

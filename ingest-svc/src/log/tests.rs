@@ -1,6 +1,7 @@
 //! The log on a real file.
 
 mod acts;
+mod bounds;
 mod file;
 mod retention;
 
@@ -89,7 +90,7 @@ impl Opened {
     /// Everything that pads of the store were sent.
     async fn updates(&self, store: &str) -> Vec<v1::Update> {
         let cursor = Cursor { store_id: store.to_owned(), after: 0 };
-        let missed = self.log.reader().missed(vec![cursor], 1_000).await.unwrap().remove(0);
+        let missed = self.log.reader().missed(vec![cursor], 1_000).await.unwrap().stores.remove(0);
         let updates: Vec<_> = missed.events.iter().map(|(_, bytes)| update(bytes)).collect();
         assert_eq!(missed.position, Some(updates.len() as u64));
         let positions: Vec<_> = updates.iter().map(|update| update.position).collect();

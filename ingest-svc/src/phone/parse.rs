@@ -1,18 +1,21 @@
-//! From text to E.164.
+//! From a number as it is written to E.164.
 //!
 //! libphonenumber takes 4 to 5 µs a number (release build, x86-64, two busy cores). Numbers in the shapes that Korean
 //! providers send all day therefore take a short cut of 0.15 µs; `tests.rs` holds it against the library over all those
 //! shapes.
+//!
+//! The library reads more than is there: it drops carriers' codes and moves digits. So its answer counts only if it
+//! accounts for every digit: what is not in the number is a prefix or a trunk 0.
 
-use std::{borrow::Cow, ops::RangeInclusive};
+use std::ops::RangeInclusive;
 
-use phonenumber::country::Id;
-use unicode_normalization::UnicodeNormalization;
+use phonenumber::{country::Id, metadata::DATABASE};
 
-use super::Caller;
+use super::{
+    korea,
+    written::{Before, Behind, Written},
+};
 
-/// Digits of the longest number worth reading: E.164 has 15, and `00700` before it.
-const MAX_DIGITS: usize = 20;
 /// Digits of E.164, the country code among them: 15 at most, and at least 114's with Korea's code.
 const E164_DIGITS: RangeInclusive<usize> = 5..=15;
 
@@ -22,59 +25,17 @@ pub fn warm_up() {
     debug_assert!(number.is_ok_and(|number| number.is_valid()), "the metadata knows Korea");
 }
 
-/// NFKC, no white space around it, and one kind of hyphen.
-pub(super) fn normal(text: &str) -> Cow<'_, str> {
-    let text = text.trim();
-    if text.is_ascii() {
-        return Cow::Borrowed(text);
+/// The number in E.164; `None` if it is none that we can read without doubt.
+pub(super) fn e164(written: &Written<'_>) -> Option<String> {
+    match written.before {
+        Before::Plus => international(written),
+        // No country's code begins with 0.
+        Before::Blank if !written.digits().starts_with('0') => match international(written) {
+            Some(e164) if is_valid(&e164) => Some(e164),
+            other => national(written).or(other),
+        },
+        Before::Blank | Before::Nothing => national(written),
     }
-    let normal: String = text
-        .nfkc()
-        .map(|char| match char {
-            // Hyphens, dashes and the minus sign, and what a Japanese or Korean keyboard types for them.
-            '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{30fc}' | '\u{3161}' => '-',
-            other => other,
-        })
-        .collect();
-    Cow::Owned(normal.trim().to_owned())
-}
-
-/// The caller that a withheld form stands for; `None` if `normal` is none.
-pub(super) fn withheld(normal: &str) -> Option<Caller> {
-    // Every number begins with one of these and no withheld form does: the everyday case ends here.
-    if normal.starts_with(['+', '(']) || normal.starts_with(|first: char| first.is_ascii_digit()) {
-        return None;
-    }
-    let word: String =
-        normal.chars().filter(|char| !char.is_whitespace()).flat_map(char::to_lowercase).collect();
-    match word.as_str() {
-        ""
-        | "p"
-        | "anonymous"
-        | "private"
-        | "withheld"
-        | "restricted"
-        | "blocked"
-        | "발신번호표시제한"
-        | "발신자표시제한"
-        | "발신자번호표시제한"
-        | "발신번호제한"
-        | "번호표시제한"
-        | "표시제한" => Some(Caller::Withheld),
-        "c" | "payphone" | "공중전화" => Some(Caller::Payphone),
-        "o" | "unavailable" | "unknown" | "outofarea" | "번호확인불가" | "확인불가" | "발신번호없음" => {
-            Some(Caller::Unavailable)
-        }
-        // The user part of a SIP address.
-        _ if word.trim_start_matches("sip:").starts_with("anonymous@") => Some(Caller::Withheld),
-        _ => None,
-    }
-}
-
-/// The number in E.164; `None` if `normal` is no number that we can read.
-pub(super) fn e164(normal: &str) -> Option<String> {
-    let dialled = Dialled::read(normal)?;
-    dialled.korean().or_else(|| dialled.by_library())
 }
 
 /// Whether the library holds the number for valid.
@@ -82,87 +43,113 @@ pub(super) fn is_valid(e164: &str) -> bool {
     phonenumber::parse(None, e164).is_ok_and(|number| number.is_valid())
 }
 
-/// A number without its punctuation: perhaps a `+`, then digits.
-struct Dialled {
-    /// The `+`, then the digits.
-    text: [u8; MAX_DIGITS + 1],
-    /// How many bytes of `text` are in use.
-    end: usize,
-    /// Where the digits and, if there is one, the `+` begin.
-    begin: usize,
+/// A number that begins with a country's code.
+fn international(written: &Written<'_>) -> Option<String> {
+    abroad(written, written.digits(), Prefix::Plus)
 }
 
-impl Dialled {
-    /// Reads digits, a `+` before them, and the punctuation of numbers between them. Anything else, `*` first of all,
-    /// makes it no number.
-    fn read(normal: &str) -> Option<Self> {
-        let mut dialled = Self { text: [b'+'; MAX_DIGITS + 1], end: 1, begin: 1 };
-        for byte in normal.bytes() {
-            match byte {
-                b'0'..=b'9' => {
-                    *dialled.text.get_mut(dialled.end)? = byte;
-                    dialled.end += 1;
-                }
-                b'+' if dialled.end == 1 && dialled.begin == 1 => dialled.begin = 0,
-                b'-' | b' ' | b'.' | b'(' | b')' => {}
-                _ => return None,
-            }
-        }
+/// A number as it is dialled in Korea, or what is left of one without its trunk 0 or its `+`.
+fn national(written: &Written<'_>) -> Option<String> {
+    let digits = written.digits();
+    if digits.starts_with("00") {
         // Providers write 0082 where the network wants 00700 82; libphonenumber knows only the latter.
-        if dialled.begin == 1 && dialled.digits().starts_with("0082") {
-            dialled.text.copy_within(3..dialled.end, 1);
-            dialled.end -= 2;
-            dialled.begin = 0;
-        }
-        Some(dialled)
+        let prefix = if digits.starts_with("0082") { 2 } else { international_prefix(digits)? };
+        return abroad(written, &digits[prefix..], Prefix::Digits);
     }
+    let significant = if let Some(significant) = digits.strip_prefix('0') {
+        korea::is_plausible(significant).then_some(significant)
+    } else if korea::is_representative(digits) || korea::is_mobile(digits) {
+        Some(digits)
+    } else {
+        digits.strip_prefix(korea::CODE).map(without_trunk).filter(|rest| korea::is_complete(rest))
+    };
+    match significant {
+        Some(significant) => ends_there(written, significant).then(|| korean_e164(significant)),
+        None => in_korea(written, digits),
+    }
+}
 
-    fn as_str(&self) -> &str {
-        // Only ASCII gets in; were that wrong, an empty text is no number.
-        std::str::from_utf8(&self.text[self.begin..self.end]).unwrap_or_default()
-    }
+fn without_trunk(national: &str) -> &str {
+    national.strip_prefix('0').unwrap_or(national)
+}
 
-    fn digits(&self) -> &str {
-        std::str::from_utf8(&self.text[1..self.end]).unwrap_or_default()
-    }
+fn korean_e164(significant: &str) -> String {
+    format!("+{}{significant}", korea::CODE)
+}
 
-    /// The short cut: numbers that are Korean for certain.
-    fn korean(&self) -> Option<String> {
-        let digits = self.digits();
-        let significant = if self.begin == 0 {
-            let national = digits.strip_prefix("82")?;
-            national.strip_prefix('0').unwrap_or(national)
-        } else if let Some(national) = digits.strip_prefix('0') {
-            national
-        } else if digits.len() == 8
-            && (digits.starts_with("15") || digits.starts_with("16") || digits.starts_with("18"))
-        {
-            digits
-        } else {
-            return None;
-        };
-        // After the trunk 0 comes an area or a service, 1 to 7 or 80; 81 to 88 may be a carrier's code, 0 a foreign
-        // country.
-        let place =
-            matches!(significant.as_bytes().first(), Some(b'1'..=b'7')) || significant.starts_with("80");
-        if !place || !(8..=11).contains(&significant.len()) {
-            return None;
-        }
-        let mut e164 = String::with_capacity(3 + significant.len());
-        e164.push_str("+82");
-        e164.push_str(significant);
-        Some(e164)
-    }
+/// The length of the prefix by which a number is dialled from Korea: 001, 00700 and others.
+fn international_prefix(digits: &str) -> Option<usize> {
+    let prefix = DATABASE.by_id(Id::KR.as_ref())?.international_prefix()?;
+    prefix.find(digits).filter(|found| found.start() == 0).map(|found| found.end())
+}
 
-    fn by_library(&self) -> Option<String> {
-        let number = phonenumber::parse(Some(Id::KR), self.as_str()).ok()?;
-        let (code, national) = (number.code().value(), number.national().to_string());
-        // A Korean number has no leading zeros of its own: such a thing is a mistyped prefix.
-        let mistyped = code == 82 && national.starts_with('0');
-        let e164 = format!("+{code}{national}");
-        // Of a few foreign texts of mere zeros the library makes a number that it does not know again.
-        let is_same = |again: phonenumber::PhoneNumber| again.national().to_string() == national;
-        let known_again = code == 82 || phonenumber::parse(Some(Id::KR), &e164).is_ok_and(is_same);
-        (!mistyped && known_again && E164_DIGITS.contains(&(e164.len() - 1))).then_some(e164)
+/// Whether a Korean number, whose significant digits are the last ones, ends with its last part: no number is complete
+/// before that, and what is behind it follows a complete one. In `02-555-0111-3` the 3 is not the number's.
+fn ends_there(written: &Written<'_>, significant: &str) -> bool {
+    let begin = written.digits().len() - significant.len();
+    let complete_before =
+        written.beginnings().any(|beginning| beginning.get(begin..).is_some_and(korea::is_complete));
+    !complete_before && (written.behind == Behind::Nothing || korea::is_complete(significant))
+}
+
+/// How a number is marked as one that begins with a country's code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Prefix {
+    /// By a `+`.
+    Plus,
+    /// By digits, which might also be the number's.
+    Digits,
+}
+
+/// A number whose last digits, `digits`, begin with a country's code.
+fn abroad(written: &Written<'_>, digits: &str, prefix: Prefix) -> Option<String> {
+    let korean = digits.strip_prefix(korea::CODE).map(without_trunk).filter(|rest| korea::is_plausible(rest));
+    if let Some(significant) = korean {
+        return ends_there(written, significant).then(|| korean_e164(significant));
     }
+    // Without a region: with one, the library takes that region's trunk prefix from every country's numbers.
+    let number = phonenumber::parse(None, format!("+{digits}")).ok()?;
+    let (code, national) = (number.code().value().to_string(), number.national().to_string());
+    let own = digits.strip_prefix(&code)?;
+    let e164 = format!("+{code}{national}");
+    let as_it_is = || match code.as_str() {
+        korea::CODE => is_whole(written) && korea::is_dialled_alone(&national),
+        _ => prefix == Prefix::Plus && is_whole_abroad(written),
+    };
+    let sure = if own == national {
+        number.is_valid() || as_it_is()
+    } else {
+        number.is_valid() && without_trunk(own) == national
+    };
+    let ends_there = code != korea::CODE || ends_there(written, &national);
+    (sure && ends_there && E164_DIGITS.contains(&(e164.len() - 1))).then_some(e164)
+}
+
+fn is_whole(written: &Written<'_>) -> bool {
+    written.beginnings().next().is_none() && written.behind == Behind::Nothing
+}
+
+/// Whether nothing shows that a foreign number which the library does not hold for valid has more digits than it should.
+/// What follows a valid one is an extension without a sign that it is one.
+fn is_whole_abroad(written: &Written<'_>) -> bool {
+    let valid_before = written.beginnings().any(|beginning| is_valid(&format!("+{beginning}")));
+    written.behind == Behind::Nothing && !valid_before
+}
+
+/// A Korean number in no everyday shape: one that is written as it is dialled, else a valid one.
+fn in_korea(written: &Written<'_>, digits: &str) -> Option<String> {
+    let number = phonenumber::parse(Some(Id::KR), digits).ok()?;
+    let significant = number.national().to_string();
+    let before = digits.strip_suffix(&significant)?;
+    if number.code().value().to_string() != korea::CODE || significant.starts_with('0') {
+        return None;
+    }
+    let sure = match before {
+        "" => (is_whole(written) && korea::is_dialled_alone(&significant)) || number.is_valid(),
+        // `082 10 …` is dialled over a carrier, or is `+82 10 …`: the same number.
+        "0" | "82" | "820" | "082" => korea::is_plausible(&significant) || number.is_valid(),
+        _ => false,
+    };
+    let e164 = korean_e164(&significant);
+    (sure && ends_there(written, &significant) && E164_DIGITS.contains(&(e164.len() - 1))).then_some(e164)
 }

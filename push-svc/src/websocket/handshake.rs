@@ -33,22 +33,34 @@ pub(super) struct Handshake {
     protocol: Option<HeaderValue>,
 }
 
-/// Why a request cannot become a WebSocket, and the answer to it.
-pub(super) struct NoWebSocket(StatusCode, &'static str);
+/// The one version of the protocol that there is.
+const VERSION: HeaderValue = HeaderValue::from_static("13");
+
+/// Why a request cannot become a WebSocket.
+pub(super) enum NoWebSocket {
+    /// Its method is not GET.
+    Method,
+    /// It does not ask for a WebSocket.
+    NotAsked,
+    /// It asks for another version of the protocol, or for none.
+    Version,
+    /// The rest is wrong, as it says.
+    Malformed(&'static str),
+}
 
 impl Handshake {
     /// Checks the request.
     pub(super) fn read<B>(request: &mut Request<B>) -> Result<Self, NoWebSocket> {
-        let wrong = |what| NoWebSocket(StatusCode::BAD_REQUEST, what);
+        let wrong = NoWebSocket::Malformed;
         let headers = request.headers();
         if request.method() != Method::GET {
-            return Err(NoWebSocket(StatusCode::METHOD_NOT_ALLOWED, "GET is expected\n"));
+            return Err(NoWebSocket::Method);
         }
         if !lists(headers, &header::CONNECTION, "upgrade") || !lists(headers, &header::UPGRADE, "websocket") {
-            return Err(NoWebSocket(StatusCode::UPGRADE_REQUIRED, "a WebSocket handshake is expected\n"));
+            return Err(NoWebSocket::NotAsked);
         }
-        if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
-            return Err(wrong("Sec-WebSocket-Version: 13 is expected\n"));
+        if headers.get(header::SEC_WEBSOCKET_VERSION) != Some(&VERSION) {
+            return Err(NoWebSocket::Version);
         }
         let key = headers.get(header::SEC_WEBSOCKET_KEY).ok_or(wrong("Sec-WebSocket-Key is missing\n"))?;
         let accept = HeaderValue::try_from(derive_accept_key(key.as_bytes()))
@@ -87,9 +99,26 @@ impl Handshake {
 }
 
 impl<B: From<&'static str>> From<NoWebSocket> for Response<B> {
-    fn from(NoWebSocket(status, why): NoWebSocket) -> Self {
+    fn from(no: NoWebSocket) -> Self {
+        let (status, why) = match no {
+            NoWebSocket::Method => (StatusCode::METHOD_NOT_ALLOWED, "GET is expected\n"),
+            NoWebSocket::NotAsked => (StatusCode::UPGRADE_REQUIRED, "a WebSocket handshake is expected\n"),
+            NoWebSocket::Version => (StatusCode::UPGRADE_REQUIRED, "Sec-WebSocket-Version: 13 is expected\n"),
+            NoWebSocket::Malformed(why) => (StatusCode::BAD_REQUEST, why),
+        };
         let mut answer = Self::new(B::from(why));
         *answer.status_mut() = status;
+        let headers = answer.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            headers.insert(header::ALLOW, HeaderValue::from_static("GET"));
+        }
+        if status == StatusCode::UPGRADE_REQUIRED {
+            // RFC 9110, sections 15.5.22 and 7.8; RFC 6455, section 4.4.
+            headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(header::SEC_WEBSOCKET_VERSION, VERSION);
+        }
         answer
     }
 }

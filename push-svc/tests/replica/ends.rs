@@ -40,6 +40,24 @@ async fn a_token_that_expires_ends_the_stream() {
 }
 
 #[tokio::test]
+async fn a_token_whose_times_have_fractions() {
+    let world = World::new().await;
+    let replica = world.replica().await;
+    for transport in TRANSPORTS {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
+        let claims = serde_json::json!({"sub": "p", "store": "a", "name": "Counter", "aud": "ringpad",
+            "exp": now + 1.5, "nbf": now - 0.25, "iat": now - 0.125});
+        let token = signed(&claims);
+        let mut pad =
+            TestPad::connect(transport, replica.pads, &token, SubscribeRequest::default(), None).await;
+        pad.begin().await;
+        assert_eq!(pad.end().await, Ended::on(transport, Code::Unauthenticated, 4401));
+        let ended = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
+        assert!(ended >= now + 1.5, "{transport:?}: it ended {} s early", now + 1.5 - ended);
+    }
+}
+
+#[tokio::test]
 async fn no_such_store() {
     let world = World::new().await;
     let replica = world.replica().await;

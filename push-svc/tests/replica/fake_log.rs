@@ -12,7 +12,7 @@ use ringpad_bus::Event;
 use ringpad_proto::v1::{ingest_service_server::IngestServiceServer, *};
 use ringpad_runtime::{
     CancellationToken,
-    serve::{HalfClosed, Limits, SMALL_HEAD, ServeMetrics, bind, serve},
+    serve::{HalfClosed, Limits, SMALL_HEAD, bind, serve},
 };
 use tokio::time::sleep;
 use tokio_stream::Empty;
@@ -135,7 +135,6 @@ impl FakeLog {
             listener,
             router,
             Limits { head: SMALL_HEAD, connections: 64, half_closed: HalfClosed::Gone },
-            ServeMetrics::default().port("test"),
             stop,
             Duration::ZERO,
         ));
@@ -213,7 +212,8 @@ impl ingest_service_server::IngestService for FakeLog {
                 not_found: false,
             });
         }
-        Ok(Response::new(ListCallEventsResponse { epoch: state.epoch.to_string(), stores }))
+        // As an ingest-svc that does not count bytes, nor say that there is more.
+        Ok(Response::new(ListCallEventsResponse { epoch: state.epoch.to_string(), stores, more: false }))
     }
 
     async fn ingest_call(

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![expect(unreachable_pub, reason = "nobody but these tests reads it")]
 
+mod calls;
+mod closing;
 mod ends;
 mod fake_log;
 mod harness;

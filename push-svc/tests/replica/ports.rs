@@ -1,11 +1,7 @@
 //! What else the two ports answer.
 
 use http::Request;
-use ringpad_proto::v1::{ClaimCallRequest, SubscribeRequest, pad_service_client::PadServiceClient};
-use tonic::{Code, transport::Endpoint};
-use tonic_health::pb::{
-    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
-};
+use ringpad_proto::v1::SubscribeRequest;
 
 use crate::{harness::*, pads::*};
 
@@ -60,21 +56,6 @@ async fn health_on_both_ports_and_metrics_on_one() {
 }
 
 #[tokio::test]
-async fn grpc_health_and_an_action_without_a_token() {
-    let world = World::new().await;
-    let replica = world.replica().await;
-    let channel = Endpoint::try_from(format!("http://{}", replica.pads)).unwrap().connect().await.unwrap();
-    wait_for("health", async || {
-        let asked = HealthCheckRequest { service: "ringpad.v1.PadService".to_owned() };
-        let answer = HealthClient::new(channel.clone()).check(asked).await.unwrap().into_inner();
-        answer.status() == ServingStatus::Serving
-    })
-    .await;
-    let status = PadServiceClient::new(channel).claim_call(ClaimCallRequest::default()).await.unwrap_err();
-    assert_eq!(status.code(), Code::Unauthenticated);
-}
-
-#[tokio::test]
 async fn browsers_may_ask_first() {
     let world = World::new().await;
     let replica = world.replica_with(&["--pad-allowed-origins=https://shop.example"]).await;
@@ -109,8 +90,49 @@ async fn browsers_may_ask_first() {
 }
 
 #[tokio::test]
-async fn a_plain_get_is_no_websocket() {
+async fn a_request_that_is_no_websocket_is_told_what_would_be() {
     let world = World::new().await;
     let replica = world.replica().await;
-    assert_eq!(http_get(replica.pads, "/v1/subscribe").await.0, 426);
+    let handshake = |version: Option<&str>| {
+        let request = Request::get("/v1/subscribe")
+            .header("connection", "keep-alive, Upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+        version.into_iter().fold(request, |request, version| request.header("sec-websocket-version", version))
+    };
+    let not_asked = Request::get("/v1/subscribe");
+    let half_asked = Request::get("/v1/subscribe").header("upgrade", "websocket");
+    let versions = [None, Some("8"), Some("14"), Some("x")].map(handshake);
+    for request in [not_asked, half_asked].into_iter().chain(versions) {
+        let (status, head, _) = http_request(replica.pads, request.body(String::new()).unwrap()).await;
+        assert_eq!(status, 426);
+        assert_eq!(head["upgrade"], "websocket");
+        assert_eq!(head["connection"].to_str().unwrap().to_ascii_lowercase(), "upgrade");
+        assert_eq!(head["sec-websocket-version"], "13");
+    }
+}
+
+#[tokio::test]
+async fn a_405_says_what_is_allowed() {
+    let world = World::new().await;
+    let replica = world.replica().await;
+    let on_both = ["/livez", "/readyz"].map(|path| (replica.admin, path, "GET,HEAD"));
+    let paths = [
+        (replica.pads, "/v1/subscribe", "GET"),
+        (replica.pads, "/", "GET,HEAD"),
+        (replica.pads, "/index.html", "GET,HEAD"),
+        (replica.pads, "/nowhere", "GET,HEAD"),
+        (replica.pads, "/livez", "GET,HEAD"),
+        (replica.pads, "/ringpad.v1.PadService/Subscribe", "POST"),
+        (replica.pads, "/grpc.health.v1.Health/Check", "POST"),
+        (replica.admin, "/metrics", "GET,HEAD"),
+    ];
+    for (address, path, allowed) in paths.into_iter().chain(on_both) {
+        for method in ["DELETE", "PUT", "PATCH", "TRACE"] {
+            let request = Request::builder().method(method).uri(path);
+            let (status, head, _) = http_request(address, request.body(String::new()).unwrap()).await;
+            assert_eq!(status, 405, "{method} {path}");
+            assert_eq!(head["allow"].to_str().unwrap().replace(' ', ""), allowed, "{method} {path}");
+        }
+    }
 }

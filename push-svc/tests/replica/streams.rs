@@ -28,6 +28,23 @@ async fn snapshot_heartbeat_and_updates_on_every_transport() {
 }
 
 #[tokio::test]
+async fn long_calls_make_no_first_message_that_default_limits_refuse() {
+    let world = World::new().await;
+    let replica = world.replica().await;
+    for _ in 0..150 {
+        world.log.ring_with_memo("a", &"x".repeat(60_000));
+    }
+    for transport in TRANSPORTS {
+        let mut pad = replica.pad(transport, "a", SubscribeRequest::default()).await;
+        let snapshot = pad.begin().await;
+        assert!((10..100).contains(&snapshot.open_calls.len()), "{}", snapshot.open_calls.len());
+        assert_eq!(snapshot.open_calls[0].revision, snapshot.position, "the newest");
+        let position = world.ring("a").await;
+        pad.updates_to(position).await;
+    }
+}
+
+#[tokio::test]
 async fn a_stores_pads_get_only_its_own_calls() {
     let world = World::new().await;
     let replica = world.replica().await;

@@ -30,7 +30,8 @@ export type Caller = Message<"ringpad.v1.Caller"> & {
   number: string;
 
   /**
-   * As people in Korea write it: `010-1234-5678`, `0507-1234-5678`, `발신번호 표시제한`.
+   * As people in Korea write it: `010-1234-5678`, `0507-1234-5678`, `발신번호 표시제한`; 256 bytes of UTF-8 at most. With
+   * its extension, which is not in `number`: `02-555-0111 (101)`.
    *
    * @generated from field: string display = 2;
    */
@@ -191,14 +192,14 @@ export type Call = Message<"ringpad.v1.Call"> & {
   claim?: Claim | undefined;
 
   /**
-   * What pads wrote about the call.
+   * What pads wrote about the call; 2,000 characters at most.
    *
    * @generated from field: string note = 11;
    */
   note: string;
 
   /**
-   * The provider's `memo`.
+   * The provider's `memo`, 2 KiB of UTF-8 at most: a longer one is cut and ends in `…`.
    *
    * @generated from field: string memo = 12;
    */
@@ -341,7 +342,7 @@ export enum CallerKind {
   NUMBER = 1,
 
   /**
-   * The caller withheld the number (absent, `anonymous`, `발신번호표시제한`, `P`).
+   * The caller withheld the number (absent, `anonymous`, `발신번호표시제한`, `P`, `266696687` …).
    *
    * @generated from enum value: CALLER_KIND_WITHHELD = 2;
    */
@@ -355,7 +356,7 @@ export enum CallerKind {
   PAYPHONE = 3,
 
   /**
-   * The network could not tell the number (`O`).
+   * The network could not tell the number (`O`, `unknown`, `86282452253` …).
    *
    * @generated from enum value: CALLER_KIND_UNAVAILABLE = 4;
    */

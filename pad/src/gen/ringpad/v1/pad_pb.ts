@@ -184,6 +184,8 @@ export type Snapshot = Message<"ringpad.v1.Snapshot"> & {
   /**
    * The 100 newest other calls, newest first. Empty when `resumed`.
    *
+   * Calls of more than 1 MiB, open ones first, are left out, the oldest of each list: ListCalls has them.
+   *
    * @generated from field: repeated ringpad.v1.Call recent_calls = 8;
    */
   recentCalls: Call[];
@@ -363,7 +365,7 @@ export const PadServiceListCallsRequestSchema: GenMessage<PadServiceListCallsReq
  */
 export type PadServiceListCallsResponse = Message<"ringpad.v1.PadServiceListCallsResponse"> & {
   /**
-   * Newest first.
+   * Newest first: a page of them, or fewer if they have more than about 1 MiB.
    *
    * @generated from field: repeated ringpad.v1.Call calls = 1;
    */

@@ -1,0 +1,142 @@
+//! Long texts: each answer of the log stays within what a client reads, also from a file that was written before there were
+//! bounds.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::{bounds, log::read::ANSWER};
+
+/// As long as a record could be.
+const LONG: usize = 60_000;
+/// So many of them are far more than one answer.
+const CALLS: usize = 60;
+
+/// Puts into the file what a version without bounds would have written for these rings.
+fn lengthen(directory: &TempDir) {
+    let file = Connection::open(directory.path().join("log.db")).unwrap();
+    let memo = "세".repeat(LONG / 3);
+    let rows = |sql: &str| -> Vec<(i64, Vec<u8>)> {
+        let mut select = file.prepare(sql).unwrap();
+        select.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect()
+    };
+    let lengthen = |call: &mut v1::Call| {
+        call.memo.clone_from(&memo);
+        call.caller.as_mut().unwrap().display = "x".repeat(LONG);
+    };
+    for (key, call) in rows("SELECT key, call FROM calls") {
+        let mut call = v1::Call::decode(call.as_slice()).unwrap();
+        lengthen(&mut call);
+        let set =
+            "UPDATE calls SET call = ?2, facts = replace(facts, '\"memo\":\"세차\"', ?3) WHERE key = ?1";
+        file.execute(set, rusqlite::params![key, call.encode_to_vec(), format!("\"memo\":\"{memo}\"")])
+            .unwrap();
+    }
+    for (key, event) in rows("SELECT key, bytes FROM events") {
+        let mut update = update(&event);
+        lengthen(update.call.as_mut().unwrap());
+        let event = v1::SubscribeResponse { event: Some(Sent::Update(update)) }.encode_to_vec();
+        file.execute("UPDATE events SET bytes = ?2 WHERE key = ?1", (key, event)).unwrap();
+    }
+}
+
+/// All of the store's calls, page by page.
+async fn paged(reader: &LogReader, limit: u32) -> Vec<v1::Call> {
+    let mut query = CallQuery {
+        store_id: "gangnam".to_owned(),
+        limit,
+        after: None,
+        states: vec![],
+        since: None,
+        until: None,
+        caller_suffix: String::new(),
+    };
+    let mut calls = Vec::new();
+    loop {
+        let page = reader.calls(query.clone()).await.unwrap().unwrap();
+        assert!(!page.calls.is_empty() && page.calls.iter().map(Vec::len).sum::<usize>() <= ANSWER);
+        calls.extend(page.calls.iter().map(|call| v1::Call::decode(call.as_slice()).unwrap()));
+        match page.next {
+            Some(next) => query.after = Some(next),
+            None => return calls,
+        }
+    }
+}
+
+/// All of the store's events, answer by answer, and how many answers that took.
+async fn missed(reader: &LogReader, limit: usize) -> (Vec<v1::Update>, usize) {
+    let (mut updates, mut answers) = (Vec::<v1::Update>::new(), 0);
+    loop {
+        let after = updates.last().map_or(0, |update| update.position);
+        let other = Cursor { store_id: "nowhere".to_owned(), after: 0 };
+        let cursor = Cursor { store_id: "gangnam".to_owned(), after };
+        let AllMissed { stores, extent } = reader.missed(vec![other, cursor], limit).await.unwrap();
+        answers += 1;
+        let events = &stores[1].events;
+        assert!(events.iter().map(|(_, event)| event.len()).sum::<usize>() <= ANSWER);
+        updates.extend(events.iter().map(|(_, event)| update(event)));
+        if extent == Extent::Whole {
+            return (updates, answers);
+        }
+        assert!(!events.is_empty(), "whoever asks again gets on");
+    }
+}
+
+#[tokio::test]
+async fn what_was_logged_before_there_were_bounds_is_cut_where_it_is_read() {
+    let (directory, opened) = with_store().await;
+    let rings: Vec<_> = (0..CALLS).map(|seq| ring(&format!("{seq}"), "20261123142530")).collect();
+    for ring in rings {
+        opened.status(ring).await;
+    }
+    lengthen(&directory);
+    let is_bounded = |call: &v1::Call| {
+        let caller = call.caller.as_ref().unwrap();
+        let (memo, display) = (call.memo.len(), caller.display.len());
+        (bounds::MEMO - 3..=bounds::MEMO).contains(&memo)
+            && call.memo.starts_with("세세")
+            && call.memo.ends_with("세…")
+            && display == bounds::TEXT
+            && caller.display.ends_with("x…")
+    };
+    let reader = opened.log.reader();
+    let calls = paged(reader, 500).await;
+    assert!(calls.len() == CALLS && calls.iter().all(is_bounded));
+    let (updates, _) = missed(reader, 500).await;
+    assert!(updates.len() == CALLS && updates.iter().all(|update| is_bounded(update.call.as_ref().unwrap())));
+    let published = reader.outbox(0, 0, 1_000).await.unwrap();
+    assert!(published.iter().all(|event| is_bounded(update(&event.bytes).call.as_ref().unwrap())));
+    // What a later record makes of such a call.
+    opened.status(end("7", "20261123142530", &[])).await;
+    let memo = opened.updates("gangnam").await.pop().unwrap().call.unwrap().memo;
+    assert!(memo.len() <= bounds::MEMO && memo.ends_with('…'), "{}", memo.len());
+    opened.close();
+}
+
+#[tokio::test]
+async fn an_answer_has_a_bounded_number_of_bytes_and_the_next_one_goes_on() {
+    let (_directory, opened) = with_store().await;
+    for seq in 0..4 * CALLS {
+        let Ingested { call_id, .. } =
+            opened.log.ingest(ring(&format!("{seq}"), "20261123142530")).await.unwrap();
+        let act = Act {
+            store_id: "gangnam".to_owned(),
+            call_id,
+            pad: ActingPad { id: "counter".to_owned(), name: "counter".to_owned() },
+            action: Action::Note("\u{1F697}".repeat(2_000), None),
+            request_id: Uuid::new_v4(),
+            received_at: jiff::Timestamp::now(),
+        };
+        assert!(matches!(opened.log.act(act).await.unwrap(), Acted::Done(_)));
+    }
+    let reader = opened.log.reader();
+    let ids: BTreeSet<_> = paged(reader, 500).await.into_iter().map(|call| call.id).collect();
+    assert_eq!(ids.len(), 4 * CALLS);
+    // By bytes, by number, and one by one.
+    for (limit, least) in [(10_000, 3), (100, 5), (1, 8 * CALLS)] {
+        let (updates, answers) = missed(reader, limit).await;
+        let positions: Vec<_> = updates.iter().map(|update| update.position).collect();
+        assert_eq!(positions, (1..=8 * CALLS as u64).collect::<Vec<_>>());
+        assert!(answers >= least, "{answers} for {limit}");
+    }
+    opened.close();
+}
