@@ -1,12 +1,13 @@
-//! A call record as JSON, UTF-8 or CP949.
+//! A call record as JSON, in a declared encoding, UTF-8 or CP949.
 
 #![no_main]
 
 use bytes::Bytes;
 use ingest_svc::log::RawBody;
 use libfuzzer_sys::fuzz_target;
-use ringpad_fuzz::record::check;
+use ringpad_fuzz::record::{check, declared};
 
 fuzz_target!(|bytes: &[u8]| {
-    check("", RawBody::Json(Bytes::copy_from_slice(bytes)));
+    let (charset, sent) = declared(bytes);
+    check("", RawBody::Json(Bytes::copy_from_slice(sent)), charset);
 });

@@ -8,6 +8,6 @@ use ringpad_fuzz::record::check;
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(query) = std::str::from_utf8(bytes) {
-        check(query, RawBody::None);
+        check(query, RawBody::None, None);
     }
 });

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use encoding_rs::{BIG5, EUC_KR, Encoding, SHIFT_JIS, UTF_8};
 use ingest_svc::{
     cdr::{Cdr, Faults, Field, RawFields, Record},
     http::parameters,
@@ -27,9 +28,22 @@ answered_by = "cause"
 decode_twice = ["memo", "memo2"]
 "#;
 
+/// Encodings that a sender may declare; the first byte of an input chooses.
+const CHARSETS: [Option<&Encoding>; 5] = [None, Some(UTF_8), Some(EUC_KR), Some(SHIFT_JIS), Some(BIG5)];
+
+/// Takes from an input what it declares, and what it then sends.
+pub fn declared(bytes: &[u8]) -> (Option<&'static Encoding>, &[u8]) {
+    match bytes.split_first() {
+        Some((choice, sent)) if usize::from(*choice) < CHARSETS.len() => {
+            (CHARSETS[usize::from(*choice)], sent)
+        }
+        _ => (None, bytes),
+    }
+}
+
 /// Reads a request as each of the sources, and checks what comes of it.
-pub fn check(query: &str, body: RawBody) {
-    let request = RawRequest { query: query.to_owned(), body };
+pub fn check(query: &str, body: RawBody, charset: Option<&'static Encoding>) {
+    let request = RawRequest { query: query.to_owned(), body, charset };
     for name in ["bizcall", "twice"] {
         let source = sources().get(name).expect("it is in the text above");
         match parameters::fields(source, &request) {
@@ -100,7 +114,7 @@ fn check_encodings(sent: &RawFields, record: &Record, source: &Source) {
     let form = RawBody::Form(pairs.clone().into());
 
     for (query, body) in [("", json), ("", form), (&*pairs, RawBody::None)] {
-        let request = RawRequest { query: query.to_owned(), body };
+        let request = RawRequest { query: query.to_owned(), body, charset: None };
         let fields = parameters::fields(source, &request).expect("parameters that were read before");
         let again = Record::parse(fields, source, record.received_at).expect("a record as before");
         assert_eq!(again.fingerprint, record.fingerprint, "one record in two encodings");

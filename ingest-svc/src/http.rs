@@ -8,7 +8,10 @@
 //! RFC 9457. No URI is ever logged: it holds callers' numbers, and the secret.
 
 mod body;
+mod charset;
 pub mod client;
+mod content_encoding;
+mod content_type;
 pub mod parameters;
 mod problem;
 
@@ -27,7 +30,7 @@ use ringpad_runtime::traces::TRACEPARENT;
 use crate::{
     Shared,
     cdr::{Faults, Record},
-    log::{Ingested, LogError, Quarantined, RawRequest, Status},
+    log::{Ingested, LogError, Quarantined, RawBody, RawRequest, Status},
     metrics::HttpMetrics,
     source::{Refusal, Source},
 };
@@ -36,6 +39,9 @@ use problem::Problem;
 
 /// Bytes of a body, and of a query, at most.
 pub(crate) const MAX_BYTES: usize = 64 * 1024;
+
+/// Where a fault of the body as a whole is noted.
+const BODY: &str = "body";
 
 /// Bytes of a request's head at most: the longest query, and the headers around it.
 pub(crate) const HEAD_BYTES: usize = MAX_BYTES + 16 * 1024;
@@ -99,10 +105,20 @@ impl Edge {
         let source = self.shared.sources.get(source).ok_or(Problem::NotFound)?;
         admit(source, secret, &request)?;
         let (head, body) = request.into_parts();
-        let query = head.uri.query().unwrap_or_default().to_owned();
-        let body = body::read(head.headers.get(CONTENT_TYPE), body).await?;
-        let request = RawRequest { query, body };
+        let request = |body| RawRequest {
+            query: head.uri.query().unwrap_or_default().to_owned(),
+            body,
+            charset: content_type::charset(&head.headers),
+        };
+        let body = body::read(&head.headers, body).await;
         let received_at = Timestamp::now();
+        let request = match body {
+            Ok(body) => request(body),
+            Err((problem, sent)) => {
+                let request = request(RawBody::Unread(sent));
+                return Err(self.set_aside(source, received_at, request, problem).await);
+            }
+        };
         let traceparent = head.headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
         let mut ingest = self.shared.traces.begin("ingest", traceparent);
         ingest.set("source", source.name().to_string());
@@ -117,23 +133,24 @@ impl Edge {
                 let logged = self.shared.log.ingest(record).await;
                 logged.map(accepted).map_err(|error| unavailable(source, error))
             }
-            Err(faults) => Err(self.quarantine(source, received_at, request, faults).await),
+            Err(faults) => Err(self.set_aside(source, received_at, request, Problem::NotACdr(faults)).await),
         }
     }
 
-    /// What is no CDR is kept, so that its call is not lost for a fault that can be mended.
-    async fn quarantine(
+    /// What is refused is kept, so that its call is not lost for a fault that can be mended.
+    async fn set_aside(
         &self,
         source: &Source,
         received_at: Timestamp,
         request: RawRequest,
-        faults: Faults,
+        problem: Problem,
     ) -> Problem {
+        let faults = Faults(problem.faults());
         tracing::debug!(source = &**source.name(), %faults, "refused: not a call record");
         let source_name = Arc::clone(source.name());
-        let quarantined = Quarantined { source: source_name, received_at, request, faults: faults.0.clone() };
+        let quarantined = Quarantined { source: source_name, received_at, request, faults: faults.0 };
         match self.shared.log.quarantine(quarantined).await {
-            Ok(()) => Problem::NotACdr(faults),
+            Ok(()) => problem,
             Err(error) => unavailable(source, error),
         }
     }

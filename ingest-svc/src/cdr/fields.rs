@@ -100,20 +100,27 @@ impl RawFields {
         Self::default()
     }
 
-    /// Adds a parameter. An empty one is absent, and so does not count. A parameter that was there before with another
-    /// value is a fault of the record: which of the two is meant cannot be known.
+    /// Adds a parameter. An empty one is absent, and so does not count. A parameter that the contract names and that was
+    /// there before with another value is a fault of the record: which of the two is meant cannot be known. Of any other
+    /// all values are kept, as HTTP joins a list.
     pub fn insert(&mut self, name: &str, value: String) {
         if value.is_empty() {
             return;
         }
-        let slot = match Field::named(name) {
+        let named = Field::named(name);
+        let slot = match named {
             Some(field) => &mut self.named[field as usize],
             None => self.other.entry(name.to_owned()).or_default(),
         };
         if slot.is_empty() {
             *slot = value;
-        } else if *slot != value {
+        } else if *slot == value {
+            // Said twice.
+        } else if named.is_some() {
             self.fault(name, "is given more than once, with different values; one is expected".to_owned());
+        } else {
+            slot.push_str(", ");
+            slot.push_str(&value);
         }
     }
 

@@ -217,7 +217,10 @@ fn all_faults_come_at_once() {
 #[test]
 fn the_same_value_twice_is_no_fault() {
     assert!(parse(&ring_with(&[("memo2", "a"), ("memo2", "a"), ("memo2", "")])).is_ok());
-    assert_eq!(faults(&ring_with(&[("trunk", "a"), ("trunk", "b")]))[0].0, "trunk");
+    assert_eq!(faults(&ring_with(&[("memo2", "a"), ("memo2", "b")]))[0].0, "memo2");
+    // One that the contract does not name decides nothing.
+    let trunks = parse(&ring_with(&[("trunk", "a"), ("trunk", "b"), ("trunk", "b")])).unwrap();
+    assert_eq!(trunks.other()["trunk"], "a, b, b");
 }
 
 #[test]

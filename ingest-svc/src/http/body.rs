@@ -1,52 +1,76 @@
-//! A request's body: read whole, within a limit and a time.
+//! A request's body: read whole, within a limit and a time, out of its `Content-Encoding`, and told by its type.
 
 use std::time::Duration;
 
-use axum::http::HeaderValue;
-use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use axum::{body::Body, http::HeaderMap};
+use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt;
+use http_body_util::BodyExt;
 use tokio::time::timeout;
 
-use super::{MAX_BYTES, Problem};
+use super::{
+    MAX_BYTES, Problem, content_encoding,
+    content_type::{self, Kind},
+};
 use crate::log::RawBody;
 
 /// How long a client may take for the body. Tests wait for it, and need not wait long.
 const READ_TIMEOUT: Duration = if cfg!(test) { Duration::from_millis(250) } else { Duration::from_secs(10) };
 
+/// A body that is refused, and as much of it as was read.
+pub(super) type Refused = (Problem, Bytes);
+
 /// Reads a body, and tells by its type what it is. A request without one may name any type.
-pub(super) async fn read(
-    content_type: Option<&HeaderValue>,
-    body: axum::body::Body,
-) -> Result<RawBody, Problem> {
-    let bytes = bytes(body).await?;
-    if bytes.is_empty() {
+pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<RawBody, Refused> {
+    let encoded = content_encoding::is_encoded(headers);
+    let sent = collect(body, if encoded { content_encoding::MAX_ENCODED } else { MAX_BYTES }).await?;
+    if sent.is_empty() {
         return Ok(RawBody::None);
     }
-    let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
-    // The rest is parameters, e.g. a charset: ours are told apart value by value.
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    if essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        Ok(RawBody::Form(bytes))
-    } else if essence.eq_ignore_ascii_case("application/json") {
-        Ok(RawBody::Json(bytes))
-    } else {
-        Err(Problem::MediaType)
-    }
+    let read = || {
+        let body = if encoded { content_encoding::decode(headers, &sent)? } else { sent.clone() };
+        match content_type::kind(headers, &body) {
+            Ok(_) if body.is_empty() => Ok(RawBody::None),
+            Ok(Kind::Form) => Ok(RawBody::Form(body)),
+            Ok(Kind::Json) => Ok(RawBody::Json(body)),
+            Err(problem) => Err(problem),
+        }
+    };
+    read().map_err(|problem| (problem, sent.clone()))
 }
 
-async fn bytes(body: axum::body::Body) -> Result<Bytes, Problem> {
+async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Refused> {
     use http_body::Body as _;
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
-    if body.size_hint().lower() > MAX_BYTES as u64 {
-        return Err(Problem::TooLarge);
+    let announced = body.size_hint().lower();
+    let mut read = BytesMut::new();
+    let reading = fill(&mut body, limit, &mut read);
+    let filled = if announced > limit as u64 {
+        // Refused at once, with whatever of it is here.
+        reading.now_or_never();
+        Err(Problem::TooLarge)
+    } else {
+        timeout(READ_TIMEOUT, reading).await.unwrap_or(Err(Problem::Slow))
+    };
+    let read = read.freeze();
+    match filled {
+        Ok(()) => Ok(read),
+        Err(problem) => Err((problem, read)),
     }
-    match timeout(READ_TIMEOUT, Limited::new(body, MAX_BYTES).collect()).await {
-        Err(_) => Err(Problem::Slow),
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::TooLarge),
+}
+
+async fn fill(body: &mut Body, limit: usize, read: &mut BytesMut) -> Result<(), Problem> {
+    while let Some(frame) = body.frame().await {
         // The client has gone away, or broke the framing.
-        Ok(Err(_)) => Err(Problem::Broken),
+        let frame = frame.map_err(|_| Problem::Broken)?;
+        let Some(data) = frame.data_ref() else { continue };
+        let fits = data.len().min(limit - read.len());
+        read.extend_from_slice(&data[..fits]);
+        if fits < data.len() {
+            return Err(Problem::TooLarge);
+        }
     }
+    Ok(())
 }

@@ -1,17 +1,17 @@
-//! From a query, a form or JSON to parameters. Text is UTF-8, else CP949, told apart value by value.
+//! From a query, a form or JSON to parameters. Text is in the declared character encoding; without one UTF-8, else CP949,
+//! told apart value by value.
 //!
-//! The query's parameters and the body's are one list. Empty is absent.
+//! The query's parameters and the body's are one list. Empty is absent. A parameter that we do not know never decides
+//! anything: it is kept as it came, whatever it is.
 
-use std::{borrow::Cow, fmt};
+mod json;
 
-use encoding_rs::EUC_KR;
+use std::borrow::Cow;
+
+use encoding_rs::Encoding;
 use percent_encoding::percent_decode;
-use serde::{
-    Deserialize, Deserializer,
-    de::{MapAccess, Visitor},
-};
-use serde_json::value::RawValue;
 
+use super::{BODY, charset};
 use crate::{
     cdr::{Fault, Faults, Field, RawFields},
     log::{RawBody, RawRequest},
@@ -19,25 +19,30 @@ use crate::{
     source::Source,
 };
 
-/// Where a fault of the body as a whole is noted.
-const BODY: &str = "body";
 /// Parameters of a request shown to people.
 const SHOWN: usize = 40;
+/// The byte order mark.
+const MARK: char = '\u{feff}';
 
 /// Reads all parameters of a request.
 ///
 /// # Errors
-/// The body is no JSON object. (What is wrong with single parameters comes with the record's own faults.)
+/// The body is no JSON object, or of another type. (What is wrong with single parameters comes with the record's own
+/// faults.)
 pub fn fields(source: &Source, request: &RawRequest) -> Result<RawFields, Faults> {
     let mut fields = RawFields::new();
-    let mut insert = |bytes| {
-        urlencoded(source, bytes).for_each(|(name, value)| fields.insert(&name, value));
+    let mut insert = |bytes: &[u8], charset| {
+        urlencoded(source, bytes, charset).for_each(|(name, value)| fields.insert(&name, value));
     };
-    insert(request.query.as_bytes());
+    insert(request.query.as_bytes(), request.charset);
     match &request.body {
         RawBody::None => {}
-        RawBody::Form(bytes) => insert(bytes),
-        RawBody::Json(bytes) => json(&text(Cow::Borrowed(bytes)), &mut fields)?,
+        RawBody::Form(bytes) => {
+            let (bytes, charset) = form(bytes, request.charset);
+            insert(&bytes, charset);
+        }
+        RawBody::Json(bytes) => object(&json::text(bytes, request.charset), &mut fields)?,
+        RawBody::Unread(_) => return Err(fault("is neither a form nor JSON, or is not whole")),
     }
     Ok(fields)
 }
@@ -45,47 +50,90 @@ pub fn fields(source: &Source, request: &RawRequest) -> Result<RawFields, Faults
 /// What a request says, for people: parameters in their order, with whatever may be a phone number masked, long values
 /// cut, and at most [`SHOWN`] of them.
 pub(crate) fn masked(source: &Source, request: &RawRequest) -> String {
-    let mut members = Vec::new();
-    let pairs = match &request.body {
-        RawBody::Form(bytes) => &bytes[..],
-        RawBody::None | RawBody::Json(_) => &[],
-    };
-    members.extend(urlencoded(source, request.query.as_bytes()).chain(urlencoded(source, pairs)).take(SHOWN));
-    if let RawBody::Json(bytes) = &request.body {
-        let json = text(Cow::Borrowed(bytes));
-        match serde_json::from_str::<Object<'_>>(json.strip_prefix('\u{feff}').unwrap_or(&json)) {
-            Ok(object) => members.extend(object.0.into_iter().take(SHOWN).map(|(name, value)| {
-                let value = value.get();
-                (Cow::Owned(name), scalar(value).unwrap_or_else(|_| mask_text(value)))
-            })),
-            Err(_) => members.push((Cow::Borrowed(BODY), mask_text(&json))),
+    let query = urlencoded(source, request.query.as_bytes(), request.charset);
+    let query = query.map(|(name, value)| shown(&name, &value)).take(SHOWN);
+    let mut members: Vec<_> = query.collect();
+    match &request.body {
+        RawBody::None => {}
+        RawBody::Form(bytes) => {
+            let (bytes, charset) = form(bytes, request.charset);
+            let pairs = urlencoded(source, &bytes, charset);
+            members.extend(pairs.map(|(name, value)| shown(&name, &value)).take(SHOWN));
+        }
+        RawBody::Json(bytes) => {
+            let text = json::text(bytes, request.charset);
+            match serde_json::from_str::<json::Object<'_>>(&text) {
+                Ok(object) => members.extend(object.0.into_iter().take(SHOWN).map(|(name, value)| {
+                    match json::is_compound(value.get()) {
+                        true => format!("{}={}", mask_digits(&name), mask_text(value.get())),
+                        false => shown(&name, &scalar(value.get())),
+                    }
+                })),
+                Err(_) => members.push(format!("{BODY}={}", mask_text(&text))),
+            }
+        }
+        RawBody::Unread(bytes) => {
+            let text = charset::text(Cow::Borrowed(bytes), request.charset);
+            members.push(format!("{BODY}={}", mask_text(&text)));
         }
     }
-    let shown = members.iter().take(SHOWN).map(|(name, value)| {
-        // What ought to be a number is masked however it is written.
-        let masked = match Field::named(name) {
-            Some(Field::Fromn | Field::Vn | Field::Ton) => mask_text(value),
-            _ => mask_digits(value),
-        };
-        format!("{}={masked}", mask_digits(name))
-    });
-    shown.collect::<Vec<_>>().join(" ")
+    members.truncate(SHOWN);
+    members.join(" ")
+}
+
+fn shown(name: &str, value: &str) -> String {
+    // What ought to be a number is masked however it is written.
+    let masked = match Field::named(name) {
+        Some(Field::Fromn | Field::Vn | Field::Ton) => mask_text(value),
+        _ => mask_digits(value),
+    };
+    format!("{}={masked}", mask_digits(name))
+}
+
+/// A form's bytes and their encoding: without a byte order mark, and without the end of a line or of a C string that some
+/// senders put behind it.
+fn form<'a>(
+    bytes: &'a [u8],
+    declared: Option<&'static Encoding>,
+) -> (Cow<'a, [u8]>, Option<&'static Encoding>) {
+    let (bytes, charset) = charset::transcoded(bytes, declared);
+    let end = bytes.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n' | 0)).map_or(0, |last| last + 1);
+    let bytes = match bytes {
+        Cow::Borrowed(bytes) => Cow::Borrowed(&bytes[..end]),
+        Cow::Owned(mut bytes) => {
+            bytes.truncate(end);
+            Cow::Owned(bytes)
+        }
+    };
+    (bytes, charset)
 }
 
 /// Reads `application/x-www-form-urlencoded`, which is a query's form as well: names and values in their order.
-fn urlencoded<'a>(source: &Source, bytes: &'a [u8]) -> impl Iterator<Item = (Cow<'a, str>, String)> {
-    bytes.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
+fn urlencoded<'a>(
+    source: &Source,
+    bytes: &'a [u8],
+    charset: Option<&'static Encoding>,
+) -> impl Iterator<Item = (Cow<'a, str>, String)> {
+    bytes.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(move |pair| {
         let (name, value) = match pair.iter().position(|byte| *byte == b'=') {
             Some(at) => (&pair[..at], &pair[at + 1..]),
             None => (pair, &[][..]),
         };
-        let name = text(decoded(name));
+        let name = without_mark(charset::text(decoded(name), charset));
         let mut value = decoded(value);
         if source.encodes_twice(&name) {
             value = Cow::Owned(decoded(&value).into_owned());
         }
-        (name, text(value).into_owned())
+        (name, charset::text(value, charset).into_owned())
     })
+}
+
+/// A name without the byte order mark of a text that was put together from pieces.
+fn without_mark(name: Cow<'_, str>) -> Cow<'_, str> {
+    match name {
+        Cow::Borrowed(name) => Cow::Borrowed(name.trim_start_matches(MARK)),
+        Cow::Owned(name) => Cow::Owned(name.trim_start_matches(MARK).to_owned()),
+    }
 }
 
 /// Undoes percent-encoding, and the `+` that stands for a space. A `%` without two digits behind it stays.
@@ -97,73 +145,32 @@ fn decoded(bytes: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(percent_decode(&spaced).collect())
 }
 
-/// UTF-8, else CP949; `EUC_KR` is the WHATWG's name for the latter. What is neither keeps what can be read of it, for a
-/// garbled memo is no reason to lose a call.
-fn text(bytes: Cow<'_, [u8]>) -> Cow<'_, str> {
-    match bytes {
-        Cow::Borrowed(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => Cow::Borrowed(text),
-            Err(_) => EUC_KR.decode_without_bom_handling(bytes).0,
-        },
-        Cow::Owned(bytes) => Cow::Owned(match String::from_utf8(bytes) {
-            Ok(text) => text,
-            Err(error) => EUC_KR.decode_without_bom_handling(error.as_bytes()).0.into_owned(),
-        }),
-    }
-}
-
-fn json(text: &str, fields: &mut RawFields) -> Result<(), Faults> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let object: Object<'_> = serde_json::from_str(text).map_err(|error| {
+fn object(text: &str, fields: &mut RawFields) -> Result<(), Faults> {
+    let object: json::Object<'_> = serde_json::from_str(text).map_err(|error| {
         // serde_json's own words may quote the input.
         let (line, column) = (error.line(), error.column());
-        let message = format!("is not one JSON object of texts and numbers (line {line}, column {column})");
-        Faults(vec![Fault { field: BODY.to_owned(), message }])
+        fault(&format!("is not one JSON object (line {line}, column {column})"))
     })?;
     for (name, value) in object.0 {
-        match scalar(value.get()) {
-            Ok(value) => fields.insert(&name, value),
-            Err(message) => fields.fault(&name, message.to_owned()),
+        let name = name.trim_start_matches(MARK);
+        let value = value.get();
+        match Field::named(name) {
+            Some(_) if json::is_nothing(value) => {}
+            Some(Field::Seq | Field::Sdt | Field::Edt | Field::Swidt) if json::is_compound(value) => {
+                fields.fault(name, "is an object or a list; a text or a number is expected".to_owned());
+            }
+            _ => fields.insert(name, scalar(value)),
         }
     }
     Ok(())
 }
 
-/// A JSON value's text; that of a number or a boolean is as it was written. `null` is absent.
-fn scalar(json: &str) -> Result<String, &'static str> {
-    match json.as_bytes().first() {
-        Some(b'{') => Err("is an object; a text or a number is expected"),
-        Some(b'[') => Err("is an array; a text or a number is expected"),
-        Some(b'"') => serde_json::from_str(json)
-            .map_err(|_| "has half of a surrogate pair; whole characters are expected"),
-        _ if json == "null" => Ok(String::new()),
-        _ => Ok(json.to_owned()),
-    }
+/// A JSON text's characters; anything else is as it was written.
+fn scalar(json: &str) -> String {
+    // A string that cannot be read has been refused with the object around it.
+    serde_json::from_str(json).unwrap_or_else(|_| json.to_owned())
 }
 
-/// The members of a JSON object in their order, repeated names included, values unread.
-struct Object<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Object<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-
-        impl<'de> Visitor<'de> for Members {
-            type Value = Object<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Object(members))
-            }
-        }
-
-        deserializer.deserialize_map(Members)
-    }
+fn fault(message: &str) -> Faults {
+    Faults(vec![Fault { field: BODY.to_owned(), message: message.to_owned() }])
 }

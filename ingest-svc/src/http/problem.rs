@@ -1,16 +1,17 @@
 //! Every error of the edge, as a problem of RFC 9457.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use axum::{
     http::{
         HeaderName, HeaderValue, StatusCode,
-        header::{ALLOW, CONTENT_TYPE, RETRY_AFTER},
+        header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER},
     },
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
 
+use super::BODY;
 use crate::cdr::{Fault, Faults};
 
 /// Seconds until a log that cannot be written is worth another try.
@@ -27,8 +28,10 @@ pub(super) enum Problem {
     Method,
     /// Over the limit.
     TooLarge,
-    /// A body that is neither a form nor JSON.
-    MediaType,
+    /// A body that is neither a form nor JSON, of this type.
+    MediaType(String),
+    /// A body in this `Content-Encoding`.
+    Encoding(String),
     /// The body took too long.
     Slow,
     /// The body ended early.
@@ -63,7 +66,7 @@ impl Problem {
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::MediaType(_) | Self::Encoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
             Self::Broken => StatusCode::BAD_REQUEST,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
@@ -72,17 +75,28 @@ impl Problem {
         }
     }
 
-    fn detail(&self) -> &'static str {
-        match self {
+    fn detail(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::MediaType(named) if named.is_empty() => {
+                "a body needs a Content-Type: application/x-www-form-urlencoded or application/json"
+            }
+            Self::MediaType(named) => {
+                return Cow::Owned(format!(
+                    "a body of type {named:?} is not read; parameters come in the query, as \
+                     application/x-www-form-urlencoded or as application/json"
+                ));
+            }
+            Self::Encoding(named) => {
+                return Cow::Owned(format!(
+                    "the Content-Encoding {named:?} is not read; gzip and deflate are, at most four in a row"
+                ));
+            }
             Self::NotFound => "there is nothing here for this path",
             Self::Forbidden => {
                 "the address that this request comes from is not allowed to send for this source"
             }
             Self::Method => "call records come by GET or POST",
-            Self::TooLarge => "a request may have 64 KiB",
-            Self::MediaType => {
-                "parameters come in the query, as application/x-www-form-urlencoded or as application/json"
-            }
+            Self::TooLarge => "a body may have 64 KiB, decoded; this one has more",
             Self::Slow => "the body took too long to come",
             Self::Broken => "the body ended early",
             Self::TooMany(_) => {
@@ -90,6 +104,14 @@ impl Problem {
             }
             Self::NotACdr(_) => "this is not a call record; errors lists everything that is wrong with it",
             Self::Unavailable => "the log cannot be written now; send this again, a repeat is recognised",
+        })
+    }
+
+    /// What is wrong with a request that is set aside.
+    pub(super) fn faults(&self) -> Vec<Fault> {
+        match self {
+            Self::NotACdr(Faults(faults)) => faults.clone(),
+            other => vec![Fault { field: BODY.to_owned(), message: other.detail().into_owned() }],
         }
     }
 
@@ -101,6 +123,8 @@ impl Problem {
                 Some((RETRY_AFTER, HeaderValue::from(wait.as_millis().div_ceil(1_000).max(1) as u64)))
             }
             Self::Unavailable => Some((RETRY_AFTER, HeaderValue::from(LOG_RETRY))),
+            // RFC 9110, 15.5.16: it tells this 415 from that for a type.
+            Self::Encoding(_) => Some((ACCEPT_ENCODING, HeaderValue::from_static("gzip, deflate"))),
             _ => None,
         }
     }
@@ -121,7 +145,7 @@ impl IntoResponse for Problem {
         let document = Document {
             title: status.canonical_reason().unwrap_or_default(),
             status: status.as_u16(),
-            detail: self.detail(),
+            detail: &self.detail(),
             errors: self.errors(),
         };
         // Texts and numbers only: it can always be written.

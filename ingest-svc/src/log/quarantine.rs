@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use encoding_rs::Encoding;
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
@@ -17,8 +18,10 @@ pub const QUARANTINE: u64 = 10_000;
 pub struct RawRequest {
     /// The URI's query.
     pub query: String,
-    /// The body, by what it said it was.
+    /// The body, by what it said it was; without the `Content-Encoding` it came in.
     pub body: RawBody,
+    /// The character encoding that its `Content-Type` declares, if that is one we know.
+    pub charset: Option<&'static Encoding>,
 }
 
 impl RawRequest {
@@ -26,7 +29,7 @@ impl RawRequest {
     pub(super) fn bytes(&self) -> usize {
         let body = match &self.body {
             RawBody::None => 0,
-            RawBody::Form(body) | RawBody::Json(body) => body.len(),
+            RawBody::Form(body) | RawBody::Json(body) | RawBody::Unread(body) => body.len(),
         };
         self.query.len() + body
     }
@@ -41,6 +44,8 @@ pub enum RawBody {
     Form(Bytes),
     /// `application/json`.
     Json(Bytes),
+    /// What cannot be read as either: of another type, too long, or broken off. As much of it as was read.
+    Unread(Bytes),
 }
 
 /// A request in the quarantine, or on its way there.
@@ -75,13 +80,16 @@ pub(super) fn insert(connection: &Connection, request: &Quarantined) -> rusqlite
         RawBody::None => (0, None),
         RawBody::Form(body) => (1, Some(&**body)),
         RawBody::Json(body) => (2, Some(&**body)),
+        RawBody::Unread(body) => (3, Some(&**body)),
     };
+    let charset = request.request.charset.map_or("", Encoding::name);
     let faults: Vec<_> = request.faults.iter().map(|fault| (&fault.field, &fault.message)).collect();
     let faults = serde_json::to_string(&faults)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     connection
         .prepare_cached(
-            "INSERT INTO quarantine (source, received, query, kind, body, faults) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO quarantine (source, received, query, kind, body, faults, charset)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
         .execute(params![
             &*request.source,
@@ -89,7 +97,8 @@ pub(super) fn insert(connection: &Connection, request: &Quarantined) -> rusqlite
             request.request.query,
             kind,
             body,
-            faults
+            faults,
+            charset
         ])?;
     Ok(())
 }
@@ -107,7 +116,7 @@ pub(super) fn newest(
     limit: u32,
 ) -> rusqlite::Result<Vec<(u64, Quarantined)>> {
     let mut select = connection.prepare_cached(
-        "SELECT key, source, received, query, kind, body, faults FROM quarantine
+        "SELECT key, source, received, query, kind, body, faults, charset FROM quarantine
          WHERE key < ?1 ORDER BY key DESC LIMIT ?2",
     )?;
     select.query_map(params![before, limit], read)?.collect()
@@ -120,7 +129,7 @@ pub(super) fn oldest(
     limit: u32,
 ) -> rusqlite::Result<Vec<(u64, Quarantined)>> {
     let mut select = connection.prepare_cached(
-        "SELECT key, source, received, query, kind, body, faults FROM quarantine
+        "SELECT key, source, received, query, kind, body, faults, charset FROM quarantine
          WHERE key >= ?1 ORDER BY key LIMIT ?2",
     )?;
     select.query_map(params![from, limit], read)?.collect()
@@ -132,13 +141,15 @@ fn read(row: &Row<'_>) -> rusqlite::Result<(u64, Quarantined)> {
     let body = match row.get(4)? {
         0 => RawBody::None,
         1 => RawBody::Form(body(row)?),
-        _ => RawBody::Json(body(row)?),
+        2 => RawBody::Json(body(row)?),
+        _ => RawBody::Unread(body(row)?),
     };
+    let charset = Encoding::for_label(row.get_ref(7)?.as_bytes()?);
     let faults: Vec<(String, String)> = serde_json::from_str(row.get_ref(6)?.as_str()?).unwrap_or_default();
     let quarantined = Quarantined {
         source: row.get(1)?,
         received_at: Timestamp::from_millisecond(row.get(2)?).unwrap_or(Timestamp::MIN),
-        request: RawRequest { query: row.get(3)?, body },
+        request: RawRequest { query: row.get(3)?, body, charset },
         faults: faults.into_iter().map(|(field, message)| Fault { field, message }).collect(),
     };
     Ok((row.get(0)?, quarantined))

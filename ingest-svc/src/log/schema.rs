@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::{OpenError, file::LogFile};
 
 /// The version that this code reads and writes; an older file is brought up to it.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 
 /// How long a statement waits for another connection's lock: the writer's for a checkpoint, and the other way round.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -90,9 +90,10 @@ CREATE TABLE quarantine (
     source    TEXT NOT NULL,
     received  INTEGER NOT NULL,             -- Unix milliseconds
     query     TEXT NOT NULL,
-    kind      INTEGER NOT NULL,             -- of the body: 0 none, 1 form, 2 JSON
+    kind      INTEGER NOT NULL,             -- of the body: 0 none, 1 form, 2 JSON, 3 neither
     body      BLOB,
-    faults    TEXT NOT NULL                 -- JSON: pairs of field and message
+    faults    TEXT NOT NULL,                -- JSON: pairs of field and message
+    charset   TEXT NOT NULL DEFAULT ''      -- declared for its text; empty: none
 );
 ";
 
@@ -119,6 +120,8 @@ CREATE TABLE probe (
     bytes     BLOB NOT NULL                 -- other ones each time
 );
 ";
+
+const FROM_VERSION_4: &str = "ALTER TABLE quarantine ADD COLUMN charset TEXT NOT NULL DEFAULT ''";
 
 /// Opens the log's one writing connection, and makes the tables if the file is new.
 ///
@@ -165,8 +168,13 @@ fn bring_up(connection: &mut Connection) -> Result<(), OpenError> {
         2 => {
             transaction.execute_batch(FROM_VERSION_2)?;
             transaction.execute_batch(FILE_AND_PROBE)?;
+            transaction.execute_batch(FROM_VERSION_4)?;
         }
-        3 => transaction.execute_batch(FILE_AND_PROBE)?,
+        3 => {
+            transaction.execute_batch(FILE_AND_PROBE)?;
+            transaction.execute_batch(FROM_VERSION_4)?;
+        }
+        4 => transaction.execute_batch(FROM_VERSION_4)?,
         VERSION => return Ok(()),
         found => return Err(OpenError::Version { found, known: VERSION }),
     }

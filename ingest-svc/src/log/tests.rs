@@ -337,7 +337,11 @@ async fn the_quarantine_keeps_the_newest() {
     let request = |number: u64| Quarantined {
         source: "bizcall".into(),
         received_at: jiff::Timestamp::now(),
-        request: RawRequest { query: format!("seq={number}"), body: RawBody::Form("a=b".into()) },
+        request: RawRequest {
+            query: format!("seq={number}"),
+            body: RawBody::Form("a=b".into()),
+            charset: Some(encoding_rs::SHIFT_JIS),
+        },
         faults: vec![Fault { field: "sdt".to_owned(), message: "is missing".to_owned() }],
     };
     let all = (1..=QUARANTINE + 3).map(|number| opened.log.quarantine(request(number)));
@@ -345,7 +349,8 @@ async fn the_quarantine_keeps_the_newest() {
     let reader = opened.log.reader();
     let oldest = reader.oldest_quarantined(0, 1).await.unwrap();
     assert_eq!(oldest[0].0, 4, "three too many");
-    assert!(oldest[0].1.request.body == RawBody::Form("a=b".into()));
+    let expected = RawRequest { query: "seq=4".to_owned(), ..request(0).request };
+    assert!(oldest[0].1.request == expected);
     opened.log.release(vec![4, 5, 4711]).await.unwrap();
     assert_eq!(reader.oldest_quarantined(0, 1).await.unwrap()[0].0, 6);
     let newest = reader.newest_quarantined(QUARANTINE + 3, 2).await.unwrap();
@@ -354,7 +359,12 @@ async fn the_quarantine_keeps_the_newest() {
     opened.close();
 }
 
-/// A file of version 3, made by turning version 4's changes back.
+/// A file of version 4, made by turning version 5's changes back.
+const TO_VERSION_4: &str = "
+    ALTER TABLE quarantine DROP COLUMN charset;
+    PRAGMA user_version = 4;
+";
+/// The same for version 3, from version 4.
 const TO_VERSION_3: &str = "
     DROP TABLE file;
     DROP TABLE probe;
@@ -380,8 +390,13 @@ const TO_LATE_VERSION_1: &str = "DROP TABLE quarantine; PRAGMA user_version = 1;
 
 #[tokio::test]
 async fn an_older_file_is_brought_up() {
-    let ways: [&[&str]; 4] =
-        [&[], &[TO_VERSION_2], &[TO_VERSION_2, TO_VERSION_1], &[TO_VERSION_2, TO_LATE_VERSION_1]];
+    let ways: [&[&str]; 5] = [
+        &[],
+        &[TO_VERSION_3],
+        &[TO_VERSION_3, TO_VERSION_2],
+        &[TO_VERSION_3, TO_VERSION_2, TO_VERSION_1],
+        &[TO_VERSION_3, TO_VERSION_2, TO_LATE_VERSION_1],
+    ];
     for way in ways {
         let (directory, opened) = with_store().await;
         opened.status(ring("1", "20261123142530")).await;
@@ -390,7 +405,7 @@ async fn an_older_file_is_brought_up() {
         let path = directory.path().join("log.db");
         rusqlite::Connection::open(&path)
             .unwrap()
-            .execute_batch(&[&[TO_VERSION_3], way].concat().concat())
+            .execute_batch(&[&[TO_VERSION_4], way].concat().concat())
             .unwrap();
         let opened = open_in(&directory);
         assert_eq!(opened.log.reader().epoch(), epoch);

@@ -5,7 +5,7 @@ use super::*;
 /// The keys of caller, virtual number and line of a record with these parameters.
 fn numbers(query: &str, body: RawBody) -> [Option<String>; 3] {
     let sources = Sources::parse(SOURCES).unwrap();
-    let request = RawRequest { query: format!("seq=1&sdt=20261123142530&{query}"), body };
+    let request = RawRequest { query: format!("seq=1&sdt=20261123142530&{query}"), body, charset: None };
     let received_at = "2026-11-23T14:25:31+09:00".parse().unwrap();
     let cdr = read_record(sources.get("bizcall").unwrap(), &request, received_at).unwrap().cdr;
     let called = |called: Option<&crate::phone::Called>| called.map(|called| called.key().to_owned());

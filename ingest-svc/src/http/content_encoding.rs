@@ -1,0 +1,97 @@
+//! `Content-Encoding` (RFC 9110, 8.4): `gzip` and `deflate`, several of them one in the other, within the body's limit.
+
+use std::io::{self, Read};
+
+use axum::http::{HeaderMap, header::CONTENT_ENCODING};
+use bytes::Bytes;
+use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+
+use super::{BODY, MAX_BYTES, Problem};
+use crate::{
+    cdr::{Fault, Faults},
+    phone::mask_digits,
+};
+
+/// Bytes of an encoded body at most: what cannot be compressed grows a little.
+pub(super) const MAX_ENCODED: usize = MAX_BYTES + 1024;
+
+/// Encodings that may lie one in the other.
+const MAX_CODINGS: usize = 4;
+
+#[derive(Clone, Copy)]
+enum Coding {
+    Gzip,
+    Deflate,
+}
+
+/// Whether a body is sent in another form than its own.
+pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
+    codings(headers).next().is_some()
+}
+
+/// Undoes all encodings of a body. However much would come out, no more is made than may be sent.
+///
+/// # Errors
+/// One of them is not known, the body is not in it, or what comes out is too large.
+pub(super) fn decode(headers: &HeaderMap, sent: &Bytes) -> Result<Bytes, Problem> {
+    let known: Option<Vec<_>> = codings(headers).map(|name| coding(&name)).collect();
+    let Some(known) = known.filter(|known| known.len() <= MAX_CODINGS) else {
+        let named = codings(headers).collect::<Vec<_>>().join(", ");
+        return Err(Problem::Encoding(mask_digits(&named)));
+    };
+    let mut body = sent.clone();
+    // Listed in the order in which they were applied.
+    for (outside, coding) in known.into_iter().enumerate().rev() {
+        let limit = if outside == 0 { MAX_BYTES } else { MAX_ENCODED };
+        body = inflate(coding, &body, limit)?;
+    }
+    Ok(body)
+}
+
+/// The names of all encodings, in their order, without those that change nothing.
+fn codings(headers: &HeaderMap) -> impl Iterator<Item = String> {
+    let lists = headers.get_all(CONTENT_ENCODING).iter();
+    lists
+        .flat_map(|list| list.as_bytes().split(|byte| *byte == b','))
+        .map(|name| String::from_utf8_lossy(name.trim_ascii()).to_ascii_lowercase())
+        .filter(|name| !matches!(name.as_str(), "" | "identity"))
+}
+
+fn coding(name: &str) -> Option<Coding> {
+    match name {
+        "gzip" | "x-gzip" => Some(Coding::Gzip),
+        "deflate" | "x-deflate" => Some(Coding::Deflate),
+        _ => None,
+    }
+}
+
+fn inflate(coding: Coding, body: &[u8], limit: usize) -> Result<Bytes, Problem> {
+    let inflated = match coding {
+        Coding::Gzip => read(MultiGzDecoder::new(body), limit),
+        Coding::Deflate if has_zlib_header(body) => read(ZlibDecoder::new(body), limit),
+        // The name stands for zlib's format, but many send what is inside that one.
+        Coding::Deflate => read(DeflateDecoder::new(body), limit),
+    };
+    let inflated = inflated.map_err(|_| {
+        let name = match coding {
+            Coding::Gzip => "gzip",
+            Coding::Deflate => "deflate",
+        };
+        let message = format!("is not {name}, as its Content-Encoding says, or has no end");
+        Problem::NotACdr(Faults(vec![Fault { field: BODY.to_owned(), message }]))
+    })?;
+    if inflated.len() > limit { Err(Problem::TooLarge) } else { Ok(inflated.into()) }
+}
+
+/// Reads to the end, or to the first byte beyond the limit.
+fn read(decoder: impl Read, limit: usize) -> io::Result<Vec<u8>> {
+    let mut inflated = Vec::new();
+    decoder.take(limit as u64 + 1).read_to_end(&mut inflated)?;
+    Ok(inflated)
+}
+
+/// RFC 1950, 2.2: the method is 8, and the two bytes are a multiple of 31. Raw deflate that looks so would begin with a
+/// stored block whose length contradicts itself.
+fn has_zlib_header(body: &[u8]) -> bool {
+    matches!(body, [method, flags, ..] if method & 0x0f == 8 && u16::from_be_bytes([*method, *flags]) % 31 == 0)
+}
