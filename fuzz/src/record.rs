@@ -9,7 +9,7 @@ use ingest_svc::{
     log::{RawBody, RawRequest},
     source::{Source, Sources},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 
@@ -61,7 +61,9 @@ fn sources() -> &'static Sources {
 fn check_fields(fields: RawFields, source: &Source) {
     assert_no_number(&format!("{fields:?}"));
     let sent = fields.clone();
-    match Record::parse(fields, source, Timestamp::UNIX_EPOCH) {
+    // After the seeds' calls.
+    let received_at = Timestamp::constant(1_800_000_000, 0);
+    match Record::parse(fields, source, received_at) {
         Ok(record) => {
             check_record(&record);
             check_encodings(&sent, &record, source);
@@ -79,6 +81,8 @@ fn check_faults(faults: &Faults) {
 fn check_record(record: &Record) {
     let cdr = &record.cdr;
     assert!((1..=64).contains(&cdr.seq().chars().count()));
+    let in_time = Timestamp::constant(946_684_800, 0)..=record.received_at + SignedDuration::from_hours(24);
+    assert!(in_time.contains(&cdr.sdt()) && cdr.edt().is_none_or(|edt| in_time.contains(&edt)));
     assert!(cdr.edt().is_none_or(|edt| edt >= cdr.sdt()));
     assert_eq!(cdr.is_final(), cdr.edt().is_some());
     assert!(cdr.vn().is_some() || cdr.ton().is_some());

@@ -64,8 +64,8 @@ pub struct Record {
     pub source: Arc<str>,
     /// What it says.
     pub cdr: Cdr,
-    /// Whether it has the parameter by which the source tells answered calls from missed ones (`answered_by`). Of a
-    /// [final](Cdr::is_final) record: whether the call had been answered.
+    /// Whether it has the parameter by which the source tells answered calls from missed ones (`answered_by`), with more in
+    /// it than zeros or another sign of nothing. Of a [final](Cdr::is_final) record: whether the call had been answered.
     pub answered: bool,
     /// When ingest-svc had read it.
     pub received_at: Timestamp,
@@ -99,8 +99,8 @@ impl Record {
     /// # Errors
     /// Everything that is wrong with it, at once; see [`Cdr::parse`].
     pub fn parse(fields: RawFields, source: &Source, received_at: Timestamp) -> Result<Self, Faults> {
-        let answered = fields.get(source.answered_by()).is_some();
-        let cdr = Cdr::parse(fields, source)?;
+        let answered = fields.get(source.answered_by()).is_some_and(|value| !instant::stands_for_none(value));
+        let cdr = Cdr::parse(fields, source, received_at)?;
         let fingerprint = cdr.fingerprint();
         Ok(Self { source: source.name().clone(), cdr, answered, received_at, fingerprint, traceparent: None })
     }
@@ -115,12 +115,12 @@ impl Faults {
 }
 
 impl Cdr {
-    /// Reads a record that came from `source`.
+    /// Reads a record that came from `source` at `received_at`.
     ///
     /// # Errors
     /// Everything that is wrong with it, at once, in the order of the contract's table.
-    pub fn parse(fields: RawFields, source: &Source) -> Result<Self, Faults> {
-        parse::cdr(fields, source.timezone())
+    pub fn parse(fields: RawFields, source: &Source, received_at: Timestamp) -> Result<Self, Faults> {
+        parse::cdr(fields, source.timezone(), received_at)
     }
 
     /// The provider's name for the call, 1–64 printable characters. Providers use one again after a day.

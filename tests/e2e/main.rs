@@ -8,6 +8,7 @@ mod broker_harness;
 mod burst;
 mod bus;
 mod checker;
+mod clocks;
 mod crash;
 mod deployment;
 mod describing;

@@ -50,6 +50,29 @@ impl Instant {
     }
 }
 
+/// Whether a text is what programs write where there is no instant: nothing, zeros, signs without digits, `null`, or the
+/// first or last date that they know. No call was connected or over before 2000, and none is in 9999.
+pub(super) fn stands_for_none(text: &str) -> bool {
+    const WORDS: [&str; 7] = ["null", "(null)", "nil", "none", "undefined", "n/a", "nat"];
+    let text = text.trim();
+    let signs =
+        |char: char| char.is_ascii_digit() || matches!(char, '-' | '+' | ':' | '/' | '.' | ' ' | 'T' | 'Z');
+    if !text.chars().all(signs) {
+        return WORDS.iter().any(|word| text.eq_ignore_ascii_case(word));
+    }
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    digits.bytes().all(|digit| digit == b'0') || is_first_or_last(&digits)
+}
+
+/// Whether digits are a date, and perhaps a time of day, before 2000 or in 9999.
+fn is_first_or_last(digits: &str) -> bool {
+    let number = |range| digits.get(range).and_then(|digits: &str| digits.parse::<u16>().ok());
+    let (Some(year), Some(month), Some(day)) = (number(0..4), number(4..6), number(6..8)) else {
+        return false;
+    };
+    (year < 2000 || year == 9999) && (1..=12).contains(&month) && (1..=31).contains(&day)
+}
+
 fn civil(text: &str) -> Result<DateTime, NoInstant> {
     let digits: &[u8; 14] = text.as_bytes().try_into().map_err(|_| NoInstant::Form)?;
     if !digits.iter().all(u8::is_ascii_digit) {

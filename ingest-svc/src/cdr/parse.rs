@@ -1,10 +1,10 @@
 //! From parameters to a record, or to everything that is wrong with them.
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 use super::{
     Cdr, Fault, Faults, Field, RawFields,
-    instant::{Instant, NoInstant},
+    instant::{Instant, NoInstant, stands_for_none},
 };
 use crate::{
     bounds::{self, cut},
@@ -13,11 +13,26 @@ use crate::{
 
 /// Characters of a `seq` at most.
 const MAX_SEQ: usize = 64;
+/// How far a record's instants may be ahead of our clock when it comes in. Within that, a provider's clock is wrong or its
+/// time zone; beyond it, such a call would be the newest of its store, and its caller's last one, for as long.
+const MAX_AHEAD: SignedDuration = SignedDuration::from_hours(24);
+/// No call of this system began before 2000 (UTC), in seconds since 1970.
+const FIRST_SDT: i64 = 946_684_800;
 
-pub(super) fn cdr(mut fields: RawFields, timezone: &TimeZone) -> Result<Cdr, Faults> {
+/// Reads a record that came in at `received_at`.
+pub(super) fn cdr(mut fields: RawFields, timezone: &TimeZone, received_at: Timestamp) -> Result<Cdr, Faults> {
     let mut faults = Vec::new();
     let seq = note(&mut faults, Field::Seq, seq(fields.take(Field::Seq)));
-    let mut instant = |field| note(&mut faults, field, instant(&fields.take(field), timezone)).flatten();
+    let mut instant = |field| {
+        let value = fields.take(field);
+        // Providers fill these with something until there is an instant.
+        if field != Field::Sdt && stands_for_none(&value) {
+            return None;
+        }
+        let instant =
+            instant(&value, timezone).and_then(|instant| in_time(field, &value, instant, received_at));
+        note(&mut faults, field, instant).flatten()
+    };
     let (begin, end, connected) = (instant(Field::Sdt), instant(Field::Edt), instant(Field::Swidt));
     let sdt = begin.map(Instant::earlier);
     if sdt.is_none() && !faults.iter().any(|fault| fault.field == Field::Sdt.name()) {
@@ -102,6 +117,27 @@ fn instant(value: &str, timezone: &TimeZone) -> Result<Option<Instant>, String> 
             ),
         }
     })
+}
+
+/// The instant, unless it is one that no call of now can have.
+fn in_time(
+    field: Field,
+    value: &str,
+    instant: Option<Instant>,
+    received_at: Timestamp,
+) -> Result<Option<Instant>, String> {
+    let Some(at) = instant.map(Instant::earlier) else { return Ok(None) };
+    let shown = mask_digits(value);
+    if at.duration_since(received_at) > MAX_AHEAD {
+        return Err(format!(
+            "{shown:?} is more than a day ahead of the clock here, which showed {received_at:.0} (UTC); a time \
+             of day in the source's time zone is expected, not after now"
+        ));
+    }
+    if field == Field::Sdt && at.as_second() < FIRST_SDT {
+        return Err(format!("{shown:?} is before 2000; the time when the call began is expected"));
+    }
+    Ok(instant)
 }
 
 /// The instant, of two the one that fits: not before `sdt`.

@@ -29,7 +29,12 @@ fn raw(parameters: &[(&str, &str)]) -> RawFields {
 fn parse_at(timezone: &str, parameters: &[(&str, &str)]) -> Result<Cdr, Faults> {
     let toml = format!("[[source]]\nname = \"test\"\nopen = true\ntimezone = {timezone:?}");
     let sources = Sources::parse(&toml).unwrap();
-    Cdr::parse(raw(parameters), sources.get("test").unwrap())
+    Cdr::parse(raw(parameters), sources.get("test").unwrap(), received_at())
+}
+
+/// When the records here come in: half an hour after the ring.
+fn received_at() -> Timestamp {
+    instant("2026-11-23T14:55:30+09:00")
 }
 
 fn parse(parameters: &[(&str, &str)]) -> Result<Cdr, Faults> {
@@ -94,7 +99,7 @@ fn whether_a_call_was_answered_is_the_sources_rule() {
         [("a", "swidt", true), ("a", "agent", false), ("b", "swidt", false), ("b", "agent", true)]
     {
         let fields = raw(&ring_with(&[("edt", "20261123142612"), (parameter, "20261123142541")]));
-        let record = Record::parse(fields, sources.get(source).unwrap(), Timestamp::UNIX_EPOCH).unwrap();
+        let record = Record::parse(fields, sources.get(source).unwrap(), received_at()).unwrap();
         assert_eq!((record.answered, &*record.source), (answered, source), "{source} {parameter}");
     }
 }
@@ -122,8 +127,22 @@ fn every_parameter_has_its_rule() {
         // Korea put its clocks forward at 2 a.m. on that day.
         (&[("sdt", "19880508023000")], "sdt", "never was in Asia/Seoul"),
         (&[("edt", "20261123142529")], "edt", "is before sdt"),
-        (&[("edt", "-")], "edt", "is not YYYYMMDDHH24MISS"),
-        (&[("swidt", "0")], "swidt", "is not YYYYMMDDHH24MISS"),
+        (&[("edt", "2026")], "edt", "is not YYYYMMDDHH24MISS"),
+        (&[("edt", "01012345678")], "edt", "\"010****5678\" is not YYYYMMDDHH24MISS"),
+        (&[("swidt", "soon")], "swidt", "is not YYYYMMDDHH24MISS"),
+        (&[("swidt", "1")], "swidt", "is not YYYYMMDDHH24MISS"),
+        // Received at 14:55:30.
+        (
+            &[("sdt", "20261124145531")],
+            "sdt",
+            "\"20261124145531\" is more than a day ahead of the clock here, which showed 2026-11-23T05:55:30Z",
+        ),
+        (&[("sdt", "20991231235959")], "sdt", "is more than a day ahead"),
+        (&[("edt", "20271123142612")], "edt", "is more than a day ahead"),
+        (&[("swidt", "20271123142540")], "swidt", "is more than a day ahead"),
+        (&[("sdt", "19991231235959")], "sdt", "\"19991231235959\" is before 2000"),
+        (&[("sdt", "19700101090000")], "sdt", "is before 2000"),
+        (&[("sdt", "00010101000000")], "sdt", "is before 2000"),
         (&[("vn", ""), ("ton", "")], "vn", "is required where there is no ton"),
     ];
     for (changes, field, message) in rows {
@@ -144,6 +163,8 @@ fn what_the_rules_allow_is_taken() {
         &[("edt", "20261123142530")],
         &[("swidt", "20261123142529")],
         &[("sdt", "20240229000000")],
+        &[("sdt", "20000101090000")],
+        &[("sdt", "20261124145530"), ("edt", "20261124145530"), ("swidt", "20261124145530")],
         &[("vn", "")],
         &[("ton", "")],
         &[("fromn", "")],
@@ -167,7 +188,8 @@ fn long_texts_are_cut_between_characters_and_marked_whoever_sends_them() {
             // A parameter of the contract in the map is that parameter.
             message.other = [(name.to_owned(), value.to_owned())].into();
             let sources = Sources::open();
-            let by_grpc = Cdr::parse(RawFields::from(message), sources.get("bizcall").unwrap()).unwrap();
+            let by_grpc =
+                Cdr::parse(RawFields::from(message), sources.get("bizcall").unwrap(), received_at()).unwrap();
             let text = |cdr: &Cdr| {
                 let [memo, memo2, crid] = [cdr.memo(), cdr.memo2(), cdr.crid()];
                 let [irid, cause, closed_from] = [cdr.irid(), cdr.cause(), cdr.closed_from()];
@@ -203,10 +225,77 @@ fn what_is_no_number_is_kept_only_so_far_and_a_number_is_read_whole() {
 }
 
 #[test]
+fn what_stands_for_no_instant_is_none() {
+    for nothing in [
+        "",
+        " ",
+        "0",
+        "-0",
+        "0.0",
+        "00000000",
+        "00000000000000",
+        "0000-00-00 00:00:00",
+        "0000-00-00T00:00:00.000Z",
+        "-",
+        "--",
+        "null",
+        "NULL",
+        "(null)",
+        "None",
+        "N/A",
+        "undefined",
+        // The first and the last dates of .NET, Go, SQL, Windows, Excel and Unix; that in Seoul.
+        "00010101000000",
+        "0001-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+09:00",
+        "16010101000000",
+        "17530101000000",
+        "18991230000000",
+        "19000101000000",
+        "19700101000000",
+        "19700101090000",
+        "1970-01-01 00:00:00",
+        "99991231235959",
+        "9999-12-31 23:59:59.997",
+    ] {
+        let open = ring_with(&[("edt", nothing), ("swidt", nothing)]);
+        let cdr = parse(&open).unwrap_or_else(|faults| panic!("{nothing:?}: {faults}"));
+        assert_eq!((cdr.edt(), cdr.swidt(), cdr.is_final()), (None, None, false), "{nothing:?}");
+        assert_eq!(
+            cdr.fingerprint(),
+            parse(RING).unwrap().fingerprint(),
+            "{nothing:?}: as if it were left out"
+        );
+
+        let sources = Sources::open();
+        let source = sources.get("bizcall").unwrap();
+        let missed = raw(&ring_with(&[("edt", "20261123142612"), ("swidt", nothing)]));
+        let record = Record::parse(missed, source, received_at()).unwrap();
+        assert!(record.cdr.is_final() && !record.answered, "{nothing:?}");
+    }
+    for (nothing, answered) in [("0", false), ("00000000000000", false), ("null", false), ("7", true)] {
+        let toml = "[[source]]\nname = \"a\"\nopen = true\nanswered_by = \"talk\"";
+        let sources = Sources::parse(toml).unwrap();
+        let fields = raw(&ring_with(&[("edt", "20261123142612"), ("talk", nothing)]));
+        let record = Record::parse(fields, sources.get("a").unwrap(), received_at()).unwrap();
+        assert_eq!((record.answered, record.cdr.other()["talk"].as_str()), (answered, nothing));
+    }
+}
+
+#[test]
+fn how_far_a_record_is_ahead_is_judged_in_the_sources_time_zone() {
+    // 14:55:30 in Seoul is 00:55:30 of the same day in New York.
+    let row = |sdt| ring_with(&[("sdt", sdt)]);
+    assert!(parse_at("America/New_York", &row("20261124005530")).is_ok());
+    let Err(faults) = parse_at("America/New_York", &row("20261124005531")) else { panic!("it is ahead") };
+    assert_eq!(faults.0[0].field, "sdt");
+}
+
+#[test]
 fn all_faults_come_at_once() {
     let mut fields = raw(&[("sdt", "soon"), ("edt", "later"), ("swidt", "x"), ("memo", "a"), ("memo", "b")]);
     fields.fault("tags", "is an array".to_owned());
-    let Err(wrong) = Cdr::parse(fields, Sources::open().get("bizcall").unwrap()) else {
+    let Err(wrong) = Cdr::parse(fields, Sources::open().get("bizcall").unwrap(), received_at()) else {
         panic!("it is a record")
     };
     let names: Vec<_> = wrong.0.iter().map(|fault| fault.field.as_str()).collect();
@@ -246,7 +335,9 @@ fn grpc_has_the_same_rules() {
         ..v1::Cdr::default()
     };
     let sources = Sources::open();
-    let of_message = |message: v1::Cdr| Cdr::parse(RawFields::from(message), sources.get("bizcall").unwrap());
+    let of_message = |message: v1::Cdr| {
+        Cdr::parse(RawFields::from(message), sources.get("bizcall").unwrap(), received_at())
+    };
     assert_eq!(of_message(message.clone()), parse(RING));
     // A parameter of the contract in the map is that parameter.
     let other = [("seq".to_owned(), "2".to_owned())].into();

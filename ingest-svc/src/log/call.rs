@@ -14,8 +14,9 @@ use crate::{
     phone::{Caller, PhoneNumber},
 };
 
-/// A record whose `sdt` is older than this when it comes in is no ring any more: it is listed, and does not pop.
-const LATE: i64 = 120;
+/// How many seconds a record's `sdt` may be old, or ahead of our clock, when it comes in. Beyond that nobody knows when it
+/// rang, or that it still does: it is listed, and does not pop.
+const FRESH: u64 = 120;
 
 /// What the store knew of the caller when the call came in.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -62,15 +63,16 @@ impl Facts {
         });
     }
 
-    /// Until when the record that was just added is worth a popup, if it is: the call rings, and it did not come late.
+    /// Until when the record that was just added is worth a popup, if it is: the call rings, and it began
+    /// just now.
     pub(super) fn pop(
         &mut self,
         sdt: jiff::Timestamp,
         received_at: jiff::Timestamp,
         popup_ttl: jiff::SignedDuration,
     ) -> Option<jiff::Timestamp> {
-        let late = received_at.as_second() - sdt.as_second() > LATE;
-        if late || self.state() != v1::CallState::Ringing {
+        let fresh = received_at.as_second().abs_diff(sdt.as_second()) <= FRESH;
+        if !fresh || self.state() != v1::CallState::Ringing {
             return None;
         }
         let until = received_at.saturating_add(popup_ttl).unwrap_or(received_at);

@@ -60,8 +60,8 @@ fn record(parameters: &[(&str, &str)]) -> Record {
     for (name, value) in parameters {
         fields.insert(name, (*value).to_owned());
     }
-    let mut record =
-        Record::parse(fields, sources.get("bizcall").unwrap(), jiff::Timestamp::UNIX_EPOCH).unwrap();
+    let after_all_of_them = "2026-12-01T00:00:00Z".parse().unwrap();
+    let mut record = Record::parse(fields, sources.get("bizcall").unwrap(), after_all_of_them).unwrap();
     record.received_at = record.cdr.sdt() + jiff::SignedDuration::from_secs(1);
     record
 }
@@ -252,12 +252,17 @@ async fn a_withheld_caller_has_no_history_and_a_known_one_has() {
 }
 
 #[tokio::test]
-async fn a_ring_that_comes_late_does_not_pop() {
+async fn a_ring_pops_only_if_it_began_within_two_minutes_of_our_clock() {
     let (_directory, opened) = with_store().await;
-    let mut late = ring("1", "20261123142530");
-    late.received_at = late.cdr.sdt() + jiff::SignedDuration::from_secs(121);
-    opened.status(late).await;
-    assert_eq!(opened.updates("gangnam").await[0].pop_until, None);
+    let rows = [(120, true), (121, false), (-120, true), (-121, false), (-86_400, false), (86_400, false)];
+    for (index, (age, pops)) in rows.into_iter().enumerate() {
+        let mut ring = ring(&index.to_string(), "20261123142530");
+        ring.received_at = ring.cdr.sdt() + jiff::SignedDuration::from_secs(age);
+        opened.status(ring).await;
+        let update = opened.updates("gangnam").await.pop().unwrap();
+        assert_eq!(update.pop_until.is_some(), pops, "{age} s old");
+        assert_eq!(update.call.unwrap().pop_until.is_some(), pops, "{age} s old, for pads that come later");
+    }
     opened.close();
 }
 
