@@ -18,7 +18,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser};
 use ringpad_bus::{BrokerAddress, Bus, BusSettings};
-use ringpad_runtime::{CancellationToken, Failure};
+use ringpad_runtime::{CancellationToken, Failure, settings::try_read_from};
 
 use self::{place::Place, ports::Ports, services::Services};
 
@@ -70,7 +70,7 @@ struct Broker {
 
 /// RabbitMQ at `address`; what else there is to say of it comes from the environment.
 fn rabbitmq(address: BrokerAddress) -> Result<Bus, Failure> {
-    let broker = Broker::try_parse_from(["ringpad dev"]);
+    let broker = try_read_from::<Broker>(["ringpad dev"]);
     let Broker { mut bus } = broker.map_err(|error| {
         // The address has been read before; of the other settings none is secret.
         let text = error.to_string();

@@ -1,12 +1,18 @@
 //! Settings: each an environment variable and the same flag in kebab case. `clap` reads both; this module turns its
-//! errors into one line that names the setting, the value and what would be right.
+//! errors into one line that names the setting, the value and what would be right. A variable that is set to the empty
+//! string is not set: so Compose and others pass on what they have no value for.
 //!
 //! A secret's argument has `hide_env_values = true`; its value then never shows, neither in `--help` nor in an error.
 
-use std::{ffi::OsString, process::ExitCode, time::Duration};
+use std::{
+    ffi::{OsStr, OsString},
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::{
     CommandFactory, Parser,
+    builder::Resettable,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
@@ -25,7 +31,7 @@ pub fn read<S: Parser>() -> Result<S, ExitCode> {
 /// The exit code to end with.
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "help and usage errors are for the terminal")]
 pub fn read_from<S: Parser>(arguments: impl IntoIterator<Item = OsString>) -> Result<S, ExitCode> {
-    S::try_parse_from(arguments).map_err(|error| match error.kind() {
+    try_read_from(arguments).map_err(|error: clap::Error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             print!("{error}");
             ExitCode::SUCCESS
@@ -39,6 +45,28 @@ pub fn read_from<S: Parser>(arguments: impl IntoIterator<Item = OsString>) -> Re
             ExitCode::from(2)
         }
     })
+}
+
+/// The same for those who say themselves what is wrong.
+///
+/// # Errors
+/// `clap`'s, help and version among them.
+pub fn try_read_from<S: Parser>(
+    arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+) -> Result<S, clap::Error> {
+    let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    let mut command = without(S::command(), &is_empty);
+    let mut matches = command.try_get_matches_from_mut(arguments)?;
+    S::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
+/// The command, which does not read the variables that are empty.
+fn without(command: clap::Command, is_empty: &dyn Fn(&OsStr) -> bool) -> clap::Command {
+    let unset = |argument: clap::Arg| match argument.get_env() {
+        Some(name) if is_empty(name) => argument.env(Resettable::Reset),
+        _ => argument,
+    };
+    command.mut_args(unset).mut_subcommands(|subcommand| without(subcommand, is_empty))
 }
 
 /// One line for a wrong setting.
@@ -158,6 +186,34 @@ mod tests {
         let said = sentence("--key=hunter2");
         assert!(!said.contains("hunter2"), "{said}");
         assert!(said.contains("SETTINGS_TEST_KEY") && said.contains("32 bytes"), "{said}");
+    }
+
+    #[derive(Debug, Parser)]
+    struct Program {
+        #[command(subcommand)]
+        action: Action,
+    }
+
+    #[derive(Debug, clap::Subcommand)]
+    enum Action {
+        Do(Settings),
+    }
+
+    #[test]
+    fn an_empty_variable_is_not_read_by_any_command() {
+        let empty = |name: &OsStr| name == "SETTINGS_TEST_KEY";
+        let variables = |command: &clap::Command| -> Vec<_> {
+            command
+                .get_arguments()
+                .filter_map(|argument| argument.get_env()?.to_str().map(str::to_owned))
+                .collect()
+        };
+        let service = without(Settings::command(), &empty);
+        assert_eq!(variables(&service), ["SETTINGS_TEST_TTL"]);
+        let program = without(Program::command(), &empty);
+        assert_eq!(program.get_subcommands().flat_map(variables).collect::<Vec<_>>(), ["SETTINGS_TEST_TTL"]);
+        // A flag is somebody's own word.
+        assert!(try_read_from::<Settings>(["test", "--ttl="]).is_err());
     }
 
     #[test]

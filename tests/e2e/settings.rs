@@ -3,7 +3,9 @@
 use std::{fs, net::TcpListener, path::Path};
 
 use ringpad_tests::{
+    cdr::{self, ring},
     guard::Program,
+    pads::Transport,
     port::free_port,
     rabbit::RabbitNode,
     secrets::TOKEN_SECRET,
@@ -180,4 +182,52 @@ async fn a_port_in_use_ends_a_start_with_exit_code_1() {
         let last = said.lines().last().unwrap_or_default();
         assert!(last.contains(setting) && last.contains(&address), "{last}");
     }
+}
+
+#[tokio::test]
+async fn an_empty_variable_is_not_set() {
+    let optional = [
+        "INGEST_CONFIG",
+        "INTERNAL_TOKEN",
+        "POPUP_TTL",
+        "RETENTION",
+        "AMQP_CA_FILE",
+        "AMQP_EXCHANGE",
+        "AMQP_QUEUE_PREFIX",
+        "AMQP_DEAD_LETTER_EXCHANGE",
+        "RETRY_INITIAL_INTERVAL",
+        "RETRY_MAX_INTERVAL",
+        "LOG_FORMAT",
+        "RUST_LOG",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "PAD_TOKEN_URL",
+        "PAD_ALLOWED_ORIGINS",
+        "HEARTBEAT_INTERVAL",
+        "DRAIN_WINDOW",
+    ];
+    let settings = optional.map(|name| (name, ""));
+    let system = System::start_with(&RabbitNode::start().await.url(), 1, &settings).await;
+    let store = system.store("gangnam").await;
+    let mut pad = system.pad(Transport::Grpc, 0, &store.id).await;
+    system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    assert!(pad.update().await.pop_until.is_some());
+
+    // Where one is required, or has another meaning, it counts as missing.
+    let directory = tempfile::tempdir().expect("a directory");
+    let without_key = right("push-svc", directory.path()).set("PAD_TOKEN_SECRET", "");
+    refused(without_key, &["PAD_TOKEN_SECRET", "required, but not set"]).await;
+    let everywhere = format!("0.0.0.0:{}", free_port());
+    let without_token =
+        right("ingest-svc", directory.path()).set("INGEST_GRPC_ADDR", everywhere).set("INTERNAL_TOKEN", "");
+    refused(without_token, &["INTERNAL_TOKEN", "required"]).await;
+    // A flag is somebody's own word.
+    let flag = right("ingest-svc", directory.path()).argument("--popup-ttl=");
+    refused(flag, &["POPUP_TTL", "\"\" is wrong"]).await;
+
+    // The command line reads its settings from subcommands.
+    let list = Program::new(binary("ringpad"), directory.path().join("ringpad.log"));
+    let list = list.argument("stores").argument("list").set("INTERNAL_TOKEN", "").set("RUST_LOG", "");
+    let list = list.set("INGEST_URL", format!("http://{}", system.ingest_at.grpc));
+    let (code, said) = last_words(list).await;
+    assert!(code == 0 && said.contains(&store.id), "{code}: {said}");
 }
