@@ -20,7 +20,7 @@ use uuid::Uuid;
 pub use self::dead_letters::DeadLetter;
 pub(crate) use self::{confirms::Promised, publisher::AmqpPublisher, subscription::AmqpSubscription};
 use self::{connection::Link, topology::Topology};
-use crate::{address::BrokerAddress, error::ConnectError};
+use crate::{address::BrokerAddress, envelope::Origin, error::ConnectError};
 
 /// How long a connection may take from the first packet to the last declaration, unless the URL's `connection_timeout`
 /// says otherwise.
@@ -59,14 +59,14 @@ impl Amqp {
         &self.0.names
     }
 
-    pub(crate) async fn publisher(&self) -> Result<AmqpPublisher, ConnectError> {
+    pub(crate) async fn publisher(&self, origin: Origin) -> Result<AmqpPublisher, ConnectError> {
         self.in_time(async {
             let link = self.open("publisher").await?;
             let channel = link.channel().await?;
             self.topology().declare(&channel).await?;
             let confirms = channel.confirm_select(ConfirmSelectOptions::default());
             confirms.await.map_err(|error| connection::failure(self.address(), &error))?;
-            Ok(AmqpPublisher::new(link, channel, &self.0.names.exchange))
+            Ok(AmqpPublisher::new(link, channel, &self.0.names.exchange, origin))
         })
         .await
     }

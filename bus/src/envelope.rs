@@ -8,6 +8,14 @@
 //!   fixed64 publisher_low = 2;
 //!   uint64 number = 3;            // 1, 2, 3 … within that connection; never 0
 //!   repeated Event events = 4;
+//!   Origin origin = 5;            // absent: from a version that did not say it yet
+//!   bool goodbye = 6;             // the process leaves in order, with everything published
+//! }
+//! message Origin {
+//!   fixed64 epoch_high = 1;       // the log that the process publishes for
+//!   fixed64 epoch_low = 2;
+//!   fixed64 instance_high = 3;    // the process: one uuid from its start to its end
+//!   fixed64 instance_low = 4;
 //! }
 //! message Event {
 //!   string store_id = 1;
@@ -69,14 +77,34 @@ impl fmt::Debug for Event {
     }
 }
 
-/// The events of one message. Without any it is a sign of life.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Batch {
+/// Which process publishes, and for which log. Whoever listens judges by it whose sign of life a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// The log's epoch.
+    pub epoch: Uuid,
+    /// The process: the same over all its connections, another one after a restart.
+    pub instance: Uuid,
+}
+
+/// What a message says of itself, beside its events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
     /// The publisher's connection; a new one has a new id.
     pub publisher: Uuid,
     /// 1, 2, 3 … within that connection. A jump means that a message was lost, and with it perhaps the last event of some
     /// store.
     pub number: u64,
+    /// `None`: the publisher is of a version that did not say it yet.
+    pub origin: Option<Origin>,
+    /// The process leaves in order, and has published everything: its silence from now on means nothing.
+    pub goodbye: bool,
+}
+
+/// The events of one message. Without any it is a sign of life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// Whose it is, and which one.
+    pub head: Head,
     /// The events, in the order they were sent.
     pub events: Vec<Event>,
 }
@@ -102,21 +130,46 @@ impl Batch {
         if wire.number == 0 {
             return Err(EnvelopeError::Unnumbered);
         }
-        Ok(Self {
+        let head = Head {
             publisher: Uuid::from_u64_pair(wire.publisher_high, wire.publisher_low),
             number: wire.number,
-            events: wire.events.into_iter().map(Event::from).collect(),
-        })
+            origin: wire.origin.map(Origin::from),
+            goodbye: wire.goodbye,
+        };
+        Ok(Self { head, events: wire.events.into_iter().map(Event::from).collect() })
     }
 
     /// Writes a message's body to `buffer`, over what is there; so that one buffer serves for all messages.
-    pub fn encode(publisher: Uuid, number: u64, events: &[Event], buffer: &mut Vec<u8>) {
-        let (publisher_high, publisher_low) = publisher.as_u64_pair();
-        let events = events.iter().map(wire::Event::from).collect();
-        let wire = wire::Batch { publisher_high, publisher_low, number, events };
+    pub fn encode(head: &Head, events: &[Event], buffer: &mut Vec<u8>) {
+        let (publisher_high, publisher_low) = head.publisher.as_u64_pair();
+        let wire = wire::Batch {
+            publisher_high,
+            publisher_low,
+            number: head.number,
+            events: events.iter().map(wire::Event::from).collect(),
+            origin: head.origin.map(wire::Origin::from),
+            goodbye: head.goodbye,
+        };
         buffer.clear();
         buffer.reserve(wire.encoded_len());
         wire.encode_raw(buffer);
+    }
+}
+
+impl From<wire::Origin> for Origin {
+    fn from(wire: wire::Origin) -> Self {
+        Self {
+            epoch: Uuid::from_u64_pair(wire.epoch_high, wire.epoch_low),
+            instance: Uuid::from_u64_pair(wire.instance_high, wire.instance_low),
+        }
+    }
+}
+
+impl From<Origin> for wire::Origin {
+    fn from(origin: Origin) -> Self {
+        let (epoch_high, epoch_low) = origin.epoch.as_u64_pair();
+        let (instance_high, instance_low) = origin.instance.as_u64_pair();
+        Self { epoch_high, epoch_low, instance_high, instance_low }
     }
 }
 
@@ -167,6 +220,22 @@ mod wire {
         pub(super) number: u64,
         #[prost(message, repeated, tag = "4")]
         pub(super) events: Vec<Event>,
+        #[prost(message, optional, tag = "5")]
+        pub(super) origin: Option<Origin>,
+        #[prost(bool, tag = "6")]
+        pub(super) goodbye: bool,
+    }
+
+    #[derive(Clone, Copy, PartialEq, prost::Message)]
+    pub(super) struct Origin {
+        #[prost(fixed64, tag = "1")]
+        pub(super) epoch_high: u64,
+        #[prost(fixed64, tag = "2")]
+        pub(super) epoch_low: u64,
+        #[prost(fixed64, tag = "3")]
+        pub(super) instance_high: u64,
+        #[prost(fixed64, tag = "4")]
+        pub(super) instance_low: u64,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
@@ -197,8 +266,27 @@ mod tests {
 
     fn encoded(batch: &Batch) -> Bytes {
         let mut body = b"what was there before".to_vec();
-        Batch::encode(batch.publisher, batch.number, &batch.events, &mut body);
+        Batch::encode(&batch.head, &batch.events, &mut body);
         Bytes::from(body)
+    }
+
+    fn head(number: u64) -> Head {
+        Head { publisher: Uuid::from_u128(9), number, origin: None, goodbye: false }
+    }
+
+    prop_compose! {
+        fn heads()(
+            publisher: u128,
+            number in 1..=u64::MAX,
+            origin: Option<(u128, u128)>,
+            goodbye: bool,
+        ) -> Head {
+            let origin = origin.map(|(epoch, instance)| Origin {
+                epoch: Uuid::from_u128(epoch),
+                instance: Uuid::from_u128(instance),
+            });
+            Head { publisher: Uuid::from_u128(publisher), number, origin, goodbye }
+        }
     }
 
     prop_compose! {
@@ -218,18 +306,17 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_encoded_is_decoded(
-            publisher: u128,
-            number in 1..=u64::MAX,
+            head in heads(),
             events in prop::collection::vec(events(), 0..8),
         ) {
-            let batch = Batch { publisher: Uuid::from_u128(publisher), number, events };
+            let batch = Batch { head, events };
             prop_assert_eq!(Batch::decode(encoded(&batch)), Ok(batch));
         }
 
         #[test]
         fn arbitrary_bytes_are_a_batch_or_an_error(body: Vec<u8>) {
             if let Ok(batch) = Batch::decode(body.into()) {
-                prop_assert!(batch.number > 0);
+                prop_assert!(batch.head.number > 0);
             }
         }
 
@@ -239,7 +326,7 @@ mod tests {
             at: prop::sample::Index,
             with: u8,
         ) {
-            let mut body = encoded(&Batch { publisher: Uuid::nil(), number: 1, events }).to_vec();
+            let mut body = encoded(&Batch { head: head(1), events }).to_vec();
             let at = at.index(body.len());
             body[at] = with;
             drop(Batch::decode(body.clone().into()));
@@ -250,8 +337,21 @@ mod tests {
 
     #[test]
     fn a_batch_without_events_is_a_sign_of_life() {
-        let batch = Batch { publisher: Uuid::new_v4(), number: 7, events: Vec::new() };
+        let batch = Batch { head: head(7), events: Vec::new() };
         assert_eq!(Batch::decode(encoded(&batch)), Ok(batch));
+    }
+
+    /// As versions before the origin wrote it: fields 1 to 3.
+    #[test]
+    fn a_batch_of_an_older_version_has_no_origin() {
+        let mut body = vec![0x09];
+        body.extend(1_u64.to_le_bytes());
+        body.push(0x11);
+        body.extend(2_u64.to_le_bytes());
+        body.extend([0x18, 7]);
+        let batch = Batch::decode(body.into()).unwrap();
+        let publisher = Uuid::from_u64_pair(1, 2);
+        assert_eq!(batch.head, Head { publisher, number: 7, origin: None, goodbye: false });
     }
 
     #[test]
@@ -268,7 +368,7 @@ mod tests {
             bytes: vec![7; 300].into(),
             receipt: None,
         };
-        let body = encoded(&Batch { publisher: Uuid::nil(), number: 1, events: vec![event] });
+        let body = encoded(&Batch { head: head(1), events: vec![event] });
         let batch = Batch::decode(body.clone()).unwrap();
         assert!(body.as_ptr_range().contains(&batch.events[0].bytes.as_ptr()));
     }

@@ -9,9 +9,9 @@ use tokio::sync::{broadcast, watch};
 use uuid::Uuid;
 
 use crate::{
-    envelope::{Batch, Event},
+    envelope::{Batch, Head, Origin},
     error::Lost,
-    publisher::Routed,
+    publisher::{Content, Routed},
 };
 
 /// How many batches a subscriber may fall behind.
@@ -35,9 +35,10 @@ impl InProcess {
         self.interruptions.send_replace(());
     }
 
-    pub(crate) fn publisher(&self) -> InProcessPublisher {
+    pub(crate) fn publisher(&self, origin: Origin) -> InProcessPublisher {
         InProcessPublisher {
             id: Uuid::new_v4(),
+            origin,
             sent: 0,
             batches: self.batches.clone(),
             interrupted: self.interruptions.subscribe(),
@@ -56,18 +57,25 @@ impl InProcess {
 
 pub(crate) struct InProcessPublisher {
     pub(crate) id: Uuid,
+    origin: Origin,
     sent: u64,
     batches: broadcast::Sender<Arc<Batch>>,
     interrupted: watch::Receiver<()>,
 }
 
 impl InProcessPublisher {
-    pub(crate) fn send(&mut self, events: &[Event]) -> Result<Routed, Lost> {
+    pub(crate) fn publish(&mut self, content: Content<'_>) -> Result<Routed, Lost> {
         if has_been(&self.interrupted) {
             return Err(broken());
         }
         self.sent += 1;
-        let batch = Batch { publisher: self.id, number: self.sent, events: events.to_vec() };
+        let head = Head {
+            publisher: self.id,
+            number: self.sent,
+            origin: Some(self.origin),
+            goodbye: content.is_goodbye(),
+        };
+        let batch = Batch { head, events: content.events().to_vec() };
         match self.batches.send(Arc::new(batch)) {
             Ok(_) => Ok(Routed::Delivered),
             Err(broadcast::error::SendError(_)) => Ok(Routed::NoRoute),
@@ -133,9 +141,12 @@ mod tests {
 
     use futures_util::FutureExt;
 
-    use crate::{Bus, Event, IN_PROCESS_CAPACITY, Lost, Publisher, Received, Routed, Subscription};
+    use uuid::Uuid;
+
+    use crate::{Bus, Event, IN_PROCESS_CAPACITY, Lost, Origin, Publisher, Received, Routed, Subscription};
 
     const TTL: Duration = Duration::from_secs(30);
+    const ORIGIN: Origin = Origin { epoch: Uuid::from_u128(1), instance: Uuid::from_u128(2) };
 
     async fn send(publisher: &mut Publisher, events: &[Event]) -> Result<Routed, Lost> {
         publisher.send(events, TTL).await?.outcome().await
@@ -143,7 +154,7 @@ mod tests {
 
     async fn number(subscription: &mut Subscription) -> Result<u64, Lost> {
         match subscription.next().await? {
-            Received::Batch(batch) => Ok(batch.number),
+            Received::Batch(batch) => Ok(batch.head.number),
             other => panic!("the twin has batches only, not {other:?}"),
         }
     }
@@ -151,7 +162,7 @@ mod tests {
     #[tokio::test]
     async fn every_subscriber_gets_every_batch_in_order() {
         let bus = Bus::in_process();
-        let mut publisher = bus.publisher().await.unwrap();
+        let mut publisher = bus.publisher(ORIGIN).await.unwrap();
         let mut subscriptions = [bus.subscribe().await.unwrap(), bus.subscribe().await.unwrap()];
         let event = Event {
             store_id: "s".into(),
@@ -167,7 +178,8 @@ mod tests {
             let Received::Batch(first) = subscription.next().await.unwrap() else {
                 panic!("a batch was sent")
             };
-            assert_eq!((first.publisher, first.number), (publisher.id(), 1));
+            assert_eq!((first.head.publisher, first.head.number), (publisher.id(), 1));
+            assert_eq!((first.head.origin, first.head.goodbye), (Some(ORIGIN), false));
             assert_eq!(first.events, events);
             subscription.ack();
             assert_eq!(number(subscription).await, Ok(2));
@@ -176,9 +188,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_goodbye_is_a_message_like_any_other() {
+        let bus = Bus::in_process();
+        let mut publisher = bus.publisher(ORIGIN).await.unwrap();
+        let mut subscription = bus.subscribe().await.unwrap();
+        assert_eq!(publisher.say_goodbye(TTL).await.unwrap().await, Ok(Routed::Delivered));
+        let Received::Batch(batch) = subscription.next().await.unwrap() else { panic!("a goodbye was sent") };
+        assert!(batch.head.goodbye && batch.events.is_empty(), "{batch:?}");
+        assert_eq!((batch.head.origin, batch.head.number), (Some(ORIGIN), 1));
+    }
+
+    #[tokio::test]
     async fn without_a_subscriber_there_is_no_route() {
         let bus = Bus::in_process();
-        let mut publisher = bus.publisher().await.unwrap();
+        let mut publisher = bus.publisher(ORIGIN).await.unwrap();
         assert_eq!(send(&mut publisher, &[]).await, Ok(Routed::NoRoute));
         let mut subscription = bus.subscribe().await.unwrap();
         assert_eq!(send(&mut publisher, &[]).await, Ok(Routed::Delivered));
@@ -190,7 +213,7 @@ mod tests {
     #[tokio::test]
     async fn a_slow_subscriber_is_told_and_costs_only_itself() {
         let bus = Bus::in_process();
-        let mut publisher = bus.publisher().await.unwrap();
+        let mut publisher = bus.publisher(ORIGIN).await.unwrap();
         let [mut slow, mut quick] = [bus.subscribe().await.unwrap(), bus.subscribe().await.unwrap()];
         for sent in 1..=IN_PROCESS_CAPACITY as u64 + 1 {
             assert_eq!(send(&mut publisher, &[]).await, Ok(Routed::Delivered));
@@ -204,7 +227,7 @@ mod tests {
     async fn an_interruption_is_told_to_everyone_and_new_connections_are_taken() {
         let bus = Bus::in_process();
         let Bus::InProcess(broker) = &bus else { panic!("it is in-process") };
-        let mut publisher = bus.publisher().await.unwrap();
+        let mut publisher = bus.publisher(ORIGIN).await.unwrap();
         let mut subscription = bus.subscribe().await.unwrap();
         let lost = publisher.lost();
         assert_eq!(publisher.lost().now_or_never(), None);
@@ -213,7 +236,7 @@ mod tests {
         assert!(matches!(send(&mut publisher, &[]).await, Err(Lost::Connection(_))));
         assert!(matches!(number(&mut subscription).await, Err(Lost::Connection(_))));
         let mut subscription = bus.subscribe().await.unwrap();
-        let mut publisher = bus.publisher().await.unwrap();
+        let mut publisher = bus.publisher(ORIGIN).await.unwrap();
         assert_eq!(send(&mut publisher, &[]).await, Ok(Routed::Delivered));
         assert_eq!(number(&mut subscription).await, Ok(1));
     }

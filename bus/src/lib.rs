@@ -8,7 +8,8 @@
 //!                          <exchange>.dead (fanout, durable) ─► <exchange>.dead  10,000 messages, 7 days
 //! ```
 //!
-//! * One message carries a [`Batch`] of encoded events, and its number in its publisher's row. The bus looks at no event.
+//! * One message carries a [`Batch`] of encoded events, who sent it, and its number in its publisher's row. The bus looks
+//!   at no event.
 //! * A [`Publisher`] and a [`Subscription`] have a connection each: while the broker blocks publishers, replicas go on
 //!   receiving.
 //! * **Nothing here reconnects.** A connection that fails is [`Lost`] within milliseconds (within 20 s if it just goes
@@ -30,7 +31,7 @@ mod subscription;
 pub use address::{AddressError, BrokerAddress};
 pub use amqp::{Amqp, DeadLetter};
 pub use backoff::{Backoff, RetrySettings};
-pub use envelope::{Batch, CONTENT_TYPE, EnvelopeError, Event, Receipt};
+pub use envelope::{Batch, CONTENT_TYPE, EnvelopeError, Event, Head, Origin, Receipt};
 pub use error::{ConnectError, Lost};
 pub use in_process::{CAPACITY as IN_PROCESS_CAPACITY, InProcess};
 pub use publisher::{Confirm, Publisher, Routed};
@@ -56,14 +57,15 @@ impl Bus {
         Self::Amqp(amqp)
     }
 
-    /// Opens a connection for publishing, with a new id, and declares the exchanges. Takes 10 s at most.
+    /// Opens a connection for publishing, with a new id, and declares the exchanges. Takes 10 s at most. `origin` goes out
+    /// with every message.
     ///
     /// # Errors
     /// See [`ConnectError`].
-    pub async fn publisher(&self) -> Result<Publisher, ConnectError> {
+    pub async fn publisher(&self, origin: Origin) -> Result<Publisher, ConnectError> {
         match self {
-            Self::Amqp(amqp) => amqp.publisher().await.map(Publisher::amqp),
-            Self::InProcess(bus) => Ok(Publisher::in_process(bus.publisher())),
+            Self::Amqp(amqp) => amqp.publisher(origin).await.map(Publisher::amqp),
+            Self::InProcess(bus) => Ok(Publisher::in_process(bus.publisher(origin))),
         }
     }
 

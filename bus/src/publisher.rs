@@ -20,6 +20,28 @@ use crate::{
 #[derive(Debug)]
 pub struct Publisher(Kind);
 
+/// What one message carries.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Content<'a> {
+    /// Events; none make a sign of life.
+    Events(&'a [Event]),
+    /// The process leaves.
+    Goodbye,
+}
+
+impl<'a> Content<'a> {
+    pub(crate) fn events(self) -> &'a [Event] {
+        match self {
+            Self::Events(events) => events,
+            Self::Goodbye => &[],
+        }
+    }
+
+    pub(crate) fn is_goodbye(self) -> bool {
+        matches!(self, Self::Goodbye)
+    }
+}
+
 enum Kind {
     Amqp(Box<AmqpPublisher>),
     InProcess(InProcessPublisher),
@@ -53,11 +75,25 @@ impl Publisher {
     /// # Errors
     /// The connection is lost; whether the message went out is unknown.
     pub async fn send(&mut self, events: &[Event], ttl: Duration) -> Result<Confirm, Lost> {
+        self.publish(Content::Events(events), ttl).await
+    }
+
+    /// Says, in a message of its own, that the process leaves in order and has published everything. To be the last one.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn say_goodbye(&mut self, ttl: Duration) -> Result<Confirm, Lost> {
+        self.publish(Content::Goodbye, ttl).await
+    }
+
+    async fn publish(&mut self, content: Content<'_>, ttl: Duration) -> Result<Confirm, Lost> {
         match &mut self.0 {
             Kind::Amqp(publisher) => {
-                publisher.send(events, ttl).await.map(|outcome| Confirm(Answer::Later(outcome)))
+                publisher.publish(content, ttl).await.map(|outcome| Confirm(Answer::Later(outcome)))
             }
-            Kind::InProcess(publisher) => publisher.send(events).map(|routed| Confirm(Answer::Known(routed))),
+            Kind::InProcess(publisher) => {
+                publisher.publish(content).map(|routed| Confirm(Answer::Known(routed)))
+            }
         }
     }
 

@@ -8,9 +8,9 @@ use ringpad_bus::Batch;
 
 fuzz_target!(|body: &[u8]| {
     let Ok(batch) = Batch::decode(Bytes::copy_from_slice(body)) else { return };
-    assert!(batch.number > 0);
+    assert!(batch.head.number > 0);
     let mut again = b"what was there before".to_vec();
-    Batch::encode(batch.publisher, batch.number, &batch.events, &mut again);
+    Batch::encode(&batch.head, &batch.events, &mut again);
     assert_eq!(Batch::decode(again.into()).as_ref(), Ok(&batch), "what is encoded is decoded");
     // Of an event's bytes, which hold phone numbers, only the length shows.
     for event in &batch.events {

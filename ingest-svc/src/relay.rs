@@ -20,12 +20,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use ringpad_bus::{Bus, Confirm, Event, Lost, Publisher, Receipt, RetrySettings, Routed};
+use ringpad_bus::{Bus, Confirm, Event, Lost, Origin, Publisher, Receipt, RetrySettings, Routed};
 use ringpad_runtime::{CancellationToken, Failure, traces::Traces};
 use tokio::{
     sync::mpsc,
     time::{MissedTickBehavior, interval, sleep, sleep_until},
 };
+use uuid::Uuid;
 
 use crate::{
     log::{Committed, LogReader, Outbox},
@@ -71,7 +72,8 @@ impl Relay {
     /// Before the first connection: the broker has another exchange under our name.
     pub(crate) async fn run(self, cut: CancellationToken) -> Result<(), Failure> {
         let backlog = Backlog::new(self.outbox.relayed(), self.popup_ttl);
-        let mut run = Run { relay: self, backlog, out: VecDeque::new(), writer_ended: false };
+        let origin = Origin { epoch: self.log.epoch(), instance: Uuid::new_v4() };
+        let mut run = Run { relay: self, origin, backlog, out: VecDeque::new(), writer_ended: false };
         tokio::select! {
             ended = run.connections() => ended,
             () = cut.cancelled() => {
@@ -85,6 +87,8 @@ impl Relay {
 /// A running relay.
 struct Run {
     relay: Relay,
+    /// What each connection says of this process.
+    origin: Origin,
     backlog: Backlog,
     /// Messages without an outcome, oldest first.
     out: VecDeque<(Message, Confirm)>,
@@ -96,7 +100,7 @@ impl Run {
         let mut backoff = self.relay.retry.backoff();
         let mut connected_before = false;
         loop {
-            match self.relay.bus.publisher().await {
+            match self.relay.bus.publisher(self.origin).await {
                 Ok(publisher) => {
                     tracing::info!(publisher = %publisher.id(), "publishing to the bus");
                     self.relay.metrics.connections.inc();
@@ -174,8 +178,8 @@ impl Run {
                 return End::Lost(lost);
             }
             self.note_progress();
-            if self.writer_ended && self.out.is_empty() && self.backlog.len() == 0 {
-                publisher.close().await;
+            if self.is_done() {
+                self.leave(publisher).await;
                 return End::Done;
             }
             let resume = pause_until.unwrap_or_else(Instant::now);
@@ -198,6 +202,23 @@ impl Run {
                 lost = &mut lost => return End::Lost(lost),
             }
         }
+    }
+
+    /// Whether nothing more will come, and everything that came is published.
+    fn is_done(&self) -> bool {
+        let all_in_memory = self.backlog.missing(self.relay.outbox.newest()).is_none();
+        self.writer_ended && self.out.is_empty() && self.backlog.len() == 0 && all_in_memory
+    }
+
+    /// Everything is published: hubs need not miss this process from now on. Should they not hear it, they ask the log for a
+    /// while, which costs little.
+    async fn leave(&self, mut publisher: Publisher) {
+        match publisher.say_goodbye(self.relay.popup_ttl).await {
+            // Closing in order lets the broker take it first.
+            Ok(confirm) => drop(confirm),
+            Err(lost) => tracing::debug!(%lost, "cannot say goodbye on the bus"),
+        }
+        publisher.close().await;
     }
 
     /// Sends what waits, as far as the window allows.

@@ -2,7 +2,7 @@
 //! stores at once. What a returning pad has missed it asks for itself.
 //!
 //! Asks when something is amiss with a store (a gap that did not close, another epoch, a hint), when all stores must be
-//! compared with the log, and once a second while the bus is silent or away.
+//! compared with the log, and once a second while the bus is away or anybody on it silent.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -13,6 +13,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::{
     hub::Hub,
@@ -32,16 +33,19 @@ const TICK: Duration = Duration::from_secs(1);
 struct Wanted {
     /// Grows each time that all stores must be compared.
     comparisons: u64,
-    /// Whether the bus brings anything.
+    /// Whether the bus can be relied on.
     bus: Bus,
+    /// Which log it is that answers, once it has. All must be compared when that changes, for until now the messages of
+    /// that log were passed over.
+    log: Option<Uuid>,
 }
 
 /// Whether the bus can be relied on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Bus {
-    /// Batches or canaries come.
+    /// Every ingest-svc of our log is heard.
     Speaks,
-    /// Silent, or no connection.
+    /// One or all are not, or there is no connection.
     Silent,
 }
 
@@ -52,7 +56,7 @@ pub(crate) struct CatchUp(Arc<watch::Sender<Wanted>>);
 impl CatchUp {
     /// The bus is taken as silent at first.
     pub(crate) fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(Wanted { comparisons: 0, bus: Bus::Silent })))
+        Self(Arc::new(watch::Sender::new(Wanted { comparisons: 0, bus: Bus::Silent, log: None })))
     }
 
     /// Something may be lost in any store: compare all with the log.
@@ -60,7 +64,17 @@ impl CatchUp {
         self.0.send_modify(|wanted| wanted.comparisons += 1);
     }
 
-    /// Says whether the bus brings anything.
+    /// Which log it is that answers; `None` until it has.
+    pub(crate) fn log(&self) -> Option<Uuid> {
+        self.0.borrow().log
+    }
+
+    /// The log has answered. Only this task's answers tell: one at a time, so none is older than the last.
+    fn answered(&self, log: Uuid) {
+        self.0.send_if_modified(|wanted| wanted.log.replace(log) != Some(log));
+    }
+
+    /// Says whether the bus can be relied on.
     pub(crate) fn bus(&self, bus: Bus) {
         self.0.send_if_modified(|wanted| std::mem::replace(&mut wanted.bus, bus) != bus);
     }
@@ -79,7 +93,7 @@ impl CatchUp {
         wanted.mark_changed();
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let task = Task { hub, log, metrics };
+        let task = Task { handle: self.clone(), hub, log, metrics };
         loop {
             let due = task.hub.next_due(Instant::now());
             let reason = tokio::select! {
@@ -118,6 +132,7 @@ impl CatchUp {
 }
 
 struct Task {
+    handle: CatchUp,
     hub: Hub,
     log: LogClient,
     metrics: Metrics,
@@ -159,6 +174,7 @@ impl Task {
             let after = asked.get(answer.store_id.as_str()).copied().unwrap_or_default();
             self.hub.catch_up(epoch, after, answer, cut, now);
         }
+        self.handle.answered(epoch);
         Ok(())
     }
 }

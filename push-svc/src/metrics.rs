@@ -42,8 +42,12 @@ pub(crate) enum Reason {
 pub(crate) enum Consumed {
     /// An event, and what the hub made of it.
     Event(Applied),
-    /// A batch of events.
+    /// A batch of our log's.
     Batch,
+    /// A batch of another log's.
+    OtherLog,
+    /// A batch that does not say whose it is.
+    OlderVersion,
     /// A message of another content type.
     Foreign,
     /// A message that is no batch.
@@ -62,6 +66,7 @@ pub(crate) struct Metrics {
     catch_ups: Family<Labels<2>, Counter>,
     actions: Family<Labels<2>, Counter>,
     heard: Gauge<f64, AtomicU64>,
+    silent_publishers: Gauge,
     to_pad: Family<Labels<1>, Histogram, fn() -> Histogram>,
 }
 
@@ -76,6 +81,7 @@ impl Metrics {
             catch_ups: Family::default(),
             actions: Family::default(),
             heard: Gauge::default(),
+            silent_publishers: Gauge::default(),
             to_pad: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 2.0, 15))),
         };
         let registry = registry.sub_registry_with_prefix("ringpad_push");
@@ -91,8 +97,13 @@ impl Metrics {
         registry.register("actions", "What pads did to calls, by what the log said", metrics.actions.clone());
         registry.register(
             "bus_heard_timestamp_seconds",
-            "When the bus last brought a batch, a canary at least; its silence is the time since then",
+            "When the bus last brought a message of our log, a sign of life at least; its silence is the time since then",
             metrics.heard.clone(),
+        );
+        registry.register(
+            "silent_publishers",
+            "Processes of ingest-svc that were heard, did not say goodbye, and are silent for 3 s or more",
+            metrics.silent_publishers.clone(),
         );
         registry.register_with_unit(
             "receipt_to_pad",
@@ -103,7 +114,12 @@ impl Metrics {
         metrics
     }
 
-    /// The bus has brought something.
+    /// How many who published for our log are silent.
+    pub(crate) fn silent_publishers(&self, count: usize) {
+        self.silent_publishers.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// The bus has brought a message of our log.
     pub(crate) fn heard(&self) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.heard.set(now.as_secs_f64());
@@ -133,6 +149,8 @@ impl Metrics {
     pub(crate) fn consumed(&self, consumed: Consumed) {
         let (family, label) = match consumed {
             Consumed::Batch => (&self.messages, ("kind", "batch")),
+            Consumed::OtherLog => (&self.messages, ("kind", "other_log")),
+            Consumed::OlderVersion => (&self.messages, ("kind", "older_version")),
             Consumed::Foreign => (&self.messages, ("kind", "foreign")),
             Consumed::Poison => (&self.messages, ("kind", "poison")),
             Consumed::Event(Applied::NotHeld) => (&self.events, ("outcome", "not_held")),

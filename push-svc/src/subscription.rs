@@ -2,19 +2,21 @@
 //!
 //! A new queue, a publisher that was not known, a jump in a publisher's numbers: something may be lost in any store, so
 //! all are compared with the log. Every reconnect is a gap, for a private queue dies with its connection; hence first
-//! consume, then compare. ingest-svc sends an empty batch every second, so a bus that brings nothing for
-//! [`SILENT`] is taken as broken and the log is asked instead; after [`REBUILD`] the connection is built anew.
+//! consume, then compare. Each ingest-svc sends an empty batch every second. If one of our log's is silent for 3 s, the
+//! log is asked as well, whatever else comes over the bus (see [`publishers`]); if none of them is heard for
+//! [`REBUILD`], the connection is built anew: its queue may not be bound to the exchange any more.
 
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    time::{Duration, SystemTime},
-};
+mod publishers;
 
-use ringpad_bus::{Backoff, Batch, Bus as Broker, ConnectError, Lost, Received, Subscription};
+use std::time::{Duration, SystemTime};
+
+use ringpad_bus::{Backoff, Batch, Bus as Broker, ConnectError, Event, Lost, Received, Subscription};
 use ringpad_runtime::{CancellationToken, Failure, traces::Traces};
 use tokio::time::{Instant, sleep, timeout_at};
-use uuid::Uuid;
 
+pub(crate) use publishers::{Heard, Publishers};
+
+use self::publishers::Hearing;
 use crate::{
     catch_up::{Bus, CatchUp},
     hub::{Applied, Hub},
@@ -22,16 +24,13 @@ use crate::{
     sources::Sources,
 };
 
-/// How long the bus may bring nothing before the log is asked as well.
-const SILENT: Duration = Duration::from_secs(3);
-/// How long it may bring nothing before the connection is built anew, at first; doubled each time that does not help.
+/// How long nobody of our log may be heard before the connection is built anew, at first; doubled each time that does not
+/// help.
 const REBUILD: Duration = Duration::from_secs(15);
 /// And at most.
 const REBUILD_MAX: Duration = Duration::from_secs(60);
 /// The longest wait between two tries to connect.
 const RECONNECT_MAX: Duration = Duration::from_secs(60);
-/// How many publishers' numbers are remembered. Beyond it all are forgotten, which costs a comparison.
-const PUBLISHERS: usize = 64;
 
 /// Feeds the hub from the bus.
 pub(crate) struct Supervisor {
@@ -62,7 +61,7 @@ impl Supervisor {
     /// # Errors
     /// The very first connection finds a topology that only the operator can mend.
     pub(crate) async fn run(self, mut backoff: Backoff, stop: CancellationToken) -> Result<(), Failure> {
-        let mut numbers = Numbers::default();
+        let mut publishers = Publishers::new(Instant::now());
         let mut rebuild = REBUILD;
         let mut ever_connected = false;
         loop {
@@ -89,7 +88,8 @@ impl Supervisor {
             tracing::info!(queue = subscription.queue(), "consuming");
             self.sources.queue_up();
             self.catch_up.compare();
-            match self.consume(subscription, &mut numbers, &mut rebuild, &mut backoff, &stop).await {
+            publishers.connected(Instant::now());
+            match self.consume(subscription, &mut publishers, &mut rebuild, &mut backoff, &stop).await {
                 Over::Stopped => return Ok(()),
                 Over::Lost(lost) => {
                     tracing::warn!(%lost, "the bus is lost");
@@ -98,7 +98,7 @@ impl Supervisor {
                 }
                 // The next connection is tried at once, and until it is there this replica has had its queue.
                 Over::Silent => {
-                    tracing::warn!("nothing from the bus, not even a canary; building the connection anew")
+                    tracing::warn!("still no ingest-svc of our log on the bus; building the connection anew")
                 }
             }
         }
@@ -113,94 +113,134 @@ impl Supervisor {
     async fn consume(
         &self,
         mut subscription: Subscription,
-        numbers: &mut Numbers,
+        publishers: &mut Publishers,
         rebuild: &mut Duration,
         backoff: &mut Backoff,
         stop: &CancellationToken,
     ) -> Over {
-        let mut heard = Instant::now();
-        let mut bus = Bus::Speaks;
+        let mut said = Hearing::TooEarly;
         let over = loop {
-            let limit = match bus {
-                Bus::Speaks => heard + SILENT,
-                Bus::Silent => heard + *rebuild,
-            };
+            let now = Instant::now();
+            let hearing = publishers.hearing(now);
+            if hearing != said {
+                self.tell(hearing, said, publishers.hears_others(now));
+                said = hearing;
+            }
+            self.metrics.silent_publishers(publishers.silent(now));
+            let rebuild_at = publishers.quiet_since() + *rebuild;
+            if rebuild_at <= now {
+                *rebuild = (*rebuild * 2).min(REBUILD_MAX);
+                break Over::Silent;
+            }
+            let look_again = publishers.next_change(now).map_or(rebuild_at, |change| change.min(rebuild_at));
             let next = tokio::select! {
                 () = stop.cancelled() => break Over::Stopped,
-                next = timeout_at(limit, subscription.next()) => next,
+                next = timeout_at(look_again, subscription.next()) => next,
             };
-            match (next, bus) {
-                (Ok(Ok(Received::Batch(batch))), _) => {
-                    heard = Instant::now();
-                    bus = Bus::Speaks;
-                    self.catch_up.bus(bus);
-                    *rebuild = REBUILD;
+            match next {
+                Ok(Ok(Received::Batch(batch))) => {
                     backoff.reset();
-                    self.take(batch, numbers);
+                    if let Heard::Ours { .. } = self.take(&batch, publishers) {
+                        *rebuild = REBUILD;
+                    }
                     subscription.ack();
                 }
-                (Ok(Ok(Received::Foreign { content_type })), _) => {
+                Ok(Ok(Received::Foreign { content_type })) => {
                     tracing::debug!(content_type, "a foreign message");
                     self.metrics.consumed(Consumed::Foreign);
                 }
-                (Ok(Ok(Received::Poison { reason })), _) => {
+                Ok(Ok(Received::Poison { reason })) => {
                     tracing::warn!(%reason, "a message that is no batch; it is with the dead letters");
                     self.metrics.consumed(Consumed::Poison);
                 }
-                (Ok(Err(lost)), _) => break Over::Lost(lost),
-                (Err(_), Bus::Speaks) => {
-                    bus = Bus::Silent;
-                    self.catch_up.bus(bus);
-                    tracing::warn!("nothing from the bus, not even a canary; asking the log instead");
-                }
-                (Err(_), Bus::Silent) => {
-                    *rebuild = (*rebuild * 2).min(REBUILD_MAX);
-                    break Over::Silent;
-                }
+                Ok(Err(lost)) => break Over::Lost(lost),
+                Err(_) => {}
             }
         };
         subscription.close().await;
         over
     }
 
-    fn take(&self, batch: Batch, numbers: &mut Numbers) {
-        self.metrics.consumed(Consumed::Batch);
-        self.metrics.heard();
-        let (now, came_at) = (Instant::now(), SystemTime::now());
-        for event in &batch.events {
+    /// Has the log asked once a second, or no more; and says why. `others`: messages of other logs come.
+    fn tell(&self, hearing: Hearing, before: Hearing, others: bool) {
+        match hearing {
+            Hearing::All => {
+                self.catch_up.bus(Bus::Speaks);
+                if before != Hearing::TooEarly {
+                    tracing::info!("every ingest-svc of our log is heard on the bus again");
+                }
+                return;
+            }
+            Hearing::TooEarly => {}
+            Hearing::NotAll(silent) => tracing::warn!(
+                silent,
+                "an ingest-svc of our log is silent on the bus, though others are heard; asking the log as well"
+            ),
+            Hearing::Nobody if self.catch_up.log().is_none() => tracing::warn!(
+                "the log has not said yet which one it is, so nothing on the bus can be relied on; asking it"
+            ),
+            Hearing::Nobody if others => tracing::warn!(
+                "no ingest-svc of our log is heard on the bus, only others; has ours lost the broker? Asking the log instead"
+            ),
+            Hearing::Nobody => {
+                tracing::warn!("nothing from the bus, not even a sign of life; asking the log instead")
+            }
+        }
+        self.catch_up.bus(Bus::Silent);
+    }
+
+    fn take(&self, batch: &Batch, publishers: &mut Publishers) -> Heard {
+        let now = Instant::now();
+        let heard = publishers.hear(self.catch_up.log(), &batch.head, now);
+        match heard {
+            Heard::Ours { gap } => {
+                self.metrics.consumed(Consumed::Batch);
+                self.metrics.heard();
+                self.apply(&batch.events, now);
+                if gap {
+                    self.catch_up.compare();
+                }
+            }
+            Heard::OtherLog { new } => {
+                self.metrics.consumed(Consumed::OtherLog);
+                if new {
+                    self.say_other_log(batch);
+                    // Ours may have been made anew: its answer tells.
+                    self.catch_up.compare();
+                }
+            }
+            // Each of its events says its log.
+            Heard::Unsaid => {
+                self.metrics.consumed(Consumed::OlderVersion);
+                self.apply(&batch.events, now);
+            }
+        }
+        heard
+    }
+
+    fn say_other_log(&self, batch: &Batch) {
+        let Some(origin) = batch.head.origin else { return };
+        match self.catch_up.log() {
+            None => {
+                tracing::debug!(log = %origin.epoch, "a message of a log, before ours has said which one it is")
+            }
+            Some(ours) => tracing::warn!(
+                log = %origin.epoch,
+                %ours,
+                "messages of another log on our exchange, which are passed over: another installation has the same \
+                 AMQP_EXCHANGE, or an old ingest-svc was left running (or ours has a new log)"
+            ),
+        }
+    }
+
+    fn apply(&self, events: &[Event], now: Instant) {
+        let came_at = SystemTime::now();
+        for event in events {
             let applied = self.hub.apply(event, now);
             self.metrics.consumed(Consumed::Event(applied));
             let traceparent = event.receipt.as_ref().and_then(|receipt| receipt.traceparent.as_deref());
             if let (Some(traceparent), Applied::Live | Applied::Ahead) = (traceparent, applied) {
                 self.traces.note("consume", traceparent, came_at, Vec::new());
-            }
-        }
-        if numbers.jumps(batch.publisher, batch.number) {
-            self.catch_up.compare();
-        }
-    }
-}
-
-/// The last number of each publisher.
-#[derive(Default)]
-pub(crate) struct Numbers(HashMap<Uuid, u64>);
-
-impl Numbers {
-    /// Whether something before this batch may be lost: its publisher is new, or its number is not the next one.
-    pub(crate) fn jumps(&mut self, publisher: Uuid, number: u64) -> bool {
-        if self.0.len() >= PUBLISHERS && !self.0.contains_key(&publisher) {
-            self.0.clear();
-        }
-        match self.0.entry(publisher) {
-            Entry::Vacant(entry) => {
-                entry.insert(number);
-                true
-            }
-            Entry::Occupied(mut last) => {
-                let jumps = number > *last.get() + 1;
-                let highest = number.max(*last.get());
-                last.insert(highest);
-                jumps
             }
         }
     }
@@ -215,31 +255,5 @@ async fn sleep_unless(stop: &CancellationToken, length: Duration) {
     tokio::select! {
         () = stop.cancelled() => {}
         () = sleep(length) => {}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_new_publisher_and_a_jump_are_losses() {
-        let mut numbers = Numbers::default();
-        let [one, other] = [Uuid::new_v4(), Uuid::new_v4()];
-        assert!(numbers.jumps(one, 1));
-        assert!(!numbers.jumps(one, 2));
-        assert!(!numbers.jumps(one, 2), "delivered again");
-        assert!(numbers.jumps(other, 1));
-        assert!(numbers.jumps(one, 4));
-        assert!(!numbers.jumps(one, 5));
-    }
-
-    #[test]
-    fn publishers_do_not_add_up() {
-        let mut numbers = Numbers::default();
-        for _ in 0..1_000 {
-            assert!(numbers.jumps(Uuid::new_v4(), 1));
-        }
-        assert!(numbers.0.len() <= PUBLISHERS);
     }
 }

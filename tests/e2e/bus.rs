@@ -8,12 +8,14 @@ mod topology;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ringpad_bus::{Batch, Bus, BusSettings, Event, Lost, Publisher, Received, Routed, Subscription};
+use ringpad_bus::{Batch, Bus, BusSettings, Event, Lost, Origin, Publisher, Received, Routed, Subscription};
 use ringpad_tests::wait::{SOON, must, within};
 use uuid::Uuid;
 
 /// Long enough not to matter.
 const TTL: Duration = Duration::from_secs(300);
+/// Who publishes.
+const ORIGIN: Origin = Origin { epoch: Uuid::from_u128(7), instance: Uuid::from_u128(8) };
 
 /// The settings' defaults but for the broker and the exchange, of which each test has its own.
 fn settings(url: &str, exchange: &str) -> BusSettings {
@@ -31,7 +33,7 @@ fn bus(url: &str, exchange: &str) -> Bus {
 }
 
 async fn publisher(bus: &Bus) -> Publisher {
-    must("a publisher", within("a publisher", SOON, bus.publisher()).await)
+    must("a publisher", within("a publisher", SOON, bus.publisher(ORIGIN)).await)
 }
 
 async fn subscription(bus: &Bus) -> Subscription {

@@ -73,6 +73,7 @@ on_a_shared_broker! {
     ingest_svc_is_killed: [Fault::Kill(Process::Ingest)], SOON;
     ingest_svc_is_restarted: [Fault::Restart(Process::Ingest)], SOON;
     ingest_svc_is_frozen: [Fault::Freeze(Process::Ingest)], LASTS;
+    ingest_svc_alone_is_cut_off_from_the_broker: [Fault::CutOff], REBUILT;
     a_replica_is_killed: [Fault::Kill(Process::Push(0))], SOON;
     a_replica_is_restarted: [Fault::Restart(Process::Push(0))], SOON;
     a_replica_is_frozen: [Fault::Freeze(Process::Push(0))], 2 * LASTS;

@@ -16,6 +16,7 @@ mod faults;
 mod full_disk;
 mod grpc_ports;
 mod half_close;
+mod installations;
 mod leaving;
 mod load_balancer;
 mod long_texts;

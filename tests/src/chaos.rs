@@ -115,6 +115,7 @@ impl Plan {
         verdict.weather = weather.into_inner().unwrap_or_else(PoisonError::into_inner);
         count(&traffic, &mut verdict);
         verdict.find_late_in_calm();
+        verdict.find_late_without_broker();
         verdict.left_over.extend(stage.panics());
         if ended.is_err() {
             verdict.left_over.push("records that are not acknowledged long after all is well".to_owned());

@@ -164,7 +164,7 @@ fn heed(event: Event) -> Result<(), Lost> {
 }
 
 fn returned_number(returned: BasicReturnMessage) -> Option<u64> {
-    Batch::decode(Bytes::from(returned.delivery.data)).ok().map(|batch| batch.number)
+    Batch::decode(Bytes::from(returned.delivery.data)).ok().map(|batch| batch.head.number)
 }
 
 pub(super) fn broken(error: &lapin::Error) -> Lost {

@@ -20,8 +20,9 @@ use super::{
     connection::Link,
 };
 use crate::{
-    envelope::{Batch, CONTENT_TYPE, Event},
+    envelope::{Batch, CONTENT_TYPE, Head, Origin},
     error::Lost,
+    publisher::Content,
 };
 
 /// How many messages may wait to be matched with the broker's answers before `send` waits, too.
@@ -31,6 +32,7 @@ const PERSISTENT: u8 = 2;
 
 pub(crate) struct AmqpPublisher {
     id: Uuid,
+    origin: Origin,
     /// The number of the last message whose sending has begun.
     begun: Arc<AtomicU64>,
     exchange: ShortString,
@@ -46,7 +48,7 @@ pub(crate) struct AmqpPublisher {
 
 impl AmqpPublisher {
     /// `channel` is in confirm mode, and the link's only one.
-    pub(super) fn new(link: Link, channel: Channel, exchange: &str) -> Self {
+    pub(super) fn new(link: Link, channel: Channel, exchange: &str, origin: Origin) -> Self {
         let (pending, to_confirm) = mpsc::channel(HANDED_OVER);
         let (losing, lost) = watch::channel(None);
         let mut confirms = JoinSet::new();
@@ -56,6 +58,7 @@ impl AmqpPublisher {
             BasicProperties::default().with_content_type(CONTENT_TYPE.into()).with_delivery_mode(PERSISTENT);
         Self {
             id: Uuid::new_v4(),
+            origin,
             begun,
             exchange: exchange.into(),
             properties,
@@ -72,9 +75,11 @@ impl AmqpPublisher {
         self.id
     }
 
-    pub(crate) async fn send(&mut self, events: &[Event], ttl: Duration) -> Result<Promised, Lost> {
+    pub(crate) async fn publish(&mut self, content: Content<'_>, ttl: Duration) -> Result<Promised, Lost> {
         let number = self.begun.fetch_add(1, Ordering::Release) + 1;
-        Batch::encode(self.id, number, events, &mut self.body);
+        let head =
+            Head { publisher: self.id, number, origin: Some(self.origin), goodbye: content.is_goodbye() };
+        Batch::encode(&head, content.events(), &mut self.body);
         let properties = self.properties.clone().with_expiration(ttl.as_millis().to_string().into());
         // Mandatory: without it, the broker would confirm a message that went to no queue as if it had arrived.
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };

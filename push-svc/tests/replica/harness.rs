@@ -12,10 +12,11 @@ use push_svc::{
     auth::{Pad, PadTokens},
     run,
 };
-use ringpad_bus::{Bus, Event, Publisher};
+use ringpad_bus::{Bus, Event, Origin, Publisher};
 use ringpad_proto::v1::SubscribeRequest;
 use ringpad_runtime::{CancellationToken, Failure};
 use tokio::{net::TcpListener, sync::Mutex, task::JoinHandle, time::timeout};
+use uuid::Uuid;
 
 use crate::{
     fake_log::{FakeLog, TOKEN},
@@ -52,7 +53,7 @@ impl World {
         let bus = Bus::in_process();
         let stop = CancellationToken::new();
         let log_address = log.serve(stop.clone()).await;
-        let publisher = Mutex::new(bus.publisher().await.unwrap());
+        let publisher = Mutex::new(new_publisher(&bus, &log).await);
         Self { log, bus, log_address, publisher, stop, spoken: AtomicBool::new(false) }
     }
 
@@ -100,15 +101,19 @@ impl World {
         self.publisher.lock().await.send(events, TTL).await.unwrap().outcome().await.unwrap();
     }
 
-    /// A new connection, as after a restart of ingest-svc: its numbers begin at 1.
+    /// ingest-svc is started anew, with the log as it now is.
     pub async fn new_publisher(&self) {
-        *self.publisher.lock().await = self.bus.publisher().await.unwrap();
+        *self.publisher.lock().await = new_publisher(&self.bus, &self.log).await;
     }
 
     /// The log can no longer be reached.
     pub fn cut_log(&self) {
         self.stop.cancel();
     }
+}
+
+async fn new_publisher(bus: &Bus, log: &FakeLog) -> Publisher {
+    bus.publisher(Origin { epoch: log.epoch(), instance: Uuid::new_v4() }).await.unwrap()
 }
 
 impl Replica {

@@ -142,6 +142,7 @@ async fn another_log_ends_the_streams_and_the_next_begin_afresh() {
     let mut pads = pads(&replica).await;
     let old = world.log.epoch();
     world.log.renew(&["a", "b"]);
+    world.new_publisher().await;
     world.ring("a").await;
     for (pad, transport) in pads.iter_mut().zip(TRANSPORTS) {
         assert_eq!(pad.end().await, Ended::on(transport, Code::Unavailable, 1013));

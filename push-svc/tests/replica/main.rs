@@ -14,4 +14,5 @@ mod names;
 mod pads;
 mod ports;
 mod returns;
+mod signs_of_life;
 mod streams;

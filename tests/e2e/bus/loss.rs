@@ -10,7 +10,7 @@ use ringpad_tests::{
 };
 use tokio::{net::TcpListener, runtime::Handle};
 
-use super::{TTL, batch, bus, event, publisher, send, subscription};
+use super::{ORIGIN, TTL, batch, bus, event, publisher, send, subscription};
 
 /// A look at the broker takes 2–3 s.
 const LOOKS: Duration = Duration::from_secs(60);
@@ -55,7 +55,7 @@ async fn a_broker_that_ends_takes_publisher_confirms_and_subscription_with_it() 
         });
         assert!(matches!(lost.await, Lost::Connection(_)));
         assert!(matches!(subscription.next().await, Err(Lost::Connection(_))), "it stays lost");
-        assert!(matches!(bus.publisher().await, Err(ConnectError::Unreachable { .. })));
+        assert!(matches!(bus.publisher(ORIGIN).await, Err(ConnectError::Unreachable { .. })));
         node.resume().await;
     }
 }
@@ -68,7 +68,7 @@ async fn a_broker_that_falls_silent_is_noticed_and_holds_up_nobody() {
     let mut subscription = subscription(&quick).await;
     let publisher = publisher(&quick).await;
     node.freeze();
-    assert!(matches!(quick.publisher().await, Err(ConnectError::Silent { .. })));
+    assert!(matches!(quick.publisher(ORIGIN).await, Err(ConnectError::Silent { .. })));
     assert!(matches!(quick.subscribe().await, Err(ConnectError::Silent { .. })));
     assert!(matches!(within("the publisher's loss", SOON, publisher.lost()).await, Lost::Connection(_)));
     assert!(matches!(
@@ -119,7 +119,7 @@ async fn while_the_broker_blocks_publishers_messages_wait_and_then_go_on_by_them
     let mut subscription = subscription(&bus).await;
     let mut publisher = publisher(&bus).await;
     assert_eq!(send(&mut publisher, 1).await, Ok(Routed::Delivered));
-    assert_eq!(batch(&mut subscription).await.number, 1);
+    assert_eq!(batch(&mut subscription).await.head.number, 1);
 
     node.raise_memory_alarm().await;
     let sending = async {
@@ -142,7 +142,7 @@ async fn while_the_broker_blocks_publishers_messages_wait_and_then_go_on_by_them
     };
     tokio::join!(sending, ending);
     for number in 2..=9 {
-        assert_eq!(batch(&mut subscription).await.number, number);
+        assert_eq!(batch(&mut subscription).await.head.number, number);
     }
 }
 
@@ -166,7 +166,7 @@ async fn a_connection_that_fails_leaves_no_task_behind() {
     for url in urls.iter().chain([&limited]) {
         let (bus, before) = (bus(url, &unique("fails")), alive());
         for _ in 0..10 {
-            assert!(within("a failure", SOON, bus.publisher()).await.is_err());
+            assert!(within("a failure", SOON, bus.publisher(ORIGIN)).await.is_err());
         }
         until(&format!("no task is left of {url}"), SOON, async || (alive() <= before).then_some(())).await;
     }

@@ -12,13 +12,13 @@ use lapin::{
     options::{BasicAckOptions, BasicGetOptions, BasicPublishOptions, QueueBindOptions, QueueDeclareOptions},
     types::{AMQPValue, FieldTable, ShortString},
 };
-use ringpad_bus::{Batch, CONTENT_TYPE, EnvelopeError, Received, Routed};
+use ringpad_bus::{Batch, CONTENT_TYPE, EnvelopeError, Head, Received, Routed};
 use ringpad_tests::{
     rabbit::{RabbitNode, unique},
     wait::{SOON, must, until},
 };
 
-use super::{TTL, batch, bus, event, publisher, receive, send, subscription};
+use super::{ORIGIN, TTL, batch, bus, event, publisher, receive, send, subscription};
 
 /// A look at the broker takes 2–3 s.
 const LOOKS: Duration = Duration::from_secs(60);
@@ -72,8 +72,9 @@ async fn every_replica_receives_every_batch_in_order_and_numbered() {
     assert!(confirms.all(async |outcome| outcome == Ok(Routed::Delivered)).await);
     for replica in &mut replicas {
         for number in 1..=1000 {
+            let head = Head { publisher: publisher.id(), number, origin: Some(ORIGIN), goodbye: false };
             let events = vec![event(number), event(number)];
-            assert_eq!(batch(replica).await, Batch { publisher: publisher.id(), number, events });
+            assert_eq!(batch(replica).await, Batch { head, events });
         }
     }
     let names = replicas.each_ref().map(|replica| replica.queue().to_owned());
@@ -117,7 +118,7 @@ async fn a_message_that_reaches_no_queue_has_no_route() {
     assert_eq!(send(&mut publisher, 1).await, Ok(Routed::NoRoute));
     let mut replica = subscription(&bus).await;
     assert_eq!(send(&mut publisher, 2).await, Ok(Routed::Delivered));
-    assert_eq!(batch(&mut replica).await.number, 2);
+    assert_eq!(batch(&mut replica).await.head.number, 2);
     replica.close().await;
     assert_eq!(send(&mut publisher, 3).await, Ok(Routed::NoRoute));
 }
@@ -148,7 +149,7 @@ async fn what_was_not_delivered_never_counts_as_delivered_while_queues_come_and_
     while let Some(message) =
         must("a look", tap.channel.basic_get(tap.queue(), BasicGetOptions::default()).await)
     {
-        arrived.insert(must("a batch", Batch::decode(message.delivery.data.into())).number);
+        arrived.insert(must("a batch", Batch::decode(message.delivery.data.into())).head.number);
     }
     let delivered: BTreeSet<_> = (1..)
         .zip(&outcomes)
@@ -231,9 +232,9 @@ async fn a_message_that_waits_too_long_goes_to_the_dead_letters() {
     let raw = channel(node).await;
     let letter = get(&raw, &format!("{exchange}.dead")).await;
     assert_eq!(reason(&letter), "expired");
-    let expired = must("a batch", Batch::decode(letter.delivery.data.into())).number;
+    let expired = must("a batch", Batch::decode(letter.delivery.data.into())).head.number;
     assert!(expired > 256, "{expired} was with the replica");
-    assert_eq!(batch(&mut standing_still).await.number, 1);
+    assert_eq!(batch(&mut standing_still).await.head.number, 1);
 }
 
 #[tokio::test]
@@ -268,7 +269,7 @@ async fn dead_letters_are_listed_with_why_and_when_and_stay_until_they_are_purge
             );
         }
         assert_eq!((letters[0].bytes, &letters[0].batch), (6, &None));
-        assert_eq!(letters[1].batch.as_ref().map(|batch| batch.number), Some(257));
+        assert_eq!(letters[1].batch.as_ref().map(|batch| batch.head.number), Some(257));
     }
     assert_eq!(must("one dead letter", bus.dead_letters(1).await).len(), 1);
     assert_eq!(must("a purge", bus.purge_dead_letters().await), 2);

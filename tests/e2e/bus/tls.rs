@@ -10,7 +10,7 @@ use ringpad_tests::{
 };
 use tokio::process::Command;
 
-use super::{batch, publisher, send, settings, subscription};
+use super::{ORIGIN, batch, publisher, send, settings, subscription};
 
 #[tokio::test]
 async fn a_broker_behind_a_private_authority_is_trusted_with_its_ca_file_only() {
@@ -31,7 +31,7 @@ async fn a_broker_behind_a_private_authority_is_trusted_with_its_ca_file_only() 
     let exchange = unique("tls");
     let mut trusting = settings(&url, &exchange);
     let bus = must("settings without a CA", trusting.bus());
-    match bus.publisher().await {
+    match bus.publisher(ORIGIN).await {
         Err(error @ ConnectError::Unreachable { .. }) => {
             let why = error.source().map(ToString::to_string).unwrap_or_default();
             assert!(why.contains("UnknownIssuer"), "{why}");
@@ -44,7 +44,7 @@ async fn a_broker_behind_a_private_authority_is_trusted_with_its_ca_file_only() 
     let mut subscription = subscription(&bus).await;
     let mut publisher = publisher(&bus).await;
     assert_eq!(send(&mut publisher, 1).await, Ok(Routed::Delivered));
-    assert_eq!(batch(&mut subscription).await.number, 1);
+    assert_eq!(batch(&mut subscription).await.head.number, 1);
     publisher.close().await;
     subscription.close().await;
     drop(node);

@@ -10,7 +10,7 @@ use ringpad_tests::{
     wait::{must, until},
 };
 
-use super::{bus, publisher, send, subscription};
+use super::{ORIGIN, bus, publisher, send, subscription};
 
 /// A look at the broker takes 2–3 s.
 const LOOKS: Duration = Duration::from_secs(60);
@@ -81,7 +81,7 @@ async fn an_exchange_of_another_type_is_said_with_the_command_that_mends_it() {
         declare(node, &wrong, ExchangeKind::Topic, true).await;
 
         let bus = bus(&node.url(), &exchange);
-        let Err(error) = bus.publisher().await else { panic!("{wrong} was taken as it is") };
+        let Err(error) = bus.publisher(ORIGIN).await else { panic!("{wrong} was taken as it is") };
         assert!(error.is_fatal());
         let said = error.to_string();
         assert!(
@@ -106,7 +106,7 @@ async fn an_exchange_that_is_not_durable_is_said_and_tried_again() {
     let node = RabbitNode::shared().await;
     let exchange = unique("transient");
     declare(node, &exchange, ExchangeKind::Fanout, false).await;
-    match bus(&node.url(), &exchange).publisher().await {
+    match bus(&node.url(), &exchange).publisher(ORIGIN).await {
         Err(error @ ConnectError::WrongTopology(_)) => {
             assert!(error.to_string().contains("inequivalent arg 'durable'"), "{error}");
             assert!(!error.is_fatal());
@@ -123,7 +123,7 @@ async fn a_wrong_password_a_missing_virtual_host_and_a_closed_port_are_told_apar
         format!("amqp://guest:hunter2@127.0.0.1:{port}/%2f"),
         format!("amqp://guest:guest@127.0.0.1:{port}/none"),
     ] {
-        match bus(&wrong, "refused").publisher().await {
+        match bus(&wrong, "refused").publisher(ORIGIN).await {
             Err(error @ ConnectError::Refused(_)) => {
                 assert!(!error.is_fatal() && !format!("{error} {error:?}").contains("hunter2"), "{error}");
             }

@@ -4,6 +4,7 @@
 //!  provider ─► nginx ─► ingest-svc ─► RabbitMQ
 //!  pads ─────► nginx ─► push-svc ×3 ─► RabbitMQ
 //!                       push-svc ×3 ─► ingest-svc            each ─► is a Link
+//!  another installation's ingest-svc ──► RabbitMQ            without one, on the same exchange
 //! ```
 
 use std::{
@@ -67,6 +68,8 @@ pub(super) struct Stage {
     pub(super) node: Broker,
     pub(super) system: System,
     pub(super) nginx: Nginx,
+    /// Another installation, which is never to be heard here.
+    neighbour: System,
     links: BTreeMap<Route, Link>,
 }
 
@@ -97,6 +100,9 @@ impl Stage {
         for service in std::iter::once(&mut system.ingest).chain(&mut system.push) {
             service.start().await;
         }
+        let mut neighbour = System::prepare(&node.url(), 0, &SETTINGS);
+        neighbour.ingest.set("AMQP_EXCHANGE", &system.exchange);
+        neighbour.ingest.start().await;
         let nginx = Nginx::start_before(upstreams, system.directory.path()).await;
         for (route, at) in [
             (Route::ProviderToNginx, nginx.at),
@@ -105,7 +111,7 @@ impl Stage {
         ] {
             links.insert(route, Link::to(at).await);
         }
-        Self { node, system, nginx, links }
+        Self { node, system, nginx, neighbour, links }
     }
 
     /// Where the provider finds nginx.
@@ -123,13 +129,15 @@ impl Stage {
 
     /// Leaves the logs where they are, and says where.
     pub(super) fn keep_logs(&mut self) {
-        self.system.directory.disable_cleanup(true);
-        eprintln!("the logs are in {}", self.system.directory.path().display());
+        for system in [&mut self.system, &mut self.neighbour] {
+            system.directory.disable_cleanup(true);
+            eprintln!("the logs are in {}", system.directory.path().display());
+        }
     }
 
     /// What the services' logs say of panics.
     pub(super) fn panics(&self) -> Vec<String> {
-        let services = std::iter::once(&self.system.ingest).chain(&self.system.push);
+        let services = [&self.system.ingest, &self.neighbour.ingest].into_iter().chain(&self.system.push);
         let logs = services.map(Service::logged);
         logs.flat_map(|log| {
             log.lines().filter(|line| line.contains("panicked at")).map(str::to_owned).collect::<Vec<_>>()
@@ -207,13 +215,16 @@ impl Victims<'_> {
                 sleep(lasts).await;
                 self.links[&route].heal();
             }
-            Fault::BlackHole(route) => {
-                self.links[&route].black_hole();
-                sleep(lasts).await;
-                self.links[&route].heal();
-            }
+            Fault::BlackHole(route) => self.black_hole(route, lasts).await,
+            Fault::CutOff => self.black_hole(Route::IngestToBroker, lasts).await,
         }
         true
+    }
+
+    async fn black_hole(&self, route: Route, lasts: Duration) {
+        self.links[&route].black_hole();
+        sleep(lasts).await;
+        self.links[&route].heal();
     }
 }
 

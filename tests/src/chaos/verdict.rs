@@ -9,6 +9,9 @@ use super::{ledger::POPUP_TTL, weather::Weather};
 /// Faults that are told one by one; the rest is only counted.
 const TOLD: usize = 20;
 
+/// How long a ring may take to a pad while ingest-svc alone is cut off from the broker.
+const WITHOUT_BROKER: Duration = Duration::from_secs(4);
+
 /// How long an acknowledged ring took to a pad.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Delay {
@@ -45,6 +48,9 @@ pub struct Verdict {
     pub late_pops: u64,
     /// Rings accepted while all was well that came to a pad when they were none any more.
     pub late_in_calm: usize,
+    /// Rings accepted while ingest-svc alone was cut off from the broker, and those of them that took more than 4 s to a
+    /// pad.
+    pub cut_off: (usize, usize),
     /// Requests of the provider that were not answered 200.
     pub refused: usize,
     /// Those of them with no fault on the provider's way: whatever happens to the broker and to the replicas.
@@ -74,6 +80,7 @@ impl Verdict {
             && self.broken == 0
             && self.late_pops == 0
             && self.late_in_calm == 0
+            && self.cut_off.1 == 0
             && self.refused_for_nothing == 0
             && self.left_over.is_empty()
     }
@@ -88,6 +95,19 @@ impl Verdict {
         self.late_in_calm = late.len();
         for (pad, took) in late {
             self.say(format!("pad {pad} was shown a ring of calm weather after {:.1} s", took.as_secs_f64()));
+        }
+    }
+
+    /// Looks for rings that were late though only ingest-svc's way to the broker was at fault.
+    pub(super) fn find_late_without_broker(&mut self) {
+        let only_cut_off =
+            |delay: &&Delay| self.weather.only_cut_off(delay.accepted, delay.accepted + delay.took);
+        let took: Vec<_> =
+            self.delays.iter().filter(only_cut_off).map(|delay| (delay.pad, delay.took)).collect();
+        let late = took.iter().filter(|(_, took)| *took > WITHOUT_BROKER);
+        self.cut_off = (took.len(), late.clone().count());
+        for (pad, took) in late {
+            self.say(format!("pad {pad} was shown a ring of the cut-off after {:.1} s", took.as_secs_f64()));
         }
     }
 
@@ -134,6 +154,9 @@ impl fmt::Display for Verdict {
             "broken        {} streams; {} popups too late; {} rings late for nothing",
             self.broken, self.late_pops, self.late_in_calm
         )?;
+        let cut_off = |delay: &Delay| self.weather.only_cut_off(delay.accepted, delay.accepted + delay.took);
+        let (rings, late) = self.cut_off;
+        writeln!(f, "cut off       {late} of {rings} rings later than 4 s, {}", self.longest(cut_off))?;
         writeln!(f, "longest time without popups  {}", self.longest(|_| true))?;
         let late = |than: u64| self.delays.iter().filter(|delay| delay.took.as_secs() >= than).count();
         writeln!(

@@ -58,6 +58,13 @@ impl Weather {
         on.peek().is_some() && on.all(|spell| spell.fault.is_the_brokers())
     }
 
+    /// Whether ingest-svc was cut off from the broker at some time between the two, and nothing else was or had been wrong
+    /// for a while.
+    pub(super) fn only_cut_off(&self, from: Instant, until: Instant) -> bool {
+        let mut on = self.0.iter().filter(|spell| spell.was_on(from, until, SETTLED)).peekable();
+        on.peek().is_some() && on.all(|spell| spell.fault == Fault::CutOff)
+    }
+
     /// The faults that were on at some time between the two, in words.
     pub(super) fn during(&self, from: Instant, until: Instant) -> String {
         let on = self.0.iter().filter(|spell| spell.was_on(from, until, WAKE));

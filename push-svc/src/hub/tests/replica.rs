@@ -1,14 +1,16 @@
-//! A replica of the model: a real hub and the real look at publishers' numbers, what the bus has for it, and what it has
+//! A replica of the model: a real hub and the real look at who publishes, what the bus has for it, and what it has
 //! asked the log.
 
 use ringpad_bus::Batch;
 
 use super::{super::*, log::*};
-use crate::subscription::Numbers;
+use crate::subscription::{Heard, Publishers};
 
 pub(super) struct TestReplica {
     pub(super) hub: Hub,
-    numbers: Numbers,
+    publishers: Publishers,
+    /// Which log has answered last.
+    log: Option<Uuid>,
     /// All stores have to be compared with the log. Every new queue wants that.
     pub(super) compare: bool,
     pub(super) under_way: Vec<Batch>,
@@ -29,7 +31,8 @@ impl TestReplica {
     pub(super) fn new() -> Self {
         Self {
             hub: Hub::default(),
-            numbers: Numbers::default(),
+            publishers: Publishers::new(Instant::now()),
+            log: None,
             compare: true,
             under_way: Vec::new(),
             asked: None,
@@ -39,10 +42,17 @@ impl TestReplica {
 
     /// As the supervisor of the subscription does.
     pub(super) fn take(&mut self, batch: &Batch, log: &TestLog, now: Instant) {
-        for event in &batch.events {
-            self.apply(event, log, now);
+        match self.publishers.hear(self.log, &batch.head, now) {
+            Heard::Ours { gap } => {
+                for event in &batch.events {
+                    self.apply(event, log, now);
+                }
+                self.compare |= gap;
+            }
+            // While nobody of our log is heard, the log is asked once a second.
+            Heard::OtherLog { .. } => self.compare = true,
+            Heard::Unsaid => panic!("each batch of the model says whose it is"),
         }
-        self.compare |= self.numbers.jumps(batch.publisher, batch.number);
     }
 
     pub(super) fn apply(&mut self, event: &Event, log: &TestLog, now: Instant) {
@@ -88,6 +98,7 @@ impl TestReplica {
             self.knows(log, epoch, index(&answer.store_id), answer.position);
             self.hub.catch_up(epoch, cursor.after_position, answer, cut, now);
         }
+        self.compare |= self.log.replace(epoch) != Some(epoch);
     }
 
     pub(super) fn fail(&mut self) {

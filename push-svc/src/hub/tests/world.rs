@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use ringpad_bus::Batch;
+use ringpad_bus::{Batch, Head, Origin};
 
 use super::{
     log::*,
@@ -32,7 +32,7 @@ pub(super) struct World {
 }
 
 impl World {
-    /// Both replicas know the publisher, and have compared the no stores that they hold.
+    /// Both replicas know the log and the publisher, and have compared the no stores that they hold.
     pub(super) fn new() -> Self {
         let mut world = Self {
             now: Instant::now(),
@@ -46,10 +46,13 @@ impl World {
             came: 0,
             opened: 0,
         };
+        for replica in &mut world.replicas {
+            replica.settle(&world.log, &mut world.now);
+        }
         world.publish();
         world.deliver_all();
         for replica in &mut world.replicas {
-            replica.compare = false;
+            replica.settle(&world.log, &mut world.now);
         }
         world
     }
@@ -144,7 +147,10 @@ impl World {
     fn publish(&mut self) {
         self.number += 1;
         let events = std::mem::take(&mut self.unpublished);
-        let batch = Batch { publisher: self.publisher, number: self.number, events };
+        // Whoever has another log is another process.
+        let origin = Some(Origin { epoch: self.log.epoch, instance: self.log.epoch });
+        let head = Head { publisher: self.publisher, number: self.number, origin, goodbye: false };
+        let batch = Batch { head, events };
         self.last_published.clone_from(&batch.events);
         for replica in &mut self.replicas {
             replica.under_way.push(batch.clone());

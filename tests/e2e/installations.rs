@@ -1,0 +1,170 @@
+//! Two installations on one exchange: neither hears the other, and neither takes the other's signs of life for its own.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use lapin::{BasicProperties, options::BasicPublishOptions};
+use ringpad_bus::{Batch, CONTENT_TYPE, Event, Head};
+use ringpad_tests::{
+    cdr::{self, ring},
+    http::Client,
+    link::Link,
+    pads::Pad,
+    rabbit::RabbitNode,
+    services::{Service, Shop, System},
+    wait::{SOON, must, until},
+};
+use uuid::Uuid;
+
+/// Longer than a connection on which nobody is heard is kept, 15 s.
+const REBUILT: Duration = Duration::from_secs(60);
+
+const OTHERS: &str = r#"ringpad_push_bus_messages_total{kind="other_log"}"#;
+const OLDER: &str = r#"ringpad_push_bus_messages_total{kind="older_version"}"#;
+const OURS: &str = r#"ringpad_push_bus_messages_total{kind="batch"}"#;
+const LIVE: &str = r#"ringpad_push_events_total{outcome="live"}"#;
+const NOT_HELD: &str = r#"ringpad_push_events_total{outcome="not_held"}"#;
+const HEARD: &str = "ringpad_push_bus_heard_timestamp_seconds";
+
+/// An installation with a store of its own and a pad on each transport.
+struct Installation {
+    system: System,
+    store: Shop,
+    pads: Vec<Pad>,
+}
+
+impl Installation {
+    async fn start(mut system: System) -> Self {
+        system.ingest.start().await;
+        system.push[0].start().await;
+        // The same id everywhere, as a copy of production has it.
+        let store = system.store("gangnam").await;
+        until("its own ingest-svc is heard", SOON, async || {
+            (metric(&system, OURS).await >= 1.0).then_some(())
+        })
+        .await;
+        let pads = system.pads(&store.id).await;
+        Self { system, store, pads }
+    }
+
+    /// Rings once; it is the next that every pad shows.
+    async fn ring(&mut self) {
+        let record = ring(&self.store.virtual_number, &cdr::caller());
+        let call = self.system.provider().take(&record).await.call_id;
+        for pad in &mut self.pads {
+            let update = pad.update().await;
+            assert_eq!(update.call.map(|shown| shown.id), Some(call.clone()), "{:?}", pad.transport);
+        }
+    }
+}
+
+/// What push-svc's `/metrics` says now; zero if it does not yet.
+async fn metric(system: &System, name: &str) -> f64 {
+    let metrics = must("/metrics", Client::new(system.push_at[0].admin).get("/metrics").await).text();
+    let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.map_or(0.0, |value| must("a number", value.parse()))
+}
+
+async fn says(service: &Service, words: &str) {
+    until(words, SOON, async || service.logged().contains(words).then_some(())).await;
+}
+
+/// Ours, which reaches the broker through the link, and another one on the same exchange.
+async fn two(node: &RabbitNode, link: &Link) -> [Installation; 2] {
+    let mut ours = System::prepare(&node.url(), 1, &[]);
+    ours.ingest.set("AMQP_URL", &node.url_at(link.at));
+    let mut another = System::prepare(&node.url(), 1, &[]);
+    for service in [&mut another.ingest, &mut another.push[0]] {
+        service.set("AMQP_EXCHANGE", &ours.exchange);
+        service.set("AMQP_QUEUE_PREFIX", &ours.queue_prefix);
+    }
+    [Installation::start(ours).await, Installation::start(another).await]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rings_arrive_and_it_is_said_when_ours_alone_loses_the_broker() {
+    let node = RabbitNode::shared().await;
+    let link = Link::to(node.address()).await;
+    let [mut ours, mut another] = two(node, &link).await;
+    ours.ring().await;
+    another.ring().await;
+    says(&ours.system.push[0], "messages of another log on our exchange").await;
+
+    link.black_hole();
+    ours.ring().await;
+    says(&ours.system.push[0], "no ingest-svc of our log is heard on the bus, only others").await;
+    // Whatever the other one says, the silence of ours goes on, or no alert could tell.
+    let (heard, others) = (metric(&ours.system, HEARD).await, metric(&ours.system, OTHERS).await);
+    until("the other one is heard some more", SOON, async || {
+        (metric(&ours.system, OTHERS).await > others + 5.0).then_some(())
+    })
+    .await;
+    assert_eq!(metric(&ours.system, HEARD).await.to_bits(), heard.to_bits());
+    let now = must("the time", SystemTime::now().duration_since(UNIX_EPOCH)).as_secs_f64();
+    assert!(heard > 0.0 && heard < now, "{heard}");
+    for _ in 0..3 {
+        ours.ring().await;
+        another.ring().await;
+    }
+    // Without an answer the relay connects for 10 s, and waits before it does so again.
+    link.heal();
+    until("ours is heard again", REBUILT, async || (metric(&ours.system, HEARD).await > heard).then_some(()))
+        .await;
+    let live = metric(&ours.system, LIVE).await;
+    ours.ring().await;
+    assert!(metric(&ours.system, LIVE).await > live, "it came over the bus");
+    // Nothing of the other one's is on the way: it would have come before these.
+    another.ring().await;
+    assert!(!another.system.push[0].logged().contains("only others"), "its own was heard all the time");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_that_is_bound_to_no_exchange_any_more_is_made_anew() {
+    let node = RabbitNode::shared().await;
+    let mut ours = Installation::start(System::prepare(&node.url(), 1, &[])).await;
+    ours.ring().await;
+    let exchange = &ours.system.exchange;
+    let deletion = format!(
+        "rabbit_exchange:delete(rabbit_misc:r(<<\"/\">>, exchange, <<\"{exchange}\">>), false, <<\"test\">>)."
+    );
+    node.ctl(&["eval", &deletion]).await;
+    // ingest-svc makes a new exchange; nobody tells push-svc.
+    ours.ring().await;
+    let live = metric(&ours.system, LIVE).await;
+    until("rings come over the bus again", REBUILT, async || {
+        ours.ring().await;
+        (metric(&ours.system, LIVE).await > live).then_some(())
+    })
+    .await;
+    says(&ours.system.push[0], "building the connection anew").await;
+}
+
+#[tokio::test]
+async fn messages_of_an_older_version_bring_their_events_and_are_no_sign_of_life() {
+    let node = RabbitNode::shared().await;
+    let mut ours = Installation::start(System::prepare(&node.url(), 1, &[])).await;
+    ours.ring().await;
+    let heard = metric(&ours.system, HEARD).await;
+    ours.system.ingest.kill().await;
+    // Messages as versions before wrote them.
+    let channel = must("a channel", node.connect().await.create_channel().await);
+    let publisher = Uuid::new_v4();
+    let mut number = 0;
+    until("it is said that nobody is heard", SOON, async || {
+        number += 1;
+        let (mut body, head) = (Vec::new(), Head { publisher, number, origin: None, goodbye: false });
+        let (store_id, bytes) = ("nobodys".to_owned(), Bytes::from_static(b"x"));
+        let event = Event { store_id, epoch: Uuid::new_v4(), position: number, bytes, receipt: None };
+        Batch::encode(&head, &[event], &mut body);
+        let properties = BasicProperties::default().with_content_type(CONTENT_TYPE.into());
+        let (exchange, options) = (ours.system.exchange.as_str().into(), BasicPublishOptions::default());
+        must("a publish", channel.basic_publish(exchange, "".into(), options, &body, properties).await);
+        ours.system.push[0].logged().contains("no ingest-svc of our log is heard").then_some(())
+    })
+    .await;
+    assert!(metric(&ours.system, OLDER).await >= 1.0);
+    assert!(metric(&ours.system, NOT_HELD).await >= 1.0, "their events are looked at");
+    assert!(metric(&ours.system, HEARD).await < heard + 3.0);
+    ours.system.ingest.start().await;
+    ours.ring().await;
+}
