@@ -30,7 +30,7 @@ use ringpad_bus::Bus;
 use ringpad_runtime::{
     CancellationToken, Failure, admin,
     readiness::Readiness,
-    serve::{HalfClosed, Limits, SMALL_HEAD, bind, serve},
+    serve::{HalfClosed, Limits, SMALL_HEAD, ServeMetrics, bind, serve},
     traces::Traces,
 };
 use tokio::{net::TcpListener, task::JoinSet, time::sleep};
@@ -151,18 +151,19 @@ fn spawn_edges(
     let log = shared.log.clone();
     let grpc = grpc::router(settings, shared.clone(), readiness.clone(), leaving.clone())?;
     let answers = HttpMetrics::new(&mut registry);
+    let connections = ServeMetrics::new(&mut registry);
     let http = http::router(shared, answers).merge(admin::health(readiness.clone()));
     let admin = admin::router(readiness.clone(), registry);
     let internal = |half_closed| Limits { head: SMALL_HEAD, connections: INTERNAL, half_closed };
     let providers = Limits { head: http::HEAD_BYTES, connections: PROVIDERS, half_closed: HalfClosed::Waits };
     let ports = [
-        (listeners.http, http, providers),
-        (listeners.grpc, grpc, internal(HalfClosed::Gone)),
-        (listeners.admin, admin, internal(HalfClosed::Waits)),
+        ("http", listeners.http, http, providers),
+        ("grpc", listeners.grpc, grpc, internal(HalfClosed::Gone)),
+        ("admin", listeners.admin, admin, internal(HalfClosed::Waits)),
     ];
     let mut edges = JoinSet::new();
-    for (listener, router, limits) in ports {
-        let served = serve(listener, router, limits, leaving.clone(), GRACE);
+    for (name, listener, router, limits) in ports {
+        let served = serve(listener, router, limits, connections.port(name), leaving.clone(), GRACE);
         edges.spawn(async {
             served.await;
             Ok(())

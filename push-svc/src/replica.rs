@@ -11,7 +11,7 @@ use ringpad_bus::Bus;
 use ringpad_runtime::{
     CancellationToken, Failure, admin,
     readiness::Readiness,
-    serve::{HalfClosed, Limits, SMALL_HEAD, serve},
+    serve::{HalfClosed, Limits, PortMetrics, SMALL_HEAD, ServeMetrics, serve},
     traces::Traces,
 };
 use tokio::{
@@ -79,7 +79,7 @@ impl Replica {
         settings: &Settings,
         pads: &Arc<Pads>,
         listeners: Listeners,
-        registry: Registry,
+        mut registry: Registry,
     ) -> Result<(), Failure> {
         let grpc = grpc::router(pads, self.readiness.clone(), self.stop.clone())?;
         let edge = websocket::Edge {
@@ -92,17 +92,24 @@ impl Replica {
             .merge(websocket::router(edge))
             .merge(admin::health(self.readiness.clone()))
             .merge(grpc::before(pads, page::router(settings.pad_token_url.as_ref())));
+        let connections = ServeMetrics::new(&mut registry);
         let limits = |connections, half_closed| Limits { head: SMALL_HEAD, connections, half_closed };
-        self.listen(listeners.pads, router, limits(PADS, HalfClosed::Gone));
+        self.listen(listeners.pads, router, limits(PADS, HalfClosed::Gone), connections.port("pads"));
         let admin = admin::router(self.readiness.clone(), registry);
-        self.listen(listeners.admin, admin, limits(OPERATORS, HalfClosed::Waits));
+        self.listen(listeners.admin, admin, limits(OPERATORS, HalfClosed::Waits), connections.port("admin"));
         Ok(())
     }
 
-    fn listen(&mut self, listener: tokio::net::TcpListener, router: Router, limits: Limits) {
+    fn listen(
+        &mut self,
+        listener: tokio::net::TcpListener,
+        router: Router,
+        limits: Limits,
+        metrics: PortMetrics,
+    ) {
         let stop = self.stop.clone();
         self.parts.spawn(async move {
-            serve(listener, router, limits, stop, GRACE).await;
+            serve(listener, router, limits, metrics, stop, GRACE).await;
             Ok(())
         });
     }

@@ -4,46 +4,40 @@
 //! by hyper directly. Each connection is a task of its own, and so is each request over HTTP/2; all of them are joined
 //! before [`serve`] returns.
 
-use std::{future::pending, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+mod connection;
+mod frames;
+mod metrics;
+mod pace;
+mod reading;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests;
 
-use axum::{Router, extract::ConnectInfo};
-use hyper::{Request, body::Incoming, rt::Executor, service::service_fn};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::conn::auto::Builder,
-};
-use socket2::SockRef;
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::Router;
+use hyper::rt::Executor;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::ServiceExt;
 
 use crate::Failure;
+use connection::Caller;
+pub use metrics::{PortMetrics, ServeMetrics};
 
 /// Bytes of a request's head over HTTP/1.1 for which a connection has room without more: hyper's smallest buffer. Who
 /// expects no long queries takes it, for it is most of what an idle connection costs.
 pub const SMALL_HEAD: usize = 8 * 1024;
-/// Bytes that an HTTP/2 stream may have waiting for a slow peer.
-const HTTP2_SEND_BUFFER: usize = 64 * 1024;
-/// How long a connection may idle between two requests over HTTP/1.1, and take for a request's head. Longer than load
-/// balancers keep their connections (60 s), or they would send a request into one that is just being closed.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
-/// How long a peer may leave what it was sent unacknowledged: a tablet that lost its Wi-Fi says no goodbye.
-const PEER_TIMEOUT: Duration = Duration::from_secs(30);
-/// How often an HTTP/2 peer is asked whether it is there, and how long it may take to answer.
-const HTTP2_PING: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
-/// How long a new connection may take for its first request: who only opens connections holds nothing for long.
-const FIRST_REQUEST: Duration = Duration::from_secs(10);
 /// What a connection too many is told.
 const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\nretry-after: 1\r\n\
     content-length: 21\r\nconnection: close\r\n\r\ntoo many connections\n";
 /// Refused connections that are read to their end, so that the refusal arrives; further ones are just closed.
 const REFUSED_TOGETHER: usize = 64;
-/// And how long that may take.
+/// How long a client may take to take its refusal.
 const REFUSAL: Duration = Duration::from_secs(1);
 /// How often it is said in the log that connections are refused.
 const WARNING: Duration = Duration::from_secs(10);
@@ -94,68 +88,102 @@ pub async fn serve(
     listener: TcpListener,
     router: Router,
     limits: Limits,
+    metrics: PortMetrics,
     shutdown: CancellationToken,
     grace: Duration,
 ) {
-    let (connections, refused) = (TaskTracker::new(), TaskTracker::new());
-    // Not all of the tracked tasks are connections: over HTTP/2 each request is one as well.
-    let room = Arc::new(Semaphore::new(limits.connections));
-    let mut warned: Option<Instant> = None;
-    let cut = CancellationToken::new();
+    let mut port = Port {
+        router,
+        limits,
+        metrics,
+        shutdown: shutdown.clone(),
+        cut: CancellationToken::new(),
+        // Not all of the tracked tasks are connections: over HTTP/2 each request is one as well.
+        connections: TaskTracker::new(),
+        room: Arc::new(Semaphore::new(limits.connections)),
+        refused: TaskTracker::new(),
+        warned: None,
+    };
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        // In this order: what the system has accepted for us until now is served, and not reset.
+        tokio::select! {
+            biased;
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => port.take(stream, peer),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            },
             () = shutdown.cancelled() => break,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
-                    if warned.is_none_or(|at| at.elapsed() > WARNING) {
-                        tracing::warn!(
-                            connections = limits.connections,
-                            "refusing connections: there are too many"
-                        );
-                        warned = Some(Instant::now());
-                    }
-                    if refused.len() < REFUSED_TOGETHER {
-                        refused.spawn(refuse(stream));
-                    }
-                    continue;
-                };
-                let tasks = Tracked(connections.clone());
-                let caller = Caller { peer, place: Place { _permit: Arc::new(permit) } };
-                let connection =
-                    serve_connection(stream, caller, router.clone(), limits, tasks, shutdown.clone());
-                let cut = cut.clone();
-                connections.spawn(async move {
-                    tokio::select! {
-                        () = connection => {}
-                        () = cut.cancelled() => {}
-                    }
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
-                sleep(ACCEPT_PAUSE).await;
-            }
         }
     }
     drop(listener);
-    connections.close();
-    refused.close();
-    if timeout(grace, connections.wait()).await.is_err() {
-        tracing::warn!(connections = connections.len(), "cutting connections that did not end in time");
-        cut.cancel();
-        connections.wait().await;
-    }
-    refused.wait().await;
+    port.leave(grace).await;
 }
 
-/// What every request of a connection carries.
-#[derive(Clone)]
-struct Caller {
-    peer: SocketAddr,
-    place: Place,
+/// A port that is being served.
+struct Port {
+    router: Router,
+    limits: Limits,
+    metrics: PortMetrics,
+    shutdown: CancellationToken,
+    cut: CancellationToken,
+    connections: TaskTracker,
+    room: Arc<Semaphore>,
+    refused: TaskTracker,
+    warned: Option<Instant>,
+}
+
+impl Port {
+    /// Serves a new connection, or refuses it if there are too many.
+    fn take(&mut self, stream: TcpStream, peer: SocketAddr) {
+        let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() else {
+            if self.warned.is_none_or(|at| at.elapsed() > WARNING) {
+                tracing::warn!(
+                    connections = self.limits.connections,
+                    "refusing connections: there are too many"
+                );
+                self.warned = Some(Instant::now());
+            }
+            if self.refused.len() < REFUSED_TOGETHER {
+                self.refused.spawn(refuse(stream));
+            }
+            return;
+        };
+        let caller = Caller { peer, place: Place { _permit: Arc::new(permit) } };
+        let connection = connection::serve(
+            stream,
+            caller,
+            self.router.clone(),
+            self.limits,
+            self.metrics.clone(),
+            Tracked(self.connections.clone()),
+            self.shutdown.clone(),
+        );
+        let cut = self.cut.clone();
+        self.connections.spawn(async move {
+            tokio::select! {
+                () = connection => {}
+                () = cut.cancelled() => {}
+            }
+        });
+    }
+
+    /// Waits for the connections, and cuts those that do not end in time.
+    async fn leave(self, grace: Duration) {
+        self.connections.close();
+        self.refused.close();
+        if timeout(grace, self.connections.wait()).await.is_err() {
+            tracing::warn!(
+                connections = self.connections.len(),
+                "cutting connections that did not end in time"
+            );
+            self.cut.cancel();
+            self.connections.wait().await;
+        }
+        self.refused.wait().await;
+    }
 }
 
 /// Says why, and waits until the peer has taken it: a connection that is closed with something unread in it is reset, and
@@ -164,12 +192,12 @@ async fn refuse(mut stream: TcpStream) {
     let told = async {
         stream.write_all(TOO_MANY).await?;
         stream.shutdown().await?;
-        let mut unread = [0; 1024];
-        while stream.read(&mut unread).await? > 0 {}
         io::Result::Ok(())
     };
-    if let Ok(Err(error)) = timeout(REFUSAL, told).await {
-        tracing::debug!(%error, "a refused connection ended");
+    match timeout(REFUSAL, told).await {
+        Ok(Ok(())) => reading::read_out(stream).await,
+        Ok(Err(error)) => tracing::debug!(%error, "a refused connection ended"),
+        Err(_) => tracing::debug!("a refused connection took no refusal"),
     }
 }
 
@@ -183,65 +211,5 @@ where
 {
     fn execute(&self, task: F) {
         self.0.spawn(task);
-    }
-}
-
-async fn serve_connection(
-    stream: TcpStream,
-    caller: Caller,
-    router: Router,
-    limits: Limits,
-    tasks: Tracked,
-    shutdown: CancellationToken,
-) {
-    let socket = SockRef::from(&stream);
-    if let Err(error) =
-        stream.set_nodelay(true).and_then(|()| socket.set_tcp_user_timeout(Some(PEER_TIMEOUT)))
-    {
-        tracing::debug!(%error, "cannot set TCP options");
-    }
-    let begun = CancellationToken::new();
-    let first = begun.clone();
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        first.cancel();
-        request.extensions_mut().insert(ConnectInfo(caller.peer));
-        request.extensions_mut().insert(caller.place.clone());
-        router.clone().oneshot(request)
-    });
-    let mut builder = Builder::new(tasks);
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(limits.head)
-        .half_close(limits.half_closed == HalfClosed::Waits);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_send_buf_size(HTTP2_SEND_BUFFER)
-        .keep_alive_interval(HTTP2_PING.0)
-        .keep_alive_timeout(HTTP2_PING.1);
-    let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
-    let ended: Result<(), _> = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = no_request(&begun) => {
-            tracing::debug!("no request in time");
-            return;
-        }
-        () = shutdown.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        // A peer that goes away in the middle is everyday life, not worth a line above DEBUG.
-        tracing::debug!(%error, "connection ended");
-    }
-}
-
-/// Resolves if the first request has not begun in time.
-async fn no_request(begun: &CancellationToken) {
-    if timeout(FIRST_REQUEST, begun.cancelled()).await.is_ok() {
-        pending::<()>().await;
     }
 }

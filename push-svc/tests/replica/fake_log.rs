@@ -12,7 +12,7 @@ use ringpad_bus::Event;
 use ringpad_proto::v1::{ingest_service_server::IngestServiceServer, *};
 use ringpad_runtime::{
     CancellationToken,
-    serve::{HalfClosed, Limits, SMALL_HEAD, bind, serve},
+    serve::{HalfClosed, Limits, SMALL_HEAD, ServeMetrics, bind, serve},
 };
 use tokio::time::sleep;
 use tokio_stream::Empty;
@@ -135,6 +135,7 @@ impl FakeLog {
             listener,
             router,
             Limits { head: SMALL_HEAD, connections: 64, half_closed: HalfClosed::Gone },
+            ServeMetrics::default().port("test"),
             stop,
             Duration::ZERO,
         ));

@@ -127,7 +127,8 @@ async fn refused_by_the_server(router: &Router, operation: &Operation<'_>) -> [P
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
     let limits = serve::Limits { head: HEAD_BYTES, connections: 16, half_closed: serve::HalfClosed::Waits };
-    let serving = serve::serve(listener, router.clone(), limits, stop.clone(), Duration::ZERO);
+    let metrics = serve::ServeMetrics::default().port("test");
+    let serving = serve::serve(listener, router.clone(), limits, metrics, stop.clone(), Duration::ZERO);
     let serving = tokio::spawn(serving);
     let long_uri = operation.uri("any", &format!("memo={}", "a".repeat(MAX_BYTES)));
     let long_uri = format!("{} {long_uri} HTTP/1.1\r\nHost: x\r\n\r\n", operation.method);

@@ -1,0 +1,270 @@
+//! Clients that send fast, take back, idle and come late: frame by frame, so that the order of things is ours.
+
+mod client;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use axum::{Router, body::Body, extract::State, routing::any};
+use prometheus_client::{encoding::text::encode, registry::Registry};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{HalfClosed, Limits, SMALL_HEAD, ServeMetrics, bind, serve};
+use client::{Client, Frame, data, headers, reset};
+
+/// A port with a few handlers.
+struct Port {
+    registry: Registry,
+    address: std::net::SocketAddr,
+    handlers: Arc<Handlers>,
+    shutdown: CancellationToken,
+    serving: JoinHandle<()>,
+}
+
+/// `/wait` reads its request, and answers how long it was, once the gate is open; `/at-once` answers and reads nothing.
+#[derive(Default)]
+struct Handlers {
+    gate: CancellationToken,
+    open: AtomicUsize,
+    most_open: AtomicUsize,
+}
+
+/// A call that is being handled.
+struct Open<'a>(&'a Handlers);
+
+impl Handlers {
+    fn enter(&self) -> Open<'_> {
+        let open = self.open.fetch_add(1, SeqCst) + 1;
+        self.most_open.fetch_max(open, SeqCst);
+        Open(self)
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, SeqCst);
+    }
+}
+
+async fn wait(State(handlers): State<Arc<Handlers>>, body: Body) -> String {
+    let _open = handlers.enter();
+    handlers.gate.cancelled().await;
+    axum::body::to_bytes(body, usize::MAX).await.map_or(0, |body| body.len()).to_string()
+}
+
+impl Port {
+    async fn start() -> Self {
+        let mut registry = Registry::default();
+        let metrics = ServeMetrics::new(&mut registry).port("test");
+        let listener = bind("a test", ([127, 0, 0, 1], 0).into()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let handlers = Arc::new(Handlers::default());
+        let router = Router::new()
+            .route("/wait", any(wait))
+            .route("/at-once", any(async || "done"))
+            .with_state(handlers.clone());
+        let shutdown = CancellationToken::new();
+        let limits = Limits { head: SMALL_HEAD, connections: 16, half_closed: HalfClosed::Waits };
+        let serving =
+            tokio::spawn(serve(listener, router, limits, metrics, shutdown.clone(), Duration::from_secs(20)));
+        Self { registry, address, handlers, shutdown, serving }
+    }
+
+    async fn client(&self) -> Client {
+        Client::connect(self.address).await
+    }
+
+    async fn http1(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    fn metrics(&self) -> String {
+        let mut text = String::new();
+        encode(&mut text, &self.registry).unwrap();
+        text
+    }
+}
+
+/// What the server says to a request over HTTP/1.1, and whether it closes the connection then.
+async fn ask(stream: &mut TcpStream, request: &str) -> String {
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut said = Vec::new();
+    while !said.ends_with(b"done") {
+        let read = stream.read_buf(&mut said).await.unwrap();
+        assert!(read > 0, "closed after {:?}", String::from_utf8_lossy(&said));
+    }
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+const AT_ONCE: &str = "GET /at-once HTTP/1.1\r\nhost: x\r\n\r\n";
+
+/// Fills the windows of so many calls with frames of one size, while nobody reads them.
+async fn send_fast(calls: u32, size: usize) {
+    let port = Port::start().await;
+    let mut client = port.client().await;
+    let (window, streams) = (client.stream_window, (0..calls).map(|call| 2 * call + 1));
+    let mut sent = Vec::new();
+    for stream in streams.clone() {
+        sent.extend(headers(stream, "/wait"));
+    }
+    // One frame of each in turn: so the frames of no call stand together.
+    for begin in (0..window).step_by(size) {
+        for stream in streams.clone() {
+            sent.extend(data(stream, size.min(window - begin), false));
+        }
+    }
+    client.send(sent).await;
+    client.ping().await;
+    port.handlers.gate.cancel();
+    client.send(streams.clone().flat_map(|stream| data(stream, 0, true)).collect()).await;
+    let expected = window.to_string().into_bytes();
+    for stream in streams {
+        assert_eq!(client.answer(stream).await, expected, "{calls} calls, frames of {size}");
+    }
+}
+
+#[tokio::test]
+async fn a_fast_sender_waits_whatever_the_size_of_its_frames() {
+    for (calls, size) in [(1, 1), (16, 1), (50, 7), (200, 65), (200, 255), (200, 256), (200, 16_384)] {
+        send_fast(calls, size).await;
+    }
+}
+
+#[tokio::test]
+async fn calls_taken_back_in_a_heap_cost_no_other_call_and_are_looked_at_a_few_at_a_time() {
+    let port = Port::start().await;
+    let mut client = port.client().await;
+    client.send([headers(1, "/wait"), data(1, 4, true)].concat()).await;
+    let heap = (0..5_000).flat_map(|call| [headers(2 * call + 3, "/wait"), reset(2 * call + 3)].concat());
+    client.send(heap.collect()).await;
+    client.ping().await;
+    port.handlers.gate.cancel();
+    assert_eq!(client.answer(1).await, b"4");
+    assert!(
+        port.metrics().contains("ringpad_http2_resets_total{port=\"test\"} 5000\n"),
+        "{}",
+        port.metrics()
+    );
+    let most = port.handlers.most_open.load(SeqCst);
+    assert!(most <= 400, "{most} calls were handled at a time");
+}
+
+#[tokio::test]
+async fn a_client_that_is_told_to_stop_in_the_middle_of_what_it_sends_keeps_its_connection() {
+    let port = Port::start().await;
+    let mut client = port.client().await;
+    let streams = (0..200).map(|call| 2 * call + 1);
+    client.send(streams.clone().flat_map(|stream| headers(stream, "/at-once")).collect()).await;
+    for stream in streams.clone() {
+        assert_eq!(client.answer(stream).await, b"done");
+    }
+    // What was on its way when the answers were written: a frame of each call in turn.
+    let late = (0..client.stream_window / 65).flat_map(|_| streams.clone());
+    client.send(late.flat_map(|stream| data(stream, 65, false)).collect()).await;
+    client.ping().await;
+    client.send(headers(401, "/at-once")).await;
+    assert_eq!(client.answer(401).await, b"done");
+}
+
+#[tokio::test]
+async fn a_connection_that_we_end_is_counted() {
+    let port = Port::start().await;
+    let mut client = port.client().await;
+    client.send(data(0, 4, false)).await;
+    assert!(matches!(client.next().await, Some(Frame::GoAway(1))), "PROTOCOL_ERROR");
+    assert!(client.next().await.is_none());
+    port.shutdown.cancel();
+    let Port { registry, serving, .. } = port;
+    serving.await.unwrap();
+    let mut text = String::new();
+    encode(&mut text, &registry).unwrap();
+    let ended = "ringpad_http2_connections_ended_total{port=\"test\",reason=\"PROTOCOL_ERROR\"} 1\n";
+    assert!(text.contains(ended), "{text}");
+}
+
+#[tokio::test]
+async fn an_idle_client_is_told_to_go_and_a_call_that_crosses_that_is_served() {
+    let port = Port::start().await;
+    let mut client = port.client().await;
+    assert!(matches!(client.next().await, Some(Frame::GoAway(0))), "NO_ERROR");
+    // It is not answered before: so the call comes while the server waits for this client to have heard it.
+    let Some(Frame::Ping(asked)) = client.next().await else { panic!("no ping behind it") };
+    client.send(headers(1, "/at-once")).await;
+    assert_eq!(client.answer(1).await, b"done");
+    client.pong(asked).await;
+    while client.next().await.is_some() {}
+}
+
+#[tokio::test]
+async fn who_opens_a_connection_and_sends_nothing_may_still_call_later() {
+    let port = Port::start().await;
+    let mut silent = port.http1().await;
+    let mut slow = port.http1().await;
+    slow.write_all(b"GET /at-once HTTP/1.1\r\nx").await.unwrap();
+    assert_eq!(slow.read(&mut [0; 1]).await.unwrap_or(0), 0, "a slow head is cut");
+    assert!(ask(&mut silent, AT_ONCE).await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn who_sends_nothing_at_all_is_closed_in_the_end() {
+    let port = Port::start().await;
+    let mut silent = port.http1().await;
+    assert_eq!(silent.read(&mut [0; 1]).await.unwrap(), 0, "and not by a reset");
+}
+
+#[tokio::test]
+async fn a_port_that_leaves_answers_the_next_request_of_a_connection_and_says_that_it_is_the_last() {
+    let port = Port::start().await;
+    let mut stream = port.http1().await;
+    assert!(!ask(&mut stream, AT_ONCE).await.contains("connection: close"));
+    port.shutdown.cancel();
+    assert!(ask(&mut stream, AT_ONCE).await.contains("connection: close"));
+    assert_eq!(stream.read(&mut [0; 1]).await.unwrap(), 0);
+    drop(stream);
+    port.serving.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_port_that_leaves_finishes_its_calls_and_tells_clients_over_http_2_to_go() {
+    let port = Port::start().await;
+    let mut client = port.client().await;
+    client.send(headers(1, "/wait")).await;
+    client.ping().await;
+    port.shutdown.cancel();
+    assert!(matches!(client.next().await, Some(Frame::GoAway(0))));
+    client.send([headers(3, "/wait"), data(3, 3, true)].concat()).await;
+    let Some(Frame::Ping(asked)) = client.next().await else { panic!("no ping behind it") };
+    client.pong(asked).await;
+    port.handlers.gate.cancel();
+    assert_eq!(client.answer(3).await, b"3", "it came before the client knew");
+    client.send(data(1, 0, true)).await;
+    assert_eq!(client.answer(1).await, b"0");
+    while client.next().await.is_some() {}
+    drop(client);
+    port.serving.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_arrives_although_the_client_is_still_sending() {
+    let port = Port::start().await;
+    let mut stream = port.http1().await;
+    let head = "POST /at-once HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 4000000\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // More than the sockets hold, and nobody reads it: it must be taken off the wire all the same.
+    let (mut reading, mut writing) = stream.into_split();
+    let sending = tokio::spawn(async move { writing.write_all(&vec![b'x'; 4_000_000]).await });
+    let mut said = Vec::new();
+    reading.read_to_end(&mut said).await.unwrap();
+    assert!(said.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&said));
+    sending.await.unwrap().unwrap();
+}
