@@ -32,6 +32,8 @@ struct State {
     delay: Duration,
     /// How many requests named each store.
     asked: BTreeMap<String, u32>,
+    /// How many of them were a pad's.
+    asked_by_pads: u32,
 }
 
 #[derive(Default)]
@@ -126,6 +128,11 @@ impl FakeLog {
         self.0.lock().unwrap().asked.get(store).copied().unwrap_or_default()
     }
 
+    /// How many requests were a pad's, not the replica's own.
+    pub fn asked_by_pads(&self) -> u32 {
+        self.0.lock().unwrap().asked_by_pads
+    }
+
     /// Serves it until `stop`.
     pub async fn serve(&self, stop: CancellationToken) -> SocketAddr {
         let listener = bind("test", ([127, 0, 0, 1], 0).into()).await.unwrap();
@@ -173,6 +180,7 @@ impl ingest_service_server::IngestService for FakeLog {
         let request = self.before(request).await?;
         let mut state = self.0.lock().unwrap();
         *state.asked.entry(request.store_id.clone()).or_default() += 1;
+        state.asked_by_pads += 1;
         let store = state.stores.get(&request.store_id).ok_or_else(|| Status::not_found("no such store"))?;
         let wanted = |call: &&Call| request.states.is_empty() || request.states.contains(&call.state);
         let calls = store.calls.iter().filter(wanted).take(request.page_size as usize).cloned().collect();
@@ -191,6 +199,8 @@ impl ingest_service_server::IngestService for FakeLog {
     ) -> Result<Response<ListCallEventsResponse>, Status> {
         let request = self.before(request).await?;
         let mut state = self.0.lock().unwrap();
+        // Only the replica itself asks for so many at once.
+        state.asked_by_pads += u32::from(request.limit < 500);
         let mut left = request.limit as usize;
         let mut stores = Vec::new();
         for StoreCursor { store_id, after_position } in request.stores {
