@@ -4,6 +4,7 @@
 #   make fmt       is the code formatted? (`cargo fmt` mends it)
 #   make lint      clippy, warnings are errors
 #   make unit      tests inside the crates
+#   make clients   installs what the programs in docs/integrate.md need, which `make e2e` runs
 #   make e2e       real binaries on a real RabbitMQ node; `make e2e ONLY=outage` runs one module
 #   make chaos     a night of faults; SEED=6 and MINUTES=2 unless told otherwise, the same seed plays the same faults
 #   make pad       the pad's types, bundle and client
@@ -26,19 +27,30 @@ SEED ?= 6
 MINUTES ?= 2
 BUF = pad/node_modules/.bin/buf
 
-.PHONY: test tools fmt lint build unit e2e chaos pad proto-lint proto-baseline browser bench deny fuzz env
+.PHONY: test tools clients fmt lint build unit e2e chaos pad proto-lint proto-baseline browser bench deny fuzz env
 .DEFAULT_GOAL := test
 # The steps share cores, ports and cargo's lock.
 .NOTPARALLEL:
 # Most of an end-to-end test is waiting: for brokers that start, for streams that are taken for dead.
 export RUST_TEST_THREADS ?= 6
 
-test: tools fmt lint build
+test: tools clients fmt lint build
 	$(CARGO) test --workspace
 	$(MAKE) proto-lint pad browser chaos
 
 tools:
 	@tests/tools.sh
+
+clients: tests/clients/node_modules/.package-lock.json tests/clients/.venv/installed
+
+tests/clients/node_modules/.package-lock.json: tests/clients/package-lock.json
+	npm --prefix tests/clients ci --ignore-scripts --no-fund --no-audit
+	@touch $@
+
+tests/clients/.venv/installed: tests/clients/requirements.txt
+	python3 -m venv tests/clients/.venv
+	tests/clients/.venv/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
 
 fmt:
 	$(CARGO) fmt --all --check
@@ -54,7 +66,7 @@ build:
 unit:
 	$(CARGO) test --workspace --lib --bins
 
-e2e: build
+e2e: build clients
 	$(CARGO) test --workspace --test e2e -- $(ONLY)
 
 # Real binaries, a RabbitMQ node of its own, and a network between every two of them that fails. Red if anything

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need and this machine has not: RabbitMQ, nginx, Chromium with Korean letters, Node.js. On
+# Installs what the tests need and this machine has not: RabbitMQ, nginx, Chromium with Korean letters, Node.js, Python. On
 # Debian, as root or with sudo. Elsewhere it says in one line what to install.
 set -euo pipefail
 
@@ -19,6 +19,7 @@ command -v cc >/dev/null || want build-essential "a C compiler"
 [ -x "${CHROMIUM_BIN:-/usr/bin/chromium}" ] || want chromium "Chromium (or set CHROMIUM_BIN)"
 [ -n "$(fc-list :lang=ko 2>/dev/null | head -n 1)" ] || want fonts-noto-cjk "a Korean font"
 command -v fc-list >/dev/null || want fontconfig "fontconfig"
+python3 -c 'import ensurepip, venv' 2>/dev/null || want python3-venv "Python 3.10 or newer, with venv"
 if ! node_is_new_enough; then
     want nodejs "Node.js 20 or newer"
     want npm "npm"

@@ -8,6 +8,7 @@ mod broker_harness;
 mod burst;
 mod bus;
 mod checker;
+mod clients;
 mod clocks;
 mod crash;
 mod deployment;
