@@ -183,6 +183,22 @@ describe("on a server that does what a test wants", () => {
     await gone(rings(page, "010-1234-5678"));
   });
 
+  test("a clock that is set while the phone rings takes no ring away for good", async () => {
+    const page = await open();
+    await state(page, "connected");
+    for (const [id, display, hours] of [["a", "010-1111-0001", 5], ["b", "010-1111-0002", -10], ["c", "010-1111-0003", 48]] as const) {
+      shop.server.update(ring(id, display, 0), 30_000);
+      await rings(page, display).waitFor();
+      await page.evaluate((by) => {
+        const before = Date.now;
+        Date.now = () => before() + by;
+      }, hours * 3_600_000);
+    }
+    shop.server.update(ring("d", "010-1111-0004", 0), 30_000);
+    for (const last of [1, 2, 3, 4]) await rings(page, `010-1111-000${last}`).waitFor();
+    assert.equal(await page.getByRole("button").count(), 4);
+  });
+
   test("a page that may have been away does not wait for its next try", async () => {
     shop.server.refuseWith = NO_SUCH_STORE;
     const page = await open();

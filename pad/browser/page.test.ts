@@ -152,6 +152,18 @@ for (const hours of [3, -3]) {
   });
 }
 
+for (const hours of [5, -5]) {
+  test(`a tablet whose clock is set ${hours} h off while the phone rings: what rings goes on, and what comes then pops`, async () => {
+    const page = await shop.pad();
+    shop.server.update(ring("a", "010-1234-5678", 0), 30_000);
+    await popup(page, "a").waitFor();
+    await page.evaluate(shiftClock, hours * 3_600_000);
+    shop.server.update(ring("b", "010-7777-8888", 0), 30_000);
+    for (const id of ["a", "b"]) await page.locator(`.popup[data-call="${id}"][data-phase="ringing"]`).waitFor();
+    assert.match(await page.title(), /☎/);
+  });
+}
+
 /** In the page: a clock that somebody has set wrong. */
 function shiftClock(by: number): void {
   const Right = Date;

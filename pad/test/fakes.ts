@@ -2,8 +2,9 @@
 
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { Connection, type CallEvent, type ConnectionState } from "../src/client/connection.ts";
+import { Connection, type CallEvent, type ConnectionListener, type ConnectionState } from "../src/client/connection.ts";
 import type { Clock, Timer } from "../src/client/clock.ts";
+import { both, Ringing } from "../src/client/ringing.ts";
 import type { StreamEnd, StreamHandlers, Transport, TransportName } from "../src/client/transport.ts";
 import { Tokens, type TokenSource } from "../src/client/tokens.ts";
 import { TransportChoice, type Memory } from "../src/client/transport_choice.ts";
@@ -101,6 +102,13 @@ export class FakeStream {
     this.send({ case: "update", value: { position, call } });
   }
 
+  /** A ring that began now, and pops for so many milliseconds. */
+  ring(position: bigint, milliseconds: number): void {
+    const popUntil = timestampFromMs(this.#serverNow() + milliseconds);
+    const call = { id: `call-${position}`, revision: position, state: CallState.RINGING, popUntil };
+    this.send({ case: "update", value: { position, call, popUntil } });
+  }
+
   close(): void {
     this.closed = true;
   }
@@ -128,7 +136,11 @@ export class Rig {
   readonly states: ConnectionState["kind"][] = [];
   readonly events: CallEvent[] = [];
   readonly snapshots: bigint[] = [];
+  /** The ids of each list of ringing calls that a page was told of. */
+  readonly ringing: string[] = [];
   readonly connection: Connection;
+  /** What the server's clock has more than the monotonic one, since a sleep. */
+  serverSlept = 0;
   /** What `random` gives: the longest wait, unless a test wants another. */
   random = 1;
   asked: (string | undefined)[] = [];
@@ -144,13 +156,29 @@ export class Rig {
       name,
       open: (request, token, handlers) => {
         if (this.refuses) throw this.refuses;
-        const stream = new FakeStream(name, request, token, handlers, () => SERVER_EPOCH + this.clock.now() - began);
+        const stream = new FakeStream(name, request, token, handlers, () => SERVER_EPOCH + this.clock.now() - began + this.serverSlept);
         this.streams.push(stream);
         return stream;
       },
     });
     const token = parts.token ?? (() => Promise.resolve("token"));
     const transports = { "grpc-web": transport("grpc-web"), websocket: transport("websocket") };
+    const ringing = new Ringing({
+      clock: this.clock,
+      serverNow: () => this.connection.serverNow(),
+      onRinging: (calls) => this.ringing.push(calls.map(({ id }) => id).join(" ")),
+    });
+    const listener: ConnectionListener = {
+      onSnapshot: ({ position }) => {
+        this.snapshots.push(position);
+        this.onSnapshot();
+      },
+      onCall: (event) => this.events.push(event),
+      onState: ({ kind }) => {
+        this.states.push(kind);
+        this.onState(kind);
+      },
+    };
     this.connection = new Connection({
       transports: new TransportChoice(transports, parts.memory, this.clock),
       tokens: new Tokens((refused) => {
@@ -160,17 +188,7 @@ export class Rig {
       session: "session-1",
       clock: this.clock,
       random: () => this.random,
-      listener: {
-        onSnapshot: ({ position }) => {
-          this.snapshots.push(position);
-          this.onSnapshot();
-        },
-        onCall: (event) => this.events.push(event),
-        onState: ({ kind }) => {
-          this.states.push(kind);
-          this.onState(kind);
-        },
-      },
+      listener: both(listener, ringing),
     });
   }
 

@@ -2,7 +2,7 @@
 //!
 //! A pad shows its store's numbers whole: that is what it is for. Nothing of it goes anywhere but standard output.
 
-use std::{collections::HashMap, fmt::Write};
+use std::{collections::HashMap, fmt::Write, time::Instant};
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use ringpad_proto::v1::{
@@ -29,6 +29,8 @@ pub(super) enum Screen {
 /// What a person's screen must remember.
 pub(super) struct Board {
     zone: TimeZone,
+    /// When this began. Our time is what has passed since then, whatever the machine's clock is set to meanwhile.
+    began: (Timestamp, Instant),
     /// The server's clock less ours.
     ahead: SignedDuration,
     /// Calls shown ahead of their turn, by id: their revision then.
@@ -41,7 +43,12 @@ impl Screen {
     }
 
     pub(super) fn people() -> Self {
-        Self::People(Board { zone: TimeZone::system(), ahead: SignedDuration::ZERO, early: HashMap::new() })
+        Self::People(Board {
+            zone: TimeZone::system(),
+            began: (Timestamp::now(), Instant::now()),
+            ahead: SignedDuration::ZERO,
+            early: HashMap::new(),
+        })
     }
 
     /// Shows one message.
@@ -55,7 +62,7 @@ impl Screen {
                     .map_err(|error| Failure::other("cannot write JSON", error))?;
                 print(line)
             }
-            Self::People(board) => board.lines(message, Timestamp::now()).into_iter().try_for_each(print),
+            Self::People(board) => board.lines(message, board.now()).into_iter().try_for_each(print),
             #[cfg(test)]
             Self::Seen(looking_on) => {
                 looking_on.send(message.clone()).map_err(|error| Failure::other("nobody looks on", error))
@@ -65,6 +72,11 @@ impl Screen {
 }
 
 impl Board {
+    fn now(&self) -> Timestamp {
+        let (at, since) = self.began;
+        at.checked_add(since.elapsed()).unwrap_or(at)
+    }
+
     fn lines(&mut self, message: &SubscribeResponse, now: Timestamp) -> Vec<String> {
         match &message.event {
             Some(Event::Snapshot(snapshot)) => {
@@ -214,7 +226,8 @@ mod tests {
     }
 
     fn board() -> Board {
-        Board { zone: TimeZone::UTC, ahead: SignedDuration::ZERO, early: HashMap::new() }
+        let began = (Timestamp::UNIX_EPOCH, Instant::now());
+        Board { zone: TimeZone::UTC, began, ahead: SignedDuration::ZERO, early: HashMap::new() }
     }
 
     fn call() -> Call {

@@ -57,7 +57,7 @@ export interface ActionParts {
   tokens: Tokens;
   clock: Clock;
   random: () => number;
-  /** The server's time, if it is known. */
+  /** The server's time at the earliest, if it is known; see {@link Tokens.next}. */
   serverNow: () => number | undefined;
 }
 

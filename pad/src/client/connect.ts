@@ -55,8 +55,13 @@ export interface Pad {
   listCalls(query?: CallQuery): Promise<CallPage>;
   /** The pad that the token is for, e.g. to tell its own claims from others'; undefined before the first token. */
   identity(): PadIdentity | undefined;
-  /** The server's time, ms since 1970; undefined before the first message. */
+  /**
+   * The server's time as far as can be told, ms since 1970; undefined before the first message. Show things by it. It may be
+   * wrong by hours for some seconds, while the machine's own clock is set: forget nothing by it.
+   */
   serverNow(): number | undefined;
+  /** The server's time at the earliest, ms since 1970, whatever the machine's own clock says. Forget things by it. */
+  serverAtLeast(): number | undefined;
   /** Tries again at once, whatever the state. */
   retryNow(): void;
   /** There is another token, for this store or another one: `token` is asked, and what it gives is used from now on. */
@@ -79,7 +84,8 @@ export function connect(options: PadOptions | RingingOptions): Pad {
     random: Math.random,
     listener: listenerOf(options, serverNow),
   });
-  const actions = new Actions({ client, tokens, clock: browserClock, random: Math.random, serverNow });
+  const serverAtLeast = () => connection.serverAtLeast();
+  const actions = new Actions({ client, tokens, clock: browserClock, random: Math.random, serverNow: serverAtLeast });
   const stopWatching = watchPage(() => connection.checkNow());
   connection.start();
   return {
@@ -90,6 +96,7 @@ export function connect(options: PadOptions | RingingOptions): Pad {
     listCalls: (query = {}) => actions.listCalls(query),
     identity: () => tokens.identity,
     serverNow,
+    serverAtLeast,
     retryNow: () => connection.retryNow(),
     tokenChanged: () => connection.tokenChanged(),
     disconnect() {

@@ -56,6 +56,11 @@ export interface ConnectionListener {
   /** Replace what you have under `call.id`, unless it has a higher revision. */
   onCall(event: CallEvent): void;
   onState(state: ConnectionState): void;
+  /**
+   * The server said what time it is, which was estimated wrongly by `corrected` milliseconds: by hours if the machine's own
+   * clock was set. What was decided by {@link Connection.serverNow} is to be decided anew.
+   */
+  onServerTime?(corrected: number): void;
 }
 
 /** What a connection is made of. */
@@ -110,8 +115,8 @@ export class Connection {
     this.#parts = parts;
     this.#tokens = parts.tokens;
     this.#session = parts.session;
-    const serverNow = () => this.serverNow();
-    this.#renewal = new Renewal({ ...parts, serverNow, onToken: () => this.#rotate() });
+    const serverAtLeast = () => this.serverAtLeast();
+    this.#renewal = new Renewal({ ...parts, serverAtLeast, onToken: () => this.#rotate() });
   }
 
   /** Opens the first stream. */
@@ -120,10 +125,15 @@ export class Connection {
     this.#open();
   }
 
-  /** The server's time, ms since 1970; undefined before the first message. */
+  /** The server's time as far as can be told, ms since 1970; undefined before the first message. To show things by. */
   serverNow(): number | undefined {
     const { clock } = this.#parts;
     return this.#serverTime.at(clock.now(), clock.wall());
+  }
+
+  /** The server's time at the earliest, ms since 1970; undefined before the first message. To forget things by. */
+  serverAtLeast(): number | undefined {
+    return this.#serverTime.atLeast(this.#parts.clock.now());
   }
 
   /** Looks at once whether the streams are alive, and does not wait any longer for the next try. */
@@ -176,7 +186,7 @@ export class Connection {
     let token: string;
     this.#asking = true;
     try {
-      token = await this.#tokens.next(this.serverNow());
+      token = await this.#tokens.next(this.serverAtLeast());
     } catch (error) {
       if (attempt !== this.#try) return;
       this.#asking = false;
@@ -360,8 +370,12 @@ export class Connection {
   }
 
   #sample(serverTime: Timestamp | undefined): void {
-    const { clock } = this.#parts;
-    if (serverTime) this.#serverTime.sample(timestampMs(serverTime), clock.now(), clock.wall());
+    if (!serverTime) return;
+    const { clock, listener } = this.#parts;
+    const estimated = this.serverNow();
+    this.#serverTime.sample(timestampMs(serverTime), clock.now(), clock.wall());
+    const now = this.serverNow();
+    if (now !== undefined && estimated !== undefined) notify(() => listener.onServerTime?.(now - estimated));
   }
 
   #setState(state: ConnectionState): void {

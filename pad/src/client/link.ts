@@ -13,8 +13,11 @@ const DEFAULT_HEARTBEAT = 5_000;
 /** Bytes: what browsers and proxies keep of a response grows with it. */
 const WORN_SIZE = 16 * 1024 * 1024;
 
-/** Why a link ended: its stream did, or a deadline passed, or its messages were not in order. */
-export type LinkEnd = StreamEnd | "no-first-message" | "silent" | "gap";
+/**
+ * Why a link ended: its stream did, or a deadline passed, or its messages were not in order. `slept`: by the machine's own
+ * clock a deadline passed, which says nothing of the way that messages take.
+ */
+export type LinkEnd = StreamEnd | "no-first-message" | "silent" | "slept" | "gap";
 
 /** Who owns a link. */
 export interface LinkOwner {
@@ -83,8 +86,8 @@ export class Link {
 
   /** Ends the link now if it has been silent too long, the time the machine slept included. */
   check(): void {
-    const silence = Math.max(this.#clock.now() - this.#heard.now, this.#clock.wall() - this.#heard.wall);
-    if (silence >= this.#allowedSilence) this.end(this.#messages === 0 ? "no-first-message" : "silent");
+    if (this.#clock.now() - this.#heard.now >= this.#allowedSilence) this.#endSilent();
+    else if (this.#clock.wall() - this.#heard.wall >= this.#allowedSilence) this.end("slept");
   }
 
   /** Closes the stream and tells the owner why. */
@@ -126,6 +129,10 @@ export class Link {
   #watch(): void {
     const left = this.#heard.now + this.#allowedSilence - this.#clock.now();
     if (left > 0) this.#deadline = this.#clock.after(left, () => this.#watch());
-    else this.end(this.#messages === 0 ? "no-first-message" : "silent");
+    else this.#endSilent();
+  }
+
+  #endSilent(): void {
+    this.end(this.#messages === 0 ? "no-first-message" : "silent");
   }
 }

@@ -20,8 +20,11 @@ export interface RenewalParts {
   tokens: Tokens;
   clock: Clock;
   random: () => number;
-  /** The server's time, ms since 1970; the one that tokens expire by. */
-  serverNow: () => number | undefined;
+  /**
+   * The server's time at the earliest, ms since 1970; the one that tokens expire by. Not a guess: a token that was asked for
+   * hours too early and is the same again would not be asked for in time.
+   */
+  serverAtLeast: () => number | undefined;
   /** There is a token that outlives the one followed. */
   onToken: () => void;
 }
@@ -76,7 +79,7 @@ export class Renewal {
   /** Milliseconds until the token expires, if it says when and we know the time. */
   #left(token: string): number | undefined {
     const expiry = expiryOf(token);
-    const now = this.#parts.serverNow();
+    const now = this.#parts.serverAtLeast();
     return expiry === undefined || now === undefined ? undefined : expiry - now;
   }
 }

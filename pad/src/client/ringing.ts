@@ -1,6 +1,7 @@
 // Which calls ring now: all that a popup needs. Kept by id and revision from what a connection tells, and judged by the
 // server's time: a call stops ringing when it is taken, answered, over or closed, or when its `pop_until` passes, of
-// which no event is sent.
+// which no event is sent. The server's time is an estimate: a call whose time seems to be over is not told of, and kept,
+// for the next message may correct the estimate.
 
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { CallState, type Call } from "../gen/ringpad/v1/call_pb.ts";
@@ -10,6 +11,8 @@ import type { CallEvent, ConnectionListener, ConnectionState } from "./connectio
 
 /** Milliseconds until the server's time is looked at again, however long a call may ring. */
 const LOOK_AGAIN = 60_000;
+/** Calls kept that nobody told the end of; the oldest are forgotten first. A store has no more that ring. */
+const MOST = 200;
 
 /** What it is made of. */
 export interface RingingParts {
@@ -28,7 +31,7 @@ interface Ring {
 /** Listens to a connection, and tells which calls ring. */
 export class Ringing implements ConnectionListener {
   readonly #parts: RingingParts;
-  /** Calls that may ring: taken ones too, since they may be released. */
+  /** Calls that may ring, the one that came first in front: taken ones too, since they may be released. */
   #rings = new Map<string, Ring>();
   #told: Call[] = [];
   #timer: Timer | undefined;
@@ -53,6 +56,10 @@ export class Ringing implements ConnectionListener {
     this.#tell();
   }
 
+  onServerTime(): void {
+    this.#tell();
+  }
+
   onState({ kind }: ConnectionState): void {
     if (kind === "closed") {
       this.#closed = true;
@@ -67,24 +74,26 @@ export class Ringing implements ConnectionListener {
     const until = call.popUntil ? timestampMs(call.popUntil) : told;
     if (call.state === CallState.RINGING && until !== undefined && !this.#closed) this.#rings.set(call.id, { call, until });
     else this.#rings.delete(call.id);
+    const [first] = this.#rings.keys();
+    if (first !== undefined && this.#rings.size > MOST) this.#rings.delete(first);
   }
 
   #tell(): void {
     const now = this.#parts.serverNow() ?? Infinity;
-    for (const [id, { until }] of this.#rings) if (until <= now) this.#rings.delete(id);
-    this.#lookAgain(now);
-    const calls = [...this.#rings.values()].map(({ call }) => call).filter(({ claim, closed }) => !claim && !closed);
+    const ringing = [...this.#rings.values()].filter(({ until }) => until > now);
+    this.#lookAgain(ringing, now);
+    const calls = ringing.map(({ call }) => call).filter(({ claim, closed }) => !claim && !closed);
     calls.sort((one, other) => startedAt(one) - startedAt(other));
     if (same(calls, this.#told)) return;
     this.#told = calls;
     this.#parts.onRinging([...calls]);
   }
 
-  #lookAgain(now: number): void {
+  #lookAgain(ringing: readonly Ring[], now: number): void {
     this.#timer?.cancel();
     this.#timer = undefined;
-    if (this.#rings.size === 0) return;
-    const next = Math.min(...[...this.#rings.values()].map(({ until }) => until)) - now;
+    if (ringing.length === 0) return;
+    const next = Math.min(...ringing.map(({ until }) => until)) - now;
     this.#timer = this.#parts.clock.after(Math.min(next, LOOK_AGAIN), () => this.#tell());
   }
 }
@@ -102,6 +111,7 @@ export function both(one: Partial<ConnectionListener>, other: ConnectionListener
     onSnapshot: (snapshot) => each(() => one.onSnapshot?.(snapshot), () => other.onSnapshot(snapshot)),
     onCall: (event) => each(() => one.onCall?.(event), () => other.onCall(event)),
     onState: (state) => each(() => one.onState?.(state), () => other.onState(state)),
+    onServerTime: (corrected) => each(() => one.onServerTime?.(corrected), () => other.onServerTime?.(corrected)),
   };
 }
 

@@ -5,7 +5,9 @@
 // only makes its sample smaller, so the largest of the last samples is the nearest to the truth.
 //
 // Many machines' monotonic clock stands still while they sleep. What the machine's own clock has moved on more since the
-// last sample was sleep, unless it is little: then somebody has set that clock.
+// last sample was sleep, unless it is little: then somebody has set that clock. Somebody may have set it by hours as well,
+// which looks like sleep until the next sample. So there are two answers: what the time is, as far as can be told, by which
+// things are shown; and what it is at least, by which they are forgotten.
 
 const SAMPLES = 12;
 /** Milliseconds. */
@@ -24,10 +26,16 @@ export class ServerTime {
     this.#ahead = wall - monotonic;
   }
 
+  /** The server's time at `monotonic` at the earliest, however the machine's own clock was set: by the samples alone. */
+  atLeast(monotonic: number): number | undefined {
+    return this.#samples.length === 0 ? undefined : monotonic + Math.max(...this.#samples);
+  }
+
   /** The server's time at `monotonic`, which is `wall`, ms since 1970; undefined before the first sample. */
   at(monotonic: number, wall: number): number | undefined {
-    if (this.#samples.length === 0) return undefined;
+    const atLeast = this.atLeast(monotonic);
+    if (atLeast === undefined) return undefined;
     const slept = wall - monotonic - this.#ahead;
-    return monotonic + Math.max(...this.#samples) + (slept >= SLEPT_AT_LEAST ? slept : 0);
+    return atLeast + (slept >= SLEPT_AT_LEAST ? slept : 0);
   }
 }

@@ -35,10 +35,13 @@ export class Tokens {
     return identityOf(this.#token ?? this.#refused ?? "");
   }
 
-  /** The token to use next. `serverNow` is undefined before the first stream. */
-  async next(serverNow: number | undefined): Promise<string> {
+  /**
+   * The token to use next. `now` is the server's time at the earliest, undefined before the first stream: a token that works
+   * is not given up for a clock that was set.
+   */
+  async next(now: number | undefined): Promise<string> {
     const kept = this.#token;
-    return kept !== undefined && !expiresSoon(kept, serverNow) ? kept : await this.#askOnce();
+    return kept !== undefined && !expiresSoon(kept, now) ? kept : await this.#askOnce();
   }
 
   /** The token after `token`, which still works: asked for, unless something has replaced it already. */
@@ -112,9 +115,9 @@ function claimsOf(token: string): { exp?: unknown; sub?: unknown; name?: unknown
   }
 }
 
-function expiresSoon(token: string, serverNow: number | undefined): boolean {
+function expiresSoon(token: string, now: number | undefined): boolean {
   const expiry = expiryOf(token);
-  return expiry !== undefined && serverNow !== undefined && expiry - serverNow < EXPIRES_SOON;
+  return expiry !== undefined && now !== undefined && expiry - now < EXPIRES_SOON;
 }
 
 async function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {

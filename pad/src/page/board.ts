@@ -1,5 +1,6 @@
 // What the pad page knows: the store's calls, and which of them stand on the screen as popups. Pure: time is an
-// argument (the server's, ms since 1970), so every rule can be tested without a browser or a wait.
+// argument (the server's, ms since 1970), so every rule can be tested without a browser or a wait. That time is an
+// estimate, which may turn out to be wrong: by it things are shown or not, and by what the time is at least they are over.
 //
 // A popup opens when a call that is still open comes with a `pop_until` in the future, and never again once it was
 // dismissed or has left. It follows its call, and leaves a little after the end; what somebody is writing stays.
@@ -37,7 +38,8 @@ export interface BoardContext {
 
 interface Shown {
   order: number;
-  since: number;
+  /** When it came on the screen. */
+  seen: number;
   /** When the call came into its present state, or into other hands, as far as we saw. */
   changed: number;
   opened: boolean;
@@ -65,6 +67,8 @@ export class Board {
   readonly #shown = new Map<string, Shown>();
   /** Calls whose popup is over: dismissed, or it has left. */
   readonly #over = new Set<string>();
+  /** Calls that came to pop when their time seemed to be over. */
+  readonly #late = new Set<string>();
   /** Whose calls these are: a store's, of one log. */
   #log = "";
   #order = 0;
@@ -105,7 +109,16 @@ export class Board {
     this.#calls.set(call.id, known);
     this.#changeSeen(before?.call, call, now);
     if (this.#popsNow(known, now)) this.#show(call, now, false);
+    else if (popUntil !== undefined) this.#late.add(call.id);
     this.#prune();
+  }
+
+  /** Whatever was given as now so far was wrong by so many milliseconds, as the next is not. */
+  corrected(by: number): void {
+    for (const shown of this.#shown.values()) {
+      shown.seen += by;
+      shown.changed += by;
+    }
   }
 
   /** Missed calls that are older than what a snapshot has. */
@@ -134,14 +147,15 @@ export class Board {
     if (this.#shown.delete(id)) this.#over.add(id);
   }
 
-  /** Most urgent first, then newest first. Drops the popups whose time is over. */
-  popups(now: number): Popup[] {
+  /** Most urgent first, then newest first. Drops the popups whose time is over when it is `atLeast`. */
+  popups(now: number, atLeast: number = now): Popup[] {
+    this.#showLate(now, atLeast);
     const popups: (Popup & { rank: number; order: number })[] = [];
     for (const [id, shown] of this.#shown) {
       const known = this.#calls.get(id);
       const popup = known && this.#popup(known, shown, now);
-      if (!popup || this.#isOver(known, popup, shown, now)) this.dismiss(id);
-      else if (!this.#isHidden(popup, shown, now)) {
+      if (!popup || this.#isOver(known, popup, shown, atLeast)) this.dismiss(id);
+      else if (!this.#isOver(known, popup, shown, now) && !this.#isHidden(popup, shown, now)) {
         const writing = popup.opened || this.#context.hasDraft(id);
         popups.push({ ...popup, rank: rankOf(popup, writing), order: shown.order });
       }
@@ -171,8 +185,9 @@ export class Board {
   #popup(known: Known, shown: Shown, now: number): Popup {
     const call = this.#context.expected(known.call);
     const current = { call, popUntil: known.popUntil };
-    const { since: ringingSince, opened } = shown;
-    return { call, phase: phaseOf(current, now), holder: this.#holder(call), ringingSince, ringsUntil: ringEnd(current), opened };
+    const { seen, opened } = shown;
+    const since = ringingSince(call, seen);
+    return { call, phase: phaseOf(current, now), holder: this.#holder(call), ringingSince: since, ringsUntil: ringEnd(current), opened };
   }
 
   #holder({ claim }: Call): Holder {
@@ -197,6 +212,16 @@ export class Board {
     return !this.#shown.has(call.id) && !this.#over.has(call.id);
   }
 
+  /** Shows what turned out not to be late. */
+  #showLate(now: number, atLeast: number): void {
+    for (const id of this.#late) {
+      const known = this.#calls.get(id);
+      const pops = known !== undefined && this.#popsNow(known, now);
+      if (pops) this.#show(known.call, now, false);
+      if (pops || (known?.popUntil ?? 0) <= atLeast) this.#late.delete(id);
+    }
+  }
+
   /** What a page that was just loaded must show: a ring that goes on, our own call, what somebody was writing. */
   #comeBack(known: Known, now: number): void {
     const { call } = known;
@@ -210,7 +235,7 @@ export class Board {
 
   #show(call: Call, now: number, opened: boolean): void {
     this.#order += 1;
-    this.#shown.set(call.id, { order: this.#order, since: ringingSince(call, now), changed: now, opened });
+    this.#shown.set(call.id, { order: this.#order, seen: now, changed: now, opened });
   }
 
   #changeSeen(before: Call | undefined, call: Call, now: number): void {
@@ -222,6 +247,7 @@ export class Board {
   #forget(id: string): void {
     this.#shown.delete(id);
     this.#over.delete(id);
+    this.#late.delete(id);
   }
 
   /** A pad stays open for months. */
@@ -268,8 +294,8 @@ function leavesAt(known: Known, { phase, holder }: Popup, { changed }: Shown): n
 }
 
 /** The record's own time, unless the provider's clock is ahead of ours. */
-function ringingSince(call: Call, now: number): number {
-  return call.startedAt ? Math.min(startedAt(call), now) : now;
+function ringingSince(call: Call, seen: number): number {
+  return call.startedAt ? Math.min(startedAt(call), seen) : seen;
 }
 
 function newestFirst(a: Known, b: Known): number {

@@ -117,6 +117,11 @@ class PadPage {
         this.#status.show(state);
         this.#drawing.ask();
       },
+      onServerTime: (corrected) => {
+        this.#board.corrected(corrected);
+        // Otherwise what is shown changes with the next tick.
+        if (Math.abs(corrected) >= WITH_POPUPS) this.#drawing.ask();
+      },
     });
   }
 
@@ -152,7 +157,7 @@ class PadPage {
     this.#draw();
   }
 
-  /** The server's time; there is one by the time there is a call. */
+  /** The server's time, as far as can be told; there is one by the time there is a call. */
   #now(): number {
     return this.#pad.serverNow() ?? Date.now();
   }
@@ -173,7 +178,7 @@ class PadPage {
   /** Brings the whole screen up to date; what is already so is not touched. */
   #draw(): void {
     const now = this.#now();
-    const popups = this.#board.popups(now);
+    const popups = this.#board.popups(now, this.#pad.serverAtLeast() ?? -Infinity);
     const missed = this.#board.missed();
     this.#popups.update(popups.map((popup) => ({ popup, now })));
     this.#recent.update(this.#board.recent(), now);
