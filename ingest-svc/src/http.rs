@@ -24,8 +24,9 @@ use axum::{
     response::{IntoResponse, Response},
     routing::any,
 };
+use bytes::Bytes;
 use jiff::Timestamp;
-use ringpad_runtime::traces::TRACEPARENT;
+use ringpad_runtime::{serve::mend::Unreadable, traces::TRACEPARENT};
 
 use crate::{
     Shared,
@@ -40,8 +41,9 @@ use problem::Problem;
 /// Bytes of a body, and of a query, at most.
 pub(crate) const MAX_BYTES: usize = 64 * 1024;
 
-/// Where a fault of the body as a whole is noted.
+/// Where a fault of the body as a whole is noted, and one of the head.
 const BODY: &str = "body";
+const HEAD: &str = "head";
 
 /// Bytes of a request's head at most: the longest query, and the headers around it.
 pub(crate) const HEAD_BYTES: usize = MAX_BYTES + 16 * 1024;
@@ -57,7 +59,7 @@ pub(crate) fn router(shared: Shared, metrics: HttpMetrics) -> Router {
     Router::new()
         .route("/v1/cdr/{source}", any(at_source))
         .route("/v1/cdr/{source}/{secret}", any(at_secret))
-        .fallback(async || Problem::NotFound)
+        .fallback(elsewhere)
         .with_state(Arc::new(Edge { shared, metrics }))
 }
 
@@ -79,6 +81,19 @@ async fn at_secret(
     edge.counted(&source, Some(&secret), request).await
 }
 
+/// Nothing is there; or a request that could not be read, nor where it was to go.
+async fn elsewhere(State(edge): State<Arc<Edge>>, request: Request) -> Problem {
+    match request.extensions().get::<Unreadable>() {
+        Some(unreadable) => {
+            edge.metrics.unreadable(unreadable.why);
+            let problem = Problem::Unreadable(unreadable.why);
+            edge.metrics.answered(None, problem.status());
+            problem
+        }
+        None => Problem::NotFound,
+    }
+}
+
 impl Edge {
     async fn counted(
         &self,
@@ -98,28 +113,24 @@ impl Edge {
         secret: Option<&str>,
         request: Request,
     ) -> Result<Response, Problem> {
+        if let Some(Unreadable { why, .. }) = request.extensions().get() {
+            self.metrics.unreadable(*why);
+        }
         // By hand: axum's own 405 is no problem document, and its GET is HEAD as well, which must not ring a phone.
-        if !matches!(*request.method(), Method::GET | Method::POST) {
+        // Some write it in lower case, which can mean nothing else.
+        if ![Method::GET, Method::POST].iter().any(|method| is_called(request.method(), method)) {
             return Err(Problem::Method);
         }
         let source = self.shared.sources.get(source).ok_or(Problem::NotFound)?;
         admit(source, secret, &request)?;
-        let (head, body) = request.into_parts();
-        let request = |body| RawRequest {
-            query: head.uri.query().unwrap_or_default().to_owned(),
-            body,
-            charset: content_type::charset(&head.headers),
-        };
-        let body = body::read(&head.headers, body).await;
+        let traceparent = request.headers().get(TRACEPARENT).cloned();
+        let received = receive(request).await;
         let received_at = Timestamp::now();
-        let request = match body {
-            Ok(body) => request(body),
-            Err((problem, sent)) => {
-                let request = request(RawBody::Unread(sent));
-                return Err(self.set_aside(source, received_at, request, problem).await);
-            }
+        let request = match received {
+            Ok(request) => request,
+            Err((problem, sent)) => return Err(self.set_aside(source, received_at, sent, problem).await),
         };
-        let traceparent = head.headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
+        let traceparent = traceparent.as_ref().and_then(|value| value.to_str().ok());
         let mut ingest = self.shared.traces.begin("ingest", traceparent);
         ingest.set("source", source.name().to_string());
         let record = {
@@ -154,6 +165,37 @@ impl Edge {
             Err(error) => unavailable(source, error),
         }
     }
+}
+
+fn is_called(method: &Method, name: &Method) -> bool {
+    method.as_str().eq_ignore_ascii_case(name.as_str())
+}
+
+/// A head that was not read, without the path, which may hold a secret.
+fn without_path(head: &Bytes) -> Bytes {
+    let blank = |byte: &u8| *byte == b' ';
+    let Some(method) = head.iter().position(blank) else { return head.clone() };
+    let path = head[method..].iter().position(|byte| !blank(byte)).map_or(head.len(), |at| method + at);
+    let length = head[path..].iter().position(|byte| b" ?\r\n".contains(byte));
+    let behind = length.map_or(head.len(), |length| path + length);
+    [&head[..path], &head[behind..]].concat().into()
+}
+
+/// Takes a request in, as it came. What cannot be read is returned with why.
+async fn receive(mut request: Request) -> Result<RawRequest, (Problem, RawRequest)> {
+    if let Some(Unreadable { why, head }) = request.extensions_mut().remove() {
+        let sent = RawBody::Unread(without_path(&head));
+        let sent = RawRequest { query: String::new(), body: sent, charset: None };
+        return Err((Problem::Unreadable(why), sent));
+    }
+    let (head, body) = request.into_parts();
+    let body = body::read(&head.headers, body).await;
+    let received = |body| RawRequest {
+        query: head.uri.query().unwrap_or_default().to_owned(),
+        body,
+        charset: content_type::charset(&head.headers),
+    };
+    body.map(received).map_err(|(problem, sent)| (problem, received(RawBody::Unread(sent))))
 }
 
 /// Reads a record from a request, now or when it is replayed from the quarantine.

@@ -30,7 +30,7 @@ use ringpad_bus::Bus;
 use ringpad_runtime::{
     CancellationToken, Failure, admin,
     readiness::Readiness,
-    serve::{HalfClosed, Limits, SMALL_HEAD, ServeMetrics, bind, serve},
+    serve::{HalfClosed, Heads, Limits, SMALL_HEAD, ServeMetrics, bind, serve},
     traces::Traces,
 };
 use tokio::{net::TcpListener, task::JoinSet, time::sleep};
@@ -154,8 +154,14 @@ fn spawn_edges(
     let connections = ServeMetrics::new(&mut registry);
     let http = http::router(shared, answers).merge(admin::health(readiness.clone()));
     let admin = admin::router(readiness.clone(), registry);
-    let internal = |half_closed| Limits { head: SMALL_HEAD, connections: INTERNAL, half_closed };
-    let providers = Limits { head: http::HEAD_BYTES, connections: PROVIDERS, half_closed: HalfClosed::Waits };
+    let internal =
+        |half_closed| Limits { head: SMALL_HEAD, connections: INTERNAL, half_closed, heads: Heads::Strict };
+    let providers = Limits {
+        head: http::HEAD_BYTES,
+        connections: PROVIDERS,
+        half_closed: HalfClosed::Waits,
+        heads: Heads::Mended,
+    };
     let ports = [
         ("http", listeners.http, http, providers),
         ("grpc", listeners.grpc, grpc, internal(HalfClosed::Gone)),

@@ -18,6 +18,8 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+use ringpad_runtime::serve::mend::Why;
+
 use crate::log::Status;
 
 /// What the log counts.
@@ -35,6 +37,7 @@ pub(crate) struct LogMetrics {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct HttpMetrics {
     answers: Family<Labels, Counter>,
+    unreadable: Family<Reason, Counter>,
 }
 
 /// What the relay counts and times.
@@ -55,6 +58,11 @@ pub(crate) struct RelayMetrics {
 struct Labels {
     source: Arc<str>,
     status: Cow<'static, str>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reason {
+    reason: &'static str,
 }
 
 impl LogMetrics {
@@ -119,7 +127,17 @@ impl HttpMetrics {
             "Answers to number providers, by source (empty: none of ours) and HTTP status",
             metrics.answers.clone(),
         );
+        registry.register(
+            "ringpad_http_unreadable",
+            "Requests of number providers whose head could not be read, by reason",
+            metrics.unreadable.clone(),
+        );
         metrics
+    }
+
+    /// A request's head could not be read.
+    pub(crate) fn unreadable(&self, why: Why) {
+        self.unreadable.get_or_create(&Reason { reason: why.name() }).inc();
     }
 
     /// A request was answered; `source` is absent if there is none of that name.

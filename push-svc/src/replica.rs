@@ -11,7 +11,7 @@ use ringpad_bus::Bus;
 use ringpad_runtime::{
     CancellationToken, Failure, admin,
     readiness::Readiness,
-    serve::{HalfClosed, Limits, PortMetrics, SMALL_HEAD, ServeMetrics, serve},
+    serve::{HalfClosed, Heads, Limits, PortMetrics, SMALL_HEAD, ServeMetrics, serve},
     traces::Traces,
 };
 use tokio::{
@@ -93,7 +93,12 @@ impl Replica {
             .merge(admin::health(self.readiness.clone()))
             .merge(grpc::before(pads, page::router(settings.pad_token_url.as_ref())));
         let connections = ServeMetrics::new(&mut registry);
-        let limits = |connections, half_closed| Limits { head: SMALL_HEAD, connections, half_closed };
+        let limits = |connections, half_closed| Limits {
+            head: SMALL_HEAD,
+            connections,
+            half_closed,
+            heads: Heads::Strict,
+        };
         self.listen(listeners.pads, router, limits(PADS, HalfClosed::Gone), connections.port("pads"));
         let admin = admin::router(self.readiness.clone(), registry);
         self.listen(listeners.admin, admin, limits(OPERATORS, HalfClosed::Waits), connections.port("admin"));

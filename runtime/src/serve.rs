@@ -6,6 +6,7 @@
 
 mod connection;
 mod frames;
+pub mod mend;
 mod metrics;
 mod pace;
 mod reading;
@@ -63,6 +64,17 @@ pub struct Limits {
     pub connections: usize,
     /// How a client is understood that closes its side behind a request over HTTP/1.x.
     pub half_closed: HalfClosed,
+    /// How requests' heads over HTTP/1.x are read.
+    pub heads: Heads,
+}
+
+/// How requests' heads over HTTP/1.x are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heads {
+    /// By the book: what hyper does not take it answers by itself.
+    Strict,
+    /// From senders that do not keep to it: what has a plain meaning is read, and handlers see what has none; see [`mend`].
+    Mended,
 }
 
 /// A client over HTTP/1.x that closes its side of the connection (`shutdown(SHUT_WR)`) before it has its answer.

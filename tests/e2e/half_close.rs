@@ -4,6 +4,7 @@
 use ringpad_proto::v1::Cdr;
 use ringpad_tests::{
     cdr::{self, ring, urlencoded},
+    http::send_raw,
     pads::{Subscription, raw_subscription},
     provider::{FORM, Taken},
     rabbit::RabbitNode,
@@ -15,17 +16,6 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-
-/// Sends bytes, closes the sending side, and reads everything that comes back.
-async fn answers(address: std::net::SocketAddr, sent: &str) -> String {
-    let mut stream = must("a connection", TcpStream::connect(address).await);
-    must("the request", stream.write_all(sent.as_bytes()).await);
-    must("the sending side is closed", stream.shutdown().await);
-    let mut answers = Vec::new();
-    let read = within("the end of the answers", SOON, stream.read_to_end(&mut answers));
-    must("the answers", read.await);
-    String::from_utf8_lossy(&answers).into_owned()
-}
 
 /// What became of each record, in the order of the answers.
 fn taken(answers: &str) -> Vec<Taken> {
@@ -67,15 +57,15 @@ async fn a_provider_that_closes_its_side_behind_a_request_has_its_answer() {
         format!("{}{}{}", get("1.1", ""), post("1.1"), chunked()),
     ];
     for (number, request) in requests.iter().enumerate() {
-        let answers = answers(system.ingest_at.http, request).await;
+        let answers = must("answers", send_raw(system.ingest_at.http, request.as_bytes()).await);
         let taken = taken(&answers);
         assert_eq!(taken.len(), if number == 7 { 3 } else { 1 }, "request {number}: {answers}");
         assert!(taken.iter().all(|taken| taken.status == "accepted"), "request {number}: {answers}");
-        let again = self::answers(system.ingest_at.http, request).await;
+        let again = must("answers", send_raw(system.ingest_at.http, request.as_bytes()).await);
         assert_eq!(again.matches("duplicate").count(), taken.len(), "request {number}: {again}");
     }
     for port in [system.ingest_at.http, system.ingest_at.admin] {
-        let answer = answers(port, "GET /livez HTTP/1.0\r\n\r\n").await;
+        let answer = must("an answer", send_raw(port, b"GET /livez HTTP/1.0\r\n\r\n").await);
         assert!(answer.starts_with("HTTP/1.0 200"), "{answer}");
     }
 }
@@ -84,7 +74,8 @@ async fn a_provider_that_closes_its_side_behind_a_request_has_its_answer() {
 async fn a_provider_that_breaks_off_in_its_body_is_told_so() {
     let system = System::start(&RabbitNode::shared().await.url(), 0).await;
     let head = format!("POST /v1/cdr/bizcall HTTP/1.1\r\nHost: x\r\nContent-Type: {FORM}\r\n");
-    let answer = answers(system.ingest_at.http, &format!("{head}Content-Length: 100\r\n\r\nseq=1")).await;
+    let cut = format!("{head}Content-Length: 100\r\n\r\nseq=1");
+    let answer = must("an answer", send_raw(system.ingest_at.http, cut.as_bytes()).await);
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
 }
 

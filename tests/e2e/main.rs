@@ -30,6 +30,7 @@ mod providers;
 mod quarantine;
 mod returning;
 mod routing;
+mod senders;
 mod settings;
 mod stalls;
 mod stores;

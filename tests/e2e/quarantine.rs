@@ -17,7 +17,7 @@ use tokio::process::Command;
 /// `02:30` of that day is no time in New York, where clocks go from 02:00 to 03:00; in Seoul it is one.
 const SDT: &str = "20260308023000";
 
-async fn ringpad(system: &System, arguments: &[&str]) -> Output {
+pub(crate) async fn ringpad(system: &System, arguments: &[&str]) -> Output {
     let run = Command::new(binary("ringpad"))
         .args(arguments)
         .env("INGEST_URL", format!("http://{}", system.ingest_at.grpc))
@@ -26,7 +26,7 @@ async fn ringpad(system: &System, arguments: &[&str]) -> Output {
     must("ringpad", within("ringpad", SOON, run).await)
 }
 
-fn text(output: &Output) -> String {
+pub(crate) fn text(output: &Output) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }

@@ -10,7 +10,11 @@ use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpSocket, time::timeout};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpSocket, TcpStream},
+    time::timeout,
+};
 
 /// How long an answer may take. Providers give up after 5–15 s; a test machine is slower.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -50,6 +54,25 @@ impl Answer {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|error| panic!("no JSON ({error}): {}", self.text()))
     }
+}
+
+/// Sends bytes as they are, closes the sending side, and reads everything that comes back.
+///
+/// # Errors
+/// The connection breaks, or does not end in time.
+pub async fn send_raw(address: SocketAddr, bytes: &[u8]) -> Result<String, NoAnswer> {
+    let exchange = async {
+        let mut stream = TcpStream::connect(address).await?;
+        stream.write_all(bytes).await?;
+        stream.shutdown().await?;
+        let mut answers = Vec::new();
+        stream.read_to_end(&mut answers).await?;
+        std::io::Result::Ok(String::from_utf8_lossy(&answers).into_owned())
+    };
+    let answered = timeout(PATIENCE, exchange).await;
+    let answered = answered.map_err(|_| format!("it took more than {PATIENCE:?}"));
+    let answered = answered.and_then(|answered| answered.map_err(|error| error.to_string()));
+    answered.map_err(|why| NoAnswer { address, why })
 }
 
 /// One client with at most one connection.

@@ -9,9 +9,10 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
+use ringpad_runtime::serve::mend::Why;
 use serde::Serialize;
 
-use super::BODY;
+use super::{BODY, HEAD};
 use crate::cdr::{Fault, Faults};
 
 /// Seconds until a log that cannot be written is worth another try.
@@ -36,6 +37,8 @@ pub(super) enum Problem {
     Slow,
     /// The body ended early.
     Broken,
+    /// Not HTTP that can be read.
+    Unreadable(Why),
     /// Over the source's rate, for so long.
     TooMany(Duration),
     /// Not a call record.
@@ -69,6 +72,9 @@ impl Problem {
             Self::MediaType(_) | Self::Encoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
             Self::Broken => StatusCode::BAD_REQUEST,
+            Self::Unreadable(Why::TargetTooLong) => StatusCode::URI_TOO_LONG,
+            Self::Unreadable(Why::HeadTooLong) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Unreadable(_) => StatusCode::BAD_REQUEST,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NotACdr(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -99,6 +105,24 @@ impl Problem {
             Self::TooLarge => "a body may have 64 KiB, decoded; this one has more",
             Self::Slow => "the body took too long to come",
             Self::Broken => "the body ended early",
+            Self::Unreadable(why) => match why {
+                Why::RequestLine => {
+                    "the request does not begin with a method, a blank and a target, as HTTP/1.1 has it"
+                }
+                Why::Version => "the request line does not end with HTTP/1.1 or HTTP/1.0",
+                Why::Target => "the request line's target is neither a path nor an address",
+                Why::Header => {
+                    "a line of the request's head is no header: a name, a colon behind it without a blank, and a \
+                     value without control characters"
+                }
+                Why::Length => {
+                    "the body's length cannot be told for certain: one Content-Length, or Transfer-Encoding: chunked \
+                     alone, is expected"
+                }
+                Why::BrokenOff => "the request's head ended early: an empty line is expected behind it",
+                Why::TargetTooLong => "a target may have 64 KiB, percent-encoded; this one has more",
+                Why::HeadTooLong => "a request's head may have 80 KiB and 100 headers; this one has more",
+            },
             Self::TooMany(_) => {
                 "this source has sent more requests a second than it may; send this one again"
             }
@@ -109,10 +133,12 @@ impl Problem {
 
     /// What is wrong with a request that is set aside.
     pub(super) fn faults(&self) -> Vec<Fault> {
-        match self {
-            Self::NotACdr(Faults(faults)) => faults.clone(),
-            other => vec![Fault { field: BODY.to_owned(), message: other.detail().into_owned() }],
-        }
+        let field = match self {
+            Self::NotACdr(Faults(faults)) => return faults.clone(),
+            Self::Unreadable(_) => HEAD,
+            _ => BODY,
+        };
+        vec![Fault { field: field.to_owned(), message: self.detail().into_owned() }]
     }
 
     fn header(&self) -> Option<(HeaderName, HeaderValue)> {

@@ -1,6 +1,12 @@
 //! One connection, from its first byte to its last.
 
-use std::{error::Error, net::SocketAddr, pin::pin, time::Duration};
+use std::{
+    error::Error,
+    net::SocketAddr,
+    pin::pin,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use axum::{Router, extract::ConnectInfo};
 use hyper::{
@@ -22,7 +28,8 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::{
-    HalfClosed, Limits, Place, PortMetrics, Tracked,
+    HalfClosed, Heads, Limits, Place, PortMetrics, Tracked,
+    mend::Mended,
     reading::{TURN, Watch, watch},
 };
 
@@ -109,10 +116,14 @@ pub(super) async fn serve(
         tracing::debug!(%error, "cannot set TCP options");
     }
     let (stream, watch) = watch(stream);
+    let (stream, refused) = Mended::new(stream, (limits.heads == Heads::Mended).then_some(limits.head));
+    let number = AtomicU64::new(0);
     let begun = CancellationToken::new();
     let (first, leaving) = (begun.clone(), shutdown.clone());
     let service = service_fn(move |mut request: Request<Incoming>| {
         first.cancel();
+        // Over HTTP/1.x requests come one after the other, and over HTTP/2 none is refused there.
+        refused.tell(number.fetch_add(1, Ordering::Relaxed) + 1, &mut request);
         request.extensions_mut().insert(ConnectInfo(caller.peer));
         request.extensions_mut().insert(caller.place.clone());
         let (version, leaving) = (request.version(), leaving.clone());

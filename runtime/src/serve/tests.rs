@@ -19,7 +19,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{HalfClosed, Limits, SMALL_HEAD, ServeMetrics, bind, serve};
+use super::{HalfClosed, Heads, Limits, SMALL_HEAD, ServeMetrics, bind, serve};
 use client::{Client, Frame, data, headers, reset};
 
 /// A port with a few handlers.
@@ -74,7 +74,12 @@ impl Port {
             .route("/at-once", any(async || "done"))
             .with_state(handlers.clone());
         let shutdown = CancellationToken::new();
-        let limits = Limits { head: SMALL_HEAD, connections: 16, half_closed: HalfClosed::Waits };
+        let limits = Limits {
+            head: SMALL_HEAD,
+            connections: 16,
+            half_closed: HalfClosed::Waits,
+            heads: Heads::Strict,
+        };
         let serving =
             tokio::spawn(serve(listener, router, limits, metrics, shutdown.clone(), Duration::from_secs(20)));
         Self { registry, address, handlers, shutdown, serving }

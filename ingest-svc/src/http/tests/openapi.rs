@@ -114,19 +114,24 @@ async fn all_answers(operation: &Operation<'_>) -> Vec<Produced> {
             break;
         }
     }
-    answers.extend(refused_by_the_server(&edge.router, operation).await);
+    answers.extend(unreadable(&edge.router, operation).await);
     let intruder = rusqlite::Connection::open(edge.directory.path().join("log.db")).unwrap();
     intruder.execute_batch("ALTER TABLE calls RENAME TO gone").unwrap();
     answers.push(produced(&edge.router, operation.request("any", RING).body(Body::empty()).unwrap()).await);
     answers
 }
 
-/// What never reaches the router: too long an address, too long a head.
-async fn refused_by_the_server(router: &Router, operation: &Operation<'_>) -> [Produced; 2] {
+/// What never reaches the router as it is: too long an address, too long a head.
+async fn unreadable(router: &Router, operation: &Operation<'_>) -> [Produced; 2] {
     let listener = serve::bind("a test", ([127, 0, 0, 1], 0).into()).await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let limits = serve::Limits { head: HEAD_BYTES, connections: 16, half_closed: serve::HalfClosed::Waits };
+    let limits = serve::Limits {
+        head: HEAD_BYTES,
+        connections: 16,
+        half_closed: serve::HalfClosed::Waits,
+        heads: serve::Heads::Mended,
+    };
     let metrics = serve::ServeMetrics::default().port("test");
     let serving = serve::serve(listener, router.clone(), limits, metrics, stop.clone(), Duration::ZERO);
     let serving = tokio::spawn(serving);
@@ -143,8 +148,13 @@ async fn refused_by_the_server(router: &Router, operation: &Operation<'_>) -> [P
             connection.read_to_end(&mut answer).unwrap();
             let answer = String::from_utf8(answer).unwrap();
             let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-            let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-            (status, HeaderMap::new(), body.as_bytes().to_vec())
+            let mut lines = head.split("\r\n");
+            let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+            let header = |line: &str| {
+                let (name, value) = line.split_once(": ")?;
+                Some((name.parse::<header::HeaderName>().ok()?, value.parse::<HeaderValue>().ok()?))
+            };
+            (status, lines.filter_map(header).collect(), body.as_bytes().to_vec())
         })
     });
     let answers = answers.await.unwrap();

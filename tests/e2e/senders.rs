@@ -1,0 +1,185 @@
+//! Requests as old systems write them onto the wire: read if they mean something plain, else counted, answered and kept.
+
+use std::fs;
+
+use ringpad_tests::{
+    cdr::{self, ring, urlencoded},
+    http::{Client, send_raw},
+    pads::Transport,
+    provider::FORM,
+    rabbit::RabbitNode,
+    services::System,
+    wait::must,
+};
+
+use crate::quarantine::{ringpad, text};
+
+/// The value of a metric with these labels.
+async fn metric(system: &System, name: &str) -> u64 {
+    let metrics = must("metrics", Client::new(system.ingest_at.admin).get("/metrics").await).text();
+    let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+    value.unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_request_line_that_is_no_http_and_means_something_plain_is_read() {
+    let system = System::start(&RabbitNode::shared().await.url(), 1).await;
+    let store = system.store("gangnam").await;
+    let mut pad = system.pad(Transport::WebSocket, 0, &store.id).await;
+    let record = || {
+        let record = ring(&store.virtual_number, &cdr::caller());
+        system.secrets.note(&record);
+        urlencoded(&record)
+    };
+    // 세차, in CP949 and in UTF-8.
+    let memos: [(&[u8], &str); 8] = [
+        (b"\xbc\xbc\xc2\xf7", "세차"),
+        ("세차".as_bytes(), "세차"),
+        (b"wash \xbc\xbc\xc2\xf7  100%", "wash 세차  100%"),
+        (b"\"VIP\" <Kim>", "\"VIP\" <Kim>"),
+        (b"#1 {a|b} \\^`", "#1 {a|b} \\^`"),
+        (b"a\tb", "a\tb"),
+        (b"HTTP/1.1 or HTTP/1.0", "HTTP/1.1 or HTTP/1.0"),
+        (b"%EC%84%B8%EC%B0%A8 +", "세차  "),
+    ];
+    let tail = |head: &str| format!("HTTP/1.1\r\nHost: x\r\n{head}\r\n").into_bytes();
+    let mut all = Vec::new();
+    for (memo, _) in memos {
+        // The memo first: what is behind it must not be lost.
+        let line = [b"GET /v1/cdr/bizcall?memo=", memo, b"&", record().as_bytes(), b" "].concat();
+        all.extend([&line[..], &tail("")].concat());
+        // On the same connection, behind a body that looks like a head.
+        let body = "GET / HTTP/1.1\r\n\r\n=1";
+        let length = format!("Content-Type: {FORM}\r\nContent-Length: {}\r\n", body.len());
+        let line = [b"POST /v1/cdr/bizcall?memo=", memo, b"&", record().as_bytes(), b" "].concat();
+        all.extend([&line[..], &tail(&length), body.as_bytes()].concat());
+    }
+    let answers = must("answers", send_raw(system.ingest_at.http, &all).await);
+    assert_eq!(answers.matches("\"accepted\"").count(), 2 * memos.len(), "{answers}");
+    for (_, memo) in memos {
+        for _ in ["GET", "POST"] {
+            let call = pad.update().await.call.expect("an update has a call");
+            assert_eq!(call.memo, memo);
+        }
+    }
+    for request in [
+        format!("\r\n\r\nget /v1/cdr/bizcall?{} HTTP/1.0\n\n", record()),
+        format!("GET   /v1/cdr/bizcall?{}   HTTP/1.1 \r\n\r\n", record()),
+        format!("GET http://ringpad/v1/cdr/bizcall?{} HTTP/1.1\r\nX: a\r\n b\r\n\r\n", record()),
+        format!("GET /v1/cdr/bizcall?{} HTTP/1.1\r\nX-Memo: \u{ac15}\r\n\r\n", record()),
+    ] {
+        let answer = must("an answer", send_raw(system.ingest_at.http, request.as_bytes()).await);
+        assert!(answer.contains("\"accepted\""), "{request:?}: {answer}");
+    }
+}
+
+/// One that anybody may send to, one with a secret, and one that nobody here may send to.
+const SOURCES: &str = r#"
+[[source]]
+name = "bizcall"
+open = true
+
+[[source]]
+name = "secret"
+secret = "a-path-of-its-own"
+
+[[source]]
+name = "elsewhere"
+allow = ["210.109.108.0/24"]
+trusted_proxies = ["10.0.0.0/8"]
+"#;
+
+#[tokio::test]
+async fn what_is_no_http_is_answered_counted_and_kept_with_what_was_sent() {
+    let mut system = System::prepare(&RabbitNode::shared().await.url(), 0, &[]);
+    let config = system.directory.path().join("sources.toml");
+    must("a file", fs::write(&config, SOURCES));
+    system.ingest.set("INGEST_CONFIG", &config.display().to_string());
+    system.ingest.start().await;
+    let caller = cdr::caller();
+    system.secrets.note_number(&caller);
+    let query = format!("seq=of-the-head&fromn={caller}");
+    let long = "a".repeat(70 * 1024);
+    let requests = [
+        (format!("GET /v1/cdr/bizcall?{query}\r\n\r\n"), 400, "version", "bizcall"),
+        (format!("GET /v1/cdr/bizcall?{query} HTTP/1.1\r\nA : b\r\n\r\n"), 400, "header", "bizcall"),
+        (format!("GET /v1/cdr/bizcall?{query} HTTP/1.1\r\nA: b"), 400, "broken_off", "bizcall"),
+        (
+            format!(
+                "POST /v1/cdr/bizcall?{query} HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+            ),
+            400,
+            "length",
+            "bizcall",
+        ),
+        (
+            format!("GET /v1/cdr/bizcall?{query}&memo={long} HTTP/1.1\r\n\r\n"),
+            414,
+            "target_too_long",
+            "bizcall",
+        ),
+        (
+            format!("GET /v1/cdr/bizcall?{query} HTTP/1.1\r\nA: {long}{long}\r\n\r\n"),
+            431,
+            "head_too_long",
+            "bizcall",
+        ),
+        (format!("GET /v1/cdr/secret/a-path-of-its-own?{query}\r\n\r\n"), 400, "version", "secret"),
+        // Nobody who would not have been let in leaves anything behind.
+        (format!("GET /v1/cdr/secret/a-wrong-one?{query}\r\n\r\n"), 404, "version", ""),
+        (format!("GET /v1/cdr/nobody?{query}\r\n\r\n"), 404, "version", ""),
+        (
+            format!("GET /v1/cdr/elsewhere?{query} HTTP/3\r\nX-Forwarded-For: 210.109.108.7\r\n\r\n"),
+            403,
+            "version",
+            "",
+        ),
+        (format!("{{\"seq\":\"1\",\"fromn\":\"{caller}\"}}"), 400, "request_line", ""),
+        ("\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}".to_owned(), 400, "request_line", ""),
+    ];
+    for (request, status, reason, source) in &requests {
+        let shown = &request[..request.len().min(80)];
+        let counter = format!("ringpad_http_unreadable_total{{reason=\"{reason}\"}}");
+        let (unreadable, kept) =
+            (metric(&system, &counter).await, metric(&system, "ringpad_quarantined_total").await);
+        let answer = must("an answer", send_raw(system.ingest_at.http, request.as_bytes()).await);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{shown:?}: {answer}");
+        assert!(answer.contains("application/problem+json"), "{shown:?}: {answer}");
+        assert_eq!(metric(&system, &counter).await, unreadable + 1, "{shown:?}");
+        let now_kept = metric(&system, "ringpad_quarantined_total").await;
+        assert_eq!(now_kept, kept + u64::from(!source.is_empty()), "{shown:?}");
+        if !source.is_empty() {
+            let listed = text(&ringpad(&system, &["quarantine", "list"]).await);
+            assert!(listed.contains("head: "), "{listed}");
+            assert!(!listed.contains("a-path-of-its-own"), "{listed}");
+            system.secrets.assert_none_in("ringpad quarantine list", &listed);
+        }
+    }
+    let answered = metric(&system, "ringpad_http_answers_total{source=\"bizcall\",status=\"400\"}").await;
+    assert_eq!(answered, 4);
+    let nobodys = metric(&system, "ringpad_http_answers_total{source=\"\",status=\"400\"}").await;
+    assert_eq!(nobodys, 2);
+    // As it came, but for the path: in the log's file, which has such numbers whole.
+    let file = system.directory.path().join("ringpad.db");
+    let log = [fs::read(&file), fs::read(file.with_extension("db-wal"))]
+        .map(|bytes| must("the log", bytes))
+        .concat();
+    let kept = format!("GET ?{query} HTTP/1.1\r\nA : b\r\n\r\n");
+    assert!(log.windows(kept.len()).any(|part| part == kept.as_bytes()));
+    assert!(!log.windows(17).any(|part| part == b"a-path-of-its-own"));
+    let replayed = text(&ringpad(&system, &["quarantine", "replay"]).await);
+    assert!(replayed.contains("0 logged, 7 still faulty"), "{replayed}");
+}
+
+#[tokio::test]
+async fn a_request_before_one_that_is_no_http_is_answered_first() {
+    let system = System::start(&RabbitNode::shared().await.url(), 0).await;
+    let record = urlencoded(&ring(&cdr::virtual_number(), &cdr::caller()));
+    let good = format!("GET /v1/cdr/bizcall?{record} HTTP/1.1\r\n\r\n");
+    let all = format!("{good}{good}GET /v1/cdr/bizcall?seq=1\r\n\r\n{good}");
+    let answers = must("answers", send_raw(system.ingest_at.http, all.as_bytes()).await);
+    // The problem's own words speak of HTTP/1.1, too.
+    let statuses = answers.split("HTTP/1.1 ").filter_map(|answer| answer.get(..3)?.parse::<u16>().ok());
+    let statuses: Vec<_> = statuses.collect();
+    assert_eq!(statuses, [200, 200, 400], "{answers}");
+}
