@@ -74,7 +74,7 @@ fn without_trunk(national: &str) -> &str {
 }
 
 fn korean_e164(significant: &str) -> String {
-    format!("+{}{significant}", korea::CODE)
+    ["+", korea::CODE, significant].concat()
 }
 
 /// The length of the prefix by which a number is dialled from Korea: 001, 00700 and others.

@@ -50,7 +50,7 @@ pub(super) struct Written<'a> {
     pub(super) behind: Behind<'a>,
     digits: [u8; MAX_DIGITS],
     /// Where each part ends in `digits`.
-    ends: [usize; MAX_DIGITS],
+    ends: [u8; MAX_DIGITS],
     parts: usize,
 }
 
@@ -81,7 +81,7 @@ impl<'a> Written<'a> {
     }
 
     fn beginning(&self, parts: usize) -> &str {
-        let end = parts.checked_sub(1).map_or(0, |last| self.ends[last]);
+        let end = parts.checked_sub(1).map_or(0, |last| usize::from(self.ends[last]));
         // Only ASCII gets in; were that wrong, an empty text is no number.
         std::str::from_utf8(&self.digits[..end]).unwrap_or_default()
     }
@@ -92,16 +92,18 @@ impl<'a> Written<'a> {
 
     fn text(text: &'a str) -> Option<Self> {
         let (before, mut rest) = before(text);
-        if let Some(digits) = whole::digits(rest) {
-            return Self::new(before, Behind::Fraction).with(&digits);
-        }
         let mut written = Self::new(before, Behind::Nothing);
+        if let Some(digits) = whole::digits(rest) {
+            written.behind = Behind::Fraction;
+            written.push(&digits)?;
+            return Some(written);
+        }
         loop {
             if let Some((digits, behind)) = leading_digits(rest) {
-                written = written.with(digits)?;
+                written.push(digits)?;
                 rest = behind;
             } else if let Some((before, digits, behind)) = written.parenthesised(rest) {
-                written = written.with(digits)?;
+                written.push(digits)?;
                 written.before = before;
                 rest = behind;
             } else if written.parts > 0 && rest.starts_with(SEPARATORS) {
@@ -116,25 +118,26 @@ impl<'a> Written<'a> {
         (written.parts > 0).then_some(written)
     }
 
-    /// With one more part; `None` if that is too long.
-    fn with(mut self, digits: &str) -> Option<Self> {
+    /// Adds a part, of one digit or more; `None` if the number is too long with it.
+    fn push(&mut self, digits: &str) -> Option<()> {
         let begin = self.digits().len();
         let end = begin + digits.len();
         self.digits.get_mut(begin..end)?.copy_from_slice(digits.as_bytes());
-        self.ends[self.parts] = end;
+        *self.ends.get_mut(self.parts)? = u8::try_from(end).ok()?;
         self.parts += 1;
-        Some(self)
+        Some(())
     }
 
     /// The number behind the digits of a `phone-context`.
     fn within(self, context: &str) -> Option<Self> {
         let (_, country) = before(context);
         let (country, "") = leading_digits(country)? else { return None };
-        let whole = Self::new(Before::Plus, self.behind).with(country)?;
-        (1..=self.parts).try_fold(whole, |whole, parts| {
-            let begin = self.beginning(parts - 1).len();
-            whole.with(&self.beginning(parts)[begin..])
-        })
+        let mut whole = Self::new(Before::Plus, self.behind);
+        whole.push(country)?;
+        for parts in 1..=self.parts {
+            whole.push(&self.beginning(parts)[self.beginning(parts - 1).len()..])?;
+        }
+        Some(whole)
     }
 
     /// A part in parentheses that `text` begins with, what stands before its digits, and what is behind it. At the end of
