@@ -14,6 +14,7 @@ mod fingerprint;
 mod instant;
 mod over;
 mod parse;
+mod times;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -106,7 +107,18 @@ impl Record {
     }
 }
 
+impl Fault {
+    fn of(field: Field, message: String) -> Self {
+        Self { field: field.name().to_owned(), message }
+    }
+}
+
 impl Faults {
+    /// Keeps the fault of a field, if it has one.
+    fn note<T>(&mut self, field: Field, value: Result<T, String>) -> Option<T> {
+        value.map_err(|message| self.0.push(Fault::of(field, message))).ok()
+    }
+
     fn sentence(&self) -> String {
         let faults: Vec<_> =
             self.0.iter().map(|fault| format!("{}: {}", fault.field, fault.message)).collect();
