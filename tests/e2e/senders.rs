@@ -62,7 +62,11 @@ async fn a_request_line_that_is_no_http_and_means_something_plain_is_read() {
             assert_eq!(call.memo, memo);
         }
     }
+    let body = record();
+    let expects =
+        format!("Expect: 100-continue\r\nContent-Type: {FORM}\r\nContent-Length: {}\r\n", body.len());
     for request in [
+        format!("POST /v1/cdr/bizcall?memo=a b HTTP/1.1\r\nHost: x\r\n{expects}\r\n{body}"),
         format!("\r\n\r\nget /v1/cdr/bizcall?{} HTTP/1.0\n\n", record()),
         format!("GET   /v1/cdr/bizcall?{}   HTTP/1.1 \r\n\r\n", record()),
         format!("GET http://ringpad/v1/cdr/bizcall?{} HTTP/1.1\r\nX: a\r\n b\r\n\r\n", record()),

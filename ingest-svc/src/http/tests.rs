@@ -1,5 +1,6 @@
 //! Every row of the contract's table of answers, over a real log, and how parameters are encoded.
 
+mod compressed;
 mod numbers;
 mod openapi;
 mod senders;

@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use hyper::{Method, Uri, header::HeaderValue};
+use hyper::{
+    Method, Uri,
+    header::{HeaderName, HeaderValue},
+};
 
 use super::{Why, body::Body};
 
@@ -177,6 +180,8 @@ fn body(head: &[u8], version: Version) -> Result<Option<Body>, Why> {
     }
     let (mut length, mut chunked) = (None, false);
     for httparse::Header { name, value } in &*request.headers {
+        // A token, but longer than hyper expects one to be.
+        HeaderName::from_bytes(name.as_bytes()).map_err(|_| Why::Header)?;
         if name.eq_ignore_ascii_case("transfer-encoding") {
             if chunked || version == Version::Http10 || !value.eq_ignore_ascii_case(b"chunked") {
                 return Err(Why::Length);

@@ -183,6 +183,7 @@ fn what_is_too_long_is_refused_when_that_is_certain() {
     assert_eq!(read(head(LIMIT)), head(LIMIT));
     assert_eq!(refused(head(LIMIT + 1)).0, Why::HeadTooLong);
     assert_eq!(refused(&head(LIMIT + 10)[..LIMIT]).0, Why::HeadTooLong);
+    assert_eq!(refused(format!("GET /a HTTP/1.1\r\n{}: b\r\n\r\n", "a".repeat(70_000))).0, Why::Header);
     let many = |count: usize| format!("GET /a HTTP/1.1\r\n{}\r\n", "X: a\r\n".repeat(count));
     assert_eq!(read(many(100)), many(100));
     assert_eq!(refused(many(101)).0, Why::HeadTooLong);
