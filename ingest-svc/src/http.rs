@@ -41,9 +41,10 @@ use problem::Problem;
 /// Bytes of a body, and of a query, at most.
 pub(crate) const MAX_BYTES: usize = 64 * 1024;
 
-/// Where a fault of the body as a whole is noted, and one of the head.
+/// Where a fault is noted that is none of a parameter's: of the body as a whole, of the head, of the method.
 const BODY: &str = "body";
 const HEAD: &str = "head";
+const METHOD: &str = "method";
 
 /// Bytes of a request's head at most: the longest query, and the headers around it.
 pub(crate) const HEAD_BYTES: usize = MAX_BYTES + 16 * 1024;
@@ -119,7 +120,7 @@ impl Edge {
         // By hand: axum's own 405 is no problem document, and its GET is HEAD as well, which must not ring a phone.
         // Some write it in lower case, which can mean nothing else.
         if ![Method::GET, Method::POST].iter().any(|method| is_called(request.method(), method)) {
-            return Err(Problem::Method);
+            return Err(self.other_method(source, secret, request).await);
         }
         let source = self.shared.sources.get(source).ok_or(Problem::NotFound)?;
         admit(source, secret, &request)?;
@@ -145,6 +146,20 @@ impl Edge {
                 logged.map(accepted).map_err(|error| unavailable(source, error))
             }
             Err(faults) => Err(self.set_aside(source, received_at, request, Problem::NotACdr(faults)).await),
+        }
+    }
+
+    /// A record that came by another method is kept, if its sender would have been let in. Some methods bring none, by what
+    /// they mean.
+    async fn other_method(&self, source: &str, secret: Option<&str>, request: Request) -> Problem {
+        let brings_none =
+            [Method::HEAD, Method::OPTIONS, Method::TRACE, Method::CONNECT].contains(request.method());
+        match self.shared.sources.get(source).filter(|_| !brings_none) {
+            Some(source) if admit(source, secret, &request).is_ok() => {
+                let sent = receive(request).await.unwrap_or_else(|(_, sent)| sent);
+                self.set_aside(source, Timestamp::now(), sent, Problem::Method).await
+            }
+            _ => Problem::Method,
         }
     }
 

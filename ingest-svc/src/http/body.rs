@@ -24,13 +24,13 @@ pub(super) type Refused = (Problem, Bytes);
 pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<RawBody, Refused> {
     let encoded = content_encoding::is_encoded(headers);
     let sent = collect(body, if encoded { content_encoding::MAX_ENCODED } else { MAX_BYTES }).await?;
-    if sent.is_empty() {
+    if sent.trim_ascii().is_empty() {
         return Ok(RawBody::None);
     }
     let read = || {
         let body = if encoded { content_encoding::decode(headers, &sent)? } else { sent.clone() };
         match content_type::kind(headers, &body) {
-            Ok(_) if body.is_empty() => Ok(RawBody::None),
+            Ok(_) if body.trim_ascii().is_empty() => Ok(RawBody::None),
             Ok(Kind::Form) => Ok(RawBody::Form(body)),
             Ok(Kind::Json) => Ok(RawBody::Json(body)),
             Err(problem) => Err(problem),

@@ -12,7 +12,7 @@ use axum::{
 use ringpad_runtime::serve::mend::Why;
 use serde::Serialize;
 
-use super::{BODY, HEAD};
+use super::{BODY, HEAD, METHOD};
 use crate::cdr::{Fault, Faults};
 
 /// Seconds until a log that cannot be written is worth another try.
@@ -136,6 +136,7 @@ impl Problem {
         let field = match self {
             Self::NotACdr(Faults(faults)) => return faults.clone(),
             Self::Unreadable(_) => HEAD,
+            Self::Method => METHOD,
             _ => BODY,
         };
         vec![Fault { field: field.to_owned(), message: self.detail().into_owned() }]

@@ -36,12 +36,6 @@ impl Edge {
     }
 }
 
-impl Answer {
-    fn is_taken(&self) {
-        assert_eq!(self.status, StatusCode::OK, "{}", self.body);
-    }
-}
-
 #[tokio::test]
 async fn a_compressed_body_is_read() {
     let edge = Edge::open().await;

@@ -36,6 +36,12 @@ impl Edge {
     }
 }
 
+impl Answer {
+    pub(super) fn is_taken(&self) {
+        assert_eq!(self.status, StatusCode::OK, "{}", self.body);
+    }
+}
+
 #[tokio::test]
 async fn a_record_is_read_from_every_body_that_says_it() {
     let edge = Edge::open().await;
@@ -263,6 +269,39 @@ fn without_a_charset_each_text_is_told_by_itself() {
         ] {
             assert_eq!((fields.get("memo"), fields.get("memo2")), (Some(memo), Some("\"세차")));
         }
+    }
+}
+
+#[tokio::test]
+async fn a_record_by_another_method_is_set_aside_and_can_be_replayed() {
+    let edge = Edge::open().await;
+    let sources = Sources::parse(SOURCES).unwrap();
+    let send = |method: &str, path: &str| {
+        let request = Request::builder().method(method).uri(format!("/v1/cdr/{path}"));
+        edge.send(request.header(CONTENT_TYPE, FORM), RING)
+    };
+    for (kept, method) in ["PUT", "PATCH", "DELETE", "Put"].into_iter().enumerate() {
+        send(method, "bizcall").await.is_problem(405);
+        let set_aside = edge.set_aside().await;
+        assert_eq!(set_aside.len(), kept + 1, "{method}");
+        let newest = &set_aside[0];
+        assert_eq!(newest.faults[0].field, "method");
+        let source = sources.get("bizcall").unwrap();
+        assert!(read_record(source, &newest.request, newest.received_at).is_ok());
+    }
+    for (method, path) in [
+        ("OPTIONS", "bizcall"),
+        ("TRACE", "bizcall"),
+        ("PUT", "nobody"),
+        ("PUT", "secret/no"),
+        ("PUT", "office"),
+    ] {
+        send(method, path).await.is_problem(405);
+        assert_eq!(edge.set_aside().await.len(), 4, "{method} {path}");
+    }
+    for method in ["get", "Post"] {
+        let request = Request::builder().method(method).uri(format!("/v1/cdr/bizcall?{RING}"));
+        edge.send(request, Body::from(" \r\n")).await.is_taken();
     }
 }
 
