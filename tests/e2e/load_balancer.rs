@@ -1,6 +1,6 @@
 //! The shipped nginx configuration, in a real nginx before three replicas and ingest-svc.
 
-use std::{collections::BTreeSet, fs, net::Ipv4Addr};
+use std::{fs, net::Ipv4Addr};
 
 use http::StatusCode;
 use ringpad_proto::v1::Cdr;
@@ -9,15 +9,14 @@ use ringpad_tests::{
     http::Client,
     nginx::Nginx,
     pads::{End, Pad, Subscription, Transport},
-    provider::{FORM, Provider, taken},
-    rabbit::{RabbitNode, unique},
-    services::{Shop, System},
-    token::Claims,
-    wait::{SOON, must, until, within},
+    provider::{FORM, taken},
+    rabbit::RabbitNode,
+    services::System,
+    wait::{SOON, must, until},
 };
 
 /// What browsers use. Native gRPC has a port of its own.
-const BROWSERS: [Transport; 2] = [Transport::GrpcWeb, Transport::WebSocket];
+pub(crate) const BROWSERS: [Transport; 2] = [Transport::GrpcWeb, Transport::WebSocket];
 
 /// One source that anyone may send to, one behind a secret, one that believes nginx and nobody else.
 const SOURCES: &str = r#"
@@ -36,7 +35,7 @@ trusted_proxies = ["127.0.0.1/32"]
 "#;
 
 /// Three replicas and [`SOURCES`] behind nginx.
-async fn balanced(settings: &[(&str, &str)]) -> (System, Nginx) {
+pub(crate) async fn balanced(settings: &[(&str, &str)]) -> (System, Nginx) {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("ingest.toml");
     fs::write(&file, SOURCES).expect("a file");
@@ -45,70 +44,6 @@ async fn balanced(settings: &[(&str, &str)]) -> (System, Nginx) {
     let system = System::start_with(&RabbitNode::shared().await.url(), 3, &all).await;
     let nginx = Nginx::start(&system).await;
     (system, nginx)
-}
-
-/// A pad that opens its next stream as soon as one ends, as the pad page does, and notes what it was shown.
-struct Follower {
-    nginx: std::net::SocketAddr,
-    token: String,
-    pad: Pad,
-    /// What its earlier streams showed.
-    before: Vec<String>,
-    returned: usize,
-}
-
-impl Follower {
-    async fn open(nginx: &Nginx, transport: Transport, store: &Shop) -> Self {
-        let token = Claims::new(&store.id, &unique("pad")).token();
-        let at = nginx.at_for(transport);
-        let pad = Pad::open(transport, at, &Subscription::new(&token)).await;
-        Self { nginx: at, token, pad, before: Vec::new(), returned: 0 }
-    }
-
-    /// Eighteen of them: the replicas have two of each transport, since nginx gives them streams in turn, and the
-    /// transports come in another order each time.
-    async fn eighteen(nginx: &Nginx, store: &Shop) -> Vec<Self> {
-        let mut followers = Vec::new();
-        for round in 0..6 {
-            let mut order = Transport::ALL;
-            order.rotate_left(round % Transport::ALL.len());
-            for transport in order {
-                followers.push(Self::open(nginx, transport, store).await);
-            }
-        }
-        followers
-    }
-
-    /// Reads up to a position. A stream's end on the way costs one attempt, which must do: to find a replica that takes
-    /// the next stream is the load balancer's work.
-    async fn follow(&mut self, position: u64) {
-        within("a pad that comes back gets everything", 2 * SOON, async {
-            while self.pad.reach(position, SOON).await.is_err() {
-                let next = Pad::open(self.pad.transport, self.nginx, &self.pad.resumption(&self.token)).await;
-                assert!(next.snapshot.resumed, "{:?}", next.transport);
-                assert_eq!(next.snapshot.position, self.pad.position(), "{:?}", next.transport);
-                self.before = self.shown();
-                self.pad = next;
-                self.returned += 1;
-            }
-        })
-        .await;
-    }
-
-    /// The calls it was shown, in that order.
-    fn shown(&self) -> Vec<String> {
-        let calls = self.pad.updates.iter().filter_map(|update| update.call.as_ref());
-        self.before.iter().chain(calls.map(|call| &call.id)).cloned().collect()
-    }
-}
-
-/// Rings so many calls, and returns their ids.
-async fn calls(provider: &mut Provider, store: &Shop, count: usize) -> Vec<String> {
-    let mut ids = Vec::new();
-    for _ in 0..count {
-        ids.push(provider.take(&ring(&store.virtual_number, &cdr::caller())).await.call_id);
-    }
-    ids
 }
 
 #[tokio::test]
@@ -234,82 +169,4 @@ async fn the_sender_of_a_record_is_whom_nginx_saw_and_not_whom_the_record_says()
         let answer = must("an answer", answer);
         assert_eq!(answer.status, status, "{from} that claims {claimed:?}: {}", answer.text());
     }
-}
-
-#[tokio::test]
-async fn pads_of_a_leaving_and_of_a_killed_replica_come_back_through_nginx_and_miss_nothing() {
-    let (mut system, nginx) = balanced(&[]).await;
-    let store = system.store("gangnam").await;
-    let mut provider = Provider::new(nginx.at, system.secrets.clone());
-    let mut followers = Follower::eighteen(&nginx, &store).await;
-    let mut ids = calls(&mut provider, &store, 2).await;
-    for follower in &mut followers {
-        follower.follow(2).await;
-    }
-
-    system.push[0].terminate();
-    ids.extend(calls(&mut provider, &store, 5).await);
-    assert_eq!(system.push[0].exit().await, 0);
-    ids.extend(calls(&mut provider, &store, 1).await);
-    for follower in &mut followers {
-        follower.follow(8).await;
-    }
-    let moved = |followers: &[Follower]| {
-        let moved = followers.iter().filter(|follower| follower.returned > 0);
-        moved.map(|follower| format!("{:?}", follower.pad.transport)).collect::<BTreeSet<_>>()
-    };
-    assert_eq!(moved(&followers).len(), 3, "pads of all transports were on the replica that left");
-
-    for follower in &mut followers {
-        follower.returned = 0;
-    }
-    system.push[1].kill().await;
-    ids.extend(calls(&mut provider, &store, 3).await);
-    for follower in &mut followers {
-        follower.follow(11).await;
-    }
-    assert_eq!(moved(&followers).len(), 3, "pads of all transports were on the replica that was killed");
-
-    // Whatever came twice or late would stand before the sentinel.
-    ids.extend(calls(&mut provider, &store, 1).await);
-    for follower in &mut followers {
-        follower.follow(12).await;
-        assert_eq!(follower.shown(), ids, "{:?}", follower.pad.transport);
-    }
-}
-
-#[tokio::test]
-async fn a_new_stream_that_meets_a_leaving_replica_gets_another_one() {
-    let (mut system, nginx) = balanced(&[("DRAIN_WINDOW", "5s")]).await;
-    let store = system.store("gangnam").await;
-    let mut followers = Follower::eighteen(&nginx, &store).await;
-    system.push[0].terminate();
-    until("the replica is leaving", SOON, async || {
-        system.push[0].readiness().await.filter(|(status, _)| *status == 503)
-    })
-    .await;
-    // Each replica's turn comes, the leaving one's too.
-    for _ in 0..3 {
-        for transport in BROWSERS {
-            followers.push(Follower::open(&nginx, transport, &store).await);
-        }
-    }
-    let mut provider = Provider::new(nginx.at, system.secrets.clone());
-    calls(&mut provider, &store, 1).await;
-    for follower in &mut followers {
-        follower.follow(1).await;
-    }
-    assert_eq!(system.push[0].exit().await, 0);
-    calls(&mut provider, &store, 1).await;
-    for follower in &mut followers {
-        follower.follow(2).await;
-    }
-    drop(followers);
-    until("a stream was refused by one replica and taken by another", SOON, async || {
-        let lines = nginx.accesses();
-        let mut refused =
-            lines.iter().filter_map(|line| line["upstream_status"].as_str()?.strip_prefix("503, "));
-        refused.find(|then| ["200", "101"].contains(then)).map(|_| ())
-    })
-    .await;
 }

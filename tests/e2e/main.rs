@@ -29,6 +29,7 @@ mod outage;
 mod providers;
 mod quarantine;
 mod returning;
+mod roll_out;
 mod routing;
 mod senders;
 mod settings;

@@ -13,7 +13,6 @@ use ringpad_tests::{
     token::Claims,
     wait::{SOON, must, within},
 };
-use rustix::process::Signal;
 use tokio::time::sleep;
 use tonic::{Code, Request, transport::Endpoint};
 
@@ -24,11 +23,11 @@ const CALLS: u64 = 200;
 const MEMO: usize = 30_000;
 
 fn freeze(service: &Service) {
-    service.running().signal(Signal::STOP);
+    service.running().freeze();
 }
 
 fn thaw(service: &Service) {
-    service.running().signal(Signal::CONT);
+    service.running().thaw();
 }
 
 /// Rings so often and returns the calls.

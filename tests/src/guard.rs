@@ -5,6 +5,7 @@
 //! the same. The guard's exit status is the child's.
 
 use std::{
+    fs,
     io::{BufRead, BufReader},
     os::unix::process::{CommandExt, ExitStatusExt},
     path::{Path, PathBuf},
@@ -15,7 +16,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-use crate::wait::until;
+use crate::wait::{SOON, must, until};
 
 /// `$1` is the child's open-file limit, `$2` the file its output goes to, `$3` what to remove in the end (or nothing),
 /// the rest is its command line. What is removed may be in use by another child that is just being killed. The child's
@@ -135,6 +136,19 @@ impl Running {
         send(self.pid, signal);
     }
 
+    /// Halts the child (`SIGSTOP`), and returns when none of its threads runs any more; its connections stay open.
+    ///
+    /// # Panics
+    /// It goes on.
+    pub fn freeze(&self) {
+        freeze(self.pid);
+    }
+
+    /// Lets the child go on after [`freeze`](Self::freeze).
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
     /// Sends a signal to the child and to its own children.
     ///
     /// # Panics
@@ -184,4 +198,27 @@ pub(crate) fn send(pid: Pid, signal: Signal) {
         Ok(()) | Err(rustix::io::Errno::SRCH) => {}
         Err(error) => panic!("cannot signal process {}: {error}", pid.as_raw_nonzero()),
     }
+}
+
+/// Halts a process in the middle of whatever it does (`SIGSTOP`), and returns when none of its threads runs any more; its
+/// connections stay open.
+pub(crate) fn freeze(pid: Pid) {
+    send(pid, Signal::STOP);
+    let begun = Instant::now();
+    while !halted(pid) {
+        assert!(begun.elapsed() < SOON, "process {} does not stop", pid.as_raw_nonzero());
+        sleep(Duration::from_millis(1));
+    }
+}
+
+/// Whether all threads of a process are stopped: the signal reaches one after the other.
+fn halted(pid: Pid) -> bool {
+    let tasks = must("its threads", fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero())));
+    // The state follows the name, which stands in parentheses.
+    let state = |stat: String| stat.rsplit_once(')').and_then(|(_, rest)| rest.trim().chars().next());
+    tasks.flatten().all(|task| {
+        let stat = fs::read_to_string(task.path().join("stat"));
+        // A thread that has just ended runs no more either.
+        stat.map_or(true, |stat| matches!(state(stat), Some('T' | 'Z' | 'X')))
+    })
 }

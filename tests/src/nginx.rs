@@ -67,6 +67,8 @@ pub struct Nginx {
     pub grpc_at: SocketAddr,
     program: Program,
     running: Option<Running>,
+    /// Where its files are.
+    directory: PathBuf,
 }
 
 impl Nginx {
@@ -95,9 +97,27 @@ impl Nginx {
             .argument(own.join("nginx.conf").display().to_string())
             .argument("-g")
             .argument(format!("daemon off; pid {prefix}/nginx.pid;"));
-        let mut nginx = Self { at, grpc_at, program, running: None };
+        let mut nginx = Self { at, grpc_at, program, running: None, directory: own };
         nginx.resume().await;
         nginx
+    }
+
+    /// Has it pass requests to other `upstreams` from now on, with the connections that there are going on, and waits
+    /// until it does.
+    ///
+    /// # Panics
+    /// It does not, or is not running.
+    pub async fn turn_to(&self, upstreams: Upstreams) {
+        configure(&self.directory, self.at, self.grpc_at, upstreams);
+        self.running.as_ref().expect("it is running").signal(Signal::HUP);
+        let (mut client, push) = (Client::new(self.at), upstreams.push.map(|at| at.to_string()));
+        until("nginx passes requests to the new upstreams", SOON, async || {
+            client.get("/livez").await.ok()?;
+            // The line is written after the answer, so this may be an earlier one; then the next is looked at.
+            let asked = self.accesses().pop()?["upstream"].as_str()?.to_owned();
+            push.iter().any(|at| asked.ends_with(at)).then_some(())
+        })
+        .await;
     }
 
     /// Starts it again after [`kill`](Self::kill), and waits until it answers.

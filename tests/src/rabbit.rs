@@ -24,9 +24,9 @@ use rustix::process::{Pid, Signal};
 use tokio::{process::Command, sync::OnceCell, time::timeout};
 
 use crate::{
-    guard::{Program, Running, send},
+    guard::{Program, Running, freeze, send},
     port::free_port,
-    wait::{SOON, must, until, within},
+    wait::{must, until, within},
 };
 
 /// Where Debian keeps RabbitMQ's own scripts; those in `/usr/sbin` insist on a user of their own.
@@ -195,13 +195,7 @@ impl RabbitNode {
     /// # Panics
     /// It goes on.
     pub fn freeze(&self) {
-        let pid = self.pid();
-        send(pid, Signal::STOP);
-        let begun = Instant::now();
-        while !halted(pid) {
-            assert!(begun.elapsed() < SOON, "the broker does not stop");
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        freeze(self.pid());
     }
 
     /// Lets it go on after [`freeze`](Self::freeze).
@@ -345,16 +339,4 @@ pub(crate) fn tail(log: &Path) -> String {
     let text = fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     let lines: Vec<_> = text.lines().collect();
     lines[lines.len().saturating_sub(40)..].join("\n")
-}
-
-/// Whether all threads of a process are stopped: the signal reaches one after the other.
-fn halted(pid: Pid) -> bool {
-    let tasks = must("its threads", fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero())));
-    // The state follows the name, which stands in parentheses.
-    let state = |stat: String| stat.rsplit_once(')').and_then(|(_, rest)| rest.trim().chars().next());
-    tasks.flatten().all(|task| {
-        let stat = fs::read_to_string(task.path().join("stat"));
-        // A thread that has just ended runs no more either.
-        stat.map_or(true, |stat| matches!(state(stat), Some('T' | 'Z' | 'X')))
-    })
 }

@@ -15,7 +15,6 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::Signal;
 use tokio::{
     sync::Mutex,
     time::{Instant, sleep, sleep_until},
@@ -262,9 +261,9 @@ async fn of_service(service: &mut Service, fault: Fault, lasts: Duration) {
     assert!(!service.has_ended(), "{fault}: it had ended by itself:\n{}", service.logged());
     match fault {
         Fault::Freeze(_) => {
-            service.running().signal(Signal::STOP);
+            service.running().freeze();
             sleep(lasts).await;
-            return service.running().signal(Signal::CONT);
+            return service.running().thaw();
         }
         Fault::Restart(_) => {
             service.terminate();
