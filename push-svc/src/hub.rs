@@ -32,7 +32,7 @@ use uuid::Uuid;
 
 pub(crate) use answers::{Ahead, Applied, Cut, Pull};
 pub(crate) use event::{PadEvent, json};
-pub(crate) use seat::Seat;
+pub(crate) use seat::{Errand, Seat};
 
 use crate::{auth::Pad, end::End};
 use store::{Arrived, Store};
@@ -41,6 +41,11 @@ use store::{Arrived, Store};
 pub(crate) const STREAMS_PER_PAD: usize = 8;
 /// Over how long the pads of a renamed store are asked to connect anew.
 const RENAMED_WINDOW: Duration = Duration::from_secs(2);
+
+/// How long after the window a replica that leaves keeps its streams: the pad that is told last may meet a replica that
+/// hangs, which costs it 5 s, and tries another one then. Those told before it keep theirs as long: where no other
+/// replica takes them yet, because all are being replaced, an old stream is better than none.
+const LINGER: Duration = Duration::from_secs(7);
 
 /// A cloneable handle on the hub.
 #[derive(Clone, Default)]
@@ -186,14 +191,16 @@ impl Hub {
         self.lock().stores.values_mut().for_each(|store| store.sweep(now));
     }
 
-    /// The replica leaves: no more streams, and those there are learn when to go, spread evenly over `window`.
+    /// The replica leaves: no more streams, and those there are learn when to go, spread evenly over `window`. Those that
+    /// have not gone 7 s after it end together.
     pub(crate) fn leave(&self, window: Duration, now: Instant) {
         let mut state = self.lock();
         state.leaving = true;
         let seats: Vec<_> = state.stores.values().flat_map(|store| store.seats.iter().cloned()).collect();
         drop(state);
         self.0.streams.close();
-        spread(&seats, window, now, Seat::send_away);
+        let by = now + window + LINGER;
+        spread(&seats, window, now, |seat, at| seat.send_away(at, by));
     }
 
     /// Whether [`leave`](Self::leave) was called.

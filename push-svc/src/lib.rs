@@ -36,6 +36,7 @@ use ringpad_bus::Bus;
 use ringpad_runtime::{CancellationToken, Failure, serve::bind, traces::Traces};
 use tokio::net::TcpListener;
 
+use replica::{Drain, Replica};
 pub use settings::Settings;
 
 /// Where a replica listens.
@@ -60,7 +61,7 @@ impl Listeners {
     }
 }
 
-/// Runs one replica until `shutdown`, then sends its pads away over `DRAIN_WINDOW` and returns.
+/// Runs one replica until `shutdown`, then, after `DRAIN_DELAY`, sends its pads away over `DRAIN_WINDOW` and returns.
 ///
 /// # Errors
 /// At the start, what only the operator can mend; later, a part that ended by itself.
@@ -71,8 +72,9 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), Failure> {
     let traces = Traces::new("push-svc", &settings.traces)?;
-    let replica = replica::Replica::start(&settings, bus, listeners, traces.clone())?;
-    let outcome = replica.run(settings.drain_window, shutdown).await;
+    let replica = Replica::start(&settings, bus, listeners, traces.clone())?;
+    let drain = Drain { delay: settings.drain_delay.unwrap_or_default(), window: settings.drain_window };
+    let outcome = replica.run(drain, shutdown).await;
     let closed = tokio::task::spawn_blocking(move || traces.close()).await;
     outcome.and(closed.map_err(|error| Failure::other("the traces ended unexpectedly", error)))
 }

@@ -28,7 +28,7 @@ use crate::{
     auth::TokenFault,
     clock::{self, Wall},
     end::End,
-    hub::{Ahead, Member, PadEvent, Pull, json},
+    hub::{Ahead, Errand, Member, PadEvent, Pull, json},
     log_client::LogError,
     metrics::Transport,
     pads::{ANSWER_DEADLINE, PAGE, Pads},
@@ -38,8 +38,6 @@ use crate::{
 const EARLY_PAUSE: Duration = Duration::from_millis(250);
 /// What `reconnect` asks a pad to wait. The moments at which pads are told are spread already.
 const RECONNECT_AFTER: Duration = Duration::from_millis(100);
-/// How long after that a pad may take to open its next stream before this one ends.
-const LINGER: Duration = Duration::from_secs(2);
 
 /// Where a stream begins.
 pub(crate) struct Beginning {
@@ -105,7 +103,8 @@ pub(crate) struct PadStream {
     heartbeat_at: Instant,
     /// `None`: further away than the clock goes.
     expires: Option<Instant>,
-    leaving: Leaving,
+    /// What the pad has been asked to leave for.
+    told: Option<End>,
     end: Option<&'static str>,
 }
 
@@ -117,12 +116,6 @@ type Reading = Pin<Box<dyn Future<Output = Result<(Uuid, StoreEvents), End>> + S
 enum Pace {
     CatchingUp,
     Live,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Leaving {
-    NotTold,
-    Told { ends: Instant },
 }
 
 impl PadStream {
@@ -149,7 +142,7 @@ impl PadStream {
             pace: Pace::CatchingUp,
             heartbeat_at: now,
             expires: now.checked_add(Wall::now().until(expires)),
-            leaving: Leaving::NotTold,
+            told: None,
             end: None,
         }
     }
@@ -236,15 +229,20 @@ impl PadStream {
                 Heartbeat { server_time: Some(clock::timestamp(Wall::now())), position: self.cursor };
             return Ok(Some(own(subscribe_response::Event::Heartbeat(heartbeat))));
         }
-        match (self.leaving, self.member.seat().leave_at()) {
-            (Leaving::Told { ends }, _) if ends <= now => Err(self.member.seat().sent_away_for()),
-            (Leaving::NotTold, Some(at)) if at <= now => {
-                self.leaving = Leaving::Told { ends: now + RECONNECT_AFTER + LINGER };
-                let reconnect = Reconnect { after: Some(clock::duration(RECONNECT_AFTER)) };
-                Ok(Some(own(subscribe_response::Event::Reconnect(reconnect))))
-            }
-            _ => Ok(None),
+        let Some(errand) = self.member.seat().errand().filter(|errand| self.due(errand) <= now) else {
+            return Ok(None);
+        };
+        if self.told.as_ref() == Some(&errand.end) {
+            return Err(errand.end.clone());
         }
+        self.told = Some(errand.end.clone());
+        let reconnect = Reconnect { after: Some(clock::duration(RECONNECT_AFTER)) };
+        Ok(Some(own(subscribe_response::Event::Reconnect(reconnect))))
+    }
+
+    /// When the pad is to be told, or, once it has been, when its stream ends.
+    fn due(&self, errand: &Errand) -> Instant {
+        if self.told.as_ref() == Some(&errand.end) { errand.by } else { errand.at }
     }
 
     fn next_missed(&mut self) -> Result<Option<Message>, End> {
@@ -291,10 +289,7 @@ impl PadStream {
 
     /// Waits until there may be something to do.
     async fn idle(&mut self) {
-        let leave = match self.leaving {
-            Leaving::NotTold => self.member.seat().leave_at(),
-            Leaving::Told { ends } => Some(ends),
-        };
+        let leave = self.member.seat().errand().map(|errand| self.due(errand));
         let dues = [self.expires, leave, self.early_at].into_iter().flatten();
         let due = dues.fold(self.heartbeat_at, Instant::min);
         tokio::select! {

@@ -1,7 +1,7 @@
 //! One replica: its parts, wired, and the order in which they end.
 //!
-//! Leaving: not ready any more, and no new streams → every pad is told to go, spread over the window → the last streams
-//! end → the ports close → everything else stops and is joined.
+//! Leaving: not ready any more → after the delay no new streams, and every pad is told to go, spread over the window → the
+//! last streams end → the ports close → everything else stops and is joined.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ use ringpad_runtime::{
 };
 use tokio::{
     task::{JoinError, JoinSet},
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_util::task::TaskTracker;
 
@@ -27,8 +27,8 @@ use crate::{
 
 /// The part of the process that holds it back while it leaves.
 const HOLDER: &str = "push-svc";
-/// How long after the window the last pads may take to go: a reconnect's delay, the linger, and a little.
-const AFTER_WINDOW: Duration = Duration::from_secs(3);
+/// How long after the window the last streams may take to end: the hub's linger, and a little.
+const AFTER_WINDOW: Duration = Duration::from_secs(8);
 /// How long closes and open requests may take once all streams have ended.
 const GRACE: Duration = Duration::from_secs(1);
 /// Connections of pads at a time: some 20 KiB each.
@@ -37,6 +37,16 @@ const PADS: usize = 50_000;
 const OPERATORS: usize = 128;
 /// A part of the process: how it ended by itself, if it did.
 type Part = Result<(), Failure>;
+
+/// How a replica leaves.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Drain {
+    /// How long it goes on as before, but not ready: a load balancer that tries no other replica after a 503 must have
+    /// noticed before there is one.
+    pub delay: Duration,
+    /// Over how long its pads are then sent away.
+    pub window: Duration,
+}
 
 /// A running replica.
 pub(crate) struct Replica {
@@ -139,14 +149,10 @@ impl Replica {
     }
 
     /// Runs until `shutdown`, or until a part ends by itself, which ends all.
-    pub(crate) async fn run(
-        mut self,
-        drain_window: Duration,
-        shutdown: CancellationToken,
-    ) -> Result<(), Failure> {
+    pub(crate) async fn run(mut self, drain: Drain, shutdown: CancellationToken) -> Result<(), Failure> {
         let outcome = tokio::select! {
             () = shutdown.cancelled() => {
-                self.drain(drain_window).await;
+                self.drain(drain).await;
                 Ok(())
             }
             ended = self.parts.join_next() => Err(ended_early(ended)),
@@ -163,8 +169,9 @@ impl Replica {
     }
 
     /// Sends the pads away.
-    async fn drain(&self, window: Duration) {
+    async fn drain(&self, Drain { delay, window }: Drain) {
         self.readiness.hold(HOLDER, "leaving");
+        sleep(delay).await;
         self.hub.leave(window, tokio::time::Instant::now());
         if timeout(window + AFTER_WINDOW, self.hub.empty()).await.is_err() {
             tracing::warn!("some pads did not go in time");

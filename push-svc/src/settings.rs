@@ -43,7 +43,11 @@ pub struct Settings {
     /// How often each pad is told that its stream is alive.
     #[arg(long, env = "HEARTBEAT_INTERVAL", default_value = "5s", value_parser = duration)]
     pub heartbeat_interval: Duration,
-    /// Over how long the pads are sent away when this process leaves.
+    /// How long this process, told to leave, goes on as before, but not ready: for a load balancer that looks at the
+    /// readiness and tries no other replica after a 503. Not at all, unless it is set.
+    #[arg(long, env = "DRAIN_DELAY", value_parser = duration)]
+    pub drain_delay: Option<Duration>,
+    /// Over how long the pads are then sent away.
     #[arg(long, env = "DRAIN_WINDOW", default_value = "10s", value_parser = duration)]
     pub drain_window: Duration,
     /// The exchange.
@@ -141,6 +145,7 @@ mod tests {
         assert_eq!(settings.push_admin_addr.to_string(), "127.0.0.1:9465");
         assert_eq!(settings.ingest_url.uri().to_string(), "http://127.0.0.1:50051/");
         assert_eq!(settings.heartbeat_interval, Duration::from_secs(5));
+        assert_eq!(settings.drain_delay, None);
         assert_eq!(settings.drain_window, Duration::from_secs(10));
         assert_eq!(settings.pad_allowed_origins, AllowedOrigins::default());
     }

@@ -104,6 +104,57 @@ async fn while_it_drains_a_replica_is_not_ready_and_takes_no_new_stream() {
 }
 
 #[tokio::test]
+async fn a_pad_that_finds_no_other_replica_is_served_until_the_drain_window_is_over() {
+    let settings = [("DRAIN_WINDOW", "6s")];
+    let mut system = System::start_with(&RabbitNode::shared().await.url(), 1, &settings).await;
+    let store = system.store("gangnam").await;
+    let mut pads = Vec::new();
+    for _ in 0..4 {
+        pads.extend(system.pads(&store.id).await);
+    }
+    system.push[0].terminate();
+    // One after the other; the first of them seconds before the last.
+    for pad in &mut pads {
+        pad.asked_to_leave().await;
+    }
+    system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    for pad in &mut pads {
+        pad.until_position(1).await;
+    }
+    for pad in &mut pads {
+        assert_eq!(pad.end().await, End::Unavailable, "{:?}", pad.transport);
+    }
+    assert_eq!(system.push[0].exit().await, 0);
+}
+
+#[tokio::test]
+async fn until_the_drain_delay_is_over_a_replica_that_is_not_ready_takes_new_streams_and_sends_nobody_away() {
+    let settings = [("DRAIN_DELAY", "8s"), ("DRAIN_WINDOW", "200ms")];
+    let mut system = System::start_with(&RabbitNode::shared().await.url(), 1, &settings).await;
+    let store = system.store("gangnam").await;
+    let mut pads = system.pads(&store.id).await;
+    system.push[0].terminate();
+    until("it is not ready", SOON, async || {
+        system.push[0].readiness().await.filter(|(status, _)| *status == 503)
+    })
+    .await;
+    pads.extend(system.pads(&store.id).await);
+    system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    for pad in &mut pads {
+        pad.until_position(1).await;
+        assert_eq!(pad.reconnect_after, None, "{:?}: sent away too early", pad.transport);
+    }
+    for pad in &mut pads {
+        pad.asked_to_leave().await;
+    }
+    let asked = system.subscription(&store.id);
+    let refused = Pad::try_open(Transport::GrpcWeb, system.push_at[0].pads, &asked).await;
+    assert_eq!(refused.expect_err("no new stream"), End::Http(503));
+    drop(pads);
+    assert_eq!(system.push[0].exit().await, 0);
+}
+
+#[tokio::test]
 async fn ingest_exits_0_and_its_log_goes_on_at_the_next_start() {
     let mut system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let store = system.store("gangnam").await;

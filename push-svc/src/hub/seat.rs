@@ -1,10 +1,28 @@
 //! A pad's place in the hub: what wakes its stream, and what ends it.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use tokio::{sync::Notify, time::Instant};
 
 use crate::end::End;
+
+/// How long a pad that is to come for its store's new name is given for it. Long: a name is worth no cut, and its next
+/// stream may not be had at once.
+const RENAMED_LINGER: Duration = Duration::from_secs(20);
+
+/// That a pad is to open its next stream, and leave this one.
+#[derive(Debug, Clone)]
+pub(crate) struct Errand {
+    /// When it is asked to.
+    pub at: Instant,
+    /// When this stream ends if it is still there.
+    pub by: Instant,
+    /// How it ends then, which also says what for.
+    pub end: End,
+}
 
 /// One pad's stream, as the hub sees it. The stream waits on it; the hub writes to it.
 #[derive(Debug)]
@@ -15,11 +33,11 @@ pub(crate) struct Seat {
     session: Option<Box<str>>,
     wake: Notify,
     end: OnceLock<End>,
-    leave_at: OnceLock<Instant>,
+    leave: OnceLock<Errand>,
     /// What its snapshot calls the store.
     told: OnceLock<Arc<str>>,
-    /// When the pad is to connect anew, because the store is called something else by now.
-    renamed_at: OnceLock<Instant>,
+    /// The pad is to connect anew, because the store is called something else by now.
+    renamed: OnceLock<Errand>,
 }
 
 impl Seat {
@@ -31,9 +49,9 @@ impl Seat {
             session,
             wake: Notify::new(),
             end: OnceLock::new(),
-            leave_at: OnceLock::new(),
+            leave: OnceLock::new(),
             told: OnceLock::new(),
-            renamed_at: OnceLock::new(),
+            renamed: OnceLock::new(),
         }
     }
 
@@ -67,14 +85,9 @@ impl Seat {
         self.end.get().cloned()
     }
 
-    /// When the pad is to be sent away, if the replica is leaving or the store has a new name.
-    pub(crate) fn leave_at(&self) -> Option<Instant> {
-        [&self.leave_at, &self.renamed_at].into_iter().filter_map(OnceLock::get).min().copied()
-    }
-
-    /// How the stream ends if the pad does not go by itself.
-    pub(crate) fn sent_away_for(&self) -> End {
-        if self.leave_at.get().is_some() { End::Leaving } else { End::Renamed }
+    /// What the pad is sent away for: that the replica is leaving, or else that the store has a new name.
+    pub(crate) fn errand(&self) -> Option<&Errand> {
+        self.leave.get().or_else(|| self.renamed.get())
     }
 
     /// The snapshot that the pad gets calls the store so.
@@ -85,7 +98,7 @@ impl Seat {
     /// Whether the pad is still to learn that this is the store's name.
     pub(super) fn is_unaware_of(&self, name: &str) -> bool {
         let told_another = self.told.get().is_some_and(|told| **told != *name);
-        told_another && self.leave_at().is_none() && self.end.get().is_none()
+        told_another && self.errand().is_none() && self.end.get().is_none()
     }
 
     pub(super) fn wake(&self) {
@@ -98,15 +111,15 @@ impl Seat {
         self.wake();
     }
 
-    /// The replica leaves.
-    pub(super) fn send_away(&self, at: Instant) {
-        self.leave_at.get_or_init(|| at);
+    /// The replica leaves, and its last streams end at `by`.
+    pub(super) fn send_away(&self, at: Instant, by: Instant) {
+        self.leave.get_or_init(|| Errand { at, by, end: End::Leaving });
         self.wake();
     }
 
     /// The store has a new name.
     pub(super) fn send_for_the_new_name(&self, at: Instant) {
-        self.renamed_at.get_or_init(|| at);
+        self.renamed.get_or_init(|| Errand { at, by: at + RENAMED_LINGER, end: End::Renamed });
         self.wake();
     }
 }

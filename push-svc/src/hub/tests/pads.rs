@@ -193,7 +193,7 @@ impl TestPad {
         let here = coming
             .chain(streams)
             .filter(move |(at, member)| *at == replica && member.seat().ended().is_none());
-        here.map(|(_, member)| member.seat().leave_at())
+        here.map(|(_, member)| member.seat().errand().map(|errand| errand.at))
     }
 }
 
@@ -219,7 +219,7 @@ impl Coming {
 impl Stream {
     /// When the pad is asked to leave.
     pub(super) fn leaves_at(&self) -> Option<Instant> {
-        self.member.seat().leave_at()
+        self.member.seat().errand().map(|errand| errand.at)
     }
 
     /// As `PadStream::step` does, but that no pad is ever too slow.
