@@ -4,8 +4,8 @@
 //                                  │ reconnect{after}, worn by age or size, a fresh token
 //                                  └─► open the next beside it; the old one is closed at the next one's snapshot
 //
-// While the next cannot be opened the old one goes on, and nobody is told. A next stream that only tries gRPC-Web again
-// beside a WebSocket has a session of its own: the server ends a session's older stream as soon as it lets the next
+// While the next cannot be opened it is tried again, with back-off; the old one goes on, and nobody is told. Once the old
+// one ends, and not before, it is a cut. A next stream that only tries gRPC-Web again beside a WebSocket has a session of its own: the server ends a session's older stream as soon as it lets the next
 // one in, and this one's messages may be held back on the way. It is kept if they come.
 //
 // What holds: each position is handed on once and in order, over any number of streams; a gap ends the stream and the
@@ -102,6 +102,8 @@ export class Connection {
   /** The stream that is being opened. */
   #next: Link | undefined;
   #retry: Timer | undefined;
+  /** When it is due. */
+  #retryAt = 0;
   /** Counts tries, so that a token that comes late opens nothing. */
   #try = 0;
   #asking = false;
@@ -211,9 +213,9 @@ export class Connection {
 
   #link(transport: Transport, token: string, probing: boolean): Link {
     const { clock, random } = this.#parts;
-    const { position, epoch } = this.#cursor;
+    const { resumption, epoch } = this.#cursor;
     const request = create(SubscribeRequestSchema, { epoch, session: probing ? this.#spareSession : this.#session });
-    if (position !== undefined) request.afterPosition = position;
+    if (resumption !== undefined) request.afterPosition = resumption;
     const owner: LinkOwner = {
       message: (link, response) => this.#message(link, response),
       ended: (link, reason) => this.#ended(link, reason),
@@ -279,9 +281,12 @@ export class Connection {
     notify(() => this.#parts.listener.onCall(event));
   }
 
-  /** The replica goes: after `delay` open the next stream beside this one. */
+  /** The replica goes: after `delay` open the next stream beside this one, also if a try was planned for later. */
   #leave(link: Link, delay: number): void {
-    if (this.#isTrying()) return;
+    const at = this.#parts.clock.now() + delay;
+    if (this.#next || this.#asking || (this.#retry && this.#retryAt <= at)) return;
+    this.#retry?.cancel();
+    this.#retryAt = at;
     this.#retry = this.#parts.clock.after(delay, () => {
       if (link === this.#current) this.#open();
     });
@@ -289,8 +294,12 @@ export class Connection {
 
   #ended(link: Link, reason: LinkEnd): void {
     const opened = link === this.#current;
-    if (opened) this.#over(link, reason === "network");
-    if (opened) this.#current = undefined;
+    if (opened) {
+      this.#over(link, reason === "network");
+      this.#current = undefined;
+      // It brought messages to its end: what its successors met beside it does not make the next try wait.
+      this.#failures = 0;
+    }
     if (link === this.#next) this.#next = undefined;
     // The server gives a session's place to its next stream just before that one's snapshot: no cut, unless none comes.
     if (opened && reason === "replaced" && this.#next?.session === link.session) return;
@@ -312,13 +321,20 @@ export class Connection {
 
   /** The end was no refusal: the way may be bad, or the server away. */
   #judgeTransport(link: Link, reason: LinkEnd): void {
-    const heldBack = reason === "no-first-message" || (reason === "silent" && link.messages < 3);
-    if (heldBack && this.#parts.transports.missed(link.transport, "buffered")) {
+    const quiet = reason === "no-first-message" || (reason === "silent" && !link.flows);
+    // What flows this way just now is not held back by a proxy: the replica hangs.
+    const hangs = quiet && this.#flows(link.transport);
+    if (quiet && !hangs && this.#parts.transports.missed(link.transport, "buffered")) {
       if (!this.#current && this.#state.kind === "connected") this.#setState({ kind: "reconnecting" });
       return this.#open();
     }
-    if (reason === "network" && link.messages === 0) this.#parts.transports.missed(link.transport, "error");
+    if ((hangs || reason === "network") && link.messages === 0) this.#parts.transports.missed(link.transport, "error");
     this.#failed();
+  }
+
+  /** Whether messages come this way just now. */
+  #flows(transport: TransportName): boolean {
+    return this.#current?.transport === transport && this.#current.flows;
   }
 
   #failed(): void {
@@ -349,6 +365,7 @@ export class Connection {
   #openAfter(delay: number): void {
     if (this.#closed) return;
     this.#cancelTry();
+    this.#retryAt = this.#parts.clock.now() + delay;
     this.#retry = this.#parts.clock.after(delay, () => this.#open());
   }
 

@@ -14,28 +14,31 @@ export class Cursor {
   #store = "";
   #epoch = "";
   #position: bigint | undefined;
+  /** The next stream is of a store whose positions say nothing about ours. */
+  #anew = false;
 
   get epoch(): string {
     return this.#epoch;
   }
 
-  /** Undefined until the first snapshot. */
-  get position(): bigint | undefined {
-    return this.#position;
+  /** What the next stream is to go on from; undefined: from nothing. */
+  get resumption(): bigint | undefined {
+    return this.#anew ? undefined : this.#position;
   }
 
   /** Takes the beginning of a stream. */
   snapshot(snapshot: Pick<Snapshot, "resumed" | "epoch" | "position" | "store">): SnapshotVerdict {
     const store = snapshot.store?.id ?? "";
     if (!snapshot.resumed) {
+      this.#anew = false;
       this.#store = store;
       this.#epoch = snapshot.epoch;
       this.#position = snapshot.position;
       return "replace";
     }
     if (store !== this.#store) {
-      // The token is for another store now, whose positions say nothing about ours: all anew.
-      this.#position = undefined;
+      // The token is for another store now: all anew. What lives of ours goes on until then.
+      this.#anew = true;
       return "gap";
     }
     // Beginning behind us is fine: another stream may have brought us further since this one was asked for.

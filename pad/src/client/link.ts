@@ -74,9 +74,14 @@ export class Link {
     this.#aging = clock.after(wornAfter, () => this.#wear());
   }
 
-  /** Messages so far: 2 are the greeting (snapshot and heartbeat), a third shows that the stream really flows. */
+  /** Messages so far. */
   get messages(): number {
     return this.#messages;
+  }
+
+  /** Whether it is more than its greeting, snapshot and heartbeat: a third message shows that nothing holds it back. */
+  get flows(): boolean {
+    return this.#messages > 2;
   }
 
   /** Milliseconds since it was opened. */
