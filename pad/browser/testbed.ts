@@ -12,6 +12,9 @@ const BINARY = process.env["RINGPAD_TESTBED"] ?? "../target/release/ringpad-test
 const READY_WITHIN = 120_000;
 const GONE_WITHIN = 30_000;
 
+/** How fast replicas are replaced: one when the one before is back; a second after it; or all, with others there first. */
+export type Pace = "one_by_one" | "a_second_apart" | "all_at_once";
+
 /** The running testbed. */
 export class Testbed {
   /** nginx: pads and number providers alike. */
@@ -94,9 +97,9 @@ export class Testbed {
     await this.#do({ do: "start", replica });
   }
 
-  /** Asks a replica to leave, as a deployment does, and starts it again when it has. */
-  async restart(replica: number): Promise<void> {
-    assert.deepEqual(await this.#do({ do: "restart", replica }), { exit: 0 });
+  /** Replaces all replicas, as a deployment does. */
+  async rollOut(pace: Pace): Promise<void> {
+    assert.deepEqual(await this.#do({ do: "roll_out", pace }), { exit: [0, 0, 0] });
   }
 
   async #do(command: Record<string, unknown>): Promise<unknown> {

@@ -323,6 +323,22 @@ impl System {
         Provider::new(self.ingest_at.http, self.secrets.clone())
     }
 
+    /// Starts a replica that is to take the place of the one of that index, with addresses of its own, and waits until
+    /// it is ready. Returns the other one, which still runs.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub async fn successor(&mut self, replica: usize) -> Service {
+        let at = PushAddresses { pads: free_address(), admin: free_address() };
+        let mut program = self.push[replica].program.clone();
+        program = program.set("PUSH_ADDR", at.pads.to_string()).set("PUSH_ADMIN_ADDR", at.admin.to_string());
+        program.log = self.directory.path().join(format!("push-{replica}-{}.log", at.pads.port()));
+        let mut service = Service::new(program, at.pads);
+        service.start().await;
+        self.push_at[replica] = at;
+        std::mem::replace(&mut self.push[replica], service)
+    }
+
     /// Makes a store with one virtual number and one line, both of it alone.
     ///
     /// # Panics

@@ -15,10 +15,11 @@
 
 use std::{collections::BTreeMap, io::stdin, time::Duration};
 
+use futures_util::future::join_all;
 use ringpad_tests::{
     http::Client,
     link::Link,
-    nginx::Nginx,
+    nginx::{Nginx, Upstreams},
     rabbit::RabbitNode,
     services::{Service, System},
     token::Claims,
@@ -26,7 +27,7 @@ use ringpad_tests::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::task::spawn_blocking;
+use tokio::{task::spawn_blocking, time::sleep};
 
 /// As many as nginx's shipped configuration has.
 const REPLICAS: usize = 3;
@@ -53,8 +54,20 @@ enum Command {
     Kill { replica: usize },
     /// Starts a replica again, and waits until it is ready.
     Start { replica: usize },
-    /// Asks a replica to leave, as a deployment does, and starts it again when it has.
-    Restart { replica: usize },
+    /// Replaces all replicas, and waits until all are there again; answers with which codes they `exit`ed.
+    RollOut { pace: Pace },
+}
+
+/// How fast replicas are replaced.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Pace {
+    /// One leaves when the one before is back.
+    OneByOne,
+    /// One leaves a second after the one before, which may or may not be back.
+    ASecondApart,
+    /// All leave at once: three others are there first, at other addresses, and nginx has been told.
+    AllAtOnce,
 }
 
 /// What has been started.
@@ -123,14 +136,39 @@ impl Testbed {
                 self.replica(replica)?.start().await;
                 Ok(json!({}))
             }
-            Command::Restart { replica } => {
-                let replica = self.replica(replica)?;
-                replica.terminate();
-                let code = replica.exit().await;
-                replica.start().await;
-                Ok(json!({ "exit": code }))
-            }
+            Command::RollOut { pace } => Ok(json!({ "exit": self.roll_out(pace).await })),
         }
+    }
+
+    /// Replaces all replicas; gives their exit codes.
+    async fn roll_out(&mut self, pace: Pace) -> Vec<i32> {
+        match pace {
+            Pace::OneByOne => {
+                let mut codes = Vec::new();
+                for replica in &mut self.system.push {
+                    codes.push(restart(replica).await);
+                }
+                codes
+            }
+            Pace::ASecondApart => {
+                let restarts = self.system.push.iter_mut().zip(0..).map(async |(replica, seconds)| {
+                    sleep(Duration::from_secs(seconds)).await;
+                    restart(replica).await
+                });
+                join_all(restarts).await
+            }
+            Pace::AllAtOnce => self.replace_all().await,
+        }
+    }
+
+    async fn replace_all(&mut self) -> Vec<i32> {
+        let mut old = Vec::new();
+        for replica in 0..REPLICAS {
+            old.push(self.system.successor(replica).await);
+        }
+        self.nginx.turn_to(Upstreams::of(&self.system)).await;
+        old.iter().for_each(Service::terminate);
+        join_all(old.iter_mut().map(Service::exit)).await
     }
 
     fn link(&self, name: &str) -> Result<&Link, String> {
@@ -140,6 +178,14 @@ impl Testbed {
     fn replica(&mut self, index: usize) -> Result<&mut Service, String> {
         self.system.push.get_mut(index).ok_or_else(|| format!("there are {REPLICAS} replicas, from 0 on"))
     }
+}
+
+/// Asks a replica to leave, as a deployment does, and starts it again when it has; gives its exit code.
+async fn restart(replica: &mut Service) -> i32 {
+    replica.terminate();
+    let code = replica.exit().await;
+    replica.start().await;
+    code
 }
 
 fn done(_: ()) -> Value {
