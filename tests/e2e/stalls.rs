@@ -19,8 +19,10 @@ use tonic::{Code, Request, transport::Endpoint};
 /// Longer than a silent bus is waited for, shorter than a provider's patience.
 const STALL: Duration = Duration::from_secs(6);
 /// More than a hub keeps at hand of calls with a memo of this length.
-const CALLS: u64 = 200;
-const MEMO: usize = 30_000;
+const CALLS: u64 = 700;
+const MEMO: usize = 2_000;
+/// What a client that reads nothing takes all the same: HTTP/2's own default, and not tonic's 2 MiB.
+const WINDOW: u32 = 65_535;
 
 fn freeze(service: &Service) {
     service.running().freeze();
@@ -107,7 +109,8 @@ async fn a_pad_that_does_not_read_is_told_so_and_costs_the_others_nothing() {
     let store = system.store("gangnam").await;
     let mut pads = system.pads(&store.id).await;
     let endpoint = Endpoint::from_shared(format!("http://{}", system.push_at[0].pads));
-    let channel = must("a connection", must("an endpoint", endpoint).connect().await);
+    let endpoint = must("an endpoint", endpoint).initial_stream_window_size(WINDOW);
+    let channel = must("a connection", endpoint.connect().await);
     let mut request = Request::new(SubscribeRequest::default());
     let token = Claims::new(&store.id, "slow").token();
     request.metadata_mut().insert("authorization", must("a header", format!("Bearer {token}").parse()));
@@ -125,13 +128,16 @@ async fn a_pad_that_does_not_read_is_told_so_and_costs_the_others_nothing() {
     for pad in &mut pads {
         pad.until_position(1 + CALLS).await;
     }
-    let end = loop {
-        match next().await {
-            Ok(Some(_)) => {}
-            Ok(None) => panic!("the stream ended without a word"),
-            Err(status) => break status,
+    let reading = async {
+        loop {
+            match next().await {
+                Ok(Some(_)) => {}
+                Ok(None) => panic!("the stream ended without a word"),
+                Err(status) => break status,
+            }
         }
     };
+    let end = within("the stream's end", SOON, reading).await;
     assert_eq!(end.code(), Code::ResourceExhausted, "{end:?}");
     // The others go on.
     provider.take(&ring(&store.virtual_number, &cdr::caller())).await;
