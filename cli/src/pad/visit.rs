@@ -8,7 +8,7 @@ use std::{future::pending, pin::Pin, time::Duration};
 use ringpad_bus::Backoff;
 use ringpad_proto::v1::{Reconnect, SubscribeRequest, SubscribeResponse, subscribe_response::Event};
 use ringpad_runtime::Failure;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::{
     door::{Door, Opened},
@@ -24,6 +24,10 @@ const RETRY_INITIAL: Duration = Duration::from_millis(500);
 const RETRY_MAX: Duration = Duration::from_secs(10);
 /// The longest delay before moving on that a server is believed.
 const LONGEST_DELAY: Duration = Duration::from_secs(60);
+
+/// How long the next stream may take to be there when the one before it has ended: the server ends the old one just before
+/// the new one's first message.
+const JUST_ABOUT: Duration = Duration::from_secs(1);
 
 /// The next stream, being opened while this one still runs.
 type Successor = Pin<Box<dyn Future<Output = Result<Opened, End>> + Send>>;
@@ -99,25 +103,34 @@ impl Visit {
                     successor =
                         Some(Box::pin(move_on(self.door.clone(), self.progress.request(), reconnect)));
                 }
-                // What leaves may be gone before its successor is there.
-                Err(Stop::Stream(End::Lost(_))) if successor.is_some() => {
-                    match hand_over(&mut successor).await {
-                        Ok(opened) => {
+                // What leaves is gone before its successor is there, which may be just about to.
+                Err(Stop::Stream(End::Lost(why))) if successor.is_some() => {
+                    match timeout(JUST_ABOUT, hand_over(&mut successor)).await {
+                        Ok(Ok(opened)) => {
                             feed = opened.feed;
                             next = Ok(opened.first);
                             continue;
                         }
-                        Err(end) => return Stop::Stream(end),
+                        Ok(Err(end)) => return Stop::Stream(end),
+                        // It was between two tries. From now on it is a cut, and said.
+                        Err(_) => return Stop::Stream(End::Lost(why)),
                     }
                 }
                 Err(stop) => return stop,
             }
             next = tokio::select! {
                 message = feed.next() => message,
-                opened = hand_over(&mut successor) => opened.map(|opened| {
-                    feed = opened.feed;
-                    opened.first
-                }),
+                opened = hand_over(&mut successor) => match opened {
+                    Ok(opened) => {
+                        feed = opened.feed;
+                        Ok(opened.first)
+                    }
+                    Err(end) => {
+                        // Whoever refuses the next stream does not end this one.
+                        remark(format!("{}: {end}; staying as long as this stream lasts", self.door.endpoint()));
+                        feed.next().await
+                    }
+                },
             };
         }
     }

@@ -149,6 +149,43 @@ async fn told_to_leave_it_opens_the_next_stream_before_it_closes_this_one_and_sh
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn while_no_next_stream_can_be_had_it_stays_with_the_one_it_has() {
+    let played = Played::start().await;
+    let mut first = played.stream().await;
+    first.snapshot(7).await;
+    first.say(Event::Reconnect(Reconnect { after: None })).await;
+    for position in [8, 9, 10] {
+        played.stream().await.close(1013).await;
+        first.update(position).await;
+        assert_eq!(played.positions_up_to(position), [position]);
+    }
+    first.close(1001).await;
+    let mut next = played.stream().await;
+    let after: u64 = next.asked["afterPosition"].as_str().and_then(|after| after.parse().ok()).unwrap();
+    next.snapshot(after).await;
+    for position in after + 1..=11 {
+        next.update(position).await;
+    }
+    assert_eq!(played.positions_up_to(11), [11]);
+    played.pad.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_next_stream_that_is_refused_does_not_end_the_one_it_has() {
+    let played = Played::start().await;
+    let mut first = played.stream().await;
+    first.snapshot(7).await;
+    first.say(Event::Reconnect(Reconnect { after: None })).await;
+    played.stream().await.close(4401).await;
+    first.update(8).await;
+    assert_eq!(played.positions_up_to(8), [8]);
+    first.close(1001).await;
+    played.stream().await.close(4401).await;
+    let ended = timeout(PATIENCE, played.pad).await.unwrap().unwrap();
+    assert!(ended.is_err(), "turned away, with no stream left");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_gap_on_a_quiet_line_brings_it_back_from_where_it_was() {
     let played = Played::start().await;
     let mut first = played.stream().await;
