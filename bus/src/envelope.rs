@@ -77,6 +77,17 @@ impl fmt::Debug for Event {
     }
 }
 
+impl Event {
+    /// What an event takes of a message beside its own bytes, its store's id and its trace context, at most.
+    const OVERHEAD: usize = 64;
+
+    /// How many bytes it takes of a message, at most.
+    pub fn size(&self) -> usize {
+        let traceparent = self.receipt.as_ref().and_then(|receipt| receipt.traceparent.as_ref());
+        Self::OVERHEAD + self.store_id.len() + self.bytes.len() + traceparent.map_or(0, |text| text.len())
+    }
+}
+
 /// Which process publishes, and for which log. Whoever listens judges by it whose sign of life a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Origin {
@@ -121,6 +132,9 @@ pub enum EnvelopeError {
 }
 
 impl Batch {
+    /// What a message takes beside its events, in bytes, at most.
+    pub const OVERHEAD: usize = 96;
+
     /// Reads a message's body. The events' bytes are parts of `body`, not copies.
     ///
     /// # Errors
@@ -311,6 +325,16 @@ mod tests {
         ) {
             let batch = Batch { head, events };
             prop_assert_eq!(Batch::decode(encoded(&batch)), Ok(batch));
+        }
+
+        #[test]
+        fn a_message_is_no_longer_than_its_events_say(
+            head in heads(),
+            events in prop::collection::vec(events(), 0..8),
+        ) {
+            let sizes: usize = events.iter().map(Event::size).sum();
+            let body = encoded(&Batch { head, events });
+            prop_assert!(body.len() <= Batch::OVERHEAD + sizes);
         }
 
         #[test]

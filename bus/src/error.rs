@@ -63,6 +63,12 @@ pub enum Lost {
     /// Somebody deleted the private queue.
     #[error("the private queue was deleted")]
     QueueDeleted,
+    /// The broker took a message for too large, and closed the connection: it is not to be sent again as it is.
+    #[error("the broker takes messages of {limit} bytes at most")]
+    TooLarge {
+        /// How long a message's body may be.
+        limit: usize,
+    },
     /// In-process only: the subscriber was too slow, and its bounded queue overflowed.
     #[error("the subscriber was too slow: {missed} batches did not fit its queue")]
     Overflow {

@@ -43,7 +43,7 @@ pub use directory::{Conflict, Moving, NumberKind, OwnedNumber, StoreEntry, Upser
 use file::LogFile;
 pub use outbox::{Committed, Outbox};
 pub use quarantine::{QUARANTINE, Quarantined, RawBody, RawRequest};
-pub use read::{AllMissed, CallPage, CallQuery, Cursor, Extent, Missed, OutboxEvent, PageMark};
+pub use read::{AllMissed, CallPage, CallQuery, Cursor, Extent, Missed, OutboxPage, PageMark, PageSize};
 pub use writer::Validate;
 use writer::{Answer, Job, Writer};
 
@@ -400,13 +400,8 @@ impl LogReader {
     ///
     /// # Errors
     /// The log cannot be read.
-    pub async fn outbox(
-        &self,
-        from_key: u64,
-        since: i64,
-        limit: usize,
-    ) -> Result<Vec<OutboxEvent>, LogError> {
-        self.read(move |connection| read::outbox(connection, from_key, since, limit)).await
+    pub async fn outbox(&self, from_key: u64, since: i64, page: PageSize) -> Result<OutboxPage, LogError> {
+        self.read(move |connection| read::outbox(connection, from_key, since, page)).await
     }
 
     /// Reads on a thread for blocking work, at most [`READERS`] at a time; the others wait for their turn.

@@ -46,8 +46,10 @@ pub(crate) struct RelayMetrics {
     pub(crate) published: Counter,
     pub(crate) sent_again: Counter,
     pub(crate) expired: Counter,
+    pub(crate) too_large: Counter,
     pub(crate) connections: Counter,
     pub(crate) waiting: Gauge,
+    pub(crate) waiting_bytes: Gauge,
     pub(crate) outbox_events: Gauge,
     pub(crate) outbox_age: Gauge<f64, AtomicU64>,
     pub(crate) confirm_seconds: Histogram,
@@ -154,8 +156,10 @@ impl RelayMetrics {
             published: Counter::default(),
             sent_again: Counter::default(),
             expired: Counter::default(),
+            too_large: Counter::default(),
             connections: Counter::default(),
             waiting: Gauge::default(),
+            waiting_bytes: Gauge::default(),
             outbox_events: Gauge::default(),
             outbox_age: Gauge::default(),
             confirm_seconds: Histogram::new(exponential_buckets(0.000_25, 2.0, 16)),
@@ -173,11 +177,21 @@ impl RelayMetrics {
             "Events not published in time to pop; hubs fetch them from the log",
             &metrics.expired,
         );
+        counter(
+            "ringpad_relay_too_large",
+            "Events larger than the broker takes; hubs fetch them from the log",
+            &metrics.too_large,
+        );
         counter("ringpad_relay_connections", "Publisher connections made to the bus", &metrics.connections);
         registry.register(
             "ringpad_relay_waiting",
             "Events in memory that wait for the bus",
             metrics.waiting.clone(),
+        );
+        registry.register(
+            "ringpad_relay_waiting_bytes",
+            "What they take, in bytes",
+            metrics.waiting_bytes.clone(),
         );
         registry.register(
             "ringpad_outbox_events",

@@ -9,7 +9,8 @@
 //! Contract: every event is published until the bus has confirmed *and* routed it, or until it is too old to pop
 //! (`POPUP_TTL`); then hubs are told to fetch it from the log. Publishing goes in commit order, so a store's events
 //! stay in order; a backlog rides many events to a message, so that a fresh ring behind it waits milliseconds. What was
-//! out when a connection was lost is sent again: pads see an event once all the same, by its position.
+//! out when a connection was lost is sent again: pads see an event once all the same, by its position. For an event that
+//! the broker takes for too large, hubs are told to fetch it from the log.
 
 mod backlog;
 
@@ -29,16 +30,16 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
-    log::{Committed, LogReader, Outbox},
+    log::{Committed, Extent, LogReader, Outbox, OutboxPage, PageSize},
     metrics::RelayMetrics,
 };
-use backlog::{Backlog, Message};
+use backlog::{Backlog, Message, Next};
 
 /// Messages that may wait for their confirm.
 const WINDOW: usize = 32;
 
-/// Events read from the log at a time.
-const PAGE: usize = 1_000;
+/// What is read from the log at a time.
+const PAGE: PageSize = PageSize { events: 1_000, bytes: 8 * 1024 * 1024 };
 
 /// How often a message goes out even if nothing rings, so that hubs can tell a quiet bus from a dead one.
 const CANARY: Duration = Duration::from_secs(1);
@@ -108,9 +109,7 @@ impl Run {
                     backoff.reset();
                     match self.publish(publisher).await {
                         End::Done => return Ok(()),
-                        End::Lost(lost) => {
-                            tracing::warn!(%lost, "the bus is away; calls are accepted all the same")
-                        }
+                        End::Lost(lost) => self.heed(&lost),
                     }
                 }
                 Err(error) if error.is_fatal() && !connected_before => {
@@ -123,6 +122,14 @@ impl Run {
             if self.wait_without_bus(backoff.delay()).await {
                 return Ok(());
             }
+        }
+    }
+
+    /// A connection is lost.
+    fn heed(&mut self, lost: &Lost) {
+        tracing::warn!(%lost, "the bus is away; calls are accepted all the same");
+        if let Lost::TooLarge { limit } = lost {
+            self.backlog.limit_messages(*limit);
         }
     }
 
@@ -149,7 +156,10 @@ impl Run {
     /// Takes over a commit, or learns that the writer has ended.
     fn take(&mut self, committed: Option<Committed>) {
         match committed {
-            Some(committed) => self.backlog.take(committed),
+            Some(committed) => {
+                self.relay.outbox.taken(committed.size());
+                self.backlog.take(committed);
+            }
             None => self.writer_ended = true,
         }
     }
@@ -224,8 +234,9 @@ impl Run {
     /// Sends what waits, as far as the window allows.
     async fn send_waiting(&mut self, publisher: &mut Publisher) -> Result<(), Lost> {
         while self.out.len() < WINDOW {
-            let (message, expired) = self.backlog.next_message(Instant::now());
+            let Next { message, expired, too_large } = self.backlog.next_message(Instant::now());
             self.relay.metrics.expired.inc_by(expired.len() as u64);
+            self.relay.metrics.too_large.inc_by(too_large);
             for store_id in BTreeSet::from_iter(expired) {
                 self.hint(store_id);
             }
@@ -306,10 +317,10 @@ impl Run {
         let newest = self.relay.outbox.newest();
         while self.backlog.has_room() {
             match self.relay.fresh.try_recv() {
-                Ok(committed) => self.backlog.take(committed),
+                Ok(committed) => self.take(Some(committed)),
                 Err(mpsc::error::TryRecvError::Empty) => break,
                 Err(mpsc::error::TryRecvError::Disconnected) => {
-                    self.writer_ended = true;
+                    self.take(None);
                     break;
                 }
             }
@@ -324,22 +335,14 @@ impl Run {
 
     /// Tells hubs to ask the log about a store.
     fn hint(&mut self, store_id: String) {
-        let event = Event {
-            store_id,
-            epoch: self.relay.log.epoch(),
-            position: 0,
-            bytes: Bytes::new(),
-            receipt: None,
-        };
-        self.backlog.take_hint(event, Instant::now());
+        self.backlog.take_hint(hint(store_id, self.relay.log.epoch()), Instant::now());
     }
 
     async fn read_log(&mut self, from: u64, newest: u64) {
         let now = jiff::Timestamp::now().as_millisecond();
         let ttl = i64::try_from(self.relay.popup_ttl.as_millis()).unwrap_or(i64::MAX);
         match self.relay.log.outbox(from, now.saturating_sub(ttl), PAGE).await {
-            Ok(events) => {
-                let complete = events.len() < PAGE;
+            Ok(OutboxPage { events, extent }) => {
                 let epoch = self.relay.log.epoch();
                 let events = events.into_iter().map(|stored| {
                     let age = Duration::from_millis(u64::try_from(now - stored.created).unwrap_or(0));
@@ -353,7 +356,7 @@ impl Run {
                     (stored.key, age, event)
                 });
                 self.backlog.take_from_log(events.collect(), Instant::now());
-                if complete {
+                if extent == Extent::Whole {
                     self.backlog.skip_to(newest);
                 }
             }
@@ -375,11 +378,17 @@ impl Run {
         self.relay.outbox.handled(handled);
         let metrics = &self.relay.metrics;
         metrics.waiting.set(i64::try_from(self.backlog.len()).unwrap_or(i64::MAX));
+        metrics.waiting_bytes.set(i64::try_from(self.backlog.bytes()).unwrap_or(i64::MAX));
         let outbox = self.relay.outbox.newest().saturating_sub(handled);
         metrics.outbox_events.set(i64::try_from(outbox).unwrap_or(i64::MAX));
         let age = self.backlog.oldest_age(out(), Instant::now());
         metrics.outbox_age.set(age.unwrap_or_default().as_secs_f64());
     }
+}
+
+/// What tells hubs to ask the log about a store.
+fn hint(store_id: String, epoch: Uuid) -> Event {
+    Event { store_id, epoch, position: 0, bytes: Bytes::new(), receipt: None }
 }
 
 /// The outcome of the oldest message that is out, which stays there.

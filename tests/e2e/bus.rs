@@ -28,11 +28,11 @@ fn settings(url: &str, exchange: &str) -> BusSettings {
     }
 }
 
-fn bus(url: &str, exchange: &str) -> Bus {
+pub(crate) fn bus(url: &str, exchange: &str) -> Bus {
     must("settings of the bus", settings(url, exchange).bus())
 }
 
-async fn publisher(bus: &Bus) -> Publisher {
+pub(crate) async fn publisher(bus: &Bus) -> Publisher {
     must("a publisher", within("a publisher", SOON, bus.publisher(ORIGIN)).await)
 }
 
@@ -40,7 +40,7 @@ async fn subscription(bus: &Bus) -> Subscription {
     must("a subscription", within("a subscription", SOON, bus.subscribe()).await)
 }
 
-fn event(position: u64) -> Event {
+pub(crate) fn event(position: u64) -> Event {
     let bytes = Bytes::from(format!("event {position}"));
     Event { store_id: "shop-1".to_owned(), epoch: Uuid::from_u128(7), position, bytes, receipt: None }
 }

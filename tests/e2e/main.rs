@@ -22,6 +22,7 @@ mod leaving;
 mod load_balancer;
 mod long_texts;
 mod merging;
+mod message_size;
 mod monitoring;
 mod network;
 mod one_file;

@@ -23,7 +23,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{FutureExt, Stream, StreamExt, stream::FuturesUnordered};
-use lapin::{Confirmation, Event, PublisherConfirm, message::BasicReturnMessage};
+use lapin::{Confirmation, ErrorKind, Event, PublisherConfirm, message::BasicReturnMessage};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{envelope::Batch, error::Lost, publisher::Routed};
@@ -168,7 +168,18 @@ fn returned_number(returned: BasicReturnMessage) -> Option<u64> {
 }
 
 pub(super) fn broken(error: &lapin::Error) -> Lost {
-    Lost::Connection(Arc::from(error.to_string()))
+    match error.kind() {
+        ErrorKind::ProtocolError(said) => largest_message(said.get_message().as_str())
+            .map_or_else(|| Lost::Connection(Arc::from(error.to_string())), |limit| Lost::TooLarge { limit }),
+        _ => Lost::Connection(Arc::from(error.to_string())),
+    }
+}
+
+/// Reads the limit out of the broker's `PRECONDITION_FAILED - message size 24000000 is larger than configured max size
+/// 16777216`.
+fn largest_message(said: &str) -> Option<usize> {
+    let (_, refusal) = said.split_once("message size ")?;
+    refusal.rsplit_once("max size ")?.1.trim().parse().ok()
 }
 
 /// Why it was lost: what the task was told first, else that it was closed.
@@ -179,4 +190,24 @@ pub(super) fn reason(lost: &watch::Receiver<Option<Lost>>) -> Lost {
 /// Lost by our own doing.
 pub(super) fn closed() -> Lost {
     Lost::Connection("it was closed".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_brokers_refusal_names_its_limit() {
+        for said in [
+            "PRECONDITION_FAILED - message size 24000000 is larger than configured max size 16777216",
+            "PRECONDITION_FAILED - message size 24000000 is larger than max size 16777216",
+        ] {
+            assert_eq!(largest_message(said), Some(16_777_216));
+        }
+        for said in
+            ["PRECONDITION_FAILED - unknown delivery tag 7", "message size 7 is larger than max size x"]
+        {
+            assert_eq!(largest_message(said), None);
+        }
+    }
 }

@@ -15,6 +15,8 @@ use crate::{address::BrokerAddress, error::ConnectError};
 /// How many messages a private queue holds before its oldest go to the dead letters: 10 s of 1,000 a second, for a
 /// replica that stands still. It then sees a jump in the numbers, and asks the log.
 const PRIVATE_QUEUE_MESSAGES: i32 = 10_000;
+/// The same in bytes, so that long events do not take the broker's memory.
+const PRIVATE_QUEUE_BYTES: i32 = 128 * 1024 * 1024;
 /// How many dead letters are kept; then the oldest go.
 const DEAD_LETTERS: i32 = 10_000;
 /// For how long dead letters are kept: 7 days, in milliseconds.
@@ -53,6 +55,7 @@ impl Topology<'_> {
         let arguments = [
             ("x-queue-type", text("classic")),
             ("x-max-length", AMQPValue::LongInt(PRIVATE_QUEUE_MESSAGES)),
+            ("x-max-length-bytes", AMQPValue::LongInt(PRIVATE_QUEUE_BYTES)),
             ("x-dead-letter-exchange", text(&self.names.dead_letters)),
         ];
         self.declare_queue(channel, name, options, table(arguments)).await?;

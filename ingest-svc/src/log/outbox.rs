@@ -2,14 +2,14 @@
 //!
 //! The outbox proper is the `events` table: every event has a key, in commit order and without a gap, and
 //! `meta.relayed` marks how far the relay has come. So that a fresh ring need not be read back, the writer also hands
-//! over what it has just committed. That queue is bounded; when it is full the hand-over is dropped, and the relay, which
-//! sees the gap in the keys, reads the table.
+//! over what it has just committed. That queue is bounded, in commits and in bytes; when it is full the hand-over is
+//! dropped, and the relay, which sees the gap in the keys, reads the table.
 
 use std::{
     collections::BTreeSet,
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Instant,
 };
@@ -19,6 +19,9 @@ use tokio::sync::Notify;
 
 /// Commits that may wait for the relay.
 pub(super) const COMMITS: usize = 1_024;
+
+/// Bytes of events in them; or one commit of more.
+const BYTES: usize = 16 * 1024 * 1024;
 
 /// The events of one commit.
 #[derive(Debug)]
@@ -36,6 +39,11 @@ impl Committed {
     pub(crate) fn last_key(&self) -> u64 {
         self.first_key + self.events.len() as u64 - 1
     }
+
+    /// What its events take, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        self.events.iter().map(Event::size).sum()
+    }
 }
 
 /// The writer's and the relay's common ground.
@@ -43,6 +51,8 @@ impl Committed {
 pub struct Outbox {
     newest: AtomicU64,
     relayed: AtomicU64,
+    /// Bytes that the writer has handed over and the relay has not taken.
+    handed_over: AtomicUsize,
     changed: Mutex<BTreeSet<String>>,
     nudge: Notify,
 }
@@ -53,6 +63,7 @@ impl Outbox {
         Self {
             newest: AtomicU64::new(newest),
             relayed: AtomicU64::new(relayed),
+            handed_over: AtomicUsize::new(0),
             changed: Mutex::default(),
             nudge: Notify::new(),
         }
@@ -61,6 +72,17 @@ impl Outbox {
     /// Events are committed up to this key.
     pub(crate) fn committed(&self, newest: u64) {
         self.newest.store(newest, Ordering::Release);
+    }
+
+    /// Whether a commit of this size may be handed over; if so, it counts until [`Self::taken`].
+    pub(crate) fn has_room(&self, size: usize) -> bool {
+        let more = |before: usize| (before == 0 || before + size <= BYTES).then(|| before + size);
+        self.handed_over.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    /// The relay has taken a commit of this size, or it was not handed over after all.
+    pub(crate) fn taken(&self, size: usize) {
+        self.handed_over.fetch_sub(size, Ordering::Relaxed);
     }
 
     /// The relay has something to do that no hand-over tells it.
@@ -98,5 +120,23 @@ impl Outbox {
     /// How far the relay has come.
     pub(crate) fn relayed(&self) -> u64 {
         self.relayed.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_are_handed_over_are_bounded() {
+        let outbox = Outbox::new(0, 0);
+        assert!(outbox.has_room(BYTES - 10));
+        assert!(!outbox.has_room(11));
+        assert!(outbox.has_room(10));
+        outbox.taken(BYTES - 10);
+        assert!(outbox.has_room(11));
+        outbox.taken(21);
+        assert!(outbox.has_room(2 * BYTES), "one commit of more");
+        assert!(!outbox.has_room(1));
     }
 }

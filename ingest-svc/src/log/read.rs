@@ -1,6 +1,6 @@
 //! What push-svc and people read from the log. Each answer is of one instant.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
     call::{update_within_bounds, within_bounds},
@@ -105,6 +105,24 @@ pub struct OutboxEvent {
     pub created: i64,
     /// Encoded `SubscribeResponse`.
     pub bytes: Vec<u8>,
+}
+
+/// How much is read at once at most.
+#[derive(Debug, Clone, Copy)]
+pub struct PageSize {
+    /// Events.
+    pub events: usize,
+    /// Bytes of them.
+    pub bytes: usize,
+}
+
+/// Some of the events that the relay is to publish.
+#[derive(Clone)]
+pub struct OutboxPage {
+    /// In commit order.
+    pub events: Vec<OutboxEvent>,
+    /// Whether these are all.
+    pub extent: Extent,
 }
 
 /// `None`: no such store.
@@ -229,28 +247,37 @@ fn events_after(
     Ok(Extent::Whole)
 }
 
-/// Events from a key on, in commit order, and what was written at `since` (Unix milliseconds) or later.
+/// Events from a key on, in commit order, and what was written at `since` (Unix milliseconds) or later; as many as fit
+/// `page`, and one at least.
 pub(super) fn outbox(
     connection: &Connection,
     from_key: u64,
     since: i64,
-    limit: usize,
-) -> rusqlite::Result<Vec<OutboxEvent>> {
+    page: PageSize,
+) -> rusqlite::Result<OutboxPage> {
     let mut select = connection.prepare_cached(
         "SELECT events.key, stores.id, events.position, events.created, events.bytes
          FROM events JOIN stores ON stores.key = events.store
          WHERE events.key >= ?1 AND events.created >= ?2 ORDER BY events.key LIMIT ?3",
     )?;
-    let event = |row: &Row<'_>| {
-        Ok(OutboxEvent {
+    let mut rows = select.query(params![from_key, since, page.events])?;
+    let (mut events, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        let event = OutboxEvent {
             key: row.get(0)?,
             store_id: row.get(1)?,
             position: row.get(2)?,
             created: row.get(3)?,
             bytes: update_within_bounds(row.get(4)?),
-        })
-    };
-    select.query_map(params![from_key, since, limit], event)?.collect()
+        };
+        bytes += event.bytes.len();
+        if bytes > page.bytes && !events.is_empty() {
+            return Ok(OutboxPage { events, extent: Extent::Part });
+        }
+        events.push(event);
+    }
+    let extent = if events.len() < page.events { Extent::Whole } else { Extent::Part };
+    Ok(OutboxPage { events, extent })
 }
 
 /// All stores from an id on, by id.

@@ -358,16 +358,24 @@ impl Writer {
                 Committed { first_key: self.newest_key + 1, at: Instant::now(), events: batch.events };
             self.newest_key = batch.last_key;
             self.outbox.committed(batch.last_key);
-            if self.fresh.try_send(committed).is_err() {
-                // The relay is behind; it will find them in the log.
-                self.outbox.nudge();
-            }
+            self.offer(committed);
         }
         batch.changed.into_iter().for_each(|id| self.outbox.store_changed(id));
         batch.statuses.into_iter().for_each(|(source, status)| self.metrics.logged(source, status));
         self.metrics.quarantined.inc_by(batch.quarantined);
         self.metrics.quarantine_dropped.inc_by(batch.dropped);
         batch.due.into_iter().for_each(|answer| answer(Ok(())));
+    }
+
+    /// Hands a commit to the relay. If it is behind, it will find it in the log.
+    fn offer(&self, committed: Committed) {
+        let size = committed.size();
+        if !self.outbox.has_room(size) {
+            self.outbox.nudge();
+        } else if self.fresh.try_send(committed).is_err() {
+            self.outbox.taken(size);
+            self.outbox.nudge();
+        }
     }
 
     fn write_mark(&mut self) -> rusqlite::Result<()> {

@@ -6,15 +6,20 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use ringpad_bus::Event;
+use bytes::Bytes;
+use ringpad_bus::{Batch, Event};
 
 use crate::log::Committed;
 
-/// Events in memory. Beyond it, the log is the queue.
+/// Events in memory, and their bytes. Beyond it, the log is the queue.
 const CAPACITY: usize = 10_000;
+const CAPACITY_BYTES: usize = 32 * 1024 * 1024;
 
 /// Events in one message. With a backlog, one confirm serves many.
 const MESSAGE: usize = 256;
+/// Bytes of events in one message; or one event of more. Far below what brokers take (RabbitMQ 4: 16 MiB), and not too
+/// much for the hundreds of messages that a broker holds for each replica.
+const MESSAGE_BYTES: usize = 256 * 1024;
 
 /// An event on its way, or a hint about a store, which has no key.
 #[derive(Debug, Clone)]
@@ -40,32 +45,49 @@ impl Message {
     }
 }
 
+/// What is to be done next.
+#[derive(Debug, Default)]
+pub(super) struct Next {
+    /// To be sent; `None`: nothing waits.
+    pub(super) message: Option<Message>,
+    /// Whose events were too old to be sent: a store for each.
+    pub(super) expired: Vec<String>,
+    /// How many events were too large, so that the message has hints in their places.
+    pub(super) too_large: u64,
+}
+
 /// See the module's text.
 #[derive(Debug)]
 pub(super) struct Backlog {
     waiting: VecDeque<Outgoing>,
+    /// What the events in it take.
+    bytes: usize,
     /// The key that is to be taken into memory next.
     next_key: u64,
     ttl: Duration,
+    /// What the events of one message may take, if the broker has said so.
+    largest: Option<usize>,
 }
 
 impl Backlog {
     /// A backlog that begins after the key `handled`. An event is worth publishing for `ttl`.
     pub(super) fn new(handled: u64, ttl: Duration) -> Self {
-        Self { waiting: VecDeque::new(), next_key: handled + 1, ttl }
+        Self { waiting: VecDeque::new(), bytes: 0, next_key: handled + 1, ttl, largest: None }
     }
 
     /// Takes over a commit. What does not follow on, or finds no room, is left to the log.
     pub(super) fn take(&mut self, committed: Committed) {
         let last = committed.last_key();
-        if committed.first_key > self.next_key || last < self.next_key || self.waiting.len() >= CAPACITY {
+        if committed.first_key > self.next_key || last < self.next_key || !self.has_room() {
             return;
         }
         let expires = committed.at + self.ttl;
         let known = (self.next_key - committed.first_key) as usize;
         let keys = committed.first_key..;
         let fresh = keys.zip(committed.events).skip(known);
-        self.waiting.extend(fresh.map(|(key, event)| Outgoing { key: Some(key), expires, event }));
+        for (key, event) in fresh {
+            self.push(Outgoing { key: Some(key), expires, event });
+        }
         self.next_key = last + 1;
     }
 
@@ -76,7 +98,7 @@ impl Backlog {
                 continue;
             }
             let expires = now + self.ttl.saturating_sub(age);
-            self.waiting.push_back(Outgoing { key: Some(key), expires, event });
+            self.push(Outgoing { key: Some(key), expires, event });
             self.next_key = key + 1;
         }
     }
@@ -88,7 +110,18 @@ impl Backlog {
 
     /// A store has changed: goes out with the next message.
     pub(super) fn take_hint(&mut self, event: Event, now: Instant) {
-        self.waiting.push_back(Outgoing { key: None, expires: now + self.ttl, event });
+        self.push(Outgoing { key: None, expires: now + self.ttl, event });
+    }
+
+    fn push(&mut self, outgoing: Outgoing) {
+        self.bytes += outgoing.event.size();
+        self.waiting.push_back(outgoing);
+    }
+
+    /// The broker takes no messages of more bytes.
+    pub(super) fn limit_messages(&mut self, bytes: usize) {
+        let largest = bytes.saturating_sub(Batch::OVERHEAD);
+        self.largest = Some(self.largest.map_or(largest, |known| known.min(largest)));
     }
 
     /// From which key on the log has to be read, if events up to `newest` are committed.
@@ -97,37 +130,58 @@ impl Backlog {
     }
 
     pub(super) fn has_room(&self) -> bool {
-        self.waiting.len() < CAPACITY
+        self.waiting.len() < CAPACITY && self.bytes < CAPACITY_BYTES
     }
 
     pub(super) fn len(&self) -> usize {
         self.waiting.len()
     }
 
-    /// The next message, and whose events were too old for it, a store for each.
-    pub(super) fn next_message(&mut self, now: Instant) -> (Option<Message>, Vec<String>) {
-        let mut message = Message::default();
-        let mut expired = Vec::new();
+    /// What the waiting events take.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Makes the next message.
+    pub(super) fn next_message(&mut self, now: Instant) -> Next {
+        let (mut next, mut message, mut bytes) = (Next::default(), Message::default(), 0);
+        let most = self.largest.map_or(MESSAGE_BYTES, |largest| largest.min(MESSAGE_BYTES));
         while message.events.len() < MESSAGE
-            && let Some(outgoing) = self.waiting.pop_front()
+            && let Some(Outgoing { key, expires, event }) = self.waiting.front_mut()
         {
-            if outgoing.expires <= now {
+            let waiting = event.size();
+            if *expires <= now {
                 // A hint that is too old was for hubs that have compared with the log since, on a new connection.
-                if outgoing.key.is_some() {
-                    expired.push(outgoing.event.store_id);
+                if key.is_some() {
+                    next.expired.push(std::mem::take(&mut event.store_id));
                 }
+                self.bytes -= waiting;
+                self.waiting.pop_front();
                 continue;
             }
-            message.keys.push((outgoing.key, outgoing.expires));
-            message.events.push(outgoing.event);
+            if self.largest.is_some_and(|largest| waiting > largest) && event.position > 0 {
+                (event.position, event.bytes, event.receipt) = (0, Bytes::new(), None);
+                next.too_large += 1;
+            }
+            let size = event.size();
+            if !message.events.is_empty() && bytes + size > most {
+                self.bytes -= waiting - size;
+                break;
+            }
+            bytes += size;
+            self.bytes -= waiting;
+            message.keys.push((*key, *expires));
+            message.events.extend(self.waiting.pop_front().map(|outgoing| outgoing.event));
         }
-        ((!message.events.is_empty()).then_some(message), expired)
+        next.message = (!message.events.is_empty()).then_some(message);
+        next
     }
 
     /// Puts a message back to where it came from.
     pub(super) fn put_back(&mut self, message: Message) {
         let events = message.keys.into_iter().zip(message.events);
         for ((key, expires), event) in events.rev() {
+            self.bytes += event.size();
             self.waiting.push_front(Outgoing { key, expires, event });
         }
     }
@@ -185,8 +239,8 @@ mod tests {
         let mut backlog = Backlog::new(0, TTL);
         backlog.take(commit(now, 1..=2));
         backlog.take(commit(now, 3..=3));
-        let (message, expired) = backlog.next_message(now);
-        assert_eq!((positions(&message.unwrap()), expired.len()), (vec![1, 2, 3], 0));
+        let next = backlog.next_message(now);
+        assert_eq!((positions(&next.message.unwrap()), next.expired.len()), (vec![1, 2, 3], 0));
     }
 
     #[test]
@@ -199,8 +253,7 @@ mod tests {
         backlog.take_from_log(log, now);
         backlog.take(commit(now, 5..=6));
         assert_eq!(backlog.missing(6), None);
-        let (message, _) = backlog.next_message(now);
-        assert_eq!(positions(&message.unwrap()), [3, 4, 5, 6]);
+        assert_eq!(positions(&backlog.next_message(now).message.unwrap()), [3, 4, 5, 6]);
     }
 
     #[test]
@@ -208,9 +261,9 @@ mod tests {
         let now = Instant::now();
         let mut backlog = Backlog::new(0, TTL);
         backlog.take(commit(now, 1..=3));
-        let (message, expired) = backlog.next_message(now + TTL);
-        assert!(message.is_none());
-        assert_eq!((expired.len(), backlog.handled([].iter())), (3, 3));
+        let next = backlog.next_message(now + TTL);
+        assert!(next.message.is_none());
+        assert_eq!((next.expired.len(), backlog.handled([].iter())), (3, 3));
     }
 
     #[test]
@@ -218,14 +271,12 @@ mod tests {
         let now = Instant::now();
         let mut backlog = Backlog::new(0, TTL);
         backlog.take(commit(now, 1..=2));
-        let (first, _) = backlog.next_message(now);
-        let first = first.unwrap();
+        let first = backlog.next_message(now).message.unwrap();
         backlog.take(commit(now, 3..=4));
         assert_eq!(backlog.handled([&first].into_iter()), 0);
         assert_eq!(backlog.handled([].iter()), 2);
         backlog.put_back(first);
-        let (message, _) = backlog.next_message(now);
-        assert_eq!(positions(&message.unwrap()), [1, 2, 3, 4]);
+        assert_eq!(positions(&backlog.next_message(now).message.unwrap()), [1, 2, 3, 4]);
         assert_eq!(backlog.handled([].iter()), 4);
     }
 
@@ -237,7 +288,83 @@ mod tests {
         backlog.take(commit(now, 1..=full));
         backlog.take(commit(now, full + 1..=full + 5));
         assert!(!backlog.has_room());
-        while backlog.next_message(now).0.is_some() {}
+        while backlog.next_message(now).message.is_some() {}
         assert_eq!(backlog.missing(full + 5), Some(full + 1));
+    }
+
+    fn long(position: u64, bytes: usize) -> Event {
+        Event { bytes: vec![7; bytes].into(), ..event(position) }
+    }
+
+    fn long_commit(at: Instant, bytes: impl IntoIterator<Item = usize>) -> Committed {
+        Committed {
+            first_key: 1,
+            at,
+            events: (1..).zip(bytes).map(|(key, bytes)| long(key, bytes)).collect(),
+        }
+    }
+
+    fn size(message: &Message) -> usize {
+        message.events.iter().map(Event::size).sum()
+    }
+
+    /// All that waits, message by message.
+    fn messages(backlog: &mut Backlog, now: Instant) -> Vec<Message> {
+        std::iter::from_fn(|| backlog.next_message(now).message).collect()
+    }
+
+    #[test]
+    fn a_message_is_bounded_in_bytes_and_a_longer_event_is_alone() {
+        let now = Instant::now();
+        let mut backlog = Backlog::new(0, TTL);
+        let third = MESSAGE_BYTES / 3;
+        backlog.take(long_commit(now, [third, third, third, 2 * MESSAGE_BYTES, 10, 10]));
+        let sent: Vec<_> = messages(&mut backlog, now).iter().map(positions).collect();
+        assert_eq!(sent, [vec![1, 2], vec![3], vec![4], vec![5, 6]]);
+        assert_eq!(backlog.bytes(), 0);
+    }
+
+    #[test]
+    fn memory_is_bounded_in_bytes() {
+        let now = Instant::now();
+        let mut backlog = Backlog::new(0, TTL);
+        backlog.take(long_commit(now, std::iter::repeat_n(CAPACITY_BYTES / 4, 4)));
+        assert!(!backlog.has_room());
+        backlog.take(commit(now, 5..=5));
+        assert_eq!(backlog.len(), 4);
+        let sent = messages(&mut backlog, now);
+        assert!(backlog.has_room() && backlog.bytes() == 0);
+        sent.into_iter().rev().for_each(|message| backlog.put_back(message));
+        assert!(!backlog.has_room() && backlog.bytes() > CAPACITY_BYTES);
+        assert_eq!(backlog.next_message(now + TTL).expired.len(), 4);
+        assert_eq!((backlog.bytes(), backlog.missing(5)), (0, Some(5)));
+    }
+
+    #[test]
+    fn a_broker_that_takes_less_gets_less_and_a_hint_for_what_is_too_large_by_itself() {
+        let now = Instant::now();
+        let mut backlog = Backlog::new(0, TTL);
+        backlog.take(long_commit(now, [100, 100, 100, 5_000, 100]));
+        let refused = backlog.next_message(now).message.unwrap();
+        backlog.put_back(refused);
+        backlog.limit_messages(500);
+        let mut sent = Vec::new();
+        let mut too_large = 0;
+        loop {
+            let next = backlog.next_message(now);
+            too_large += next.too_large;
+            let Some(message) = next.message else { break };
+            assert!(size(&message) + Batch::OVERHEAD <= 500);
+            // The mark passes the hint's event like any other.
+            assert_eq!(backlog.handled([&message].into_iter()) + 1, message.first_key().unwrap());
+            sent.push(positions(&message));
+        }
+        assert_eq!(sent.concat(), [1, 2, 3, 0, 5]);
+        assert_eq!((too_large, backlog.bytes(), backlog.handled([].iter())), (1, 0, 5));
+        // It may take more some day, but not before it has said so to another process.
+        backlog.limit_messages(50_000);
+        backlog.take_hint(long(0, 0), now);
+        backlog.take_from_log(vec![(6, Duration::ZERO, long(6, 5_000))], now);
+        assert_eq!(backlog.next_message(now).too_large, 1);
     }
 }

@@ -37,7 +37,9 @@ async fn a_replica_has_a_private_queue_that_goes_with_its_connection() {
         private.arguments.contains(&format!(r#"{{"x-dead-letter-exchange","{exchange}.dead"}}"#)),
         "{private:?}"
     );
-    assert!(private.arguments.contains(r#"{"x-max-length",10000}"#), "{private:?}");
+    for bound in [r#"{"x-max-length",10000}"#, r#"{"x-max-length-bytes",134217728}"#] {
+        assert!(private.arguments.contains(bound), "{private:?}");
+    }
 
     let abrupt = other.queue().to_owned();
     replica.close().await;

@@ -103,12 +103,32 @@ async fn what_was_logged_before_there_were_bounds_is_cut_where_it_is_read() {
     assert!(calls.len() == CALLS && calls.iter().all(is_bounded));
     let (updates, _) = missed(reader, 500).await;
     assert!(updates.len() == CALLS && updates.iter().all(|update| is_bounded(update.call.as_ref().unwrap())));
-    let published = reader.outbox(0, 0, 1_000).await.unwrap();
+    let all = PageSize { events: 1_000, bytes: usize::MAX };
+    let published = reader.outbox(0, 0, all).await.unwrap().events;
     assert!(published.iter().all(|event| is_bounded(update(&event.bytes).call.as_ref().unwrap())));
     // What a later record makes of such a call.
     opened.status(end("7", "20261123142530", &[])).await;
     let memo = opened.updates("gangnam").await.pop().unwrap().call.unwrap().memo;
     assert!(memo.len() <= bounds::MEMO && memo.ends_with('…'), "{}", memo.len());
+    opened.close();
+}
+
+#[tokio::test]
+async fn what_the_relay_reads_at_once_has_a_bounded_number_of_bytes() {
+    let (_directory, opened) = with_store().await;
+    for seq in 0..10 {
+        opened.status(ring(&format!("{seq}"), "20261123142530")).await;
+    }
+    let reader = opened.log.reader();
+    let read = async |events, bytes| reader.outbox(3, 0, PageSize { events, bytes }).await.unwrap();
+    let keys = |page: &OutboxPage| page.events.iter().map(|event| event.key).collect::<Vec<_>>();
+    let all = read(100, usize::MAX).await;
+    assert_eq!((keys(&all), all.extent), ((3..=10).collect(), Extent::Whole));
+    let two = all.events[..2].iter().map(|event| event.bytes.len()).sum();
+    for (events, bytes, wanted) in [(100, two, 2), (100, two - 1, 1), (100, 0, 1), (5, usize::MAX, 5)] {
+        let page = read(events, bytes).await;
+        assert_eq!((page.events.len(), page.extent), (wanted, Extent::Part), "{events}, {bytes}");
+    }
     opened.close();
 }
 

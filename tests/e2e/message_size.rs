@@ -1,0 +1,130 @@
+//! Messages are never larger than the broker takes, however long the backlog and its records' texts.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use ringpad_bus::Lost;
+use ringpad_proto::v1::Cdr;
+use ringpad_tests::{
+    cdr::{self, ring},
+    http::Client,
+    link::Link,
+    rabbit::{RabbitNode, unique},
+    services::{Shop, System},
+    wait::{SOON, must, until},
+};
+use tokio::sync::OnceCell;
+
+use crate::bus;
+
+/// A broker's limit that a ring fits, and one with a long memo does not.
+const TIGHT: usize = 1_500;
+/// A limit that a message of a backlog does not fit: 256 events, or 256 KiB of them.
+const SMALL: usize = 60_000;
+/// As long as a memo may be.
+const MEMO: usize = 2_048;
+/// The relay connects anew after a refusal.
+const RECONNECTED: Duration = Duration::from_secs(60);
+
+const CONNECTIONS: &str = "ringpad_relay_connections_total";
+const EXPIRED: &str = "ringpad_relay_expired_total";
+const PUBLISHED: &str = "ringpad_relay_published_total";
+const TOO_LARGE: &str = "ringpad_relay_too_large_total";
+const WAITING: &str = "ringpad_outbox_events";
+const WAITING_BYTES: &str = "ringpad_relay_waiting_bytes";
+
+async fn tight() -> &'static RabbitNode {
+    static NODE: OnceCell<RabbitNode> = OnceCell::const_new();
+    NODE.get_or_init(|| RabbitNode::start_with(Box::leak(limit(TIGHT).into_boxed_str()))).await
+}
+
+fn limit(bytes: usize) -> String {
+    format!("max_message_size = {bytes}")
+}
+
+/// What ingest-svc's `/metrics` says now.
+async fn metric(system: &System, name: &str) -> u64 {
+    let metrics = must("/metrics", Client::new(system.ingest_at.admin).get("/metrics").await).text();
+    let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    must("a number", line.unwrap_or("0").parse())
+}
+
+async fn all_is_published(system: &System, events: u64) {
+    until("all is published", RECONNECTED, async || {
+        let published = metric(system, PUBLISHED).await >= events;
+        (published && metric(system, WAITING).await == 0).then_some(())
+    })
+    .await;
+}
+
+fn long(store: &Shop) -> Cdr {
+    Cdr { memo: "x".repeat(MEMO), ..ring(&store.virtual_number, &cdr::caller()) }
+}
+
+#[tokio::test]
+async fn the_brokers_limit_is_told_with_the_refusal() {
+    let bus = bus::bus(&tight().await.url(), &unique("tight"));
+    let mut publisher = bus::publisher(&bus).await;
+    let event = ringpad_bus::Event { bytes: Bytes::from(vec![7; TIGHT]), ..bus::event(1) };
+    let sent = publisher.send(&[event], SOON).await;
+    let outcome = match sent {
+        Ok(confirm) => confirm.outcome().await.map(drop),
+        Err(lost) => Err(lost),
+    };
+    assert_eq!(outcome, Err(Lost::TooLarge { limit: TIGHT }));
+    assert_eq!(publisher.lost().await, Lost::TooLarge { limit: TIGHT });
+}
+
+#[tokio::test]
+async fn a_record_that_alone_is_too_large_is_read_from_the_log_and_the_next_one_comes_over_the_bus() {
+    let node = tight().await;
+    // Long, so that nothing is left out for its age.
+    let system = System::start_with(&node.url(), 1, &[("POPUP_TTL", "10m")]).await;
+    let store = system.store("gangnam").await;
+    let mut pads = system.pads(&store.id).await;
+    let mut provider = system.provider();
+    let records = [long(&store), ring(&store.virtual_number, &cdr::caller()), long(&store)];
+    for record in &records {
+        let call = provider.take(record).await.call_id;
+        for pad in &mut pads {
+            assert_eq!(pad.update().await.call.map(|shown| shown.id), Some(call.clone()));
+        }
+    }
+    all_is_published(&system, 3).await;
+    assert_eq!(metric(&system, TOO_LARGE).await, 2);
+    // The second one was known to be too large.
+    assert_eq!(metric(&system, CONNECTIONS).await, 2);
+}
+
+#[tokio::test]
+async fn a_backlog_of_long_memos_goes_out_in_messages_that_the_broker_takes() {
+    let node = RabbitNode::start_with(&limit(SMALL)).await;
+    let link = Link::to(node.address()).await;
+    let mut system = System::prepare(&node.url(), 1, &[("POPUP_TTL", "10m")]);
+    system.ingest.set("AMQP_URL", &node.url_at(link.at));
+    link.black_hole();
+    system.ingest.start().await;
+    system.push[0].start().await;
+    let store = system.store("gangnam").await;
+    let mut pads = system.pads(&store.id).await;
+    let mut provider = system.provider();
+    let mut calls = Vec::new();
+    for _ in 0..300 {
+        calls.push(provider.take(&long(&store)).await.call_id);
+    }
+    until("the backlog is long", SOON, async || {
+        (metric(&system, WAITING_BYTES).await > 5 * SMALL as u64).then_some(())
+    })
+    .await;
+    link.heal();
+    link.cut();
+    all_is_published(&system, 300).await;
+    assert_eq!((metric(&system, TOO_LARGE).await, metric(&system, EXPIRED).await), (0, 0));
+    for pad in &mut pads {
+        pad.until_position(300).await;
+        let shown = pad.updates.iter().filter_map(|update| update.call.as_ref()).map(|call| &call.id);
+        assert!(shown.eq(&calls), "{:?}", pad.transport);
+    }
+    // One refusal was enough to learn the limit.
+    assert!(metric(&system, CONNECTIONS).await <= 3);
+}
