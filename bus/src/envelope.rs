@@ -189,33 +189,35 @@ impl From<Origin> for wire::Origin {
 
 impl From<wire::Event> for Event {
     fn from(wire: wire::Event) -> Self {
-        let traceparent = (!wire.traceparent.is_empty()).then(|| wire.traceparent.into_boxed_str());
+        let wire::Event { store_id, epoch_high, epoch_low, position, bytes, received_at: at, traceparent } =
+            wire;
+        let traceparent = (!traceparent.is_empty()).then(|| traceparent.into_boxed_str());
         Self {
-            store_id: wire.store_id,
-            epoch: Uuid::from_u64_pair(wire.epoch_high, wire.epoch_low),
-            position: wire.position,
-            bytes: wire.bytes,
-            receipt: (wire.received_at != 0).then_some(Receipt { at: wire.received_at, traceparent }),
+            store_id,
+            epoch: Uuid::from_u64_pair(epoch_high, epoch_low),
+            position,
+            bytes,
+            receipt: (at != 0).then_some(Receipt { at, traceparent }),
         }
     }
 }
 
 impl From<&Event> for wire::Event {
     fn from(event: &Event) -> Self {
-        let (epoch_high, epoch_low) = event.epoch.as_u64_pair();
+        let Event { store_id, epoch, position, bytes, receipt } = event;
+        let (epoch_high, epoch_low) = epoch.as_u64_pair();
+        let (received_at, traceparent) = match receipt {
+            Some(Receipt { at, traceparent }) => (*at, traceparent.as_deref().unwrap_or_default()),
+            None => (0, ""),
+        };
         Self {
-            store_id: event.store_id.clone(),
+            store_id: store_id.clone(),
             epoch_high,
             epoch_low,
-            position: event.position,
-            bytes: event.bytes.clone(),
-            received_at: event.receipt.as_ref().map_or(0, |receipt| receipt.at),
-            traceparent: event
-                .receipt
-                .as_ref()
-                .and_then(|receipt| receipt.traceparent.as_deref())
-                .unwrap_or_default()
-                .to_owned(),
+            position: *position,
+            bytes: bytes.clone(),
+            received_at,
+            traceparent: traceparent.to_owned(),
         }
     }
 }

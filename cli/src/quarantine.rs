@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use pbjson_types::Timestamp;
-use ringpad_proto::v1::{
-    ListQuarantineRequest, QuarantinedRequest, ReplayQuarantineRequest,
-    ingest_service_client::IngestServiceClient,
+use ringpad_proto::{
+    Timestamp,
+    v1::{
+        ListQuarantineRequest, QuarantinedRequest, ReplayQuarantineRequest,
+        ingest_service_client::IngestServiceClient,
+    },
 };
 use ringpad_runtime::Failure;
 

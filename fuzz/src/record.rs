@@ -7,6 +7,7 @@ use ingest_svc::{
     cdr::{Cdr, Faults, Field, RawFields, Record},
     http::parameters,
     log::{RawBody, RawRequest},
+    phone::Called,
     source::{Source, Sources},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -87,6 +88,10 @@ fn check_record(record: &Record) {
     assert_eq!(cdr.is_final(), cdr.edt().is_some());
     assert!(cdr.vn().is_some() || cdr.ton().is_some());
     assert!(cdr.other().keys().all(|name| Field::named(name).is_none()));
+    let texts = [cdr.memo2(), cdr.crid(), cdr.irid(), cdr.cause(), cdr.closed_from(), cdr.caller().key()];
+    let numbers = [cdr.vn(), cdr.ton()].map(|called| called.map(Called::key));
+    assert!(texts.into_iter().chain(numbers).flatten().all(|text| text.len() <= 256), "a long text is cut");
+    assert!(cdr.memo().is_none_or(|memo| memo.len() <= 2_048), "and so is a long memo");
     assert_masked(&cdr.caller().to_string());
     for called in [cdr.vn(), cdr.ton()].into_iter().flatten() {
         assert_masked(&called.to_string());

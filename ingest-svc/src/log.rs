@@ -16,23 +16,24 @@ mod checkpoint;
 mod directory;
 mod file;
 mod ingest;
+mod job;
 mod outbox;
 mod purge;
 mod quarantine;
 mod read;
+mod reader;
 mod schema;
 mod writer;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
-use rusqlite::Connection;
 use tokio::{
-    sync::{Semaphore, mpsc, oneshot, watch},
+    sync::{mpsc, oneshot, watch},
     time::timeout,
 };
 use uuid::Uuid;
@@ -41,20 +42,19 @@ use crate::{cdr::Record, metrics::LogMetrics};
 pub use act::{Act, Acted, ActingPad, Action, Claimed, Reserved};
 pub use directory::{Conflict, Moving, NumberKind, OwnedNumber, StoreEntry, Upserted};
 use file::LogFile;
+pub use job::Validate;
+use job::{Answer, Job};
 pub use outbox::{Committed, Outbox};
 pub use quarantine::{QUARANTINE, Quarantined, RawBody, RawRequest};
 pub use read::{AllMissed, CallPage, CallQuery, Cursor, Extent, Missed, OutboxPage, PageMark, PageSize};
-pub use writer::Validate;
-use writer::{Answer, Job, Writer};
+pub use reader::LogReader;
+use writer::Writer;
 
 /// Requests that may wait for the writer. When it is full, the next ones wait for a place, and their senders with them.
 const JOBS: usize = 1_024;
 
 /// How long a request waits for its commit: less than number providers wait for an answer.
 const ANSWER: Duration = Duration::from_secs(4);
-
-/// Connections that read at the same time.
-const READERS: usize = 3;
 
 /// What became of a record that is durably logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,22 +149,6 @@ pub struct Log {
     reader: LogReader,
 }
 
-/// A cloneable handle that only reads, and does not keep the writer alive.
-#[derive(Debug, Clone)]
-pub struct LogReader {
-    epoch: Uuid,
-    readers: Arc<Readers>,
-    permits: Arc<Semaphore>,
-}
-
-/// Connections that wait for a query.
-#[derive(Debug)]
-struct Readers {
-    idle: Mutex<Vec<Connection>>,
-    /// Dropped after the connections.
-    file: Arc<LogFile>,
-}
-
 /// An open log: the handle, and what the rest of the service needs of it.
 #[derive(Debug)]
 pub struct OpenLog {
@@ -199,11 +183,7 @@ pub(crate) fn open(path: &Path, popup_ttl: Duration, metrics: LogMetrics) -> Res
     let file = Arc::new(LogFile::hold(path)?);
     let (writer, fresh) = Writer::open(&file, popup_ttl, metrics)?;
     let outbox = writer.outbox();
-    let reader = LogReader {
-        epoch: writer.epoch(),
-        readers: Arc::new(Readers { idle: Mutex::default(), file: Arc::clone(&file) }),
-        permits: Arc::new(Semaphore::new(READERS)),
-    };
+    let reader = LogReader::new(writer.epoch(), Arc::clone(&file));
     let written = writer.written();
     let (jobs, receiver) = mpsc::channel(JOBS);
     let (checkpoints, requests) = std::sync::mpsc::sync_channel(1);
@@ -339,105 +319,6 @@ impl Submitted {
     /// Resolves when the record is on disk.
     pub(crate) async fn ingested(self) -> Result<Ingested, LogError> {
         answer(self.0).await
-    }
-}
-
-impl LogReader {
-    /// Which log this is.
-    pub fn epoch(&self) -> Uuid {
-        self.epoch
-    }
-
-    /// A page of a store's calls, newest first; `None`: no such store.
-    ///
-    /// # Errors
-    /// The log cannot be read.
-    pub async fn calls(&self, query: CallQuery) -> Result<Option<CallPage>, LogError> {
-        self.read(move |connection| read::calls(connection, &query)).await
-    }
-
-    /// What readers have missed, one answer a cursor: `limit` events over all of them, and about 1 MiB of them.
-    ///
-    /// # Errors
-    /// The log cannot be read.
-    pub async fn missed(&self, cursors: Vec<Cursor>, limit: usize) -> Result<AllMissed, LogError> {
-        self.read(move |connection| read::missed(connection, &cursors, limit)).await
-    }
-
-    /// Stores with an id after `after`, by id.
-    ///
-    /// # Errors
-    /// The log cannot be read.
-    pub async fn stores(&self, after: String, limit: u32) -> Result<Vec<StoreEntry>, LogError> {
-        self.read(move |connection| read::stores(connection, &after, limit)).await
-    }
-
-    /// Quarantined requests with an id below `before`, newest first.
-    ///
-    /// # Errors
-    /// The log cannot be read.
-    pub async fn newest_quarantined(
-        &self,
-        before: u64,
-        limit: u32,
-    ) -> Result<Vec<(u64, Quarantined)>, LogError> {
-        self.read(move |connection| quarantine::newest(connection, before, limit)).await
-    }
-
-    /// Quarantined requests with an id from `from` on, oldest first.
-    ///
-    /// # Errors
-    /// The log cannot be read.
-    pub async fn oldest_quarantined(
-        &self,
-        from: u64,
-        limit: u32,
-    ) -> Result<Vec<(u64, Quarantined)>, LogError> {
-        self.read(move |connection| quarantine::oldest(connection, from, limit)).await
-    }
-
-    /// Events for the relay: from a key on, and not older than `since` (Unix milliseconds).
-    ///
-    /// # Errors
-    /// The log cannot be read.
-    pub async fn outbox(&self, from_key: u64, since: i64, page: PageSize) -> Result<OutboxPage, LogError> {
-        self.read(move |connection| read::outbox(connection, from_key, since, page)).await
-    }
-
-    /// Reads on a thread for blocking work, at most [`READERS`] at a time; the others wait for their turn.
-    async fn read<T: Send + 'static>(
-        &self,
-        query: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, LogError> {
-        let broken = |why: &str| LogError::Unavailable(Arc::from(why));
-        let permit =
-            Arc::clone(&self.permits).acquire_owned().await.map_err(|_| broken("it is being closed"))?;
-        let readers = Arc::clone(&self.readers);
-        let work = move || {
-            let _permit = permit;
-            let mut connection = readers.take()?;
-            let answer = query(&mut connection).map_err(|error| LogError::unavailable(&error))?;
-            // Only a connection that has worked is used again.
-            readers.give_back(connection);
-            Ok(answer)
-        };
-        tokio::task::spawn_blocking(work).await.map_err(|_| broken("reading it panicked"))?
-    }
-}
-
-impl Readers {
-    /// A connection that waits, or a new one.
-    fn take(&self) -> Result<Connection, LogError> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        if let Some(connection) = idle {
-            return Ok(connection);
-        }
-        self.file.check_name()?;
-        schema::open_reader(&self.file).map_err(|error| LogError::unavailable(&error))
-    }
-
-    fn give_back(&self, connection: Connection) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
     }
 }
 

@@ -106,6 +106,12 @@ impl PhoneNumber {
         })
     }
 
+    /// All that makes it another number: E.164 and the extension, however they were written.
+    pub(crate) fn identity(&self) -> (&str, Option<&str>) {
+        let Self { e164, extension, raw: _ } = self;
+        (e164, extension.as_deref())
+    }
+
     /// The whole number in E.164, e.g. `+821012345678`.
     pub fn e164(&self) -> &str {
         &self.e164
@@ -143,7 +149,7 @@ impl PhoneNumber {
 
 impl PartialEq for PhoneNumber {
     fn eq(&self, other: &Self) -> bool {
-        (&self.e164, &self.extension) == (&other.e164, &other.extension)
+        self.identity() == other.identity()
     }
 }
 
@@ -151,7 +157,7 @@ impl Eq for PhoneNumber {}
 
 impl Hash for PhoneNumber {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (&self.e164, &self.extension).hash(state);
+        self.identity().hash(state);
     }
 }
 

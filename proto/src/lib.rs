@@ -5,11 +5,14 @@
 //!   JSON (`serde`), which is what WebSocket pads get.
 //! * [`pad_service_server`]: the server of the pads' own service, whose `subscribe` yields *encoded*
 //!   `SubscribeResponse`s: ingest-svc encodes an event once, and it reaches every pad as those very bytes.
+//! * [`Timestamp`]: `google.protobuf.Timestamp`, which knows its own form in JSON.
 //! * [`FILE_DESCRIPTOR_SET`]: for gRPC reflection.
 
 mod codec;
+mod timestamp;
 
 pub use codec::SubscribeCodec;
+pub use timestamp::Timestamp;
 
 /// Messages, clients and internal servers of package `ringpad.v1`; the comments are those of the `.proto` files.
 #[expect(missing_docs, reason = "generated")]

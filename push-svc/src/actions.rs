@@ -2,8 +2,8 @@
 //! wrong with it; here only the pad's token is turned into its store and its name.
 
 use ringpad_proto::v1::{
-    ActOnCallRequest, Call, ListCallsRequest, NoteAction, PadRef, PadServiceListCallsRequest,
-    PadServiceListCallsResponse, SaveNoteRequest, act_on_call_request::Action,
+    ActOnCallRequest, Call, ListCallsRequest, ListCallsResponse, NoteAction, PadRef,
+    PadServiceListCallsRequest, PadServiceListCallsResponse, SaveNoteRequest, act_on_call_request::Action,
 };
 use tonic::Status;
 use tonic_types::{ErrorDetails, StatusExt};
@@ -56,8 +56,10 @@ impl Pads {
         let store_id = pad.store.to_string();
         let request =
             ListCallsRequest { store_id, page_size, page_token, states, since, until, caller_suffix };
-        let found = self.log.search(request).await?;
-        Ok(PadServiceListCallsResponse { calls: found.calls, next_page_token: found.next_page_token })
+        // The rest is what a pad has from its stream.
+        let ListCallsResponse { calls, next_page_token, store: _, epoch: _, position: _ } =
+            self.log.search(request).await?;
+        Ok(PadServiceListCallsResponse { calls, next_page_token })
     }
 
     fn known(&self, token: Result<&str, TokenFault>) -> Result<Pad, Status> {
@@ -67,8 +69,8 @@ impl Pads {
 
 /// What is done when a note is saved.
 pub(crate) fn note(request: SaveNoteRequest) -> (String, String, Action) {
-    let note = NoteAction { text: request.note, reservation: request.reservation };
-    (request.call_id, request.request_id, Action::Note(note))
+    let SaveNoteRequest { call_id, request_id, note: text, reservation } = request;
+    (call_id, request_id, Action::Note(NoteAction { text, reservation }))
 }
 
 fn kind(action: &Action) -> &'static str {

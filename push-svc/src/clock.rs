@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use pbjson_types::Timestamp;
+use ringpad_proto::Timestamp;
 
 /// An instant on the wall clock.
 #[derive(Debug, Clone, Copy)]

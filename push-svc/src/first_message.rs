@@ -5,9 +5,6 @@
 use ringpad_proto::v1::SubscribeRequest;
 use serde_json::{Map, Value};
 
-/// The members of a `SubscribeRequest`, with both names that proto3 JSON lets them have.
-const REQUEST: [&str; 4] = ["afterPosition", "after_position", "epoch", "session"];
-
 /// Who a WebSocket pad is and where it wants to begin. No `Debug`: the token must not show.
 pub struct FirstMessage {
     /// The JWT; empty if there is none.
@@ -30,7 +27,7 @@ impl FirstMessage {
             Some(_) => return Err("token: a string is expected".to_owned()),
         };
         // In proto3 JSON, null is absent.
-        members.retain(|name, value| REQUEST.contains(&name.as_str()) && !value.is_null());
+        members.retain(|_, value| !value.is_null());
         let request = serde_json::from_value(Value::Object(members)).map_err(|_| {
             "afterPosition is a whole number, as a number or a string; epoch and session are strings"
                 .to_owned()

@@ -2,9 +2,11 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use pbjson_types::Timestamp;
 use prost::Message;
-use ringpad_proto::v1::{Call, CallState, ListCallsRequest, ListCallsResponse, StoreRef};
+use ringpad_proto::{
+    Timestamp,
+    v1::{Call, CallState, ListCallsRequest, ListCallsResponse, StoreRef},
+};
 use uuid::Uuid;
 
 use crate::{

@@ -94,23 +94,25 @@ fn seoul() -> TimeZone {
 
 /// The record's parameters by their names on HTTP; empty ones are left out.
 pub fn parameters(cdr: &Cdr) -> Vec<(&str, &str)> {
+    let Cdr { seq, sdt, edt, fromn, vn, ton, swidt, memo, memo2, crid, irid, cause, closed_from, other } =
+        cdr;
     let named = [
-        ("seq", &cdr.seq),
-        ("sdt", &cdr.sdt),
-        ("edt", &cdr.edt),
-        ("fromn", &cdr.fromn),
-        ("vn", &cdr.vn),
-        ("ton", &cdr.ton),
-        ("swidt", &cdr.swidt),
-        ("memo", &cdr.memo),
-        ("memo2", &cdr.memo2),
-        ("crid", &cdr.crid),
-        ("irid", &cdr.irid),
-        ("cause", &cdr.cause),
-        ("closed_from", &cdr.closed_from),
+        ("seq", seq),
+        ("sdt", sdt),
+        ("edt", edt),
+        ("fromn", fromn),
+        ("vn", vn),
+        ("ton", ton),
+        ("swidt", swidt),
+        ("memo", memo),
+        ("memo2", memo2),
+        ("crid", crid),
+        ("irid", irid),
+        ("cause", cause),
+        ("closed_from", closed_from),
     ];
     let named = named.into_iter().map(|(name, value)| (name, value.as_str()));
-    let other = cdr.other.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let other = other.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     named.chain(other).filter(|(_, value)| !value.is_empty()).collect()
 }
 

@@ -6,7 +6,8 @@ use std::{collections::HashMap, fmt::Write, time::Instant};
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use ringpad_proto::v1::{
-    Call, CallState, CallerHistory, Snapshot, SubscribeResponse, subscribe_response::Event,
+    Call, CallState, CallerHistory, Claim, Reservation, Snapshot, SubscribeResponse,
+    subscribe_response::Event,
 };
 use ringpad_runtime::Failure;
 
@@ -14,6 +15,9 @@ use crate::terminal::{harmless, print};
 
 /// Early rings remembered until their update comes; there are never more than a handful.
 const EARLY_RINGS: usize = 1_000;
+
+/// How an instant of another day is written.
+const DAY_AND_TIME: &str = "%Y-%m-%d %H:%M";
 
 /// Where messages are shown.
 pub(super) enum Screen {
@@ -106,14 +110,14 @@ impl Board {
         }
     }
 
-    fn set_clock(&mut self, server: Option<&pbjson_types::Timestamp>, now: Timestamp) {
+    fn set_clock(&mut self, server: Option<&ringpad_proto::Timestamp>, now: Timestamp) {
         if let Some(server) = instant(server) {
             self.ahead = server.duration_since(now);
         }
     }
 
     /// Whether a call is still worth a popup, by the server's clock.
-    fn pops(&self, until: Option<&pbjson_types::Timestamp>, now: Timestamp) -> Popup {
+    fn pops(&self, until: Option<&ringpad_proto::Timestamp>, now: Timestamp) -> Popup {
         match (instant(until), now.checked_add(self.ahead)) {
             (Some(until), Ok(server_now)) if until > server_now => Popup::Due,
             _ => Popup::Late,
@@ -152,8 +156,7 @@ impl Board {
         };
         let at = instant(at.as_ref().or(call.started_at.as_ref()));
         let at = at.map_or_else(|| "--:--:--".to_owned(), |at| self.local(at, "%H:%M:%S"));
-        let caller = call.caller.as_ref().map_or("", |caller| &caller.display);
-        let mut line = format!("{at}  {word}  {}", harmless(caller));
+        let mut line = format!("{at}  {word}");
         for detail in self.details(call) {
             // Writing to a String cannot fail.
             write!(line, "  {detail}").unwrap_or_default();
@@ -161,40 +164,70 @@ impl Board {
         line
     }
 
+    /// All that a call says but its state and its times.
     fn details(&self, call: &Call) -> Vec<String> {
-        let mut details = Vec::new();
-        if !call.virtual_number.is_empty() {
-            details.push(format!("to {}", harmless(&call.virtual_number)));
+        let Call {
+            id: _,
+            revision: _,
+            state: _,
+            caller,
+            virtual_number,
+            started_at: _,
+            answered_at: _,
+            ended_at: _,
+            history,
+            claim,
+            note,
+            memo,
+            closed,
+            reservation,
+            pop_until: _,
+        } = call;
+        let mut details = vec![harmless(caller.as_ref().map_or("", |caller| &caller.display))];
+        if !virtual_number.is_empty() {
+            details.push(format!("to {}", harmless(virtual_number)));
         }
-        details.extend(call.history.as_ref().map(|history| self.history(history)));
-        if let Some(claim) = &call.claim {
-            let who = if claim.pad_name.is_empty() { &claim.pad_id } else { &claim.pad_name };
+        details.extend(history.as_ref().map(|history| self.history(history)));
+        if let Some(Claim { pad_id, pad_name, at: _ }) = claim {
+            let who = if pad_name.is_empty() { pad_id } else { pad_name };
             details.push(format!("taken by {}", harmless(who)));
         }
-        for (what, text) in [("memo", &call.memo), ("note", &call.note)] {
+        for (what, text) in [("memo", memo), ("note", note)] {
             if !text.is_empty() {
                 details.push(format!("{what}: {}", harmless(text)));
             }
         }
-        if call.closed {
+        details.extend(reservation.as_ref().map(|reserved| format!("reserved: {}", self.reserved(reserved))));
+        if *closed {
             details.push("done".to_owned());
         }
         details
     }
 
     fn history(&self, history: &CallerHistory) -> String {
-        let mut text = match history.calls {
+        let CallerHistory { calls, last_call_at, last_note, last_reservation } = history;
+        let mut text = match calls {
             0 => "first call".to_owned(),
             1 => "1 call before".to_owned(),
             calls => format!("{calls} calls before"),
         };
-        if let Some(last) = instant(history.last_call_at.as_ref()) {
-            text = format!("{text}, last {}", self.local(last, "%Y-%m-%d %H:%M"));
+        if let Some(last) = instant(last_call_at.as_ref()) {
+            text = format!("{text}, last {}", self.local(last, DAY_AND_TIME));
         }
-        if !history.last_note.is_empty() {
-            text = format!("{text}, {:?}", harmless(&history.last_note));
+        if !last_note.is_empty() {
+            text = format!("{text}, {:?}", harmless(last_note));
+        }
+        if let Some(reserved) = last_reservation {
+            text = format!("{text}, last reserved: {}", self.reserved(reserved));
         }
         text
+    }
+
+    fn reserved(&self, reservation: &Reservation) -> String {
+        let Reservation { customer_name, car_number, service, at } = reservation;
+        let at = instant(at.as_ref()).map(|at| self.local(at, DAY_AND_TIME)).unwrap_or_default();
+        let said = [at, harmless(customer_name), harmless(car_number), harmless(service)];
+        said.into_iter().filter(|said| !said.is_empty()).collect::<Vec<_>>().join(", ")
     }
 
     fn local(&self, instant: Timestamp, format: &str) -> String {
@@ -210,13 +243,13 @@ enum Popup {
     Late,
 }
 
-fn instant(told: Option<&pbjson_types::Timestamp>) -> Option<Timestamp> {
+fn instant(told: Option<&ringpad_proto::Timestamp>) -> Option<Timestamp> {
     told.and_then(|told| Timestamp::new(told.seconds, told.nanos).ok())
 }
 
 #[cfg(test)]
 mod tests {
-    use pbjson_types::Timestamp as Told;
+    use ringpad_proto::Timestamp as Told;
     use ringpad_proto::v1::{Caller, Early, Heartbeat, StoreRef, Update};
 
     use super::*;
@@ -264,6 +297,28 @@ mod tests {
             [
                 "01:00:00  RINGING   010-1234-5678  to 0507-1234-5678  2 calls before, last 1970-01-01 00:00, \"단골\""
             ]
+        );
+    }
+
+    #[test]
+    fn all_that_is_known_of_a_call_is_shown() {
+        let reservation = |service: &str| {
+            let [customer_name, car_number] = ["김민수", "12가 3456"].map(str::to_owned);
+            Some(Reservation { customer_name, car_number, service: service.to_owned(), at: told(7_200) })
+        };
+        let claim = Some(Claim { pad_id: "p".to_owned(), pad_name: "카운터".to_owned(), at: told(0) });
+        let history = call()
+            .history
+            .map(|history| CallerHistory { last_reservation: reservation("왁스"), ..history });
+        let [memo, note] = ["세차", "흰색"].map(str::to_owned);
+        let call =
+            Call { claim, history, memo, note, closed: true, reservation: reservation("세차"), ..call() };
+        let line = board().lines(&update(call, None), at(3_601)).remove(0);
+        assert_eq!(
+            line,
+            "01:00:00  rang      010-1234-5678  to 0507-1234-5678  2 calls before, last 1970-01-01 00:00, \"단골\", \
+             last reserved: 1970-01-01 02:00, 김민수, 12가 3456, 왁스  taken by 카운터  memo: 세차  note: 흰색  \
+             reserved: 1970-01-01 02:00, 김민수, 12가 3456, 세차  done"
         );
     }
 

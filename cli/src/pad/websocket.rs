@@ -137,9 +137,17 @@ mod tests {
 
     #[test]
     fn an_unreadable_message_is_not_quoted() {
-        let End::Refused(why) = read(r#"{"update":{"call":{"number":"+821012345678"}}}"#).unwrap_err() else {
-            panic!("not refused")
-        };
-        assert!(!why.contains("821012345678"), "{why}");
+        for call in [r#"{"revision":"N 821012345678"}"#, r#"{"startedAt":"+821012345678"}"#] {
+            let End::Refused(why) = read(&format!(r#"{{"update":{{"call":{call}}}}}"#)).unwrap_err() else {
+                panic!("not refused")
+            };
+            assert!(!why.contains("821012345678"), "{why}");
+        }
+    }
+
+    #[test]
+    fn what_a_newer_server_adds_is_left_alone() {
+        let message = read(r#"{"update":{"position":"7","mood":"good","call":{"colour":[1]}}}"#).unwrap();
+        assert_eq!(message, read(r#"{"update":{"position":7,"call":{}}}"#).unwrap());
     }
 }

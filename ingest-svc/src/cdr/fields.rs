@@ -1,6 +1,6 @@
 //! Parameters by name, before they are parsed. Empty is absent.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, mem::take};
 
 use ringpad_proto::v1;
 
@@ -38,8 +38,8 @@ pub enum Field {
     ClosedFrom,
 }
 
-/// How many parameters the contract names.
-const FIELDS: usize = 13;
+/// How many parameters the contract names: all up to the last one.
+const FIELDS: usize = Field::ClosedFrom as usize + 1;
 /// Faults kept of how parameters were sent; the record's own come on top.
 const MAX_FAULTS: usize = 20;
 
@@ -144,7 +144,7 @@ impl RawFields {
 
     /// Takes a parameter out; empty if it is absent.
     pub(super) fn take(&mut self, field: Field) -> String {
-        std::mem::take(&mut self.named[field as usize])
+        take(&mut self.named[field as usize])
     }
 }
 
@@ -158,25 +158,42 @@ impl fmt::Debug for RawFields {
     }
 }
 
+/// Each field by its name on both sides, so that none takes another's place, and a new one cannot be forgotten.
 impl From<v1::Cdr> for RawFields {
     fn from(cdr: v1::Cdr) -> Self {
-        let named = [
-            cdr.seq,
-            cdr.sdt,
-            cdr.edt,
-            cdr.swidt,
-            cdr.fromn,
-            cdr.vn,
-            cdr.ton,
-            cdr.memo,
-            cdr.memo2,
-            cdr.crid,
-            cdr.irid,
-            cdr.cause,
-            cdr.closed_from,
-        ];
-        let mut fields = Self { named, ..Self::default() };
-        for (name, value) in cdr.other {
+        let v1::Cdr {
+            mut seq,
+            mut sdt,
+            mut edt,
+            mut fromn,
+            mut vn,
+            mut ton,
+            mut swidt,
+            mut memo,
+            mut memo2,
+            mut crid,
+            mut irid,
+            mut cause,
+            mut closed_from,
+            other,
+        } = cdr;
+        let value = |field| match field {
+            Field::Seq => take(&mut seq),
+            Field::Sdt => take(&mut sdt),
+            Field::Edt => take(&mut edt),
+            Field::Swidt => take(&mut swidt),
+            Field::Fromn => take(&mut fromn),
+            Field::Vn => take(&mut vn),
+            Field::Ton => take(&mut ton),
+            Field::Memo => take(&mut memo),
+            Field::Memo2 => take(&mut memo2),
+            Field::Crid => take(&mut crid),
+            Field::Irid => take(&mut irid),
+            Field::Cause => take(&mut cause),
+            Field::ClosedFrom => take(&mut closed_from),
+        };
+        let mut fields = Self { named: Field::ALL.map(value), ..Self::default() };
+        for (name, value) in other {
             fields.insert(&name, value);
         }
         fields

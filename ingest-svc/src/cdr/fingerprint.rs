@@ -7,14 +7,19 @@ use crate::phone::{Called, Caller};
 
 /// Half of a SHA-256 over all fields, each with its length before it, so that no two records write the same bytes.
 /// Cryptographic, for who sends records may choose them.
+///
+/// Fields are named one by one, so that none is forgotten: a record that differs only there would count as a repeat, and a
+/// correction be dropped after it was acknowledged. Logs hold fingerprints: the order and form of the fields must stay.
 pub(super) fn fingerprint(cdr: &Cdr) -> Fingerprint {
+    let Cdr { seq, sdt, edt, swidt, caller, vn, ton, memo, memo2, crid, irid, cause, closed_from, other } =
+        cdr;
     let mut fields = Fields(Sha256::new());
-    fields.text(Some(&cdr.seq));
-    for instant in [Some(cdr.sdt), cdr.edt, cdr.swidt] {
+    fields.text(Some(seq));
+    for instant in [&Some(*sdt), edt, swidt] {
         fields.number(instant.map(|instant| instant.as_second()));
     }
-    let (kind, number, extension) = match &cdr.caller {
-        Caller::Number(number) => (0, Some(number.e164()), number.extension()),
+    let (kind, number, extension) = match caller {
+        Caller::Number(number) => (0, Some(number.identity().0), number.identity().1),
         Caller::Withheld => (1, None, None),
         Caller::Payphone => (2, None, None),
         Caller::Unavailable => (3, None, None),
@@ -23,20 +28,20 @@ pub(super) fn fingerprint(cdr: &Cdr) -> Fingerprint {
     fields.number(Some(kind));
     fields.text(number);
     fields.extension(extension);
-    for called in [&cdr.vn, &cdr.ton] {
-        let (kind, extension) = match called {
-            Some(Called::Number(number)) => (Some(0), number.extension()),
-            Some(Called::Unparsed(_)) => (Some(1), None),
-            None => (None, None),
+    for called in [vn, ton] {
+        let (kind, number, extension) = match called {
+            Some(Called::Number(number)) => (Some(0), Some(number.identity().0), number.identity().1),
+            Some(Called::Unparsed(raw)) => (Some(1), Some(raw.raw()), None),
+            None => (None, None, None),
         };
         fields.number(kind);
-        fields.text(called.as_ref().map(Called::key));
+        fields.text(number);
         fields.extension(extension);
     }
-    for text in [&cdr.memo, &cdr.memo2, &cdr.crid, &cdr.irid, &cdr.cause, &cdr.closed_from] {
+    for text in [memo, memo2, crid, irid, cause, closed_from] {
         fields.text(text.as_deref());
     }
-    for (name, value) in &cdr.other {
+    for (name, value) in other {
         fields.text(Some(name));
         fields.text(Some(value));
     }

@@ -23,15 +23,16 @@ pub(super) async fn list_calls(
     log: &LogReader,
     request: ListCallsRequest,
 ) -> Result<ListCallsResponse, Status> {
-    let query = query(&request)?;
+    let query = query(request)?;
+    let store_id = query.store_id.clone();
     let page = log.calls(query).await.map_err(unavailable)?;
-    let page = page.ok_or_else(|| Status::not_found(format!("there is no store {:?}", request.store_id)))?;
+    let page = page.ok_or_else(|| Status::not_found(format!("there is no store {store_id:?}")))?;
     let calls = page.calls.iter().map(|call| Call::decode(call.as_slice())).collect::<Result<_, _>>();
     Ok(ListCallsResponse {
         calls: calls
             .map_err(|error| Status::data_loss(format!("the log has a call that cannot be read: {error}")))?,
         next_page_token: page.next.map(token).unwrap_or_default(),
-        store: Some(StoreRef { id: request.store_id, name: page.store_name }),
+        store: Some(StoreRef { id: store_id, name: page.store_name }),
         epoch: log.epoch().to_string(),
         position: page.position,
     })
@@ -41,15 +42,16 @@ pub(super) async fn list_call_events(
     log: &LogReader,
     request: ListCallEventsRequest,
 ) -> Result<ListCallEventsResponse, Status> {
-    if request.stores.len() > STORES {
+    let ListCallEventsRequest { stores: cursors, limit } = request;
+    if cursors.len() > STORES {
         return Err(faulty(
             "stores",
-            format!("{} are too many: {STORES} at most are expected", request.stores.len()),
+            format!("{} are too many: {STORES} at most are expected", cursors.len()),
         ));
     }
     let (most, usual) = EVENTS;
-    let limit = if request.limit == 0 { usual } else { request.limit.min(most) };
-    let cursors = request.stores.into_iter();
+    let limit = if limit == 0 { usual } else { limit.min(most) };
+    let cursors = cursors.into_iter();
     let cursors = cursors.map(|cursor| Cursor { store_id: cursor.store_id, after: cursor.after_position });
     let AllMissed { stores, extent } =
         log.missed(cursors.collect(), limit as usize).await.map_err(unavailable)?;
@@ -61,37 +63,38 @@ pub(super) async fn list_call_events(
 }
 
 fn store_events(missed: Missed) -> StoreEvents {
-    let events = missed.events.into_iter();
+    let Missed { store_id, store_name, position, events } = missed;
+    let events = events.into_iter();
     let events = events.map(|(position, bytes)| StoreEvent { position, subscribe_response: bytes.into() });
     StoreEvents {
-        store_id: missed.store_id,
-        store_name: missed.store_name,
-        position: missed.position.unwrap_or_default(),
+        store_id,
+        store_name,
+        position: position.unwrap_or_default(),
         events: events.collect(),
-        not_found: missed.position.is_none(),
+        not_found: position.is_none(),
     }
 }
 
-fn query(request: &ListCallsRequest) -> Result<CallQuery, Status> {
+fn query(request: ListCallsRequest) -> Result<CallQuery, Status> {
+    let ListCallsRequest { store_id, page_size, page_token, states, since, until, caller_suffix } = request;
     let (most, usual) = CALLS;
-    let after = match request.page_token.as_str() {
+    let after = match page_token.as_str() {
         "" => None,
         text => Some(mark(text).ok_or_else(|| {
             faulty("page_token", "this is no token of ours: pass next_page_token on as it came".to_owned())
         })?),
     };
-    let suffix = &request.caller_suffix;
-    if suffix.len() > SUFFIX || !suffix.bytes().all(|byte| byte.is_ascii_digit()) {
+    if caller_suffix.len() > SUFFIX || !caller_suffix.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(faulty("caller_suffix", format!("up to {SUFFIX} digits are expected, e.g. 5678")));
     }
     Ok(CallQuery {
-        store_id: request.store_id.clone(),
-        limit: if request.page_size == 0 { usual } else { request.page_size.min(most) },
+        store_id,
+        limit: if page_size == 0 { usual } else { page_size.min(most) },
         after,
-        states: request.states.clone(),
-        since: request.since.as_ref().map(|since| since.seconds),
-        until: request.until.as_ref().map(|until| until.seconds),
-        caller_suffix: suffix.clone(),
+        states,
+        since: since.map(|since| since.seconds),
+        until: until.map(|until| until.seconds),
+        caller_suffix,
     })
 }
 

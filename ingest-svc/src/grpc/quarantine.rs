@@ -1,9 +1,11 @@
 //! Behind `ringpad quarantine`: what was no CDR, masked, and another try once the cause is mended.
 
-use pbjson_types::Timestamp;
-use ringpad_proto::v1::{
-    FieldViolation, ListQuarantineRequest, ListQuarantineResponse, QuarantinedRequest,
-    ReplayQuarantineRequest, ReplayQuarantineResponse,
+use ringpad_proto::{
+    Timestamp,
+    v1::{
+        FieldViolation, ListQuarantineRequest, ListQuarantineResponse, QuarantinedRequest,
+        ReplayQuarantineRequest, ReplayQuarantineResponse,
+    },
 };
 use tonic::Status;
 
@@ -27,14 +29,15 @@ pub(super) async fn list(
     sources: &Sources,
     request: ListQuarantineRequest,
 ) -> Result<ListQuarantineResponse, Status> {
-    let before = match request.page_token.as_str() {
+    let ListQuarantineRequest { page_size, page_token } = request;
+    let before = match page_token.as_str() {
         "" => LAST_ID,
         token => token.parse().ok().filter(|id| *id <= LAST_ID).ok_or_else(|| {
             faulty("page_token", "is none of ours; an answer's next_page_token is expected")
         })?,
     };
     let (most, usual) = PAGE;
-    let limit = if request.page_size == 0 { usual } else { request.page_size.min(most) };
+    let limit = if page_size == 0 { usual } else { page_size.min(most) };
     let page = log.newest_quarantined(before, limit).await.map_err(unavailable)?;
     let last = page.last().filter(|_| page.len() == limit as usize);
     Ok(ListQuarantineResponse {
@@ -52,7 +55,7 @@ pub(super) async fn replay(
     request: ReplayQuarantineRequest,
 ) -> Result<ReplayQuarantineResponse, Status> {
     let mut answer = ReplayQuarantineResponse::default();
-    let mut ids = request.ids;
+    let ReplayQuarantineRequest { mut ids } = request;
     if !ids.is_empty() {
         ids.sort_unstable();
         ids.dedup();
@@ -109,21 +112,21 @@ async fn try_again(
     log.release(logged).await.map_err(unavailable)
 }
 
-fn message(id: u64, request: Quarantined, sources: &Sources) -> QuarantinedRequest {
-    let masked_request = match sources.get(&request.source) {
-        Some(source) => http::masked(source, &request.request),
+fn message(id: u64, quarantined: Quarantined, sources: &Sources) -> QuarantinedRequest {
+    let Quarantined { source, received_at, request, faults } = quarantined;
+    let masked_request = match sources.get(&source) {
+        Some(source) => http::masked(source, &request),
         // How it writes is not known any more, and so not what would have to be masked.
         None => "(its source is not configured any more)".to_owned(),
     };
     QuarantinedRequest {
         id,
-        source: request.source.to_string(),
+        source: source.to_string(),
         received_at: Some(Timestamp {
-            seconds: request.received_at.as_second(),
-            nanos: request.received_at.subsec_nanosecond(),
+            seconds: received_at.as_second(),
+            nanos: received_at.subsec_nanosecond(),
         }),
-        field_violations: request
-            .faults
+        field_violations: faults
             .into_iter()
             .map(|fault| FieldViolation { field: fault.field, description: fault.message })
             .collect(),

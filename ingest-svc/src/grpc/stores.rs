@@ -96,32 +96,33 @@ impl StoreService for Stores {
 
 /// A store past the edge, or all its faults.
 fn parse(store: Store) -> Result<StoreEntry, Status> {
+    let Store { id, name, virtual_numbers, lines } = store;
     let mut details = ErrorDetails::new();
-    let id_is_right = (1..=ID).contains(&store.id.len())
-        && store.id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    let id_is_right = (1..=ID).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
     if !id_is_right {
         details.add_bad_request_violation(
             "store.id",
-            format!("{:?} is no store id: 1–{ID} characters of A–Z a–z 0–9 . _ - are expected", store.id),
+            format!("{id:?} is no store id: 1–{ID} characters of A–Z a–z 0–9 . _ - are expected"),
         );
     }
-    let name = store.name.trim();
+    let name = name.trim();
     if !(1..=NAME).contains(&name.chars().count()) || name.chars().any(char::is_control) {
         details.add_bad_request_violation(
             "store.name",
             format!("a name of 1–{NAME} printable characters is expected"),
         );
     }
-    if store.virtual_numbers.len() + store.lines.len() > NUMBERS {
+    if virtual_numbers.len() + lines.len() > NUMBERS {
         details.add_bad_request_violation(
             "store.virtual_numbers",
             format!("{NUMBERS} numbers at most are expected"),
         );
     }
     let mut numbers: Vec<OwnedNumber> = Vec::new();
-    let virtual_numbers = store.virtual_numbers.iter().enumerate();
+    let virtual_numbers = virtual_numbers.iter().enumerate();
     let virtual_numbers = virtual_numbers.map(|(index, text)| (NumberKind::VirtualNumber, index, text));
-    let lines = store.lines.iter().enumerate().map(|(index, text)| (NumberKind::Line, index, text));
+    let lines = lines.iter().enumerate().map(|(index, text)| (NumberKind::Line, index, text));
     for (kind, index, text) in virtual_numbers.chain(lines) {
         match PhoneNumber::parse(text) {
             Some(number) => {
@@ -145,7 +146,7 @@ fn parse(store: Store) -> Result<StoreEntry, Status> {
     if details.has_bad_request_violations() {
         return Err(Status::with_error_details(tonic::Code::InvalidArgument, "the store is faulty", details));
     }
-    Ok(StoreEntry { id: store.id, name: name.to_owned(), numbers })
+    Ok(StoreEntry { id, name: name.to_owned(), numbers })
 }
 
 fn message(entry: StoreEntry) -> Store {

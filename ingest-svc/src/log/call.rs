@@ -1,9 +1,8 @@
 //! A call, merged from its records. What a final record says stands above what was said at ring time, whichever came
 //! first; among records of one kind the one that came later corrects the earlier, parameter by parameter.
 
-use pbjson_types::Timestamp;
 use prost::Message;
-use ringpad_proto::v1;
+use ringpad_proto::{Timestamp, v1};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 

@@ -75,15 +75,17 @@ pub(super) fn replace_oldest(connection: &Connection, request: &Quarantined) -> 
 }
 
 /// Sets a request aside.
-pub(super) fn insert(connection: &Connection, request: &Quarantined) -> rusqlite::Result<()> {
-    let (kind, body) = match &request.request.body {
+pub(super) fn insert(connection: &Connection, quarantined: &Quarantined) -> rusqlite::Result<()> {
+    let Quarantined { source, received_at, request: RawRequest { query, body, charset }, faults } =
+        quarantined;
+    let (kind, body) = match body {
         RawBody::None => (0, None),
         RawBody::Form(body) => (1, Some(&**body)),
         RawBody::Json(body) => (2, Some(&**body)),
         RawBody::Unread(body) => (3, Some(&**body)),
     };
-    let charset = request.request.charset.map_or("", Encoding::name);
-    let faults: Vec<_> = request.faults.iter().map(|fault| (&fault.field, &fault.message)).collect();
+    let charset = charset.map_or("", Encoding::name);
+    let faults: Vec<_> = faults.iter().map(|fault| (&fault.field, &fault.message)).collect();
     let faults = serde_json::to_string(&faults)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     connection
@@ -91,15 +93,7 @@ pub(super) fn insert(connection: &Connection, request: &Quarantined) -> rusqlite
             "INSERT INTO quarantine (source, received, query, kind, body, faults, charset)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
-        .execute(params![
-            &*request.source,
-            request.received_at.as_millisecond(),
-            request.request.query,
-            kind,
-            body,
-            faults,
-            charset
-        ])?;
+        .execute(params![&**source, received_at.as_millisecond(), query, kind, body, faults, charset])?;
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use prometheus_client::registry::Registry;
 use prost::Message;
 use ringpad_proto::v1::{self, CallState, CallerKind, subscribe_response::Event as Sent};
+use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 

@@ -9,22 +9,21 @@ use std::{
 
 use ringpad_bus::Event;
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 use super::{
-    Ingested, LogError, OpenError, Status,
-    act::{self, Act, Acted},
-    checkpoint,
+    LogError, OpenError, Status, act, checkpoint,
     directory::{Directory, Moving, StoreEntry, Upserted},
     file::LogFile,
     ingest,
+    job::{Answer, Job, Validate},
     outbox::{COMMITS, Committed, Outbox},
     purge,
     quarantine::{self, QUARANTINE, Quarantined},
     schema,
 };
-use crate::{cdr::Record, metrics::LogMetrics};
+use crate::metrics::LogMetrics;
 
 /// Jobs in one transaction at most: a commit of a few milliseconds, in which a flush to disk is a small part.
 const BATCH: usize = 256;
@@ -41,35 +40,6 @@ const PROBE_BYTES: u32 = 16;
 /// Bytes that a probe writes after a commit that failed: more than the largest record, so that the log does not count as
 /// writable again for the small ones alone.
 const LARGE_PROBE_BYTES: u32 = 128 * 1024;
-
-/// Where an answer goes.
-pub(super) type Answer<T> = oneshot::Sender<Result<T, LogError>>;
-
-/// What the writer is asked to do.
-pub(super) enum Job {
-    Ingest(Box<Record>, Answer<Ingested>),
-    /// A pad's doing.
-    Act(Box<Act>, Answer<Acted>),
-    Upsert(StoreEntry, Moving, Validate, Answer<Upserted>),
-    Delete(String, Answer<bool>),
-    /// Set a request aside.
-    Quarantine(Box<Quarantined>, Answer<()>),
-    /// Take requests out of the quarantine.
-    Release(Vec<u64>, Answer<()>),
-    /// Delete a few calls and events from before this Unix second; answers whether there are more.
-    Purge(i64, Answer<bool>),
-    /// Write something, to see whether it can be done; unless that is known from what was written just now.
-    Probe(Answer<()>),
-}
-
-/// Whether an upsert only says what it would do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Validate {
-    /// Say what would happen.
-    Only,
-    /// Do it.
-    AndStore,
-}
 
 /// An answer that waits for the commit: says what became of the job, or why the commit failed.
 type Due = Box<dyn FnOnce(Result<(), LogError>) + Send>;
@@ -433,28 +403,6 @@ impl Batch {
             Err(error) => {
                 drop(answer.send(Err(LogError::unavailable(&error))));
                 Err(error)
-            }
-        }
-    }
-}
-
-impl Job {
-    /// Bytes that it writes, where they may be many.
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Quarantine(request, _) => request.request.bytes(),
-            _ => 0,
-        }
-    }
-
-    fn refuse(self, error: LogError) {
-        match self {
-            Self::Ingest(_, answer) => drop(answer.send(Err(error))),
-            Self::Act(_, answer) => drop(answer.send(Err(error))),
-            Self::Upsert(_, _, _, answer) => drop(answer.send(Err(error))),
-            Self::Delete(_, answer) | Self::Purge(_, answer) => drop(answer.send(Err(error))),
-            Self::Quarantine(_, answer) | Self::Release(_, answer) | Self::Probe(answer) => {
-                drop(answer.send(Err(error)));
             }
         }
     }

@@ -10,7 +10,6 @@ use bytes::Bytes;
 use prost::Message;
 use ringpad_bus::Receipt;
 use ringpad_proto::v1::{Early, SubscribeResponse, Update, subscribe_response::Event as Sent};
-use serde_json::Value;
 
 /// An event as every pad of its store gets it: encoded once by ingest-svc, and turned into JSON at most once, when the
 /// first WebSocket pad asks. `Debug` shows no bytes: they hold phone numbers.
@@ -55,7 +54,7 @@ impl PadEvent {
 
     /// The same ring, to be shown ahead of its turn; `None` if the event is no update.
     pub(crate) fn early(&self) -> Option<SubscribeResponse> {
-        let Update { call, pop_until, .. } = self.update()?;
+        let Update { position: _, call, pop_until } = self.update()?;
         Some(SubscribeResponse { event: Some(Sent::Early(Early { call, pop_until })) })
     }
 
@@ -105,40 +104,17 @@ impl fmt::Debug for PadEvent {
     }
 }
 
-/// The members that are timestamps.
-const TIMES: [&str; 7] = ["answeredAt", "at", "endedAt", "lastCallAt", "popUntil", "serverTime", "startedAt"];
-
 /// A message in proto3 JSON.
 pub(crate) fn json(message: &SubscribeResponse) -> Option<Bytes> {
-    let mut value = serde_json::to_value(message).ok()?;
-    normalize_times(&mut value);
-    serde_json::to_vec(&value).ok().map(Bytes::from)
-}
-
-/// proto3 JSON writes UTC as `Z`; `pbjson_types` writes `+00:00`.
-fn normalize_times(value: &mut Value) {
-    match value {
-        Value::Object(members) => {
-            for (name, member) in members {
-                match member {
-                    Value::String(text) if TIMES.contains(&name.as_str()) => {
-                        if let Some(local) = text.strip_suffix("+00:00") {
-                            *text = format!("{local}Z");
-                        }
-                    }
-                    other => normalize_times(other),
-                }
-            }
-        }
-        Value::Array(elements) => elements.iter_mut().for_each(normalize_times),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
+    serde_json::to_vec(message).ok().map(Bytes::from)
 }
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use std::{fs, path::Path};
+
+    use serde_json::Value;
 
     use super::*;
 

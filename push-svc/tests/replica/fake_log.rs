@@ -160,9 +160,9 @@ impl FakeLog {
     }
 }
 
-pub fn now() -> pbjson_types::Timestamp {
+pub fn now() -> ringpad_proto::Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    pbjson_types::Timestamp { seconds: since.as_secs().cast_signed(), nanos: 0 }
+    ringpad_proto::Timestamp { seconds: since.as_secs().cast_signed(), nanos: 0 }
 }
 
 fn not_here<T>() -> Result<Response<T>, Status> {

@@ -148,7 +148,7 @@ pub(super) fn pops(position: u64) -> bool {
 pub(super) fn bytes(store: usize, epoch: Uuid, position: u64) -> Bytes {
     let call = Call { id: format!("{}/{epoch}/{position}", STORES[store]), ..Call::default() };
     let seconds = if pops(position) { 1_001 } else { 999 };
-    let pop_until = (position % 4 != 3).then_some(pbjson_types::Timestamp { seconds, nanos: 0 });
+    let pop_until = (position % 4 != 3).then_some(ringpad_proto::Timestamp { seconds, nanos: 0 });
     let update = Update { position, call: Some(call), pop_until };
     SubscribeResponse { event: Some(Sent::Update(update)) }.encode_to_vec().into()
 }

@@ -97,7 +97,7 @@ fn a_heartbeat_that_tells_another_position_and_a_late_popup_are_found() {
     assert_eq!(ledger.judge().broken, 1);
     let late = SystemTime::now() + POPUP_TTL + 2 * SLACK;
     let seconds = late.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let until = pbjson_types::Timestamp { seconds: seconds.cast_signed(), nanos: 0 };
+    let until = ringpad_proto::Timestamp { seconds: seconds.cast_signed(), nanos: 0 };
     ledger.show(0, &Update { pop_until: Some(until), ..update(1, "a", CallState::Ringing) });
     assert_eq!(ledger.judge().late_pops, 1);
 }

@@ -1,0 +1,63 @@
+//! What the writer is asked to do.
+
+use tokio::sync::oneshot;
+
+use super::{
+    Ingested, LogError,
+    act::{Act, Acted},
+    directory::{Moving, StoreEntry, Upserted},
+    quarantine::Quarantined,
+};
+use crate::cdr::Record;
+
+/// Where an answer goes.
+pub(super) type Answer<T> = oneshot::Sender<Result<T, LogError>>;
+
+/// What the writer is asked to do.
+pub(super) enum Job {
+    Ingest(Box<Record>, Answer<Ingested>),
+    /// A pad's doing.
+    Act(Box<Act>, Answer<Acted>),
+    Upsert(StoreEntry, Moving, Validate, Answer<Upserted>),
+    Delete(String, Answer<bool>),
+    /// Set a request aside.
+    Quarantine(Box<Quarantined>, Answer<()>),
+    /// Take requests out of the quarantine.
+    Release(Vec<u64>, Answer<()>),
+    /// Delete a few calls and events from before this Unix second; answers whether there are more.
+    Purge(i64, Answer<bool>),
+    /// Write something, to see whether it can be done; unless that is known from what was written just now.
+    Probe(Answer<()>),
+}
+
+/// Whether an upsert only says what it would do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Validate {
+    /// Say what would happen.
+    Only,
+    /// Do it.
+    AndStore,
+}
+
+impl Job {
+    /// Bytes that it writes, where they may be many.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Quarantine(request, _) => request.request.bytes(),
+            _ => 0,
+        }
+    }
+
+    /// Answers it without having done it.
+    pub(super) fn refuse(self, error: LogError) {
+        match self {
+            Self::Ingest(_, answer) => drop(answer.send(Err(error))),
+            Self::Act(_, answer) => drop(answer.send(Err(error))),
+            Self::Upsert(_, _, _, answer) => drop(answer.send(Err(error))),
+            Self::Delete(_, answer) | Self::Purge(_, answer) => drop(answer.send(Err(error))),
+            Self::Quarantine(_, answer) | Self::Release(_, answer) | Self::Probe(answer) => {
+                drop(answer.send(Err(error)));
+            }
+        }
+    }
+}
