@@ -10,7 +10,7 @@ mod token;
 use axum::{
     Router,
     extract::Request,
-    middleware::{Next, from_fn},
+    middleware::{Next, from_fn, from_fn_with_state, map_response},
     response::Response,
 };
 use ringpad_proto::{
@@ -22,7 +22,7 @@ use ringpad_proto::{
 };
 use ringpad_runtime::{
     CancellationToken, Failure,
-    grpc::{self, Protocol},
+    grpc::{self, Protocol, Reflections},
     readiness::Readiness,
 };
 use tonic::{
@@ -58,11 +58,11 @@ pub(crate) fn router(
     let stores = StoreServiceServer::new(Stores { log: shared.log.clone() })
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(REQUEST);
-    let ingest = IngestServiceServer::new(Ingest(shared))
+    let ingest = IngestServiceServer::new(Ingest { shared, leaving: leaving.clone() })
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(REQUEST);
     let routes = Routes::from(Router::new())
-        .add_service(grpc::health(readiness, &SERVICES, leaving))
+        .add_service(grpc::health(readiness, &SERVICES, leaving.clone()))
         .add_service(InterceptedService::new(reflection, check.clone()))
         .add_service(InterceptedService::new(reflection_v1alpha, check.clone()))
         .add_service(InterceptedService::new(ingest, check.clone()))
@@ -70,6 +70,8 @@ pub(crate) fn router(
     Ok(routes
         .prepare()
         .into_axum_router()
+        .layer(from_fn_with_state(Reflections::new(leaving), grpc::end_reflections))
+        .layer(map_response(grpc::too_large_is_exhausted))
         .layer(from_fn(no_grpc_web))
         .layer(from_fn(grpc::only_grpc))
         .fallback(grpc::not_served))
@@ -93,5 +95,5 @@ fn faulty(field: &str, description: impl Into<String>) -> Status {
 
 /// The one place where the log's errors become gRPC's.
 fn unavailable(error: LogError) -> Status {
-    Status::unavailable(error.to_string())
+    grpc::unavailable(error.to_string())
 }

@@ -1,5 +1,6 @@
 //! Why a pad's stream ends: the one place that maps it to a gRPC status and to a WebSocket close code.
 
+use ringpad_runtime::grpc;
 use tonic::{Code, Status};
 
 use crate::auth::TokenFault;
@@ -133,6 +134,9 @@ impl End {
 
 impl From<End> for Status {
     fn from(end: End) -> Self {
-        Self::new(end.code(), end.to_string())
+        match end.code() {
+            Code::Unavailable => grpc::unavailable(end.to_string()),
+            code => Self::new(code, end.to_string()),
+        }
     }
 }

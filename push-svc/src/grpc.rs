@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::{Request, State},
-    middleware::{Next, from_fn, from_fn_with_state},
+    middleware::{Next, from_fn, from_fn_with_state, map_response},
     response::{IntoResponse, Response},
 };
 use futures_util::stream::{BoxStream, StreamExt, unfold};
@@ -25,7 +25,7 @@ use ringpad_proto::{
 };
 use ringpad_runtime::{
     CancellationToken, Failure,
-    grpc::{self, Protocol},
+    grpc::{self, Protocol, Reflections},
     readiness::Readiness,
 };
 use tonic::{
@@ -86,12 +86,14 @@ pub(crate) fn router(
         .max_decoding_message_size(REQUEST_BYTES);
     let routes = Routes::from(Router::new())
         .add_service(service)
-        .add_service(grpc::health(readiness, &SERVICES, leaving))
+        .add_service(grpc::health(readiness, &SERVICES, leaving.clone()))
         .add_service(reflection)
         .add_service(reflection_v1alpha)
         .prepare();
     Ok(routes
         .into_axum_router()
+        .layer(from_fn_with_state(Reflections::new(leaving), grpc::end_reflections))
+        .layer(map_response(grpc::too_large_is_exhausted))
         .layer(from_fn_with_state(pads.clone(), check_origin))
         .layer(GrpcWebLayer::new())
         .layer(from_fn_with_state(pads.clone(), let_pass))

@@ -6,6 +6,7 @@ use ringpad_proto::v1::{
     ActOnCallRequest, Call, ListCallEventsRequest, ListCallsRequest, ListCallsResponse, StoreCursor,
     StoreEvents, ingest_service_client::IngestServiceClient,
 };
+use ringpad_runtime::grpc;
 use tokio::sync::Semaphore;
 use tonic::{
     Code, Request, Status,
@@ -98,7 +99,7 @@ impl LogClient {
     pub(crate) async fn act(&self, request: ActOnCallRequest) -> Result<Call, Status> {
         let _permit = self.pads.acquire().await;
         let acted = self.verdict(self.client.clone().act_on_call(request).await)?;
-        acted.call.ok_or_else(|| Status::unavailable("the log has answered without a call"))
+        acted.call.ok_or_else(|| grpc::unavailable("the log has answered without a call"))
     }
 
     /// Calls that a pad looks for.
@@ -157,7 +158,7 @@ impl LogClient {
             }
             answer => self.answer(answer).map_err(|error| {
                 tracing::debug!(%error, "no answer for a pad");
-                Status::unavailable("the log cannot be reached")
+                grpc::unavailable("the log cannot be reached")
             }),
         }
     }

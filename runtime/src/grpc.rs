@@ -8,6 +8,8 @@
 //! ```
 
 mod health;
+mod open;
+mod status;
 
 use axum::{
     body::Body,
@@ -24,6 +26,8 @@ use tonic_reflection::server::{Builder, v1, v1alpha};
 
 use crate::Failure;
 pub use health::health;
+pub use open::{Reflections, end_reflections};
+pub use status::{RETRY, too_large_is_exhausted, unavailable, unreadable};
 
 /// Bytes of a request to health or reflection at most, decompressed: a name.
 const REQUEST: usize = 16 * 1024;

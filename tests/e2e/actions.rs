@@ -224,6 +224,7 @@ async fn calls_are_found_by_the_callers_last_digits_and_without_the_log_a_pad_ma
     let tap = Uuid::new_v4();
     let failed = counter.claim(&id, tap).await.expect_err("the log is away");
     assert_eq!(failed.code(), Code::Unavailable, "{failed:?}");
+    assert!(failed.get_details_retry_info().is_some(), "{failed:?}");
     system.ingest.start().await;
     assert_eq!(claimant(&must("the same tap again", counter.claim(&id, tap).await)), Some("counter"));
 }

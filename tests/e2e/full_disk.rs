@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs};
 
 use http::StatusCode;
-use ringpad_proto::v1::{Cdr, ListCallsRequest};
+use ringpad_proto::v1::{Cdr, IngestCallRequest, ListCallsRequest};
 use ringpad_tests::{
     cdr::{self, ring},
     http::Client,
@@ -13,9 +13,11 @@ use ringpad_tests::{
     services::{Shop, System},
     wait::{SOON, must, until},
 };
+use tonic::Code;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
+use tonic_types::StatusExt;
 
 /// The log's disk, and what of it is taken from the start, in KiB.
 const DISK: (u32, u32) = (24 * 1024, 16 * 1024);
@@ -95,6 +97,10 @@ async fn a_full_disk_refuses_and_loses_nothing_that_was_accepted() {
     let refused = refused.expect("the disk was full in time");
     assert!(refused.headers.contains_key("retry-after"));
     assert!(refused.text().contains("the log cannot be written"), "{}", refused.text());
+    let over_grpc = IngestCallRequest { source: "bizcall".to_owned(), cdr: Some(bulky(&store)) };
+    let over_grpc = system.calls().await.ingest_call(over_grpc).await.expect_err("the disk is full");
+    assert_eq!(over_grpc.code(), Code::Unavailable, "{over_grpc:?}");
+    assert!(over_grpc.get_details_retry_info().is_some(), "{over_grpc:?}");
     // What is small still finds room for a while.
     until("nothing finds room any more: it is not ready, and says why", 3 * SOON, async || {
         for _ in 0..20 {

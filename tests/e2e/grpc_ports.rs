@@ -8,9 +8,9 @@ use http::StatusCode;
 use prost::Message;
 use prost_types::FileDescriptorProto;
 use ringpad_proto::v1::{
-    ClaimCallRequest, DeleteStoreRequest, IngestCallRequest, ListStoresRequest, Store, UpsertStoreRequest,
-    ingest_service_client::IngestServiceClient, pad_service_client::PadServiceClient,
-    store_service_client::StoreServiceClient,
+    ClaimCallRequest, DeleteStoreRequest, IngestCallRequest, IngestCallStreamRequest, ListStoresRequest,
+    Store, UpsertStoreRequest, ingest_service_client::IngestServiceClient,
+    pad_service_client::PadServiceClient, store_service_client::StoreServiceClient,
 };
 use ringpad_tests::{
     http::Client,
@@ -272,4 +272,25 @@ async fn the_internal_token_is_a_bearer_token_in_any_case() {
     for other in [token, "Bearer", "Bearer another", "Basic an-internal-token-for-tests"] {
         assert_eq!(asked(other).await, Code::Unauthenticated, "{other:?}");
     }
+}
+
+#[tokio::test]
+async fn a_message_that_is_too_large_is_resource_exhausted() {
+    let system = System::start(&RabbitNode::shared().await.url(), 1).await;
+    let [(ingest, _), (push, _)] = ports(&system);
+    let large = "x".repeat(5 << 20);
+    let mut calls = IngestServiceClient::new(channel(ingest).await);
+    let one = IngestCallRequest { source: large.clone(), cdr: None };
+    let refused = calls.ingest_call(one).await.expect_err("too large");
+    assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
+    assert!(refused.message().contains("4194304"), "the bound is said: {refused}");
+    let streamed = stream::iter([IngestCallStreamRequest { source: large.clone(), cdr: None }]);
+    let mut answers = must("a stream", calls.ingest_call_stream(streamed).await).into_inner();
+    let refused = within("an end", SOON, answers.message()).await.expect_err("too large");
+    assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
+
+    let mut pads = PadServiceClient::new(channel(push).await);
+    let claim = ClaimCallRequest { call_id: large, request_id: String::new() };
+    let refused = pads.claim_call(claim).await.expect_err("too large");
+    assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use futures_util::stream;
-use ringpad_proto::v1::{IngestCallStreamRequest, IngestStatus};
+use ringpad_proto::v1::{IngestCallStreamRequest, IngestStatus, ListCallsRequest};
 use ringpad_tests::{
     cdr::{self, ring, urlencoded},
     pads::{End, Pad, Transport},
@@ -20,6 +20,10 @@ use tokio::{
     net::TcpStream,
     sync::mpsc,
 };
+use tonic::{Code, Status, transport::Endpoint};
+use tonic_reflection::pb::v1::{ServerReflectionRequest, server_reflection_client::ServerReflectionClient};
+use tonic_types::StatusExt;
+
 /// The exit code after a second signal: what a shell reports for SIGINT.
 const AT_ONCE: i32 = 130;
 
@@ -30,6 +34,13 @@ async fn leave(service: &Service) {
         service.logged().contains("a second signal exits at once").then_some(())
     })
     .await;
+}
+
+/// The stream was ended because the process leaves, and says when to try again.
+fn told_to_go(status: &Status) {
+    assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+    assert!(status.message().contains("leaving"), "{status:?}");
+    assert!(status.get_details_retry_info().is_some(), "{status:?}");
 }
 
 /// A request whose last byte is still to come.
@@ -212,17 +223,14 @@ async fn ingest_answers_what_was_under_way_and_loses_none_of_it() {
     let sent = stream::unfold(sent, async |mut sent| Some((sent.recv().await?, sent)));
     let sent = client.ingest_call_stream(Box::pin(sent)).await;
     let mut answers = must("IngestCallStream", sent).into_inner();
-    let mut answer = async || {
-        let answer = within("an answer", SOON, answers.message()).await;
-        let answer = must("an answer", answer).expect("an answer for each record");
-        assert_eq!(answer.status(), IngestStatus::Accepted, "{:?}", answer.error);
-        answer.call_id
-    };
-    let mut calls = vec![answer().await];
+    let answer = must("an answer", within("an answer", SOON, answers.message()).await);
+    let answer = answer.expect("an answer for each record");
+    assert_eq!(answer.status(), IngestStatus::Accepted, "{:?}", answer.error);
+    let mut calls = vec![answer.call_id];
 
     leave(&system.ingest).await;
-    must("one more record", records.send(of_bizcall(record())).await);
-    calls.push(answer().await);
+    // Its client has not closed it, and has nothing to send: it is told to go, and not cut.
+    told_to_go(&within("the stream's end", SOON, answers.message()).await.expect_err("not by itself"));
     must("the last byte", unfinished.write_all(&body.as_bytes()[body.len() - 1..]).await);
     let mut said = String::new();
     must("an answer", within("an answer", SOON, unfinished.read_to_string(&mut said)).await);
@@ -230,12 +238,70 @@ async fn ingest_answers_what_was_under_way_and_loses_none_of_it() {
     let taken: Taken = must("JSON", serde_json::from_str(said.rsplit("\r\n").next().unwrap_or_default()));
     assert_eq!(taken.status, "accepted");
     calls.push(taken.call_id);
-    drop(records);
     assert_eq!(system.ingest.exit().await, 0);
+    assert!(!system.ingest.logged().contains("did not end in time"), "{}", system.ingest.logged());
+    drop(records);
 
     // Published before it ended, or found in its log at the next start.
     system.ingest.start().await;
-    pad.until_position(3).await;
+    pad.until_position(2).await;
     let seen: Vec<_> = pad.updates.iter().filter_map(|update| update.call.clone()).collect();
     assert_eq!(seen.into_iter().map(|call| call.id).collect::<Vec<_>>(), calls);
+}
+
+#[tokio::test]
+async fn ingest_answers_every_record_that_it_takes_of_a_stream_that_never_pauses() {
+    let mut system = System::start(&RabbitNode::shared().await.url(), 0).await;
+    let store = system.store("gangnam").await;
+    let number = store.virtual_number.clone();
+    let sent = stream::repeat_with(move || IngestCallStreamRequest {
+        source: "bizcall".to_owned(),
+        cdr: Some(ring(&number, &cdr::caller())),
+    });
+    let mut client = system.calls().await;
+    let mut answers = must("IngestCallStream", client.ingest_call_stream(sent).await).into_inner();
+    let mut answered = 0;
+    let status = loop {
+        match within("an answer", SOON, answers.message()).await {
+            Ok(Some(answer)) => {
+                assert_eq!(answer.status(), IngestStatus::Accepted, "{:?}", answer.error);
+                answered += 1;
+                if answered == 500 {
+                    system.ingest.terminate();
+                }
+            }
+            Ok(None) => panic!("it ended without a status after {answered} answers"),
+            Err(status) => break status,
+        }
+    };
+    told_to_go(&status);
+    drop(answers);
+    drop(client);
+    assert_eq!(system.ingest.exit().await, 0);
+    system.ingest.start().await;
+    let request = ListCallsRequest { store_id: store.id.clone(), ..ListCallsRequest::default() };
+    let listed = must("ListCalls", system.calls().await.list_calls(request).await).into_inner();
+    assert_eq!(listed.position, answered, "what was taken, and nothing else");
+}
+
+#[tokio::test]
+async fn reflection_that_a_client_keeps_open_ends_with_a_status_and_holds_nobody_up() {
+    let mut system = System::start(&RabbitNode::shared().await.url(), 1).await;
+    let mut streams = Vec::new();
+    for port in [system.ingest_at.grpc, system.push_at[0].pads] {
+        let endpoint = must("an endpoint", Endpoint::from_shared(format!("http://{port}")));
+        let channel = must("a connection", endpoint.connect().await);
+        let questions = stream::pending::<ServerReflectionRequest>();
+        let asked = ServerReflectionClient::new(channel).server_reflection_info(questions).await;
+        streams.push(must("reflection", asked).into_inner());
+    }
+    system.push[0].terminate();
+    system.ingest.terminate();
+    for answers in &mut streams {
+        told_to_go(&within("the stream's end", SOON, answers.message()).await.expect_err("not by itself"));
+    }
+    for service in [&mut system.push[0], &mut system.ingest] {
+        assert_eq!(service.exit().await, 0);
+        assert!(!service.logged().contains("did not end in time"), "{}", service.logged());
+    }
 }

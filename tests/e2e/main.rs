@@ -5,6 +5,7 @@ mod abuse;
 mod actions;
 mod admission;
 mod broker_harness;
+mod bulk;
 mod burst;
 mod bus;
 mod checker;

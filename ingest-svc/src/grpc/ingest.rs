@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, stream::unfold};
 use jiff::Timestamp;
 use prost::Message;
 use ringpad_proto::v1::{
@@ -12,7 +12,10 @@ use ringpad_proto::v1::{
     ListQuarantineResponse, ReplayQuarantineRequest, ReplayQuarantineResponse,
     ingest_service_server::IngestService,
 };
-use ringpad_runtime::traces::{Stage, TRACEPARENT};
+use ringpad_runtime::{
+    CancellationToken, grpc,
+    traces::{Stage, TRACEPARENT},
+};
 use tonic::{Code, Request, Response, Status, Streaming, async_trait};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -26,9 +29,16 @@ use crate::{
 
 /// Records of one stream that may be on their way to the log. When it is full, the stream is read no further.
 const IN_FLIGHT: usize = 512;
+/// Records of one stream that are still taken once the process leaves: those that had come by then. A client whose last ones
+/// they are has all its answers, and one that would send on for ever is told to go.
+const LAST_RECORDS: usize = IN_FLIGHT;
 
 /// See the module's text.
-pub(super) struct Ingest(pub(super) Shared);
+pub(super) struct Ingest {
+    pub(super) shared: Shared,
+    /// Cancelled when the process begins to leave.
+    pub(super) leaving: CancellationToken,
+}
 
 /// A record on its way to the log, and the stages of its trace that end with it.
 struct InFlight {
@@ -52,7 +62,7 @@ impl IngestService for Ingest {
     ) -> Result<Response<IngestCallResponse>, Status> {
         let traceparent = traceparent(&request);
         let IngestCallRequest { source, cdr } = request.into_inner();
-        let submitted = submit(&self.0, source, cdr, traceparent.as_deref()).await?;
+        let submitted = submit(&self.shared, source, cdr, traceparent.as_deref()).await?;
         let ingested = submitted.ingested().await?;
         Ok(Response::new(IngestCallResponse {
             call_id: ingested.call_id.to_string(),
@@ -67,10 +77,10 @@ impl IngestService for Ingest {
         &self,
         request: Request<Streaming<IngestCallStreamRequest>>,
     ) -> Result<Response<Self::IngestCallStreamStream>, Status> {
-        let (shared, traceparent) = (self.0.clone(), traceparent(&request));
+        let (shared, traceparent) = (self.shared.clone(), traceparent(&request));
         // One after the other into the log, so that the stream's order is the log's; only the answers are waited for
         // together.
-        let submitted = request.into_inner().then(move |message| {
+        let submitted = until_leaving(request.into_inner(), self.leaving.clone()).then(move |message| {
             let (shared, traceparent) = (shared.clone(), traceparent.clone());
             async move {
                 let IngestCallStreamRequest { source, cdr } = message?;
@@ -90,36 +100,59 @@ impl IngestService for Ingest {
         &self,
         request: Request<ListCallsRequest>,
     ) -> Result<Response<ListCallsResponse>, Status> {
-        calls::list_calls(self.0.log.reader(), request.into_inner()).await.map(Response::new)
+        calls::list_calls(self.shared.log.reader(), request.into_inner()).await.map(Response::new)
     }
 
     async fn list_call_events(
         &self,
         request: Request<ListCallEventsRequest>,
     ) -> Result<Response<ListCallEventsResponse>, Status> {
-        calls::list_call_events(self.0.log.reader(), request.into_inner()).await.map(Response::new)
+        calls::list_call_events(self.shared.log.reader(), request.into_inner()).await.map(Response::new)
     }
 
     async fn act_on_call(
         &self,
         request: Request<ActOnCallRequest>,
     ) -> Result<Response<ActOnCallResponse>, Status> {
-        act::act(&self.0.log, request.into_inner()).await.map(Response::new)
+        act::act(&self.shared.log, request.into_inner()).await.map(Response::new)
     }
 
     async fn list_quarantine(
         &self,
         request: Request<ListQuarantineRequest>,
     ) -> Result<Response<ListQuarantineResponse>, Status> {
-        quarantine::list(self.0.log.reader(), &self.0.sources, request.into_inner()).await.map(Response::new)
+        quarantine::list(self.shared.log.reader(), &self.shared.sources, request.into_inner())
+            .await
+            .map(Response::new)
     }
 
     async fn replay_quarantine(
         &self,
         request: Request<ReplayQuarantineRequest>,
     ) -> Result<Response<ReplayQuarantineResponse>, Status> {
-        quarantine::replay(&self.0.log, &self.0.sources, request.into_inner()).await.map(Response::new)
+        quarantine::replay(&self.shared.log, &self.shared.sources, request.into_inner())
+            .await
+            .map(Response::new)
     }
+}
+
+/// What a client sends, until it has sent everything or the process leaves; then UNAVAILABLE. Since it comes in the stream's
+/// order, what was read before is answered before.
+fn until_leaving(
+    messages: Streaming<IngestCallStreamRequest>,
+    leaving: CancellationToken,
+) -> impl Stream<Item = Result<IngestCallStreamRequest, Status>> {
+    unfold(Some((messages, leaving, LAST_RECORDS)), async |open| {
+        let (mut messages, leaving, left) = open?;
+        let left = left - usize::from(leaving.is_cancelled());
+        tokio::select! {
+            biased;
+            message = messages.next(), if left > 0 => {
+                Some((message?.map_err(grpc::unreadable), Some((messages, leaving, left))))
+            }
+            () = leaving.cancelled() => Some((Err(grpc::unavailable("ingest-svc is leaving")), None)),
+        }
+    })
 }
 
 /// Reads a record and gives it its place in the log.

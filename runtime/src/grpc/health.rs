@@ -10,7 +10,7 @@ use tonic_health::pb::{
     health_server::{Health, HealthServer},
 };
 
-use super::{BESIDE, REQUEST};
+use super::{BESIDE, REQUEST, unavailable};
 use crate::readiness::{Readiness, ReadinessChanges};
 
 /// The health of the process as a whole, which is the empty name, and of each of its services by name, health and
@@ -65,7 +65,7 @@ impl Health for OfReadiness {
             let mut watch = watch?;
             Some(match watch.next().await {
                 Some(status) => (Ok(answer(status)), Some(watch)),
-                None => (Err(Status::unavailable("this process is leaving")), None),
+                None => (Err(unavailable("this process is leaving")), None),
             })
         });
         Ok(Response::new(answers.boxed()))

@@ -94,19 +94,17 @@ impl Watch {
     ) -> C::Output {
         let mut pause: Option<Pin<Box<Sleep>>> = None;
         poll_fn(|cx| {
-            resets(self.begin_turn(&mut pause, cx));
-            connection.as_mut().poll(cx)
+            self.begin_turn(&mut pause, cx);
+            let ended = connection.as_mut().poll(cx);
+            resets(self.end_turn());
+            ended
         })
         .await
     }
 
-    /// Returns how many streams were taken back in the last turn.
-    fn begin_turn(&self, pause: &mut Option<Pin<Box<Sleep>>>, cx: &mut Context<'_>) -> u32 {
-        let now = Instant::now();
+    fn begin_turn(&self, pause: &mut Option<Pin<Box<Sleep>>>, cx: &mut Context<'_>) {
         let mut reading = lock(&self.reading);
-        let resets = std::mem::take(&mut reading.resets);
-        reading.pace.charge(resets, now);
-        let waits = match reading.pace.resume(now) {
+        let waits = match reading.pace.resume(Instant::now()) {
             Some(resume) => {
                 let sleep = pause.get_or_insert_with(|| Box::pin(sleep_until(resume)));
                 sleep.as_mut().reset(resume);
@@ -115,6 +113,13 @@ impl Watch {
             None => false,
         };
         reading.turn = if waits { Turn::Paused } else { Turn::Left(TURN) };
+    }
+
+    /// Returns how many streams were taken back in this turn.
+    fn end_turn(&self) -> u32 {
+        let mut reading = lock(&self.reading);
+        let resets = std::mem::take(&mut reading.resets);
+        reading.pace.charge(resets, Instant::now());
         resets
     }
 
