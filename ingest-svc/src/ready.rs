@@ -83,7 +83,7 @@ impl Sign {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 mod tests {
     use std::time::Instant;
 
@@ -127,7 +127,7 @@ mod tests {
         let (readiness, leaving) = (Readiness::default(), CancellationToken::new());
         readiness.hold("log", "starting");
         let health = ringpad_runtime::grpc::health(readiness.clone(), &[], leaving.clone());
-        let watching: JoinHandle<_> = tokio::spawn(watch(log, readiness.clone(), leaving.clone()));
+        let watching: JoinHandle<_> = tokio::spawn(watch(log.clone(), readiness.clone(), leaving.clone()));
         until("it is ready", async || readiness.reason().is_none()).await;
         until("gRPC says so", async || serving(&health).await).await;
 
@@ -135,11 +135,16 @@ mod tests {
         let other = Connection::open(&path).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
         let silent = async || readiness.reason().is_some_and(|why| why.contains("the disk does not answer"));
-        until("it is not ready, and says why", silent).await;
+        // A request gives up after a while, too; long before that it must be known.
+        tokio::select! {
+            given_up = log.probe() => panic!("a request has given up by now: {given_up:?}"),
+            () = until("it is not ready, and says why", silent) => {}
+        }
         until("gRPC says so", async || !serving(&health).await).await;
         other.execute_batch("ROLLBACK").unwrap();
         until("it is ready again", async || readiness.reason().is_none()).await;
 
+        drop(log);
         leaving.cancel();
         watching.await.unwrap().unwrap();
         assert_eq!(readiness.reason().as_deref(), Some("process: leaving"));

@@ -423,7 +423,8 @@ async fn an_older_file_is_brought_up() {
 
 #[tokio::test]
 async fn only_what_is_written_counts_as_a_write() {
-    let (_directory, opened) = with_store().await;
+    let (directory, opened) = with_store().await;
+    let wal = || std::fs::read(directory.path().join("log.db-wal")).unwrap();
     let probed = async || {
         opened.log.probe().await.unwrap();
         opened.log.written_at()
@@ -436,11 +437,13 @@ async fn only_what_is_written_counts_as_a_write() {
     opened.status(ring("1", "20261123142530")).await;
     assert_eq!(opened.log.written_at(), accepted, "a repeat writes nothing");
     assert_eq!(probed().await, accepted, "it was just now that something was written");
+    let before = wal();
     let later = async {
         while probed().await == accepted {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     tokio::time::timeout(Duration::from_secs(20), later).await.unwrap();
+    assert!(wal() != before, "something that SQLite did not leave out");
     opened.close();
 }
