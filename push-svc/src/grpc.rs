@@ -131,7 +131,8 @@ fn cors(pads: &Arc<Pads>) -> CorsLayer {
 
 /// Refuses new streams while leaving, and notes the transport before gRPC-Web is translated.
 async fn let_pass(State(pads): State<Arc<Pads>>, mut request: Request, next: Next) -> Response {
-    if request.uri().path() == "/ringpad.v1.PadService/Subscribe" && pads.hub.is_leaving() {
+    let subscribes = request.uri().path() == "/ringpad.v1.PadService/Subscribe";
+    if subscribes && pads.hub.is_leaving() {
         return LEAVING.into_response();
     }
     let transport = match Protocol::of(request.headers()) {
@@ -139,7 +140,13 @@ async fn let_pass(State(pads): State<Arc<Pads>>, mut request: Request, next: Nex
         Some(Protocol::Grpc) | None => Transport::Grpc,
     };
     request.extensions_mut().insert(transport);
-    next.run(request).await
+    let response = next.run(request).await;
+    // The replica may begin to leave meanwhile. A status in the head is a refusal, not the end of a stream: a load
+    // balancer must see it, so that it tries the next replica.
+    if subscribes && pads.hub.is_leaving() && response.headers().contains_key(Status::GRPC_STATUS) {
+        return LEAVING.into_response();
+    }
+    response
 }
 
 /// Answers as gRPC; [`GrpcWebLayer`] around it translates.

@@ -170,9 +170,13 @@ impl Replica {
 
     /// Sends the pads away.
     async fn drain(&self, Drain { delay, window }: Drain) {
-        self.readiness.hold(HOLDER, "leaving");
-        sleep(delay).await;
+        if !delay.is_zero() {
+            self.readiness.hold(HOLDER, "leaving");
+            sleep(delay).await;
+        }
         self.hub.leave(window, tokio::time::Instant::now());
+        // Last, so that without a delay nobody reads that it is leaving and then gets a stream all the same.
+        self.readiness.hold(HOLDER, "leaving");
         if timeout(window + AFTER_WINDOW, self.hub.empty()).await.is_err() {
             tracing::warn!("some pads did not go in time");
         }
