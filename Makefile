@@ -12,6 +12,7 @@
 #   make browser   the pad page in Chromium: alone, on `ringpad dev`, and on real replicas behind nginx; ONLY=floor
 #   make bench     measures; by hand, some ten minutes, prints and asserts nothing; ONLY=painted is the one in Chromium
 #   make env       writes fresh secrets for docker-compose.yml into .env, unless it is there
+#   make bulk      8 × 10,000 records at once from Go, Java, Python and Node; by hand, wants all four, prints what was answered
 #   make deny      cargo-deny: licences, sources, duplicates; by hand, installing it takes minutes
 #   make fuzz      each fuzz target for SECONDS_EACH (60); by hand, the first build takes minutes
 #
@@ -27,7 +28,7 @@ SEED ?= 6
 MINUTES ?= 2
 BUF = pad/node_modules/.bin/buf
 
-.PHONY: test tools clients fmt lint build unit e2e chaos pad proto-lint proto-baseline browser bench deny fuzz env
+.PHONY: test tools clients bulk fmt lint build unit e2e chaos pad proto-lint proto-baseline browser bench deny fuzz env
 .DEFAULT_GOAL := test
 # The steps share cores, ports and cargo's lock.
 .NOTPARALLEL:
@@ -103,6 +104,11 @@ endif
 ifneq ($(filter painted,$(or $(ONLY),painted)),)
 	$(NPM) run test:browser -- painted
 endif
+
+# What e2e's `bulk` shows with one client, with those of other teams.
+bulk: clients
+	$(CARGO) build --release --workspace --bins
+	tests/clients/bulk.sh
 
 env:
 	@deploy/env.sh $(ENV_FILE)
