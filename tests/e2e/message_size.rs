@@ -126,5 +126,6 @@ async fn a_backlog_of_long_memos_goes_out_in_messages_that_the_broker_takes() {
         assert!(shown.eq(&calls), "{:?}", pad.transport);
     }
     // One refusal was enough to learn the limit.
-    assert!(metric(&system, CONNECTIONS).await <= 3);
+    let connections = metric(&system, CONNECTIONS).await;
+    assert!(connections <= 3, "{connections} connections");
 }

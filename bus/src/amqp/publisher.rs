@@ -12,6 +12,7 @@ use lapin::{BasicProperties, Channel, options::BasicPublishOptions, types::Short
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
+    time::timeout,
 };
 use uuid::Uuid;
 
@@ -27,6 +28,8 @@ use crate::{
 
 /// How many messages may wait to be matched with the broker's answers before `send` waits, too.
 const HANDED_OVER: usize = 1024;
+/// How long the reason for a failed publish may be in coming; it is milliseconds behind.
+const REASON: Duration = Duration::from_secs(1);
 /// AMQP's delivery mode for messages that survive the broker's restart if their queue does, as the dead letters' does.
 const PERSISTENT: u8 = 2;
 
@@ -87,7 +90,10 @@ impl AmqpPublisher {
         let publish = self.channel.basic_publish(exchange, key, options, &self.body, properties);
         let confirm = tokio::select! {
             biased;
-            published = publish => published.map_err(|error| confirms::broken(&error))?,
+            published = publish => match published {
+                Ok(confirm) => confirm,
+                Err(error) => return Err(self.why(&error).await),
+            },
             // While the broker blocks us the first would wait; a loss must end that.
             lost = loss(self.lost.clone()) => return Err(lost),
         };
@@ -96,6 +102,12 @@ impl AmqpPublisher {
             Ok(()) => Ok(promised),
             Err(mpsc::error::SendError(_)) => Err(confirms::reason(&self.lost)),
         }
+    }
+
+    /// Why a message could not be published. Where the broker closes the channel, that it is closed is known here before
+    /// the confirms' task hears what for, e.g. that a message was too large: without the reason, the same would be sent again.
+    async fn why(&self, error: &lapin::Error) -> Lost {
+        timeout(REASON, loss(self.lost.clone())).await.unwrap_or_else(|_| confirms::broken(error))
     }
 
     pub(crate) fn lost(&self) -> impl Future<Output = Lost> + Send + use<> {
