@@ -5,7 +5,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 seconds=$1
 shift
-[ $# -gt 0 ] || set -- cdr_query cdr_form cdr_json requests client_address phone envelope first_message
+[ $# -gt 0 ] || set -- cdr_query cdr_form cdr_json requests client_address phone envelope first_message pad_claims
 
 # libFuzzer's instrumentation is an option of nightly compilers. This lets the stable one, which is the only one this
 # project needs, take it too; nothing that is shipped is built so.
