@@ -9,7 +9,7 @@ import { CallState, ClaimSchema } from "../src/gen/ringpad/v1/call_pb.ts";
 import { screenshot, until } from "./chromium.ts";
 import { padToken } from "./fake_actions.ts";
 import { ring } from "./fake_server.ts";
-import { connected, known, listen, popup, Shop, sounds, withoutSoundBanner } from "./shop.ts";
+import { connected, known, listen, popup, settled, Shop, sounds, withoutSoundBanner } from "./shop.ts";
 
 const shop = new Shop();
 const FIRST = padToken("p1", "1번 카운터");
@@ -30,16 +30,16 @@ test("a claim on one pad silences the other, which says who has it; released, it
   await withoutSoundBanner(second);
   shop.server.update(ring("a", "010-1234-5678", 3_000, known), 27_000);
   for (const page of [first, second]) await title(page, /☎ 010-1234-5678/);
-  await tap(first, "a", "받기");
+  await tap(first, "a", "내가 응대");
   await held(first, "a", "me");
   await held(second, "a", "other");
-  assert.match(await popup(second, "a").innerText(), /1번 카운터에서 받음/);
-  assert.match((await second.locator("#announce").textContent()) ?? "", /1번 카운터에서 받음/);
+  assert.match(await popup(second, "a").innerText(), /1번 카운터에서 응대 중/);
+  assert.match((await second.locator("#announce").textContent()) ?? "", /1번 카운터에서 응대 중/);
   for (const page of [first, second]) await title(page, /^반짝/);
-  assert.equal(await popup(second, "a").getByRole("button", { name: "받기" }).isVisible(), false);
+  assert.equal(await popup(second, "a").getByRole("button", { name: "내가 응대" }).isVisible(), false);
   await screenshot(second, "claimed-elsewhere");
   await screenshot(first, "claimed-here");
-  await tap(first, "a", "놓기");
+  await tap(first, "a", "응대 취소");
   for (const page of [first, second]) await held(page, "a", "nobody");
   for (const page of [first, second]) await title(page, /☎/);
 });
@@ -50,21 +50,23 @@ test("a claim shows before the server has answered, and says who has it when it 
   await popup(page, "a").waitFor();
   let answer = () => {};
   shop.server.actionsWait = new Promise((resolve) => (answer = resolve));
-  await tap(page, "a", "받기");
+  await tap(page, "a", "내가 응대");
   await held(page, "a", "me");
   // The other pad's claim is in the log, and this page does not know of it yet.
   const claim = create(ClaimSchema, { padId: "p1", padName: "1번 카운터" });
   shop.server.store(ring("a", "010-1234-5678", 3_000, { ...known, claim, revision: 1n }));
   answer();
   await held(page, "a", "other");
-  assert.match(await popup(page, "a").innerText(), /1번 카운터에서 받음/);
-  assert.match((await page.locator("#toast").textContent()) ?? "", /1번 카운터에서 받음/);
+  assert.match(await popup(page, "a").innerText(), /1번 카운터에서 응대 중/);
+  assert.match((await page.locator("#toast").textContent()) ?? "", /1번 카운터에서 응대 중/);
 });
 
 test("the first tap counts, although it turns sound on and the banner above leaves", async () => {
   const page = await shop.pad({}, FIRST);
   shop.server.update(ring("a", "010-1234-5678", 3_000), 27_000);
-  const box = await popup(page, "a").getByRole("button", { name: "받기", exact: true }).boundingBox();
+  await popup(page, "a").waitFor();
+  await settled(page);
+  const box = await popup(page, "a").getByRole("button", { name: "내가 응대", exact: true }).boundingBox();
   assert(box);
   // Near its lower edge: were the button to move up, the finger would leave it.
   await page.mouse.move(box.x + box.width / 2, box.y + box.height - 6);
@@ -80,7 +82,7 @@ test("an action whose answer was lost is done once, under one id", async () => {
   shop.server.update(ring("a", "010-1234-5678", 3_000), 27_000);
   await popup(page, "a").waitFor();
   shop.server.loseAnswers = 1;
-  await tap(page, "a", "받기");
+  await tap(page, "a", "내가 응대");
   await until("the repeat", () => shop.server.actions.sent.length === 2);
   const [one, two] = shop.server.actions.sent;
   assert.deepEqual(one, two);
@@ -99,9 +101,9 @@ async function twoLoudPads(rings = 27_000): Promise<[Page, Page]> {
 
 test("sound ends on both pads when one takes the call", async () => {
   const pads = await twoLoudPads();
-  await tap(pads[0], "a", "받기");
+  await tap(pads[0], "a", "내가 응대");
   for (const page of pads) await sounds(page, "silent");
-  await tap(pads[0], "a", "놓기");
+  await tap(pads[0], "a", "응대 취소");
   for (const page of pads) await sounds(page, "audible");
 });
 
@@ -161,7 +163,7 @@ test("a half-typed form survives a ring, a reconnect and a reload, with its focu
   await withoutSoundBanner(page);
   shop.server.update(ring("a", "010-1234-5678", 9_000, known), 21_000);
   await popup(page, "a").waitFor();
-  await tap(page, "a", "받기");
+  await tap(page, "a", "내가 응대");
   await field(page, "a", "이름").click();
   await page.keyboard.type("김민");
   shop.server.update(ring("b", "010-7777-8888", 1_000), 29_000);
@@ -188,7 +190,7 @@ test("a reservation is saved, seen on the other pad, and its draft is gone", asy
   const [first, second] = await twoPads();
   shop.server.update(ring("a", "010-1234-5678", 3_000, known), 27_000);
   await popup(first, "a").waitFor();
-  await tap(first, "a", "받기");
+  await tap(first, "a", "내가 응대");
   await field(first, "a", "이름").fill("김민수");
   await field(first, "a", "차량 번호").fill("12가 3456");
   await field(first, "a", "서비스").fill("실내 세차");
@@ -209,7 +211,7 @@ test("done saves what was typed first; a day without a time is asked for", async
   const page = await shop.pad({}, FIRST);
   shop.server.update(ring("a", "010-1234-5678", 3_000), 27_000);
   await popup(page, "a").waitFor();
-  await tap(page, "a", "받기");
+  await tap(page, "a", "내가 응대");
   await field(page, "a", "날짜").fill("2030-05-04");
   await tap(page, "a", "완료");
   await popup(page, "a").locator("input:invalid").waitFor();
@@ -324,7 +326,7 @@ test("from ring to done with the keyboard alone, in the order in which the card 
   await popup(page, "a").waitFor();
   const button = (name: string) => popup(page, "a").getByRole("button", { name, exact: true });
   await tabTo(page, button("숨기기"));
-  await tabTo(page, button("받기"));
+  await tabTo(page, button("내가 응대"));
   await page.keyboard.press("Enter");
   await held(page, "a", "me");
   // From the card, where the pressed button was.
@@ -338,7 +340,7 @@ test("from ring to done with the keyboard alone, in the order in which the card 
   await tabTo(page, button("저장"));
   await page.keyboard.press("Space");
   await popup(page, "a").getByText("저장했습니다").waitFor();
-  await tabTo(page, button("놓기"));
+  await tabTo(page, button("응대 취소"));
   await tabTo(page, button("완료"));
   await page.keyboard.press("Enter");
   await popup(page, "a").waitFor({ state: "detached" });
@@ -350,7 +352,7 @@ test("the time that a call has rung, and then been in hand, goes on by itself", 
   const page = await shop.pad({}, FIRST);
   shop.server.update(ring("a", "010-1234-5678", 65_000), 60_000);
   await goesOn(page, 65);
-  await tap(page, "a", "받기");
+  await tap(page, "a", "내가 응대");
   await held(page, "a", "me");
   assert.match(await popup(page, "a").locator(".popup-time").innerText(), /^0:\d\d$/);
   await goesOn(page, 0);

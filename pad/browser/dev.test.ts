@@ -73,9 +73,9 @@ test("the printed command pops up on both replicas' pages of its store, and on n
   for (const page of [first, second]) {
     await popup(page, call).waitFor();
     const text = await popup(page, call).innerText();
-    assert.match(text, /전화 왔습니다/);
+    assert.match(text, /전화가 왔습니다/);
     assert.match(text, /010-\d{4}-\d{4}/);
-    assert.match(text, /첫 전화/);
+    assert.match(text, /처음 전화한 손님/);
     assert.match(text, /0507-1234-5678/);
   }
   await screenshot(first, "dev-replica-1");

@@ -86,6 +86,13 @@ export class FakeServer {
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
+  /** Begins anew, with another log's positions: for the next page of the same test. */
+  forget(): void {
+    this.cut();
+    this.#calls.clear();
+    this.#log.length = 0;
+  }
+
   /** Breaks the open streams. */
   cut(): void {
     for (const { response } of this.#subscribers) response.destroy();

@@ -25,20 +25,20 @@ test("three pads on three replicas: ring, claim, release, note, hang-up", async 
 
   const call = await floor.store.ring("010-1234-5678");
   for (const page of pads) await ringing(page);
-  await tap(second, call.id, "받기");
+  await tap(second, call.id, "내가 응대");
   await held(second, call.id, "me");
   for (const page of [first, third]) {
     await held(page, call.id, "other");
-    assert.match(await popup(page, call.id).innerText(), /2번 카운터에서 받음/);
+    assert.match(await popup(page, call.id).innerText(), /2번 카운터에서 응대 중/);
   }
   for (const page of pads) await silent(page);
   await screenshot(first, "floor-claimed-elsewhere");
 
-  await tap(second, call.id, "놓기");
+  await tap(second, call.id, "응대 취소");
   for (const page of pads) await held(page, call.id, "nobody");
   for (const page of pads) await ringing(page);
 
-  await tap(third, call.id, "받기");
+  await tap(third, call.id, "내가 응대");
   await held(third, call.id, "me");
   await field(third, call.id, "이름").fill("김민수");
   await field(third, call.id, "차량 번호").fill("12가 3456");
@@ -92,7 +92,7 @@ test("a missed call stops ringing everywhere, is listed, survives a reload, and 
 test("two rings while a form is half typed: nothing typed is lost, not by a reload either", async () => {
   const page = await floor.pad("1번 카운터");
   const first = await floor.store.ring("010-1111-2222");
-  await tap(page, first.id, "받기");
+  await tap(page, first.id, "내가 응대");
   await field(page, first.id, "이름").click();
   await page.keyboard.type("김민");
   const second = await floor.store.ring("010-3333-4444");
@@ -136,7 +136,7 @@ test("two tabs of one pad live side by side on one replica, and a call that one 
   const other = await floor.pad("2번 카운터");
   const call = await floor.store.ring("010-1234-5678");
   for (const page of [one, two, other]) await ringing(page);
-  await tap(one, call.id, "받기");
+  await tap(one, call.id, "내가 응대");
   for (const page of [one, two]) await held(page, call.id, "me");
   await held(other, call.id, "other");
   for (const page of [one, two, other]) await silent(page);

@@ -20,10 +20,10 @@ const holds = (page: Page, id: string, label: string, value: string) =>
 test("a note left half-typed on one pad does not wipe the reservation that another saved", async () => {
   const [first, second] = await Promise.all([shop.pad({}, FIRST), shop.pad({}, SECOND)]);
   shop.server.update(ring("a", "010-1234-5678", 3_000), 60_000);
-  await tap(first, "a", "받기");
+  await tap(first, "a", "내가 응대");
   await field(first, "a", "메모").fill("콜백 예정");
-  await tap(first, "a", "놓기");
-  await tap(second, "a", "받기");
+  await tap(first, "a", "응대 취소");
+  await tap(second, "a", "내가 응대");
   await field(second, "a", "이름").fill("김민수");
   await field(second, "a", "차량 번호").fill("12가 3456");
   await tap(second, "a", "저장");
@@ -39,7 +39,7 @@ test("a note left half-typed on one pad does not wipe the reservation that anoth
 test("spaces and new lines after what is saved are typed as any others, one at a time", async () => {
   const page = await shop.pad({}, FIRST);
   shop.server.update({ ...ring("a", "010-1234-5678", 3_000), note: "실내 세차" }, 60_000);
-  await tap(page, "a", "받기");
+  await tap(page, "a", "내가 응대");
   const note = field(page, "a", "메모");
   await note.focus();
   await page.keyboard.press("Control+End");

@@ -10,7 +10,7 @@ import { CallState, ClaimSchema } from "../src/gen/ringpad/v1/call_pb.ts";
 import { screenshot, TABLET } from "./chromium.ts";
 import { padToken } from "./fake_actions.ts";
 import { ring } from "./fake_server.ts";
-import { known, popup, Shop, withoutSoundBanner } from "./shop.ts";
+import { known, popup, settled, Shop, withoutSoundBanner } from "./shop.ts";
 
 const shop = new Shop();
 const FIRST = padToken("p1", "1번 카운터");
@@ -176,10 +176,10 @@ test("the connection's state is said in words and in a colour of its own", async
   assert.deepEqual(await said(), ["waiting", "다시 연결 중…", waiting, waiting]);
   shop.server.away = false;
   for (const [status, kind, words] of [
-    [10, "replaced", "연결이 대체됨"],
-    [16, "needs-token", "토큰이 필요합니다"],
-    [5, "no-store", "매장이 없습니다"],
-    [7, "forbidden", "권한이 없습니다"],
+    [10, "replaced", "다른 화면에서 사용 중"],
+    [16, "needs-token", "태블릿 등록이 필요합니다"],
+    [5, "no-store", "매장을 찾을 수 없습니다"],
+    [7, "forbidden", "접속 권한이 없습니다"],
   ] as const) {
     shop.server.refuseWith = status;
     // Whoever did something about it does not wait.
@@ -203,6 +203,7 @@ async function colours(page: Page): Promise<string[]> {
 
 /** Whether a finger reaches it as the page stands. */
 async function inReach(page: Page, id: string, name: string): Promise<boolean> {
+  await settled(page);
   return popup(page, id).getByRole("button", { name, exact: true }).evaluate((node) => {
     const { left, right, top, bottom } = node.getBoundingClientRect();
     const corners = [[left + 12, top + 4], [right - 12, bottom - 4]] as const;
@@ -219,11 +220,11 @@ test("an open form's buttons are in reach without scrolling while two others rin
   for (const id of ["b", "c"]) shop.server.update(ring(id, "010-7777-8888", 3_000, known), 60_000);
   await popup(page, "c").waitFor();
   await screenshot(page, "two-rings-form-open");
-  for (const name of ["완료", "놓기"]) assert.ok(await inReach(page, "a", name), `${name} beside the form`);
+  for (const name of ["완료", "응대 취소"]) assert.ok(await inReach(page, "a", name), `${name} beside the form`);
   await popup(page, "a").getByLabel("이름").focus();
   await page.evaluate(() => document.querySelector(".stage")?.scrollTo(0, 0));
   await screenshot(page, "two-rings-form-focused");
-  for (const name of ["완료", "놓기", "저장"]) assert.ok(await inReach(page, "a", name), `${name} while writing`);
+  for (const name of ["완료", "응대 취소", "저장"]) assert.ok(await inReach(page, "a", name), `${name} while writing`);
   await accessible(page);
 });
 
@@ -234,7 +235,7 @@ test("of three rings each can be taken without scrolling, however much is known 
   for (const id of ["a", "b", "c"]) shop.server.update(ring(id, "010-7777-8888", 3_000, known), 60_000);
   await popup(page, "c").waitFor();
   await screenshot(page, "three-known-callers");
-  for (const id of ["a", "b", "c"]) assert.ok(await inReach(page, id, "받기"), id);
+  for (const id of ["a", "b", "c"]) assert.ok(await inReach(page, id, "내가 응대"), id);
 });
 
 for (const [name, options, words] of [
@@ -276,13 +277,13 @@ test("a ring comes into sight where the page was scrolled, but not under somebod
   assert.equal(await inSight("b"), false);
 });
 
-test("ten rings on a phone: the newest is on top, and can be taken", async () => {
+test("ten rings on a phone: the longest is on top, and can be taken", async () => {
   const page = await shop.pad({ viewport: { width: 360, height: 740 } }, FIRST);
   await withoutSoundBanner(page);
   for (let i = 0; i < 10; i += 1) shop.server.update(ring(`r${i}`, "010-1234-5678", 3_000, known), 60_000);
   await popup(page, "r9").waitFor();
   await screenshot(page, "ten-rings-on-a-phone");
-  assert.ok(await inReach(page, "r9", "받기"));
+  assert.ok(await inReach(page, "r0", "내가 응대"));
 });
 
 test("in the lists no line begins with the dot between two parts", async () => {
@@ -350,7 +351,7 @@ test("a ring takes no focus, and everything can be reached and done by keyboard"
   shop.server.update(ring("a", "010-1234-5678", 1_000), 30_000);
   await popup(page, "a").waitFor();
   assert.equal(await page.evaluate(() => document.activeElement?.id), "search");
-  await popup(page, "a").getByRole("button", { name: "받기" }).focus();
+  await popup(page, "a").getByRole("button", { name: "내가 응대" }).focus();
   await page.keyboard.press("Enter");
   await page.locator('[data-call="a"][data-holder="me"]').waitFor();
   // The button that was pressed is gone; whoever uses a keyboard must not be thrown back to the top.

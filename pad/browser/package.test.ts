@@ -67,7 +67,7 @@ async function bundled(url: string): Promise<string> {
 }
 
 const state = (page: Page, kind: string): Promise<void> => page.locator("#state", { hasText: new RegExp(`^${kind}$`) }).waitFor();
-const rings = (page: Page, display: string): Locator => page.getByRole("button", { name: `${display} 받기`, exact: true });
+const rings = (page: Page, display: string): Locator => page.getByRole("button", { name: `${display} 내가 응대`, exact: true });
 const gone = (call: Locator): Promise<void> => call.waitFor({ state: "detached" });
 
 before(() => {

@@ -21,7 +21,7 @@ test("quiet: store, connection and lists; the token is out of the address at onc
   assert.equal(shop.server.requests[0]?.token, "a.b.c");
   assert.equal(await page.locator("#missed-count").textContent(), "3");
   assert.match((await page.locator('#recent [data-call="d1"]').textContent()) ?? "", /010-2345-6789.*1분 23초/);
-  assert.match((await page.locator('#recent [data-call="d5"]').textContent()) ?? "", /결과 미확인/);
+  assert.match((await page.locator('#recent [data-call="d5"]').textContent()) ?? "", /통화 여부 확인 안 됨/);
   assert.equal(await page.locator('#missed [data-call="d2"] a').getAttribute("href"), "tel:+821087654321");
   assert.equal(await page.locator('#missed [data-call="d4"] a').isVisible(), false);
   await page.locator("#unlock").waitFor();
@@ -63,7 +63,7 @@ test("one ring, from ringing to its end", async () => {
   shop.server.update(ring("a", "010-1234-5678", 7_500, known), 22_500);
   await popup(page, "a").waitFor();
   const text = (await popup(page, "a").innerText()).replaceAll(/\s+/g, " ");
-  for (const part of ["전화 왔습니다", "010-1234-5678", "3번째 전화", "지난 통화", "흰색 카니발", "0507-1234-5678", "네이버 예약 문의"]) {
+  for (const part of ["전화가 왔습니다", "010-1234-5678", "3번째 전화", "지난 통화", "흰색 카니발", "0507-1234-5678", "네이버 예약 문의"]) {
     assert.ok(text.includes(part), `${part} in ${text}`);
   }
   assert.match(text, /\b0:(0[5-9]|[1-5]\d)\b/);
@@ -87,7 +87,7 @@ test("three rings stack; what somebody types into one of them survives the other
   await withoutSoundBanner(page);
   shop.server.update(ring("a", "010-1234-5678", 21_000, known), 9_000);
   await popup(page, "a").waitFor();
-  await popup(page, "a").getByRole("button", { name: "받기" }).click();
+  await popup(page, "a").getByRole("button", { name: "내가 응대" }).click();
   const car = popup(page, "a").getByLabel("차량 번호");
   await car.click();
   await page.keyboard.type("12가 ");
@@ -99,7 +99,7 @@ test("three rings stack; what somebody types into one of them survives the other
   await page.keyboard.type("3456");
   assert.equal(await car.inputValue(), "12가 3456");
   const order = await page.locator(".popup").evaluateAll((all) => all.map((node) => node.getAttribute("data-call")));
-  assert.deepEqual(order, ["c", "b", "a"]);
+  assert.deepEqual(order, ["b", "c", "a"]);
   await screenshot(page, "three-rings-while-writing");
   shop.server.update({ id: "b", state: CallState.MISSED, endedAt: timestampFromMs(Date.now()) });
   await page.locator('.popup[data-phase="missed"]').waitFor();
@@ -133,7 +133,7 @@ test("a ring that nobody finishes is shown as such, and rings no longer", async 
   shop.server.update(ring("a", "010-1234-5678", 1_000), 1_500);
   await page.locator('.popup[data-phase="ringing"]').waitFor();
   await page.locator('.popup[data-phase="unknown"]').waitFor();
-  assert.match(await popup(page, "a").innerText(), /결과 미확인/);
+  assert.match(await popup(page, "a").innerText(), /통화 여부 확인 안 됨/);
   assert.equal(await page.title(), "반짝 손세차 강남점");
 });
 
@@ -207,7 +207,7 @@ test("without a token, and with a refused one: said in words", async () => {
   assert.equal(shop.server.requests.length, 0);
   // Nothing is known of the store, so nothing is said of its calls.
   assert.equal(await page.locator("#lists").isVisible(), false);
-  assert.match(await page.locator("#quiet").innerText(), /토큰이 필요합니다/);
+  assert.match(await page.locator("#quiet").innerText(), /태블릿 등록이 필요합니다/);
   await screenshot(page, "needs-token");
   shop.server.refuseWith = 16;
   await page.evaluate(() => void (location.hash = "token=a.b.expired"));

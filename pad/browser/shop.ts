@@ -98,6 +98,11 @@ export async function connected(page: Page): Promise<void> {
 
 export const popup = (page: Page, id: string): Locator => page.locator(`.popup[data-call="${id}"]`);
 
+/** Waits until everything takes taps: nothing has come or moved for half a second. */
+export async function settled(page: Page): Promise<void> {
+  await page.waitForFunction(() => document.querySelector("[data-settling]") === null);
+}
+
 export async function withoutSoundBanner(page: Page): Promise<void> {
   await page.locator("h1").click();
   await page.locator("#unlock").waitFor({ state: "hidden" });

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import type { Page } from "playwright-core";
 import { padToken } from "./fake_actions.ts";
 import { ring } from "./fake_server.ts";
-import { connected, popup, Shop } from "./shop.ts";
+import { connected, popup, settled, Shop } from "./shop.ts";
 
 const shop = new Shop();
 const FIRST = padToken("p1", "1번 카운터");
@@ -75,7 +75,9 @@ test("a finger on the switch turns sound on the first time, and off the second",
 test("a finger's first tap counts: nothing moves until it has left", async () => {
   const page = await tablet();
   shop.server.update(ring("a", "010-1234-5678", 3_000), 27_000);
-  const box = await popup(page, "a").getByRole("button", { name: "받기", exact: true }).boundingBox();
+  await popup(page, "a").waitFor();
+  await settled(page);
+  const box = await popup(page, "a").getByRole("button", { name: "내가 응대", exact: true }).boundingBox();
   assert(box);
   const { down, up } = await finger(page);
   await down(box.x + box.width / 2, box.y + box.height - 6);

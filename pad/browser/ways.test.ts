@@ -30,7 +30,7 @@ test("the replica that serves a pad is killed mid-ring: the popup stays, what fo
   await ringing(pad);
   await floor.testbed.kill(0);
   await pad.locator('#connection[data-state="reconnecting"]').waitFor();
-  await tap(other, call.id, "받기");
+  await tap(other, call.id, "내가 응대");
   await connected(pad);
   await held(pad, call.id, "other");
   await silent(pad);
@@ -57,11 +57,11 @@ test("behind a proxy that holds streams back, the pad falls back to WebSocket wi
     const other = await floor.pad("2번 카운터");
     const call = await floor.store.ring("010-1234-5678");
     for (const page of [pad, other]) await ringing(page);
-    await tap(pad, call.id, "받기");
+    await tap(pad, call.id, "내가 응대");
     await held(pad, call.id, "me");
     await held(other, call.id, "other");
-    await tap(pad, call.id, "놓기");
-    await tap(other, call.id, "받기");
+    await tap(pad, call.id, "응대 취소");
+    await tap(other, call.id, "내가 응대");
     await held(other, call.id, "me");
     await held(pad, call.id, "other");
   } finally {
@@ -105,7 +105,7 @@ test("a token is renewed before it ends, and nobody notices", async () => {
   await sleep(ends + 2_000 - Date.now());
   const call = await floor.store.ring("010-1234-5678");
   await popup(pad, call.id).waitFor();
-  await tap(pad, call.id, "받기");
+  await tap(pad, call.id, "내가 응대");
   await held(pad, call.id, "me");
   assert.deepEqual(await states(), []);
   assert.equal(backEnd.asked, 1);

@@ -13,7 +13,7 @@ function popup(id: string, display: string, holder: Holder = "nobody"): Popup {
   const claim = holder === "other" ? { claim: { padId: "p2", padName: "2번 카운터" } } : {};
   const caller = { display, kind: CallerKind.NUMBER };
   const call = create(CallSchema, { id, state: CallState.RINGING, caller, history: {}, ...claim });
-  return { call, phase: "ringing", holder, ringsUntil: undefined, ringingSince: T, opened: false };
+  return { call, phase: "ringing", holder, ringsUntil: undefined, ringingSince: T, opened: false, writing: false };
 }
 
 /** A page that says what it is told. */
@@ -33,7 +33,7 @@ function announcer(): { said: string[]; rung: string[]; hears(...popups: Popup[]
 test("rings that come at once are all read out, each once", () => {
   const { said, rung, hears } = announcer();
   hears(popup("a", "010-1234-5678"), popup("b", "010-7777-8888"));
-  assert.deepEqual(said, ["전화 왔습니다. 010-1234-5678. 첫 전화. 전화 왔습니다. 010-7777-8888. 첫 전화"]);
+  assert.deepEqual(said, ["전화가 왔습니다. 010-1234-5678. 처음 전화한 손님. 전화가 왔습니다. 010-7777-8888. 처음 전화한 손님"]);
   hears(popup("a", "010-1234-5678"), popup("b", "010-7777-8888"));
   assert.equal(said.length, 1);
   assert.deepEqual(rung, ["a"]);
@@ -43,5 +43,5 @@ test("a ring does not drown who took the one before", () => {
   const { said, hears } = announcer();
   hears(popup("a", "010-1234-5678"));
   hears(popup("b", "010-7777-8888"), popup("a", "010-1234-5678", "other"));
-  assert.deepEqual(said.slice(1), ["전화 왔습니다. 010-7777-8888. 첫 전화. 010-1234-5678, 2번 카운터에서 받음"]);
+  assert.deepEqual(said.slice(1), ["전화가 왔습니다. 010-7777-8888. 처음 전화한 손님. 010-1234-5678, 2번 카운터에서 응대 중"]);
 });

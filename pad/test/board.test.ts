@@ -43,13 +43,32 @@ test("what is over never pops, whatever it says", () => {
   assert.deepEqual(shown(board, T), []);
 });
 
-test("popups stack, the newest ring first, and never replace each other", () => {
+test("popups stack, the longest ring first, and never replace each other: a newer one comes below", () => {
   const board = new Board();
   board.apply(call("a", RINGING), T + 30_000, T);
   board.apply(call("b", RINGING), T + 31_000, T + 1_000);
   board.apply(call("a", ANSWERED), T + 32_000, T + 2_000);
   board.apply(call("c", RINGING), T + 33_000, T + 3_000);
-  assert.deepEqual(shown(board, T + 3_000), ["c ringing", "b ringing", "a answered"]);
+  assert.deepEqual(shown(board, T + 3_000), ["b ringing", "c ringing", "a answered"]);
+});
+
+test("what rings keeps its order, whatever becomes of the others; what is no longer ringing stands newest first", () => {
+  const board = new Board();
+  for (const id of ["a", "b", "c", "d"]) board.apply(call(id, RINGING), T + 30_000, T);
+  board.apply(call("b", RINGING, { memo: "again" }), T + 30_000, T + 1_000);
+  assert.deepEqual(shown(board, T + 1_000), ["a ringing", "b ringing", "c ringing", "d ringing"]);
+  board.apply(call("a", ANSWERED), undefined, T + 2_000);
+  board.apply(call("c", ANSWERED), undefined, T + 2_000);
+  assert.deepEqual(shown(board, T + 2_000), ["b ringing", "d ringing", "c answered", "a answered"]);
+});
+
+test("a call whose form is open says so: it is in hand, was opened, or something is typed into it", () => {
+  const board = new Board({ me: () => "p1", expected: (it) => it, hasDraft: (id) => id === "typed" });
+  for (const id of ["rings", "typed", "opened", "mine"]) board.apply(call(id, RINGING), T + 30_000, T);
+  board.open(board.call("opened") ?? assert.fail(), T);
+  board.apply(call("mine", RINGING, { claim: { padId: "p1" } }), undefined, T);
+  const writing = board.popups(T).filter((popup) => popup.writing).map(({ call: { id } }) => id);
+  assert.deepEqual(writing.sort(), ["mine", "opened", "typed"]);
 });
 
 test("past pop_until the outcome is unknown, and the popup stays for the one who talks", () => {
@@ -159,7 +178,7 @@ test("a page that is loaded mid-ring rings until exactly when the call says, how
   assert.deepEqual(shown(board, T + 4_999), ["a ringing", "b ringing"]);
   assert.deepEqual(shown(board, T + 5_000), ["a ringing", "b unknown"]);
   assert.deepEqual(shown(board, T + 19_999), ["a ringing", "b unknown"]);
-  assert.deepEqual(shown(board, T + 20_000), ["a unknown", "b unknown"]);
+  assert.deepEqual(shown(board, T + 20_000), ["b unknown", "a unknown"]);
   assert.deepEqual(board.popups(T).map(({ ringsUntil }) => ringsUntil), [T + 20_000, T + 5_000]);
   // Five minutes after the ring: somebody may be talking.
   assert.deepEqual(shown(board, T + 305_000), ["a unknown"]);
@@ -192,7 +211,7 @@ test("a call in other hands goes down, leaves after 15 s, and is back when it is
   assert.deepEqual(holders(T + 1_000), ["a nobody", "b other"]);
   assert.deepEqual(holders(T + 16_000), ["a nobody"]);
   board.apply(call("b", RINGING), undefined, T + 17_000);
-  assert.deepEqual(holders(T + 17_000), ["b nobody", "a nobody"]);
+  assert.deepEqual(holders(T + 17_000), ["a nobody", "b nobody"]);
 });
 
 test("what is expected shows at once, and what fails is taken back", () => {
@@ -257,7 +276,7 @@ test("the ring began when the record says, unless that is ahead of the server", 
   board.apply(call("b", RINGING, { startedAt: timestampFromMs(T + 9_000) }), T + 30_000, T);
   assert.deepEqual(
     board.popups(T).map(({ ringingSince }) => ringingSince),
-    [T, T - 2_000],
+    [T - 2_000, T],
   );
 });
 

@@ -30,7 +30,7 @@ test("a stopwatch, never negative", () => {
 });
 
 test("who calls: new, known, or withheld", () => {
-  assert.deepEqual(customer(call({ caller, history: {} }), NOW), { headline: "첫 전화", detail: "" });
+  assert.deepEqual(customer(call({ caller, history: {} }), NOW), { headline: "처음 전화한 손님", detail: "" });
   assert.deepEqual(customer(call({ caller, history: { calls: 2, lastCallAt: at(2025, 10, 20) } }), NOW), {
     headline: "3번째 전화",
     detail: "지난 통화 11월 20일",

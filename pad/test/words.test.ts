@@ -1,4 +1,4 @@
-// Both languages: what must not be promised.
+// Both languages: what must not be promised, and what a shop calls things.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -9,3 +9,25 @@ test("an action without an answer is not said to have failed: it may have happen
   assert.match(ko.failed.offline, /확인하지 못했습니다/);
   assert.match(en.failed.offline, /could not be confirmed/);
 });
+
+test("the words are those that a shop uses: the page does not answer the phone, and knows no tokens and no pads", () => {
+  assert.equal(ko.phase.ringing, "전화가 왔습니다");
+  assert.equal(ko.phase.unknown, "통화 여부 확인 안 됨");
+  assert.deepEqual([ko.claim, ko.release], ["내가 응대", "응대 취소"]);
+  assert.equal(ko.claimedBy("2번 카운터"), "2번 카운터에서 응대 중");
+  assert.equal(ko.firstCall, "처음 전화한 손님");
+  assert.equal(ko.noRecent, "아직 걸려 온 전화가 없습니다");
+  assert.equal(ko.connection["needs-token"], "태블릿 등록이 필요합니다");
+  assert.equal(ko.connection.replaced, "다른 화면에서 사용 중");
+  assert.deepEqual([en.inHand, en.phase.unknown], ["You're on it", "Not known if answered"]);
+  assert.deepEqual([en.found("5678"), en.nthCall(3)], ["Calls ending in 5678", "Called 3 times"]);
+  assert.deepEqual(wordsOf(ko).filter((words) => /토큰|패드|받기|놓기/.test(words)), []);
+  assert.deepEqual(wordsOf(en).filter((words) => /\btoken|\bpad\b/i.test(words)), []);
+});
+
+/** Every word of a language that does not depend on something. */
+function wordsOf(words: object): string[] {
+  return Object.values(words).flatMap((each: unknown) =>
+    typeof each === "string" ? [each] : typeof each === "object" && each !== null ? wordsOf(each) : [],
+  );
+}

@@ -24,6 +24,8 @@ export interface Popup {
   ringsUntil: number | undefined;
   /** Somebody opened it to write. */
   opened: boolean;
+  /** Its form is open: it is in hand here, was opened, or something is typed into it. */
+  writing: boolean;
 }
 
 /** What the board asks the rest of the page. */
@@ -84,8 +86,8 @@ export class Board {
     const sameLog = log === this.#log;
     this.#log = log;
     this.#calls = new Map();
-    // Oldest first: the newest ring is then the one on top.
-    for (const call of [...snapshot.openCalls, ...snapshot.recentCalls].reverse()) {
+    // Oldest first, as they would have come one by one.
+    for (const call of [...snapshot.openCalls, ...snapshot.recentCalls].sort(oldestFirst)) {
       const known = { call, popUntil: before.get(call.id)?.popUntil };
       this.#calls.set(call.id, known);
       this.#changeSeen(before.get(call.id)?.call, call, now);
@@ -147,7 +149,10 @@ export class Board {
     if (this.#shown.delete(id)) this.#over.add(id);
   }
 
-  /** Most urgent first, then newest first. Drops the popups whose time is over when it is `atLeast`. */
+  /**
+   * Most urgent first. What rings keeps its place, the longest ring first: a newer one never comes under a finger that is
+   * on its way. The others newest first. Drops the popups whose time is over when it is `atLeast`.
+   */
   popups(now: number, atLeast: number = now): Popup[] {
     this.#showLate(now, atLeast);
     const popups: (Popup & { rank: number; order: number })[] = [];
@@ -156,11 +161,10 @@ export class Board {
       const popup = known && this.#popup(known, shown, now);
       if (!popup || this.#isOver(known, popup, shown, atLeast)) this.dismiss(id);
       else if (!this.#isOver(known, popup, shown, now) && !this.#isHidden(popup, shown, now)) {
-        const writing = popup.opened || this.#context.hasDraft(id);
-        popups.push({ ...popup, rank: rankOf(popup, writing), order: shown.order });
+        popups.push({ ...popup, rank: rankOf(popup), order: shown.order });
       }
     }
-    return popups.sort((a, b) => a.rank - b.rank || b.order - a.order);
+    return popups.sort((a, b) => a.rank - b.rank || (a.rank === RINGS ? a.order - b.order : b.order - a.order));
   }
 
   /** Newest first. */
@@ -187,7 +191,9 @@ export class Board {
     const current = { call, popUntil: known.popUntil };
     const { seen, opened } = shown;
     const since = ringingSince(call, seen);
-    return { call, phase: phaseOf(current, now), holder: this.#holder(call), ringingSince: since, ringsUntil: ringEnd(current), opened };
+    const holder = this.#holder(call);
+    const writing = holder === "me" || opened || this.#context.hasDraft(call.id);
+    return { call, phase: phaseOf(current, now), holder, ringingSince: since, ringsUntil: ringEnd(current), opened, writing };
   }
 
   #holder({ claim }: Call): Holder {
@@ -272,12 +278,15 @@ function isMissed({ call }: Known): boolean {
   return call.state === CallState.MISSED && !call.closed;
 }
 
+/** The rank of what rings for everybody. */
+const RINGS = 0;
+
 /** The smaller, the more urgent. A call in other hands is nobody's concern here, whatever it does. */
-function rankOf({ phase, holder }: Popup, writing: boolean): number {
-  if (phase === "ringing" && holder === "nobody") return 0;
-  if (holder === "me" || writing) return 1;
+function rankOf({ phase, holder, writing }: Popup): number {
+  if (phase === "ringing" && holder === "nobody" && !writing) return RINGS;
+  if (writing) return 1;
   if (holder === "other") return 5;
-  return { ringing: 0, answered: 2, unknown: 3, missed: 4, ended: 4 }[phase];
+  return { ringing: RINGS, answered: 2, unknown: 3, missed: 4, ended: 4 }[phase];
 }
 
 function leavesAt(known: Known, { phase, holder }: Popup, { changed }: Shown): number {
@@ -299,5 +308,9 @@ function ringingSince(call: Call, seen: number): number {
 }
 
 function newestFirst(a: Known, b: Known): number {
-  return startedAt(b.call) - startedAt(a.call) || Number(b.call.revision - a.call.revision);
+  return oldestFirst(b.call, a.call);
+}
+
+function oldestFirst(a: Call, b: Call): number {
+  return startedAt(a) - startedAt(b) || Number(a.revision - b.revision);
 }

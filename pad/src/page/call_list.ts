@@ -25,7 +25,7 @@ export class CallList {
   constructor(container: HTMLElement, empty: HTMLElement, context: ListContext) {
     this.#empty = empty;
     this.#lines = new KeyedList<Line>(
-      container,
+      [container],
       (line) => ("day" in line ? `day ${line.day}` : line.known.call.id),
       (line) => ("day" in line ? dayView() : callView(line.known.call, context)),
     );

@@ -21,6 +21,8 @@ export interface SearchContext extends ListContext {
   /** The newest that the page knows of a call. */
   current(known: Known): Known;
   now(): number;
+  /** Something looks different. */
+  changed(): void;
 }
 
 /** The search field and what it found. */
@@ -85,13 +87,13 @@ export class CallSearch {
     this.#digits = digits.length >= DIGITS ? digits : "";
     this.#state = "searching";
     if (this.#digits !== "") this.#timer = setTimeout(() => void this.#ask(""), PAUSE);
-    this.draw();
+    this.#context.changed();
   }
 
   async #ask(pageToken: string): Promise<void> {
     const asked = (this.#asked += 1);
     this.#state = "searching";
-    this.draw();
+    this.#context.changed();
     try {
       const query = { callerSuffix: this.#digits, pageSize: PAGE, pageToken };
       const { calls, nextPageToken } = await this.#context.listCalls(query);
@@ -103,6 +105,6 @@ export class CallSearch {
       if (asked !== this.#asked) return;
       this.#state = "failed";
     }
-    this.draw();
+    this.#context.changed();
   }
 }

@@ -63,30 +63,43 @@ export interface ItemView<Item> {
   update(item: Item): void;
 }
 
-/** A container whose children follow a list, each child keyed by its item. */
+/** Children that follow a list, each keyed by its item, in one container or in several. */
 export class KeyedList<Item> {
-  readonly #container: HTMLElement;
+  readonly #containers: readonly HTMLElement[];
+  readonly #containerOf: (item: Item) => HTMLElement;
   readonly #key: (item: Item) => string;
   readonly #make: (item: Item) => ItemView<Item>;
   #views = new Map<string, ItemView<Item>>();
 
-  constructor(container: HTMLElement, key: (item: Item) => string, make: (item: Item) => ItemView<Item>) {
-    this.#container = container;
+  /** `containerOf` says which of several `containers` an item belongs in. */
+  constructor(
+    containers: readonly [HTMLElement, ...HTMLElement[]],
+    key: (item: Item) => string,
+    make: (item: Item) => ItemView<Item>,
+    containerOf: (item: Item) => HTMLElement = () => containers[0],
+  ) {
+    this.#containers = containers;
+    this.#containerOf = containerOf;
     this.#key = key;
     this.#make = make;
   }
 
   update(items: readonly Item[]): void {
     const views = new Map<string, ItemView<Item>>();
+    const nodes = new Map<HTMLElement, HTMLElement[]>(this.#containers.map((container) => [container, []]));
     for (const item of items) {
       const key = this.#key(item);
       const view = this.#views.get(key) ?? this.#make(item);
       view.update(item);
       views.set(key, view);
+      nodes.get(this.#containerOf(item))?.push(view.node);
     }
     for (const [key, view] of this.#views) if (!views.has(key)) view.node.remove();
     this.#views = views;
-    place(this.#container, Array.from(views.values(), ({ node }) => node));
+    const focused = document.activeElement;
+    for (const [container, its] of nodes) place(container, its);
+    // What went from one container to another has lost the focus on its way.
+    if (focused instanceof HTMLElement && focused !== document.activeElement) focused.focus({ preventScroll: true });
   }
 }
 

@@ -5,6 +5,7 @@ import { browserClock } from "../client/clock.ts";
 import type { CallQuery } from "../client/actions.ts";
 import { connect, type Pad } from "../client/connect.ts";
 import { Announcer, rings } from "./announcer.ts";
+import { arrange } from "./arrangement.ts";
 import { Board, type Popup } from "./board.ts";
 import { CallActions, type ActionName } from "./call_actions.ts";
 import { CallList } from "./call_list.ts";
@@ -12,12 +13,12 @@ import { CallSearch } from "./call_search.ts";
 import { DaySummary } from "./day_summary.ts";
 import { byId, KeyedList, setHidden, setText } from "./dom.ts";
 import { Drafts } from "./drafts.ts";
-import { DrawQueue } from "./draw_queue.ts";
 import { Expectations } from "./expectations.ts";
 import { fullDate, timeOfDay } from "./format.ts";
 import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import { setUpLanguage } from "./language_switch.ts";
 import { MissedCalls } from "./missed_calls.ts";
+import { Painter } from "./painter.ts";
 import { popupView, type PopupContext, type PopupItem } from "./popup_view.ts";
 import { formOf } from "./reservation_form.ts";
 import { SoundSwitch } from "./sound_switch.ts";
@@ -25,6 +26,7 @@ import { Status } from "./status.ts";
 import { text } from "./text.ts";
 import { takeFromAddress, tokenSource, tokenUrlOfPage } from "./token.ts";
 import { toast } from "./toast.ts";
+import { Viewport } from "./viewport.ts";
 import { keepScreenOn } from "./wake_lock.ts";
 
 const WITH_POPUPS = 1_000;
@@ -41,7 +43,7 @@ class PadPage {
   readonly #asking = {
     listCalls: (query?: CallQuery) => this.#pad.listCalls(query),
     now: () => this.#now(),
-    changed: () => this.#drawing.ask(),
+    changed: () => this.#painter.ask(),
     clock: browserClock,
     random: Math.random,
   };
@@ -50,13 +52,14 @@ class PadPage {
     ...this.#asking,
     found: (calls) => {
       this.#board.addMissed(calls, this.#now());
-      this.#drawing.ask();
+      this.#painter.ask();
     },
   });
-  readonly #drawing = new DrawQueue(() => this.#draw());
+  readonly #painter = new Painter({ sound: () => this.#ring(), screen: () => this.#paint() });
   readonly #announcer = new Announcer((call) => isTyping() || bringIntoSight(call));
-  readonly #sound = new SoundSwitch();
-  readonly #status = new Status(() => this.#pad.retryNow());
+  readonly #sound = new SoundSwitch(() => this.#painter.ask());
+  readonly #status = new Status({ retry: () => this.#pad.retryNow(), changed: () => this.#painter.ask() });
+  readonly #viewport = new Viewport({ resized: () => this.#painter.moved(), scrolled: () => this.#painter.ask() });
   readonly #pad: Pad;
   readonly #actions: CallActions;
   readonly #popups: KeyedList<PopupItem>;
@@ -64,6 +67,8 @@ class PadPage {
   readonly #missed: CallList;
   readonly #search: CallSearch;
   #title = "RingPad";
+  /** There was a snapshot: something is known of the store. */
+  #known = false;
   #tick: ReturnType<typeof setTimeout> | undefined;
 
   constructor() {
@@ -89,6 +94,7 @@ class PadPage {
       listCalls: (query) => this.#pad.listCalls(query),
       current: (known) => this.#board.current(known),
       now: () => this.#now(),
+      changed: () => this.#painter.ask(),
     });
     addEventListener("hashchange", () => {
       if (takeFromAddress()) this.#pad.tokenChanged();
@@ -104,23 +110,23 @@ class PadPage {
         this.#board.replace(snapshot, this.#now());
         this.#day.begin();
         this.#older.begin();
-        setHidden(byId("lists"), false);
-        this.#drawing.ask();
+        this.#known = true;
+        this.#painter.ask();
       },
       onCall: ({ call, popUntil }) => {
         this.#board.apply(call, popUntil, this.#now());
         this.#day.add(call);
-        this.#drawing.ask();
+        this.#painter.ask();
       },
       onState: (state) => {
         if (state.kind === "connected" && state.store) this.#title = state.store.name || "RingPad";
-        this.#status.show(state);
-        this.#drawing.ask();
+        this.#status.set(state);
+        this.#painter.ask();
       },
       onServerTime: (corrected) => {
         this.#board.corrected(corrected);
         // Otherwise what is shown changes with the next tick.
-        if (Math.abs(corrected) >= WITH_POPUPS) this.#drawing.ask();
+        if (Math.abs(corrected) >= WITH_POPUPS) this.#painter.ask();
       },
     });
   }
@@ -139,19 +145,19 @@ class PadPage {
         this.#board.dismiss(id);
         this.#draw();
       },
-      changed: () => this.#drawing.ask(),
+      changed: () => this.#painter.ask(),
     };
+    const spots = { stage: byId("popups"), strip: byId("strip") };
     return new KeyedList<PopupItem>(
-      byId("popups"),
+      [spots.stage, spots.strip],
       ({ popup }) => popup.call.id,
       ({ popup }) => popupView(popup.call, context),
+      ({ spot }) => spots[spot],
     );
   }
 
   /** The page in the language that was just chosen. */
   translate(): void {
-    this.#status.translate();
-    this.#sound.show();
     this.#popups.update([]);
     for (const list of [this.#recent, this.#missed, this.#search]) list.reset();
     this.#draw();
@@ -175,24 +181,41 @@ class PadPage {
     formOf(id)?.reportValidity();
   }
 
-  /** Brings the whole screen up to date; what is already so is not touched. */
   #draw(): void {
+    this.#painter.paint();
+  }
+
+  #ring(): void {
+    this.#sound.ring(this.#popupsAt(this.#now()).some(rings) ? "ringing" : "quiet");
+  }
+
+  #popupsAt(now: number): Popup[] {
+    return this.#board.popups(now, this.#pad.serverAtLeast() ?? -Infinity);
+  }
+
+  /** Brings the whole screen up to date; what is already so is not touched. */
+  #paint(): void {
     const now = this.#now();
-    const popups = this.#board.popups(now, this.#pad.serverAtLeast() ?? -Infinity);
+    const popups = this.#popupsAt(now);
+    const spots = arrange(popups);
     const missed = this.#board.missed();
-    this.#popups.update(popups.map((popup) => ({ popup, now })));
+    this.#viewport.show();
+    this.#status.show();
+    this.#sound.show();
+    this.#popups.update(popups.map((popup) => ({ popup, spot: spots.get(popup) ?? "stage", now })));
     this.#recent.update(this.#board.recent(), now);
     this.#missed.update(missed, now);
     this.#search.draw();
     setText(byId("store"), this.#title);
     setText(byId("missed-count"), missed.length > 0 ? String(missed.length) : "");
+    setHidden(byId("strip"), ![...spots.values()].includes("strip"));
     setHidden(byId("quiet"), popups.length > 0);
+    setHidden(byId("lists"), !this.#known);
     setText(byId("clock"), timeOfDay(now));
     setText(byId("date"), fullDate(now));
     setText(byId("quiet-words"), this.#status.quietWords);
     // What happens meanwhile is not counted yet.
     setText(byId("day"), this.#status.connected ? this.#day.words() : "");
-    this.#sound.ring(popups.some(rings) ? "ringing" : "quiet");
     this.#announcer.update(popups, this.#title, now);
     this.#scheduleTick(popups, now);
   }

@@ -3,15 +3,17 @@
 
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Call } from "../gen/ringpad/v1/call_pb.ts";
+import type { Spot } from "./arrangement.ts";
 import type { Popup } from "./board.ts";
 import { button, element, icon, setData, setHidden, setText, type ItemView } from "./dom.ts";
 import { bookedLine, callBackLink, callerName, customer, holderName, stopwatch, talkTime, widthInEm } from "./format.ts";
 import { ReservationForm, type FormContext } from "./reservation_form.ts";
 import { text } from "./text.ts";
 
-/** A popup and the server's time at which it is drawn. */
+/** A popup, where it stands, and the server's time at which it is drawn. */
 export interface PopupItem {
   popup: Popup;
+  spot: Spot;
   now: number;
 }
 
@@ -86,9 +88,11 @@ export function popupView(first: Call, context: PopupContext): ItemView<PopupIte
       call = item.popup.call;
       setData(node, "phase", item.popup.phase);
       setData(node, "holder", item.popup.holder);
+      setData(node, "writing", String(item.popup.writing));
+      setData(node, "spot", item.spot);
       say(card, item);
       const focused = document.activeElement;
-      offer(card, item.popup, context);
+      offer(card, item);
       keepFocus(node, focused);
     },
   };
@@ -111,8 +115,8 @@ function say(card: Card, { popup, now }: PopupItem): void {
 }
 
 /** Only the buttons that make sense now; at most three, and one of them plainly the first choice. */
-function offer(card: Card, { call, phase, holder, opened }: Popup, { drafts }: PopupContext): void {
-  const writing = holder === "me" || opened || drafts.has(call.id);
+function offer(card: Card, { popup, spot }: PopupItem): void {
+  const { call, phase, holder, opened, writing } = popup;
   const live = phase === "ringing" || phase === "answered" || phase === "unknown";
   const link = phase === "missed" && holder !== "other" ? callBackLink(call) : undefined;
   if (link && card.callBack.getAttribute("href") !== link) card.callBack.href = link;
@@ -121,7 +125,8 @@ function offer(card: Card, { call, phase, holder, opened }: Popup, { drafts }: P
   setHidden(card.write, writing || live || holder === "other");
   setHidden(card.release, holder !== "me" || call.closed);
   setHidden(card.close, call.closed || holder === "other" || !(writing || !live));
-  setHidden(card.dismiss, holder === "me" && !call.closed && !opened);
+  // In the strip there is one thing to do, and nothing to hit by mistake.
+  setHidden(card.dismiss, spot === "strip" || (holder === "me" && !call.closed && !opened));
   setHidden(card.form.node, !writing);
   // What the form shows need not be said twice.
   setHidden(card.booked, !card.booked.textContent || (writing && call.reservation !== undefined));

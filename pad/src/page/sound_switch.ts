@@ -10,18 +10,24 @@ const TAP = 350;
 
 /** The switch in the header and the banner below it. */
 export class SoundSwitch {
-  readonly #ringer = new Ringer(() => this.show());
+  readonly #ringer: Ringer;
+  readonly #changed: () => void;
   #sound = remembered();
   /** The touch that unlocked sound means just that, also when it was on the switch. */
   #unlocking = false;
-  /** While something is being tapped, nothing may move: the banner's leaving would pull the button from under the finger. */
-  #tapping = false;
   /** Ends the tap, a little after the finger has left. */
   #ending: ReturnType<typeof setTimeout> | undefined;
   readonly #name = element("span", "");
   readonly #state = element("span", "");
 
-  constructor() {
+  /** `changed` is told when {@link show} has something to show. */
+  constructor(changed: () => void) {
+    this.#changed = () => {
+      // Moves nothing, unlike the banner.
+      this.#showSwitch();
+      changed();
+    };
+    this.#ringer = new Ringer(this.#changed);
     // For those who see it: to others `aria-pressed` says it, and "off, not pressed" would be the opposite.
     this.#state.setAttribute("aria-hidden", "true");
     byId("sound-text").replaceChildren(this.#name, " ", this.#state);
@@ -37,15 +43,19 @@ export class SoundSwitch {
     // A screen reader's click comes without a touch.
     on("click", () => this.#unlock());
     addEventListener("click", () => (this.#unlocking = false));
-    this.show();
   }
 
   ring(state: "ringing" | "quiet"): void {
     this.#ringer.ring(state);
   }
 
+  /** Brings what is shown up to date. */
   show(): void {
-    if (!this.#tapping) setHidden(byId("unlock"), !this.#ringer.blocked);
+    setHidden(byId("unlock"), !this.#ringer.blocked);
+    this.#showSwitch();
+  }
+
+  #showSwitch(): void {
     const on = this.#sound === "on" && !this.#ringer.blocked;
     byId("sound").setAttribute("aria-pressed", String(on));
     setData(byId("sound"), "sound", this.#sound);
@@ -55,7 +65,6 @@ export class SoundSwitch {
 
   #touch(): void {
     clearTimeout(this.#ending);
-    this.#tapping = true;
     this.#begin();
   }
 
@@ -73,11 +82,7 @@ export class SoundSwitch {
   #lift(): void {
     this.#ringer.unlock();
     clearTimeout(this.#ending);
-    this.#ending = setTimeout(() => {
-      this.#tapping = false;
-      this.#unlocking = false;
-      this.show();
-    }, TAP);
+    this.#ending = setTimeout(() => (this.#unlocking = false), TAP);
   }
 
   #toggle(): void {
@@ -89,7 +94,7 @@ export class SoundSwitch {
     } catch {
       // Then it holds until the page is loaded again.
     }
-    this.show();
+    this.#changed();
   }
 }
 

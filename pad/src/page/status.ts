@@ -1,7 +1,7 @@
 // How the connection stands, always in words and colour; and what a person should do about it, when there is something.
 
 import type { ConnectionState } from "../client/connection.ts";
-import { byId, setHidden, setText } from "./dom.ts";
+import { byId, setData, setHidden, setText } from "./dom.ts";
 import { text } from "./text.ts";
 
 /** A reconnect that takes no longer is nobody's concern. */
@@ -20,13 +20,24 @@ const TONES: Record<ConnectionState["kind"], Tone> = {
   closed: "bad",
 };
 
+/** What the status needs of the page. */
+export interface StatusContext {
+  retry(): void;
+  /** Something looks different. */
+  changed(): void;
+}
+
 /** The status in the header and the advice below it. */
 export class Status {
+  readonly #context: StatusContext;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #state: ConnectionState = { kind: "connecting" };
+  /** It has stood long enough to be somebody's concern. */
+  #worthAdvice = false;
 
-  constructor(onRetry: () => void) {
-    byId("retry").addEventListener("click", onRetry);
+  constructor(context: StatusContext) {
+    this.#context = context;
+    byId("retry").addEventListener("click", () => context.retry());
   }
 
   get connected(): boolean {
@@ -38,31 +49,31 @@ export class Status {
     return this.connected ? text.waiting : text.connection[this.#state.kind];
   }
 
-  /** The same in the language that was just chosen. */
-  translate(): void {
-    this.show(this.#state);
-  }
-
-  show(state: ConnectionState): void {
+  set(state: ConnectionState): void {
     this.#state = state;
-    const chip = byId("connection");
-    chip.dataset["state"] = state.kind;
-    chip.dataset["tone"] = TONES[state.kind];
-    if (state.kind === "connected") chip.dataset["transport"] = state.transport;
-    setText(byId("connection-text"), text.connection[state.kind]);
     clearTimeout(this.#timer);
-    const advice = text.advice[state.kind] ?? "";
-    if (TONES[state.kind] === "waiting") {
-      this.#timer = setTimeout(() => this.#advise(advice, state), WORTH_ADVICE_AFTER);
-    } else {
-      this.#advise(advice, state);
-    }
+    this.#worthAdvice = TONES[state.kind] !== "waiting";
+    if (!this.#worthAdvice) this.#timer = setTimeout(() => this.#advise(), WORTH_ADVICE_AFTER);
+    this.#context.changed();
   }
 
-  #advise(advice: string, state: ConnectionState): void {
+  /** Brings what is shown up to date. */
+  show(): void {
+    const { kind } = this.#state;
+    const chip = byId("connection");
+    setData(chip, "state", kind);
+    setData(chip, "tone", TONES[kind]);
+    if (this.#state.kind === "connected") setData(chip, "transport", this.#state.transport);
+    setText(byId("connection-text"), text.connection[kind]);
+    const advice = this.#worthAdvice ? (text.advice[kind] ?? "") : "";
     setText(byId("advice-text"), advice);
-    byId("advice").dataset["tone"] = TONES[state.kind];
+    setData(byId("advice"), "tone", TONES[kind]);
     setHidden(byId("advice"), advice === "");
-    setHidden(byId("retry"), state.kind !== "replaced");
+    setHidden(byId("retry"), kind !== "replaced");
+  }
+
+  #advise(): void {
+    this.#worthAdvice = true;
+    this.#context.changed();
   }
 }

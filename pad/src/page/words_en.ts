@@ -5,7 +5,7 @@ import type { Words } from "./words_ko.ts";
 
 const phase: Words["phase"] = {
   ringing: "Incoming call",
-  unknown: "Outcome unknown",
+  unknown: "Not known if answered",
   answered: "On the phone",
   ended: "Call ended",
   missed: "Missed",
@@ -18,18 +18,18 @@ export const en: Words = {
     connecting: "Connecting…",
     connected: "Connected",
     reconnecting: "Reconnecting…",
-    "needs-token": "Token needed",
+    "needs-token": "Tablet not registered",
     forbidden: "Not allowed",
-    "no-store": "No such store",
-    replaced: "Taken over",
+    "no-store": "Store not found",
+    replaced: "In use on another screen",
     closed: "Disconnected",
   },
   advice: {
     reconnecting: "The connection broke. It comes back by itself, and no call that came meanwhile is lost.",
-    "needs-token": "Open this pad’s link again. Your administrator has it.",
+    "needs-token": "Open this tablet’s link again. Your administrator has it.",
     forbidden: "This address may not show the store’s calls. Please ask your administrator.",
-    "no-store": "This pad’s store was not found. Please ask your administrator.",
-    replaced: "Another screen took this connection over.",
+    "no-store": "This tablet’s store was not found. Please ask your administrator.",
+    replaced: "It is in use on another screen. Reconnect to see calls on this one.",
   },
   nameless: {
     [CallerKind.UNSPECIFIED]: "No number",
@@ -40,24 +40,24 @@ export const en: Words = {
     [CallerKind.UNPARSED]: "Number unreadable",
   },
   failed: {
-    "not-found": "This call is no longer there.",
+    "not-found": "This call was not found.",
     refused: "This cannot be done now. Please ask your administrator.",
     offline: "No answer, so this could not be confirmed. If nothing has changed, please tap again.",
   },
   lost: {
-    claim: "Another pad was first.",
-    release: "Another pad has this call.",
+    claim: "Another tablet was first.",
+    release: "Another tablet is on this call.",
   },
 
   waiting: "Waiting for calls",
   day: ({ calls, answered, missed, booked }) =>
     `Today ${calls} · answered ${answered} · missed ${missed} · booked ${booked}`,
-  inHand: "In hand",
-  firstCall: "First call",
-  nthCall: (n) => `${ordinal(n)} call`,
+  inHand: "You're on it",
+  firstCall: "First-time caller",
+  nthCall: (n) => `Called ${n} times`,
   lastCall: (day) => `Last call ${day}`,
-  claimedBy: (pad) => `${pad} has it`,
-  anotherPad: "Another pad",
+  claimedBy: (pad) => `${pad} is on it`,
+  anotherPad: "Another tablet",
   dialled: (number) => `Dialled ${number}`,
   booked: (what) => `Booked: ${what}`,
   lastBooked: (what) => `Last booking: ${what}`,
@@ -85,6 +85,7 @@ export const en: Words = {
   unsaved: "Not saved yet",
 
   calls: "Calls",
+  alsoRinging: "Other calls ringing now",
   missed: "Missed",
   noMissed: "No missed calls",
   recent: "Recent calls",
@@ -92,11 +93,11 @@ export const en: Words = {
   closed: "Done",
   search: "Find by last digits",
   clearSearch: "Clear search",
-  found: (digits) => `Found for …${digits}`,
+  found: (digits) => `Calls ending in ${digits}`,
   searching: "Searching…",
   noneFound: "No calls from such a number",
   searchFailed: "Cannot search now. Please try again in a moment.",
-  more: "More",
+  more: "Show more",
 
   today: "today",
   yesterday: "yesterday",
@@ -108,10 +109,5 @@ export const en: Words = {
   reconnect: "Reconnect",
   talked: (minutes, seconds) => (minutes > 0 ? `Talked ${minutes} min ${seconds} s` : `Talked ${seconds} s`),
   announce: (number, customer) => `Incoming call. ${number}. ${customer}`,
-  announceHeld: (number, pad) => `${number}, ${pad} has it`,
+  announceHeld: (number, pad) => `${number}, ${pad} is on it`,
 };
-
-function ordinal(n: number): string {
-  const ending = { one: "st", two: "nd", few: "rd", other: "th", zero: "th", many: "th" };
-  return `${n}${ending[new Intl.PluralRules("en", { type: "ordinal" }).select(n)]}`;
-}

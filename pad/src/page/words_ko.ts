@@ -9,8 +9,8 @@ import type { Phase } from "./phase.ts";
 type StateKind = ConnectionState["kind"];
 
 const phase: Record<Phase, string> = {
-  ringing: "전화 왔습니다",
-  unknown: "결과 미확인",
+  ringing: "전화가 왔습니다",
+  unknown: "통화 여부 확인 안 됨",
   answered: "통화 중",
   ended: "통화 종료",
   missed: "부재중",
@@ -20,20 +20,20 @@ const connection: Record<StateKind, string> = {
   connecting: "연결 중…",
   connected: "연결됨",
   reconnecting: "다시 연결 중…",
-  "needs-token": "토큰이 필요합니다",
-  forbidden: "권한이 없습니다",
-  "no-store": "매장이 없습니다",
-  replaced: "연결이 대체됨",
+  "needs-token": "태블릿 등록이 필요합니다",
+  forbidden: "접속 권한이 없습니다",
+  "no-store": "매장을 찾을 수 없습니다",
+  replaced: "다른 화면에서 사용 중",
   closed: "연결 끊김",
 };
 
 /** What a person should know or do about it. */
 const advice: Partial<Record<StateKind, string>> = {
   reconnecting: "연결이 끊겼습니다. 자동으로 다시 연결하며, 그 사이에 온 전화도 빠짐없이 표시합니다.",
-  "needs-token": "이 패드의 접속 링크를 다시 열어 주세요. 링크는 관리자에게 받을 수 있습니다.",
+  "needs-token": "이 태블릿의 접속 링크를 다시 열어 주세요. 링크는 관리자에게 받을 수 있습니다.",
   forbidden: "이 주소에서는 매장의 전화를 볼 수 없습니다. 관리자에게 문의해 주세요.",
-  "no-store": "이 패드에 연결된 매장을 찾을 수 없습니다. 관리자에게 문의해 주세요.",
-  replaced: "다른 화면이 이 연결을 이어받았습니다.",
+  "no-store": "이 태블릿이 등록된 매장을 찾을 수 없습니다. 관리자에게 문의해 주세요.",
+  replaced: "다른 화면에서 사용 중입니다. 이 화면에서 보려면 다시 연결해 주세요.",
 };
 
 const nameless: Record<CallerKind, string> = {
@@ -47,15 +47,15 @@ const nameless: Record<CallerKind, string> = {
 
 /** Why nothing came of a tap, as far as we know, where no pad was first. */
 const failed: Record<Exclude<ActionFailure, "claimed">, string> = {
-  "not-found": "이 전화는 더 이상 없습니다.",
+  "not-found": "이 전화를 찾을 수 없습니다.",
   refused: "지금은 처리할 수 없습니다. 관리자에게 문의해 주세요.",
   offline: "응답이 없어 처리되었는지 확인하지 못했습니다. 화면이 그대로면 다시 눌러 주세요.",
 };
 
 /** Why nothing came of a tap, where another pad has the call and nobody said which. */
 const lost = {
-  claim: "다른 패드가 먼저 받았습니다.",
-  release: "다른 패드가 받은 전화입니다.",
+  claim: "다른 태블릿에서 먼저 응대하고 있습니다.",
+  release: "다른 태블릿에서 응대 중인 전화입니다.",
 };
 
 export const ko = {
@@ -72,17 +72,17 @@ export const ko = {
   day: ({ calls, answered, missed, booked }: DayFigures) =>
     `오늘 전화 ${calls} · 받음 ${answered} · 부재중 ${missed} · 예약 ${booked}`,
   inHand: "응대 중",
-  firstCall: "첫 전화",
+  firstCall: "처음 전화한 손님",
   nthCall: (n: number) => `${n}번째 전화`,
   lastCall: (day: string) => `지난 통화 ${day}`,
-  claimedBy: (pad: string) => `${pad}에서 받음`,
-  anotherPad: "다른 패드",
+  claimedBy: (pad: string) => `${pad}에서 응대 중`,
+  anotherPad: "다른 태블릿",
   dialled: (number: string) => `받은 번호 ${number}`,
   booked: (what: string) => `예약 ${what}`,
   lastBooked: (what: string) => `지난 예약 ${what}`,
 
-  claim: "받기",
-  release: "놓기",
+  claim: "내가 응대",
+  release: "응대 취소",
   done: "완료",
   doneWith: (number: string) => `${number} 완료`,
   dismiss: "숨기기",
@@ -104,14 +104,15 @@ export const ko = {
   unsaved: "아직 저장하지 않았습니다",
 
   calls: "걸려 온 전화",
+  alsoRinging: "지금 울리는 다른 전화",
   missed: "부재중",
   noMissed: "부재중 전화가 없습니다",
   recent: "최근 통화",
-  noRecent: "아직 받은 전화가 없습니다",
+  noRecent: "아직 걸려 온 전화가 없습니다",
   closed: "완료",
   search: "번호 끝자리로 찾기",
   clearSearch: "검색 지우기",
-  found: (digits: string) => `…${digits} 검색 결과`,
+  found: (digits: string) => `끝자리 ${digits} 검색 결과`,
   searching: "찾는 중…",
   noneFound: "이 번호로 걸려 온 전화가 없습니다",
   searchFailed: "지금은 찾을 수 없습니다. 잠시 뒤 다시 입력해 주세요.",
@@ -127,8 +128,8 @@ export const ko = {
   reconnect: "다시 연결",
   talked: (minutes: number, seconds: number) =>
     minutes > 0 ? `통화 ${minutes}분 ${seconds}초` : `통화 ${seconds}초`,
-  announce: (number: string, customer: string) => `전화 왔습니다. ${number}. ${customer}`,
-  announceHeld: (number: string, pad: string) => `${number}, ${pad}에서 받음`,
+  announce: (number: string, customer: string) => `전화가 왔습니다. ${number}. ${customer}`,
+  announceHeld: (number: string, pad: string) => `${number}, ${pad}에서 응대 중`,
 };
 
 /** The shape of a language. */

@@ -1,0 +1,199 @@
+// Taps on a counter where everything happens at once, with raw pointers: what somebody has aimed at is what they hit,
+// whichever field has the focus and whatever comes between a finger's coming and its leaving.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { create } from "@bufbuild/protobuf";
+import type { Locator, Page } from "playwright-core";
+import { CallState, ClaimSchema } from "../src/gen/ringpad/v1/call_pb.ts";
+import { padToken } from "./fake_actions.ts";
+import { ring } from "./fake_server.ts";
+import { known, popup, settled, Shop, withoutSoundBanner } from "./shop.ts";
+
+const shop = new Shop();
+const FIRST = padToken("p1", "1번 카운터");
+const SCREENS = { landscape: { width: 1280, height: 800 }, portrait: { width: 800, height: 1280 } };
+
+/** What taps. */
+interface Pointer {
+  down(x: number, y: number): Promise<void>;
+  up(): Promise<void>;
+}
+
+type PointerKind = "mouse" | "touch";
+
+async function pointer(page: Page, kind: PointerKind): Promise<Pointer> {
+  const { mouse } = page;
+  if (kind === "mouse") {
+    return { down: async (x, y) => (await mouse.move(x, y), mouse.down()), up: () => mouse.up() };
+  }
+  const session = await page.context().newCDPSession(page);
+  const send = async (type: "touchStart" | "touchEnd", touchPoints: { x: number; y: number }[]) =>
+    void (await session.send("Input.dispatchTouchEvent", { type, touchPoints }));
+  return { down: (x, y) => send("touchStart", [{ x, y }]), up: () => send("touchEnd", []) };
+}
+
+async function middleOf(node: Locator): Promise<[number, number]> {
+  await node.scrollIntoViewIfNeeded();
+  const box = (await node.boundingBox()) ?? assert.fail("not shown");
+  return [box.x + box.width / 2, box.y + box.height / 2];
+}
+
+/** In the page: every click that reached a button or a link, by call and name; nothing is called up. */
+function recordClicks(): void {
+  const clicks: string[] = [];
+  Object.assign(globalThis, { clicks });
+  addEventListener("click", (event) => {
+    const control = event.target instanceof Element ? event.target.closest("button, a") : null;
+    if (control?.matches("a")) event.preventDefault();
+    if (control) clicks.push(`${control.closest("[data-call]")?.getAttribute("data-call")} ${nameOf(control)}`);
+    function nameOf(node: Element): string {
+      return node.getAttribute("aria-label") ?? node.textContent ?? "";
+    }
+  });
+}
+
+/** In the page, from its beginning: what has come over the network so far. */
+function recordChunks(): void {
+  const received = { text: "" };
+  Object.assign(globalThis, { received });
+  const { read } = ReadableStreamDefaultReader.prototype;
+  ReadableStreamDefaultReader.prototype.read = async function (this: ReadableStreamDefaultReader<unknown>) {
+    const chunk = await read.call(this);
+    if (chunk.value instanceof Uint8Array) received.text += new TextDecoder("latin1").decode(chunk.value);
+    return chunk;
+  } as typeof read;
+}
+
+/** Waits until the page has got something, and has had the time to draw it. */
+async function hasGot(page: Page, part: string): Promise<void> {
+  await page.waitForFunction((it) => (globalThis as unknown as { received: { text: string } }).received.text.includes(it), part);
+  await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(drawn)))));
+}
+
+const clicks = (page: Page) => page.evaluate(() => (globalThis as unknown as { clicks: string[] }).clicks);
+
+/** A counter with every kind of card, and the focus in the form of the call in hand. */
+async function busyCounter(viewport: { width: number; height: number }, kind: PointerKind): Promise<Page> {
+  const page = await shop.pad({ viewport, hasTouch: kind === "touch" }, FIRST, (it) => it.addInitScript(recordChunks));
+  await page.evaluate(recordClicks);
+  await withoutSoundBanner(page);
+  const claim = create(ClaimSchema, { padId: "p1", padName: "1번 카운터" });
+  shop.server.update(ring("mine", "010-1234-5678", 9_000, { ...known, claim }), 60_000);
+  shop.server.update(ring("rings", "010-7777-8888", 3_000, known), 60_000);
+  shop.server.update(ring("talks", "010-2222-3333", 20_000, known), 60_000);
+  shop.server.update({ id: "talks", state: CallState.ANSWERED });
+  shop.server.update(ring("missed", "010-4444-5555", 30_000, known), 60_000);
+  shop.server.update({ id: "missed", state: CallState.MISSED });
+  await page.locator('.popup[data-call="missed"][data-phase="missed"]').waitFor();
+  await settled(page);
+  return page;
+}
+
+/** Every button of every card of that counter. */
+const BUTTONS = [
+  ["rings", "내가 응대"],
+  ["mine", "저장"],
+  ["mine", "응대 취소"],
+  ["mine", "완료"],
+  ["talks", "내가 응대"],
+  ["talks", "숨기기"],
+  ["missed", "다시 걸기"],
+  ["missed", "예약·메모"],
+  ["missed", "완료"],
+  ["missed", "숨기기"],
+] as const;
+
+for (const [screen, viewport] of Object.entries(SCREENS)) {
+  for (const kind of ["mouse", "touch"] as const) {
+    test(`${screen}, ${kind}: every button of every card is hit, with a field focused and a ring coming between down and up`, async () => {
+      for (const [id, name] of BUTTONS) {
+        const page = await busyCounter(viewport, kind);
+        await popup(page, "mine").getByLabel("이름", { exact: true }).focus();
+        const button = popup(page, id).locator("button, a").and(popup(page, id).getByText(name, { exact: true }).or(popup(page, id).getByLabel(name, { exact: true })));
+        const [x, y] = await middleOf(button);
+        const tap = await pointer(page, kind);
+        await tap.down(x, y);
+        shop.server.update(ring("next", "010-9999-0000", 0, known), 60_000);
+        await hasGot(page, "010-9999-0000");
+        assert.equal(await popup(page, "next").count(), 0, `${id} ${name}: nothing may move under a finger`);
+        await tap.up();
+        await popup(page, "next").waitFor();
+        assert.deepEqual(await clicks(page), [`${id} ${name}`]);
+        await page.context().close();
+        shop.server.forget();
+      }
+    });
+  }
+
+  test(`${screen}: a field that loses its focus to a tap moves nothing, and the tap claims the call that rings`, async () => {
+    const page = await busyCounter(viewport, "mouse");
+    await popup(page, "mine").getByLabel("이름", { exact: true }).focus();
+    const claim = popup(page, "rings").locator(".popup-claim");
+    const [x, y] = await middleOf(claim);
+    const before = await claim.boundingBox();
+    await page.mouse.move(x, y);
+    await page.mouse.down();
+    await page.evaluate(() => document.activeElement instanceof HTMLElement && document.activeElement.blur());
+    assert.deepEqual(await claim.boundingBox(), before);
+    await page.mouse.up();
+    await page.locator('.popup[data-call="rings"][data-holder="me"]').waitFor();
+  });
+}
+
+/** A page whose time passes when a test says so. */
+async function pausedPage(more: Parameters<Shop["pad"]>[0] = {}): Promise<Page> {
+  const page = await shop.pad(more, FIRST, (it) => it.clock.install());
+  await withoutSoundBanner(page);
+  await settled(page);
+  await page.clock.pauseAt(Date.now() + 3_600_000);
+  return page;
+}
+
+const inMyHands = (page: Page, id: string) => page.locator(`.popup[data-call="${id}"][data-holder="me"]`).count();
+
+test("a card younger than half a second takes no tap, and every key", async () => {
+  const page = await pausedPage();
+  for (const id of ["a", "b"]) shop.server.update(ring(id, "010-1234-5678", 0), 4_000_000);
+  await popup(page, "b").waitFor();
+  const at = await middleOf(popup(page, "a").locator(".popup-claim"));
+  await page.mouse.click(...at);
+  await page.clock.runFor(480);
+  await page.mouse.click(...at);
+  await popup(page, "b").locator(".popup-claim").focus();
+  await page.keyboard.press("Enter");
+  await page.locator('.popup[data-call="b"][data-holder="me"]').waitFor();
+  assert.equal(await inMyHands(page, "a"), 0);
+  await page.clock.runFor(1_000);
+  await page.mouse.click(...(await middleOf(popup(page, "a").locator(".popup-claim"))));
+  await page.locator('.popup[data-call="a"][data-holder="me"]').waitFor();
+});
+
+test("what a ring's end moves under the finger takes no tap for half a second", async () => {
+  const page = await pausedPage();
+  for (const id of ["a", "b"]) shop.server.update(ring(id, "010-1234-5678", 0), 4_000_000);
+  await popup(page, "b").waitFor();
+  await page.clock.runFor(1_000);
+  const at = await middleOf(popup(page, "a").locator(".popup-claim"));
+  // Another pad has taken the first: the second comes where the finger is going.
+  shop.server.update({ id: "a", claim: create(ClaimSchema, { padId: "p2", padName: "2번 카운터" }) });
+  await page.locator('.popup[data-call="a"][data-holder="other"]').waitFor();
+  await page.mouse.click(...at);
+  assert.equal(await inMyHands(page, "b"), 0);
+  await page.clock.runFor(1_000);
+  await page.mouse.click(...at);
+  await page.locator('.popup[data-call="b"][data-holder="me"]').waitFor();
+});
+
+test("a newer ring takes nobody's place: the call that was aimed at is claimed at once", async () => {
+  const page = await pausedPage();
+  shop.server.update(ring("a", "010-1234-5678", 9_000), 4_000_000);
+  await popup(page, "a").waitFor();
+  await page.clock.runFor(1_000);
+  const at = await middleOf(popup(page, "a").locator(".popup-claim"));
+  shop.server.update(ring("b", "010-7777-8888", 0), 4_000_000);
+  await popup(page, "b").waitFor();
+  await page.mouse.click(...at);
+  await page.locator('.popup[data-call="a"][data-holder="me"]').waitFor();
+  assert.equal(await inMyHands(page, "b"), 0);
+});

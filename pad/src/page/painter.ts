@@ -1,0 +1,108 @@
+// Brings the screen up to date, but never under a finger: while somebody presses, what would move waits; and what has
+// moved takes no tap for half a second. Keys and screen readers press no pointer, and are never made to wait.
+
+import { DrawQueue } from "./draw_queue.ts";
+import { Press } from "./press.ts";
+import { Settling, type Place } from "./settling.ts";
+
+/** Whatever a finger can hit. */
+const CONTROLS = "button, a, input, textarea";
+
+/** What is painted. */
+export interface Painting {
+  /** What nobody sees does not wait: a ring is heard also while somebody presses. */
+  sound(): void;
+  screen(): void;
+}
+
+/** Paints. */
+export class Painter {
+  readonly #painting: Painting;
+  readonly #press = new Press();
+  readonly #settling = new Settling<Element>();
+  readonly #queue = new DrawQueue(() => this.paint());
+  /** Something waits for the finger to leave. */
+  #waits = false;
+  /** Paints it. */
+  #held: ReturnType<typeof setTimeout> | undefined;
+  /** Lets what has settled take taps again. */
+  #settles: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(painting: Painting) {
+    this.#painting = painting;
+    const on = (type: "pointerdown" | "pointerup" | "pointercancel", react: (pointer: number) => void) =>
+      addEventListener(type, ({ pointerId }) => react(pointerId), { capture: true });
+    on("pointerdown", (pointer) => this.#press.down(pointer, performance.now()));
+    on("pointerup", (pointer) => {
+      this.#press.up(pointer, performance.now());
+      this.#wait();
+    });
+    on("pointercancel", (pointer) => {
+      this.#press.cancel(pointer);
+      this.#wait();
+    });
+    // Before any button hears of it: what a tap does shows at once.
+    addEventListener("click", () => this.#clicked(), { capture: true });
+  }
+
+  /** Paints once for all the messages of a burst. */
+  ask(): void {
+    this.#queue.ask();
+  }
+
+  /** Paints at once, unless somebody presses: then when the tap is over. */
+  paint(): void {
+    this.#painting.sound();
+    this.#waits = this.#press.heldFor(performance.now()) > 0;
+    if (this.#waits) return this.#wait();
+    clearTimeout(this.#held);
+    const before = places();
+    this.#painting.screen();
+    this.#settle(before);
+  }
+
+  /** Everything on the screen was moved by the browser, e.g. since a keyboard came. */
+  moved(): void {
+    this.#settle(new Map());
+    this.ask();
+  }
+
+  #clicked(): void {
+    this.#press.clicked();
+    if (this.#waits) this.ask();
+  }
+
+  /** Where something waits: for the end of the press, as that now stands. */
+  #wait(): void {
+    if (!this.#waits) return;
+    clearTimeout(this.#held);
+    this.#held = setTimeout(() => this.paint(), this.#press.heldFor(performance.now()));
+  }
+
+  #settle(before: ReadonlyMap<Element, Place>): void {
+    this.#settling.painted(before, places(), performance.now());
+    this.#mark();
+  }
+
+  #mark(): void {
+    const now = performance.now();
+    const settling = this.#settling.at(now);
+    for (const node of document.querySelectorAll("[data-settling]")) {
+      if (!settling.has(node)) node.removeAttribute("data-settling");
+    }
+    for (const node of settling) node.setAttribute("data-settling", "");
+    clearTimeout(this.#settles);
+    const next = this.#settling.next(now);
+    if (next !== undefined) this.#settles = setTimeout(() => this.#mark(), next);
+  }
+}
+
+/** Where every control on the screen stands. */
+function places(): Map<Element, Place> {
+  const shown = new Map<Element, Place>();
+  for (const node of document.querySelectorAll(CONTROLS)) {
+    const place = node.getBoundingClientRect();
+    if (place.width > 0) shown.set(node, place);
+  }
+  return shown;
+}
