@@ -269,16 +269,6 @@ test("a missed call that another pad still holds can be done with, and written t
   assert.equal(await page.locator("#toast").textContent(), "");
 });
 
-test("done without a connection is taken back, in words", async () => {
-  shop.storeADay();
-  const page = await shop.pad({}, FIRST);
-  shop.server.away = true;
-  await page.locator('#missed [data-call="d2"]').getByRole("button", { name: "010-8765-4321 완료" }).click();
-  await page.locator('#missed [data-call="d2"]').waitFor({ state: "detached" });
-  await page.locator('#missed [data-call="d2"]').waitFor();
-  assert.match((await page.locator("#toast").textContent()) ?? "", /확인하지 못했습니다/);
-});
-
 test("a call from the list is opened to be written to, and hidden again", async () => {
   shop.storeADay();
   const page = await shop.pad({}, FIRST);

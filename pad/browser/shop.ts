@@ -103,6 +103,27 @@ export async function settled(page: Page): Promise<void> {
   await page.waitForFunction(() => document.querySelector("[data-settling]") === null);
 }
 
+/** A pad whose time passes when a test says so, with sound on. */
+export async function pausedPad(shop: Shop, token: string, options: ContextOptions = {}): Promise<Page> {
+  const page = await shop.pad(options, token, (it) => it.clock.install());
+  await withoutSoundBanner(page);
+  await settled(page);
+  // A short step: after a long one the stream would be taken for dead. Too short where the machine is slow: then again.
+  await until("the pause", async () => {
+    const soon = (await page.evaluate(() => Date.now())) + 300;
+    return page.clock.pauseAt(soon).then(() => true, () => false);
+  });
+  await connected(page);
+  return page;
+}
+
+/** Where to tap it. */
+export async function middleOf(node: Locator): Promise<[number, number]> {
+  await node.scrollIntoViewIfNeeded();
+  const box = (await node.boundingBox()) ?? assert.fail("not shown");
+  return [box.x + box.width / 2, box.y + box.height / 2];
+}
+
 export async function withoutSoundBanner(page: Page): Promise<void> {
   await page.locator("h1").click();
   await page.locator("#unlock").waitFor({ state: "hidden" });

@@ -4,11 +4,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create } from "@bufbuild/protobuf";
-import type { Locator, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { CallState, ClaimSchema } from "../src/gen/ringpad/v1/call_pb.ts";
 import { padToken } from "./fake_actions.ts";
 import { ring } from "./fake_server.ts";
-import { known, popup, settled, Shop, withoutSoundBanner } from "./shop.ts";
+import { known, middleOf, pausedPad, popup, settled, Shop, withoutSoundBanner } from "./shop.ts";
 
 const shop = new Shop();
 const FIRST = padToken("p1", "1번 카운터");
@@ -31,12 +31,6 @@ async function pointer(page: Page, kind: PointerKind): Promise<Pointer> {
   const send = async (type: "touchStart" | "touchEnd", touchPoints: { x: number; y: number }[]) =>
     void (await session.send("Input.dispatchTouchEvent", { type, touchPoints }));
   return { down: (x, y) => send("touchStart", [{ x, y }]), up: () => send("touchEnd", []) };
-}
-
-async function middleOf(node: Locator): Promise<[number, number]> {
-  await node.scrollIntoViewIfNeeded();
-  const box = (await node.boundingBox()) ?? assert.fail("not shown");
-  return [box.x + box.width / 2, box.y + box.height / 2];
 }
 
 /** In the page: every click that reached a button or a link, by call and name; nothing is called up. */
@@ -141,19 +135,10 @@ for (const [screen, viewport] of Object.entries(SCREENS)) {
   });
 }
 
-/** A page whose time passes when a test says so. */
-async function pausedPage(more: Parameters<Shop["pad"]>[0] = {}): Promise<Page> {
-  const page = await shop.pad(more, FIRST, (it) => it.clock.install());
-  await withoutSoundBanner(page);
-  await settled(page);
-  await page.clock.pauseAt(Date.now() + 3_600_000);
-  return page;
-}
-
 const inMyHands = (page: Page, id: string) => page.locator(`.popup[data-call="${id}"][data-holder="me"]`).count();
 
 test("a card younger than half a second takes no tap, and every key", async () => {
-  const page = await pausedPage();
+  const page = await pausedPad(shop, FIRST);
   for (const id of ["a", "b"]) shop.server.update(ring(id, "010-1234-5678", 0), 4_000_000);
   await popup(page, "b").waitFor();
   const at = await middleOf(popup(page, "a").locator(".popup-claim"));
@@ -170,7 +155,7 @@ test("a card younger than half a second takes no tap, and every key", async () =
 });
 
 test("what a ring's end moves under the finger takes no tap for half a second", async () => {
-  const page = await pausedPage();
+  const page = await pausedPad(shop, FIRST);
   for (const id of ["a", "b"]) shop.server.update(ring(id, "010-1234-5678", 0), 4_000_000);
   await popup(page, "b").waitFor();
   await page.clock.runFor(1_000);
@@ -186,7 +171,7 @@ test("what a ring's end moves under the finger takes no tap for half a second", 
 });
 
 test("a newer ring takes nobody's place: the call that was aimed at is claimed at once", async () => {
-  const page = await pausedPage();
+  const page = await pausedPad(shop, FIRST);
   shop.server.update(ring("a", "010-1234-5678", 9_000), 4_000_000);
   await popup(page, "a").waitFor();
   await page.clock.runFor(1_000);

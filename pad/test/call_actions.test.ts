@@ -13,7 +13,8 @@ import { CallActions, type ActionContext } from "../src/page/call_actions.ts";
 import { Drafts, emptyDraft, type Draft } from "../src/page/drafts.ts";
 import { Expectations } from "../src/page/expectations.ts";
 import { draftOf } from "../src/page/reservation.ts";
-import { settle } from "./fakes.ts";
+import { Unsent } from "../src/page/unsent.ts";
+import { FakeClock, fakeMemory, settle } from "./fakes.ts";
 
 const T = Date.parse("2025-11-23T05:00:00Z");
 const THEIRS = create(ClaimSchema, { padId: "p2", padName: "2번 카운터" });
@@ -40,6 +41,9 @@ class Page {
   /** Calls whose forms people were asked to complete. */
   readonly unfinished: string[] = [];
   formIsWhole = true;
+  connected = true;
+  readonly clock = new FakeClock();
+  readonly unsent: Unsent;
   readonly drafts = new Drafts(undefined);
   readonly #expectations = new Expectations();
   readonly board: Board = new Board({
@@ -47,19 +51,25 @@ class Page {
     expected: (it) => this.#expectations.of(it),
     hasDraft: (id) => this.drafts.has(id),
   });
-  readonly actions = new CallActions({
-    pad: this.#pad(),
-    board: this.board,
-    expectations: this.#expectations,
-    drafts: this.drafts,
-    now: () => T,
-    changed: () => {},
-    isWhole: () => this.formIsWhole,
-    unfinished: (id) => this.unfinished.push(id),
-    failed: (action, { kind }) => this.failures.push(`${action} ${kind}`),
-  });
+  readonly actions: CallActions;
 
-  constructor() {
+  constructor(unsent = new Unsent(undefined)) {
+    this.unsent = unsent;
+    this.actions = new CallActions({
+      pad: this.#pad(),
+      board: this.board,
+      expectations: this.#expectations,
+      drafts: this.drafts,
+      unsent: this.unsent,
+      clock: this.clock,
+      connected: () => this.connected,
+      now: () => T,
+      changed: () => {},
+      isWhole: () => this.formIsWhole,
+      unfinished: (id) => this.unfinished.push(id),
+      failed: (action, { kind }) => this.failures.push(`${action} ${kind}`),
+      waits: (action) => this.failures.push(`${action} waits`),
+    });
     this.board.apply(call(), T + 30_000, T);
   }
 
@@ -157,7 +167,7 @@ test("calls do not wait for each other", async () => {
   assert.deepEqual(page.asked, ["claim", "claim"]);
 });
 
-test("done saves what was typed first, and then takes the call off the screen", async () => {
+test("done saves what was typed first, takes the call off the screen at once, and closes it in 6 s", async () => {
   const page = new Page();
   page.drafts.set("a", { ...emptyDraft(), note: "흰색 카니발" });
   void page.actions.close("a");
@@ -165,35 +175,108 @@ test("done saves what was typed first, and then takes the call off the screen", 
   assert.deepEqual(page.asked, ["save"]);
   assert.deepEqual(page.last().note, { note: "흰색 카니발", reservation: undefined });
   await page.last().answer(call({ note: "흰색 카니발" }));
-  assert.deepEqual(page.asked, ["save", "close"]);
   assert.equal(page.holder, undefined);
+  await page.clock.advance(5_999);
+  assert.deepEqual(page.asked, ["save"]);
+  await page.clock.advance(1);
+  assert.deepEqual(page.asked, ["save", "close"]);
   await page.last().answer(call({ closed: true }));
   assert.ok(!page.drafts.has("a"));
   assert.equal(page.holder, undefined);
 });
 
-test("done is not done where saving failed, and nothing typed is lost; nor where closing failed", async () => {
+test("done that is taken back within 6 s never happened; afterwards there is nothing to take back", async () => {
   const page = new Page();
-  page.drafts.set("a", { ...emptyDraft(), note: "흰색 카니발" });
-  void page.actions.close("a");
-  await settle();
-  await page.last().refuse(new ActionError("offline", ""));
-  assert.deepEqual(page.asked, ["save"]);
-  assert.ok(page.drafts.has("a"));
-  page.drafts.drop("a");
-  void page.actions.close("a");
+  await page.actions.close("a");
+  assert.deepEqual([page.holder, page.actions.undoable], [undefined, "a"]);
+  page.actions.undo("a");
+  assert.deepEqual([page.holder, page.actions.undoable], ["nobody", undefined]);
+  await page.clock.advance(60_000);
+  assert.deepEqual(page.asked, []);
+  await page.actions.close("a");
+  await page.clock.advance(6_000);
+  assert.equal(page.actions.undoable, undefined);
+  page.actions.undo("a");
   assert.equal(page.holder, undefined);
+});
+
+test("done is told at once when the page is left", async () => {
+  const page = new Page();
+  await page.actions.close("a");
+  page.actions.left();
+  await settle();
+  assert.deepEqual(page.asked, ["close"]);
+  await page.last().answer(call({ closed: true }));
+  await page.clock.advance(60_000);
+  assert.deepEqual(page.asked, ["close"]);
+});
+
+test("done is taken back where the server refuses it", async () => {
+  const page = new Page();
+  await page.actions.close("a");
+  await page.clock.advance(6_000);
+  await page.last().refuse(new ActionError("refused", ""));
+  assert.equal(page.holder, "nobody");
+  assert.deepEqual(page.failures, ["close refused"]);
+});
+
+test("without a connection saving and done wait for one, say so once, and are done in their order", async () => {
+  const page = new Page();
+  page.connected = false;
+  page.drafts.set("a", { ...emptyDraft(), note: "흰색 카니발" });
+  await page.actions.close("a");
+  await page.clock.advance(120_000);
+  assert.deepEqual([page.asked, page.failures], [[], ["save waits"]]);
+  assert.ok(page.unsent.has("save", "a") && page.unsent.has("close", "a"));
+  page.connected = true;
+  void page.actions.sendUnsent();
+  await settle();
+  assert.deepEqual(page.asked, ["save"]);
+  await page.last().answer(call({ note: "흰색 카니발" }));
+  assert.deepEqual(page.asked, ["save", "close"]);
+  await page.last().answer(call({ closed: true }));
+  assert.deepEqual([page.unsent.all("save"), page.unsent.all("close"), page.holder], [[], [], undefined]);
+});
+
+test("what got no answer is told again, soon also without a word of a connection, and nothing typed is lost", async () => {
+  const page = new Page();
+  void page.actions.save("a", { ...emptyDraft(), note: "흰색" });
+  page.drafts.set("a", { ...emptyDraft(), note: "흰색" });
   await settle();
   await page.last().refuse(new ActionError("offline", ""));
+  assert.deepEqual([page.failures, page.drafts.has("a")], [["save waits"], true]);
+  await page.clock.advance(15_000);
+  await page.last().answer(call({ note: "흰색" }));
+  assert.deepEqual([page.asked, page.drafts.has("a"), page.unsent.all("save")], [["save", "save"], false, []]);
+});
+
+test("what waits survives a reload: the call looks closed from the beginning, and is closed with the first connection", async () => {
+  const memory = fakeMemory();
+  new Unsent(memory).add("close", "a");
+  const page = new Page(new Unsent(memory));
+  assert.deepEqual([page.holder, page.actions.undoable], [undefined, undefined]);
+  void page.actions.sendUnsent();
+  await settle();
+  await page.last().answer(call({ closed: true }));
+  assert.deepEqual(new Unsent(memory).all("close"), []);
+});
+
+test("what is typed into a call after it was closed is no less kept", async () => {
+  const page = new Page();
+  await page.actions.close("a");
+  page.drafts.set("a", { ...emptyDraft(), note: "흰색" });
+  await page.clock.advance(6_000);
+  await page.last().answer(call({ closed: true }));
+  assert.ok(page.drafts.has("a"));
   assert.equal(page.holder, "nobody");
-  assert.deepEqual(page.failures, ["save offline", "close offline"]);
 });
 
 test("done also takes away what was opened from a list", async () => {
   const page = new Page();
   page.board.open(call(), T);
-  void page.actions.close("a");
-  await settle();
+  await page.actions.close("a");
+  assert.equal(page.holder, undefined);
+  await page.clock.advance(6_000);
   await page.last().answer(call({ closed: true }));
   assert.equal(page.holder, undefined);
 });
@@ -224,6 +307,7 @@ test("what is typed after done was tapped is saved too", async () => {
   await settle();
   await page.last().answer(call({ note: "흰색" }));
   await page.last().answer(call({ note: "흰색 카니발" }));
+  await page.clock.advance(6_000);
   assert.deepEqual(page.asked, ["save", "save", "close"]);
   assert.equal(page.sent[1]?.note?.note, "흰색 카니발");
 });

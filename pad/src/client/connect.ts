@@ -74,7 +74,10 @@ export interface Pad {
 export function connect(options: PadOptions | RingingOptions): Pad {
   const transports = { "grpc-web": grpcWeb(options.url), websocket: webSocket(options.url) };
   const tokens = new Tokens(options.token);
-  const client = createClient(PadService, createGrpcWebTransport({ baseUrl: options.url, useBinaryFormat: true }));
+  // What somebody did is still told when the page is left.
+  const keepAlive: typeof fetch = (input, init) => fetch(input, { ...init, keepalive: true });
+  const transport = createGrpcWebTransport({ baseUrl: options.url, useBinaryFormat: true, fetch: keepAlive });
+  const client = createClient(PadService, transport);
   const serverNow = () => connection.serverNow();
   const connection = new Connection({
     transports: new TransportChoice(transports, sessionMemory(), browserClock),

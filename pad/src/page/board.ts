@@ -160,7 +160,7 @@ export class Board {
       const known = this.#calls.get(id);
       const popup = known && this.#popup(known, shown, now);
       if (!popup || this.#isOver(known, popup, shown, atLeast)) this.dismiss(id);
-      else if (!this.#isOver(known, popup, shown, now) && !this.#isHidden(popup, shown, now)) {
+      else if (!this.#isOver(known, popup, shown, now) && !this.#isHidden(known, popup, shown, now)) {
         popups.push({ ...popup, rank: rankOf(popup), order: shown.order });
       }
     }
@@ -208,8 +208,11 @@ export class Board {
   }
 
   /** For now: it may come back, when it is released or when closing it fails. */
-  #isHidden({ call, holder, opened }: Popup, shown: Shown, now: number): boolean {
-    if (this.#context.hasDraft(call.id) || opened) return false;
+  #isHidden(known: Known, { call, holder, opened }: Popup, shown: Shown, now: number): boolean {
+    if (this.#context.hasDraft(call.id)) return false;
+    // Somebody here has just said that it is done.
+    if (call.closed && !known.call.closed) return true;
+    if (opened) return false;
     return call.closed || (holder === "other" && now >= shown.changed + HELD_ELSEWHERE_STAYS);
   }
 

@@ -1,16 +1,19 @@
 // What people do to calls on this page. Every action shows at once and corrects itself: while it is under way the call
-// looks as if it had worked, afterwards it is what the server says.
+// looks as if it had worked, afterwards it is what the server says. What can wait for a connection does: see `Unsent`.
 
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { ActionError } from "../client/action_error.ts";
+import { ActionError, type ActionFailure } from "../client/action_error.ts";
 import type { NoteInit } from "../client/actions.ts";
+import type { Clock, Timer } from "../client/clock.ts";
 import type { Pad } from "../client/connect.ts";
 import { ClaimSchema, ReservationSchema, type Call } from "../gen/ringpad/v1/call_pb.ts";
 import type { Board } from "./board.ts";
+import { Closing } from "./closing.ts";
 import { rebase, sameDraft, type Draft, type Drafts } from "./drafts.ts";
 import type { Expectations } from "./expectations.ts";
 import { completed, draftOf, isWhole, noteOf } from "./reservation.ts";
+import type { Unsent, Waiting } from "./unsent.ts";
 
 /** What an action needs of the page. */
 export interface ActionContext {
@@ -18,6 +21,10 @@ export interface ActionContext {
   board: Board;
   expectations: Expectations;
   drafts: Drafts;
+  unsent: Unsent;
+  clock: Pick<Clock, "after">;
+  /** Whether there is a connection, as far as we know. */
+  connected(): boolean;
   /** The server's time. */
   now(): number;
   /** Something looks different. */
@@ -28,13 +35,19 @@ export interface ActionContext {
   unfinished(id: string): void;
   /** An action came to nothing; people should know. */
   failed(action: ActionName, error: ActionError): void;
+  /** An action waits for a connection; people should know. */
+  waits(action: Waiting): void;
 }
 
 /** The actions by name. */
 export type ActionName = "claim" | "release" | "close" | "save";
 
+type Outcome = "done" | ActionFailure;
+
 /** Stands for our own id while the token does not tell it. */
 const UNKNOWN_SELF = "self";
+/** Milliseconds after which what waits is tried again without a word of a connection: only the stream may be well. */
+const AGAIN = 15_000;
 
 /** The page's actions. */
 export class CallActions {
@@ -43,9 +56,20 @@ export class CallActions {
   readonly #last = new Map<string, Promise<unknown>>();
   /** Our id as a claim of ours had it, for tokens that cannot be read. */
   #learned: string | undefined;
+  readonly #closing: Closing;
+  #again: Timer | undefined;
+  /** Calls of which people know that something waits. */
+  readonly #told = new Set<string>();
 
   constructor(context: ActionContext) {
     this.#context = context;
+    const { clock, expectations, unsent, changed } = context;
+    this.#closing = new Closing({ clock, expectations, unsent, changed, send: (id) => this.#sendClose(id) });
+  }
+
+  /** The last call that was closed, while that can be taken back. */
+  get undoable(): string | undefined {
+    return this.#closing.undoable;
   }
 
   /** This pad's id. */
@@ -69,19 +93,42 @@ export class CallActions {
     await this.#act("release", id, without, () => this.#context.pad.release(id));
   }
 
-  /** Done. What was typed is saved first: nobody who taps "done" means to throw it away. */
+  /**
+   * Done, for good in 6 s. What was typed is saved first: nobody who taps "done" means to throw it away. Where there is no
+   * connection both wait for one.
+   */
   async close(id: string): Promise<void> {
-    const { drafts, unfinished } = this.#context;
+    const { drafts, unfinished, unsent } = this.#context;
     for (let draft = drafts.get(id); ; draft = drafts.get(id)) {
       if (!this.#context.isWhole(id) || (draft && !isWhole(draft))) return unfinished(id);
-      if (!draft) break;
-      if (!(await this.save(id, draft))) return;
+      if (!draft || unsent.has("save", id)) break;
+      if (!(await this.save(id, draft)) && !unsent.has("save", id)) return;
     }
-    const closed = await this.#act("close", id, (call) => ({ ...call, closed: true }), () => this.#context.pad.close(id));
-    if (!closed) return;
-    drafts.drop(id);
-    this.#context.board.dismiss(id);
-    this.#context.changed();
+    this.#closing.close(id);
+  }
+
+  /** Takes it back that the call is done. */
+  undo(id: string): void {
+    this.#closing.undo(id);
+  }
+
+  /** The page is left: what people could still have taken back is done. */
+  left(): void {
+    void this.#closing.sendAll();
+  }
+
+  /** There is a connection: what waited for one is done. */
+  async sendUnsent(): Promise<void> {
+    const { drafts, unsent } = this.#context;
+    this.#again?.cancel();
+    const saves = unsent.all("save").map(async (id) => {
+      const draft = drafts.get(id);
+      if (!draft) unsent.drop("save", id);
+      // Somebody goes on typing; what they have so far cannot be saved.
+      else if (isWhole(draft)) await this.save(id, draft);
+    });
+    await Promise.all(saves);
+    await this.#closing.sendAgain();
   }
 
   /** Keeps what was typed into the form of a call, which was `shown` without it. */
@@ -104,7 +151,7 @@ export class CallActions {
 
   /** True if it is saved. What was typed meanwhile stays a draft. */
   async save(id: string, draft: Draft): Promise<boolean> {
-    const { pad, board, drafts, now } = this.#context;
+    const { pad, board, drafts, unsent, connected, changed, now } = this.#context;
     const whole = completed(draft, now());
     const base = drafts.base(id);
     if (base && sameDraft(drafts.get(id) ?? whole, draft)) drafts.set(id, whole);
@@ -118,28 +165,58 @@ export class CallActions {
       note,
       ...(reservation && { reservation: create(ReservationSchema, reservation) }),
     });
-    return this.#act("save", id, (call) => written(call, noteFor(call)), async () => {
+    unsent.add("save", id);
+    const outcome = connected() ? await this.#act("save", id, (call) => written(call, noteFor(call)), async () => {
       const call = await pad.saveNote(id, noteFor(board.call(id)));
       const typed = drafts.get(id);
       if (typed && sameDraft(typed, whole)) drafts.drop(id);
       else if (typed) drafts.set(id, typed, whole);
       return call;
-    });
+    }) : "offline";
+    if (outcome === "offline") this.#wait("save", id);
+    else this.#sent("save", id);
+    changed();
+    return outcome === "done";
   }
 
-  async #act(name: ActionName, id: string, change: (call: Call) => Call, send: () => Promise<Call>): Promise<boolean> {
+  /** True once the server has an opinion. What was typed meanwhile stays, and with it the card. */
+  async #sendClose(id: string): Promise<boolean> {
+    const { board, drafts, unsent, connected, pad } = this.#context;
+    // In the order in which they were done.
+    const sendable = connected() && !unsent.has("save", id);
+    const closed = (call: Call): Call => ({ ...call, closed: true });
+    const outcome = sendable ? await this.#act("close", id, closed, () => pad.close(id)) : "offline";
+    if (outcome === "offline") this.#wait("close", id);
+    else this.#told.delete(id);
+    if (outcome === "done" && !drafts.has(id)) board.dismiss(id);
+    return outcome !== "offline";
+  }
+
+  #sent(what: Waiting, id: string): void {
+    this.#context.unsent.drop(what, id);
+    this.#told.delete(id);
+  }
+
+  #wait(what: Waiting, id: string): void {
+    this.#again?.cancel();
+    this.#again = this.#context.clock.after(AGAIN, () => void this.sendUnsent());
+    // Once: it may wait for long.
+    if (!this.#told.has(id)) this.#context.waits(what);
+    this.#told.add(id);
+  }
+
+  async #act(name: ActionName, id: string, change: (call: Call) => Call, send: () => Promise<Call>): Promise<Outcome> {
     const { board, expectations, changed, now } = this.#context;
     const settled = expectations.expect(id, change);
     changed();
     const before = this.#last.get(id);
-    const sent = (async () => {
+    const sent = (async (): Promise<Outcome> => {
       await before;
       try {
         board.apply(await send(), undefined, now());
-        return true;
+        return "done";
       } catch (error) {
-        this.#failed(name, id, error);
-        return false;
+        return this.#failed(name, id, error);
       } finally {
         settled();
       }
@@ -151,7 +228,7 @@ export class CallActions {
     return done;
   }
 
-  #failed(name: ActionName, id: string, cause: unknown): void {
+  #failed(name: ActionName, id: string, cause: unknown): ActionFailure {
     const { board, failed, now } = this.#context;
     const error = cause instanceof ActionError ? cause : new ActionError("refused", String(cause), { cause });
     // The winner's update may be behind: until it comes, what the refusal said stands.
@@ -159,6 +236,8 @@ export class CallActions {
     if (error.kind === "claimed" && error.claim && call && !call.claim) {
       board.apply({ ...call, claim: error.claim }, undefined, now());
     }
-    failed(name, error);
+    // Closing and saving are done again.
+    if (error.kind !== "offline" || name === "claim" || name === "release") failed(name, error);
+    return error.kind;
   }
 }

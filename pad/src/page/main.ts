@@ -14,7 +14,7 @@ import { DaySummary } from "./day_summary.ts";
 import { byId, KeyedList, setHidden, setText } from "./dom.ts";
 import { Drafts } from "./drafts.ts";
 import { Expectations } from "./expectations.ts";
-import { fullDate, timeOfDay } from "./format.ts";
+import { callerName, fullDate, timeOfDay } from "./format.ts";
 import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import { setUpLanguage } from "./language_switch.ts";
 import { MissedCalls } from "./missed_calls.ts";
@@ -26,6 +26,7 @@ import { Status } from "./status.ts";
 import { text } from "./text.ts";
 import { takeFromAddress, tokenSource, tokenUrlOfPage } from "./token.ts";
 import { toast } from "./toast.ts";
+import { Unsent } from "./unsent.ts";
 import { Viewport } from "./viewport.ts";
 import { keepScreenOn } from "./wake_lock.ts";
 
@@ -34,6 +35,7 @@ const WITHOUT = 30_000;
 
 class PadPage {
   readonly #drafts = new Drafts(tabStorage());
+  readonly #unsent = new Unsent(tabStorage());
   readonly #expectations = new Expectations();
   readonly #board = new Board({
     me: () => this.#actions.me(),
@@ -69,6 +71,8 @@ class PadPage {
   #title = "RingPad";
   /** There was a snapshot: something is known of the store. */
   #known = false;
+  /** The call of which the page says that its being done can be taken back. */
+  #undoable: string | undefined;
   #tick: ReturnType<typeof setTimeout> | undefined;
 
   constructor() {
@@ -78,11 +82,15 @@ class PadPage {
       board: this.#board,
       expectations: this.#expectations,
       drafts: this.#drafts,
+      unsent: this.#unsent,
+      clock: browserClock,
+      connected: () => !this.#status.waiting,
       now: () => this.#now(),
       changed: () => this.#draw(),
       isWhole: (id) => formOf(id)?.checkValidity() ?? true,
       unfinished: (id) => this.#showFault(id),
       failed: (action, error) => toast(wordsOf(action, error)),
+      waits: (action) => toast({ save: text.savedLater, close: text.closedLater }[action]),
     });
     const open = (call: Call) => this.#open(call);
     const close = (id: string) => void this.#actions.close(id);
@@ -99,7 +107,14 @@ class PadPage {
     addEventListener("hashchange", () => {
       if (takeFromAddress()) this.#pad.tokenChanged();
     });
-    document.addEventListener("visibilitychange", () => this.#draw());
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden) this.#actions.left();
+      this.#draw();
+    });
+    addEventListener("pagehide", () => this.#actions.left());
+    byId("undo-button").addEventListener("click", () => {
+      if (this.#undoable !== undefined) this.#actions.undo(this.#undoable);
+    });
   }
 
   #connect(): Pad {
@@ -120,7 +135,9 @@ class PadPage {
       },
       onState: (state) => {
         if (state.kind === "connected" && state.store) this.#title = state.store.name || "RingPad";
+        const before = this.#status.connected;
         this.#status.set(state);
+        if (!before && this.#status.connected) void this.#actions.sendUnsent();
         this.#painter.ask();
       },
       onServerTime: (corrected) => {
@@ -134,6 +151,7 @@ class PadPage {
   #popupList(open: (call: Call) => void, close: (id: string) => void): KeyedList<PopupItem> {
     const context: PopupContext = {
       drafts: this.#drafts,
+      unsent: this.#unsent,
       claim: (id) => void this.#actions.claim(id),
       release: (id) => void this.#actions.release(id),
       close,
@@ -216,8 +234,16 @@ class PadPage {
     setText(byId("quiet-words"), this.#status.quietWords);
     // What happens meanwhile is not counted yet.
     setText(byId("day"), this.#status.connected ? this.#day.words() : "");
+    this.#offerUndo();
     this.#announcer.update(popups, this.#title, now);
     this.#scheduleTick(popups, now);
+  }
+
+  #offerUndo(): void {
+    this.#undoable = this.#actions.undoable;
+    const call = this.#undoable === undefined ? undefined : this.#board.call(this.#undoable);
+    setText(byId("undo-text"), call ? text.undoable(callerName(call)) : "");
+    setHidden(byId("undo"), call === undefined);
   }
 
   #scheduleTick(popups: readonly Popup[], now: number): void {

@@ -6,6 +6,7 @@ import { draftOf } from "./reservation.ts";
 import { emptyDraft, FIELDS, type Draft, type Drafts } from "./drafts.ts";
 import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import { text } from "./text.ts";
+import type { Unsent } from "./unsent.ts";
 
 type Field = (typeof FIELDS)[number];
 type Input = HTMLInputElement | HTMLTextAreaElement;
@@ -23,6 +24,8 @@ export interface FormContext {
   follow(id: string): Draft | undefined;
   /** True if it is saved. */
   save(id: string, draft: Draft): Promise<boolean>;
+  /** What of it waits for a connection. */
+  unsent: Unsent;
   /** There is a draft now, or no longer one. */
   changed(): void;
 }
@@ -150,7 +153,9 @@ export class ReservationForm {
   }
 
   #show(): void {
-    const unsaved = this.#context.drafts.has(this.#id) ? text.unsaved : "";
+    const { drafts, unsent } = this.#context;
+    const waits = this.#state !== "saving" && unsent.has("save", this.#id);
+    const unsaved = drafts.has(this.#id) ? (waits ? text.savedLater : text.unsaved) : "";
     const status = { idle: unsaved, saving: text.saving, saved: unsaved || text.saved }[this.#state];
     setText(this.#status, status);
     // A live region must be there before its words are.

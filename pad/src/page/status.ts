@@ -44,6 +44,11 @@ export class Status {
     return this.#state.kind === "connected";
   }
 
+  /** There is no connection, and there will be one. */
+  get waiting(): boolean {
+    return TONES[this.#state.kind] === "waiting";
+  }
+
   /** What stands in the middle of the screen while nothing else does. */
   get quietWords(): string {
     return this.connected ? text.waiting : text.connection[this.#state.kind];

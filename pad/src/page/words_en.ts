@@ -83,6 +83,10 @@ export const en: Words = {
   saving: "Saving…",
   saved: "Saved",
   unsaved: "Not saved yet",
+  savedLater: "Will be saved once connected",
+  closedLater: "Will be marked as done once connected",
+  undo: "Undo",
+  undoable: (number) => `${number} marked as done`,
 
   calls: "Calls",
   alsoRinging: "Other calls ringing now",

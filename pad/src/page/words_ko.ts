@@ -102,6 +102,10 @@ export const ko = {
   saving: "저장 중…",
   saved: "저장했습니다",
   unsaved: "아직 저장하지 않았습니다",
+  savedLater: "연결되면 저장합니다",
+  closedLater: "연결되면 완료로 표시합니다",
+  undo: "되돌리기",
+  undoable: (number: string) => `${number} 완료로 표시했습니다`,
 
   calls: "걸려 온 전화",
   alsoRinging: "지금 울리는 다른 전화",

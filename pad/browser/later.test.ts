@@ -1,0 +1,123 @@
+// What is not done at once: "done", which can be taken back for 6 s, and what waits for a connection.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Page } from "playwright-core";
+import { until } from "./chromium.ts";
+import { padToken } from "./fake_actions.ts";
+import { ring } from "./fake_server.ts";
+import { connected, middleOf, pausedPad, popup, Shop, settled } from "./shop.ts";
+
+const shop = new Shop();
+const FIRST = padToken("p1", "1번 카운터");
+const methods = () => shop.server.actions.sent.map(({ method, callId }) => `${method} ${callId}`);
+const missed = (page: Page, id: string) => page.locator(`#missed [data-call="${id}"]`);
+const done = (page: Page, id: string) => missed(page, id).getByRole("button", { name: "완료" });
+
+test("done twice in a row closes one customer: the next one, who comes under the finger, stays", async () => {
+  shop.storeADay();
+  const page = await pausedPad(shop, FIRST);
+  await page.clock.runFor(1_000);
+  const at = await middleOf(done(page, "d2"));
+  await page.mouse.click(...at);
+  await missed(page, "d2").waitFor({ state: "detached" });
+  await page.mouse.click(...at);
+  await page.clock.resume();
+  await until("the close", () => methods().length > 0);
+  assert.deepEqual(methods(), ["CloseCall d2"]);
+  assert.equal(await page.locator("#missed-count").textContent(), "2");
+});
+
+test("done is taken back for 6 s, and the server never hears of it", async () => {
+  shop.storeADay();
+  const page = await pausedPad(shop, FIRST);
+  await page.clock.runFor(1_000);
+  await done(page, "d2").click();
+  await page.getByText("010-8765-4321 완료로 표시했습니다").waitFor();
+  const undo = page.getByRole("button", { name: "되돌리기" });
+  // It has come where a finger may be on its way to something else.
+  await page.mouse.click(...(await middleOf(undo)));
+  assert.equal(await missed(page, "d2").count(), 0);
+  await page.clock.runFor(1_000);
+  await undo.click();
+  await missed(page, "d2").waitFor();
+  assert.equal(await undo.isVisible(), false);
+  await page.clock.resume();
+  // Six seconds after the first would have been.
+  await done(page, "d7").click();
+  await until("another close", () => methods().length > 0);
+  assert.deepEqual(methods(), ["CloseCall d7"]);
+});
+
+test("done is told at once when the page is left", async () => {
+  shop.storeADay();
+  const page = await pausedPad(shop, FIRST);
+  await page.clock.runFor(1_000);
+  await done(page, "d2").click();
+  await missed(page, "d2").waitFor({ state: "detached" });
+  assert.deepEqual(methods(), []);
+  await page.goto("about:blank");
+  await until("the close", () => methods().length > 0);
+  assert.deepEqual(methods(), ["CloseCall d2"]);
+});
+
+test("done is at a distance from call back, in the list and on the card, also on a phone", async () => {
+  shop.storeADay();
+  for (const viewport of [{ width: 360, height: 740 }, { width: 800, height: 1280 }, { width: 1280, height: 800 }]) {
+    const page = await shop.pad({ viewport }, FIRST);
+    await missed(page, "d2").getByRole("button", { name: "열기" }).click();
+    await settled(page);
+    for (const [callBack, close] of [
+      [missed(page, "d2").locator(".call-back"), missed(page, "d2").locator(".call-done")],
+      [popup(page, "d2").locator(".popup-call-back"), popup(page, "d2").locator(".popup-close")],
+    ] as const) {
+      const [one, other] = [await callBack.boundingBox(), await close.boundingBox()];
+      assert(one && other);
+      const apart = Math.max(other.x - one.x - one.width, other.y - one.y - one.height);
+      assert.ok(apart >= 24, `${apart} px on ${viewport.width}`);
+    }
+  }
+});
+
+test("what is saved without a connection says that it will be, survives a reload, and is saved with the next one", async () => {
+  const page = await shop.pad({}, FIRST);
+  shop.server.update(ring("a", "010-1234-5678", 3_000), 60_000);
+  await popup(page, "a").getByRole("button", { name: "내가 응대", exact: true }).click();
+  await until("the claim", () => methods().length > 0);
+  shop.server.away = true;
+  shop.server.cut();
+  await page.locator('#connection[data-state="reconnecting"]').waitFor();
+  await popup(page, "a").getByLabel("차량 번호").fill("12가 3456");
+  await popup(page, "a").getByRole("button", { name: "저장", exact: true }).click();
+  await popup(page, "a").getByText("연결되면 저장합니다").waitFor();
+  shop.server.away = false;
+  // Pages come, streams do not.
+  shop.server.refuseWith = 14;
+  await page.reload();
+  await page.locator('#connection[data-state="reconnecting"]').waitFor();
+  assert.deepEqual(methods(), ["ClaimCall a"]);
+  shop.server.refuseWith = undefined;
+  await connected(page);
+  await page.locator('#recent [data-call="a"]', { hasText: "12가 3456" }).waitFor();
+  assert.equal(await popup(page, "a").getByText("연결되면").isVisible(), false);
+  assert.deepEqual(methods(), ["ClaimCall a", "SaveNote a"]);
+});
+
+test("done without a connection says that it will be done, stays done through a reload, and is done with the next one", async () => {
+  shop.storeADay();
+  const page = await shop.pad({}, FIRST);
+  await settled(page);
+  shop.server.away = true;
+  shop.server.cut();
+  await page.locator('#connection[data-state="reconnecting"]').waitFor();
+  await done(page, "d2").click();
+  await page.locator("#toast", { hasText: "연결되면 완료로 표시합니다" }).waitFor();
+  assert.equal(await missed(page, "d2").count(), 0);
+  shop.server.away = false;
+  await page.reload();
+  await until("the close", () => methods().length > 0);
+  await connected(page);
+  await missed(page, "d7").waitFor();
+  assert.equal(await missed(page, "d2").count(), 0);
+  assert.deepEqual(methods(), ["CloseCall d2"]);
+});
