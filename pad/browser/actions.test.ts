@@ -301,6 +301,22 @@ test("search by last digits: what was found stands apart, page by page, and ring
   await page.locator("#recent").waitFor();
 });
 
+test("search finds a whole number however it is written, and says of anything else that only numbers are searched", async () => {
+  shop.server.store(ring("s", "010-5555-1234", 86_400_000, { state: CallState.COMPLETED }));
+  shop.server.store(ring("other", "010-7777-1234", 86_400_000, { state: CallState.COMPLETED }));
+  const page = await shop.pad({}, FIRST);
+  const search = page.getByLabel("번호 끝자리로 찾기");
+  for (const typed of ["010-5555-1234", "01055551234", "+82 10-5555-1234", "1055551234"]) {
+    await search.fill(typed);
+    await page.locator('#found [data-call="s"]').waitFor();
+    assert.equal(await page.locator("#found .call").count(), 1, typed);
+    await search.fill("12가 3456");
+    await page.getByText("전화번호만 찾을 수 있습니다").waitFor();
+    assert.equal(await page.locator("#found .call").count(), 0);
+  }
+  assert.deepEqual(shop.server.actions.searches, Array(4).fill("1055551234"));
+});
+
 /** Presses Tab until the focus is there, as somebody without a mouse would; not once around the page. */
 async function tabTo(page: Page, wanted: Locator): Promise<void> {
   for (let presses = 0; presses < 12; presses += 1) {

@@ -232,6 +232,35 @@ test("a refused token is followed by one from the token URL", async () => {
   await connected(page);
 });
 
+/** A token as the server would have minted it, valid until then. */
+const validUntil = (seconds: number) => `a.${Buffer.from(JSON.stringify({ sub: "p1", exp: seconds })).toString("base64url")}.c`;
+
+for (const [what, token, words] of [
+  ["no token", "", /등록이 필요합니다/],
+  ["an expired token", validUntil(1_700_000_000), /등록 기간이 끝났습니다/],
+  ["a wrong token", "a.b.c", /등록 정보가 맞지 않습니다/],
+] as const) {
+  test(`${what}: the whole screen says that this tablet shows no calls, why, and what to do; no clock`, async () => {
+    shop.server.refuseWith = 16;
+    const page = await shop.open({}, token);
+    const message = page.locator("#advice");
+    await message.getByText("지금 이 태블릿에는 전화가 표시되지 않습니다").waitFor();
+    assert.match(await message.innerText(), words);
+    assert.match(await message.innerText(), /접속 링크/);
+    const covered = await page.evaluate(() =>
+      [[0.1, 0.3], [0.5, 0.5], [0.9, 0.95]].every(([x = 0, y = 0]) =>
+        document.elementFromPoint(innerWidth * x, innerHeight * y)?.closest("#advice") !== null));
+    assert.ok(covered);
+    await page.getByRole("button", { name: "English" }).click();
+    await message.getByText("This tablet shows no calls now").waitFor();
+    shop.server.refuseWith = undefined;
+    await page.evaluate(() => void (location.hash = "token=a.b.good"));
+    await connected(page);
+    await message.waitFor({ state: "hidden" });
+    assert.equal(await page.locator("#main").evaluate((node: HTMLElement) => node.inert), false);
+  });
+}
+
 test("an unknown store is said in words", async () => {
   shop.server.refuseWith = 5;
   const page = await shop.open();

@@ -1,4 +1,4 @@
-// Search by a number's last digits. What is found stands in a box of its own, in the place of the recent calls, so that
+// Search by a number, or its last digits. What is found stands in a box of its own, in the place of the recent calls, so that
 // nobody takes it for what goes on now.
 
 import type { Pad } from "../client/connect.ts";
@@ -6,14 +6,13 @@ import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import { CallList, type ListContext } from "./call_list.ts";
 import { byId, setHidden, setText } from "./dom.ts";
 import type { Known } from "./phase.ts";
+import { soughtNumber } from "./sought_number.ts";
 import { text } from "./text.ts";
 
-/** Fewer digits would find half of the customers. */
-const DIGITS = 2;
 const PAUSE = 250;
 const PAGE = 30;
 
-type State = "searching" | "found" | "failed";
+type State = "searching" | "found" | "failed" | "words";
 
 /** What the search needs of the page. */
 export interface SearchContext extends ListContext {
@@ -54,15 +53,15 @@ export class CallSearch {
 
   /** Brings what is shown up to date. */
   draw(): void {
-    const active = this.#digits !== "";
+    const active = this.#digits !== "" || this.#state === "words";
     setHidden(byId("found-box"), !active);
     setHidden(byId("recent-box"), active);
     setHidden(byId("clear-search"), this.#input.value === "");
     if (!active) return;
-    setText(byId("found-title"), text.found(this.#digits));
+    setText(byId("found-title"), this.#state === "words" ? text.onlyNumbers : text.found(this.#input.value.trim()));
     const known = this.#calls.map((call) => this.#context.current({ call, popUntil: undefined }));
     this.#list.update(known, this.#context.now());
-    const words = { searching: text.searching, failed: text.searchFailed, found: text.noneFound }[this.#state];
+    const words = { searching: text.searching, failed: text.searchFailed, found: text.noneFound, words: text.typeDigits }[this.#state];
     setText(byId("none-found"), words);
     setHidden(byId("none-found"), this.#state === "found" && known.length > 0);
     setHidden(byId("more"), this.#nextPage === "" || this.#state === "searching");
@@ -79,13 +78,13 @@ export class CallSearch {
   }
 
   #typed(): void {
-    const digits = this.#input.value.replaceAll(/\D/g, "");
+    const sought = soughtNumber(this.#input.value);
     clearTimeout(this.#timer);
     this.#asked += 1;
     this.#calls = [];
     this.#nextPage = "";
-    this.#digits = digits.length >= DIGITS ? digits : "";
-    this.#state = "searching";
+    this.#digits = sought.kind === "digits" ? sought.digits : "";
+    this.#state = sought.kind === "words" ? "words" : "searching";
     if (this.#digits !== "") this.#timer = setTimeout(() => void this.#ask(""), PAUSE);
     this.#context.changed();
   }

@@ -19,12 +19,12 @@ import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import { setUpLanguage } from "./language_switch.ts";
 import { MissedCalls } from "./missed_calls.ts";
 import { Painter } from "./painter.ts";
-import { popupView, type PopupContext, type PopupItem } from "./popup_view.ts";
+import { offerMore, popupView, type PopupContext, type PopupItem } from "./popup_view.ts";
 import { formOf } from "./reservation_form.ts";
 import { SoundSwitch } from "./sound_switch.ts";
 import { Status } from "./status.ts";
 import { text } from "./text.ts";
-import { takeFromAddress, tokenSource, tokenUrlOfPage } from "./token.ts";
+import { takeFromAddress, tokenFault, tokenSource, tokenUrlOfPage } from "./token.ts";
 import { toast } from "./toast.ts";
 import { Unsent } from "./unsent.ts";
 import { Viewport } from "./viewport.ts";
@@ -60,7 +60,11 @@ class PadPage {
   readonly #painter = new Painter({ sound: () => this.#ring(), screen: () => this.#paint() });
   readonly #announcer = new Announcer((call) => isTyping() || bringIntoSight(call));
   readonly #sound = new SoundSwitch(() => this.#painter.ask());
-  readonly #status = new Status({ retry: () => this.#pad.retryNow(), changed: () => this.#painter.ask() });
+  readonly #status = new Status({
+    retry: () => this.#pad.retryNow(),
+    tokenFault: () => tokenFault(this.#now()),
+    changed: () => this.#painter.ask(),
+  });
   readonly #viewport = new Viewport({ resized: () => this.#painter.moved(), scrolled: () => this.#painter.ask() });
   readonly #pad: Pad;
   readonly #actions: CallActions;
@@ -71,6 +75,8 @@ class PadPage {
   #title = "RingPad";
   /** There was a snapshot: something is known of the store. */
   #known = false;
+  /** Calls whose cards show all that is known. */
+  readonly #whole = new Set<string>();
   /** The call of which the page says that its being done can be taken back. */
   #undoable: string | undefined;
   #tick: ReturnType<typeof setTimeout> | undefined;
@@ -163,6 +169,10 @@ class PadPage {
         this.#board.dismiss(id);
         this.#draw();
       },
+      toggleMore: (id) => {
+        if (!this.#whole.delete(id)) this.#whole.add(id);
+        this.#draw();
+      },
       changed: () => this.#painter.ask(),
     };
     const spots = { stage: byId("popups"), strip: byId("strip") };
@@ -220,7 +230,8 @@ class PadPage {
     this.#viewport.show();
     this.#status.show();
     this.#sound.show();
-    this.#popups.update(popups.map((popup) => ({ popup, spot: spots.get(popup) ?? "stage", now })));
+    const whole = ({ call }: Popup) => this.#whole.has(call.id);
+    this.#popups.update(popups.map((popup) => ({ popup, spot: spots.get(popup) ?? "stage", whole: whole(popup), now })));
     this.#recent.update(this.#board.recent(), now);
     this.#missed.update(missed, now);
     this.#search.draw();
@@ -229,11 +240,13 @@ class PadPage {
     setHidden(byId("strip"), ![...spots.values()].includes("strip"));
     setHidden(byId("quiet"), popups.length > 0);
     setHidden(byId("lists"), !this.#known);
+    offerMore();
     setText(byId("clock"), timeOfDay(now));
     setText(byId("date"), fullDate(now));
     setText(byId("quiet-words"), this.#status.quietWords);
     // What happens meanwhile is not counted yet.
     setText(byId("day"), this.#status.connected ? this.#day.words() : "");
+    for (const id of this.#whole) if (!popups.some(({ call }) => call.id === id)) this.#whole.delete(id);
     this.#offerUndo();
     this.#announcer.update(popups, this.#title, now);
     this.#scheduleTick(popups, now);

@@ -14,6 +14,8 @@ import { text } from "./text.ts";
 export interface PopupItem {
   popup: Popup;
   spot: Spot;
+  /** Nothing is cut off. */
+  whole: boolean;
   now: number;
 }
 
@@ -23,6 +25,8 @@ export interface PopupContext extends FormContext {
   release(id: string): void;
   close(id: string): void;
   dismiss(id: string): void;
+  /** Shows all of what is cut off after three lines, or three lines again. */
+  toggleMore(id: string): void;
   /** Shows the form of a call that nobody took. */
   open(call: Call): void;
 }
@@ -41,6 +45,7 @@ function parts(id: string, context: PopupContext, call: () => Call) {
     detail: element("span", "popup-detail"),
     booked: element("p", "popup-booked"),
     note: element("p", "popup-note"),
+    more: button("popup-more", text.more, () => context.toggleMore(id)),
     dialled: element("span", "popup-dialled"),
     memo: element("span", "popup-memo"),
     callBack: element("a", "button popup-call-back"),
@@ -66,6 +71,7 @@ export function popupView(first: Call, context: PopupContext): ItemView<PopupIte
     element("p", "popup-customer", card.headline, card.detail),
     card.booked,
     card.note,
+    card.more,
     card.form.node,
     element(
       "div",
@@ -89,7 +95,7 @@ export function popupView(first: Call, context: PopupContext): ItemView<PopupIte
       setData(node, "phase", item.popup.phase);
       setData(node, "holder", item.popup.holder);
       setData(node, "writing", String(item.popup.writing));
-      setData(node, "spot", item.spot);
+      setData(node, "whole", String(item.whole));
       say(card, item);
       const focused = document.activeElement;
       offer(card, item);
@@ -131,6 +137,20 @@ function offer(card: Card, { popup, spot }: PopupItem): void {
   // What the form shows need not be said twice.
   setHidden(card.booked, !card.booked.textContent || (writing && call.reservation !== undefined));
   card.form.update(call);
+}
+
+/** Offers to show more on those of the cards where something is cut off; they must be on the screen. */
+export function offerMore(): void {
+  const notes = [...document.querySelectorAll<HTMLElement>(".popup")].map((card) => {
+    const texts = [...card.querySelectorAll(":scope > :is(.popup-note, .popup-booked)")];
+    const cut = texts.some(({ scrollHeight, clientHeight }) => scrollHeight > clientHeight + 1);
+    return { more: card.querySelector<HTMLElement>(".popup-more"), cut, whole: card.dataset["whole"] === "true" };
+  });
+  for (const { more, cut, whole } of notes) {
+    if (!more) continue;
+    if (whole || cut) setText(more, whole ? text.less : text.more);
+    setHidden(more, !whole && !cut);
+  }
 }
 
 /** Whoever pressed a button that is gone now stays at this card. */

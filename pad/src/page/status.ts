@@ -3,6 +3,7 @@
 import type { ConnectionState } from "../client/connection.ts";
 import { byId, setData, setHidden, setText } from "./dom.ts";
 import { text } from "./text.ts";
+import type { TokenFault } from "./token.ts";
 
 /** A reconnect that takes no longer is nobody's concern. */
 const WORTH_ADVICE_AFTER = 2_000;
@@ -23,6 +24,8 @@ const TONES: Record<ConnectionState["kind"], Tone> = {
 /** What the status needs of the page. */
 export interface StatusContext {
   retry(): void;
+  /** What is wrong with the token, where the server has taken none. */
+  tokenFault(): TokenFault;
   /** Something looks different. */
   changed(): void;
 }
@@ -70,11 +73,22 @@ export class Status {
     setData(chip, "tone", TONES[kind]);
     if (this.#state.kind === "connected") setData(chip, "transport", this.#state.transport);
     setText(byId("connection-text"), text.connection[kind]);
-    const advice = this.#worthAdvice ? (text.advice[kind] ?? "") : "";
+    const cutOff = TONES[kind] === "bad";
+    const advice = this.#worthAdvice ? this.#advice() : "";
+    setText(byId("advice-title"), cutOff ? text.cutOff : "");
     setText(byId("advice-text"), advice);
+    setText(byId("advice-meanwhile"), cutOff ? text.meanwhile : "");
     setData(byId("advice"), "tone", TONES[kind]);
     setHidden(byId("advice"), advice === "");
     setHidden(byId("retry"), kind !== "replaced");
+    // The message takes the whole screen: nobody must take it for a quiet day.
+    for (const id of ["main", "strip"]) byId(id).inert = cutOff;
+  }
+
+  /** What is wrong, and what to do about it. */
+  #advice(): string {
+    const { kind } = this.#state;
+    return (kind === "needs-token" ? text.noToken[this.#context.tokenFault()] : text.advice[kind]) ?? "";
   }
 
   #advise(): void {

@@ -3,7 +3,7 @@
 // The token leaves the address bar, and with it the history, before anything else happens. It stays in the tab's
 // session storage, so that a reload works.
 
-import { NoToken, type TokenSource } from "../client/tokens.ts";
+import { expiryOf, NoToken, type TokenSource } from "../client/tokens.ts";
 
 const STORED = "ringpad.token";
 
@@ -26,6 +26,17 @@ export function tokenSource(tokenUrl: string): TokenSource {
     keep(token);
     return token;
   };
+}
+
+/** Why the server takes no token: there is none, its time is over, or it is another server's or another key's. */
+export type TokenFault = "none" | "expired" | "wrong";
+
+/** What is wrong with the token at `now`, ms since 1970. */
+export function tokenFault(now: number): TokenFault {
+  const token = stored();
+  if (token === undefined) return "none";
+  const expiry = expiryOf(token);
+  return expiry !== undefined && expiry <= now ? "expired" : "wrong";
 }
 
 /** PAD_TOKEN_URL, which the server writes into the page; empty without one. */

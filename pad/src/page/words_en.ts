@@ -26,10 +26,14 @@ export const en: Words = {
   },
   advice: {
     reconnecting: "The connection broke. It comes back by itself, and no call that came meanwhile is lost.",
-    "needs-token": "Open this tablet’s link again. Your administrator has it.",
     forbidden: "This address may not show the store’s calls. Please ask your administrator.",
     "no-store": "This tablet’s store was not found. Please ask your administrator.",
     replaced: "It is in use on another screen. Reconnect to see calls on this one.",
+  },
+  noToken: {
+    none: "This tablet must be registered. Open the link that your administrator has for it, on this tablet.",
+    expired: "This tablet’s registration has ended. Ask your administrator for a new link, and open it on this tablet.",
+    wrong: "This tablet’s registration is not valid. Ask your administrator for a new link, and open it on this tablet.",
   },
   nameless: {
     [CallerKind.UNSPECIFIED]: "No number",
@@ -49,6 +53,8 @@ export const en: Words = {
     release: "Another tablet is on this call.",
   },
 
+  cutOff: "This tablet shows no calls now",
+  meanwhile: "Until then, watch the phone itself. What you have typed stays on this tablet.",
   waiting: "Waiting for calls",
   day: ({ calls, answered, missed, booked }) =>
     `Today ${calls} · answered ${answered} · missed ${missed} · booked ${booked}`,
@@ -97,11 +103,14 @@ export const en: Words = {
   closed: "Done",
   search: "Find by last digits",
   clearSearch: "Clear search",
-  found: (digits) => `Calls ending in ${digits}`,
+  found: (number) => `Calls ending in ${number}`,
   searching: "Searching…",
+  onlyNumbers: "Only phone numbers are searched",
+  typeDigits: "Names, car numbers and notes are not searched. Please type a number or its last digits.",
   noneFound: "No calls from such a number",
   searchFailed: "Cannot search now. Please try again in a moment.",
   more: "Show more",
+  less: "Show less",
 
   today: "today",
   yesterday: "yesterday",

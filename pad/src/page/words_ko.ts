@@ -5,6 +5,7 @@ import type { ActionFailure } from "../client/action_error.ts";
 import { CallerKind } from "../gen/ringpad/v1/call_pb.ts";
 import type { DayFigures } from "./day.ts";
 import type { Phase } from "./phase.ts";
+import type { TokenFault } from "./token.ts";
 
 type StateKind = ConnectionState["kind"];
 
@@ -30,10 +31,16 @@ const connection: Record<StateKind, string> = {
 /** What a person should know or do about it. */
 const advice: Partial<Record<StateKind, string>> = {
   reconnecting: "연결이 끊겼습니다. 자동으로 다시 연결하며, 그 사이에 온 전화도 빠짐없이 표시합니다.",
-  "needs-token": "이 태블릿의 접속 링크를 다시 열어 주세요. 링크는 관리자에게 받을 수 있습니다.",
   forbidden: "이 주소에서는 매장의 전화를 볼 수 없습니다. 관리자에게 문의해 주세요.",
   "no-store": "이 태블릿이 등록된 매장을 찾을 수 없습니다. 관리자에게 문의해 주세요.",
   replaced: "다른 화면에서 사용 중입니다. 이 화면에서 보려면 다시 연결해 주세요.",
+};
+
+/** Where the server takes no token. */
+const noToken: Record<TokenFault, string> = {
+  none: "태블릿 등록이 필요합니다. 관리자에게 받은 접속 링크를 이 태블릿에서 열어 주세요.",
+  expired: "태블릿 등록 기간이 끝났습니다. 관리자에게 새 접속 링크를 받아 이 태블릿에서 열어 주세요.",
+  wrong: "태블릿 등록 정보가 맞지 않습니다. 관리자에게 새 접속 링크를 받아 이 태블릿에서 열어 주세요.",
 };
 
 const nameless: Record<CallerKind, string> = {
@@ -64,10 +71,13 @@ export const ko = {
   listed: { ...phase, ringing: "전화 오는 중" },
   connection,
   advice,
+  noToken,
   nameless,
   failed,
   lost,
 
+  cutOff: "지금 이 태블릿에는 전화가 표시되지 않습니다",
+  meanwhile: "그동안 걸려 오는 전화는 전화기에서 확인해 주세요. 적어 둔 내용은 이 태블릿에 남아 있습니다.",
   waiting: "전화를 기다리고 있습니다",
   day: ({ calls, answered, missed, booked }: DayFigures) =>
     `오늘 전화 ${calls} · 받음 ${answered} · 부재중 ${missed} · 예약 ${booked}`,
@@ -116,11 +126,14 @@ export const ko = {
   closed: "완료",
   search: "번호 끝자리로 찾기",
   clearSearch: "검색 지우기",
-  found: (digits: string) => `끝자리 ${digits} 검색 결과`,
+  found: (number: string) => `${number} 검색 결과`,
   searching: "찾는 중…",
+  onlyNumbers: "전화번호만 찾을 수 있습니다",
+  typeDigits: "이름, 차량 번호, 메모로는 찾을 수 없습니다. 번호나 번호 끝자리를 입력해 주세요.",
   noneFound: "이 번호로 걸려 온 전화가 없습니다",
   searchFailed: "지금은 찾을 수 없습니다. 잠시 뒤 다시 입력해 주세요.",
   more: "더 보기",
+  less: "접기",
 
   today: "오늘",
   yesterday: "어제",
