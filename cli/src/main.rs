@@ -6,10 +6,12 @@
 //! * `token`: mints a pad's token;
 //! * `stores`: the directory of stores;
 //! * `quarantine`: requests that were no CDRs;
-//! * `dead-letters`: what the broker set aside.
+//! * `dead-letters`: what the broker set aside;
+//! * `backup`, `restore`: the log's file.
 //!
 //! Exit code 2 is a wrong command line, 1 anything else that went wrong; both come with one line on standard error.
 
+mod backup;
 mod dead_letters;
 mod dev;
 mod endpoint;
@@ -49,6 +51,8 @@ enum Command {
     Stores(stores::StoresArgs),
     Quarantine(quarantine::QuarantineArgs),
     DeadLetters(dead_letters::DeadLettersArgs),
+    Backup(backup::BackupArgs),
+    Restore(backup::RestoreArgs),
 }
 
 fn main() -> ExitCode {
@@ -68,6 +72,9 @@ async fn run(command: Command, shutdown: CancellationToken) -> Result<(), Failur
         Command::Stores(args) => until(shutdown, stores::run(args)).await,
         Command::Quarantine(args) => until(shutdown, quarantine::run(args)).await,
         Command::DeadLetters(args) => until(shutdown, Box::pin(dead_letters::run(args))).await,
+        Command::Backup(args) => backup::back_up(args, shutdown).await,
+        // Not broken off halfway; a second Ctrl-C does, and leaves the old log.
+        Command::Restore(args) => backup::restore(args).await,
     }
 }
 

@@ -11,6 +11,7 @@
 //! means that the commit is on disk. The file belongs to one ingest-svc at a time; a lock on it sees to that.
 
 mod act;
+mod backup;
 mod call;
 mod checkpoint;
 mod directory;
@@ -22,6 +23,7 @@ mod purge;
 mod quarantine;
 mod read;
 mod reader;
+mod restore;
 mod schema;
 mod writer;
 
@@ -40,6 +42,7 @@ use uuid::Uuid;
 
 use crate::{cdr::Record, metrics::LogMetrics};
 pub use act::{Act, Acted, ActingPad, Action, Claimed, Reserved};
+pub use backup::{BackupError, Contents, NewestEvent, back_up};
 pub use directory::{Conflict, Moving, NumberKind, OwnedNumber, StoreEntry, Upserted};
 use file::LogFile;
 pub use job::Validate;
@@ -48,6 +51,7 @@ pub use outbox::{Committed, Outbox};
 pub use quarantine::{QUARANTINE, Quarantined, RawBody, RawRequest};
 pub use read::{AllMissed, CallPage, CallQuery, Cursor, Extent, Missed, OutboxPage, PageMark, PageSize};
 pub use reader::LogReader;
+pub use restore::{Existing, RestoreError, Restored, restore};
 use writer::Writer;
 
 /// Requests that may wait for the writer. When it is full, the next ones wait for a place, and their senders with them.
@@ -125,6 +129,9 @@ pub enum OpenError {
         /// Where they would be found.
         expected: PathBuf,
     },
+    /// Another application's database, or an empty one.
+    #[error("it is a database, but no log of RingPad")]
+    NoLog,
     /// Written by another version.
     #[error("it has version {found}, and this ingest-svc knows version {known}")]
     Version {

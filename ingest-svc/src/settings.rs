@@ -1,6 +1,6 @@
 //! The settings of ingest-svc: an environment variable each, or the same flag in kebab case.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::Parser;
 use ringpad_bus::{BusSettings, RetrySettings};
@@ -23,7 +23,7 @@ pub struct Settings {
     #[arg(long, env = "INGEST_ADMIN_ADDR", default_value = "127.0.0.1:9464", value_parser = address)]
     pub ingest_admin_addr: SocketAddr,
     /// The log: `sqlite://` and a path.
-    #[arg(long, env = "DATABASE_URL", default_value = "sqlite://ringpad.db", hide_env_values = true, value_parser = database)]
+    #[arg(long, env = "DATABASE_URL", default_value = "sqlite://ringpad.db", hide_env_values = true)]
     pub database_url: Database,
     /// A TOML file of sources. Without it there is one source `bizcall` that anyone may send to.
     #[arg(long, env = "INGEST_CONFIG")]
@@ -58,6 +58,21 @@ pub enum Database {
     Sqlite(PathBuf),
 }
 
+impl FromStr for Database {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.strip_prefix("sqlite://") {
+            Some(path) if !path.is_empty() && !path.contains('?') => Ok(Self::Sqlite(PathBuf::from(path))),
+            _ => Err(
+                "sqlite:// and a path is expected, e.g. sqlite:///var/lib/ringpad/ringpad.db; postgres:// \
+                      is not built yet"
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
 impl Settings {
     /// Checks what no single setting shows, and reads the sources.
     ///
@@ -76,15 +91,6 @@ impl Settings {
 
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "an IP address and a port are expected, e.g. 127.0.0.1:8080".to_owned())
-}
-
-fn database(text: &str) -> Result<Database, String> {
-    match text.strip_prefix("sqlite://") {
-        Some(path) if !path.is_empty() && !path.contains('?') => Ok(Database::Sqlite(PathBuf::from(path))),
-        _ => Err("sqlite:// and a path is expected, e.g. sqlite:///var/lib/ringpad/ringpad.db; postgres:// is not \
-                  built yet"
-            .to_owned()),
-    }
 }
 
 fn secret(text: &str) -> Result<SecretString, String> {

@@ -4,6 +4,7 @@
 mod abuse;
 mod actions;
 mod admission;
+mod backup;
 mod broker_harness;
 mod bulk;
 mod burst;

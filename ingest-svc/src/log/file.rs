@@ -123,33 +123,7 @@ impl LogFile {
     /// Whether the file was last opened by another name, beside which commits may have been left. `connection` has it open
     /// by [its path](Self::path).
     pub(super) fn left_behind(&self, connection: &Connection) -> Result<Option<LeftBehind>, OpenError> {
-        if !connection.table_exists(None, "file")? {
-            return Ok(None);
-        }
-        let noted: Option<(Vec<u8>, i64)> = connection
-            .query_row("SELECT name, inode FROM file", [], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        let Some((name, inode)) = noted else { return Ok(None) };
-        let name = PathBuf::from(OsString::from_vec(name));
-        // A copy of the file says what the original was called.
-        if name == self.path || inode != self.identity.inode.cast_signed() {
-            return Ok(None);
-        }
-        let wal = beside(&name, "-wal");
-        match fs::metadata(&wal) {
-            Ok(wal) if wal.len() > 0 => {}
-            Ok(_) => return Ok(None),
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(OpenError::File(error)),
-        }
-        if leads_to(&name, self.identity).map_err(OpenError::File)? {
-            return Ok(Some(LeftBehind(name)));
-        }
-        if name.exists() {
-            // It belongs to another file by now.
-            return Ok(None);
-        }
-        Err(OpenError::Renamed { wal, expected: beside(&self.path, "-wal") })
+        left_behind(connection, &self.path, self.identity)
     }
 
     /// Notes in the file by which name it is open, and has that written through to the file itself.
@@ -165,6 +139,52 @@ impl LogFile {
         }
         Ok(())
     }
+}
+
+/// Whether a file that nobody here has locked is open by another name than `path`, which `connection` has it open by: its
+/// newest commits are then beside that one.
+pub(super) fn open_elsewhere(connection: &Connection, path: &Path) -> Result<Option<PathBuf>, OpenError> {
+    let identity = Identity::from(fs::metadata(path).map_err(OpenError::File)?);
+    Ok(left_behind(connection, path, identity)?.map(|LeftBehind(name)| name))
+}
+
+fn left_behind(
+    connection: &Connection,
+    path: &Path,
+    identity: Identity,
+) -> Result<Option<LeftBehind>, OpenError> {
+    if !connection.table_exists(None, "file")? {
+        return Ok(None);
+    }
+    let noted: Option<(Vec<u8>, i64)> = connection
+        .query_row("SELECT name, inode FROM file", [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((name, inode)) = noted else { return Ok(None) };
+    let name = PathBuf::from(OsString::from_vec(name));
+    // A copy of the file says what the original was called.
+    if name == path || inode != identity.inode.cast_signed() {
+        return Ok(None);
+    }
+    let wal = beside(&name, "-wal");
+    match fs::metadata(&wal) {
+        Ok(found) if found.len() > 0 => {
+            // The same directory by another name.
+            if leads_to(&beside(path, "-wal"), found.into()).map_err(OpenError::File)? {
+                return Ok(None);
+            }
+        }
+        Ok(_) => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(OpenError::File(error)),
+    }
+    if leads_to(&name, identity).map_err(OpenError::File)? {
+        return Ok(Some(LeftBehind(name)));
+    }
+    if name.exists() {
+        // It belongs to another file by now.
+        return Ok(None);
+    }
+    Err(OpenError::Renamed { wal, expected: beside(path, "-wal") })
 }
 
 /// The name beside which commits have been left.
@@ -213,7 +233,7 @@ fn former_lock(name: &Path) -> Result<File, OpenError> {
 }
 
 /// The name of a file that lies beside it.
-fn beside(name: &Path, suffix: impl AsRef<OsStr>) -> PathBuf {
+pub(super) fn beside(name: &Path, suffix: impl AsRef<OsStr>) -> PathBuf {
     let mut beside = name.as_os_str().to_owned();
     beside.push(suffix);
     PathBuf::from(beside)

@@ -23,7 +23,7 @@ use super::{OpenError, file::LogFile};
 const VERSION: i64 = 5;
 
 /// How long a statement waits for another connection's lock: the writer's for a checkpoint, and the other way round.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Prepared statements that a connection keeps.
 const STATEMENTS: usize = 64;
@@ -180,6 +180,15 @@ fn bring_up(connection: &mut Connection) -> Result<(), OpenError> {
     }
     transaction.pragma_update(None, "user_version", VERSION)?;
     Ok(transaction.commit()?)
+}
+
+/// Whether the tables are ones that this code can read, or bring up to its version.
+pub(super) fn check_version(connection: &Connection) -> Result<(), OpenError> {
+    match connection.pragma_query_value(None, "user_version", |row| row.get(0))? {
+        1..=VERSION if connection.table_exists(None, "meta")? => Ok(()),
+        found @ 1.. if found > VERSION => Err(OpenError::Version { found, known: VERSION }),
+        _ => Err(OpenError::NoLog),
+    }
 }
 
 /// Opens a connection that only reads. Readers never wait for the writer, nor it for them.

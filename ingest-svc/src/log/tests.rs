@@ -1,6 +1,7 @@
 //! The log on a real file.
 
 mod acts;
+mod backup;
 mod bounds;
 mod file;
 mod retention;

@@ -1,0 +1,87 @@
+//! `ringpad backup` and `ringpad restore`: the log's file, which everything accepted is in, and nothing else. They work on
+//! the file itself, so on the machine (and in the container) that has it.
+
+use std::{path::PathBuf, time::Instant};
+
+use clap::Args;
+use ingest_svc::{
+    log::{self, Contents, Existing},
+    settings::Database,
+};
+use ringpad_runtime::{CancellationToken, Failure};
+
+use crate::terminal::print;
+
+/// Where the log is; as for ingest-svc.
+#[derive(Debug, Args)]
+struct LogArgs {
+    /// The log: `sqlite://` and a path.
+    #[arg(long, env = "DATABASE_URL", default_value = "sqlite://ringpad.db", hide_env_values = true)]
+    database_url: Database,
+}
+
+/// Copies the log to a new file, while ingest-svc uses it.
+///
+/// The copy has everything that was accepted before it began, and whole phone numbers: its mode is 0600, keep it like the
+/// log. It takes its name when it is complete, on disk and checked; until then it is called `FILE.….partial`.
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    #[command(flatten)]
+    log: LogArgs,
+    /// The copy; there must be no such file.
+    file: PathBuf,
+}
+
+/// Makes the log of a backup; ingest-svc must be stopped.
+///
+/// The log gets a new epoch: pads, and push-svc, then begin anew with a fresh snapshot.
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    #[command(flatten)]
+    log: LogArgs,
+    /// Put a log that is there already aside, as `….replaced-` and the time; by default that is an error.
+    #[arg(long)]
+    replace: bool,
+    /// What `ringpad backup` wrote.
+    file: PathBuf,
+}
+
+/// Makes a backup.
+///
+/// # Errors
+/// There is none.
+pub(crate) async fn back_up(args: BackupArgs, shutdown: CancellationToken) -> Result<(), Failure> {
+    let Database::Sqlite(log) = args.log.database_url;
+    let began = Instant::now();
+    let made = log::back_up(log, args.file.clone(), &shutdown).await;
+    let contents = made.map_err(|error| Failure::other("backup", error))?;
+    print(format!("{}: {}", args.file.display(), summary(&contents, began)))
+}
+
+/// Restores a backup.
+///
+/// # Errors
+/// The log is as it was.
+pub(crate) async fn restore(args: RestoreArgs) -> Result<(), Failure> {
+    let Database::Sqlite(log) = args.log.database_url;
+    let existing = if args.replace { Existing::Kept } else { Existing::Refused };
+    let (began, path) = (Instant::now(), log.clone());
+    let work = tokio::task::spawn_blocking(move || log::restore(&args.file, &path, existing));
+    let restored = work.await.map_err(|error| Failure::other("restore", error))?;
+    let restored = restored.map_err(|error| Failure::other("restore", error))?;
+    print(format!("{}: {}", log.display(), summary(&restored.contents, began)))?;
+    match restored.kept {
+        Some(kept) => print(format!("the log that was there is kept: {}", kept.display())),
+        None => Ok(()),
+    }
+}
+
+fn summary(contents: &Contents, began: Instant) -> String {
+    let newest = match &contents.newest {
+        Some(newest) => format!("newest event {} of {:.0}", newest.number, newest.created),
+        None => "no event".to_owned(),
+    };
+    let Contents { bytes, calls, stores, .. } = contents;
+    let seconds = began.elapsed().as_secs_f64();
+    format!("{bytes} bytes, {calls} calls, {stores} stores, {newest}; took {seconds:.1} s")
+}
