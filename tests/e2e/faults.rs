@@ -6,9 +6,10 @@ use std::time::Duration;
 use ringpad_tests::{
     chaos::{
         Broker, Plan,
-        schedule::{Act, Fault, Process, Route},
+        schedule::{Act, Disk, Fault, Process, Route},
     },
     link::Way,
+    machine,
     rabbit::RabbitNode,
 };
 
@@ -66,6 +67,7 @@ on_a_broker_of_its_own! {
     the_broker_is_restarted: Fault::Restart(Process::Broker), SOON;
     the_broker_is_frozen: Fault::Freeze(Process::Broker), REBUILT;
     the_broker_raises_a_memory_alarm: Fault::MemoryAlarm, LASTS;
+    the_broker_raises_a_disk_alarm: Fault::DiskAlarm, LASTS;
 }
 
 on_a_shared_broker! {
@@ -73,6 +75,14 @@ on_a_shared_broker! {
     ingest_svc_is_killed: [Fault::Kill(Process::Ingest)], SOON;
     ingest_svc_is_restarted: [Fault::Restart(Process::Ingest)], SOON;
     ingest_svc_is_frozen: [Fault::Freeze(Process::Ingest)], LASTS;
+    ingest_svc_loses_power: [Fault::PowerLoss], SOON;
+    the_logs_disk_is_slow: [Fault::Disk(Disk::Slow(Duration::from_millis(200)))], LASTS;
+    the_logs_disk_hangs: [faulty(machine::Disk::Hangs)], LASTS;
+    the_logs_disk_errs: [faulty(machine::Disk::Errs)], LASTS;
+    the_logs_disk_is_full: [faulty(machine::Disk::Full)], LASTS;
+    the_clock_of_ingest_svc_is_ahead: [Fault::Clock(Process::Ingest, 7_200)], LASTS;
+    the_clock_of_ingest_svc_is_behind: [Fault::Clock(Process::Ingest, -7_200)], LASTS;
+    the_clocks_of_replicas_differ: [Fault::Clock(Process::Push(0), 600), Fault::Clock(Process::Push(1), -600)], LASTS;
     ingest_svc_alone_is_cut_off_from_the_broker: [Fault::CutOff], REBUILT;
     a_replica_is_killed: [Fault::Kill(Process::Push(0))], SOON;
     a_replica_is_restarted: [Fault::Restart(Process::Push(0))], SOON;
@@ -120,6 +130,10 @@ async fn every_process_is_restarted_in_turn() {
 const TO_BROKER: [Route; 2] = [Route::IngestToBroker, Route::PushToBroker(0)];
 const TO_INGEST: [Route; 3] = [Route::NginxToIngest, Route::PushToIngest(0), Route::ProviderToNginx];
 const OF_PADS: [Route; 3] = [Route::NginxToPush(0), Route::PadsToNginx, Route::GrpcPadsToNginx];
+
+fn faulty(disk: machine::Disk) -> Fault {
+    Fault::Disk(Disk::Faulty(disk))
+}
 
 fn slow(route: Route) -> Fault {
     Fault::Delay(route, Duration::from_millis(300))

@@ -10,6 +10,7 @@
 //! run; what the verdict asks of them does not. Nothing here mends what it checks: see [`ledger`].
 
 mod footprint;
+mod lateness;
 mod ledger;
 pub mod schedule;
 mod stage;
@@ -35,6 +36,7 @@ pub use tamper::Deed;
 pub use verdict::Verdict;
 
 use crate::{
+    machine::Disk,
     pads::{Subscription, Transport},
     rabbit::unique,
     services::Shop,
@@ -42,6 +44,7 @@ use crate::{
     wait::until,
 };
 use footprint::Footprint;
+use lateness::Pulse;
 use ledger::Ledger;
 use schedule::Act;
 use stage::Stage;
@@ -62,6 +65,9 @@ const SETTINGS: [(&str, &str); 5] = [
 const PADS: usize = Transport::ALL.len();
 /// How long pads may take to come at first.
 const COMING: Duration = Duration::from_secs(60);
+
+/// How far ahead a replica's clock may be, by which a token expires.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(3 * 3_600);
 
 /// What to play.
 #[derive(Debug, Clone)]
@@ -98,7 +104,10 @@ impl Plan {
 
         let traffic = Traffic::new(stage.for_provider(), stage.system.secrets.clone(), ledger.clone());
         let (weather, enough) = (Mutex::new(Weather::default()), watch::Sender::new(false));
-        let begun = Instant::now();
+        if self.deed == Some(Deed::LyingDisk) {
+            stage.set_disk(Disk::Lies);
+        }
+        let (begun, pulse) = (Instant::now(), Pulse::start());
         let calls = traffic.run(&shops, self.calls_a_second, enough.subscribe());
         let faults = async {
             stage.play(&self.acts, &weather).await;
@@ -111,11 +120,11 @@ impl Plan {
         settled &=
             timeout(self.settling, traffic.sentinel(&shops)).await.is_ok() && self.settle(&ledger).await;
 
-        let mut verdict = ledger.judge();
-        verdict.weather = weather.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let weather = weather.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut verdict = ledger.judge(&weather);
+        verdict.weather = weather;
         count(&traffic, &mut verdict);
-        verdict.find_late_in_calm();
-        verdict.find_late_without_broker();
+        verdict.find_late(&pulse.stalls());
         verdict.left_over.extend(stage.panics());
         if ended.is_err() {
             verdict.left_over.push("records that are not acknowledged long after all is well".to_owned());
@@ -138,7 +147,7 @@ impl Plan {
         let pads = shops.iter().flat_map(|shop| Transport::ALL.map(|transport| (shop, transport)));
         for (number, (shop, transport)) in pads.enumerate() {
             let token = Claims::new(&shop.id, &unique("pad"))
-                .lasting(COMING + self.length + 2 * self.settling)
+                .lasting(COMING + self.length + 2 * self.settling + CLOCKS_DIFFER)
                 .token();
             let tablet = Tablet {
                 number,

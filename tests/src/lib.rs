@@ -18,6 +18,7 @@ pub mod collector;
 pub mod guard;
 pub mod http;
 pub mod link;
+pub mod machine;
 pub mod nginx;
 pub mod pads;
 pub mod port;

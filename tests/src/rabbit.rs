@@ -42,6 +42,8 @@ const CTL: Duration = Duration::from_secs(60);
 
 /// The share of the machine's memory from which on it takes no more messages.
 const WATERMARK: &str = "0.8";
+/// What must be left of the disk.
+const DISK_FREE: &str = "50MB";
 
 static SHARED: OnceCell<RabbitNode> = OnceCell::const_new();
 
@@ -251,6 +253,22 @@ impl RabbitNode {
         self.ctl(&["set_vm_memory_high_watermark", WATERMARK]).await;
     }
 
+    /// Has it take no more messages, as for want of room on its disk.
+    ///
+    /// # Panics
+    /// The broker cannot be told.
+    pub async fn raise_disk_alarm(&self) {
+        self.ctl(&["set_disk_free_limit", "1000000000000000"]).await;
+    }
+
+    /// Has it take messages again.
+    ///
+    /// # Panics
+    /// The broker cannot be told.
+    pub async fn end_disk_alarm(&self) {
+        self.ctl(&["set_disk_free_limit", DISK_FREE]).await;
+    }
+
     /// Deletes a queue, whoever uses it: an exclusive one, too. One that is gone already is no error.
     ///
     /// # Panics
@@ -298,7 +316,7 @@ async fn connect(url: &str) -> lapin::Result<Connection> {
 fn configuration_file(more: &str) -> String {
     // The watermark is a share of the whole machine's memory, and tests share it with other things.
     format!(
-        "vm_memory_high_watermark.relative = {WATERMARK}\ndisk_free_limit.absolute = 50MB\nlog.console = true\nlog.file = false\n{more}\n"
+        "vm_memory_high_watermark.relative = {WATERMARK}\ndisk_free_limit.absolute = {DISK_FREE}\nlog.console = true\nlog.file = false\n{more}\n"
     )
 }
 

@@ -25,6 +25,7 @@ use crate::{
     cdr,
     guard::{Program, Running},
     http::Client,
+    machine::Machine,
     pads::{Pad, Subscription, Transport},
     port::free_address,
     provider::Provider,
@@ -64,6 +65,11 @@ impl Service {
     /// Changes a setting, for the next start.
     pub fn set(&mut self, name: &str, value: &str) {
         self.program = self.program.clone().set(name, value);
+    }
+
+    /// Has it run on this machine, from the next start on.
+    pub fn run_on(&mut self, machine: &Machine) {
+        self.program = machine.run(self.program.clone());
     }
 
     /// Starts it and returns at once.

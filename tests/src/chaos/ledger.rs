@@ -16,7 +16,10 @@ use std::{
 use ringpad_proto::v1::{Call, CallState, Early, Update};
 use tokio::time::Instant;
 
-use super::verdict::{Delay, Verdict};
+use super::{
+    verdict::{Delay, Verdict},
+    weather::Weather,
+};
 
 /// How long a ring is worth a popup: the setting's default. And how far two readings of one clock may lie apart.
 pub(super) const POPUP_TTL: Duration = Duration::from_secs(30);
@@ -149,12 +152,12 @@ impl Ledger {
     }
 
     /// Holds what each pad was shown against what was acknowledged.
-    pub(super) fn judge(&self) -> Verdict {
+    pub(super) fn judge(&self, weather: &Weather) -> Verdict {
         let state = self.lock();
         let events = state.acknowledged.iter().map(HashMap::len).sum();
         let mut verdict = Verdict { events, ..Verdict::default() };
         for (pad, (store, book)) in state.books.iter().enumerate() {
-            book.judge(pad, &state.acknowledged[*store], &mut verdict);
+            book.judge(pad, &state.acknowledged[*store], weather, &mut verdict);
         }
         verdict.delays.sort_by_key(|delay| delay.took);
         verdict
@@ -162,7 +165,13 @@ impl Ledger {
 }
 
 impl Book {
-    fn judge(&self, pad: usize, acknowledged: &HashMap<Record, Acknowledged>, verdict: &mut Verdict) {
+    fn judge(
+        &self,
+        pad: usize,
+        acknowledged: &HashMap<Record, Acknowledged>,
+        weather: &Weather,
+        verdict: &mut Verdict,
+    ) {
         verdict.streams += self.streams;
         verdict.shown += self.shown.len();
         verdict.early += self.early.len();
@@ -174,7 +183,7 @@ impl Book {
             } += 1;
             verdict.say(format!("pad {pad}: {words}"));
         }
-        let first = self.judge_shown(pad, acknowledged, verdict);
+        let first = self.judge_shown(pad, acknowledged, weather, verdict);
         for call_id in self.early.keys() {
             if !acknowledged.contains_key(&Record { call_id: call_id.clone(), last: false }) {
                 verdict.foreign += 1;
@@ -205,6 +214,7 @@ impl Book {
         &'a self,
         pad: usize,
         acknowledged: &HashMap<Record, Acknowledged>,
+        weather: &Weather,
         verdict: &mut Verdict,
     ) -> HashMap<&'a Record, Instant> {
         let mut first = HashMap::new();
@@ -222,7 +232,9 @@ impl Book {
                 verdict.out_of_order += 1;
                 verdict.say(format!("pad {pad} was shown the end at {position} before the ring"));
             }
-            let latest = acknowledged.wall + POPUP_TTL + SLACK;
+            // By ingest-svc's clock.
+            let ahead = weather.clock_ahead(acknowledged.sent, acknowledged.at);
+            let latest = acknowledged.wall + ahead + POPUP_TTL + SLACK;
             let in_time = |until: Duration| !record.last && UNIX_EPOCH + until <= latest;
             if pop_until.is_some_and(|until| !in_time(until)) {
                 verdict.late_pops += 1;

@@ -8,6 +8,8 @@
 //! First ingest-svc alone is cut off from the broker for a minute; for the first half of it nothing else is at
 //! fault, so that every ring of that time must be on its pads within 4 s.
 //!
+//! [`lateness`](super::lateness) says how late each of them may make a ring.
+//!
 //! Faults are dealt like cards: each kind comes before any comes again. In the rounds of the broker nothing else is
 //! touched, so that what it alone does to providers can be told apart.
 
@@ -15,7 +17,7 @@ use std::{collections::BTreeMap, fmt, ops::Range, time::Duration};
 
 use fastrand::Rng;
 
-use crate::link::Way;
+use crate::{link::Way, machine};
 
 /// Replicas of push-svc in the play.
 pub const REPLICAS: usize = 3;
@@ -28,11 +30,14 @@ const NOTHING_ELSE: Duration = Duration::from_secs(30);
 /// How long a frozen process stays frozen.
 const FREEZE: Duration = Duration::from_secs(40);
 /// Between the beginnings of two faults, in ms.
-const GAP: Range<u64> = 500..4_000;
+const GAP: Range<u64> = 500..3_000;
 /// Between two rounds: what is left of one must not be taken for the next one's doing.
 const BETWEEN: Duration = Duration::from_secs(4);
 /// Faults in a round of the broker, and in one of anything.
-const ROUNDS: [usize; 2] = [4, 10];
+const ROUNDS: [usize; 2] = [4, 28];
+
+/// How far clocks jump, in seconds: less than a day, since a record that is further ahead of the clock is refused.
+const JUMPS: [i64; 6] = [-7_200, -600, -20, 20, 600, 7_200];
 
 /// A process that faults befall.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -98,6 +103,14 @@ pub enum Fault {
     Restart(Process),
     /// The broker takes no more messages for want of memory.
     MemoryAlarm,
+    /// The broker takes no more messages for want of room on its disk.
+    DiskAlarm,
+    /// `kill -9` of ingest-svc; what it had written and not flushed is gone when it is started anew.
+    PowerLoss,
+    /// The log's disk is faulty.
+    Disk(Disk),
+    /// A process's wall clock jumps, by so many seconds, and later back.
+    Clock(Process, i64),
     /// A replica's private queue is deleted behind its back.
     QueueDeleted(usize),
     /// All connections are reset.
@@ -112,11 +125,21 @@ pub enum Fault {
     CutOff,
 }
 
+/// What is wrong with a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disk {
+    /// Each flush takes so much longer.
+    Slow(Duration),
+    /// It does what a faulty disk does.
+    Faulty(machine::Disk),
+}
+
 /// What a fault befalls. No two faults befall the same at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Target {
     Process(Process),
     Route(Route),
+    Clock(Process),
 }
 
 impl Fault {
@@ -125,6 +148,7 @@ impl Fault {
         match self.target() {
             Target::Process(process) => process == Process::Broker,
             Target::Route(route) => route.touches_broker(),
+            Target::Clock(_) => false,
         }
     }
 
@@ -133,6 +157,15 @@ impl Fault {
         match self.target() {
             Target::Process(process) => matches!(process, Process::Ingest | Process::Nginx),
             Target::Route(route) => matches!(route, Route::ProviderToNginx | Route::NginxToIngest),
+            Target::Clock(_) => false,
+        }
+    }
+
+    /// How far ingest-svc's clock is ahead of the right time.
+    pub fn clock_ahead(self) -> Duration {
+        match self {
+            Self::Clock(Process::Ingest, ahead) => Duration::from_secs(ahead.try_into().unwrap_or_default()),
+            _ => Duration::ZERO,
         }
     }
 
@@ -143,6 +176,10 @@ impl Fault {
             Self::Freeze(_) => "freeze",
             Self::Restart(_) => "restart",
             Self::MemoryAlarm => "memory alarm",
+            Self::DiskAlarm => "disk alarm",
+            Self::PowerLoss => "power loss",
+            Self::Disk(_) => "disk",
+            Self::Clock(..) => "clock",
             Self::QueueDeleted(_) => "queue deleted",
             Self::Cut(_) => "cut",
             Self::Delay(..) => "delay",
@@ -155,7 +192,9 @@ impl Fault {
     fn target(self) -> Target {
         match self {
             Self::Kill(process) | Self::Freeze(process) | Self::Restart(process) => Target::Process(process),
-            Self::MemoryAlarm | Self::QueueDeleted(_) => Target::Process(Process::Broker),
+            Self::MemoryAlarm | Self::DiskAlarm | Self::QueueDeleted(_) => Target::Process(Process::Broker),
+            Self::PowerLoss | Self::Disk(_) => Target::Process(Process::Ingest),
+            Self::Clock(process, _) => Target::Clock(process),
             Self::Cut(route) | Self::Delay(route, _) | Self::BlackHole(route) | Self::HalfClose(route, _) => {
                 Target::Route(route)
             }
@@ -170,7 +209,7 @@ impl Fault {
                 Duration::from_secs(12)
             }
             Target::Process(_) => Duration::from_secs(4),
-            Target::Route(_) => Duration::from_secs(1),
+            Target::Route(_) | Target::Clock(_) => Duration::from_secs(1),
         }
     }
 }
@@ -181,7 +220,10 @@ impl fmt::Display for Fault {
             Self::Kill(process) | Self::Freeze(process) | Self::Restart(process) => {
                 write!(f, "{} {process:?}", self.kind())
             }
-            Self::MemoryAlarm => f.write_str(self.kind()),
+            Self::MemoryAlarm | Self::DiskAlarm | Self::PowerLoss => f.write_str(self.kind()),
+            Self::Disk(Disk::Slow(by)) => write!(f, "disk slower by {by:?}"),
+            Self::Disk(Disk::Faulty(how)) => write!(f, "disk {how:?}"),
+            Self::Clock(process, ahead) => write!(f, "clock of {process:?} jumps by {ahead} s"),
             Self::QueueDeleted(replica) => write!(f, "{} of Push({replica})", self.kind()),
             Self::Cut(route) | Self::BlackHole(route) => write!(f, "{} {route:?}", self.kind()),
             Self::Delay(route, delay) => write!(f, "{} {route:?} by {delay:?}", self.kind()),
@@ -249,9 +291,10 @@ pub fn schedule(seed: u64, length: Duration) -> Vec<Act> {
 fn lasting(fault: Fault, rng: &mut Rng) -> Duration {
     match fault {
         Fault::Freeze(_) => FREEZE,
-        Fault::Kill(_) | Fault::Restart(_) => Duration::from_millis(rng.u64(200..3_000)),
+        Fault::Kill(_) | Fault::Restart(_) | Fault::PowerLoss => Duration::from_millis(rng.u64(200..3_000)),
         Fault::CutOff => CUT_OFF,
-        Fault::MemoryAlarm => Duration::from_millis(rng.u64(8_000..20_000)),
+        Fault::MemoryAlarm | Fault::DiskAlarm => Duration::from_millis(rng.u64(8_000..20_000)),
+        Fault::Disk(_) | Fault::Clock(..) => Duration::from_millis(rng.u64(3_000..10_000)),
         Fault::Delay(..) | Fault::BlackHole(_) => Duration::from_millis(rng.u64(4_000..20_000)),
         Fault::QueueDeleted(_) | Fault::Cut(_) | Fault::HalfClose(..) => Duration::ZERO,
     }
@@ -284,8 +327,20 @@ fn all(rng: &mut Rng) -> Vec<Fault> {
     let others = [Process::Broker, Process::Ingest, Process::Nginx];
     let mut faults: Vec<_> = (others.into_iter().chain((0..REPLICAS).map(Process::Push)))
         .flat_map(|process| [Fault::Kill(process), Fault::Freeze(process), Fault::Restart(process)])
-        .chain([Fault::MemoryAlarm, Fault::QueueDeleted(rng.usize(..REPLICAS))])
+        .chain([Fault::MemoryAlarm, Fault::DiskAlarm, Fault::QueueDeleted(rng.usize(..REPLICAS))])
+        .chain([
+            Fault::PowerLoss,
+            Fault::PowerLoss,
+            Fault::Disk(Disk::Slow(Duration::from_millis(rng.u64(50..400)))),
+        ])
+        .chain(
+            [machine::Disk::Hangs, machine::Disk::Errs, machine::Disk::Full]
+                .map(|how| Fault::Disk(Disk::Faulty(how))),
+        )
         .collect();
+    for process in [Process::Ingest, Process::Push(rng.usize(..REPLICAS))] {
+        faults.push(Fault::Clock(process, *rng.choice(&JUMPS).unwrap_or(&0)));
+    }
     let mut routes = Route::all();
     rng.shuffle(&mut routes);
     for (index, route) in routes.into_iter().enumerate() {
@@ -318,12 +373,12 @@ mod tests {
     }
 
     #[test]
-    fn ten_minutes_have_more_than_fifty_faults_of_every_kind_and_a_calm_at_both_ends() {
+    fn ten_minutes_have_eighty_faults_of_every_kind_and_a_calm_at_both_ends() {
         for seed in 0..100 {
             let acts = schedule(seed, TEN_MINUTES);
-            assert!(acts.len() > 50, "seed {seed}: {}", acts.len());
+            assert!(acts.len() >= 80, "seed {seed}: {}", acts.len());
             let kinds: BTreeSet<_> = acts.iter().map(|act| act.fault.kind()).collect();
-            assert_eq!(kinds.len(), 10, "seed {seed}: {kinds:?}");
+            assert_eq!(kinds.len(), 14, "seed {seed}: {kinds:?}");
             for act in &acts {
                 assert!(act.at >= CALM && act.at + act.lasts <= TEN_MINUTES - CALM, "seed {seed}: {act:?}");
             }

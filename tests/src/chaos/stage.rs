@@ -22,15 +22,17 @@ use tokio::{
 
 use super::{
     SETTINGS,
-    schedule::{Act, Fault, Process, REPLICAS, Route},
+    schedule::{Act, Disk, Fault, Process, REPLICAS, Route},
     weather::Weather,
 };
 use crate::{
     link::Link,
+    machine::{self, Machine},
     nginx::{Nginx, Upstreams},
     pads::Transport,
     rabbit::RabbitNode,
     services::{Service, System},
+    wait::must,
 };
 
 /// The broker of a play.
@@ -70,6 +72,8 @@ pub(super) struct Stage {
     /// Another installation, which is never to be heard here.
     neighbour: System,
     links: BTreeMap<Route, Link>,
+    /// What each service runs on: clocks that can be wrong, and for ingest-svc a disk.
+    machines: BTreeMap<Process, Machine>,
 }
 
 impl Stage {
@@ -94,6 +98,7 @@ impl Stage {
             service.set("AMQP_URL", &broker(Route::PushToBroker(replica)));
             service.set("INGEST_URL", &format!("http://{}", links[&Route::PushToIngest(replica)].at));
         }
+        let machines = machines(&mut system);
         let push = [0, 1, 2].map(|replica| links[&Route::NginxToPush(replica)].at);
         let upstreams = Upstreams { ingest: links[&Route::NginxToIngest].at, push };
         for service in std::iter::once(&mut system.ingest).chain(&mut system.push) {
@@ -110,7 +115,7 @@ impl Stage {
         ] {
             links.insert(route, Link::to(at).await);
         }
-        Self { node, system, nginx, neighbour, links }
+        Self { node, system, nginx, neighbour, links, machines }
     }
 
     /// Where the provider finds nginx.
@@ -124,6 +129,11 @@ impl Stage {
             Transport::Grpc => self.links[&Route::GrpcPadsToNginx].at,
             Transport::GrpcWeb | Transport::WebSocket => self.links[&Route::PadsToNginx].at,
         }
+    }
+
+    /// Has the log's disk do this.
+    pub(super) fn set_disk(&self, disk: machine::Disk) {
+        self.machines[&Process::Ingest].set_disk(disk);
     }
 
     /// Leaves the logs where they are, and says where.
@@ -154,6 +164,7 @@ impl Stage {
             push: self.system.push.iter_mut().map(Mutex::new).collect(),
             nginx: Mutex::new(&mut self.nginx),
             links: &self.links,
+            machines: &self.machines,
             queue_prefix: prefix,
         };
         let plays = acts.iter().map(async |act| {
@@ -168,6 +179,22 @@ impl Stage {
     }
 }
 
+/// Gives each service a machine.
+fn machines(system: &mut System) -> BTreeMap<Process, Machine> {
+    let place = system.directory.path().join("machines");
+    let log = system.directory.path().join("ringpad.db");
+    let push = system.push.iter_mut().enumerate().map(|(number, service)| (Process::Push(number), service));
+    let services = std::iter::once((Process::Ingest, &mut system.ingest)).chain(push);
+    let machine = |(process, service): (Process, &mut Service)| {
+        let directory = place.join(format!("{process:?}"));
+        must("a directory", std::fs::create_dir_all(&directory));
+        let machine = Machine::new(&directory, (process == Process::Ingest).then_some(log.as_path()));
+        service.run_on(&machine);
+        (process, machine)
+    };
+    services.map(machine).collect()
+}
+
 /// The weather, whatever happened to another thread.
 fn lock(weather: &Lock<Weather>) -> std::sync::MutexGuard<'_, Weather> {
     weather.lock().unwrap_or_else(PoisonError::into_inner)
@@ -180,6 +207,7 @@ struct Victims<'a> {
     push: Vec<Mutex<&'a mut Service>>,
     nginx: Mutex<&'a mut Nginx>,
     links: &'a BTreeMap<Route, Link>,
+    machines: &'a BTreeMap<Process, Machine>,
     queue_prefix: String,
 }
 
@@ -198,6 +226,26 @@ impl Victims<'_> {
                 node.deref_mut().raise_memory_alarm().await;
                 sleep(lasts).await;
                 node.end_memory_alarm().await;
+            }
+            Fault::DiskAlarm => {
+                let mut node = self.node.lock().await;
+                node.deref_mut().raise_disk_alarm().await;
+                sleep(lasts).await;
+                node.end_disk_alarm().await;
+            }
+            Fault::PowerLoss => {
+                let mut ingest = self.ingest.lock().await;
+                assert!(!ingest.has_ended(), "it had ended by itself:\n{}", ingest.logged());
+                ingest.kill().await;
+                self.machines[&Process::Ingest].lose_power();
+                sleep(lasts).await;
+                ingest.start().await;
+            }
+            Fault::Disk(disk) => self.faulty_disk(disk, lasts).await,
+            Fault::Clock(process, seconds) => {
+                self.machines[&process].set_clock(1_000 * seconds);
+                sleep(lasts).await;
+                self.machines[&process].set_clock(0);
             }
             Fault::QueueDeleted(replica) => {
                 let node = self.node.lock().await;
@@ -218,6 +266,19 @@ impl Victims<'_> {
             Fault::CutOff => self.black_hole(Route::IngestToBroker, lasts).await,
         }
         true
+    }
+
+    /// Returns when the log is written again.
+    async fn faulty_disk(&self, disk: Disk, lasts: Duration) {
+        let (mut ingest, machine) = (self.ingest.lock().await, &self.machines[&Process::Ingest]);
+        match disk {
+            Disk::Slow(by) => machine.slow_disk(by.as_millis().try_into().unwrap_or(i64::MAX)),
+            Disk::Faulty(how) => machine.set_disk(how),
+        }
+        sleep(lasts).await;
+        machine.slow_disk(0);
+        machine.set_disk(machine::Disk::Sound);
+        ingest.ready().await;
     }
 
     async fn black_hole(&self, route: Route, lasts: Duration) {

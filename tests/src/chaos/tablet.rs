@@ -126,7 +126,7 @@ impl Tablet {
                     Some(next) => return Some(next),
                     None => successor = Some(Box::pin(self.clone().open(RETRY_INITIAL))),
                 },
-                event = timeout(SILENCE, open.stream.next()) => match self.take(&mut open, event.ok()) {
+                event = timeout(SILENCE, open.stream.next()) => match self.take(&mut open, event.ok()).await {
                     ControlFlow::Continue(None) => {}
                     ControlFlow::Continue(Some(after)) => successor = Some(Box::pin(self.clone().open(after))),
                     // A successor that is on its way is as good as a new attempt.
@@ -145,13 +145,14 @@ impl Tablet {
     }
 
     /// Takes an event, or the want of one. Returns when to move on, if the replica says so, or how the stream ended.
-    fn take(
+    async fn take(
         &mut self,
         open: &mut Open,
         event: Option<Result<Event, End>>,
     ) -> ControlFlow<Option<End>, Option<Duration>> {
         match event {
             Some(Ok(Event::Update(update))) => {
+                sleep(self.tamper.hold_up()).await;
                 for update in self.tamper.pass(update) {
                     open.wire.update(&update);
                     let had = self.asked.after.as_ref().map_or(0, |(position, _)| *position);

@@ -1,8 +1,11 @@
 //! What a faulty hub would do to a stream, done to it on its way to the pad: so the checker is checked.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use ringpad_proto::v1::Update;
@@ -16,10 +19,16 @@ pub enum Deed {
     Twice,
     /// Two updates of the whole play are sent in each other's place.
     Swap,
+    /// One update of the whole play, and all that comes behind it on its stream, is five seconds late.
+    Late,
+    /// From the beginning of the play on, the log's disk does not flush what it says it has.
+    LyingDisk,
 }
 
 /// Between two drops.
 const EACH: u64 = 1_000;
+/// How late the one is.
+const LATE: Duration = Duration::from_secs(5);
 /// Which update is the one.
 const ONE: u64 = 400;
 
@@ -34,6 +43,12 @@ pub(super) struct Tamper {
 impl Tamper {
     pub(super) fn new(deed: Option<Deed>) -> Self {
         Self { deed, ..Self::default() }
+    }
+
+    /// How long an update has to wait.
+    pub(super) fn hold_up(&self) -> Duration {
+        let next = self.count.load(Ordering::Relaxed) + 1;
+        if self.deed == Some(Deed::Late) && next == ONE { LATE } else { Duration::ZERO }
     }
 
     /// What the pad gets in place of this update.

@@ -25,6 +25,9 @@ use crate::{
 
 /// How long after its ring a call is over, in ms.
 const TALK: std::ops::Range<u64> = 300..3_000;
+/// One memo of so many is long, and repeats a text so many times: 2,000 bytes.
+const LONG_EACH: u32 = 20;
+const LONG_MEMO: usize = 142;
 /// How long a provider waits before it sends an unacknowledged record again.
 const AGAIN: Duration = Duration::from_millis(500);
 
@@ -83,7 +86,10 @@ impl Traffic {
     }
 
     async fn call(&self, store: usize, virtual_number: &str) {
-        let ring = cdr::ring(virtual_number, &cdr::caller());
+        let mut ring = cdr::ring(virtual_number, &cdr::caller());
+        if fastrand::u32(..).is_multiple_of(LONG_EACH) {
+            ring.memo = "세차 예약 ".repeat(LONG_MEMO);
+        }
         self.insist(store, &ring, false).await;
         sleep(Duration::from_millis(fastrand::u64(TALK))).await;
         let last = if fastrand::bool() { cdr::answered(&ring) } else { cdr::missed(&ring) };

@@ -4,13 +4,13 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{ledger::POPUP_TTL, weather::Weather};
+use super::{
+    lateness::{self, Class, Rings, Stalls},
+    weather::Weather,
+};
 
 /// Faults that are told one by one; the rest is only counted.
 const TOLD: usize = 20;
-
-/// How long a ring may take to a pad while ingest-svc alone is cut off from the broker.
-const WITHOUT_BROKER: Duration = Duration::from_secs(4);
 
 /// How long an acknowledged ring took to a pad.
 #[derive(Debug, Clone, Copy)]
@@ -46,11 +46,8 @@ pub struct Verdict {
     pub broken: u64,
     /// Records that were to pop when they were no ring any more.
     pub late_pops: u64,
-    /// Rings accepted while all was well that came to a pad when they were none any more.
-    pub late_in_calm: usize,
-    /// Rings accepted while ingest-svc alone was cut off from the broker, and those of them that took more than 4 s to a
-    /// pad.
-    pub cut_off: (usize, usize),
+    /// Rings that came to a pad later than what was wrong meanwhile allows.
+    pub late: usize,
     /// Requests of the provider that were not answered 200.
     pub refused: usize,
     /// Those of them with no fault on the provider's way: whatever happens to the broker and to the replicas.
@@ -66,11 +63,13 @@ pub struct Verdict {
     /// The first wrongs, in words.
     pub told: Vec<String>,
     pub(super) delays: Vec<Delay>,
+    /// The rings of each class.
+    pub(super) classes: BTreeMap<Class, Rings>,
     pub(super) weather: Weather,
 }
 
 impl Verdict {
-    /// Nothing lost, twice, out of order, of another store, refused for the broker's sake, or left over.
+    /// Nothing lost, twice, out of order, of another store, late, refused for the broker's sake, or left over.
     pub fn is_clean(&self) -> bool {
         self.events > 0
             && self.lost == 0
@@ -79,36 +78,17 @@ impl Verdict {
             && self.foreign == 0
             && self.broken == 0
             && self.late_pops == 0
-            && self.late_in_calm == 0
-            && self.cut_off.1 == 0
+            && self.late == 0
             && self.refused_for_nothing == 0
             && self.left_over.is_empty()
     }
 
-    /// Looks for rings that were late though nothing was wrong when they were accepted.
-    pub(super) fn find_late_in_calm(&mut self) {
-        let late = self
-            .delays
-            .iter()
-            .filter(|delay| delay.took >= POPUP_TTL && self.weather.is_calm(delay.accepted));
-        let late: Vec<_> = late.map(|delay| (delay.pad, delay.took)).collect();
-        self.late_in_calm = late.len();
-        for (pad, took) in late {
-            self.say(format!("pad {pad} was shown a ring of calm weather after {:.1} s", took.as_secs_f64()));
-        }
-    }
-
-    /// Looks for rings that were late though only ingest-svc's way to the broker was at fault.
-    pub(super) fn find_late_without_broker(&mut self) {
-        let only_cut_off =
-            |delay: &&Delay| self.weather.only_cut_off(delay.accepted, delay.accepted + delay.took);
-        let took: Vec<_> =
-            self.delays.iter().filter(only_cut_off).map(|delay| (delay.pad, delay.took)).collect();
-        let late = took.iter().filter(|(_, took)| *took > WITHOUT_BROKER);
-        self.cut_off = (took.len(), late.clone().count());
-        for (pad, took) in late {
-            self.say(format!("pad {pad} was shown a ring of the cut-off after {:.1} s", took.as_secs_f64()));
-        }
+    /// Looks for rings that were later than they may be.
+    pub(super) fn find_late(&mut self, stalls: &Stalls) {
+        let (classes, wrongs) = lateness::judge(&self.delays, &self.weather, stalls);
+        self.late = classes.values().map(|rings| rings.late).sum();
+        self.classes = classes;
+        wrongs.into_iter().for_each(|wrong| self.say(wrong));
     }
 
     pub(super) fn say(&mut self, wrong: String) {
@@ -149,14 +129,15 @@ impl fmt::Display for Verdict {
         let (sent, refused) = self.without_broker;
         writeln!(f, "refused       {}, for nothing {}", self.refused, self.refused_for_nothing)?;
         writeln!(f, "  while only the broker was down  {refused} of {sent}")?;
-        writeln!(
-            f,
-            "broken        {} streams; {} popups too late; {} rings late for nothing",
-            self.broken, self.late_pops, self.late_in_calm
-        )?;
-        let cut_off = |delay: &Delay| self.weather.only_cut_off(delay.accepted, delay.accepted + delay.took);
-        let (rings, late) = self.cut_off;
-        writeln!(f, "cut off       {late} of {rings} rings later than 4 s, {}", self.longest(cut_off))?;
+        writeln!(f, "broken        {} streams; {} popups too late", self.broken, self.late_pops)?;
+        writeln!(f, "late          {}", self.late)?;
+        for (class, Rings { count, late, excused, longest }) in &self.classes {
+            let longest = longest.as_secs_f64();
+            writeln!(
+                f,
+                "  {class:15} {late} of {count} rings late, {excused} by no more than the machine was; longest {longest:.2} s"
+            )?;
+        }
         writeln!(f, "longest time without popups  {}", self.longest(|_| true))?;
         let late = |than: u64| self.delays.iter().filter(|delay| delay.took.as_secs() >= than).count();
         writeln!(

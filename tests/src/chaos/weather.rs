@@ -13,10 +13,10 @@ const SETTLED: Duration = Duration::from_secs(8);
 
 /// One fault's time.
 #[derive(Debug, Clone, Copy)]
-struct Spell {
-    fault: Fault,
+pub(super) struct Spell {
+    pub(super) fault: Fault,
     from: Instant,
-    until: Option<Instant>,
+    pub(super) until: Option<Instant>,
     /// Whether it found its victim.
     happened: bool,
 }
@@ -58,11 +58,20 @@ impl Weather {
         on.peek().is_some() && on.all(|spell| spell.fault.is_the_brokers())
     }
 
-    /// Whether ingest-svc was cut off from the broker at some time between the two, and nothing else was or had been wrong
-    /// for a while.
-    pub(super) fn only_cut_off(&self, from: Instant, until: Instant) -> bool {
-        let mut on = self.0.iter().filter(|spell| spell.was_on(from, until, SETTLED)).peekable();
-        on.peek().is_some() && on.all(|spell| spell.fault == Fault::CutOff)
+    /// Those that found their victim.
+    pub(super) fn spells(&self) -> impl Iterator<Item = &Spell> {
+        self.0.iter().filter(|spell| spell.happened)
+    }
+
+    /// By how much ingest-svc's clock may have been ahead of the right time at some time between the two.
+    pub(super) fn clock_ahead(&self, from: Instant, until: Instant) -> Duration {
+        let on = self.0.iter().filter(|spell| spell.was_on(from, until, Duration::ZERO));
+        on.map(|spell| spell.fault.clock_ahead()).max().unwrap_or_default()
+    }
+
+    #[cfg(test)]
+    pub(super) fn add(&mut self, fault: Fault, from: Instant, until: Instant) {
+        self.0.push(Spell { fault, from, until: Some(until), happened: true });
     }
 
     /// The faults that were on at some time between the two, in words.
@@ -79,7 +88,7 @@ impl Weather {
 }
 
 impl Spell {
-    fn was_on(&self, from: Instant, until: Instant, wake: Duration) -> bool {
+    pub(super) fn was_on(&self, from: Instant, until: Instant, wake: Duration) -> bool {
         self.from <= until && self.until.is_none_or(|ended| ended + wake >= from)
     }
 }

@@ -39,7 +39,7 @@ fn play(ledger: &Ledger, updates: &[(u64, &str, CallState)]) -> Verdict {
         ledger.show(0, &update);
     }
     drop(wire);
-    ledger.judge()
+    ledger.judge(&Weather::default())
 }
 
 #[test]
@@ -87,17 +87,17 @@ fn an_early_ring_is_shown_once_and_never_behind_its_update() {
     wire.update(&update(1, "a", CallState::Ringing));
     wire.update(&ahead);
     wire.early(&early);
-    assert_eq!(ledger.judge().twice, 2);
+    assert_eq!(ledger.judge(&Weather::default()).twice, 2);
 }
 
 #[test]
 fn a_heartbeat_that_tells_another_position_and_a_late_popup_are_found() {
     let ledger = ledger();
     Wire::new(&ledger, 0, 7).heartbeat(8);
-    assert_eq!(ledger.judge().broken, 1);
+    assert_eq!(ledger.judge(&Weather::default()).broken, 1);
     let late = SystemTime::now() + POPUP_TTL + 2 * SLACK;
     let seconds = late.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let until = ringpad_proto::Timestamp { seconds: seconds.cast_signed(), nanos: 0 };
     ledger.show(0, &Update { pop_until: Some(until), ..update(1, "a", CallState::Ringing) });
-    assert_eq!(ledger.judge().late_pops, 1);
+    assert_eq!(ledger.judge(&Weather::default()).late_pops, 1);
 }
