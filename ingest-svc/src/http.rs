@@ -222,8 +222,8 @@ pub(crate) fn read_record(
     parameters::fields(source, request).and_then(|fields| Record::parse(fields, source, received_at))
 }
 
-fn unavailable(source: &Source, LogError::Unavailable(why): LogError) -> Problem {
-    tracing::warn!(source = &**source.name(), %why, "the log cannot be written: a request was refused");
+fn unavailable(source: &Source, error: LogError) -> Problem {
+    tracing::warn!(source = &**source.name(), %error, "a request was refused");
     Problem::Unavailable
 }
 

@@ -49,7 +49,9 @@ pub use job::Validate;
 use job::{Answer, Job};
 pub use outbox::{Committed, Outbox};
 pub use quarantine::{QUARANTINE, Quarantined, RawBody, RawRequest};
-pub use read::{AllMissed, CallPage, CallQuery, Cursor, Extent, Missed, OutboxPage, PageMark, PageSize};
+pub use read::{
+    AllMissed, CallPage, CallQuery, Cursor, Extent, Missed, OutboxPage, PageMark, PageSize, Purpose,
+};
 pub use reader::LogReader;
 pub use restore::{Existing, RestoreError, Restored, restore};
 use writer::Writer;
@@ -86,6 +88,9 @@ pub enum LogError {
     /// The log cannot be read or written now. Nothing is half-written; send again, a repeat is recognised.
     #[error("the log cannot be used now: {0}")]
     Unavailable(Arc<str>),
+    /// A query was ended.
+    #[error("the log is not read any longer for one request: ask for less, or later")]
+    TooLong,
 }
 
 impl LogError {
@@ -188,9 +193,9 @@ impl LogThreads {
 /// Opens the log, or makes it.
 pub(crate) fn open(path: &Path, popup_ttl: Duration, metrics: LogMetrics) -> Result<OpenLog, OpenError> {
     let file = Arc::new(LogFile::hold(path)?);
-    let (writer, fresh) = Writer::open(&file, popup_ttl, metrics)?;
+    let (writer, fresh) = Writer::open(&file, popup_ttl, metrics.clone())?;
     let outbox = writer.outbox();
-    let reader = LogReader::new(writer.epoch(), Arc::clone(&file));
+    let reader = LogReader::new(writer.epoch(), Arc::clone(&file), metrics);
     let written = writer.written();
     let (jobs, receiver) = mpsc::channel(JOBS);
     let (checkpoints, requests) = std::sync::mpsc::sync_channel(1);

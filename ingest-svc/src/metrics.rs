@@ -31,6 +31,9 @@ pub(crate) struct LogMetrics {
     pub(crate) batch_size: Histogram,
     pub(crate) commit_seconds: Histogram,
     pub(crate) failed_commits: Counter,
+    pub(crate) long_reads: Counter,
+    pub(crate) wal_bytes: Gauge,
+    pub(crate) unreadable_rows: Counter,
 }
 
 /// What the HTTP edge counts.
@@ -76,6 +79,9 @@ impl LogMetrics {
             batch_size: Histogram::new(exponential_buckets(1.0, 2.0, 8)),
             commit_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 14)),
             failed_commits: Counter::default(),
+            long_reads: Counter::default(),
+            wal_bytes: Gauge::default(),
+            unreadable_rows: Counter::default(),
         };
         registry.register(
             "ringpad_records",
@@ -107,6 +113,22 @@ impl LogMetrics {
             "ringpad_log_failed_commits",
             "Commits of the log that failed; their requests were refused",
             metrics.failed_commits.clone(),
+        );
+        registry.register(
+            "ringpad_log_long_reads",
+            "Queries of the log that were ended because they took too long",
+            metrics.long_reads.clone(),
+        );
+        registry.register_with_unit(
+            "ringpad_log_wal",
+            "Size of the log's write-ahead log on disk",
+            Unit::Bytes,
+            metrics.wal_bytes.clone(),
+        );
+        registry.register(
+            "ringpad_log_unreadable_rows",
+            "Times that a call or event in the log could not be read and was left out",
+            metrics.unreadable_rows.clone(),
         );
         metrics
     }

@@ -5,13 +5,14 @@ use ringpad_proto::v1::{
     ActOnCallRequest, Call, ListCallsRequest, ListCallsResponse, NoteAction, PadRef,
     PadServiceListCallsRequest, PadServiceListCallsResponse, SaveNoteRequest, act_on_call_request::Action,
 };
-use tonic::Status;
+use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::{
     auth::{Pad, TokenFault},
     end::End,
     pads::Pads,
+    shares::{Admitted, TooMuch, Whose},
 };
 
 impl Pads {
@@ -27,7 +28,7 @@ impl Pads {
         request_id: String,
         action: Action,
     ) -> Result<Call, Status> {
-        let pad = self.known(token)?;
+        let (pad, _admitted) = self.admitted(token)?;
         let kind = kind(&action);
         let request = ActOnCallRequest {
             store_id: pad.store.to_string(),
@@ -50,21 +51,46 @@ impl Pads {
         token: Result<&str, TokenFault>,
         request: PadServiceListCallsRequest,
     ) -> Result<PadServiceListCallsResponse, Status> {
-        let pad = self.known(token)?;
+        let (pad, _admitted) = self.admitted(token)?;
         let PadServiceListCallsRequest { page_size, page_token, states, since, until, caller_suffix } =
             request;
         let store_id = pad.store.to_string();
-        let request =
-            ListCallsRequest { store_id, page_size, page_token, states, since, until, caller_suffix };
+        let request = ListCallsRequest {
+            store_id,
+            page_size,
+            page_token,
+            states,
+            since,
+            until,
+            caller_suffix,
+            for_snapshot: false,
+        };
         // The rest is what a pad has from its stream.
         let ListCallsResponse { calls, next_page_token, store: _, epoch: _, position: _ } =
             self.log.search(request).await?;
         Ok(PadServiceListCallsResponse { calls, next_page_token })
     }
 
-    fn known(&self, token: Result<&str, TokenFault>) -> Result<Pad, Status> {
-        Ok(self.tokens.admit(token).map_err(End::Token)?)
+    /// Who asks, unless it asks too much; it counts as asking while what comes with it is kept.
+    fn admitted(&self, token: Result<&str, TokenFault>) -> Result<(Pad, Admitted), Status> {
+        let pad = self.tokens.admit(token).map_err(End::Token)?;
+        let admitted = self.shares.admit(&pad).map_err(|too_much| {
+            self.metrics.turned_away(too_much.whose);
+            exhausted(too_much)
+        })?;
+        Ok((pad, admitted))
     }
+}
+
+/// RESOURCE_EXHAUSTED, with a `google.rpc.RetryInfo`.
+fn exhausted(TooMuch { whose, retry_after }: TooMuch) -> Status {
+    let words = match whose {
+        Whose::PadAtOnce => "this pad has too many requests at the same time",
+        Whose::Pad => "this pad asks too often",
+        Whose::Store => "the pads of this store ask too often",
+    };
+    let details = ErrorDetails::with_retry_info(Some(retry_after));
+    Status::with_error_details(Code::ResourceExhausted, words, details)
 }
 
 /// What is done when a note is saved.

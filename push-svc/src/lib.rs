@@ -27,6 +27,7 @@ mod pads;
 mod page;
 mod replica;
 pub mod settings;
+mod shares;
 mod snapshot;
 mod sources;
 mod subscription;

@@ -1,13 +1,16 @@
 //! The log, asked over ingest-svc's internal gRPC. Connects when first asked, and again whenever it has to.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use ringpad_proto::v1::{
     ActOnCallRequest, Call, ListCallEventsRequest, ListCallsRequest, ListCallsResponse, StoreCursor,
     StoreEvents, ingest_service_client::IngestServiceClient,
 };
-use ringpad_runtime::grpc;
-use tokio::sync::Semaphore;
+use ringpad_runtime::{
+    fair::{Turn, Turns},
+    grpc,
+};
+use tokio::time::timeout;
 use tonic::{
     Code, Request, Status,
     metadata::{Ascii, MetadataValue},
@@ -26,15 +29,18 @@ const ANSWER_TIMEOUT: Duration = Duration::from_millis(2500);
 const PING: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(5));
 /// How large an answer may be. One of today's ingest-svc has about 1 MiB; an older one does not count bytes.
 const ANSWER_BYTES: usize = 64 * 1024 * 1024;
-/// How many pads may ask at the same time; more wait. So a storm of returning pads is no storm on the log, and what
-/// mends the live events, which does not wait here, is not behind it.
-const PADS_AT_ONCE: usize = 32;
+/// How many pads that come in or come back may ask at the same time, and how many of one store; more wait. So a storm of
+/// returning pads is no storm on the log, and what mends the live events, which does not wait here, is not behind it.
+const RETURNS: (usize, usize) = (32, 16);
+/// The same for single requests, which wait in a queue of their own.
+const SINGLE: (usize, usize) = (16, 4);
 
 /// A cloneable handle on the log.
 #[derive(Clone)]
 pub(crate) struct LogClient {
     client: IngestServiceClient<InterceptedService<Channel, Bearer>>,
-    pads: Arc<Semaphore>,
+    returns: Turns,
+    single: Turns,
     sources: Sources,
 }
 
@@ -80,7 +86,8 @@ impl LogClient {
             .connect_lazy();
         let client = IngestServiceClient::with_interceptor(channel, Bearer(bearer))
             .max_decoding_message_size(ANSWER_BYTES);
-        Self { client, pads: Arc::new(Semaphore::new(PADS_AT_ONCE)), sources }
+        let [returns, single] = [RETURNS, SINGLE].map(|(all, each)| Turns::new(all, each));
+        Self { client, returns, single, sources }
     }
 
     /// A store's calls.
@@ -88,7 +95,7 @@ impl LogClient {
     /// # Errors
     /// There is no such store, or no answer.
     pub(crate) async fn calls(&self, request: ListCallsRequest) -> Result<ListCallsResponse, LogError> {
-        let _permit = self.pads.acquire().await;
+        let _turn = self.returns.wait(&request.store_id).await;
         self.answer(self.client.clone().list_calls(request).await)
     }
 
@@ -97,7 +104,7 @@ impl LogClient {
     /// # Errors
     /// What the log says is wrong with it, in its own words; or `UNAVAILABLE`.
     pub(crate) async fn act(&self, request: ActOnCallRequest) -> Result<Call, Status> {
-        let _permit = self.pads.acquire().await;
+        let _turn = self.single_turn(&request.store_id).await?;
         let acted = self.verdict(self.client.clone().act_on_call(request).await)?;
         acted.call.ok_or_else(|| grpc::unavailable("the log has answered without a call"))
     }
@@ -107,7 +114,7 @@ impl LogClient {
     /// # Errors
     /// What the log says is wrong with the request, in its own words; or `UNAVAILABLE`.
     pub(crate) async fn search(&self, request: ListCallsRequest) -> Result<ListCallsResponse, Status> {
-        let _permit = self.pads.acquire().await;
+        let _turn = self.single_turn(&request.store_id).await?;
         self.verdict(self.client.clone().list_calls(request).await)
     }
 
@@ -120,7 +127,7 @@ impl LogClient {
         cursor: StoreCursor,
         limit: u32,
     ) -> Result<(Uuid, StoreEvents), LogError> {
-        let _permit = self.pads.acquire().await;
+        let _turn = self.returns.wait(&cursor.store_id).await;
         let Events { epoch, mut stores, .. } = self.events(vec![cursor], limit).await?;
         match stores.pop() {
             Some(StoreEvents { not_found: true, .. }) => Err(LogError::NoSuchStore),
@@ -142,6 +149,12 @@ impl LogClient {
         let full = u32::try_from(count).is_ok_and(|count| count >= limit);
         let cut = if answer.more || full { Cut::Short } else { Cut::Whole };
         Ok(Events { epoch, stores: answer.stores, cut })
+    }
+
+    /// A turn for a single request; who waits for it as long as for an answer waits no longer.
+    async fn single_turn(&self, store: &str) -> Result<Turn, Status> {
+        let turn = timeout(ANSWER_TIMEOUT, self.single.wait(store)).await;
+        turn.map_err(|_| grpc::unavailable("too many requests of this store wait for the log"))
     }
 
     /// An answer of the log, or its verdict on the request; whatever else happened, the pad may ask again.

@@ -15,7 +15,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::hub::Applied;
+use crate::{hub::Applied, shares::Whose};
 
 /// How a pad is connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +65,7 @@ pub(crate) struct Metrics {
     events: Family<Labels<1>, Counter>,
     catch_ups: Family<Labels<2>, Counter>,
     actions: Family<Labels<2>, Counter>,
+    turned_away: Family<Labels<1>, Counter>,
     heard: Gauge<f64, AtomicU64>,
     silent_publishers: Gauge,
     to_pad: Family<Labels<1>, Histogram, fn() -> Histogram>,
@@ -80,6 +81,7 @@ impl Metrics {
             events: Family::default(),
             catch_ups: Family::default(),
             actions: Family::default(),
+            turned_away: Family::default(),
             heard: Gauge::default(),
             silent_publishers: Gauge::default(),
             to_pad: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 2.0, 15))),
@@ -95,6 +97,11 @@ impl Metrics {
         registry.register("events", "Events from the broker, by what became of them", metrics.events.clone());
         registry.register("catch_ups", "Requests to the log for what was missed", metrics.catch_ups.clone());
         registry.register("actions", "What pads did to calls, by what the log said", metrics.actions.clone());
+        registry.register(
+            "requests_turned_away",
+            "Single requests of pads beyond their share, by which one: of the pad at a time, of the pad, of its store",
+            metrics.turned_away.clone(),
+        );
         registry.register(
             "bus_heard_timestamp_seconds",
             "When the bus last brought a message of our log, a sign of life at least; its silence is the time since then",
@@ -172,6 +179,16 @@ impl Metrics {
             _ => "failed",
         };
         self.actions.get_or_create(&[("action", action), ("outcome", outcome)]).inc();
+    }
+
+    /// A pad has asked too much.
+    pub(crate) fn turned_away(&self, whose: Whose) {
+        let share = match whose {
+            Whose::PadAtOnce => "pad_at_once",
+            Whose::Pad => "pad",
+            Whose::Store => "store",
+        };
+        self.turned_away.get_or_create(&[("share", share)]).inc();
     }
 
     /// The log was asked for what was missed.

@@ -19,6 +19,7 @@ use crate::{
     metrics::{Metrics, Transport},
     origin::AllowedOrigins,
     pad_stream::{Beginning, PadStream},
+    shares::Shares,
     snapshot::{self, StoreCalls},
 };
 
@@ -39,6 +40,8 @@ pub(crate) struct Pads {
     pub log: LogClient,
     /// Who may come in.
     pub tokens: PadTokens,
+    /// How often.
+    pub shares: Shares,
     /// From which pages.
     pub origins: AllowedOrigins,
     /// What is counted.
@@ -140,8 +143,12 @@ impl Pads {
     }
 
     async fn ask_name(&self, pad: &Pad, member: &Member) -> Result<Arc<str>, LogError> {
-        let one =
-            ListCallsRequest { store_id: pad.store.to_string(), page_size: 1, ..ListCallsRequest::default() };
+        let one = ListCallsRequest {
+            store_id: pad.store.to_string(),
+            page_size: 1,
+            for_snapshot: true,
+            ..ListCallsRequest::default()
+        };
         let store = self.log.calls(one).await?.store.ok_or(LogError::Unexpected("no store in the answer"))?;
         Ok(member.name_store(&store.name, Instant::now()))
     }

@@ -22,7 +22,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     Listeners, Settings, auth::PadTokens, catch_up::CatchUp, grpc, hub::Hub, log_client::LogClient,
-    metrics::Metrics, pads::Pads, page, settings, sources::Sources, subscription::Supervisor, websocket,
+    metrics::Metrics, pads::Pads, page, settings, shares::Shares, sources::Sources, subscription::Supervisor,
+    websocket,
 };
 
 /// The part of the process that holds it back while it leaves.
@@ -208,6 +209,7 @@ fn pads(
         hub: Hub::default(),
         log: LogClient::new(settings.ingest_url.clone(), bearer, sources),
         tokens,
+        shares: Shares::default(),
         origins: settings.pad_allowed_origins.clone(),
         metrics: Metrics::new(registry),
         traces,

@@ -47,8 +47,12 @@ pub(crate) struct StoreCalls {
 /// There is no such store, or no answer.
 pub(crate) async fn ask(log: &LogClient, store_id: &str, now: Wall) -> Result<StoreCalls, LogError> {
     let since = clock::timestamp(now.earlier(OPEN_FOR));
-    let newest =
-        ListCallsRequest { store_id: store_id.to_owned(), page_size: PAGE, ..ListCallsRequest::default() };
+    let newest = ListCallsRequest {
+        store_id: store_id.to_owned(),
+        page_size: PAGE,
+        for_snapshot: true,
+        ..ListCallsRequest::default()
+    };
     let first = log.calls(newest.clone()).await?;
     let mut found = Found::new(&first, since)?;
     let mut next = first.next_page_token.clone();

@@ -9,6 +9,7 @@
 
 pub mod admin;
 mod bearer;
+pub mod fair;
 pub mod grpc;
 pub mod readiness;
 pub mod serve;

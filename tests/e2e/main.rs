@@ -28,6 +28,7 @@ mod message_size;
 mod monitoring;
 mod network;
 mod one_file;
+mod one_pad;
 mod outage;
 mod providers;
 mod quarantine;

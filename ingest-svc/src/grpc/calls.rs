@@ -8,7 +8,7 @@ use ringpad_proto::v1::{
 use tonic::Status;
 
 use super::{faulty, unavailable};
-use crate::log::{AllMissed, CallQuery, Cursor, Extent, LogReader, Missed, PageMark};
+use crate::log::{AllMissed, CallQuery, Cursor, Extent, LogReader, Missed, PageMark, Purpose};
 
 /// Calls in one answer at most, and by default.
 const CALLS: (u32, u32) = (500, 100);
@@ -76,7 +76,16 @@ fn store_events(missed: Missed) -> StoreEvents {
 }
 
 fn query(request: ListCallsRequest) -> Result<CallQuery, Status> {
-    let ListCallsRequest { store_id, page_size, page_token, states, since, until, caller_suffix } = request;
+    let ListCallsRequest {
+        store_id,
+        page_size,
+        page_token,
+        states,
+        since,
+        until,
+        caller_suffix,
+        for_snapshot,
+    } = request;
     let (most, usual) = CALLS;
     let after = match page_token.as_str() {
         "" => None,
@@ -95,6 +104,7 @@ fn query(request: ListCallsRequest) -> Result<CallQuery, Status> {
         since: since.map(|since| since.seconds),
         until: until.map(|until| until.seconds),
         caller_suffix,
+        purpose: if for_snapshot { Purpose::Snapshot } else { Purpose::Search },
     })
 }
 

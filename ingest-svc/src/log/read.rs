@@ -1,56 +1,19 @@
 //! What push-svc and people read from the log. Each answer is of one instant.
 
+mod calls;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
-    call::{update_within_bounds, within_bounds},
+    call::update_within_bounds,
     directory::{OwnedNumber, StoreEntry, kind},
 };
+pub(super) use calls::calls;
+pub use calls::{CallPage, CallQuery, PageMark, Purpose};
 
 /// Bytes of calls or events in one answer, unless the first alone has more: with all around them far less than the 4 MiB that
 /// most gRPC libraries take as a message.
 pub(super) const ANSWER: usize = 1024 * 1024;
-
-/// Which of a store's calls to read.
-#[derive(Debug, Clone)]
-pub struct CallQuery {
-    /// The store.
-    pub store_id: String,
-    /// How many at most.
-    pub limit: u32,
-    /// Continue after this place, which an earlier page ended with.
-    pub after: Option<PageMark>,
-    /// `CallState`s; empty: all.
-    pub states: Vec<i32>,
-    /// Calls that began at this Unix second or later.
-    pub since: Option<i64>,
-    /// Calls that began before this Unix second.
-    pub until: Option<i64>,
-    /// Digits that the caller's number ends in; empty: any.
-    pub caller_suffix: String,
-}
-
-/// A place in a store's calls, newest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PageMark {
-    /// The call's `sdt`, in Unix seconds.
-    pub sdt: i64,
-    /// The call's key in the log.
-    pub key: i64,
-}
-
-/// A store's calls at one instant.
-#[derive(Clone)]
-pub struct CallPage {
-    /// Each an encoded `ringpad.v1.Call`, newest first: as many as were asked for, or about 1 MiB of them.
-    pub calls: Vec<Vec<u8>>,
-    /// Where the next page goes on; `None` on the last.
-    pub next: Option<PageMark>,
-    /// What pads show.
-    pub store_name: String,
-    /// The store's newest position at the same instant.
-    pub position: u64,
-}
 
 /// How far a reader has come in one store.
 #[derive(Debug, Clone)]
@@ -123,55 +86,6 @@ pub struct OutboxPage {
     pub events: Vec<OutboxEvent>,
     /// Whether these are all.
     pub extent: Extent,
-}
-
-/// `None`: no such store.
-pub(super) fn calls(connection: &mut Connection, query: &CallQuery) -> rusqlite::Result<Option<CallPage>> {
-    let snapshot = connection.transaction()?;
-    let store: Option<(i64, String, u64)> = snapshot
-        .prepare_cached("SELECT key, name, position FROM stores WHERE id = ?1 AND deleted = 0")?
-        .query_row([&query.store_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-        .optional()?;
-    let Some((store, store_name, position)) = store else { return Ok(None) };
-    let states = match query.states.as_slice() {
-        [] => -1_i64,
-        some => {
-            some.iter().fold(0, |mask, state| mask | 1_i64.checked_shl(state.unsigned_abs()).unwrap_or(0))
-        }
-    };
-    let after = query.after.unwrap_or(PageMark { sdt: i64::MAX, key: i64::MAX });
-    let mut select = snapshot.prepare_cached(
-        "SELECT key, sdt, call FROM calls
-         WHERE store = ?1 AND sdt >= ?2 AND sdt < ?3 AND (sdt, key) < (?4, ?5)
-           AND ((1 << state) & ?6) != 0 AND (?7 = '' OR caller LIKE '%' || ?7)
-         ORDER BY sdt DESC, key DESC LIMIT ?8",
-    )?;
-    let since = query.since.unwrap_or(i64::MIN);
-    let until = query.until.unwrap_or(i64::MAX);
-    let limit = i64::from(query.limit) + 1;
-    let mut rows = select.query(params![
-        store,
-        since,
-        until,
-        after.sdt,
-        after.key,
-        states,
-        query.caller_suffix,
-        limit
-    ])?;
-    let mut page = CallPage { calls: Vec::new(), next: None, store_name, position };
-    let (mut last, mut bytes) = (None, 0);
-    while let Some(row) = rows.next()? {
-        let call = within_bounds(row.get(2)?);
-        bytes += call.len();
-        if page.calls.len() == query.limit as usize || (bytes > ANSWER && last.is_some()) {
-            page.next = last;
-            break;
-        }
-        last = Some(PageMark { key: row.get(0)?, sdt: row.get(1)? });
-        page.calls.push(call);
-    }
-    Ok(Some(page))
 }
 
 /// One answer a cursor; `limit` events over all of them, and no more bytes than [`ANSWER`].

@@ -1,9 +1,15 @@
 //! The reading half of the log: a few connections, each of them used by one query at a time.
+//!
+//! Three queues, so that what pads look for delays neither live events nor pads that come in; in two of them the stores
+//! take turns. A query that takes too long is ended: what it reads from could not be moved out of the write-ahead log.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::{Duration, Instant},
+};
 
-use rusqlite::Connection;
-use tokio::sync::Semaphore;
+use ringpad_runtime::fair::{Turn, Turns};
+use rusqlite::{Connection, ErrorCode};
 use uuid::Uuid;
 
 use super::{
@@ -11,19 +17,37 @@ use super::{
     directory::StoreEntry,
     file::LogFile,
     quarantine::{self, Quarantined},
-    read::{self, AllMissed, CallPage, CallQuery, Cursor, OutboxPage, PageSize},
+    read::{self, AllMissed, CallPage, CallQuery, Cursor, OutboxPage, PageSize, Purpose},
     schema,
 };
+use crate::metrics::LogMetrics;
 
-/// Connections that read at the same time.
-const READERS: usize = 3;
+/// Queries at the same time in each of the queues, and those of one store among them.
+const LIVE: (usize, usize) = (2, 2);
+const RETURNS: (usize, usize) = (2, 1);
+const SEARCHES: (usize, usize) = (2, 1);
+
+/// How long a query may take, from its turn on: push-svc waits 2.5 s.
+const LONGEST: Duration = Duration::from_secs(2);
+
+/// Steps of SQLite's virtual machine between two looks at the clock: some ten microseconds.
+const STEPS: i32 = 1_000;
+
+/// The one key of a queue in which stores do not take turns.
+const ANYBODY: &str = "";
 
 /// A cloneable handle that only reads, and does not keep the writer alive.
 #[derive(Debug, Clone)]
 pub struct LogReader {
     epoch: Uuid,
     readers: Arc<Readers>,
-    permits: Arc<Semaphore>,
+    /// What mends live events: the relay, and replicas that compare their stores.
+    live: Turns,
+    /// Pads that come in or come back.
+    returns: Turns,
+    /// Pads that look for calls, and people.
+    searches: Turns,
+    metrics: LogMetrics,
 }
 
 /// Connections that wait for a query.
@@ -35,9 +59,10 @@ struct Readers {
 }
 
 impl LogReader {
-    pub(super) fn new(epoch: Uuid, file: Arc<LogFile>) -> Self {
+    pub(super) fn new(epoch: Uuid, file: Arc<LogFile>, metrics: LogMetrics) -> Self {
         let readers = Arc::new(Readers { idle: Mutex::default(), file });
-        Self { epoch, readers, permits: Arc::new(Semaphore::new(READERS)) }
+        let [live, returns, searches] = [LIVE, RETURNS, SEARCHES].map(|(all, each)| Turns::new(all, each));
+        Self { epoch, readers, live, returns, searches, metrics }
     }
 
     /// Which log this is.
@@ -50,7 +75,12 @@ impl LogReader {
     /// # Errors
     /// The log cannot be read.
     pub async fn calls(&self, query: CallQuery) -> Result<Option<CallPage>, LogError> {
-        self.read(move |connection| read::calls(connection, &query)).await
+        let queue = match query.purpose {
+            Purpose::Snapshot => &self.returns,
+            Purpose::Search => &self.searches,
+        };
+        let turn = queue.wait(&query.store_id).await;
+        self.read(turn, move |connection| read::calls(connection, &query)).await
     }
 
     /// What readers have missed, one answer a cursor: `limit` events over all of them, and about 1 MiB of them.
@@ -58,7 +88,11 @@ impl LogReader {
     /// # Errors
     /// The log cannot be read.
     pub async fn missed(&self, cursors: Vec<Cursor>, limit: usize) -> Result<AllMissed, LogError> {
-        self.read(move |connection| read::missed(connection, &cursors, limit)).await
+        let turn = match cursors.as_slice() {
+            [one] => self.returns.wait(&one.store_id).await,
+            _ => self.live.wait(ANYBODY).await,
+        };
+        self.read(turn, move |connection| read::missed(connection, &cursors, limit)).await
     }
 
     /// Stores with an id after `after`, by id.
@@ -66,7 +100,8 @@ impl LogReader {
     /// # Errors
     /// The log cannot be read.
     pub async fn stores(&self, after: String, limit: u32) -> Result<Vec<StoreEntry>, LogError> {
-        self.read(move |connection| read::stores(connection, &after, limit)).await
+        let turn = self.searches.wait(ANYBODY).await;
+        self.read(turn, move |connection| read::stores(connection, &after, limit)).await
     }
 
     /// Quarantined requests with an id below `before`, newest first.
@@ -78,7 +113,8 @@ impl LogReader {
         before: u64,
         limit: u32,
     ) -> Result<Vec<(u64, Quarantined)>, LogError> {
-        self.read(move |connection| quarantine::newest(connection, before, limit)).await
+        let turn = self.searches.wait(ANYBODY).await;
+        self.read(turn, move |connection| quarantine::newest(connection, before, limit)).await
     }
 
     /// Quarantined requests with an id from `from` on, oldest first.
@@ -90,7 +126,8 @@ impl LogReader {
         from: u64,
         limit: u32,
     ) -> Result<Vec<(u64, Quarantined)>, LogError> {
-        self.read(move |connection| quarantine::oldest(connection, from, limit)).await
+        let turn = self.searches.wait(ANYBODY).await;
+        self.read(turn, move |connection| quarantine::oldest(connection, from, limit)).await
     }
 
     /// Events for the relay: from a key on, and not older than `since` (Unix milliseconds).
@@ -98,28 +135,52 @@ impl LogReader {
     /// # Errors
     /// The log cannot be read.
     pub async fn outbox(&self, from_key: u64, since: i64, page: PageSize) -> Result<OutboxPage, LogError> {
-        self.read(move |connection| read::outbox(connection, from_key, since, page)).await
+        let turn = self.live.wait(ANYBODY).await;
+        self.read(turn, move |connection| read::outbox(connection, from_key, since, page)).await
     }
 
-    /// Reads on a thread for blocking work, at most [`READERS`] at a time; the others wait for their turn.
+    /// Reads on a thread for blocking work. A query that takes longer than [`LONGEST`], or that nobody waits for any more, is
+    /// ended.
     async fn read<T: Send + 'static>(
         &self,
+        turn: Turn,
         query: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, LogError> {
-        let broken = |why: &str| LogError::Unavailable(Arc::from(why));
-        let permit =
-            Arc::clone(&self.permits).acquire_owned().await.map_err(|_| broken("it is being closed"))?;
         let readers = Arc::clone(&self.readers);
+        // Goes with this future.
+        let asked = Arc::new(());
+        let wanted = Arc::downgrade(&asked);
         let work = move || {
-            let _permit = permit;
+            let _turn = turn;
             let mut connection = readers.take()?;
-            let answer = query(&mut connection).map_err(|error| LogError::unavailable(&error))?;
+            let answer = bounded(&mut connection, wanted, query)?;
             // Only a connection that has worked is used again.
             readers.give_back(connection);
             Ok(answer)
         };
-        tokio::task::spawn_blocking(work).await.map_err(|_| broken("reading it panicked"))?
+        let answer = tokio::task::spawn_blocking(work).await;
+        let answer = answer.unwrap_or_else(|_| Err(LogError::Unavailable(Arc::from("reading it panicked"))));
+        if matches!(answer, Err(LogError::TooLong)) {
+            self.metrics.long_reads.inc();
+        }
+        drop(asked);
+        answer
     }
+}
+
+/// Does a query that ends with [`LogError::TooLong`] when its time is over, or the asker gone.
+fn bounded<T>(
+    connection: &mut Connection,
+    wanted: Weak<()>,
+    query: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+) -> Result<T, LogError> {
+    let began = Instant::now();
+    let is_over = move || wanted.strong_count() == 0 || began.elapsed() > LONGEST;
+    let answer = connection.progress_handler(STEPS, Some(is_over)).and_then(|()| query(connection));
+    answer.map_err(|error| match error.sqlite_error_code() {
+        Some(ErrorCode::OperationInterrupted) => LogError::TooLong,
+        _ => LogError::unavailable(&error),
+    })
 }
 
 impl Readers {

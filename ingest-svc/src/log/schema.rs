@@ -14,13 +14,13 @@
 
 use std::{path::Path, time::Duration};
 
-use rusqlite::{Connection, OpenFlags, config::DbConfig};
+use rusqlite::{Connection, OpenFlags, Transaction, config::DbConfig};
 use uuid::Uuid;
 
 use super::{OpenError, file::LogFile};
 
 /// The version that this code reads and writes; an older file is brought up to it.
-const VERSION: i64 = 5;
+const VERSION: i64 = 6;
 
 /// How long a statement waits for another connection's lock: the writer's for a checkpoint, and the other way round.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -123,6 +123,22 @@ CREATE TABLE probe (
 
 const FROM_VERSION_4: &str = "ALTER TABLE quarantine ADD COLUMN charset TEXT NOT NULL DEFAULT ''";
 
+/// New in version 6: what finds one call by its id, and calls by the last digits of the caller's number.
+///
+/// `reversed` has these digits, up to 15 of them, the last one first, so that all numbers with one ending lie together. The
+/// column is computed from `caller` whenever it is read, by functions that every SQLite has: it takes no room in the table,
+/// an older file gets it without being rewritten, and other programs can read and write the table. In the index, `sdt`
+/// behind it spares a search the rows of calls that are not shown.
+const CALL_INDEXES: &str = "
+ALTER TABLE calls ADD COLUMN reversed TEXT GENERATED ALWAYS AS (
+    substr(caller, -1, 1) || substr(caller, -2, 1) || substr(caller, -3, 1) || substr(caller, -4, 1)
+    || substr(caller, -5, 1) || substr(caller, -6, 1) || substr(caller, -7, 1) || substr(caller, -8, 1)
+    || substr(caller, -9, 1) || substr(caller, -10, 1) || substr(caller, -11, 1) || substr(caller, -12, 1)
+    || substr(caller, -13, 1) || substr(caller, -14, 1) || substr(caller, -15, 1)) VIRTUAL;
+CREATE UNIQUE INDEX calls_by_id ON calls (id);
+CREATE INDEX calls_by_ending ON calls (store, reversed, sdt);
+";
+
 /// Opens the log's one writing connection, and makes the tables if the file is new.
 ///
 /// `synchronous = FULL` is what makes an answered record survive a power cut. Checkpoints are left to
@@ -150,33 +166,21 @@ fn bring_up(connection: &mut Connection) -> Result<(), OpenError> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let transaction = connection.transaction()?;
     match version {
+        VERSION => return Ok(()),
         0 => {
             transaction.execute_batch(TABLES)?;
             transaction.execute_batch(QUARANTINE)?;
             transaction.execute_batch(FILE_AND_PROBE)?;
             transaction.execute("INSERT INTO meta VALUES (1, ?1, 0)", [Uuid::new_v4().as_bytes()])?;
         }
-        1 => {
-            // Between two releases there was a version 1 that had made this change already.
-            if transaction.table_exists(None, "records")? {
-                transaction.execute_batch(FROM_VERSION_1)?;
-            }
-            transaction.execute_batch(QUARANTINE)?;
-            transaction.execute_batch(FROM_VERSION_2)?;
-            transaction.execute_batch(FILE_AND_PROBE)?;
+        1..VERSION => {
+            tracing::info!(from = version, to = VERSION, "bringing the log up to this version");
+            bring_up_from(version, &transaction)?;
         }
-        2 => {
-            transaction.execute_batch(FROM_VERSION_2)?;
-            transaction.execute_batch(FILE_AND_PROBE)?;
-            transaction.execute_batch(FROM_VERSION_4)?;
-        }
-        3 => {
-            transaction.execute_batch(FILE_AND_PROBE)?;
-            transaction.execute_batch(FROM_VERSION_4)?;
-        }
-        4 => transaction.execute_batch(FROM_VERSION_4)?,
-        VERSION => return Ok(()),
         found => return Err(OpenError::Version { found, known: VERSION }),
+    }
+    if version < 6 {
+        transaction.execute_batch(CALL_INDEXES)?;
     }
     transaction.pragma_update(None, "user_version", VERSION)?;
     Ok(transaction.commit()?)
@@ -189,6 +193,27 @@ pub(super) fn check_version(connection: &Connection) -> Result<(), OpenError> {
         found @ 1.. if found > VERSION => Err(OpenError::Version { found, known: VERSION }),
         _ => Err(OpenError::NoLog),
     }
+}
+
+/// The tables of an older file as version 5 has them.
+fn bring_up_from(version: i64, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    // Between two releases there was a version 1 that had made this change already.
+    if version == 1 && transaction.table_exists(None, "records")? {
+        transaction.execute_batch(FROM_VERSION_1)?;
+    }
+    match version {
+        // Made with all of its columns.
+        1 => transaction.execute_batch(QUARANTINE)?,
+        2..=4 => transaction.execute_batch(FROM_VERSION_4)?,
+        _ => {}
+    }
+    if version < 3 {
+        transaction.execute_batch(FROM_VERSION_2)?;
+    }
+    if version < 4 {
+        transaction.execute_batch(FILE_AND_PROBE)?;
+    }
+    Ok(())
 }
 
 /// Opens a connection that only reads. Readers never wait for the writer, nor it for them.

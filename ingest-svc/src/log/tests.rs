@@ -3,6 +3,7 @@
 mod acts;
 mod backup;
 mod bounds;
+mod cost;
 mod file;
 mod retention;
 
@@ -101,15 +102,15 @@ impl Opened {
     }
 
     async fn calls(&self, store: &str) -> Vec<v1::Call> {
-        let query = CallQuery {
-            store_id: store.to_owned(),
-            limit: 100,
-            after: None,
-            states: vec![],
-            since: None,
-            until: None,
-            caller_suffix: String::new(),
-        };
+        self.found(CallQuery { store_id: store.to_owned(), ..any_call() }).await
+    }
+
+    /// Calls of `gangnam`.
+    async fn calls_ending_in(&self, digits: &str) -> Vec<v1::Call> {
+        self.found(CallQuery { caller_suffix: digits.to_owned(), ..any_call() }).await
+    }
+
+    async fn found(&self, query: CallQuery) -> Vec<v1::Call> {
         let page = self.log.reader().calls(query).await.unwrap().unwrap();
         page.calls.iter().map(|call| v1::Call::decode(call.as_slice()).unwrap()).collect()
     }
@@ -117,6 +118,20 @@ impl Opened {
     fn close(self) {
         drop(self.log);
         self.threads.join();
+    }
+}
+
+/// The newest calls of `gangnam`.
+fn any_call() -> CallQuery {
+    CallQuery {
+        store_id: "gangnam".to_owned(),
+        limit: 100,
+        after: None,
+        states: vec![],
+        since: None,
+        until: None,
+        caller_suffix: String::new(),
+        purpose: Purpose::Search,
     }
 }
 
@@ -366,7 +381,14 @@ async fn the_quarantine_keeps_the_newest() {
     opened.close();
 }
 
-/// A file of version 4, made by turning version 5's changes back.
+/// A file of version 5, made by turning version 6's changes back.
+const TO_VERSION_5: &str = "
+    DROP INDEX calls_by_id;
+    DROP INDEX calls_by_ending;
+    ALTER TABLE calls DROP COLUMN reversed;
+    PRAGMA user_version = 5;
+";
+/// The same for version 4, from version 5.
 const TO_VERSION_4: &str = "
     ALTER TABLE quarantine DROP COLUMN charset;
     PRAGMA user_version = 4;
@@ -397,12 +419,13 @@ const TO_LATE_VERSION_1: &str = "DROP TABLE quarantine; PRAGMA user_version = 1;
 
 #[tokio::test]
 async fn an_older_file_is_brought_up() {
-    let ways: [&[&str]; 5] = [
+    let ways: [&[&str]; 6] = [
         &[],
-        &[TO_VERSION_3],
-        &[TO_VERSION_3, TO_VERSION_2],
-        &[TO_VERSION_3, TO_VERSION_2, TO_VERSION_1],
-        &[TO_VERSION_3, TO_VERSION_2, TO_LATE_VERSION_1],
+        &[TO_VERSION_4],
+        &[TO_VERSION_4, TO_VERSION_3],
+        &[TO_VERSION_4, TO_VERSION_3, TO_VERSION_2],
+        &[TO_VERSION_4, TO_VERSION_3, TO_VERSION_2, TO_VERSION_1],
+        &[TO_VERSION_4, TO_VERSION_3, TO_VERSION_2, TO_LATE_VERSION_1],
     ];
     for way in ways {
         let (directory, opened) = with_store().await;
@@ -412,12 +435,13 @@ async fn an_older_file_is_brought_up() {
         let path = directory.path().join("log.db");
         rusqlite::Connection::open(&path)
             .unwrap()
-            .execute_batch(&[&[TO_VERSION_4], way].concat().concat())
+            .execute_batch(&[&[TO_VERSION_5], way].concat().concat())
             .unwrap();
         let opened = open_in(&directory);
         assert_eq!(opened.log.reader().epoch(), epoch);
         assert_eq!(opened.status(ring("1", "20261123142530")).await, Status::Duplicate);
         assert_eq!(opened.status(ring("2", "20261123142530")).await, Status::Accepted);
+        assert_eq!(opened.calls_ending_in("5678").await.len(), 2, "the first one too is in the index");
         opened.close();
     }
 }

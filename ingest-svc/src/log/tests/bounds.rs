@@ -49,6 +49,7 @@ async fn paged(reader: &LogReader, limit: u32) -> Vec<v1::Call> {
         since: None,
         until: None,
         caller_suffix: String::new(),
+        purpose: Purpose::Search,
     };
     let mut calls = Vec::new();
     loop {

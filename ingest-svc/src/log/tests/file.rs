@@ -68,7 +68,7 @@ async fn nothing_is_accepted_into_a_file_that_has_lost_its_name() {
     opened.status(ring("1", "20261123142530")).await;
     let refused = async |seq| match opened.log.ingest(ring(seq, "20261123142530")).await {
         Err(LogError::Unavailable(why)) => assert!(why.contains("renamed, replaced or removed"), "{why}"),
-        Ok(ingested) => panic!("{ingested:?}"),
+        other => panic!("{other:?}"),
     };
     fs::rename(&own, &elsewhere).unwrap();
     refused("2").await;

@@ -1,0 +1,130 @@
+//! What a pad may ask for as often as it likes costs as much in a store with very many calls as in one with few: counted in
+//! steps of SQLite's virtual machine, which are the same on every machine.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Calls of one number in 1970, written past the writer: as many as a busy store has in half a year.
+const MANY: &str = "
+    WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 45000)
+    INSERT INTO calls (id, source, seq, sdt, store, caller, state, facts, call, fingerprints)
+        SELECT randomblob(16), 'bizcall', 'old' || n, n % 60, stores.key, '+821012345678', 1, '{}', x'', x''
+        FROM number, stores;
+";
+
+/// Steps that `work` takes on a connection of its own.
+fn steps<T>(directory: &TempDir, work: impl FnOnce(&mut Connection) -> T) -> (u64, T) {
+    let file = directory.path().join("log.db");
+    let mut connection = schema::connect(&file).unwrap();
+    let taken = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&taken);
+    let count = move || {
+        counter.fetch_add(1, Ordering::Relaxed);
+        false
+    };
+    connection.progress_handler(1, Some(count)).unwrap();
+    let outcome = work(&mut connection);
+    (taken.load(Ordering::Relaxed), outcome)
+}
+
+fn unknown_call() -> Act {
+    Act {
+        store_id: "gangnam".to_owned(),
+        call_id: Uuid::now_v7(),
+        pad: ActingPad { id: "counter".to_owned(), name: "카운터".to_owned() },
+        action: Action::Claim,
+        request_id: Uuid::now_v7(),
+        received_at: jiff::Timestamp::UNIX_EPOCH,
+    }
+}
+
+#[tokio::test]
+async fn what_matches_nothing_costs_a_look_up_and_no_scan() {
+    let (directory, opened) = with_store().await;
+    opened.status(ring("1", "20261123142530")).await;
+    opened.close();
+    let asked = || {
+        let claim = steps(&directory, |connection| {
+            let mut stores = directory::Directory::load(connection).unwrap();
+            act::act(connection, &mut stores, Uuid::nil(), 1, &unknown_call()).unwrap().0
+        });
+        assert_eq!(claim.1, Acted::NoSuchCall);
+        let searches = ["4", "90123", "1082101234567"].map(|digits| {
+            let query = CallQuery { caller_suffix: digits.to_owned(), ..any_call() };
+            steps(&directory, |connection| read::calls(connection, &query).unwrap().unwrap())
+        });
+        assert!(searches.iter().all(|(_, page)| page.calls.is_empty() && page.next.is_none()));
+        [claim.0].into_iter().chain(searches.map(|(steps, _)| steps)).collect::<Vec<_>>()
+    };
+    let with_one_call = asked();
+    Connection::open(directory.path().join("log.db")).unwrap().execute_batch(MANY).unwrap();
+    assert_eq!(asked(), with_one_call);
+    assert!(with_one_call.iter().all(|steps| *steps < 500), "{with_one_call:?}");
+}
+
+#[tokio::test]
+async fn the_calls_of_one_number_are_found_in_pages_newest_first() {
+    let (directory, opened) = with_store().await;
+    opened.close();
+    let path = directory.path().join("log.db");
+    Connection::open(path).unwrap().execute_batch(MANY).unwrap();
+    let opened = open_in(&directory);
+    opened.status(ring("1", "20261123142530")).await;
+    let mut query = CallQuery { caller_suffix: "5678".to_owned(), limit: 500, until: Some(59), ..any_call() };
+    let mut marks = Vec::new();
+    loop {
+        let page = opened.log.reader().calls(query.clone()).await.unwrap().unwrap();
+        assert_eq!(page.calls.len(), if page.next.is_some() { 500 } else { 44_250 % 500 });
+        let Some(next) = page.next else { break };
+        assert!(query.after.is_none_or(|before| (next.sdt, next.key) < (before.sdt, before.key)));
+        query.after = Some(next);
+        marks.push(next.sdt);
+    }
+    assert_eq!((marks.len(), marks[0]), (44_250 / 500, 58), "all but those of the last second");
+    opened.close();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// Numbers of all countries, and of none: the column has their last 15 digits.
+    #[test]
+    fn a_number_is_found_by_its_last_digits_and_by_no_others(
+        numbers in proptest::collection::vec("\\+[1-9][0-9]{2,14}", 1..12),
+        other in "[0-9]{1,15}",
+        whose in 0_usize..12,
+        length in 1_usize..=15,
+    ) {
+        let directory = TempDir::new().unwrap();
+        open_in(&directory).close();
+        let connection = Connection::open(directory.path().join("log.db")).unwrap();
+        connection.execute_batch("INSERT INTO stores (id, name) VALUES ('gangnam', '강남점')").unwrap();
+        for number in &numbers {
+            connection
+                .execute(
+                    "INSERT INTO calls (id, source, seq, sdt, store, caller, state, facts, call, fingerprints)
+                     SELECT randomblob(16), 'bizcall', '1', 1, key, ?1, 1, '{}', CAST(?1 AS BLOB), x'' FROM stores",
+                    [number],
+                )
+                .unwrap();
+        }
+        let own = &numbers[whose % numbers.len()][1..];
+        for digits in [&own[own.len().saturating_sub(length)..], &other] {
+            let query = CallQuery { caller_suffix: digits.to_owned(), ..any_call() };
+            let page = steps(&directory, |connection| read::calls(connection, &query).unwrap().unwrap()).1;
+            let mut found: Vec<_> =
+                page.calls.into_iter().map(|call| String::from_utf8(call).unwrap()).collect();
+            let mut right: Vec<_> =
+                numbers.iter().filter(|number| number.ends_with(digits)).cloned().collect();
+            found.sort();
+            right.sort();
+            prop_assert_eq!(found, right);
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Turns at something that few can use at a time, shared out fairly: whoever asks in the name of one key waits behind that
+//! key's own requests, and never behind all of another's.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// A cloneable queue. Each key has a few of its requests in it, and the rest behind those: so a key that asks a thousand
+/// times delays another one by a few turns.
+#[derive(Debug, Clone)]
+pub struct Turns(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    all: Arc<Semaphore>,
+    each: usize,
+    /// Keys that have a turn or wait for one.
+    keys: Mutex<HashMap<Box<str>, Arc<Semaphore>>>,
+}
+
+/// One turn; it ends when this is dropped.
+#[derive(Debug)]
+pub struct Turn {
+    _of_all: Option<OwnedSemaphorePermit>,
+    _of_key: Option<OwnedSemaphorePermit>,
+    _place: Place,
+}
+
+/// A request of a key, from when it asks to the end of its turn.
+#[derive(Debug)]
+struct Place {
+    turns: Arc<Inner>,
+    key: Box<str>,
+    own: Option<Arc<Semaphore>>,
+}
+
+impl Turns {
+    /// `all` turns at the same time, and `each` of them for one key.
+    pub fn new(all: usize, each: usize) -> Self {
+        Self(Arc::new(Inner { all: Arc::new(Semaphore::new(all)), each, keys: Mutex::default() }))
+    }
+
+    /// Waits for a turn of `key`. First come, first served: among a key's own requests, and among the keys.
+    pub async fn wait(&self, key: &str) -> Turn {
+        let own = {
+            let mut keys = self.0.keys();
+            match keys.get(key) {
+                Some(own) => own.clone(),
+                None => {
+                    keys.entry(key.into()).or_insert_with(|| Arc::new(Semaphore::new(self.0.each))).clone()
+                }
+            }
+        };
+        let place = Place { turns: self.0.clone(), key: key.into(), own: Some(own.clone()) };
+        // Neither semaphore is ever closed.
+        let of_key = own.acquire_owned().await.ok();
+        let of_all = self.0.all.clone().acquire_owned().await.ok();
+        Turn { _of_all: of_all, _of_key: of_key, _place: place }
+    }
+}
+
+impl Inner {
+    fn keys(&self) -> MutexGuard<'_, HashMap<Box<str>, Arc<Semaphore>>> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut keys = self.turns.keys();
+        self.own = None;
+        // Copies are made under the lock only: with one left nobody else is in this key's queue.
+        if keys.get(&self.key).is_some_and(|own| Arc::strong_count(own) == 1) {
+            keys.remove(&self.key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{FutureExt, future::BoxFuture};
+
+    use super::*;
+
+    fn asks<'a>(turns: &'a Turns, key: &'a str) -> BoxFuture<'a, Turn> {
+        turns.wait(key).boxed()
+    }
+
+    #[tokio::test]
+    async fn a_key_that_asks_very_often_is_one_turn_ahead_of_another_at_most() {
+        let turns = Turns::new(2, 1);
+        let first = turns.wait("flood").await;
+        let mut flood: Vec<_> = (0..200).map(|_| asks(&turns, "flood")).collect();
+        assert!(flood.iter_mut().all(|waiting| waiting.now_or_never().is_none()), "it has its one turn");
+        let others = turns.wait("other").await;
+        let mut third = asks(&turns, "third");
+        assert!((&mut third).now_or_never().is_none(), "there are two turns in all");
+        drop(first);
+        // Whoever of the flood is next came to the queue of all just after the third one.
+        let third = third.now_or_never();
+        assert!(third.is_some());
+        drop((others, third));
+        for waiting in flood {
+            drop(waiting.await);
+        }
+        assert!(turns.0.keys().is_empty(), "nothing is kept of who has gone");
+    }
+
+    #[tokio::test]
+    async fn who_gives_up_leaves_nothing_behind() {
+        let turns = Turns::new(1, 1);
+        let held = turns.wait("a").await;
+        let mut waiting = [asks(&turns, "a"), asks(&turns, "b"), asks(&turns, "b")];
+        assert!(waiting.iter_mut().all(|waiting| waiting.now_or_never().is_none()));
+        drop(waiting);
+        assert_eq!(turns.0.keys().len(), 1);
+        drop(held);
+        assert!(turns.0.keys().is_empty());
+        assert!(turns.wait("b").now_or_never().is_some());
+    }
+}
