@@ -83,3 +83,12 @@ test("forbidden and no such store are said, and asked again slowly", async () =>
     assert.equal(rig.state, "connected");
   }
 });
+
+test("a store that was deleted and has come back: from its snapshot on, not from where we were", async () => {
+  const rig = new Rig();
+  (await rig.connected(7n)).end("no-store");
+  await settle();
+  assert.equal(rig.state, "no-store");
+  await rig.clock.advance(300_000);
+  assert.equal(rig.last().request.afterPosition, undefined);
+});

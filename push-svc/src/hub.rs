@@ -31,7 +31,7 @@ use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 use uuid::Uuid;
 
 pub(crate) use answers::{Ahead, Applied, Cut, Pull};
-pub(crate) use event::{PadEvent, json};
+pub(crate) use event::{PadEvent, is_readable, json};
 pub(crate) use seat::{Errand, Seat};
 
 use crate::{auth::Pad, end::End};
@@ -113,7 +113,9 @@ impl Hub {
         let applied = store.apply(event.epoch, arrived, now);
         match applied {
             Applied::NotHeld | Applied::Live | Applied::Duplicate => {}
-            Applied::Ahead | Applied::Foreign | Applied::Hint => self.note(state, &event.store_id, now),
+            Applied::Ahead | Applied::Foreign | Applied::Hint | Applied::Unreadable => {
+                self.note(state, &event.store_id, now)
+            }
         }
         applied
     }

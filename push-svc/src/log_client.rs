@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ringpad_proto::v1::{
     ActOnCallRequest, Call, ListCallEventsRequest, ListCallsRequest, ListCallsResponse, StoreCursor,
-    StoreEvents, ingest_service_client::IngestServiceClient,
+    StoreEvent, StoreEvents, ingest_service_client::IngestServiceClient,
 };
 use ringpad_runtime::{
     fair::{Turn, Turns},
@@ -19,7 +19,10 @@ use tonic::{
 };
 use uuid::Uuid;
 
-use crate::{hub::Cut, sources::Sources};
+use crate::{
+    hub::{Cut, is_readable},
+    sources::Sources,
+};
 
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -136,14 +139,23 @@ impl LogClient {
         }
     }
 
-    /// What many stores have missed, at most `limit` events in all. Never waits behind pads.
+    /// What many stores have missed, at most `limit` events in all; fewer if the answer would be too large. Never waits behind
+    /// pads.
     ///
     /// # Errors
     /// There is no answer.
     pub(crate) async fn events(&self, stores: Vec<StoreCursor>, limit: u32) -> Result<Events, LogError> {
-        let answer =
-            self.answer(self.client.clone().list_call_events(ListCallEventsRequest { stores, limit }).await)?;
+        let mut limit = limit;
+        let mut answer = loop {
+            let request = ListCallEventsRequest { stores: stores.clone(), limit };
+            match self.client.clone().list_call_events(request).await {
+                // An older ingest-svc does not count bytes.
+                Err(status) if status.code() == Code::OutOfRange && limit > 1 => limit = (limit / 8).max(1),
+                answer => break self.answer(answer)?,
+            }
+        };
         let epoch = epoch(&answer.epoch)?;
+        answer.stores.iter_mut().for_each(until_unreadable);
         let count: usize = answer.stores.iter().map(|store| store.events.len()).sum();
         // An older ingest-svc does not say that there is more.
         let full = u32::try_from(count).is_ok_and(|count| count >= limit);
@@ -193,6 +205,20 @@ impl LogClient {
                 Err(error)
             }
         }
+    }
+}
+
+/// Leaves out an event that cannot be read, which an older ingest-svc sends, and what follows it: as if the log did not keep
+/// it any more.
+fn until_unreadable(store: &mut StoreEvents) {
+    let unreadable = |event: &StoreEvent| !is_readable(event.position, &event.subscribe_response);
+    if let Some(first) = store.events.iter().position(unreadable) {
+        tracing::error!(
+            store = store.store_id,
+            position = store.events.get(first).map(|event| event.position),
+            "the log has an event that cannot be read: its pads begin anew"
+        );
+        store.events.truncate(first);
     }
 }
 

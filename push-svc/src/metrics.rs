@@ -165,6 +165,7 @@ impl Metrics {
             Consumed::Event(Applied::Ahead) => (&self.events, ("outcome", "ahead")),
             Consumed::Event(Applied::Duplicate) => (&self.events, ("outcome", "duplicate")),
             Consumed::Event(Applied::Foreign) => (&self.events, ("outcome", "other_epoch")),
+            Consumed::Event(Applied::Unreadable) => (&self.events, ("outcome", "unreadable")),
             Consumed::Event(Applied::Hint) => (&self.events, ("outcome", "hint")),
         };
         family.get_or_create(&[label]).inc();

@@ -307,6 +307,7 @@ export class Connection {
     if (opened && (this.#next || this.#asking)) return this.#setState({ kind: "reconnecting" });
     if (reason === "replaced") return this.#replaced(link);
     if (reason === "unauthenticated") return this.#unauthenticated(link);
+    if (reason === "no-store") this.#cursor.storeIsGone();
     const refusal = REFUSALS[reason];
     if (refusal) return this.#refusedWith(refusal);
     if (reason === "gap") this.#failures = this.#gaps++;

@@ -47,6 +47,11 @@ export class Cursor {
     return continues ? "resume" : "gap";
   }
 
+  /** The store was deleted. Should it come back, it goes on from its position, but has none of the calls that we know. */
+  storeIsGone(): void {
+    this.#anew = true;
+  }
+
   /** Takes an update's position; on `next` it is now ours. */
   update(position: bigint): UpdateVerdict {
     if (this.#position === undefined) return "gap";

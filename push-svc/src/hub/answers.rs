@@ -20,6 +20,8 @@ pub(crate) enum Applied {
     Duplicate,
     /// Of another log; which one is right is asked of the log.
     Foreign,
+    /// What cannot be read; the log is asked for it.
+    Unreadable,
     /// No event, but word that the store was changed or deleted; what it now is is asked of the log.
     Hint,
 }

@@ -98,6 +98,17 @@ impl PadEvent {
     }
 }
 
+/// Whether bytes are an event of that position. What is not must reach no pad: its library could not read it either, and it
+/// would come back for it for ever.
+pub(crate) fn is_readable(position: u64, bytes: &[u8]) -> bool {
+    match SubscribeResponse::decode(bytes) {
+        Ok(SubscribeResponse { event: Some(Sent::Update(update)) }) => {
+            update.position == position && update.call.is_some()
+        }
+        Ok(_) | Err(_) => false,
+    }
+}
+
 impl fmt::Debug for PadEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PadEvent({}, {} bytes)", self.position, self.bytes.len())

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::{
     answers::{Ahead, Applied, Cut, Pull},
-    event::PadEvent,
+    event::{PadEvent, is_readable},
     seat::Seat,
 };
 use crate::end::End;
@@ -127,6 +127,11 @@ impl Store {
                 Applied::Foreign
             }
             Some(reach) if position < reach.next => Applied::Duplicate,
+            _ if !is_readable(position, event.bytes) => {
+                // Whoever sent it may have broken it; else the log says that nobody can have it.
+                self.ask = true;
+                Applied::Unreadable
+            }
             Some(reach) if position == reach.next => {
                 self.append(event.kept(), now);
                 self.advance(now);

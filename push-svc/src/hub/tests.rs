@@ -25,6 +25,8 @@ enum Step {
     Deliver(u8, u8),
     /// The same, and will bring it again.
     DeliverTwice(u8, u8),
+    /// The same, but that somebody on the way has broken the events in it.
+    DeliverBroken(u8, u8),
     /// The bus loses a batch.
     Lose(u8, u8),
     /// A store is changed, renamed or deleted, or comes back: a hint will say so.
@@ -82,6 +84,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::NewPublisher),
         16 => two().prop_map(|(replica, batch)| Step::Deliver(replica, batch)),
         2 => two().prop_map(|(replica, batch)| Step::DeliverTwice(replica, batch)),
+        1 => two().prop_map(|(replica, batch)| Step::DeliverBroken(replica, batch)),
         3 => two().prop_map(|(replica, batch)| Step::Lose(replica, batch)),
         1 => one().prop_map(Step::Change),
         2 => one().prop_map(Step::Rename),
@@ -150,6 +153,7 @@ impl Step {
             Self::Drain(_) => Some(20),
             Self::Kill(_) => Some(21),
             Self::Rename(_) => Some(22),
+            Self::DeliverBroken(..) => Some(23),
         }
     }
 }

@@ -22,6 +22,9 @@ use uuid::Uuid;
 /// The internal token that it wants.
 pub const TOKEN: &str = "internal-token";
 
+/// Bytes that are no message.
+pub const BROKEN: &[u8] = b"\xff\xff";
+
 #[derive(Clone, Default)]
 pub struct FakeLog(Arc<Mutex<State>>);
 
@@ -100,6 +103,13 @@ impl FakeLog {
         let bytes = Bytes::from(response.encode_to_vec());
         logged.events.push(bytes.clone());
         Event { store_id: store.to_owned(), epoch, position, bytes, receipt: None }
+    }
+
+    /// The file is damaged: an event is none any more.
+    pub fn break_event(&self, store: &str, position: u64) {
+        let mut state = self.0.lock().unwrap();
+        let events = &mut state.stores.get_mut(store).unwrap().events;
+        events[usize::try_from(position).unwrap() - 1] = Bytes::from_static(BROKEN);
     }
 
     /// A backup is put back: the store stands at an older position.

@@ -7,6 +7,7 @@ use ringpad_proto::v1::SubscribeRequest;
 use tonic::Code;
 
 use crate::{
+    fake_log::BROKEN,
     harness::*,
     pads::{Ended, TRANSPORTS, TestPad, Transport},
 };
@@ -237,4 +238,43 @@ async fn a_log_that_does_not_answer_is_a_clear_end() {
     world.log.answer_after(PATIENCE);
     let mut refused = replica.pad(Transport::GrpcWeb, "a", SubscribeRequest::default()).await;
     assert_eq!(refused.end().await, Ended::Grpc(Code::Unavailable));
+}
+
+#[tokio::test]
+async fn an_event_that_comes_broken_is_fetched_whole() {
+    let world = World::new().await;
+    let replica = world.replica().await;
+    let mut pads = pads(&replica).await;
+    for _ in 0..2 {
+        let mut event = world.log.ring("a");
+        event.bytes = BROKEN.into();
+        world.publish(&[event]).await;
+        let last = world.ring("a").await;
+        for pad in &mut pads {
+            pad.updates_to(last).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_nobody_can_read_makes_pads_begin_afresh_once() {
+    let world = World::new().await;
+    let replica = world.replica().await;
+    world.ring("a").await;
+    let mut pads = pads(&replica).await;
+    let mut event = world.log.ring("a");
+    let broken = event.position;
+    world.log.break_event("a", broken);
+    event.bytes = BROKEN.into();
+    world.publish(&[event]).await;
+    for (pad, transport) in pads.iter_mut().zip(TRANSPORTS) {
+        assert_eq!(pad.end().await, Ended::on(transport, Code::Unavailable, 1013));
+    }
+    for transport in TRANSPORTS {
+        let mut pad = replica.pad(transport, "a", after(broken - 1, world.log.epoch())).await;
+        let snapshot = pad.begin().await;
+        assert!(!snapshot.resumed && snapshot.position >= broken, "{transport:?}");
+        let last = world.ring("a").await;
+        pad.updates_to(last).await;
+    }
 }

@@ -113,3 +113,16 @@ async fn a_replica_that_lags_the_pads_other_replica_still_resumes() {
         here.updates_to(live).await;
     }
 }
+
+#[tokio::test]
+async fn an_answer_that_would_be_too_large_is_asked_for_in_smaller_ones() {
+    let world = World::new().await;
+    let replica = world.replica().await;
+    // Together more than an answer may have; this log does not count bytes.
+    for _ in 0..200 {
+        world.log.ring_with_memo("a", &"x".repeat(400_000));
+    }
+    let mut pad = replica.pad(Transport::Grpc, "a", after(0, world.log.epoch())).await;
+    assert!(pad.begin().await.resumed);
+    pad.updates_to(200).await;
+}

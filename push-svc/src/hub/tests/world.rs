@@ -70,6 +70,7 @@ impl World {
                     self.replica(replica).under_way.push(batch);
                 }
             }
+            Step::DeliverBroken(replica, batch) => self.deliver_broken(replica, batch),
             Step::Lose(replica, batch) => drop(pick(&mut self.replica(replica).under_way, batch)),
             Step::Change(store) => self.hint(of(store, STORES.len())),
             Step::Rename(store) => {
@@ -170,6 +171,18 @@ impl World {
         let batch = pick(&mut replica.under_way, batch)?;
         replica.take(&batch, &self.log, now);
         Some(batch)
+    }
+
+    fn deliver_broken(&mut self, replica: u8, batch: u8) {
+        let (now, count) = (self.now, self.replicas.len());
+        let replica = &mut self.replicas[of(replica, count)];
+        let Some(mut batch) = pick(&mut replica.under_way, batch) else { return };
+        for event in batch.events.iter_mut().filter(|event| event.position > 0) {
+            // No message, and the message of another position.
+            let other = [bytes::Bytes::from_static(b"\xff"), bytes(0, event.epoch, event.position + 1)];
+            event.bytes = other[of(batch.head.number as u8, 2)].clone();
+        }
+        replica.take(&batch, &self.log, now);
     }
 
     fn deliver_all(&mut self) {
