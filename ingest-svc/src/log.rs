@@ -25,6 +25,7 @@ mod read;
 mod reader;
 mod restore;
 mod schema;
+mod set_aside;
 mod writer;
 
 use std::{
@@ -43,6 +44,7 @@ use uuid::Uuid;
 use crate::{cdr::Record, metrics::LogMetrics};
 pub use act::{Act, Acted, ActingPad, Action, Claimed, Reserved};
 pub use backup::{BackupError, Contents, NewestEvent, back_up};
+use checkpoint::{Checkpoints, Emptying};
 pub use directory::{Conflict, Moving, NumberKind, OwnedNumber, StoreEntry, Upserted};
 use file::LogFile;
 pub use job::Validate;
@@ -193,15 +195,17 @@ impl LogThreads {
 /// Opens the log, or makes it.
 pub(crate) fn open(path: &Path, popup_ttl: Duration, metrics: LogMetrics) -> Result<OpenLog, OpenError> {
     let file = Arc::new(LogFile::hold(path)?);
-    let (writer, fresh) = Writer::open(&file, popup_ttl, metrics.clone())?;
+    let emptying = Arc::new(Emptying::default());
+    let (writer, fresh) = Writer::open(&file, popup_ttl, metrics.clone(), emptying.clone())?;
+    let checkpointer = Checkpoints::open(Arc::clone(&file), emptying, metrics.clone())?;
     let outbox = writer.outbox();
-    let reader = LogReader::new(writer.epoch(), Arc::clone(&file), metrics);
+    let reader = LogReader::new(writer.epoch(), file, metrics);
     let written = writer.written();
     let (jobs, receiver) = mpsc::channel(JOBS);
     let (checkpoints, requests) = std::sync::mpsc::sync_channel(1);
     let threads = LogThreads {
         writer: spawn("log-writer", move || writer.run(receiver, checkpoints))?,
-        checkpoints: spawn("log-checkpoints", move || checkpoint::run(file, requests))?,
+        checkpoints: spawn("log-checkpoints", move || checkpointer.run(&requests))?,
     };
     Ok(OpenLog { log: Log { jobs, written, reader }, outbox, fresh, threads })
 }

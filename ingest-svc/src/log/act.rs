@@ -4,7 +4,7 @@
 use prost::Message;
 use ringpad_bus::Event;
 use ringpad_proto::v1;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -12,6 +12,7 @@ use super::{
     call::{encode_update, milliseconds, timestamp},
     directory::Directory,
     ingest::{self, Row, as_json},
+    set_aside::{Kind, SetAside},
 };
 
 /// Requests that a call remembers; the oldest is forgotten first. A pad sends one again for some seconds.
@@ -163,9 +164,12 @@ pub(super) fn act(
     directory: &mut Directory,
     epoch: Uuid,
     event_key: u64,
+    set_aside: &SetAside,
     act: &Act,
 ) -> rusqlite::Result<(Acted, Option<Event>)> {
-    let Some((key, mut call)) = find(connection, act)? else { return Ok((Acted::NoSuchCall, None)) };
+    let Some((key, mut call)) = find(connection, set_aside, act)? else {
+        return Ok((Acted::NoSuchCall, None));
+    };
     let (Some(store), Some(revision)) =
         (call.store, call.store.and_then(|key| directory.store(key)).map(|store| store.position + 1))
     else {
@@ -225,17 +229,18 @@ fn remember(
     Ok(())
 }
 
-/// The call, if the store has it. By the index on the id alone: an id that nobody has costs one look-up, however many
+/// The call, if the store has it and it can be read. By the index on the id alone: an id that nobody has costs one look-up, however many
 /// calls the store has.
-fn find(connection: &Connection, act: &Act) -> rusqlite::Result<Option<(i64, Row)>> {
+fn find(connection: &Connection, set_aside: &SetAside, act: &Act) -> rusqlite::Result<Option<(i64, Row)>> {
     let mut select = connection.prepare_cached(
         "SELECT calls.key, calls.id, calls.store, facts, fingerprints
          FROM calls INDEXED BY calls_by_id CROSS JOIN stores ON stores.key = calls.store
          WHERE calls.id = ?1 AND stores.id = ?2 AND stores.deleted = 0",
     )?;
-    select
-        .query_row(params![act.call_id.as_bytes(), act.store_id], |row| Ok((row.get(0)?, Row::read(row)?)))
-        .optional()
+    let mut rows = select.query(params![act.call_id.as_bytes(), act.store_id])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let key = row.get(0)?;
+    Ok(set_aside.readable(Kind::Facts, key, Row::read(row))?.map(|call| (key, call)))
 }
 
 /// The call as it now is.

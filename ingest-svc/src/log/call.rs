@@ -186,36 +186,28 @@ fn bound(call: &mut v1::Call) {
     }
 }
 
-/// An encoded call, perhaps from before there were bounds.
-pub(super) fn within_bounds(encoded: Vec<u8>) -> Vec<u8> {
+/// A call from the log, perhaps from before there were bounds; `None` if it cannot be read.
+pub(super) fn within_bounds(encoded: Vec<u8>) -> Option<Vec<u8>> {
+    let mut call = v1::Call::decode(encoded.as_slice()).ok().filter(|call| !call.id.is_empty())?;
     // No text in it is longer.
     if encoded.len() <= bounds::MEMO {
-        return encoded;
+        return Some(encoded);
     }
-    match v1::Call::decode(encoded.as_slice()) {
-        Ok(mut call) => {
-            bound(&mut call);
-            call.encode_to_vec()
-        }
-        // Its reader says so.
-        Err(_) => encoded,
-    }
+    bound(&mut call);
+    Some(call.encode_to_vec())
 }
 
-/// The same for an encoded event.
-pub(super) fn update_within_bounds(encoded: Vec<u8>) -> Vec<u8> {
+/// The same for an event, which pads take only with its own position.
+pub(super) fn update_within_bounds(position: u64, encoded: Vec<u8>) -> Option<Vec<u8>> {
     use v1::subscribe_response::Event;
+    let v1::SubscribeResponse { event } = v1::SubscribeResponse::decode(encoded.as_slice()).ok()?;
+    let Some(Event::Update(mut update)) = event else { return None };
+    let call = update.call.as_mut().filter(|call| !call.id.is_empty() && update.position == position)?;
     if encoded.len() <= bounds::MEMO {
-        return encoded;
+        return Some(encoded);
     }
-    match v1::SubscribeResponse::decode(encoded.as_slice()) {
-        Ok(v1::SubscribeResponse { event: Some(Event::Update(mut update)) }) => {
-            update.call.iter_mut().for_each(bound);
-            v1::SubscribeResponse { event: Some(Event::Update(update)) }.encode_to_vec()
-        }
-        // Its reader says so.
-        Ok(_) | Err(_) => encoded,
-    }
+    bound(call);
+    Some(v1::SubscribeResponse { event: Some(Event::Update(update)) }.encode_to_vec())
 }
 
 /// The event as every pad will receive it: encoded here, once.

@@ -1,19 +1,30 @@
-//! Moves committed pages from the write-ahead log into the database file, beside the writer: an accept never waits for
-//! it. Should it fall behind, SQLite checkpoints in the writer once the write-ahead log has
-//! [`WAL_PAGES_AT_MOST`] pages: slower accepts, but a bounded file.
+//! Moves committed pages from the write-ahead log into the database file, beside the writer: an accept does not wait for it.
+//!
+//! The file is written from its beginning again once all of it has been moved and nobody reads it. Under a steady load that
+//! moment does not come by itself, so the writer is asked for it between two commits, when next to nothing is left to be
+//! moved: see [`Emptying`]. While another program reads, e.g. a backup, nothing that is newer than what it reads can be
+//! moved; the file grows, which a gauge and a WARN line show, and shrinks when that program has gone.
 
 use std::{
     sync::{
         Arc,
+        atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, RecvTimeoutError},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use super::{file::LogFile, schema};
+use rusqlite::Connection;
 
-/// Pages (of 4 KiB) in the write-ahead log at which the writer itself checkpoints: 256 MiB.
-pub(super) const WAL_PAGES_AT_MOST: i64 = 64 * 1024;
+use super::{OpenError, file::LogFile, schema};
+use crate::metrics::LogMetrics;
+
+/// Bytes of the write-ahead log at which it is to be emptied: with what is written meanwhile it has 256 MiB at most.
+const FULL: u64 = 128 * 1024 * 1024;
+/// Bytes that it has only while somebody reads it.
+const HELD: u64 = 256 * 1024 * 1024;
+/// How often that is said.
+const SAID: Duration = Duration::from_secs(60);
 
 /// How often the write-ahead log is checkpointed on a calm day. A checkpoint's writes delay the commits beside it for
 /// some milliseconds, so it is rare; each page then moves once, however often it was written.
@@ -22,21 +33,107 @@ const INTERVAL: Duration = Duration::from_secs(4);
 /// Jobs after which the writer asks for a checkpoint before that: some ten thousand pages.
 pub(super) const JOBS: usize = 8 * 1024;
 
-/// Checkpoints at each request, and at every interval, until the other end of `requests` is dropped.
-pub(super) fn run(file: Arc<LogFile>, requests: Receiver<()>) {
-    let connection = match schema::open_reader(&file).and_then(|connection| {
-        connection.pragma_update(None, "query_only", false)?;
-        Ok(connection)
-    }) {
-        Ok(connection) => connection,
-        Err(error) => {
-            tracing::error!(%error, "cannot checkpoint beside the writer; it will do so itself, and be slower");
+/// How long the writer waits for readers when it empties the write-ahead log: most need less.
+const READERS: Duration = Duration::from_millis(20);
+
+/// Whether the write-ahead log is to be emptied: because it is large, or because what was deleted is still in it.
+#[derive(Debug, Default)]
+pub(super) struct Emptying {
+    /// Somebody wants it.
+    wanted: AtomicBool,
+    /// All but a few pages have been moved, and nobody reads it: the writer may.
+    possible: AtomicBool,
+}
+
+impl Emptying {
+    /// Asks for it, as soon as it is possible.
+    pub(super) fn want(&self) {
+        self.wanted.store(true, Ordering::Release);
+    }
+
+    /// For the writer, between two commits: does it, if the time has come. Should somebody have begun to read, it is tried
+    /// again after the next checkpoint.
+    pub(super) fn do_if_possible(&self, connection: &Connection) -> rusqlite::Result<()> {
+        if !self.possible.swap(false, Ordering::AcqRel) {
+            return Ok(());
+        }
+        connection.busy_timeout(READERS)?;
+        let moved = checkpoint(connection, "TRUNCATE");
+        connection.busy_timeout(schema::BUSY_TIMEOUT)?;
+        if moved? == Moved::Part {
+            self.want();
+        }
+        Ok(())
+    }
+}
+
+/// How much a checkpoint has moved of what was there when it began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Moved {
+    All,
+    /// Somebody reads what is older than the rest.
+    Part,
+}
+
+fn checkpoint(connection: &Connection, mode: &str) -> rusqlite::Result<Moved> {
+    connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
+        let (busy, pages, moved): (bool, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(if busy || moved < pages { Moved::Part } else { Moved::All })
+    })
+}
+
+/// See the module's text.
+pub(super) struct Checkpoints {
+    connection: Connection,
+    file: Arc<LogFile>,
+    emptying: Arc<Emptying>,
+    metrics: LogMetrics,
+    said_at: Option<Instant>,
+}
+
+impl Checkpoints {
+    pub(super) fn open(
+        file: Arc<LogFile>,
+        emptying: Arc<Emptying>,
+        metrics: LogMetrics,
+    ) -> Result<Self, OpenError> {
+        let connection = schema::connect(file.path())?;
+        Ok(Self { connection, file, emptying, metrics, said_at: None })
+    }
+
+    /// Checkpoints at each request, and at every interval, until the other end of `requests` is dropped.
+    pub(super) fn run(mut self, requests: &Receiver<()>) {
+        while requests.recv_timeout(INTERVAL) != Err(RecvTimeoutError::Disconnected) {
+            if let Err(error) = self.once() {
+                tracing::warn!(%error, "cannot checkpoint the log; trying again");
+            }
+        }
+    }
+
+    fn once(&mut self) -> rusqlite::Result<()> {
+        let moved = checkpoint(&self.connection, "PASSIVE")?;
+        let bytes = self.file.wal_bytes();
+        self.metrics.wal_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        match moved {
+            Moved::Part => self.say_if_held(bytes),
+            Moved::All if bytes >= FULL || self.emptying.wanted.swap(false, Ordering::AcqRel) => {
+                // What was written during the first one, so that little is left to the writer.
+                checkpoint(&self.connection, "PASSIVE")?;
+                self.emptying.possible.store(true, Ordering::Release);
+            }
+            Moved::All => {}
+        }
+        Ok(())
+    }
+
+    fn say_if_held(&mut self, bytes: u64) {
+        if bytes < HELD || self.said_at.is_some_and(|at| at.elapsed() < SAID) {
             return;
         }
-    };
-    while requests.recv_timeout(INTERVAL) != Err(RecvTimeoutError::Disconnected) {
-        if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
-            tracing::warn!(%error, "cannot checkpoint the log; trying again");
-        }
+        self.said_at = Some(Instant::now());
+        tracing::warn!(
+            mib = bytes / 1024 / 1024,
+            "the write-ahead log grows, because another program has been reading the log's file for long: is it a backup, or sqlite3?"
+        );
     }
 }

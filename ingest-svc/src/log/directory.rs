@@ -77,6 +77,8 @@ pub(super) struct StoreState {
     pub(super) id: Arc<str>,
     pub(super) position: u64,
     dirty: bool,
+    /// Its position is kept for the day it comes back.
+    deleted: bool,
 }
 
 /// See the module's text.
@@ -90,11 +92,12 @@ impl Directory {
     /// Reads the directory; also after a failed commit, when memory may be ahead of the file.
     pub(super) fn load(connection: &Connection) -> rusqlite::Result<Self> {
         let mut directory = Self::default();
-        let mut stores = connection.prepare_cached("SELECT key, id, position FROM stores")?;
+        let mut stores = connection.prepare_cached("SELECT key, id, position, deleted FROM stores")?;
         let mut rows = stores.query([])?;
         while let Some(row) = rows.next()? {
             let id: String = row.get(1)?;
-            let state = StoreState { id: id.into(), position: row.get(2)?, dirty: false };
+            let state =
+                StoreState { id: id.into(), position: row.get(2)?, dirty: false, deleted: row.get(3)? };
             directory.stores.insert(row.get(0)?, state);
         }
         let mut numbers = connection.prepare_cached("SELECT kind, number, store FROM numbers")?;
@@ -115,9 +118,9 @@ impl Directory {
             .or_else(|| line.and_then(|number| owner(NumberKind::Line, number)))
     }
 
-    /// A store that [`Self::route`] or a call's row has named.
+    /// A store that [`Self::route`] or a call's row has named; `None`: it was deleted.
     pub(super) fn store(&self, key: i64) -> Option<&StoreState> {
-        self.stores.get(&key)
+        self.stores.get(&key).filter(|store| !store.deleted)
     }
 
     /// The store's event is written: its position is taken.
@@ -150,13 +153,16 @@ impl Directory {
         if matches!(outcome, Upserted::Conflicts(_)) {
             return Ok(outcome);
         }
-        connection
-            .prepare_cached(
-                "INSERT INTO stores (id, name) VALUES (?1, ?2)
-                 ON CONFLICT (id) DO UPDATE SET name = excluded.name, deleted = 0",
-            )?
-            .execute(params![entry.id, entry.name])?;
-        let key = known.map_or_else(|| connection.last_insert_rowid(), |(key, _)| key);
+        let key = match known {
+            Some((key, false)) => {
+                connection
+                    .prepare_cached("UPDATE stores SET name = ?2 WHERE key = ?1")?
+                    .execute(params![key, entry.name])?;
+                key
+            }
+            Some((former, true)) => self.make(connection, entry, self.retire(connection, former)?)?,
+            None => self.make(connection, entry, 0)?,
+        };
         self.forget_numbers(connection, key)?;
         let mut insert = connection.prepare_cached(
             "INSERT INTO numbers (kind, number, display, store) VALUES (?1, ?2, ?3, ?4)
@@ -166,12 +172,28 @@ impl Directory {
             insert.execute(params![owned.kind as i64, owned.number, owned.display, key])?;
             self.numbers.insert((owned.kind, owned.number.as_str().into()), key);
         }
-        self.stores.entry(key).or_insert_with(|| StoreState {
-            id: entry.id.as_str().into(),
-            position: 0,
-            dirty: false,
-        });
         Ok(outcome)
+    }
+
+    /// A store that is new, or was deleted when its position was this.
+    fn make(&mut self, connection: &Connection, entry: &StoreEntry, position: u64) -> rusqlite::Result<i64> {
+        connection
+            .prepare_cached("INSERT INTO stores (id, name, position) VALUES (?1, ?2, ?3)")?
+            .execute(params![entry.id, entry.name, position])?;
+        let key = connection.last_insert_rowid();
+        let state = StoreState { id: entry.id.as_str().into(), position, dirty: false, deleted: false };
+        self.stores.insert(key, state);
+        Ok(key)
+    }
+
+    /// Takes the id away from a deleted store, for a new one that has none of its calls, callers and events, and goes on from
+    /// its position. What it has left is deleted little by little.
+    fn retire(&self, connection: &Connection, key: i64) -> rusqlite::Result<u64> {
+        // No store id begins with a space.
+        connection
+            .prepare_cached("UPDATE stores SET id = ' former ' || key WHERE key = ?1")?
+            .execute([key])?;
+        Ok(self.stores.get(&key).map_or(0, |store| store.position))
     }
 
     /// What [`Self::upsert`] would do; changes nothing.
@@ -189,13 +211,17 @@ impl Directory {
         Ok(Upserted::Stored(known.is_none_or(|(_, deleted)| deleted)))
     }
 
-    /// Removes a store's name and numbers; its position stays, for the day it comes back. False: there is none.
+    /// Removes a store and its numbers; its position stays, for the day it comes back. What it has left is deleted little by
+    /// little. False: there is none.
     pub(super) fn delete(&mut self, connection: &Connection, id: &str) -> rusqlite::Result<bool> {
         let key: Option<i64> = connection
             .prepare_cached("UPDATE stores SET deleted = 1 WHERE id = ?1 AND deleted = 0 RETURNING key")?
             .query_row([id], |row| row.get(0))
             .optional()?;
         let Some(key) = key else { return Ok(false) };
+        if let Some(store) = self.stores.get_mut(&key) {
+            store.deleted = true;
+        }
         self.forget_numbers(connection, key)?;
         Ok(true)
     }

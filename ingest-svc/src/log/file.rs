@@ -93,6 +93,12 @@ impl LogFile {
         }
     }
 
+    /// Bytes of the write-ahead log on disk.
+    pub(super) fn wal_bytes(&self) -> u64 {
+        // None: it is empty.
+        std::fs::metadata(beside(&self.path, "-wal")).map_or(0, |wal| wal.len())
+    }
+
     /// Whether there is room for another record.
     pub(super) fn check_room(&self) -> Result<(), LogError> {
         let unavailable = |why: String| Err(LogError::Unavailable(why.into()));

@@ -10,6 +10,7 @@ use super::{
     Ingested, Status,
     call::{self, Facts, History},
     directory::Directory,
+    set_aside::{Kind, SetAside},
 };
 use crate::cdr::{Fingerprint, Record};
 
@@ -55,9 +56,10 @@ pub(super) fn record(
     epoch: Uuid,
     event_key: u64,
     popup_ttl: jiff::SignedDuration,
+    set_aside: &SetAside,
     record: &Record,
 ) -> rusqlite::Result<(Ingested, Option<Event>)> {
-    let mut call = find(connection, record)?.unwrap_or_else(Row::new);
+    let mut call = find(connection, set_aside, record)?.unwrap_or_else(Row::new);
     let id = call.id;
     if call.fingerprints.contains(&record.fingerprint) {
         return Ok((Ingested { call_id: id, status: Status::Duplicate }, None));
@@ -71,7 +73,7 @@ pub(super) fn record(
     // Decided at the call's first record that finds a store, and kept.
     call.store = call.store.or_else(|| directory.route(call.facts.virtual_number(), call.facts.line()));
     if let Some(store) = call.store {
-        count_caller(connection, store, &mut call.facts)?;
+        count_caller(connection, set_aside, store, &mut call.facts)?;
     }
 
     let position = call.store.and_then(|key| directory.store(key)).map(|store| store.position + 1);
@@ -116,20 +118,31 @@ pub(super) fn event(
     Ok(Some(Event { store_id, epoch, position, bytes: bytes.into(), receipt }))
 }
 
-/// The call that the record belongs to: of several, the one whose `sdt` is nearest.
-fn find(connection: &Connection, record: &Record) -> rusqlite::Result<Option<Row>> {
+/// The call that the record belongs to: of several, the one whose `sdt` is nearest. One that cannot be read is none: its
+/// records make a new one.
+fn find(connection: &Connection, set_aside: &SetAside, record: &Record) -> rusqlite::Result<Option<Row>> {
     let mut select = connection.prepare_cached(
         "SELECT key, id, store, facts, fingerprints FROM calls
-         WHERE source = ?1 AND seq = ?2 AND sdt > ?3 - ?4 AND sdt < ?3 + ?4 ORDER BY abs(sdt - ?3) LIMIT 1",
+         WHERE source = ?1 AND seq = ?2 AND sdt > ?3 - ?4 AND sdt < ?3 + ?4 ORDER BY abs(sdt - ?3)",
     )?;
     let sdt = record.cdr.sdt().as_second();
-    let row = select.query_row(params![&*record.source, record.cdr.seq(), sdt, SAME_CALL], Row::read);
-    row.optional()
+    let mut rows = select.query(params![&*record.source, record.cdr.seq(), sdt, SAME_CALL])?;
+    while let Some(row) = rows.next()? {
+        if let Some(found) = set_aside.readable(Kind::Facts, row.get(0)?, Row::read(row))? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
 }
 
 /// The first time a call is known with both its store and its caller: what the store knew of the caller so far, and one
 /// call more from now on.
-fn count_caller(connection: &Connection, store: i64, facts: &mut Facts) -> rusqlite::Result<()> {
+fn count_caller(
+    connection: &Connection,
+    set_aside: &SetAside,
+    store: i64,
+    facts: &mut Facts,
+) -> rusqlite::Result<()> {
     if facts.history.is_some() {
         return Ok(());
     }
@@ -140,12 +153,12 @@ fn count_caller(connection: &Connection, store: i64, facts: &mut Facts) -> rusql
             "SELECT calls, last_call, last_note, last_reservation FROM callers WHERE store = ?1 AND number = ?2",
         )?
         .query_row(params![store, number], |row| {
-            let reserved = !matches!(row.get_ref(3)?, ValueRef::Null);
+            let reserved = (!matches!(row.get_ref(3)?, ValueRef::Null)).then(|| from_json(row, 3)).transpose();
             Ok(History {
                 calls: row.get(0)?,
                 last_call: Some(row.get(1)?),
                 last_note: row.get(2)?,
-                last_reservation: reserved.then(|| from_json(row, 3)).transpose()?,
+                last_reservation: set_aside.readable(Kind::Reservation, store, reserved)?.flatten(),
             })
         })
         .optional()?;

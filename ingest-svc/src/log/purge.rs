@@ -1,14 +1,24 @@
 //! Deletes what is older than the retention, a little at a time, so that no accept waits long for it.
 
+mod callers;
+mod stores;
+
 use rusqlite::{Connection, params};
+
+pub(super) use callers::Sweep;
 
 /// Rows of a table deleted in one step.
 const STEP: usize = 200;
 
-/// Deletes up to [`STEP`] events and calls from before `before` (Unix seconds); says whether there may be more.
-///
-/// What is known of a caller (how often, when last) stays: shops expect to know their customers.
-pub(super) fn step(connection: &Connection, before: i64) -> rusqlite::Result<bool> {
+/// Deletes up to [`STEP`] events and calls from before `before` (Unix seconds), callers whose last call was before it, and
+/// what deleted stores have left; says whether there may be more.
+pub(super) fn step(connection: &Connection, sweep: &mut Sweep, before: i64) -> rusqlite::Result<bool> {
+    let more =
+        [old_rows(connection, before)?, callers::step(connection, sweep, before)?, stores::step(connection)?];
+    Ok(more.contains(&true))
+}
+
+fn old_rows(connection: &Connection, before: i64) -> rusqlite::Result<bool> {
     // Keys are in the order of receipt, so what is old comes first: no index by age is needed.
     let events = connection
         .prepare_cached(

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{
     call::update_within_bounds,
     directory::{OwnedNumber, StoreEntry, kind},
+    set_aside::{Kind, SetAside},
 };
 pub(super) use calls::calls;
 pub use calls::{CallPage, CallQuery, PageMark, Purpose};
@@ -62,7 +63,7 @@ pub struct OutboxEvent {
     pub key: u64,
     /// The store.
     pub store_id: String,
-    /// The store's position.
+    /// The store's position; 0 with a hint.
     pub position: u64,
     /// When it was written, in Unix milliseconds.
     pub created: i64,
@@ -93,11 +94,12 @@ pub(super) fn missed(
     connection: &mut Connection,
     cursors: &[Cursor],
     limit: usize,
+    set_aside: &SetAside,
 ) -> rusqlite::Result<AllMissed> {
     let snapshot = connection.transaction()?;
     let mut find =
         snapshot.prepare_cached("SELECT key, name, position FROM stores WHERE id = ?1 AND deleted = 0")?;
-    let mut room = Room { events: limit, bytes: ANSWER };
+    let mut room = Room { events: limit, bytes: ANSWER, set_aside };
     let mut extent = Extent::Whole;
     let mut stores = Vec::with_capacity(cursors.len());
     for cursor in cursors {
@@ -122,22 +124,23 @@ pub(super) fn missed(
 }
 
 /// What an answer may still take.
-struct Room {
+struct Room<'a> {
     events: usize,
     bytes: usize,
+    set_aside: &'a SetAside,
 }
 
-/// Reads a store's events after a position, without a gap: none if the next one is older than what is kept, and the reader
-/// needs a fresh start.
+/// Reads a store's events after a position, without a gap: none if the next one is older than what is kept, or cannot be
+/// read, and the reader needs a fresh start: a snapshot has what the event had told.
 fn events_after(
     snapshot: &Connection,
     store: i64,
     after: u64,
-    room: &mut Room,
+    room: &mut Room<'_>,
     events: &mut Vec<(u64, Vec<u8>)>,
 ) -> rusqlite::Result<Extent> {
     let mut select = snapshot.prepare_cached(
-        "SELECT position, bytes FROM events WHERE store = ?1 AND position > ?2 ORDER BY position",
+        "SELECT position, bytes, key FROM events WHERE store = ?1 AND position > ?2 ORDER BY position",
     )?;
     let mut rows = select.query(params![store, after])?;
     while let Some(row) = rows.next()? {
@@ -148,7 +151,10 @@ fn events_after(
         if room.events == 0 {
             return Ok(Extent::Part);
         }
-        let bytes = update_within_bounds(row.get(1)?);
+        let Some(bytes) = row.get(1).ok().and_then(|bytes| update_within_bounds(position, bytes)) else {
+            room.set_aside.note(Kind::Event, row.get(2)?);
+            break;
+        };
         // The first one of an answer always has room: whoever asks must get on.
         if bytes.len() > room.bytes && room.bytes < ANSWER {
             room.events = 0;
@@ -162,12 +168,13 @@ fn events_after(
 }
 
 /// Events from a key on, in commit order, and what was written at `since` (Unix milliseconds) or later; as many as fit
-/// `page`, and one at least.
+/// `page`, and one at least. In place of one that cannot be read comes a hint, which makes hubs ask the log.
 pub(super) fn outbox(
     connection: &Connection,
     from_key: u64,
     since: i64,
     page: PageSize,
+    set_aside: &SetAside,
 ) -> rusqlite::Result<OutboxPage> {
     let mut select = connection.prepare_cached(
         "SELECT events.key, stores.id, events.position, events.created, events.bytes
@@ -177,13 +184,14 @@ pub(super) fn outbox(
     let mut rows = select.query(params![from_key, since, page.events])?;
     let (mut events, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
-        let event = OutboxEvent {
-            key: row.get(0)?,
-            store_id: row.get(1)?,
-            position: row.get(2)?,
-            created: row.get(3)?,
-            bytes: update_within_bounds(row.get(4)?),
-        };
+        let (key, position) = (row.get(0)?, row.get(2)?);
+        let read = row.get(4).ok().and_then(|bytes| update_within_bounds(position, bytes));
+        if read.is_none() {
+            set_aside.note(Kind::Event, row.get(0)?);
+        }
+        let (position, encoded) = read.map_or_else(Default::default, |encoded| (position, encoded));
+        let event =
+            OutboxEvent { key, store_id: row.get(1)?, position, created: row.get(3)?, bytes: encoded };
         bytes += event.bytes.len();
         if bytes > page.bytes && !events.is_empty() {
             return Ok(OutboxPage { events, extent: Extent::Part });

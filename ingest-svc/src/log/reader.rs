@@ -19,6 +19,7 @@ use super::{
     quarantine::{self, Quarantined},
     read::{self, AllMissed, CallPage, CallQuery, Cursor, OutboxPage, PageSize, Purpose},
     schema,
+    set_aside::SetAside,
 };
 use crate::metrics::LogMetrics;
 
@@ -47,6 +48,7 @@ pub struct LogReader {
     returns: Turns,
     /// Pads that look for calls, and people.
     searches: Turns,
+    set_aside: SetAside,
     metrics: LogMetrics,
 }
 
@@ -62,7 +64,8 @@ impl LogReader {
     pub(super) fn new(epoch: Uuid, file: Arc<LogFile>, metrics: LogMetrics) -> Self {
         let readers = Arc::new(Readers { idle: Mutex::default(), file });
         let [live, returns, searches] = [LIVE, RETURNS, SEARCHES].map(|(all, each)| Turns::new(all, each));
-        Self { epoch, readers, live, returns, searches, metrics }
+        let set_aside = SetAside::new(metrics.unreadable_rows.clone());
+        Self { epoch, readers, live, returns, searches, set_aside, metrics }
     }
 
     /// Which log this is.
@@ -80,7 +83,8 @@ impl LogReader {
             Purpose::Search => &self.searches,
         };
         let turn = queue.wait(&query.store_id).await;
-        self.read(turn, move |connection| read::calls(connection, &query)).await
+        let set_aside = self.set_aside.clone();
+        self.read(turn, move |connection| read::calls(connection, &query, &set_aside)).await
     }
 
     /// What readers have missed, one answer a cursor: `limit` events over all of them, and about 1 MiB of them.
@@ -92,7 +96,8 @@ impl LogReader {
             [one] => self.returns.wait(&one.store_id).await,
             _ => self.live.wait(ANYBODY).await,
         };
-        self.read(turn, move |connection| read::missed(connection, &cursors, limit)).await
+        let set_aside = self.set_aside.clone();
+        self.read(turn, move |connection| read::missed(connection, &cursors, limit, &set_aside)).await
     }
 
     /// Stores with an id after `after`, by id.
@@ -136,7 +141,8 @@ impl LogReader {
     /// The log cannot be read.
     pub async fn outbox(&self, from_key: u64, since: i64, page: PageSize) -> Result<OutboxPage, LogError> {
         let turn = self.live.wait(ANYBODY).await;
-        self.read(turn, move |connection| read::outbox(connection, from_key, since, page)).await
+        let set_aside = self.set_aside.clone();
+        self.read(turn, move |connection| read::outbox(connection, from_key, since, page, &set_aside)).await
     }
 
     /// Reads on a thread for blocking work. A query that takes longer than [`LONGEST`], or that nobody waits for any more, is
@@ -169,7 +175,7 @@ impl LogReader {
 }
 
 /// Does a query that ends with [`LogError::TooLong`] when its time is over, or the asker gone.
-fn bounded<T>(
+pub(super) fn bounded<T>(
     connection: &mut Connection,
     wanted: Weak<()>,
     query: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,

@@ -137,6 +137,7 @@ ALTER TABLE calls ADD COLUMN reversed TEXT GENERATED ALWAYS AS (
     || substr(caller, -13, 1) || substr(caller, -14, 1) || substr(caller, -15, 1)) VIRTUAL;
 CREATE UNIQUE INDEX calls_by_id ON calls (id);
 CREATE INDEX calls_by_ending ON calls (store, reversed, sdt);
+CREATE INDEX stores_deleted ON stores (deleted) WHERE deleted = 1;
 ";
 
 /// Opens the log's one writing connection, and makes the tables if the file is new.
@@ -155,7 +156,9 @@ pub(super) fn open_writer(file: &LogFile) -> Result<Connection, OpenError> {
     // The references between the tables are for readers of this file, and for tests: only this module writes.
     connection.pragma_update(None, "foreign_keys", false)?;
     connection.pragma_update(None, "cache_size", -64 * 1024)?;
-    connection.pragma_update(None, "wal_autocheckpoint", super::checkpoint::WAL_PAGES_AT_MOST)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    // What is deleted is overwritten: after the retention no number or memo is to be found in the file.
+    connection.pragma_update(None, "secure_delete", true)?;
     bring_up(&mut connection)?;
     file.note_name(&connection)?;
     Ok(connection)

@@ -4,8 +4,11 @@ mod acts;
 mod backup;
 mod bounds;
 mod cost;
+mod damage;
+mod deletion;
 mod file;
 mod retention;
+mod wal;
 
 use std::time::Duration;
 
@@ -297,7 +300,10 @@ async fn positions_go_on_after_a_restart_and_after_a_deletion() {
     assert_eq!(opened.log.reader().epoch(), epoch);
     opened.log.upsert_store(gangnam(), Moving::Refused, Validate::AndStore).await.unwrap();
     opened.status(ring("3", "20261123142530")).await;
-    assert_eq!(opened.updates("gangnam").await.len(), 2);
+    let reach = |after| Cursor { store_id: "gangnam".to_owned(), after };
+    let missed = opened.log.reader().missed(vec![reach(0), reach(1)], 10).await.unwrap().stores;
+    assert_eq!((missed[0].position, missed[0].events.len()), (Some(2), 0), "the former store's are gone");
+    assert_eq!(missed[1].events[0].0, 2, "and its position goes on");
     opened.close();
 }
 
@@ -385,6 +391,7 @@ async fn the_quarantine_keeps_the_newest() {
 const TO_VERSION_5: &str = "
     DROP INDEX calls_by_id;
     DROP INDEX calls_by_ending;
+    DROP INDEX stores_deleted;
     ALTER TABLE calls DROP COLUMN reversed;
     PRAGMA user_version = 5;
 ";

@@ -13,15 +13,17 @@ use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 use super::{
-    LogError, OpenError, Status, act, checkpoint,
+    LogError, OpenError, Status, act,
+    checkpoint::{self, Emptying},
     directory::{Directory, Moving, StoreEntry, Upserted},
     file::LogFile,
     ingest,
     job::{Answer, Job, Validate},
     outbox::{COMMITS, Committed, Outbox},
-    purge,
+    purge::{self, Sweep},
     quarantine::{self, QUARANTINE, Quarantined},
     schema,
+    set_aside::SetAside,
 };
 use crate::metrics::LogMetrics;
 
@@ -30,6 +32,9 @@ const BATCH: usize = 256;
 
 /// Bytes of quarantined requests in one transaction, about: a flood of them holds no ring up for long.
 const BATCH_BYTES: usize = 1024 * 1024;
+
+/// Bytes of a page of the file.
+const PAGE: usize = 4 * 1024;
 
 /// A commit that is younger than this shows well enough that the log can be written: a probe then writes nothing.
 const YOUNG: Duration = Duration::from_millis(500);
@@ -79,6 +84,12 @@ pub(super) struct Writer {
     /// Whether memory must be read again before the next commit.
     stale: bool,
     metrics: LogMetrics,
+    set_aside: SetAside,
+    emptying: Arc<Emptying>,
+    /// How far the callers have been looked through.
+    sweep: Sweep,
+    /// Whether something was deleted since the write-ahead log was last to be emptied.
+    purged: bool,
     /// Dropped after the connection.
     file: Arc<LogFile>,
 }
@@ -88,6 +99,7 @@ impl Writer {
         file: &Arc<LogFile>,
         popup_ttl: Duration,
         metrics: LogMetrics,
+        emptying: Arc<Emptying>,
     ) -> Result<(Self, mpsc::Receiver<Committed>), OpenError> {
         let connection = schema::open_writer(file)?;
         let epoch =
@@ -110,7 +122,11 @@ impl Writer {
             writable: false,
             written: watch::Sender::new(None),
             stale: false,
+            set_aside: SetAside::new(metrics.unreadable_rows.clone()),
             metrics,
+            emptying,
+            sweep: Sweep::default(),
+            purged: false,
             file: Arc::clone(file),
         };
         Ok((writer, receiver))
@@ -144,9 +160,13 @@ impl Writer {
             }
             let began = Instant::now();
             self.metrics.batch_size.observe(waiting.len() as f64);
-            since_checkpoint += waiting.len();
+            since_checkpoint += waiting.len() + bytes / PAGE;
             self.commit(&mut waiting);
             self.metrics.commit_seconds.observe(began.elapsed().as_secs_f64());
+            if let Err(error) = self.emptying.do_if_possible(&self.connection) {
+                tracing::warn!(%error, "cannot empty the write-ahead log; trying again");
+                self.emptying.want();
+            }
             // Full: one is asked for already.
             if since_checkpoint >= checkpoint::JOBS && checkpoints.try_send(()).is_ok() {
                 since_checkpoint = 0;
@@ -210,7 +230,8 @@ impl Writer {
             Job::Ingest(record, answer) => {
                 let key = batch.last_key + 1;
                 let (connection, directory) = (&self.connection, &mut self.directory);
-                let outcome = ingest::record(connection, directory, self.epoch, key, self.popup_ttl, &record);
+                let (epoch, ttl, set_aside) = (self.epoch, self.popup_ttl, &self.set_aside);
+                let outcome = ingest::record(connection, directory, epoch, key, ttl, set_aside, &record);
                 let outcome = outcome.map(|(ingested, event)| {
                     batch.writes |= ingested.status != Status::Duplicate;
                     batch.last_key += u64::from(event.is_some());
@@ -222,7 +243,8 @@ impl Writer {
             }
             Job::Act(act, answer) => {
                 let key = batch.last_key + 1;
-                let outcome = act::act(&self.connection, &mut self.directory, self.epoch, key, &act);
+                let outcome =
+                    act::act(&self.connection, &mut self.directory, self.epoch, key, &self.set_aside, &act);
                 let outcome = outcome.map(|(acted, event)| {
                     batch.writes |= event.is_some();
                     batch.last_key += u64::from(event.is_some());
@@ -253,8 +275,7 @@ impl Writer {
                 batch.settle(answer, outcome)
             }
             Job::Purge(before, answer) => {
-                let outcome = purge::step(&self.connection, before);
-                let outcome = outcome.and_then(|more| self.recount().map(|()| more));
+                let outcome = self.purge(before);
                 batch.settle(answer, outcome)
             }
             Job::Probe(answer) => match self.file.check_room() {
@@ -286,6 +307,17 @@ impl Writer {
             .execute([bytes])?;
         batch.writes = true;
         Ok(())
+    }
+
+    /// One step. What was deleted is still in the write-ahead log, and goes from there once all is deleted.
+    fn purge(&mut self, before: i64) -> rusqlite::Result<bool> {
+        let more = purge::step(&self.connection, &mut self.sweep, before)?;
+        self.recount()?;
+        if !more && std::mem::take(&mut self.purged) {
+            self.emptying.want();
+        }
+        self.purged |= more;
+        Ok(more)
     }
 
     fn recount(&mut self) -> rusqlite::Result<()> {

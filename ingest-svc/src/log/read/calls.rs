@@ -2,7 +2,13 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{super::call::within_bounds, ANSWER};
+use super::{
+    super::{
+        call::within_bounds,
+        set_aside::{Kind, SetAside},
+    },
+    ANSWER,
+};
 
 /// Which of a store's calls to read.
 #[derive(Debug, Clone)]
@@ -60,6 +66,7 @@ pub struct CallPage {
 pub(in super::super) fn calls(
     connection: &mut Connection,
     query: &CallQuery,
+    set_aside: &SetAside,
 ) -> rusqlite::Result<Option<CallPage>> {
     let snapshot = connection.transaction()?;
     let store: Option<(i64, String, u64)> = snapshot
@@ -67,7 +74,7 @@ pub(in super::super) fn calls(
         .query_row([&query.store_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
     let Some((store, store_name, position)) = store else { return Ok(None) };
-    let mut page = Page { query, calls: Vec::new(), bytes: 0, last: None };
+    let mut page = Page { query, set_aside, calls: Vec::new(), bytes: 0, last: None };
     let next = if query.caller_suffix.is_empty() {
         newest(&snapshot, store, &mut page)?
     } else {
@@ -79,6 +86,7 @@ pub(in super::super) fn calls(
 /// A page that is being filled.
 struct Page<'a> {
     query: &'a CallQuery,
+    set_aside: &'a SetAside,
     calls: Vec<Vec<u8>>,
     bytes: usize,
     /// The place of the call that was added last.
@@ -86,14 +94,18 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
-    /// Adds a row of `key, sdt, call`. If the page is full already: where the next one goes on.
+    /// Adds a row of `key, sdt, call`, unless the call cannot be read. If the page is full already: where the next one goes on.
     fn add(&mut self, row: &Row<'_>) -> rusqlite::Result<Option<PageMark>> {
-        let call = within_bounds(row.get(2)?);
+        let key = row.get(0)?;
+        let Some(call) = row.get(2).ok().and_then(within_bounds) else {
+            self.set_aside.note(Kind::Call, key);
+            return Ok(None);
+        };
         self.bytes += call.len();
         if self.calls.len() == self.query.limit as usize || (self.bytes > ANSWER && self.last.is_some()) {
             return Ok(self.last);
         }
-        self.last = Some(PageMark { key: row.get(0)?, sdt: row.get(1)? });
+        self.last = Some(PageMark { key, sdt: row.get(1)? });
         self.calls.push(call);
         Ok(None)
     }

@@ -7,14 +7,15 @@ use std::sync::{
 };
 
 use proptest::prelude::*;
+use rusqlite::params;
 
-use super::*;
+use super::{set_aside::SetAside, *};
 
 /// Calls of one number in 1970, written past the writer: as many as a busy store has in half a year.
 const MANY: &str = "
     WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 45000)
     INSERT INTO calls (id, source, seq, sdt, store, caller, state, facts, call, fingerprints)
-        SELECT randomblob(16), 'bizcall', 'old' || n, n % 60, stores.key, '+821012345678', 1, '{}', x'', x''
+        SELECT randomblob(16), 'bizcall', 'old' || n, n % 60, stores.key, '+821012345678', 1, '{}', x'0a0161', x''
         FROM number, stores;
 ";
 
@@ -52,12 +53,16 @@ async fn what_matches_nothing_costs_a_look_up_and_no_scan() {
     let asked = || {
         let claim = steps(&directory, |connection| {
             let mut stores = directory::Directory::load(connection).unwrap();
-            act::act(connection, &mut stores, Uuid::nil(), 1, &unknown_call()).unwrap().0
+            act::act(connection, &mut stores, Uuid::nil(), 1, &SetAside::default(), &unknown_call())
+                .unwrap()
+                .0
         });
         assert_eq!(claim.1, Acted::NoSuchCall);
         let searches = ["4", "90123", "1082101234567"].map(|digits| {
             let query = CallQuery { caller_suffix: digits.to_owned(), ..any_call() };
-            steps(&directory, |connection| read::calls(connection, &query).unwrap().unwrap())
+            steps(&directory, |connection| {
+                read::calls(connection, &query, &SetAside::default()).unwrap().unwrap()
+            })
         });
         assert!(searches.iter().all(|(_, page)| page.calls.is_empty() && page.next.is_none()));
         [claim.0].into_iter().chain(searches.map(|(steps, _)| steps)).collect::<Vec<_>>()
@@ -109,17 +114,17 @@ proptest! {
             connection
                 .execute(
                     "INSERT INTO calls (id, source, seq, sdt, store, caller, state, facts, call, fingerprints)
-                     SELECT randomblob(16), 'bizcall', '1', 1, key, ?1, 1, '{}', CAST(?1 AS BLOB), x'' FROM stores",
-                    [number],
+                     SELECT randomblob(16), 'bizcall', '1', 1, key, ?1, 1, '{}', ?2, x'' FROM stores",
+                    params![number, v1::Call { id: number.clone(), ..v1::Call::default() }.encode_to_vec()],
                 )
                 .unwrap();
         }
         let own = &numbers[whose % numbers.len()][1..];
         for digits in [&own[own.len().saturating_sub(length)..], &other] {
             let query = CallQuery { caller_suffix: digits.to_owned(), ..any_call() };
-            let page = steps(&directory, |connection| read::calls(connection, &query).unwrap().unwrap()).1;
+            let page = steps(&directory, |connection| read::calls(connection, &query, &SetAside::default()).unwrap().unwrap()).1;
             let mut found: Vec<_> =
-                page.calls.into_iter().map(|call| String::from_utf8(call).unwrap()).collect();
+                page.calls.iter().map(|call| v1::Call::decode(call.as_slice()).unwrap().id).collect();
             let mut right: Vec<_> =
                 numbers.iter().filter(|number| number.ends_with(digits)).cloned().collect();
             found.sort();

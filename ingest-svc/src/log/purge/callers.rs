@@ -1,0 +1,52 @@
+//! Forgets callers who have not called for as long as calls are kept.
+//!
+//! There is no index by their last call, which would cost every accept: all callers are looked through now and then, a little
+//! at a time.
+
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, params};
+
+/// Callers looked at in one step: a millisecond or two.
+const STEP: usize = 1_000;
+/// How long after all have been looked through it begins anew, unless calls are kept for a shorter time.
+const REST: Duration = Duration::from_secs(60 * 60);
+
+/// How far it has come.
+#[derive(Debug, Default)]
+pub(in super::super) struct Sweep {
+    /// The store and number of the caller that was looked at last.
+    after: Option<(i64, String)>,
+    /// When it begins anew; `None`: it is under way, or due.
+    rests_until: Option<Instant>,
+}
+
+/// Looks at up to [`STEP`] callers, and deletes those whose last call was before `before` (Unix seconds); says whether there
+/// may be more to look at.
+pub(super) fn step(connection: &Connection, sweep: &mut Sweep, before: i64) -> rusqlite::Result<bool> {
+    let now = Instant::now();
+    if sweep.rests_until.is_some_and(|until| now < until) {
+        return Ok(false);
+    }
+    let (store, number) = sweep.after.clone().unwrap_or((i64::MIN, String::new()));
+    let mut look = connection.prepare_cached(
+        "SELECT store, number, last_call < ?3 FROM callers
+         WHERE (store, number) > (?1, ?2) ORDER BY store, number LIMIT ?4",
+    )?;
+    let seen = look.query_map(params![store, number, before, STEP], |row| {
+        Ok(((row.get(0)?, row.get(1)?), row.get(2)?))
+    })?;
+    let seen: Vec<((i64, String), bool)> = seen.collect::<Result<_, _>>()?;
+    let mut delete = connection.prepare_cached("DELETE FROM callers WHERE store = ?1 AND number = ?2")?;
+    let mut deleted = 0;
+    for ((store, number), _) in seen.iter().filter(|(_, is_old)| *is_old) {
+        deleted += delete.execute(params![store, number])?;
+    }
+    let is_last = seen.len() < STEP;
+    sweep.after = seen.into_iter().next_back().map(|(caller, _)| caller).filter(|_| !is_last);
+    sweep.rests_until = is_last.then(|| {
+        let kept = jiff::Timestamp::now().as_second().saturating_sub(before);
+        now + REST.min(Duration::from_secs(u64::try_from(kept).unwrap_or_default()))
+    });
+    Ok(!is_last || deleted > 0)
+}
