@@ -61,7 +61,7 @@ const SETTINGS: [(&str, &str); 5] = [
     ("RETRY_INITIAL_INTERVAL", "250ms"),
     ("RETRY_MAX_INTERVAL", "4s"),
 ];
-/// Pads of a store, one on each transport.
+/// Pads of a store from the beginning, one on each transport.
 const PADS: usize = Transport::ALL.len();
 /// How long pads may take to come at first.
 const COMING: Duration = Duration::from_secs(60);
@@ -76,7 +76,7 @@ pub struct Plan {
     pub length: Duration,
     /// What goes wrong, see [`schedule::schedule`].
     pub acts: Vec<Act>,
-    /// Stores, each with a pad on every transport.
+    /// Stores, each with a pad on every transport, and one that comes late.
     pub stores: usize,
     /// Calls a second, all stores together.
     pub calls_a_second: u32,
@@ -144,14 +144,19 @@ impl Plan {
     /// All pads, coming and staying until they are dropped.
     fn tablets(&self, stage: &Stage, shops: &[Shop], ledger: &Ledger) -> JoinSet<()> {
         let (mut tablets, tamper) = (JoinSet::new(), Tamper::new(self.deed));
-        let pads = shops.iter().flat_map(|shop| Transport::ALL.map(|transport| (shop, transport)));
-        for (number, (shop, transport)) in pads.enumerate() {
+        let at_first = shops.iter().flat_map(|shop| [shop; PADS]).map(|shop| (shop, Duration::ZERO));
+        // One of each store comes late, one after the other.
+        let share = self.length / u32::try_from(shops.len() + 1).unwrap_or(u32::MAX);
+        let late = shops.iter().zip(1..).map(|(shop, turn)| (shop, share * turn));
+        for (number, (shop, comes_after)) in at_first.chain(late).enumerate() {
+            let transport = Transport::ALL[number % Transport::ALL.len()];
             let token = Claims::new(&shop.id, &unique("pad"))
                 .lasting(COMING + self.length + 2 * self.settling + CLOCKS_DIFFER)
                 .token();
             let tablet = Tablet {
                 number,
                 transport,
+                comes_after,
                 nginx: stage.for_pads(transport),
                 asked: Subscription::new(&token),
                 ledger: ledger.clone(),

@@ -9,7 +9,7 @@ use ringpad_tests::{
     rabbit::RabbitNode,
 };
 
-/// Stores, each with three pads.
+/// Stores, each with three pads, and one that comes late.
 const STORES: usize = 25;
 /// Calls a second, all stores together.
 const CALLS_A_SECOND: u32 = 10;
@@ -29,7 +29,7 @@ async fn main() -> ExitCode {
     let length = Duration::from_secs(60 * minutes);
     let acts = schedule(seed, length);
     println!(
-        "seed {seed}, {minutes} min, {} faults, {STORES} stores with 3 pads each, {CALLS_A_SECOND} calls/s",
+        "seed {seed}, {minutes} min, {} faults, {STORES} stores with 3 pads each and one that comes late, {CALLS_A_SECOND} calls/s",
         acts.len()
     );
     for act in &acts {

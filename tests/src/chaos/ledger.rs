@@ -13,7 +13,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use ringpad_proto::v1::{Call, CallState, Early, Update};
+use ringpad_proto::v1::{Call, CallState, Early, Snapshot, Update};
 use tokio::time::Instant;
 
 use super::{
@@ -66,7 +66,19 @@ struct Book {
     /// What its streams did wrong by themselves, in words.
     wrongs: Vec<(Wrong, String)>,
     streams: u64,
+    /// Of a pad that comes late: where its first snapshot stood, and the calls in it.
+    late: Option<Beginning>,
 }
+
+/// What a late pad begins with.
+#[derive(Debug, Default)]
+struct Beginning {
+    position: u64,
+    calls: Vec<String>,
+}
+
+/// The positions of a store's records, as its pads were shown them.
+type Positions<'a> = HashMap<&'a Record, u64>;
 
 /// What a stream can do wrong by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,12 +105,14 @@ struct State {
 pub(super) struct Ledger(Arc<Mutex<State>>);
 
 impl Ledger {
-    /// Empty books for so many stores, and so many pads each.
+    /// Empty books for so many stores, and so many pads each; behind all of them, one for a pad of each store that comes late.
     pub(super) fn new(stores: usize, pads_each: usize) -> Self {
         let mut state = State::default();
         state.acknowledged.resize_with(stores, HashMap::new);
         let owners = (0..stores).flat_map(|store| std::iter::repeat_n(store, pads_each));
         state.books = owners.map(|store| (store, Book::default())).collect();
+        let late = || Book { late: Some(Beginning::default()), ..Book::default() };
+        state.books.extend((0..stores).map(|store| (store, late())));
         Self(Arc::new(Mutex::new(state)))
     }
 
@@ -107,9 +121,9 @@ impl Ledger {
         self.lock().acknowledged[store].entry(record).or_insert(acknowledged);
     }
 
-    /// Whether each pad has had its first snapshot.
+    /// Whether each pad that does not come late has had its first snapshot.
     pub(super) fn all_begun(&self) -> bool {
-        self.lock().books.iter().all(|(_, book)| book.streams > 0)
+        self.lock().books.iter().all(|(_, book)| book.streams > 0 || book.late.is_some())
     }
 
     /// Whether each pad was shown as much as its store has.
@@ -118,7 +132,9 @@ impl Ledger {
         let wants = |store: usize| state.acknowledged[store].len();
         state.books.iter().all(|(store, book)| {
             let distinct: HashSet<_> = book.shown.iter().map(|shown| &shown.record).collect();
-            distinct.len() >= wants(*store)
+            // Positions have no gap, and each record has one.
+            let begun_with = book.late.as_ref().map_or(0, |late| late.position);
+            book.streams > 0 && distinct.len() as u64 + begun_with >= wants(*store) as u64
         })
     }
 
@@ -132,9 +148,18 @@ impl Ledger {
         self.book(pad, |book| book.shown.push(shown));
     }
 
-    /// A pad has its snapshot.
-    pub(super) fn begin(&self, pad: usize) {
-        self.book(pad, |book| book.streams += 1);
+    /// A pad has a snapshot.
+    pub(super) fn begin(&self, pad: usize, snapshot: &Snapshot) {
+        self.book(pad, |book| {
+            book.streams += 1;
+            if let Some(late) = book.late.as_mut().filter(|_| !snapshot.resumed) {
+                let calls = snapshot.open_calls.iter().chain(&snapshot.recent_calls);
+                *late = Beginning {
+                    position: snapshot.position,
+                    calls: calls.map(|call| call.id.clone()).collect(),
+                };
+            }
+        });
     }
 
     /// A stream of a pad did something wrong by itself.
@@ -157,7 +182,10 @@ impl Ledger {
         let events = state.acknowledged.iter().map(HashMap::len).sum();
         let mut verdict = Verdict { events, ..Verdict::default() };
         for (pad, (store, book)) in state.books.iter().enumerate() {
-            book.judge(pad, &state.acknowledged[*store], weather, &mut verdict);
+            let books = state.books.iter().filter(|(owner, _)| owner == store);
+            let shown = books.flat_map(|(_, book)| &book.shown);
+            let positions = shown.map(|shown| (&shown.record, shown.position)).collect();
+            book.judge(pad, &state.acknowledged[*store], &positions, weather, &mut verdict);
         }
         verdict.delays.sort_by_key(|delay| delay.took);
         verdict
@@ -169,6 +197,7 @@ impl Book {
         &self,
         pad: usize,
         acknowledged: &HashMap<Record, Acknowledged>,
+        positions: &Positions<'_>,
         weather: &Weather,
         verdict: &mut Verdict,
     ) {
@@ -183,15 +212,24 @@ impl Book {
             } += 1;
             verdict.say(format!("pad {pad}: {words}"));
         }
-        let first = self.judge_shown(pad, acknowledged, weather, verdict);
+        let first = self.judge_shown(pad, acknowledged, positions, weather, verdict);
         for call_id in self.early.keys() {
             if !acknowledged.contains_key(&Record { call_id: call_id.clone(), last: false }) {
                 verdict.foreign += 1;
                 verdict.say(format!("pad {pad} was shown {call_id} early, which is not its store's"));
             }
         }
+        for call_id in self.late.iter().flat_map(|late| &late.calls) {
+            if !acknowledged.contains_key(&Record { call_id: call_id.clone(), last: false }) {
+                verdict.foreign += 1;
+                verdict.say(format!("pad {pad} began with {call_id}, which is not its store's"));
+            }
+        }
         for (record, acknowledged) in acknowledged {
             let Some(shown) = first.get(record) else {
+                if self.began_behind(record, positions) {
+                    continue;
+                }
                 verdict.lost += 1;
                 verdict.say(format!("pad {pad} was never shown {record:?}"));
                 continue;
@@ -209,11 +247,18 @@ impl Book {
         }
     }
 
+    /// Whether a record is older than the first snapshot of a pad that came late.
+    fn began_behind(&self, record: &Record, positions: &Positions<'_>) -> bool {
+        let position = positions.get(record);
+        self.late.as_ref().zip(position).is_some_and(|(late, position)| *position <= late.position)
+    }
+
     /// What was shown, one after the other; when each record was first.
     fn judge_shown<'a>(
         &'a self,
         pad: usize,
         acknowledged: &HashMap<Record, Acknowledged>,
+        positions: &Positions<'_>,
         weather: &Weather,
         verdict: &mut Verdict,
     ) -> HashMap<&'a Record, Instant> {
@@ -228,7 +273,8 @@ impl Book {
                 verdict.twice += 1;
                 verdict.say(format!("pad {pad} was shown {record:?} twice"));
             }
-            if record.last && !first.contains_key(&Record { last: false, ..record.clone() }) {
+            let ring = Record { last: false, ..record.clone() };
+            if record.last && !first.contains_key(&ring) && !self.began_behind(&ring, positions) {
                 verdict.out_of_order += 1;
                 verdict.say(format!("pad {pad} was shown the end at {position} before the ring"));
             }

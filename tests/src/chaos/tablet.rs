@@ -39,6 +39,8 @@ pub(super) struct Tablet {
     /// Its number in the ledger.
     pub(super) number: usize,
     pub(super) transport: Transport,
+    /// When it comes: at once, before the first call, or later.
+    pub(super) comes_after: Duration,
     pub(super) nginx: SocketAddr,
     /// What it asks for; `after` is kept up to date.
     pub(super) asked: Subscription,
@@ -49,6 +51,7 @@ pub(super) struct Tablet {
 impl Tablet {
     /// Stays until it is dropped.
     pub(super) async fn stay(mut self) {
+        sleep(self.comes_after).await;
         let mut longest = RETRY_INITIAL;
         let mut next = None;
         loop {
@@ -82,7 +85,7 @@ impl Tablet {
             }
             Err(_) => return None,
         };
-        self.ledger.begin(self.number);
+        self.ledger.begin(self.number, &snapshot);
         if !self.goes_on(&snapshot) {
             self.broken(format!("a stream began at {} and did not go on", snapshot.position));
         }
@@ -90,12 +93,14 @@ impl Tablet {
         Some(Open { stream, wire, position: snapshot.position, epoch: snapshot.epoch })
     }
 
-    /// Whether a snapshot is what was asked for: pads come before the first call, and from then on go on where they are.
+    /// Whether a snapshot is what was asked for: but for those that come late, pads come before the first call, and all go on
+    /// where they are from then on.
     fn goes_on(&self, snapshot: &Snapshot) -> bool {
         let where_it_was = self.asked.after.as_ref().is_none_or(|(position, epoch)| {
             snapshot.resumed && snapshot.position == *position && snapshot.epoch == *epoch
         });
-        where_it_was && snapshot.open_calls.is_empty() && snapshot.recent_calls.is_empty()
+        let begins_late = self.asked.after.is_none() && !self.comes_after.is_zero();
+        where_it_was && (begins_late || snapshot.open_calls.is_empty() && snapshot.recent_calls.is_empty())
     }
 
     /// Faults cut streams, keep the log from answering and replicas from being found; they refuse nobody. A replica that

@@ -101,3 +101,24 @@ fn a_heartbeat_that_tells_another_position_and_a_late_popup_are_found() {
     ledger.show(0, &Update { pop_until: Some(until), ..update(1, "a", CallState::Ringing) });
     assert_eq!(ledger.judge(&Weather::default()).late_pops, 1);
 }
+
+#[test]
+fn a_pad_that_comes_late_is_shown_all_behind_its_snapshot() {
+    let ledger = ledger();
+    // Two books of one store: a pad from the beginning, and one that comes late.
+    ledger.lock().books.push((0, Book { late: Some(Beginning::default()), ..Book::default() }));
+    play(&ledger, &WHOLE);
+    let snapshot = |calls: &[&str]| Snapshot {
+        position: 2,
+        recent_calls: calls.iter().map(|id| Call { id: (*id).to_owned(), ..Call::default() }).collect(),
+        ..Snapshot::default()
+    };
+    ledger.begin(1, &snapshot(&["a", "b"]));
+    ledger.show(1, &update(3, "a", CallState::Missed));
+    assert_eq!(ledger.judge(&Weather::default()).lost, 1, "the end of b");
+    ledger.show(1, &update(4, "b", CallState::Completed));
+    let verdict = ledger.judge(&Weather::default());
+    assert!(verdict.is_clean(), "{verdict}");
+    ledger.begin(1, &snapshot(&["a", "c"]));
+    assert_eq!(ledger.judge(&Weather::default()).foreign, 1, "c is another's");
+}
