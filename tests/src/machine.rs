@@ -58,7 +58,8 @@ impl Machine {
         let (library, path) = (directory.join("shim.so"), directory.join("control"));
         compile(&library);
         let mut options = OpenOptions::new();
-        let control = must("the control values", options.create(true).write(true).truncate(true).open(&path));
+        options.create(true).read(true).write(true).truncate(true);
+        let control = must("the control values", options.open(&path));
         must("the control values", control.set_len(CONTROL));
         Self { library, path, control, files: files.map(Path::to_owned) }
     }
@@ -99,17 +100,20 @@ impl Machine {
         !self.undo_files().is_empty()
     }
 
-    /// Takes back what was written and not flushed, of each file all of it or what came last. The process must have been
-    /// killed.
+    /// Takes back what was written and not flushed, of each file all of it or what came last; all of it if the disk lies. The
+    /// process must have been killed.
     ///
     /// # Panics
     /// The notes cannot be read.
     pub fn lose_power(&self) {
+        let mut disk = [0; 8];
+        must("the control values", self.control.read_exact_at(&mut disk, DISK));
+        let lies = i64::from_ne_bytes(disk) == Disk::Lies as i64;
         for undo in self.undo_files() {
             let path = without_suffix(&undo);
             let noted = must("the notes", fs::read(&undo));
             let notes = Note::all(&noted);
-            let kept = if fastrand::bool() { 0 } else { fastrand::usize(..=notes.len()) };
+            let kept = if lies || fastrand::bool() { 0 } else { fastrand::usize(..=notes.len()) };
             match OpenOptions::new().write(true).open(&path) {
                 Ok(file) => notes[kept..].iter().rev().for_each(|note| note.take_back(&file)),
                 // It was removed.
@@ -212,7 +216,8 @@ mod tests {
         machine.set_disk(Disk::Lies);
         shell(&machine, directory.path(), &format!("dd of={path} conv=fsync,notrunc 2>&1 <<X\nlies\nX"))
             .await;
-        assert!(machine.has_noted());
+        machine.lose_power();
+        assert_eq!(must("the file", fs::read_to_string(&file)), left);
     }
 
     #[tokio::test]
