@@ -26,13 +26,13 @@ pub struct BusSettings {
     #[arg(long, env = "AMQP_CA_FILE", value_name = "FILE")]
     pub amqp_ca_file: Option<PathBuf>,
     /// The fanout exchange; durable.
-    #[arg(long, env = "AMQP_EXCHANGE", default_value = "bizcall-exchange", value_parser = name, value_name = "NAME")]
+    #[arg(long, env = "AMQP_EXCHANGE", default_value = "ringpad-exchange", value_parser = name, value_name = "NAME")]
     pub amqp_exchange: String,
     /// A replica's private queue is `<prefix>-<uuid>`.
     #[arg(
         long,
         env = "AMQP_QUEUE_PREFIX",
-        default_value = "bizcall-cdr-inbound-call",
+        default_value = "ringpad-push",
         value_parser = name,
         value_name = "PREFIX"
     )]
@@ -119,9 +119,9 @@ mod tests {
     fn names_default_to_those_of_the_contract() {
         let bus = settings(&[]).unwrap().bus().unwrap();
         let Bus::Amqp(amqp) = bus else { panic!("the settings are for a broker") };
-        assert_eq!(amqp.names().exchange, "bizcall-exchange");
-        assert_eq!(amqp.names().queue_prefix, "bizcall-cdr-inbound-call");
-        assert_eq!(amqp.names().dead_letters, "bizcall-exchange.dead");
+        assert_eq!(amqp.names().exchange, "ringpad-exchange");
+        assert_eq!(amqp.names().queue_prefix, "ringpad-push");
+        assert_eq!(amqp.names().dead_letters, "ringpad-exchange.dead");
     }
 
     #[test]

@@ -100,7 +100,7 @@ async fn a_secret_setting_is_named_and_not_shown() {
         let (code, said) = last_words(program).await;
         assert_eq!(code, 0);
         for setting in
-            ["AMQP_URL", "AMQP_EXCHANGE", "bizcall-exchange", "RETRY_MAX_INTERVAL", "30s", "LOG_FORMAT"]
+            ["AMQP_URL", "AMQP_EXCHANGE", "ringpad-exchange", "RETRY_MAX_INTERVAL", "30s", "LOG_FORMAT"]
         {
             assert!(said.contains(setting), "no {setting} in {name} --help");
         }

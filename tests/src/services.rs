@@ -239,7 +239,7 @@ impl System {
     /// Sets everything up and starts nothing.
     pub fn prepare(amqp_url: &str, replicas: usize, settings: &[(&str, &str)]) -> Self {
         let directory = must("a directory", tempfile::Builder::new().prefix("ringpad-e2e-").tempdir());
-        let (exchange, queue_prefix) = (unique("bizcall-exchange"), unique("bizcall-cdr"));
+        let (exchange, queue_prefix) = (unique("ringpad-exchange"), unique("ringpad-push"));
         let ingest_at = IngestAddresses { http: free_address(), grpc: free_address(), admin: free_address() };
         let common = |name: &str, log: &str| {
             let program = Program::new(binary(name), directory.path().join(format!("{log}.log")))
