@@ -18,5 +18,9 @@ RABBITMQ_PASSWORD=$(secret)
 INTERNAL_TOKEN=$(secret)
 PAD_TOKEN_SECRET=$(secret)
 GRAFANA_PASSWORD=$(secret)
+
+# Where the pad page gets its next token: your own back end, docs/integrate.md. Without it pads stop when the token that
+# \`ringpad token\` printed has expired. \`/pad-token\` goes through nginx, to the address in deploy/nginx/upstreams.conf.
+PAD_TOKEN_URL=
 END
 echo "$file written"

@@ -12,6 +12,7 @@ use axum::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use rust_embed::{EmbeddedFile, RustEmbed};
+use tower_http::compression::CompressionLayer;
 
 use crate::settings::TokenUrl;
 
@@ -37,13 +38,17 @@ struct File {
     tag: HeaderValue,
 }
 
-/// The page at `/`, and the files it needs. To be merged last: it answers whatever nobody else does.
+/// The page at `/`, and the files it needs, compressed with gzip for who takes that: load balancers do not do it for us. To be
+/// merged last: it answers whatever nobody else does.
 pub(crate) fn router(token_url: Option<&TokenUrl>) -> Router {
     let index = Files::get(INDEX).map(|file| file.data.into_owned()).unwrap_or_default();
     let index = fill(&String::from_utf8_lossy(&index), token_url);
     let page =
         Page { index: Arc::new(File::new(INDEX, index.into_bytes().into())), policy: policy(token_url) };
-    Router::new().fallback(get(serve)).with_state(page)
+    Router::new()
+        .fallback(get(serve))
+        .with_state(page)
+        .layer(CompressionLayer::new().no_br().no_deflate().no_zstd())
 }
 
 async fn serve(State(page): State<Page>, uri: Uri, headers: HeaderMap) -> Response {
@@ -58,7 +63,7 @@ async fn serve(State(page): State<Page>, uri: Uri, headers: HeaderMap) -> Respon
 
 impl Page {
     fn answer(&self, file: &File, headers: &HeaderMap) -> Response {
-        let known = headers.get(header::IF_NONE_MATCH).is_some_and(|tag| tag == file.tag);
+        let known = headers.get_all(header::IF_NONE_MATCH).iter().any(|tags| names(tags, &file.tag));
         let (status, body) = if known {
             (StatusCode::NOT_MODIFIED, Body::empty())
         } else {
@@ -122,14 +127,23 @@ fn policy(token_url: Option<&TokenUrl>) -> HeaderValue {
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 }
 
-/// Changes whenever the bytes do.
+/// Is `tag` among the tags of an `If-None-Match`? A proxy that compresses makes them weak (`W/"…"`), and all are compared
+/// as weak ones here (RFC 9110, section 13.1.2).
+fn names(tags: &HeaderValue, tag: &HeaderValue) -> bool {
+    let opaque = |tag: &[u8]| tag.strip_prefix(b"W/").unwrap_or(tag).to_vec();
+    let tags = tags.as_bytes().split(|byte| *byte == b',').map(|tag| opaque(tag.trim_ascii()));
+    let tag = opaque(tag.as_bytes());
+    tags.into_iter().any(|known| known == tag || known == b"*")
+}
+
+/// Changes whenever the bytes do. Weak, since a compressed answer has the same one and other bytes.
 fn tag(bytes: &[u8]) -> HeaderValue {
     // FNV-1a: no secret hangs on it.
     let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     });
     let mut tag = String::new();
-    let written = write!(tag, "\"{hash:016x}\"");
+    let written = write!(tag, "W/\"{hash:016x}\"");
     debug_assert!(written.is_ok(), "a String takes everything");
     HeaderValue::try_from(tag).unwrap_or(HeaderValue::from_static("\"0\""))
 }

@@ -149,6 +149,21 @@ async fn nginx_logs_neither_query_strings_nor_path_secrets_even_when_nobody_is_b
 }
 
 #[tokio::test]
+async fn a_pads_next_token_is_asked_of_the_adopters_back_end() {
+    let (system, nginx) = balanced(&[]).await;
+    let mut client = Client::new(nginx.at);
+    // The tests' nginx has ingest-svc in its place, which knows no such path.
+    let answer = must("an answer", client.get("/pad-token?tablet=a-secret-of-the-shop").await);
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    let line = until("a line of the access log", SOON, async || {
+        nginx.accesses().pop_if(|line| line["route"] == "/pad-token")
+    })
+    .await;
+    assert_eq!(line["upstream"], system.ingest_at.http.to_string());
+    assert!(!nginx.logged().contains("a-secret-of-the-shop"), "{}", nginx.logged());
+}
+
+#[tokio::test]
 async fn the_sender_of_a_record_is_whom_nginx_saw_and_not_whom_the_record_says() {
     let (system, nginx) = balanced(&[]).await;
     let store = system.store("gangnam").await;

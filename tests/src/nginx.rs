@@ -204,6 +204,8 @@ fn configure(directory: &Path, at: SocketAddr, grpc_at: SocketAddr, upstreams: U
         ("push-1:8081", first),
         ("push-2:8081", second),
         ("push-3:8081", third),
+        // It has no tokens either, and shows that it was asked.
+        ("127.0.0.1:9", upstreams.ingest),
     ];
     let mut text = shipped_text("deploy/nginx/upstreams.conf");
     for (name, address) in upstreams {
@@ -217,11 +219,14 @@ fn configure(directory: &Path, at: SocketAddr, grpc_at: SocketAddr, upstreams: U
         let text = shipped_text(&format!("deploy/nginx/{file}"));
         replace(&text, &format!("\nlisten {port}"), &format!("\nlisten {at}"))
     };
+    // With the errors, where all of it is searched for secrets.
+    let shipped = shipped_text("deploy/nginx/nginx.conf");
+    let main = replace(&shipped, "access_log /var/log/nginx/access.log ", "access_log /dev/stdout ");
     let files = [
         ("upstreams.conf", text),
         ("listen.conf", listen("listen.conf", "80", at)),
         ("listen-grpc.conf", listen("listen-grpc.conf", "81", grpc_at)),
-        ("nginx.conf", shipped_text("deploy/nginx/nginx.conf")),
+        ("nginx.conf", main),
     ];
     for (name, text) in files {
         must(name, fs::write(directory.join(name), text));
