@@ -23,6 +23,7 @@ const PRIVATE_DIRECTORY: u32 = 0o700;
 pub(super) struct Place {
     directory: Directory,
     secret: SecretString,
+    secret_file: PathBuf,
 }
 
 enum Directory {
@@ -56,8 +57,9 @@ impl Place {
         };
         keep(&directory.path().join("sources.toml"), SOURCES)?;
         let random = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
-        let secret = keep(&directory.path().join("pad-token.secret"), &random)?.trim().into();
-        Ok(Self { directory, secret })
+        let secret_file = directory.path().join("pad-token.secret");
+        let secret = keep(&secret_file, &random)?.trim().into();
+        Ok(Self { directory, secret, secret_file })
     }
 
     /// The log, as a setting.
@@ -73,6 +75,11 @@ impl Place {
     /// The key of pad tokens.
     pub(super) fn secret(&self) -> &SecretString {
         &self.secret
+    }
+
+    /// The file that has the key, for this user alone.
+    pub(super) fn secret_file(&self) -> &Path {
+        &self.secret_file
     }
 }
 

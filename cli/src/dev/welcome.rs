@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
@@ -48,6 +49,8 @@ pub(super) async fn when_ready(ports: &Ports, place: &Place) -> Result<(), Failu
     {
         print(format!("\nRing {}, a new call each time:\n", harmless(&store.name)))?;
         print(curl_line(ports.http, number))?;
+        print(format!("\nA token for one more pad of {}:\n", harmless(&store.name)))?;
+        print(token_line(&program(), place.secret_file(), &store.id))?;
     }
     print("\nCtrl-C ends it.")
 }
@@ -102,6 +105,27 @@ fn curl_line(http: SocketAddr, virtual_number: &str) -> String {
     let sdt = "$(TZ=KST-9 date +%Y%m%d%H%M%S)";
     let from = format!("010$((20000000 + {} % 80000000))", random(4));
     format!("curl \"http://{http}/v1/cdr/bizcall?seq={seq}&sdt={sdt}&vn={virtual_number}&fromn={from}\"")
+}
+
+/// This program, as a shell finds it.
+fn program() -> PathBuf {
+    // Only where the system cannot tell: then it is to be in the PATH.
+    std::env::current_exe().unwrap_or_else(|_| "ringpad".into())
+}
+
+/// Mints a token with the key that push-svc has here. The key itself is not on the screen.
+fn token_line(program: &Path, secret: &Path, store: &str) -> String {
+    let [program, secret] = [program, secret].map(|path| quoted(&path.display().to_string()));
+    format!("PAD_TOKEN_SECRET=$(cat {secret}) {program} token --store {} --pad counter", quoted(store))
+}
+
+/// One word of a POSIX shell.
+fn quoted(text: &str) -> String {
+    let plain = |character: char| character.is_ascii_alphanumeric() || "/._-".contains(character);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]

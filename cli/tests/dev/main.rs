@@ -5,9 +5,9 @@
 
 mod program;
 
-use std::fs;
+use std::{fs, process::Command};
 
-use program::{Dev, Program, ringpad};
+use program::{Dev, Program, output, ringpad};
 use serde_json::Value;
 
 const TRANSPORTS: [&str; 3] = ["grpc-web", "websocket", "grpc"];
@@ -81,6 +81,39 @@ fn a_pad_outlives_dev_and_gets_what_it_missed_from_a_kept_log() {
         assert_eq!(pad.event("update")["position"], "2");
         assert_eq!(pad.interrupt().0, Some(0));
     }
+}
+
+#[test]
+fn the_printed_token_line_opens_one_more_pad_also_where_a_path_has_blanks() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let data = directory.path().join("a shop's $HOME");
+    let dev = Dev::start(&["--data", data.to_str().expect("UTF-8")]);
+    let pad = dev.one_more_pad().open("grpc-web");
+    pad.event("snapshot");
+    let answer = dev.curl();
+    assert_eq!(pad.event("update")["call"]["id"], answer["call_id"]);
+}
+
+#[test]
+fn the_first_commands_of_integrate_md_pop_once_and_end_the_call() {
+    let document = include_str!("../../../docs/integrate.md");
+    let (_, section) = document.split_once("\n## Call records over HTTP\n").expect("the section is there");
+    let (_, commands) = section.split_once("\n```sh\n").expect("a block of commands");
+    let (commands, _) = commands.split_once("\n```\n").expect("its end");
+    let dev = Dev::start(&[]);
+    let pad = dev.pads[0].open("grpc-web");
+    pad.event("snapshot");
+    let mut shell = Command::new("sh");
+    shell.args(["-euc", &commands.replace("http://127.0.0.1:8080", &dev.http())]);
+    let (code, said, complaints) = output(shell);
+    assert_eq!(code, Some(0), "{complaints}");
+    let answers = serde_json::Deserializer::from_str(&said).into_iter::<Value>();
+    let statuses: Vec<_> = answers.map(|answer| answer.expect("JSON")["status"].clone()).collect();
+    assert_eq!(statuses, ["accepted", "duplicate", "accepted"]);
+    let (ring, end) = (pad.event("update"), pad.event("update"));
+    assert!(ring["popUntil"].is_string(), "{ring}");
+    assert_eq!(ring["call"]["id"], end["call"]["id"]);
+    assert_eq!((&end["call"]["state"], &end["call"]["memo"]), (&"CALL_STATE_COMPLETED".into(), &"세차 예약".into()));
 }
 
 #[test]

@@ -180,6 +180,17 @@ impl Dev {
         serde_json::from_str(&answer).expect("the answer is JSON")
     }
 
+    /// Runs the printed line that mints a token as a newcomer does; a pad that has it, on the first replica.
+    pub(crate) fn one_more_pad(&self) -> Pad {
+        let line = self.program.line("the token line", |line| line.starts_with("PAD_TOKEN_SECRET="));
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &line]);
+        let (code, token, complaints) = output(shell);
+        assert_eq!(code, Some(0), "{line}: {complaints}");
+        let Pad { store, url, .. } = &self.pads[0];
+        Pad { store: store.clone(), url: url.clone(), token: token.trim().to_owned() }
+    }
+
     /// Rings with `ringpad ring`; the call's id, once for each record.
     pub(crate) fn ring(&self, vn: &str, from: &str, flags: &[&str]) -> Vec<String> {
         let (code, said, complaints) =
