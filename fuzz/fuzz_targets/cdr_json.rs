@@ -7,7 +7,7 @@ use ingest_svc::log::RawBody;
 use libfuzzer_sys::fuzz_target;
 use ringpad_fuzz::record::{check, declared};
 
-fuzz_target!(|bytes: &[u8]| {
+fuzz_target!(init: ringpad_fuzz::warm_up(), |bytes: &[u8]| {
     let (charset, sent) = declared(bytes);
     check("", RawBody::Json(Bytes::copy_from_slice(sent)), charset);
 });

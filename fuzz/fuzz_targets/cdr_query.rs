@@ -6,7 +6,7 @@ use ingest_svc::log::RawBody;
 use libfuzzer_sys::fuzz_target;
 use ringpad_fuzz::record::check;
 
-fuzz_target!(|bytes: &[u8]| {
+fuzz_target!(init: ringpad_fuzz::warm_up(), |bytes: &[u8]| {
     if let Ok(query) = std::str::from_utf8(bytes) {
         check(query, RawBody::None, None);
     }

@@ -6,7 +6,7 @@ use ingest_svc::phone::{Called, Caller, PhoneNumber};
 use libfuzzer_sys::fuzz_target;
 use ringpad_fuzz::{masked::assert_masked, number::assert_accounted_for};
 
-fuzz_target!(|text: &str| {
+fuzz_target!(init: ringpad_fuzz::warm_up(), |text: &str| {
     let (caller, called) = (Caller::parse(text), Called::parse(text));
     assert_masked(&caller.to_string());
     assert_masked(&called.to_string());

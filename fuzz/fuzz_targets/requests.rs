@@ -33,7 +33,7 @@ fn next_head(ready: &[u8]) -> Option<&[u8]> {
     (!request.headers.iter().any(has_body)).then(|| &ready[length..])
 }
 
-fuzz_target!(|bytes: &[u8]| {
+fuzz_target!(init: ringpad_fuzz::warm_up(), |bytes: &[u8]| {
     let Some((size, bytes)) = bytes.split_first() else { return };
     let (ready, unreadable) = sent(std::iter::once(bytes));
     let (by_pieces, of_pieces) = sent(bytes.chunks(usize::from(*size) + 1));

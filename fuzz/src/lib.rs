@@ -3,3 +3,8 @@
 pub mod masked;
 pub mod number;
 pub mod record;
+
+/// Loads what the services load at their start, so that no input is blamed for it: instrumented, it takes seconds.
+pub fn warm_up() {
+    ingest_svc::phone::warm_up();
+}
