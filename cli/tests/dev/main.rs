@@ -113,7 +113,10 @@ fn the_first_commands_of_integrate_md_pop_once_and_end_the_call() {
     let (ring, end) = (pad.event("update"), pad.event("update"));
     assert!(ring["popUntil"].is_string(), "{ring}");
     assert_eq!(ring["call"]["id"], end["call"]["id"]);
-    assert_eq!((&end["call"]["state"], &end["call"]["memo"]), (&"CALL_STATE_COMPLETED".into(), &"세차 예약".into()));
+    assert_eq!(
+        (&end["call"]["state"], &end["call"]["memo"]),
+        (&"CALL_STATE_COMPLETED".into(), &"세차 예약".into())
+    );
 }
 
 #[test]

@@ -42,9 +42,13 @@ impl<'a> Address<'a> {
         }
         let has_scheme = ["sip", "sips"].iter().any(|name| scheme.eq_ignore_ascii_case(name));
         let rest = if has_scheme { rest } else { text };
-        match rest.split_once('@') {
+        let address = rest
+            .split_once('@')
+            .map(|(user, rest)| (user, rest.split([';', '?', ':', '>', ' ']).next().unwrap_or_default()));
+        match address {
+            // What has no host is no address, and what stands before it may be anything.
+            Some((_, host)) if !host.chars().all(may_be_in_a_host) => Self { user: text, ..Self::default() },
             Some((user, host)) => {
-                let host = host.split([';', '?', ':', '>', ' ']).next().unwrap_or_default();
                 // What is behind a colon is a password.
                 let user = user.split(':').next().unwrap_or_default();
                 Self { host, ..Self::default() }.with_user(user)
@@ -71,6 +75,11 @@ impl<'a> Address<'a> {
         }
         self
     }
+}
+
+/// In a name, with letters of any script, or in an address of IPv4 or IPv6.
+fn may_be_in_a_host(character: char) -> bool {
+    character.is_alphanumeric() || matches!(character, '.' | '-' | '_' | '[' | ']')
 }
 
 /// A text without the name before it and what stands around it.

@@ -195,6 +195,10 @@ fn what_is_unclear_is_shown_as_it_came() {
         "+82+1012345678",
         "010+12345678",
         "kim1012345678@host",
+        // Behind the `@` there is no host.
+        "01012345678@203.0.113.7@203*013.7",
+        "01012345678@sip.ex*mple",
+        "sip:01012345678@sip,example",
     ] {
         let (caller, called) = (Caller::parse(text), Called::parse(text));
         assert_eq!((caller.kind(), caller.key()), (v1::CallerKind::Unparsed, Some(text)), "{text}");
