@@ -47,6 +47,7 @@ pub use backup::{BackupError, Contents, NewestEvent, back_up};
 use checkpoint::{Checkpoints, Emptying};
 pub use directory::{Conflict, Moving, NumberKind, OwnedNumber, StoreEntry, Upserted};
 use file::LogFile;
+pub(crate) use ingest::Another;
 pub use job::Validate;
 use job::{Answer, Job};
 pub use outbox::{Committed, Outbox};

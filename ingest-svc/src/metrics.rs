@@ -20,12 +20,13 @@ use prometheus_client::{
 
 use ringpad_runtime::serve::mend::Why;
 
-use crate::log::Status;
+use crate::log::{Another, Status};
 
 /// What the log counts.
 #[derive(Debug, Clone)]
 pub(crate) struct LogMetrics {
     records: Family<Labels, Counter>,
+    seq_reused: Family<SeqReused, Counter>,
     pub(crate) quarantined: Counter,
     pub(crate) quarantine_dropped: Counter,
     pub(crate) batch_size: Histogram,
@@ -70,10 +71,25 @@ struct Reason {
     reason: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SeqReused {
+    source: Arc<str>,
+    reason: &'static str,
+}
+
+/// What is counted of a record that is in the log.
+pub(crate) struct Counted {
+    pub(crate) source: Arc<str>,
+    pub(crate) status: Status,
+    /// Of the first record of a call: why it is not of the one that had its `seq` before.
+    pub(crate) another: Option<Another>,
+}
+
 impl LogMetrics {
     pub(crate) fn new(registry: &mut Registry) -> Self {
         let metrics = Self {
             records: Family::default(),
+            seq_reused: Family::default(),
             quarantined: Counter::default(),
             quarantine_dropped: Counter::default(),
             batch_size: Histogram::new(exponential_buckets(1.0, 2.0, 8)),
@@ -87,6 +103,11 @@ impl LogMetrics {
             "ringpad_records",
             "CDRs durably logged, by source and status",
             metrics.records.clone(),
+        );
+        registry.register(
+            "ringpad_records_seq_reused",
+            "Calls logged although there was one with their seq, by source and by what told them apart",
+            metrics.seq_reused.clone(),
         );
         registry.register(
             "ringpad_quarantined",
@@ -133,7 +154,16 @@ impl LogMetrics {
         metrics
     }
 
-    pub(crate) fn logged(&self, source: Arc<str>, status: Status) {
+    /// A record is in the log.
+    pub(crate) fn logged(&self, Counted { source, status, another }: Counted) {
+        if let Some(another) = another {
+            let reason = match another {
+                Another::Number => "number",
+                Another::Ended => "ended",
+                Another::Apart => "apart",
+            };
+            self.seq_reused.get_or_create(&SeqReused { source: Arc::clone(&source), reason }).inc();
+        }
         let status = match status {
             Status::Accepted => "accepted",
             Status::Duplicate => "duplicate",

@@ -172,25 +172,56 @@ async fn a_withheld_caller_is_shown_as_such() {
 }
 
 #[tokio::test]
-async fn a_seq_reused_a_day_later_is_another_call() {
+async fn a_seq_used_again_is_another_call_and_rings() {
     let (system, store, mut pads) = shop().await;
     let mut provider = system.provider();
-    let yesterday = ring_at(&hours_ago(30), &store.virtual_number, &cdr::caller());
-    let first = provider.take(&yesterday).await;
-    let call = next_call(&mut pads).await;
-    assert_eq!(call.id, first.call_id);
-    assert!(
-        pads.iter().all(|pad| pad.updates.last().is_some_and(|update| update.pop_until.is_none())),
-        "a late ring"
-    );
+    for hours in [30, 23, 3] {
+        let earlier = ring_at(&hours_ago(hours), &store.virtual_number, &cdr::caller());
+        let first = provider.take(&earlier).await;
+        assert_eq!(next_call(&mut pads).await.id, first.call_id);
+        assert!(pads.iter().all(|pad| pad.updates.last().is_some_and(|update| update.pop_until.is_none())));
+        provider.take(&answered(&earlier)).await;
+        assert_eq!(next_call(&mut pads).await.state(), CallState::Completed);
 
-    let today = Cdr { seq: yesterday.seq.clone(), ..ring(&store.virtual_number, &cdr::caller()) };
-    let second = provider.take(&today).await;
-    assert_eq!(second.status, "accepted");
-    assert_ne!(second.call_id, first.call_id);
-    assert_eq!(next_call(&mut pads).await.id, second.call_id);
+        let now = Cdr { seq: earlier.seq.clone(), ..ring(&store.virtual_number, &cdr::caller()) };
+        let second = provider.take(&now).await;
+        assert_eq!(second.status, "accepted");
+        let call = next_call(&mut pads).await;
+        assert_eq!((&call.id, call.state()), (&second.call_id, CallState::Ringing), "{hours} h later");
+        assert_eq!(call.caller.map(|caller| caller.display), Some(now.fromn.clone()));
+        assert!(pads.iter().all(|pad| pad.updates.last().is_some_and(|update| update.pop_until.is_some())));
+        assert_ne!(second.call_id, first.call_id);
 
-    // An hour apart is the same call.
-    let nearby = Cdr { sdt: later(&today.sdt, -3600), ..today };
-    assert_eq!(provider.take(&nearby).await.call_id, second.call_id);
+        // Its own end, and repeats of both, find their own calls.
+        assert_eq!(provider.take(&missed(&now)).await.call_id, second.call_id);
+        next_call(&mut pads).await;
+        let repeat = provider.take(&answered(&earlier)).await;
+        assert_eq!((repeat.call_id, repeat.status.as_str()), (first.call_id, "duplicate"));
+    }
+}
+
+#[tokio::test]
+async fn a_seq_that_two_stores_share_shows_each_its_own_caller() {
+    let (system, store, mut pads) = shop().await;
+    let other = system.store("mapo").await;
+    let mut others_pads = system.pads(&other.id).await;
+    let mut provider = system.provider();
+    let ours = ring(&store.virtual_number, &cdr::caller());
+    let theirs = Cdr { seq: ours.seq.clone(), ..ring(&other.virtual_number, &cdr::caller()) };
+    let first = provider.take(&ours).await;
+    let second = provider.take(&theirs).await;
+    assert_ne!(first.call_id, second.call_id);
+    for (pads, record, id) in
+        [(&mut pads, &ours, &first.call_id), (&mut others_pads, &theirs, &second.call_id)]
+    {
+        let call = next_call(pads).await;
+        assert_eq!((&call.id, call.state()), (id, CallState::Ringing));
+        assert_eq!(call.caller.map(|caller| caller.display), Some(record.fromn.clone()));
+        provider.take(&answered(record)).await;
+        let call = next_call(pads).await;
+        assert_eq!((&call.id, call.state()), (id, CallState::Completed));
+    }
+    after_a_sentinel(&system, &store, &mut pads).await;
+    after_a_sentinel(&system, &other, &mut others_pads).await;
+    assert!(pads.iter().chain(&others_pads).all(|pad| pad.calls.len() == 2), "each sees its own");
 }

@@ -6,11 +6,14 @@ use ringpad_proto::{Timestamp, v1};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::act::{Doings, Reserved};
+use super::{
+    act::{Doings, Reserved},
+    directory::NumberKind,
+};
 use crate::{
     bounds::{self, cut},
     cdr::Cdr,
-    phone::{Caller, PhoneNumber},
+    phone::{Called, Caller, PhoneNumber},
 };
 
 /// How many seconds a record's `sdt` may be old, or ahead of our clock, when it comes in. Beyond that nobody knows when it
@@ -88,12 +91,28 @@ impl Facts {
         self.said(|record| Some(record.sdt().as_second())).unwrap_or_default()
     }
 
+    pub(super) fn edt(&self) -> Option<i64> {
+        self.said(Cdr::edt).map(jiff::Timestamp::as_second)
+    }
+
     pub(super) fn virtual_number(&self) -> Option<&str> {
-        self.said(|record| record.vn().map(|number| number.key()))
+        self.called(NumberKind::VirtualNumber).map(Called::key)
     }
 
     pub(super) fn line(&self) -> Option<&str> {
-        self.said(|record| record.ton().map(|number| number.key()))
+        self.called(NumberKind::Line).map(Called::key)
+    }
+
+    pub(super) fn called(&self, kind: NumberKind) -> Option<&Called> {
+        self.said(|record| called(record, kind))
+    }
+
+    /// Whether one of its records has had this number.
+    pub(super) fn names(&self, kind: NumberKind, number: &str) -> bool {
+        [&self.ring, &self.end]
+            .into_iter()
+            .flatten()
+            .any(|record| called(record, kind).is_some_and(|called| called.key() == number))
     }
 
     /// A number wherever one was given: a final record that leaves the caller out does not make it withheld.
@@ -151,6 +170,13 @@ impl Facts {
         // Of records that were logged before there were bounds.
         bound(&mut call);
         call
+    }
+}
+
+fn called(record: &Cdr, kind: NumberKind) -> Option<&Called> {
+    match kind {
+        NumberKind::VirtualNumber => record.vn(),
+        NumberKind::Line => record.ton(),
     }
 }
 

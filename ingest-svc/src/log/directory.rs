@@ -71,6 +71,13 @@ pub enum Upserted {
     Conflicts(Vec<Conflict>),
 }
 
+/// To which store a number leads.
+pub(super) struct Route<'a> {
+    pub(super) kind: NumberKind,
+    pub(super) number: &'a str,
+    pub(super) store: i64,
+}
+
 /// A store in memory.
 #[derive(Debug, Clone)]
 pub(super) struct StoreState {
@@ -111,8 +118,14 @@ impl Directory {
 
     /// The store that a call belongs to: the owner of the virtual number; of the line only if the virtual number is
     /// absent or unknown.
-    pub(super) fn route(&self, virtual_number: Option<&str>, line: Option<&str>) -> Option<i64> {
-        let owner = |kind, number: &str| self.numbers.get(&(kind, number.into())).copied();
+    pub(super) fn route<'a>(
+        &self,
+        virtual_number: Option<&'a str>,
+        line: Option<&'a str>,
+    ) -> Option<Route<'a>> {
+        let owner = |kind, number: &'a str| {
+            self.numbers.get(&(kind, number.into())).map(|store| Route { kind, number, store: *store })
+        };
         virtual_number
             .and_then(|number| owner(NumberKind::VirtualNumber, number))
             .or_else(|| line.and_then(|number| owner(NumberKind::Line, number)))

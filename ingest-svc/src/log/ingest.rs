@@ -1,8 +1,13 @@
 //! One record into the log: find or make its call, merge, route, count the caller, take a position, write the event.
 
+mod find;
+
 use prost::Message;
 use ringpad_bus::{Event, Receipt};
-use rusqlite::{Connection, OptionalExtension, params, types::ValueRef};
+use rusqlite::{
+    Connection, OptionalExtension, params,
+    types::{Type, ValueRef},
+};
 use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
@@ -13,9 +18,8 @@ use super::{
     set_aside::{Kind, SetAside},
 };
 use crate::cdr::{Fingerprint, Record};
-
-/// Records of one source with the same `seq` belong to one call if their `sdt` are less than this many seconds apart.
-const SAME_CALL: i64 = 24 * 60 * 60;
+pub(crate) use find::Another;
+use find::Found;
 
 /// Records that a call remembers; a provider sends two or three. The oldest is forgotten first.
 const RECORDS: usize = 256;
@@ -43,9 +47,24 @@ impl Row {
             key: row.get(0)?,
             id: Uuid::from_bytes(row.get(1)?),
             store: row.get(2)?,
-            facts: from_json(row, 3)?,
+            facts: from_json(row.get_ref(3)?.as_bytes()?, 3)?,
             fingerprints: fingerprints.to_vec(),
         })
+    }
+}
+
+/// What became of a record.
+pub(super) struct Logged {
+    pub(super) ingested: Ingested,
+    pub(super) event: Option<Event>,
+    /// There is an earlier call with its `seq`, and this is why it is of another one.
+    pub(super) another: Option<Another>,
+}
+
+impl Logged {
+    /// Without an event.
+    fn only(call_id: Uuid, status: Status, another: Option<Another>) -> Self {
+        Self { ingested: Ingested { call_id, status }, event: None, another }
     }
 }
 
@@ -58,12 +77,13 @@ pub(super) fn record(
     popup_ttl: jiff::SignedDuration,
     set_aside: &SetAside,
     record: &Record,
-) -> rusqlite::Result<(Ingested, Option<Event>)> {
-    let mut call = find(connection, set_aside, record)?.unwrap_or_else(Row::new);
+) -> rusqlite::Result<Logged> {
+    let (mut call, another) = match find::call_of(connection, directory, set_aside, record)? {
+        Found::Repeat(id) => return Ok(Logged::only(id, Status::Duplicate, None)),
+        Found::Known(call) => (*call, None),
+        Found::New(another) => (Row::new(), another),
+    };
     let id = call.id;
-    if call.fingerprints.contains(&record.fingerprint) {
-        return Ok((Ingested { call_id: id, status: Status::Duplicate }, None));
-    }
     if call.fingerprints.len() == RECORDS {
         call.fingerprints.remove(0);
     }
@@ -71,7 +91,9 @@ pub(super) fn record(
     call.facts.add(record.cdr.clone(), record.answered);
     let pop_until = call.facts.pop(record.cdr.sdt(), record.received_at, popup_ttl);
     // Decided at the call's first record that finds a store, and kept.
-    call.store = call.store.or_else(|| directory.route(call.facts.virtual_number(), call.facts.line()));
+    call.store = call
+        .store
+        .or_else(|| directory.route(call.facts.virtual_number(), call.facts.line()).map(|route| route.store));
     if let Some(store) = call.store {
         count_caller(connection, set_aside, store, &mut call.facts)?;
     }
@@ -83,7 +105,7 @@ pub(super) fn record(
         None => insert(connection, &call, record, &seen.encode_to_vec())?,
     }
     let (Some(store), Some(position)) = (call.store, position) else {
-        return Ok((Ingested { call_id: id, status: Status::Unrouted }, None));
+        return Ok(Logged::only(id, Status::Unrouted, another));
     };
 
     let bytes = call::encode_update(position, seen, pop_until);
@@ -94,7 +116,7 @@ pub(super) fn record(
         traceparent: record.traceparent.clone(),
     });
     let event = event(connection, directory, epoch, event_key, store, bytes, receipt)?;
-    Ok((Ingested { call_id: id, status: Status::Accepted }, event))
+    Ok(Logged { ingested: Ingested { call_id: id, status: Status::Accepted }, event, another })
 }
 
 /// Writes a store's next event, and takes its position.
@@ -118,23 +140,6 @@ pub(super) fn event(
     Ok(Some(Event { store_id, epoch, position, bytes: bytes.into(), receipt }))
 }
 
-/// The call that the record belongs to: of several, the one whose `sdt` is nearest. One that cannot be read is none: its
-/// records make a new one.
-fn find(connection: &Connection, set_aside: &SetAside, record: &Record) -> rusqlite::Result<Option<Row>> {
-    let mut select = connection.prepare_cached(
-        "SELECT key, id, store, facts, fingerprints FROM calls
-         WHERE source = ?1 AND seq = ?2 AND sdt > ?3 - ?4 AND sdt < ?3 + ?4 ORDER BY abs(sdt - ?3)",
-    )?;
-    let sdt = record.cdr.sdt().as_second();
-    let mut rows = select.query(params![&*record.source, record.cdr.seq(), sdt, SAME_CALL])?;
-    while let Some(row) = rows.next()? {
-        if let Some(found) = set_aside.readable(Kind::Facts, row.get(0)?, Row::read(row))? {
-            return Ok(Some(found));
-        }
-    }
-    Ok(None)
-}
-
 /// The first time a call is known with both its store and its caller: what the store knew of the caller so far, and one
 /// call more from now on.
 fn count_caller(
@@ -153,7 +158,9 @@ fn count_caller(
             "SELECT calls, last_call, last_note, last_reservation FROM callers WHERE store = ?1 AND number = ?2",
         )?
         .query_row(params![store, number], |row| {
-            let reserved = (!matches!(row.get_ref(3)?, ValueRef::Null)).then(|| from_json(row, 3)).transpose();
+            let reserved = (!matches!(row.get_ref(3)?, ValueRef::Null))
+                .then(|| from_json(row.get_ref(3)?.as_bytes()?, 3))
+                .transpose();
             Ok(History {
                 calls: row.get(0)?,
                 last_call: Some(row.get(1)?),
@@ -220,11 +227,11 @@ pub(super) fn as_json(value: &impl Serialize) -> rusqlite::Result<Vec<u8>> {
     serde_json::to_vec(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }
 
-/// Reads what [`as_json`] wrote.
-fn from_json<T: DeserializeOwned>(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<T> {
+/// Reads what [`as_json`] wrote; `column` is where it stood.
+fn from_json<T: DeserializeOwned>(json: &[u8], column: usize) -> rusqlite::Result<T> {
     // serde's own words would quote the value, which may be a phone number.
-    serde_json::from_slice(row.get_ref(column)?.as_bytes()?).map_err(|error| {
+    serde_json::from_slice(json).map_err(|error| {
         let place = format!("{} cannot be read, at byte {}", std::any::type_name::<T>(), error.column());
-        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Blob, place.into())
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Blob, place.into())
     })
 }

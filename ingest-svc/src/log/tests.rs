@@ -8,6 +8,7 @@ mod damage;
 mod deletion;
 mod file;
 mod retention;
+mod seq;
 mod wal;
 
 use std::time::Duration;
@@ -207,26 +208,17 @@ async fn an_equal_record_is_a_duplicate_and_another_one_a_correction() {
 }
 
 #[tokio::test]
-async fn a_seq_is_free_again_after_a_day() {
-    let (_directory, opened) = with_store().await;
-    let first = opened.log.ingest(ring("7", "20261123142530")).await.unwrap();
-    let within = opened.log.ingest(ring("7", "20261124142529")).await.unwrap();
-    let next = opened.log.ingest(ring("7", "20261125142530")).await.unwrap();
-    assert_eq!(first.call_id, within.call_id);
-    assert_ne!(first.call_id, next.call_id);
-    opened.close();
-}
-
-#[tokio::test]
 async fn a_call_that_nobody_owns_is_kept_and_routed_at_its_next_record() {
     let (_directory, opened) = with_store().await;
-    let unknown = [("seq", "9"), ("sdt", "20261123142530"), ("fromn", "01012345678"), ("vn", "05079999999")];
-    assert_eq!(opened.status(record(&unknown)).await, Status::Unrouted);
+    let unknown = [("seq", "9"), ("sdt", "20261123142530"), ("fromn", "01012345678"), ("vn", "050799999999")];
+    let first = opened.log.ingest(record(&unknown)).await.unwrap();
+    assert_eq!(first.status, Status::Unrouted);
     let entry = store("busan", "+8250799999999", "+82515550001");
     opened.log.upsert_store(entry, Moving::Refused, Validate::AndStore).await.unwrap();
     let unknown =
         [("seq", "9"), ("sdt", "20261123142530"), ("edt", "20261123142600"), ("vn", "050799999999")];
-    assert_eq!(opened.status(record(&unknown)).await, Status::Accepted);
+    let second = opened.log.ingest(record(&unknown)).await.unwrap();
+    assert_eq!(second, Ingested { call_id: first.call_id, status: Status::Accepted });
     assert_eq!(opened.updates("busan").await.len(), 1);
     assert!(opened.updates("gangnam").await.is_empty());
     opened.close();

@@ -17,7 +17,7 @@ use super::{
     checkpoint::{self, Emptying},
     directory::{Directory, Moving, StoreEntry, Upserted},
     file::LogFile,
-    ingest,
+    ingest::{self, Logged},
     job::{Answer, Job, Validate},
     outbox::{COMMITS, Committed, Outbox},
     purge::{self, Sweep},
@@ -25,7 +25,7 @@ use super::{
     schema,
     set_aside::SetAside,
 };
-use crate::metrics::LogMetrics;
+use crate::metrics::{Counted, LogMetrics};
 
 /// Jobs in one transaction at most: a commit of a few milliseconds, in which a flush to disk is a small part.
 const BATCH: usize = 256;
@@ -55,7 +55,7 @@ struct Batch {
     due: Vec<Due>,
     events: Vec<Event>,
     changed: Vec<String>,
-    statuses: Vec<(Arc<str>, Status)>,
+    logged: Vec<Counted>,
     quarantined: u64,
     dropped: u64,
     last_key: u64,
@@ -232,11 +232,12 @@ impl Writer {
                 let (connection, directory) = (&self.connection, &mut self.directory);
                 let (epoch, ttl, set_aside) = (self.epoch, self.popup_ttl, &self.set_aside);
                 let outcome = ingest::record(connection, directory, epoch, key, ttl, set_aside, &record);
-                let outcome = outcome.map(|(ingested, event)| {
+                let outcome = outcome.map(|Logged { ingested, event, another }| {
                     batch.writes |= ingested.status != Status::Duplicate;
                     batch.last_key += u64::from(event.is_some());
                     batch.events.extend(event);
-                    batch.statuses.push((Arc::clone(&record.source), ingested.status));
+                    let source = Arc::clone(&record.source);
+                    batch.logged.push(Counted { source, status: ingested.status, another });
                     ingested
                 });
                 batch.settle(answer, outcome)
@@ -363,7 +364,7 @@ impl Writer {
             self.offer(committed);
         }
         batch.changed.into_iter().for_each(|id| self.outbox.store_changed(id));
-        batch.statuses.into_iter().for_each(|(source, status)| self.metrics.logged(source, status));
+        batch.logged.into_iter().for_each(|logged| self.metrics.logged(logged));
         self.metrics.quarantined.inc_by(batch.quarantined);
         self.metrics.quarantine_dropped.inc_by(batch.dropped);
         batch.due.into_iter().for_each(|answer| answer(Ok(())));

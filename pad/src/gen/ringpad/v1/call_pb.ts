@@ -122,7 +122,8 @@ export const ClaimSchema: GenMessage<Claim> = /*@__PURE__*/
   messageDesc(file_ringpad_v1_call, 2);
 
 /**
- * One phone call, merged from its CDRs: same source, same `seq`, `sdt` within 24 h of each other.
+ * One phone call, merged from its CDRs: same source, same `seq`, `sdt` at most 2 h apart, and no sign that the `seq` was
+ * used again: the number of another store, or a call that had ended before the next one began.
  *
  * @generated from message ringpad.v1.Call
  */
