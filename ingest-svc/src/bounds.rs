@@ -6,6 +6,15 @@ pub(crate) const MEMO: usize = 2 * 1024;
 /// Bytes of UTF-8 that are kept of any other text of a record, and of a pad's name.
 pub(crate) const TEXT: usize = 256;
 
+/// Bytes of UTF-8 that are kept of a parameter's name that the contract does not have.
+pub(crate) const NAME: usize = 64;
+
+/// Such parameters that a record may have, and so a call's ring and its end, each.
+pub(crate) const OTHERS: usize = 32;
+
+/// Bytes of UTF-8 of their names and values.
+pub(crate) const OTHERS_BYTES: usize = 4 * 1024;
+
 /// What a text that was cut ends in.
 const MARK: &str = "…";
 

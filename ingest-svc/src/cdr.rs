@@ -12,6 +12,7 @@
 mod fields;
 mod fingerprint;
 mod instant;
+mod other;
 mod over;
 mod parse;
 mod times;
@@ -54,7 +55,7 @@ pub struct Cdr {
     cause: Option<Box<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     closed_from: Option<Box<str>>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "other::read")]
     other: BTreeMap<String, String>,
 }
 
@@ -200,9 +201,15 @@ impl Cdr {
         self.closed_from.as_deref()
     }
 
-    /// Parameters that the contract does not name, as received.
+    /// Parameters that the contract does not name, as received: 32 of them at most, the first ones by their names, and
+    /// 4 KiB of their names and values. A name is cut to 64 bytes, a value to 256.
     pub fn other(&self) -> &BTreeMap<String, String> {
         &self.other
+    }
+
+    /// Whether it had more such parameters than were kept.
+    pub fn had_more(&self) -> bool {
+        other::were_more(&self.other)
     }
 
     /// Whether this is the final record: the call is over.

@@ -27,6 +27,8 @@ use crate::log::{Another, Status};
 pub(crate) struct LogMetrics {
     records: Family<Labels, Counter>,
     seq_reused: Family<SeqReused, Counter>,
+    late: Family<OfSource, Counter>,
+    parameters_dropped: Family<OfSource, Counter>,
     pub(crate) quarantined: Counter,
     pub(crate) quarantine_dropped: Counter,
     pub(crate) batch_size: Histogram,
@@ -72,6 +74,11 @@ struct Reason {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfSource {
+    source: Arc<str>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SeqReused {
     source: Arc<str>,
     reason: &'static str,
@@ -83,6 +90,10 @@ pub(crate) struct Counted {
     pub(crate) status: Status,
     /// Of the first record of a call: why it is not of the one that had its `seq` before.
     pub(crate) another: Option<Another>,
+    /// Whether some of its parameters were dropped.
+    pub(crate) had_more: bool,
+    /// Whether its call rings, and does not pop for its age.
+    pub(crate) is_late: bool,
 }
 
 impl LogMetrics {
@@ -90,6 +101,8 @@ impl LogMetrics {
         let metrics = Self {
             records: Family::default(),
             seq_reused: Family::default(),
+            late: Family::default(),
+            parameters_dropped: Family::default(),
             quarantined: Counter::default(),
             quarantine_dropped: Counter::default(),
             batch_size: Histogram::new(exponential_buckets(1.0, 2.0, 8)),
@@ -108,6 +121,16 @@ impl LogMetrics {
             "ringpad_records_seq_reused",
             "Calls logged although there was one with their seq, by source and by what told them apart",
             metrics.seq_reused.clone(),
+        );
+        registry.register(
+            "ringpad_records_late",
+            "Rings that did not pop: by their source's clock they began more than 2 minutes ago, or will begin then",
+            metrics.late.clone(),
+        );
+        registry.register(
+            "ringpad_records_parameters_dropped",
+            "CDRs logged without some of their parameters, which are none of ours and too many",
+            metrics.parameters_dropped.clone(),
         );
         registry.register(
             "ringpad_quarantined",
@@ -155,7 +178,7 @@ impl LogMetrics {
     }
 
     /// A record is in the log.
-    pub(crate) fn logged(&self, Counted { source, status, another }: Counted) {
+    pub(crate) fn logged(&self, Counted { source, status, another, had_more, is_late }: Counted) {
         if let Some(another) = another {
             let reason = match another {
                 Another::Number => "number",
@@ -163,6 +186,12 @@ impl LogMetrics {
                 Another::Apart => "apart",
             };
             self.seq_reused.get_or_create(&SeqReused { source: Arc::clone(&source), reason }).inc();
+        }
+        if is_late {
+            self.late.get_or_create(&OfSource { source: Arc::clone(&source) }).inc();
+        }
+        if had_more {
+            self.parameters_dropped.get_or_create(&OfSource { source: Arc::clone(&source) }).inc();
         }
         let status = match status {
             Status::Accepted => "accepted",

@@ -120,3 +120,40 @@ async fn a_flood_on_one_source_leaves_another_alone() {
     let refused: usize = flood.join_all().await.into_iter().sum();
     assert!(refused > 400, "only {refused} of 800 were refused");
 }
+
+#[tokio::test]
+async fn a_call_with_ever_new_parameters_costs_no_other_store_a_ring() {
+    const SENDERS: usize = 4;
+    const RECORDS: usize = 100;
+    let system = System::start(&RabbitNode::shared().await.url(), 1).await;
+    let (store, other) = (system.store("gangnam").await, system.store("mapo").await);
+    let mut pads = system.pads(&other.id).await;
+    let flooded = ring(&store.virtual_number, &cdr::caller());
+    let mut senders = JoinSet::new();
+    for sender in 0..SENDERS {
+        let (at, record) = (system.ingest_at.http, urlencoded(&flooded));
+        senders.spawn(async move {
+            let mut client = Client::new(at);
+            for round in 0..RECORDS {
+                let more = (0..1_000).map(|at| format!("&p{sender}-{round}-{at}={}", "x".repeat(40)));
+                let body = format!("{record}{}", more.collect::<String>());
+                assert!(body.len() < 64 * 1024);
+                let answer = client.send("POST", "/v1/cdr/bizcall", &[("content-type", FORM)], body).await;
+                assert_eq!(must("an answer", answer).status, StatusCode::OK);
+            }
+        });
+    }
+    let mut rings = 0;
+    while !senders.is_empty() {
+        let taken = system.provider().take(&ring(&other.virtual_number, &cdr::caller())).await;
+        assert_eq!(taken.status, "accepted");
+        rings += 1;
+        for pad in &mut pads {
+            assert_eq!(pad.update().await.call.map(|call| call.id), Some(taken.call_id.clone()));
+        }
+        while let Some(ended) = senders.try_join_next() {
+            must("every record of the flood is answered", ended);
+        }
+    }
+    assert!(rings > 0);
+}

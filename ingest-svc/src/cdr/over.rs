@@ -1,13 +1,11 @@
 //! A record over an older one of its kind: what it says stands, what it leaves out is kept.
 
-use super::Cdr;
+use super::{Cdr, other};
 use crate::phone::Caller;
 
 impl Cdr {
     /// This record, with what only the older one said.
     pub(crate) fn over(self, older: Self) -> Self {
-        let mut other = older.other;
-        other.extend(self.other);
         Self {
             seq: self.seq,
             sdt: self.sdt,
@@ -23,7 +21,7 @@ impl Cdr {
             irid: self.irid.or(older.irid),
             cause: self.cause.or(older.cause),
             closed_from: self.closed_from.or(older.closed_from),
-            other,
+            other: other::over(self.other, older.other),
         }
     }
 }

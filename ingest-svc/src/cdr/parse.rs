@@ -3,7 +3,7 @@
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
-    Cdr, Fault, Faults, Field, RawFields,
+    Cdr, Fault, Faults, Field, RawFields, other,
     times::{Times, times},
 };
 use crate::{
@@ -50,7 +50,7 @@ pub(super) fn cdr(mut fields: RawFields, timezone: &TimeZone, received_at: Times
         irid: text(Field::Irid),
         cause: text(Field::Cause),
         closed_from: text(Field::ClosedFrom),
-        other: fields.other,
+        other: other::kept(fields.other),
     })
 }
 

@@ -31,6 +31,26 @@ pub(super) struct History {
     pub(super) last_reservation: Option<Reserved>,
 }
 
+/// Whether a record makes its call pop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pop {
+    /// It does, until then.
+    Until(jiff::Timestamp),
+    /// It would, had it come in when the call began, by our clock.
+    Late,
+    /// The call does not ring.
+    No,
+}
+
+impl Pop {
+    pub(super) fn until(self) -> Option<jiff::Timestamp> {
+        match self {
+            Self::Until(until) => Some(until),
+            Self::Late | Self::No => None,
+        }
+    }
+}
+
 /// Everything that a call's records have said.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Facts {
@@ -65,21 +85,22 @@ impl Facts {
         });
     }
 
-    /// Until when the record that was just added is worth a popup, if it is: the call rings, and it began
-    /// just now.
+    /// Whether the record that was just added is worth a popup: the call rings, and it began just now.
     pub(super) fn pop(
         &mut self,
         sdt: jiff::Timestamp,
         received_at: jiff::Timestamp,
         popup_ttl: jiff::SignedDuration,
-    ) -> Option<jiff::Timestamp> {
-        let fresh = received_at.as_second().abs_diff(sdt.as_second()) <= FRESH;
-        if !fresh || self.state() != v1::CallState::Ringing {
-            return None;
+    ) -> Pop {
+        if self.state() != v1::CallState::Ringing {
+            return Pop::No;
+        }
+        if received_at.as_second().abs_diff(sdt.as_second()) > FRESH {
+            return Pop::Late;
         }
         let until = received_at.saturating_add(popup_ttl).unwrap_or(received_at);
         self.pop_until = Some(until.as_millisecond());
-        Some(until)
+        Pop::Until(until)
     }
 
     /// What the final record says, else what was said before.

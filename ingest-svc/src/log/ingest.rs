@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{
     Ingested, Status,
-    call::{self, Facts, History},
+    call::{self, Facts, History, Pop},
     directory::Directory,
     set_aside::{Kind, SetAside},
 };
@@ -59,12 +59,14 @@ pub(super) struct Logged {
     pub(super) event: Option<Event>,
     /// There is an earlier call with its `seq`, and this is why it is of another one.
     pub(super) another: Option<Another>,
+    /// It does not pop for its age alone.
+    pub(super) is_late: bool,
 }
 
 impl Logged {
     /// Without an event.
     fn only(call_id: Uuid, status: Status, another: Option<Another>) -> Self {
-        Self { ingested: Ingested { call_id, status }, event: None, another }
+        Self { ingested: Ingested { call_id, status }, event: None, another, is_late: false }
     }
 }
 
@@ -89,7 +91,7 @@ pub(super) fn record(
     }
     call.fingerprints.push(record.fingerprint);
     call.facts.add(record.cdr.clone(), record.answered);
-    let pop_until = call.facts.pop(record.cdr.sdt(), record.received_at, popup_ttl);
+    let pop = call.facts.pop(record.cdr.sdt(), record.received_at, popup_ttl);
     // Decided at the call's first record that finds a store, and kept.
     call.store = call
         .store
@@ -108,7 +110,7 @@ pub(super) fn record(
         return Ok(Logged::only(id, Status::Unrouted, another));
     };
 
-    let bytes = call::encode_update(position, seen, pop_until);
+    let bytes = call::encode_update(position, seen, pop.until());
     // One from the quarantine was received long ago: its way is nothing to be measured.
     let fresh = jiff::Timestamp::now().duration_since(record.received_at) <= popup_ttl;
     let receipt = fresh.then(|| Receipt {
@@ -116,7 +118,8 @@ pub(super) fn record(
         traceparent: record.traceparent.clone(),
     });
     let event = event(connection, directory, epoch, event_key, store, bytes, receipt)?;
-    Ok(Logged { ingested: Ingested { call_id: id, status: Status::Accepted }, event, another })
+    let ingested = Ingested { call_id: id, status: Status::Accepted };
+    Ok(Logged { ingested, event, another, is_late: pop == Pop::Late })
 }
 
 /// Writes a store's next event, and takes its position.

@@ -161,3 +161,56 @@ async fn an_answer_has_a_bounded_number_of_bytes_and_the_next_one_goes_on() {
     }
     opened.close();
 }
+
+/// Bytes that the log's file has of calls: their facts at most, and everything of them together.
+fn stored(directory: &TempDir) -> (usize, usize) {
+    let file = Connection::open(directory.path().join("log.db")).unwrap();
+    let sum = "SELECT max(octet_length(facts)),
+               sum(octet_length(facts) + octet_length(call) + octet_length(fingerprints)) FROM calls";
+    file.query_one(sum, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+}
+
+#[tokio::test]
+async fn a_calls_records_are_bounded_whatever_they_name() {
+    let (directory, opened) = with_store().await;
+    let mut largest = 0;
+    for round in 0..300 {
+        // Far more than is kept: of new names, of long ones, of long values, and of control characters.
+        let (length, value) = match round % 4 {
+            0 => (10, "x"),
+            1 => (600, "가"),
+            2 => (10, "\u{1}"),
+            _ => (50, "가"),
+        };
+        let name = |at| format!("{round}-{at}-{}", "n".repeat(length));
+        let parameters: Vec<_> = (0..80).map(|at| (name(at), value.repeat(120))).collect();
+        let (sdt, edt) = ("20261123142530", "20261123143000");
+        let mut sent = vec![("seq", "7"), ("sdt", sdt), ("vn", "050712345678"), ("memo", "\u{1}")];
+        sent.extend((round % 3 == 0).then_some(("edt", edt)));
+        sent.extend(parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        assert_eq!(opened.status(record(&sent)).await, Status::Accepted);
+        largest = stored(&directory).0.max(largest);
+    }
+    let (facts, all) = stored(&directory);
+    // Control characters take six bytes each; without them it is a quarter of that.
+    assert!(largest <= 64 * 1024, "{largest}");
+    assert!(all - facts <= 16 * 1024, "{all}");
+    assert_eq!(opened.calls("gangnam").await.len(), 1);
+    opened.close();
+}
+
+#[tokio::test]
+async fn what_a_call_held_before_there_was_a_bound_is_cut_at_its_next_record() {
+    let (directory, opened) = with_store().await;
+    opened.status(ring("7", "20261123142530")).await;
+    let many: std::collections::BTreeMap<_, _> =
+        (0..5_000).map(|at| (format!("{at}"), "x".repeat(40))).collect();
+    let many = serde_json::to_string(&many).unwrap();
+    let file = Connection::open(directory.path().join("log.db")).unwrap();
+    let set = "UPDATE calls SET facts = json_set(facts, '$.ring.other', json(?1))";
+    file.execute(set, [many]).unwrap();
+    assert!(stored(&directory).0 > 200_000);
+    opened.status(end("7", "20261123142530", &[])).await;
+    assert!(stored(&directory).0 < 16 * 1024);
+    opened.close();
+}
