@@ -94,9 +94,10 @@ async fn which_records_are_one_call() {
     use Status::{Accepted, Unrouted};
     let (end, next) = (("edt", at(3)), ("edt", at(9)));
     let (end, next) = ((end.0, end.1.as_str()), (next.0, next.1.as_str()));
-    type Parameters<'a> = &'a [(&'a str, &'a str)];
-    // The minute and the parameters of two records, what becomes of the second one, and why it is another call's.
-    let rows: &[(&str, (i64, Parameters<'_>), (i64, Parameters<'_>), Status, Option<&str>)] = &[
+    /// A minute and parameters.
+    type Sent<'a> = (i64, &'a [(&'a str, &'a str)]);
+    // Two records, what becomes of the second one, and why it is another call's.
+    let rows: &[(&str, Sent<'_>, Sent<'_>, Status, Option<&str>)] = &[
         ("its end", (0, &[GANGNAM]), (0, &[GANGNAM, end]), Accepted, None),
         ("the end came first", (0, &[GANGNAM, end]), (0, &[GANGNAM]), Accepted, None),
         ("no begin before the end", (0, &[GANGNAM, ("edt", &at(0))]), (0, &[GANGNAM]), Accepted, None),
