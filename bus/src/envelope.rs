@@ -10,6 +10,7 @@
 //!   repeated Event events = 4;
 //!   Origin origin = 5;            // absent: from a version that did not say it yet
 //!   bool goodbye = 6;             // the process leaves in order, with everything published
+//!   int64 sent_at = 7;            // Unix milliseconds; 0: unknown
 //! }
 //! message Origin {
 //!   fixed64 epoch_high = 1;       // the log that the process publishes for
@@ -30,7 +31,10 @@
 //!
 //! A uuid is two `fixed64`, not `bytes`: no allocation, and no wrong length to check.
 
-use std::fmt;
+use std::{
+    fmt,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use bytes::Bytes;
 use prost::Message as _;
@@ -109,6 +113,14 @@ pub struct Head {
     pub origin: Option<Origin>,
     /// The process leaves in order, and has published everything: its silence from now on means nothing.
     pub goodbye: bool,
+    /// When it was sent by the publisher's clock, in Unix milliseconds; `None`: it did not say so. For comparing clocks.
+    pub sent_at: Option<i64>,
+}
+
+/// What the clock shows now, as [`Head::sent_at`] says it.
+pub fn unix_milliseconds() -> i64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The events of one message. Without any it is a sign of life.
@@ -149,6 +161,7 @@ impl Batch {
             number: wire.number,
             origin: wire.origin.map(Origin::from),
             goodbye: wire.goodbye,
+            sent_at: (wire.sent_at != 0).then_some(wire.sent_at),
         };
         Ok(Self { head, events: wire.events.into_iter().map(Event::from).collect() })
     }
@@ -163,6 +176,7 @@ impl Batch {
             events: events.iter().map(wire::Event::from).collect(),
             origin: head.origin.map(wire::Origin::from),
             goodbye: head.goodbye,
+            sent_at: head.sent_at.unwrap_or_default(),
         };
         buffer.clear();
         buffer.reserve(wire.encoded_len());
@@ -240,6 +254,8 @@ mod wire {
         pub(super) origin: Option<Origin>,
         #[prost(bool, tag = "6")]
         pub(super) goodbye: bool,
+        #[prost(int64, tag = "7")]
+        pub(super) sent_at: i64,
     }
 
     #[derive(Clone, Copy, PartialEq, prost::Message)]
@@ -287,7 +303,7 @@ mod tests {
     }
 
     fn head(number: u64) -> Head {
-        Head { publisher: Uuid::from_u128(9), number, origin: None, goodbye: false }
+        Head { publisher: Uuid::from_u128(9), number, origin: None, goodbye: false, sent_at: None }
     }
 
     prop_compose! {
@@ -296,12 +312,13 @@ mod tests {
             number in 1..=u64::MAX,
             origin: Option<(u128, u128)>,
             goodbye: bool,
+            sent_at in prop::option::of(prop_oneof![Just(i64::MIN), 1..=i64::MAX]),
         ) -> Head {
             let origin = origin.map(|(epoch, instance)| Origin {
                 epoch: Uuid::from_u128(epoch),
                 instance: Uuid::from_u128(instance),
             });
-            Head { publisher: Uuid::from_u128(publisher), number, origin, goodbye }
+            Head { publisher: Uuid::from_u128(publisher), number, origin, goodbye, sent_at }
         }
     }
 
@@ -377,7 +394,7 @@ mod tests {
         body.extend([0x18, 7]);
         let batch = Batch::decode(body.into()).unwrap();
         let publisher = Uuid::from_u64_pair(1, 2);
-        assert_eq!(batch.head, Head { publisher, number: 7, origin: None, goodbye: false });
+        assert_eq!(batch.head, Head { publisher, number: 7, origin: None, goodbye: false, sent_at: None });
     }
 
     #[test]

@@ -9,7 +9,7 @@ use tokio::sync::{broadcast, watch};
 use uuid::Uuid;
 
 use crate::{
-    envelope::{Batch, Head, Origin},
+    envelope::{Batch, Head, Origin, unix_milliseconds},
     error::Lost,
     publisher::{Content, Routed},
 };
@@ -74,6 +74,7 @@ impl InProcessPublisher {
             number: self.sent,
             origin: Some(self.origin),
             goodbye: content.is_goodbye(),
+            sent_at: Some(unix_milliseconds()),
         };
         let batch = Batch { head, events: content.events().to_vec() };
         match self.batches.send(Arc::new(batch)) {

@@ -31,7 +31,7 @@ mod subscription;
 pub use address::{AddressError, BrokerAddress};
 pub use amqp::{Amqp, DeadLetter};
 pub use backoff::{Backoff, RetrySettings};
-pub use envelope::{Batch, CONTENT_TYPE, EnvelopeError, Event, Head, Origin, Receipt};
+pub use envelope::{Batch, CONTENT_TYPE, EnvelopeError, Event, Head, Origin, Receipt, unix_milliseconds};
 pub use error::{ConnectError, Lost};
 pub use in_process::{CAPACITY as IN_PROCESS_CAPACITY, InProcess};
 pub use publisher::{Confirm, Publisher, Routed};

@@ -68,6 +68,7 @@ pub(crate) struct Metrics {
     turned_away: Family<Labels<1>, Counter>,
     heard: Gauge<f64, AtomicU64>,
     silent_publishers: Gauge,
+    clock_offset: Gauge<f64, AtomicU64>,
     to_pad: Family<Labels<1>, Histogram, fn() -> Histogram>,
 }
 
@@ -84,6 +85,7 @@ impl Metrics {
             turned_away: Family::default(),
             heard: Gauge::default(),
             silent_publishers: Gauge::default(),
+            clock_offset: Gauge::default(),
             to_pad: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 2.0, 15))),
         };
         let registry = registry.sub_registry_with_prefix("ringpad_push");
@@ -113,6 +115,12 @@ impl Metrics {
             metrics.silent_publishers.clone(),
         );
         registry.register_with_unit(
+            "clock_offset",
+            "By how much this clock is ahead of that of ingest-svc, less the way of the quickest message",
+            Unit::Seconds,
+            metrics.clock_offset.clone(),
+        );
+        registry.register_with_unit(
             "receipt_to_pad",
             "From a record's receipt at ingest-svc to its event being written to a pad that is up to date",
             Unit::Seconds,
@@ -124,6 +132,11 @@ impl Metrics {
     /// How many who published for our log are silent.
     pub(crate) fn silent_publishers(&self, count: usize) {
         self.silent_publishers.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// By how many milliseconds our clock is ahead of ingest-svc's.
+    pub(crate) fn clock_offset(&self, milliseconds: i64) {
+        self.clock_offset.set(milliseconds as f64 / 1_000.0);
     }
 
     /// The bus has brought a message of our log.

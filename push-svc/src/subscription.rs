@@ -6,17 +6,23 @@
 //! log is asked as well, whatever else comes over the bus (see [`publishers`]); if none of them is heard for
 //! [`REBUILD`], the connection is built anew: its queue may not be bound to the exchange any more.
 
+mod clock;
 mod publishers;
 
 use std::time::{Duration, SystemTime};
 
-use ringpad_bus::{Backoff, Batch, Bus as Broker, ConnectError, Event, Lost, Received, Subscription};
+use ringpad_bus::{
+    Backoff, Batch, Bus as Broker, ConnectError, Event, Lost, Received, Subscription, unix_milliseconds,
+};
 use ringpad_runtime::{CancellationToken, Failure, traces::Traces};
 use tokio::time::{Instant, sleep, timeout_at};
 
 pub(crate) use publishers::{Heard, Publishers};
 
-use self::publishers::Hearing;
+use self::{
+    clock::{Clocks, Said},
+    publishers::Hearing,
+};
 use crate::{
     catch_up::{Bus, CatchUp},
     hub::{Applied, Hub},
@@ -119,6 +125,7 @@ impl Supervisor {
         stop: &CancellationToken,
     ) -> Over {
         let mut said = Hearing::TooEarly;
+        let mut clocks = Clocks::default();
         let over = loop {
             let now = Instant::now();
             let hearing = publishers.hearing(now);
@@ -142,6 +149,7 @@ impl Supervisor {
                     backoff.reset();
                     if let Heard::Ours { .. } = self.take(&batch, publishers) {
                         *rebuild = REBUILD;
+                        self.compare_clocks(&batch, &mut clocks);
                     }
                     subscription.ack();
                 }
@@ -216,6 +224,22 @@ impl Supervisor {
             }
         }
         heard
+    }
+
+    /// By the signs of life, which come once a second.
+    fn compare_clocks(&self, batch: &Batch, clocks: &mut Clocks) {
+        let (Some(sent_at), true) = (batch.head.sent_at, batch.events.is_empty()) else { return };
+        let (ahead, said) = clocks.hear(sent_at, unix_milliseconds(), Instant::now());
+        let Some(milliseconds) = ahead else { return };
+        self.metrics.clock_offset(milliseconds);
+        match said {
+            Said::Differ => tracing::warn!(
+                milliseconds,
+                "this clock is not ingest-svc's (ahead of it, below zero behind it), so popups end too early or too late;                  or messages take that long over the broker"
+            ),
+            Said::Agree => tracing::info!(milliseconds, "this clock agrees with ingest-svc's again"),
+            Said::Nothing => {}
+        }
     }
 
     fn say_other_log(&self, batch: &Batch) {

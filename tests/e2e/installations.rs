@@ -152,7 +152,8 @@ async fn messages_of_an_older_version_bring_their_events_and_are_no_sign_of_life
     let mut number = 0;
     until("it is said that nobody is heard", SOON, async || {
         number += 1;
-        let (mut body, head) = (Vec::new(), Head { publisher, number, origin: None, goodbye: false });
+        let (mut body, head) =
+            (Vec::new(), Head { publisher, number, origin: None, goodbye: false, sent_at: None });
         let (store_id, bytes) = ("nobodys".to_owned(), Bytes::from_static(b"x"));
         let event = Event { store_id, epoch: Uuid::new_v4(), position: number, bytes, receipt: None };
         Batch::encode(&head, &[event], &mut body);

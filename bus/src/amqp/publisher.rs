@@ -21,7 +21,7 @@ use super::{
     connection::Link,
 };
 use crate::{
-    envelope::{Batch, CONTENT_TYPE, Head, Origin},
+    envelope::{Batch, CONTENT_TYPE, Head, Origin, unix_milliseconds},
     error::Lost,
     publisher::Content,
 };
@@ -80,8 +80,13 @@ impl AmqpPublisher {
 
     pub(crate) async fn publish(&mut self, content: Content<'_>, ttl: Duration) -> Result<Promised, Lost> {
         let number = self.begun.fetch_add(1, Ordering::Release) + 1;
-        let head =
-            Head { publisher: self.id, number, origin: Some(self.origin), goodbye: content.is_goodbye() };
+        let head = Head {
+            publisher: self.id,
+            number,
+            origin: Some(self.origin),
+            goodbye: content.is_goodbye(),
+            sent_at: Some(unix_milliseconds()),
+        };
         Batch::encode(&head, content.events(), &mut self.body);
         let properties = self.properties.clone().with_expiration(ttl.as_millis().to_string().into());
         // Mandatory: without it, the broker would confirm a message that went to no queue as if it had arrived.

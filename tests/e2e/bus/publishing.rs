@@ -72,7 +72,13 @@ async fn every_replica_receives_every_batch_in_order_and_numbered() {
     assert!(confirms.all(async |outcome| outcome == Ok(Routed::Delivered)).await);
     for replica in &mut replicas {
         for number in 1..=1000 {
-            let head = Head { publisher: publisher.id(), number, origin: Some(ORIGIN), goodbye: false };
+            let head = Head {
+                publisher: publisher.id(),
+                number,
+                origin: Some(ORIGIN),
+                goodbye: false,
+                sent_at: None,
+            };
             let events = vec![event(number), event(number)];
             assert_eq!(batch(replica).await, Batch { head, events });
         }

@@ -150,7 +150,8 @@ impl World {
         let events = std::mem::take(&mut self.unpublished);
         // Whoever has another log is another process.
         let origin = Some(Origin { epoch: self.log.epoch, instance: self.log.epoch });
-        let head = Head { publisher: self.publisher, number: self.number, origin, goodbye: false };
+        let head =
+            Head { publisher: self.publisher, number: self.number, origin, goodbye: false, sent_at: None };
         let batch = Batch { head, events };
         self.last_published.clone_from(&batch.events);
         for replica in &mut self.replicas {

@@ -25,7 +25,7 @@ impl Process {
     fn says(&mut self) -> Head {
         self.number += 1;
         let Self { origin, publisher, number } = *self;
-        Head { publisher, number, origin: Some(origin), goodbye: false }
+        Head { publisher, number, origin: Some(origin), goodbye: false, sent_at: None }
     }
 
     fn says_goodbye(&mut self) -> Head {
