@@ -139,11 +139,11 @@ fn is_elsewhere(directory: &Directory, call: &Row, cdr: &Cdr) -> bool {
 /// The calls with the record's `seq` that began at about its time, the nearest first.
 fn candidates(connection: &Connection, set_aside: &SetAside, record: &Record) -> rusqlite::Result<Vec<Candidate>> {
     let mut select = connection.prepare_cached(
-        "SELECT key, id, store, facts, fingerprints, sdt FROM (
-           SELECT * FROM calls WHERE source = ?1 AND seq = ?2 AND sdt BETWEEN ?3 - ?4 AND ?3 ORDER BY sdt DESC LIMIT ?5)
+        "SELECT * FROM (
+           SELECT key, id, store, facts, fingerprints, sdt FROM calls WHERE source = ?1 AND seq = ?2 AND sdt BETWEEN ?3 - ?4 AND ?3 ORDER BY sdt DESC LIMIT ?5)
          UNION ALL
-         SELECT key, id, store, facts, fingerprints, sdt FROM (
-           SELECT * FROM calls WHERE source = ?1 AND seq = ?2 AND sdt > ?3 AND sdt <= ?3 + ?4 ORDER BY sdt LIMIT ?5)",
+         SELECT * FROM (
+           SELECT key, id, store, facts, fingerprints, sdt FROM calls WHERE source = ?1 AND seq = ?2 AND sdt > ?3 AND sdt <= ?3 + ?4 ORDER BY sdt LIMIT ?5)",
     )?;
     let sdt = record.cdr.sdt().as_second();
     let mut rows = select.query(params![&*record.source, record.cdr.seq(), sdt, SAME_CALL, CANDIDATES])?;
