@@ -20,6 +20,7 @@ mod metrics;
 pub mod phone;
 mod ready;
 mod relay;
+mod retention;
 pub mod settings;
 pub mod source;
 
@@ -36,8 +37,9 @@ use ringpad_runtime::{
 use tokio::{net::TcpListener, task::JoinSet, time::sleep};
 
 use log::{Log, LogThreads, OpenLog};
-use metrics::{HttpMetrics, LogMetrics, RelayMetrics};
+use metrics::{HttpMetrics, LogMetrics, RelayMetrics, RetentionMetrics};
 use relay::Relay;
+use retention::Retention;
 use settings::Database;
 pub use settings::Settings;
 use source::Sources;
@@ -50,10 +52,6 @@ const LAST_RELAY: Duration = Duration::from_secs(5);
 const PROVIDERS: usize = 2_048;
 /// Connections of internal services, and of operators.
 const INTERNAL: usize = 512;
-/// How often old calls are looked for (a short retention has it more often), and the pause between two steps of deleting
-/// them.
-const PURGE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_millis(100));
-
 /// Where the service listens.
 #[derive(Debug)]
 pub struct Listeners {
@@ -152,6 +150,7 @@ fn spawn_edges(
     let grpc = grpc::router(settings, shared.clone(), readiness.clone(), leaving.clone())?;
     let answers = HttpMetrics::new(&mut registry);
     let connections = ServeMetrics::new(&mut registry);
+    let retention = RetentionMetrics::new(&mut registry);
     let http = http::router(shared, answers).merge(admin::health(readiness.clone()));
     let admin = admin::router(readiness.clone(), registry);
     let internal =
@@ -176,7 +175,8 @@ fn spawn_edges(
         });
     }
     edges.spawn(ready::watch(log.clone(), readiness, leaving.clone()));
-    edges.spawn(purge(log, settings.retention, leaving.clone()));
+    let retention = Retention { log, retention: settings.retention, metrics: retention };
+    edges.spawn(retention.run(leaving.clone()));
     tracing::info!(
         http = %settings.ingest_http_addr,
         grpc = %settings.ingest_grpc_addr,
@@ -222,27 +222,4 @@ async fn leave(
         .await
         .map_err(|error| Failure::other("the log ended unexpectedly", error))?;
     relayed
-}
-
-/// Deletes what is older than the retention, in small steps.
-async fn purge(log: Log, retention: Duration, leaving: CancellationToken) -> Result<(), Failure> {
-    let (look, pause) = PURGE;
-    let look = look.min(retention).max(pause);
-    let mut wait = look;
-    loop {
-        tokio::select! {
-            () = sleep(wait) => {}
-            () = leaving.cancelled() => return Ok(()),
-        }
-        let retention = i64::try_from(retention.as_secs()).unwrap_or(i64::MAX);
-        let before = jiff::Timestamp::now().as_second().saturating_sub(retention);
-        wait = match log.purge(before).await {
-            Ok(true) => pause,
-            Ok(false) => look,
-            Err(error) => {
-                tracing::warn!(%error, "cannot delete old calls; trying again");
-                look
-            }
-        };
-    }
 }

@@ -20,7 +20,10 @@ use prometheus_client::{
 
 use ringpad_runtime::serve::mend::Why;
 
-use crate::log::{Another, Status};
+use crate::{
+    log::{Another, Status},
+    retention::Doubt,
+};
 
 /// What the log counts.
 #[derive(Debug, Clone)]
@@ -44,6 +47,12 @@ pub(crate) struct LogMetrics {
 pub(crate) struct HttpMetrics {
     answers: Family<Labels, Counter>,
     unreadable: Family<Reason, Counter>,
+}
+
+/// Whether old calls are deleted.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RetentionMetrics {
+    waits: Family<Reason, Gauge>,
 }
 
 /// What the relay counts and times.
@@ -228,6 +237,26 @@ impl HttpMetrics {
         let labels =
             Labels { source: source.unwrap_or_default(), status: status.as_u16().to_string().into() };
         self.answers.get_or_create(&labels).inc();
+    }
+}
+
+impl RetentionMetrics {
+    pub(crate) fn new(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        registry.register(
+            "ringpad_retention_waits",
+            "1 while no old calls are deleted because the clock is not believed, by reason",
+            metrics.waits.clone(),
+        );
+        metrics.waits(None);
+        metrics
+    }
+
+    /// Why no old calls are deleted, if they are not.
+    pub(crate) fn waits(&self, why: Option<Doubt>) {
+        for (doubt, reason) in [(Doubt::Jumped, "clock_set"), (Doubt::Ahead, "clock_ahead")] {
+            self.waits.get_or_create(&Reason { reason }).set(i64::from(why == Some(doubt)));
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use http::StatusCode;
 use ringpad_proto::v1::{CallState, Cdr, IngestCallRequest, ReplayQuarantineRequest};
 use ringpad_tests::{
     cdr::{self, hours_ago, missed, ring, ring_at},
+    http::Client,
     pads::Transport,
     rabbit::RabbitNode,
     services::System,
@@ -34,6 +35,12 @@ async fn a_ring_pops_only_around_now_and_far_ahead_it_is_no_record() {
             assert_eq!(pad.update().await.pop_until.is_some(), pops, "{minutes} min from now");
         }
     }
+
+    // An end that comes late, and a late ring for a number that nobody owns, keep no popup from anybody.
+    provider.take(&missed(&ring_at(&in_minutes(-30), &store.virtual_number, &cdr::caller()))).await;
+    provider.take(&ring_at(&in_minutes(-30), &cdr::virtual_number(), &cdr::caller())).await;
+    let metrics = must("metrics", Client::new(system.ingest_at.admin).get("/metrics").await).text();
+    assert!(metrics.contains("ringpad_records_late_total{source=\"bizcall\"} 6\n"), "{metrics}");
 
     let right = ring(&store.virtual_number, &cdr::caller());
     let with = |sdt: &str, edt: &str, swidt: &str| Cdr {

@@ -16,7 +16,8 @@ use serde_json::Value;
 use crate::deployment::compose;
 
 /// The words of Prometheus that our queries use, and what it adds to every target.
-const PROMETHEUS: [&str; 13] = [
+const PROMETHEUS: [&str; 14] = [
+    "abs",
     "by",
     "histogram_quantile",
     "increase",

@@ -19,11 +19,12 @@ pub(super) fn step(connection: &Connection, sweep: &mut Sweep, before: i64) -> r
 }
 
 fn old_rows(connection: &Connection, before: i64) -> rusqlite::Result<bool> {
-    // Keys are in the order of receipt, so what is old comes first: no index by age is needed.
+    // By the index, and not from the first key on: of events that were written while the clock was wrong, the first may be
+    // the last that are due.
     let events = connection
         .prepare_cached(
             "DELETE FROM events WHERE key IN
-               (SELECT key FROM (SELECT key, created FROM events ORDER BY key LIMIT ?2) WHERE created < ?1 * 1000)",
+               (SELECT key FROM events INDEXED BY events_by_age WHERE created < ?1 * 1000 LIMIT ?2)",
         )?
         .execute(params![before, STEP])?;
     // A call's age is its own, not that of its receipt: by the stores' index, so that one which came before its time, or
@@ -42,7 +43,7 @@ fn old_rows(connection: &Connection, before: i64) -> rusqlite::Result<bool> {
     let quarantined = connection
         .prepare_cached(
             "DELETE FROM quarantine WHERE key IN
-               (SELECT key FROM (SELECT key, received FROM quarantine ORDER BY key LIMIT ?2) WHERE received < ?1 * 1000)",
+               (SELECT key FROM quarantine INDEXED BY quarantine_by_age WHERE received < ?1 * 1000 LIMIT ?2)",
         )?
         .execute(params![before, STEP / 10])?;
     Ok(quarantined + events + calls > 0)

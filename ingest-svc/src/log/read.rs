@@ -16,6 +16,9 @@ pub use calls::{CallPage, CallQuery, PageMark, Purpose};
 /// most gRPC libraries take as a message.
 pub(super) const ANSWER: usize = 1024 * 1024;
 
+/// Calls that are looked at for the newest one: a day's, or an hour's, whatever single ones say.
+const LAST: u32 = 1_000;
+
 /// How far a reader has come in one store.
 #[derive(Debug, Clone)]
 pub struct Cursor {
@@ -226,4 +229,12 @@ pub(super) fn stores(
         stores.push(StoreEntry { id, name, numbers: owned.collect::<Result<_, _>>()? });
     }
     Ok(stores)
+}
+
+/// When the newest of the last [`LAST`] calls began.
+pub(super) fn newest_call(connection: &Connection) -> rusqlite::Result<Option<jiff::Timestamp>> {
+    let newest: Option<i64> = connection
+        .prepare_cached("SELECT max(sdt) FROM (SELECT sdt FROM calls ORDER BY key DESC LIMIT ?1)")?
+        .query_row([LAST], |row| row.get(0))?;
+    Ok(newest.and_then(|newest| jiff::Timestamp::from_second(newest).ok()))
 }

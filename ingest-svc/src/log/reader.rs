@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
 use ringpad_runtime::fair::{Turn, Turns};
 use rusqlite::{Connection, ErrorCode};
 use uuid::Uuid;
@@ -143,6 +144,15 @@ impl LogReader {
         let turn = self.live.wait(ANYBODY).await;
         let set_aside = self.set_aside.clone();
         self.read(turn, move |connection| read::outbox(connection, from_key, since, page, &set_aside)).await
+    }
+
+    /// When the newest of the calls began that were logged last; `None`: there is no call.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub async fn newest_call(&self) -> Result<Option<Timestamp>, LogError> {
+        let turn = self.live.wait(ANYBODY).await;
+        self.read(turn, |connection| read::newest_call(connection)).await
     }
 
     /// Reads on a thread for blocking work. A query that takes longer than [`LONGEST`], or that nobody waits for any more, is

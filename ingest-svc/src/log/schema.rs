@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::{OpenError, file::LogFile};
 
 /// The version that this code reads and writes; an older file is brought up to it.
-const VERSION: i64 = 6;
+const VERSION: i64 = 7;
 
 /// How long a statement waits for another connection's lock: the writer's for a checkpoint, and the other way round.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -140,6 +140,12 @@ CREATE INDEX calls_by_ending ON calls (store, reversed, sdt);
 CREATE INDEX stores_deleted ON stores (deleted) WHERE deleted = 1;
 ";
 
+/// New in version 7: what finds rows that are due to be deleted, in whatever order they were written.
+const AGE_INDEXES: &str = "
+CREATE INDEX events_by_age ON events (created);
+CREATE INDEX quarantine_by_age ON quarantine (received);
+";
+
 /// Opens the log's one writing connection, and makes the tables if the file is new.
 ///
 /// `synchronous = FULL` is what makes an answered record survive a power cut. Checkpoints are left to
@@ -184,6 +190,9 @@ fn bring_up(connection: &mut Connection) -> Result<(), OpenError> {
     }
     if version < 6 {
         transaction.execute_batch(CALL_INDEXES)?;
+    }
+    if version < 7 {
+        transaction.execute_batch(AGE_INDEXES)?;
     }
     transaction.pragma_update(None, "user_version", VERSION)?;
     Ok(transaction.commit()?)

@@ -379,7 +379,13 @@ async fn the_quarantine_keeps_the_newest() {
     opened.close();
 }
 
-/// A file of version 5, made by turning version 6's changes back.
+/// A file of version 6, made by turning version 7's changes back.
+const TO_VERSION_6: &str = "
+    DROP INDEX events_by_age;
+    DROP INDEX quarantine_by_age;
+    PRAGMA user_version = 6;
+";
+/// The same for version 5, from version 6.
 const TO_VERSION_5: &str = "
     DROP INDEX calls_by_id;
     DROP INDEX calls_by_ending;
@@ -418,13 +424,14 @@ const TO_LATE_VERSION_1: &str = "DROP TABLE quarantine; PRAGMA user_version = 1;
 
 #[tokio::test]
 async fn an_older_file_is_brought_up() {
-    let ways: [&[&str]; 6] = [
+    let ways: [&[&str]; 7] = [
         &[],
-        &[TO_VERSION_4],
-        &[TO_VERSION_4, TO_VERSION_3],
-        &[TO_VERSION_4, TO_VERSION_3, TO_VERSION_2],
-        &[TO_VERSION_4, TO_VERSION_3, TO_VERSION_2, TO_VERSION_1],
-        &[TO_VERSION_4, TO_VERSION_3, TO_VERSION_2, TO_LATE_VERSION_1],
+        &[TO_VERSION_5],
+        &[TO_VERSION_5, TO_VERSION_4],
+        &[TO_VERSION_5, TO_VERSION_4, TO_VERSION_3],
+        &[TO_VERSION_5, TO_VERSION_4, TO_VERSION_3, TO_VERSION_2],
+        &[TO_VERSION_5, TO_VERSION_4, TO_VERSION_3, TO_VERSION_2, TO_VERSION_1],
+        &[TO_VERSION_5, TO_VERSION_4, TO_VERSION_3, TO_VERSION_2, TO_LATE_VERSION_1],
     ];
     for way in ways {
         let (directory, opened) = with_store().await;
@@ -434,7 +441,7 @@ async fn an_older_file_is_brought_up() {
         let path = directory.path().join("log.db");
         rusqlite::Connection::open(&path)
             .unwrap()
-            .execute_batch(&[&[TO_VERSION_5], way].concat().concat())
+            .execute_batch(&[&[TO_VERSION_6], way].concat().concat())
             .unwrap();
         let opened = open_in(&directory);
         assert_eq!(opened.log.reader().epoch(), epoch);

@@ -137,7 +137,11 @@ fn is_elsewhere(directory: &Directory, call: &Row, cdr: &Cdr) -> bool {
 }
 
 /// The calls with the record's `seq` that began at about its time, the nearest first.
-fn candidates(connection: &Connection, set_aside: &SetAside, record: &Record) -> rusqlite::Result<Vec<Candidate>> {
+fn candidates(
+    connection: &Connection,
+    set_aside: &SetAside,
+    record: &Record,
+) -> rusqlite::Result<Vec<Candidate>> {
     let mut select = connection.prepare_cached(
         "SELECT * FROM (
            SELECT key, id, store, facts, fingerprints, sdt FROM calls WHERE source = ?1 AND seq = ?2 AND sdt BETWEEN ?3 - ?4 AND ?3 ORDER BY sdt DESC LIMIT ?5)

@@ -114,3 +114,31 @@ async fn old_calls_and_events_are_deleted_and_the_position_stays() {
     assert_eq!(events, [(Some(2), 0), (Some(2), 1), (Some(2), 0)]);
     opened.close();
 }
+
+#[tokio::test]
+async fn what_is_due_is_found_behind_what_was_written_by_a_clock_that_was_ahead() {
+    let (directory, opened) = with_a_backlog().await;
+    let request = || Quarantined {
+        source: "bizcall".into(),
+        received_at: jiff::Timestamp::now(),
+        request: RawRequest { query: "seq=1".to_owned(), body: RawBody::None, charset: None },
+        faults: vec![],
+    };
+    let all = (0..2 * STEP).map(|_| opened.log.quarantine(request()));
+    futures_util::future::try_join_all(all).await.unwrap();
+    // The first ones twenty days ahead; and here and there one that is young.
+    let intruder = rusqlite::Connection::open(directory.path().join("log.db")).unwrap();
+    let now = jiff::Timestamp::now().as_millisecond();
+    let ahead = [now + 20 * 86_400_000];
+    intruder.execute("UPDATE quarantine SET received = 0", []).unwrap();
+    let sets = [
+        "UPDATE events SET created = ?1 WHERE position <= 1000 OR position % 7 = 0",
+        "UPDATE quarantine SET received = ?1 WHERE key <= 200 OR key % 7 = 0",
+    ];
+    let [kept, set_aside] = sets.map(|set| intruder.execute(set, ahead).unwrap() as u64);
+    while opened.log.purge(BEFORE).await.unwrap() {}
+    assert_eq!(rows(&directory), (0, kept));
+    let left: u64 = intruder.query_one("SELECT count(*) FROM quarantine", [], |row| row.get(0)).unwrap();
+    assert_eq!(left, set_aside);
+    opened.close();
+}
