@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ringpad_tests::{
-    cdr::{self, answered, ring},
+    cdr::{self, answered, hours_ago, ring, ring_at},
     http::Client,
     nginx::{shipped, shipped_text},
     rabbit::RabbitNode,
@@ -166,7 +166,9 @@ async fn every_metric_of_the_alerts_and_the_dashboard_is_measured() {
     let mut pads = system.pads(&store.id).await;
     let record = ring(&store.virtual_number, &cdr::caller());
     let mut provider = system.provider();
-    for record in [&record, &record, &answered(&record), &ring(&cdr::virtual_number(), &cdr::caller())] {
+    let late = ring_at(&hours_ago(1), &store.virtual_number, &cdr::caller());
+    for record in [&record, &record, &answered(&record), &ring(&cdr::virtual_number(), &cdr::caller()), &late]
+    {
         provider.take(record).await;
     }
     for pad in &mut pads {
