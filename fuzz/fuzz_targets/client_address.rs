@@ -6,11 +6,9 @@
 use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderValue};
-use ingest_svc::{
-    http::client::address,
-    source::{Source, Sources},
-};
+use ingest_svc::source::{Source, Sources};
 use libfuzzer_sys::fuzz_target;
+use ringpad_runtime::forwarded;
 
 const SOURCE: &str = r#"
 [[source]]
@@ -40,13 +38,12 @@ fuzz_target!(|input: &[u8]| {
 
 /// Nobody vouches for the headers of who connects to us directly.
 fn from_a_stranger(lines: &[&[u8]], source: &Source) {
-    let peer = Some(IpAddr::from(STRANGER));
-    assert_eq!(client(lines, peer, source), peer);
-    assert_eq!(client(lines, None, source), None);
+    let peer = IpAddr::from(STRANGER);
+    assert_eq!(client(lines, peer, source), Some(peer));
 }
 
 fn through_a_proxy(lines: &[&[u8]], source: &Source) {
-    let peer = Some(IpAddr::from(PROXY));
+    let peer = IpAddr::from(PROXY);
     let Some(found) = client(lines, peer, source) else { return };
     assert!(!source.trusts(found), "a proxy is nobody's client");
     // What stands left of the client is whatever it wrote.
@@ -57,11 +54,11 @@ fn through_a_proxy(lines: &[&[u8]], source: &Source) {
     assert_eq!(client(&appended, peer, source), Some(found));
 }
 
-fn client(lines: &[&[u8]], peer: Option<IpAddr>, source: &Source) -> Option<IpAddr> {
+fn client(lines: &[&[u8]], peer: IpAddr, source: &Source) -> Option<IpAddr> {
     let mut headers = HeaderMap::new();
     // What is no header's value does not get past the HTTP server.
     for value in lines.iter().filter_map(|line| HeaderValue::from_bytes(line).ok()) {
         headers.append("x-forwarded-for", value);
     }
-    address(&headers, peer, source)
+    forwarded::client(&headers, peer, |address| source.trusts(address))
 }

@@ -22,7 +22,7 @@ use ringpad_proto::{
 };
 use ringpad_runtime::{
     CancellationToken, Failure,
-    grpc::{self, Protocol, Reflections},
+    grpc::{self, OpenCalls, Protocol},
     readiness::Readiness,
 };
 use tonic::{
@@ -42,6 +42,10 @@ const REQUEST: usize = 4 * 1024 * 1024;
 
 /// The port's own services.
 const SERVICES: [&str; 2] = [ingest_service_server::SERVICE_NAME, store_service_server::SERVICE_NAME];
+
+/// Paths of the calls whose requests go on for as long as their clients like.
+pub(crate) const STREAMS: [&str; 3] =
+    ["/ringpad.v1.IngestService/IngestCallStream", grpc::REFLECTIONS[0], grpc::REFLECTIONS[1]];
 
 /// All that the internal port serves. Health answers anyone; the rest may want a token.
 ///
@@ -70,7 +74,7 @@ pub(crate) fn router(
     Ok(routes
         .prepare()
         .into_axum_router()
-        .layer(from_fn_with_state(Reflections::new(leaving), grpc::end_reflections))
+        .layer(from_fn_with_state(OpenCalls::new(leaving), grpc::bound_open_calls))
         .layer(map_response(grpc::too_large_is_exhausted))
         .layer(from_fn(no_grpc_web))
         .layer(from_fn(grpc::only_grpc))
@@ -96,4 +100,27 @@ fn faulty(field: &str, description: impl Into<String>) -> Status {
 /// The one place where the log's errors become gRPC's.
 fn unavailable(error: LogError) -> Status {
     grpc::unavailable(error.to_string())
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use prost::Message;
+    use prost_types::FileDescriptorSet;
+
+    use super::*;
+
+    #[test]
+    fn every_call_that_streams_its_request_may_take_its_time_and_no_other() {
+        let described = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
+        let services = described.file.iter().flat_map(|file| &file.service);
+        let streams = services.flat_map(|service| {
+            let streams = service.method.iter().filter(|method| method.client_streaming());
+            streams.map(|method| format!("/ringpad.v1.{}/{}", service.name(), method.name()))
+        });
+        let expected: BTreeSet<_> = streams.chain(grpc::REFLECTIONS.map(str::to_owned)).collect();
+        assert_eq!(STREAMS.map(str::to_owned).into_iter().collect::<BTreeSet<_>>(), expected);
+    }
 }

@@ -9,7 +9,6 @@
 
 mod body;
 mod charset;
-pub mod client;
 mod content_encoding;
 mod content_type;
 pub mod parameters;
@@ -26,7 +25,7 @@ use axum::{
 };
 use bytes::Bytes;
 use jiff::Timestamp;
-use ringpad_runtime::{serve::mend::Unreadable, traces::TRACEPARENT};
+use ringpad_runtime::{forwarded::client, serve::mend::Unreadable, traces::TRACEPARENT};
 
 use crate::{
     Shared,
@@ -229,7 +228,7 @@ fn unavailable(source: &Source, error: LogError) -> Problem {
 
 fn admit(source: &Source, secret: Option<&str>, request: &Request) -> Result<(), Problem> {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
-    let client = client::address(request.headers(), peer, source);
+    let client = peer.and_then(|peer| client(request.headers(), peer, |address| source.trusts(address)));
     source.admit(secret, client).map_err(|refusal| match refusal {
         Refusal::Secret => Problem::NotFound,
         Refusal::Address => {

@@ -31,7 +31,7 @@ use ringpad_bus::Bus;
 use ringpad_runtime::{
     CancellationToken, Failure, admin,
     readiness::Readiness,
-    serve::{HalfClosed, Heads, Limits, SMALL_HEAD, ServeMetrics, bind, serve},
+    serve::{Callers, HalfClosed, Heads, Limits, SMALL_HEAD, ServeMetrics, bind, serve},
     traces::Traces,
 };
 use tokio::{net::TcpListener, task::JoinSet, time::sleep};
@@ -50,8 +50,11 @@ const GRACE: Duration = Duration::from_secs(5);
 const LAST_RELAY: Duration = Duration::from_secs(5);
 /// Connections of number providers, or of the proxy before them, at a time.
 const PROVIDERS: usize = 2_048;
-/// Connections of internal services, and of operators.
-const INTERNAL: usize = 512;
+/// Those of one address: a client that leaves its connections open takes up to 13 a second of them.
+const PROVIDERS_OF_ONE: usize = 1_024;
+/// Connections of internal services, and of operators, and those of one address.
+const INTERNAL: (usize, usize) = (512, 256);
+
 /// Where the service listens.
 #[derive(Debug)]
 pub struct Listeners {
@@ -146,25 +149,38 @@ fn spawn_edges(
 ) -> Result<JoinSet<Result<(), Failure>>, Failure> {
     let readiness = Readiness::default();
     readiness.hold("log", "starting");
-    let log = shared.log.clone();
+    let (log, proxies) = (shared.log.clone(), shared.sources.proxies());
     let grpc = grpc::router(settings, shared.clone(), readiness.clone(), leaving.clone())?;
     let answers = HttpMetrics::new(&mut registry);
     let connections = ServeMetrics::new(&mut registry);
     let retention = RetentionMetrics::new(&mut registry);
     let http = http::router(shared, answers).merge(admin::health(readiness.clone()));
     let admin = admin::router(readiness.clone(), registry);
-    let internal =
-        |half_closed| Limits { head: SMALL_HEAD, connections: INTERNAL, half_closed, heads: Heads::Strict };
+    let (connections_in_all, per_address) = INTERNAL;
+    let internal = |half_closed, streams| Limits {
+        head: SMALL_HEAD,
+        connections: connections_in_all,
+        per_address,
+        proxies: Arc::default(),
+        callers: Callers::Internal,
+        streams,
+        half_closed,
+        heads: Heads::Strict,
+    };
     let providers = Limits {
         head: http::HEAD_BYTES,
         connections: PROVIDERS,
+        per_address: PROVIDERS_OF_ONE,
+        proxies,
+        callers: Callers::Anyone,
+        streams: &[],
         half_closed: HalfClosed::Waits,
         heads: Heads::Mended,
     };
     let ports = [
         ("http", listeners.http, http, providers),
-        ("grpc", listeners.grpc, grpc, internal(HalfClosed::Gone)),
-        ("admin", listeners.admin, admin, internal(HalfClosed::Waits)),
+        ("grpc", listeners.grpc, grpc, internal(HalfClosed::Gone, &grpc::STREAMS)),
+        ("admin", listeners.admin, admin, internal(HalfClosed::Waits, &[])),
     ];
     let mut edges = JoinSet::new();
     for (name, listener, router, limits) in ports {

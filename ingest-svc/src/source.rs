@@ -5,6 +5,7 @@ mod guard;
 
 use std::{borrow::Borrow, collections::HashMap, net::IpAddr, path::Path, sync::Arc};
 
+use ipnet::IpNet;
 use jiff::tz::TimeZone;
 
 use guard::Guard;
@@ -111,6 +112,11 @@ impl Sources {
             guard: Guard::default(),
         };
         Self { by_name: HashMap::from([(Name(source.name.clone()), source)]) }
+    }
+
+    /// The proxies of ours before any of the sources.
+    pub fn proxies(&self) -> Arc<[IpNet]> {
+        self.by_name.values().flat_map(|source| source.guard.trusted_proxies()).copied().collect()
     }
 
     /// The source of that name.

@@ -12,7 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::stream::{BoxStream, StreamExt, unfold};
-use http::{HeaderName, Method, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use ringpad_proto::{
     FILE_DESCRIPTOR_SET,
     pad_service_server::{self, PadService, PadServiceServer},
@@ -25,7 +25,7 @@ use ringpad_proto::{
 };
 use ringpad_runtime::{
     CancellationToken, Failure,
-    grpc::{self, Protocol, Reflections},
+    grpc::{self, OpenCalls, Protocol},
     readiness::Readiness,
 };
 use tonic::{
@@ -92,8 +92,9 @@ pub(crate) fn router(
         .prepare();
     Ok(routes
         .into_axum_router()
-        .layer(from_fn_with_state(Reflections::new(leaving), grpc::end_reflections))
+        .layer(from_fn_with_state(OpenCalls::new(leaving), grpc::bound_open_calls))
         .layer(map_response(grpc::too_large_is_exhausted))
+        .layer(from_fn_with_state(pads.clone(), check_token))
         .layer(from_fn_with_state(pads.clone(), check_origin))
         .layer(GrpcWebLayer::new())
         .layer(from_fn_with_state(pads.clone(), let_pass))
@@ -156,6 +157,21 @@ async fn check_origin(State(pads): State<Arc<Pads>>, request: Request, next: Nex
     }
     pads.metrics.end(transport(request.extensions()), End::Origin.reason());
     Status::from(End::Origin).into_http::<Body>().into_response()
+}
+
+/// Turns away a call without a good token before any of its body is read. The services look at the token again, for whose
+/// it is.
+async fn check_token(State(pads): State<Arc<Pads>>, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let method = path.strip_prefix('/').and_then(|path| path.strip_prefix(pad_service_server::SERVICE_NAME));
+    let Some(method) = method else { return next.run(request).await };
+    let authorization = request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+    let Err(fault) = pads.tokens.admit(token_in(authorization)) else { return next.run(request).await };
+    let end = End::Token(fault);
+    if method == "/Subscribe" {
+        pads.metrics.end(transport(request.extensions()), end.reason());
+    }
+    Status::from(end).into_http::<Body>().into_response()
 }
 
 fn transport(extensions: &http::Extensions) -> Transport {

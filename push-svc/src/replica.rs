@@ -11,7 +11,7 @@ use ringpad_bus::Bus;
 use ringpad_runtime::{
     CancellationToken, Failure, admin,
     readiness::Readiness,
-    serve::{HalfClosed, Heads, Limits, PortMetrics, SMALL_HEAD, ServeMetrics, serve},
+    serve::{Callers, HalfClosed, Heads, Limits, PortMetrics, SMALL_HEAD, ServeMetrics, serve},
     traces::Traces,
 };
 use tokio::{
@@ -32,10 +32,10 @@ const HOLDER: &str = "push-svc";
 const AFTER_WINDOW: Duration = Duration::from_secs(8);
 /// How long closes and open requests may take once all streams have ended.
 const GRACE: Duration = Duration::from_secs(1);
-/// Connections of pads at a time: some 20 KiB each.
-const PADS: usize = 50_000;
-/// Connections of operators.
-const OPERATORS: usize = 128;
+/// Connections of pads at a time, some 20 KiB each, and those of one address: the shops of a chain may share one.
+const PADS: (usize, usize) = (50_000, 12_500);
+/// Connections of operators, and those of one address.
+const OPERATORS: (usize, usize) = (128, 64);
 /// A part of the process: how it ended by itself, if it did.
 type Part = Result<(), Failure>;
 
@@ -104,9 +104,13 @@ impl Replica {
             .merge(admin::health(self.readiness.clone()))
             .merge(grpc::before(pads, page::router(settings.pad_token_url.as_ref())));
         let connections = ServeMetrics::new(&mut registry);
-        let limits = |connections, half_closed| Limits {
+        let limits = |(connections, per_address), half_closed| Limits {
             head: SMALL_HEAD,
             connections,
+            per_address,
+            proxies: settings.push_trusted_proxies.0.clone(),
+            callers: Callers::Anyone,
+            streams: &ringpad_runtime::grpc::REFLECTIONS,
             half_closed,
             heads: Heads::Strict,
         };

@@ -5,7 +5,9 @@ use std::{net::SocketAddr, time::Duration};
 use clap::Parser;
 use http::Uri;
 use ringpad_bus::{BusSettings, RetrySettings};
-use ringpad_runtime::{settings::duration, telemetry::LogSettings, traces::TraceSettings};
+use ringpad_runtime::{
+    forwarded::Networks, settings::duration, telemetry::LogSettings, traces::TraceSettings,
+};
 use secrecy::SecretString;
 use tonic::{
     metadata::{Ascii, MetadataValue},
@@ -21,6 +23,10 @@ pub struct Settings {
     /// Where pads connect: gRPC-Web, gRPC without TLS, WebSocket, and the pad page at `/`.
     #[arg(long, env = "PUSH_ADDR", default_value = "0.0.0.0:8081", value_parser = address)]
     pub push_addr: SocketAddr,
+    /// Networks of our own load balancers, with commas between them, e.g. `10.0.0.0/8`: their connections are not bounded
+    /// by their address, but their requests by the one in `X-Forwarded-For`.
+    #[arg(long, env = "PUSH_TRUSTED_PROXIES", default_value = "", hide_default_value = true)]
+    pub push_trusted_proxies: Networks,
     /// Where `/metrics` is served.
     #[arg(long, env = "PUSH_ADMIN_ADDR", default_value = "127.0.0.1:9465", value_parser = address)]
     pub push_admin_addr: SocketAddr,

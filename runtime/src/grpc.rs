@@ -26,11 +26,11 @@ use tonic_reflection::server::{Builder, v1, v1alpha};
 
 use crate::Failure;
 pub use health::health;
-pub use open::{Reflections, end_reflections};
+pub use open::{OpenCalls, REFLECTIONS, bound_open_calls};
 pub use status::{RETRY, too_large_is_exhausted, unavailable, unreadable};
 
 /// Bytes of a request to health or reflection at most, decompressed: a name.
-const REQUEST: usize = 16 * 1024;
+const REQUEST: usize = 4 * 1024;
 /// The services that every gRPC port has beside its own.
 const BESIDE: [&str; 3] = [
     "grpc.health.v1.Health",

@@ -10,6 +10,7 @@
 pub mod admin;
 mod bearer;
 pub mod fair;
+pub mod forwarded;
 pub mod grpc;
 pub mod readiness;
 pub mod serve;

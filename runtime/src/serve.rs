@@ -10,6 +10,8 @@ pub mod mend;
 mod metrics;
 mod pace;
 mod reading;
+mod requests;
+mod shares;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests;
@@ -18,17 +20,20 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use hyper::rt::Executor;
+use ipnet::IpNet;
 use tokio::{
     io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, sleep, timeout},
+    time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::Failure;
+use crate::{Failure, forwarded};
 use connection::Caller;
+use metrics::Refused;
 pub use metrics::{PortMetrics, ServeMetrics};
+use shares::{Share, Shares};
 
 /// Bytes of a request's head over HTTP/1.1 for which a connection has room without more: hyper's smallest buffer. Who
 /// expects no long queries takes it, for it is most of what an idle connection costs.
@@ -36,12 +41,14 @@ pub const SMALL_HEAD: usize = 8 * 1024;
 /// What a connection too many is told.
 const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\nretry-after: 1\r\n\
     content-length: 21\r\nconnection: close\r\n\r\ntoo many connections\n";
+/// What a connection too many of one address is told.
+const TOO_MANY_OF_ONE: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\nretry-after: 1\r\n\
+    content-length: 38\r\nconnection: close\r\n\r\ntoo many connections of your address.\n";
 /// Refused connections that are read to their end, so that the refusal arrives; further ones are just closed.
 const REFUSED_TOGETHER: usize = 64;
 /// How long a client may take to take its refusal.
 const REFUSAL: Duration = Duration::from_secs(1);
-/// How often it is said in the log that connections are refused.
-const WARNING: Duration = Duration::from_secs(10);
 /// Pause after a failed `accept`, e.g. for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -56,16 +63,35 @@ pub async fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, Fai
 }
 
 /// What one port takes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Limits {
     /// Bytes of a request's head over HTTP/1.1; more is answered 431. Also most of what an idle connection costs.
     pub head: usize,
     /// Connections at a time; one more is answered 503 and closed.
     pub connections: usize,
+    /// Connections of one address at a time; one more is answered 503 and closed. A proxy of ours may have any number, and
+    /// so many requests at a time for each address that it forwards; one more is answered 429.
+    pub per_address: usize,
+    /// The proxies of ours, whose word counts about whom they forward requests for; see [`forwarded`].
+    pub proxies: Arc<[IpNet]>,
+    /// Who can reach the port.
+    pub callers: Callers,
+    /// Paths of the calls whose requests go on for as long as their clients like. Every other request must come whole within
+    /// 10 s of its head.
+    pub streams: &'static [&'static str],
     /// How a client is understood that closes its side behind a request over HTTP/1.x.
     pub half_closed: HalfClosed,
     /// How requests' heads over HTTP/1.x are read.
     pub heads: Heads,
+}
+
+/// Who can reach a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Callers {
+    /// Anyone, with or without a token.
+    Anyone,
+    /// Our own services, which may send many small messages over one HTTP/2 connection.
+    Internal,
 }
 
 /// How requests' heads over HTTP/1.x are read.
@@ -92,6 +118,8 @@ pub enum HalfClosed {
 #[derive(Debug, Clone)]
 pub struct Place {
     _permit: Arc<OwnedSemaphorePermit>,
+    /// Of the connection's own address, or of the one that a request was forwarded for.
+    _share: Option<Arc<Share>>,
 }
 
 /// Serves `router` until `shutdown`; then accepts nothing more, lets open requests finish for `grace`, and cuts what is
@@ -106,15 +134,15 @@ pub async fn serve(
 ) {
     let mut port = Port {
         router,
+        room: Arc::new(Semaphore::new(limits.connections)),
+        shares: Shares::new(limits.per_address),
         limits,
         metrics,
         shutdown: shutdown.clone(),
         cut: CancellationToken::new(),
         // Not all of the tracked tasks are connections: over HTTP/2 each request is one as well.
         connections: TaskTracker::new(),
-        room: Arc::new(Semaphore::new(limits.connections)),
         refused: TaskTracker::new(),
-        warned: None,
     };
     loop {
         // In this order: what the system has accepted for us until now is served, and not reset.
@@ -143,32 +171,30 @@ struct Port {
     cut: CancellationToken,
     connections: TaskTracker,
     room: Arc<Semaphore>,
+    shares: Shares,
     refused: TaskTracker,
-    warned: Option<Instant>,
 }
 
 impl Port {
     /// Serves a new connection, or refuses it if there are too many.
     fn take(&mut self, stream: TcpStream, peer: SocketAddr) {
-        let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() else {
-            if self.warned.is_none_or(|at| at.elapsed() > WARNING) {
-                tracing::warn!(
-                    connections = self.limits.connections,
-                    "refusing connections: there are too many"
-                );
-                self.warned = Some(Instant::now());
+        let place = match self.place(peer) {
+            Ok(place) => place,
+            Err(why) => {
+                self.metrics.refused(why, peer.ip());
+                if self.refused.len() < REFUSED_TOGETHER {
+                    let told = if why == Refused::Port { TOO_MANY } else { TOO_MANY_OF_ONE };
+                    self.refused.spawn(refuse(stream, told));
+                }
+                return;
             }
-            if self.refused.len() < REFUSED_TOGETHER {
-                self.refused.spawn(refuse(stream));
-            }
-            return;
         };
-        let caller = Caller { peer, place: Place { _permit: Arc::new(permit) } };
+        let caller = Caller { peer, place, shares: self.shares.clone() };
         let connection = connection::serve(
             stream,
             caller,
             self.router.clone(),
-            self.limits,
+            self.limits.clone(),
             self.metrics.clone(),
             Tracked(self.connections.clone()),
             self.shutdown.clone(),
@@ -180,6 +206,16 @@ impl Port {
                 () = cut.cancelled() => {}
             }
         });
+    }
+
+    /// The place of a connection from `peer`.
+    fn place(&self, peer: SocketAddr) -> Result<Place, Refused> {
+        let share = match forwarded::contains(&self.limits.proxies, peer.ip()) {
+            true => None,
+            false => Some(Arc::new(self.shares.take(peer.ip()).ok_or(Refused::Address)?)),
+        };
+        let permit = Arc::clone(&self.room).try_acquire_owned().map_err(|_| Refused::Port)?;
+        Ok(Place { _permit: Arc::new(permit), _share: share })
     }
 
     /// Waits for the connections, and cuts those that do not end in time.
@@ -200,9 +236,9 @@ impl Port {
 
 /// Says why, and waits until the peer has taken it: a connection that is closed with something unread in it is reset, and
 /// the answer with it.
-async fn refuse(mut stream: TcpStream) {
+async fn refuse(mut stream: TcpStream, words: &'static [u8]) {
     let told = async {
-        stream.write_all(TOO_MANY).await?;
+        stream.write_all(words).await?;
         stream.shutdown().await?;
         io::Result::Ok(())
     };

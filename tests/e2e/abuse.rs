@@ -1,5 +1,7 @@
 //! Clients that hold connections, send too much or too often cost others nothing.
 
+use std::net::Ipv4Addr;
+
 use http::StatusCode;
 use ringpad_tests::{
     cdr::{self, ring, urlencoded},
@@ -11,24 +13,35 @@ use ringpad_tests::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     task::JoinSet,
 };
 
 /// Connections that never finish a request's head.
 const SLOW: usize = 500;
-/// Connections that a port of number providers takes.
+/// Connections that a port of number providers takes, and those of one address.
 const CONNECTIONS: usize = 2_048;
+const CONNECTIONS_OF_ONE: usize = 1_024;
+/// Addresses of this machine.
+const HERE: Ipv4Addr = Ipv4Addr::LOCALHOST;
+const THERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 
 async fn open(system: &System, head: &[u8]) -> TcpStream {
-    let mut stream = must("a connection", TcpStream::connect(system.ingest_at.http).await);
+    open_from(HERE, system, head).await
+}
+
+async fn open_from(address: Ipv4Addr, system: &System, head: &[u8]) -> TcpStream {
+    let socket = must("a socket", TcpSocket::new_v4());
+    must("an address", socket.bind((address, 0).into()));
+    let mut stream = must("a connection", socket.connect(system.ingest_at.http).await);
     must("a part of a head", stream.write_all(head).await);
     stream
 }
 
 /// Asks for `/livez` on a connection of its own, which stays open.
-async fn livez(system: &System) -> (TcpStream, String) {
-    let mut stream = open(system, b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await;
+async fn livez(address: Ipv4Addr, system: &System) -> (TcpStream, String) {
+    let mut stream = open_from(address, system, b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await;
     let mut answer = vec![0; 512];
     let read = must("an answer", stream.read(&mut answer).await);
     (stream, String::from_utf8_lossy(&answer[..read]).into_owned())
@@ -58,16 +71,24 @@ async fn a_connection_too_many_is_told_so() {
     let mut system = System::prepare(&RabbitNode::shared().await.url(), 0, &[]);
     system.ingest.start().await;
     let mut held = Vec::new();
-    let refusal = loop {
-        assert!(held.len() <= CONNECTIONS, "every connection was taken");
-        let (stream, answer) = within("an answer", SOON, livez(&system)).await;
-        if !answer.starts_with("HTTP/1.1 200") {
-            break answer;
-        }
-        held.push(stream);
-    };
-    assert!(refusal.starts_with("HTTP/1.1 503") && refusal.contains("too many connections"), "{refusal:?}");
-    assert_eq!(held.len(), CONNECTIONS);
+    let mut refusals = Vec::new();
+    for address in [HERE, THERE, ELSEWHERE] {
+        let refusal = loop {
+            assert!(held.len() <= CONNECTIONS, "every connection was taken");
+            let (stream, answer) = within("an answer", SOON, livez(address, &system)).await;
+            if !answer.starts_with("HTTP/1.1 200") {
+                break answer;
+            }
+            held.push(stream);
+        };
+        assert!(
+            refusal.starts_with("HTTP/1.1 503") && refusal.contains("too many connections"),
+            "{refusal:?}"
+        );
+        refusals.push((held.len(), refusal.contains("of your address")));
+    }
+    // The second one has its share as well, and then there is nothing left for the third.
+    assert_eq!(refusals, [(CONNECTIONS_OF_ONE, true), (CONNECTIONS, true), (CONNECTIONS, false)]);
     drop(held);
     until("the next one is taken", SOON, async || {
         let answer = Client::new(system.ingest_at.http).get("/livez").await.ok()?;

@@ -300,6 +300,7 @@ async fn nginx_finds_the_services_at_fixed_addresses_and_is_the_proxy_that_inges
     let nginx = compose.services["nginx"].networks["default"].ipv4_address;
     let trusted = format!("\ntrusted_proxies = [\"{nginx}/32\"]\n");
     assert!(shipped_text("deploy/ingest.toml").contains(&trusted), "nginx alone is trusted: {trusted}");
+    assert_eq!(compose.replica.environment["PUSH_TRUSTED_PROXIES"], nginx.to_string());
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 //! `INGEST_CONFIG`: from TOML to sources, or to one line that names the key, the value and what would be right.
 
-use std::{net::IpAddr, num::NonZeroU32, sync::Arc};
+use std::{num::NonZeroU32, sync::Arc};
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 use jiff::tz::TimeZone;
+use ringpad_runtime::forwarded::network;
 use secrecy::SecretString;
 use serde::Deserialize;
 use toml::Value;
@@ -121,23 +122,12 @@ fn timezone(value: &Value) -> Result<TimeZone, &'static str> {
 
 fn nets(value: &Value) -> Result<Vec<IpNet>, &'static str> {
     let nets: Option<Vec<_>> =
-        value.as_array().and_then(|nets| nets.iter().map(|net| net.as_str().and_then(net_of)).collect());
+        value.as_array().and_then(|nets| nets.iter().map(|net| net.as_str().and_then(network)).collect());
     match nets {
         Some(nets) if !nets.is_empty() => Ok(nets),
         _ => Err(
             "a list of one or more networks or addresses is expected, e.g. [\"210.109.108.0/24\", \"2001:db8::7\"]",
         ),
-    }
-}
-
-/// A network, or an address alone. One of IPv4 in IPv6's clothes is taken for what it is, as clients' addresses are.
-fn net_of(text: &str) -> Option<IpNet> {
-    let net = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).ok()?;
-    match (net.addr().to_canonical(), net.prefix_len()) {
-        (IpAddr::V4(mapped), length @ 96..) if net.addr().is_ipv6() => {
-            Ipv4Net::new(mapped, length - 96).ok().map(IpNet::V4)
-        }
-        _ => Some(net),
     }
 }
 

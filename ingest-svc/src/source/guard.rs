@@ -7,6 +7,7 @@ use governor::{
     clock::{Clock, DefaultClock},
 };
 use ipnet::IpNet;
+use ringpad_runtime::forwarded::contains;
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
@@ -42,6 +43,10 @@ impl Guard {
         Self { allow, trusted_proxies, secret, rate }
     }
 
+    pub(super) fn trusted_proxies(&self) -> &[IpNet] {
+        &self.trusted_proxies
+    }
+
     pub(super) fn trusts(&self, address: IpAddr) -> bool {
         contains(&self.trusted_proxies, address)
     }
@@ -69,10 +74,4 @@ impl Guard {
             (None, Some(_)) | (Some(_), None) => false,
         }
     }
-}
-
-fn contains(nets: &[IpNet], address: IpAddr) -> bool {
-    // An IPv4 client of a socket that is also for IPv6 comes as ::ffff:a.b.c.d.
-    let address = address.to_canonical();
-    nets.iter().any(|net| net.contains(&address))
 }

@@ -12,7 +12,7 @@ use ringpad_bus::Event;
 use ringpad_proto::v1::{ingest_service_server::IngestServiceServer, *};
 use ringpad_runtime::{
     CancellationToken,
-    serve::{HalfClosed, Heads, Limits, SMALL_HEAD, ServeMetrics, bind, serve},
+    serve::{Callers, HalfClosed, Heads, Limits, SMALL_HEAD, ServeMetrics, bind, serve},
 };
 use tokio::time::sleep;
 use tokio_stream::Empty;
@@ -151,7 +151,16 @@ impl FakeLog {
         tokio::spawn(serve(
             listener,
             router,
-            Limits { head: SMALL_HEAD, connections: 64, half_closed: HalfClosed::Gone, heads: Heads::Strict },
+            Limits {
+                head: SMALL_HEAD,
+                connections: 64,
+                per_address: 64,
+                proxies: Arc::default(),
+                callers: Callers::Internal,
+                streams: &[],
+                half_closed: HalfClosed::Gone,
+                heads: Heads::Strict,
+            },
             ServeMetrics::default().port("test"),
             stop,
             Duration::ZERO,

@@ -8,13 +8,8 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, extract::ConnectInfo};
-use hyper::{
-    Request, Response, StatusCode, Version,
-    body::Incoming,
-    header::{CONNECTION, HeaderValue},
-    service::service_fn,
-};
+use axum::Router;
+use hyper::{Request, body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::conn::auto::Builder,
@@ -25,12 +20,13 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt;
 
 use super::{
-    HalfClosed, Heads, Limits, Place, PortMetrics, Tracked,
+    Callers, HalfClosed, Heads, Limits, Place, PortMetrics, Tracked,
     mend::Mended,
     reading::{TURN, Watch, watch},
+    requests::{Idle, Requests},
+    shares::Shares,
 };
 
 /// Bytes that an HTTP/2 stream may have waiting for a slow peer.
@@ -45,28 +41,31 @@ const STREAMS: u32 = 200;
 ///
 /// Small against the connection's window, since h2 (0.4.20) does not make a client wait that sends small frames, it ends
 /// the connection: `GOAWAY ENHANCE_YOUR_CALM`, `too_many_data_frames`. Each unread DATA frame of fewer than 256 bytes
-/// counts for 256 less its length, which is given back when the frame is read; together they may count for half of
-/// [`CONNECTION_WINDOW`]. The worst that a client within its windows can do is to fill those of all its streams with
-/// frames of one byte, and the 65,535 bytes that it may send before it has our settings:
-///
-/// 255 × (200 × 16,384 + 65,535) = 852,295,425, and the half is 1,073,741,823.
-///
-/// So no client is cut off for how fast or in what pieces it sends. What is left, 221,000,000, is for frames to calls that
-/// were answered before their end, e.g. for a wrong token: h2 counts them, and never gives them back. That is a million
-/// records of 60 bytes on one connection.
-///
-/// In memory an unread frame takes some 256 bytes besides its own: 16 MB for 200 calls of records of 60 bytes that nobody
-/// reads, and 840 MB for one-byte frames, which no gRPC library sends. Only calls that can be kept from reading on hold that
-/// much: `IngestCallStream` and reflection, by who has the internal token. Everything else is read at once, or refused.
+/// counts for 256 less its length, which is given back when the frame is read; together they may count for half of the
+/// connection's window. That is how many small frames it keeps in memory, where each takes some 256 bytes besides its own.
 const STREAM_WINDOW: u32 = 16 * 1024;
-/// Bytes of all calls of a connection that may wait: as many as HTTP/2 can say, so that it never is what a client waits
-/// for, and h2's budget for small frames is as large as it can be.
-const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 /// What a client may send before it knows our windows (RFC 9113, section 6.9.2).
 const EARLY_WINDOW: u32 = 65_535;
+/// The length of the smallest frames with which an internal client may fill the windows of all its calls. A message of gRPC
+/// has 5 bytes before its own first one.
+const SMALL_FRAME: u64 = 8;
 const _: () = assert!(
-    255 * (STREAMS as u64 * STREAM_WINDOW as u64 + EARLY_WINDOW as u64) < CONNECTION_WINDOW as u64 / 2
+    (256 - SMALL_FRAME) * (STREAMS as u64 * STREAM_WINDOW as u64 + EARLY_WINDOW as u64) / SMALL_FRAME
+        < connection_window(Callers::Internal) as u64 / 2
 );
+
+/// Bytes of all calls of a connection that may wait. Never what a client waits for, since the windows of all its calls
+/// together are smaller; it is here for h2's budget of small frames.
+const fn connection_window(callers: Callers) -> u32 {
+    match callers {
+        // 130 MB of frames of one byte that nobody reads. No sender of records is cut off for how fast or in what pieces it
+        // sends, see SMALL_FRAME. What is left of the budget, 30,000,000, is for frames to calls that were answered before
+        // their end, e.g. for a wrong token: h2 counts them, and never gives them back. That is 150,000 records of 60 bytes.
+        Callers::Internal => 1 << 28,
+        // 17 MB of them. Nobody streams a request to such a port: each is a few hundred bytes, and is read at once.
+        Callers::Anyone => 1 << 25,
+    }
+}
 
 /// Calls that a client may open and take back before we have looked at them; one more ends the connection
 /// (`too_many_resets`, against CVE-2023-44487). It never comes to that: we look at what came after each [`TURN`] of bytes,
@@ -81,8 +80,8 @@ const _: () = assert!(TURN / 25 + 1 < RESETS_IN_A_TURN);
 /// them on their way: 200 × 16,384 / 65.
 const LATE_FRAMES: usize = STREAMS as usize * (STREAM_WINDOW as usize / 64);
 
-/// How long a connection may idle before its first request and, over HTTP/1.1, between two. Longer than load balancers keep
-/// their connections (60 s), or they would send a request into one that is just being closed.
+/// How long a connection may idle before its first request and between two. Longer than load balancers keep their
+/// connections (60 s), or they would send a request into one that is just being closed.
 const IDLE: Duration = if cfg!(test) { Duration::from_secs(1) } else { Duration::from_secs(75) };
 /// How long a first request's head may take from its first byte on: who sends it byte by byte holds nothing for long.
 const FIRST_HEAD: Duration = if cfg!(test) { Duration::from_millis(250) } else { Duration::from_secs(10) };
@@ -92,11 +91,11 @@ const PEER_TIMEOUT: Duration = Duration::from_secs(30);
 /// only be told with an answer that it is to send no more; one in the middle of its work sends its next request before.
 const QUIET: Duration = Duration::from_millis(if cfg!(test) { 10_000 } else { 500 });
 
-/// What every request of a connection carries.
-#[derive(Clone)]
+/// Whose connection it is.
 pub(super) struct Caller {
     pub(super) peer: SocketAddr,
     pub(super) place: Place,
+    pub(super) shares: Shares,
 }
 
 /// Serves one connection until it ends. From `shutdown` on it takes no new request, but those that are on their way.
@@ -118,25 +117,14 @@ pub(super) async fn serve(
     let (stream, watch) = watch(stream);
     let (stream, refused) = Mended::new(stream, (limits.heads == Heads::Mended).then_some(limits.head));
     let number = AtomicU64::new(0);
-    let begun = CancellationToken::new();
-    let (first, leaving) = (begun.clone(), shutdown.clone());
+    let builder = builder(&limits, tasks);
+    let requests = Requests::new(router, caller, limits, metrics.clone(), shutdown.clone());
+    let mut idle = requests.idle();
     let service = service_fn(move |mut request: Request<Incoming>| {
-        first.cancel();
         // Over HTTP/1.x requests come one after the other, and over HTTP/2 none is refused there.
         refused.tell(number.fetch_add(1, Ordering::Relaxed) + 1, &mut request);
-        request.extensions_mut().insert(ConnectInfo(caller.peer));
-        request.extensions_mut().insert(caller.place.clone());
-        let (version, leaving) = (request.version(), leaving.clone());
-        let answer = router.clone().oneshot(request);
-        async move {
-            let mut answer = answer.await?;
-            if leaving.is_cancelled() {
-                tell_to_go(&mut answer, version);
-            }
-            Ok::<_, std::convert::Infallible>(answer)
-        }
+        requests.answer(request)
     });
-    let builder = builder(limits, tasks);
     let ended = {
         let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
         let resets = |resets| metrics.taken_back(resets);
@@ -144,7 +132,7 @@ pub(super) async fn serve(
         let ended = tokio::select! {
             biased;
             ended = watch.drive(connection.as_mut(), resets) => Some(ended),
-            late = no_request(&begun, &watch) => match late {
+            late = late(&mut idle, &watch) => match late {
                 Late::Head => {
                     tracing::debug!("no request in time");
                     return;
@@ -164,7 +152,12 @@ pub(super) async fn serve(
             Some(ended) => ended,
             None => {
                 connection.as_mut().graceful_shutdown();
-                watch.drive(connection.as_mut(), resets).await
+                // Who is told to go and does not, with answers that it never took, is not waited for.
+                tokio::select! {
+                    biased;
+                    ended = watch.drive(connection.as_mut(), resets) => ended,
+                    () = idle.lasts(PEER_TIMEOUT) => return,
+                }
             }
         }
     };
@@ -177,7 +170,7 @@ pub(super) async fn serve(
     }
 }
 
-fn builder(limits: Limits, tasks: Tracked) -> Builder<Tracked> {
+fn builder(limits: &Limits, tasks: Tracked) -> Builder<Tracked> {
     let mut builder = Builder::new(tasks);
     builder
         .http1()
@@ -190,20 +183,13 @@ fn builder(limits: Limits, tasks: Tracked) -> Builder<Tracked> {
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
         .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_connection_window_size(connection_window(limits.callers))
         .max_pending_accept_reset_streams(RESETS_IN_A_TURN)
         .max_local_error_reset_streams(LATE_FRAMES)
         .max_send_buf_size(HTTP2_SEND_BUFFER)
         .keep_alive_interval(HTTP2_PING.0)
         .keep_alive_timeout(HTTP2_PING.1);
     builder
-}
-
-/// Over HTTP/1.1 an answer says that it is the connection's last; an upgrade takes the connection over instead.
-fn tell_to_go<B>(answer: &mut Response<B>, version: Version) {
-    if version < Version::HTTP_2 && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    }
 }
 
 /// What a connection without a request has missed.
@@ -214,10 +200,10 @@ enum Late {
     Idle,
 }
 
-/// Resolves if the first request has not begun in time.
-async fn no_request(begun: &CancellationToken, watch: &Watch) -> Late {
-    let idle = Instant::now() + IDLE;
-    let late = async {
+/// Resolves if the first request has not begun in time, or over HTTP/2 if there has been none for a while.
+async fn late(idle: &mut Idle, watch: &Watch) -> Late {
+    let bound = Instant::now() + IDLE;
+    let no_request = async {
         loop {
             let now = Instant::now();
             let next = match watch.first_byte() {
@@ -228,16 +214,22 @@ async fn no_request(begun: &CancellationToken, watch: &Watch) -> Late {
                     }
                     head
                 }
-                _ if idle <= now => return Late::Idle,
-                _ => idle.min(now + FIRST_HEAD),
+                _ if bound <= now => return Late::Idle,
+                _ => bound.min(now + FIRST_HEAD),
             };
             sleep_until(next).await;
         }
     };
-    match begun.run_until_cancelled(late).await {
-        Some(late) => late,
-        None => std::future::pending().await,
+    tokio::select! {
+        late = no_request => return late,
+        () = idle.begun() => {}
     }
+    if !watch.is_http2() {
+        // Between two requests over HTTP/1.1 hyper looks at the time.
+        return std::future::pending().await;
+    }
+    idle.lasts(IDLE).await;
+    Late::Idle
 }
 
 /// Resolves once a connection can be told to go, as the process leaves.

@@ -1,6 +1,9 @@
 //! What ports count about their connections.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use prometheus_client::{
     metrics::{counter::Counter, family::Family},
@@ -16,6 +19,30 @@ const WARNING: Duration = Duration::from_secs(10);
 pub struct ServeMetrics {
     resets: Family<[(&'static str, &'static str); 1], Counter>,
     ended: Family<[(&'static str, String); 2], Counter>,
+    refused: Family<[(&'static str, &'static str); 2], Counter>,
+}
+
+/// Why a connection, or a request that came through a proxy of ours, was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// The port has as many connections as it takes.
+    Port,
+    /// The address has as many connections as one may have.
+    Address,
+    /// The address that a proxy of ours names has as many requests open as one may have.
+    Forwarded,
+}
+
+impl Refused {
+    const ALL: [Self; 3] = [Self::Port, Self::Address, Self::Forwarded];
+
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Port => "port_full",
+            Self::Address => "address_full",
+            Self::Forwarded => "forwarded_full",
+        }
+    }
 }
 
 impl ServeMetrics {
@@ -32,16 +59,27 @@ impl ServeMetrics {
             "HTTP/2 connections that we ended because of what the client sent, by port and HTTP/2's name of the reason",
             metrics.ended.clone(),
         );
+        registry.register(
+            "ringpad_connections_refused",
+            "Connections refused because there were too many, and requests through a proxy of ours because their client had \
+             too many, by port and reason",
+            metrics.refused.clone(),
+        );
         metrics
     }
 
     /// The counters of one port, which is named as in the logs: `grpc`.
     pub fn port(&self, name: &'static str) -> PortMetrics {
+        // All of them from the start, so that the first one refused is seen as an increase.
+        let refused = Refused::ALL
+            .map(|why| self.refused.get_or_create_owned(&[("port", name), ("reason", why.reason())]));
         PortMetrics {
             name,
             resets: self.resets.get_or_create_owned(&[("port", name)]),
             ended: self.ended.clone(),
+            refused,
             said: Arc::default(),
+            said_refused: Arc::default(),
         }
     }
 }
@@ -52,7 +90,22 @@ pub struct PortMetrics {
     pub(super) name: &'static str,
     resets: Counter,
     ended: Family<[(&'static str, String); 2], Counter>,
-    said: Arc<Mutex<Option<Instant>>>,
+    refused: [Counter; Refused::ALL.len()],
+    said: Said,
+    said_refused: Said,
+}
+
+/// When something was last said in the log.
+type Said = Arc<Mutex<Option<Instant>>>;
+
+/// Whether it is time to say something again.
+fn is_time(said: &Said) -> bool {
+    let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+    let time = said.is_none_or(|at| at.elapsed() > WARNING);
+    if time {
+        *said = Some(Instant::now());
+    }
+    time
 }
 
 impl PortMetrics {
@@ -66,10 +119,23 @@ impl PortMetrics {
     pub(super) fn ended(&self, error: &h2::Error) {
         let reason = error.reason().map(|reason| format!("{reason:?}")).unwrap_or_default();
         self.ended.get_or_create_owned(&[("port", self.name.to_owned()), ("reason", reason)]).inc();
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        if said.is_none_or(|at| at.elapsed() > WARNING) {
-            *said = Some(Instant::now());
+        if is_time(&self.said) {
             tracing::warn!(port = self.name, %error, "ended an HTTP/2 connection, and all calls on it");
+        }
+    }
+
+    /// Counts what was refused, and says so, but not more often than every 10 s.
+    pub(super) fn refused(&self, why: Refused, client: IpAddr) {
+        let [port_full, address_full, forwarded_full] = &self.refused;
+        let counter = match why {
+            Refused::Port => port_full,
+            Refused::Address => address_full,
+            Refused::Forwarded => forwarded_full,
+        };
+        counter.inc();
+        if is_time(&self.said_refused) {
+            let (port, reason) = (self.name, why.reason());
+            tracing::warn!(port, reason, %client, "refusing connections or requests: there are too many");
         }
     }
 }

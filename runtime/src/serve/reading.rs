@@ -17,7 +17,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
     net::TcpStream,
     sync::oneshot,
-    time::{Instant, Sleep, sleep_until, timeout},
+    time::{Instant, Sleep, sleep, sleep_until, timeout},
 };
 
 use super::{frames::Frames, pace::Pace};
@@ -26,6 +26,9 @@ use super::{frames::Frames, pace::Pace};
 pub(super) const TURN: usize = 8 * 1024;
 /// How long a client has to take what it was told last, once we have closed our side.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long a client may take nothing of what it is sent. One that is gone does not acknowledge either, and is found out by
+/// that; this is for one that is there and does not read.
+const STUCK: Duration = if cfg!(test) { Duration::from_millis(500) } else { Duration::from_secs(30) };
 
 /// A TCP stream whose reading is watched. Once it is dropped, the [`Watch`] has the stream back.
 #[derive(Debug)]
@@ -33,6 +36,8 @@ pub(super) struct Watched {
     stream: Option<TcpStream>,
     reading: Arc<Mutex<Reading>>,
     give_back: Option<oneshot::Sender<TcpStream>>,
+    /// While the client takes nothing: until when it may.
+    stuck: Option<Pin<Box<Sleep>>>,
 }
 
 /// Sees what is read from a connection, and says when.
@@ -76,7 +81,12 @@ pub(super) fn watch(stream: TcpStream) -> (Watched, Watch) {
     };
     let reading = Arc::new(Mutex::new(reading));
     let (give_back, given_back) = oneshot::channel();
-    let watched = Watched { stream: Some(stream), reading: Arc::clone(&reading), give_back: Some(give_back) };
+    let watched = Watched {
+        stream: Some(stream),
+        reading: Arc::clone(&reading),
+        give_back: Some(give_back),
+        stuck: None,
+    };
     (watched, Watch { reading, stream: given_back })
 }
 
@@ -192,6 +202,18 @@ impl Watched {
     fn stream(&mut self) -> io::Result<Pin<&mut TcpStream>> {
         self.stream.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
+
+    /// Notes what became of writing; an error if nothing has been taken for too long.
+    fn wrote(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if written.is_pending() {
+            let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep(STUCK)));
+            ready!(stuck.as_mut().poll(cx));
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        self.stuck = None;
+        lock(&self.reading).last = Instant::now();
+        written
+    }
 }
 
 impl Drop for Watched {
@@ -225,9 +247,8 @@ impl AsyncRead for Watched {
 
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = ready!(self.stream()?.poll_write(cx, bytes));
-        lock(&self.reading).last = Instant::now();
-        Poll::Ready(written)
+        let written = self.stream()?.poll_write(cx, bytes);
+        self.wrote(cx, written)
     }
 
     fn poll_write_vectored(
@@ -235,9 +256,8 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(self.stream()?.poll_write_vectored(cx, bytes));
-        lock(&self.reading).last = Instant::now();
-        Poll::Ready(written)
+        let written = self.stream()?.poll_write_vectored(cx, bytes);
+        self.wrote(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {

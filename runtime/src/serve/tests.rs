@@ -1,8 +1,10 @@
 //! Clients that send fast, take back, idle and come late: frame by frame, so that the order of things is ours.
 
+mod bounds;
 mod client;
 
 use std::{
+    convert::Infallible,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::SeqCst},
@@ -19,7 +21,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{HalfClosed, Heads, Limits, SMALL_HEAD, ServeMetrics, bind, serve};
+use super::{Callers, HalfClosed, Heads, Limits, SMALL_HEAD, ServeMetrics, bind, serve};
+use crate::forwarded;
 use client::{Client, Frame, data, headers, reset};
 
 /// A port with a few handlers.
@@ -62,8 +65,26 @@ async fn wait(State(handlers): State<Arc<Handlers>>, body: Body) -> String {
     axum::body::to_bytes(body, usize::MAX).await.map_or(0, |body| body.len()).to_string()
 }
 
+/// Answers when the whole request has come, or why it has not.
+async fn whole(State(handlers): State<Arc<Handlers>>, body: Body) -> String {
+    let _open = handlers.enter();
+    axum::body::to_bytes(body, usize::MAX)
+        .await
+        .map_or_else(|why| format!("{why}, done"), |_| "done".to_owned())
+}
+
+/// An answer that does not end.
+async fn endless() -> Body {
+    Body::from_stream(futures_util::stream::repeat_with(|| Ok::<_, Infallible>(vec![b'x'; 64 * 1024])))
+}
+
 impl Port {
     async fn start() -> Self {
+        Self::start_for(Callers::Internal, &[]).await
+    }
+
+    /// A port that trusts these proxies.
+    async fn start_for(callers: Callers, proxies: &[&str]) -> Self {
         let mut registry = Registry::default();
         let metrics = ServeMetrics::new(&mut registry).port("test");
         let listener = bind("a test", ([127, 0, 0, 1], 0).into()).await.unwrap();
@@ -72,11 +93,17 @@ impl Port {
         let router = Router::new()
             .route("/wait", any(wait))
             .route("/at-once", any(async || "done"))
+            .route("/whole", any(whole))
+            .route("/endless", any(endless))
             .with_state(handlers.clone());
         let shutdown = CancellationToken::new();
         let limits = Limits {
             head: SMALL_HEAD,
             connections: 16,
+            per_address: 12,
+            proxies: proxies.iter().map(|proxy| forwarded::network(proxy).unwrap()).collect(),
+            callers,
+            streams: &["/wait"],
             half_closed: HalfClosed::Waits,
             heads: Heads::Strict,
         };

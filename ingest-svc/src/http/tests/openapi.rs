@@ -129,6 +129,10 @@ async fn unreadable(router: &Router, operation: &Operation<'_>) -> [Produced; 2]
     let limits = serve::Limits {
         head: HEAD_BYTES,
         connections: 16,
+        per_address: 16,
+        proxies: Arc::default(),
+        callers: serve::Callers::Anyone,
+        streams: &[],
         half_closed: serve::HalfClosed::Waits,
         heads: serve::Heads::Mended,
     };

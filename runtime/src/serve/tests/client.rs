@@ -127,6 +127,20 @@ impl Client {
         }
     }
 
+    /// Whether the server looks at what is sent; false if it has ended the connection for that.
+    pub(super) async fn reaches(&mut self) -> bool {
+        self.send(frame(6, 0, 0, &[7; 8])).await;
+        loop {
+            match self.next().await {
+                Some(Frame::Pong) => return true,
+                // ENHANCE_YOUR_CALM
+                Some(Frame::GoAway(11)) => return false,
+                Some(_) => {}
+                None => panic!("closed without a reason"),
+            }
+        }
+    }
+
     /// A call's answer, to its end.
     pub(super) async fn answer(&mut self, stream: u32) -> Vec<u8> {
         loop {

@@ -1,0 +1,97 @@
+//! How much of a port each client's address has taken: connections, and requests that come through a proxy of ours.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// What the addresses have taken of a port.
+#[derive(Debug, Clone)]
+pub(super) struct Shares {
+    bound: usize,
+    taken: Arc<Mutex<HashMap<IpAddr, usize>>>,
+}
+
+/// One connection or request of an address, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Share {
+    address: IpAddr,
+    of: Shares,
+}
+
+impl Shares {
+    /// None yet; each address may have `bound` at a time.
+    pub(super) fn new(bound: usize) -> Self {
+        Self { bound, taken: Arc::default() }
+    }
+
+    /// One more for `address`, unless it has all that it may have.
+    pub(super) fn take(&self, address: IpAddr) -> Option<Share> {
+        let address = owner(address);
+        let mut taken = self.lock();
+        let count = taken.entry(address).or_default();
+        if *count >= self.bound {
+            return None;
+        }
+        *count += 1;
+        Some(Share { address, of: self.clone() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        // Nothing in here panics between two changes that belong together.
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut taken = self.of.lock();
+        if let Some(count) = taken.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                taken.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// Whom an address stands for. Over IPv6 whoever has one address has a network of them, of 64 bits (RFC 6177).
+fn owner(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
+        address => address,
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    fn take(shares: &Shares, address: &str) -> Option<Share> {
+        shares.take(address.parse().unwrap())
+    }
+
+    #[test]
+    fn an_address_has_its_share_and_no_more_until_it_gives_back() {
+        let shares = Shares::new(2);
+        let first = take(&shares, "203.0.113.9");
+        let second = take(&shares, "::ffff:203.0.113.9");
+        assert!(first.is_some() && second.is_some());
+        assert!(take(&shares, "203.0.113.9").is_none());
+        assert!(take(&shares, "203.0.113.10").is_some(), "another one has its own");
+        drop(first);
+        assert!(take(&shares, "203.0.113.9").is_some());
+        drop(second);
+        assert!(shares.lock().is_empty(), "nothing is kept of who has left");
+    }
+
+    #[test]
+    fn over_ipv6_a_network_of_64_bits_is_one_client() {
+        let shares = Shares::new(1);
+        let _first = take(&shares, "2001:db8:0:1::1").unwrap();
+        assert!(take(&shares, "2001:db8:0:1:ffff::2").is_none());
+        assert!(take(&shares, "2001:db8:0:2::1").is_some());
+    }
+}
