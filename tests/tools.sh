@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need and this machine has not: RabbitMQ, nginx, Chromium with Korean letters, Node.js, Python. On
+# Installs what the tests need and this machine has not: RabbitMQ, nginx, promtool, Chromium with Korean letters, Node.js,
+# Python. On
 # Debian, as root or with sudo. Elsewhere it says in one line what to install.
 set -euo pipefail
 
@@ -16,6 +17,7 @@ want() {
 command -v cc >/dev/null || want build-essential "a C compiler"
 [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || want rabbitmq-server "RabbitMQ 3.10 or newer, as Debian packages it"
 [ -x /usr/sbin/nginx ] || want nginx-light "nginx 1.22 or newer, in /usr/sbin"
+command -v promtool >/dev/null || want prometheus "promtool, of Prometheus 2.42 or newer"
 [ -x "${CHROMIUM_BIN:-/usr/bin/chromium}" ] || want chromium "Chromium (or set CHROMIUM_BIN)"
 [ -n "$(fc-list :lang=ko 2>/dev/null | head -n 1)" ] || want fonts-noto-cjk "a Korean font"
 command -v fc-list >/dev/null || want fontconfig "fontconfig"

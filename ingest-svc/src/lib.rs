@@ -37,7 +37,7 @@ use ringpad_runtime::{
 use tokio::{net::TcpListener, task::JoinSet, time::sleep};
 
 use log::{Log, LogThreads, OpenLog};
-use metrics::{HttpMetrics, LogMetrics, RelayMetrics, RetentionMetrics};
+use metrics::{HttpMetrics, LogMetrics, RelayMetrics, RetentionMetrics, Waiting};
 use relay::Relay;
 use retention::Retention;
 use settings::Database;
@@ -98,6 +98,7 @@ pub async fn run(
     }
     let mut registry = Registry::default();
     let OpenLog { log, outbox, fresh, threads } = open_log(&settings, LogMetrics::new(&mut registry))?;
+    registry.register_collector(Box::new(Waiting::new(log.written(), Arc::clone(&outbox))));
     let traces = Traces::new("ingest-svc", &settings.traces)?;
     let relay = Relay {
         bus,

@@ -295,6 +295,11 @@ impl Log {
         *self.written.borrow()
     }
 
+    /// Sees the same, without being a handle on the log.
+    pub(crate) fn written(&self) -> watch::Receiver<Option<Instant>> {
+        self.written.clone()
+    }
+
     /// The writer has ended although there is a handle: it has panicked.
     pub fn is_dead(&self) -> bool {
         self.jobs.is_closed()

@@ -1,10 +1,9 @@
 //! What ingest-svc counts and times. Names and units are Prometheus's; a registry belongs to one run, so that tests can
 //! run several.
 
-use std::{
-    borrow::Cow,
-    sync::{Arc, atomic::AtomicU64},
-};
+mod waiting;
+
+use std::{borrow::Cow, sync::Arc};
 
 use axum::http::StatusCode;
 use prometheus_client::{
@@ -24,6 +23,7 @@ use crate::{
     log::{Another, Status},
     retention::Doubt,
 };
+pub(crate) use waiting::Waiting;
 
 /// What the log counts.
 #[derive(Debug, Clone)]
@@ -65,8 +65,6 @@ pub(crate) struct RelayMetrics {
     pub(crate) connections: Counter,
     pub(crate) waiting: Gauge,
     pub(crate) waiting_bytes: Gauge,
-    pub(crate) outbox_events: Gauge,
-    pub(crate) outbox_age: Gauge<f64, AtomicU64>,
     pub(crate) confirm_seconds: Histogram,
 }
 
@@ -270,8 +268,6 @@ impl RelayMetrics {
             connections: Counter::default(),
             waiting: Gauge::default(),
             waiting_bytes: Gauge::default(),
-            outbox_events: Gauge::default(),
-            outbox_age: Gauge::default(),
             confirm_seconds: Histogram::new(exponential_buckets(0.000_25, 2.0, 16)),
         };
         let mut counter =
@@ -302,17 +298,6 @@ impl RelayMetrics {
             "ringpad_relay_waiting_bytes",
             "What they take, in bytes",
             metrics.waiting_bytes.clone(),
-        );
-        registry.register(
-            "ringpad_outbox_events",
-            "Events committed and not yet confirmed by the broker",
-            metrics.outbox_events.clone(),
-        );
-        registry.register_with_unit(
-            "ringpad_outbox_age",
-            "Age of the oldest event that waits for the broker or its confirm; 0: none",
-            Unit::Seconds,
-            metrics.outbox_age.clone(),
         );
         registry.register_with_unit(
             "ringpad_publish_confirm",

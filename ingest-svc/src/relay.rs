@@ -379,10 +379,6 @@ impl Run {
         let metrics = &self.relay.metrics;
         metrics.waiting.set(i64::try_from(self.backlog.len()).unwrap_or(i64::MAX));
         metrics.waiting_bytes.set(i64::try_from(self.backlog.bytes()).unwrap_or(i64::MAX));
-        let outbox = self.relay.outbox.newest().saturating_sub(handled);
-        metrics.outbox_events.set(i64::try_from(outbox).unwrap_or(i64::MAX));
-        let age = self.backlog.oldest_age(out(), Instant::now());
-        metrics.outbox_age.set(age.unwrap_or_default().as_secs_f64());
     }
 }
 

@@ -5,6 +5,7 @@ mod abuse;
 mod actions;
 mod admission;
 mod backup;
+mod alerts;
 mod broker_harness;
 mod bulk;
 mod burst;

@@ -5,6 +5,7 @@
 //! * [`link`]: a network that is cut, delayed, black-holed and half-closed at will.
 //! * [`nginx`]: the load balancer, with the configuration that is shipped.
 //! * [`provider`] sends what [`cdr`] makes; [`pads`] see it on all three transports and check what they see.
+//! * [`alerts`]: what Prometheus would say to what the services measure.
 //! * [`chaos`]: a bad night, played from a seed on all of these.
 //! * `ringpad-testbed`: all of it at the command of the pad page's tests, which are TypeScript.
 //! * [`secrets`]: what no log line may show. [`token`]: pad tokens, minted independently of the project's own code.
@@ -12,6 +13,7 @@
 //! * [`wait`]: waiting for values with a bound. [`http`]: a small HTTP/1.1 client.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+pub mod alerts;
 pub mod cdr;
 pub mod chaos;
 pub mod collector;

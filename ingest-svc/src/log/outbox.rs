@@ -6,12 +6,12 @@
 //! dropped, and the relay, which sees the gap in the keys, reads the table.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, VecDeque},
     sync::{
-        Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use ringpad_bus::Event;
@@ -22,6 +22,11 @@ pub(super) const COMMITS: usize = 1_024;
 
 /// Bytes of events in them; or one commit of more.
 const BYTES: usize = 16 * 1024 * 1024;
+
+/// Times of commits that are remembered while their events wait; with them full, later ones count as old as the last.
+const TIMES: usize = 1_024;
+/// Commits within so long of each other count as one.
+const TOGETHER: Duration = Duration::from_millis(100);
 
 /// The events of one commit.
 #[derive(Debug)]
@@ -51,6 +56,9 @@ impl Committed {
 pub struct Outbox {
     newest: AtomicU64,
     relayed: AtomicU64,
+    /// When the events were committed that are not handled, oldest first, each with the last key of those that were
+    /// committed then or soon after.
+    since: Mutex<VecDeque<(u64, Instant)>>,
     /// Bytes that the writer has handed over and the relay has not taken.
     handed_over: AtomicUsize,
     changed: Mutex<BTreeSet<String>>,
@@ -63,6 +71,7 @@ impl Outbox {
         Self {
             newest: AtomicU64::new(newest),
             relayed: AtomicU64::new(relayed),
+            since: Mutex::new(VecDeque::from_iter((newest > relayed).then(|| (newest, Instant::now())))),
             handed_over: AtomicUsize::new(0),
             changed: Mutex::default(),
             nudge: Notify::new(),
@@ -71,7 +80,26 @@ impl Outbox {
 
     /// Events are committed up to this key.
     pub(crate) fn committed(&self, newest: u64) {
+        let now = Instant::now();
+        let mut since = lock(&self.since);
+        let room = since.len() < TIMES;
+        match since.back_mut() {
+            Some((key, at)) if !room || now.duration_since(*at) < TOGETHER => *key = newest,
+            _ if newest > self.relayed() => since.push_back((newest, now)),
+            _ => {}
+        }
+        drop(since);
         self.newest.store(newest, Ordering::Release);
+    }
+
+    /// Events that are not handled.
+    pub(crate) fn waiting(&self) -> u64 {
+        self.newest().saturating_sub(self.relayed())
+    }
+
+    /// For how long the oldest event that is not handled has waited, since the start at most.
+    pub(crate) fn oldest_age(&self, now: Instant) -> Option<Duration> {
+        lock(&self.since).front().map(|(_, at)| now.saturating_duration_since(*at))
     }
 
     /// Whether a commit of this size may be handed over; if so, it counts until [`Self::taken`].
@@ -97,13 +125,13 @@ impl Outbox {
 
     /// A store was changed or deleted: push-svc is told to ask the log about it. Bounded by the number of stores.
     pub(crate) fn store_changed(&self, store_id: String) {
-        self.changed.lock().unwrap_or_else(PoisonError::into_inner).insert(store_id);
+        lock(&self.changed).insert(store_id);
         self.nudge();
     }
 
     /// Takes the stores that have changed since the last call.
     pub(crate) fn take_changed(&self) -> BTreeSet<String> {
-        std::mem::take(&mut *self.changed.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *lock(&self.changed))
     }
 
     /// The key of the newest committed event.
@@ -115,6 +143,8 @@ impl Outbox {
     /// lost means that events are published twice, which hubs see by their positions.
     pub(crate) fn handled(&self, key: u64) {
         self.relayed.store(key, Ordering::Relaxed);
+        let mut since = lock(&self.since);
+        while since.pop_front_if(|(last, _)| *last <= key).is_some() {}
     }
 
     /// How far the relay has come.
@@ -123,9 +153,47 @@ impl Outbox {
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing in here panics between two changes that belong together.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_waits_has_the_age_of_the_oldest() {
+        let outbox = Outbox::new(7, 7);
+        let age = |outbox: &Outbox| outbox.oldest_age(Instant::now() + Duration::from_secs(5));
+        assert_eq!((outbox.waiting(), age(&outbox)), (0, None));
+        outbox.committed(8);
+        outbox.committed(10);
+        assert_eq!(outbox.waiting(), 3);
+        assert!(age(&outbox) >= Some(Duration::from_secs(5)));
+        outbox.handled(9);
+        assert!(outbox.waiting() == 1 && age(&outbox).is_some());
+        outbox.handled(10);
+        assert_eq!((outbox.waiting(), age(&outbox)), (0, None));
+        // What was left of the last time has waited since the start at least.
+        assert!(age(&Outbox::new(7, 3)) >= Some(Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn what_is_kept_of_a_long_outage_is_bounded() {
+        let outbox = Outbox::new(0, 0);
+        for key in 1..=TIMES as u64 + 10 {
+            let mut since = lock(&outbox.since);
+            if let Some((_, at)) = since.back_mut() {
+                *at -= TOGETHER;
+            }
+            drop(since);
+            outbox.committed(key);
+        }
+        assert_eq!(lock(&outbox.since).len(), TIMES);
+        outbox.handled(TIMES as u64 + 9);
+        assert_eq!(lock(&outbox.since).len(), 1);
+    }
 
     #[test]
     fn bytes_that_are_handed_over_are_bounded() {

@@ -186,18 +186,6 @@ impl Backlog {
         }
     }
 
-    /// How old the oldest event is, with these messages still out, oldest first; `None` if there is none.
-    pub(super) fn oldest_age<'a>(
-        &self,
-        mut out: impl Iterator<Item = &'a Message>,
-        now: Instant,
-    ) -> Option<Duration> {
-        let expires = out
-            .find_map(|message| message.keys.first().map(|(_, expires)| *expires))
-            .or_else(|| self.waiting.front().map(|outgoing| outgoing.expires))?;
-        Some(self.ttl.saturating_sub(expires.saturating_duration_since(now)))
-    }
-
     /// Up to which key everything is handled, with these messages still out, oldest first.
     pub(super) fn handled<'a>(&self, mut out: impl Iterator<Item = &'a Message>) -> u64 {
         let first =

@@ -1,0 +1,335 @@
+//! Every shipped alert fires in its case, made to happen on real parts, and none fires while all is well.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use lapin::{BasicProperties, options::BasicPublishOptions};
+use ringpad_bus::CONTENT_TYPE;
+use ringpad_proto::v1::Cdr;
+use ringpad_tests::{
+    alerts::{Story, Then, names},
+    cdr::{self, ring},
+    http::Client,
+    link::Link,
+    pads::{Pad, Transport},
+    rabbit::RabbitNode,
+    services::{Shop, SlowDisk, System},
+    wait::{SOON, must, until},
+};
+use tokio::{net::TcpStream, time::sleep};
+
+/// Connections of one address that a port of number providers takes.
+const CONNECTIONS_OF_ONE: usize = 1_024;
+/// Between two looks at what goes on.
+const WHILE: Duration = Duration::from_secs(3);
+
+/// Each alert and the test of its case.
+macro_rules! cases {
+    ($($alert:ident: $case:ident,)+) => {
+        const CASES: &[&str] = &[$(stringify!($alert)),+];
+
+        $(#[tokio::test]
+        async fn $case() {
+            judge(stringify!($alert), cases::$case().await).await;
+        })+
+    };
+}
+
+cases! {
+    ServiceDown: a_service_that_is_frozen,
+    LogRefusesRecords: a_disk_that_does_not_answer,
+    LogSlow: a_disk_that_is_slow,
+    PopupsLate: popups_behind_a_slow_disk,
+    EventsWaitForBroker: a_memory_alarm_on_a_quiet_line,
+    BusSilent: a_broker_that_is_gone,
+    PublisherSilent: an_ingest_that_died,
+    AnotherLogOnExchange: two_installations_on_one_exchange,
+    EventsExpired: rings_without_a_replica,
+    EventsTooLarge: a_broker_that_takes_little,
+    ConnectionsRefused: an_address_with_too_many_connections,
+    LogOutOfReach: a_replica_that_never_reached_the_log,
+    PadsGone: pads_that_leave,
+    PoisonMessages: another_programs_messages,
+    SenderRefused: a_sender_with_a_wrong_secret,
+    Quarantined: a_request_that_is_no_record,
+    CallsWithoutStore: a_call_for_nobodys_number,
+}
+
+async fn judge(alert: &str, (story, then): (Story, Then)) {
+    let verdict = story.judge(then).await;
+    assert_eq!(verdict.quiet, BTreeSet::new(), "while nothing had happened");
+    assert!(verdict.end.contains(alert), "{alert} does not fire, only {:?}", verdict.end);
+}
+
+#[test]
+fn every_alert_has_its_case() {
+    let cases: BTreeSet<_> = CASES.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(
+        names().into_iter().collect::<BTreeSet<_>>(),
+        cases,
+        "tests/e2e/alerts.rs has a case for each"
+    );
+}
+
+#[tokio::test]
+async fn no_alert_fires_while_calls_ring_and_pads_show_them() {
+    let (system, store, mut pads) = installation(&RabbitNode::shared().await.url()).await;
+    let mut story = Story::begin(&system).await;
+    for call in 0..20 {
+        system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+        for pad in &mut pads {
+            pad.until_position(call + 1).await;
+        }
+        sleep(WHILE / 20).await;
+    }
+    story.look().await;
+    let mut verdict = story.judge(Then::TheSame).await;
+    // How fast a busy machine is, benchmarks say.
+    verdict.end.retain(|alert| !["LogSlow", "PopupsLate"].contains(&alert.as_str()));
+    assert_eq!((verdict.quiet, verdict.end), (BTreeSet::new(), BTreeSet::new()));
+}
+
+/// A system whose replica hears its ingest-svc, with a store and a pad on each transport.
+async fn installation(amqp_url: &str) -> (System, Shop, Vec<Pad>) {
+    let system = System::start(amqp_url, 1).await;
+    let (store, pads) = ready(&system).await;
+    (system, store, pads)
+}
+
+async fn ready(system: &System) -> (Shop, Vec<Pad>) {
+    let store = system.store("gangnam").await;
+    let pads = system.pads(&store.id).await;
+    until("ingest-svc is heard", SOON, async || {
+        let metrics = Client::new(system.push_at[0].admin).get("/metrics").await.ok()?.text();
+        metrics.contains("bus_messages_total{kind=\"batch\"}").then_some(())
+    })
+    .await;
+    (store, pads)
+}
+
+/// Looks until a metric is more than so much.
+async fn until_more(story: &mut Story, metric: &str, than: f64) {
+    until(&format!("{metric} is more than {than}"), 2 * SOON, async || {
+        let mut now = story.clone();
+        now.look().await;
+        (now.value(metric) > than).then_some(())
+    })
+    .await;
+    story.look().await;
+}
+
+mod cases {
+    use super::*;
+
+    pub(super) async fn a_service_that_is_frozen() -> (Story, Then) {
+        let (system, _, _pads) = installation(&RabbitNode::shared().await.url()).await;
+        let mut story = Story::begin(&system).await;
+        system.push[0].running().freeze();
+        story.look().await;
+        system.push[0].running().thaw();
+        (story, Then::Nothing)
+    }
+
+    pub(super) async fn a_disk_that_does_not_answer() -> (Story, Then) {
+        let mut system = System::prepare(&RabbitNode::shared().await.url(), 1, &[]);
+        let directory = system.directory.path().to_owned();
+        let disk = SlowDisk::under(&mut system.ingest, &directory);
+        system.ingest.start().await;
+        system.push[0].start().await;
+        let (store, _pads) = ready(&system).await;
+        let mut story = Story::begin(&system).await;
+        disk.hang();
+        let answer =
+            must("an answer", system.provider().post(&ring(&store.virtual_number, &cdr::caller())).await);
+        assert_eq!(answer.status.as_u16(), 503, "{}", answer.text());
+        until_more(&mut story, "ringpad_log_unwritten_seconds", 5.0).await;
+        assert_eq!(story.value("ringpad_log_failed_commits_total"), 0.0, "nothing has failed yet");
+        disk.slow(0);
+        (story, Then::Nothing)
+    }
+
+    pub(super) async fn a_disk_that_is_slow() -> (Story, Then) {
+        behind_a_slow_disk(400).await
+    }
+
+    pub(super) async fn popups_behind_a_slow_disk() -> (Story, Then) {
+        behind_a_slow_disk(800).await
+    }
+
+    async fn behind_a_slow_disk(milliseconds: u32) -> (Story, Then) {
+        let mut system = System::prepare(&RabbitNode::shared().await.url(), 1, &[]);
+        let directory = system.directory.path().to_owned();
+        let disk = SlowDisk::under(&mut system.ingest, &directory);
+        system.ingest.start().await;
+        system.push[0].start().await;
+        let (store, mut pads) = ready(&system).await;
+        let mut story = Story::begin(&system).await;
+        disk.slow(milliseconds);
+        for call in 0..3 {
+            system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+            for pad in &mut pads {
+                pad.until_position(call + 1).await;
+            }
+        }
+        story.look().await;
+        disk.slow(0);
+        (story, Then::TheSame)
+    }
+
+    pub(super) async fn a_memory_alarm_on_a_quiet_line() -> (Story, Then) {
+        let node = RabbitNode::start().await;
+        let (system, store, _pads) = installation(&node.url()).await;
+        let mut story = Story::begin(&system).await;
+        node.raise_memory_alarm().await;
+        // Only signs of life are sent, until the broker takes none any more.
+        sleep(WHILE).await;
+        for _ in 0..3 {
+            system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+        }
+        until_more(&mut story, "ringpad_outbox_age_seconds", 5.0).await;
+        assert_eq!(story.value("ringpad_outbox_events"), 3.0);
+        node.end_memory_alarm().await;
+        (story, Then::Nothing)
+    }
+
+    pub(super) async fn a_broker_that_is_gone() -> (Story, Then) {
+        let mut node = RabbitNode::start().await;
+        let (system, _, _pads) = installation(&node.url()).await;
+        let mut story = Story::begin(&system).await;
+        node.kill().await;
+        story.look().await;
+        sleep(WHILE).await;
+        story.look().await;
+        (story, Then::Nothing)
+    }
+
+    pub(super) async fn an_ingest_that_died() -> (Story, Then) {
+        let (mut system, _, _pads) = installation(&RabbitNode::shared().await.url()).await;
+        let mut story = Story::begin(&system).await;
+        system.ingest.kill().await;
+        system.ingest.start().await;
+        until_more(&mut story, "ringpad_push_silent_publishers", 0.0).await;
+        (story, Then::Nothing)
+    }
+
+    pub(super) async fn two_installations_on_one_exchange() -> (Story, Then) {
+        let node = RabbitNode::shared().await;
+        let (system, _, _pads) = installation(&node.url()).await;
+        let mut story = Story::begin(&system).await;
+        let mut other = System::prepare(&node.url(), 0, &[]);
+        other.ingest.set("AMQP_EXCHANGE", &system.exchange);
+        other.ingest.start().await;
+        until_more(&mut story, "ringpad_push_bus_messages_total{kind=\"other_log\"}", 0.0).await;
+        sleep(WHILE).await;
+        story.look().await;
+        (story, Then::TheSame)
+    }
+
+    pub(super) async fn rings_without_a_replica() -> (Story, Then) {
+        let settings = [("POPUP_TTL", "1s")];
+        let system = System::start_with(&RabbitNode::shared().await.url(), 0, &settings).await;
+        let store = system.store("gangnam").await;
+        let mut story = Story::begin(&system).await;
+        system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+        until_more(&mut story, "ringpad_relay_expired_total", 0.0).await;
+        (story, Then::Nothing)
+    }
+
+    pub(super) async fn a_broker_that_takes_little() -> (Story, Then) {
+        let node = RabbitNode::start_with("max_message_size = 1500").await;
+        let (system, store, _pads) = installation(&node.url()).await;
+        let mut story = Story::begin(&system).await;
+        let long = Cdr { memo: "x".repeat(2_000), ..ring(&store.virtual_number, &cdr::caller()) };
+        system.provider().take(&long).await;
+        until_more(&mut story, "ringpad_relay_too_large_total", 0.0).await;
+        (story, Then::Nothing)
+    }
+
+    pub(super) async fn an_address_with_too_many_connections() -> (Story, Then) {
+        let system = System::start(&RabbitNode::shared().await.url(), 0).await;
+        let mut story = Story::begin(&system).await;
+        let mut held = Vec::new();
+        for _ in 0..=CONNECTIONS_OF_ONE {
+            held.push(must("a connection", TcpStream::connect(system.ingest_at.http).await));
+        }
+        until_more(&mut story, "ringpad_connections_refused_total", 0.0).await;
+        (story, Then::Nothing)
+    }
+
+    pub(super) async fn a_replica_that_never_reached_the_log() -> (Story, Then) {
+        let mut system = System::prepare(&RabbitNode::shared().await.url(), 1, &[]);
+        let link = Link::to(system.ingest_at.grpc).await;
+        link.cut();
+        system.push[0].set("INGEST_URL", &format!("http://{}", link.at));
+        system.ingest.start().await;
+        system.push[0].start().await;
+        let store = system.store("gangnam").await;
+        let mut story = Story::begin(&system).await;
+        for _ in 0..2 {
+            let asked = system.subscription(&store.id);
+            assert!(Pad::try_open(Transport::Grpc, system.push_at[0].pads, &asked).await.is_err());
+            story.look().await;
+        }
+        (story, Then::TheSame)
+    }
+
+    pub(super) async fn pads_that_leave() -> (Story, Then) {
+        let (system, _, pads) = installation(&RabbitNode::shared().await.url()).await;
+        let mut story = Story::begin(&system).await;
+        assert!(story.value("ringpad_push_pads") > 2.0);
+        drop(pads);
+        until("no pad is there any more", SOON, async || {
+            let mut now = story.clone();
+            now.look().await;
+            (now.value("ringpad_push_pads") == 0.0).then_some(())
+        })
+        .await;
+        story.look().await;
+        (story, Then::Nothing)
+    }
+
+    pub(super) async fn another_programs_messages() -> (Story, Then) {
+        let node = RabbitNode::shared().await;
+        let (system, _, _pads) = installation(&node.url()).await;
+        let mut story = Story::begin(&system).await;
+        let channel = must("a channel", node.connect().await.create_channel().await);
+        let properties = BasicProperties::default().with_content_type(CONTENT_TYPE.into());
+        let options = BasicPublishOptions::default();
+        let sent =
+            channel.basic_publish(system.exchange.as_str().into(), "".into(), options, b"poison", properties);
+        must("a message", sent.await);
+        until_more(&mut story, "ringpad_push_bus_messages_total{kind=\"poison\"}", 0.0).await;
+        (story, Then::Nothing)
+    }
+
+    pub(super) async fn a_sender_with_a_wrong_secret() -> (Story, Then) {
+        let mut system = System::prepare(&RabbitNode::shared().await.url(), 0, &[]);
+        let config = system.directory.path().join("sources.toml");
+        must("a file", std::fs::write(&config, "[[source]]\nname = \"bizcall\"\nsecret = \"right\"\n"));
+        system.ingest.set("INGEST_CONFIG", &config.display().to_string());
+        system.ingest.start().await;
+        let mut story = Story::begin(&system).await;
+        for _ in 0..7 {
+            let answer = Client::new(system.ingest_at.http).get("/v1/cdr/bizcall/wrong").await;
+            assert_eq!(must("an answer", answer).status.as_u16(), 404);
+            story.look().await;
+        }
+        (story, Then::Nothing)
+    }
+
+    pub(super) async fn a_request_that_is_no_record() -> (Story, Then) {
+        let system = System::start(&RabbitNode::shared().await.url(), 0).await;
+        let mut story = Story::begin(&system).await;
+        let answer = Client::new(system.ingest_at.http).get("/v1/cdr/bizcall?x=y").await;
+        assert_eq!(must("an answer", answer).status.as_u16(), 422);
+        story.look().await;
+        (story, Then::Nothing)
+    }
+
+    pub(super) async fn a_call_for_nobodys_number() -> (Story, Then) {
+        let system = System::start(&RabbitNode::shared().await.url(), 0).await;
+        let mut story = Story::begin(&system).await;
+        system.provider().take(&ring(&cdr::virtual_number(), &cdr::caller())).await;
+        story.look().await;
+        (story, Then::Nothing)
+    }
+}
