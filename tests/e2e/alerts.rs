@@ -256,12 +256,12 @@ mod cases {
     }
 
     pub(super) async fn a_replica_that_never_reached_the_log() -> (Story, Then) {
-        let mut system = System::prepare(&RabbitNode::shared().await.url(), 1, &[]);
-        system.push[0].set("INGEST_URL", &format!("http://{}", free_address()));
-        system.ingest.start().await;
-        system.push[0].start().await;
-        let store = system.store("gangnam").await;
+        let (mut system, store, pads) = installation(&RabbitNode::shared().await.url()).await;
         let mut story = Story::begin(&system).await;
+        drop(pads);
+        system.push[0].kill().await;
+        system.push[0].set("INGEST_URL", &format!("http://{}", free_address()));
+        system.push[0].start().await;
         for _ in 0..2 {
             let asked = system.subscription(&store.id);
             assert!(Pad::try_open(Transport::Grpc, system.push_at[0].pads, &asked).await.is_err());

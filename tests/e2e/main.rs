@@ -4,8 +4,8 @@
 mod abuse;
 mod actions;
 mod admission;
-mod backup;
 mod alerts;
+mod backup;
 mod broker_harness;
 mod bulk;
 mod burst;
