@@ -25,7 +25,7 @@ async fn play_with(deed: Option<Deed>, acts: Vec<Act>) -> Verdict {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hub_as_it_is_passes() {
     let verdict = play(None).await;
-    assert!(verdict.is_clean() && verdict.shown > 1_000, "{verdict}");
+    assert!(verdict.is_clean() && verdict.shown > 1_000 && verdict.acted > 0, "{verdict}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -50,6 +50,12 @@ async fn a_hub_that_swaps_two_fails() {
 async fn a_hub_that_is_late_once_fails() {
     let verdict = play(Some(Deed::Late)).await;
     assert!(!verdict.is_clean() && verdict.late > 0 && verdict.lost == 0, "{verdict}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hub_that_forgets_who_has_claimed_a_call_fails() {
+    let verdict = play(Some(Deed::Unclaim)).await;
+    assert!(!verdict.is_clean() && verdict.undone > 0 && verdict.lost == 0, "{verdict}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,6 +12,7 @@
 mod footprint;
 mod lateness;
 mod ledger;
+mod person;
 pub mod schedule;
 mod stage;
 mod tablet;
@@ -46,6 +47,7 @@ use crate::{
 use footprint::Footprint;
 use lateness::Pulse;
 use ledger::Ledger;
+use person::Person;
 use schedule::Act;
 use stage::Stage;
 use tablet::Tablet;
@@ -102,7 +104,9 @@ impl Plan {
         until("every pad has its snapshot", COMING, async || ledger.all_begun().then_some(())).await;
         let full = Footprint::of(&stage).await;
 
-        let traffic = Traffic::new(stage.for_provider(), stage.system.secrets.clone(), ledger.clone());
+        let people = self.people(&stage, &shops, &ledger);
+        let traffic =
+            Traffic::new(stage.for_provider(), stage.system.secrets.clone(), ledger.clone(), people);
         let (weather, enough) = (Mutex::new(Weather::default()), watch::Sender::new(false));
         if self.deed == Some(Deed::LyingDisk) {
             stage.set_disk(Disk::Lies);
@@ -150,9 +154,7 @@ impl Plan {
         let late = shops.iter().zip(1..).map(|(shop, turn)| (shop, share * turn));
         for (number, (shop, comes_after)) in at_first.chain(late).enumerate() {
             let transport = Transport::ALL[number % Transport::ALL.len()];
-            let token = Claims::new(&shop.id, &unique("pad"))
-                .lasting(COMING + self.length + 2 * self.settling + CLOCKS_DIFFER)
-                .token();
+            let token = self.token(shop, &unique("pad"));
             let tablet = Tablet {
                 number,
                 transport,
@@ -165,6 +167,26 @@ impl Plan {
             tablets.spawn(tablet.stay());
         }
         tablets
+    }
+
+    /// Somebody at a pad of every second store.
+    fn people(&self, stage: &Stage, shops: &[Shop], ledger: &Ledger) -> Vec<Person> {
+        let at = shops.iter().enumerate().step_by(2);
+        let person = |(store, shop)| Person {
+            nginx: stage.for_pads(Transport::Grpc),
+            store,
+            number: store * PADS,
+            pad: "counter".to_owned(),
+            token: self.token(shop, "counter"),
+            ledger: ledger.clone(),
+        };
+        at.map(person).collect()
+    }
+
+    /// A token of a pad that outlasts the play.
+    fn token(&self, shop: &Shop, pad: &str) -> String {
+        let lasts = COMING + self.length + 2 * self.settling + CLOCKS_DIFFER;
+        Claims::new(&shop.id, pad).lasting(lasts).token()
     }
 
     /// Waits until every pad was shown as much as its store has; whether they were.

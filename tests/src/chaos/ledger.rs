@@ -4,6 +4,7 @@
 //! Each stream is checked as it comes ([`Wire`]); what a pad was shown over all its streams is checked at the end
 //! ([`Ledger::judge`]).
 
+mod done;
 #[cfg(test)]
 mod tests;
 
@@ -13,30 +14,31 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use ringpad_proto::v1::{Call, CallState, Early, Snapshot, Update};
+use ringpad_proto::v1::{Call, Early, Snapshot, Update};
 use tokio::time::Instant;
 
 use super::{
     verdict::{Delay, Verdict},
     weather::Weather,
 };
+use done::LastShown;
+pub(super) use done::{Done, Part};
 
 /// How long a ring is worth a popup: the setting's default. And how far two readings of one clock may lie apart.
 pub(super) const POPUP_TTL: Duration = Duration::from_secs(30);
 const SLACK: Duration = Duration::from_secs(1);
 
-/// One of a call's two records.
+/// One of a call's two records, or what a pad did to it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Record {
     pub(super) call_id: String,
-    /// The final one, not the ring.
-    pub(super) last: bool,
+    pub(super) part: Part,
 }
 
 impl Record {
     /// The record that left a call as it is.
     fn behind(call: &Call) -> Self {
-        Self { call_id: call.id.clone(), last: call.state() != CallState::Ringing }
+        Self { call_id: call.id.clone(), part: Part::behind(call) }
     }
 }
 
@@ -66,6 +68,7 @@ struct Book {
     /// What its streams did wrong by themselves, in words.
     wrongs: Vec<(Wrong, String)>,
     streams: u64,
+    last_shown: LastShown,
     /// Of a pad that comes late: where its first snapshot stood, and the calls in it.
     late: Option<Beginning>,
 }
@@ -96,6 +99,8 @@ pub(super) enum Wrong {
 struct State {
     /// The acknowledged records of each store.
     acknowledged: Vec<HashMap<Record, Acknowledged>>,
+    /// What was done to the calls of each store, as it was answered.
+    answered: Vec<HashMap<String, Done>>,
     /// The pads' books, and whose pads they are.
     books: Vec<(usize, Book)>,
 }
@@ -109,6 +114,7 @@ impl Ledger {
     pub(super) fn new(stores: usize, pads_each: usize) -> Self {
         let mut state = State::default();
         state.acknowledged.resize_with(stores, HashMap::new);
+        state.answered.resize_with(stores, HashMap::new);
         let owners = (0..stores).flat_map(|store| std::iter::repeat_n(store, pads_each));
         state.books = owners.map(|store| (store, Book::default())).collect();
         let late = || Book { late: Some(Beginning::default()), ..Book::default() };
@@ -116,9 +122,14 @@ impl Ledger {
         Self(Arc::new(Mutex::new(state)))
     }
 
-    /// A record of a store's call was answered 200.
+    /// A record of a store's call was answered 200, or what a pad did to it was answered OK.
     pub(super) fn acknowledge(&self, store: usize, record: Record, acknowledged: Acknowledged) {
         self.lock().acknowledged[store].entry(record).or_insert(acknowledged);
+    }
+
+    /// This is all that was done to a call so far, and answered OK.
+    pub(super) fn answer(&self, store: usize, call_id: &str, done: Done) {
+        self.lock().answered[store].insert(call_id.to_owned(), done);
     }
 
     /// Whether each pad that does not come late has had its first snapshot.
@@ -140,12 +151,16 @@ impl Ledger {
 
     /// A pad shows an event.
     pub(super) fn show(&self, pad: usize, update: &Update) {
-        let record = Record::behind(&update.call.clone().unwrap_or_default());
+        let call = update.call.clone().unwrap_or_default();
+        let record = Record::behind(&call);
         let pop_until = update.pop_until.and_then(|until| {
             Some(Duration::new(until.seconds.try_into().ok()?, until.nanos.try_into().ok()?))
         });
         let shown = Shown { position: update.position, record, pop_until, at: Instant::now() };
-        self.book(pad, |book| book.shown.push(shown));
+        self.book(pad, |book| {
+            book.shown.push(shown);
+            book.last_shown.show(&call);
+        });
     }
 
     /// A pad has a snapshot.
@@ -154,6 +169,7 @@ impl Ledger {
             book.streams += 1;
             if let Some(late) = book.late.as_mut().filter(|_| !snapshot.resumed) {
                 let calls = snapshot.open_calls.iter().chain(&snapshot.recent_calls);
+                calls.clone().for_each(|call| book.last_shown.show(call));
                 *late = Beginning {
                     position: snapshot.position,
                     calls: calls.map(|call| call.id.clone()).collect(),
@@ -180,12 +196,18 @@ impl Ledger {
     pub(super) fn judge(&self, weather: &Weather) -> Verdict {
         let state = self.lock();
         let events = state.acknowledged.iter().map(HashMap::len).sum();
-        let mut verdict = Verdict { events, ..Verdict::default() };
+        let records = state.acknowledged.iter().flat_map(HashMap::keys);
+        let acted = records.filter(|record| record.part.is_action()).count();
+        let mut verdict = Verdict { events, acted, ..Verdict::default() };
         for (pad, (store, book)) in state.books.iter().enumerate() {
             let books = state.books.iter().filter(|(owner, _)| owner == store);
             let shown = books.flat_map(|(_, book)| &book.shown);
             let positions = shown.map(|shown| (&shown.record, shown.position)).collect();
             book.judge(pad, &state.acknowledged[*store], &positions, weather, &mut verdict);
+            for words in book.last_shown.undone(&state.answered[*store]) {
+                verdict.undone += 1;
+                verdict.say(format!("pad {pad} {words}"));
+            }
         }
         verdict.delays.sort_by_key(|delay| delay.took);
         verdict
@@ -214,13 +236,13 @@ impl Book {
         }
         let first = self.judge_shown(pad, acknowledged, positions, weather, verdict);
         for call_id in self.early.keys() {
-            if !acknowledged.contains_key(&Record { call_id: call_id.clone(), last: false }) {
+            if !acknowledged.contains_key(&Record { call_id: call_id.clone(), part: Part::Ring }) {
                 verdict.foreign += 1;
                 verdict.say(format!("pad {pad} was shown {call_id} early, which is not its store's"));
             }
         }
         for call_id in self.late.iter().flat_map(|late| &late.calls) {
-            if !acknowledged.contains_key(&Record { call_id: call_id.clone(), last: false }) {
+            if !acknowledged.contains_key(&Record { call_id: call_id.clone(), part: Part::Ring }) {
                 verdict.foreign += 1;
                 verdict.say(format!("pad {pad} began with {call_id}, which is not its store's"));
             }
@@ -234,7 +256,7 @@ impl Book {
                 verdict.say(format!("pad {pad} was never shown {record:?}"));
                 continue;
             };
-            if !record.last {
+            if record.part == Part::Ring {
                 let early = self.early.get(&record.call_id).copied();
                 let shown = early.map_or(*shown, |early| early.min(*shown));
                 verdict.delays.push(Delay {
@@ -273,15 +295,16 @@ impl Book {
                 verdict.twice += 1;
                 verdict.say(format!("pad {pad} was shown {record:?} twice"));
             }
-            let ring = Record { last: false, ..record.clone() };
-            if record.last && !first.contains_key(&ring) && !self.began_behind(&ring, positions) {
+            let ring = Record { part: Part::Ring, ..record.clone() };
+            if record.part != Part::Ring && !first.contains_key(&ring) && !self.began_behind(&ring, positions)
+            {
                 verdict.out_of_order += 1;
-                verdict.say(format!("pad {pad} was shown the end at {position} before the ring"));
+                verdict.say(format!("pad {pad} was shown {record:?} at {position} before the ring"));
             }
             // By ingest-svc's clock.
             let ahead = weather.clock_ahead(acknowledged.sent, acknowledged.at);
             let latest = acknowledged.wall + ahead + POPUP_TTL + SLACK;
-            let in_time = |until: Duration| !record.last && UNIX_EPOCH + until <= latest;
+            let in_time = |until: Duration| record.part == Part::Ring && UNIX_EPOCH + until <= latest;
             if pop_until.is_some_and(|until| !in_time(until)) {
                 verdict.late_pops += 1;
                 verdict.say(format!("pad {pad} was to pop {record:?} when it was no ring any more"));

@@ -21,6 +21,8 @@ pub enum Deed {
     Swap,
     /// One update of the whole play, and all that comes behind it on its stream, is five seconds late.
     Late,
+    /// Whoever closes a call gives it back as well.
+    Unclaim,
     /// From the beginning of the play on, the log's disk does not flush what it says it has.
     LyingDisk,
 }
@@ -52,7 +54,7 @@ impl Tamper {
     }
 
     /// What the pad gets in place of this update.
-    pub(super) fn pass(&mut self, update: Update) -> Vec<Update> {
+    pub(super) fn pass(&mut self, mut update: Update) -> Vec<Update> {
         let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
         match self.deed {
             Some(Deed::Drop) if count.is_multiple_of(EACH) => Vec::new(),
@@ -60,6 +62,12 @@ impl Tamper {
             Some(Deed::Swap) if count == ONE => {
                 self.held = Some(update);
                 Vec::new()
+            }
+            Some(Deed::Unclaim) => {
+                if let Some(call) = update.call.as_mut().filter(|call| call.closed) {
+                    call.claim = None;
+                }
+                vec![update]
             }
             _ => std::iter::once(update).chain(self.held.take()).collect(),
         }

@@ -1,6 +1,8 @@
-//! The number provider: rings at a steady rate, each followed by its final record, sent again until it is acknowledged.
+//! The number provider: rings at a steady rate, each followed by its final record, sent again until it is acknowledged; and
+//! on some stores a [`Person`] who takes a call whenever there is one and the last is done.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
@@ -9,12 +11,15 @@ use std::{
 use http::StatusCode;
 use ringpad_proto::v1::Cdr;
 use tokio::{
-    sync::watch,
+    sync::{Mutex as Turn, watch},
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval, sleep},
 };
 
-use super::ledger::{Acknowledged, Ledger, Record};
+use super::{
+    ledger::{Acknowledged, Ledger, Part, Record},
+    person::Person,
+};
 use crate::{
     cdr,
     provider::{Provider, taken},
@@ -45,17 +50,27 @@ pub(super) struct Traffic {
     nginx: SocketAddr,
     secrets: Secrets,
     ledger: Ledger,
+    /// Who takes calls, by the store's number.
+    people: Arc<BTreeMap<usize, Turn<Person>>>,
     /// Connections that nobody uses just now.
     idle: Arc<Mutex<Vec<Provider>>>,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Traffic {
-    pub(super) fn new(nginx: SocketAddr, secrets: Secrets, ledger: Ledger) -> Self {
-        Self { nginx, secrets, ledger, idle: Arc::default(), requests: Arc::default() }
+    pub(super) fn new(nginx: SocketAddr, secrets: Secrets, ledger: Ledger, people: Vec<Person>) -> Self {
+        let people = people.into_iter().map(|person| (person.store, Turn::new(person))).collect();
+        Self {
+            nginx,
+            secrets,
+            ledger,
+            people: Arc::new(people),
+            idle: Arc::default(),
+            requests: Arc::default(),
+        }
     }
 
-    /// Rings `a_second` times a second, at the stores in turn, until `enough`; returns when every record is acknowledged.
+    /// Rings `a_second` times a second, at the stores in turn, until `enough`; returns when every record is acknowledged and every call done with.
     pub(super) async fn run(&self, shops: &[Shop], a_second: u32, mut enough: watch::Receiver<bool>) {
         let (mut ticks, mut calls) = (interval(Duration::from_secs(1) / a_second), JoinSet::new());
         // The rate is what it is; a late tick must not make a burst.
@@ -74,7 +89,7 @@ impl Traffic {
         calls.join_all().await;
     }
 
-    /// Rings once at each store, and returns when every record is acknowledged: whatever else there is comes before it.
+    /// Rings once at each store, and returns when every record is acknowledged and every call done with: whatever else there is comes before it.
     pub(super) async fn sentinel(&self, shops: &[Shop]) {
         let calls = shops.iter().enumerate().map(|(store, shop)| self.call(store, &shop.virtual_number));
         futures_util::future::join_all(calls).await;
@@ -90,14 +105,22 @@ impl Traffic {
         if fastrand::u32(..).is_multiple_of(LONG_EACH) {
             ring.memo = "세차 예약 ".repeat(LONG_MEMO);
         }
-        self.insist(store, &ring, false).await;
+        let call_id = self.insist(store, &ring, Part::Ring).await;
+        // Whoever has a call takes no other.
+        let person = self.people.get(&store).and_then(|person| person.try_lock().ok());
+        if let Some(person) = &person {
+            person.claim(&call_id).await;
+        }
         sleep(Duration::from_millis(fastrand::u64(TALK))).await;
         let last = if fastrand::bool() { cdr::answered(&ring) } else { cdr::missed(&ring) };
-        self.insist(store, &last, true).await;
+        self.insist(store, &last, Part::End).await;
+        if let Some(person) = &person {
+            person.finish(&call_id).await;
+        }
     }
 
-    /// Sends a record until it is acknowledged. The play's end is bounded by whoever waits for it.
-    async fn insist(&self, store: usize, record: &Cdr, last: bool) {
+    /// Sends a record until it is acknowledged, and returns its call's id. The play's end is bounded by whoever waits for it.
+    async fn insist(&self, store: usize, record: &Cdr, part: Part) -> String {
         let sent = Instant::now();
         loop {
             let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -111,8 +134,8 @@ impl Traffic {
                 self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(provider);
                 let acknowledged = Acknowledged { sent, at: until, wall: SystemTime::now() };
                 let call_id = taken(&answer).call_id;
-                self.ledger.acknowledge(store, Record { call_id, last }, acknowledged);
-                return;
+                self.ledger.acknowledge(store, Record { call_id: call_id.clone(), part }, acknowledged);
+                return call_id;
             }
             sleep(AGAIN.mul_f64(0.5 + fastrand::f64())).await;
         }

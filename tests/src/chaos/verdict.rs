@@ -26,15 +26,19 @@ pub(super) struct Delay {
 /// What came of a play. [`Verdict::is_clean`] says whether everything that is promised was kept.
 #[derive(Debug, Default)]
 pub struct Verdict {
-    /// Acknowledged records.
+    /// Acknowledged records, and what pads did that was answered OK.
     pub events: usize,
+    /// Those of them that pads did.
+    pub acted: usize,
+    /// What was answered OK and is not what a pad shows of the call in the end.
+    pub undone: usize,
     /// Updates that pads were shown, all pads together.
     pub shown: usize,
     /// Rings that pads were shown ahead of their turn.
     pub early: usize,
     /// Streams that brought a snapshot.
     pub streams: u64,
-    /// Acknowledged records that a pad of their store was never shown.
+    /// Acknowledged records and answered actions that a pad of their store was never shown.
     pub lost: usize,
     /// Updates that came twice on a stream, or were shown twice.
     pub twice: u64,
@@ -79,6 +83,7 @@ impl Verdict {
             && self.broken == 0
             && self.late_pops == 0
             && self.late == 0
+            && self.undone == 0
             && self.refused_for_nothing == 0
             && self.left_over.is_empty()
     }
@@ -120,6 +125,7 @@ impl fmt::Display for Verdict {
         let faults: usize = self.faults.values().sum();
         let kinds: Vec<_> = self.faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
         writeln!(f, "events        {} acknowledged, {} shown on pads", self.events, self.shown)?;
+        writeln!(f, "actions       {} answered, {} not shown so in the end", self.acted, self.undone)?;
         writeln!(f, "streams       {} opened; {} rings shown ahead of their turn", self.streams, self.early)?;
         writeln!(f, "faults        {faults}: {}", kinds.join(", "))?;
         writeln!(f, "lost          {}", self.lost)?;

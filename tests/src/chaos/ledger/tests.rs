@@ -1,6 +1,6 @@
 //! Each wrong that the ledger knows is found, by itself.
 
-use ringpad_proto::v1::CallState;
+use ringpad_proto::v1::{CallState, Claim};
 
 use super::*;
 
@@ -9,8 +9,8 @@ fn ledger() -> Ledger {
     let ledger = Ledger::new(2, 1);
     let now = Acknowledged { sent: Instant::now(), at: Instant::now(), wall: SystemTime::now() };
     for (store, call) in [(0, "a"), (0, "b"), (1, "c")] {
-        for last in [false, true] {
-            ledger.acknowledge(store, Record { call_id: call.to_owned(), last }, now);
+        for part in [Part::Ring, Part::End] {
+            ledger.acknowledge(store, Record { call_id: call.to_owned(), part }, now);
         }
     }
     // Only the first store's pad is looked at.
@@ -121,4 +121,35 @@ fn a_pad_that_comes_late_is_shown_all_behind_its_snapshot() {
     assert!(verdict.is_clean(), "{verdict}");
     ledger.begin(1, &snapshot(&["a", "c"]));
     assert_eq!(ledger.judge(&Weather::default()).foreign, 1, "c is another's");
+}
+
+#[test]
+fn what_pads_did_is_shown_once_in_its_turn_and_stays() {
+    let claim = Claim { pad_id: "counter".to_owned(), ..Claim::default() };
+    let ring = Call { id: "a".to_owned(), state: CallState::Ringing.into(), ..Call::default() };
+    let claimed = Call { claim: Some(claim), ..ring.clone() };
+    let ended = Call { state: CallState::Completed.into(), ..claimed.clone() };
+    let noted = Call { note: "white".to_owned(), ..ended.clone() };
+    let closed = Call { closed: true, ..noted.clone() };
+    let judged = |calls: &[&Call]| {
+        let ledger = Ledger::new(1, 1);
+        ledger.lock().books.truncate(1);
+        let now = Acknowledged { sent: Instant::now(), at: Instant::now(), wall: SystemTime::now() };
+        for part in [Part::Ring, Part::Claim, Part::End, Part::Note, Part::Close] {
+            ledger.acknowledge(0, Record { call_id: "a".to_owned(), part }, now);
+        }
+        ledger.answer(0, "a", Done::of(&closed));
+        for (call, position) in calls.iter().zip(1..) {
+            ledger.show(0, &Update { position, call: Some((*call).clone()), pop_until: None });
+        }
+        ledger.judge(&Weather::default())
+    };
+    let verdict = judged(&[&ring, &claimed, &ended, &noted, &closed]);
+    assert!(verdict.is_clean() && verdict.acted == 3, "{verdict}");
+    assert_eq!(judged(&[&ring, &ended, &noted, &closed]).lost, 1, "the claim");
+    assert_eq!(judged(&[&ring, &claimed, &claimed, &ended, &noted, &closed]).twice, 1);
+    assert_eq!(judged(&[&claimed, &ring, &ended, &noted, &closed]).out_of_order, 1);
+    let unclaimed = Call { claim: None, ..closed.clone() };
+    let verdict = judged(&[&ring, &claimed, &ended, &noted, &unclaimed]);
+    assert!(!verdict.is_clean() && (verdict.undone, verdict.lost) == (1, 0), "{verdict}");
 }

@@ -1,0 +1,127 @@
+//! A person at a pad, who takes a call while it rings, and notes what was said and closes the call when it is over. Each
+//! tap is repeated with its request id until it is answered, as the pad page does it; what was answered goes into the
+//! [`Ledger`].
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, SystemTime},
+};
+
+use ringpad_proto::v1::{
+    Call, ClaimCallRequest, CloseCallRequest, SaveNoteRequest, pad_service_client::PadServiceClient,
+};
+use tokio::time::{Instant, sleep};
+use tonic::{Code, Request, Status, transport::Endpoint};
+use uuid::Uuid;
+
+use super::ledger::{Acknowledged, Done, Ledger, Part, Record, Wrong};
+use crate::wait::must;
+
+/// How long an answer may take before the tap is repeated.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a pad waits before it repeats a tap, about.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// One person, who is at one call at a time.
+#[derive(Debug)]
+pub(super) struct Person {
+    /// Where pads find nginx with native gRPC.
+    pub(super) nginx: SocketAddr,
+    pub(super) store: usize,
+    /// A pad of the store in the ledger, under which what goes wrong here is noted.
+    pub(super) number: usize,
+    /// The `sub` of the token.
+    pub(super) pad: String,
+    pub(super) token: String,
+    pub(super) ledger: Ledger,
+}
+
+impl Person {
+    /// Claims a call.
+    pub(super) async fn claim(&self, call_id: &str) {
+        self.insist(call_id, Part::Claim).await;
+    }
+
+    /// Writes a note and closes the call.
+    pub(super) async fn finish(&self, call_id: &str) {
+        self.insist(call_id, Part::Note).await;
+        self.insist(call_id, Part::Close).await;
+    }
+
+    /// Repeats a tap until it is answered. The play's end is bounded by whoever waits for it.
+    async fn insist(&self, call_id: &str, part: Part) {
+        let (sent, request_id) = (Instant::now(), Uuid::new_v4().to_string());
+        loop {
+            match self.tap(call_id, &request_id, part).await {
+                Ok(call) => return self.answered(call_id, part, sent, &call),
+                Err(status) if is_worth_another_try(&status) => {}
+                Err(status) => {
+                    let words = format!("{part:?} of {call_id} was refused: {status:?}");
+                    return self.ledger.wrong(self.number, Wrong::Broken, words);
+                }
+            }
+            sleep(AGAIN.mul_f64(0.5 + fastrand::f64())).await;
+        }
+    }
+
+    async fn tap(&self, call_id: &str, request_id: &str, part: Part) -> Result<Call, Status> {
+        let endpoint = must("an endpoint", Endpoint::from_shared(format!("http://{}", self.nginx)));
+        let endpoint = endpoint.connect_timeout(PATIENCE).timeout(PATIENCE);
+        // A connection of its own: one that a fault has left half open takes no further tap with it.
+        let mut client = PadServiceClient::new(endpoint.connect_lazy());
+        let (call_id, request_id) = (call_id.to_owned(), request_id.to_owned());
+        let call = match part {
+            Part::Claim => {
+                let request = self.request(ClaimCallRequest { call_id, request_id });
+                client.claim_call(request).await?.into_inner().call
+            }
+            Part::Note => {
+                let note = note_on(&call_id);
+                let request = SaveNoteRequest { call_id, request_id, note, reservation: None };
+                client.save_note(self.request(request)).await?.into_inner().call
+            }
+            Part::Close => {
+                let request = self.request(CloseCallRequest { call_id, request_id });
+                client.close_call(request).await?.into_inner().call
+            }
+            Part::Ring | Part::End => unreachable!("the provider's"),
+        };
+        Ok(call.unwrap_or_default())
+    }
+
+    fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        let bearer = must("a header", format!("Bearer {}", self.token).parse());
+        request.metadata_mut().insert("authorization", bearer);
+        request
+    }
+
+    fn answered(&self, call_id: &str, part: Part, sent: Instant, call: &Call) {
+        let done = Done {
+            claimed_by: Some(self.pad.clone()),
+            note: if part >= Part::Note { note_on(call_id) } else { String::new() },
+            closed: part >= Part::Close,
+        };
+        if Done::of(call) != done {
+            let words = format!("{part:?} of {call_id} was answered with {:?}, not {done:?}", Done::of(call));
+            self.ledger.wrong(self.number, Wrong::Broken, words);
+        }
+        let acknowledged = Acknowledged { sent, at: Instant::now(), wall: SystemTime::now() };
+        self.ledger.acknowledge(self.store, Record { call_id: call_id.to_owned(), part }, acknowledged);
+        self.ledger.answer(self.store, call_id, done);
+    }
+}
+
+/// A note that no other call has.
+fn note_on(call_id: &str) -> String {
+    format!("흰색 SUV {call_id}")
+}
+
+/// Faults keep an answer from coming, or the log from being reached; they refuse nothing. Attempts that a frozen process
+/// finds all at once may be more than a pad may have at once.
+fn is_worth_another_try(status: &Status) -> bool {
+    let code = status.code();
+    matches!(code, Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::ResourceExhausted)
+        // The client's own, for want of an answer.
+        || std::error::Error::source(status).is_some()
+}
