@@ -9,6 +9,7 @@
 //! Contract: the same seed plays the same acts at the same times. What the processes make of them differs from run to
 //! run; what the verdict asks of them does not. Nothing here mends what it checks: see [`ledger`].
 
+mod flood;
 mod footprint;
 mod lateness;
 mod ledger;
@@ -44,6 +45,7 @@ use crate::{
     token::Claims,
     wait::until,
 };
+use flood::Flood;
 use footprint::Footprint;
 use lateness::Pulse;
 use ledger::Ledger;
@@ -113,25 +115,25 @@ impl Plan {
         }
         let (begun, pulse) = (Instant::now(), Pulse::start());
         let calls = traffic.run(&shops, self.calls_a_second, enough.subscribe());
+        let flood = self.flood(&stage, &shops);
         let faults = async {
             stage.play(&self.acts, &weather).await;
             sleep(self.length.saturating_sub(begun.elapsed())).await;
             enough.send_replace(true);
         };
-        let ended = timeout(self.length + self.settling, async { tokio::join!(calls, faults) }).await;
-        let mut settled = self.settle(&ledger).await;
-        // Whatever comes once too often comes before this.
-        settled &=
-            timeout(self.settling, traffic.sentinel(&shops)).await.is_ok() && self.settle(&ledger).await;
-
+        let ended = timeout(self.length + self.settling, async {
+            tokio::join!(calls, faults, flood.run(enough.subscribe()))
+        })
+        .await;
+        let settled = self.settle_for_good(&ledger, &traffic, &shops).await;
         let weather = weather.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut verdict = ledger.judge(&weather);
-        verdict.weather = weather;
-        count(&traffic, &mut verdict);
+        count(&traffic, weather, &mut verdict);
+        flood.judge(&mut verdict);
         verdict.find_late(&pulse.stalls());
         verdict.left_over.extend(stage.panics());
         if ended.is_err() {
-            verdict.left_over.push("records that are not acknowledged long after all is well".to_owned());
+            verdict.left_over.push("calls that are not done with long after all is well".to_owned());
         }
         if !settled {
             verdict.left_over.push("pads that do not have everything long after all is well".to_owned());
@@ -183,10 +185,24 @@ impl Plan {
         at.map(person).collect()
     }
 
+    /// A pad that floods, of a store at which somebody else takes calls.
+    fn flood(&self, stage: &Stage, shops: &[Shop]) -> Flood {
+        let token = self.token(&shops[0], "flooder");
+        Flood { nginx: stage.for_pads(Transport::Grpc), token, answers: Mutex::default() }
+    }
+
     /// A token of a pad that outlasts the play.
     fn token(&self, shop: &Shop, pad: &str) -> String {
         let lasts = COMING + self.length + 2 * self.settling + CLOCKS_DIFFER;
         Claims::new(&shop.id, pad).lasting(lasts).token()
+    }
+
+    /// Waits until every pad was shown as much as its store has, and then a ring behind all of it: whatever comes once too
+    /// often comes before this. Whether they were.
+    async fn settle_for_good(&self, ledger: &Ledger, traffic: &Traffic, shops: &[Shop]) -> bool {
+        let settled = self.settle(ledger).await;
+        let rung = timeout(self.settling, traffic.sentinel(shops)).await;
+        rung.is_ok() && self.settle(ledger).await && settled
     }
 
     /// Waits until every pad was shown as much as its store has; whether they were.
@@ -200,7 +216,8 @@ impl Plan {
     }
 }
 
-fn count(traffic: &Traffic, verdict: &mut Verdict) {
+fn count(traffic: &Traffic, weather: Weather, verdict: &mut Verdict) {
+    verdict.weather = weather;
     verdict.faults = verdict.weather.kinds();
     for Request { from, until, refused } in traffic.requests() {
         let excused = verdict.weather.excuses_refusal(from, until);

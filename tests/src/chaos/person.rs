@@ -11,7 +11,10 @@ use ringpad_proto::v1::{
     Call, ClaimCallRequest, CloseCallRequest, SaveNoteRequest, pad_service_client::PadServiceClient,
 };
 use tokio::time::{Instant, sleep};
-use tonic::{Code, Request, Status, transport::Endpoint};
+use tonic::{
+    Code, Request, Status,
+    transport::{Channel, Endpoint},
+};
 use uuid::Uuid;
 
 use super::ledger::{Acknowledged, Done, Ledger, Part, Record, Wrong};
@@ -50,25 +53,26 @@ impl Person {
 
     /// Repeats a tap until it is answered. The play's end is bounded by whoever waits for it.
     async fn insist(&self, call_id: &str, part: Part) {
-        let (sent, request_id) = (Instant::now(), Uuid::new_v4().to_string());
+        let (sent, request_id, mut repeated) = (Instant::now(), Uuid::new_v4().to_string(), false);
         loop {
             match self.tap(call_id, &request_id, part).await {
                 Ok(call) => return self.answered(call_id, part, sent, &call),
                 Err(status) if is_worth_another_try(&status) => {}
+                // A frozen process finds all attempts at once: they may be more than a pad may have under way.
+                Err(status) if repeated && status.code() == Code::ResourceExhausted => {}
                 Err(status) => {
                     let words = format!("{part:?} of {call_id} was refused: {status:?}");
                     return self.ledger.wrong(self.number, Wrong::Broken, words);
                 }
             }
+            repeated = true;
             sleep(AGAIN.mul_f64(0.5 + fastrand::f64())).await;
         }
     }
 
     async fn tap(&self, call_id: &str, request_id: &str, part: Part) -> Result<Call, Status> {
-        let endpoint = must("an endpoint", Endpoint::from_shared(format!("http://{}", self.nginx)));
-        let endpoint = endpoint.connect_timeout(PATIENCE).timeout(PATIENCE);
         // A connection of its own: one that a fault has left half open takes no further tap with it.
-        let mut client = PadServiceClient::new(endpoint.connect_lazy());
+        let mut client = client(self.nginx);
         let (call_id, request_id) = (call_id.to_owned(), request_id.to_owned());
         let call = match part {
             Part::Claim => {
@@ -90,10 +94,7 @@ impl Person {
     }
 
     fn request<T>(&self, message: T) -> Request<T> {
-        let mut request = Request::new(message);
-        let bearer = must("a header", format!("Bearer {}", self.token).parse());
-        request.metadata_mut().insert("authorization", bearer);
-        request
+        with_token(&self.token, message)
     }
 
     fn answered(&self, call_id: &str, part: Part, sent: Instant, call: &Call) {
@@ -117,11 +118,24 @@ fn note_on(call_id: &str) -> String {
     format!("흰색 SUV {call_id}")
 }
 
-/// Faults keep an answer from coming, or the log from being reached; they refuse nothing. Attempts that a frozen process
-/// finds all at once may be more than a pad may have at once.
-fn is_worth_another_try(status: &Status) -> bool {
+/// A pad's client, not yet connected.
+pub(super) fn client(nginx: SocketAddr) -> PadServiceClient<Channel> {
+    let endpoint = must("an endpoint", Endpoint::from_shared(format!("http://{nginx}")));
+    PadServiceClient::new(endpoint.connect_timeout(PATIENCE).timeout(PATIENCE).connect_lazy())
+}
+
+/// A pad's request.
+pub(super) fn with_token<T>(token: &str, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    let bearer = must("a header", format!("Bearer {token}").parse());
+    request.metadata_mut().insert("authorization", bearer);
+    request
+}
+
+/// Faults keep an answer from coming, or the log from being reached; they refuse nothing.
+pub(super) fn is_worth_another_try(status: &Status) -> bool {
     let code = status.code();
-    matches!(code, Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::ResourceExhausted)
+    matches!(code, Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled)
         // The client's own, for want of an answer.
         || std::error::Error::source(status).is_some()
 }

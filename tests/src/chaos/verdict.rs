@@ -32,6 +32,8 @@ pub struct Verdict {
     pub acted: usize,
     /// What was answered OK and is not what a pad shows of the call in the end.
     pub undone: usize,
+    /// What a pad that floods was answered, by code.
+    pub(super) flood: BTreeMap<String, usize>,
     /// Updates that pads were shown, all pads together.
     pub shown: usize,
     /// Rings that pads were shown ahead of their turn.
@@ -126,6 +128,8 @@ impl fmt::Display for Verdict {
         let kinds: Vec<_> = self.faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
         writeln!(f, "events        {} acknowledged, {} shown on pads", self.events, self.shown)?;
         writeln!(f, "actions       {} answered, {} not shown so in the end", self.acted, self.undone)?;
+        let flood: Vec<_> = self.flood.iter().map(|(code, count)| format!("{code} {count}")).collect();
+        writeln!(f, "flood         {}", flood.join(", "))?;
         writeln!(f, "streams       {} opened; {} rings shown ahead of their turn", self.streams, self.early)?;
         writeln!(f, "faults        {faults}: {}", kinds.join(", "))?;
         writeln!(f, "lost          {}", self.lost)?;
