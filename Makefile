@@ -71,9 +71,9 @@ e2e: build clients
 	$(CARGO) test --workspace --test e2e -- $(ONLY)
 
 # Real binaries, a RabbitMQ node of its own, a network between every two of them that fails, and a machine under each
-# service whose disk, clock and power fail; people at pads act on calls, and one pad floods. Red if anything acknowledged was
-# lost, came twice or out of order, came later than the faults of that time allow (tests/src/chaos/lateness.rs), was refused
-# for the broker's sake, or left something behind.
+# service whose disk, clock and power fail; people at pads act on calls, one pad floods, and some have tokens that soon end. Red
+# if anything acknowledged was lost, came twice or out of order, came later than the faults of that time allow
+# (tests/src/chaos/lateness.rs), was refused for the broker's sake, or left something behind.
 chaos: build
 	target/debug/ringpad-chaos $(SEED) $(MINUTES)
 

@@ -48,7 +48,7 @@ use crate::{
 use flood::Flood;
 use footprint::Footprint;
 use lateness::Pulse;
-use ledger::Ledger;
+use ledger::{Ledger, TOKEN_LIVES};
 use person::Person;
 use schedule::Act;
 use stage::Stage;
@@ -130,6 +130,9 @@ impl Plan {
         let mut verdict = ledger.judge(&weather);
         count(&traffic, weather, &mut verdict);
         flood.judge(&mut verdict);
+        if self.length > 2 * TOKEN_LIVES && verdict.expired == 0 {
+            verdict.left_over.push("streams whose tokens ended long ago".to_owned());
+        }
         verdict.find_late(&pulse.stalls());
         verdict.left_over.extend(stage.panics());
         if ended.is_err() {
@@ -156,13 +159,16 @@ impl Plan {
         let late = shops.iter().zip(1..).map(|(shop, turn)| (shop, share * turn));
         for (number, (shop, comes_after)) in at_first.chain(late).enumerate() {
             let transport = Transport::ALL[number % Transport::ALL.len()];
-            let token = self.token(shop, &unique("pad"));
+            let pad = unique("pad");
+            // The pads of every fifth store.
+            let claims = (number / PADS % 5 == 2).then(|| Claims::new(&shop.id, &pad));
             let tablet = Tablet {
                 number,
                 transport,
                 comes_after,
                 nginx: stage.for_pads(transport),
-                asked: Subscription::new(&token),
+                claims,
+                asked: Subscription::new(&self.token(shop, &pad)),
                 ledger: ledger.clone(),
                 tamper: tamper.clone(),
             };

@@ -8,6 +8,7 @@
 //! | the same way and the broker together | within 4 s of their end | there is no third way |
 //! | ingest-svc itself | within 4 s of its being back | nobody else has it |
 //! | a replica, nginx, the pads' way | within [`COMING_BACK`] of their end | the pad must notice it, and come back |
+//! | any of these, and the pad's token ended meanwhile | [`COMING_BACK`] more | it must come back through it |
 //!
 //! Of several the latest counts; a fault counts for [`WAKE`] after its end (one of the pads' way for [`COMING_BACK`]), and
 //! only if it began before the ring was due. None is excused for its class alone: each ring is judged by itself.
@@ -165,7 +166,13 @@ pub(super) fn judge(
     let (mut classes, mut wrongs) = (BTreeMap::<Class, Rings>::new(), Vec::new());
     for delay in delays {
         let transport = Transport::ALL[delay.pad % Transport::ALL.len()];
-        let (class, allowed) = allowed(weather, transport, delay.accepted);
+        let (class, allowed) = match allowed(weather, transport, delay.accepted) {
+            // While nothing is wrong, a pad with a new token is back at once.
+            (class, allowed) if class > Class::Calm && delay.came_back => {
+                (Class::PadsWay, allowed + COMING_BACK)
+            }
+            allowed => allowed,
+        };
         let rings = classes.entry(class).or_default();
         rings.count += 1;
         rings.longest = rings.longest.max(delay.took);
@@ -308,7 +315,7 @@ mod tests {
     #[test]
     fn what_the_machine_cannot_be_blamed_for_is_late() {
         let accepted = Instant::now() + 100 * SECOND;
-        let delay = |took| Delay { pad: 0, accepted, took, took_from_sending: took };
+        let delay = |took| Delay { pad: 0, accepted, came_back: false, took, took_from_sending: took };
         let delays = [CALM, CALM + SECOND / 10, CALM + SECOND, 3 * SECOND].map(delay);
         let stalls = Stalls(vec![
             (accepted, SECOND / 25),

@@ -5,6 +5,7 @@
 //! ([`Ledger::judge`]).
 
 mod done;
+mod expiry;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,8 @@ use super::{
 };
 use done::LastShown;
 pub(super) use done::{Done, Part};
+use expiry::Expiries;
+pub(super) use expiry::TOKEN_LIVES;
 
 /// How long a ring is worth a popup: the setting's default. And how far two readings of one clock may lie apart.
 pub(super) const POPUP_TTL: Duration = Duration::from_secs(30);
@@ -69,6 +72,7 @@ struct Book {
     wrongs: Vec<(Wrong, String)>,
     streams: u64,
     last_shown: LastShown,
+    expiries: Expiries,
     /// Of a pad that comes late: where its first snapshot stood, and the calls in it.
     late: Option<Beginning>,
 }
@@ -183,6 +187,11 @@ impl Ledger {
         self.book(pad, |book| book.wrongs.push((wrong, words)));
     }
 
+    /// A pad's token of this age is none any more, a replica says.
+    pub(super) fn expire(&self, pad: usize, minted: Instant) {
+        self.book(pad, |book| book.expiries.note(minted));
+    }
+
     fn book(&self, pad: usize, write: impl FnOnce(&mut Book)) {
         write(&mut self.lock().books[pad].1);
     }
@@ -226,6 +235,11 @@ impl Book {
         verdict.streams += self.streams;
         verdict.shown += self.shown.len();
         verdict.early += self.early.len();
+        verdict.expired += self.expiries.count();
+        for words in self.expiries.too_early(weather) {
+            verdict.broken += 1;
+            verdict.say(format!("pad {pad} {words}"));
+        }
         for (wrong, words) in &self.wrongs {
             *match wrong {
                 Wrong::Twice => &mut verdict.twice,
@@ -262,6 +276,7 @@ impl Book {
                 verdict.delays.push(Delay {
                     pad,
                     accepted: acknowledged.at,
+                    came_back: self.expiries.came_back(acknowledged.at, shown),
                     took: shown.saturating_duration_since(acknowledged.at),
                     took_from_sending: shown.saturating_duration_since(acknowledged.sent),
                 });

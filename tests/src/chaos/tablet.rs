@@ -5,13 +5,16 @@
 use std::{future::pending, net::SocketAddr, ops::ControlFlow, pin::Pin, time::Duration};
 
 use ringpad_proto::v1::{Snapshot, subscribe_response::Event};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    ledger::{Ledger, Wire, Wrong},
+    ledger::{Ledger, TOKEN_LIVES, Wire, Wrong},
     tamper::Tamper,
 };
-use crate::pads::{End, Stream, Subscription, Transport};
+use crate::{
+    pads::{End, Stream, Subscription, Transport},
+    token::Claims,
+};
 
 /// A stream that is silent for so long is dead: 2.5 intervals of the heartbeat that [`super::SETTINGS`] asks for.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -29,6 +32,8 @@ type Successor = Pin<Box<dyn Future<Output = Option<Open>> + Send>>;
 struct Open {
     stream: Stream,
     wire: Wire,
+    /// When its token was made.
+    minted: Instant,
     position: u64,
     epoch: String,
 }
@@ -42,6 +47,8 @@ pub(super) struct Tablet {
     /// When it comes: at once, before the first call, or later.
     pub(super) comes_after: Duration,
     pub(super) nginx: SocketAddr,
+    /// Of a pad whose tokens live for [`TOKEN_LIVES`]: what each says. A new one is made for every stream.
+    pub(super) claims: Option<Claims>,
     /// What it asks for; `after` is kept up to date.
     pub(super) asked: Subscription,
     pub(super) ledger: Ledger,
@@ -70,8 +77,12 @@ impl Tablet {
     }
 
     /// Asks for a stream after `delay` and waits for its snapshot.
-    async fn open(self, delay: Duration) -> Option<Open> {
+    async fn open(mut self, delay: Duration) -> Option<Open> {
         sleep(delay).await;
+        let minted = Instant::now();
+        if let Some(claims) = &self.claims {
+            self.asked.token = Some(claims.clone().lasting(TOKEN_LIVES).token());
+        }
         let mut stream = Stream::open(self.transport, self.nginx, &self.asked);
         let snapshot = match timeout(PATIENCE, stream.next()).await {
             Ok(Ok(Event::Snapshot(snapshot))) => snapshot,
@@ -80,7 +91,7 @@ impl Tablet {
                 return None;
             }
             Ok(Err(end)) => {
-                self.note_end(&end);
+                self.note_end(&end, minted);
                 return None;
             }
             Err(_) => return None,
@@ -90,7 +101,7 @@ impl Tablet {
             self.broken(format!("a stream began at {} and did not go on", snapshot.position));
         }
         let wire = Wire::new(&self.ledger, self.number, snapshot.position);
-        Some(Open { stream, wire, position: snapshot.position, epoch: snapshot.epoch })
+        Some(Open { stream, wire, minted, position: snapshot.position, epoch: snapshot.epoch })
     }
 
     /// Whether a snapshot is what was asked for: but for those that come late, pads come before the first call, and all go on
@@ -105,7 +116,10 @@ impl Tablet {
 
     /// Faults cut streams, keep the log from answering and replicas from being found; they refuse nobody. A replica that
     /// was frozen finds all that this pad tried meanwhile, in whatever order, and of one session keeps the last it takes up.
-    fn note_end(&self, end: &End) {
+    fn note_end(&self, end: &End, minted: Instant) {
+        if self.claims.is_some() && *end == End::Unauthenticated {
+            return self.ledger.expire(self.number, minted);
+        }
         if !matches!(end, End::Cut(_) | End::Unavailable | End::Replaced | End::Http(502..=504)) {
             self.broken(format!("a stream ended: {end:?}"));
         }
@@ -137,7 +151,7 @@ impl Tablet {
                     // A successor that is on its way is as good as a new attempt.
                     ControlFlow::Break(end) => {
                         if let Some(end) = end {
-                            self.note_end(&end);
+                            self.note_end(&end, open.minted);
                         }
                         return match successor {
                             Some(successor) => successor.await,

@@ -18,6 +18,8 @@ pub(super) struct Delay {
     /// The pad's number.
     pub(super) pad: usize,
     pub(super) accepted: Instant,
+    /// Whether the pad's token ended meanwhile.
+    pub(super) came_back: bool,
     pub(super) took: Duration,
     /// From its first sending, whether it was answered then or not.
     pub(super) took_from_sending: Duration,
@@ -40,6 +42,8 @@ pub struct Verdict {
     pub early: usize,
     /// Streams that brought a snapshot.
     pub streams: u64,
+    /// Streams that ended with their token, or were refused for it.
+    pub expired: usize,
     /// Acknowledged records and answered actions that a pad of their store was never shown.
     pub lost: usize,
     /// Updates that came twice on a stream, or were shown twice.
@@ -130,7 +134,8 @@ impl fmt::Display for Verdict {
         writeln!(f, "actions       {} answered, {} not shown so in the end", self.acted, self.undone)?;
         let flood: Vec<_> = self.flood.iter().map(|(code, count)| format!("{code} {count}")).collect();
         writeln!(f, "flood         {}", flood.join(", "))?;
-        writeln!(f, "streams       {} opened; {} rings shown ahead of their turn", self.streams, self.early)?;
+        writeln!(f, "streams       {} opened, {} ended with their token", self.streams, self.expired)?;
+        writeln!(f, "early         {} rings shown ahead of their turn", self.early)?;
         writeln!(f, "faults        {faults}: {}", kinds.join(", "))?;
         writeln!(f, "lost          {}", self.lost)?;
         writeln!(f, "twice         {}", self.twice)?;

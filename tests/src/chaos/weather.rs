@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::Instant;
 
-use super::schedule::Fault;
+use super::schedule::{Fault, Process};
 
 /// What a fault leaves behind is still its doing for so long: connections that were broken and not yet missed.
 const WAKE: Duration = Duration::from_secs(2);
@@ -67,6 +67,12 @@ impl Weather {
     pub(super) fn clock_ahead(&self, from: Instant, until: Instant) -> Duration {
         let on = self.0.iter().filter(|spell| spell.was_on(from, until, Duration::ZERO));
         on.map(|spell| spell.fault.clock_ahead()).max().unwrap_or_default()
+    }
+
+    /// Whether a replica's clock was wrong at some time between the two.
+    pub(super) fn replicas_clock_is_wrong(&self, from: Instant, until: Instant) -> bool {
+        let mut on = self.0.iter().filter(|spell| spell.was_on(from, until, WAKE));
+        on.any(|spell| matches!(spell.fault, Fault::Clock(Process::Push(_), _)))
     }
 
     #[cfg(test)]

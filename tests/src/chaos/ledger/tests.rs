@@ -3,6 +3,7 @@
 use ringpad_proto::v1::{CallState, Claim};
 
 use super::*;
+use crate::chaos::schedule::{Fault, Process};
 
 /// One pad of one store, and what the store's calls were acknowledged as: `a` and `b`, rung and over.
 fn ledger() -> Ledger {
@@ -152,4 +153,19 @@ fn what_pads_did_is_shown_once_in_its_turn_and_stays() {
     let unclaimed = Call { claim: None, ..closed.clone() };
     let verdict = judged(&[&ring, &claimed, &ended, &noted, &unclaimed]);
     assert!(!verdict.is_clean() && (verdict.undone, verdict.lost) == (1, 0), "{verdict}");
+}
+
+#[test]
+fn a_token_that_ends_before_its_time_is_found_unless_a_clock_was_wrong() {
+    let ledger = ledger();
+    let now = Instant::now();
+    ledger.expire(0, now - TOKEN_LIVES);
+    let verdict = ledger.judge(&Weather::default());
+    assert_eq!((verdict.expired, verdict.broken), (1, 0));
+    ledger.expire(0, now - TOKEN_LIVES / 2);
+    let verdict = ledger.judge(&Weather::default());
+    assert_eq!((verdict.expired, verdict.broken), (2, 1));
+    let mut weather = Weather::default();
+    weather.add(Fault::Clock(Process::Push(1), 600), now - TOKEN_LIVES / 4, now);
+    assert_eq!(ledger.judge(&weather).broken, 0);
 }

@@ -1,0 +1,51 @@
+//! Streams that end with their tokens.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Weather;
+
+/// How long a short-lived token lives.
+pub(crate) const TOKEN_LIVES: Duration = Duration::from_secs(20);
+/// By how much it may end sooner: a token tells whole seconds, and two clocks are read.
+const SOONER: Duration = Duration::from_secs(2);
+/// How long a pad may still be coming back after its token's end.
+const COMING_BACK: Duration = Duration::from_secs(8);
+
+/// A token, and when a replica said that it was none any more.
+#[derive(Debug, Clone, Copy)]
+struct Expiry {
+    minted: Instant,
+    at: Instant,
+}
+
+/// All of one pad.
+#[derive(Debug, Default)]
+pub(super) struct Expiries(Vec<Expiry>);
+
+impl Expiries {
+    /// A replica refuses a token, or ends its stream.
+    pub(super) fn note(&mut self, minted: Instant) {
+        self.0.push(Expiry { minted, at: Instant::now() });
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether the pad may have been coming back at some time between the two.
+    pub(super) fn came_back(&self, from: Instant, until: Instant) -> bool {
+        self.0.iter().any(|expiry| expiry.at <= until && expiry.at + COMING_BACK >= from)
+    }
+
+    /// Those that came before the token's end, though no replica's clock was wrong: in words.
+    pub(super) fn too_early(&self, weather: &Weather) -> Vec<String> {
+        let lived = |expiry: &Expiry| expiry.at.saturating_duration_since(expiry.minted);
+        let early = self.0.iter().filter(|expiry| lived(expiry) + SOONER < TOKEN_LIVES);
+        let for_nothing = early.filter(|expiry| !weather.replicas_clock_is_wrong(expiry.minted, expiry.at));
+        for_nothing
+            .map(|expiry| format!("lost its token after {:.1} s", lived(expiry).as_secs_f64()))
+            .collect()
+    }
+}
