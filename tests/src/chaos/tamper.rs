@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -39,6 +39,8 @@ const ONE: u64 = 400;
 pub(super) struct Tamper {
     deed: Option<Deed>,
     count: Arc<AtomicU64>,
+    /// Whether one has been late already.
+    was_late: Arc<AtomicBool>,
     held: Option<Update>,
 }
 
@@ -49,8 +51,11 @@ impl Tamper {
 
     /// How long an update has to wait.
     pub(super) fn hold_up(&self) -> Duration {
-        let next = self.count.load(Ordering::Relaxed) + 1;
-        if self.deed == Some(Deed::Late) && next == ONE { LATE } else { Duration::ZERO }
+        // Several pads may be here at the same count, and none of them at a certain one: whoever is first waits.
+        let is_the_one = self.deed == Some(Deed::Late)
+            && self.count.load(Ordering::Relaxed) + 1 >= ONE
+            && !self.was_late.swap(true, Ordering::Relaxed);
+        if is_the_one { LATE } else { Duration::ZERO }
     }
 
     /// What the pad gets in place of this update.
