@@ -66,6 +66,16 @@ const REQUEST_HEADERS: [&str; 6] = [
 /// The headers that they must be able to read.
 const RESPONSE_HEADERS: [&str; 3] = ["grpc-status", "grpc-message", "grpc-status-details-bin"];
 
+/// The calls that want a token.
+const WITH_TOKEN: [&str; 6] = [
+    "/ringpad.v1.PadService/Subscribe",
+    "/ringpad.v1.PadService/ListCalls",
+    "/ringpad.v1.PadService/ClaimCall",
+    "/ringpad.v1.PadService/ReleaseCall",
+    "/ringpad.v1.PadService/CloseCall",
+    "/ringpad.v1.PadService/SaveNote",
+];
+
 /// The port's own services.
 const SERVICES: [&str; 1] = [pad_service_server::SERVICE_NAME];
 
@@ -163,12 +173,13 @@ async fn check_origin(State(pads): State<Arc<Pads>>, request: Request, next: Nex
 /// it is.
 async fn check_token(State(pads): State<Arc<Pads>>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
-    let method = path.strip_prefix('/').and_then(|path| path.strip_prefix(pad_service_server::SERVICE_NAME));
-    let Some(method) = method else { return next.run(request).await };
+    if !WITH_TOKEN.contains(&path) {
+        return next.run(request).await;
+    }
     let authorization = request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
     let Err(fault) = pads.tokens.admit(token_in(authorization)) else { return next.run(request).await };
     let end = End::Token(fault);
-    if method == "/Subscribe" {
+    if path == WITH_TOKEN[0] {
         pads.metrics.end(transport(request.extensions()), end.reason());
     }
     Status::from(end).into_http::<Body>().into_response()
@@ -259,5 +270,25 @@ impl PadService for Edge {
         let (call_id, request_id, note) = actions::note(request);
         let call = self.0.act(token(&metadata), call_id, request_id, note).await?;
         Ok(tonic::Response::new(SaveNoteResponse { call: Some(call) }))
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use prost::Message;
+    use prost_types::FileDescriptorSet;
+
+    use super::*;
+
+    #[test]
+    fn every_call_of_a_pad_wants_a_token_before_its_body_is_read() {
+        let described = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
+        let mut services = described.file.iter().flat_map(|file| &file.service);
+        let service = services.find(|service| service.name() == "PadService").unwrap();
+        let paths = service.method.iter().map(|method| format!("/ringpad.v1.PadService/{}", method.name()));
+        assert_eq!(paths.collect::<BTreeSet<_>>(), WITH_TOKEN.map(str::to_owned).into_iter().collect());
     }
 }

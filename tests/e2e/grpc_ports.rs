@@ -16,6 +16,7 @@ use ringpad_tests::{
     http::Client,
     rabbit::RabbitNode,
     services::System,
+    token::Claims,
     wait::{SOON, must, within},
 };
 use tonic::{
@@ -291,6 +292,12 @@ async fn a_message_that_is_too_large_is_resource_exhausted() {
 
     let mut pads = PadServiceClient::new(channel(push).await);
     let claim = ClaimCallRequest { call_id: large, request_id: String::new() };
+    // None of it is read before it is known who sends it.
+    let refused = pads.claim_call(claim.clone()).await.expect_err("no token");
+    assert_eq!(refused.code(), Code::Unauthenticated, "{refused}");
+    let mut claim = Request::new(claim);
+    let token = Claims::new("gangnam", "counter").token();
+    claim.metadata_mut().insert("authorization", must("a header", format!("Bearer {token}").parse()));
     let refused = pads.claim_call(claim).await.expect_err("too large");
     assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
 }
