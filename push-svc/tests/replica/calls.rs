@@ -108,12 +108,22 @@ async fn requests_may_be_compressed_and_are_bounded_decompressed() {
     let world = World::new().await;
     let replica = world.replica().await;
     let channel = channel(&replica).await;
+    let authorization = format!("Bearer {}", token("p", "a"));
+    let mut plain = PadServiceClient::new(channel.clone());
     let mut pads = PadServiceClient::new(channel.clone()).send_compressed(CompressionEncoding::Gzip);
-    let claim = pads.claim_call(ClaimCallRequest::default()).await.unwrap_err();
-    assert_eq!(claim.code(), Code::Unauthenticated, "it was read: {claim}");
-    // A thousandth of it on the wire.
-    let long = SaveNoteRequest { note: "x".repeat(10 << 20), ..SaveNoteRequest::default() };
-    assert_eq!(pads.save_note(long).await.unwrap_err().code(), Code::ResourceExhausted);
+    let with_token = |note: String| {
+        let mut request = tonic::Request::new(SaveNoteRequest { note, ..SaveNoteRequest::default() });
+        request.metadata_mut().insert("authorization", authorization.parse().unwrap());
+        request
+    };
+    let answer = plain.save_note(with_token("x".to_owned())).await.map_err(|status| status.code());
+    let compressed = pads.save_note(with_token("x".to_owned())).await.map_err(|status| status.code());
+    assert_eq!(compressed.map(|_| ()), answer.map(|_| ()), "it was read");
+    // A thousandth of it on the wire. Without a token none of it is read.
+    let long = "x".repeat(10 << 20);
+    assert_eq!(pads.save_note(with_token(long.clone())).await.unwrap_err().code(), Code::ResourceExhausted);
+    let no_token = SaveNoteRequest { note: long, ..SaveNoteRequest::default() };
+    assert_eq!(pads.save_note(no_token).await.unwrap_err().code(), Code::Unauthenticated);
     let mut health = HealthClient::new(channel).send_compressed(CompressionEncoding::Gzip);
     let asked = HealthCheckRequest { service: "ringpad.v1.PadService".to_owned() };
     assert_eq!(health.check(asked).await.unwrap().into_inner().status(), ServingStatus::Serving);
