@@ -12,7 +12,7 @@ use lapin::{
     options::{BasicAckOptions, BasicGetOptions, BasicPublishOptions, QueueBindOptions, QueueDeclareOptions},
     types::{AMQPValue, FieldTable, ShortString},
 };
-use ringpad_bus::{Batch, CONTENT_TYPE, EnvelopeError, Head, Received, Routed};
+use ringpad_bus::{Batch, CONTENT_TYPE, EnvelopeError, Head, Received, Routed, unix_milliseconds};
 use ringpad_tests::{
     rabbit::{RabbitNode, unique},
     wait::{SOON, must, until},
@@ -65,6 +65,7 @@ async fn every_replica_receives_every_batch_in_order_and_numbered() {
     let mut publisher = publisher(&bus).await;
     // Enough that replicas must acknowledge to get the rest.
     let mut confirms = FuturesOrdered::new();
+    let began = unix_milliseconds();
     for position in 1..=1000 {
         let confirm = must("a send", publisher.send(&[event(position), event(position)], TTL).await);
         confirms.push_back(confirm);
@@ -72,15 +73,14 @@ async fn every_replica_receives_every_batch_in_order_and_numbered() {
     assert!(confirms.all(async |outcome| outcome == Ok(Routed::Delivered)).await);
     for replica in &mut replicas {
         for number in 1..=1000 {
-            let head = Head {
-                publisher: publisher.id(),
-                number,
-                origin: Some(ORIGIN),
-                goodbye: false,
-                sent_at: None,
-            };
+            let received = batch(replica).await;
+            // By our own clock, which may not have gone on since.
+            let sent_at = received.head.sent_at;
+            assert!(sent_at.is_some_and(|at| (began..=unix_milliseconds()).contains(&at)), "{sent_at:?}");
+            let (publisher, origin) = (publisher.id(), Some(ORIGIN));
+            let head = Head { publisher, number, origin, goodbye: false, sent_at };
             let events = vec![event(number), event(number)];
-            assert_eq!(batch(replica).await, Batch { head, events });
+            assert_eq!(received, Batch { head, events });
         }
     }
     let names = replicas.each_ref().map(|replica| replica.queue().to_owned());
