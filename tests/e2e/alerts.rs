@@ -1,18 +1,19 @@
 //! Every shipped alert fires in its case, made to happen on real parts, and none fires while all is well.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
 use lapin::{BasicProperties, options::BasicPublishOptions};
 use ringpad_bus::CONTENT_TYPE;
 use ringpad_proto::v1::Cdr;
 use ringpad_tests::{
     alerts::{Story, Then, names},
-    cdr::{self, ring},
+    cdr::{self, hours_ago, ring, ring_at},
     http::Client,
+    machine::Machine,
     pads::{Pad, Transport},
     port::free_address,
     rabbit::RabbitNode,
-    services::{Shop, SlowDisk, System},
+    services::{Service, Shop, SlowDisk, System},
     wait::{SOON, must, until},
 };
 use tokio::{net::TcpStream, time::sleep};
@@ -52,6 +53,9 @@ cases! {
     SenderRefused: a_sender_with_a_wrong_secret,
     Quarantined: a_request_that_is_no_record,
     CallsWithoutStore: a_call_for_nobodys_number,
+    RingsLate: a_ring_that_comes_late,
+    ClocksDiffer: a_replica_whose_clock_is_ahead,
+    RetentionWaits: a_clock_that_is_set_far_ahead,
 }
 
 async fn judge(alert: &str, (story, then): (Story, Then)) {
@@ -127,6 +131,48 @@ mod cases {
         story.look().await;
         system.push[0].running().thaw();
         (story, Then::Nothing)
+    }
+
+    pub(super) async fn a_ring_that_comes_late() -> (Story, Then) {
+        let (system, store, _pads) = installation(&RabbitNode::shared().await.url()).await;
+        let mut story = Story::begin(&system).await;
+        system.provider().take(&ring_at(&hours_ago(1), &store.virtual_number, &cdr::caller())).await;
+        story.look().await;
+        (story, Then::Nothing)
+    }
+
+    pub(super) async fn a_replica_whose_clock_is_ahead() -> (Story, Then) {
+        let mut system = System::prepare(&RabbitNode::shared().await.url(), 1, &[]);
+        let machine = on_its_own_machine(&system.directory.path().join("replica"), &mut system.push[0]);
+        system.ingest.start().await;
+        system.push[0].start().await;
+        let (_, _pads) = ready(&system).await;
+        let mut story = Story::begin(&system).await;
+        machine.set_clock(60_000);
+        until_more(&mut story, "ringpad_push_clock_offset_seconds", 2.0).await;
+        (story, Then::Nothing)
+    }
+
+    pub(super) async fn a_clock_that_is_set_far_ahead() -> (Story, Then) {
+        let settings = [("RETENTION", "2s")];
+        let mut system = System::prepare(&RabbitNode::shared().await.url(), 1, &settings);
+        let machine = on_its_own_machine(&system.directory.path().join("log"), &mut system.ingest);
+        system.ingest.start().await;
+        system.push[0].start().await;
+        let (store, _pads) = ready(&system).await;
+        system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+        let mut story = Story::begin(&system).await;
+        machine.set_clock(100 * 24 * 60 * 60 * 1_000);
+        until_more(&mut story, "ringpad_retention_waits", 0.0).await;
+        (story, Then::Nothing)
+    }
+
+    /// Its clock can be set from now on.
+    fn on_its_own_machine(directory: &Path, service: &mut Service) -> Machine {
+        must("a directory", fs::create_dir(directory));
+        let machine = Machine::new(directory, None);
+        service.run_on(&machine);
+        machine
     }
 
     pub(super) async fn a_disk_that_does_not_answer() -> (Story, Then) {

@@ -46,7 +46,8 @@ fn limit(bytes: usize) -> String {
 async fn metric(system: &System, name: &str) -> u64 {
     let metrics = must("/metrics", Client::new(system.ingest_at.admin).get("/metrics").await).text();
     let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    must("a number", line.unwrap_or("0").parse())
+    // A gauge has a fraction, which is none here.
+    must("a whole number", line.unwrap_or("0").trim_end_matches(".0").parse())
 }
 
 async fn all_is_published(system: &System, events: u64) {
