@@ -3,22 +3,22 @@
 use std::time::Duration;
 
 use ringpad_tests::{
-    chaos::{Broker, Deed, Plan, Verdict},
+    chaos::{
+        Broker, Deed, Plan, Verdict,
+        schedule::{Act, Fault},
+    },
     rabbit::RabbitNode,
 };
 
 /// Some 2,000 updates on 15 pads.
 async fn play(deed: Option<Deed>) -> Verdict {
+    play_with(deed, Vec::new()).await
+}
+
+async fn play_with(deed: Option<Deed>, acts: Vec<Act>) -> Verdict {
     // What a faulty hub dropped never comes.
     let settling = Duration::from_secs(if deed.is_none() { 60 } else { 5 });
-    let plan = Plan {
-        length: Duration::from_secs(8),
-        acts: Vec::new(),
-        stores: 5,
-        calls_a_second: 50,
-        settling,
-        deed,
-    };
+    let plan = Plan { length: Duration::from_secs(8), acts, stores: 5, calls_a_second: 50, settling, deed };
     plan.play(Broker::Shared(RabbitNode::shared().await)).await
 }
 
@@ -56,4 +56,12 @@ async fn a_hub_that_is_late_once_fails() {
 async fn a_hub_that_forgets_who_has_claimed_a_call_fails() {
     let verdict = play(Some(Deed::Unclaim)).await;
     assert!(!verdict.is_clean() && verdict.undone > 0 && verdict.lost == 0, "{verdict}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_is_not_flushed_fails_at_a_power_loss() {
+    let at = Duration::from_secs(4);
+    let power_loss = Act { at, lasts: Duration::from_millis(500), fault: Fault::PowerLoss };
+    let verdict = play_with(Some(Deed::LyingDisk), vec![power_loss]).await;
+    assert!(!verdict.is_clean() && verdict.lost + verdict.left_over.len() > 0, "{verdict}");
 }

@@ -221,6 +221,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_file_is_not_taken_for_a_removed_one_whose_number_it_has() {
+        let directory = must("a directory", tempfile::tempdir());
+        let machine = Machine::new(directory.path(), Some(&directory.path().join("disk-")));
+        machine.set_disk(Disk::Lies);
+        let at = directory.path().join("disk-").display().to_string();
+        let script = format!("printf old >{at}journal; rm {at}journal; printf new >{at}wal");
+        shell(&machine, directory.path(), &script).await;
+        machine.lose_power();
+        assert_eq!(must("the file", fs::read_to_string(format!("{at}wal"))), "");
+    }
+
+    #[tokio::test]
     async fn a_disk_errs_and_is_full_and_a_clock_is_wrong_for_its_process_alone() {
         let directory = must("a directory", tempfile::tempdir());
         let path = directory.path().join("disk-file").display().to_string();

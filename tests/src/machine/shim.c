@@ -41,13 +41,14 @@ struct note {
     int64_t bytes;      /* that follow: what was at the offset */
 };
 
+enum { FILES = 16, PATH = 4096 };
+
 struct file {
     dev_t device;
     ino_t inode;
     int undo;
+    char path[PATH];
 };
-
-enum { FILES = 16, PATH = 4096 };
 
 static struct control sound_for_ever;
 static struct control *control = &sound_for_ever;
@@ -128,36 +129,50 @@ static int ends_in(const char *path, const char *end)
     return length >= wanted && !strcmp(path + length - wanted, end);
 }
 
-/* The disk's file behind a descriptor, or NULL. The lock is held. */
+/* The path of a file of the disk, or 0. */
+static int path_on_disk(int fd, char *path)
+{
+    char link[64];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, path, PATH - 8);
+    if (length < 0)
+        return 0;
+    path[length] = 0;
+    return !strncmp(path, disk, strlen(disk)) && !ends_in(path, "-shm") && !ends_in(path, ".undo") &&
+           !ends_in(path, ".lock") && !ends_in(path, " (deleted)");
+}
+
+/* The disk's file behind a descriptor, or NULL. The lock is held. Files are known by their paths: a number (inode) is given
+ * again at once when its file is removed, as SQLite removes its journal before it makes the write-ahead log. */
 static struct file *file_of(int fd, struct stat *found)
 {
-    if (!disk || fstat(fd, found) || !S_ISREG(found->st_mode))
+    char path[PATH];
+    if (!disk || fstat(fd, found) || !S_ISREG(found->st_mode) || !path_on_disk(fd, path))
         return NULL;
-    struct file *free = NULL;
+    struct file *file = NULL;
     for (int i = 0; i < FILES; i++) {
-        struct file *file = &files[i];
-        if (!file->undo)
-            free = free ? free : file;
-        else if (file->device == found->st_dev && file->inode == found->st_ino)
-            return file;
+        if (files[i].undo && !strcmp(files[i].path, path)) {
+            file = &files[i];
+            break;
+        }
+        if (!files[i].undo && !file)
+            file = &files[i];
     }
-    char link[64], path[PATH];
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t length = readlink(link, path, sizeof path - 8);
-    if (length < 0)
-        return NULL;
-    path[length] = 0;
-    if (strncmp(path, disk, strlen(disk)) || ends_in(path, "-shm") || ends_in(path, ".undo") ||
-        ends_in(path, ".lock") || ends_in(path, " (deleted)"))
-        return NULL;
-    if (!free)
+    if (!file)
         abort();
-    strcat(path, ".undo");
-    int undo = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    if (undo <= 0)
+    if (!file->undo) {
+        strcpy(file->path, path);
+        strcat(path, ".undo");
+        file->undo = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+        if (file->undo <= 0)
+            abort();
+    } else if ((file->device != found->st_dev || file->inode != found->st_ino) && real_ftruncate64(file->undo, 0)) {
+        /* Another file of that name: the notes were the former one's. */
         abort();
-    *free = (struct file){ found->st_dev, found->st_ino, undo };
-    return free;
+    }
+    file->device = found->st_dev;
+    file->inode = found->st_ino;
+    return file;
 }
 
 /* Reads what is there, also by a descriptor that is for writing only. */
