@@ -9,11 +9,11 @@ use ringpad_tests::{
     alerts::{Story, Then, names},
     cdr::{self, hours_ago, ring, ring_at},
     http::Client,
-    machine::Machine,
+    machine::{Disk, Machine},
     pads::{Pad, Transport},
     port::free_address,
     rabbit::RabbitNode,
-    services::{Service, Shop, SlowDisk, System},
+    services::{Service, Shop, System},
     wait::{SOON, must, until},
 };
 use tokio::{net::TcpStream, time::sleep};
@@ -167,29 +167,29 @@ mod cases {
         (story, Then::Nothing)
     }
 
-    /// Its clock can be set from now on.
+    /// Its clock can be set, and the disk of its log can be faulty, from its next start on.
     fn on_its_own_machine(directory: &Path, service: &mut Service) -> Machine {
         must("a directory", fs::create_dir(directory));
-        let machine = Machine::new(directory, None);
+        let log = directory.with_file_name("ringpad.db");
+        let machine = Machine::new(directory, Some(&log));
         service.run_on(&machine);
         machine
     }
 
     pub(super) async fn a_disk_that_does_not_answer() -> (Story, Then) {
         let mut system = System::prepare(&RabbitNode::shared().await.url(), 1, &[]);
-        let directory = system.directory.path().to_owned();
-        let disk = SlowDisk::under(&mut system.ingest, &directory);
+        let machine = on_its_own_machine(&system.directory.path().join("disk"), &mut system.ingest);
         system.ingest.start().await;
         system.push[0].start().await;
         let (store, _pads) = ready(&system).await;
         let mut story = Story::begin(&system).await;
-        disk.hang();
+        machine.set_disk(Disk::Hangs);
         let answer =
             must("an answer", system.provider().post(&ring(&store.virtual_number, &cdr::caller())).await);
         assert_eq!(answer.status.as_u16(), 503, "{}", answer.text());
         until_more(&mut story, "ringpad_log_unwritten_seconds", 5.0).await;
         assert_eq!(story.value("ringpad_log_failed_commits_total"), 0.0, "nothing has failed yet");
-        disk.slow(0);
+        machine.set_disk(Disk::Sound);
         (story, Then::Nothing)
     }
 
@@ -201,15 +201,14 @@ mod cases {
         behind_a_slow_disk(800).await
     }
 
-    async fn behind_a_slow_disk(milliseconds: u32) -> (Story, Then) {
+    async fn behind_a_slow_disk(milliseconds: i64) -> (Story, Then) {
         let mut system = System::prepare(&RabbitNode::shared().await.url(), 1, &[]);
-        let directory = system.directory.path().to_owned();
-        let disk = SlowDisk::under(&mut system.ingest, &directory);
+        let machine = on_its_own_machine(&system.directory.path().join("disk"), &mut system.ingest);
         system.ingest.start().await;
         system.push[0].start().await;
         let (store, mut pads) = ready(&system).await;
         let mut story = Story::begin(&system).await;
-        disk.slow(milliseconds);
+        machine.slow_disk(milliseconds);
         for call in 0..3 {
             system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
             for pad in &mut pads {
@@ -217,7 +216,7 @@ mod cases {
             }
             story.look().await;
         }
-        disk.slow(0);
+        machine.slow_disk(0);
         (story, Then::TheSame)
     }
 

@@ -9,7 +9,6 @@
 //! A [`System`] that is dropped has all its logs searched for what they must not show; when its test has failed, it
 //! prints their ends instead.
 
-mod slow_disk;
 mod small_disk;
 
 use std::{net::SocketAddr, path::PathBuf, thread, time::Duration};
@@ -35,8 +34,6 @@ use crate::{
     token::Claims,
     wait::{SOON, must, until},
 };
-
-pub use slow_disk::SlowDisk;
 
 /// One of the project's binaries, beside the running test.
 ///
