@@ -103,7 +103,7 @@ function watchPopups(): void {
   document.addEventListener("DOMContentLoaded", () => {
     const id = (node: Node) => (node instanceof HTMLElement ? node.dataset["call"] : undefined);
     const known = new WeakSet<Node>();
-    new MutationObserver((changes) => {
+    const observer = new MutationObserver((changes) => {
       for (const node of changes.flatMap(({ addedNodes, removedNodes }) => [...addedNodes, ...removedNodes])) {
         const call = id(node);
         if (!call) continue;
@@ -112,7 +112,11 @@ function watchPopups(): void {
         known.add(node);
         if (!node.isConnected) gone.push(call);
       }
-    }).observe(document.getElementById("popups") as HTMLElement, { childList: true });
+    });
+    // Cards on the stage, and lines in the strip over it.
+    for (const container of ["popups", "strip"]) {
+      observer.observe(document.getElementById(container) as HTMLElement, { childList: true });
+    }
   });
 }
 
