@@ -26,6 +26,7 @@ const CSP =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; " +
   "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
 const HEARTBEAT = 1_000;
+const UNAUTHENTICATED = 16;
 /** How long a ring is worth a popup where a test says nothing of it. */
 const POPUP_TTL = 30_000;
 
@@ -65,7 +66,7 @@ export class FakeServer {
   loseAnswers = 0;
   /** Every Subscribe so far. */
   readonly requests: { request: SubscribeRequest; token: string }[] = [];
-  /** Answers Subscribe with this gRPC status instead of a stream. */
+  /** Answers Subscribe with this gRPC status instead of a stream, and where it is about the token, everything else, too. */
   refuseWith: number | undefined;
   /** Breaks every connection. */
   away = false;
@@ -146,6 +147,7 @@ export class FakeServer {
     const frames = [];
     const trailers = [];
     try {
+      if (this.refuseWith === UNAUTHENTICATED) throw new Refusal(UNAUTHENTICATED, "the token has expired");
       frames.push(frame(0, this.actions.answer(method, body, tokenOf(request))));
       trailers.push("grpc-status: 0");
     } catch (error) {

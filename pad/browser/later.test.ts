@@ -103,6 +103,30 @@ test("what is saved without a connection says that it will be, survives a reload
   assert.deepEqual(methods(), ["ClaimCall a", "SaveNote a"]);
 });
 
+test("what is saved and done without a connection outlasts the token: it is told with the next one", async () => {
+  const page = await shop.pad({}, FIRST, (it) => it.clock.install());
+  shop.server.update(ring("a", "010-1234-5678", 3_000), 60_000);
+  await popup(page, "a").getByRole("button", { name: "내가 응대", exact: true }).click();
+  await until("the claim", () => methods().length > 0);
+  shop.server.away = true;
+  shop.server.cut();
+  await page.locator('#connection[data-state="reconnecting"]').waitFor();
+  await popup(page, "a").getByLabel("차량 번호").fill("12가 3456");
+  await popup(page, "a").getByRole("button", { name: "완료", exact: true }).click();
+  await page.locator("#undo").waitFor();
+  shop.server.away = false;
+  shop.server.refuseWith = 16;
+  await page.locator('#connection[data-state="needs-token"]').waitFor();
+  // Whatever is tried again meanwhile.
+  await page.clock.runFor(60_000);
+  assert.deepEqual(methods(), ["ClaimCall a"]);
+  shop.server.refuseWith = undefined;
+  await page.evaluate((token) => void (location.hash = `token=${token}`), padToken("p1", "1번 카운터 "));
+  await until("both", () => methods().length === 3);
+  assert.deepEqual(methods(), ["ClaimCall a", "SaveNote a", "CloseCall a"]);
+  await page.locator('#recent [data-call="a"]', { hasText: "12가 3456" }).waitFor();
+});
+
 test("done without a connection says that it will be done, stays done through a reload, and is done with the next one", async () => {
   shop.storeADay();
   const page = await shop.pad({}, FIRST);

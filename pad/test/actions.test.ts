@@ -163,9 +163,9 @@ test("a token that stays refused, and none at all", async () => {
     throw new ConnectError("bad", Code.Unauthenticated);
   };
   const stays = rig({ claimCall: refuse });
-  assert.equal((await outcome(stays.clock, stays.actions.claim("a")))?.kind, "refused");
+  assert.equal((await outcome(stays.clock, stays.actions.claim("a")))?.kind, "no-token");
   const none = rig({ claimCall: refuse }, () => Promise.reject(new NoToken("none")));
-  assert.equal((await outcome(none.clock, none.actions.claim("a")))?.kind, "refused");
+  assert.equal((await outcome(none.clock, none.actions.claim("a")))?.kind, "no-token");
 });
 
 test("a search says what it wants, and gives a page", async () => {

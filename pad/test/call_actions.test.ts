@@ -250,6 +250,47 @@ test("what got no answer is told again, soon also without a word of a connection
   assert.deepEqual([page.asked, page.drafts.has("a"), page.unsent.all("save")], [["save", "save"], false, []]);
 });
 
+test("what the server does not take for want of a token waits for the next one, and nothing typed is lost", async () => {
+  const page = new Page();
+  page.drafts.set("a", { ...emptyDraft(), note: "흰색" });
+  void page.actions.close("a");
+  await settle();
+  await page.last().refuse(new ActionError("no-token", ""));
+  assert.deepEqual([page.failures, page.drafts.has("a"), page.unsent.all("save")], [["save waits"], true, ["a"]]);
+  await page.clock.advance(30_000);
+  await page.last().answer(call({ note: "흰색" }));
+  await page.last().refuse(new ActionError("no-token", ""));
+  assert.deepEqual([page.asked, page.unsent.all("close"), page.holder], [["save", "save", "close"], ["a"], undefined]);
+  void page.actions.sendUnsent();
+  await settle();
+  await page.last().answer(call({ note: "흰색", closed: true }));
+  assert.deepEqual([page.unsent.all("save"), page.unsent.all("close"), page.drafts.has("a")], [[], [], false]);
+});
+
+test("a second save that gets no answer waits, although the first was answered meanwhile", async () => {
+  const page = new Page();
+  const first = { ...emptyDraft(), note: "흰색" };
+  page.drafts.set("a", first);
+  void page.actions.save("a", first);
+  page.drafts.set("a", { ...first, note: "흰색 카니발" });
+  void page.actions.save("a", { ...first, note: "흰색 카니발" });
+  await settle();
+  await page.last().answer(call({ note: "흰색" }));
+  await page.last().refuse(new ActionError("offline", ""));
+  assert.deepEqual(page.unsent.all("save"), ["a"]);
+});
+
+test("what somebody has gone on typing until it is not whole is no longer said to be saved with the connection", async () => {
+  const page = new Page();
+  page.connected = false;
+  page.drafts.set("a", { ...emptyDraft(), name: "김민수" });
+  await page.actions.save("a", page.drafts.get("a") ?? assert.fail("no draft"));
+  page.drafts.set("a", { ...emptyDraft(), name: "김민수", date: "2025-11-29" });
+  page.connected = true;
+  await page.actions.sendUnsent();
+  assert.deepEqual([page.asked, page.unsent.all("save"), page.drafts.has("a")], [[], [], true]);
+});
+
 test("what waits survives a reload: the call looks closed from the beginning, and is closed with the first connection", async () => {
   const memory = fakeMemory();
   new Unsent(memory).add("close", "a");
@@ -310,6 +351,33 @@ test("what is typed after done was tapped is saved too", async () => {
   await page.clock.advance(6_000);
   assert.deepEqual(page.asked, ["save", "save", "close"]);
   assert.equal(page.sent[1]?.note?.note, "흰색 카니발");
+});
+
+test("done during a save that is under way also saves what was typed since", async () => {
+  const page = new Page();
+  const first = { ...emptyDraft(), note: "흰색" };
+  page.drafts.set("a", first);
+  void page.actions.save("a", first);
+  page.drafts.set("a", { ...first, note: "흰색 카니발" });
+  void page.actions.close("a");
+  await settle();
+  await page.last().answer(call({ note: "흰색" }));
+  await page.last().answer(call({ note: "흰색 카니발" }));
+  await page.clock.advance(6_000);
+  assert.deepEqual([page.asked, page.sent[1]?.note?.note], [["save", "save", "close"], "흰색 카니발"]);
+  assert.ok(!page.drafts.has("a"));
+});
+
+test("done with a save that is refused leaves the call open, and what was typed in its form", async () => {
+  const page = new Page();
+  page.drafts.set("a", { ...emptyDraft(), note: "흰색" });
+  void page.actions.save("a", { ...emptyDraft(), note: "흰색" });
+  void page.actions.close("a");
+  await settle();
+  await page.last().refuse(new ActionError("refused", ""));
+  await page.last().refuse(new ActionError("refused", ""));
+  await page.clock.advance(6_000);
+  assert.deepEqual([page.asked, page.holder, page.drafts.has("a")], [["save", "save"], "nobody", true]);
 });
 
 test("what is typed while it is being saved stays a draft; what was saved is none", async () => {

@@ -1,4 +1,4 @@
-// Why an action did not happen, in the four ways that a page can do something about.
+// Why an action did not happen, in the five ways that a page can do something about.
 
 import { Code, ConnectError } from "@connectrpc/connect";
 import { ClaimSchema, type Claim } from "../gen/ringpad/v1/call_pb.ts";
@@ -10,8 +10,10 @@ export type ActionFailure =
   | "claimed"
   /** The store has no such call (any more). */
   | "not-found"
-  /** The server will not, however often it is asked: the token, the request, or an older server. */
+  /** The server will not, however often it is asked: the request, the pad's rights, or an older server. */
   | "refused"
+  /** There is no token, or the server does not take it, e.g. since it has expired. With another one it may be done. */
+  | "no-token"
   /** No answer came in time. It may have happened all the same: then an update will say so. */
   | "offline";
 
@@ -35,7 +37,7 @@ const ANSWERS: Partial<Record<Code, ActionFailure>> = {
   [Code.NotFound]: "not-found",
   [Code.InvalidArgument]: "refused",
   [Code.PermissionDenied]: "refused",
-  [Code.Unauthenticated]: "refused",
+  [Code.Unauthenticated]: "no-token",
   [Code.Unimplemented]: "refused",
   [Code.AlreadyExists]: "refused",
   [Code.OutOfRange]: "refused",
@@ -44,7 +46,7 @@ const ANSWERS: Partial<Record<Code, ActionFailure>> = {
 /** What an attempt's error means. */
 export function actionErrorOf(cause: unknown): ActionError {
   if (cause instanceof ActionError) return cause;
-  if (cause instanceof NoToken) return new ActionError("refused", cause.message, { cause });
+  if (cause instanceof NoToken) return new ActionError("no-token", cause.message, { cause });
   const error = ConnectError.from(cause);
   const kind = ANSWERS[error.code] ?? "offline";
   const claim = kind === "claimed" ? error.findDetails(ClaimSchema)[0] : undefined;

@@ -125,7 +125,7 @@ export class Actions {
       if (ConnectError.from(error).code !== Code.Unauthenticated || !tokens.refused(token)) throw error;
     }
     const next = await tokens.next(serverNow());
-    if (next === token) throw new ActionError("refused", "the token was refused, and there is no other");
+    if (next === token) throw new ActionError("no-token", "the token was refused, and there is no other");
     return await this.#once(send, next, giveUpAt);
   }
 

@@ -23,7 +23,7 @@ export interface ActionContext {
   drafts: Drafts;
   unsent: Unsent;
   clock: Pick<Clock, "after">;
-  /** Whether there is a connection, as far as we know. */
+  /** Whether the server can be told what people do, as far as we know. Only what it has refused then is given up. */
   connected(): boolean;
   /** The server's time. */
   now(): number;
@@ -99,10 +99,16 @@ export class CallActions {
    */
   async close(id: string): Promise<void> {
     const { drafts, unfinished, unsent } = this.#context;
-    for (let draft = drafts.get(id); ; draft = drafts.get(id)) {
+    for (;;) {
+      // What is being saved may not be all that was typed.
+      if (unsent.has("save", id)) await this.#last.get(id);
+      const draft = drafts.get(id);
       if (!this.#context.isWhole(id) || (draft && !isWhole(draft))) return unfinished(id);
-      if (!draft || unsent.has("save", id)) break;
-      if (!(await this.save(id, draft)) && !unsent.has("save", id)) return;
+      if (!draft) break;
+      if (await this.save(id, draft)) continue;
+      if (!unsent.has("save", id)) return;
+      // It is saved first once there is a connection.
+      break;
     }
     this.#closing.close(id);
   }
@@ -119,15 +125,17 @@ export class CallActions {
 
   /** There is a connection: what waited for one is done. */
   async sendUnsent(): Promise<void> {
-    const { drafts, unsent } = this.#context;
+    const { drafts, unsent, changed } = this.#context;
     this.#again?.cancel();
     const saves = unsent.all("save").map(async (id) => {
       const draft = drafts.get(id);
       if (!draft) unsent.drop("save", id);
-      // Somebody goes on typing; what they have so far cannot be saved.
       else if (isWhole(draft)) await this.save(id, draft);
+      // Somebody has gone on typing, and what they have so far cannot be saved: the form must not say that it will be.
+      else this.#sent("save", id);
     });
     await Promise.all(saves);
+    changed();
     await this.#closing.sendAgain();
   }
 
@@ -173,7 +181,7 @@ export class CallActions {
       else if (typed) drafts.set(id, typed, whole);
       return call;
     }) : "offline";
-    if (outcome === "offline") this.#wait("save", id);
+    if (canWait(outcome)) this.#wait("save", id);
     else this.#sent("save", id);
     changed();
     return outcome === "done";
@@ -186,10 +194,10 @@ export class CallActions {
     const sendable = connected() && !unsent.has("save", id);
     const closed = (call: Call): Call => ({ ...call, closed: true });
     const outcome = sendable ? await this.#act("close", id, closed, () => pad.close(id)) : "offline";
-    if (outcome === "offline") this.#wait("close", id);
+    if (canWait(outcome)) this.#wait("close", id);
     else this.#told.delete(id);
     if (outcome === "done" && !drafts.has(id)) board.dismiss(id);
-    return outcome !== "offline";
+    return !canWait(outcome);
   }
 
   #sent(what: Waiting, id: string): void {
@@ -198,6 +206,8 @@ export class CallActions {
   }
 
   #wait(what: Waiting, id: string): void {
+    // An answer to the same, asked for before, may have taken it away.
+    this.#context.unsent.add(what, id);
     this.#again?.cancel();
     this.#again = this.#context.clock.after(AGAIN, () => void this.sendUnsent());
     // Once: it may wait for long.
@@ -237,7 +247,12 @@ export class CallActions {
       board.apply({ ...call, claim: error.claim }, undefined, now());
     }
     // Closing and saving are done again.
-    if (error.kind !== "offline" || name === "claim" || name === "release") failed(name, error);
+    if (!canWait(error.kind) || name === "claim" || name === "release") failed(name, error);
     return error.kind;
   }
+}
+
+/** It was not refused: with the next connection, or the next token, it may be done. */
+function canWait(outcome: Outcome): boolean {
+  return outcome === "offline" || outcome === "no-token";
 }

@@ -90,7 +90,7 @@ class PadPage {
       drafts: this.#drafts,
       unsent: this.#unsent,
       clock: browserClock,
-      connected: () => !this.#status.waiting,
+      connected: () => this.#status.reachable,
       now: () => this.#now(),
       changed: () => this.#draw(),
       isWhole: (id) => formOf(id)?.checkValidity() ?? true,

@@ -47,9 +47,9 @@ export class Status {
     return this.#state.kind === "connected";
   }
 
-  /** There is no connection, and there will be one. */
-  get waiting(): boolean {
-    return TONES[this.#state.kind] === "waiting";
+  /** What people do can be told to the server. Where another screen has taken the stream over, only that is missing. */
+  get reachable(): boolean {
+    return this.connected || this.#state.kind === "replaced";
   }
 
   /** What stands in the middle of the screen while nothing else does. */

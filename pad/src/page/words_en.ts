@@ -46,6 +46,7 @@ export const en: Words = {
   failed: {
     "not-found": "This call was not found.",
     refused: "This cannot be done now. Please ask your administrator.",
+    "no-token": "This tablet’s registration has ended, so nothing was done. Please ask your administrator.",
     offline: "No answer, so this could not be confirmed. If nothing has changed, please tap again.",
   },
   lost: {

@@ -56,6 +56,7 @@ const nameless: Record<CallerKind, string> = {
 const failed: Record<Exclude<ActionFailure, "claimed">, string> = {
   "not-found": "이 전화를 찾을 수 없습니다.",
   refused: "지금은 처리할 수 없습니다. 관리자에게 문의해 주세요.",
+  "no-token": "태블릿 등록이 끝나 처리하지 못했습니다. 관리자에게 문의해 주세요.",
   offline: "응답이 없어 처리되었는지 확인하지 못했습니다. 화면이 그대로면 다시 눌러 주세요.",
 };
 
