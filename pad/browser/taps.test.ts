@@ -182,3 +182,45 @@ test("a newer ring takes nobody's place: the call that was aimed at is claimed a
   await page.locator('.popup[data-call="a"][data-holder="me"]').waitFor();
   assert.equal(await inMyHands(page, "b"), 0);
 });
+
+/** The calls whose buttons take no tap right after the browser has said that the page was resized. */
+function heldByResize(): string[] {
+  visualViewport?.dispatchEvent(new Event("resize"));
+  const held = [...document.querySelectorAll("[data-settling]")];
+  return [...new Set(held.map((node) => node.closest("[data-call]")?.getAttribute("data-call") ?? node.id))];
+}
+
+test("a browser that says again and again that it was resized takes no tap away, but for what has moved", async () => {
+  shop.storeADay();
+  const page = await pausedPad(shop, FIRST, { viewport: { width: 360, height: 740 } });
+  for (const id of ["a", "b"]) shop.server.update(ring(id, "010-1234-5678", 0), 4_000_000);
+  await popup(page, "b").waitFor();
+  await page.clock.runFor(1_000);
+  assert.deepEqual(await page.evaluate(heldByResize), []);
+  // Browsers say so whenever their bars go, which is when somebody scrolls.
+  await page.evaluate(() => new Promise((scrolled) => {
+    addEventListener("scroll", scrolled, { once: true });
+    scrollBy(0, 80);
+  }));
+  assert.deepEqual(await page.evaluate(heldByResize), []);
+  await page.evaluate(() => ((document.querySelector('.popup[data-call="b"]') as HTMLElement).style.marginTop = "30px"));
+  const held = await page.evaluate(heldByResize);
+  assert.ok(held.includes("b") && !held.includes("a"), held.join());
+  await page.clock.runFor(1_000);
+  const at = await middleOf(popup(page, "b").locator(".popup-claim"));
+  assert.deepEqual(await page.evaluate(heldByResize), []);
+  await page.mouse.click(...at);
+  await page.locator('.popup[data-call="b"][data-holder="me"]').waitFor();
+});
+
+test("of lists of hundreds of lines, one that was scrolled to takes taps at once", async () => {
+  for (let i = 1; i <= 100; i += 1) shop.server.store(ring(`c${i}`, "010-2345-6789", i * 60_000, { state: CallState.COMPLETED }));
+  const page = await shop.pad({ viewport: { width: 360, height: 740 } }, FIRST);
+  await withoutSoundBanner(page);
+  await page.locator("#day").waitFor();
+  await settled(page);
+  const at = await middleOf(page.locator('#recent [data-call="c60"] .call-main'));
+  assert.deepEqual(await page.evaluate(heldByResize), []);
+  await page.mouse.click(...at);
+  await popup(page, "c60").waitFor();
+});

@@ -60,6 +60,14 @@ test("twenty are kept, the newest", () => {
   assert.deepEqual([kept.has("c29"), kept.has("c30"), kept.has("c49")], [false, true, true]);
 });
 
+test("beyond twenty, what is promised to be saved stays, however old it is", () => {
+  const memory = fakeMemory();
+  const drafts = new Drafts(memory, (id) => id === "c3" || id === "c20");
+  for (let i = 0; i < 50; i += 1) drafts.set(`c${i}`, typed);
+  const kept = new Drafts(memory);
+  assert.deepEqual(["c3", "c20", "c29", "c30"].map((id) => kept.has(id)), [true, true, false, true]);
+});
+
 test("storage that is forbidden or spoiled takes nothing but the reload", () => {
   const refuse = () => {
     throw new Error("QuotaExceeded");

@@ -24,10 +24,13 @@ export interface DraftStorage {
 /** The drafts, oldest first. */
 export class Drafts {
   readonly #storage: DraftStorage | undefined;
+  readonly #isPromised: (id: string) => boolean;
   readonly #drafts: Map<string, Typed>;
 
-  constructor(storage: DraftStorage | undefined) {
+  /** `isPromised` tells of which calls people were told that what they typed will be saved. */
+  constructor(storage: DraftStorage | undefined, isPromised: (id: string) => boolean = () => false) {
     this.#storage = storage;
+    this.#isPromised = isPromised;
     this.#drafts = read(storage);
   }
 
@@ -44,11 +47,13 @@ export class Drafts {
     return this.#drafts.has(id);
   }
 
-  /** Keeps it; beyond twenty the oldest goes. */
+  /** Keeps it; beyond twenty the oldest goes, unless it was promised that it will be saved. */
   set(id: string, draft: Draft, base: Draft = this.base(id) ?? emptyDraft()): void {
     this.#drafts.delete(id);
     this.#drafts.set(id, { draft, base });
-    for (const oldest of [...this.#drafts.keys()].slice(0, -KEPT)) this.#drafts.delete(oldest);
+    for (const oldest of [...this.#drafts.keys()].slice(0, -KEPT)) {
+      if (!this.#isPromised(oldest)) this.#drafts.delete(oldest);
+    }
     this.#write();
   }
 

@@ -34,8 +34,8 @@ const WITH_POPUPS = 1_000;
 const WITHOUT = 30_000;
 
 class PadPage {
-  readonly #drafts = new Drafts(tabStorage());
   readonly #unsent = new Unsent(tabStorage());
+  readonly #drafts = new Drafts(tabStorage(), (id) => this.#unsent.has("save", id));
   readonly #expectations = new Expectations();
   readonly #board = new Board({
     me: () => this.#actions.me(),
@@ -65,7 +65,7 @@ class PadPage {
     tokenFault: () => tokenFault(this.#now()),
     changed: () => this.#painter.ask(),
   });
-  readonly #viewport = new Viewport({ resized: () => this.#painter.moved(), scrolled: () => this.#painter.ask() });
+  readonly #viewport = new Viewport({ resized: () => this.#painter.resized(), scrolled: () => this.#painter.ask() });
   readonly #pad: Pad;
   readonly #actions: CallActions;
   readonly #popups: KeyedList<PopupItem>;

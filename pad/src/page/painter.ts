@@ -2,11 +2,9 @@
 // moved takes no tap for half a second. Keys and screen readers press no pointer, and are never made to wait.
 
 import { DrawQueue } from "./draw_queue.ts";
+import { places } from "./places.ts";
 import { Press } from "./press.ts";
 import { Settling, type Place } from "./settling.ts";
-
-/** Whatever a finger can hit. */
-const CONTROLS = "button, a, input, textarea";
 
 /** What is painted. */
 export interface Painting {
@@ -21,6 +19,8 @@ export class Painter {
   readonly #press = new Press();
   readonly #settling = new Settling<Element>();
   readonly #queue = new DrawQueue(() => this.paint());
+  /** Where everything stood when the browser last showed it, as far as somebody saw it. */
+  #stood: ReadonlyMap<Element, Place> = new Map();
   /** Something waits for the finger to leave. */
   #waits = false;
   /** Paints it. */
@@ -43,6 +43,8 @@ export class Painter {
     });
     // Before any button hears of it: what a tap does shows at once.
     addEventListener("click", () => this.#clicked(), { capture: true });
+    // Whoever scrolls sees where things go.
+    addEventListener("scroll", () => (this.#stood = places()), { capture: true, passive: true });
   }
 
   /** Paints once for all the messages of a burst. */
@@ -56,14 +58,16 @@ export class Painter {
     this.#waits = this.#press.heldFor(performance.now()) > 0;
     if (this.#waits) return this.#wait();
     clearTimeout(this.#held);
+    // Where nobody looks nobody aims.
+    if (document.hidden) return this.#painting.screen();
     const before = places();
     this.#painting.screen();
     this.#settle(before);
   }
 
-  /** Everything on the screen was moved by the browser, e.g. since a keyboard came. */
-  moved(): void {
-    this.#settle(new Map());
+  /** The browser may have moved what is on the screen, e.g. since a keyboard came. */
+  resized(): void {
+    this.#settle(this.#stood);
     this.ask();
   }
 
@@ -80,7 +84,8 @@ export class Painter {
   }
 
   #settle(before: ReadonlyMap<Element, Place>): void {
-    this.#settling.painted(before, places(), performance.now());
+    this.#stood = places();
+    this.#settling.painted(before, this.#stood, performance.now());
     this.#mark();
   }
 
@@ -95,14 +100,4 @@ export class Painter {
     const next = this.#settling.next(now);
     if (next !== undefined) this.#settles = setTimeout(() => this.#mark(), next);
   }
-}
-
-/** Where every control on the screen stands. */
-function places(): Map<Element, Place> {
-  const shown = new Map<Element, Place>();
-  for (const node of document.querySelectorAll(CONTROLS)) {
-    const place = node.getBoundingClientRect();
-    if (place.width > 0) shown.set(node, place);
-  }
-  return shown;
 }

@@ -10,7 +10,7 @@ const LOW = 560;
 
 /** The part of the page that can be seen. */
 export class Viewport {
-  /** `resized` is told when the browser has moved everything, `scrolled` when it shows another part. */
+  /** `resized` is told when the browser may have moved everything, `scrolled` when it shows another part. */
   constructor({ resized, scrolled }: { resized(): void; scrolled(): void }) {
     visualViewport?.addEventListener("resize", resized);
     visualViewport?.addEventListener("scroll", scrolled);
