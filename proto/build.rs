@@ -90,6 +90,7 @@ fn serve_pads_by_hand() {
         .method(unary("claim_call", "ClaimCall", "ClaimCall"))
         .method(unary("release_call", "ReleaseCall", "ReleaseCall"))
         .method(unary("close_call", "CloseCall", "CloseCall"))
+        .method(unary("reopen_call", "ReopenCall", "ReopenCall"))
         .method(unary("save_note", "SaveNote", "SaveNote"))
         .build();
     tonic_build::manual::Builder::new().build_client(false).build_transport(false).compile(&[service]);

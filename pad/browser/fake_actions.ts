@@ -63,7 +63,7 @@ export class FakeActions {
   /** The answer's bytes; throws a {@link Refusal}. */
   answer(method: string, body: Uint8Array, token: string): Uint8Array {
     if (method === "ListCalls") return this.#list(body);
-    // The four requests begin alike.
+    // The five requests begin alike.
     const request = fromBinary(SaveNoteRequestSchema, body);
     this.sent.push({ method, callId: request.callId, requestId: request.requestId });
     const before = this.#done.get(request.requestId);
@@ -71,11 +71,12 @@ export class FakeActions {
     const call = create(CallSchema, this.#store.get(request.callId) ?? {});
     if (call.id === "") throw new Refusal(NOT_FOUND, "no such call");
     const { id: padId, name: padName } = identityOf(token) ?? { id: "opaque", name: "" };
-    // Close and note are anybody's.
+    // The others are anybody's.
     if (CLAIMS.has(method) && call.claim && call.claim.padId !== padId) throw heldBy(call);
     if (method === "ClaimCall" && !call.claim) call.claim = create(ClaimSchema, { padId, padName, at: timestampFromMs(Date.now()) });
     if (method === "ReleaseCall") delete call.claim;
     if (method === "CloseCall") call.closed = true;
+    if (method === "ReopenCall") call.closed = false;
     if (method === "SaveNote") {
       call.note = request.note;
       if (request.reservation) call.reservation = request.reservation;
@@ -83,7 +84,7 @@ export class FakeActions {
     }
     this.#store.update(call);
     const now = create(CallSchema, this.#store.get(call.id) ?? {});
-    // The four responses are alike.
+    // The five responses are alike.
     const bytes = toBinary(ClaimCallResponseSchema, create(ClaimCallResponseSchema, { call: now }));
     this.#done.set(request.requestId, bytes);
     return bytes;

@@ -1,4 +1,4 @@
-// What is not done at once: "done", which can be taken back for 6 s, and what waits for a connection.
+// What is not over at once: "done", which can be taken back for 6 s, and what waits for a connection.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -28,37 +28,93 @@ test("done twice in a row closes one customer: the next one, who comes under the
   assert.equal(await page.locator("#missed-count").textContent(), "2");
 });
 
-test("done is taken back for 6 s, and the server never hears of it", async () => {
+test("done shows on every pad at once, and is taken back for 6 s: then it is back on every pad, and its form as it was", async () => {
   shop.storeADay();
+  const other = await shop.pad({}, padToken("p2", "2번 카운터"));
   const page = await pausedPad(shop, FIRST);
   await page.clock.runFor(1_000);
-  await done(page, "d2").click();
+  await missed(page, "d2").getByRole("button", { name: "열기" }).click();
+  await page.clock.runFor(1_000);
+  await popup(page, "d2").getByRole("button", { name: "완료", exact: true }).click();
   await page.getByText("010-8765-4321 완료로 표시했습니다").waitFor();
+  await missed(other, "d2").waitFor({ state: "detached" });
+  await missed(page, "d2").waitFor({ state: "detached" });
   const undo = page.getByRole("button", { name: "되돌리기" });
   // It has come where a finger may be on its way to something else.
   await page.mouse.click(...(await middleOf(undo)));
-  assert.equal(await missed(page, "d2").count(), 0);
+  assert.deepEqual(methods(), ["CloseCall d2"]);
   await page.clock.runFor(1_000);
   await undo.click();
   await missed(page, "d2").waitFor();
+  await missed(other, "d2").waitFor();
+  await popup(page, "d2").locator(".popup-form").waitFor();
   assert.equal(await undo.isVisible(), false);
-  await page.clock.resume();
-  // Six seconds after the first would have been.
-  await done(page, "d7").click();
-  await until("another close", () => methods().length > 0);
-  assert.deepEqual(methods(), ["CloseCall d7"]);
+  assert.deepEqual(methods(), ["CloseCall d2", "ReopenCall d2"]);
 });
 
-test("done is told at once when the page is left", async () => {
+test("a finger that came down on undo before its time was over is heard", async () => {
   shop.storeADay();
   const page = await pausedPad(shop, FIRST);
   await page.clock.runFor(1_000);
   await done(page, "d2").click();
-  await missed(page, "d2").waitFor({ state: "detached" });
-  assert.deepEqual(methods(), []);
-  await page.goto("about:blank");
-  await until("the close", () => methods().length > 0);
-  assert.deepEqual(methods(), ["CloseCall d2"]);
+  await until("the close", () => methods().length === 1);
+  await page.clock.runFor(5_000);
+  const undo = page.getByRole("button", { name: "되돌리기" });
+  await page.mouse.move(...(await middleOf(undo)));
+  await page.mouse.down();
+  await page.clock.runFor(2_000);
+  assert.ok(await undo.isVisible());
+  await page.mouse.up();
+  await until("the reopening", () => methods().length === 2);
+  assert.deepEqual(methods(), ["CloseCall d2", "ReopenCall d2"]);
+  await missed(page, "d2").waitFor();
+});
+
+test("a card that is done never comes back for a moment, whatever comes first, its update or its answer", async () => {
+  shop.storeADay();
+  const page = await shop.pad({}, FIRST);
+  await missed(page, "d2").getByRole("button", { name: "열기" }).click();
+  await settled(page);
+  await page.evaluate(() => {
+    const shown: string[] = [];
+    Object.assign(globalThis, { shown });
+    const popups = document.getElementById("popups") as HTMLElement;
+    new MutationObserver((changes) => {
+      const added = changes.flatMap(({ addedNodes }) => [...addedNodes]);
+      shown.push(...added.map((node) => (node instanceof HTMLElement && node.dataset["call"]) || "?"));
+    }).observe(popups, { childList: true });
+  });
+  let answer = () => {};
+  shop.server.actionsWait = new Promise((resolve) => (answer = resolve));
+  await popup(page, "d2").getByRole("button", { name: "완료", exact: true }).click();
+  await popup(page, "d2").waitFor({ state: "detached" });
+  shop.server.update({ id: "d2", closed: true });
+  shop.server.update(ring("sentinel", "010-7777-8888", 0), 60_000);
+  await popup(page, "sentinel").waitFor();
+  answer();
+  await until("the close", () => methods().length === 1);
+  shop.server.update(ring("another", "010-7777-8888", 0), 60_000);
+  await popup(page, "another").waitFor();
+  assert.deepEqual(await page.evaluate(() => (globalThis as unknown as { shown: string[] }).shown), ["sentinel", "another"]);
+});
+
+test("done without a connection that is taken back is never said", async () => {
+  shop.storeADay();
+  const page = await shop.pad({}, FIRST);
+  await settled(page);
+  shop.server.away = true;
+  shop.server.cut();
+  await page.locator('#connection[data-state="reconnecting"]').waitFor();
+  await done(page, "d2").click();
+  await page.locator("#undo").waitFor();
+  await settled(page);
+  await page.getByRole("button", { name: "되돌리기" }).click();
+  await missed(page, "d2").waitFor();
+  shop.server.away = false;
+  await connected(page);
+  await done(page, "d7").click();
+  await until("the other's close", () => methods().length > 0);
+  assert.deepEqual(methods(), ["CloseCall d7"]);
 });
 
 test("done is at a distance from call back, in the list and on the card, also on a phone", async () => {

@@ -52,6 +52,7 @@ test("each action says which call, under an id of its own, with the token", asyn
     claimCall: seen("claim"),
     releaseCall: seen("release"),
     closeCall: seen("close"),
+    reopenCall: seen("reopen"),
     saveNote(request, context) {
       assert.equal(request.note, "흰색");
       assert.equal(request.reservation?.carNumber, "12가 3456");
@@ -61,8 +62,9 @@ test("each action says which call, under an id of its own, with the token", asyn
   assert.equal((await actions.claim("a")).memo, "claim a");
   assert.equal((await actions.release("b")).memo, "release b");
   assert.equal((await actions.close("c")).memo, "close c");
+  assert.equal((await actions.reopen("c")).memo, "reopen c");
   assert.equal((await actions.saveNote("d", { note: "흰색", reservation: { carNumber: "12가 3456" } })).memo, "note d");
-  assert.equal(ids.size, 4);
+  assert.equal(ids.size, 5);
 });
 
 test("no answer: asked again with the same id, with back-off, until there is one", async () => {

@@ -63,7 +63,7 @@ test("what rings keeps its order, whatever becomes of the others; what is no lon
 });
 
 test("a call whose form is open says so: it is in hand, was opened, or something is typed into it", () => {
-  const board = new Board({ me: () => "p1", expected: (it) => it, hasDraft: (id) => id === "typed" });
+  const board = new Board({ me: () => "p1", expected: (it) => it, hasDraft: (id) => id === "typed", isDone: () => false });
   for (const id of ["rings", "typed", "opened", "mine"]) board.apply(call(id, RINGING), T + 30_000, T);
   board.open(board.call("opened") ?? assert.fail(), T);
   board.apply(call("mine", RINGING, { claim: { padId: "p1" } }), undefined, T);
@@ -153,7 +153,7 @@ const rings = (id: string, left: number, more: MessageInitShape<typeof CallSchem
   call(id, RINGING, { popUntil: timestampFromMs(T + left * 1_000), ...more } as MessageInitShape<typeof CallSchema>);
 
 test("a page that is loaded mid-ring shows what rings, what it holds, and what was being written; nothing else", () => {
-  const board = new Board({ me: () => "p1", expected: (it) => it, hasDraft: (id) => id === "draft" });
+  const board = new Board({ me: () => "p1", expected: (it) => it, hasDraft: (id) => id === "draft", isDone: () => false });
   const at = (seconds: number) => ({ startedAt: timestampFromMs(T - seconds * 1_000) });
   const by = (padId: string) => ({ claim: { padId } });
   const open = [
@@ -202,7 +202,7 @@ test("a call whose record came too late never rings, neither in the lists nor op
 });
 
 test("a call in other hands goes down, leaves after 15 s, and is back when it is released", () => {
-  const board = new Board({ me: () => "p1", expected: (it) => it, hasDraft: () => false });
+  const board = new Board({ me: () => "p1", expected: (it) => it, hasDraft: () => false, isDone: () => false });
   const ring = call("a", RINGING);
   board.apply(ring, T + 30_000, T);
   board.apply(call("b", RINGING), T + 30_000, T);
@@ -216,7 +216,7 @@ test("a call in other hands goes down, leaves after 15 s, and is back when it is
 
 test("what is expected shows at once, and what fails is taken back", () => {
   const expectations = new Expectations();
-  const board = new Board({ me: () => "p1", expected: (it) => expectations.of(it), hasDraft: () => false });
+  const board = new Board({ me: () => "p1", expected: (it) => expectations.of(it), hasDraft: () => false, isDone: () => false });
   board.apply(call("a", RINGING), T + 30_000, T);
   const settled = expectations.expect("a", (it) => ({ ...it, closed: true }));
   assert.deepEqual(shown(board, T), []);
@@ -228,7 +228,7 @@ test("what is expected shows at once, and what fails is taken back", () => {
 
 test("what somebody is writing stays, whatever becomes of the call, and so does what they opened", () => {
   const drafts = new Set(["a"]);
-  const board = new Board({ me: () => "p1", expected: (it) => it, hasDraft: (id) => drafts.has(id) });
+  const board = new Board({ me: () => "p1", expected: (it) => it, hasDraft: (id) => drafts.has(id), isDone: () => false });
   board.apply(call("a", RINGING), T + 30_000, T);
   board.apply(call("a", MISSED, { closed: true }), undefined, T + 5_000);
   const old = call("old", COMPLETED, { startedAt: timestampFromMs(T - 9 * 86_400_000) });
@@ -336,7 +336,7 @@ test("a call that was found by a search is opened, however full the board is", (
 });
 
 test("what somebody writes of a closed or an old call stays, whatever snapshot comes, and is back after a reload", () => {
-  const board = () => new Board({ me: () => "p1", expected: (same) => same, hasDraft: (id) => id === "drafted" });
+  const board = () => new Board({ me: () => "p1", expected: (same) => same, hasDraft: (id) => id === "drafted", isDone: () => false });
   const drafted = at(-100_000, "drafted", COMPLETED, { closed: true });
   const [open, loaded] = [board(), board()];
   open.replace(snapshot(1n, []), T);
@@ -349,7 +349,7 @@ test("what somebody writes of a closed or an old call stays, whatever snapshot c
 });
 
 test("another store's snapshot leaves nothing of the store before, not even what was being written", () => {
-  const board = new Board({ me: () => "p1", expected: (same) => same, hasDraft: (id) => id === "a" });
+  const board = new Board({ me: () => "p1", expected: (same) => same, hasDraft: (id) => id === "a", isDone: () => false });
   const of = (id: string, position: bigint, calls: Call[]) =>
     create(SnapshotSchema, { position, epoch: "e1", store: { id }, openCalls: calls });
   board.replace(of("gangnam", 900n, [call("a", RINGING, { revision: 900n })]), T);

@@ -50,6 +50,7 @@ class Page {
     me: () => this.actions.me(),
     expected: (it) => this.#expectations.of(it),
     hasDraft: (id) => this.drafts.has(id),
+    isDone: (id) => this.actions.isDone(id),
   });
   readonly actions: CallActions;
 
@@ -98,6 +99,7 @@ class Page {
       claim: () => send("claim"),
       release: () => send("release"),
       close: () => send("close"),
+      reopen: () => send("reopen"),
       saveNote: (_, note) => send("save", note),
       identity: () => this.identity,
     };
@@ -167,7 +169,7 @@ test("calls do not wait for each other", async () => {
   assert.deepEqual(page.asked, ["claim", "claim"]);
 });
 
-test("done saves what was typed first, takes the call off the screen at once, and closes it in 6 s", async () => {
+test("done saves what was typed first, takes the call off the screen, and is told at once", async () => {
   const page = new Page();
   page.drafts.set("a", { ...emptyDraft(), note: "흰색 카니발" });
   void page.actions.close("a");
@@ -175,49 +177,125 @@ test("done saves what was typed first, takes the call off the screen at once, an
   assert.deepEqual(page.asked, ["save"]);
   assert.deepEqual(page.last().note, { note: "흰색 카니발", reservation: undefined });
   await page.last().answer(call({ note: "흰색 카니발" }));
-  assert.equal(page.holder, undefined);
-  await page.clock.advance(5_999);
-  assert.deepEqual(page.asked, ["save"]);
-  await page.clock.advance(1);
-  assert.deepEqual(page.asked, ["save", "close"]);
+  assert.deepEqual([page.asked, page.holder], [["save", "close"], undefined]);
   await page.last().answer(call({ closed: true }));
   assert.ok(!page.drafts.has("a"));
-  assert.equal(page.holder, undefined);
+  assert.deepEqual([page.holder, page.unsent.all("close")], [undefined, []]);
 });
 
-test("done that is taken back within 6 s never happened; afterwards there is nothing to take back", async () => {
+test("done is offered to be taken back for 6 s: then the server reopens the call, and its card comes back as it was", async () => {
   const page = new Page();
+  page.board.open(page.board.call("a") ?? assert.fail("no call"), T);
   await page.actions.close("a");
   assert.deepEqual([page.holder, page.actions.undoable], [undefined, "a"]);
+  await page.last().answer(call({ closed: true }));
+  assert.deepEqual([page.holder, page.actions.undoable], [undefined, "a"]);
+  await page.clock.advance(5_900);
   page.actions.undo("a");
-  assert.deepEqual([page.holder, page.actions.undoable], ["nobody", undefined]);
+  await settle();
+  const [back] = page.board.popups(T);
+  assert.deepEqual([back?.call.closed, back?.opened, page.actions.undoable], [false, true, undefined]);
+  assert.deepEqual([page.asked, page.unsent.all("reopen")], [["close", "reopen"], ["a"]]);
+  await page.last().answer(call());
   await page.clock.advance(60_000);
-  assert.deepEqual(page.asked, []);
+  assert.deepEqual([page.holder, page.unsent.all("reopen"), page.asked.length], ["nobody", [], 2]);
+});
+
+test("who has pressed in the last moment is heard; long afterwards there is nothing to take back", async () => {
+  for (const [after, asked] of [[9_000, ["close", "reopen"]], [11_000, ["close"]]] as const) {
+    const page = new Page();
+    await page.actions.close("a");
+    await page.last().answer(call({ closed: true }));
+    await page.clock.advance(after);
+    assert.equal(page.actions.undoable, undefined);
+    page.actions.undo("a");
+    await settle();
+    assert.deepEqual(page.asked, asked);
+  }
+});
+
+test("done that is taken back before it was sent was never said", async () => {
+  const page = new Page();
+  page.connected = false;
   await page.actions.close("a");
-  await page.clock.advance(6_000);
-  assert.equal(page.actions.undoable, undefined);
+  await settle();
   page.actions.undo("a");
+  assert.deepEqual([page.holder, page.unsent.all("close"), page.unsent.all("reopen")], ["nobody", [], []]);
+  page.connected = true;
+  await page.actions.sendUnsent();
+  assert.deepEqual(page.asked, []);
+});
+
+test("done that is taken back while it is being told is reopened, whatever becomes of it, also with the next connection", async () => {
+  for (const lost of [false, true]) {
+    const page = new Page();
+    await page.actions.close("a");
+    page.actions.undo("a");
+    assert.equal(page.holder, "nobody");
+    if (lost) await page.last().refuse(new ActionError("offline", ""));
+    else await page.last().answer(call({ closed: true }));
+    assert.deepEqual([page.asked, page.holder], [["close", "reopen"], "nobody"]);
+    await page.last().refuse(new ActionError("offline", ""));
+    assert.deepEqual([page.failures, page.holder, page.unsent.all("reopen")], [["reopen waits"], "nobody", ["a"]]);
+    void page.actions.sendUnsent();
+    await settle();
+    await page.last().answer(call());
+    assert.deepEqual([page.asked.length, page.holder, page.unsent.all("reopen")], [3, "nobody", []]);
+  }
+});
+
+test("done, not done, done again: the last is what the server has in the end", async () => {
+  const page = new Page();
+  await page.actions.close("a");
+  page.actions.undo("a");
+  await page.last().answer(call({ closed: true }));
+  await page.actions.close("a");
+  assert.equal(page.holder, undefined);
+  await page.last().answer(call());
+  await page.last().answer(call({ closed: true }));
+  await page.clock.advance(60_000);
+  assert.deepEqual([page.asked, page.holder], [["close", "reopen", "close"], undefined]);
+});
+
+test("a call whose reopening is refused is as the server has it", async () => {
+  const page = new Page();
+  await page.actions.close("a");
+  await page.last().answer(call({ closed: true }));
+  page.actions.undo("a");
+  await settle();
+  await page.last().refuse(new ActionError("refused", ""));
+  assert.deepEqual([page.failures, page.holder, page.unsent.all("reopen")], [["reopen refused"], undefined, []]);
+});
+
+test("a card that is done does not show again before the answer is here, whoever tells it first", async () => {
+  const page = new Page();
+  page.board.open(page.board.call("a") ?? assert.fail("no call"), T);
+  await page.actions.close("a");
+  // Its update is here, and its answer is not.
+  page.board.apply(call({ closed: true }), undefined, T);
+  assert.equal(page.holder, undefined);
+  await page.last().answer(call({ closed: true }));
+  assert.equal(page.holder, undefined);
+  await page.clock.advance(60_000);
   assert.equal(page.holder, undefined);
 });
 
-test("done is told at once when the page is left", async () => {
+test("a call that is opened from a list after it was done is shown, and can still be taken back", async () => {
   const page = new Page();
   await page.actions.close("a");
-  page.actions.left();
-  await settle();
-  assert.deepEqual(page.asked, ["close"]);
   await page.last().answer(call({ closed: true }));
+  page.actions.opened("a");
+  page.board.open(page.board.call("a") ?? assert.fail("no call"), T);
+  assert.deepEqual([page.holder, page.actions.undoable], ["nobody", "a"]);
   await page.clock.advance(60_000);
-  assert.deepEqual(page.asked, ["close"]);
+  assert.equal(page.holder, "nobody");
 });
 
 test("done is taken back where the server refuses it", async () => {
   const page = new Page();
   await page.actions.close("a");
-  await page.clock.advance(6_000);
   await page.last().refuse(new ActionError("refused", ""));
-  assert.equal(page.holder, "nobody");
-  assert.deepEqual(page.failures, ["close refused"]);
+  assert.deepEqual([page.holder, page.actions.undoable, page.failures], ["nobody", undefined, ["close refused"]]);
 });
 
 test("without a connection saving and done wait for one, say so once, and are done in their order", async () => {

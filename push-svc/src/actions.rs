@@ -104,6 +104,7 @@ fn kind(action: &Action) -> &'static str {
         Action::Claim(_) => "claim",
         Action::Release(_) => "release",
         Action::Close(_) => "close",
+        Action::Reopen(_) => "reopen",
         Action::Note(_) => "note",
     }
 }

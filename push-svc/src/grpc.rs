@@ -19,8 +19,8 @@ use ringpad_proto::{
     v1::{
         ClaimAction, ClaimCallRequest, ClaimCallResponse, CloseAction, CloseCallRequest, CloseCallResponse,
         PadServiceListCallsRequest, PadServiceListCallsResponse, ReleaseAction, ReleaseCallRequest,
-        ReleaseCallResponse, SaveNoteRequest, SaveNoteResponse, SubscribeRequest,
-        act_on_call_request::Action,
+        ReleaseCallResponse, ReopenAction, ReopenCallRequest, ReopenCallResponse, SaveNoteRequest,
+        SaveNoteResponse, SubscribeRequest, act_on_call_request::Action,
     },
 };
 use ringpad_runtime::{
@@ -67,12 +67,13 @@ const REQUEST_HEADERS: [&str; 6] = [
 const RESPONSE_HEADERS: [&str; 3] = ["grpc-status", "grpc-message", "grpc-status-details-bin"];
 
 /// The calls that want a token.
-const WITH_TOKEN: [&str; 6] = [
+const WITH_TOKEN: [&str; 7] = [
     "/ringpad.v1.PadService/Subscribe",
     "/ringpad.v1.PadService/ListCalls",
     "/ringpad.v1.PadService/ClaimCall",
     "/ringpad.v1.PadService/ReleaseCall",
     "/ringpad.v1.PadService/CloseCall",
+    "/ringpad.v1.PadService/ReopenCall",
     "/ringpad.v1.PadService/SaveNote",
 ];
 
@@ -260,6 +261,16 @@ impl PadService for Edge {
         let close = Action::Close(CloseAction {});
         let call = self.0.act(token(&metadata), call_id, request_id, close).await?;
         Ok(tonic::Response::new(CloseCallResponse { call: Some(call) }))
+    }
+
+    async fn reopen_call(
+        &self,
+        request: tonic::Request<ReopenCallRequest>,
+    ) -> Result<tonic::Response<ReopenCallResponse>, Status> {
+        let (metadata, _, ReopenCallRequest { call_id, request_id }) = request.into_parts();
+        let reopen = Action::Reopen(ReopenAction {});
+        let call = self.0.act(token(&metadata), call_id, request_id, reopen).await?;
+        Ok(tonic::Response::new(ReopenCallResponse { call: Some(call) }))
     }
 
     async fn save_note(

@@ -1,8 +1,8 @@
-//! What pads do to calls: claim, release, close, note, search. Every pad of the store sees it, on every transport.
+//! What pads do to calls: claim, release, close, reopen, note, search. Every pad of the store sees it, on every transport.
 
 use ringpad_proto::v1::{
     Call, CallState, ClaimCallRequest, CloseCallRequest, PadServiceListCallsRequest, ReleaseCallRequest,
-    Reservation, SaveNoteRequest, pad_service_client::PadServiceClient,
+    ReopenCallRequest, Reservation, SaveNoteRequest, pad_service_client::PadServiceClient,
 };
 use ringpad_tests::{
     cdr::{self, answered, ring},
@@ -56,6 +56,12 @@ impl Tablet {
         let request_id = Uuid::new_v4().to_string();
         let request = CloseCallRequest { call_id: call_id.to_owned(), request_id };
         let answer = self.client.close_call(self.request(request)).await?;
+        Ok(answer.into_inner().call.unwrap_or_default())
+    }
+
+    async fn reopen(&mut self, call_id: &str, request_id: Uuid) -> Result<Call, Status> {
+        let request = ReopenCallRequest { call_id: call_id.to_owned(), request_id: request_id.to_string() };
+        let answer = self.client.reopen_call(self.request(request)).await?;
         Ok(answer.into_inner().call.unwrap_or_default())
     }
 
@@ -185,6 +191,7 @@ async fn a_pad_acts_on_its_own_stores_calls_only_and_faults_are_said_all_at_once
     for outcome in [
         stranger.claim(&id, Uuid::new_v4()).await,
         stranger.note(&id, "mine now", None).await,
+        stranger.reopen(&id, Uuid::new_v4()).await,
         stranger.claim(&Uuid::new_v4().to_string(), Uuid::new_v4()).await,
     ] {
         assert_eq!(outcome.expect_err("not its store's").code(), Code::NotFound);
@@ -200,13 +207,40 @@ async fn a_pad_acts_on_its_own_stores_calls_only_and_faults_are_said_all_at_once
     let fields: Vec<_> = faults.iter().map(|fault| fault.field.as_str()).collect();
     assert_eq!(fields, ["call_id", "note", "reservation.car_number"]);
     counter.token = "no.token.at-all".to_owned();
-    let refused = counter.claim(&id, Uuid::new_v4()).await.expect_err("no token");
-    assert_eq!(refused.code(), Code::Unauthenticated);
+    for refused in [counter.claim(&id, Uuid::new_v4()).await, counter.reopen(&id, Uuid::new_v4()).await] {
+        assert_eq!(refused.expect_err("no token").code(), Code::Unauthenticated);
+    }
     // The sentinel: nothing of all that was an event.
     let next = system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
     for pad in &mut pads {
         assert_eq!(pad.update().await.call.map(|call| call.id).as_ref(), Some(&next.call_id));
     }
+}
+
+#[tokio::test]
+async fn a_closed_call_is_reopened_by_another_pad_once_and_every_pad_sees_it() {
+    let (system, store, mut pads, _, id) = ringing().await;
+    let mut counter = Tablet::at(&system, 0, &store, "counter").await;
+    let mut office = Tablet::at(&system, 1, &store, "office").await;
+    let closed = must("a close", counter.close(&id).await);
+    assert!(closed.closed);
+    everywhere(&mut pads, &closed).await;
+    let tap = Uuid::new_v4();
+    let reopened = must("a reopening", office.reopen(&id, tap).await);
+    assert_eq!((reopened.closed, reopened.revision), (false, 3));
+    everywhere(&mut pads, &reopened).await;
+    // The same tap again, and one on a call that is open: as it is.
+    for tap in [tap, Uuid::new_v4()] {
+        assert_eq!(must("a reopening of what is open", office.reopen(&id, tap).await), reopened);
+    }
+    let closed = must("another close", counter.close(&id).await);
+    everywhere(&mut pads, &closed).await;
+    // A repeat that comes late does not reopen again.
+    assert_eq!(must("the first tap, late", office.reopen(&id, tap).await), closed);
+    // The sentinel: none of the repeats was an event.
+    let claimed = must("a claim", office.claim(&id, Uuid::new_v4()).await);
+    assert_eq!(claimed.revision, 5);
+    everywhere(&mut pads, &claimed).await;
 }
 
 #[tokio::test]

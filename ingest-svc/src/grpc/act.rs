@@ -66,6 +66,7 @@ fn parse(request: ActOnCallRequest) -> Result<Act, Status> {
         Some(Wanted::Claim(_)) => Action::Claim,
         Some(Wanted::Release(_)) => Action::Release,
         Some(Wanted::Close(_)) => Action::Close,
+        Some(Wanted::Reopen(_)) => Action::Reopen,
         Some(Wanted::Note(NoteAction { text: note, reservation })) => {
             text("note.text", &note, NOTE, &mut faults);
             let reservation = reservation.map(|reservation| reserved(reservation, &mut faults));
@@ -74,7 +75,7 @@ fn parse(request: ActOnCallRequest) -> Result<Act, Status> {
         None => {
             faults.add_bad_request_violation(
                 "action",
-                "it is missing: claim, release, close or note is expected",
+                "it is missing: claim, release, close, reopen or note is expected",
             );
             Action::Close
         }

@@ -1,5 +1,5 @@
-//! What a pad does to a call: claim, release, close, note. The first claim wins, and a request that comes twice is done
-//! once. What is done becomes an event like any other; what changes nothing becomes none.
+//! What a pad does to a call: claim, release, close, reopen, note. The first claim wins, and a request that comes twice
+//! is done once. What is done becomes an event like any other; what changes nothing becomes none.
 
 use prost::Message;
 use ringpad_bus::Event;
@@ -53,6 +53,8 @@ pub enum Action {
     Release,
     /// Has dealt with it.
     Close,
+    /// Has not dealt with it after all.
+    Reopen,
     /// Replaces the note and the reservation.
     Note(String, Option<Reserved>),
 }
@@ -145,7 +147,9 @@ impl Doings {
             }
             (Action::Release, Some(_)) => self.claim = None,
             (Action::Close, _) if self.closed => return Ok(false),
+            (Action::Reopen, _) if !self.closed => return Ok(false),
             (Action::Close, _) => self.closed = true,
+            (Action::Reopen, _) => self.closed = false,
             (Action::Note(note, reservation), _) => {
                 if self.note == *note && self.reservation == *reservation {
                     return Ok(false);

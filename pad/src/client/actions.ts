@@ -84,6 +84,11 @@ export class Actions {
     return callOf(await this.#persist((options) => this.#parts.client.closeCall(request, options)));
   }
 
+  async reopen(callId: string): Promise<Call> {
+    const request = { callId, requestId: newUuid() };
+    return callOf(await this.#persist((options) => this.#parts.client.reopenCall(request, options)));
+  }
+
   async saveNote(callId: string, { note, reservation }: NoteInit): Promise<Call> {
     const request = { callId, requestId: newUuid(), note, ...(reservation && { reservation }) };
     return callOf(await this.#persist((options) => this.#parts.client.saveNote(request, options)));

@@ -49,6 +49,8 @@ export interface Pad {
   release(callId: string): Promise<Call>;
   /** Marks a call as dealt with. */
   close(callId: string): Promise<Call>;
+  /** Takes that back. */
+  reopen(callId: string): Promise<Call>;
   /** Replaces a call's note and its reservation. */
   saveNote(callId: string, note: NoteInit): Promise<Call>;
   /** Older calls, newest first, and search. */
@@ -95,6 +97,7 @@ export function connect(options: PadOptions | RingingOptions): Pad {
     claim: (id) => actions.claim(id),
     release: (id) => actions.release(id),
     close: (id) => actions.close(id),
+    reopen: (id) => actions.reopen(id),
     saveNote: (id, note) => actions.saveNote(id, note),
     listCalls: (query = {}) => actions.listCalls(query),
     identity: () => tokens.identity,

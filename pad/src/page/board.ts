@@ -36,6 +36,8 @@ export interface BoardContext {
   expected(call: Call): Call;
   /** Whether somebody's half-typed form belongs to the call. */
   hasDraft(id: string): boolean;
+  /** Whether somebody here has said that it is done, and may take that back. */
+  isDone(id: string): boolean;
 }
 
 interface Shown {
@@ -60,7 +62,7 @@ const LISTED = 100;
 /** Kept whatever came since: nobody has dealt with them. */
 const MISSED_LISTED = 100;
 
-const ALONE: BoardContext = { me: () => undefined, expected: (call) => call, hasDraft: () => false };
+const ALONE: BoardContext = { me: () => undefined, expected: (call) => call, hasDraft: () => false, isDone: () => false };
 
 /** The store's calls and the popups. */
 export class Board {
@@ -160,7 +162,7 @@ export class Board {
       const known = this.#calls.get(id);
       const popup = known && this.#popup(known, shown, now);
       if (!popup || this.#isOver(known, popup, shown, atLeast)) this.dismiss(id);
-      else if (!this.#isOver(known, popup, shown, now) && !this.#isHidden(known, popup, shown, now)) {
+      else if (!this.#isOver(known, popup, shown, now) && !this.#isHidden(popup, shown, now)) {
         popups.push({ ...popup, rank: rankOf(popup), order: shown.order });
       }
     }
@@ -201,17 +203,17 @@ export class Board {
     return claim.padId === this.#context.me() ? "me" : "other";
   }
 
-  /** For good, so not on the word of an action that may still fail. */
+  /** For good, so not on the word of an action that may still fail, be it to close the call or to reopen it. */
   #isOver(known: Known | undefined, popup: Popup, shown: Shown, now: number): boolean {
-    if (!known || this.#context.hasDraft(popup.call.id) || shown.opened) return false;
-    return known.call.closed || leavesAt(known, popup, shown) <= now;
+    const { call } = popup;
+    if (!known || this.#context.hasDraft(call.id) || this.#context.isDone(call.id) || shown.opened) return false;
+    return (known.call.closed && call.closed) || leavesAt(known, popup, shown) <= now;
   }
 
-  /** For now: it may come back, when it is released or when closing it fails. */
-  #isHidden(known: Known, { call, holder, opened }: Popup, shown: Shown, now: number): boolean {
+  /** For now: it may come back, when it is released, or reopened, or when closing it fails. */
+  #isHidden({ call, holder, opened }: Popup, shown: Shown, now: number): boolean {
     if (this.#context.hasDraft(call.id)) return false;
-    // Somebody here has just said that it is done.
-    if (call.closed && !known.call.closed) return true;
+    if (this.#context.isDone(call.id)) return true;
     if (opened) return false;
     return call.closed || (holder === "other" && now >= shown.changed + HELD_ELSEWHERE_STAYS);
   }

@@ -9,7 +9,7 @@ import type { Clock, Timer } from "../client/clock.ts";
 import type { Pad } from "../client/connect.ts";
 import { ClaimSchema, ReservationSchema, type Call } from "../gen/ringpad/v1/call_pb.ts";
 import type { Board } from "./board.ts";
-import { Closing } from "./closing.ts";
+import { Closing, type Told, type Wish } from "./closing.ts";
 import { rebase, sameDraft, type Draft, type Drafts } from "./drafts.ts";
 import type { Expectations } from "./expectations.ts";
 import { completed, draftOf, isWhole, noteOf } from "./reservation.ts";
@@ -17,7 +17,7 @@ import type { Unsent, Waiting } from "./unsent.ts";
 
 /** What an action needs of the page. */
 export interface ActionContext {
-  pad: Pick<Pad, "claim" | "release" | "close" | "saveNote" | "identity">;
+  pad: Pick<Pad, "claim" | "release" | "close" | "reopen" | "saveNote" | "identity">;
   board: Board;
   expectations: Expectations;
   drafts: Drafts;
@@ -40,7 +40,7 @@ export interface ActionContext {
 }
 
 /** The actions by name. */
-export type ActionName = "claim" | "release" | "close" | "save";
+export type ActionName = "claim" | "release" | "close" | "reopen" | "save";
 
 type Outcome = "done" | ActionFailure;
 
@@ -63,13 +63,27 @@ export class CallActions {
 
   constructor(context: ActionContext) {
     this.#context = context;
-    const { clock, expectations, unsent, changed } = context;
-    this.#closing = new Closing({ clock, expectations, unsent, changed, send: (id) => this.#sendClose(id) });
+    const { board, clock, drafts, expectations, unsent, changed } = context;
+    this.#closing = new Closing({
+      clock,
+      expectations,
+      unsent,
+      changed,
+      send: (wish, id) => this.#sendWish(wish, id),
+      waits: (wish, id) => this.#wait(wish, id),
+      // What was typed meanwhile stays, and with it the card.
+      over: (id) => drafts.has(id) || board.dismiss(id),
+    });
   }
 
-  /** The last call that was closed, while that can be taken back. */
+  /** The last call that was closed, while it is offered to take that back. */
   get undoable(): string | undefined {
     return this.#closing.undoable;
+  }
+
+  /** Whether the call's card stays away, since somebody here has said that it is done. */
+  isDone(id: string): boolean {
+    return this.#closing.isHidden(id);
   }
 
   /** This pad's id. */
@@ -94,8 +108,8 @@ export class CallActions {
   }
 
   /**
-   * Done, for good in 6 s. What was typed is saved first: nobody who taps "done" means to throw it away. Where there is no
-   * connection both wait for one.
+   * Done, which can be taken back for 6 s. What was typed is saved first: nobody who taps "done" means to throw it away.
+   * Where there is no connection both wait for one.
    */
   async close(id: string): Promise<void> {
     const { drafts, unfinished, unsent } = this.#context;
@@ -118,9 +132,9 @@ export class CallActions {
     this.#closing.undo(id);
   }
 
-  /** The page is left: what people could still have taken back is done. */
-  left(): void {
-    void this.#closing.sendAll();
+  /** Somebody opened the call, done or not. */
+  opened(id: string): void {
+    this.#closing.show(id);
   }
 
   /** There is a connection: what waited for one is done. */
@@ -136,7 +150,7 @@ export class CallActions {
     });
     await Promise.all(saves);
     changed();
-    await this.#closing.sendAgain();
+    await this.#closing.sendAll();
   }
 
   /** Keeps what was typed into the form of a call, which was `shown` without it. */
@@ -181,23 +195,23 @@ export class CallActions {
       else if (typed) drafts.set(id, typed, whole);
       return call;
     }) : "offline";
-    if (canWait(outcome)) this.#wait("save", id);
-    else this.#sent("save", id);
+    if (canWait(outcome)) {
+      // The answer to an earlier one may have taken it away.
+      unsent.add("save", id);
+      this.#wait("save", id);
+    } else this.#sent("save", id);
     changed();
     return outcome === "done";
   }
 
-  /** True once the server has an opinion. What was typed meanwhile stays, and with it the card. */
-  async #sendClose(id: string): Promise<boolean> {
-    const { board, drafts, unsent, connected, pad } = this.#context;
+  async #sendWish(wish: Wish, id: string): Promise<Told> {
+    const { unsent, connected, pad } = this.#context;
     // In the order in which they were done.
-    const sendable = connected() && !unsent.has("save", id);
-    const closed = (call: Call): Call => ({ ...call, closed: true });
-    const outcome = sendable ? await this.#act("close", id, closed, () => pad.close(id)) : "offline";
-    if (canWait(outcome)) this.#wait("close", id);
-    else this.#told.delete(id);
-    if (outcome === "done" && !drafts.has(id)) board.dismiss(id);
-    return !canWait(outcome);
+    if (!connected() || (wish === "close" && unsent.has("save", id))) return "unsent";
+    const outcome = await this.#act(wish, id, (call) => ({ ...call, closed: wish === "close" }), () => pad[wish](id));
+    if (canWait(outcome)) return "unanswered";
+    this.#told.delete(id);
+    return outcome === "done" ? "done" : "refused";
   }
 
   #sent(what: Waiting, id: string): void {
@@ -206,8 +220,6 @@ export class CallActions {
   }
 
   #wait(what: Waiting, id: string): void {
-    // An answer to the same, asked for before, may have taken it away.
-    this.#context.unsent.add(what, id);
     this.#again?.cancel();
     this.#again = this.#context.clock.after(AGAIN, () => void this.sendUnsent());
     // Once: it may wait for long.

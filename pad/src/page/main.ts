@@ -41,6 +41,7 @@ class PadPage {
     me: () => this.#actions.me(),
     expected: (call) => this.#expectations.of(call),
     hasDraft: (id) => this.#drafts.has(id),
+    isDone: (id) => this.#actions.isDone(id),
   });
   readonly #asking = {
     listCalls: (query?: CallQuery) => this.#pad.listCalls(query),
@@ -96,7 +97,7 @@ class PadPage {
       isWhole: (id) => formOf(id)?.checkValidity() ?? true,
       unfinished: (id) => this.#showFault(id),
       failed: (action, error) => toast(wordsOf(action, error)),
-      waits: (action) => toast({ save: text.savedLater, close: text.closedLater }[action]),
+      waits: (action) => toast({ save: text.savedLater, close: text.closedLater, reopen: text.reopenedLater }[action]),
     });
     const open = (call: Call) => this.#open(call);
     const close = (id: string) => void this.#actions.close(id);
@@ -113,11 +114,7 @@ class PadPage {
     addEventListener("hashchange", () => {
       if (takeFromAddress()) this.#pad.tokenChanged();
     });
-    document.addEventListener("visibilitychange", () => {
-      if (document.hidden) this.#actions.left();
-      this.#draw();
-    });
-    addEventListener("pagehide", () => this.#actions.left());
+    document.addEventListener("visibilitychange", () => this.#draw());
     byId("undo-button").addEventListener("click", () => {
       if (this.#undoable !== undefined) this.#actions.undo(this.#undoable);
     });
@@ -197,6 +194,7 @@ class PadPage {
   }
 
   #open(call: Call): void {
+    this.#actions.opened(call.id);
     this.#board.open(call, this.#now());
     this.#draw();
     bringIntoSight(call);

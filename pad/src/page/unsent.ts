@@ -6,7 +6,7 @@ import type { DraftStorage } from "./drafts.ts";
 const STORED = "ringpad.unsent";
 
 /** What can wait until there is a connection. A claim cannot: by then somebody else may have the call. */
-export type Waiting = "save" | "close";
+export type Waiting = "save" | "close" | "reopen";
 
 /** What waits, in the order in which it was done. */
 export class Unsent {

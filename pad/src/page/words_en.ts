@@ -92,6 +92,7 @@ export const en: Words = {
   unsaved: "Not saved yet",
   savedLater: "Will be saved once connected",
   closedLater: "Will be marked as done once connected",
+  reopenedLater: "Will be undone once connected",
   undo: "Undo",
   undoable: (number) => `${number} marked as done`,
 

@@ -115,6 +115,7 @@ export const ko = {
   unsaved: "아직 저장하지 않았습니다",
   savedLater: "연결되면 저장합니다",
   closedLater: "연결되면 완료로 표시합니다",
+  reopenedLater: "연결되면 완료 표시를 되돌립니다",
   undo: "되돌리기",
   undoable: (number: string) => `${number} 완료로 표시했습니다`,
 

@@ -55,6 +55,35 @@ async fn a_request_is_done_once_and_what_changes_nothing_is_no_event() {
 }
 
 #[tokio::test]
+async fn a_closed_call_is_reopened_by_any_pad_and_one_that_is_open_stays_as_it_is() {
+    let (directory, opened) = with_store().await;
+    let id = opened.log.ingest(ring("1", "20261123142530")).await.unwrap().call_id;
+    done(opened.log.act(act(id, Action::Claim, 1)).await.unwrap());
+    let untouched = done(opened.log.act(act(id, Action::Reopen, 2)).await.unwrap());
+    assert_eq!((untouched.closed, untouched.revision), (false, 2), "the ring and the claim");
+    done(opened.log.act(act(id, Action::Close, 3)).await.unwrap());
+    let office = ActingPad { id: "office".to_owned(), name: "사무실".to_owned() };
+    let reopen = Act { pad: office, ..act(id, Action::Reopen, 4) };
+    let reopened = done(opened.log.act(reopen.clone()).await.unwrap());
+    assert_eq!((reopened.closed, reopened.revision), (false, 4));
+    assert_eq!(
+        reopened.claim.map(|claim| claim.pad_id).as_deref(),
+        Some("counter"),
+        "it is still whose it was"
+    );
+    opened.close();
+    // Each of them once more, after a restart: neither is done again.
+    let opened = open_in(&directory);
+    for again in [reopen.clone(), act(id, Action::Close, 3)] {
+        assert!(!done(opened.log.act(again).await.unwrap()).closed);
+    }
+    assert_eq!(opened.updates("gangnam").await.len(), 4);
+    let elsewhere = Act { store_id: "busan".to_owned(), request_id: Uuid::from_u128(5), ..reopen };
+    assert_eq!(opened.log.act(elsewhere).await.unwrap(), Acted::NoSuchCall);
+    opened.close();
+}
+
+#[tokio::test]
 async fn the_next_call_tells_note_and_reservation_until_they_are_taken_back_where_they_were_made() {
     let (_directory, opened) = with_store().await;
     let write = |note: &str, service: &str| {

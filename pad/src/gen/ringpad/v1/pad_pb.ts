@@ -19,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ringpad/v1/pad.proto.
  */
 export const file_ringpad_v1_pad: GenFile = /*@__PURE__*/
-  fileDesc("ChRyaW5ncGFkL3YxL3BhZC5wcm90bxIKcmluZ3BhZC52MSJiChBTdWJzY3JpYmVSZXF1ZXN0EhsKDmFmdGVyX3Bvc2l0aW9uGAEgASgESACIAQESDQoFZXBvY2gYAiABKAkSDwoHc2Vzc2lvbhgDIAEoCUIRCg9fYWZ0ZXJfcG9zaXRpb24i6AEKEVN1YnNjcmliZVJlc3BvbnNlEigKCHNuYXBzaG90GAEgASgLMhQucmluZ3BhZC52MS5TbmFwc2hvdEgAEiQKBnVwZGF0ZRgCIAEoCzISLnJpbmdwYWQudjEuVXBkYXRlSAASIgoFZWFybHkYAyABKAsyES5yaW5ncGFkLnYxLkVhcmx5SAASKgoJaGVhcnRiZWF0GAQgASgLMhUucmluZ3BhZC52MS5IZWFydGJlYXRIABIqCglyZWNvbm5lY3QYBSABKAsyFS5yaW5ncGFkLnYxLlJlY29ubmVjdEgAQgcKBWV2ZW50IiQKCFN0b3JlUmVmEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkilwIKCFNuYXBzaG90Ei8KC3NlcnZlcl90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI1ChJoZWFydGJlYXRfaW50ZXJ2YWwYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SIwoFc3RvcmUYAyABKAsyFC5yaW5ncGFkLnYxLlN0b3JlUmVmEhAKCHBvc2l0aW9uGAQgASgEEg0KBWVwb2NoGAUgASgJEg8KB3Jlc3VtZWQYBiABKAgSJAoKb3Blbl9jYWxscxgHIAMoCzIQLnJpbmdwYWQudjEuQ2FsbBImCgxyZWNlbnRfY2FsbHMYCCADKAsyEC5yaW5ncGFkLnYxLkNhbGwiaQoGVXBkYXRlEhAKCHBvc2l0aW9uGAEgASgEEh4KBGNhbGwYAiABKAsyEC5yaW5ncGFkLnYxLkNhbGwSLQoJcG9wX3VudGlsGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJWCgVFYXJseRIeCgRjYWxsGAEgASgLMhAucmluZ3BhZC52MS5DYWxsEi0KCXBvcF91bnRpbBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiTgoJSGVhcnRiZWF0Ei8KC3NlcnZlcl90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghwb3NpdGlvbhgCIAEoBCI1CglSZWNvbm5lY3QSKAoFYWZ0ZXIYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24i1wEKGlBhZFNlcnZpY2VMaXN0Q2FsbHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJEiUKBnN0YXRlcxgDIAMoDjIVLnJpbmdwYWQudjEuQ2FsbFN0YXRlEikKBXNpbmNlGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgV1bnRpbBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNY2FsbGVyX3N1ZmZpeBgGIAEoCSJXChtQYWRTZXJ2aWNlTGlzdENhbGxzUmVzcG9uc2USHwoFY2FsbHMYASADKAsyEC5yaW5ncGFkLnYxLkNhbGwSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjcKEENsYWltQ2FsbFJlcXVlc3QSDwoHY2FsbF9pZBgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJIjMKEUNsYWltQ2FsbFJlc3BvbnNlEh4KBGNhbGwYASABKAsyEC5yaW5ncGFkLnYxLkNhbGwiOQoSUmVsZWFzZUNhbGxSZXF1ZXN0Eg8KB2NhbGxfaWQYASABKAkSEgoKcmVxdWVzdF9pZBgCIAEoCSI1ChNSZWxlYXNlQ2FsbFJlc3BvbnNlEh4KBGNhbGwYASABKAsyEC5yaW5ncGFkLnYxLkNhbGwiNwoQQ2xvc2VDYWxsUmVxdWVzdBIPCgdjYWxsX2lkGAEgASgJEhIKCnJlcXVlc3RfaWQYAiABKAkiMwoRQ2xvc2VDYWxsUmVzcG9uc2USHgoEY2FsbBgBIAEoCzIQLnJpbmdwYWQudjEuQ2FsbCJyCg9TYXZlTm90ZVJlcXVlc3QSDwoHY2FsbF9pZBgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJEgwKBG5vdGUYAyABKAkSLAoLcmVzZXJ2YXRpb24YBCABKAsyFy5yaW5ncGFkLnYxLlJlc2VydmF0aW9uIjIKEFNhdmVOb3RlUmVzcG9uc2USHgoEY2FsbBgBIAEoCzIQLnJpbmdwYWQudjEuQ2FsbDLhAwoKUGFkU2VydmljZRJKCglTdWJzY3JpYmUSHC5yaW5ncGFkLnYxLlN1YnNjcmliZVJlcXVlc3QaHS5yaW5ncGFkLnYxLlN1YnNjcmliZVJlc3BvbnNlMAESXAoJTGlzdENhbGxzEiYucmluZ3BhZC52MS5QYWRTZXJ2aWNlTGlzdENhbGxzUmVxdWVzdBonLnJpbmdwYWQudjEuUGFkU2VydmljZUxpc3RDYWxsc1Jlc3BvbnNlEkgKCUNsYWltQ2FsbBIcLnJpbmdwYWQudjEuQ2xhaW1DYWxsUmVxdWVzdBodLnJpbmdwYWQudjEuQ2xhaW1DYWxsUmVzcG9uc2USTgoLUmVsZWFzZUNhbGwSHi5yaW5ncGFkLnYxLlJlbGVhc2VDYWxsUmVxdWVzdBofLnJpbmdwYWQudjEuUmVsZWFzZUNhbGxSZXNwb25zZRJICglDbG9zZUNhbGwSHC5yaW5ncGFkLnYxLkNsb3NlQ2FsbFJlcXVlc3QaHS5yaW5ncGFkLnYxLkNsb3NlQ2FsbFJlc3BvbnNlEkUKCFNhdmVOb3RlEhsucmluZ3BhZC52MS5TYXZlTm90ZVJlcXVlc3QaHC5yaW5ncGFkLnYxLlNhdmVOb3RlUmVzcG9uc2VCPAoNaW8ucmluZ3BhZC52MUIIUGFkUHJvdG9QAVofcmluZ3BhZC5pby9yaW5ncGFkL3YxO3JpbmdwYWR2MWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_ringpad_v1_call]);
+  fileDesc("ChRyaW5ncGFkL3YxL3BhZC5wcm90bxIKcmluZ3BhZC52MSJiChBTdWJzY3JpYmVSZXF1ZXN0EhsKDmFmdGVyX3Bvc2l0aW9uGAEgASgESACIAQESDQoFZXBvY2gYAiABKAkSDwoHc2Vzc2lvbhgDIAEoCUIRCg9fYWZ0ZXJfcG9zaXRpb24i6AEKEVN1YnNjcmliZVJlc3BvbnNlEigKCHNuYXBzaG90GAEgASgLMhQucmluZ3BhZC52MS5TbmFwc2hvdEgAEiQKBnVwZGF0ZRgCIAEoCzISLnJpbmdwYWQudjEuVXBkYXRlSAASIgoFZWFybHkYAyABKAsyES5yaW5ncGFkLnYxLkVhcmx5SAASKgoJaGVhcnRiZWF0GAQgASgLMhUucmluZ3BhZC52MS5IZWFydGJlYXRIABIqCglyZWNvbm5lY3QYBSABKAsyFS5yaW5ncGFkLnYxLlJlY29ubmVjdEgAQgcKBWV2ZW50IiQKCFN0b3JlUmVmEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkilwIKCFNuYXBzaG90Ei8KC3NlcnZlcl90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI1ChJoZWFydGJlYXRfaW50ZXJ2YWwYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SIwoFc3RvcmUYAyABKAsyFC5yaW5ncGFkLnYxLlN0b3JlUmVmEhAKCHBvc2l0aW9uGAQgASgEEg0KBWVwb2NoGAUgASgJEg8KB3Jlc3VtZWQYBiABKAgSJAoKb3Blbl9jYWxscxgHIAMoCzIQLnJpbmdwYWQudjEuQ2FsbBImCgxyZWNlbnRfY2FsbHMYCCADKAsyEC5yaW5ncGFkLnYxLkNhbGwiaQoGVXBkYXRlEhAKCHBvc2l0aW9uGAEgASgEEh4KBGNhbGwYAiABKAsyEC5yaW5ncGFkLnYxLkNhbGwSLQoJcG9wX3VudGlsGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJWCgVFYXJseRIeCgRjYWxsGAEgASgLMhAucmluZ3BhZC52MS5DYWxsEi0KCXBvcF91bnRpbBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiTgoJSGVhcnRiZWF0Ei8KC3NlcnZlcl90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghwb3NpdGlvbhgCIAEoBCI1CglSZWNvbm5lY3QSKAoFYWZ0ZXIYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24i1wEKGlBhZFNlcnZpY2VMaXN0Q2FsbHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJEiUKBnN0YXRlcxgDIAMoDjIVLnJpbmdwYWQudjEuQ2FsbFN0YXRlEikKBXNpbmNlGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgV1bnRpbBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNY2FsbGVyX3N1ZmZpeBgGIAEoCSJXChtQYWRTZXJ2aWNlTGlzdENhbGxzUmVzcG9uc2USHwoFY2FsbHMYASADKAsyEC5yaW5ncGFkLnYxLkNhbGwSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjcKEENsYWltQ2FsbFJlcXVlc3QSDwoHY2FsbF9pZBgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJIjMKEUNsYWltQ2FsbFJlc3BvbnNlEh4KBGNhbGwYASABKAsyEC5yaW5ncGFkLnYxLkNhbGwiOQoSUmVsZWFzZUNhbGxSZXF1ZXN0Eg8KB2NhbGxfaWQYASABKAkSEgoKcmVxdWVzdF9pZBgCIAEoCSI1ChNSZWxlYXNlQ2FsbFJlc3BvbnNlEh4KBGNhbGwYASABKAsyEC5yaW5ncGFkLnYxLkNhbGwiNwoQQ2xvc2VDYWxsUmVxdWVzdBIPCgdjYWxsX2lkGAEgASgJEhIKCnJlcXVlc3RfaWQYAiABKAkiMwoRQ2xvc2VDYWxsUmVzcG9uc2USHgoEY2FsbBgBIAEoCzIQLnJpbmdwYWQudjEuQ2FsbCI4ChFSZW9wZW5DYWxsUmVxdWVzdBIPCgdjYWxsX2lkGAEgASgJEhIKCnJlcXVlc3RfaWQYAiABKAkiNAoSUmVvcGVuQ2FsbFJlc3BvbnNlEh4KBGNhbGwYASABKAsyEC5yaW5ncGFkLnYxLkNhbGwicgoPU2F2ZU5vdGVSZXF1ZXN0Eg8KB2NhbGxfaWQYASABKAkSEgoKcmVxdWVzdF9pZBgCIAEoCRIMCgRub3RlGAMgASgJEiwKC3Jlc2VydmF0aW9uGAQgASgLMhcucmluZ3BhZC52MS5SZXNlcnZhdGlvbiIyChBTYXZlTm90ZVJlc3BvbnNlEh4KBGNhbGwYASABKAsyEC5yaW5ncGFkLnYxLkNhbGwyrgQKClBhZFNlcnZpY2USSgoJU3Vic2NyaWJlEhwucmluZ3BhZC52MS5TdWJzY3JpYmVSZXF1ZXN0Gh0ucmluZ3BhZC52MS5TdWJzY3JpYmVSZXNwb25zZTABElwKCUxpc3RDYWxscxImLnJpbmdwYWQudjEuUGFkU2VydmljZUxpc3RDYWxsc1JlcXVlc3QaJy5yaW5ncGFkLnYxLlBhZFNlcnZpY2VMaXN0Q2FsbHNSZXNwb25zZRJICglDbGFpbUNhbGwSHC5yaW5ncGFkLnYxLkNsYWltQ2FsbFJlcXVlc3QaHS5yaW5ncGFkLnYxLkNsYWltQ2FsbFJlc3BvbnNlEk4KC1JlbGVhc2VDYWxsEh4ucmluZ3BhZC52MS5SZWxlYXNlQ2FsbFJlcXVlc3QaHy5yaW5ncGFkLnYxLlJlbGVhc2VDYWxsUmVzcG9uc2USSAoJQ2xvc2VDYWxsEhwucmluZ3BhZC52MS5DbG9zZUNhbGxSZXF1ZXN0Gh0ucmluZ3BhZC52MS5DbG9zZUNhbGxSZXNwb25zZRJLCgpSZW9wZW5DYWxsEh0ucmluZ3BhZC52MS5SZW9wZW5DYWxsUmVxdWVzdBoeLnJpbmdwYWQudjEuUmVvcGVuQ2FsbFJlc3BvbnNlEkUKCFNhdmVOb3RlEhsucmluZ3BhZC52MS5TYXZlTm90ZVJlcXVlc3QaHC5yaW5ncGFkLnYxLlNhdmVOb3RlUmVzcG9uc2VCPAoNaW8ucmluZ3BhZC52MUIIUGFkUHJvdG9QAVofcmluZ3BhZC5pby9yaW5ncGFkL3YxO3JpbmdwYWR2MWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_ringpad_v1_call]);
 
 /**
  * Where a pad wants its stream to begin.
@@ -510,6 +510,47 @@ export const CloseCallResponseSchema: GenMessage<CloseCallResponse> = /*@__PURE_
   messageDesc(file_ringpad_v1_pad, 15);
 
 /**
+ * @generated from message ringpad.v1.ReopenCallRequest
+ */
+export type ReopenCallRequest = Message<"ringpad.v1.ReopenCallRequest"> & {
+  /**
+   * @generated from field: string call_id = 1;
+   */
+  callId: string;
+
+  /**
+   * A UUID for each tap of the button; a repeat with the same one is the same action.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message ringpad.v1.ReopenCallRequest.
+ * Use `create(ReopenCallRequestSchema)` to create a new message.
+ */
+export const ReopenCallRequestSchema: GenMessage<ReopenCallRequest> = /*@__PURE__*/
+  messageDesc(file_ringpad_v1_pad, 16);
+
+/**
+ * @generated from message ringpad.v1.ReopenCallResponse
+ */
+export type ReopenCallResponse = Message<"ringpad.v1.ReopenCallResponse"> & {
+  /**
+   * @generated from field: ringpad.v1.Call call = 1;
+   */
+  call?: Call | undefined;
+};
+
+/**
+ * Describes the message ringpad.v1.ReopenCallResponse.
+ * Use `create(ReopenCallResponseSchema)` to create a new message.
+ */
+export const ReopenCallResponseSchema: GenMessage<ReopenCallResponse> = /*@__PURE__*/
+  messageDesc(file_ringpad_v1_pad, 17);
+
+/**
  * @generated from message ringpad.v1.SaveNoteRequest
  */
 export type SaveNoteRequest = Message<"ringpad.v1.SaveNoteRequest"> & {
@@ -545,7 +586,7 @@ export type SaveNoteRequest = Message<"ringpad.v1.SaveNoteRequest"> & {
  * Use `create(SaveNoteRequestSchema)` to create a new message.
  */
 export const SaveNoteRequestSchema: GenMessage<SaveNoteRequest> = /*@__PURE__*/
-  messageDesc(file_ringpad_v1_pad, 16);
+  messageDesc(file_ringpad_v1_pad, 18);
 
 /**
  * @generated from message ringpad.v1.SaveNoteResponse
@@ -562,7 +603,7 @@ export type SaveNoteResponse = Message<"ringpad.v1.SaveNoteResponse"> & {
  * Use `create(SaveNoteResponseSchema)` to create a new message.
  */
 export const SaveNoteResponseSchema: GenMessage<SaveNoteResponse> = /*@__PURE__*/
-  messageDesc(file_ringpad_v1_pad, 17);
+  messageDesc(file_ringpad_v1_pad, 19);
 
 /**
  * A store's pads.
@@ -617,7 +658,7 @@ export const PadService: GenService<{
     output: typeof ReleaseCallResponseSchema;
   },
   /**
-   * Marks a call as dealt with.
+   * Marks a call as dealt with. A call that is so already stays as it is.
    *
    * @generated from rpc ringpad.v1.PadService.CloseCall
    */
@@ -625,6 +666,16 @@ export const PadService: GenService<{
     methodKind: "unary";
     input: typeof CloseCallRequestSchema;
     output: typeof CloseCallResponseSchema;
+  },
+  /**
+   * Takes back CloseCall, whichever pad it came from. A call that is open stays as it is.
+   *
+   * @generated from rpc ringpad.v1.PadService.ReopenCall
+   */
+  reopenCall: {
+    methodKind: "unary";
+    input: typeof ReopenCallRequestSchema;
+    output: typeof ReopenCallResponseSchema;
   },
   /**
    * Replaces the call's note and its reservation.
