@@ -3,8 +3,9 @@
 mod directory;
 mod file;
 mod import;
+mod text;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
 use ringpad_proto::v1::Store;
@@ -15,9 +16,12 @@ use crate::{
     terminal::{harmless, print},
 };
 
-use self::import::{Numbers, Plan};
+use self::import::{Mode, Numbers};
 
 pub(crate) use self::directory::Directory;
+
+/// How long an import may take: the largest takes a minute.
+const IMPORT: Duration = Duration::from_secs(600);
 
 /// Lists, imports and removes stores.
 #[derive(Debug, Args)]
@@ -38,8 +42,8 @@ enum Action {
     },
     /// Makes stores, or replaces their names and all their numbers. Applies nothing if any line is faulty.
     Import {
-        /// CSV in UTF-8 with the header `store_id,name,virtual_number,line`; a repeated store_id gives a store several
-        /// numbers.
+        /// CSV with the header `store_id,name,virtual_number,line`, with commas, semicolons or tabs, in UTF-8 or CP949; a
+        /// repeated store_id gives a store several numbers. `-` reads standard input.
         file: PathBuf,
         /// Take numbers away from the stores that own them; by default that is an error.
         #[arg(long = "move")]
@@ -60,7 +64,8 @@ enum Action {
 /// # Errors
 /// ingest-svc was not reached or refused, or the file has faults.
 pub(crate) async fn run(args: StoresArgs) -> Result<(), Failure> {
-    let mut directory = Directory::new(args.internal.open(PATIENCE)?);
+    let patience = if matches!(args.action, Action::Import { .. }) { IMPORT } else { PATIENCE };
+    let mut directory = Directory::new(args.internal.open(patience)?);
     match args.action {
         Action::List { json } => {
             let stores = directory.list().await?;
@@ -68,8 +73,8 @@ pub(crate) async fn run(args: StoresArgs) -> Result<(), Failure> {
         }
         Action::Import { file, take, dry_run } => {
             let numbers = if take { Numbers::Move } else { Numbers::Keep };
-            let plan = Plan::validated(&mut directory, &file, numbers).await?;
-            if dry_run { plan.print("would be ") } else { plan.apply(&mut directory).await }
+            let mode = if dry_run { Mode::DryRun } else { Mode::Apply };
+            import::import(&mut directory, file, numbers, mode).await
         }
         Action::Remove { id } => {
             directory.remove(&id).await?;

@@ -44,8 +44,12 @@ const REQUEST: usize = 4 * 1024 * 1024;
 const SERVICES: [&str; 2] = [ingest_service_server::SERVICE_NAME, store_service_server::SERVICE_NAME];
 
 /// Paths of the calls whose requests go on for as long as their clients like.
-pub(crate) const STREAMS: [&str; 3] =
-    ["/ringpad.v1.IngestService/IngestCallStream", grpc::REFLECTIONS[0], grpc::REFLECTIONS[1]];
+pub(crate) const STREAMS: [&str; 4] = [
+    "/ringpad.v1.IngestService/IngestCallStream",
+    "/ringpad.v1.StoreService/ImportStores",
+    grpc::REFLECTIONS[0],
+    grpc::REFLECTIONS[1],
+];
 
 /// All that the internal port serves. Health answers anyone; the rest may want a token.
 ///
@@ -59,7 +63,7 @@ pub(crate) fn router(
 ) -> Result<Router, Failure> {
     let (reflection, reflection_v1alpha) = grpc::reflection(FILE_DESCRIPTOR_SET, &SERVICES)?;
     let check = TokenCheck(settings.internal_token.clone());
-    let stores = StoreServiceServer::new(Stores { log: shared.log.clone() })
+    let stores = StoreServiceServer::new(Stores::new(shared.log.clone(), leaving.clone()))
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(REQUEST);
     let ingest = IngestServiceServer::new(Ingest { shared, leaving: leaving.clone() })

@@ -21,6 +21,7 @@ mod job;
 mod outbox;
 mod purge;
 mod quarantine;
+mod queue;
 mod read;
 mod reader;
 mod restore;
@@ -45,10 +46,11 @@ use crate::{cdr::Record, metrics::LogMetrics};
 pub use act::{Act, Acted, ActingPad, Action, Claimed, Reserved};
 pub use backup::{BackupError, Contents, NewestEvent, back_up};
 use checkpoint::{Checkpoints, Emptying};
-pub use directory::{Conflict, Moving, NumberKind, OwnedNumber, StoreEntry, Upserted};
+pub(crate) use directory::Assigned;
+pub use directory::{Change, Conflict, Moving, NumberKind, OwnedNumber, StoreEntry, Upserted};
 use file::LogFile;
 pub(crate) use ingest::Another;
-pub use job::Validate;
+pub(crate) use job::Import;
 use job::{Answer, Job};
 pub use outbox::{Committed, Outbox};
 pub use quarantine::{QUARANTINE, Quarantined, RawBody, RawRequest};
@@ -61,6 +63,9 @@ use writer::Writer;
 
 /// Requests that may wait for the writer. When it is full, the next ones wait for a place, and their senders with them.
 const JOBS: usize = 1_024;
+
+/// Stores in one transaction of an import at most: some ten milliseconds, for which records wait.
+pub(crate) const IMPORT: usize = 500;
 
 /// How long a request waits for its commit: less than number providers wait for an answer.
 const ANSWER: Duration = Duration::from_secs(4);
@@ -241,13 +246,16 @@ impl Log {
     ///
     /// # Errors
     /// The log cannot be written.
-    pub async fn upsert_store(
-        &self,
-        entry: StoreEntry,
-        moving: Moving,
-        validate: Validate,
-    ) -> Result<Upserted, LogError> {
-        self.ask(|answer| Job::Upsert(entry, moving, validate, answer)).await
+    pub async fn upsert_store(&self, entry: StoreEntry, moving: Moving) -> Result<Upserted, LogError> {
+        self.ask(|answer| Job::Upsert(entry, moving, answer)).await
+    }
+
+    /// The same for [`IMPORT`] stores, in one transaction; records that wait go first.
+    ///
+    /// # Errors
+    /// The log cannot be written.
+    pub(crate) async fn import_stores(&self, import: Import) -> Result<Vec<Upserted>, LogError> {
+        self.ask(|answer| Job::Import(Box::new(import), answer)).await
     }
 
     /// Removes a store; false: there is none.

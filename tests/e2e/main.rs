@@ -40,6 +40,7 @@ mod senders;
 mod settings;
 mod stalls;
 mod stores;
+mod stores_import;
 mod stream;
 mod topology;
 mod traces;

@@ -1,8 +1,9 @@
 //! A client of ingest-svc's `StoreService`.
 
+use futures_util::Stream;
 use ringpad_proto::v1::{
-    DeleteStoreRequest, ListStoresRequest, Store, UpsertStoreRequest, UpsertStoreResponse,
-    store_service_client::StoreServiceClient,
+    DeleteStoreRequest, ImportStoresRequest, ImportStoresResponse, ListStoresRequest, Store,
+    UpsertStoreRequest, UpsertStoreResponse, store_service_client::StoreServiceClient,
 };
 use ringpad_runtime::Failure;
 use tonic::{Code, Status, transport::Channel};
@@ -54,6 +55,18 @@ impl Directory {
     ) -> Result<UpsertStoreResponse, Status> {
         let request = self.internal.request(request);
         self.client.upsert_store(request).await.map(tonic::Response::into_inner)
+    }
+
+    /// Makes or replaces many stores.
+    ///
+    /// # Errors
+    /// The service's own, see `store.proto`; faults of the stores are none.
+    pub(crate) async fn import(
+        &mut self,
+        messages: impl Stream<Item = ImportStoresRequest> + Send + 'static,
+    ) -> Result<ImportStoresResponse, Status> {
+        let request = self.internal.request(messages);
+        self.client.import_stores(request).await.map(tonic::Response::into_inner)
     }
 
     /// Removes a store.

@@ -1,20 +1,29 @@
-//! The CSV of stores: `store_id,name,virtual_number,line`, UTF-8 with or without a byte order mark. A repeated
-//! `store_id` gives a store several numbers; its name need stand only once. All faults are found at once.
+//! The CSV of stores: `store_id,name,virtual_number,line`, with commas, semicolons or tabs; see [`text`] for the encodings.
+//! A repeated `store_id` gives a store several numbers; its name need stand only once.
 //!
-//! Whether a number is one, and whose it is, ingest-svc knows; here is checked what only the file can tell.
+//! Here is found what only the file can tell, and in which lines things stand. What a store id, a name or a number is, and
+//! whose, ingest-svc knows. So that it can tell the rest of the faults with ours, what can be read of a faulty file is read.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    fmt,
-};
+use std::{collections::HashMap, fmt};
 
-use csv::{ByteRecord, Position, ReaderBuilder, Trim};
+use csv::{Position, ReaderBuilder, StringRecord, Trim};
 use ringpad_proto::v1::Store;
 
-/// The header, to the letter.
+use super::text::{self, Text};
+
+/// The header.
 const HEADER: [&str; 4] = ["store_id", "name", "virtual_number", "line"];
-/// What Excel puts in front of UTF-8.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// What may stand between two fields.
+const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
+
+/// What a file has.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Contents {
+    /// In the order of their first rows.
+    pub(super) stores: Vec<Listed>,
+    /// By line.
+    pub(super) faults: Vec<Fault>,
+}
 
 /// A store as the file has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,12 +54,12 @@ impl Listed {
         Self { store, line, virtual_number_lines: Vec::new(), line_lines: Vec::new() }
     }
 
-    /// The line of a field that ingest-svc finds fault with, e.g. `store.virtual_numbers[1]`.
+    /// The line of a field that ingest-svc finds fault with, e.g. `virtual_numbers[1]`.
     pub(super) fn line_of(&self, field: &str) -> u64 {
         let index = || field.split_once('[')?.1.split_once(']')?.0.parse::<usize>().ok();
-        let lines = if field.contains("virtual_numbers") {
+        let lines = if field.starts_with("virtual_numbers") {
             &self.virtual_number_lines
-        } else if field.contains("lines") {
+        } else if field.starts_with("lines") {
             &self.line_lines
         } else {
             return self.line;
@@ -59,41 +68,54 @@ impl Listed {
     }
 }
 
-/// Reads the stores, in the order of their first rows.
-///
-/// # Errors
-/// Every fault of the file, by line.
-pub(super) fn read(bytes: &[u8]) -> Result<Vec<Listed>, Vec<Fault>> {
-    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
-    let mut reader =
-        ReaderBuilder::new().has_headers(false).flexible(true).trim(Trim::All).from_reader(bytes);
-    let mut table = Table::default();
-    let mut lines = Lines { text: bytes, at: 0, line: 1 };
-    let mut record = ByteRecord::new();
-    let mut header = false;
+/// Reads a file.
+pub(super) fn read(bytes: &[u8]) -> Contents {
+    let Text { text, faults } = text::read(bytes);
+    let mut table = Table { faults, ..Table::default() };
+    let Some(separator) = separator(&text) else {
+        table.fault(
+            1,
+            format!("the header {:?} is expected, with commas, semicolons or tabs", HEADER.join(",")),
+        );
+        return table.finish();
+    };
+    let mut reader = ReaderBuilder::new()
+        .has_headers(false)
+        .delimiter(separator)
+        .flexible(true)
+        .trim(Trim::All)
+        .from_reader(text.as_bytes());
+    let mut lines = Lines { text: text.as_bytes(), at: 0, line: 1 };
+    let mut record = StringRecord::new();
+    let mut is_header = true;
     loop {
         let line = lines.of(reader.position());
-        match reader.read_byte_record(&mut record) {
-            Ok(true) => {}
+        match reader.read_record(&mut record) {
+            Ok(true) if is_header => is_header = false,
+            Ok(true) => table.row(line, &record),
             Ok(false) => break,
             Err(error) => {
                 table.fault(line, format!("no CSV: {error}"));
                 break;
             }
         }
-        if header {
-            table.row(line, &record);
-        } else if record.iter().eq(HEADER.iter().map(|name| name.as_bytes())) {
-            header = true;
-        } else {
-            table.fault(line, format!("the header {:?} is expected", HEADER.join(",")));
-            break;
-        }
-    }
-    if !header && table.faults.is_empty() {
-        table.fault(1, format!("the file is empty; the header {:?} is expected", HEADER.join(",")));
     }
     table.finish()
+}
+
+/// What stands between the names of the header; `None`: there is no header.
+fn separator(text: &str) -> Option<u8> {
+    let header = text.lines().find(|line| !line.is_empty())?;
+    SEPARATORS.into_iter().find(|separator| {
+        let names = header.split(char::from(*separator)).map(|name| name.trim().trim_matches('"').trim());
+        // Spreadsheets fill up rows with empty fields.
+        let mut names: Vec<_> = names.collect();
+        while names.len() > HEADER.len() && names.last().is_some_and(|name| name.is_empty()) {
+            names.pop();
+        }
+        names.len() == HEADER.len()
+            && names.iter().zip(HEADER).all(|(name, expected)| name.eq_ignore_ascii_case(expected))
+    })
 }
 
 /// Counts lines. The reader's own count stands before the line feeds (that of a CR LF, empty lines) which it skips on
@@ -124,8 +146,6 @@ impl Lines<'_> {
 struct Table {
     stores: Vec<Listed>,
     by_id: HashMap<String, usize>,
-    /// Digits of a number, with its column: the store that has it, and in which line.
-    owners: BTreeMap<(&'static str, String), (usize, u64)>,
     faults: Vec<Fault>,
 }
 
@@ -134,30 +154,44 @@ impl Table {
         self.faults.push(Fault { line, text: text.into() });
     }
 
-    fn row(&mut self, line: u64, record: &ByteRecord) {
-        if record.iter().all(<[u8]>::is_empty) {
+    fn row(&mut self, line: u64, record: &StringRecord) {
+        let mut fields: Vec<_> = record.iter().collect();
+        if fields.iter().all(|field| field.is_empty()) {
             return; // A spreadsheet's empty row.
         }
-        let Ok(fields) = record.iter().map(str::from_utf8).collect::<Result<Vec<_>, _>>() else {
-            return self.fault(line, "not UTF-8: save the file as \"CSV UTF-8\"");
-        };
+        while fields.len() > HEADER.len() && fields.last().is_some_and(|field| field.is_empty()) {
+            fields.pop();
+        }
         let [id, name, virtual_number, real_line] = fields[..] else {
             return self
                 .fault(line, format!("{} fields are expected, there are {}", HEADER.len(), fields.len()));
         };
-        if id.is_empty() {
-            return self.fault(line, "store_id: empty");
-        }
         if virtual_number.is_empty() && real_line.is_empty() {
             self.fault(line, "virtual_number, line: one of them is expected");
         }
-        let index = *self.by_id.entry(id.to_owned()).or_insert_with(|| {
-            self.stores.push(Listed::new(id, line));
-            self.stores.len() - 1
-        });
+        let index = match self.by_id.get(id) {
+            Some(index) => *index,
+            None => {
+                self.stores.push(Listed::new(id, line));
+                let index = self.stores.len() - 1;
+                // Rows without an id do not belong together.
+                if !id.is_empty() {
+                    self.by_id.insert(id.to_owned(), index);
+                }
+                index
+            }
+        };
         self.name(index, line, name);
-        self.number(index, line, "virtual_number", virtual_number);
-        self.number(index, line, "line", real_line);
+        let Listed { store, virtual_number_lines, line_lines, .. } = &mut self.stores[index];
+        for (number, numbers, lines) in [
+            (virtual_number, &mut store.virtual_numbers, virtual_number_lines),
+            (real_line, &mut store.lines, line_lines),
+        ] {
+            if !number.is_empty() {
+                numbers.push(number.to_owned());
+                lines.push(line);
+            }
+        }
     }
 
     fn name(&mut self, index: usize, line: u64, name: &str) {
@@ -170,48 +204,13 @@ impl Table {
         }
     }
 
-    fn number(&mut self, index: usize, line: u64, column: &'static str, number: &str) {
-        if number.is_empty() {
-            return;
-        }
-        let digits = number.chars().filter(char::is_ascii_digit).collect();
-        match self.owners.get(&(column, digits)) {
-            // The same number beside another one, e.g. one virtual number with two lines.
-            Some((owner, _)) if *owner == index => return,
-            Some((owner, above)) => {
-                let text =
-                    format!("{column}: in line {above} it is store {}'s", self.stores[*owner].store.id);
-                return self.fault(line, text);
-            }
-            None => {}
-        }
-        let digits = number.chars().filter(char::is_ascii_digit).collect();
-        self.owners.insert((column, digits), (index, line));
-        let listed = &mut self.stores[index];
-        let (numbers, lines) = match column {
-            "line" => (&mut listed.store.lines, &mut listed.line_lines),
-            _ => (&mut listed.store.virtual_numbers, &mut listed.virtual_number_lines),
-        };
-        numbers.push(number.to_owned());
-        lines.push(line);
-    }
-
-    fn finish(mut self) -> Result<Vec<Listed>, Vec<Fault>> {
-        for listed in &self.stores {
-            if listed.store.name.is_empty() {
-                self.faults.push(Fault { line: listed.line, text: "name: empty".to_owned() });
-            }
-        }
-        if self.faults.is_empty() {
-            return Ok(self.stores);
-        }
+    fn finish(mut self) -> Contents {
         self.faults.sort();
-        Err(self.faults)
+        Contents { stores: self.stores, faults: self.faults }
     }
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use proptest::prelude::*;
 
@@ -224,83 +223,99 @@ mod tests {
         ,,,\r\n";
 
     fn faults(text: &[u8]) -> Vec<String> {
-        read(text).unwrap_err().iter().map(ToString::to_string).collect()
+        read(text).faults.iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn a_repeated_store_has_several_numbers() {
-        let stores = read(TWO_STORES.as_bytes()).unwrap();
-        assert_eq!(stores.len(), 2);
+        let Contents { stores, faults } = read(TWO_STORES.as_bytes());
+        assert_eq!((stores.len(), faults), (2, vec![]));
         let Store { id, name, virtual_numbers, lines } = &stores[0].store;
         assert_eq!((id.as_str(), name.as_str()), ("gangnam", "행복 세차 강남점"));
         assert_eq!(virtual_numbers, &["0507-1234-5678", "0507-1234-5679"]);
-        assert_eq!(lines, &["02-555-0101"]);
+        assert_eq!(lines, &["02-555-0101", "02-555-0101"], "that one is the same, ingest-svc knows");
         assert_eq!((stores[1].store.name.as_str(), stores[1].line), ("반짝, 세차", 3));
-        assert_eq!(stores[0].line_of("store.virtual_numbers[1]"), 4);
-        assert_eq!(stores[0].line_of("store.lines[0]"), 2);
-        assert_eq!(stores[0].line_of("store.id"), 2);
+        assert_eq!(stores[0].line_of("virtual_numbers[1]"), 4);
+        assert_eq!(stores[0].line_of("lines[0]"), 2);
+        assert_eq!(stores[0].line_of("id"), 2);
     }
 
     #[test]
-    fn a_byte_order_mark_changes_nothing() {
-        let with_mark = [BYTE_ORDER_MARK, TWO_STORES.as_bytes()].concat();
-        assert_eq!(read(&with_mark), read(TWO_STORES.as_bytes()));
+    fn semicolons_and_tabs_are_as_good_as_commas() {
+        let with_commas = read(TWO_STORES.replace("\"반짝, 세차\"", "반짝 세차").as_bytes());
+        for separator in [";", "\t"] {
+            let text = TWO_STORES.replace("\"반짝, 세차\"", "반짝 세차").replace(',', separator);
+            assert_eq!(read(text.as_bytes()), with_commas, "{separator:?}");
+            let quoted = text.replace("store_id", "\"store_id\"").replace("name", " NAME ");
+            assert_eq!(read(quoted.as_bytes()), with_commas, "{separator:?}");
+        }
+        let filled_up = TWO_STORES.replace("\r\n", ",,\r\n").replace("\"반짝, 세차\"", "반짝 세차");
+        assert_eq!(read(filled_up.as_bytes()), with_commas);
     }
 
     #[test]
-    fn all_faults_are_told_at_once_with_their_lines() {
+    fn all_faults_are_told_at_once_with_their_lines_and_the_rest_is_read() {
         let text = "store_id,name,virtual_number,line\n\
             a,A,05071111111,\n\
             \n\
-            b,B,0507-111-1111,\n\
             ,C,0507,\n\
+            ,D,0508,\n\
             a,Other,05072222222,\n\
             d,D,,\n\
-            e,,0507333,\n\
             f,F,0507\n";
         assert_eq!(
             faults(text.as_bytes()),
             [
-                "line 4: virtual_number: in line 2 it is store a's",
-                "line 5: store_id: empty",
                 "line 6: name: \"Other\", but the same store is \"A\" above",
                 "line 7: virtual_number, line: one of them is expected",
-                "line 8: name: empty",
-                "line 9: 4 fields are expected, there are 3",
+                "line 8: 4 fields are expected, there are 3",
             ]
         );
+        let stores = read(text.as_bytes()).stores;
+        let ids: Vec<_> = stores.iter().map(|listed| (listed.store.id.as_str(), listed.line)).collect();
+        assert_eq!(ids, [("a", 2), ("", 4), ("", 5), ("d", 7)]);
     }
 
     #[test]
     fn what_is_no_such_file_is_said() {
-        assert!(faults(b"")[0].contains("empty"));
-        assert!(faults(b"id,name\n")[0].contains("store_id,name,virtual_number,line"));
-        let cp949 = b"store_id,name,virtual_number,line\na,\xc7\xe0\xba\xb9,0507,\n";
-        assert!(faults(cp949)[0].contains("line 2: not UTF-8"), "{:?}", faults(cp949));
-        assert_eq!(read(b"store_id,name,virtual_number,line\n"), Ok(Vec::new()));
+        for text in
+            ["", "\n", "id,name\n", "store_id,name,virtual_number\n", "store_id;name,virtual_number,line\n"]
+        {
+            let told = faults(text.as_bytes());
+            assert!(
+                told.len() == 1 && told[0].contains("store_id,name,virtual_number,line"),
+                "{text:?}: {told:?}"
+            );
+        }
+        assert_eq!(read(b"store_id,name,virtual_number,line\n"), Contents::default());
     }
 
     proptest! {
         #[test]
         fn no_file_makes_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let header = b"store_id,name,virtual_number,line\n".to_vec();
-            read(&bytes).ok();
-            read(&[header, bytes].concat()).ok();
+            read(&bytes);
+            read(&[header, bytes].concat());
         }
 
         #[test]
-        fn every_row_is_taken_or_has_a_fault(rows in proptest::collection::vec("[ab]?,[AB]?,[0-3]{0,2},[0-3]{0,2}", 0..8)) {
-            let text = format!("store_id,name,virtual_number,line\n{}\n", rows.join("\n"));
-            if let Ok(stores) = read(text.as_bytes()) {
-                let mut numbers: Vec<_> = stores.iter().flat_map(|listed| &listed.store.virtual_numbers).collect();
-                let all = numbers.len();
-                numbers.sort();
-                numbers.dedup();
-                prop_assert_eq!(numbers.len(), all);
-                for row in rows.iter().filter(|row| row.as_str() != ",,,") {
-                    let id = row.split(',').next().unwrap_or_default();
-                    prop_assert!(stores.iter().any(|listed| listed.store.id == id));
+        fn every_cell_is_read_or_its_row_has_a_fault(
+            rows in proptest::collection::vec("[ab]?[,;][AB]?[,;][0-3]{0,2}[,;][0-3]{0,2}[,;]{0,2}", 0..8),
+            separator in proptest::sample::select(&SEPARATORS[..]),
+        ) {
+            let separator = char::from(separator).to_string();
+            let text = format!("store_id,name,virtual_number,line\n{}\n", rows.join("\n")).replace([',', ';'], &separator);
+            let Contents { stores, faults } = read(text.as_bytes());
+            for (row, line) in text.lines().zip(1_u64..).skip(1) {
+                let cells: Vec<_> = row.split(&separator).collect();
+                if cells.iter().all(|cell| cell.is_empty()) || faults.iter().any(|fault| fault.line == line) {
+                    continue;
                 }
+                let has = |numbers: &[String], number: &str| number.is_empty() || numbers.iter().any(|own| own == number);
+                let store = |listed: &Listed| listed.store.id == cells[0]
+                    && (cells[1].is_empty() || listed.store.name == cells[1])
+                    && has(&listed.store.virtual_numbers, cells[2]) && has(&listed.store.lines, cells[3]);
+                prop_assert!(stores.iter().any(store), "{row:?}: {stores:?}");
             }
         }
     }

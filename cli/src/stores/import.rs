@@ -1,17 +1,26 @@
 //! `ringpad stores import`: the whole file is checked, here and by ingest-svc, before the first store is changed.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    fs,
+    io::{self, Read},
+    path::{Path, PathBuf},
+    thread,
+};
 
-use ringpad_proto::v1::{Store, UpsertStoreRequest, UpsertStoreResponse};
+use futures_util::{StreamExt, stream};
+use indicatif::{ProgressBar, ProgressStyle};
+use ringpad_proto::v1::{ImportStoresRequest, ImportStoresResponse, StoreFault, store_fault::Reason};
 use ringpad_runtime::{Failure, settings::one_line};
-use tonic::{Code, Status};
-use tonic_types::StatusExt;
+use tokio::sync::oneshot;
 
 use super::{
     directory::Directory,
-    file::{self, Fault, Listed},
+    file::{self, Contents, Fault, Listed},
 };
 use crate::terminal::{harmless, print, remark};
+
+/// Stores in one message.
+const MESSAGE: usize = 1_000;
 
 /// What to do with a number that another store owns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,128 +31,126 @@ pub(super) enum Numbers {
     Move,
 }
 
-/// What an import does: checked, and not yet done.
-#[derive(Debug)]
-pub(super) struct Plan {
-    steps: Vec<Step>,
-    numbers: Numbers,
-}
-
-#[derive(Debug)]
-struct Step {
-    store: Store,
-    created: bool,
-}
-
-impl Plan {
-    /// Reads the file and has every store checked.
-    ///
-    /// # Errors
-    /// The file's faults, which have then been told line by line; or ingest-svc was not reached.
-    pub(super) async fn validated(
-        directory: &mut Directory,
-        path: &Path,
-        numbers: Numbers,
-    ) -> Result<Self, Failure> {
-        let name = path.display();
-        let bytes = fs::read(path).map_err(|error| Failure::other(&name, error))?;
-        let mut faults = Vec::new();
-        let listed = file::read(&bytes).unwrap_or_else(|found| {
-            faults = found;
-            Vec::new()
-        });
-        let mut answers = Vec::new();
-        for listed in &listed {
-            let request = request(&listed.store, numbers, Mode::Validate);
-            match directory.upsert(request).await {
-                Ok(answer) => answers.push((listed, answer)),
-                Err(status) => {
-                    faults.extend(refusals(listed, &status).ok_or_else(|| directory.failure(&status))?)
-                }
-            }
-        }
-        faults.extend(shared_numbers(&answers));
-        if !faults.is_empty() {
-            return Err(refuse(&name.to_string(), faults));
-        }
-        let step = |(listed, answer): (&Listed, UpsertStoreResponse)| Step {
-            store: listed.store.clone(),
-            created: answer.created,
-        };
-        Ok(Self { steps: answers.into_iter().map(step).collect(), numbers })
-    }
-
-    /// Says what the import does to each store.
-    pub(super) fn print(&self, mood: &str) -> Result<(), Failure> {
-        self.steps.iter().try_for_each(|step| print(step.sentence(mood)))
-    }
-
-    /// Makes and replaces the stores.
-    ///
-    /// # Errors
-    /// ingest-svc went away or the stores have changed meanwhile; says how far it came. To run it again does no harm.
-    pub(super) async fn apply(self, directory: &mut Directory) -> Result<(), Failure> {
-        let all = self.steps.len();
-        for (done, step) in self.steps.iter().enumerate() {
-            if let Err(status) = directory.upsert(request(&step.store, self.numbers, Mode::Apply)).await {
-                let failure = directory.failure(&status);
-                return Err(Failure::Other(format!(
-                    "{failure}; {done} of {all} stores are imported, running it again does no harm"
-                )));
-            }
-            print(step.sentence(""))?;
-        }
-        Ok(())
-    }
-}
-
-impl Step {
-    fn sentence(&self, mood: &str) -> String {
-        let did = if self.created { "created" } else { "replaced" };
-        format!("{} {mood}{did}", harmless(&self.store.id))
-    }
-}
-
-/// Whether a request changes anything.
-enum Mode {
-    Validate,
+/// Whether an import changes anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Say what would happen.
+    DryRun,
+    /// Do it.
     Apply,
 }
 
-fn request(store: &Store, numbers: Numbers, mode: Mode) -> UpsertStoreRequest {
-    UpsertStoreRequest {
-        store: Some(store.clone()),
+/// Imports a file, or standard input if its name is `-`, and prints a summary.
+///
+/// # Errors
+/// The file's faults, which have then been told line by line; or it cannot be read, or ingest-svc was not reached.
+pub(super) async fn import(
+    directory: &mut Directory,
+    path: PathBuf,
+    numbers: Numbers,
+    mode: Mode,
+) -> Result<(), Failure> {
+    let name = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
+    let bytes = contents(path).await.map_err(|error| Failure::other(&name, error))?;
+    let Contents { stores, mut faults } = file::read(&bytes);
+    // A faulty file is only checked, for the rest of its faults.
+    let mode = if faults.is_empty() { mode } else { Mode::DryRun };
+    let answer = send(directory, &stores, numbers, mode).await;
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(failure) => {
+            tell(&name, &mut faults);
+            return Err(failure);
+        }
+    };
+    faults.extend(answer.faults.iter().filter_map(|fault| explain(fault, &stores)));
+    let all = faults.len() + answer.faults_left_out as usize;
+    if all == 0 {
+        return print(summary(&answer, mode));
+    }
+    tell(&name, &mut faults);
+    if answer.faults_left_out > 0 {
+        remark(format!("{name}: and {} more", answer.faults_left_out));
+    }
+    let done = match (mode, answer.created + answer.changed) {
+        (Mode::DryRun, _) | (_, 0) => "nothing is imported".to_owned(),
+        (Mode::Apply, _) => format!("the other stores are imported: {}", summary(&answer, mode)),
+    };
+    Err(Failure::Other(format!("{name}: {all} {}, {done}", if all == 1 { "fault" } else { "faults" })))
+}
+
+/// Reads on a thread that nobody waits for: Ctrl-C ends the program, also while a pipe or a terminal says nothing.
+async fn contents(path: PathBuf) -> io::Result<Vec<u8>> {
+    let (done, bytes) = oneshot::channel();
+    thread::spawn(move || {
+        let read = if path == Path::new("-") {
+            let mut bytes = Vec::new();
+            io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+        } else {
+            fs::read(path)
+        };
+        // Interrupted, nobody wants it any more.
+        drop(done.send(read));
+    });
+    bytes.await.unwrap_or_else(|_| Err(io::Error::other("the reading thread panicked")))
+}
+
+/// Has ingest-svc import the stores, or check them.
+async fn send(
+    directory: &mut Directory,
+    stores: &[Listed],
+    numbers: Numbers,
+    mode: Mode,
+) -> Result<ImportStoresResponse, Failure> {
+    let bar = progress(stores.len());
+    let messages = stores.chunks(MESSAGE).map(|part| ImportStoresRequest {
+        stores: part.iter().map(|listed| listed.store.clone()).collect(),
         move_numbers: numbers == Numbers::Move,
-        validate_only: matches!(mode, Mode::Validate),
-    }
+        validate_only: mode == Mode::DryRun,
+    });
+    let messages: Vec<_> = messages.collect();
+    let (sent, all) = (bar.clone(), stores.len() as u64);
+    let messages = stream::iter(messages).inspect(move |message| {
+        sent.inc(message.stores.len() as u64);
+        if sent.position() >= all {
+            sent.set_message("sent; ingest-svc checks and writes them");
+        }
+    });
+    let answer = directory.import(messages).await;
+    bar.finish_and_clear();
+    answer.map_err(|status| directory.failure(&status))
 }
 
-/// What ingest-svc has against a store; `None` if the failure is not the store's.
-fn refusals(listed: &Listed, status: &Status) -> Option<Vec<Fault>> {
-    if !matches!(status.code(), Code::InvalidArgument | Code::FailedPrecondition) {
-        return None;
+/// On a terminal only.
+fn progress(stores: usize) -> ProgressBar {
+    let bar = ProgressBar::new(stores as u64).with_message("stores sent");
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {bar:30} {pos}/{len} {msg} ({elapsed})") {
+        bar.set_style(style);
     }
-    let violations =
-        status.get_details_bad_request().map(|details| details.field_violations).unwrap_or_default();
-    let mut faults: Vec<_> = violations
-        .iter()
-        .map(|violation| Fault {
-            line: listed.line_of(&violation.field),
-            text: format!("{}: {}", column(&violation.field), one_line(&harmless(&violation.description))),
-        })
-        .collect();
-    if faults.is_empty() {
-        faults.push(Fault { line: listed.line, text: one_line(&harmless(status.message())) });
-    }
-    if status.code() == Code::FailedPrecondition {
-        faults.iter_mut().for_each(|fault| fault.text.push_str(" (here: --move)"));
-    }
-    Some(faults)
+    bar.enable_steady_tick(std::time::Duration::from_millis(100));
+    bar
 }
 
-/// The file's name for a field of the service's.
+/// A fault of ingest-svc's, with its line; `None` if it names no store of ours.
+fn explain(fault: &StoreFault, stores: &[Listed]) -> Option<Fault> {
+    let listed = stores.get(fault.entry as usize)?;
+    let more = match fault.reason() {
+        Reason::Owned => " (here: --move)".to_owned(),
+        Reason::Repeated => {
+            let other = stores.get(fault.other_entry as usize)?;
+            format!(" (line {})", other.line_of(&fault.other_field))
+        }
+        Reason::Invalid | Reason::Unspecified => String::new(),
+    };
+    let description = one_line(&harmless(&fault.description));
+    Some(Fault {
+        line: listed.line_of(&fault.field),
+        text: format!("{}: {description}{more}", column(&fault.field)),
+    })
+}
+
+/// The file's name for a field of ingest-svc's.
 fn column(field: &str) -> &str {
-    let field = field.strip_prefix("store.").unwrap_or(field);
     match field.split_once('[').map_or(field, |(name, _)| name) {
         "id" => "store_id",
         "virtual_numbers" => "virtual_number",
@@ -152,37 +159,20 @@ fn column(field: &str) -> &str {
     }
 }
 
-/// Numbers that two stores of the file share though they are written differently there: ingest-svc has told how each
-/// is written properly.
-fn shared_numbers(answers: &[(&Listed, UpsertStoreResponse)]) -> Vec<Fault> {
-    let mut owners: BTreeMap<(&str, &str), &Listed> = BTreeMap::new();
-    let mut faults = Vec::new();
-    for (listed, answer) in answers {
-        let Some(store) = &answer.store else { continue };
-        let numbers = store.virtual_numbers.iter().map(|number| ("virtual_number", number));
-        for (column, number) in numbers.chain(store.lines.iter().map(|line| ("line", line))) {
-            match owners.insert((column, number), listed) {
-                Some(owner) if owner.store.id != listed.store.id => faults.push(Fault {
-                    line: listed.line,
-                    // Without the number: the two lines name it.
-                    text: format!("{column}: also store {}'s, in line {}", owner.store.id, owner.line),
-                }),
-                _ => {}
-            }
-        }
-    }
-    faults
-}
-
 /// Tells the faults, each in a line.
-fn refuse(name: &str, mut faults: Vec<Fault>) -> Failure {
+fn tell(name: &str, faults: &mut [Fault]) {
     faults.sort();
-    for fault in &faults {
+    for fault in faults {
         remark(format!("{name}: {fault}"));
     }
-    let faults = match faults.len() {
-        1 => "1 fault".to_owned(),
-        many => format!("{many} faults"),
-    };
-    Failure::Other(format!("{name}: {faults}, nothing is imported"))
+}
+
+fn summary(answer: &ImportStoresResponse, mode: Mode) -> String {
+    let ImportStoresResponse { created, changed, unchanged, failed, .. } = answer;
+    match mode {
+        Mode::DryRun => format!("{created} would be created, {changed} changed, {unchanged} unchanged"),
+        Mode::Apply => {
+            format!("{created} created, {changed} changed, {unchanged} unchanged, {failed} failed")
+        }
+    }
 }

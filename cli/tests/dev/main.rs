@@ -180,10 +180,12 @@ fn stores_are_imported_whole_or_not_at_all() {
 
     let moved = "new,새 가게,0507-3333-4444,\nnew,,0507-1234-5678,\n";
     let (code, said, _) = import(moved, &["--move", "--dry-run"]);
-    assert_eq!((code, said.as_str()), (Some(0), "new would be created\n"));
+    assert_eq!((code, said.as_str()), (Some(0), "1 would be created, 0 changed, 0 unchanged\n"));
     assert_eq!(ids(), ["gangnam", "mapo"]);
     let (code, said, _) = import(moved, &["--move"]);
-    assert_eq!((code, said.as_str()), (Some(0), "new created\n"));
+    assert_eq!((code, said.as_str()), (Some(0), "1 created, 0 changed, 0 unchanged, 0 failed\n"));
+    let (code, said, _) = import(moved, &[]);
+    assert_eq!((code, said.as_str()), (Some(0), "0 created, 0 changed, 1 unchanged, 0 failed\n"));
     let (_, table, _) = dev.stores(&["list"]);
     let row = table.lines().find(|row| row.starts_with("new")).unwrap_or_default();
     assert!(
@@ -196,6 +198,55 @@ fn stores_are_imported_whole_or_not_at_all() {
     assert_eq!(code, Some(1));
     assert!(said.contains("no store"), "{said}");
     assert_eq!(ids(), ["gangnam", "mapo"]);
+}
+
+#[test]
+fn an_import_takes_what_spreadsheets_save_and_tells_all_faults_at_once() {
+    let dev = Dev::start(&[]);
+    let import = |bytes: &[u8]| program::output_of(dev.stores_command(&["import", "-"]), bytes);
+    let name_of = |id: &str| {
+        let (_, list, _) = dev.stores(&["list", "--json"]);
+        let stores = list.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+        stores.filter(|store| store["id"] == *id).map(|store| store["name"].clone()).next()
+    };
+    let created = (Some(0), "1 created, 0 changed, 0 unchanged, 0 failed\n".to_owned(), String::new());
+
+    // "행복", in what a Korean Excel saves.
+    let cp949 = b"store_id,name,virtual_number,line\r\ncp949,\xc7\xe0\xba\xb9,0507-4444-0001,\r\n";
+    assert_eq!(import(cp949), created);
+    assert_eq!(name_of("cp949"), Some("행복".into()));
+    let semicolons = "\u{feff}store_id;name;virtual_number;line\nsemicolons;세차, 행복;0507-4444-0002;\n";
+    assert_eq!(import(semicolons.as_bytes()), created);
+    assert_eq!(name_of("semicolons"), Some("세차, 행복".into()));
+    let tabs = "store_id\tname\tvirtual_number\tline\ntabs\t세차\t0507-4444-0003\t\n";
+    let utf_16: Vec<_> = format!("\u{feff}{tabs}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_eq!(import(&utf_16), created);
+    assert_eq!(name_of("tabs"), Some("세차".into()));
+
+    let faulty = "store_id,name,virtual_number,line\n\
+        a,A,0507-5555-0001,02-555-5501\n\
+        a,Other,0507-5555-000x,\n\
+        b,B,+82 507-5555-0001,\n\
+        c d,,,\n\
+        e,E\n\
+        f,F,0507-1234-5678,\n";
+    let (code, said, faults) = import(faulty.as_bytes());
+    assert_eq!((code, said.as_str()), (Some(1), ""));
+    let expected = [
+        "line 3: name: \"Other\", but the same store is \"A\" above",
+        "line 3: virtual_number: \"0507-5555-000x\" is no phone number; digits are expected, e.g. 0507-1234-5678",
+        "line 4: virtual_number: 0507-5555-0001 is also store \"a\"'s; a number belongs to one store (line 2)",
+        "line 5: name: \"\" is no name: 1–100 printable characters are expected",
+        "line 5: store_id: \"c d\" is no store id: 1–64 characters of A–Z a–z 0–9 . _ - are expected",
+        "line 5: virtual_number, line: one of them is expected",
+        "line 6: 4 fields are expected, there are 2",
+        "line 7: virtual_number: 0507-1234-5678 belongs to store \"gangnam\"; set move_numbers to take it away (here: --move)",
+    ];
+    let mut told: Vec<_> = faults.lines().filter_map(|line| line.strip_prefix("standard input: ")).collect();
+    told.sort_unstable();
+    assert_eq!(told, expected, "{faults}");
+    assert!(faults.ends_with("ringpad: standard input: 8 faults, nothing is imported\n"), "{faults}");
+    assert_eq!(name_of("a"), None);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The `ringpad` binary under test: started, read line by line, ended.
 
 use std::{
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Write},
     net::TcpListener,
     process::{Child, Command, Stdio},
     sync::{
@@ -62,6 +62,16 @@ pub(crate) fn ringpad(arguments: &[&str]) -> Command {
 /// Runs a command to its end: exit code, standard output, standard error.
 pub(crate) fn output(mut command: Command) -> (Option<i32>, String, String) {
     let output = command.output().expect("the command starts");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// The same with this on its standard input.
+pub(crate) fn output_of(mut command: Command, input: &[u8]) -> (Option<i32>, String, String) {
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = child.expect("the command starts");
+    child.stdin.take().expect("a pipe").write_all(input).expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
@@ -202,8 +212,13 @@ impl Dev {
 
     /// Runs `ringpad stores`.
     pub(crate) fn stores(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        output(self.stores_command(arguments))
+    }
+
+    /// `ringpad stores`, not yet run.
+    pub(crate) fn stores_command(&self, arguments: &[&str]) -> Command {
         let url = format!("http://127.0.0.1:{}", 50_051 + self.offset);
-        output(ringpad(&[&["stores"], arguments, &["--ingest-url", &url]].concat()))
+        ringpad(&[&["stores"], arguments, &["--ingest-url", &url]].concat())
     }
 
     /// Presses Ctrl-C and waits for the end.

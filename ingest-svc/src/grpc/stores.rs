@@ -1,30 +1,35 @@
 //! `StoreService`: the directory of stores.
 
+mod import;
+mod read;
+
 use ringpad_proto::v1::{
-    DeleteStoreRequest, DeleteStoreResponse, ListStoresRequest, ListStoresResponse, Store,
-    UpsertStoreRequest, UpsertStoreResponse, store_service_server::StoreService,
+    DeleteStoreRequest, DeleteStoreResponse, FieldViolation, ImportStoresRequest, ImportStoresResponse,
+    ListStoresRequest, ListStoresResponse, Store, UpsertStoreRequest, UpsertStoreResponse,
+    store_service_server::StoreService,
 };
-use tonic::{Request, Response, Status, async_trait};
+use ringpad_runtime::CancellationToken;
+use tonic::{Code, Request, Response, Status, Streaming, async_trait};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use self::import::Importer;
 use super::unavailable;
-use crate::{
-    log::{Log, Moving, NumberKind, OwnedNumber, StoreEntry, Upserted, Validate},
-    phone::{Called, PhoneNumber},
-};
+use crate::log::{Log, Moving, NumberKind, StoreEntry, Upserted};
 
-/// Characters of a store's name at most.
-const NAME: usize = 100;
-/// Characters of a store's id at most.
-const ID: usize = 64;
-/// Numbers of one store at most.
-const NUMBERS: usize = 1_000;
 /// Stores in one answer at most, and by default.
 const PAGE: (u32, u32) = (1_000, 100);
 
 /// See the module's text.
 pub(super) struct Stores {
-    pub(super) log: Log,
+    log: Log,
+    importer: Importer,
+}
+
+impl Stores {
+    /// The stores of a log. An import ends when the process is `leaving`.
+    pub(super) fn new(log: Log, leaving: CancellationToken) -> Self {
+        Self { importer: Importer::new(log.clone(), leaving), log }
+    }
 }
 
 #[async_trait]
@@ -34,34 +39,35 @@ impl StoreService for Stores {
         request: Request<UpsertStoreRequest>,
     ) -> Result<Response<UpsertStoreResponse>, Status> {
         let UpsertStoreRequest { store, move_numbers, validate_only } = request.into_inner();
-        let entry = parse(store.unwrap_or_default())?;
+        let read = read::read(store.unwrap_or_default());
+        if !read.faults.is_empty() {
+            return Err(refused(Code::InvalidArgument, "the store is faulty", read.faults));
+        }
         let moving = if move_numbers { Moving::Allowed } else { Moving::Refused };
-        let validate = if validate_only { Validate::Only } else { Validate::AndStore };
-        let upserted = self.log.upsert_store(entry.clone(), moving, validate).await.map_err(unavailable)?;
-        match upserted {
-            Upserted::Stored(created) => {
-                Ok(Response::new(UpsertStoreResponse { store: Some(message(entry)), created }))
+        let upserted = if validate_only {
+            let planned = self.log.reader().plan_stores(vec![read.entry.clone()], moving).await;
+            // One for each.
+            planned.map(|mut planned| planned.remove(0))
+        } else {
+            self.log.upsert_store(read.entry.clone(), moving).await
+        };
+        match upserted.map_err(unavailable)? {
+            Upserted::Stored(change) => {
+                let store = Some(message(read.entry));
+                Ok(Response::new(UpsertStoreResponse { store, created: change.is_new() }))
             }
             Upserted::Conflicts(conflicts) => {
-                let mut details = ErrorDetails::new();
-                for conflict in conflicts {
-                    let owned = &entry.numbers[conflict.index];
-                    details.add_bad_request_violation(
-                        field_of(&entry, conflict.index),
-                        format!(
-                            "{} belongs to store {:?}; set move_numbers to take it away",
-                            masked(&owned.display),
-                            conflict.owner
-                        ),
-                    );
-                }
-                Err(Status::with_error_details(
-                    tonic::Code::FailedPrecondition,
-                    "numbers belong to other stores",
-                    details,
-                ))
+                let faults = conflicts.iter().map(|conflict| read.owned_elsewhere(conflict)).collect();
+                Err(refused(Code::FailedPrecondition, "numbers belong to other stores", faults))
             }
         }
+    }
+
+    async fn import_stores(
+        &self,
+        request: Request<Streaming<ImportStoresRequest>>,
+    ) -> Result<Response<ImportStoresResponse>, Status> {
+        self.importer.import(request.into_inner()).await.map(Response::new)
     }
 
     async fn list_stores(
@@ -94,59 +100,13 @@ impl StoreService for Stores {
     }
 }
 
-/// A store past the edge, or all its faults.
-fn parse(store: Store) -> Result<StoreEntry, Status> {
-    let Store { id, name, virtual_numbers, lines } = store;
+/// A refusal with google.rpc.BadRequest.
+fn refused(code: Code, message: &str, faults: Vec<FieldViolation>) -> Status {
     let mut details = ErrorDetails::new();
-    let id_is_right = (1..=ID).contains(&id.len())
-        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
-    if !id_is_right {
-        details.add_bad_request_violation(
-            "store.id",
-            format!("{id:?} is no store id: 1–{ID} characters of A–Z a–z 0–9 . _ - are expected"),
-        );
+    for FieldViolation { field, description } in faults {
+        details.add_bad_request_violation(format!("store.{field}"), description);
     }
-    let name = name.trim();
-    if !(1..=NAME).contains(&name.chars().count()) || name.chars().any(char::is_control) {
-        details.add_bad_request_violation(
-            "store.name",
-            format!("a name of 1–{NAME} printable characters is expected"),
-        );
-    }
-    if virtual_numbers.len() + lines.len() > NUMBERS {
-        details.add_bad_request_violation(
-            "store.virtual_numbers",
-            format!("{NUMBERS} numbers at most are expected"),
-        );
-    }
-    let mut numbers: Vec<OwnedNumber> = Vec::new();
-    let virtual_numbers = virtual_numbers.iter().enumerate();
-    let virtual_numbers = virtual_numbers.map(|(index, text)| (NumberKind::VirtualNumber, index, text));
-    let lines = lines.iter().enumerate().map(|(index, text)| (NumberKind::Line, index, text));
-    for (kind, index, text) in virtual_numbers.chain(lines) {
-        match PhoneNumber::parse(text) {
-            Some(number) => {
-                let owned =
-                    OwnedNumber { kind, number: number.e164().to_owned(), display: number.national() };
-                if !numbers.contains(&owned) {
-                    numbers.push(owned);
-                }
-            }
-            None => {
-                details.add_bad_request_violation(
-                    format!("store.{}[{index}]", kind.field()),
-                    format!(
-                        "{} is no phone number; digits are expected, e.g. 0507-1234-5678",
-                        Called::parse(text)
-                    ),
-                );
-            }
-        }
-    }
-    if details.has_bad_request_violations() {
-        return Err(Status::with_error_details(tonic::Code::InvalidArgument, "the store is faulty", details));
-    }
-    Ok(StoreEntry { id, name: name.to_owned(), numbers })
+    Status::with_error_details(code, message, details)
 }
 
 fn message(entry: StoreEntry) -> Store {
@@ -160,15 +120,4 @@ fn message(entry: StoreEntry) -> Store {
         id: entry.id,
         name: entry.name,
     }
-}
-
-fn masked(display: &str) -> String {
-    Called::parse(display).to_string()
-}
-
-/// `store.virtual_numbers[0]`.
-fn field_of(entry: &StoreEntry, index: usize) -> String {
-    let kind = entry.numbers[index].kind;
-    let before = entry.numbers[..index].iter().filter(|owned| owned.kind == kind).count();
-    format!("store.{}[{before}]", kind.field())
 }

@@ -22,7 +22,7 @@ use tower::ServiceExt;
 use super::*;
 use crate::{
     cdr::RawFields,
-    log::{Moving, NumberKind, OpenLog, OwnedNumber, RawBody, StoreEntry, Validate},
+    log::{Moving, NumberKind, OpenLog, OwnedNumber, RawBody, StoreEntry},
     metrics::LogMetrics,
     source::Sources,
 };
@@ -83,7 +83,7 @@ impl Edge {
         };
         let store =
             StoreEntry { id: "gangnam".to_owned(), name: "강남점".to_owned(), numbers: vec![number] };
-        open.log.upsert_store(store, Moving::Refused, Validate::AndStore).await.unwrap();
+        open.log.upsert_store(store, Moving::Refused).await.unwrap();
         let sources = Arc::new(Sources::parse(sources).unwrap());
         let shared = Shared { sources, log: open.log.clone(), traces: <_>::default() };
         let metrics = HttpMetrics::new(&mut Registry::default());

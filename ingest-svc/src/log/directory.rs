@@ -1,7 +1,12 @@
 //! Which store owns which number, and how far each store's positions have come. The writer keeps it all in memory: it is
-//! the only one that changes it, and a record would otherwise pay for four look-ups.
+//! the only one that changes it, and a record would otherwise pay for four look-ups. Nothing here looks at all stores or
+//! all numbers but [`Directory::load`]: a record and a change of a store cost the same however many there are.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    sync::Arc,
+};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -65,11 +70,35 @@ pub struct Conflict {
 /// What an upsert did, or would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Upserted {
-    /// Done, or possible; true if the store did not exist.
-    Stored(bool),
+    /// Done, or possible.
+    Stored(Change),
     /// Nothing was changed: other stores own these numbers.
     Conflicts(Vec<Conflict>),
 }
+
+/// What an upsert makes of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It never existed before.
+    Created,
+    /// It was deleted, and exists again.
+    Recreated,
+    /// It has another name or other numbers.
+    Changed,
+    /// It is as it was.
+    Unchanged,
+}
+
+impl Change {
+    /// Whether the store did not exist.
+    pub fn is_new(self) -> bool {
+        matches!(self, Self::Created | Self::Recreated)
+    }
+}
+
+/// Numbers that a whole import assigns to stores. One that a store of the import loses and another gains stays with the
+/// former until the latter takes it: in between, its calls would have no store.
+pub(crate) type Assigned = HashSet<(NumberKind, Box<str>)>;
 
 /// To which store a number leads.
 pub(super) struct Route<'a> {
@@ -93,6 +122,8 @@ pub(super) struct StoreState {
 pub(super) struct Directory {
     stores: HashMap<i64, StoreState>,
     numbers: HashMap<(NumberKind, Box<str>), i64>,
+    /// Stores whose position has changed since the last commit, each once.
+    dirty: Vec<i64>,
 }
 
 impl Directory {
@@ -140,52 +171,89 @@ impl Directory {
     pub(super) fn take_position(&mut self, key: i64) {
         if let Some(store) = self.stores.get_mut(&key) {
             store.position += 1;
-            store.dirty = true;
+            if !std::mem::replace(&mut store.dirty, true) {
+                self.dirty.push(key);
+            }
         }
     }
 
     /// Writes the positions taken since the last commit, just before the next one.
     pub(super) fn write_positions(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         let mut update = connection.prepare_cached("UPDATE stores SET position = ?2 WHERE key = ?1")?;
-        for (key, store) in self.stores.iter_mut().filter(|(_, store)| store.dirty) {
-            update.execute(params![key, store.position])?;
-            store.dirty = false;
+        for key in self.dirty.drain(..) {
+            if let Some(store) = self.stores.get_mut(&key) {
+                update.execute(params![key, store.position])?;
+                store.dirty = false;
+            }
         }
         Ok(())
     }
 
-    /// Makes a store or replaces its name and numbers. With `moving`, takes numbers away from their owners.
+    /// Makes a store or replaces its name and numbers; writes only what is different. With `moving`, takes numbers away
+    /// from their owners.
     pub(super) fn upsert(
         &mut self,
         connection: &Connection,
         entry: &StoreEntry,
         moving: Moving,
+        assigned: &Assigned,
     ) -> rusqlite::Result<Upserted> {
-        let known = known(connection, &entry.id)?;
-        let outcome = self.check(connection, entry, moving)?;
-        if matches!(outcome, Upserted::Conflicts(_)) {
-            return Ok(outcome);
+        let former = former(connection, &entry.id)?;
+        let conflicts = self.conflicts(entry, former.as_ref().map(|former| former.key));
+        if moving == Moving::Refused && !conflicts.is_empty() {
+            return Ok(Upserted::Conflicts(conflicts));
         }
-        let key = match known {
-            Some((key, false)) => {
-                connection
-                    .prepare_cached("UPDATE stores SET name = ?2 WHERE key = ?1")?
-                    .execute(params![key, entry.name])?;
-                key
+        let change = change(former.as_ref(), entry);
+        let (key, had) = match former {
+            Some(former) if former.deleted => {
+                (self.make(connection, entry, self.retire(connection, former.key)?)?, Vec::new())
             }
-            Some((former, true)) => self.make(connection, entry, self.retire(connection, former)?)?,
-            None => self.make(connection, entry, 0)?,
+            Some(former) => {
+                if former.name != entry.name {
+                    connection
+                        .prepare_cached("UPDATE stores SET name = ?2 WHERE key = ?1")?
+                        .execute(params![former.key, entry.name])?;
+                }
+                (former.key, former.numbers)
+            }
+            None => (self.make(connection, entry, 0)?, Vec::new()),
         };
-        self.forget_numbers(connection, key)?;
+        if change != Change::Unchanged {
+            self.replace_numbers(connection, key, &had, entry, assigned)?;
+        }
+        Ok(Upserted::Stored(change))
+    }
+
+    fn replace_numbers(
+        &mut self,
+        connection: &Connection,
+        store: i64,
+        had: &[OwnedNumber],
+        entry: &StoreEntry,
+        assigned: &Assigned,
+    ) -> rusqlite::Result<()> {
+        let wanted: HashSet<_> = entry.numbers.iter().map(|owned| (owned.kind, &owned.number)).collect();
+        let mut delete = connection.prepare_cached("DELETE FROM numbers WHERE kind = ?1 AND number = ?2")?;
+        for owned in had.iter().filter(|owned| !wanted.contains(&(owned.kind, &owned.number))) {
+            let number = (owned.kind, owned.number.as_str().into());
+            if !assigned.contains(&number) {
+                delete.execute(params![owned.kind as i64, owned.number])?;
+                self.numbers.remove(&number);
+            }
+        }
+        let had: HashMap<_, _> =
+            had.iter().map(|owned| ((owned.kind, &owned.number), &owned.display)).collect();
         let mut insert = connection.prepare_cached(
             "INSERT INTO numbers (kind, number, display, store) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (kind, number) DO UPDATE SET store = excluded.store, display = excluded.display",
         )?;
         for owned in &entry.numbers {
-            insert.execute(params![owned.kind as i64, owned.number, owned.display, key])?;
-            self.numbers.insert((owned.kind, owned.number.as_str().into()), key);
+            if had.get(&(owned.kind, &owned.number)) != Some(&&owned.display) {
+                insert.execute(params![owned.kind as i64, owned.number, owned.display, store])?;
+                self.numbers.insert((owned.kind, owned.number.as_str().into()), store);
+            }
         }
-        Ok(outcome)
+        Ok(())
     }
 
     /// A store that is new, or was deleted when its position was this.
@@ -209,21 +277,6 @@ impl Directory {
         Ok(self.stores.get(&key).map_or(0, |store| store.position))
     }
 
-    /// What [`Self::upsert`] would do; changes nothing.
-    pub(super) fn check(
-        &self,
-        connection: &Connection,
-        entry: &StoreEntry,
-        moving: Moving,
-    ) -> rusqlite::Result<Upserted> {
-        let known = known(connection, &entry.id)?;
-        let conflicts = self.conflicts(entry, known.map(|(key, _)| key));
-        if moving == Moving::Refused && !conflicts.is_empty() {
-            return Ok(Upserted::Conflicts(conflicts));
-        }
-        Ok(Upserted::Stored(known.is_none_or(|(_, deleted)| deleted)))
-    }
-
     /// Removes a store and its numbers; its position stays, for the day it comes back. What it has left is deleted little by
     /// little. False: there is none.
     pub(super) fn delete(&mut self, connection: &Connection, id: &str) -> rusqlite::Result<bool> {
@@ -235,14 +288,14 @@ impl Directory {
         if let Some(store) = self.stores.get_mut(&key) {
             store.deleted = true;
         }
-        self.forget_numbers(connection, key)?;
+        let mut delete =
+            connection.prepare_cached("DELETE FROM numbers WHERE store = ?1 RETURNING kind, number")?;
+        let mut rows = delete.query([key])?;
+        while let Some(row) = rows.next()? {
+            let number: String = row.get(1)?;
+            self.numbers.remove(&(kind(row.get(0)?), number.into()));
+        }
         Ok(true)
-    }
-
-    fn forget_numbers(&mut self, connection: &Connection, store: i64) -> rusqlite::Result<()> {
-        connection.prepare_cached("DELETE FROM numbers WHERE store = ?1")?.execute([store])?;
-        self.numbers.retain(|_, owner| *owner != store);
-        Ok(())
     }
 
     fn conflicts(&self, entry: &StoreEntry, own: Option<i64>) -> Vec<Conflict> {
@@ -264,10 +317,74 @@ pub enum Moving {
     Allowed,
 }
 
-/// The key of a store that exists or once did, and whether it is deleted.
-fn known(connection: &Connection, id: &str) -> rusqlite::Result<Option<(i64, bool)>> {
-    let mut select = connection.prepare_cached("SELECT key, deleted FROM stores WHERE id = ?1")?;
-    select.query_row([id], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+/// A store as it was before an upsert; one that is deleted has no numbers.
+struct Former {
+    key: i64,
+    name: String,
+    deleted: bool,
+    numbers: Vec<OwnedNumber>,
+}
+
+/// The store with this id, if it exists or once did.
+fn former(connection: &Connection, id: &str) -> rusqlite::Result<Option<Former>> {
+    let mut select = connection.prepare_cached("SELECT key, name, deleted FROM stores WHERE id = ?1")?;
+    let found = select.query_row([id], |row| {
+        Ok(Former { key: row.get(0)?, name: row.get(1)?, deleted: row.get(2)?, numbers: Vec::new() })
+    });
+    let Some(mut former) = found.optional()? else { return Ok(None) };
+    former.numbers = numbers_of(connection, former.key)?;
+    Ok(Some(former))
+}
+
+/// What [`Directory::upsert`] would do now.
+pub(super) fn plan(
+    connection: &Connection,
+    entry: &StoreEntry,
+    moving: Moving,
+) -> rusqlite::Result<Upserted> {
+    let former = former(connection, &entry.id)?;
+    let mut owner = connection.prepare_cached(
+        "SELECT stores.id FROM numbers JOIN stores ON stores.key = numbers.store
+         WHERE numbers.kind = ?1 AND numbers.number = ?2 AND numbers.store IS NOT ?3",
+    )?;
+    let mut conflicts = Vec::new();
+    if moving == Moving::Refused {
+        let own = former.as_ref().map(|former| former.key);
+        for (index, owned) in entry.numbers.iter().enumerate() {
+            let owner = owner.query_row(params![owned.kind as i64, owned.number, own], |row| row.get(0));
+            conflicts.extend(owner.optional()?.map(|owner| Conflict { index, owner }));
+        }
+    }
+    if conflicts.is_empty() {
+        Ok(Upserted::Stored(change(former.as_ref(), entry)))
+    } else {
+        Ok(Upserted::Conflicts(conflicts))
+    }
+}
+
+/// A store's numbers, by kind.
+pub(super) fn numbers_of(connection: &Connection, store: i64) -> rusqlite::Result<Vec<OwnedNumber>> {
+    let mut numbers = connection
+        .prepare_cached("SELECT kind, number, display FROM numbers WHERE store = ?1 ORDER BY kind, number")?;
+    let owned = numbers.query_map([store], |row| {
+        Ok(OwnedNumber { kind: kind(row.get(0)?), number: row.get(1)?, display: row.get(2)? })
+    })?;
+    owned.collect()
+}
+
+fn change(former: Option<&Former>, entry: &StoreEntry) -> Change {
+    let Some(former) = former else { return Change::Created };
+    if former.deleted {
+        return Change::Recreated;
+    }
+    let numbers = |owned: &[OwnedNumber]| -> HashSet<_> {
+        owned.iter().map(|owned| (owned.kind, owned.number.clone(), owned.display.clone())).collect()
+    };
+    if former.name == entry.name && numbers(&former.numbers) == numbers(&entry.numbers) {
+        Change::Unchanged
+    } else {
+        Change::Changed
+    }
 }
 
 pub(super) fn kind(stored: i64) -> NumberKind {

@@ -1,11 +1,13 @@
 //! What the writer is asked to do.
 
+use std::sync::Arc;
+
 use tokio::sync::oneshot;
 
 use super::{
     Ingested, LogError,
     act::{Act, Acted},
-    directory::{Moving, StoreEntry, Upserted},
+    directory::{Assigned, Moving, StoreEntry, Upserted},
     quarantine::Quarantined,
 };
 use crate::cdr::Record;
@@ -18,7 +20,9 @@ pub(super) enum Job {
     Ingest(Box<Record>, Answer<Ingested>),
     /// A pad's doing.
     Act(Box<Act>, Answer<Acted>),
-    Upsert(StoreEntry, Moving, Validate, Answer<Upserted>),
+    Upsert(StoreEntry, Moving, Answer<Upserted>),
+    /// Many stores, in a transaction of their own.
+    Import(Box<Import>, Answer<Vec<Upserted>>),
     Delete(String, Answer<bool>),
     /// Set a request aside.
     Quarantine(Box<Quarantined>, Answer<()>),
@@ -30,20 +34,25 @@ pub(super) enum Job {
     Probe(Answer<()>),
 }
 
-/// Whether an upsert only says what it would do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Validate {
-    /// Say what would happen.
-    Only,
-    /// Do it.
-    AndStore,
+/// A part of an import.
+#[derive(Debug)]
+pub(crate) struct Import {
+    /// [`super::IMPORT`] at most.
+    pub(crate) entries: Vec<StoreEntry>,
+    pub(crate) moving: Moving,
+    /// The numbers of all parts.
+    pub(crate) assigned: Arc<Assigned>,
 }
+
+/// Bytes that a store of an import writes, about: its row and its numbers, in tables and indexes.
+const STORE: usize = 4 * 1024;
 
 impl Job {
     /// Bytes that it writes, where they may be many.
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Quarantine(request, _) => request.request.bytes(),
+            Self::Import(import, _) => import.entries.len() * STORE,
             _ => 0,
         }
     }
@@ -53,7 +62,8 @@ impl Job {
         match self {
             Self::Ingest(_, answer) => drop(answer.send(Err(error))),
             Self::Act(_, answer) => drop(answer.send(Err(error))),
-            Self::Upsert(_, _, _, answer) => drop(answer.send(Err(error))),
+            Self::Upsert(_, _, answer) => drop(answer.send(Err(error))),
+            Self::Import(_, answer) => drop(answer.send(Err(error))),
             Self::Delete(_, answer) | Self::Purge(_, answer) => drop(answer.send(Err(error))),
             Self::Quarantine(_, answer) | Self::Release(_, answer) | Self::Probe(answer) => {
                 drop(answer.send(Err(error)));

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
     call::update_within_bounds,
-    directory::{OwnedNumber, StoreEntry, kind},
+    directory::{self, Moving, StoreEntry, Upserted},
     set_aside::{Kind, SetAside},
 };
 pub(super) use calls::calls;
@@ -215,20 +215,25 @@ pub(super) fn stores(
     let mut select = snapshot.prepare_cached(
         "SELECT key, id, name FROM stores WHERE deleted = 0 AND id > ?1 ORDER BY id LIMIT ?2",
     )?;
-    let mut numbers = snapshot
-        .prepare_cached("SELECT kind, number, display FROM numbers WHERE store = ?1 ORDER BY kind, number")?;
     let rows = select.query_map(params![after, limit], |row| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
     })?;
     let mut stores = Vec::new();
     for row in rows {
         let (key, id, name) = row?;
-        let owned = numbers.query_map([key], |row| {
-            Ok(OwnedNumber { kind: kind(row.get(0)?), number: row.get(1)?, display: row.get(2)? })
-        })?;
-        stores.push(StoreEntry { id, name, numbers: owned.collect::<Result<_, _>>()? });
+        stores.push(StoreEntry { id, name, numbers: directory::numbers_of(&snapshot, key)? });
     }
     Ok(stores)
+}
+
+/// What an upsert of each of these stores would do, one after the other.
+pub(super) fn plans(
+    connection: &mut Connection,
+    entries: &[StoreEntry],
+    moving: Moving,
+) -> rusqlite::Result<Vec<Upserted>> {
+    let snapshot = connection.transaction()?;
+    entries.iter().map(|entry| directory::plan(&snapshot, entry, moving)).collect()
 }
 
 /// When the newest of the last [`LAST`] calls began.

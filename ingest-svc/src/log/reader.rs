@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{
     LogError,
-    directory::StoreEntry,
+    directory::{Moving, StoreEntry, Upserted},
     file::LogFile,
     quarantine::{self, Quarantined},
     read::{self, AllMissed, CallPage, CallQuery, Cursor, OutboxPage, PageSize, Purpose},
@@ -108,6 +108,19 @@ impl LogReader {
     pub async fn stores(&self, after: String, limit: u32) -> Result<Vec<StoreEntry>, LogError> {
         let turn = self.searches.wait(ANYBODY).await;
         self.read(turn, move |connection| read::stores(connection, &after, limit)).await
+    }
+
+    /// What [`super::Log::upsert_store`] would do with each of these stores now.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub async fn plan_stores(
+        &self,
+        entries: Vec<StoreEntry>,
+        moving: Moving,
+    ) -> Result<Vec<Upserted>, LogError> {
+        let turn = self.searches.wait(ANYBODY).await;
+        self.read(turn, move |connection| read::plans(connection, &entries, moving)).await
     }
 
     /// Quarantined requests with an id below `before`, newest first.

@@ -7,6 +7,7 @@ mod cost;
 mod damage;
 mod deletion;
 mod file;
+mod imports;
 mod retention;
 mod seq;
 mod wal;
@@ -44,8 +45,8 @@ fn open_in(directory: &TempDir) -> Opened {
 async fn with_store() -> (TempDir, Opened) {
     let directory = TempDir::new().unwrap();
     let opened = open_in(&directory);
-    let upserted = opened.log.upsert_store(gangnam(), Moving::Refused, Validate::AndStore).await.unwrap();
-    assert_eq!(upserted, Upserted::Stored(true));
+    let upserted = opened.log.upsert_store(gangnam(), Moving::Refused).await.unwrap();
+    assert_eq!(upserted, Upserted::Stored(Change::Created));
     (directory, opened)
 }
 
@@ -214,7 +215,7 @@ async fn a_call_that_nobody_owns_is_kept_and_routed_at_its_next_record() {
     let first = opened.log.ingest(record(&unknown)).await.unwrap();
     assert_eq!(first.status, Status::Unrouted);
     let entry = store("busan", "+8250799999999", "+82515550001");
-    opened.log.upsert_store(entry, Moving::Refused, Validate::AndStore).await.unwrap();
+    opened.log.upsert_store(entry, Moving::Refused).await.unwrap();
     let unknown =
         [("seq", "9"), ("sdt", "20261123142530"), ("edt", "20261123142600"), ("vn", "050799999999")];
     let second = opened.log.ingest(record(&unknown)).await.unwrap();
@@ -228,7 +229,7 @@ async fn a_call_that_nobody_owns_is_kept_and_routed_at_its_next_record() {
 async fn the_line_finds_the_store_only_if_the_virtual_number_does_not() {
     let (_directory, opened) = with_store().await;
     let entry = store("busan", "+8250799999999", "+82515550001");
-    opened.log.upsert_store(entry, Moving::Refused, Validate::AndStore).await.unwrap();
+    opened.log.upsert_store(entry, Moving::Refused).await.unwrap();
     let to = |seq, vn, ton| record(&[("seq", seq), ("sdt", "20261123142530"), ("vn", vn), ("ton", ton)]);
     opened.status(to("1", "05071234 5678", "0515550001")).await;
     opened.status(to("2", "", "0515550001")).await;
@@ -290,7 +291,7 @@ async fn positions_go_on_after_a_restart_and_after_a_deletion() {
 
     let opened = open_in(&directory);
     assert_eq!(opened.log.reader().epoch(), epoch);
-    opened.log.upsert_store(gangnam(), Moving::Refused, Validate::AndStore).await.unwrap();
+    opened.log.upsert_store(gangnam(), Moving::Refused).await.unwrap();
     opened.status(ring("3", "20261123142530")).await;
     let reach = |after| Cursor { store_id: "gangnam".to_owned(), after };
     let missed = opened.log.reader().missed(vec![reach(0), reach(1)], 10).await.unwrap().stores;
@@ -303,13 +304,16 @@ async fn positions_go_on_after_a_restart_and_after_a_deletion() {
 async fn a_number_changes_hands_only_when_told_so() {
     let (_directory, opened) = with_store().await;
     let claimed = store("busan", "+8250712345678", "+82515550001");
-    let refused =
-        opened.log.upsert_store(claimed.clone(), Moving::Refused, Validate::AndStore).await.unwrap();
+    let refused = opened.log.upsert_store(claimed.clone(), Moving::Refused).await.unwrap();
     assert_eq!(refused, Upserted::Conflicts(vec![Conflict { index: 0, owner: "gangnam".to_owned() }]));
-    let possible = opened.log.upsert_store(claimed.clone(), Moving::Allowed, Validate::Only).await.unwrap();
-    assert_eq!(possible, Upserted::Stored(true));
+    let planned = async |moving| {
+        opened.log.reader().plan_stores(vec![claimed.clone(), gangnam()], moving).await.unwrap()
+    };
+    assert_eq!(planned(Moving::Refused).await, [refused, Upserted::Stored(Change::Unchanged)]);
+    let possible = [Change::Created, Change::Unchanged].map(Upserted::Stored);
+    assert_eq!(planned(Moving::Allowed).await, possible);
     opened.status(ring("1", "20261123142530")).await;
-    opened.log.upsert_store(claimed, Moving::Allowed, Validate::AndStore).await.unwrap();
+    opened.log.upsert_store(claimed, Moving::Allowed).await.unwrap();
     opened.status(ring("2", "20261123142530")).await;
     assert_eq!((opened.updates("gangnam").await.len(), opened.updates("busan").await.len()), (1, 1));
     opened.close();
@@ -319,7 +323,7 @@ async fn a_number_changes_hands_only_when_told_so() {
 async fn one_record_fails_alone() {
     let (directory, mut opened) = with_store().await;
     let entry = store("busan", "+8250799999999", "+82515550001");
-    opened.log.upsert_store(entry, Moving::Refused, Validate::AndStore).await.unwrap();
+    opened.log.upsert_store(entry, Moving::Refused).await.unwrap();
     // Somebody has taken gangnam's first position behind the writer's back.
     let intruder = Connection::open(directory.path().join("log.db")).unwrap();
     intruder

@@ -1,5 +1,5 @@
-//! The one thread that writes. It takes what has piled up, up to [`BATCH`] jobs, into one transaction: many requests
-//! share one flush to disk. Each job has a savepoint of its own, so that one that fails takes back only itself. Answers
+//! The one thread that writes. It takes what has piled up (see [`Queue`]) into one transaction: many requests share one
+//! flush to disk. Each job has a savepoint of its own, so that one that fails takes back only itself. Answers
 //! go out after the commit.
 
 use std::{
@@ -15,23 +15,18 @@ use uuid::Uuid;
 use super::{
     LogError, OpenError, Status, act,
     checkpoint::{self, Emptying},
-    directory::{Directory, Moving, StoreEntry, Upserted},
+    directory::{Assigned, Change, Directory, Upserted},
     file::LogFile,
     ingest::{self, Logged},
-    job::{Answer, Job, Validate},
+    job::{Answer, Import, Job},
     outbox::{COMMITS, Committed, Outbox},
     purge::{self, Sweep},
     quarantine::{self, QUARANTINE, Quarantined},
+    queue::Queue,
     schema,
     set_aside::SetAside,
 };
 use crate::metrics::{Counted, LogMetrics};
-
-/// Jobs in one transaction at most: a commit of a few milliseconds, in which a flush to disk is a small part.
-const BATCH: usize = 256;
-
-/// Bytes of quarantined requests in one transaction, about: a flood of them holds no ring up for long.
-const BATCH_BYTES: usize = 1024 * 1024;
 
 /// Bytes of a page of the file.
 const PAGE: usize = 4 * 1024;
@@ -145,22 +140,18 @@ impl Writer {
     }
 
     /// Works until every sender is gone. Asks for a checkpoint now and then.
-    pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>, checkpoints: SyncSender<()>) {
-        let mut waiting = Vec::with_capacity(BATCH);
+    pub(super) fn run(mut self, jobs: mpsc::Receiver<Job>, checkpoints: SyncSender<()>) {
+        let mut queue = Queue::new(jobs);
         let mut since_checkpoint = 0;
-        while let Some(first) = jobs.blocking_recv() {
-            let mut bytes = first.bytes();
-            waiting.push(first);
-            while waiting.len() < BATCH
-                && bytes < BATCH_BYTES
-                && let Ok(job) = jobs.try_recv()
-            {
-                bytes += job.bytes();
-                waiting.push(job);
-            }
+        while let Some(mut waiting) = queue.next() {
+            let bytes: usize = waiting.iter().map(Job::bytes).sum();
             let began = Instant::now();
             self.metrics.batch_size.observe(waiting.len() as f64);
             since_checkpoint += waiting.len() + bytes / PAGE;
+            if matches!(waiting[..], [Job::Import(..)]) {
+                // Each part writes most pages of the directory's indexes anew.
+                self.emptying.want();
+            }
             self.commit(&mut waiting);
             self.metrics.commit_seconds.observe(began.elapsed().as_secs_f64());
             if let Err(error) = self.emptying.do_if_possible(&self.connection) {
@@ -202,7 +193,7 @@ impl Writer {
         batch.last_key = self.newest_key;
         self.execute("BEGIN IMMEDIATE")?;
         for job in jobs.drain(..) {
-            let changes_directory = matches!(job, Job::Upsert(..) | Job::Delete(..));
+            let changes_directory = matches!(job, Job::Upsert(..) | Job::Import(..) | Job::Delete(..));
             self.execute("SAVEPOINT job")?;
             if let Err(error) = self.perform(job, batch) {
                 // Either SQLite has rolled everything back, e.g. because the disk is full; or the directory in memory
@@ -261,11 +252,15 @@ impl Writer {
                 });
                 batch.settle(answer, outcome)
             }
-            Job::Upsert(entry, moving, validate, answer) => {
-                let outcome = self.upsert(&entry, moving, validate);
-                if validate == Validate::AndStore && matches!(outcome, Ok(Upserted::Stored(_))) {
+            Job::Upsert(entry, moving, answer) => {
+                let outcome = self.directory.upsert(&self.connection, &entry, moving, &Assigned::default());
+                if matches!(outcome, Ok(Upserted::Stored(_))) {
                     batch.changed.push(entry.id);
                 }
+                batch.settle(answer, outcome)
+            }
+            Job::Import(import, answer) => {
+                let outcome = self.import(*import, batch);
                 batch.settle(answer, outcome)
             }
             Job::Delete(id, answer) => {
@@ -346,16 +341,18 @@ impl Writer {
         Ok(())
     }
 
-    fn upsert(
-        &mut self,
-        entry: &StoreEntry,
-        moving: Moving,
-        validate: Validate,
-    ) -> rusqlite::Result<Upserted> {
-        match validate {
-            Validate::AndStore => self.directory.upsert(&self.connection, entry, moving),
-            Validate::Only => self.directory.check(&self.connection, entry, moving),
+    fn import(&mut self, import: Import, batch: &mut Batch) -> rusqlite::Result<Vec<Upserted>> {
+        let Import { entries, moving, assigned } = import;
+        let mut outcomes = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let outcome = self.directory.upsert(&self.connection, &entry, moving, &assigned)?;
+            // No pad can have the one that is new, and thousands of hints would only keep the bus busy.
+            if matches!(outcome, Upserted::Stored(Change::Recreated | Change::Changed)) {
+                batch.changed.push(entry.id);
+            }
+            outcomes.push(outcome);
         }
+        Ok(outcomes)
     }
 
     /// After the commit: the events go to the relay, the answers to whoever asked.

@@ -10,7 +10,7 @@ use tokio::{task::JoinHandle, time::timeout};
 use super::*;
 use crate::{
     cdr::{RawFields, Record},
-    log::{Log, LogThreads, Moving, NumberKind, OpenLog, OwnedNumber, StoreEntry, Validate, open},
+    log::{Log, LogThreads, Moving, NumberKind, OpenLog, OwnedNumber, StoreEntry, open},
     metrics::LogMetrics,
     source::Sources,
 };
@@ -52,7 +52,7 @@ impl Running {
             display: format!("0{number}"),
         };
         let entry = StoreEntry { id: id.to_owned(), name: id.to_owned(), numbers: vec![owned] };
-        self.log.upsert_store(entry, Moving::Refused, Validate::AndStore).await.unwrap();
+        self.log.upsert_store(entry, Moving::Refused).await.unwrap();
     }
 
     async fn ring(&self, seq: usize, number: &str) {

@@ -157,7 +157,7 @@ async fn what_a_crash_left_belongs_to_the_old_log_alone() {
     let log = super::file::after_a_crash(&directory).await;
     let elsewhere = TempDir::new().unwrap();
     let opened = open_in(&elsewhere);
-    opened.log.upsert_store(gangnam(), Moving::Refused, Validate::AndStore).await.unwrap();
+    opened.log.upsert_store(gangnam(), Moving::Refused).await.unwrap();
     let file = elsewhere.path().join("backup.db");
     copy(&elsewhere.path().join("log.db"), &file).await.unwrap();
     opened.close();

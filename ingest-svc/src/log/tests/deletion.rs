@@ -102,7 +102,7 @@ async fn a_deleted_store_made_anew_has_nothing_of_the_former_one() {
     let first = opened.log.ingest(ring("1", "20261123142530")).await.unwrap().call_id;
     opened.status(ring("2", "20261123142531")).await;
     opened.log.delete_store("gangnam".to_owned()).await.unwrap();
-    opened.log.upsert_store(gangnam(), Moving::Refused, Validate::AndStore).await.unwrap();
+    opened.log.upsert_store(gangnam(), Moving::Refused).await.unwrap();
 
     assert!(opened.calls("gangnam").await.is_empty() && opened.calls_ending_in("5678").await.is_empty());
     let act = Act {
@@ -146,8 +146,8 @@ async fn a_store_that_is_deleted_and_made_again_and_again_counts_on() {
             opened.close();
             opened = open_in(&directory);
         }
-        let made = opened.log.upsert_store(gangnam(), Moving::Refused, Validate::AndStore).await.unwrap();
-        assert_eq!(made, Upserted::Stored(true));
+        let made = opened.log.upsert_store(gangnam(), Moving::Refused).await.unwrap();
+        assert_eq!(made, Upserted::Stored(Change::Recreated));
     }
     opened.close();
 }

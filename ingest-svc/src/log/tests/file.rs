@@ -85,7 +85,7 @@ async fn nothing_is_accepted_into_a_file_that_has_lost_its_name() {
 /// The path of a log as a crash leaves it: with a store and a ring that are only in the write-ahead log.
 pub(super) async fn after_a_crash(directory: &TempDir) -> PathBuf {
     let opened = open_in(directory);
-    opened.log.upsert_store(gangnam(), Moving::Refused, Validate::AndStore).await.unwrap();
+    opened.log.upsert_store(gangnam(), Moving::Refused).await.unwrap();
     opened.status(ring("1", "20261123142530")).await;
     let own = directory.path().join("log.db");
     let files = [own.clone(), beside(&own, "-wal")];

@@ -30,7 +30,7 @@ async fn two_stores() -> (TempDir, Opened, Registry) {
     let opened = open(&directory.path().join("log.db"), TTL, LogMetrics::new(&mut registry)).unwrap();
     let opened = Opened { log: opened.log, fresh: opened.fresh, threads: opened.threads };
     for entry in [gangnam(), store("busan", "+8250799999999", "+82515550001")] {
-        opened.log.upsert_store(entry, Moving::Refused, Validate::AndStore).await.unwrap();
+        opened.log.upsert_store(entry, Moving::Refused).await.unwrap();
     }
     (directory, opened, registry)
 }
@@ -155,7 +155,7 @@ async fn a_call_keeps_its_records_when_its_number_moves() {
     let (_directory, opened, registry) = two_stores().await;
     let first = opened.log.ingest(begun(0, &[GANGNAM, GANGNAMS_LINE])).await.unwrap();
     let heir = store("heir", "+8250712345678", "+8225550001");
-    opened.log.upsert_store(heir, Moving::Allowed, Validate::AndStore).await.unwrap();
+    opened.log.upsert_store(heir, Moving::Allowed).await.unwrap();
     for (more, edt) in [(GANGNAM, at(1)), (GANGNAMS_LINE, at(2))] {
         let second = opened.log.ingest(begun(0, &[more, ("edt", &edt)])).await.unwrap();
         assert_eq!(second, Ingested { call_id: first.call_id, status: Status::Accepted });

@@ -31,7 +31,7 @@ use crate::{ROUNDS, SETTINGS, cpu::Spent, statistics::median};
 /// How long one round lasts.
 const ROUND: Duration = Duration::from_secs(8);
 /// Records that wait for their answer at any time.
-const IN_FLIGHT: usize = 64;
+pub(crate) const IN_FLIGHT: usize = 64;
 /// The same on a stream that is fed by a backlog.
 const BACKLOG: usize = 512;
 /// Stores that the calls go to.
@@ -120,7 +120,8 @@ async fn read_accepted(stream: &mut TcpStream, answer: &mut [u8]) {
     assert!(text.starts_with("HTTP/1.1 200") && text.contains("\"accepted\""), "{text}");
 }
 
-async fn over_stream(system: &System, shops: &Arc<Vec<Shop>>, in_flight: usize) -> u32 {
+/// Records over one gRPC stream for a round; how many were accepted.
+pub(crate) async fn over_stream(system: &System, shops: &Arc<Vec<Shop>>, in_flight: usize) -> u32 {
     let (begun, room) = (Instant::now(), Arc::new(Semaphore::new(in_flight)));
     let (feed, shops) = (room.clone(), shops.clone());
     let requests = futures_util::stream::unfold((), move |()| {

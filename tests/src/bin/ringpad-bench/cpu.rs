@@ -28,6 +28,13 @@ impl Spent {
     }
 }
 
+impl Spent {
+    /// Microseconds that ingest-svc spent from `self` to `later`, for each of `calls`.
+    pub(crate) fn ingest_each(self, later: Self, calls: u32) -> f64 {
+        later.0[0].saturating_sub(self.0[0]).as_secs_f64() * 1e6 / f64::from(calls.max(1))
+    }
+}
+
 fn of(pid: Pid) -> Duration {
     let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).expect("the process runs");
     // The name, in parentheses, may hold spaces; utime and stime are the 14th and 15th fields of all.

@@ -1,5 +1,5 @@
 //! `make bench`: real binaries on a private RabbitMQ node, all on loopback, all on the cores of this machine, the load
-//! generator and the broker too. It prints and asserts nothing. `ringpad-bench accepts|latency|memory|stampede|abuse` runs
+//! generator and the broker too. It prints and asserts nothing. `ringpad-bench accepts|latency|memory|stampede|abuse|stores` runs
 //! one part.
 //!
 //! * `accepts`: records a second that are durably logged, over HTTP and over a gRPC stream, with a fixed number in
@@ -9,6 +9,7 @@
 //! * `memory`: what an idle pad costs a replica.
 //! * `stampede`: a replica with 5,000 pads is killed; how soon they are back, and how late others' popups are meanwhile.
 //! * `abuse`: how long a source waits for its answers while others behave badly.
+//! * `stores`: the import of 50,000 stores, and what a record costs with 100 and with 100,000 stores.
 #![expect(clippy::print_stdout, reason = "a benchmark's result is for the terminal")]
 #![expect(clippy::expect_used, reason = "a benchmark that cannot measure ends")]
 
@@ -21,6 +22,7 @@ mod memory;
 mod open_loop;
 mod stampede;
 mod statistics;
+mod stores;
 
 use ringpad_tests::rabbit::RabbitNode;
 
@@ -54,5 +56,8 @@ async fn main() {
     }
     if wanted("abuse") {
         abuse::measure(&node).await;
+    }
+    if wanted("stores") {
+        stores::measure(&node).await;
     }
 }

@@ -1,0 +1,106 @@
+//! In which order the writer does what it is asked: what has piled up together, and the parts of an import one by one, each
+//! behind what live jobs there are by then. So a record waits for one part at most, and an import goes on under any load.
+
+use std::collections::VecDeque;
+
+use tokio::sync::mpsc;
+
+use super::job::Job;
+
+/// Jobs in one transaction at most: a commit of a few milliseconds, in which a flush to disk is a small part.
+const BATCH: usize = 256;
+
+/// Bytes of quarantined requests in one transaction, about: a flood of them holds no ring up for long.
+const BATCH_BYTES: usize = 1024 * 1024;
+
+/// See the module's text.
+pub(super) struct Queue {
+    jobs: mpsc::Receiver<Job>,
+    /// Parts of imports, met on the way to live jobs. Whoever imports waits for one part before sending the next.
+    imports: VecDeque<Job>,
+    /// Whether the last transaction was of live jobs.
+    is_imports_turn: bool,
+}
+
+impl Queue {
+    pub(super) fn new(jobs: mpsc::Receiver<Job>) -> Self {
+        Self { jobs, imports: VecDeque::new(), is_imports_turn: false }
+    }
+
+    /// Waits for what is to be done in the next transaction; `None`: every sender is gone, and nothing is left.
+    pub(super) fn next(&mut self) -> Option<Vec<Job>> {
+        let live = if self.is_imports_turn && !self.imports.is_empty() { Vec::new() } else { self.live()? };
+        self.is_imports_turn = !live.is_empty();
+        if live.is_empty() { self.imports.pop_front().map(|import| vec![import]) } else { Some(live) }
+    }
+
+    /// The live jobs that there are. Waits for one unless there is an import; `None` as for [`Self::next`].
+    fn live(&mut self) -> Option<Vec<Job>> {
+        let mut next = if self.imports.is_empty() {
+            Some(self.jobs.blocking_recv()?)
+        } else {
+            self.jobs.try_recv().ok()
+        };
+        let (mut live, mut bytes) = (Vec::new(), 0);
+        while let Some(job) = next {
+            if matches!(job, Job::Import(..)) {
+                self.imports.push_back(job);
+            } else {
+                bytes += job.bytes();
+                live.push(job);
+            }
+            next = if live.len() < BATCH && bytes < BATCH_BYTES { self.jobs.try_recv().ok() } else { None };
+        }
+        Some(live)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::oneshot;
+
+    use super::{
+        super::{Assigned, Import, Moving},
+        *,
+    };
+
+    fn probe() -> Job {
+        Job::Probe(oneshot::channel().0)
+    }
+
+    fn import() -> Job {
+        let import = Import { entries: vec![], moving: Moving::Refused, assigned: Arc::new(Assigned::new()) };
+        Job::Import(Box::new(import), oneshot::channel().0)
+    }
+
+    /// Of the next transaction: how many live jobs, how many parts of an import.
+    fn next(queue: &mut Queue) -> Option<(usize, usize)> {
+        let jobs = queue.next()?;
+        let imports = jobs.iter().filter(|job| matches!(job, Job::Import(..))).count();
+        Some((jobs.len() - imports, imports))
+    }
+
+    #[test]
+    fn live_jobs_and_parts_of_imports_take_turns() {
+        let (sender, jobs) = mpsc::channel(1_024);
+        let mut queue = Queue::new(jobs);
+        for job in [import(), probe(), import(), probe(), import()] {
+            sender.try_send(job).unwrap();
+        }
+        assert_eq!(next(&mut queue), Some((2, 0)), "what is live goes first");
+        assert_eq!(next(&mut queue), Some((0, 1)));
+        sender.try_send(probe()).unwrap();
+        assert_eq!(next(&mut queue), Some((1, 0)), "and again between two parts");
+        assert_eq!(next(&mut queue), Some((0, 1)));
+        for _ in 0..BATCH + 1 {
+            sender.try_send(probe()).unwrap();
+        }
+        assert_eq!(next(&mut queue), Some((BATCH, 0)));
+        assert_eq!(next(&mut queue), Some((0, 1)), "an import goes on, however much is live");
+        drop(sender);
+        assert_eq!((next(&mut queue), next(&mut queue)), (Some((1, 0)), None));
+    }
+}
