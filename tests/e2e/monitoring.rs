@@ -137,7 +137,6 @@ fn measured(text: &str) -> BTreeSet<String> {
     for line in text.lines() {
         if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
             let endings: &[&str] = match kind {
-                "counter" => &["_total"],
                 "histogram" => &["_bucket", "_sum", "_count"],
                 _ => &[""],
             };
