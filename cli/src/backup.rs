@@ -10,7 +10,7 @@ use ingest_svc::{
 };
 use ringpad_runtime::{CancellationToken, Failure};
 
-use crate::terminal::print;
+use crate::terminal::report;
 
 /// Where the log is; as for ingest-svc.
 #[derive(Debug, Args)]
@@ -55,7 +55,7 @@ pub(crate) async fn back_up(args: BackupArgs, shutdown: CancellationToken) -> Re
     let began = Instant::now();
     let made = log::back_up(log, args.file.clone(), &shutdown).await;
     let contents = made.map_err(|error| Failure::other("backup", error))?;
-    print(format!("{}: {}", args.file.display(), summary(&contents, began)))
+    report(format!("{}: {}", args.file.display(), summary(&contents, began)))
 }
 
 /// Restores a backup.
@@ -69,9 +69,9 @@ pub(crate) async fn restore(args: RestoreArgs) -> Result<(), Failure> {
     let work = tokio::task::spawn_blocking(move || log::restore(&args.file, &path, existing));
     let restored = work.await.map_err(|error| Failure::other("restore", error))?;
     let restored = restored.map_err(|error| Failure::other("restore", error))?;
-    print(format!("{}: {}", log.display(), summary(&restored.contents, began)))?;
+    report(format!("{}: {}", log.display(), summary(&restored.contents, began)))?;
     match restored.kept {
-        Some(kept) => print(format!("the log that was there is kept: {}", kept.display())),
+        Some(kept) => report(format!("the log that was there is kept: {}", kept.display())),
         None => Ok(()),
     }
 }

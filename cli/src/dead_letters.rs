@@ -11,7 +11,7 @@ use ringpad_bus::{BusSettings, DeadLetter, Event};
 use ringpad_proto::v1::{SubscribeResponse, subscribe_response};
 use ringpad_runtime::Failure;
 
-use crate::terminal::{harmless, print};
+use crate::terminal::{harmless, print, report};
 
 /// Lists what the broker set aside, masked, with why and when, or throws it away.
 #[derive(Debug, Args)]
@@ -47,7 +47,7 @@ pub(crate) async fn run(args: DeadLettersArgs) -> Result<(), Failure> {
             letters.iter().try_for_each(show)?;
             if letters.is_empty() { print("there are no dead letters") } else { Ok(()) }
         }
-        Action::Purge => print(format!("{} thrown away", bus.purge_dead_letters().await.map_err(failed)?)),
+        Action::Purge => report(format!("{} thrown away", bus.purge_dead_letters().await.map_err(failed)?)),
     }
 }
 

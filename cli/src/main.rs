@@ -9,7 +9,8 @@
 //! * `dead-letters`: what the broker set aside;
 //! * `backup`, `restore`: the log's file.
 //!
-//! Exit code 2 is a wrong command line, 1 anything else that went wrong; both come with one line on standard error.
+//! Exit code 2 is a wrong command line, 1 anything else that went wrong; both come with one line on standard error. A command
+//! whose output nobody reads any more ends with 0.
 
 mod backup;
 mod dead_letters;
@@ -27,7 +28,7 @@ mod token;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use ringpad_runtime::{CancellationToken, Failure, run_service, settings, telemetry::LogSettings};
+use ringpad_runtime::{CancellationToken, Failure, Hangup, run_service, settings, telemetry::LogSettings};
 
 /// RingPad: a shop's phone rings, its pads pop up.
 #[derive(Debug, Parser)]
@@ -60,7 +61,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(code) => return code,
     };
-    run_service("ringpad", &cli.log, |shutdown| run(cli.command, shutdown))
+    run_service("ringpad", &cli.log, Hangup::Ends, |shutdown| run(cli.command, shutdown))
 }
 
 async fn run(command: Command, shutdown: CancellationToken) -> Result<(), Failure> {

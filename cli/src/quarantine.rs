@@ -14,7 +14,7 @@ use ringpad_runtime::Failure;
 
 use crate::{
     internal::InternalArgs,
-    terminal::{harmless, print},
+    terminal::{harmless, print, report},
 };
 
 /// How long an answer may take: a replay of all takes a while.
@@ -76,7 +76,7 @@ pub(crate) async fn run(args: QuarantineArgs) -> Result<(), Failure> {
             let answer =
                 client.replay_quarantine(request).await.map_err(|status| internal.failure(&status))?;
             let answer = answer.into_inner();
-            print(format!("{} logged, {} still faulty", answer.accepted, answer.still_faulty))
+            report(format!("{} logged, {} still faulty", answer.accepted, answer.still_faulty))
         }
     }
 }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::{
     endpoint::Endpoint,
     http_client,
-    terminal::{harmless, print, remark},
+    terminal::{harmless, report},
 };
 
 /// The time zone of `sdt`, `edt` and `swidt`: that of every Korean number provider.
@@ -49,7 +49,7 @@ pub(crate) struct RingArgs {
 /// Rings, prints what ingest-svc says, and ends the call if asked to.
 ///
 /// # Errors
-/// ingest-svc was not reached, or did not accept a record.
+/// ingest-svc was not reached, or did not accept a record, or the call is no store's.
 pub(crate) async fn run(args: RingArgs) -> Result<(), Failure> {
     let uri = address(&args)?;
     let call = Call {
@@ -58,14 +58,28 @@ pub(crate) async fn run(args: RingArgs) -> Result<(), Failure> {
         from: args.from,
         start: Timestamp::now(),
     };
-    send(&args.url, &uri, &call.ring()?).await?;
+    let mut routed = send(&args.url, &uri, &call.ring()?).await?;
     if let Some(length) = args.end_after {
         tokio::time::sleep(length).await;
         let end = Timestamp::now();
         let answered = (!args.missed).then(|| call.half_way(end));
-        send(&args.url, &uri, &call.end(answered, end)?).await?;
+        routed = send(&args.url, &uri, &call.end(answered, end)?).await?;
     }
-    Ok(())
+    match routed {
+        Routed::ToStore => Ok(()),
+        Routed::Nowhere => Err(Failure::Other(
+            "no store owns this virtual number, so no pad shows the call; `ringpad stores list` shows those that are owned"
+                .to_owned(),
+        )),
+    }
+}
+
+/// Where a record was accepted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Routed {
+    ToStore,
+    /// It is logged, and tried again at the call's next record.
+    Nowhere,
 }
 
 fn address(args: &RingArgs) -> Result<Uri, Failure> {
@@ -117,16 +131,13 @@ fn provider_time(instant: Timestamp) -> Result<String, Failure> {
     Ok(instant.to_zoned(zone).strftime("%Y%m%d%H%M%S").to_string())
 }
 
-async fn send(url: &Endpoint, uri: &Uri, record: &Value) -> Result<(), Failure> {
+async fn send(url: &Endpoint, uri: &Uri, record: &Value) -> Result<Routed, Failure> {
     let answer = http_client::post_json(uri.clone(), record).await;
     let answer =
         answer.map_err(|error| Failure::other(format!("cannot reach ingest-svc at {url}"), error))?;
     let (status, call_id) = accepted(&answer).map_err(Failure::Other)?;
-    print(format!("{status} {call_id}"))?;
-    if status == "unrouted" {
-        remark("no store owns this virtual number; `ringpad stores list` shows those that are owned");
-    }
-    Ok(())
+    report(format!("{status} {call_id}"))?;
+    Ok(if status == "unrouted" { Routed::Nowhere } else { Routed::ToStore })
 }
 
 /// The status and the call's id, or in one line what ingest-svc has against the record.

@@ -13,7 +13,7 @@ use ringpad_runtime::Failure;
 
 use crate::{
     internal::{InternalArgs, PATIENCE},
-    terminal::{harmless, print},
+    terminal::{harmless, print, report},
 };
 
 use self::import::{Mode, Numbers};
@@ -78,7 +78,7 @@ pub(crate) async fn run(args: StoresArgs) -> Result<(), Failure> {
         }
         Action::Remove { id } => {
             directory.remove(&id).await?;
-            print(format!("removed {}", harmless(&id)))
+            report(format!("removed {}", harmless(&id)))
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use ingest_svc::{Listeners, Settings, run};
-use ringpad_runtime::{Failure, run_service, settings};
+use ringpad_runtime::{Failure, Hangup, run_service, settings};
 
 fn main() -> ExitCode {
     let settings: Settings = match settings::read() {
@@ -11,7 +11,7 @@ fn main() -> ExitCode {
         Err(code) => return code,
     };
     let log = settings.log.clone();
-    run_service("ingest-svc", &log, |shutdown| async move {
+    run_service("ingest-svc", &log, Hangup::Logged, |shutdown| async move {
         // Before any port is bound.
         settings.check().map_err(Failure::Setting)?;
         let bus = settings.bus.bus().map_err(Failure::Setting)?;

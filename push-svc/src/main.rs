@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use push_svc::{Listeners, Settings, run};
-use ringpad_runtime::{Failure, run_service, settings::read};
+use ringpad_runtime::{Failure, Hangup, run_service, settings::read};
 
 fn main() -> ExitCode {
     let settings = match read::<Settings>() {
@@ -11,7 +11,7 @@ fn main() -> ExitCode {
         Err(code) => return code,
     };
     let log = settings.log.clone();
-    run_service("push-svc", &log, async move |shutdown| {
+    run_service("push-svc", &log, Hangup::Logged, async move |shutdown| {
         let bus = settings.bus.bus().map_err(Failure::Setting)?;
         let listeners = Listeners::bind(&settings).await?;
         run(settings, bus, listeners, shutdown).await

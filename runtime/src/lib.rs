@@ -19,9 +19,15 @@ pub mod shutdown;
 pub mod telemetry;
 pub mod traces;
 
-use std::{fmt::Display, future::Future, process::ExitCode};
+use std::{
+    fmt::Display,
+    future::Future,
+    io::{Write, stderr},
+    process::ExitCode,
+};
 
 pub use bearer::bearer;
+pub use shutdown::Hangup;
 pub use tokio_util::sync::CancellationToken;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -37,6 +43,9 @@ pub enum Failure {
     /// Anything else, e.g. a port in use: exit code 1.
     #[error("{0}")]
     Other(String),
+    /// Whoever read the output has gone, as `head` does when it has enough: no failure, exit code 0, and nothing is said.
+    #[error("nobody reads the output any more")]
+    Unread,
 }
 
 impl Failure {
@@ -50,14 +59,19 @@ impl Failure {
         match self {
             Self::Setting(_) => ExitCode::from(2),
             Self::Other(_) => ExitCode::FAILURE,
+            Self::Unread => ExitCode::SUCCESS,
         }
     }
 }
 
 /// Runs a service from its settings to its exit code: installs the log, listens to signals, and reports the failure
 /// that ended it in one line.
-#[expect(clippy::print_stderr, reason = "the last words of a process whose log may be switched off")]
-pub fn run_service<F>(name: &str, log: &LogSettings, service: impl FnOnce(CancellationToken) -> F) -> ExitCode
+pub fn run_service<F>(
+    name: &str,
+    log: &LogSettings,
+    hangup: Hangup,
+    service: impl FnOnce(CancellationToken) -> F,
+) -> ExitCode
 where
     F: Future<Output = Result<(), Failure>>,
 {
@@ -66,13 +80,12 @@ where
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("{name}: cannot start the async runtime: {error}");
-            return ExitCode::FAILURE;
+            return last_words(name, &Failure::other("cannot start the async runtime", error));
         }
     };
     let outcome = runtime.block_on(async {
         let shutdown =
-            shutdown::on_signal().map_err(|error| Failure::other("cannot listen to signals", error))?;
+            shutdown::on_signal(hangup).map_err(|error| Failure::other("cannot listen to signals", error))?;
         service(shutdown).await
     });
     match outcome {
@@ -80,11 +93,17 @@ where
             tracing::info!("stopped");
             ExitCode::SUCCESS
         }
-        Err(failure) => {
-            eprintln!("{name}: {failure}");
-            failure.exit_code()
-        }
+        Err(failure) => last_words(name, &failure),
     }
+}
+
+/// Says why a process ends, on standard error: its log may be switched off.
+fn last_words(name: &str, failure: &Failure) -> ExitCode {
+    if !matches!(failure, Failure::Unread) {
+        // Nobody may be there to read it; the exit code says it too.
+        writeln!(stderr(), "{name}: {failure}").ok();
+    }
+    failure.exit_code()
 }
 
 /// Each connection is a file, and the limit that a shell or a container sets is often 1,024; a process may raise it to

@@ -6,6 +6,7 @@
 
 use std::{
     ffi::{OsStr, OsString},
+    io::{Write, stderr},
     process::ExitCode,
     time::Duration,
 };
@@ -29,19 +30,19 @@ pub fn read<S: Parser>() -> Result<S, ExitCode> {
 ///
 /// # Errors
 /// The exit code to end with.
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "help and usage errors are for the terminal")]
 pub fn read_from<S: Parser>(arguments: impl IntoIterator<Item = OsString>) -> Result<S, ExitCode> {
     try_read_from(arguments).map_err(|error: clap::Error| match error.kind() {
+        // That nobody reads what is said is no failure.
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            print!("{error}");
+            error.print().ok();
             ExitCode::SUCCESS
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            eprint!("{error}");
+            error.print().ok();
             ExitCode::from(2)
         }
         _ => {
-            eprintln!("{}", explain::<S>(&error));
+            writeln!(stderr(), "{}", explain::<S>(&error)).ok();
             ExitCode::from(2)
         }
     })

@@ -1,4 +1,5 @@
-//! Leaving: the first SIGTERM or SIGINT cancels a token that every long loop selects on; a second one exits at once.
+//! Leaving: the first SIGTERM or SIGINT cancels a token that every long loop selects on; a second one exits at once. A
+//! service goes on after a SIGHUP, by which process managers ask for settings to be read again.
 
 use std::{io, process};
 
@@ -8,11 +9,23 @@ use tokio_util::sync::CancellationToken;
 /// Exit code after a second signal: what a shell reports for SIGINT.
 const INTERRUPTED: i32 = 130;
 
+/// What SIGHUP does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hangup {
+    /// It is logged, and changes nothing: for services.
+    Logged,
+    /// What the system has it do, which is the end, unless `nohup` has switched it off: for what runs in a terminal.
+    Ends,
+}
+
 /// A token that the first SIGTERM or SIGINT cancels.
 ///
 /// # Errors
 /// The process cannot listen to signals.
-pub fn on_signal() -> io::Result<CancellationToken> {
+pub fn on_signal(hangup: Hangup) -> io::Result<CancellationToken> {
+    if hangup == Hangup::Logged {
+        log_hangups()?;
+    }
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let token = CancellationToken::new();
@@ -33,4 +46,18 @@ pub fn on_signal() -> io::Result<CancellationToken> {
         process::exit(INTERRUPTED);
     });
     Ok(token)
+}
+
+fn log_hangups() -> io::Result<()> {
+    let mut hangups = signal(SignalKind::hangup())?;
+    // Not joined: it has nothing to finish.
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            tracing::info!(
+                signal = "SIGHUP",
+                "settings are read at the start only: start again to change them; going on"
+            );
+        }
+    });
+    Ok(())
 }

@@ -38,6 +38,7 @@ macro_rules! cases {
 cases! {
     ServiceDown: a_service_that_is_frozen,
     LogRefusesRecords: a_disk_that_does_not_answer,
+    RecordsRefused: a_record_that_is_answered_503,
     LogSlow: a_disk_that_is_slow,
     PopupsLate: popups_behind_a_slow_disk,
     EventsWaitForBroker: a_memory_alarm_on_a_quiet_line,
@@ -191,6 +192,10 @@ mod cases {
         assert_eq!(story.value("ringpad_log_failed_commits_total"), 0.0, "nothing has failed yet");
         machine.set_disk(Disk::Sound);
         (story, Then::Nothing)
+    }
+
+    pub(super) async fn a_record_that_is_answered_503() -> (Story, Then) {
+        a_disk_that_does_not_answer().await
     }
 
     pub(super) async fn a_disk_that_is_slow() -> (Story, Then) {

@@ -20,6 +20,7 @@ mod faults;
 mod full_disk;
 mod grpc_ports;
 mod half_close;
+mod hangup;
 mod installations;
 mod leaving;
 mod load_balancer;

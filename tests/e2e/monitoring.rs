@@ -190,6 +190,96 @@ async fn every_metric_of_the_alerts_and_the_dashboard_is_measured() {
     .await;
 }
 
+#[test]
+fn what_others_do_wrong_wakes_nobody_and_what_they_are_refused_does() {
+    let alerts: Alerts = must("alerts.yml", serde_saphyr::from_str(&shipped_text("deploy/alerts.yml")));
+    let alerts = alerts.groups.into_iter().flat_map(|group| group.rules);
+    let severities: BTreeMap<_, _> =
+        alerts.map(|alert| (alert.alert, alert.labels["severity"].clone())).collect();
+    for (alert, severity) in [
+        ("SenderRefused", "ticket"),
+        ("Quarantined", "ticket"),
+        ("CallsWithoutStore", "ticket"),
+        ("RecordsRefused", "page"),
+        ("LogRefusesRecords", "page"),
+    ] {
+        assert_eq!(severities.get(alert).map(String::as_str), Some(severity), "{alert}");
+    }
+}
+
+#[tokio::test]
+async fn every_scraper_gets_the_format_it_reads_with_the_process_and_its_build() {
+    let system = System::start(&RabbitNode::shared().await.url(), 1).await;
+    let store = system.store("gangnam").await;
+    system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    let open_metrics =
+        "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1";
+    for (service, admin, counter) in [
+        (&system.ingest, system.ingest_at.admin, "ringpad_http_answers"),
+        (&system.push[0], system.push_at[0].admin, "ringpad_push_bus_messages"),
+    ] {
+        until("the counter is born", SOON, async || {
+            let text = must("/metrics", Client::new(admin).get("/metrics").await).text();
+            text.contains(&format!("\n{counter}_total{{")).then_some(())
+        })
+        .await;
+        for (accept, kind, name) in [
+            (open_metrics, "application/openmetrics-text; version=1.0.0; charset=utf-8", counter.to_owned()),
+            (
+                "text/plain;version=0.0.4",
+                "text/plain; version=0.0.4; charset=utf-8",
+                format!("{counter}_total"),
+            ),
+            ("*/*", "text/plain; version=0.0.4; charset=utf-8", format!("{counter}_total")),
+        ] {
+            let answer =
+                Client::new(admin).send("GET", "/metrics", &[("accept", accept)], String::new()).await;
+            let answer = must("/metrics", answer);
+            let text = answer.text();
+            assert_eq!(answer.headers["content-type"], kind);
+            assert!(text.contains(&format!("\n# TYPE {name} counter\n")), "{accept}: {text}");
+            assert_eq!(text.ends_with("# EOF\n"), kind.contains("openmetrics"), "{accept}");
+            let build = format!("\nringpad_build_info{{version=\"{}\",", env!("CARGO_PKG_VERSION"));
+            assert!(text.contains(&build), "{accept}: {text}");
+            let value = |name: &str| {
+                let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+                must(name, line.unwrap_or("missing").parse::<f64>())
+            };
+            let pages = must(
+                "statm",
+                std::fs::read_to_string(format!("/proc/{}/statm", service.running().pid().as_raw_nonzero())),
+            );
+            let pages: f64 = must("a number", pages.split(' ').nth(1).unwrap_or_default().parse());
+            let resident = value("process_resident_memory_bytes");
+            assert!((0.5..2.0).contains(&(resident / (pages * 4_096.0))), "{resident}, {pages} pages");
+            assert!(value("process_cpu_seconds_total") >= 0.0 && value("process_threads") >= 2.0);
+            assert!(value("process_virtual_memory_bytes") >= resident);
+            assert!((3.0..value("process_max_fds")).contains(&value("process_open_fds")));
+            let now = must("a clock", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH));
+            let age = now.as_secs_f64() - value("process_start_time_seconds");
+            assert!((-2.0..600.0).contains(&age), "it began {age} s ago");
+        }
+    }
+}
+
+#[tokio::test]
+async fn promtool_finds_no_fault_with_either_format() {
+    let system = System::start(&RabbitNode::shared().await.url(), 1).await;
+    let store = system.store("gangnam").await;
+    system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    for admin in [system.ingest_at.admin, system.push_at[0].admin] {
+        let text = must("/metrics", Client::new(admin).get("/metrics").await).text();
+        let file = must("a file", tempfile::NamedTempFile::new());
+        must("written", std::fs::write(file.path(), &text));
+        let mut promtool = tokio::process::Command::new("promtool");
+        let input = must("the file", std::fs::File::open(file.path()));
+        let output = must("promtool", promtool.args(["check", "metrics"]).stdin(input).output().await);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        // 3: names that it would choose otherwise. 1: what cannot be read.
+        assert!(matches!(output.status.code(), Some(0 | 3)), "{said}\n{text}");
+    }
+}
+
 #[tokio::test]
 async fn prometheus_asks_every_service_where_it_answers() {
     let prometheus: Prometheus =

@@ -90,6 +90,7 @@ fn named(name: &str, failure: Failure) -> Failure {
     match failure {
         Failure::Setting(why) => Failure::Setting(format!("{name}: {why}")),
         Failure::Other(why) => Failure::Other(format!("{name}: {why}")),
+        Failure::Unread => Failure::Unread,
     }
 }
 

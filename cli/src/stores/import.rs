@@ -17,7 +17,7 @@ use super::{
     directory::Directory,
     file::{self, Contents, Fault, Listed},
 };
-use crate::terminal::{harmless, print, remark};
+use crate::terminal::{harmless, remark, report};
 
 /// Stores in one message.
 const MESSAGE: usize = 1_000;
@@ -66,7 +66,7 @@ pub(super) async fn import(
     faults.extend(answer.faults.iter().filter_map(|fault| explain(fault, &stores)));
     let all = faults.len() + answer.faults_left_out as usize;
     if all == 0 {
-        return print(summary(&answer, mode));
+        return report(summary(&answer, mode));
     }
     tell(&name, &mut faults);
     if answer.faults_left_out > 0 {

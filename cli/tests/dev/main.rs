@@ -262,9 +262,55 @@ fn a_ring_that_is_no_cdr_is_told_in_words() {
     assert!(said.contains("422") && said.contains("vn: "), "{said}");
     let (code, _, said) = ring(&["--vn", OTHER_NUMBER, "--source", "nobody"]);
     assert!(code == Some(1) && said.contains("404"), "{said}");
-    let (code, said, remark) = ring(&["--vn", "0507-9999-9999"]);
-    assert!(
-        code == Some(0) && said.starts_with("unrouted ") && remark.contains("stores list"),
-        "{said}{remark}"
+    for (flags, records) in [(&[][..], 1), (&["--end-after", "10ms"][..], 2)] {
+        let (code, said, why) = ring(&[&["--vn", "0507-9999-9999"], flags].concat());
+        assert_eq!(
+            (code, said.matches("unrouted ").count(), why.lines().count()),
+            (Some(1), records, 1),
+            "{said}"
+        );
+        assert!(why.contains("no store owns this virtual number") && why.contains("stores list"), "{why}");
+    }
+}
+
+#[test]
+fn a_command_whose_output_nobody_reads_ends_without_an_error() {
+    let dev = Dev::start(&[]);
+    let (http, grpc) = (dev.http(), format!("http://127.0.0.1:{}", 50_051 + dev.offset));
+    let secret = "a-secret-of-32-bytes-or-more-for-this-test";
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("stores.csv");
+    fs::write(&file, "store_id,name,virtual_number,line\nnew,새 가게,0507-3333-4444,\n").expect("written");
+    let file = file.to_str().expect("UTF-8");
+    let ring =
+        ["ring", "--vn", OTHER_NUMBER, "--from", "010-1234-5678", "--url", &http, "--end-after", "10ms"];
+    let pad = &dev.pads[0];
+    let token = pad.token();
+    for arguments in [
+        &["--help"][..],
+        &["stores", "--help"],
+        &["--version"],
+        &["stores", "list", "--ingest-url", &grpc],
+        &["stores", "list", "--json", "--ingest-url", &grpc],
+        &["stores", "import", file, "--ingest-url", &grpc],
+        &["quarantine", "list", "--ingest-url", &grpc],
+        &["token", "--pad-token-secret", secret, "--store", "gangnam", "--pad", "counter"],
+        &ring,
+        &["pad", "--token", &token, "--url", &pad.url],
+        &["pad", "--token", &token, "--url", &pad.url, "--json"],
+    ] {
+        assert_eq!(program::unread(ringpad(arguments)), (Some(0), String::new()), "{arguments:?}");
+    }
+    // What was to be done was done.
+    assert!(dev.stores(&["list"]).1.contains("새 가게"));
+    let calls =
+        dev.pads.iter().find(|pad| pad.store != dev.pads[0].store).expect("the other store").open("grpc-web");
+    assert_eq!(calls.event("snapshot")["position"], "2", "the ring and its end");
+    // An error is one all the same, though nobody reads that either.
+    assert_eq!(program::unheard(ringpad(&["stores", "remove", "nowhere", "--ingest-url", &grpc])), Some(1));
+    assert_eq!(program::unheard(ringpad(&["stores", "remove"])), Some(2));
+    assert_eq!(
+        program::unheard(ringpad(&["ring", "--vn", "0507-9999-9999", "--from", "x", "--url", &http])),
+        Some(1)
     );
 }

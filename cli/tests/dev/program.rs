@@ -1,7 +1,7 @@
 //! The `ringpad` binary under test: started, read line by line, ended.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, Read, Write, pipe},
     net::TcpListener,
     process::{Child, Command, Stdio},
     sync::{
@@ -74,6 +74,23 @@ pub(crate) fn output_of(mut command: Command, input: &[u8]) -> (Option<i32>, Str
     let output = child.wait_with_output().expect("it ends");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
     (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// Runs a command whose standard output has no reader: exit code, standard error.
+pub(crate) fn unread(mut command: Command) -> (Option<i32>, String) {
+    let (reader, writer) = pipe().expect("a pipe");
+    drop(reader);
+    let child = command.stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped()).spawn();
+    let output = child.expect("the command starts").wait_with_output().expect("it ends");
+    (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
+}
+
+/// The same with standard error, too: exit code.
+pub(crate) fn unheard(mut command: Command) -> Option<i32> {
+    let (reader, writer) = pipe().expect("a pipe");
+    drop(reader);
+    command.stdout(writer.try_clone().expect("one more")).stderr(writer);
+    command.status().expect("the command starts").code()
 }
 
 impl Program {
@@ -228,6 +245,11 @@ impl Dev {
 }
 
 impl Pad {
+    /// What it shows who it is with.
+    pub(crate) fn token(&self) -> String {
+        self.token.clone()
+    }
+
     /// Opens it in the terminal, for machines.
     pub(crate) fn open(&self, transport: &str) -> Program {
         self.start(&["--json", "--transport", transport])
