@@ -13,7 +13,7 @@ import { Tokens } from "../src/client/tokens.ts";
 import { PadService } from "../src/gen/ringpad/v1/pad_pb.ts";
 import { screenshot, until } from "./chromium.ts";
 import { field, Floor, held, inPhase, ringing, sightings, silent, tap, watchStates } from "./floor.ts";
-import { connected, popup } from "./shop.ts";
+import { connected, popup, settled } from "./shop.ts";
 import type { RealCall } from "./testbed.ts";
 
 const floor = new Floor();
@@ -82,8 +82,16 @@ test("a missed call stops ringing everywhere, is listed, survives a reload, and 
   await connected(first);
   const line = first.locator(`#missed [data-call="${call.id}"]`);
   assert.equal(await line.getByRole("link").getAttribute("href"), "tel:+8225550134");
+  const gone = async () => {
+    for (const page of pads) await page.locator(`#missed [data-call="${call.id}"]`).waitFor({ state: "detached" });
+  };
   await line.getByRole("button", { name: "02-555-0134 완료" }).click();
-  for (const page of pads) await page.locator(`#missed [data-call="${call.id}"]`).waitFor({ state: "detached" });
+  await gone();
+  await first.getByRole("button", { name: "되돌리기" }).click();
+  for (const page of pads) await page.locator(`#missed [data-call="${call.id}"]`).waitFor();
+  await settled(first);
+  await line.getByRole("button", { name: "02-555-0134 완료" }).click();
+  await gone();
   assert.match((await second.locator(`#recent [data-call="${call.id}"]`).textContent()) ?? "", /부재중 · 완료/);
   await first.getByLabel("번호 끝자리로 찾기").fill("0134");
   await first.locator(`#found [data-call="${call.id}"]`).waitFor();

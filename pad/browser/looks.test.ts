@@ -217,7 +217,7 @@ test("in the lists no line begins with the dot between two parts", async () => {
   const reservation = { customerName: "김민수", carNumber: "12가 3456", service: "실내 세차까지 모두" };
   const claim = create(ClaimSchema, { padId: "p2", padName: "2층 안쪽 세차 대기실 카운터" });
   shop.server.store(ring("a", "010-1234-5678", 60_000, { reservation, claim }));
-  shop.server.store(ring("b", "010-7777-8888", 60_000, { claim }));
+  shop.server.store(ring("b", "010-7777-8888", 60_000, { claim, history: { calls: 2 } }));
   const page = await shop.pad({}, FIRST);
   await page.locator('#recent [data-call="b"]').waitFor();
   for (let width = 330; width < 470; width += 4) {

@@ -79,6 +79,29 @@ for (const viewport of [{ width: 360, height: 740 }, { width: 800, height: 1280 
   }
 }
 
+for (const viewport of [{ width: 360, height: 440 }, { width: 800, height: 700 }, { width: 1280, height: 500 }]) {
+  test(`${viewport.width}x${viewport.height}: rings that make the strip grow leave the field that is written into in sight, and let it be scrolled away`, async () => {
+    const page = await writing(viewport);
+    const field = popup(page, "mine").getByLabel("차량 번호", { exact: true });
+    await field.focus();
+    // At the lower end of what is seen.
+    await field.evaluate((node) => node.scrollIntoView({ block: "end" }));
+    for (let i = 0; i < 5; i += 1) {
+      shop.server.update(ring(`r${i}`, "010-7777-8888", 3_000, known), 60_000);
+      await popup(page, `r${i}`).waitFor();
+      await settled(page);
+      assert.ok(await inReach(field), `over ${i + 1}`);
+    }
+    await field.evaluate((node) => node.scrollIntoView({ block: "start" }));
+    await page.evaluate(() => (document.querySelector(".stage")?.scrollBy(0, 300), scrollBy(0, 300)));
+    assert.equal(await inReach(field), false);
+    shop.server.update(ring("last", "010-7777-8888", 3_000, known), 60_000);
+    await popup(page, "last").waitFor();
+    await settled(page);
+    assert.equal(await inReach(field), false);
+  });
+}
+
 /** In the page: a keyboard that covers it from `top + height` on, as an iPad has it: the page itself stays as large. */
 function keyboard({ top, height }: { top: number; height: number }): void {
   const viewport = visualViewport;

@@ -304,7 +304,7 @@ test("without a connection saving and done wait for one, say so once, and are do
   page.drafts.set("a", { ...emptyDraft(), note: "흰색 카니발" });
   await page.actions.close("a");
   await page.clock.advance(120_000);
-  assert.deepEqual([page.asked, page.failures], [[], ["save waits"]]);
+  assert.deepEqual([page.asked, page.failures], [[], ["save waits", "close waits"]]);
   assert.ok(page.unsent.has("save", "a") && page.unsent.has("close", "a"));
   page.connected = true;
   void page.actions.sendUnsent();
@@ -334,7 +334,7 @@ test("what the server does not take for want of a token waits for the next one, 
   void page.actions.close("a");
   await settle();
   await page.last().refuse(new ActionError("no-token", ""));
-  assert.deepEqual([page.failures, page.drafts.has("a"), page.unsent.all("save")], [["save waits"], true, ["a"]]);
+  assert.deepEqual([page.failures, page.drafts.has("a"), page.unsent.all("save")], [["save waits", "close waits"], true, ["a"]]);
   await page.clock.advance(30_000);
   await page.last().answer(call({ note: "흰색" }));
   await page.last().refuse(new ActionError("no-token", ""));

@@ -36,7 +36,7 @@ export interface ActionContext {
   /** An action came to nothing; people should know. */
   failed(action: ActionName, error: ActionError): void;
   /** An action waits for a connection; people should know. */
-  waits(action: Waiting): void;
+  waits(action: Waiting, id: string): void;
 }
 
 /** The actions by name. */
@@ -58,7 +58,7 @@ export class CallActions {
   #learned: string | undefined;
   readonly #closing: Closing;
   #again: Timer | undefined;
-  /** Calls of which people know that something waits. */
+  /** What people know to wait: what, and of which call. */
   readonly #told = new Set<string>();
 
   constructor(context: ActionContext) {
@@ -210,21 +210,21 @@ export class CallActions {
     if (!connected() || (wish === "close" && unsent.has("save", id))) return "unsent";
     const outcome = await this.#act(wish, id, (call) => ({ ...call, closed: wish === "close" }), () => pad[wish](id));
     if (canWait(outcome)) return "unanswered";
-    this.#told.delete(id);
+    this.#told.delete(`${wish} ${id}`);
     return outcome === "done" ? "done" : "refused";
   }
 
   #sent(what: Waiting, id: string): void {
     this.#context.unsent.drop(what, id);
-    this.#told.delete(id);
+    this.#told.delete(`${what} ${id}`);
   }
 
   #wait(what: Waiting, id: string): void {
     this.#again?.cancel();
     this.#again = this.#context.clock.after(AGAIN, () => void this.sendUnsent());
     // Once: it may wait for long.
-    if (!this.#told.has(id)) this.#context.waits(what);
-    this.#told.add(id);
+    if (!this.#told.has(`${what} ${id}`)) this.#context.waits(what, id);
+    this.#told.add(`${what} ${id}`);
   }
 
   async #act(name: ActionName, id: string, change: (call: Call) => Call, send: () => Promise<Call>): Promise<Outcome> {

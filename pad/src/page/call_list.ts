@@ -87,7 +87,7 @@ function callView(first: Call, context: ListContext): ItemView<Line> {
       setText(time, timeOfDay(startedAt(call)));
       setText(number, callerName(call));
       setText(phase, phaseWords(known, now));
-      setText(detail, reservationLine(call, now).replaceAll(" · ", DOT) || call.note || customer(call, now).headline);
+      setText(detail, reservationLine(call, now).replaceAll(" · ", DOT) || call.note || callerWords(known, now, context));
       setLabel(done, text.doneWith(callerName(call)));
       showLink(callBack, call, itsPhase);
     },
@@ -99,6 +99,12 @@ function phaseWords(known: Known, now: number): string {
   if (known.call.claim && isOpen(known.call)) return text.claimedBy(holderName(known.call));
   const words = phase === "ended" ? talkTime(known.call) || text.listed.ended : text.listed[phase];
   return known.call.closed ? `${words} · ${text.closed}` : words;
+}
+
+/** Which call of theirs it is, never broken over two lines. A first one only where that is all there is to say. */
+function callerWords({ call }: Known, now: number, { close }: ListContext): string {
+  const isTold = close !== undefined || call.history?.calls;
+  return isTold ? customer(call, now).headline.replaceAll(" ", "\u00a0").replaceAll("-", "\u2011") : "";
 }
 
 function showLink(link: HTMLAnchorElement, call: Call, phase: Phase): void {

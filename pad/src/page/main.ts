@@ -26,9 +26,10 @@ import { Status } from "./status.ts";
 import { text } from "./text.ts";
 import { takeFromAddress, tokenFault, tokenSource, tokenUrlOfPage } from "./token.ts";
 import { toast } from "./toast.ts";
-import { Unsent } from "./unsent.ts";
+import { Unsent, type Waiting } from "./unsent.ts";
 import { Viewport } from "./viewport.ts";
 import { keepScreenOn } from "./wake_lock.ts";
+import { keepWritingInSight } from "./writing_place.ts";
 
 const WITH_POPUPS = 1_000;
 const WITHOUT = 30_000;
@@ -97,7 +98,7 @@ class PadPage {
       isWhole: (id) => formOf(id)?.checkValidity() ?? true,
       unfinished: (id) => this.#showFault(id),
       failed: (action, error) => toast(wordsOf(action, error)),
-      waits: (action) => toast({ save: text.savedLater, close: text.closedLater, reopen: text.reopenedLater }[action]),
+      waits: (action, id) => sayThatItWaits(action, id),
     });
     const open = (call: Call) => this.#open(call);
     const close = (id: string) => void this.#actions.close(id);
@@ -223,6 +224,7 @@ class PadPage {
   #paint(): void {
     const now = this.#now();
     const popups = this.#popupsAt(now);
+    const keepInSight = keepWritingInSight();
     const spots = arrange(popups);
     const missed = this.#board.missed();
     this.#viewport.show();
@@ -246,6 +248,7 @@ class PadPage {
     setText(byId("day"), this.#status.connected ? this.#day.words() : "");
     for (const id of this.#whole) if (!popups.some(({ call }) => call.id === id)) this.#whole.delete(id);
     this.#offerUndo();
+    keepInSight();
     this.#announcer.update(popups, this.#title, now);
     this.#scheduleTick(popups, now);
   }
@@ -271,6 +274,12 @@ function wordsOf(action: ActionName, { kind, claim }: ActionError): string {
   if (claim?.padName) return text.claimedBy(claim.padName);
   // Closing and saving are anybody's.
   return action === "claim" ? text.lost.claim : text.lost.release;
+}
+
+function sayThatItWaits(action: Waiting, id: string): void {
+  // The form says it in its place, beside its button.
+  if (action === "save" && formOf(id)?.getClientRects().length) return;
+  toast({ save: text.savedLater, close: text.closedLater, reopen: text.reopenedLater }[action]);
 }
 
 function bringIntoSight({ id }: Call): void {
