@@ -33,6 +33,7 @@ use crate::{Failure, forwarded};
 use connection::Caller;
 use metrics::Refused;
 pub use metrics::{PortMetrics, ServeMetrics};
+pub use requests::{InTime, is_late};
 use shares::{Share, Shares};
 
 /// Bytes of a request's head over HTTP/1.1 for which a connection has room without more: hyper's smallest buffer. Who

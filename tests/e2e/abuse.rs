@@ -67,6 +67,20 @@ async fn slow_heads_hold_nobody_up_and_are_cut() {
 }
 
 #[tokio::test]
+async fn a_body_that_does_not_come_is_answered_as_such_and_kept_as_far_as_it_came() {
+    let system = System::start(&RabbitNode::shared().await.url(), 0).await;
+    let part = format!("POST /v1/cdr/bizcall HTTP/1.1\r\nhost: x\r\ncontent-type: {FORM}\r\ncontent-length: 99\r\n\r\nseq=1&vn=");
+    let mut stream = open(&system, part.as_bytes()).await;
+    let mut answer = vec![0; 1024];
+    // Ten seconds for a body.
+    let read = must("an answer", within("an answer", 3 * SOON, stream.read(&mut answer)).await);
+    let answer = String::from_utf8_lossy(&answer[..read]);
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer:?}");
+    let metrics = must("metrics", Client::new(system.ingest_at.admin).get("/metrics").await).text();
+    assert!(metrics.contains("ringpad_quarantined_total 1"), "{metrics}");
+}
+
+#[tokio::test]
 async fn a_connection_too_many_is_told_so() {
     let mut system = System::prepare(&RabbitNode::shared().await.url(), 0, &[]);
     system.ingest.start().await;

@@ -1,21 +1,17 @@
-//! A request's body: read whole, within a limit and a time, out of its `Content-Encoding`, and told by its type.
-
-use std::time::Duration;
+//! A request's body: read whole, within a limit, out of its `Content-Encoding`, and told by its type. Its port sees to it that
+//! it comes in time.
 
 use axum::{body::Body, http::HeaderMap};
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use http_body_util::BodyExt;
-use tokio::time::timeout;
+use ringpad_runtime::serve::is_late;
 
 use super::{
     MAX_BYTES, Problem, content_encoding,
     content_type::{self, Kind},
 };
 use crate::log::RawBody;
-
-/// How long a client may take for the body. Tests wait for it, and need not wait long.
-const READ_TIMEOUT: Duration = if cfg!(test) { Duration::from_millis(250) } else { Duration::from_secs(10) };
 
 /// A body that is refused, and as much of it as was read.
 pub(super) type Refused = (Problem, Bytes);
@@ -52,7 +48,7 @@ async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Refused> {
         reading.now_or_never();
         Err(Problem::TooLarge)
     } else {
-        timeout(READ_TIMEOUT, reading).await.unwrap_or(Err(Problem::Slow))
+        reading.await
     };
     let read = read.freeze();
     match filled {
@@ -63,8 +59,8 @@ async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Refused> {
 
 async fn fill(body: &mut Body, limit: usize, read: &mut BytesMut) -> Result<(), Problem> {
     while let Some(frame) = body.frame().await {
-        // The client has gone away, or broke the framing.
-        let frame = frame.map_err(|_| Problem::Broken)?;
+        // Else the client has gone away, or broke the framing.
+        let frame = frame.map_err(|error| if is_late(&error) { Problem::Slow } else { Problem::Broken })?;
         let Some(data) = frame.data_ref() else { continue };
         let fits = data.len().min(limit - read.len());
         read.extend_from_slice(&data[..fits]);

@@ -22,7 +22,7 @@ use tokio::{
     time::{Sleep, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
-use tonic::Status;
+use tonic::{Code, Status};
 use tower::ServiceExt;
 
 use super::{Limits, Place, PortMetrics, connection::Caller, metrics::Refused};
@@ -77,8 +77,9 @@ impl Requests {
             request.extensions_mut().insert(ConnectInfo(self.caller.peer));
             request.extensions_mut().insert(place);
             let streams = self.limits.streams.contains(&request.uri().path());
-            let request = request
-                .map(|body| if streams { body::Body::new(body) } else { body::Body::new(InTime::new(body)) });
+            let request = request.map(|body| {
+                if streams { body::Body::new(body) } else { body::Body::new(InTime::new(body, BODY)) }
+            });
             self.router.clone().oneshot(request)
         });
         async move {
@@ -188,20 +189,29 @@ impl Body for Answer {
 }
 
 /// A request's body, which must have come in time. What has come is read however late that is.
-struct InTime {
-    body: Incoming,
+pub struct InTime<B> {
+    body: B,
     late: Pin<Box<Sleep>>,
 }
 
-impl InTime {
-    fn new(body: Incoming) -> Self {
-        Self { body, late: Box::pin(sleep(BODY)) }
+impl<B> InTime<B> {
+    /// A body that ends in an error unless it has come whole `within` so long; see [`is_late`].
+    pub fn new(body: B, within: Duration) -> Self {
+        Self { body, late: Box::pin(sleep(within)) }
     }
 }
 
-impl Body for InTime {
+/// Whether an error that a body ended in says that it did not come in time, and not that it broke off.
+pub fn is_late(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut errors = std::iter::successors(Some(error), |error| error.source());
+    errors.any(|error| {
+        error.downcast_ref::<Status>().is_some_and(|status| status.code() == Code::DeadlineExceeded)
+    })
+}
+
+impl<B: Body<Data = Bytes, Error: Into<axum::BoxError>> + Unpin> Body for InTime<B> {
     type Data = Bytes;
-    type Error = Box<dyn std::error::Error + Send + Sync>;
+    type Error = axum::BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,

@@ -87,6 +87,8 @@ async fn all_answers(operation: &Operation<'_>) -> Vec<Produced> {
     let edge = Edge::of(GUARDED).await;
     let broken = Body::from_stream(stream::iter([Ok("a"), Err(std::io::Error::other("gone"))]));
     let silent = Body::from_stream(stream::pending::<std::io::Result<&str>>());
+    // As the port has it.
+    let silent = Body::new(serve::InTime::new(silent, Duration::from_millis(50)));
     let long = "a".repeat(MAX_BYTES + 1);
     let unknown = "seq=2&sdt=20261123142530&vn=0507";
     let other_type = operation.request("any", RING).header(CONTENT_TYPE, "text/plain");

@@ -2,6 +2,7 @@
 
 use encoding_rs::{BIG5, EUC_KR, Encoding, GBK, SHIFT_JIS, UTF_8, WINDOWS_1252};
 use futures_util::{StreamExt, stream};
+use ringpad_runtime::serve::InTime;
 
 use super::*;
 use crate::cdr::Field;
@@ -313,7 +314,8 @@ async fn what_is_refused_is_set_aside_as_far_as_it_came() {
     let silent = stream::iter([Ok::<_, std::io::Error>("vn=1&fromn=2")]).chain(stream::pending());
     let long = "a".repeat(MAX_BYTES + 1);
     edge.send(head(), Body::from_stream(broken)).await.is_problem(400);
-    edge.send(head(), Body::from_stream(silent)).await.is_problem(408);
+    let silent = InTime::new(Body::from_stream(silent), Duration::from_millis(50));
+    edge.send(head(), Body::new(silent)).await.is_problem(408);
     edge.send(head(), long.clone()).await.is_problem(413);
     edge.post("/v1/cdr/bizcall?seq=1&memo=%B0%AD", "application/xml", "<vn>1</vn>").await.is_problem(415);
     let kept = edge.set_aside().await;
