@@ -211,7 +211,7 @@ impl LeftBehind {
 }
 
 /// Moves all commits from the write-ahead log into the file, and empties it, unless somebody reads them just now.
-fn write_through(connection: &Connection) -> rusqlite::Result<()> {
+pub(super) fn write_through(connection: &Connection) -> rusqlite::Result<()> {
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
 }
 

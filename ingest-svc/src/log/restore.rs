@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! lock the log ─► copy the backup beside it ─► check, new epoch, flush ─► keep the old log under another name
-//!                                                    ─► remove what lay beside it ─► give the copy its name
+//!        ─► move its newest commits into its file ─► remove what lies beside it ─► give the copy its name
 //! ```
 //!
 //! The backup takes the log's name in the last step: a restoration that is interrupted, also by a power cut, leaves the
-//! old log. What positions the pads have seen since the backup will be given out again; the new epoch tells them, and
+//! old log, whole. Only of one that is damaged are the newest commits not moved: they stay beside its other name, and an
+//! interruption between the last two steps leaves it without them. What positions the pads have seen since the backup will be given out again; the new epoch tells them, and
 //! push-svc, to begin anew with a fresh snapshot.
 
 use std::{
@@ -17,14 +18,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rusqlite::Connection;
+use rusqlite::{Connection, config::DbConfig};
 use tempfile::NamedTempFile;
 use uuid::Uuid;
 
 use super::{
     OpenError,
     backup::{Contents, check_integrity, contents, partial, sync_directory},
-    file::{LogFile, beside},
+    file::{LogFile, beside, write_through},
     schema,
 };
 
@@ -96,6 +97,14 @@ pub enum RestoreError {
         /// What the system says.
         why: io::Error,
     },
+    /// It failed when the log that was there had its second name already.
+    #[error("{why}; the log that was there is kept: {}", kept.display())]
+    Kept {
+        /// That name.
+        kept: PathBuf,
+        /// What failed.
+        why: Box<RestoreError>,
+    },
 }
 
 /// Makes the log `log` of the backup `backup`, with an epoch of its own. Blocks for as long as it takes.
@@ -107,20 +116,23 @@ pub fn restore(backup: &Path, log: &Path, existing: Existing) -> Result<Restored
     let source = File::open(backup)
         .map_err(|error| RestoreError::Backup { path: backup.to_owned(), why: OpenError::File(error) })?;
     let at_log = |why| RestoreError::Log { path: log.to_owned(), why };
+    let mut made = vec![log.to_owned(), lock_beside(log)];
+    made.retain(|file| !file.exists());
     let held = LogFile::hold(log).map_err(at_log)?;
     let place = Place { log: held.path() };
     let there = place.is_taken().map_err(|error| at_log(OpenError::File(error)))?;
     if there && existing == Existing::Refused {
         return Err(RestoreError::Exists(log.to_owned()));
     }
-    let copy = place.copy(source)?;
-    let contents = renew(backup, copy.path())?;
-    copy.as_file().sync_all().map_err(at(copy.path()))?;
-    let kept = if there { Some(place.keep()?) } else { None };
-    place.clear()?;
-    copy.persist(place.log).map_err(|failed| at(place.log)(failed.error))?;
-    sync_directory(place.log).map_err(at(place.log))?;
-    Ok(Restored { contents, kept })
+    let restored = place.fill(backup, source, there);
+    if restored.is_err() {
+        for file in made {
+            // An empty file of this process would keep ingest-svc, under its own user, from starting. What failed is said
+            // already.
+            let _ = fs::remove_file(file);
+        }
+    }
+    restored
 }
 
 /// What lies beside a database file that is more than itself.
@@ -161,8 +173,8 @@ fn begin_anew(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Where the log belongs. It is held.
-struct Place<'a> {
-    log: &'a Path,
+pub(super) struct Place<'a> {
+    pub(super) log: &'a Path,
 }
 
 impl Place<'_> {
@@ -174,6 +186,47 @@ impl Place<'_> {
             Err(error) => Err(error),
         };
         Ok(length(self.log)? > 0 || length(&beside(self.log, "-wal"))? > 0)
+    }
+
+    /// Puts the backup here; `there`: in the place of a log.
+    fn fill(&self, backup: &Path, source: File, there: bool) -> Result<Restored, RestoreError> {
+        let copy = self.copy(source)?;
+        let contents = renew(backup, copy.path())?;
+        copy.as_file().sync_all().map_err(at(copy.path()))?;
+        let lock = lock_beside(self.log);
+        File::open(&lock).and_then(|file| self.give_to_owner(&file)).map_err(at(&lock))?;
+        if !there {
+            self.replace(copy)?;
+            return Ok(Restored { contents, kept: None });
+        }
+        let kept = self.keep()?;
+        self.settle();
+        match self.replace(copy) {
+            Ok(()) => Ok(Restored { contents, kept: Some(kept) }),
+            Err(why) => Err(RestoreError::Kept { kept, why: Box::new(why) }),
+        }
+    }
+
+    /// Gives the copy the log's name.
+    fn replace(&self, copy: NamedTempFile) -> Result<(), RestoreError> {
+        self.clear()?;
+        copy.persist(self.log).map_err(|failed| at(self.log)(failed.error))?;
+        sync_directory(self.log).map_err(at(self.log))
+    }
+
+    /// Moves the newest commits of the old log into its file, so that it is whole without what lies beside it. Of one that is
+    /// damaged nothing is moved: what can be saved of it is in what lies beside its other name.
+    pub(super) fn settle(&self) {
+        let settled = schema::connect(self.log).and_then(|connection| {
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+            if check_integrity(&connection)?.is_ok() {
+                write_through(&connection)?;
+            }
+            Ok(())
+        });
+        if let Err(error) = settled {
+            tracing::info!(%error, "the log that was there cannot be read; it is kept as it is");
+        }
     }
 
     /// Copies the backup beside the log, for the log's owner alone.
@@ -201,7 +254,7 @@ impl Place<'_> {
 
     /// Gives the old log a second name, and what a crash left beside it. Both are kept as they are: SQLite might take a log
     /// that is damaged for one that needs nothing of what lies beside it.
-    fn keep(&self) -> Result<PathBuf, RestoreError> {
+    pub(super) fn keep(&self) -> Result<PathBuf, RestoreError> {
         let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S.%3fZ").to_string();
         let kept = beside(self.log, format!(".replaced-{now}"));
         for suffix in ["-wal", ""] {
@@ -216,7 +269,7 @@ impl Place<'_> {
     }
 
     /// Removes what SQLite would take for the newest records of the file that is about to take the log's name.
-    fn clear(&self) -> Result<(), RestoreError> {
+    pub(super) fn clear(&self) -> Result<(), RestoreError> {
         for suffix in ["-wal", "-shm", "-journal"] {
             let other = beside(self.log, OsStr::new(suffix));
             match fs::remove_file(&other) {
@@ -227,6 +280,11 @@ impl Place<'_> {
         }
         sync_directory(self.log).map_err(at(self.log))
     }
+}
+
+/// What [`LogFile::hold`] locks beside the log.
+fn lock_beside(log: &Path) -> PathBuf {
+    beside(log, ".lock")
 }
 
 fn at(path: &Path) -> impl Fn(io::Error) -> RestoreError {

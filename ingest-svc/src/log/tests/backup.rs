@@ -181,6 +181,53 @@ async fn what_a_crash_left_belongs_to_the_old_log_alone() {
 }
 
 #[tokio::test]
+async fn a_restoration_that_is_interrupted_leaves_the_old_log_whole() {
+    let directory = TempDir::new().unwrap();
+    let log = super::file::after_a_crash(&directory).await;
+    // All but the last step.
+    let place = restore::Place { log: &log };
+    let kept = place.keep().unwrap();
+    place.settle();
+    place.clear().unwrap();
+    assert_eq!(epoch(&log), epoch(&kept));
+    let opened = open_in(&directory);
+    assert_eq!(opened.calls("gangnam").await.len(), 1);
+    opened.close();
+}
+
+#[tokio::test]
+async fn what_fails_once_the_old_log_has_its_second_name_says_that_name() {
+    let (directory, opened, log) = in_use().await;
+    let backup = directory.path().join("backup.db");
+    copy(&log, &backup).await.unwrap();
+    opened.close();
+    // Cannot be removed.
+    fs::create_dir(directory.path().join("log.db-journal")).unwrap();
+    let said = restore(&backup, &log, Existing::Kept).unwrap_err().to_string();
+    assert!(said.contains("log.db-journal: ") && said.contains("is kept: "), "{said}");
+}
+
+#[tokio::test]
+async fn whose_the_directory_is_all_files_are() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let (_directory, opened, log) = in_use().await;
+    let place = TempDir::new().unwrap();
+    // Only root can restore for somebody else.
+    if fs::metadata(place.path()).unwrap().uid() != 0 {
+        return;
+    }
+    chown(place.path(), Some(4_321), Some(4_321)).unwrap();
+    let backup = log.with_file_name("backup.db");
+    copy(&log, &backup).await.unwrap();
+    opened.close();
+    restore(&backup, &place.path().join("log.db"), Existing::Refused).unwrap();
+    restore(&backup, &place.path().join("log.db"), Existing::Kept).unwrap();
+    for name in names(&place) {
+        assert_eq!(fs::metadata(place.path().join(&name)).unwrap().uid(), 4_321, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_faulty_backup_is_refused_and_the_log_stays() {
     let (directory, opened, log) = in_use().await;
     let path = |name: &str| directory.path().join(name);
@@ -207,6 +254,7 @@ async fn a_faulty_backup_is_refused_and_the_log_stays() {
     ] {
         let said = restore(&path(name), &log, Existing::Kept).unwrap_err().to_string();
         assert!(said.contains(why), "{name}: {said}");
+        restore(&path(name), &path("new.db"), Existing::Refused).unwrap_err();
     }
     assert_eq!(epoch(&log), before);
     assert_eq!(names(&directory), names_before);
