@@ -1,6 +1,13 @@
 //! The pad page, embedded: `../pad/dist`, whose `index.html` is told once where pads get their next token.
+//!
+//! What can be done once for all pads is done at the start: after a power cut thousands ask for the page within seconds.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt::Write as _,
+    io::{self, Write as _},
+    sync::Arc,
+};
 
 use axum::{
     Router,
@@ -10,9 +17,9 @@ use axum::{
     routing::get,
 };
 use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
-use rust_embed::{EmbeddedFile, RustEmbed};
-use tower_http::compression::CompressionLayer;
+use rust_embed::RustEmbed;
 
 use crate::settings::TokenUrl;
 
@@ -28,12 +35,15 @@ struct Files;
 /// What the page's routes need.
 #[derive(Clone)]
 struct Page {
-    index: Arc<File>,
+    /// By their paths.
+    files: Arc<HashMap<String, File>>,
     policy: HeaderValue,
 }
 
 struct File {
     bytes: Bytes,
+    /// Compressed, if that is shorter.
+    gzip: Option<Bytes>,
     kind: &'static str,
     tag: HeaderValue,
 }
@@ -41,35 +51,39 @@ struct File {
 /// The page at `/`, and the files it needs, compressed with gzip for who takes that: load balancers do not do it for us. To be
 /// merged last: it answers whatever nobody else does.
 pub(crate) fn router(token_url: Option<&TokenUrl>) -> Router {
-    let index = Files::get(INDEX).map(|file| file.data.into_owned()).unwrap_or_default();
-    let index = fill(&String::from_utf8_lossy(&index), token_url);
-    let page =
-        Page { index: Arc::new(File::new(INDEX, index.into_bytes().into())), policy: policy(token_url) };
-    Router::new()
-        .fallback(get(serve))
-        .with_state(page)
-        .layer(CompressionLayer::new().no_br().no_deflate().no_zstd())
+    let files = Files::iter().filter_map(|path| {
+        let bytes = Files::get(&path)?.data;
+        let bytes = match &*path {
+            INDEX => fill(&String::from_utf8_lossy(&bytes), token_url).into_bytes().into(),
+            _ => Bytes::from_owner(bytes),
+        };
+        Some((path.to_string(), File::new(&path, bytes)))
+    });
+    let page = Page { files: Arc::new(files.collect()), policy: policy(token_url) };
+    Router::new().fallback(get(serve)).with_state(page)
 }
 
 async fn serve(State(page): State<Page>, uri: Uri, headers: HeaderMap) -> Response {
-    match uri.path().trim_start_matches('/') {
-        "" | INDEX => page.answer(&page.index, &headers),
-        path => match Files::get(path) {
-            Some(file) => page.answer(&File::embedded(path, file), &headers),
-            None => (StatusCode::NOT_FOUND, "not found\n").into_response(),
-        },
+    let path = match uri.path().trim_start_matches('/') {
+        "" => INDEX,
+        path => path,
+    };
+    match page.files.get(path) {
+        Some(file) => page.answer(file, &headers),
+        None => (StatusCode::NOT_FOUND, "not found\n").into_response(),
     }
 }
 
 impl Page {
     fn answer(&self, file: &File, headers: &HeaderMap) -> Response {
         let known = headers.get_all(header::IF_NONE_MATCH).iter().any(|tags| names(tags, &file.tag));
+        let gzip = file.gzip.as_ref().filter(|_| takes_gzip(headers));
         let (status, body) = if known {
             (StatusCode::NOT_MODIFIED, Body::empty())
         } else {
-            (StatusCode::OK, file.bytes.clone().into())
+            (StatusCode::OK, gzip.unwrap_or(&file.bytes).clone().into())
         };
-        let headers = [
+        let fixed = [
             (header::CONTENT_TYPE, HeaderValue::from_static(file.kind)),
             // Asked for again each time: a replica of the next version brings the next page.
             (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
@@ -78,18 +92,38 @@ impl Page {
             (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
             (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
         ];
-        (status, headers, body).into_response()
+        let mut answer = (status, fixed, body).into_response();
+        if file.gzip.is_some() {
+            answer.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+        }
+        if gzip.is_some() && !known {
+            answer.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        answer
     }
 }
 
 impl File {
     fn new(path: &str, bytes: Bytes) -> Self {
-        Self { kind: kind(path), tag: tag(&bytes), bytes }
+        let gzip = compressed(&bytes).ok().filter(|gzip| gzip.len() < bytes.len());
+        Self { kind: kind(path), tag: tag(&bytes), gzip, bytes }
     }
+}
 
-    fn embedded(path: &str, file: EmbeddedFile) -> Self {
-        Self::new(path, Bytes::from_owner(file.data))
-    }
+fn compressed(bytes: &[u8]) -> io::Result<Bytes> {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+    gzip.write_all(bytes)?;
+    gzip.finish().map(Bytes::from)
+}
+
+/// Whether an `Accept-Encoding` names gzip, and does not give it the weight of nothing (RFC 9110, section 12.5.3).
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    accepted.flat_map(|value| value.split(',')).any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let weight = weight.trim().strip_prefix("q=").unwrap_or("1");
+        name.trim().eq_ignore_ascii_case("gzip") && weight.parse().is_ok_and(|weight: f32| weight > 0.0)
+    })
 }
 
 /// The page with the token's URL in it.
@@ -186,6 +220,17 @@ mod tests {
         let index = String::from_utf8(Files::get(INDEX).unwrap().data.into_owned()).unwrap();
         let filled = fill(&index, Some(&token_url("https://shop.example/token?a=1&b=2")));
         assert!(filled.contains(r#"content="https://shop.example/token?a=1&amp;b=2""#), "{filled}");
+    }
+
+    #[test]
+    fn who_names_gzip_takes_it_unless_its_weight_is_zero() {
+        let takes = |value: &'static str| {
+            takes_gzip(&HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static(value))]))
+        };
+        let taken = ["gzip", "gzip, deflate, br, zstd", "br;q=1.0, GZIP;q=0.5", "identity,gzip; q=1"];
+        assert!(taken.iter().all(|value| takes(value)));
+        let left = ["", "identity", "br", "gzip;q=0", "gzip; q=0.000", "gzip;q=x", "xgzip"];
+        assert!(left.iter().all(|value| !takes(value)) && !takes_gzip(&HeaderMap::new()));
     }
 
     #[test]
