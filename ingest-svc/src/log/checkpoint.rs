@@ -2,7 +2,8 @@
 //!
 //! The file is written from its beginning again once all of it has been moved and nobody reads it. Under a steady load that
 //! moment does not come by itself, so the writer is asked for it between two commits, when next to nothing is left to be
-//! moved: see [`Emptying`]. While another program reads, e.g. a backup, nothing that is newer than what it reads can be
+//! moved: see [`Emptying`]. The file keeps its length then, since to write where something was costs half of what it costs
+//! to make a file longer. While another program reads, e.g. a backup, nothing that is newer than what it reads can be
 //! moved; the file grows, which a gauge and a WARN line show, and shrinks when that program has gone.
 
 use std::{
@@ -19,8 +20,9 @@ use rusqlite::Connection;
 use super::{OpenError, file::LogFile, schema};
 use crate::metrics::LogMetrics;
 
-/// Bytes of the write-ahead log at which it is to be emptied: with what is written meanwhile it has 256 MiB at most.
-const FULL: u64 = 128 * 1024 * 1024;
+/// Pages (of 4 KiB) in the write-ahead log at which it is to be emptied: with what is written meanwhile it has 256 MiB at
+/// most.
+const FULL: i64 = 32 * 1024;
 /// Bytes that it has only while somebody reads it.
 const HELD: u64 = 256 * 1024 * 1024;
 /// How often that is said.
@@ -36,19 +38,19 @@ pub(super) const JOBS: usize = 8 * 1024;
 /// How long the writer waits for readers when it empties the write-ahead log: most need less.
 const READERS: Duration = Duration::from_millis(20);
 
-/// Whether the write-ahead log is to be emptied: because it is large, or because what was deleted is still in it.
+/// Whether the write-ahead log is to be emptied: because much is in it, or because what was deleted is still in it.
 #[derive(Debug, Default)]
 pub(super) struct Emptying {
-    /// Somebody wants it.
-    wanted: AtomicBool,
+    /// Nothing of what is in it now may be left on the disk, or it is too long: the file is to be cut off.
+    cut_off: AtomicBool,
     /// All but a few pages have been moved, and nobody reads it: the writer may.
     possible: AtomicBool,
 }
 
 impl Emptying {
-    /// Asks for it, as soon as it is possible.
-    pub(super) fn want(&self) {
-        self.wanted.store(true, Ordering::Release);
+    /// Asks for it, as soon as it is possible, and for the file to be cut off.
+    pub(super) fn cut_off(&self) {
+        self.cut_off.store(true, Ordering::Release);
     }
 
     /// For the writer, between two commits: does it, if the time has come. Should somebody have begun to read, it is tried
@@ -57,28 +59,30 @@ impl Emptying {
         if !self.possible.swap(false, Ordering::AcqRel) {
             return Ok(());
         }
+        let cuts_off = self.cut_off.swap(false, Ordering::AcqRel);
         connection.busy_timeout(READERS)?;
-        let moved = checkpoint(connection, "TRUNCATE");
+        let done = checkpoint(connection, if cuts_off { "TRUNCATE" } else { "RESTART" });
         connection.busy_timeout(schema::BUSY_TIMEOUT)?;
-        if moved? == Moved::Part {
-            self.want();
+        if cuts_off && !done.as_ref().is_ok_and(|done| done.all) {
+            self.cut_off();
         }
-        Ok(())
+        done.map(|_| ())
     }
 }
 
-/// How much a checkpoint has moved of what was there when it began.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Moved {
-    All,
-    /// Somebody reads what is older than the rest.
-    Part,
+/// What a checkpoint has done.
+#[derive(Debug, Clone, Copy)]
+struct Done {
+    /// All that was in the write-ahead log when it began has been moved. If not, somebody reads what is older than the rest.
+    all: bool,
+    /// How many pages are in the write-ahead log, moved or not.
+    pages: i64,
 }
 
-fn checkpoint(connection: &Connection, mode: &str) -> rusqlite::Result<Moved> {
+fn checkpoint(connection: &Connection, mode: &str) -> rusqlite::Result<Done> {
     connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
         let (busy, pages, moved): (bool, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        Ok(if busy || moved < pages { Moved::Part } else { Moved::All })
+        Ok(Done { all: !busy && moved >= pages, pages })
     })
 }
 
@@ -111,17 +115,20 @@ impl Checkpoints {
     }
 
     fn once(&mut self) -> rusqlite::Result<()> {
-        let moved = checkpoint(&self.connection, "PASSIVE")?;
+        let done = checkpoint(&self.connection, "PASSIVE")?;
         let bytes = self.file.wal_bytes();
         self.metrics.wal_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
-        match moved {
-            Moved::Part => self.say_if_held(bytes),
-            Moved::All if bytes >= FULL || self.emptying.wanted.swap(false, Ordering::AcqRel) => {
-                // What was written during the first one, so that little is left to the writer.
-                checkpoint(&self.connection, "PASSIVE")?;
-                self.emptying.possible.store(true, Ordering::Release);
-            }
-            Moved::All => {}
+        if !done.all {
+            self.say_if_held(bytes);
+            return Ok(());
+        }
+        if bytes >= HELD {
+            self.emptying.cut_off();
+        }
+        if done.pages >= FULL || self.emptying.cut_off.load(Ordering::Acquire) {
+            // What was written during the first one, so that little is left to the writer.
+            checkpoint(&self.connection, "PASSIVE")?;
+            self.emptying.possible.store(true, Ordering::Release);
         }
         Ok(())
     }

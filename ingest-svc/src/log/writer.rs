@@ -156,7 +156,6 @@ impl Writer {
             self.metrics.commit_seconds.observe(began.elapsed().as_secs_f64());
             if let Err(error) = self.emptying.do_if_possible(&self.connection) {
                 tracing::warn!(%error, "cannot empty the write-ahead log; trying again");
-                self.emptying.want();
             }
             // Full: one is asked for already.
             if since_checkpoint >= checkpoint::JOBS && checkpoints.try_send(()).is_ok() {
@@ -314,13 +313,15 @@ impl Writer {
 
     /// One step. What was deleted is still in the write-ahead log, and goes from there once all is deleted.
     fn purge(&mut self, before: i64) -> rusqlite::Result<bool> {
-        let more = purge::step(&self.connection, &mut self.sweep, before)?;
-        self.recount()?;
-        if !more && std::mem::take(&mut self.purged) {
-            self.emptying.want();
+        let step = purge::step(&self.connection, &mut self.sweep, before)?;
+        if step.quarantined > 0 {
+            self.recount()?;
         }
-        self.purged |= more;
-        Ok(more)
+        self.purged |= step.deleted > 0;
+        if !step.more && std::mem::take(&mut self.purged) {
+            self.emptying.cut_off();
+        }
+        Ok(step.more)
     }
 
     fn recount(&mut self) -> rusqlite::Result<()> {
@@ -408,7 +409,10 @@ impl Writer {
     fn reload_if_stale(&mut self) -> rusqlite::Result<()> {
         if self.stale {
             self.directory = Directory::load(&self.connection)?;
-            (self.newest_key, self.relayed) = marks(&self.connection)?;
+            let (newest_key, relayed) = marks(&self.connection)?;
+            // No key is given out twice, though a purge may have deleted the newest events, of a store that is no more.
+            self.newest_key = self.newest_key.max(newest_key);
+            self.relayed = relayed;
             self.recount()?;
             self.stale = false;
             self.outbox.committed(self.newest_key);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use super::{reader::bounded, *};
 
 /// Bytes in the write-ahead log that only a reader can keep there.
-const HELD: u64 = 128 * 1024 * 1024;
+const HELD: u64 = 256 * 1024 * 1024;
 
 #[tokio::test]
 async fn what_a_reader_has_held_in_the_write_ahead_log_goes_with_it() {
