@@ -10,7 +10,7 @@ use ringpad_runtime::{
     fair::{Turn, Turns},
     grpc,
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tonic::{
     Code, Request, Status,
     metadata::{Ascii, MetadataValue},
@@ -107,7 +107,8 @@ impl LogClient {
     /// # Errors
     /// What the log says is wrong with it, in its own words; or `UNAVAILABLE`.
     pub(crate) async fn act(&self, request: ActOnCallRequest) -> Result<Call, Status> {
-        let _turn = self.single_turn(&request.store_id).await?;
+        let store = request.store_id.clone();
+        let (_turn, request) = self.in_turn(&store, request).await?;
         let acted = self.verdict(self.client.clone().act_on_call(request).await)?;
         acted.call.ok_or_else(|| grpc::unavailable("the log has answered without a call"))
     }
@@ -117,7 +118,8 @@ impl LogClient {
     /// # Errors
     /// What the log says is wrong with the request, in its own words; or `UNAVAILABLE`.
     pub(crate) async fn search(&self, request: ListCallsRequest) -> Result<ListCallsResponse, Status> {
-        let _turn = self.single_turn(&request.store_id).await?;
+        let store = request.store_id.clone();
+        let (_turn, request) = self.in_turn(&store, request).await?;
         self.verdict(self.client.clone().list_calls(request).await)
     }
 
@@ -131,7 +133,8 @@ impl LogClient {
         limit: u32,
     ) -> Result<(Uuid, StoreEvents), LogError> {
         let _turn = self.returns.wait(&cursor.store_id).await;
-        let Events { epoch, mut stores, .. } = self.events(vec![cursor], limit).await?;
+        let request = ListCallEventsRequest { stores: vec![cursor], limit, for_pad: true };
+        let Events { epoch, mut stores, .. } = self.read_events(request).await?;
         match stores.pop() {
             Some(StoreEvents { not_found: true, .. }) => Err(LogError::NoSuchStore),
             Some(events) => Ok((epoch, events)),
@@ -145,12 +148,16 @@ impl LogClient {
     /// # Errors
     /// There is no answer.
     pub(crate) async fn events(&self, stores: Vec<StoreCursor>, limit: u32) -> Result<Events, LogError> {
-        let mut limit = limit;
+        self.read_events(ListCallEventsRequest { stores, limit, for_pad: false }).await
+    }
+
+    async fn read_events(&self, mut request: ListCallEventsRequest) -> Result<Events, LogError> {
         let mut answer = loop {
-            let request = ListCallEventsRequest { stores: stores.clone(), limit };
-            match self.client.clone().list_call_events(request).await {
+            match self.client.clone().list_call_events(request.clone()).await {
                 // An older ingest-svc does not count bytes.
-                Err(status) if status.code() == Code::OutOfRange && limit > 1 => limit = (limit / 8).max(1),
+                Err(status) if status.code() == Code::OutOfRange && request.limit > 1 => {
+                    request.limit = (request.limit / 8).max(1);
+                }
                 answer => break self.answer(answer)?,
             }
         };
@@ -158,15 +165,19 @@ impl LogClient {
         answer.stores.iter_mut().for_each(until_unreadable);
         let count: usize = answer.stores.iter().map(|store| store.events.len()).sum();
         // An older ingest-svc does not say that there is more.
-        let full = u32::try_from(count).is_ok_and(|count| count >= limit);
+        let full = u32::try_from(count).is_ok_and(|count| count >= request.limit);
         let cut = if answer.more || full { Cut::Short } else { Cut::Whole };
         Ok(Events { epoch, stores: answer.stores, cut })
     }
 
-    /// A turn for a single request; who waits for it as long as for an answer waits no longer.
-    async fn single_turn(&self, store: &str) -> Result<Turn, Status> {
-        let turn = timeout(ANSWER_TIMEOUT, self.single.wait(store)).await;
-        turn.map_err(|_| grpc::unavailable("too many requests of this store wait for the log"))
+    /// Waits for a single request's turn. What is left of the time that an answer may take is the request's.
+    async fn in_turn<T>(&self, store: &str, request: T) -> Result<(Turn, Request<T>), Status> {
+        let until = Instant::now() + ANSWER_TIMEOUT;
+        let turn = timeout_at(until, self.single.wait(store)).await;
+        let turn = turn.map_err(|_| grpc::unavailable("too many requests of this store wait for the log"))?;
+        let mut request = Request::new(request);
+        request.set_timeout(until.saturating_duration_since(Instant::now()));
+        Ok((turn, request))
     }
 
     /// An answer of the log, or its verdict on the request; whatever else happened, the pad may ask again.

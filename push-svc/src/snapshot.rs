@@ -62,8 +62,17 @@ pub(crate) async fn ask(log: &LogClient, store_id: &str, now: Wall) -> Result<St
     if !all_open_seen {
         let open = [CallState::Ringing, CallState::Answered].map(i32::from).to_vec();
         let page_size = CALLS as u32;
-        let open = ListCallsRequest { states: open, since: Some(found.since), page_size, ..newest.clone() };
-        found.add(log.calls(open).await?)?;
+        let mut open =
+            ListCallsRequest { states: open, since: Some(found.since), page_size, ..newest.clone() };
+        for _ in 0..PAGES {
+            let page = log.calls(open.clone()).await?;
+            open.page_token.clone_from(&page.next_page_token);
+            let is_last = page.next_page_token.is_empty() || page.calls.len() >= CALLS;
+            found.add(page)?;
+            if is_last {
+                break;
+            }
+        }
     }
     for _ in 1..PAGES {
         if next.is_empty() || found.others() >= CALLS || found.bytes() >= BYTES {

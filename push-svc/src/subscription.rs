@@ -235,7 +235,7 @@ impl Supervisor {
         match said {
             Said::Differ => tracing::warn!(
                 milliseconds,
-                "this clock is not ingest-svc's (ahead of it, below zero behind it), so popups end too early or too late;                  or messages take that long over the broker"
+                "this clock is not ingest-svc's (ahead of it, below zero behind it), so popups end too early or too late; or messages take that long over the broker"
             ),
             Said::Agree => tracing::info!(milliseconds, "this clock agrees with ingest-svc's again"),
             Said::Nothing => {}

@@ -51,7 +51,7 @@ async fn a_backlog_of_long_memos_reaches_pads_and_internal_clients_that_take_the
     let page = must("ListCalls", client.list_calls(request).await).into_inner();
     assert!(!page.calls.is_empty());
     let cursor = StoreCursor { store_id: store.id.clone(), after_position: 0 };
-    let request = ListCallEventsRequest { stores: vec![cursor], limit: 10_000 };
+    let request = ListCallEventsRequest { stores: vec![cursor], limit: 10_000, ..Default::default() };
     let missed = must("ListCallEvents", client.list_call_events(request).await).into_inner();
     assert!(!missed.stores[0].events.is_empty());
 }

@@ -150,7 +150,7 @@ async fn the_log_is_listed_in_pages_and_by_what_is_asked_for() {
 
     let cursor = |store: &str, after_position| StoreCursor { store_id: store.to_owned(), after_position };
     let stores = vec![cursor("nowhere", 0), cursor(&store.id, 5), cursor(&store.id, 7)];
-    let events = client.list_call_events(ListCallEventsRequest { stores, limit: 0 }).await;
+    let events = client.list_call_events(ListCallEventsRequest { stores, ..Default::default() }).await;
     let events = must("ListCallEvents", events).into_inner();
     let shape: Vec<_> = events
         .stores

@@ -42,7 +42,7 @@ pub(super) async fn list_call_events(
     log: &LogReader,
     request: ListCallEventsRequest,
 ) -> Result<ListCallEventsResponse, Status> {
-    let ListCallEventsRequest { stores: cursors, limit } = request;
+    let ListCallEventsRequest { stores: cursors, limit, for_pad } = request;
     if cursors.len() > STORES {
         return Err(faulty(
             "stores",
@@ -51,10 +51,11 @@ pub(super) async fn list_call_events(
     }
     let (most, usual) = EVENTS;
     let limit = if limit == 0 { usual } else { limit.min(most) };
+    let pad = cursors.first().filter(|_| for_pad).map(|cursor| cursor.store_id.clone());
     let cursors = cursors.into_iter();
     let cursors = cursors.map(|cursor| Cursor { store_id: cursor.store_id, after: cursor.after_position });
     let AllMissed { stores, extent } =
-        log.missed(cursors.collect(), limit as usize).await.map_err(unavailable)?;
+        log.missed(cursors.collect(), limit as usize, pad.as_deref()).await.map_err(unavailable)?;
     Ok(ListCallEventsResponse {
         epoch: log.epoch().to_string(),
         stores: stores.into_iter().map(store_events).collect(),

@@ -88,14 +88,20 @@ impl LogReader {
         self.read(turn, move |connection| read::calls(connection, &query, &set_aside)).await
     }
 
-    /// What readers have missed, one answer a cursor: `limit` events over all of them, and about 1 MiB of them.
+    /// What replicas have missed, one answer a cursor: `limit` events over all of them, and about 1 MiB of them. With `pad`,
+    /// the store of one that comes back, it waits behind other pads.
     ///
     /// # Errors
     /// The log cannot be read.
-    pub async fn missed(&self, cursors: Vec<Cursor>, limit: usize) -> Result<AllMissed, LogError> {
-        let turn = match cursors.as_slice() {
-            [one] => self.returns.wait(&one.store_id).await,
-            _ => self.live.wait(ANYBODY).await,
+    pub async fn missed(
+        &self,
+        cursors: Vec<Cursor>,
+        limit: usize,
+        pad: Option<&str>,
+    ) -> Result<AllMissed, LogError> {
+        let turn = match pad {
+            Some(store) => self.returns.wait(store).await,
+            None => self.live.wait(ANYBODY).await,
         };
         let set_aside = self.set_aside.clone();
         self.read(turn, move |connection| read::missed(connection, &cursors, limit, &set_aside)).await

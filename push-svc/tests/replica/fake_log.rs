@@ -218,8 +218,7 @@ impl ingest_service_server::IngestService for FakeLog {
     ) -> Result<Response<ListCallEventsResponse>, Status> {
         let request = self.before(request).await?;
         let mut state = self.0.lock().unwrap();
-        // Only the replica itself asks for so many at once.
-        state.asked_by_pads += u32::from(request.limit < 500);
+        state.asked_by_pads += u32::from(request.for_pad);
         let mut left = request.limit as usize;
         let mut stores = Vec::new();
         for StoreCursor { store_id, after_position } in request.stores {
