@@ -93,7 +93,11 @@ export class FakeActions {
   #list(body: Uint8Array): Uint8Array {
     const { callerSuffix, pageSize, pageToken, since, states } = fromBinary(PadServiceListCallsRequestSchema, body);
     if (callerSuffix === "") this.questions += 1;
-    else this.searches.push(callerSuffix);
+    else if (pageToken === "") {
+      // As if none of the first calls that the server looks at were as asked for.
+      this.searches.push(callerSuffix);
+      return toBinary(PadServiceListCallsResponseSchema, create(PadServiceListCallsResponseSchema, { nextPageToken: "0" }));
+    }
     const from = since ? timestampMs(since) : -Infinity;
     const found = this.#store
       .all()

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{
     call::{encode_update, milliseconds, timestamp},
     directory::Directory,
-    ingest::{self, Row, as_json},
+    ingest::{self, Row, as_json, reversed},
     set_aside::{Kind, SetAside},
 };
 
@@ -227,9 +227,9 @@ fn remember(
     connection
         .prepare_cached(
             "UPDATE callers SET last_note = iif(?5, last_note, ?3), last_reservation = iif(?6, last_reservation, ?4)
-             WHERE store = ?1 AND number = ?2",
+             WHERE store = ?1 AND reversed = ?2",
         )?
-        .execute(params![store, number, note, reservation, keeps_note, keeps_reservation])?;
+        .execute(params![store, reversed(number), note, reservation, keeps_note, keeps_reservation])?;
     Ok(())
 }
 

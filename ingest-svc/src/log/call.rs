@@ -60,7 +60,7 @@ pub(super) struct Facts {
     end: Option<Cdr>,
     /// By the source's rule, asked of the final records.
     answered: bool,
-    /// Counted once, when the call is first known with both its store and its caller.
+    /// Of the caller, in the store; counted when the call was known with both.
     pub(super) history: Option<History>,
     /// Until when its last ring pops, in Unix milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]

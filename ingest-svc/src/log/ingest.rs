@@ -20,6 +20,7 @@ use super::{
 use crate::cdr::{Fingerprint, Record};
 pub(crate) use find::Another;
 use find::Found;
+pub(super) use find::SAME_CALL;
 
 /// Records that a call remembers; a provider sends two or three. The oldest is forgotten first.
 const RECORDS: usize = 256;
@@ -90,13 +91,16 @@ pub(super) fn record(
         call.fingerprints.remove(0);
     }
     call.fingerprints.push(record.fingerprint);
+    let former_caller = call.facts.caller_number().cloned();
     call.facts.add(record.cdr.clone(), record.answered);
     let pop = call.facts.pop(record.cdr.sdt(), record.received_at, popup_ttl);
     // Decided at the call's first record that finds a store, and kept.
     call.store = call
         .store
         .or_else(|| directory.route(call.facts.virtual_number(), call.facts.line()).map(|route| route.store));
-    if let Some(store) = call.store {
+    if let Some(store) = call.store
+        && (call.facts.history.is_none() || former_caller.as_ref() != call.facts.caller_number())
+    {
         count_caller(connection, set_aside, store, &mut call.facts)?;
     }
 
@@ -143,24 +147,21 @@ pub(super) fn event(
     Ok(Some(Event { store_id, epoch, position, bytes: bytes.into(), receipt }))
 }
 
-/// The first time a call is known with both its store and its caller: what the store knew of the caller so far, and one
-/// call more from now on.
+/// A call is known with both its store and its caller now, or with another caller than before: what the store knew of the
+/// caller so far, and one call more from now on.
 fn count_caller(
     connection: &Connection,
     set_aside: &SetAside,
     store: i64,
     facts: &mut Facts,
 ) -> rusqlite::Result<()> {
-    if facts.history.is_some() {
-        return Ok(());
-    }
     let Some(number) = facts.caller_number() else { return Ok(()) };
-    let number = number.e164();
+    let reversed = reversed(number.e164());
     let history = connection
         .prepare_cached(
-            "SELECT calls, last_call, last_note, last_reservation FROM callers WHERE store = ?1 AND number = ?2",
+            "SELECT calls, last_call, last_note, last_reservation FROM callers WHERE store = ?1 AND reversed = ?2",
         )?
-        .query_row(params![store, number], |row| {
+        .query_row(params![store, reversed], |row| {
             let reserved = (!matches!(row.get_ref(3)?, ValueRef::Null))
                 .then(|| from_json(row.get_ref(3)?.as_bytes()?, 3))
                 .transpose();
@@ -174,10 +175,10 @@ fn count_caller(
         .optional()?;
     connection
         .prepare_cached(
-            "INSERT INTO callers (store, number, calls, last_call) VALUES (?1, ?2, 1, ?3)
-             ON CONFLICT (store, number) DO UPDATE SET calls = calls + 1, last_call = max(last_call, excluded.last_call)",
+            "INSERT INTO callers (store, reversed, calls, last_call) VALUES (?1, ?2, 1, ?3)
+             ON CONFLICT (store, reversed) DO UPDATE SET calls = calls + 1, last_call = max(last_call, excluded.last_call)",
         )?
-        .execute(params![store, number, facts.sdt()])?;
+        .execute(params![store, reversed, facts.sdt()])?;
     facts.history = Some(history.unwrap_or_default());
     Ok(())
 }
@@ -223,6 +224,11 @@ pub(super) fn update(connection: &Connection, key: i64, call: &Row, seen: &[u8])
             seen,
         ])?;
     Ok(())
+}
+
+/// A number, or its last digits, as the callers are ordered: read backwards.
+pub(super) fn reversed(digits: &str) -> String {
+    digits.chars().rev().collect()
 }
 
 /// Whatever the log keeps as JSON.

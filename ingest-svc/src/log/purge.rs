@@ -10,15 +10,39 @@ pub(super) use callers::Sweep;
 /// Rows of a table deleted in one step.
 const STEP: usize = 200;
 
-/// Deletes up to [`STEP`] events and calls from before `before` (Unix seconds), callers whose last call was before it, and
-/// what deleted stores have left; says whether there may be more.
-pub(super) fn step(connection: &Connection, sweep: &mut Sweep, before: i64) -> rusqlite::Result<bool> {
-    let more =
-        [old_rows(connection, before)?, callers::step(connection, sweep, before)?, stores::step(connection)?];
-    Ok(more.contains(&true))
+/// What one step did.
+#[derive(Debug, Default)]
+pub(super) struct Step {
+    /// Rows that were deleted, of all tables.
+    pub(super) deleted: usize,
+    /// How many of them were requests in the quarantine.
+    pub(super) quarantined: usize,
+    /// There may be more to delete, or to look at.
+    pub(super) more: bool,
 }
 
-fn old_rows(connection: &Connection, before: i64) -> rusqlite::Result<bool> {
+/// Deletes up to [`STEP`] rows a table: events, calls and refused requests from before `before` (Unix seconds), and what
+/// deleted stores have left. Once there are none left, looks for callers whose last call was before it.
+pub(super) fn step(connection: &Connection, sweep: &mut Sweep, before: i64) -> rusqlite::Result<Step> {
+    let quarantined = refused_requests(connection, before)?;
+    let deleted = quarantined + old_rows(connection, before)? + stores::step(connection)?;
+    if deleted > 0 {
+        return Ok(Step { deleted, quarantined, more: true });
+    }
+    callers::step(connection, sweep, before)
+}
+
+/// The quarantine is bounded already, but what was no CDR holds numbers too.
+fn refused_requests(connection: &Connection, before: i64) -> rusqlite::Result<usize> {
+    connection
+        .prepare_cached(
+            "DELETE FROM quarantine WHERE key IN
+               (SELECT key FROM quarantine INDEXED BY quarantine_by_age WHERE received < ?1 * 1000 LIMIT ?2)",
+        )?
+        .execute(params![before, STEP / 10])
+}
+
+fn old_rows(connection: &Connection, before: i64) -> rusqlite::Result<usize> {
     // By the index, and not from the first key on: of events that were written while the clock was wrong, the first may be
     // the last that are due.
     let events = connection
@@ -39,12 +63,5 @@ fn old_rows(connection: &Connection, before: i64) -> rusqlite::Result<bool> {
                 LIMIT ?2)",
         )?
         .execute(params![before, STEP])?;
-    // Bounded already; what was no CDR holds numbers too.
-    let quarantined = connection
-        .prepare_cached(
-            "DELETE FROM quarantine WHERE key IN
-               (SELECT key FROM quarantine INDEXED BY quarantine_by_age WHERE received < ?1 * 1000 LIMIT ?2)",
-        )?
-        .execute(params![before, STEP / 10])?;
-    Ok(quarantined + events + calls > 0)
+    Ok(events + calls)
 }

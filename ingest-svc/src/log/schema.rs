@@ -72,14 +72,20 @@ CREATE TABLE events (
     bytes     BLOB NOT NULL                 -- ringpad.v1.SubscribeResponse with an update
 );
 CREATE UNIQUE INDEX events_of_store ON events (store, position);
+";
+
+/// In this form since version 6. A search for the last digits of a number finds out here whether the store knows such a
+/// number, and when it last called. An index on the calls would serve it, too, but each accept would write a page of that
+/// somewhere: numbers come in no order. This table it writes anyway.
+const CALLERS: &str = "
 CREATE TABLE callers (
     store     INTEGER NOT NULL REFERENCES stores,
-    number    TEXT NOT NULL,                -- E.164
+    reversed  TEXT NOT NULL,                -- E.164, read backwards: numbers with one ending lie together
     calls     INTEGER NOT NULL,
     last_call INTEGER NOT NULL,             -- Unix seconds
     last_note TEXT NOT NULL DEFAULT '',
     last_reservation BLOB,                  -- JSON; NULL: none, or taken back
-    PRIMARY KEY (store, number)
+    PRIMARY KEY (store, reversed)
 ) WITHOUT ROWID;
 ";
 
@@ -106,6 +112,7 @@ DROP TABLE records;
 DROP INDEX IF EXISTS calls_by_age;
 ";
 
+/// Before version 3 callers had no reservation.
 const FROM_VERSION_2: &str = "ALTER TABLE callers ADD COLUMN last_reservation BLOB";
 
 /// New in version 4.
@@ -123,20 +130,23 @@ CREATE TABLE probe (
 
 const FROM_VERSION_4: &str = "ALTER TABLE quarantine ADD COLUMN charset TEXT NOT NULL DEFAULT ''";
 
-/// New in version 6: what finds one call by its id, and calls by the last digits of the caller's number.
-///
-/// `reversed` has these digits, up to 15 of them, the last one first, so that all numbers with one ending lie together. The
-/// column is computed from `caller` whenever it is read, by functions that every SQLite has: it takes no room in the table,
-/// an older file gets it without being rewritten, and other programs can read and write the table. In the index, `sdt`
-/// behind it spares a search the rows of calls that are not shown.
-const CALL_INDEXES: &str = "
-ALTER TABLE calls ADD COLUMN reversed TEXT GENERATED ALWAYS AS (
-    substr(caller, -1, 1) || substr(caller, -2, 1) || substr(caller, -3, 1) || substr(caller, -4, 1)
-    || substr(caller, -5, 1) || substr(caller, -6, 1) || substr(caller, -7, 1) || substr(caller, -8, 1)
-    || substr(caller, -9, 1) || substr(caller, -10, 1) || substr(caller, -11, 1) || substr(caller, -12, 1)
-    || substr(caller, -13, 1) || substr(caller, -14, 1) || substr(caller, -15, 1)) VIRTUAL;
+/// The callers of versions before 6, by number. SQLite has no function that reads a text backwards; E.164 has 16 characters at
+/// most.
+const FROM_VERSION_5: &str = "
+INSERT INTO callers
+    SELECT store,
+        substr(number, -1, 1) || substr(number, -2, 1) || substr(number, -3, 1) || substr(number, -4, 1)
+        || substr(number, -5, 1) || substr(number, -6, 1) || substr(number, -7, 1) || substr(number, -8, 1)
+        || substr(number, -9, 1) || substr(number, -10, 1) || substr(number, -11, 1) || substr(number, -12, 1)
+        || substr(number, -13, 1) || substr(number, -14, 1) || substr(number, -15, 1) || substr(number, -16, 1),
+        calls, last_call, last_note, last_reservation
+    FROM callers_by_number ORDER BY 1, 2;
+DROP TABLE callers_by_number;
+";
+
+/// New in version 6: what finds one call by its id, and the stores that are to be emptied.
+const LOOK_UPS: &str = "
 CREATE UNIQUE INDEX calls_by_id ON calls (id);
-CREATE INDEX calls_by_ending ON calls (store, reversed, sdt);
 CREATE INDEX stores_deleted ON stores (deleted) WHERE deleted = 1;
 ";
 
@@ -178,6 +188,7 @@ fn bring_up(connection: &mut Connection) -> Result<(), OpenError> {
         VERSION => return Ok(()),
         0 => {
             transaction.execute_batch(TABLES)?;
+            transaction.execute_batch(CALLERS)?;
             transaction.execute_batch(QUARANTINE)?;
             transaction.execute_batch(FILE_AND_PROBE)?;
             transaction.execute("INSERT INTO meta VALUES (1, ?1, 0)", [Uuid::new_v4().as_bytes()])?;
@@ -189,7 +200,7 @@ fn bring_up(connection: &mut Connection) -> Result<(), OpenError> {
         found => return Err(OpenError::Version { found, known: VERSION }),
     }
     if version < 6 {
-        transaction.execute_batch(CALL_INDEXES)?;
+        transaction.execute_batch(LOOK_UPS)?;
     }
     if version < 7 {
         transaction.execute_batch(AGE_INDEXES)?;
@@ -207,7 +218,7 @@ pub(super) fn check_version(connection: &Connection) -> Result<(), OpenError> {
     }
 }
 
-/// The tables of an older file as version 5 has them.
+/// The tables of an older file as a new one has them; indexes are made afterwards.
 fn bring_up_from(version: i64, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     // Between two releases there was a version 1 that had made this change already.
     if version == 1 && transaction.table_exists(None, "records")? {
@@ -224,6 +235,11 @@ fn bring_up_from(version: i64, transaction: &Transaction<'_>) -> rusqlite::Resul
     }
     if version < 4 {
         transaction.execute_batch(FILE_AND_PROBE)?;
+    }
+    if version < 6 {
+        transaction.execute_batch("ALTER TABLE callers RENAME TO callers_by_number")?;
+        transaction.execute_batch(CALLERS)?;
+        transaction.execute_batch(FROM_VERSION_5)?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Which call a record belongs to. Providers use a `seq` again, some of them for two calls at a time, so that alone does
 //! not tell: a record that is merged into another call shows its caller on that call's pads.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 use uuid::Uuid;
 
 use super::{Row, from_json};
@@ -15,13 +15,13 @@ use crate::{
 };
 
 /// How many seconds the `sdt` of two records of one call may be apart.
-const SAME_CALL: i64 = 2 * 60 * 60;
+pub(in crate::log) const SAME_CALL: i64 = 2 * 60 * 60;
 
 /// Calls with a record's `seq` that are looked at, before its `sdt` and behind it. The nearest come first.
 const CANDIDATES: i64 = 32;
 
-/// The column of a call's facts, in what [`candidates`] selects.
-const FACTS: usize = 3;
+/// How many of them are read whole; whoever has further calls so near, with one `seq`, gets new ones.
+const READ: usize = 8;
 
 /// The call of a record.
 pub(super) enum Found {
@@ -52,26 +52,27 @@ struct Candidate {
     fingerprints: Vec<Fingerprint>,
     key: i64,
     store: Option<i64>,
-    facts: Vec<u8>,
 }
 
 impl Candidate {
-    /// Reads `key, id, store, facts, fingerprints, sdt`; `sdt` is the record's.
+    /// Reads `key, id, store, fingerprints, sdt`; `sdt` is the record's.
     fn read(row: &rusqlite::Row<'_>, sdt: i64) -> rusqlite::Result<Self> {
-        let (fingerprints, _) = row.get_ref(4)?.as_blob()?.as_chunks();
+        let (fingerprints, _) = row.get_ref(3)?.as_blob()?.as_chunks();
         Ok(Self {
-            apart: sdt.abs_diff(row.get(5)?).cast_signed(),
+            apart: sdt.abs_diff(row.get(4)?).cast_signed(),
             id: Uuid::from_bytes(row.get(1)?),
             fingerprints: fingerprints.to_vec(),
             key: row.get(0)?,
             store: row.get(2)?,
-            facts: row.get_ref(FACTS)?.as_bytes()?.to_vec(),
         })
     }
 
-    fn row(self) -> rusqlite::Result<Row> {
-        let Self { apart: _, id, fingerprints, key, store, facts } = self;
-        Ok(Row { key: Some(key), id, store, facts: from_json(&facts, FACTS)?, fingerprints })
+    fn row(self, connection: &Connection) -> rusqlite::Result<Row> {
+        let Self { apart: _, id, fingerprints, key, store } = self;
+        let facts = connection
+            .prepare_cached("SELECT facts FROM calls WHERE key = ?1")?
+            .query_row([key], |row| from_json(row.get_ref(0)?.as_bytes()?, 0))?;
+        Ok(Row { key: Some(key), id, store, facts, fingerprints })
     }
 }
 
@@ -87,18 +88,16 @@ pub(super) fn call_of(
     if let Some(call) = candidates.iter().find(|call| call.fingerprints.contains(&record.fingerprint)) {
         return Ok(Found::Repeat(call.id));
     }
+    let is_used = !candidates.is_empty();
     let mut nearest = None;
-    for candidate in candidates {
-        let (key, call) = (candidate.key, candidate.row());
+    for candidate in candidates.into_iter().take_while(|candidate| candidate.apart <= SAME_CALL).take(READ) {
+        let (key, call) = (candidate.key, candidate.row(connection));
         // One that cannot be read is none: its records make a new one.
         let Some(call) = set_aside.readable(Kind::Facts, key, call)? else { continue };
         let Some(why) = another(directory, &call, record) else { return Ok(Found::Known(Box::new(call))) };
         nearest = nearest.or(Some(why));
     }
-    if nearest.is_none() && is_used(connection, record)? {
-        nearest = Some(Another::Apart);
-    }
-    Ok(Found::New(nearest))
+    Ok(Found::New(nearest.or(is_used.then_some(Another::Apart))))
 }
 
 /// Why the record is none of this call, if it is none.
@@ -136,7 +135,7 @@ fn is_elsewhere(directory: &Directory, call: &Row, cdr: &Cdr) -> bool {
     }
 }
 
-/// The calls with the record's `seq` that began at about its time, the nearest first.
+/// The calls with the record's `seq`, the nearest in time first.
 fn candidates(
     connection: &Connection,
     set_aside: &SetAside,
@@ -144,26 +143,19 @@ fn candidates(
 ) -> rusqlite::Result<Vec<Candidate>> {
     let mut select = connection.prepare_cached(
         "SELECT * FROM (
-           SELECT key, id, store, facts, fingerprints, sdt FROM calls WHERE source = ?1 AND seq = ?2 AND sdt BETWEEN ?3 - ?4 AND ?3 ORDER BY sdt DESC LIMIT ?5)
+           SELECT key, id, store, fingerprints, sdt FROM calls
+           WHERE source = ?1 AND seq = ?2 AND sdt <= ?3 ORDER BY sdt DESC LIMIT ?4)
          UNION ALL
          SELECT * FROM (
-           SELECT key, id, store, facts, fingerprints, sdt FROM calls WHERE source = ?1 AND seq = ?2 AND sdt > ?3 AND sdt <= ?3 + ?4 ORDER BY sdt LIMIT ?5)",
+           SELECT key, id, store, fingerprints, sdt FROM calls
+           WHERE source = ?1 AND seq = ?2 AND sdt > ?3 ORDER BY sdt LIMIT ?4)",
     )?;
     let sdt = record.cdr.sdt().as_second();
-    let mut rows = select.query(params![&*record.source, record.cdr.seq(), sdt, SAME_CALL, CANDIDATES])?;
+    let mut rows = select.query(params![&*record.source, record.cdr.seq(), sdt, CANDIDATES])?;
     let mut candidates = Vec::new();
     while let Some(row) = rows.next()? {
         candidates.extend(set_aside.readable(Kind::Facts, row.get(0)?, Candidate::read(row, sdt))?);
     }
     candidates.sort_by_key(|candidate| candidate.apart);
     Ok(candidates)
-}
-
-/// Whether the log has any call with the record's `seq`.
-fn is_used(connection: &Connection, record: &Record) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached("SELECT 1 FROM calls WHERE source = ?1 AND seq = ?2 LIMIT 1")?
-        .query_row(params![&*record.source, record.cdr.seq()], |_| Ok(()))
-        .optional()
-        .map(|found| found.is_some())
 }

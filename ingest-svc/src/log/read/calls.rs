@@ -5,10 +5,18 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::{
     super::{
         call::within_bounds,
+        ingest::{SAME_CALL, reversed},
         set_aside::{Kind, SetAside},
     },
     ANSWER,
 };
+
+/// Calls that a page looks at for those that are wanted: some 30 ms. The next page goes on behind them, so that one may have
+/// fewer calls than were asked for, or none.
+const LOOKS: u32 = 20_000;
+
+/// Callers with the ending that is looked for, of which it is asked when they last called.
+const CALLERS: u32 = 200;
 
 /// Which of a store's calls to read.
 #[derive(Debug, Clone)]
@@ -54,7 +62,8 @@ pub struct PageMark {
 pub struct CallPage {
     /// Each an encoded `ringpad.v1.Call`, newest first: as many as were asked for, or about 1 MiB of them.
     pub calls: Vec<Vec<u8>>,
-    /// Where the next page goes on; `None` on the last.
+    /// Where the next page goes on; `None` on the last. Of calls that few are like a page may be short, or empty, without being
+    /// the last.
     pub next: Option<PageMark>,
     /// What pads show.
     pub store_name: String,
@@ -78,7 +87,7 @@ pub(in super::super) fn calls(
     let next = if query.caller_suffix.is_empty() {
         newest(&snapshot, store, &mut page)?
     } else {
-        ending_in(&snapshot, store, &reversed(&query.caller_suffix), &mut page)?
+        ending_in(&snapshot, store, &mut page)?
     };
     Ok(Some(CallPage { calls: page.calls, next, store_name, position }))
 }
@@ -131,13 +140,16 @@ impl CallQuery {
 
 /// Calls with any caller.
 fn newest(snapshot: &Connection, store: i64, page: &mut Page<'_>) -> rusqlite::Result<Option<PageMark>> {
+    if !page.query.states.is_empty() {
+        let until = page.query.until.unwrap_or(i64::MAX);
+        return look_through(snapshot, store, until, page, |_| true);
+    }
     let mut select = snapshot.prepare_cached(
         "SELECT key, sdt, call FROM calls INDEXED BY calls_of_store
-         WHERE store = ?1 AND sdt >= ?2 AND sdt < ?3 AND (sdt, key) < (?4, ?5) AND ((1 << state) & ?6) != 0
-         ORDER BY sdt DESC, key DESC",
+         WHERE store = ?1 AND sdt >= ?2 AND sdt < ?3 AND (sdt, key) < (?4, ?5) ORDER BY sdt DESC, key DESC",
     )?;
     let (since, until, after) = page.query.range();
-    let mut rows = select.query(params![store, since, until, after.sdt, after.key, page.query.states()])?;
+    let mut rows = select.query(params![store, since, until, after.sdt, after.key])?;
     while let Some(row) = rows.next()? {
         if let Some(next) = page.add(row)? {
             return Ok(Some(next));
@@ -146,38 +158,55 @@ fn newest(snapshot: &Connection, store: i64, page: &mut Page<'_>) -> rusqlite::R
     Ok(None)
 }
 
-/// Calls with a caller whose number, read backwards, begins with `reversed`. What is found in the index is put in order
-/// there; only the calls that are shown are read.
-fn ending_in(
-    snapshot: &Connection,
-    store: i64,
-    reversed: &str,
-    page: &mut Page<'_>,
-) -> rusqlite::Result<Option<PageMark>> {
+/// Calls with a caller whose number ends in the digits that are asked for. What the store knows of its callers says whether
+/// there are any, and before when: where a store knows very many with that ending, one of them is soon found anyway.
+fn ending_in(snapshot: &Connection, store: i64, page: &mut Page<'_>) -> rusqlite::Result<Option<PageMark>> {
+    let digits = page.query.caller_suffix.as_str();
     // ':' is the character after '9'.
-    let mut find = snapshot.prepare_cached(
-        "SELECT key FROM calls INDEXED BY calls_by_ending
-         WHERE store = ?1 AND reversed >= ?6 AND reversed < ?6 || ':'
-           AND sdt >= ?2 AND sdt < ?3 AND (sdt, key) < (?4, ?5)
-         ORDER BY sdt DESC, key DESC",
+    let mut select = snapshot.prepare_cached(
+        "SELECT count(*), max(last_call) FROM
+           (SELECT last_call FROM callers WHERE store = ?1 AND reversed >= ?2 AND reversed < ?2 || ':' LIMIT ?3)",
     )?;
-    let mut read = snapshot
-        .prepare_cached("SELECT key, sdt, call FROM calls WHERE key = ?1 AND ((1 << state) & ?2) != 0")?;
-    let (since, until, after) = page.query.range();
-    let states = page.query.states();
-    let mut keys = find.query(params![store, since, until, after.sdt, after.key, reversed])?;
-    while let Some(key) = keys.next()? {
-        let mut rows = read.query(params![key.get::<_, i64>(0)?, states])?;
-        if let Some(row) = rows.next()?
-            && let Some(next) = page.add(row)?
-        {
-            return Ok(Some(next));
-        }
-    }
-    Ok(None)
+    let (callers, last_call): (u32, Option<i64>) =
+        select.query_row(params![store, reversed(digits), CALLERS], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let Some(last_call) = last_call else { return Ok(None) };
+    let until = page.query.until.unwrap_or(i64::MAX);
+    // A later record may have set right when it began.
+    let until = if callers < CALLERS { until.min(last_call.saturating_add(SAME_CALL + 1)) } else { until };
+    look_through(snapshot, store, until, page, |caller| caller.ends_with(digits))
 }
 
-/// Digits, the last one first.
-fn reversed(digits: &str) -> String {
-    digits.chars().rev().collect()
+/// Looks through the calls from before `until` for those with such a caller and one of the states, [`LOOKS`] at most. Only
+/// what is shown is read whole.
+fn look_through(
+    snapshot: &Connection,
+    store: i64,
+    until: i64,
+    page: &mut Page<'_>,
+    is_wanted: impl Fn(&str) -> bool,
+) -> rusqlite::Result<Option<PageMark>> {
+    let mut look = snapshot.prepare_cached(
+        "SELECT key, sdt, caller, state FROM calls INDEXED BY calls_of_store
+         WHERE store = ?1 AND sdt >= ?2 AND sdt < ?3 AND (sdt, key) < (?4, ?5) ORDER BY sdt DESC, key DESC LIMIT ?6",
+    )?;
+    let mut read = snapshot.prepare_cached("SELECT key, sdt, call FROM calls WHERE key = ?1")?;
+    let (since, _, after) = page.query.range();
+    let mut rows = look.query(params![store, since, until, after.sdt, after.key, LOOKS])?;
+    let (mut looked, mut place) = (0, None);
+    while let Some(row) = rows.next()? {
+        let (key, state): (i64, u32) = (row.get(0)?, row.get(3)?);
+        // A call without a number has none that ends in anything.
+        let caller = row.get_ref(2)?.as_str_or_null()?.unwrap_or_default();
+        if (page.query.states() >> state.min(63)) & 1 == 1 && is_wanted(caller) {
+            let mut call = read.query(params![key])?;
+            if let Some(call) = call.next()?
+                && let Some(next) = page.add(call)?
+            {
+                return Ok(Some(next));
+            }
+        }
+        looked += 1;
+        place = Some(PageMark { key, sdt: row.get(1)? });
+    }
+    Ok(place.filter(|_| looked == LOOKS))
 }

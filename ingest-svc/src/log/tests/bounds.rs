@@ -70,7 +70,7 @@ async fn missed(reader: &LogReader, limit: usize) -> (Vec<v1::Update>, usize) {
         let after = updates.last().map_or(0, |update| update.position);
         let other = Cursor { store_id: "nowhere".to_owned(), after: 0 };
         let cursor = Cursor { store_id: "gangnam".to_owned(), after };
-        let AllMissed { stores, extent } = reader.missed(vec![other, cursor], limit).await.unwrap();
+        let AllMissed { stores, extent } = reader.missed(vec![other, cursor], limit, None).await.unwrap();
         answers += 1;
         let events = &stores[1].events;
         assert!(events.iter().map(|(_, event)| event.len()).sum::<usize>() <= ANSWER);

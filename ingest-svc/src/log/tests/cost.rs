@@ -19,6 +19,9 @@ const MANY: &str = "
         FROM number, stores;
 ";
 
+/// The beginning of 2026, in Unix seconds.
+const IN_2026: i64 = 1_767_225_600;
+
 /// Steps that `work` takes on a connection of its own.
 fn steps<T>(directory: &TempDir, work: impl FnOnce(&mut Connection) -> T) -> (u64, T) {
     let file = directory.path().join("log.db");
@@ -95,10 +98,63 @@ async fn the_calls_of_one_number_are_found_in_pages_newest_first() {
     opened.close();
 }
 
+#[tokio::test]
+async fn a_state_that_few_calls_are_in_is_looked_for_in_pages() {
+    let (directory, opened) = with_store().await;
+    opened.close();
+    Connection::open(directory.path().join("log.db")).unwrap().execute_batch(MANY).unwrap();
+    let mut query = CallQuery { states: vec![CallState::Missed.into()], ..any_call() };
+    let mut pages = 0;
+    loop {
+        let (steps, page) = steps(&directory, |connection| {
+            read::calls(connection, &query, &SetAside::default()).unwrap().unwrap()
+        });
+        assert!(page.calls.is_empty() && steps < 500_000, "{steps} steps");
+        pages += 1;
+        let Some(next) = page.next else { break };
+        query.after = Some(next);
+    }
+    assert_eq!(pages, 3, "a page looks at 20,000 calls");
+}
+
+#[tokio::test]
+async fn a_caller_of_long_ago_is_found_without_a_look_at_all_calls_since() {
+    let (directory, opened) = with_store().await;
+    let other =
+        record(&[("seq", "1"), ("sdt", "20250101120000"), ("fromn", "01033334444"), ("vn", "050712345678")]);
+    opened.status(other).await;
+    opened.close();
+    let connection = Connection::open(directory.path().join("log.db")).unwrap();
+    connection.execute_batch(MANY).unwrap();
+    connection.execute("UPDATE calls SET sdt = sdt + ?1 WHERE seq <> '1'", [IN_2026]).unwrap();
+    let query = CallQuery { caller_suffix: "4444".to_owned(), ..any_call() };
+    let (steps, page) = steps(&directory, |connection| {
+        read::calls(connection, &query, &SetAside::default()).unwrap().unwrap()
+    });
+    assert!(page.calls.len() == 1 && page.next.is_none() && steps < 2_000, "{steps} steps");
+}
+
+#[tokio::test]
+async fn a_record_costs_the_same_however_many_calls_have_had_its_seq() {
+    let (directory, opened) = with_store().await;
+    opened.close();
+    let connection = Connection::open(directory.path().join("log.db")).unwrap();
+    connection.execute_batch(MANY).unwrap();
+    connection.execute("UPDATE calls SET seq = '1', sdt = ?1 + key * 60", [IN_2026]).unwrap();
+    let (steps, logged) = steps(&directory, |connection| {
+        let mut stores = directory::Directory::load(connection).unwrap();
+        let (epoch, popup_ttl) = (Uuid::nil(), jiff::SignedDuration::from_secs(30));
+        let ring = ring("1", "20260115120000");
+        ingest::record(connection, &mut stores, epoch, 1, popup_ttl, &SetAside::default(), &ring).unwrap()
+    });
+    assert_eq!(logged.ingested.status, Status::Accepted);
+    assert!(steps < 3_000, "{steps} steps");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
-    /// Numbers of all countries, and of none: the column has their last 15 digits.
+    /// Numbers of all countries, and of none.
     #[test]
     fn a_number_is_found_by_its_last_digits_and_by_no_others(
         numbers in proptest::collection::vec("\\+[1-9][0-9]{2,14}", 1..12),
@@ -111,6 +167,12 @@ proptest! {
         let connection = Connection::open(directory.path().join("log.db")).unwrap();
         connection.execute_batch("INSERT INTO stores (id, name) VALUES ('gangnam', '강남점')").unwrap();
         for number in &numbers {
+            connection
+                .execute(
+                    "INSERT OR IGNORE INTO callers (store, reversed, calls, last_call) SELECT key, ?1, 1, 1 FROM stores",
+                    [ingest::reversed(number)],
+                )
+                .unwrap();
             connection
                 .execute(
                     "INSERT INTO calls (id, source, seq, sdt, store, caller, state, facts, call, fingerprints)

@@ -15,7 +15,7 @@ impl Opened {
     /// The positions of the events after one, and the store's position.
     async fn reach(&self, after: u64) -> (Vec<u64>, Option<u64>) {
         let cursor = Cursor { store_id: "gangnam".to_owned(), after };
-        let missed = self.log.reader().missed(vec![cursor], 100).await.unwrap().stores.remove(0);
+        let missed = self.log.reader().missed(vec![cursor], 100, None).await.unwrap().stores.remove(0);
         (missed.events.iter().map(|(position, _)| *position).collect(), missed.position)
     }
 }

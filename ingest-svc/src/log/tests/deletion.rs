@@ -82,15 +82,15 @@ async fn a_caller_is_known_until_the_retention_after_the_last_call() {
     connection
         .execute_batch(
             "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 2500)
-             INSERT INTO callers (store, number, calls, last_call)
-                 SELECT stores.key, '+44' || n, 1, n % 2 * 4000000000 FROM number, stores",
+             INSERT INTO callers (store, reversed, calls, last_call)
+                 SELECT stores.key, n || '44+', 1, n % 2 * 4000000000 FROM number, stores",
         )
         .unwrap();
     let before = ring("x", "20260601000000").cdr.sdt().as_second();
     while opened.log.purge(before).await.unwrap() {}
     let known = |number: &str| {
-        let sql = "SELECT count(*) FROM callers WHERE number LIKE ?1";
-        connection.query_row(sql, [number], |row| row.get::<_, u32>(0)).unwrap()
+        let sql = "SELECT count(*) FROM callers WHERE reversed LIKE ?1";
+        connection.query_row(sql, [ingest::reversed(number)], |row| row.get::<_, u32>(0)).unwrap()
     };
     assert_eq!((known("+821011111111"), known("+821022222222"), known("+44%")), (0, 1, 1_250));
     opened.close();
@@ -127,6 +127,7 @@ async fn a_deleted_store_made_anew_has_nothing_of_the_former_one() {
     assert_eq!(count("SELECT count(*) FROM calls"), 1);
     assert_eq!(count("SELECT count(*) FROM events"), 1);
     assert_eq!(count("SELECT count(*) FROM callers"), 1);
+    assert_eq!(count("SELECT count(*) FROM stores"), 1);
     opened.close();
     let opened = open_in(&directory);
     opened.status(ring("4", "20261123142533")).await;

@@ -59,7 +59,8 @@ async fn a_backlog_is_deleted_in_small_steps_with_accepts_between_them() {
     assert_eq!(opened.log.reader().epoch(), epoch);
     assert_eq!(opened.status(ring("after", "20261123142530")).await, Status::Accepted);
     let reach = |after| Cursor { store_id: "gangnam".to_owned(), after };
-    let missed = opened.log.reader().missed(vec![reach(5), reach(BACKLOG)], 10_000).await.unwrap().stores;
+    let missed =
+        opened.log.reader().missed(vec![reach(5), reach(BACKLOG)], 10_000, None).await.unwrap().stores;
     let position = Some(BACKLOG + rung + 1);
     assert_eq!((missed[0].position, missed[0].events.len()), (position, 0), "out of reach");
     assert_eq!((missed[1].position, missed[1].events.len() as u64), (position, rung + 1));
@@ -109,7 +110,8 @@ async fn old_calls_and_events_are_deleted_and_the_position_stays() {
     assert!(!opened.log.purge(before).await.unwrap(), "and no more");
     assert_eq!(opened.calls("gangnam").await.len(), 1);
     let reach = |after| Cursor { store_id: "gangnam".to_owned(), after };
-    let missed = opened.log.reader().missed(vec![reach(0), reach(1), reach(2)], 100).await.unwrap().stores;
+    let missed =
+        opened.log.reader().missed(vec![reach(0), reach(1), reach(2)], 100, None).await.unwrap().stores;
     let events: Vec<_> = missed.iter().map(|missed| (missed.position, missed.events.len())).collect();
     assert_eq!(events, [(Some(2), 0), (Some(2), 1), (Some(2), 0)]);
     opened.close();
