@@ -69,7 +69,9 @@ async fn slow_heads_hold_nobody_up_and_are_cut() {
 #[tokio::test]
 async fn a_body_that_does_not_come_is_answered_as_such_and_kept_as_far_as_it_came() {
     let system = System::start(&RabbitNode::shared().await.url(), 0).await;
-    let part = format!("POST /v1/cdr/bizcall HTTP/1.1\r\nhost: x\r\ncontent-type: {FORM}\r\ncontent-length: 99\r\n\r\nseq=1&vn=");
+    let part = format!(
+        "POST /v1/cdr/bizcall HTTP/1.1\r\nhost: x\r\ncontent-type: {FORM}\r\ncontent-length: 99\r\n\r\nseq=1&vn="
+    );
     let mut stream = open(&system, part.as_bytes()).await;
     let mut answer = vec![0; 1024];
     // Ten seconds for a body.

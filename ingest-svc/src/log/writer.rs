@@ -150,7 +150,7 @@ impl Writer {
             since_checkpoint += waiting.len() + bytes / PAGE;
             if matches!(waiting[..], [Job::Import(..)]) {
                 // Each part writes most pages of the directory's indexes anew.
-                self.emptying.want();
+                self.emptying.cut_off();
             }
             self.commit(&mut waiting);
             self.metrics.commit_seconds.observe(began.elapsed().as_secs_f64());
