@@ -24,11 +24,12 @@ use super::{
     verdict::Verdict,
 };
 
-/// How many requests it has under way: twice as many as a pad may have.
-const AT_ONCE: usize = 8;
+/// How many requests it has under way: twice as many as a pad may have on each of three replicas, so that it asks too much
+/// however slowly they answer.
+const AT_ONCE: usize = 24;
 /// Between two requests of each: 100 a second together, which is half of what nginx lets an address ask, so that the refusals
 /// are push-svc's.
-const PAUSE: Duration = Duration::from_millis(80);
+const PAUSE: Duration = Duration::from_millis(240);
 
 /// The pad.
 #[derive(Debug)]
