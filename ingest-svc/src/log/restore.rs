@@ -127,9 +127,10 @@ pub fn restore(backup: &Path, log: &Path, existing: Existing) -> Result<Restored
     let restored = place.fill(backup, source, there);
     if restored.is_err() {
         for file in made {
-            // An empty file of this process would keep ingest-svc, under its own user, from starting. What failed is said
-            // already.
-            let _ = fs::remove_file(file);
+            // An empty file of this process would keep ingest-svc, under its own user, from starting.
+            if let Err(error) = fs::remove_file(&file) {
+                tracing::warn!(file = %file.display(), %error, "an empty file was left");
+            }
         }
     }
     restored
