@@ -4,11 +4,12 @@
 #   make fmt       is the code formatted? (`cargo fmt` mends it)
 #   make lint      clippy, warnings are errors
 #   make unit      tests inside the crates
-#   make clients   installs what the programs in docs/integrate.md need, which `make e2e` runs
+#   make clients   installs what the programs in docs/integrate.md need, and Schemathesis, which `make e2e` runs
 #   make e2e       real binaries on a real RabbitMQ node; `make e2e ONLY=outage` runs one module
 #   make chaos     a night of faults; SEED=6 and MINUTES=2 unless told otherwise, the same seed plays the same faults
 #   make pad       the pad's types, bundle and client
 #   make proto-lint  buf: is the contract well-formed, and does it break nobody who has the baseline's?
+#   make openapi-lint  Redocly: is docs/openapi.json as its recommended rules want it?
 #   make browser   the pad page in Chromium: alone, on `ringpad dev`, and on real replicas behind nginx; ONLY=floor
 #   make bench     measures; by hand, some ten minutes, prints and asserts nothing; ONLY=painted is the one in Chromium
 #   make env       writes fresh secrets for docker-compose.yml into .env, unless it is there
@@ -28,7 +29,7 @@ SEED ?= 6
 MINUTES ?= 2
 BUF = pad/node_modules/.bin/buf
 
-.PHONY: test tools clients bulk fmt lint build unit e2e chaos pad proto-lint proto-baseline browser bench deny fuzz env
+.PHONY: test tools clients bulk fmt lint build unit e2e chaos pad proto-lint proto-baseline openapi-lint browser bench deny fuzz env
 .DEFAULT_GOAL := test
 # The steps share cores, ports and cargo's lock.
 .NOTPARALLEL:
@@ -37,7 +38,7 @@ export RUST_TEST_THREADS ?= 6
 
 test: tools clients fmt lint build
 	$(CARGO) test --workspace
-	$(MAKE) proto-lint pad browser chaos
+	$(MAKE) proto-lint openapi-lint pad browser chaos
 
 tools:
 	@tests/tools.sh
@@ -48,9 +49,9 @@ tests/clients/node_modules/.package-lock.json: tests/clients/package-lock.json
 	npm --prefix tests/clients ci --ignore-scripts --no-fund --no-audit
 	@touch $@
 
-tests/clients/.venv/installed: tests/clients/requirements.txt
+tests/clients/.venv/installed: tests/clients/requirements.txt tests/clients/openapi/requirements.txt
 	python3 -m venv tests/clients/.venv
-	tests/clients/.venv/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	tests/clients/.venv/bin/pip install --quiet --disable-pip-version-check $(patsubst %,--requirement %,$^)
 	@touch $@
 
 fmt:
@@ -89,6 +90,11 @@ pad: pad/node_modules/.package-lock.json
 proto-lint: pad/node_modules/.package-lock.json
 	$(BUF) lint
 	$(BUF) breaking --against proto/baseline.binpb
+
+# Warnings are errors.
+openapi-lint: clients
+	REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true \
+		tests/clients/node_modules/.bin/redocly lint --extends=recommended-strict docs/openapi.json
 
 # After a release: from now on this contract is the one not to break.
 proto-baseline: pad/node_modules/.package-lock.json

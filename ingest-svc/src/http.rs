@@ -20,6 +20,7 @@ use axum::{
     Router,
     extract::{ConnectInfo, Path, Request, State, rejection::PathRejection},
     http::{HeaderValue, Method, header::CONTENT_TYPE},
+    middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::any,
 };
@@ -53,14 +54,16 @@ struct Edge {
     metrics: HttpMetrics,
 }
 
-/// The edge's routes. Handlers need the peer's address, as `ConnectInfo<SocketAddr>`; without it a source with `allow`
+/// The edge's routes, and those of `health`. Handlers need the peer's address, as `ConnectInfo<SocketAddr>`; without it a source with `allow`
 /// lets nobody in.
-pub(crate) fn router(shared: Shared, metrics: HttpMetrics) -> Router {
+pub(crate) fn router(shared: Shared, metrics: HttpMetrics, health: Router) -> Router {
+    let edge = Arc::new(Edge { shared, metrics });
     Router::new()
         .route("/v1/cdr/{source}", any(at_source))
         .route("/v1/cdr/{source}/{secret}", any(at_secret))
         .fallback(elsewhere)
-        .with_state(Arc::new(Edge { shared, metrics }))
+        .with_state(Arc::clone(&edge))
+        .merge(health.layer(from_fn_with_state(edge, only_readable)))
 }
 
 async fn at_source(
@@ -83,18 +86,31 @@ async fn at_secret(
 
 /// Nothing is there; or a request that could not be read, nor where it was to go.
 async fn elsewhere(State(edge): State<Arc<Edge>>, request: Request) -> Problem {
-    match request.extensions().get::<Unreadable>() {
-        Some(unreadable) => {
-            edge.metrics.unreadable(unreadable.why);
-            let problem = Problem::Unreadable(unreadable.why);
-            edge.metrics.answered(None, problem.status());
-            problem
-        }
-        None => Problem::NotFound,
+    edge.unreadable(&request).unwrap_or(Problem::NotFound)
+}
+
+/// For paths whose handlers look at nothing of a request.
+async fn only_readable(
+    State(edge): State<Arc<Edge>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    match edge.unreadable(&request) {
+        Some(problem) => Err(problem),
+        None => Ok(next.run(request).await),
     }
 }
 
 impl Edge {
+    /// What is wrong with a request that is none of a source's and could not be read.
+    fn unreadable(&self, request: &Request) -> Option<Problem> {
+        let Unreadable { why, .. } = request.extensions().get()?;
+        self.metrics.unreadable(*why);
+        let problem = Problem::Unreadable(*why);
+        self.metrics.answered(None, problem.status());
+        Some(problem)
+    }
+
     async fn counted(
         &self,
         source: &str,

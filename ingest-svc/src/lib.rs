@@ -155,7 +155,7 @@ fn spawn_edges(
     let answers = HttpMetrics::new(&mut registry);
     let connections = ServeMetrics::new(&mut registry);
     let retention = RetentionMetrics::new(&mut registry);
-    let http = http::router(shared, answers).merge(admin::health(readiness.clone()));
+    let http = http::router(shared, answers, admin::health(readiness.clone()));
     let admin = admin::router(readiness.clone(), registry);
     let (connections_in_all, per_address) = INTERNAL;
     let internal = |half_closed, streams| Limits {

@@ -13,8 +13,8 @@ use std::{
 use ringpad_tests::{
     cdr::{self, ring, urlencoded},
     http::Client,
-    nginx::{shipped, shipped_text},
-    pads::Transport,
+    nginx::{Nginx, shipped, shipped_text},
+    pads::{Pad, Transport},
     port::free_port,
     provider::{FORM, taken},
     rabbit::RabbitNode,
@@ -349,6 +349,81 @@ async fn the_health_check_of_the_image_says_what_readyz_says() {
     })
     .await;
     assert!(said.starts_with("not ready: "), "{said}");
+}
+
+/// The blocks of a section of docs/operate.md in this language, together.
+fn blocks(section: &str, language: &str) -> String {
+    let document = shipped_text("docs/operate.md");
+    let (_, text) = document.split_once(&format!("\n## {section}\n")).expect("the section is there");
+    let text = text.split("\n## ").next().unwrap_or_default();
+    let opening = format!("```{language}\n");
+    let blocks = text.split(&opening).skip(1).filter_map(|block| block.split_once("```"));
+    blocks.map(|(block, _)| block).collect()
+}
+
+#[tokio::test]
+async fn the_set_up_for_one_host_serves_providers_and_pads_through_nginx() {
+    const ONE_HOST: &str = "On one host, behind nginx";
+    let mut system = System::prepare(&RabbitNode::shared().await.url(), 2, &[]);
+    // Its addresses may be in use here: the tests' are put in their place.
+    let addresses = [
+        ("127.0.0.1:8080", system.ingest_at.http),
+        ("127.0.0.1:8081", system.push_at[0].pads),
+        ("127.0.0.1:8082", system.push_at[1].pads),
+        ("127.0.0.1:9465", system.push_at[0].admin),
+        ("127.0.0.1:9466", system.push_at[1].admin),
+    ];
+    let here = |text: String| {
+        addresses.iter().fold(text, |text, (documented, own)| text.replace(documented, &own.to_string()))
+    };
+    let documented = here(blocks(ONE_HOST, "sh"));
+    let services: Vec<_> = documented.split("# push-svc").collect();
+    let [ingest, first, second] = services.as_slice() else { panic!("three services: {documented}") };
+    let sources = system.directory.path().join("ingest.toml");
+    let [first_replica, second_replica] = &mut system.push[..] else { panic!("two replicas") };
+    for (program, service, texts) in [
+        ("ingest-svc", &mut system.ingest, vec![*ingest]),
+        ("push-svc", first_replica, vec![*first]),
+        ("push-svc", second_replica, vec![*first, *second]),
+    ] {
+        let known = settings(program).await;
+        let lines = texts.iter().flat_map(|text| text.lines());
+        for (name, value) in lines.filter_map(|line| line.split_once('=')) {
+            assert!(known.contains_key(name), "{program} has no setting {name}");
+            match name {
+                "INGEST_CONFIG" => service.set(name, &sources.display().to_string()),
+                // The tests' own.
+                "DATABASE_URL" | "AMQP_URL" | "PAD_TOKEN_SECRET" => {}
+                _ => service.set(name, value),
+            }
+        }
+    }
+    let proxies = "trusted_proxies = [\"127.0.0.1/32\"]";
+    assert!(shipped_text("docs/operate.md").contains(proxies));
+    let allowed = format!("[[source]]\nname = \"bizcall\"\nallow = [\"127.0.0.7/32\"]\n{proxies}\n");
+    must("sources", fs::write(&sources, allowed));
+    system.ingest.start().await;
+    for replica in &mut system.push {
+        replica.start().await;
+    }
+    let nginx = Nginx::start_with(&here(blocks(ONE_HOST, "nginx")), system.directory.path()).await;
+
+    let store = system.store("gangnam").await;
+    let mut pads = Vec::new();
+    for transport in [Transport::GrpcWeb, Transport::WebSocket] {
+        pads.push(Pad::open(transport, nginx.at, &system.subscription(&store.id)).await);
+    }
+    let record = ring(&store.virtual_number, &cdr::caller());
+    system.secrets.note(&record);
+    for (own, status) in [(8, 403), (7, 200)] {
+        let mut provider = Client::new(nginx.at).own(Ipv4Addr::new(127, 0, 0, own));
+        let sent =
+            provider.send("POST", "/v1/cdr/bizcall", &[("content-type", FORM)], urlencoded(&record)).await;
+        assert_eq!(must("an answer", sent).status.as_u16(), status, "from 127.0.0.{own}");
+    }
+    for pad in &mut pads {
+        pad.until_position(1).await;
+    }
 }
 
 #[test]

@@ -31,6 +31,7 @@ mod monitoring;
 mod network;
 mod one_file;
 mod one_pad;
+mod openapi;
 mod outage;
 mod providers;
 mod quarantine;

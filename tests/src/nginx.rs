@@ -55,6 +55,21 @@ impl Upstreams {
         };
         Self { ingest: system.ingest_at.http, push: [first.pads, second.pads, third.pads] }
     }
+
+    /// The shipped `upstreams.conf` with these addresses.
+    fn shipped(self) -> String {
+        let [first, second, third] = self.push;
+        let addresses = [
+            ("ingest-svc:8080", self.ingest),
+            ("push-1:8081", first),
+            ("push-2:8081", second),
+            ("push-3:8081", third),
+            // It has no tokens either, and shows that it was asked.
+            ("127.0.0.1:9", self.ingest),
+        ];
+        let shipped = shipped_text("deploy/nginx/upstreams.conf");
+        addresses.iter().fold(shipped, |text, (name, address)| replace(&text, name, &address.to_string()))
+    }
 }
 
 /// An nginx that is killed and started again at will. Its output is in the system's directory, and is searched for
@@ -85,6 +100,14 @@ impl Nginx {
     /// # Panics
     /// nginx is not installed or does not take the configuration.
     pub async fn start_before(upstreams: Upstreams, directory: &Path) -> Self {
+        Self::start_with(&upstreams.shipped(), directory).await
+    }
+
+    /// Starts it with this as `upstreams.conf`, with its files in `directory`, and waits until it answers.
+    ///
+    /// # Panics
+    /// nginx is not installed or does not take the configuration.
+    pub async fn start_with(upstreams: &str, directory: &Path) -> Self {
         assert!(Path::new(NGINX).exists(), "these tests need nginx: apt-get install nginx-light");
         let (at, grpc_at, own) = (free_address(), free_address(), directory.join("nginx"));
         must("a directory for nginx", fs::create_dir(&own));
@@ -108,7 +131,7 @@ impl Nginx {
     /// # Panics
     /// It does not, or is not running.
     pub async fn turn_to(&self, upstreams: Upstreams) {
-        configure(&self.directory, self.at, self.grpc_at, upstreams);
+        configure(&self.directory, self.at, self.grpc_at, &upstreams.shipped());
         self.running.as_ref().expect("it is running").signal(Signal::HUP);
         let (mut client, push) = (Client::new(self.at), upstreams.push.map(|at| at.to_string()));
         until("nginx passes requests to the new upstreams", SOON, async || {
@@ -197,20 +220,8 @@ impl Nginx {
 }
 
 /// Copies the configuration and puts the tests' addresses in.
-fn configure(directory: &Path, at: SocketAddr, grpc_at: SocketAddr, upstreams: Upstreams) {
-    let [first, second, third] = upstreams.push;
-    let upstreams = [
-        ("ingest-svc:8080", upstreams.ingest),
-        ("push-1:8081", first),
-        ("push-2:8081", second),
-        ("push-3:8081", third),
-        // It has no tokens either, and shows that it was asked.
-        ("127.0.0.1:9", upstreams.ingest),
-    ];
-    let mut text = shipped_text("deploy/nginx/upstreams.conf");
-    for (name, address) in upstreams {
-        text = replace(&text, name, &address.to_string());
-    }
+fn configure(directory: &Path, at: SocketAddr, grpc_at: SocketAddr, upstreams: &str) {
+    let mut text = upstreams.to_owned();
     // Debian's nginx would write below /var/lib.
     for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"] {
         text.push_str(&format!("{kind}_temp_path {}/{kind};\n", directory.display()));

@@ -15,6 +15,7 @@ use http_body_util::BodyExt;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode, utf8_percent_encode};
 use prometheus_client::registry::Registry;
 use proptest::{arbitrary::any as arbitrary, collection::vec, prelude::*};
+use ringpad_runtime::{admin, readiness::Readiness};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt;
@@ -56,6 +57,7 @@ struct Edge {
     router: Router,
     directory: TempDir,
     open: OpenLog,
+    readiness: Readiness,
 }
 
 struct Answer {
@@ -86,8 +88,8 @@ impl Edge {
         open.log.upsert_store(store, Moving::Refused).await.unwrap();
         let sources = Arc::new(Sources::parse(sources).unwrap());
         let shared = Shared { sources, log: open.log.clone(), traces: <_>::default() };
-        let metrics = HttpMetrics::new(&mut Registry::default());
-        Self { router: router(shared, metrics), directory, open }
+        let (metrics, readiness) = (HttpMetrics::new(&mut Registry::default()), Readiness::default());
+        Self { router: router(shared, metrics, admin::health(readiness.clone())), directory, open, readiness }
     }
 
     async fn send(&self, request: axum::http::request::Builder, body: impl Into<Body>) -> Answer {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream};
-use ringpad_runtime::{CancellationToken, admin, readiness::Readiness, serve};
+use ringpad_runtime::{CancellationToken, serve};
 
 use super::*;
 use crate::cdr::Field;
@@ -257,9 +257,7 @@ async fn every_documented_answer_is_produced_and_no_other_one() {
 #[tokio::test]
 async fn health_answers_as_documented() {
     let document = document();
-    let readiness = Readiness::default();
-    let edge = Edge::open().await;
-    let router = edge.router.clone().merge(admin::health(readiness.clone()));
+    let Edge { router, readiness, .. } = &Edge::open().await;
     for path in ["/livez", "/readyz"] {
         let operation =
             Operation { path, method: Method::GET, answers: &document["paths"][path]["get"]["responses"] };
@@ -268,9 +266,10 @@ async fn health_answers_as_documented() {
             if held {
                 readiness.hold("log", "disk full");
             }
-            answers.push(produced(&router, Request::get(path).body(Body::empty()).unwrap()).await);
+            answers.push(produced(router, Request::get(path).body(Body::empty()).unwrap()).await);
         }
         readiness.release("log");
+        answers.extend(unreadable(router, &operation).await);
         check(&document, &operation, &answers);
     }
 }
@@ -278,19 +277,28 @@ async fn health_answers_as_documented() {
 #[test]
 fn the_documented_parameters_are_the_parsers() {
     let document = document();
-    let fields: Vec<_> = Field::ALL.into_iter().map(Field::name).collect();
-    for (path, item) in document["paths"].as_object().unwrap() {
-        let Some(parameters) = item["parameters"].as_array() else { continue };
-        let parameters = parameters.iter().map(|parameter| resolved(&document, parameter));
-        let (in_path, in_query): (Vec<_>, Vec<_>) =
-            parameters.partition(|parameter| parameter["in"] == "path");
+    let fields: BTreeSet<_> = Field::ALL.into_iter().map(Field::name).collect();
+    let of = |item: &Value| -> Vec<Value> {
+        let parameters = item["parameters"].as_array().into_iter().flatten();
+        parameters.map(|parameter| resolved(&document, parameter).clone()).collect()
+    };
+    let paths = document["paths"].as_object().unwrap();
+    for (path, item) in paths.iter().filter(|(path, _)| path.starts_with("/v1/cdr/")) {
+        let in_path = of(item);
         let name = |parameter: &Value| parameter["name"].as_str().unwrap().to_owned();
-        assert_eq!(in_query.iter().map(|parameter| name(parameter)).collect::<Vec<_>>(), fields, "{path}");
         assert!(in_path.iter().all(|parameter| path.contains(&format!("{{{}}}", name(parameter)))), "{path}");
         assert_eq!(in_path.len(), path.matches('{').count(), "{path}");
+        // One object, whose properties are parameters each.
+        let [record] = of(&item["get"]).try_into().unwrap();
+        assert_eq!(
+            (&record["in"], &record["style"], &record["explode"]),
+            (&"query".into(), &"form".into(), &true.into())
+        );
+        assert_eq!(names(&resolved(&document, &record["schema"])["properties"]), fields, "{path}");
     }
-    let schema = &document["components"]["schemas"]["Cdr"];
-    assert_eq!(names(&schema["properties"]), fields.iter().copied().collect());
+    for schema in ["Cdr", "CdrForm"] {
+        assert_eq!(names(&document["components"]["schemas"][schema]["properties"]), fields);
+    }
 }
 
 /// What the document says is required is what the parser misses; and its examples are records.
@@ -299,17 +307,18 @@ async fn the_documented_examples_are_records() {
     let document = document();
     let edge = Edge::open().await;
     let missing = edge.get("/v1/cdr/bizcall").await;
-    let required = document["components"]["schemas"]["Cdr"]["required"].as_array().unwrap();
-    let required: Vec<_> = required.iter().map(|name| name.as_str().unwrap()).collect();
-    assert_eq!(missing.is_problem(422).fields(), [required, vec!["vn"]].concat());
+    for schema in ["Cdr", "CdrForm"] {
+        let required = document["components"]["schemas"][schema]["required"].as_array().unwrap();
+        let required: Vec<_> = required.iter().map(|name| name.as_str().unwrap()).collect();
+        assert_eq!(missing.is_problem(422).fields(), [required, vec!["vn"]].concat());
+    }
 
-    let parameters = document["components"]["parameters"].as_object().unwrap();
+    let parameters = document["components"]["schemas"]["CdrForm"]["properties"].as_object().unwrap();
     let query: Vec<_> = parameters
-        .values()
-        .filter(|parameter| parameter["in"] == "query")
-        .map(|parameter| {
-            let example = utf8_percent_encode(parameter["example"].as_str().unwrap(), NON_ALPHANUMERIC);
-            format!("{}={example}", parameter["name"].as_str().unwrap())
+        .iter()
+        .map(|(name, parameter)| {
+            let example = parameter["examples"][0].as_str().unwrap();
+            format!("{name}={}", utf8_percent_encode(example, NON_ALPHANUMERIC))
         })
         .collect();
     edge.get(&format!("/v1/cdr/bizcall?{}", query.join("&"))).await.is("accepted");
