@@ -13,6 +13,7 @@ mod flood;
 mod footprint;
 mod lateness;
 mod ledger;
+mod office;
 mod person;
 pub mod schedule;
 mod stage;
@@ -38,6 +39,7 @@ pub use tamper::Deed;
 pub use verdict::Verdict;
 
 use crate::{
+    cdr,
     machine::Disk,
     pads::{Subscription, Transport},
     rabbit::unique,
@@ -49,6 +51,7 @@ use flood::Flood;
 use footprint::Footprint;
 use lateness::Pulse;
 use ledger::{Ledger, TOKEN_LIVES};
+use office::Office;
 use person::Person;
 use schedule::Act;
 use stage::Stage;
@@ -116,13 +119,14 @@ impl Plan {
         let (begun, pulse) = (Instant::now(), Pulse::start());
         let calls = traffic.run(&shops, self.calls_a_second, enough.subscribe());
         let flood = self.flood(&stage, &shops);
+        let office = self.office(&stage, &shops);
         let faults = async {
             stage.play(&self.acts, &weather).await;
             sleep(self.length.saturating_sub(begun.elapsed())).await;
             enough.send_replace(true);
         };
         let ended = timeout(self.length + self.settling, async {
-            tokio::join!(calls, faults, flood.run(enough.subscribe()))
+            tokio::join!(calls, faults, flood.run(enough.subscribe()), office.run(enough.subscribe()))
         })
         .await;
         let settled = self.settle_for_good(&ledger, &traffic, &shops).await;
@@ -130,6 +134,7 @@ impl Plan {
         let mut verdict = ledger.judge(&weather);
         count(&traffic, weather, &mut verdict);
         flood.judge(&mut verdict);
+        office.judge(&mut verdict);
         if self.length > 2 * TOKEN_LIVES && verdict.expired == 0 {
             verdict.left_over.push("streams whose tokens ended long ago".to_owned());
         }
@@ -195,6 +200,21 @@ impl Plan {
     fn flood(&self, stage: &Stage, shops: &[Shop]) -> Flood {
         let token = self.token(&shops[0], "flooder");
         Flood { nginx: stage.for_pads(Transport::Grpc), token, answers: Mutex::default() }
+    }
+
+    /// Who gives the stores new names, and has one that comes and goes.
+    fn office<'a>(&self, stage: &Stage, shops: &'a [Shop]) -> Office<'a> {
+        let own = Shop { id: "moving".to_owned(), virtual_number: cdr::virtual_number(), line: cdr::line() };
+        Office {
+            ingest: stage.system.ingest_at.grpc,
+            provider: stage.for_provider(),
+            pads: stage.for_pads(Transport::Grpc),
+            secrets: stage.system.secrets.clone(),
+            shops,
+            own_pad: Subscription::new(&self.token(&own, "counter")),
+            own,
+            done: Mutex::default(),
+        }
     }
 
     /// A token of a pad that outlasts the play.

@@ -6,9 +6,10 @@
 //! | the broker, or the way to it, of any process | within 4 s | hubs take it from the log instead |
 //! | the log's disk, a clock, the way from replicas to ingest-svc | within 4 s | it is logged already, and the bus carries it |
 //! | the same way and the broker together | within 4 s of their end | there is no third way |
+//! | the pads' way, which is slow | within 4 s | it is a way all the same |
 //! | ingest-svc itself | within 4 s of its being back | nobody else has it |
 //! | a replica, nginx, the pads' way | within [`COMING_BACK`] of their end | the pad must notice it, and come back |
-//! | any of these, and the pad's token ended meanwhile | [`COMING_BACK`] more | it must come back through it |
+//! | a clock or what is below it here, and the pad's token ended meanwhile | [`COMING_BACK`] more | it must come back through it |
 //!
 //! Of several the latest counts; a fault counts for [`WAKE`] after its end (one of the pads' way for [`COMING_BACK`]), and
 //! only if it began before the ring was due. None is excused for its class alone: each ring is judged by itself.
@@ -60,6 +61,7 @@ pub(super) enum Class {
     Broker,
     Disk,
     Clock,
+    SlowWay,
     WayToLog,
     Ingest,
     PadsWay,
@@ -72,6 +74,7 @@ impl fmt::Display for Class {
             Self::Broker => "broker",
             Self::Disk => "disk",
             Self::Clock => "clock",
+            Self::SlowWay => "slow way",
             Self::WayToLog => "way to the log",
             Self::Ingest => "ingest-svc",
             Self::PadsWay => "pads' way",
@@ -83,6 +86,7 @@ impl Class {
     /// Whose doing it is if this fault delays a ring to a pad of this transport; `None`: it cannot.
     fn of(fault: Fault, transport: Transport) -> Option<Self> {
         let native = transport == Transport::Grpc;
+        let pads_way = if matches!(fault, Fault::Delay(..)) { Self::SlowWay } else { Self::PadsWay };
         match fault {
             Fault::Disk(_) => Some(Self::Disk),
             Fault::Clock(..) => Some(Self::Clock),
@@ -101,9 +105,9 @@ impl Class {
             | Fault::HalfClose(route, _) => match route {
                 Route::IngestToBroker | Route::PushToBroker(_) => Some(Self::Broker),
                 Route::PushToIngest(_) => Some(Self::WayToLog),
-                Route::NginxToPush(_) => Some(Self::PadsWay),
-                Route::PadsToNginx => (!native).then_some(Self::PadsWay),
-                Route::GrpcPadsToNginx => native.then_some(Self::PadsWay),
+                Route::NginxToPush(_) => Some(pads_way),
+                Route::PadsToNginx => (!native).then_some(pads_way),
+                Route::GrpcPadsToNginx => native.then_some(pads_way),
                 // A ring that was answered is past them.
                 Route::NginxToIngest | Route::ProviderToNginx => None,
             },
@@ -139,7 +143,7 @@ fn bound(class: Class, spell: &Spell, accepted: Instant, no_bus: bool) -> Durati
     let over = spell.until.map_or(Duration::ZERO, |until| until.saturating_duration_since(accepted));
     match class {
         Class::Calm => CALM,
-        Class::Broker | Class::Disk | Class::Clock => LIVE,
+        Class::Broker | Class::Disk | Class::Clock | Class::SlowWay => LIVE,
         Class::WayToLog if !no_bus => LIVE,
         Class::WayToLog | Class::Ingest => over + LIVE,
         Class::PadsWay => over + COMING_BACK,
@@ -167,8 +171,8 @@ pub(super) fn judge(
     for delay in delays {
         let transport = Transport::ALL[delay.pad % Transport::ALL.len()];
         let (class, allowed) = match allowed(weather, transport, delay.accepted) {
-            // While nothing is wrong, a pad with a new token is back at once.
-            (class, allowed) if class > Class::Calm && delay.came_back => {
+            // With replicas and the ways to them in order, a pad with a new token is back at once.
+            (class, allowed) if class > Class::Disk && delay.came_back => {
                 (Class::PadsWay, allowed + COMING_BACK)
             }
             allowed => allowed,
@@ -306,6 +310,8 @@ mod tests {
         assert_eq!((class, allowed), (Class::Ingest, 3 * SECOND + LIVE));
         let (class, allowed) = at(Transport::Grpc, &[(Fault::Cut(Route::GrpcPadsToNginx), 90, 90)]);
         assert_eq!((class, allowed), (Class::PadsWay, COMING_BACK));
+        let slow = (Fault::Delay(Route::GrpcPadsToNginx, SECOND / 2), 95, 110);
+        assert_eq!(at(Transport::Grpc, &[slow]), (Class::SlowWay, LIVE));
         // One that begins while another is waited for.
         let chain =
             at(Transport::Grpc, &[(Fault::PowerLoss, 100, 103), (Fault::Restart(Process::Nginx), 105, 106)]);

@@ -264,6 +264,7 @@ impl Book {
         for (record, acknowledged) in acknowledged {
             let Some(shown) = first.get(record) else {
                 if self.began_behind(record, positions) {
+                    self.judge_begun_with(pad, record, positions, verdict);
                     continue;
                 }
                 verdict.lost += 1;
@@ -288,6 +289,24 @@ impl Book {
     fn began_behind(&self, record: &Record, positions: &Positions<'_>) -> bool {
         let position = positions.get(record);
         self.late.as_ref().zip(position).is_some_and(|(late, position)| *position <= late.position)
+    }
+
+    /// A pad that comes while a call is open begins with it: its ring is older than the snapshot, its end is not.
+    fn judge_begun_with(
+        &self,
+        pad: usize,
+        record: &Record,
+        positions: &Positions<'_>,
+        verdict: &mut Verdict,
+    ) {
+        let end = Record { part: Part::End, ..record.clone() };
+        let is_open = record.part == Part::Ring && !self.began_behind(&end, positions);
+        let calls = self.late.as_ref().map_or(&[][..], |late| &late.calls);
+        if is_open && !calls.contains(&record.call_id) {
+            verdict.lost += 1;
+            verdict
+                .say(format!("pad {pad} came while {} was open, and did not begin with it", record.call_id));
+        }
     }
 
     /// What was shown, one after the other; when each record was first.

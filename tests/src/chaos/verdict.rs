@@ -34,6 +34,8 @@ pub struct Verdict {
     pub acted: usize,
     /// What was answered OK and is not what a pad shows of the call in the end.
     pub undone: usize,
+    /// How often stores were given a new name, and one was removed and made again.
+    pub(super) office: (usize, usize),
     /// What a pad that floods was answered, by code.
     pub(super) flood: BTreeMap<String, usize>,
     /// Updates that pads were shown, all pads together.
@@ -134,6 +136,8 @@ impl fmt::Display for Verdict {
         writeln!(f, "actions       {} answered, {} not shown so in the end", self.acted, self.undone)?;
         let flood: Vec<_> = self.flood.iter().map(|(code, count)| format!("{code} {count}")).collect();
         writeln!(f, "flood         {}", flood.join(", "))?;
+        let (renamed, removed) = self.office;
+        writeln!(f, "stores        {renamed} times renamed, {removed} times removed")?;
         writeln!(f, "streams       {} opened, {} ended with their token", self.streams, self.expired)?;
         writeln!(f, "early         {} rings shown ahead of their turn", self.early)?;
         writeln!(f, "faults        {faults}: {}", kinds.join(", "))?;

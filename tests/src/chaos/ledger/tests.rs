@@ -120,7 +120,9 @@ fn a_pad_that_comes_late_is_shown_all_behind_its_snapshot() {
     ledger.show(1, &update(4, "b", CallState::Completed));
     let verdict = ledger.judge(&Weather::default());
     assert!(verdict.is_clean(), "{verdict}");
-    ledger.begin(1, &snapshot(&["a", "c"]));
+    ledger.begin(1, &snapshot(&["a"]));
+    assert_eq!(ledger.judge(&Weather::default()).lost, 1, "b was open");
+    ledger.begin(1, &snapshot(&["a", "b", "c"]));
     assert_eq!(ledger.judge(&Weather::default()).foreign, 1, "c is another's");
 }
 
