@@ -72,10 +72,12 @@ e2e: build clients
 	$(CARGO) test --workspace --test e2e -- $(ONLY)
 
 # Real binaries, a RabbitMQ node of its own, a network between every two of them that fails, and a machine under each
-# service whose disk, clock and power fail; people at pads act on calls, one pad floods, and some have tokens that soon end. Red
+# service whose disk, clock and power fail; people at pads act on calls, stores get new names, one comes and goes, one pad
+# floods, some have tokens that soon end, and some are the npm package in Node. Red
 # if anything acknowledged was lost, came twice or out of order, came later than the faults of that time allow
 # (tests/src/chaos/lateness.rs), was refused for the broker's sake, or left something behind.
-chaos: build
+chaos: build pad/node_modules/.package-lock.json
+	$(NPM) run build:lib
 	target/debug/ringpad-chaos $(SEED) $(MINUTES)
 
 pad/node_modules/.package-lock.json: pad/package-lock.json

@@ -18,7 +18,15 @@ async fn play(deed: Option<Deed>) -> Verdict {
 async fn play_with(deed: Option<Deed>, acts: Vec<Act>) -> Verdict {
     // What a faulty hub dropped never comes.
     let settling = Duration::from_secs(if deed.is_none() { 60 } else { 5 });
-    let plan = Plan { length: Duration::from_secs(8), acts, stores: 5, calls_a_second: 50, settling, deed };
+    let plan = Plan {
+        length: Duration::from_secs(8),
+        acts,
+        stores: 5,
+        calls_a_second: 50,
+        settling,
+        npm_package: None,
+        deed,
+    };
     plan.play(Broker::Shared(RabbitNode::shared().await)).await
 }
 

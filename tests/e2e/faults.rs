@@ -33,6 +33,7 @@ async fn survive(broker: Broker, faults: &[Fault], lasts: Duration) {
         stores: 3,
         calls_a_second: 10,
         settling: SETTLING,
+        npm_package: None,
         deed: None,
     };
     let verdict = plan.play(broker).await;
@@ -122,7 +123,15 @@ async fn every_process_is_restarted_in_turn() {
     };
     let acts: Vec<_> = (0..).zip(turn).map(act).collect();
     let length = acts.iter().map(|act| act.at).max().unwrap_or_default() + 10 * SOON;
-    let plan = Plan { length, acts, stores: 5, calls_a_second: 30, settling: SETTLING, deed: None };
+    let plan = Plan {
+        length,
+        acts,
+        stores: 5,
+        calls_a_second: 30,
+        settling: SETTLING,
+        npm_package: None,
+        deed: None,
+    };
     let verdict = plan.play(Broker::Own(RabbitNode::start().await)).await;
     assert!(verdict.is_clean(), "{verdict}");
 }

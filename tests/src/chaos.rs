@@ -13,6 +13,7 @@ mod flood;
 mod footprint;
 mod lateness;
 mod ledger;
+mod npm_pad;
 mod office;
 mod person;
 pub mod schedule;
@@ -24,6 +25,7 @@ mod verdict;
 mod weather;
 
 use std::{
+    path::PathBuf,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -51,6 +53,7 @@ use flood::Flood;
 use footprint::Footprint;
 use lateness::Pulse;
 use ledger::{Ledger, TOKEN_LIVES};
+use npm_pad::NpmPad;
 use office::Office;
 use person::Person;
 use schedule::Act;
@@ -89,6 +92,8 @@ pub struct Plan {
     pub calls_a_second: u32,
     /// How long everything may take to settle once all is well again.
     pub settling: Duration,
+    /// The program in Node that some of the pads are: the npm package. `None`: none is.
+    pub npm_package: Option<PathBuf>,
     /// What is done to the pads' streams, to check the checker.
     pub deed: Option<Deed>,
 }
@@ -165,7 +170,20 @@ impl Plan {
         for (number, (shop, comes_after)) in at_first.chain(late).enumerate() {
             let transport = Transport::ALL[number % Transport::ALL.len()];
             let pad = unique("pad");
-            // The pads of every fifth store.
+            // A pad of every fifth store.
+            if let (Some(script), 4, Transport::GrpcWeb) = (&self.npm_package, number / PADS % 5, transport) {
+                let npm_pad = NpmPad {
+                    number,
+                    comes_after,
+                    nginx: stage.for_pads(transport),
+                    token: self.token(shop, &pad),
+                    ledger: ledger.clone(),
+                    script: script.clone(),
+                };
+                tablets.spawn(npm_pad.stay());
+                continue;
+            }
+            // All pads of every fifth store.
             let claims = (number / PADS % 5 == 2).then(|| Claims::new(&shop.id, &pad));
             let tablet = Tablet {
                 number,

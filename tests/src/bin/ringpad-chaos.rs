@@ -6,6 +6,7 @@ use std::{process::ExitCode, str::FromStr, time::Duration};
 
 use ringpad_tests::{
     chaos::{Broker, Plan, schedule::schedule},
+    nginx::shipped,
     rabbit::RabbitNode,
 };
 
@@ -35,8 +36,15 @@ async fn main() -> ExitCode {
     for act in &acts {
         println!("{:6.1} s  {}, for {:.1} s", act.at.as_secs_f64(), act.fault, act.lasts.as_secs_f64());
     }
-    let plan =
-        Plan { length, acts, stores: STORES, calls_a_second: CALLS_A_SECOND, settling: SETTLING, deed: None };
+    let plan = Plan {
+        length,
+        acts,
+        stores: STORES,
+        calls_a_second: CALLS_A_SECOND,
+        settling: SETTLING,
+        npm_package: Some(shipped("pad/scripts/in_node.mjs")),
+        deed: None,
+    };
     let verdict = plan.play(Broker::Own(RabbitNode::start().await)).await;
     println!("{verdict}");
     // Nothing refused of nothing sent would prove nothing.

@@ -167,6 +167,13 @@ impl Ledger {
         });
     }
 
+    /// A pad shows a ring ahead of its turn.
+    pub(super) fn show_early(&self, pad: usize, call_id: String, at: Instant) {
+        self.book(pad, |book| {
+            book.early.entry(call_id).or_insert(at);
+        });
+    }
+
     /// A pad has a snapshot.
     pub(super) fn begin(&self, pad: usize, snapshot: &Snapshot) {
         self.book(pad, |book| {
@@ -386,9 +393,7 @@ impl Wire {
         if call.revision <= self.cursor || !self.rung.insert(call.id.clone()) {
             self.wrong(Wrong::Twice, format!("{} came early, and had been shown", call.id));
         }
-        self.ledger.book(self.pad, |book| {
-            book.early.entry(call.id).or_insert_with(Instant::now);
-        });
+        self.ledger.show_early(self.pad, call.id, Instant::now());
     }
 
     /// A heartbeat tells how far the stream should be.

@@ -1,0 +1,71 @@
+//! A pad that is the npm package `@ringpad/pad`, in Node, and not the play's own [`Tablet`](super::tablet::Tablet): what it
+//! hands to its page goes into the [`Ledger`].
+
+use std::{net::SocketAddr, path::PathBuf, process::Stdio, time::Duration};
+
+use ringpad_proto::v1::{SubscribeResponse, subscribe_response::Event};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::Command,
+    time::{Instant, sleep},
+};
+
+use super::ledger::{Ledger, Wrong};
+use crate::wait::must;
+
+/// One pad of the play.
+#[derive(Debug)]
+pub(super) struct NpmPad {
+    /// Its number in the ledger.
+    pub(super) number: usize,
+    /// When it comes, see [`Tablet`](super::tablet::Tablet).
+    pub(super) comes_after: Duration,
+    pub(super) nginx: SocketAddr,
+    pub(super) token: String,
+    pub(super) ledger: Ledger,
+    /// The program.
+    pub(super) script: PathBuf,
+}
+
+impl NpmPad {
+    /// Stays until it is dropped.
+    pub(super) async fn stay(self) {
+        sleep(self.comes_after).await;
+        let mut node = Command::new("node");
+        node.arg("--experimental-websocket").arg(&self.script).arg(format!("http://{}", self.nginx));
+        // Node says that its WebSocket is new, and the pad how its connection stands.
+        node.arg(&self.token).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+        let mut node = must("node", node.spawn());
+        let printed = node.stdout.take().expect("it was asked for");
+        let mut lines = BufReader::new(printed).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            match serde_json::from_str::<SubscribeResponse>(&line).map(|response| response.event) {
+                Ok(Some(event)) => self.take(event),
+                other => self.broken(format!("the npm package printed {line:?}: {other:?}")),
+            }
+        }
+        self.broken(format!("the npm package ended: {:?}", node.wait().await));
+    }
+
+    fn take(&self, event: Event) {
+        match event {
+            Event::Snapshot(snapshot) => {
+                let calls = snapshot.open_calls.len() + snapshot.recent_calls.len();
+                if calls > 0 && self.comes_after.is_zero() {
+                    self.broken(format!("the npm package began anew, with {calls} calls"));
+                }
+                self.ledger.begin(self.number, &snapshot);
+            }
+            Event::Update(update) => self.ledger.show(self.number, &update),
+            Event::Early(early) => {
+                let id = early.call.unwrap_or_default().id;
+                self.ledger.show_early(self.number, id, Instant::now());
+            }
+            other => self.broken(format!("the npm package handed on {other:?}")),
+        }
+    }
+
+    fn broken(&self, words: String) {
+        self.ledger.wrong(self.number, Wrong::Broken, words);
+    }
+}
