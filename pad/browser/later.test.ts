@@ -32,9 +32,10 @@ test("done shows on every pad at once, and is taken back for 6 s: then it is bac
   shop.storeADay();
   const other = await shop.pad({}, padToken("p2", "2번 카운터"));
   const page = await pausedPad(shop, FIRST);
-  await page.clock.runFor(1_000);
+  // Short steps: after long ones the stream would be taken for dead.
+  await page.clock.runFor(600);
   await missed(page, "d2").getByRole("button", { name: "열기" }).click();
-  await page.clock.runFor(1_000);
+  await page.clock.runFor(600);
   await popup(page, "d2").getByRole("button", { name: "완료", exact: true }).click();
   await page.getByText("010-8765-4321 완료로 표시했습니다").waitFor();
   await missed(other, "d2").waitFor({ state: "detached" });
@@ -43,8 +44,9 @@ test("done shows on every pad at once, and is taken back for 6 s: then it is bac
   // It has come where a finger may be on its way to something else.
   await page.mouse.click(...(await middleOf(undo)));
   assert.deepEqual(methods(), ["CloseCall d2"]);
-  await page.clock.runFor(1_000);
+  await page.clock.runFor(600);
   await undo.click();
+  await page.clock.resume();
   await missed(page, "d2").waitFor();
   await missed(other, "d2").waitFor();
   await popup(page, "d2").locator(".popup-form").waitFor();
@@ -65,6 +67,7 @@ test("a finger that came down on undo before its time was over is heard", async 
   await page.clock.runFor(2_000);
   assert.ok(await undo.isVisible());
   await page.mouse.up();
+  await page.clock.resume();
   await until("the reopening", () => methods().length === 2);
   assert.deepEqual(methods(), ["CloseCall d2", "ReopenCall d2"]);
   await missed(page, "d2").waitFor();
@@ -96,6 +99,24 @@ test("a card that is done never comes back for a moment, whatever comes first, i
   shop.server.update(ring("another", "010-7777-8888", 0), 60_000);
   await popup(page, "another").waitFor();
   assert.deepEqual(await page.evaluate(() => (globalThis as unknown as { shown: string[] }).shown), ["sentinel", "another"]);
+});
+
+test("done takes the card away at once, however long saving what was typed takes, and is taken back with it", async () => {
+  const page = await shop.pad({}, FIRST);
+  shop.server.update(ring("a", "010-1234-5678", 3_000), 60_000);
+  await popup(page, "a").getByRole("button", { name: "내가 응대", exact: true }).click();
+  await popup(page, "a").getByLabel("차량 번호").fill("12가 3456");
+  let answer = () => {};
+  shop.server.actionsWait = new Promise((resolve) => (answer = resolve));
+  await popup(page, "a").getByRole("button", { name: "완료", exact: true }).click();
+  await popup(page, "a").waitFor({ state: "detached" });
+  await settled(page);
+  await page.getByRole("button", { name: "되돌리기" }).click();
+  await popup(page, "a").locator(".popup-form").waitFor();
+  answer();
+  await page.locator('#recent [data-call="a"]', { hasText: "12가 3456" }).waitFor();
+  assert.equal(await popup(page, "a").getByLabel("차량 번호").inputValue(), "12가 3456");
+  assert.ok(!methods().includes("CloseCall a"), methods().join());
 });
 
 test("done without a connection that is taken back is never said", async () => {
@@ -146,6 +167,8 @@ test("what is saved without a connection says that it will be, survives a reload
   await popup(page, "a").getByLabel("차량 번호").fill("12가 3456");
   await popup(page, "a").getByRole("button", { name: "저장", exact: true }).click();
   await popup(page, "a").getByText("연결되면 저장합니다").waitFor();
+  // Said by the form, beside its button, and nowhere over it.
+  assert.equal(await page.locator("#toast").textContent(), "");
   shop.server.away = false;
   // Pages come, streams do not.
   shop.server.refuseWith = 14;

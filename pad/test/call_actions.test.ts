@@ -172,9 +172,9 @@ test("calls do not wait for each other", async () => {
 test("done saves what was typed first, takes the call off the screen, and is told at once", async () => {
   const page = new Page();
   page.drafts.set("a", { ...emptyDraft(), note: "흰색 카니발" });
-  void page.actions.close("a");
+  page.actions.close("a");
   await settle();
-  assert.deepEqual(page.asked, ["save"]);
+  assert.deepEqual([page.asked, page.holder, page.actions.undoable], [["save"], undefined, "a"]);
   assert.deepEqual(page.last().note, { note: "흰색 카니발", reservation: undefined });
   await page.last().answer(call({ note: "흰색 카니발" }));
   assert.deepEqual([page.asked, page.holder], [["save", "close"], undefined]);
@@ -186,7 +186,8 @@ test("done saves what was typed first, takes the call off the screen, and is tol
 test("done is offered to be taken back for 6 s: then the server reopens the call, and its card comes back as it was", async () => {
   const page = new Page();
   page.board.open(page.board.call("a") ?? assert.fail("no call"), T);
-  await page.actions.close("a");
+  page.actions.close("a");
+  await settle();
   assert.deepEqual([page.holder, page.actions.undoable], [undefined, "a"]);
   await page.last().answer(call({ closed: true }));
   assert.deepEqual([page.holder, page.actions.undoable], [undefined, "a"]);
@@ -204,7 +205,8 @@ test("done is offered to be taken back for 6 s: then the server reopens the call
 test("who has pressed in the last moment is heard; long afterwards there is nothing to take back", async () => {
   for (const [after, asked] of [[9_000, ["close", "reopen"]], [11_000, ["close"]]] as const) {
     const page = new Page();
-    await page.actions.close("a");
+    page.actions.close("a");
+  await settle();
     await page.last().answer(call({ closed: true }));
     await page.clock.advance(after);
     assert.equal(page.actions.undoable, undefined);
@@ -217,7 +219,8 @@ test("who has pressed in the last moment is heard; long afterwards there is noth
 test("done that is taken back before it was sent was never said", async () => {
   const page = new Page();
   page.connected = false;
-  await page.actions.close("a");
+  page.actions.close("a");
+  await settle();
   await settle();
   page.actions.undo("a");
   assert.deepEqual([page.holder, page.unsent.all("close"), page.unsent.all("reopen")], ["nobody", [], []]);
@@ -229,7 +232,8 @@ test("done that is taken back before it was sent was never said", async () => {
 test("done that is taken back while it is being told is reopened, whatever becomes of it, also with the next connection", async () => {
   for (const lost of [false, true]) {
     const page = new Page();
-    await page.actions.close("a");
+    page.actions.close("a");
+  await settle();
     page.actions.undo("a");
     assert.equal(page.holder, "nobody");
     if (lost) await page.last().refuse(new ActionError("offline", ""));
@@ -246,10 +250,12 @@ test("done that is taken back while it is being told is reopened, whatever becom
 
 test("done, not done, done again: the last is what the server has in the end", async () => {
   const page = new Page();
-  await page.actions.close("a");
+  page.actions.close("a");
+  await settle();
   page.actions.undo("a");
   await page.last().answer(call({ closed: true }));
-  await page.actions.close("a");
+  page.actions.close("a");
+  await settle();
   assert.equal(page.holder, undefined);
   await page.last().answer(call());
   await page.last().answer(call({ closed: true }));
@@ -259,7 +265,8 @@ test("done, not done, done again: the last is what the server has in the end", a
 
 test("a call whose reopening is refused is as the server has it", async () => {
   const page = new Page();
-  await page.actions.close("a");
+  page.actions.close("a");
+  await settle();
   await page.last().answer(call({ closed: true }));
   page.actions.undo("a");
   await settle();
@@ -270,7 +277,8 @@ test("a call whose reopening is refused is as the server has it", async () => {
 test("a card that is done does not show again before the answer is here, whoever tells it first", async () => {
   const page = new Page();
   page.board.open(page.board.call("a") ?? assert.fail("no call"), T);
-  await page.actions.close("a");
+  page.actions.close("a");
+  await settle();
   // Its update is here, and its answer is not.
   page.board.apply(call({ closed: true }), undefined, T);
   assert.equal(page.holder, undefined);
@@ -282,7 +290,8 @@ test("a card that is done does not show again before the answer is here, whoever
 
 test("a call that is opened from a list after it was done is shown, and can still be taken back", async () => {
   const page = new Page();
-  await page.actions.close("a");
+  page.actions.close("a");
+  await settle();
   await page.last().answer(call({ closed: true }));
   page.actions.opened("a");
   page.board.open(page.board.call("a") ?? assert.fail("no call"), T);
@@ -293,7 +302,8 @@ test("a call that is opened from a list after it was done is shown, and can stil
 
 test("done is taken back where the server refuses it", async () => {
   const page = new Page();
-  await page.actions.close("a");
+  page.actions.close("a");
+  await settle();
   await page.last().refuse(new ActionError("refused", ""));
   assert.deepEqual([page.holder, page.actions.undoable, page.failures], ["nobody", undefined, ["close refused"]]);
 });
@@ -302,7 +312,8 @@ test("without a connection saving and done wait for one, say so once, and are do
   const page = new Page();
   page.connected = false;
   page.drafts.set("a", { ...emptyDraft(), note: "흰색 카니발" });
-  await page.actions.close("a");
+  page.actions.close("a");
+  await settle();
   await page.clock.advance(120_000);
   assert.deepEqual([page.asked, page.failures], [[], ["save waits", "close waits"]]);
   assert.ok(page.unsent.has("save", "a") && page.unsent.has("close", "a"));
@@ -331,7 +342,7 @@ test("what got no answer is told again, soon also without a word of a connection
 test("what the server does not take for want of a token waits for the next one, and nothing typed is lost", async () => {
   const page = new Page();
   page.drafts.set("a", { ...emptyDraft(), note: "흰색" });
-  void page.actions.close("a");
+  page.actions.close("a");
   await settle();
   await page.last().refuse(new ActionError("no-token", ""));
   assert.deepEqual([page.failures, page.drafts.has("a"), page.unsent.all("save")], [["save waits", "close waits"], true, ["a"]]);
@@ -382,18 +393,34 @@ test("what waits survives a reload: the call looks closed from the beginning, an
 
 test("what is typed into a call after it was closed is no less kept", async () => {
   const page = new Page();
-  await page.actions.close("a");
-  page.drafts.set("a", { ...emptyDraft(), note: "흰색" });
-  await page.clock.advance(6_000);
+  page.actions.close("a");
+  page.actions.opened("a");
+  page.drafts.set("a", { ...emptyDraft(), note: "흰색", date: "2025-11-29" });
+  await settle();
   await page.last().answer(call({ closed: true }));
+  await page.clock.advance(60_000);
   assert.ok(page.drafts.has("a"));
+  assert.equal(page.holder, "nobody");
+});
+
+test("done that is taken back while what was typed is being saved closes nothing, and saves it", async () => {
+  const page = new Page();
+  page.drafts.set("a", { ...emptyDraft(), note: "흰색" });
+  page.actions.close("a");
+  assert.deepEqual([page.holder, page.actions.undoable], [undefined, "a"]);
+  await settle();
+  page.actions.undo("a");
+  assert.equal(page.holder, "nobody");
+  await page.last().answer(call({ note: "흰색" }));
+  assert.deepEqual([page.asked, page.drafts.has("a"), page.unsent.all("reopen")], [["save"], false, []]);
   assert.equal(page.holder, "nobody");
 });
 
 test("done also takes away what was opened from a list", async () => {
   const page = new Page();
   page.board.open(call(), T);
-  await page.actions.close("a");
+  page.actions.close("a");
+  await settle();
   assert.equal(page.holder, undefined);
   await page.clock.advance(6_000);
   await page.last().answer(call({ closed: true }));
@@ -404,7 +431,8 @@ test("done throws no half-typed date away: it asks for the rest, wherever it was
   const page = new Page();
   for (const typed of [{ date: "2025-11-29" }, { date: "2025-11", time: "10:30" }, { date: "120251-11-29", time: "10:30" }]) {
     page.drafts.set("a", { ...emptyDraft(), name: "김민수", ...typed });
-    await page.actions.close("a");
+    page.actions.close("a");
+  await settle();
     assert.deepEqual(page.asked, []);
     assert.ok(page.drafts.has("a"));
   }
@@ -414,21 +442,21 @@ test("done throws no half-typed date away: it asks for the rest, wherever it was
 test("done waits for what the form has and no draft can have: a date with its year only", async () => {
   const page = new Page();
   page.formIsWhole = false;
-  await page.actions.close("a");
+  page.actions.close("a");
+  await settle();
   assert.deepEqual([page.asked, page.unfinished], [[], ["a"]]);
 });
 
 test("what is typed after done was tapped is saved too", async () => {
   const page = new Page();
   page.drafts.set("a", { ...emptyDraft(), note: "흰색" });
-  void page.actions.close("a");
+  page.actions.close("a");
   page.drafts.set("a", { ...emptyDraft(), note: "흰색 카니발" });
   await settle();
-  await page.last().answer(call({ note: "흰색" }));
   await page.last().answer(call({ note: "흰색 카니발" }));
   await page.clock.advance(6_000);
-  assert.deepEqual(page.asked, ["save", "save", "close"]);
-  assert.equal(page.sent[1]?.note?.note, "흰색 카니발");
+  assert.deepEqual(page.asked, ["save", "close"]);
+  assert.equal(page.sent[0]?.note?.note, "흰색 카니발");
 });
 
 test("done during a save that is under way also saves what was typed since", async () => {
@@ -437,7 +465,7 @@ test("done during a save that is under way also saves what was typed since", asy
   page.drafts.set("a", first);
   void page.actions.save("a", first);
   page.drafts.set("a", { ...first, note: "흰색 카니발" });
-  void page.actions.close("a");
+  page.actions.close("a");
   await settle();
   await page.last().answer(call({ note: "흰색" }));
   await page.last().answer(call({ note: "흰색 카니발" }));
@@ -450,7 +478,7 @@ test("done with a save that is refused leaves the call open, and what was typed 
   const page = new Page();
   page.drafts.set("a", { ...emptyDraft(), note: "흰색" });
   void page.actions.save("a", { ...emptyDraft(), note: "흰색" });
-  void page.actions.close("a");
+  page.actions.close("a");
   await settle();
   await page.last().refuse(new ActionError("refused", ""));
   await page.last().refuse(new ActionError("refused", ""));

@@ -212,9 +212,8 @@ export class Board {
 
   /** For now: it may come back, when it is released, or reopened, or when closing it fails. */
   #isHidden({ call, holder, opened }: Popup, shown: Shown, now: number): boolean {
-    if (this.#context.hasDraft(call.id)) return false;
     if (this.#context.isDone(call.id)) return true;
-    if (opened) return false;
+    if (opened || this.#context.hasDraft(call.id)) return false;
     return call.closed || (holder === "other" && now >= shown.changed + HELD_ELSEWHERE_STAYS);
   }
 

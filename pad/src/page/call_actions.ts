@@ -108,22 +108,14 @@ export class CallActions {
   }
 
   /**
-   * Done, which can be taken back for 6 s. What was typed is saved first: nobody who taps "done" means to throw it away.
-   * Where there is no connection both wait for one.
+   * Done at once, which can be taken back for 6 s. What was typed is saved first, however long that takes: nobody who taps
+   * "done" means to throw it away. Where there is no connection both wait for one.
    */
-  async close(id: string): Promise<void> {
-    const { drafts, unfinished, unsent } = this.#context;
-    for (;;) {
-      // What is being saved may not be all that was typed.
-      if (unsent.has("save", id)) await this.#last.get(id);
-      const draft = drafts.get(id);
-      if (!this.#context.isWhole(id) || (draft && !isWhole(draft))) return unfinished(id);
-      if (!draft) break;
-      if (await this.save(id, draft)) continue;
-      if (!unsent.has("save", id)) return;
-      // It is saved first once there is a connection.
-      break;
-    }
+  close(id: string): void {
+    const { drafts, unfinished, unsent, isWhole: isFormWhole } = this.#context;
+    const draft = drafts.get(id);
+    if (!isFormWhole(id) || (draft && !isWhole(draft))) return unfinished(id);
+    if (draft) unsent.add("save", id);
     this.#closing.close(id);
   }
 
@@ -207,11 +199,24 @@ export class CallActions {
   async #sendWish(wish: Wish, id: string): Promise<Told> {
     const { unsent, connected, pad } = this.#context;
     // In the order in which they were done.
-    if (!connected() || (wish === "close" && unsent.has("save", id))) return "unsent";
+    if (wish === "close" && !(await this.#saveAll(id))) return unsent.has("save", id) ? "unsent" : "refused";
+    if (!connected() || !this.#closing.wants(wish, id)) return "unsent";
     const outcome = await this.#act(wish, id, (call) => ({ ...call, closed: wish === "close" }), () => pad[wish](id));
     if (canWait(outcome)) return "unanswered";
     this.#told.delete(`${wish} ${id}`);
     return outcome === "done" ? "done" : "refused";
+  }
+
+  /** Saves what was typed into a call that is done, also while it was being saved. False: it waits, or is refused. */
+  async #saveAll(id: string): Promise<boolean> {
+    const { drafts, unsent } = this.#context;
+    for (;;) {
+      if (unsent.has("save", id)) await this.#last.get(id);
+      const draft = drafts.get(id);
+      // Whoever has opened it again and goes on typing keeps what they have.
+      if (!draft || !isWhole(draft)) return true;
+      if (!(await this.save(id, draft))) return false;
+    }
   }
 
   #sent(what: Waiting, id: string): void {

@@ -69,6 +69,11 @@ export class Closing {
     return this.#wanted.get(id)?.hidden ?? false;
   }
 
+  /** Whether that is what somebody here wants of the call now. */
+  wants(wish: Wish, id: string): boolean {
+    return this.#wanted.get(id)?.wish === wish;
+  }
+
   /** Somebody wants to see the call all the same. */
   show(id: string): void {
     const wanted = this.#wanted.get(id);
@@ -112,9 +117,10 @@ export class Closing {
     wanted.sending = true;
     let [wish, told] = await this.#tell(id, wanted);
     // Somebody has thought again meanwhile.
-    while (wish !== wanted.wish) [wish, told] = await this.#tell(id, wanted);
+    while (wish !== wanted.wish && needsTelling(wanted)) [wish, told] = await this.#tell(id, wanted);
     wanted.sending = false;
-    if (told === "unanswered" || told === "unsent") this.#context.waits(wish, id);
+    if (wish !== wanted.wish) this.#forget(id);
+    else if (told === "unanswered" || told === "unsent") this.#context.waits(wish, id);
     else this.#answered(id, wanted, told);
     this.#context.changed();
   }
@@ -174,4 +180,9 @@ export class Closing {
     this.#wanted.delete(id);
     this.#context.unsent.drop(wanted.wish, id);
   }
+}
+
+/** A "done" of which the server never heard needs no reopening. */
+function needsTelling({ wish, heard }: Wanted): boolean {
+  return wish === "close" || heard;
 }

@@ -101,7 +101,7 @@ class PadPage {
       waits: (action, id) => sayThatItWaits(action, id),
     });
     const open = (call: Call) => this.#open(call);
-    const close = (id: string) => void this.#actions.close(id);
+    const close = (id: string) => this.#actions.close(id);
     this.#popups = this.#popupList(open, close);
     this.#recent = new CallList(byId("recent"), byId("no-recent"), { open });
     this.#missed = new CallList(byId("missed"), byId("no-missed"), { open, close });
