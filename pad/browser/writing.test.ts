@@ -140,3 +140,15 @@ test("ten rings while somebody writes leave the form its room, and all can be re
     shop.server.forget();
   }
 });
+
+test("what rang in the strip is in sight when the call in hand is done, however far its form was scrolled", async () => {
+  const page = await writing({ width: 360, height: 740 });
+  for (const id of ["b", "c"]) shop.server.update(ring(id, "010-7777-8888", 3_000, known), 60_000);
+  await popup(page, "c").waitFor();
+  await popup(page, "mine").locator(".popup-close").scrollIntoViewIfNeeded();
+  await settled(page);
+  await popup(page, "mine").locator(".popup-close").click();
+  await popup(page, "mine").waitFor({ state: "detached" });
+  await settled(page);
+  assert.ok(await inReach(popup(page, "b").locator(".popup-number")));
+});

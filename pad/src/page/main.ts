@@ -237,6 +237,7 @@ class PadPage {
     this.#search.draw();
     setText(byId("store"), this.#title);
     setText(byId("missed-count"), missed.length > 0 ? String(missed.length) : "");
+    const hadStrip = !byId("strip").hidden;
     setHidden(byId("strip"), ![...spots.values()].includes("strip"));
     setHidden(byId("quiet"), popups.length > 0);
     setHidden(byId("lists"), !this.#known);
@@ -249,6 +250,9 @@ class PadPage {
     for (const id of this.#whole) if (!popups.some(({ call }) => call.id === id)) this.#whole.delete(id);
     this.#offerUndo();
     keepInSight();
+    // In the strip it was always in sight.
+    const urgent = popups.find(rings);
+    if (hadStrip && byId("strip").hidden && urgent && !isTyping()) bringIntoSight(urgent.call);
     this.#announcer.update(popups, this.#title, now);
     this.#scheduleTick(popups, now);
   }
