@@ -266,7 +266,8 @@ impl Log {
         self.ask(|answer| Job::Delete(id, answer)).await
     }
 
-    /// Keeps a request that was no CDR. The oldest one goes when there are more than [`QUARANTINE`].
+    /// Keeps a request that was no CDR. When there are more than [`QUARANTINE`], or more than 256 MiB of them, the oldest one of
+    /// the source that has most goes.
     ///
     /// # Errors
     /// The log cannot be written.

@@ -150,10 +150,12 @@ CREATE UNIQUE INDEX calls_by_id ON calls (id);
 CREATE INDEX stores_deleted ON stores (deleted) WHERE deleted = 1;
 ";
 
-/// New in version 7: what finds rows that are due to be deleted, in whatever order they were written.
+/// New in version 7: what finds rows that are due to be deleted, in whatever order they were written, and a source's oldest
+/// request.
 const AGE_INDEXES: &str = "
 CREATE INDEX events_by_age ON events (created);
 CREATE INDEX quarantine_by_age ON quarantine (received);
+CREATE INDEX quarantine_of_source ON quarantine (source);
 ";
 
 /// Opens the log's one writing connection, and makes the tables if the file is new.

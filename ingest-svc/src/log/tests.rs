@@ -404,10 +404,33 @@ async fn the_quarantine_keeps_the_newest() {
     opened.close();
 }
 
+#[tokio::test]
+async fn a_source_that_fills_the_quarantine_pushes_out_its_own() {
+    let directory = TempDir::new().unwrap();
+    let opened = open_in(&directory);
+    let request = |source: &str, length: usize| Quarantined {
+        source: source.into(),
+        received_at: jiff::Timestamp::now(),
+        request: RawRequest { query: "x".repeat(length), body: RawBody::None, charset: None },
+        faults: vec![],
+    };
+    opened.log.quarantine(request("quiet", 1_000_000)).await.unwrap();
+    // In large ones, and in many.
+    for (length, count, left) in [(1_000_000, 300, 35), (10, QUARANTINE, 303)] {
+        let all = (0..count).map(|_| opened.log.quarantine(request("loud", length)));
+        futures_util::future::try_join_all(all).await.unwrap();
+        let reader = opened.log.reader();
+        let oldest = reader.oldest_quarantined(0, 10).await.unwrap();
+        assert_eq!((&*oldest[0].1.source, oldest[1].0), ("quiet", left));
+    }
+    opened.close();
+}
+
 /// A file of version 6, made by turning version 7's changes back.
 const TO_VERSION_6: &str = "
     DROP INDEX events_by_age;
     DROP INDEX quarantine_by_age;
+    DROP INDEX quarantine_of_source;
     PRAGMA user_version = 6;
 ";
 /// The same for version 5, from version 6.
