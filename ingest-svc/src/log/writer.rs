@@ -222,12 +222,11 @@ impl Writer {
                 let (connection, directory) = (&self.connection, &mut self.directory);
                 let (epoch, ttl, set_aside) = (self.epoch, self.popup_ttl, &self.set_aside);
                 let outcome = ingest::record(connection, directory, epoch, key, ttl, set_aside, &record);
-                let outcome = outcome.map(|Logged { ingested, event, another, is_late }| {
+                let outcome = outcome.map(|Logged { ingested, event, another, is_late, had_more }| {
                     batch.writes |= ingested.status != Status::Duplicate;
                     batch.last_key += u64::from(event.is_some());
                     batch.events.extend(event);
                     let source = Arc::clone(&record.source);
-                    let had_more = record.cdr.had_more();
                     batch.logged.push(Counted {
                         source,
                         status: ingested.status,
