@@ -113,14 +113,15 @@ impl Holdings {
     /// Whose oldest one has to go, if one has to: of too many requests the source's that has most of them, of too many bytes
     /// likewise.
     fn too_much(&self) -> Option<Arc<str>> {
-        let bounds: [(fn(&Holding) -> u64, u64); 2] =
-            [(|holding| holding.requests, QUARANTINE), (|holding| holding.bytes, BYTES)];
-        bounds.into_iter().find_map(|(size, bound)| {
-            let all: u64 = self.0.values().map(size).sum();
-            let (source, _) =
-                self.0.iter().max_by_key(|(_, holding)| size(holding)).filter(|_| all > bound)?;
-            Some(Arc::clone(source))
-        })
+        self.largest(QUARANTINE, |holding| holding.requests)
+            .or_else(|| self.largest(BYTES, |holding| holding.bytes))
+    }
+
+    /// The source that has most, if all have more than `bound` together.
+    fn largest(&self, bound: u64, size: impl Fn(&Holding) -> u64) -> Option<Arc<str>> {
+        let all: u64 = self.0.values().map(&size).sum();
+        let (source, _) = self.0.iter().max_by_key(|(_, holding)| size(holding))?;
+        (all > bound).then(|| Arc::clone(source))
     }
 }
 
