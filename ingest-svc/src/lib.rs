@@ -29,9 +29,11 @@ use std::{sync::Arc, time::Duration};
 use prometheus_client::registry::Registry;
 use ringpad_bus::Bus;
 use ringpad_runtime::{
-    CancellationToken, Failure, admin,
+    CancellationToken, Failure,
+    activation::PassedListeners,
+    admin,
     readiness::Readiness,
-    serve::{Callers, HalfClosed, Heads, Limits, SMALL_HEAD, ServeMetrics, bind, serve},
+    serve::{Callers, HalfClosed, Heads, Limits, SMALL_HEAD, ServeMetrics, serve},
     traces::Traces,
 };
 use tokio::{net::TcpListener, task::JoinSet, time::sleep};
@@ -67,16 +69,22 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// Listens where the settings say.
+    /// What the sockets are called that a service manager passes.
+    pub const NAMES: [&str; 3] = ["http", "grpc", "admin"];
+
+    /// Listens on the sockets that were passed, else where the settings say.
     ///
     /// # Errors
-    /// An address cannot be listened on.
-    pub async fn bind(settings: &Settings) -> Result<Self, Failure> {
-        Ok(Self {
-            http: bind("INGEST_HTTP_ADDR", settings.ingest_http_addr).await?,
-            grpc: bind("INGEST_GRPC_ADDR", settings.ingest_grpc_addr).await?,
-            admin: bind("INGEST_ADMIN_ADDR", settings.ingest_admin_addr).await?,
-        })
+    /// An address cannot be listened on; or the socket that was passed for the internal gRPC needs a token.
+    pub async fn bind(settings: &Settings, mut passed: PassedListeners) -> Result<Self, Failure> {
+        let listeners = Self {
+            http: passed.listen("http", "INGEST_HTTP_ADDR", settings.ingest_http_addr).await?,
+            grpc: passed.listen("grpc", "INGEST_GRPC_ADDR", settings.ingest_grpc_addr).await?,
+            admin: passed.listen("admin", "INGEST_ADMIN_ADDR", settings.ingest_admin_addr).await?,
+        };
+        let grpc = listeners.grpc.local_addr().map_err(|error| Failure::other("the internal gRPC", error))?;
+        settings.check_token("the socket passed as grpc", grpc).map_err(Failure::Setting)?;
+        Ok(listeners)
     }
 }
 
@@ -194,12 +202,6 @@ fn spawn_edges(
     edges.spawn(ready::watch(log.clone(), readiness, leaving.clone()));
     let retention = Retention { log, retention: settings.retention, metrics: retention };
     edges.spawn(retention.run(leaving.clone()));
-    tracing::info!(
-        http = %settings.ingest_http_addr,
-        grpc = %settings.ingest_grpc_addr,
-        admin = %settings.ingest_admin_addr,
-        "listening"
-    );
     Ok(edges)
 }
 

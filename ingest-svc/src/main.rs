@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use ingest_svc::{Listeners, Settings, run};
-use ringpad_runtime::{Failure, Hangup, run_service, settings};
+use ringpad_runtime::{Failure, Hangup, activation::PassedListeners, run_service, settings};
 
 fn main() -> ExitCode {
     let settings: Settings = match settings::read() {
@@ -11,11 +11,12 @@ fn main() -> ExitCode {
         Err(code) => return code,
     };
     let log = settings.log.clone();
+    let passed = PassedListeners::take(&Listeners::NAMES);
     run_service("ingest-svc", &log, Hangup::Logged, |shutdown| async move {
         // Before any port is bound.
         settings.check().map_err(Failure::Setting)?;
         let bus = settings.bus.bus().map_err(Failure::Setting)?;
-        let listeners = Listeners::bind(&settings).await?;
+        let listeners = Listeners::bind(&settings, passed?).await?;
         run(settings, bus, listeners, shutdown).await
     })
 }

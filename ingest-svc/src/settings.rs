@@ -13,7 +13,8 @@ use crate::source::Sources;
 #[derive(Debug, Clone, Parser)]
 #[command(name = "ingest-svc", version)]
 pub struct Settings {
-    /// Where number providers send call records: HTTP, public.
+    /// Where number providers send call records: HTTP, public. Not used when a socket is passed as `http` (`LISTEN_FDNAMES`);
+    /// so with `grpc` and `admin`.
     #[arg(long, env = "INGEST_HTTP_ADDR", default_value = "0.0.0.0:8080", value_parser = address)]
     pub ingest_http_addr: SocketAddr,
     /// Where internal services and push-svc call: gRPC.
@@ -79,13 +80,18 @@ impl Settings {
     /// # Errors
     /// One line that names the setting and what would be right.
     pub fn check(&self) -> Result<Sources, String> {
-        if !self.ingest_grpc_addr.ip().is_loopback() && self.internal_token.is_none() {
-            return Err(format!(
-                "INTERNAL_TOKEN (or --internal-token): required, because INGEST_GRPC_ADDR {} is not loopback",
-                self.ingest_grpc_addr
-            ));
-        }
+        self.check_token("INGEST_GRPC_ADDR", self.ingest_grpc_addr)?;
         Sources::read(self.ingest_config.as_deref())
+    }
+
+    /// Beyond loopback the internal gRPC needs a token. `place` is what says that it is at `address`.
+    pub(crate) fn check_token(&self, place: &str, address: SocketAddr) -> Result<(), String> {
+        if address.ip().is_loopback() || self.internal_token.is_some() {
+            return Ok(());
+        }
+        Err(format!(
+            "INTERNAL_TOKEN (or --internal-token): required, because {place} {address} is not loopback"
+        ))
     }
 }
 

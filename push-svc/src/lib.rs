@@ -34,7 +34,7 @@ mod subscription;
 mod websocket;
 
 use ringpad_bus::Bus;
-use ringpad_runtime::{CancellationToken, Failure, serve::bind, traces::Traces};
+use ringpad_runtime::{CancellationToken, Failure, activation::PassedListeners, traces::Traces};
 use tokio::net::TcpListener;
 
 use replica::{Drain, Replica};
@@ -50,14 +50,17 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// Listens where the settings say.
+    /// What the sockets are called that a service manager passes.
+    pub const NAMES: [&str; 2] = ["pads", "admin"];
+
+    /// Listens on the sockets that were passed, else where the settings say.
     ///
     /// # Errors
     /// An address cannot be listened on, e.g. because its port is in use.
-    pub async fn bind(settings: &Settings) -> Result<Self, Failure> {
+    pub async fn bind(settings: &Settings, mut passed: PassedListeners) -> Result<Self, Failure> {
         Ok(Self {
-            pads: bind("PUSH_ADDR", settings.push_addr).await?,
-            admin: bind("PUSH_ADMIN_ADDR", settings.push_admin_addr).await?,
+            pads: passed.listen("pads", "PUSH_ADDR", settings.push_addr).await?,
+            admin: passed.listen("admin", "PUSH_ADMIN_ADDR", settings.push_admin_addr).await?,
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use push_svc::{Listeners, Settings, run};
-use ringpad_runtime::{Failure, Hangup, run_service, settings::read};
+use ringpad_runtime::{Failure, Hangup, activation::PassedListeners, run_service, settings::read};
 
 fn main() -> ExitCode {
     let settings = match read::<Settings>() {
@@ -11,9 +11,10 @@ fn main() -> ExitCode {
         Err(code) => return code,
     };
     let log = settings.log.clone();
+    let passed = PassedListeners::take(&Listeners::NAMES);
     run_service("push-svc", &log, Hangup::Logged, async move |shutdown| {
         let bus = settings.bus.bus().map_err(Failure::Setting)?;
-        let listeners = Listeners::bind(&settings).await?;
+        let listeners = Listeners::bind(&settings, passed?).await?;
         run(settings, bus, listeners, shutdown).await
     })
 }

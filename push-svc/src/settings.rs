@@ -20,7 +20,8 @@ use crate::{auth::PadTokens, origin::AllowedOrigins};
 #[derive(Debug, Clone, Parser)]
 #[command(name = "push-svc", version)]
 pub struct Settings {
-    /// Where pads connect: gRPC-Web, gRPC without TLS, WebSocket, and the pad page at `/`.
+    /// Where pads connect: gRPC-Web, gRPC without TLS, WebSocket, and the pad page at `/`. Not used when a socket is passed
+    /// as `pads` (`LISTEN_FDNAMES`); so with `admin`.
     #[arg(long, env = "PUSH_ADDR", default_value = "0.0.0.0:8081", value_parser = address)]
     pub push_addr: SocketAddr,
     /// Networks of our own load balancers, with commas between them, e.g. `10.0.0.0/8`: their connections are not bounded

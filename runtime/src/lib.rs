@@ -7,6 +7,7 @@
 //!
 //! Nothing here is global but the log subscriber, which only `main` installs: a test runs two replicas in one process.
 
+pub mod activation;
 pub mod admin;
 mod bearer;
 pub mod fair;

@@ -3,6 +3,7 @@
 
 mod abuse;
 mod actions;
+mod activation;
 mod admission;
 mod alerts;
 mod backup;

@@ -22,7 +22,7 @@ async fn last_words(program: Program) -> (i32, String) {
 }
 
 /// A program on loopback and free ports, whose settings are all right.
-fn right(name: &str, directory: &Path) -> Program {
+pub(crate) fn right(name: &str, directory: &Path) -> Program {
     let address = || format!("127.0.0.1:{}", free_port());
     let log = directory.join(format!("{name}-{}.log", free_port()));
     let program = Program::new(binary(name), log).set("AMQP_URL", "amqp://guest:guest@127.0.0.1:9/%2f");
@@ -40,7 +40,7 @@ fn right(name: &str, directory: &Path) -> Program {
 }
 
 /// Starts `program` and expects one line with all these words.
-async fn refused(program: Program, words: &[&str]) {
+pub(crate) async fn refused(program: Program, words: &[&str]) {
     let (code, said) = last_words(program).await;
     assert_eq!(code, 2, "{said}");
     assert_eq!(said.lines().filter(|line| !line.trim().is_empty()).count(), 1, "one line: {said}");

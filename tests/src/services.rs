@@ -9,6 +9,7 @@
 //! A [`System`] that is dropped has all its logs searched for what they must not show; when its test has failed, it
 //! prints their ends instead.
 
+mod activation;
 mod small_disk;
 
 use std::{net::SocketAddr, path::PathBuf, thread, time::Duration};
@@ -34,6 +35,8 @@ use crate::{
     token::Claims,
     wait::{SOON, must, until},
 };
+
+pub use activation::Passed;
 
 /// One of the project's binaries, beside the running test.
 ///
@@ -65,14 +68,6 @@ impl Service {
     /// Changes a setting, for the next start.
     pub fn set(&mut self, name: &str, value: &str) {
         self.program = self.program.clone().set(name, value);
-    }
-
-    /// Has it log to where nothing can be written, from the next start on.
-    pub fn log_nowhere(&mut self) {
-        let Program { file, arguments, .. } = &mut self.program;
-        let shell = ["-c", r#"exec "$0" "$@" >/dev/full 2>&1"#].map(str::to_owned);
-        arguments.splice(..0, shell.into_iter().chain([file.display().to_string()]));
-        *file = "/bin/sh".into();
     }
 
     /// Has it run on this machine, from the next start on.

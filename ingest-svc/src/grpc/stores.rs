@@ -12,15 +12,12 @@ use ringpad_runtime::CancellationToken;
 use tonic::{Code, Request, Response, Status, Streaming, async_trait};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use self::{import::Importer, read::Room};
+use self::import::Importer;
 use super::unavailable;
 use crate::log::{Log, Moving, NumberKind, StoreEntry, Upserted};
 
 /// Stores in one answer at most, and by default.
 const PAGE: (u32, u32) = (1_000, 100);
-
-/// Bytes of the faults of one store in a refusal, about: they travel in a trailer, and most gRPC libraries take 8 KiB of those.
-const DETAILS: usize = 4 * 1024;
 
 /// See the module's text.
 pub(super) struct Stores {
@@ -42,10 +39,9 @@ impl StoreService for Stores {
         request: Request<UpsertStoreRequest>,
     ) -> Result<Response<UpsertStoreResponse>, Status> {
         let UpsertStoreRequest { store, move_numbers, validate_only } = request.into_inner();
-        let mut room = Room(DETAILS);
-        let read = read::read(store.unwrap_or_default(), &mut room);
+        let read = read::read(store.unwrap_or_default());
         if !read.faults.is_empty() {
-            return Err(refused(Code::InvalidArgument, "the store is faulty", read.faults, read.left_out));
+            return Err(refused(Code::InvalidArgument, "the store is faulty", read.faults));
         }
         let moving = if move_numbers { Moving::Allowed } else { Moving::Refused };
         let upserted = if validate_only {
@@ -61,10 +57,8 @@ impl StoreService for Stores {
                 Ok(Response::new(UpsertStoreResponse { store, created: change.is_new() }))
             }
             Upserted::Conflicts(conflicts) => {
-                let faults = conflicts.iter().map(|conflict| read.owned_elsewhere(conflict));
-                let faults: Vec<_> = faults.take_while(|fault| room.take(fault)).collect();
-                let left_out = conflicts.len() - faults.len();
-                Err(refused(Code::FailedPrecondition, "numbers belong to other stores", faults, left_out))
+                let faults = conflicts.iter().map(|conflict| read.owned_elsewhere(conflict)).collect();
+                Err(refused(Code::FailedPrecondition, "numbers belong to other stores", faults))
             }
         }
     }
@@ -107,11 +101,7 @@ impl StoreService for Stores {
 }
 
 /// A refusal with google.rpc.BadRequest.
-fn refused(code: Code, message: &str, faults: Vec<FieldViolation>, left_out: usize) -> Status {
-    let message = match left_out {
-        0 => message.to_owned(),
-        more => format!("{message}; {more} more faults are not listed"),
-    };
+fn refused(code: Code, message: &str, faults: Vec<FieldViolation>) -> Status {
     let mut details = ErrorDetails::new();
     for FieldViolation { field, description } in faults {
         details.add_bad_request_violation(format!("store.{field}"), description);

@@ -37,24 +37,22 @@ pub(super) enum Job {
 /// A part of an import.
 #[derive(Debug)]
 pub(crate) struct Import {
-    /// [`super::IMPORT`] rows at most, or one store.
+    /// [`super::IMPORT`] at most.
     pub(crate) entries: Vec<StoreEntry>,
     pub(crate) moving: Moving,
     /// The numbers of all parts.
     pub(crate) assigned: Arc<Assigned>,
 }
 
-/// Bytes that a row of an import writes, about, in tables and indexes.
-const ROW: usize = 1_500;
+/// Bytes that a store of an import writes, about: its row and its numbers, in tables and indexes.
+const STORE: usize = 4 * 1024;
 
 impl Job {
     /// Bytes that it writes, where they may be many.
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Quarantine(request, _) => request.request.bytes(),
-            Self::Import(import, _) => {
-                import.entries.iter().map(|entry| (1 + entry.numbers.len()) * ROW).sum()
-            }
+            Self::Import(import, _) => import.entries.len() * STORE,
             _ => 0,
         }
     }

@@ -21,7 +21,7 @@ use super::{
     job::{Answer, Import, Job},
     outbox::{COMMITS, Committed, Outbox},
     purge::{self, Sweep},
-    quarantine::{self, Holdings, Quarantined},
+    quarantine::{self, QUARANTINE, Quarantined},
     queue::Queue,
     schema,
     set_aside::SetAside,
@@ -66,8 +66,8 @@ pub(super) struct Writer {
     popup_ttl: jiff::SignedDuration,
     /// The key of the newest committed event.
     newest_key: u64,
-    /// What is in the quarantine.
-    quarantined: Holdings,
+    /// Requests in the quarantine.
+    quarantined: u64,
     /// The relay's mark as it stands in the file.
     relayed: u64,
     outbox: Arc<Outbox>,
@@ -105,7 +105,7 @@ impl Writer {
         let (fresh, receiver) = mpsc::channel(COMMITS);
         let popup_ttl = popup_ttl.try_into().unwrap_or(jiff::SignedDuration::MAX);
         let writer = Self {
-            quarantined: Holdings::load(&connection)?,
+            quarantined: quarantine::count(&connection)?,
             connection,
             directory,
             epoch,
@@ -222,11 +222,12 @@ impl Writer {
                 let (connection, directory) = (&self.connection, &mut self.directory);
                 let (epoch, ttl, set_aside) = (self.epoch, self.popup_ttl, &self.set_aside);
                 let outcome = ingest::record(connection, directory, epoch, key, ttl, set_aside, &record);
-                let outcome = outcome.map(|Logged { ingested, event, another, is_late, had_more }| {
+                let outcome = outcome.map(|Logged { ingested, event, another, is_late }| {
                     batch.writes |= ingested.status != Status::Duplicate;
                     batch.last_key += u64::from(event.is_some());
                     batch.events.extend(event);
                     let source = Arc::clone(&record.source);
+                    let had_more = record.cdr.had_more();
                     batch.logged.push(Counted {
                         source,
                         status: ingested.status,
@@ -324,12 +325,18 @@ impl Writer {
     }
 
     fn recount(&mut self) -> rusqlite::Result<()> {
-        self.quarantined = Holdings::load(&self.connection)?;
+        self.quarantined = quarantine::count(&self.connection)?;
         Ok(())
     }
 
     fn quarantine(&mut self, request: &Quarantined, batch: &mut Batch) -> rusqlite::Result<()> {
-        batch.dropped += self.quarantined.set_aside(&self.connection, request)?;
+        if self.quarantined < QUARANTINE {
+            quarantine::insert(&self.connection, request)?;
+            self.quarantined += 1;
+        } else {
+            quarantine::replace_oldest(&self.connection, request)?;
+            batch.dropped += 1;
+        }
         batch.quarantined += 1;
         batch.writes = true;
         Ok(())

@@ -1,0 +1,256 @@
+//! Socket activation as systemd does it: the listening sockets stay open while a service is replaced, and what comes
+//! meanwhile waits for the successor.
+
+use std::{
+    fs::File,
+    net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
+    os::{fd::OwnedFd, unix::net::UnixListener},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use ringpad_proto::v1::ListCallsRequest;
+use ringpad_tests::{
+    cdr::{self, ring},
+    nginx::shipped_text,
+    pads::{Pad, Transport},
+    port::{free_address, free_port},
+    provider::Provider,
+    rabbit::RabbitNode,
+    secrets::Secrets,
+    services::{Passed, Shop, System},
+    wait::{SOON, must, until, within},
+};
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{MissedTickBehavior, interval},
+};
+
+use crate::settings::{refused, right};
+
+/// Between two requests of one sender: below the 500 ms of silence after which a leaving ingest-svc closes a connection.
+const PERIOD: Duration = Duration::from_millis(100);
+
+/// The sockets of ingest-svc, by the names that the shipped units give them.
+fn sockets_of_ingest(system: &System) -> Passed {
+    let at = system.ingest_at;
+    let unit = |unit: &str| {
+        let text = shipped_text(&format!("deploy/systemd/{unit}"));
+        let name = text.lines().find_map(|line| line.strip_prefix("FileDescriptorName="));
+        name.expect("a socket's name").to_owned()
+    };
+    let (http, grpc) = (unit("ingest-svc-http.socket"), unit("ingest-svc-grpc.socket"));
+    let admin = unit("ingest-svc-admin.socket");
+    Passed::listen(&[(&http, at.http), (&grpc, at.grpc), (&admin, at.admin)])
+}
+
+/// Senders that go on whatever happens: 20 requests a second, half of them on connections of their own.
+struct Traffic {
+    sent: Arc<AtomicUsize>,
+    answered: Arc<AtomicUsize>,
+    stop: watch::Sender<bool>,
+    /// Each returns the calls that it was answered.
+    senders: JoinSet<Vec<String>>,
+}
+
+impl Traffic {
+    fn start(system: &System, store: &Shop) -> Self {
+        let (stop, _) = watch::channel(false);
+        let mut traffic =
+            Self { sent: Arc::default(), answered: Arc::default(), stop, senders: JoinSet::new() };
+        let sender = || Sender {
+            ingest: system.ingest_at.http,
+            virtual_number: store.virtual_number.clone(),
+            secrets: system.secrets.clone(),
+            sent: traffic.sent.clone(),
+            answered: traffic.answered.clone(),
+        };
+        let (keeping, opening) = (sender(), sender());
+        traffic.senders.spawn(keeping.on_one_connection(traffic.stop.subscribe()));
+        traffic.senders.spawn(opening.on_a_connection_each(traffic.stop.subscribe()));
+        traffic
+    }
+
+    /// Waits until so many more have been counted.
+    async fn more(&self, counted: &AtomicUsize, count: usize) {
+        let before = counted.load(SeqCst);
+        until("the senders go on", SOON, async || (counted.load(SeqCst) >= before + count).then_some(()))
+            .await;
+    }
+
+    /// Ends it, and returns all calls that were answered.
+    async fn end(mut self) -> Vec<String> {
+        self.stop.send_replace(true);
+        let mut calls = Vec::new();
+        while let Some(sender) = within("the last answers", SOON, self.senders.join_next()).await {
+            calls.extend(must("every request is answered 200", sender));
+        }
+        calls
+    }
+}
+
+#[derive(Clone)]
+struct Sender {
+    ingest: SocketAddr,
+    virtual_number: String,
+    secrets: Secrets,
+    sent: Arc<AtomicUsize>,
+    answered: Arc<AtomicUsize>,
+}
+
+impl Sender {
+    /// Sends one record, once; anything but a 200 is a panic.
+    async fn send(&self, provider: &mut Provider) -> String {
+        self.sent.fetch_add(1, SeqCst);
+        let taken = provider.take(&ring(&self.virtual_number, &cdr::caller())).await;
+        self.answered.fetch_add(1, SeqCst);
+        taken.call_id
+    }
+
+    fn provider(&self) -> Provider {
+        Provider::new(self.ingest, self.secrets.clone())
+    }
+
+    async fn on_one_connection(self, stop: watch::Receiver<bool>) -> Vec<String> {
+        let (mut provider, mut calls) = (self.provider(), Vec::new());
+        let mut ticks = interval(PERIOD);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while !*stop.borrow() {
+            ticks.tick().await;
+            calls.push(self.send(&mut provider).await);
+        }
+        calls
+    }
+
+    async fn on_a_connection_each(self, stop: watch::Receiver<bool>) -> Vec<String> {
+        let mut requests = JoinSet::new();
+        let mut ticks = interval(PERIOD);
+        while !*stop.borrow() {
+            ticks.tick().await;
+            let sender = self.clone();
+            requests.spawn(async move { sender.send(&mut sender.provider()).await });
+        }
+        let mut calls = Vec::new();
+        while let Some(call) = requests.join_next().await {
+            calls.push(must("every request is answered 200", call));
+        }
+        calls
+    }
+}
+
+#[tokio::test]
+async fn while_ingest_is_replaced_every_request_waits_for_its_answer() {
+    let mut system = System::prepare(&RabbitNode::shared().await.url(), 1, &[]);
+    let sockets = sockets_of_ingest(&system);
+    system.ingest.pass(&sockets);
+    system.ingest.start().await;
+    system.push[0].start().await;
+    let store = system.store("gangnam").await;
+    let mut pad = system.pad(Transport::GrpcWeb, 0, &store.id).await;
+
+    let traffic = Traffic::start(&system, &store);
+    for _ in 0..2 {
+        traffic.more(&traffic.answered, 20).await;
+        system.ingest.terminate();
+        assert_eq!(system.ingest.exit().await, 0);
+        // Nobody is there, and they come all the same.
+        traffic.more(&traffic.sent, 5).await;
+        let mut internal = system.calls().await;
+        let request = ListCallsRequest { store_id: store.id.clone(), ..ListCallsRequest::default() };
+        let (listed, ()) = tokio::join!(internal.list_calls(request), system.ingest.start());
+        assert!(must("the successor answers", listed).into_inner().position > 0);
+    }
+    traffic.more(&traffic.answered, 20).await;
+    let mut answered = traffic.end().await;
+
+    pad.until_position(answered.len() as u64).await;
+    let mut shown: Vec<_> = pad.updates.iter().filter_map(|update| Some(update.call.clone()?.id)).collect();
+    answered.sort_unstable();
+    shown.sort_unstable();
+    assert_eq!(shown, answered, "each call once");
+}
+
+#[tokio::test]
+async fn a_pad_that_comes_while_a_replica_is_replaced_is_served_by_the_successor() {
+    let mut system = System::prepare(&RabbitNode::shared().await.url(), 1, &[]);
+    // Its other port is not passed.
+    let sockets = Passed::listen(&[("pads", system.push_at[0].pads)]);
+    system.push[0].pass(&sockets);
+    system.ingest.start().await;
+    system.push[0].start().await;
+    let store = system.store("gangnam").await;
+    system.push[0].terminate();
+    assert_eq!(system.push[0].exit().await, 0);
+
+    let (at, asked) = (system.push_at[0].pads, system.subscription(&store.id));
+    let (mut pad, ()) = tokio::join!(Pad::open(Transport::GrpcWeb, at, &asked), system.push[0].start());
+    system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    pad.until_position(1).await;
+    must("the port of its own", TcpStream::connect(system.push_at[0].admin));
+}
+
+#[tokio::test]
+async fn sockets_for_another_process_are_left_alone() {
+    let settings = [("LISTEN_PID", "1"), ("LISTEN_FDS", "2"), ("LISTEN_FDNAMES", "any:thing")];
+    let system = System::start_with(&RabbitNode::shared().await.url(), 1, &settings).await;
+    let store = system.store("gangnam").await;
+    let mut pad = system.pad(Transport::Grpc, 0, &store.id).await;
+    system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    pad.until_position(1).await;
+}
+
+#[tokio::test]
+async fn a_socket_of_an_unknown_name_is_a_wrong_setting() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let cases = [
+        ("ingest-svc", "htpp", "one of http, grpc, admin is expected"),
+        ("ingest-svc", "ingest-svc.socket", "FileDescriptorName="),
+        ("push-svc", "http", "one of pads, admin is expected"),
+    ];
+    for (name, socket, right_would_be) in cases {
+        let passed = Passed::listen(&[("admin", free_address()), (socket, free_address())]);
+        let program = passed.to(right(name, directory.path()));
+        refused(program, &["LISTEN_FDNAMES", &format!("{socket:?}"), right_would_be]).await;
+    }
+    let twice = Passed::listen(&[("http", free_address()), ("http", free_address())]);
+    refused(twice.to(right("ingest-svc", directory.path())), &["LISTEN_FDNAMES", "http is there twice"])
+        .await;
+    let one = must("a socket", TcpListener::bind(free_address()));
+    let unnamed = Passed::new("http:grpc", [one]);
+    refused(unnamed.to(right("ingest-svc", directory.path())), &["2 names", "1 sockets"]).await;
+}
+
+#[tokio::test]
+async fn a_descriptor_that_is_no_listening_tcp_socket_is_a_wrong_setting() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let listener = must("a socket", TcpListener::bind("127.0.0.1:0"));
+    let connection = must("a connection", TcpStream::connect(must("an address", listener.local_addr())));
+    let path = directory.path().join("socket");
+    let descriptors: [OwnedFd; 4] = [
+        must("a file", File::open("/dev/null")).into(),
+        connection.into(),
+        must("a socket", UdpSocket::bind("127.0.0.1:0")).into(),
+        must("a socket", UnixListener::bind(path)).into(),
+    ];
+    for descriptor in descriptors {
+        let listening: OwnedFd = must("a socket", TcpListener::bind("127.0.0.1:0")).into();
+        for (name, first) in [("ingest-svc", "http"), ("push-svc", "pads")] {
+            let passed = Passed::new(&format!("{first}:admin"), [&listening, &descriptor]);
+            let words = ["LISTEN_FDS", "descriptor 4, admin", "a listening TCP socket is expected"];
+            refused(passed.to(right(name, directory.path())), &words).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_socket_of_the_internal_grpc_beyond_loopback_needs_a_token() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let everywhere = must("an address", format!("0.0.0.0:{}", free_port()).parse());
+    let passed = Passed::listen(&[("grpc", everywhere)]);
+    let program = passed.to(right("ingest-svc", directory.path()).set("RUST_LOG", "error"));
+    refused(program, &["INTERNAL_TOKEN", "the socket passed as grpc 0.0.0.0"]).await;
+}
