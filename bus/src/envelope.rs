@@ -1,35 +1,7 @@
 //! What one message carries: a batch of events and where it stands in its publisher's numbering.
 //!
-//! On the wire it is Protobuf, so that fields can be added while replicas of two versions run side by side:
-//!
-//! ```proto
-//! message Batch {
-//!   fixed64 publisher_high = 1;   // a uuid for each connection, as two halves
-//!   fixed64 publisher_low = 2;
-//!   uint64 number = 3;            // 1, 2, 3 … within that connection; never 0
-//!   repeated Event events = 4;
-//!   Origin origin = 5;            // absent: from a version that did not say it yet
-//!   bool goodbye = 6;             // the process leaves in order, with everything published
-//!   int64 sent_at = 7;            // Unix milliseconds; 0: unknown
-//! }
-//! message Origin {
-//!   fixed64 epoch_high = 1;       // the log that the process publishes for
-//!   fixed64 epoch_low = 2;
-//!   fixed64 instance_high = 3;    // the process: one uuid from its start to its end
-//!   fixed64 instance_low = 4;
-//! }
-//! message Event {
-//!   string store_id = 1;
-//!   fixed64 epoch_high = 2;
-//!   fixed64 epoch_low = 3;
-//!   uint64 position = 4;
-//!   bytes bytes = 5;
-//!   int64 received_at = 6;        // Unix milliseconds; 0: unknown
-//!   string traceparent = 7;       // W3C; empty: not traced
-//! }
-//! ```
-//!
-//! A uuid is two `fixed64`, not `bytes`: no allocation, and no wrong length to check.
+//! On the wire it is Protobuf, `proto/ringpad/bus/v1/batch.proto`, so that fields can be added while replicas of two
+//! versions run side by side.
 
 use std::{
     fmt,
@@ -135,7 +107,7 @@ pub struct Batch {
 /// Why a message is no [`Batch`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnvelopeError {
-    /// Not the Protobuf message above.
+    /// Not the Protobuf message.
     #[error("the body cannot be decoded")]
     Malformed(#[from] prost::DecodeError),
     /// Protobuf, but without a number; an empty body is one, too.
@@ -236,57 +208,10 @@ impl From<&Event> for wire::Event {
     }
 }
 
-/// The Protobuf messages of the module's documentation.
+/// Package `ringpad.bus.v1`.
+#[expect(unreachable_pub, reason = "generated")]
 mod wire {
-    use bytes::Bytes;
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Batch {
-        #[prost(fixed64, tag = "1")]
-        pub(super) publisher_high: u64,
-        #[prost(fixed64, tag = "2")]
-        pub(super) publisher_low: u64,
-        #[prost(uint64, tag = "3")]
-        pub(super) number: u64,
-        #[prost(message, repeated, tag = "4")]
-        pub(super) events: Vec<Event>,
-        #[prost(message, optional, tag = "5")]
-        pub(super) origin: Option<Origin>,
-        #[prost(bool, tag = "6")]
-        pub(super) goodbye: bool,
-        #[prost(int64, tag = "7")]
-        pub(super) sent_at: i64,
-    }
-
-    #[derive(Clone, Copy, PartialEq, prost::Message)]
-    pub(super) struct Origin {
-        #[prost(fixed64, tag = "1")]
-        pub(super) epoch_high: u64,
-        #[prost(fixed64, tag = "2")]
-        pub(super) epoch_low: u64,
-        #[prost(fixed64, tag = "3")]
-        pub(super) instance_high: u64,
-        #[prost(fixed64, tag = "4")]
-        pub(super) instance_low: u64,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Event {
-        #[prost(string, tag = "1")]
-        pub(super) store_id: String,
-        #[prost(fixed64, tag = "2")]
-        pub(super) epoch_high: u64,
-        #[prost(fixed64, tag = "3")]
-        pub(super) epoch_low: u64,
-        #[prost(uint64, tag = "4")]
-        pub(super) position: u64,
-        #[prost(bytes = "bytes", tag = "5")]
-        pub(super) bytes: Bytes,
-        #[prost(int64, tag = "6")]
-        pub(super) received_at: i64,
-        #[prost(string, tag = "7")]
-        pub(super) traceparent: String,
-    }
+    include!(concat!(env!("OUT_DIR"), "/ringpad.bus.v1.rs"));
 }
 
 #[cfg(test)]
@@ -395,6 +320,23 @@ mod tests {
         let batch = Batch::decode(body.into()).unwrap();
         let publisher = Uuid::from_u64_pair(1, 2);
         assert_eq!(batch.head, Head { publisher, number: 7, origin: None, goodbye: false, sent_at: None });
+    }
+
+    /// The messages and their fields, line by line, without comments.
+    fn fields(text: &str) -> Vec<&str> {
+        let lines = text.lines().map(|line| line.split("//").next().unwrap_or_default().trim());
+        let lines = lines.skip_while(|line| !line.starts_with("message "));
+        lines.filter(|line| !matches!(*line, "" | "}")).collect()
+    }
+
+    #[test]
+    fn the_document_has_the_fields_of_the_contract() {
+        let document = include_str!("../../docs/protocol.md");
+        let (_, block) = document.split_once("```proto\n").unwrap();
+        let (block, _) = block.split_once("```").unwrap();
+        let contract = fields(include_str!("../../proto/ringpad/bus/v1/batch.proto"));
+        assert_eq!(contract.len(), 3 + 7 + 4 + 7);
+        assert_eq!(fields(block), contract);
     }
 
     #[test]

@@ -64,8 +64,9 @@ use writer::Writer;
 /// Requests that may wait for the writer. When it is full, the next ones wait for a place, and their senders with them.
 const JOBS: usize = 1_024;
 
-/// Stores in one transaction of an import at most: some ten milliseconds, for which records wait.
-pub(crate) const IMPORT: usize = 500;
+/// Stores and numbers of theirs in one transaction of an import at most, unless a store has more by itself: some ten
+/// milliseconds, for which records wait.
+pub(crate) const IMPORT: usize = 1_500;
 
 /// How long a request waits for its commit: less than number providers wait for an answer.
 const ANSWER: Duration = Duration::from_secs(4);
@@ -250,7 +251,7 @@ impl Log {
         self.ask(|answer| Job::Upsert(entry, moving, answer)).await
     }
 
-    /// The same for [`IMPORT`] stores, in one transaction; records that wait go first.
+    /// The same for as many stores as [`IMPORT`] says, in one transaction; records that wait go first.
     ///
     /// # Errors
     /// The log cannot be written.
@@ -266,7 +267,8 @@ impl Log {
         self.ask(|answer| Job::Delete(id, answer)).await
     }
 
-    /// Keeps a request that was no CDR. The oldest one goes when there are more than [`QUARANTINE`].
+    /// Keeps a request that was no CDR. When there are more than [`QUARANTINE`], or more than 256 MiB of them, the oldest one of
+    /// the source that has most goes.
     ///
     /// # Errors
     /// The log cannot be written.

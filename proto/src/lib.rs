@@ -1,5 +1,5 @@
 //! RingPad's public contract: package `ringpad.v1` and the code generated from `proto/ringpad/v1/*.proto`. Nothing
-//! else lives here.
+//! else lives here; the messages of the bus are beside those files, and belong to the crate `bus`.
 //!
 //! * [`v1`]: messages, clients, and the servers of the internal services. Every message also reads and writes proto3
 //!   JSON (`serde`), which is what WebSocket pads get.

@@ -140,3 +140,56 @@ impl From<End> for Status {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_document_has_each_close_code_and_its_grpc_status() {
+        let streams = [
+            End::Token(TokenFault::Missing),
+            End::Origin,
+            End::NoSuchStore,
+            End::NoFirstMessage,
+            End::Malformed(String::new()),
+            End::Replaced,
+            End::TooSlow,
+            End::TooManyStreams,
+            End::Leaving,
+            End::Renamed,
+            End::LogUnreachable,
+            End::Anew,
+            End::Unreadable,
+        ];
+        let violations = [Violation::Protocol, Violation::Binary, Violation::NotUtf8, Violation::TooLong];
+        // A violation ends no gRPC stream; a text that is not UTF-8 shares its code with a malformed first message.
+        let statuses = streams.iter().map(|end| (end.close_code(), upper_case(end.code())));
+        let mut expected: BTreeSet<_> = statuses.collect();
+        let other: Vec<_> =
+            violations.map(Violation::close_code).into_iter().filter(|code| *code != 1007).collect();
+        expected.extend(other.into_iter().map(|code| (code, "–".to_owned())));
+
+        let document = include_str!("../../docs/protocol.md");
+        let rows = document.lines().filter_map(|line| {
+            let mut cells = line.strip_prefix("| ")?.split(" | ");
+            let code: u16 = cells.next()?.parse().ok().filter(|code| *code >= 1000)?;
+            Some((code, cells.next()?.trim_matches('`').to_owned()))
+        });
+        assert_eq!(rows.collect::<BTreeSet<_>>(), expected);
+    }
+
+    /// `UNAVAILABLE`, as the specification of gRPC writes it.
+    fn upper_case(code: Code) -> String {
+        let mut name = String::new();
+        for (index, character) in format!("{code:?}").chars().enumerate() {
+            if character.is_uppercase() && index > 0 {
+                name.push('_');
+            }
+            name.push(character.to_ascii_uppercase());
+        }
+        name
+    }
+}

@@ -35,6 +35,8 @@ pub fn init(settings: &LogSettings) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(format!("{QUIET},{}", settings.rust_log)))
         .with_writer(io::stderr)
+        // Said on standard error again, and if that is closed, e.g. with its terminal, whoever logs panics.
+        .log_internal_errors(false)
         .with_ansi(io::IsTerminal::is_terminal(&io::stderr()));
     let installed = match settings.log_format {
         LogFormat::Text => builder.try_init(),

@@ -1,4 +1,5 @@
-//! SIGHUP, by which process managers ask for settings to be read again, ends nothing.
+//! SIGHUP, by which process managers ask for settings to be read again, and which a closing terminal sends, ends nothing; nor
+//! does a log that cannot be written any more.
 
 use ringpad_tests::{
     cdr::{self, ring},
@@ -31,4 +32,29 @@ async fn a_service_that_is_hung_up_on_says_so_and_goes_on() {
         }
     }
     assert!(!system.ingest.has_ended() && !system.push[0].has_ended());
+}
+
+#[tokio::test]
+async fn a_service_whose_log_cannot_be_written_serves_all_the_same() {
+    let mut system = System::prepare(&RabbitNode::shared().await.url(), 1, &[]);
+    system.ingest.log_nowhere();
+    system.push[0].log_nowhere();
+    system.ingest.start().await;
+    system.push[0].start().await;
+    let store = system.store("gangnam").await;
+    let mut pads = system.pads(&store.id).await;
+    for service in [&system.ingest, &system.push[0]] {
+        service.running().signal(Signal::HUP);
+    }
+    // Refused with a line of the log, which every thread that serves may write.
+    let unknown = ring("0507-0000-0000", &cdr::caller());
+    assert_eq!(system.provider().take(&unknown).await.status, "unrouted");
+    system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    for pad in &mut pads {
+        pad.until_position(1).await;
+    }
+    for service in [&mut system.ingest, &mut system.push[0]] {
+        service.terminate();
+        assert_eq!(service.exit().await, 0);
+    }
 }

@@ -9,14 +9,18 @@ use ringpad_tests::{
     http::Client,
     nginx::Nginx,
     pads::{End, Pad, Subscription, Transport},
-    provider::{FORM, taken},
+    provider::{FORM, Provider, taken},
     rabbit::RabbitNode,
     services::System,
     wait::{SOON, must, until},
 };
+use tokio::task::JoinSet;
 
 /// What browsers use. Native gRPC has a port of its own.
 pub(crate) const BROWSERS: [Transport; 2] = [Transport::GrpcWeb, Transport::WebSocket];
+
+/// What a pad asks for calls.
+const LIST_CALLS: &str = "/ringpad.v1.PadService/ListCalls";
 
 /// One source that anyone may send to, one behind a secret, one that believes nginx and nobody else.
 const SOURCES: &str = r#"
@@ -184,4 +188,37 @@ async fn the_sender_of_a_record_is_whom_nginx_saw_and_not_whom_the_record_says()
         let answer = must("an answer", answer);
         assert_eq!(answer.status, status, "{from} that claims {claimed:?}: {}", answer.text());
     }
+}
+
+/// Asks for lists without a token until nginx has enough of it; whether it had.
+async fn flood(mut client: Client) -> bool {
+    for _ in 0..2_000 {
+        let asked =
+            client.send("POST", LIST_CALLS, &[("content-type", "application/grpc-web+proto")], "").await;
+        if asked.is_ok_and(|answer| answer.status == StatusCode::TOO_MANY_REQUESTS) {
+            return true;
+        }
+    }
+    false
+}
+
+#[tokio::test]
+async fn an_address_that_asks_without_end_is_told_so_and_nobody_else_nor_anything_else() {
+    let (system, nginx) = balanced(&[]).await;
+    let store = system.store("gangnam").await;
+    let floods: JoinSet<_> = (0..16).map(|_| flood(Client::new(nginx.at))).collect();
+    let told = floods.join_all().await;
+    assert!(told.iter().all(|told| *told), "32,000 requests of one address were passed on");
+
+    let mut neighbour = Client::new(nginx.at).own(Ipv4Addr::new(127, 0, 0, 2));
+    let answer =
+        neighbour.send("POST", LIST_CALLS, &[("content-type", "application/grpc-web+proto")], "").await;
+    assert_eq!(must("an answer", answer).status, StatusCode::OK);
+    // The same address has its page, its streams, and its calls.
+    let page = must("a page", Client::new(nginx.at).get("/").await);
+    assert_eq!(page.status, StatusCode::OK);
+    let mut pad = Pad::open(Transport::GrpcWeb, nginx.at, &system.subscription(&store.id)).await;
+    let record = ring(&store.virtual_number, &cdr::caller());
+    let call = Provider::new(nginx.at, system.secrets.clone()).take(&record).await;
+    assert_eq!(pad.update().await.call.unwrap_or_default().id, call.call_id);
 }

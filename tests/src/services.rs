@@ -70,6 +70,14 @@ impl Service {
         self.program = self.program.clone().set(name, value);
     }
 
+    /// Has it log to where nothing can be written, from the next start on.
+    pub fn log_nowhere(&mut self) {
+        let Program { file, arguments, .. } = &mut self.program;
+        let shell = ["-c", r#"exec "$0" "$@" >/dev/full 2>&1"#].map(str::to_owned);
+        arguments.splice(..0, shell.into_iter().chain([file.display().to_string()]));
+        *file = "/bin/sh".into();
+    }
+
     /// Has it run on this machine, from the next start on.
     pub fn run_on(&mut self, machine: &Machine) {
         self.program = machine.run(self.program.clone());

@@ -1,6 +1,7 @@
 //! What `ringpad dev` says when all of it is ready: where the pads are, and how to ring.
 
 use std::{
+    borrow::Cow,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
@@ -115,17 +116,11 @@ fn program() -> PathBuf {
 
 /// Mints a token with the key that push-svc has here. The key itself is not on the screen.
 fn token_line(program: &Path, secret: &Path, store: &str) -> String {
-    let [program, secret] = [program, secret].map(|path| quoted(&path.display().to_string()));
-    format!("PAD_TOKEN_SECRET=$(cat {secret}) {program} token --store {} --pad counter", quoted(store))
-}
-
-/// One word of a POSIX shell.
-fn quoted(text: &str) -> String {
-    let plain = |character: char| character.is_ascii_alphanumeric() || "/._-".contains(character);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
+    let [program, secret] = [program, secret].map(|path| path.display().to_string());
+    // Words of a POSIX shell. No path has a NUL in it, which alone has no quotes.
+    let [program, secret, store] =
+        [&program, &secret, store].map(|word| shlex::try_quote(word).unwrap_or(Cow::Borrowed(word)));
+    format!("PAD_TOKEN_SECRET=$(cat {secret}) {program} token --store {store} --pad counter")
 }
 
 #[cfg(test)]

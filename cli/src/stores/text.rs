@@ -29,8 +29,8 @@ pub(super) fn read(bytes: &[u8]) -> Text<'_> {
     // A byte of a line feed is one in both.
     let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_ascii());
     let (utf_8, other): (Vec<_>, Vec<_>) = lines.partition(|line| str::from_utf8(line).is_ok());
-    if utf_8.len() > other.len() {
-        // Few words in CP949 are also UTF-8, and no UTF-8 has faults in most lines.
+    if !utf_8.is_empty() && utf_8.len() >= other.len() {
+        // Few words in CP949 are also UTF-8, and no UTF-8 has faults in most lines. A wrong guess ends in faults.
         let text = String::from_utf8_lossy(bytes);
         let faults = faulty_lines(&text, "UTF-8, as the other lines are");
         return Text { text, faults };

@@ -12,12 +12,15 @@ use ringpad_runtime::CancellationToken;
 use tonic::{Code, Request, Response, Status, Streaming, async_trait};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use self::import::Importer;
+use self::{import::Importer, read::Room};
 use super::unavailable;
 use crate::log::{Log, Moving, NumberKind, StoreEntry, Upserted};
 
 /// Stores in one answer at most, and by default.
 const PAGE: (u32, u32) = (1_000, 100);
+
+/// Bytes of the faults of one store in a refusal, about: they travel in a trailer, and most gRPC libraries take 8 KiB of those.
+const DETAILS: usize = 4 * 1024;
 
 /// See the module's text.
 pub(super) struct Stores {
@@ -39,9 +42,10 @@ impl StoreService for Stores {
         request: Request<UpsertStoreRequest>,
     ) -> Result<Response<UpsertStoreResponse>, Status> {
         let UpsertStoreRequest { store, move_numbers, validate_only } = request.into_inner();
-        let read = read::read(store.unwrap_or_default());
+        let mut room = Room(DETAILS);
+        let read = read::read(store.unwrap_or_default(), &mut room);
         if !read.faults.is_empty() {
-            return Err(refused(Code::InvalidArgument, "the store is faulty", read.faults));
+            return Err(refused(Code::InvalidArgument, "the store is faulty", read.faults, read.left_out));
         }
         let moving = if move_numbers { Moving::Allowed } else { Moving::Refused };
         let upserted = if validate_only {
@@ -57,8 +61,10 @@ impl StoreService for Stores {
                 Ok(Response::new(UpsertStoreResponse { store, created: change.is_new() }))
             }
             Upserted::Conflicts(conflicts) => {
-                let faults = conflicts.iter().map(|conflict| read.owned_elsewhere(conflict)).collect();
-                Err(refused(Code::FailedPrecondition, "numbers belong to other stores", faults))
+                let faults = conflicts.iter().map(|conflict| read.owned_elsewhere(conflict));
+                let faults: Vec<_> = faults.take_while(|fault| room.take(fault)).collect();
+                let left_out = conflicts.len() - faults.len();
+                Err(refused(Code::FailedPrecondition, "numbers belong to other stores", faults, left_out))
             }
         }
     }
@@ -101,7 +107,11 @@ impl StoreService for Stores {
 }
 
 /// A refusal with google.rpc.BadRequest.
-fn refused(code: Code, message: &str, faults: Vec<FieldViolation>) -> Status {
+fn refused(code: Code, message: &str, faults: Vec<FieldViolation>, left_out: usize) -> Status {
+    let message = match left_out {
+        0 => message.to_owned(),
+        more => format!("{message}; {more} more faults are not listed"),
+    };
     let mut details = ErrorDetails::new();
     for FieldViolation { field, description } in faults {
         details.add_bad_request_violation(format!("store.{field}"), description);

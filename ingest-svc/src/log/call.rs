@@ -71,18 +71,25 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// Merges a record in.
-    pub(super) fn add(&mut self, record: Cdr, answered: bool) {
+    /// Merges a record in. True: not all that it, or an older one, has of parameters without a name here has found room now.
+    pub(super) fn add(&mut self, record: Cdr, answered: bool) -> bool {
         let of_its_kind = if record.is_final() {
             self.answered |= answered;
             &mut self.end
         } else {
             &mut self.ring
         };
-        *of_its_kind = Some(match of_its_kind.take() {
-            Some(older) => record.over(older),
-            None => record,
-        });
+        let had_more = record.had_more();
+        let (merged, said_before) = match of_its_kind.take() {
+            Some(older) => {
+                let said_before = older.had_more();
+                (record.over(older), said_before)
+            }
+            None => (record, false),
+        };
+        let has_more = had_more || (merged.had_more() && !said_before);
+        *of_its_kind = Some(merged);
+        has_more
     }
 
     /// Whether the record that was just added is worth a popup: the call rings, and it began just now.

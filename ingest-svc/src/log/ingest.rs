@@ -62,12 +62,14 @@ pub(super) struct Logged {
     pub(super) another: Option<Another>,
     /// It does not pop for its age alone.
     pub(super) is_late: bool,
+    /// Not all of its parameters, or of the call's, were kept.
+    pub(super) had_more: bool,
 }
 
 impl Logged {
     /// Without an event.
-    fn only(call_id: Uuid, status: Status, another: Option<Another>) -> Self {
-        Self { ingested: Ingested { call_id, status }, event: None, another, is_late: false }
+    fn only(call_id: Uuid, status: Status, another: Option<Another>, had_more: bool) -> Self {
+        Self { ingested: Ingested { call_id, status }, event: None, another, is_late: false, had_more }
     }
 }
 
@@ -82,7 +84,7 @@ pub(super) fn record(
     record: &Record,
 ) -> rusqlite::Result<Logged> {
     let (mut call, another) = match find::call_of(connection, directory, set_aside, record)? {
-        Found::Repeat(id) => return Ok(Logged::only(id, Status::Duplicate, None)),
+        Found::Repeat(id) => return Ok(Logged::only(id, Status::Duplicate, None, false)),
         Found::Known(call) => (*call, None),
         Found::New(another) => (Row::new(), another),
     };
@@ -92,7 +94,7 @@ pub(super) fn record(
     }
     call.fingerprints.push(record.fingerprint);
     let former_caller = call.facts.caller_number().cloned();
-    call.facts.add(record.cdr.clone(), record.answered);
+    let had_more = call.facts.add(record.cdr.clone(), record.answered);
     let pop = call.facts.pop(record.cdr.sdt(), record.received_at, popup_ttl);
     // Decided at the call's first record that finds a store, and kept.
     call.store = call
@@ -111,7 +113,7 @@ pub(super) fn record(
         None => insert(connection, &call, record, &seen.encode_to_vec())?,
     }
     let (Some(store), Some(position)) = (call.store, position) else {
-        return Ok(Logged::only(id, Status::Unrouted, another));
+        return Ok(Logged::only(id, Status::Unrouted, another, had_more));
     };
 
     let bytes = call::encode_update(position, seen, pop.until());
@@ -123,7 +125,7 @@ pub(super) fn record(
     });
     let event = event(connection, directory, epoch, event_key, store, bytes, receipt)?;
     let ingested = Ingested { call_id: id, status: Status::Accepted };
-    Ok(Logged { ingested, event, another, is_late: pop == Pop::Late })
+    Ok(Logged { ingested, event, another, is_late: pop == Pop::Late, had_more })
 }
 
 /// Writes a store's next event, and takes its position.

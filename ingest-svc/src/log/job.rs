@@ -37,22 +37,24 @@ pub(super) enum Job {
 /// A part of an import.
 #[derive(Debug)]
 pub(crate) struct Import {
-    /// [`super::IMPORT`] at most.
+    /// [`super::IMPORT`] rows at most, or one store.
     pub(crate) entries: Vec<StoreEntry>,
     pub(crate) moving: Moving,
     /// The numbers of all parts.
     pub(crate) assigned: Arc<Assigned>,
 }
 
-/// Bytes that a store of an import writes, about: its row and its numbers, in tables and indexes.
-const STORE: usize = 4 * 1024;
+/// Bytes that a row of an import writes, about, in tables and indexes.
+const ROW: usize = 1_500;
 
 impl Job {
     /// Bytes that it writes, where they may be many.
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Quarantine(request, _) => request.request.bytes(),
-            Self::Import(import, _) => import.entries.len() * STORE,
+            Self::Import(import, _) => {
+                import.entries.iter().map(|entry| (1 + entry.numbers.len()) * ROW).sum()
+            }
             _ => 0,
         }
     }

@@ -1,17 +1,20 @@
-//! Requests that were no CDRs, kept as they came: once the cause is mended they can be tried again. Bounded by number; the
-//! oldest go first, and none outlives the retention.
+//! Requests that were no CDRs, kept as they came: once the cause is mended they can be tried again. Bounded by number and by
+//! bytes; the oldest of the source that has most go first, so that no source pushes out what others have sent, and none
+//! outlives the retention.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use encoding_rs::Encoding;
 use jiff::Timestamp;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::cdr::Fault;
 
 /// Requests kept.
 pub const QUARANTINE: u64 = 10_000;
+/// Bytes of them kept.
+const BYTES: u64 = 256 * 1024 * 1024;
 
 /// A request's parameters as they came. Holds callers' numbers: only the log's file has it whole.
 #[derive(Clone, PartialEq, Eq)]
@@ -61,21 +64,80 @@ pub struct Quarantined {
     pub faults: Vec<Fault>,
 }
 
-/// How many there are.
-pub(super) fn count(connection: &Connection) -> rusqlite::Result<u64> {
-    connection.prepare_cached("SELECT count(*) FROM quarantine")?.query_row([], |row| row.get(0))
+/// What each source has in the quarantine.
+#[derive(Debug, Default)]
+pub(super) struct Holdings(BTreeMap<Arc<str>, Holding>);
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Holding {
+    requests: u64,
+    bytes: u64,
 }
 
-/// Sets a request aside in the place of the oldest one.
-pub(super) fn replace_oldest(connection: &Connection, request: &Quarantined) -> rusqlite::Result<()> {
+impl Holdings {
+    /// Reads it.
+    pub(super) fn load(connection: &Connection) -> rusqlite::Result<Self> {
+        let mut select = connection.prepare_cached(
+            "SELECT source, count(*), sum(octet_length(query) + ifnull(octet_length(body), 0) + octet_length(faults))
+             FROM quarantine GROUP BY source",
+        )?;
+        let holdings = select
+            .query_map([], |row| Ok((row.get(0)?, Holding { requests: row.get(1)?, bytes: row.get(2)? })))?;
+        holdings.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Sets a request aside; how many others went for it.
+    pub(super) fn set_aside(
+        &mut self,
+        connection: &Connection,
+        request: &Quarantined,
+    ) -> rusqlite::Result<u64> {
+        let bytes = insert(connection, request)?;
+        let holding = self.0.entry(Arc::clone(&request.source)).or_default();
+        *holding = Holding { requests: holding.requests + 1, bytes: holding.bytes + bytes };
+        let mut dropped = 0;
+        while let Some(source) = self.too_much() {
+            match (remove_oldest(connection, &source)?, self.0.get_mut(&source)) {
+                (Some(bytes), Some(holding)) => {
+                    holding.requests = holding.requests.saturating_sub(1);
+                    holding.bytes = holding.bytes.saturating_sub(bytes);
+                    dropped += 1;
+                }
+                // It has none, after a request whose setting aside was rolled back.
+                _ => drop(self.0.remove(&source)),
+            }
+        }
+        Ok(dropped)
+    }
+
+    /// Whose oldest one has to go, if one has to: of too many requests the source's that has most of them, of too many bytes
+    /// likewise.
+    fn too_much(&self) -> Option<Arc<str>> {
+        self.largest(QUARANTINE, |holding| holding.requests)
+            .or_else(|| self.largest(BYTES, |holding| holding.bytes))
+    }
+
+    /// The source that has most, if all have more than `bound` together.
+    fn largest(&self, bound: u64, size: impl Fn(&Holding) -> u64) -> Option<Arc<str>> {
+        let all: u64 = self.0.values().map(&size).sum();
+        let (source, _) = self.0.iter().max_by_key(|(_, holding)| size(holding))?;
+        (all > bound).then(|| Arc::clone(source))
+    }
+}
+
+/// Removes a source's oldest request; its bytes. `None`: it has none.
+fn remove_oldest(connection: &Connection, source: &str) -> rusqlite::Result<Option<u64>> {
     connection
-        .prepare_cached("DELETE FROM quarantine WHERE key = (SELECT min(key) FROM quarantine)")?
-        .execute([])?;
-    insert(connection, request)
+        .prepare_cached(
+            "DELETE FROM quarantine WHERE key = (SELECT min(key) FROM quarantine INDEXED BY quarantine_of_source WHERE source = ?1)
+             RETURNING octet_length(query) + ifnull(octet_length(body), 0) + octet_length(faults)",
+        )?
+        .query_row([source], |row| row.get(0))
+        .optional()
 }
 
-/// Sets a request aside.
-pub(super) fn insert(connection: &Connection, quarantined: &Quarantined) -> rusqlite::Result<()> {
+/// Adds a request; its bytes.
+fn insert(connection: &Connection, quarantined: &Quarantined) -> rusqlite::Result<u64> {
     let Quarantined { source, received_at, request: RawRequest { query, body, charset }, faults } =
         quarantined;
     let (kind, body) = match body {
@@ -91,10 +153,13 @@ pub(super) fn insert(connection: &Connection, quarantined: &Quarantined) -> rusq
     connection
         .prepare_cached(
             "INSERT INTO quarantine (source, received, query, kind, body, faults, charset)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             RETURNING octet_length(query) + ifnull(octet_length(body), 0) + octet_length(faults)",
         )?
-        .execute(params![&**source, received_at.as_millisecond(), query, kind, body, faults, charset])?;
-    Ok(())
+        .query_row(
+            params![&**source, received_at.as_millisecond(), query, kind, body, faults, charset],
+            |row| row.get(0),
+        )
 }
 
 /// Takes requests out; ids that are not there are nobody's fault.

@@ -117,14 +117,14 @@ pub fn restore(backup: &Path, log: &Path, existing: Existing) -> Result<Restored
         .map_err(|error| RestoreError::Backup { path: backup.to_owned(), why: OpenError::File(error) })?;
     let at_log = |why| RestoreError::Log { path: log.to_owned(), why };
     let mut made = vec![log.to_owned(), lock_beside(log)];
-    made.retain(|file| !file.exists());
+    made.retain(|file| fs::symlink_metadata(file).is_err());
     let held = LogFile::hold(log).map_err(at_log)?;
     let place = Place { log: held.path() };
-    let there = place.is_taken().map_err(|error| at_log(OpenError::File(error)))?;
-    if there && existing == Existing::Refused {
-        return Err(RestoreError::Exists(log.to_owned()));
-    }
-    let restored = place.fill(backup, source, there);
+    let restored = match place.is_taken() {
+        Err(error) => Err(at_log(OpenError::File(error))),
+        Ok(true) if existing == Existing::Refused => Err(RestoreError::Exists(log.to_owned())),
+        Ok(there) => place.fill(backup, source, there),
+    };
     if restored.is_err() {
         for file in made {
             // An empty file of this process would keep ingest-svc, under its own user, from starting.

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::{OpenError, file::LogFile};
 
 /// The version that this code reads and writes; an older file is brought up to it.
-const VERSION: i64 = 7;
+const VERSION: i64 = 8;
 
 /// How long a statement waits for another connection's lock: the writer's for a checkpoint, and the other way round.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -74,7 +74,7 @@ CREATE TABLE events (
 CREATE UNIQUE INDEX events_of_store ON events (store, position);
 ";
 
-/// In this form since version 6. A search for the last digits of a number finds out here whether the store knows such a
+/// In this form since version 8. A search for the last digits of a number finds out here whether the store knows such a
 /// number, and when it last called. An index on the calls would serve it, too, but each accept would write a page of that
 /// somewhere: numbers come in no order. This table it writes anyway.
 const CALLERS: &str = "
@@ -130,19 +130,28 @@ CREATE TABLE probe (
 
 const FROM_VERSION_4: &str = "ALTER TABLE quarantine ADD COLUMN charset TEXT NOT NULL DEFAULT ''";
 
-/// The callers of versions before 6, by number. SQLite has no function that reads a text backwards; E.164 has 16 characters at
-/// most.
-const FROM_VERSION_5: &str = "
-INSERT INTO callers
-    SELECT store,
-        substr(number, -1, 1) || substr(number, -2, 1) || substr(number, -3, 1) || substr(number, -4, 1)
-        || substr(number, -5, 1) || substr(number, -6, 1) || substr(number, -7, 1) || substr(number, -8, 1)
-        || substr(number, -9, 1) || substr(number, -10, 1) || substr(number, -11, 1) || substr(number, -12, 1)
-        || substr(number, -13, 1) || substr(number, -14, 1) || substr(number, -15, 1) || substr(number, -16, 1),
-        calls, last_call, last_note, last_reservation
-    FROM callers_by_number ORDER BY 1, 2;
-DROP TABLE callers_by_number;
-";
+/// Callers as versions before 8 have them, by number. Before version 6 a call's later record could name a caller that was not
+/// among them.
+fn callers_from_numbers(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    transaction.execute_batch("ALTER TABLE callers RENAME TO callers_by_number")?;
+    transaction.execute_batch(CALLERS)?;
+    transaction.execute_batch(&format!(
+        "INSERT INTO callers
+             SELECT store, {}, calls, last_call, last_note, last_reservation FROM callers_by_number ORDER BY 1, 2;
+         DROP TABLE callers_by_number;
+         INSERT INTO callers (store, reversed, calls, last_call)
+             SELECT store, {}, count(*), max(sdt) FROM calls WHERE store IS NOT NULL AND caller IS NOT NULL GROUP BY 1, 2
+             ON CONFLICT DO UPDATE SET last_call = max(last_call, excluded.last_call);",
+        backwards("number"),
+        backwards("caller"),
+    ))
+}
+
+/// SQLite has no function that reads a text backwards; E.164 has 16 characters at most.
+fn backwards(column: &str) -> String {
+    let characters = (1..=16).map(|place| format!("substr({column}, -{place}, 1)"));
+    characters.collect::<Vec<_>>().join(" || ")
+}
 
 /// New in version 6: what finds one call by its id, and the stores that are to be emptied.
 const LOOK_UPS: &str = "
@@ -155,6 +164,9 @@ const AGE_INDEXES: &str = "
 CREATE INDEX events_by_age ON events (created);
 CREATE INDEX quarantine_by_age ON quarantine (received);
 ";
+
+/// New in version 8: what finds a source's oldest request.
+const QUARANTINE_OF_SOURCE: &str = "CREATE INDEX quarantine_of_source ON quarantine (source)";
 
 /// Opens the log's one writing connection, and makes the tables if the file is new.
 ///
@@ -205,6 +217,7 @@ fn bring_up(connection: &mut Connection) -> Result<(), OpenError> {
     if version < 7 {
         transaction.execute_batch(AGE_INDEXES)?;
     }
+    transaction.execute_batch(QUARANTINE_OF_SOURCE)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     Ok(transaction.commit()?)
 }
@@ -236,12 +249,11 @@ fn bring_up_from(version: i64, transaction: &Transaction<'_>) -> rusqlite::Resul
     if version < 4 {
         transaction.execute_batch(FILE_AND_PROBE)?;
     }
-    if version < 6 {
-        transaction.execute_batch("ALTER TABLE callers RENAME TO callers_by_number")?;
-        transaction.execute_batch(CALLERS)?;
-        transaction.execute_batch(FROM_VERSION_5)?;
+    if version >= 6 {
+        // An index by the last digits, which each accept had to write.
+        transaction.execute_batch("DROP INDEX calls_by_ending; ALTER TABLE calls DROP COLUMN reversed")?;
     }
-    Ok(())
+    callers_from_numbers(transaction)
 }
 
 /// Opens a connection that only reads. Readers never wait for the writer, nor it for them.

@@ -404,7 +404,41 @@ async fn the_quarantine_keeps_the_newest() {
     opened.close();
 }
 
-/// A file of version 6, made by turning version 7's changes back.
+#[tokio::test]
+async fn a_source_that_fills_the_quarantine_pushes_out_its_own() {
+    let directory = TempDir::new().unwrap();
+    let opened = open_in(&directory);
+    let request = |source: &str, length: usize| Quarantined {
+        source: source.into(),
+        received_at: jiff::Timestamp::now(),
+        request: RawRequest { query: "x".repeat(length), body: RawBody::None, charset: None },
+        faults: vec![],
+    };
+    opened.log.quarantine(request("quiet", 1_000_000)).await.unwrap();
+    // In large ones, and in many.
+    for (length, count, left) in [(1_000_000, 300, 35), (10, QUARANTINE, 303)] {
+        let all = (0..count).map(|_| opened.log.quarantine(request("loud", length)));
+        futures_util::future::try_join_all(all).await.unwrap();
+        let reader = opened.log.reader();
+        let oldest = reader.oldest_quarantined(0, 10).await.unwrap();
+        assert_eq!((&*oldest[0].1.source, oldest[1].0), ("quiet", left));
+    }
+    opened.close();
+}
+
+/// A file of version 7, made by turning version 8's changes back. It has a caller that is missing among the callers.
+const TO_VERSION_7: &str = "
+    DROP INDEX quarantine_of_source;
+    ALTER TABLE calls ADD COLUMN reversed TEXT GENERATED ALWAYS AS (substr(caller, -1, 1) || substr(caller, -2, 1)) VIRTUAL;
+    CREATE INDEX calls_by_ending ON calls (store, reversed, sdt);
+    DROP TABLE callers;
+    CREATE TABLE callers (
+        store INTEGER NOT NULL REFERENCES stores, number TEXT NOT NULL, calls INTEGER NOT NULL, last_call INTEGER NOT NULL,
+        last_note TEXT NOT NULL DEFAULT '', last_reservation BLOB, PRIMARY KEY (store, number)) WITHOUT ROWID;
+    INSERT INTO callers SELECT key, '+821099990000', 3, 0, 'white', NULL FROM stores;
+    PRAGMA user_version = 7;
+";
+/// The same for version 6, from version 7.
 const TO_VERSION_6: &str = "
     DROP INDEX events_by_age;
     DROP INDEX quarantine_by_age;
@@ -414,12 +448,8 @@ const TO_VERSION_6: &str = "
 const TO_VERSION_5: &str = "
     DROP INDEX calls_by_id;
     DROP INDEX stores_deleted;
-    CREATE TABLE callers_by_number (
-        store INTEGER NOT NULL REFERENCES stores, number TEXT NOT NULL, calls INTEGER NOT NULL, last_call INTEGER NOT NULL,
-        last_note TEXT NOT NULL DEFAULT '', last_reservation BLOB, PRIMARY KEY (store, number)) WITHOUT ROWID;
-    INSERT INTO callers_by_number SELECT store, '+821012345678', calls, last_call, last_note, last_reservation FROM callers;
-    DROP TABLE callers;
-    ALTER TABLE callers_by_number RENAME TO callers;
+    DROP INDEX calls_by_ending;
+    ALTER TABLE calls DROP COLUMN reversed;
     PRAGMA user_version = 5;
 ";
 /// The same for version 4, from version 5.
@@ -453,14 +483,15 @@ const TO_LATE_VERSION_1: &str = "DROP TABLE quarantine; PRAGMA user_version = 1;
 
 #[tokio::test]
 async fn an_older_file_is_brought_up() {
-    let ways: [&[&str]; 7] = [
+    let ways: [&[&str]; 8] = [
         &[],
-        &[TO_VERSION_5],
-        &[TO_VERSION_5, TO_VERSION_4],
-        &[TO_VERSION_5, TO_VERSION_4, TO_VERSION_3],
-        &[TO_VERSION_5, TO_VERSION_4, TO_VERSION_3, TO_VERSION_2],
-        &[TO_VERSION_5, TO_VERSION_4, TO_VERSION_3, TO_VERSION_2, TO_VERSION_1],
-        &[TO_VERSION_5, TO_VERSION_4, TO_VERSION_3, TO_VERSION_2, TO_LATE_VERSION_1],
+        &[TO_VERSION_6],
+        &[TO_VERSION_6, TO_VERSION_5],
+        &[TO_VERSION_6, TO_VERSION_5, TO_VERSION_4],
+        &[TO_VERSION_6, TO_VERSION_5, TO_VERSION_4, TO_VERSION_3],
+        &[TO_VERSION_6, TO_VERSION_5, TO_VERSION_4, TO_VERSION_3, TO_VERSION_2],
+        &[TO_VERSION_6, TO_VERSION_5, TO_VERSION_4, TO_VERSION_3, TO_VERSION_2, TO_VERSION_1],
+        &[TO_VERSION_6, TO_VERSION_5, TO_VERSION_4, TO_VERSION_3, TO_VERSION_2, TO_LATE_VERSION_1],
     ];
     for way in ways {
         let (directory, opened) = with_store().await;
@@ -470,11 +501,17 @@ async fn an_older_file_is_brought_up() {
         let path = directory.path().join("log.db");
         rusqlite::Connection::open(&path)
             .unwrap()
-            .execute_batch(&[&[TO_VERSION_6], way].concat().concat())
+            .execute_batch(&[&[TO_VERSION_7], way].concat().concat())
             .unwrap();
         let opened = open_in(&directory);
         assert_eq!(opened.log.reader().epoch(), epoch);
+        assert_eq!(opened.calls_ending_in("5678").await.len(), 1, "{way:?}");
         assert_eq!(opened.status(ring("1", "20261123142530")).await, Status::Duplicate);
+        let of_before =
+            [("seq", "9"), ("sdt", "20261123142530"), ("fromn", "01099990000"), ("vn", "050712345678")];
+        opened.status(record(&of_before)).await;
+        let history = opened.calls_ending_in("0000").await.remove(0).history.unwrap();
+        assert_eq!((history.calls, history.last_note.as_str()), (3, "white"));
         assert_eq!(opened.status(ring("2", "20261123142530")).await, Status::Accepted);
         assert_eq!(opened.calls_ending_in("5678").await.len(), 2, "the first one too is found");
         opened.close();

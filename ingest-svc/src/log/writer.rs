@@ -21,7 +21,7 @@ use super::{
     job::{Answer, Import, Job},
     outbox::{COMMITS, Committed, Outbox},
     purge::{self, Sweep},
-    quarantine::{self, QUARANTINE, Quarantined},
+    quarantine::{self, Holdings, Quarantined},
     queue::Queue,
     schema,
     set_aside::SetAside,
@@ -66,8 +66,8 @@ pub(super) struct Writer {
     popup_ttl: jiff::SignedDuration,
     /// The key of the newest committed event.
     newest_key: u64,
-    /// Requests in the quarantine.
-    quarantined: u64,
+    /// What is in the quarantine.
+    quarantined: Holdings,
     /// The relay's mark as it stands in the file.
     relayed: u64,
     outbox: Arc<Outbox>,
@@ -105,7 +105,7 @@ impl Writer {
         let (fresh, receiver) = mpsc::channel(COMMITS);
         let popup_ttl = popup_ttl.try_into().unwrap_or(jiff::SignedDuration::MAX);
         let writer = Self {
-            quarantined: quarantine::count(&connection)?,
+            quarantined: Holdings::load(&connection)?,
             connection,
             directory,
             epoch,
@@ -222,12 +222,11 @@ impl Writer {
                 let (connection, directory) = (&self.connection, &mut self.directory);
                 let (epoch, ttl, set_aside) = (self.epoch, self.popup_ttl, &self.set_aside);
                 let outcome = ingest::record(connection, directory, epoch, key, ttl, set_aside, &record);
-                let outcome = outcome.map(|Logged { ingested, event, another, is_late }| {
+                let outcome = outcome.map(|Logged { ingested, event, another, is_late, had_more }| {
                     batch.writes |= ingested.status != Status::Duplicate;
                     batch.last_key += u64::from(event.is_some());
                     batch.events.extend(event);
                     let source = Arc::clone(&record.source);
-                    let had_more = record.cdr.had_more();
                     batch.logged.push(Counted {
                         source,
                         status: ingested.status,
@@ -325,18 +324,12 @@ impl Writer {
     }
 
     fn recount(&mut self) -> rusqlite::Result<()> {
-        self.quarantined = quarantine::count(&self.connection)?;
+        self.quarantined = Holdings::load(&self.connection)?;
         Ok(())
     }
 
     fn quarantine(&mut self, request: &Quarantined, batch: &mut Batch) -> rusqlite::Result<()> {
-        if self.quarantined < QUARANTINE {
-            quarantine::insert(&self.connection, request)?;
-            self.quarantined += 1;
-        } else {
-            quarantine::replace_oldest(&self.connection, request)?;
-            batch.dropped += 1;
-        }
+        batch.dropped += self.quarantined.set_aside(&self.connection, request)?;
         batch.quarantined += 1;
         batch.writes = true;
         Ok(())

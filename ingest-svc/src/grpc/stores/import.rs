@@ -24,7 +24,7 @@ use tonic::{Status, Streaming};
 
 use super::{
     super::unavailable,
-    read::{self, ReadStore, shown},
+    read::{self, ID, ReadStore, Room, shown},
 };
 use crate::log::{Assigned, Change, IMPORT, Import, Log, Moving, NumberKind, StoreEntry, Upserted};
 
@@ -32,10 +32,13 @@ use crate::log::{Assigned, Change, IMPORT, Import, Log, Moving, NumberKind, Stor
 const STORES: usize = 200_000;
 /// Bytes of its messages at most.
 const BYTES: usize = 64 * 1024 * 1024;
-/// How long the next message may take to come.
+/// Numbers of its stores at most.
+const NUMBERS: usize = 1_000_000;
+/// How long the next message may take to come, and all of them.
 const MESSAGE: Duration = Duration::from_secs(30);
-/// Stores that are compared with the log in one query.
-const COMPARED: usize = 1_000;
+const MESSAGES: Duration = Duration::from_secs(5 * 60);
+/// Stores and numbers of theirs that are compared with the log in one query.
+const COMPARED: usize = 4_000;
 /// Bytes of faults in an answer, about: most gRPC libraries take 4 MiB.
 const FAULTS: usize = 2 * 1024 * 1024;
 
@@ -50,15 +53,19 @@ pub(super) struct Importer {
 /// Everything that was sent.
 struct Received {
     stores: Vec<ReadStore>,
+    /// What is left for faults.
+    room: Room,
     moving: Moving,
     validate_only: bool,
 }
 
 /// The faults so far, and how many entries have them.
-#[derive(Default)]
 struct Faults {
     all: Vec<StoreFault>,
+    /// Of those that have no more room.
+    left_out: usize,
     entries: BTreeSet<usize>,
+    room: Room,
 }
 
 /// A field of an entry: its index, and the field's name or, of a number, the number's index.
@@ -75,16 +82,20 @@ impl Importer {
         messages: Streaming<ImportStoresRequest>,
     ) -> Result<ImportStoresResponse, Status> {
         let work = async {
-            let _turn = self.turn.acquire().await.map_err(|_| Status::internal("no import has a turn"))?;
-            let received = receive(messages).await?;
-            let mut faults = Faults::default();
-            let assigned = compare_with_each_other(&received.stores, &mut faults);
+            let turn = self.turn.acquire().await.map_err(|_| Status::internal("no import has a turn"))?;
+            let received = timeout(MESSAGES, receive(messages)).await;
+            let late = |_| Status::deadline_exceeded("the import did not come whole within 5 min");
+            let received = received.map_err(late)??;
+            // Hashes all numbers: not where requests are answered.
+            let compared = spawn_blocking(|| compare_with_each_other(received)).await;
+            let (received, mut faults, assigned) =
+                compared.map_err(|_| Status::internal("comparing the stores panicked"))?;
             let plan = self.compare_with_log(&received, &mut faults).await?;
-            Ok((received, faults, assigned, plan))
+            Ok((turn, received, faults, assigned, plan))
         };
         let checked = self.leaving.run_until_cancelled(work).await;
-        let (received, mut faults, assigned, plan) = checked.unwrap_or_else(|| Err(leaving("")))?;
-        if !faults.all.is_empty() {
+        let (_turn, received, mut faults, assigned, plan) = checked.unwrap_or_else(|| Err(leaving("")))?;
+        if !faults.entries.is_empty() {
             return Ok(faults.answer(&[]));
         }
         if received.validate_only {
@@ -101,7 +112,7 @@ impl Importer {
         faults: &mut Faults,
     ) -> Result<Vec<Change>, Status> {
         let mut plan = Vec::with_capacity(received.stores.len());
-        for stores in received.stores.chunks(COMPARED) {
+        for stores in parts(&received.stores, COMPARED, ReadStore::weight) {
             let entries = stores.iter().map(|store| store.entry.clone()).collect();
             let outcomes = self.log.reader().plan_stores(entries, received.moving).await;
             for (store, outcome) in stores.iter().zip(outcomes.map_err(unavailable)?) {
@@ -131,7 +142,7 @@ impl Importer {
             }
             Change::Created | Change::Recreated | Change::Changed => true,
         });
-        for part in entries.chunks(IMPORT) {
+        for part in parts(&entries, IMPORT, |entry| stores[*entry].weight()) {
             let how_far =
                 || format!("; {} of {all} stores are imported, running it again does no harm", done.len());
             if self.leaving.is_cancelled() {
@@ -157,8 +168,9 @@ fn leaving(how_far: &str) -> Status {
 
 /// Reads the stream to its end.
 async fn receive(mut messages: Streaming<ImportStoresRequest>) -> Result<Received, Status> {
-    let mut received = Received { stores: Vec::new(), moving: Moving::Refused, validate_only: false };
-    let (mut bytes, mut is_first) = (0, true);
+    let mut received =
+        Received { stores: Vec::new(), room: Room(FAULTS), moving: Moving::Refused, validate_only: false };
+    let (mut bytes, mut numbers, mut is_first) = (0, 0, true);
     loop {
         let next = timeout(MESSAGE, messages.next()).await;
         let next =
@@ -167,36 +179,66 @@ async fn receive(mut messages: Streaming<ImportStoresRequest>) -> Result<Receive
         let message = message.map_err(grpc::unreadable)?;
         bytes += message.encoded_len();
         let ImportStoresRequest { stores, move_numbers, validate_only } = message;
-        if received.stores.len() + stores.len() > STORES || bytes > BYTES {
+        numbers += stores.iter().map(|store| store.virtual_numbers.len() + store.lines.len()).sum::<usize>();
+        if received.stores.len() + stores.len() > STORES || numbers > NUMBERS || bytes > BYTES {
+            let mib = BYTES / 1024 / 1024;
             let most =
-                format!("{STORES} stores, and {} MiB of them, at most are expected", BYTES / 1024 / 1024);
+                format!("{STORES} stores, {NUMBERS} numbers and {mib} MiB of them at most are expected");
             return Err(Status::resource_exhausted(most));
         }
         if std::mem::take(&mut is_first) {
             received.moving = if move_numbers { Moving::Allowed } else { Moving::Refused };
             received.validate_only = validate_only;
         }
-        received.stores.extend(read_all(stores).await?);
+        let room = std::mem::replace(&mut received.room, Room(0));
+        let (stores, room) = read_all(stores, room).await?;
+        received.stores.extend(stores);
+        received.room = room;
     }
 }
 
 /// Reads numbers for milliseconds: not where requests are answered.
-async fn read_all(stores: Vec<Store>) -> Result<Vec<ReadStore>, Status> {
-    let read = spawn_blocking(|| stores.into_iter().map(read::read).collect());
+async fn read_all(stores: Vec<Store>, mut room: Room) -> Result<(Vec<ReadStore>, Room), Status> {
+    let read = spawn_blocking(move || {
+        (stores.into_iter().map(|store| read::read(store, &mut room)).collect(), room)
+    });
     read.await.map_err(|_| Status::internal("reading the stores panicked"))
 }
 
-/// Finds the faults of each store, and the ids and numbers that come twice; returns all numbers.
-fn compare_with_each_other(stores: &[ReadStore], faults: &mut Faults) -> Assigned {
+/// Cuts a list into parts that weigh no more than `most`, but for an item that does so by itself.
+fn parts<T>(mut all: &[T], most: usize, weight: impl Fn(&T) -> usize) -> Vec<&[T]> {
+    let mut parts = Vec::new();
+    while !all.is_empty() {
+        let mut sum = 0;
+        let fitting = all.iter().take_while(|item| {
+            sum += weight(item);
+            sum <= most
+        });
+        let (part, rest) = all.split_at(fitting.count().max(1));
+        parts.push(part);
+        all = rest;
+    }
+    parts
+}
+
+/// Finds the faults of each store, and the ids and numbers that come twice; with all numbers.
+fn compare_with_each_other(mut received: Received) -> (Received, Faults, Assigned) {
+    let room = std::mem::replace(&mut received.room, Room(0));
+    let mut faults = Faults { all: Vec::new(), left_out: 0, entries: BTreeSet::new(), room };
+    for (entry, store) in received.stores.iter_mut().enumerate() {
+        faults.take_over(entry, store);
+    }
+    let assigned = find_repeated(&received.stores, &mut faults);
+    (received, faults, assigned)
+}
+
+/// Finds the ids and numbers that come twice; returns all numbers.
+fn find_repeated(stores: &[ReadStore], faults: &mut Faults) -> Assigned {
     let mut ids: HashMap<&str, usize> = HashMap::new();
     let mut owners: HashMap<(NumberKind, &str), Place<usize>> = HashMap::new();
     for (entry, store) in stores.iter().enumerate() {
-        for fault in &store.faults {
-            faults.add(entry, store, Reason::Invalid, fault.clone(), None);
-        }
         let id = store.entry.id.as_str();
-        let is_id = store.faults.iter().all(|fault| fault.field != "id");
-        let first = if is_id { *ids.entry(id).or_insert(entry) } else { entry };
+        let first = if store.is_id { *ids.entry(id).or_insert(entry) } else { entry };
         if first != entry {
             let description = format!("store {} comes twice; once is expected", shown(id));
             let fault = FieldViolation { field: "id".to_owned(), description };
@@ -221,6 +263,18 @@ fn compare_with_each_other(stores: &[ReadStore], faults: &mut Faults) -> Assigne
 }
 
 impl Faults {
+    /// Those that were found when the store was read.
+    fn take_over(&mut self, entry: usize, store: &mut ReadStore) {
+        if store.faults.is_empty() && store.left_out == 0 {
+            return;
+        }
+        self.entries.insert(entry);
+        self.left_out += store.left_out;
+        for fault in std::mem::take(&mut store.faults) {
+            self.list(entry, store, Reason::Invalid, fault, None);
+        }
+    }
+
     fn add(
         &mut self,
         entry: usize,
@@ -230,10 +284,25 @@ impl Faults {
         other: Option<Place<String>>,
     ) {
         self.entries.insert(entry);
+        if self.room.take(&fault) {
+            self.list(entry, store, reason, fault, other);
+        } else {
+            self.left_out += 1;
+        }
+    }
+
+    fn list(
+        &mut self,
+        entry: usize,
+        store: &ReadStore,
+        reason: Reason,
+        fault: FieldViolation,
+        other: Option<Place<String>>,
+    ) {
         let (other_entry, other_field) = other.unwrap_or_default();
         self.all.push(StoreFault {
             entry: number(entry),
-            store_id: store.entry.id.clone(),
+            store_id: store.entry.id.chars().take(ID).collect(),
             field: fault.field,
             reason: reason.into(),
             description: fault.description,
@@ -258,20 +327,13 @@ impl Faults {
     fn answer(mut self, done: &[Change]) -> ImportStoresResponse {
         let count = |wanted: fn(&Change) -> bool| number(done.iter().filter(|change| wanted(change)).count());
         self.all.sort_by_key(|fault| fault.entry);
-        let found = self.all.len();
-        let mut bytes = 0;
-        let listed = self.all.into_iter().take_while(|fault| {
-            bytes += fault.encoded_len();
-            bytes <= FAULTS
-        });
-        let faults: Vec<_> = listed.collect();
         ImportStoresResponse {
             created: count(|change| change.is_new()),
             changed: count(|change| *change == Change::Changed),
             unchanged: count(|change| *change == Change::Unchanged),
             failed: number(self.entries.len()),
-            faults_left_out: number(found - faults.len()),
-            faults,
+            faults_left_out: number(self.left_out),
+            faults: self.all,
         }
     }
 }
@@ -279,4 +341,21 @@ impl Faults {
 /// What is counted here is far less than 2³².
 fn number(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parts;
+
+    #[test]
+    fn a_part_weighs_no_more_than_it_may_but_for_an_item_that_does_so_by_itself() {
+        let cut = |all: &[usize]| {
+            parts(all, 10, |item| *item).into_iter().map(<[usize]>::to_vec).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            cut(&[4, 6, 1, 20, 20, 9, 2]),
+            [vec![4, 6], vec![1], vec![20], vec![20], vec![9], vec![2]]
+        );
+        assert!(cut(&[]).is_empty());
+    }
 }

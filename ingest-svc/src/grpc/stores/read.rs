@@ -13,24 +13,49 @@ use crate::{
 /// Characters of a store's name at most.
 const NAME: usize = 100;
 /// Characters of a store's id at most.
-const ID: usize = 64;
+pub(super) const ID: usize = 64;
 /// Numbers of one store at most.
 const NUMBERS: usize = 1_000;
 /// Characters of a value that a fault shows.
 const SHOWN: usize = 100;
+/// Bytes of a fault beside its texts, about.
+const FAULT: usize = 64;
 
 /// A store as far as it can be read.
 #[derive(Debug)]
 pub(super) struct ReadStore {
     /// Complete if there are no faults.
     pub(super) entry: StoreEntry,
+    /// Its id is one.
+    pub(super) is_id: bool,
     /// Where each of the entry's numbers stands in its field.
     places: Vec<usize>,
-    /// All of them.
+    /// All of them, as far as there was room.
     pub(super) faults: Vec<FieldViolation>,
+    /// How many more there are.
+    pub(super) left_out: usize,
+}
+
+/// Bytes that faults may still have, about.
+#[derive(Debug)]
+pub(super) struct Room(pub(super) usize);
+
+impl Room {
+    /// Whether there is room for a fault, which takes it.
+    pub(super) fn take(&mut self, fault: &FieldViolation) -> bool {
+        let bytes = fault.field.len() + fault.description.len() + FAULT;
+        let fits = bytes <= self.0;
+        self.0 = self.0.saturating_sub(bytes);
+        fits
+    }
 }
 
 impl ReadStore {
+    /// How many rows of the log it is, about.
+    pub(super) fn weight(&self) -> usize {
+        1 + self.entry.numbers.len()
+    }
+
     /// The field of one of the entry's numbers, e.g. `virtual_numbers[0]`.
     pub(super) fn field(&self, index: usize) -> String {
         format!("{}[{}]", self.entry.numbers[index].kind.field(), self.places[index])
@@ -47,12 +72,17 @@ impl ReadStore {
     }
 }
 
-/// Reads a store.
-pub(super) fn read(store: Store) -> ReadStore {
+/// Reads a store. Once there is no more room for its faults, they are only counted.
+pub(super) fn read(store: Store, room: &mut Room) -> ReadStore {
     let Store { id, name, virtual_numbers, lines } = store;
-    let mut faults = Vec::new();
+    let (mut faults, mut left_out) = (Vec::new(), 0);
     let mut fault = |field: &str, description: String| {
-        faults.push(FieldViolation { field: field.to_owned(), description });
+        let fault = FieldViolation { field: field.to_owned(), description };
+        if room.take(&fault) {
+            faults.push(fault);
+        } else {
+            left_out += 1;
+        }
     };
     let id_is_right = (1..=ID).contains(&id.len())
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
@@ -73,9 +103,8 @@ pub(super) fn read(store: Store) -> ReadStore {
     let of = |kind, texts: Vec<String>| {
         texts.into_iter().enumerate().map(move |(place, text)| (kind, place, text))
     };
-    for (kind, place, text) in
-        of(NumberKind::VirtualNumber, virtual_numbers).chain(of(NumberKind::Line, lines))
-    {
+    let sent = of(NumberKind::VirtualNumber, virtual_numbers).chain(of(NumberKind::Line, lines));
+    for (kind, place, text) in sent.take(NUMBERS) {
         match PhoneNumber::parse(&text) {
             Some(number) if known.insert((kind, number.e164().to_owned())) => {
                 let (e164, display) = (number.e164().to_owned(), number.national());
@@ -92,7 +121,8 @@ pub(super) fn read(store: Store) -> ReadStore {
             ),
         }
     }
-    ReadStore { entry: StoreEntry { id, name: name.to_owned(), numbers }, places, faults }
+    let entry = StoreEntry { id, name: name.to_owned(), numbers };
+    ReadStore { entry, is_id: id_is_right, places, faults, left_out }
 }
 
 /// A value in quotes, with an end, and with nothing that would steer a terminal.
@@ -110,12 +140,13 @@ mod tests {
     #[test]
     fn all_faults_are_told_with_what_was_sent() {
         let text = |text: &str| text.to_owned();
-        let read = read(Store {
+        let store = Store {
             id: text("강남"),
             name: text("\u{1b}[2J"),
             virtual_numbers: vec![text("0507-1234-5678"), text("05071234567a"), text("0507 1234 5678")],
             lines: vec![text("x").repeat(500), text("02-555-0101")],
-        });
+        };
+        let read = read(store.clone(), &mut Room(10_000));
         let faults: Vec<_> =
             read.faults.iter().map(|fault| format!("{}: {}", fault.field, fault.description)).collect();
         assert_eq!(
@@ -132,5 +163,25 @@ mod tests {
         // What can be read is read, and known by its place.
         let fields: Vec<_> = (0..read.entry.numbers.len()).map(|index| read.field(index)).collect();
         assert_eq!(fields, ["virtual_numbers[0]", "lines[1]"]);
+        // What has no room is counted.
+        let mut room = Room(200);
+        let short = super::read(store, &mut room);
+        assert_eq!((short.faults.as_slice(), short.left_out), (&faults_of(&read)[..1], 3));
+    }
+
+    #[test]
+    fn no_more_numbers_are_read_than_a_store_may_have() {
+        let store = Store {
+            id: "a".to_owned(),
+            name: "a".to_owned(),
+            virtual_numbers: vec![String::new(); 100_000],
+            lines: vec![],
+        };
+        let read = read(store, &mut Room(usize::MAX));
+        assert_eq!((read.faults.len(), read.left_out), (NUMBERS + 1, 0));
+    }
+
+    fn faults_of(read: &ReadStore) -> Vec<FieldViolation> {
+        read.faults.clone()
     }
 }

@@ -194,3 +194,22 @@ async fn each_record_finds_its_own_call_among_many_with_its_seq() {
     assert_eq!(calls.len(), 120);
     opened.close();
 }
+
+#[tokio::test]
+async fn parameters_that_a_call_has_no_room_for_are_counted_once() {
+    let (_directory, opened, registry) = two_stores().await;
+    let dropped = || {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        text.contains("ringpad_records_parameters_dropped_total{source=\"bizcall\"} 1\n")
+    };
+    let names: Vec<_> = (10..60).map(|number| format!("x{number}")).collect();
+    for (few, counts) in
+        [(&names[..20], false), (&names[20..40], true), (&names[20..40], true), (&names[40..], true)]
+    {
+        let others = few.iter().map(|name| (name.as_str(), "1"));
+        opened.status(begun(0, &[GANGNAM].into_iter().chain(others).collect::<Vec<_>>())).await;
+        assert_eq!(dropped(), counts);
+    }
+    opened.close();
+}
