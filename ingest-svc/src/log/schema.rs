@@ -275,3 +275,12 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(connection)
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_document_names_the_version() {
+        let document = include_str!("../../../docs/operate.md");
+        assert!(document.contains(&format!("The schema version is {}.", super::VERSION)));
+    }
+}
