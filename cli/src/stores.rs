@@ -2,6 +2,7 @@
 
 mod directory;
 mod file;
+mod header;
 mod import;
 mod text;
 
@@ -42,8 +43,8 @@ enum Action {
     },
     /// Makes stores, or replaces their names and all their numbers. Applies nothing if any line is faulty.
     Import {
-        /// CSV with the header `store_id,name,virtual_number,line`, with commas, semicolons or tabs, in UTF-8 or CP949; a
-        /// repeated store_id gives a store several numbers. `-` reads standard input.
+        /// CSV with the header `store_id,name,virtual_number,line`, in any order, with commas, semicolons or tabs, in UTF-8 or
+        /// CP949; a repeated store_id gives a store several numbers. `-` reads standard input.
         file: PathBuf,
         /// Take numbers away from the stores that own them; by default that is an error.
         #[arg(long = "move")]

@@ -1,4 +1,5 @@
-//! The CSV of stores: `store_id,name,virtual_number,line`, with commas, semicolons or tabs; see [`text`] for the encodings.
+//! The CSV of stores: `store_id,name,virtual_number,line`, in any order, with commas, semicolons or tabs; see [`header`] and,
+//! for the encodings, [`text`].
 //! A repeated `store_id` gives a store several numbers; its name need stand only once.
 //!
 //! Here is found what only the file can tell, and in which lines things stand. What a store id, a name or a number is, and
@@ -9,12 +10,13 @@ use std::{collections::HashMap, fmt};
 use csv::{Position, ReaderBuilder, StringRecord, Trim};
 use ringpad_proto::v1::Store;
 
-use super::text::{self, Text};
+use super::{
+    header::{self, Columns, Header},
+    text::{self, Text},
+};
 
-/// The header.
-const HEADER: [&str; 4] = ["store_id", "name", "virtual_number", "line"];
-/// What may stand between two fields.
-const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
+/// Bytes of a field at most: more than ingest-svc takes in any.
+const CELL: usize = 1024;
 
 /// What a file has.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -72,27 +74,21 @@ impl Listed {
 pub(super) fn read(bytes: &[u8]) -> Contents {
     let Text { text, faults } = text::read(bytes);
     let mut table = Table { faults, ..Table::default() };
-    let Some(separator) = separator(&text) else {
-        table.fault(
-            1,
-            format!("the header {:?} is expected, with commas, semicolons or tabs", HEADER.join(",")),
-        );
-        return table.finish();
-    };
+    let (header, faults) = header::find(&text);
+    table.faults.extend(faults);
+    let Some(Header { separator, columns, line, rows }) = header else { return table.finish() };
     let mut reader = ReaderBuilder::new()
         .has_headers(false)
         .delimiter(separator)
         .flexible(true)
         .trim(Trim::All)
-        .from_reader(text.as_bytes());
-    let mut lines = Lines { text: text.as_bytes(), at: 0, line: 1 };
+        .from_reader(rows.as_bytes());
+    let mut lines = Lines { text: rows.as_bytes(), at: 0, line: line + 1 };
     let mut record = StringRecord::new();
-    let mut is_header = true;
     loop {
         let line = lines.of(reader.position());
         match reader.read_record(&mut record) {
-            Ok(true) if is_header => is_header = false,
-            Ok(true) => table.row(line, &record),
+            Ok(true) => table.row(line, &record, &columns),
             Ok(false) => break,
             Err(error) => {
                 table.fault(line, format!("no CSV: {error}"));
@@ -103,23 +99,8 @@ pub(super) fn read(bytes: &[u8]) -> Contents {
     table.finish()
 }
 
-/// What stands between the names of the header; `None`: there is no header.
-fn separator(text: &str) -> Option<u8> {
-    let header = text.lines().find(|line| !line.is_empty())?;
-    SEPARATORS.into_iter().find(|separator| {
-        let names = header.split(char::from(*separator)).map(|name| name.trim().trim_matches('"').trim());
-        // Spreadsheets fill up rows with empty fields.
-        let mut names: Vec<_> = names.collect();
-        while names.len() > HEADER.len() && names.last().is_some_and(|name| name.is_empty()) {
-            names.pop();
-        }
-        names.len() == HEADER.len()
-            && names.iter().zip(HEADER).all(|(name, expected)| name.eq_ignore_ascii_case(expected))
-    })
-}
-
-/// Counts lines. The reader's own count stands before the line feeds (that of a CR LF, empty lines) which it skips on
-/// its way to the next record.
+/// Counts lines. The reader's own count stands before the line feeds (those of empty lines) which it skips on its way to the
+/// next record.
 struct Lines<'a> {
     text: &'a [u8],
     at: usize,
@@ -131,7 +112,7 @@ impl Lines<'_> {
     fn of(&mut self, position: &Position) -> u64 {
         let reader_at = usize::try_from(position.byte()).unwrap_or(usize::MAX);
         while let Some(byte) = self.text.get(self.at) {
-            if self.at >= reader_at && !matches!(byte, b'\r' | b'\n') {
+            if self.at >= reader_at && *byte != b'\n' {
                 break;
             }
             self.line += u64::from(*byte == b'\n');
@@ -154,18 +135,23 @@ impl Table {
         self.faults.push(Fault { line, text: text.into() });
     }
 
-    fn row(&mut self, line: u64, record: &StringRecord) {
+    fn row(&mut self, line: u64, record: &StringRecord, columns: &Columns) {
         let mut fields: Vec<_> = record.iter().collect();
         if fields.iter().all(|field| field.is_empty()) {
             return; // A spreadsheet's empty row.
         }
-        while fields.len() > HEADER.len() && fields.last().is_some_and(|field| field.is_empty()) {
+        if let Some((index, field)) = fields.iter().enumerate().find(|(_, field)| field.len() > CELL) {
+            let (column, bytes) = (columns.name(index), field.len());
+            return self.fault(line, format!("{column}: {bytes} bytes, {CELL} at most: is a quote missing?"));
+        }
+        while fields.len() > columns.count() && fields.last().is_some_and(|field| field.is_empty()) {
             fields.pop();
         }
-        let [id, name, virtual_number, real_line] = fields[..] else {
+        if fields.len() != columns.count() {
             return self
-                .fault(line, format!("{} fields are expected, there are {}", HEADER.len(), fields.len()));
-        };
+                .fault(line, format!("{} fields are expected, there are {}", columns.count(), fields.len()));
+        }
+        let [id, name, virtual_number, real_line] = columns.of(&fields);
         if virtual_number.is_empty() && real_line.is_empty() {
             self.fault(line, "virtual_number, line: one of them is expected");
         }
@@ -290,6 +276,80 @@ mod tests {
         assert_eq!(read(b"store_id,name,virtual_number,line\n"), Contents::default());
     }
 
+    #[test]
+    fn a_header_is_found_as_spreadsheets_write_it() {
+        let plain = "store_id,name,virtual_number,line\nmapo,반짝 세차,0507-2345-6789,\n";
+        let expected = read(plain.as_bytes()).stores;
+        assert_eq!((expected.len(), expected[0].line), (1, 2));
+        for (text, line) in [
+            (format!("sep=,\n{plain}"), 3),
+            (format!("sep=;\r\n{}", plain.replace(',', ";")), 3),
+            (format!("\"SEP=;\"\n{}", plain.replace(',', ";")), 3),
+            (format!("\u{feff}sep=\t\n{}", plain.replace(',', "\t")), 3),
+            (format!("\n  \n{plain}"), 4),
+            (format!(",,,\r\n;;\n\"\",\"\"\n{plain}"), 5),
+            (plain.replace('\n', "\r"), 2),
+            (format!("sep=,\r\r{}", plain.replace('\n', "\r")), 4),
+            ("line,virtual_number,store_id,name\n,0507-2345-6789,mapo,반짝 세차\n".to_owned(), 2),
+            (
+                "\"Line\";\"STORE_ID\";\"name\";\"virtual_number\";;\n;mapo;반짝 세차;0507-2345-6789;;\n"
+                    .to_owned(),
+                2,
+            ),
+        ] {
+            let Contents { stores, faults } = read(text.as_bytes());
+            assert_eq!(faults, [], "{text:?}");
+            assert_eq!(
+                (stores.len(), &stores[0].store, stores[0].line),
+                (1, &expected[0].store, line),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_wrong_header_is_shown_with_its_line() {
+        for (text, line, words) in [
+            ("sep=;\n\nid;name\n", 3, &["no store_id, virtual_number, line;", "\"id;name\""][..]),
+            ("store_id,name,line,line,virtual_number\n", 1, &["line is there twice"]),
+            ("sep=;\nsep=;\n", 2, &["found \"sep=;\""]),
+            ("\r\rstore_id,name,virtual_number\r", 3, &["there is no line;"]),
+            ("매장,이름\n", 1, &["found \"매장,이름\""]),
+        ] {
+            let told = faults(text.as_bytes());
+            assert!(told.len() == 1 && told[0].starts_with(&format!("line {line}: ")), "{text:?}: {told:?}");
+            assert!(words.iter().all(|word| told[0].contains(word)), "{text:?}: {told:?}");
+        }
+        // A column too many is named, and does not hide the other faults.
+        let text = "memo,store_id,name,virtual_number,line\nx,a,A,,\nx,b,B,05071111111,\ny,c,C\n";
+        let told = faults(text.as_bytes());
+        assert!(told[0].starts_with("line 1: a store has no \"memo\";"), "{told:?}");
+        assert_eq!(
+            told[1..],
+            [
+                "line 2: virtual_number, line: one of them is expected",
+                "line 4: 5 fields are expected, there are 3"
+            ]
+        );
+        assert!(faults("x".repeat(100_000).as_bytes())[0].len() < 1_000);
+    }
+
+    #[test]
+    fn a_field_without_its_closing_quote_is_a_fault_and_not_read() {
+        let rest = "b,B,05071111111,\n".repeat(200);
+        let text = format!("store_id,name,virtual_number,line\na,A,05072222222,\nc,\"C,05073333333,\n{rest}");
+        let Contents { stores, faults } = read(text.as_bytes());
+        let told: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        assert!(
+            told.len() == 1 && told[0].starts_with("line 3: name: ") && told[0].contains("quote"),
+            "{told:?}"
+        );
+        assert_eq!(stores.len(), 1);
+        let long = |bytes| format!("line,store_id,name,virtual_number\n,a,{},0507\n", "x".repeat(bytes));
+        assert_eq!(read(long(1024).as_bytes()).faults, []);
+        assert_eq!(read(long(1025).as_bytes()).stores, []);
+    }
+
     proptest! {
         #[test]
         fn no_file_makes_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
@@ -301,7 +361,7 @@ mod tests {
         #[test]
         fn every_cell_is_read_or_its_row_has_a_fault(
             rows in proptest::collection::vec("[ab]?[,;][AB]?[,;][0-3]{0,2}[,;][0-3]{0,2}[,;]{0,2}", 0..8),
-            separator in proptest::sample::select(&SEPARATORS[..]),
+            separator in proptest::sample::select(&header::SEPARATORS[..]),
         ) {
             let separator = char::from(separator).to_string();
             let text = format!("store_id,name,virtual_number,line\n{}\n", rows.join("\n")).replace([',', ';'], &separator);

@@ -9,41 +9,91 @@ use super::file::Fault;
 
 /// What a file says.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Text<'a> {
-    /// With U+FFFD for what cannot be read.
-    pub(super) text: Cow<'a, str>,
+pub(super) struct Text {
+    /// With U+FFFD for what cannot be read, and a line feed for each line's end.
+    pub(super) text: String,
     /// A line each that cannot be read.
     pub(super) faults: Vec<Fault>,
 }
 
+/// A line's text, and what is wrong with it.
+type Line<'a> = (Cow<'a, str>, Option<String>);
+
 /// Reads it.
-pub(super) fn read(bytes: &[u8]) -> Text<'_> {
+pub(super) fn read(bytes: &[u8]) -> Text {
     if let Some((encoding, mark)) = Encoding::for_bom(bytes) {
         let (text, _) = encoding.decode_without_bom_handling(&bytes[mark..]);
-        let faults = faulty_lines(&text, encoding.name());
-        return Text { text, faults };
+        return joined(lines(text.as_bytes()).map(|line| {
+            let line = String::from_utf8_lossy(line);
+            let faulty = line.contains(char::REPLACEMENT_CHARACTER);
+            (line, faulty.then(|| format!("not {}", encoding.name())))
+        }));
     }
-    if let Ok(text) = str::from_utf8(bytes) {
-        return Text { text: Cow::Borrowed(text), faults: Vec::new() };
+    if is_cp949(bytes) { joined(lines(bytes).map(cp949)) } else { joined(lines(bytes).map(utf_8)) }
+}
+
+/// A file's lines; LF, CR LF or, as old spreadsheets write, CR ends one. No byte of these is part of a character in UTF-8 or
+/// CP949.
+fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
+    bytes
+        .split(|byte| *byte == b'\n')
+        .flat_map(|line| line.strip_suffix(b"\r").unwrap_or(line).split(|byte| *byte == b'\r'))
+}
+
+fn joined<'a>(lines: impl Iterator<Item = Line<'a>>) -> Text {
+    let (mut text, mut faults) = (String::new(), Vec::new());
+    for ((line, fault), number) in lines.zip(1..) {
+        if number > 1 {
+            text.push('\n');
+        }
+        text.push_str(&line);
+        faults.extend(fault.map(|text| Fault { line: number, text }));
     }
-    // A byte of a line feed is one in both.
-    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_ascii());
-    let (utf_8, other): (Vec<_>, Vec<_>) = lines.partition(|line| str::from_utf8(line).is_ok());
-    if !utf_8.is_empty() && utf_8.len() >= other.len() {
-        // Few words in CP949 are also UTF-8, and no UTF-8 has faults in most lines. A wrong guess ends in faults.
-        let text = String::from_utf8_lossy(bytes);
-        let faults = faulty_lines(&text, "UTF-8, as the other lines are");
-        return Text { text, faults };
-    }
-    let (text, _) = EUC_KR.decode_without_bom_handling(bytes);
-    let faults = faulty_lines(&text, "UTF-8 or CP949");
     Text { text, faults }
 }
 
-/// The lines that have what cannot be read.
-fn faulty_lines(text: &str, encoding: &str) -> Vec<Fault> {
-    let lines = text.split('\n').zip(1..).filter(|(line, _)| line.contains(char::REPLACEMENT_CHARACTER));
-    lines.map(|(_, line)| Fault { line, text: format!("not {encoding}") }).collect()
+/// Whether a file without a byte order mark is in CP949. Korean words tell: few in CP949 are also UTF-8, and those show no
+/// Hangul there.
+fn is_cp949(bytes: &[u8]) -> bool {
+    let others = lines(bytes).filter(|line| str::from_utf8(line).is_err()).count();
+    let korean = lines(bytes).filter(|line| is_korean_utf_8(line)).count();
+    if others == 0 {
+        return korean == 0 && korean_cp949(bytes);
+    }
+    // Lines that are UTF-8 and no CP949 count for UTF-8, in whatever language. A wrong guess ends in faults.
+    let foreign = |line: &&[u8]| !line.is_ascii() && str::from_utf8(line).is_ok() && !korean_cp949(line);
+    let foreign = lines(bytes).filter(|line| !is_korean_utf_8(line)).filter(foreign).count();
+    korean + foreign < others || korean + foreign == 0
+}
+
+fn utf_8(line: &[u8]) -> Line<'_> {
+    let fault = str::from_utf8(line).is_err();
+    (String::from_utf8_lossy(line), fault.then(|| "not UTF-8, as the other lines are".to_owned()))
+}
+
+fn cp949(line: &[u8]) -> Line<'_> {
+    let (text, faulty) = EUC_KR.decode_without_bom_handling(line);
+    let fault = if is_korean_utf_8(line) {
+        Some("UTF-8, the other lines are CP949".to_owned())
+    } else {
+        faulty.then(|| "not UTF-8 or CP949".to_owned())
+    };
+    (text, fault)
+}
+
+fn is_korean_utf_8(bytes: &[u8]) -> bool {
+    !bytes.is_ascii() && str::from_utf8(bytes).is_ok_and(|text| text.contains(is_hangul))
+}
+
+/// Whether bytes have a reading in CP949, with Hangul in it.
+fn korean_cp949(bytes: &[u8]) -> bool {
+    let (text, faulty) = EUC_KR.decode_without_bom_handling(bytes);
+    !faulty && text.contains(is_hangul)
+}
+
+/// A syllable, or a letter: also of those that macOS writes syllables with.
+fn is_hangul(character: char) -> bool {
+    matches!(character, '가'..='힣' | '\u{1100}'..='\u{11ff}' | '\u{3131}'..='\u{318e}')
 }
 
 #[cfg(test)]
@@ -61,7 +111,7 @@ mod tests {
         let text = "store_id,행복 세차\n";
         let utf_16: Vec<_> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
         for file in [[b"\xef\xbb\xbf", text.as_bytes()].concat(), [b"\xff\xfe", utf_16.as_slice()].concat()] {
-            assert_eq!(read(&file), Text { text: text.into(), faults: vec![] });
+            assert_eq!(read(&file), Text { text: text.to_owned(), faults: vec![] });
         }
         assert_eq!(faulty(b"\xef\xbb\xbfa\n\xc7\xe0\n"), [2]);
     }
@@ -74,16 +124,63 @@ mod tests {
         assert!(read(&mixed).text.contains("강남\n"));
     }
 
+    #[test]
+    fn cp949_that_is_also_utf_8_is_cp949() {
+        for text in ["store_id,name\na,치킨\n", "치킨", "치킨\n치킨\n행복\n"] {
+            let (cp949, _, _) = EUC_KR.encode(text);
+            assert_eq!(read(&cp949), Text { text: text.to_owned(), faults: vec![] });
+        }
+        assert!(str::from_utf8(&EUC_KR.encode("치킨").0).is_ok(), "that is what this is about");
+        // Other languages' UTF-8 that is no CP949, and Hangul anywhere, are UTF-8.
+        for text in ["Москва", "珈琲店", "Café\n강남", "치킨", "치킨".repeat(3).as_str(), "\u{110e}\u{1175}"]
+        {
+            assert_eq!(read(text.as_bytes()), Text { text: text.to_owned(), faults: vec![] });
+        }
+    }
+
+    #[test]
+    fn a_line_in_utf_8_among_lines_in_cp949_is_a_fault() {
+        let (cp949, _, _) = EUC_KR.encode("name\n행복 세차\n반짝 세차\n");
+        let mixed = [&cp949, "강남\n".as_bytes(), &EUC_KR.encode("치킨\n").0].concat();
+        let Text { text, faults } = read(&mixed);
+        let told: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        assert_eq!(told, ["line 4: UTF-8, the other lines are CP949"]);
+        assert!(text.starts_with("name\n행복 세차\n") && text.ends_with("치킨\n"), "{text}");
+    }
+
+    #[test]
+    fn a_line_ends_with_lf_or_cr_or_both() {
+        let text = "a\r\n강남\rb\n\r\rc\r";
+        assert_eq!(read(text.as_bytes()).text, "a\n강남\nb\n\n\nc");
+        assert_eq!(faulty(b"a\r\xff\xff\rb\r\x80\r"), [2, 4]);
+        let utf_16: Vec<_> = "\u{feff}a\r강남\r".encode_utf16().flat_map(u16::to_be_bytes).collect();
+        assert_eq!(read(&utf_16).text, "a\n강남");
+    }
+
+    /// Syllables whose bytes in CP949 are a character in UTF-8, too.
+    fn in_both() -> Vec<char> {
+        let is_utf_8 = |c: &char| str::from_utf8(&EUC_KR.encode(c.encode_utf8(&mut [0; 4])).0).is_ok();
+        ('가'..='힣').filter(is_utf_8).collect()
+    }
+
     proptest! {
         #[test]
-        fn korean_is_read_in_either_encoding(lines in proptest::collection::vec("[가-힣]{2,12} [a-z0-9]{0,4}", 1..6)) {
+        fn korean_is_read_in_either_encoding(lines in proptest::collection::vec("[가-힣]{1,12} [a-z0-9]{0,4}", 1..6)) {
             let text = lines.join("\n");
-            prop_assert_eq!(read(text.as_bytes()), Text { text: text.as_str().into(), faults: vec![] });
+            prop_assert_eq!(read(text.as_bytes()), Text { text: text.clone(), faults: vec![] });
             let (cp949, _, _) = EUC_KR.encode(&text);
-            // Words of a few syllables are both, now and then; a file of them is not.
-            if str::from_utf8(&cp949).is_err() {
-                prop_assert_eq!(read(&cp949).text, text.as_str());
-            }
+            prop_assert_eq!(read(&cp949), Text { text, faults: vec![] });
+        }
+
+        #[test]
+        fn korean_that_is_also_utf_8_is_read(
+            words in proptest::collection::vec(proptest::collection::vec(proptest::sample::select(in_both()), 1..6), 1..6),
+        ) {
+            let words: Vec<String> = words.into_iter().map(|word| word.into_iter().collect()).collect();
+            let text = words.join("\n");
+            let (cp949, _, _) = EUC_KR.encode(&text);
+            prop_assert!(str::from_utf8(&cp949).is_ok());
+            prop_assert_eq!(read(&cp949), Text { text, faults: vec![] });
         }
     }
 }
