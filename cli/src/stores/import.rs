@@ -9,7 +9,8 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
-use ringpad_proto::v1::{ImportStoresRequest, ImportStoresResponse, StoreFault, store_fault::Reason};
+use prost::{Message, encoding};
+use ringpad_proto::v1::{ImportStoresRequest, ImportStoresResponse, Store, StoreFault, store_fault::Reason};
 use ringpad_runtime::{Failure, settings::one_line};
 use tokio::sync::oneshot;
 
@@ -19,8 +20,10 @@ use super::{
 };
 use crate::terminal::{harmless, remark, report};
 
-/// Stores in one message.
-const MESSAGE: usize = 1_000;
+/// Stores in one message at most: so the progress bar moves.
+const STORES: usize = 1_000;
+/// Bytes of one message at most, unless a single store is longer; the service takes four times as much.
+const BYTES: usize = 1024 * 1024;
 
 /// What to do with a number that another store owns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,12 +106,7 @@ async fn send(
     mode: Mode,
 ) -> Result<ImportStoresResponse, Failure> {
     let bar = progress(stores.len());
-    let messages = stores.chunks(MESSAGE).map(|part| ImportStoresRequest {
-        stores: part.iter().map(|listed| listed.store.clone()).collect(),
-        move_numbers: numbers == Numbers::Move,
-        validate_only: mode == Mode::DryRun,
-    });
-    let messages: Vec<_> = messages.collect();
+    let messages = messages(stores.iter().map(|listed| &listed.store), numbers, mode);
     let (sent, all) = (bar.clone(), stores.len() as u64);
     let messages = stream::iter(messages).inspect(move |message| {
         sent.inc(message.stores.len() as u64);
@@ -119,6 +117,35 @@ async fn send(
     let answer = directory.import(messages).await;
     bar.finish_and_clear();
     answer.map_err(|status| directory.failure(&status))
+}
+
+/// The stores in messages that the service takes.
+fn messages<'a>(
+    stores: impl Iterator<Item = &'a Store>,
+    numbers: Numbers,
+    mode: Mode,
+) -> Vec<ImportStoresRequest> {
+    let empty = ImportStoresRequest {
+        stores: Vec::new(),
+        move_numbers: numbers == Numbers::Move,
+        validate_only: mode == Mode::DryRun,
+    };
+    let mut messages: Vec<ImportStoresRequest> = Vec::new();
+    let mut bytes = 0;
+    for store in stores {
+        let length = encoding::message::encoded_len(1, store);
+        match messages.last_mut() {
+            Some(message) if message.stores.len() < STORES && bytes + length <= BYTES => {
+                message.stores.push(store.clone());
+            }
+            _ => {
+                messages.push(ImportStoresRequest { stores: vec![store.clone()], ..empty.clone() });
+                bytes = empty.encoded_len();
+            }
+        }
+        bytes += length;
+    }
+    messages
 }
 
 /// On a terminal only.
@@ -174,5 +201,40 @@ fn summary(answer: &ImportStoresResponse, mode: Mode) -> String {
         Mode::Apply => {
             format!("{created} created, {changed} changed, {unchanged} unchanged, {failed} failed")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store(id: usize, numbers: usize) -> Store {
+        let virtual_numbers = vec!["0507-1234-5678".to_owned(); numbers];
+        Store { id: format!("store-{id}"), name: "행복세차".to_owned(), virtual_numbers, lines: vec![] }
+    }
+
+    fn cut(stores: &[Store]) -> Vec<(usize, usize)> {
+        let messages = messages(stores.iter(), Numbers::Move, Mode::DryRun);
+        let sent: Vec<_> = messages.iter().flat_map(|message| &message.stores).collect();
+        assert_eq!(sent, stores.iter().collect::<Vec<_>>());
+        assert!(messages.iter().all(|message| message.move_numbers && message.validate_only));
+        messages.iter().map(|message| (message.stores.len(), message.encoded_len())).collect()
+    }
+
+    #[test]
+    fn a_message_has_no_more_bytes_than_the_service_takes() {
+        // 1,000 of them are 8 MB.
+        let many: Vec<_> = (0..1_000).map(|id| store(id, 500)).collect();
+        let messages = cut(&many);
+        assert!(messages.iter().all(|(_, bytes)| *bytes <= BYTES), "{messages:?}");
+        assert!(messages.len() < 10, "they are full: {messages:?}");
+
+        let long = store(1, 100_000);
+        assert!(long.encoded_len() > BYTES);
+        let counts: Vec<_> =
+            cut(&[store(0, 1), long, store(2, 1), store(3, 1)]).iter().map(|(n, _)| *n).collect();
+        assert_eq!(counts, [1, 1, 2]);
+        assert_eq!(cut(&(0..2_500).map(|id| store(id, 1)).collect::<Vec<_>>()).len(), 3);
+        assert_eq!(cut(&[]), []);
     }
 }
