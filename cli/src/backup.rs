@@ -1,9 +1,15 @@
 //! `ringpad backup` and `ringpad restore`: the log's file, which everything accepted is in, and nothing else. They work on
 //! the file itself, so on the machine (and in the container) that has it.
 
-use std::{path::PathBuf, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
-use clap::Args;
+use clap::{
+    Args,
+    builder::{PathBufValueParser, TypedValueParser},
+};
 use ingest_svc::{
     log::{self, Contents, Existing},
     settings::Database,
@@ -29,6 +35,7 @@ pub(crate) struct BackupArgs {
     #[command(flatten)]
     log: LogArgs,
     /// The copy; there must be no such file.
+    #[arg(value_parser = PathBufValueParser::new().try_map(regular))]
     file: PathBuf,
 }
 
@@ -43,7 +50,18 @@ pub(crate) struct RestoreArgs {
     #[arg(long)]
     replace: bool,
     /// What `ringpad backup` wrote.
+    #[arg(value_parser = PathBufValueParser::new().try_map(regular))]
     file: PathBuf,
+}
+
+/// A file that has a name: elsewhere `-` is standard input or output, of which a log can be neither.
+fn regular(path: PathBuf) -> Result<PathBuf, &'static str> {
+    if path == Path::new("-") {
+        return Err(
+            "a backup is a file of its own and cannot go through standard input or output; the name of a file is expected",
+        );
+    }
+    Ok(path)
 }
 
 /// Makes a backup.
