@@ -10,6 +10,7 @@ use prost::Message;
 use ringpad_bus::{BusSettings, DeadLetter, Event};
 use ringpad_proto::v1::{SubscribeResponse, subscribe_response};
 use ringpad_runtime::Failure;
+use serde_json::{Value, json};
 
 use crate::terminal::{harmless, print, report};
 
@@ -29,6 +30,9 @@ enum Action {
         /// How many at most; the broker keeps 10,000.
         #[arg(long, default_value_t = 1_000)]
         limit: usize,
+        /// Print each as one line of JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Throws all of them away.
     Purge,
@@ -42,8 +46,11 @@ pub(crate) async fn run(args: DeadLettersArgs) -> Result<(), Failure> {
     let bus = args.bus.bus().map_err(Failure::Setting)?;
     let failed = |error| Failure::other("dead letters", error);
     match args.action {
-        Action::List { limit } => {
+        Action::List { limit, json } => {
             let letters = bus.dead_letters(limit).await.map_err(failed)?;
+            if json {
+                return letters.iter().try_for_each(|letter| print(as_json(letter)));
+            }
             letters.iter().try_for_each(show)?;
             if letters.is_empty() { print("there are no dead letters") } else { Ok(()) }
         }
@@ -60,6 +67,24 @@ fn show(letter: &DeadLetter) -> Result<(), Failure> {
         Some(batch) => batch.events.iter().try_for_each(|event| print(format!("    {}", line(event)))),
         None => print(format!("    not ours, or poison: content type {:?}", harmless(&letter.content_type))),
     }
+}
+
+/// For machines. `events` is null for what is not ours, and empty for a sign of life.
+fn as_json(letter: &DeadLetter) -> Value {
+    let event = |event: &Event| {
+        let call = call(event.bytes.clone());
+        let (state, caller) = call.map(|(state, caller)| (state, caller.to_string())).unzip();
+        json!({ "storeId": event.store_id, "position": event.position, "state": state, "caller": caller })
+    };
+    let events = letter.batch.as_ref().map(|batch| batch.events.iter().map(event).collect::<Vec<_>>());
+    json!({
+        "when": letter.at.map(instant),
+        "reason": letter.reason,
+        "queue": letter.queue,
+        "bytes": letter.bytes,
+        "contentType": letter.content_type,
+        "events": events,
+    })
 }
 
 /// Store, position and, masked, who called.
