@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Arg, Args};
 use ringpad_runtime::{Failure, settings::one_line};
 use tonic::{
     Code, Request, Status,
@@ -10,7 +10,12 @@ use tonic::{
     transport::Channel,
 };
 
-use crate::{endpoint::Endpoint, http_client::root, terminal::harmless};
+use crate::{
+    endpoint::Endpoint,
+    http_client::root,
+    secret::{Flag, Given, Secret},
+    terminal::harmless,
+};
 
 /// How long a connection, and most answers, may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -21,9 +26,20 @@ pub(crate) struct InternalArgs {
     /// Where ingest-svc's internal gRPC is; http only.
     #[arg(long, env = "INGEST_URL", default_value = "http://127.0.0.1:50051", value_parser = Endpoint::parse, global = true)]
     ingest_url: Endpoint,
-    /// The internal gRPC's bearer token; none by default.
-    #[arg(long, env = "INTERNAL_TOKEN", hide_env_values = true, global = true)]
-    internal_token: Option<String>,
+    #[command(flatten)]
+    token: Secret<InternalToken>,
+}
+
+#[derive(Debug)]
+struct InternalToken;
+
+impl Flag for InternalToken {
+    const LONG: &str = "internal-token";
+    const ENV: &str = "INTERNAL_TOKEN";
+
+    fn describe(argument: Arg) -> Arg {
+        argument.help("The internal gRPC's bearer token; none by default").value_name("TOKEN").global(true)
+    }
 }
 
 /// One ingest-svc.
@@ -36,7 +52,7 @@ pub(crate) struct Internal {
 impl InternalArgs {
     /// See [`Internal::new`].
     pub(crate) fn open(self, answer: Duration) -> Result<Internal, Failure> {
-        Internal::new(self.ingest_url, self.internal_token.as_deref(), answer)
+        Internal::new(self.ingest_url, self.token.given(), answer)
     }
 }
 
@@ -45,14 +61,14 @@ impl Internal {
     ///
     /// # Errors
     /// The token holds characters that no token has.
-    pub(crate) fn new(endpoint: Endpoint, token: Option<&str>, answer: Duration) -> Result<Self, Failure> {
+    pub(crate) fn new(endpoint: Endpoint, token: Option<&Given>, answer: Duration) -> Result<Self, Failure> {
         let uri = endpoint.join("/").map_err(|error| Failure::other(&endpoint, error))?;
         let channel = Channel::builder(uri).connect_timeout(PATIENCE).timeout(answer).connect_lazy();
-        let authorization =
-            token.map(|token| format!("Bearer {token}").parse::<MetadataValue<Ascii>>()).transpose();
-        let authorization = authorization.map_err(|_| {
-            Failure::Setting("INTERNAL_TOKEN: its value, not shown here, is no token".to_owned())
-        })?;
+        let bearer = |token: &Given| {
+            let value = format!("Bearer {}", token.expose()).parse::<MetadataValue<Ascii>>();
+            value.map_err(|_| token.wrong("a token is expected"))
+        };
+        let authorization = token.map(bearer).transpose()?;
         Ok(Self { endpoint, channel, authorization })
     }
 

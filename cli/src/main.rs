@@ -21,6 +21,7 @@ mod internal;
 mod pad;
 mod quarantine;
 mod ring;
+mod secret;
 mod stores;
 mod terminal;
 mod token;
@@ -86,4 +87,57 @@ async fn until(
 ) -> Result<(), Failure> {
     let outcome = shutdown.run_until_cancelled(command).await;
     outcome.unwrap_or_else(|| Err(Failure::Other("interrupted".to_owned())))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// Each command with its words, e.g. `stores list`.
+    fn commands(command: &clap::Command, words: &str) -> Vec<(String, clap::Command)> {
+        let sub = command.get_subcommands().filter(|sub| sub.get_name() != "help");
+        let sub = sub.flat_map(|sub| commands(sub, &format!("{words} {}", sub.get_name())));
+        std::iter::once((words.to_owned(), command.clone())).chain(sub).collect()
+    }
+
+    fn all() -> Vec<(String, clap::Command)> {
+        let mut cli = Cli::command();
+        // Gives the subcommands their global arguments.
+        cli.build();
+        commands(&cli, "ringpad")
+    }
+
+    fn has(command: &clap::Command, long: &str) -> bool {
+        command.get_arguments().any(|argument| argument.get_long() == Some(long))
+    }
+
+    #[test]
+    fn every_listing_has_json() {
+        let listings: Vec<_> =
+            all().into_iter().filter(|(_, command)| command.get_name() == "list").collect();
+        assert!(listings.len() >= 3, "{listings:?}");
+        for (words, command) in listings {
+            assert!(has(&command, "json"), "{words} has no --json");
+        }
+    }
+
+    #[test]
+    fn every_secret_can_come_from_a_file() {
+        // What holds a password with other things: there the whole has a variable.
+        let urls = ["amqp-url", "database-url"];
+        let secret = |argument: &&clap::Arg| {
+            argument.is_hide_env_values_set() && argument.get_long().is_some_and(|long| !urls.contains(&long))
+        };
+        let mut found = 0;
+        for (words, command) in all() {
+            for argument in command.get_arguments().filter(secret) {
+                found += 1;
+                assert!(has(&command, "token-file"), "{words} takes {argument} only from arguments");
+                assert!(argument.get_env().is_some(), "{words}: {argument} has no variable");
+            }
+        }
+        assert!(found >= 5, "{found}");
+    }
 }

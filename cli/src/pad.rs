@@ -17,19 +17,21 @@ mod screen;
 mod visit;
 mod websocket;
 
-use clap::{Args, ValueEnum};
+use clap::{Arg, Args, ValueEnum};
 use ringpad_runtime::{CancellationToken, Failure};
 
-use crate::endpoint::Endpoint;
+use crate::{
+    endpoint::Endpoint,
+    secret::{Flag, Secret},
+};
 
 use self::{door::Door, screen::Screen, visit::Visit};
 
 /// A pad in the terminal: shows a store's calls as they come, until Ctrl-C.
 #[derive(Debug, Args)]
 pub(crate) struct PadArgs {
-    /// The pad's token, e.g. from `ringpad token`.
-    #[arg(long, hide_env_values = true)]
-    token: String,
+    #[command(flatten)]
+    token: Secret<PadToken>,
     /// Where push-svc serves pads; http only.
     #[arg(long, default_value = "http://127.0.0.1:8081", value_parser = Endpoint::parse)]
     url: Endpoint,
@@ -39,6 +41,18 @@ pub(crate) struct PadArgs {
     /// How to talk to push-svc.
     #[arg(long, value_enum, default_value_t = Transport::GrpcWeb)]
     transport: Transport,
+}
+
+#[derive(Debug)]
+struct PadToken;
+
+impl Flag for PadToken {
+    const LONG: &str = "token";
+    const ENV: &str = "PAD_TOKEN";
+
+    fn describe(argument: Arg) -> Arg {
+        argument.help("The pad's token, e.g. from `ringpad token`").value_name("TOKEN").required(true)
+    }
 }
 
 /// The ways push-svc serves a pad.
@@ -57,7 +71,7 @@ pub(crate) enum Transport {
 /// # Errors
 /// push-svc turned the pad away for a reason that time does not mend, or nobody reads the output any more.
 pub(crate) async fn run(args: PadArgs, shutdown: CancellationToken) -> Result<(), Failure> {
-    let door = Door::new(args.transport, args.url, args.token)?;
+    let door = Door::new(args.transport, args.url, args.token.required()?)?;
     let screen = if args.json { Screen::json() } else { Screen::people() };
     shutdown.run_until_cancelled(Visit::new(door, screen).stay()).await.unwrap_or(Ok(()))
 }

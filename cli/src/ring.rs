@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use clap::Args;
+use clap::{Arg, Args};
 use http::{Response, StatusCode, Uri, header::RETRY_AFTER};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::{
     endpoint::Endpoint,
     http_client,
+    secret::{Flag, Secret},
     terminal::{harmless, report},
 };
 
@@ -35,15 +36,26 @@ pub(crate) struct RingArgs {
     /// The number provider to play: one of ingest-svc's sources.
     #[arg(long, default_value = "bizcall")]
     source: String,
-    /// The source's secret; none by default.
-    #[arg(long, hide_env_values = true)]
-    secret: Option<String>,
+    #[command(flatten)]
+    secret: Secret<SourceSecret>,
     /// End the call after this time, e.g. 20s: sends the final CDR, and waits for that; by default the call rings on.
     #[arg(long, value_name = "TIME", value_parser = settings::duration)]
     end_after: Option<Duration>,
     /// Nobody answers; by default somebody does, half-way to the end.
     #[arg(long, requires = "end_after")]
     missed: bool,
+}
+
+#[derive(Debug)]
+struct SourceSecret;
+
+impl Flag for SourceSecret {
+    const LONG: &str = "secret";
+    const ENV: &str = "SOURCE_SECRET";
+
+    fn describe(argument: Arg) -> Arg {
+        argument.help("The source's secret; none by default").value_name("SECRET")
+    }
 }
 
 /// Rings, prints what ingest-svc says, and ends the call if asked to.
@@ -85,8 +97,8 @@ enum Routed {
 fn address(args: &RingArgs) -> Result<Uri, Failure> {
     let encode = |text| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
     let mut path = format!("/v1/cdr/{}", encode(&args.source));
-    if let Some(secret) = &args.secret {
-        path = format!("{path}/{}", encode(secret));
+    if let Some(secret) = args.secret.given() {
+        path = format!("{path}/{}", encode(secret.expose()));
     }
     // The reason is left out: the address holds the secret.
     args.url
@@ -180,7 +192,19 @@ fn meaning(status: StatusCode) -> &'static str {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use clap::{Command, FromArgMatches};
+
     use super::*;
+
+    #[test]
+    fn a_secret_from_a_file_is_in_the_address() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "s/3\r\n").unwrap();
+        let line = ["ring", "--vn", "1", "--from", "2", "--token-file", file.path().to_str().unwrap()];
+        let matches = RingArgs::augment_args(Command::new("ring")).try_get_matches_from(line).unwrap();
+        let uri = address(&RingArgs::from_arg_matches(&matches).unwrap()).unwrap();
+        assert_eq!(uri.path(), "/v1/cdr/bizcall/s%2F3");
+    }
 
     fn call() -> Call {
         Call {

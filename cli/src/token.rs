@@ -2,12 +2,14 @@
 
 use std::time::{Duration, SystemTime};
 
-use clap::Args;
+use clap::{Arg, Args};
 use push_svc::auth::{Pad, PadTokens};
 use ringpad_runtime::{Failure, settings};
-use secrecy::SecretString;
 
-use crate::terminal::print;
+use crate::{
+    secret::{Flag, Given, Secret},
+    terminal::print,
+};
 
 /// Mints a pad's token, and prints nothing else.
 #[derive(Debug, Args)]
@@ -24,20 +26,33 @@ pub(crate) struct TokenArgs {
     /// How long the token opens the store.
     #[arg(long, value_name = "TIME", default_value = "12h", value_parser = settings::duration)]
     expires_in: Duration,
-    /// The HS256 key of pad tokens, push-svc's own: 32 bytes or more.
-    #[arg(long = "pad-token-secret", env = "PAD_TOKEN_SECRET", hide_env_values = true, value_parser = key, value_name = "SECRET")]
-    tokens: PadTokens,
+    #[command(flatten)]
+    secret: Secret<PadTokenSecret>,
+}
+
+#[derive(Debug)]
+struct PadTokenSecret;
+
+impl Flag for PadTokenSecret {
+    const LONG: &str = "pad-token-secret";
+    const ENV: &str = "PAD_TOKEN_SECRET";
+
+    fn describe(argument: Arg) -> Arg {
+        let help = "The HS256 key of pad tokens, push-svc's own: 32 bytes or more";
+        argument.help(help).value_name("SECRET").required(true)
+    }
 }
 
 /// Mints the token.
 ///
 /// # Errors
-/// It expires later than time can tell, or cannot be signed.
+/// The key is too short, the token expires later than time can tell, or cannot be signed.
 pub(crate) fn run(args: &TokenArgs) -> Result<(), Failure> {
-    print(mint(args, SystemTime::now())?)
+    let tokens = key(args.secret.required()?)?;
+    print(mint(args, &tokens, SystemTime::now())?)
 }
 
-fn mint(args: &TokenArgs, now: SystemTime) -> Result<String, Failure> {
+fn mint(args: &TokenArgs, tokens: &PadTokens, now: SystemTime) -> Result<String, Failure> {
     let expires = now.checked_add(args.expires_in);
     let expires = expires.ok_or_else(|| Failure::Setting("--expires-in: too long".to_owned()))?;
     let pad = Pad {
@@ -46,39 +61,40 @@ fn mint(args: &TokenArgs, now: SystemTime) -> Result<String, Failure> {
         store: args.store.as_str().into(),
         expires,
     };
-    args.tokens.mint(&pad).map_err(|fault| Failure::other("no token", fault))
+    tokens.mint(&pad).map_err(|fault| Failure::other("no token", fault))
 }
 
 fn id(text: &str) -> Result<String, String> {
     if text.is_empty() { Err("an id is expected".to_owned()) } else { Ok(text.to_owned()) }
 }
 
-fn key(text: &str) -> Result<PadTokens, String> {
-    PadTokens::new(&SecretString::from(text)).map_err(|fault| fault.to_string())
+fn key(secret: &Given) -> Result<PadTokens, Failure> {
+    PadTokens::new(&secret.value).map_err(|fault| secret.wrong(fault))
 }
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use clap::{Command, FromArgMatches};
+
     use super::*;
 
     const KEY: &str = "0123456789abcdef0123456789abcdef";
 
-    fn args(name: Option<&str>) -> TokenArgs {
-        TokenArgs {
-            store: "gangnam".to_owned(),
-            pad: "counter".to_owned(),
-            name: name.map(str::to_owned),
-            expires_in: Duration::from_secs(60),
-            tokens: key(KEY).unwrap(),
-        }
+    fn args(key: &str, name: &[&str]) -> TokenArgs {
+        let line = ["token", "--store", "gangnam", "--pad", "counter", "--expires-in", "60s"];
+        let line = [&line[..], &["--pad-token-secret", key], name].concat();
+        let matches = TokenArgs::augment_args(Command::new("token")).try_get_matches_from(line);
+        TokenArgs::from_arg_matches(&matches.unwrap()).unwrap()
     }
 
     #[test]
     fn push_svc_knows_the_pad_again() {
         let now = SystemTime::now();
-        for (name, called) in [(Some("카운터"), "카운터"), (None, "counter")] {
-            let pad = key(KEY).unwrap().admit(Ok(&mint(&args(name), now).unwrap())).unwrap();
+        for (name, called) in [(&["--name", "카운터"][..], "카운터"), (&[], "counter")] {
+            let args = args(KEY, name);
+            let tokens = key(args.secret.required().unwrap()).unwrap();
+            let pad = tokens.admit(Ok(&mint(&args, &tokens, now).unwrap())).unwrap();
             assert_eq!((&*pad.store, &*pad.id, &*pad.name), ("gangnam", "counter", called));
             let left = pad.expires.duration_since(now).unwrap_or_default();
             assert!(left <= Duration::from_secs(60) && left > Duration::from_secs(58), "{left:?}");
@@ -86,7 +102,11 @@ mod tests {
     }
 
     #[test]
-    fn a_short_key_is_refused_before_anything_else() {
-        assert!(key("short").is_err());
+    fn a_short_key_is_a_wrong_setting_and_not_shown() {
+        let Err(Failure::Setting(said)) = run(&args("hunter2", &[])) else { panic!("a short key is taken") };
+        assert!(
+            said.starts_with("PAD_TOKEN_SECRET (or --pad-token-secret)") && !said.contains("hunter2"),
+            "{said}"
+        );
     }
 }

@@ -14,6 +14,7 @@ mod bus;
 mod checker;
 mod clients;
 mod clocks;
+mod command_line;
 mod crash;
 mod deployment;
 mod describing;

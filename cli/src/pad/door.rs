@@ -22,7 +22,7 @@ use super::{
     feed::{End, Feed, Source},
     websocket::WebSocket,
 };
-use crate::{endpoint::Endpoint, http_client::root};
+use crate::{endpoint::Endpoint, http_client::root, secret::Given};
 
 /// Within this time a stream is open and its snapshot there, or it is given up. The server has 3 s for it.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -45,12 +45,11 @@ pub(super) struct Opened {
 impl Door {
     /// # Errors
     /// The token holds characters that no token has.
-    pub(super) fn new(transport: Transport, endpoint: Endpoint, token: String) -> Result<Self, Failure> {
-        let mut authorization: MetadataValue<Ascii> = format!("Bearer {token}")
-            .parse()
-            .map_err(|_| Failure::Setting("--token: its value, not shown here, is no token".to_owned()))?;
+    pub(super) fn new(transport: Transport, endpoint: Endpoint, token: &Given) -> Result<Self, Failure> {
+        let mut authorization: MetadataValue<Ascii> =
+            format!("Bearer {}", token.expose()).parse().map_err(|_| token.wrong("a token is expected"))?;
         authorization.set_sensitive(true);
-        Ok(Self { transport, endpoint, token, authorization })
+        Ok(Self { transport, endpoint, token: token.expose().to_owned(), authorization })
     }
 
     /// Where the streams come from.

@@ -95,6 +95,37 @@ fn the_printed_token_line_opens_one_more_pad_also_where_a_path_has_blanks() {
 }
 
 #[test]
+fn a_key_and_a_token_from_files_open_a_pad() {
+    let dev = Dev::start(&[]);
+    let directory = tempfile::tempdir().expect("a directory");
+    let in_file = |name: &str, text: String| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).expect("a file");
+        path.display().to_string()
+    };
+    let token = in_file("token", format!("{}\r\n", dev.pads[0].token()));
+    let mut command = program::ringpad(&["pad", "--json", "--token-file", &token, "--url", &dev.pads[0].url]);
+    // The file goes before the environment.
+    command.env("PAD_TOKEN", "x.y.z");
+    Program::run(command).event("snapshot");
+
+    let key = "a-key-of-32-bytes-or-more-in-a-file";
+    let file = in_file("key", format!("{key}\n"));
+    let minted = |flags: &[&str]| {
+        let (code, token, said) =
+            output(program::ringpad(&[&["token", "--store", "a", "--pad", "b"], flags].concat()));
+        assert_eq!((code, token.split('.').count()), (Some(0), 3), "{said}");
+    };
+    minted(&["--token-file", &file]);
+    minted(&["--pad-token-secret", key]);
+    let short = in_file("short", "hunter2\n".to_owned());
+    let (code, _, said) =
+        output(program::ringpad(&["token", "--store", "a", "--pad", "b", "--token-file", &short]));
+    assert_eq!((code, said.lines().count()), (Some(2), 1), "{said}");
+    assert!(said.contains("--token-file") && !said.contains("hunter2"), "{said}");
+}
+
+#[test]
 fn the_first_commands_of_integrate_md_pop_once_and_end_the_call() {
     let document = include_str!("../../../docs/integrate.md");
     let (_, section) = document.split_once("\n## Call records over HTTP\n").expect("the section is there");

@@ -95,7 +95,10 @@ pub(crate) fn unheard(mut command: Command) -> Option<i32> {
 
 impl Program {
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let mut command = ringpad(arguments);
+        Self::run(ringpad(arguments))
+    }
+
+    pub(crate) fn run(mut command: Command) -> Self {
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = child.expect("ringpad starts");
         let stdout = child.stdout.take().expect("a pipe");

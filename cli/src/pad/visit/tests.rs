@@ -55,7 +55,7 @@ impl Played {
     async fn start() -> Self {
         let replica = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = Endpoint::at(replica.local_addr().unwrap()).unwrap();
-        let door = Door::new(Transport::Websocket, endpoint, "token".to_owned()).unwrap();
+        let door = Door::new(Transport::Websocket, endpoint, &crate::secret::Given::of("token")).unwrap();
         let (looking_on, seen) = channel();
         let pad = tokio::spawn(Visit::new(door, Screen::Seen(looking_on)).stay());
         Self { replica, pad, seen }
