@@ -24,8 +24,12 @@ const IN_2026: i64 = 1_767_225_600;
 
 /// Steps that `work` takes on a connection of its own.
 fn steps<T>(directory: &TempDir, work: impl FnOnce(&mut Connection) -> T) -> (u64, T) {
-    let file = directory.path().join("log.db");
-    let mut connection = schema::connect(&file).unwrap();
+    let mut connection = schema::connect(&directory.path().join("log.db")).unwrap();
+    counted(&mut connection, work)
+}
+
+/// Steps that `work` takes on this connection.
+fn counted<T>(connection: &mut Connection, work: impl FnOnce(&mut Connection) -> T) -> (u64, T) {
     let taken = Arc::new(AtomicU64::new(0));
     let counter = Arc::clone(&taken);
     let count = move || {
@@ -33,7 +37,7 @@ fn steps<T>(directory: &TempDir, work: impl FnOnce(&mut Connection) -> T) -> (u6
         false
     };
     connection.progress_handler(1, Some(count)).unwrap();
-    let outcome = work(&mut connection);
+    let outcome = work(connection);
     (taken.load(Ordering::Relaxed), outcome)
 }
 
@@ -149,6 +153,42 @@ async fn a_record_costs_the_same_however_many_calls_have_had_its_seq() {
     });
     assert_eq!(logged.ingested.status, Status::Accepted);
     assert!(steps < 3_000, "{steps} steps");
+}
+
+#[tokio::test]
+async fn a_record_costs_the_same_beside_any_number_of_stores() {
+    let (directory, opened) = with_store().await;
+    opened.status(ring("1", "20261123142530")).await;
+    opened.close();
+    let accept = |seq: &str| {
+        steps(&directory, |connection| {
+            // Read before the steps are compared: in a running writer it is in memory.
+            let mut stores = directory::Directory::load(connection).unwrap();
+            let read =
+                connection.query_one("SELECT count(*) FROM stores", [], |row| row.get::<_, u64>(0)).unwrap();
+            let (epoch, ttl) = (Uuid::nil(), jiff::SignedDuration::from_secs(30));
+            let ring = ring(seq, "20261123142530");
+            let key = seq.parse().unwrap();
+            let (work, _) = counted(connection, |connection| {
+                ingest::record(connection, &mut stores, epoch, key, ttl, &SetAside::default(), &ring)
+                    .unwrap();
+                stores.write_positions(connection).unwrap();
+            });
+            (read, work)
+        })
+        .1
+    };
+    let (_, beside_none) = accept("2");
+    let connection = Connection::open(directory.path().join("log.db")).unwrap();
+    connection
+        .execute_batch(
+            "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 20000)
+             INSERT INTO stores (id, name) SELECT 'store-' || n, 'store' FROM number;
+             INSERT INTO numbers (kind, number, display, store)
+                 SELECT 1, '+8250' || (20000000 + key), '0', key FROM stores WHERE id LIKE 'store-%';",
+        )
+        .unwrap();
+    assert_eq!(accept("3"), (20_001, beside_none));
 }
 
 proptest! {
