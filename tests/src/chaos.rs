@@ -163,15 +163,15 @@ impl Plan {
     /// All pads, coming and staying until they are dropped.
     fn tablets(&self, stage: &Stage, shops: &[Shop], ledger: &Ledger) -> JoinSet<()> {
         let (mut tablets, tamper) = (JoinSet::new(), Tamper::new(self.deed));
-        let at_first = shops.iter().flat_map(|shop| [shop; PADS]).map(|shop| (shop, Duration::ZERO));
+        let at_first = shops.iter().enumerate().flat_map(|shop| [(shop, Duration::ZERO); PADS]);
         // One of each store comes late, one after the other.
         let share = self.length / u32::try_from(shops.len() + 1).unwrap_or(u32::MAX);
-        let late = shops.iter().zip(1..).map(|(shop, turn)| (shop, share * turn));
-        for (number, (shop, comes_after)) in at_first.chain(late).enumerate() {
+        let late = shops.iter().enumerate().zip(1..).map(|(shop, turn)| (shop, share * turn));
+        for (number, ((store, shop), comes_after)) in at_first.chain(late).enumerate() {
             let transport = Transport::ALL[number % Transport::ALL.len()];
             let pad = unique("pad");
-            // A pad of every fifth store.
-            if let (Some(script), 4, Transport::GrpcWeb) = (&self.npm_package, number / PADS % 5, transport) {
+            // Of every fifth store.
+            if let (Some(script), 4, Transport::GrpcWeb) = (&self.npm_package, store % 5, transport) {
                 let npm_pad = NpmPad {
                     number,
                     comes_after,
@@ -183,8 +183,7 @@ impl Plan {
                 tablets.spawn(npm_pad.stay());
                 continue;
             }
-            // All pads of every fifth store.
-            let claims = (number / PADS % 5 == 2).then(|| Claims::new(&shop.id, &pad));
+            let claims = tokens_end(store).then(|| Claims::new(&shop.id, &pad));
             let tablet = Tablet {
                 number,
                 transport,
@@ -228,7 +227,12 @@ impl Plan {
             provider: stage.for_provider(),
             pads: stage.for_pads(Transport::Grpc),
             secrets: stage.system.secrets.clone(),
-            shops,
+            shops: shops
+                .iter()
+                .enumerate()
+                .filter(|(store, _)| !tokens_end(*store))
+                .map(|(_, shop)| shop)
+                .collect(),
             own_pad: Subscription::new(&self.token(&own, "counter")),
             own,
             done: Mutex::default(),
@@ -258,6 +262,12 @@ impl Plan {
         };
         timeout(self.settling, even).await.is_ok()
     }
+}
+
+/// Whether the pads of a store have tokens that end every [`TOKEN_LIVES`]: those of every fifth one. Such a store keeps its name,
+/// for which its pads would come anew before their tokens end.
+fn tokens_end(store: usize) -> bool {
+    store % 5 == 2
 }
 
 fn count(traffic: &Traffic, weather: Weather, verdict: &mut Verdict) {

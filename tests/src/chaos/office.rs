@@ -52,7 +52,8 @@ pub(super) struct Office<'a> {
     pub(super) provider: SocketAddr,
     pub(super) pads: SocketAddr,
     pub(super) secrets: Secrets,
-    pub(super) shops: &'a [Shop],
+    /// Those that get new names.
+    pub(super) shops: Vec<&'a Shop>,
     /// The store of its own, which is not there at first, and a pad of it.
     pub(super) own: Shop,
     pub(super) own_pad: Subscription,
@@ -79,7 +80,7 @@ impl Office<'_> {
     }
 
     async fn rename(&self) {
-        for (number, shop) in (1_u64..).zip(self.shops.iter().cycle()) {
+        for (number, shop) in (1_u64..).zip(self.shops.iter().copied().cycle()) {
             sleep(PAUSE).await;
             self.make(shop, &format!("{} {number}호점", shop.id)).await;
             self.note(|deeds| deeds.renamed += 1);
