@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use super::{
     directory::Directory,
     file::{self, Contents, Fault, Listed},
+    text,
 };
 use crate::terminal::{harmless, remark, report};
 
@@ -55,6 +56,10 @@ pub(super) async fn import(
 ) -> Result<(), Failure> {
     let name = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
     let bytes = contents(path).await.map_err(|error| Failure::other(&name, error))?;
+    if text::is_cp949(&bytes) {
+        // Few bytes can be either; who knows better sees it here.
+        remark(format!("{name}: read as CP949"));
+    }
     let Contents { stores, mut faults } = file::read(&bytes);
     // A faulty file is only checked, for the rest of its faults.
     let mode = if faults.is_empty() { mode } else { Mode::DryRun };

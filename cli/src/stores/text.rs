@@ -52,9 +52,11 @@ fn joined<'a>(lines: impl Iterator<Item = Line<'a>>) -> Text {
     Text { text, faults }
 }
 
-/// Whether a file without a byte order mark is in CP949. Korean words tell: few in CP949 are also UTF-8, and those show no
-/// Hangul there.
-fn is_cp949(bytes: &[u8]) -> bool {
+/// Whether a file is in CP949. Korean words tell: few in CP949 are also UTF-8, and those show no Hangul there.
+pub(super) fn is_cp949(bytes: &[u8]) -> bool {
+    if Encoding::for_bom(bytes).is_some() {
+        return false;
+    }
     let others = lines(bytes).filter(|line| str::from_utf8(line).is_err()).count();
     let korean = lines(bytes).filter(|line| is_korean_utf_8(line)).count();
     if others == 0 {

@@ -244,7 +244,8 @@ fn an_import_takes_what_spreadsheets_save_and_tells_all_faults_at_once() {
 
     // "행복", in what a Korean Excel saves.
     let cp949 = b"store_id,name,virtual_number,line\r\ncp949,\xc7\xe0\xba\xb9,0507-4444-0001,\r\n";
-    assert_eq!(import(cp949), created);
+    let (code, said, remark) = import(cp949);
+    assert_eq!((code, &said, remark.as_str()), (Some(0), &created.1, "standard input: read as CP949\n"));
     assert_eq!(name_of("cp949"), Some("행복".into()));
     let semicolons = "\u{feff}store_id;name;virtual_number;line\nsemicolons;세차, 행복;0507-4444-0002;\n";
     assert_eq!(import(semicolons.as_bytes()), created);

@@ -365,14 +365,15 @@ export const PadServiceListCallsRequestSchema: GenMessage<PadServiceListCallsReq
  */
 export type PadServiceListCallsResponse = Message<"ringpad.v1.PadServiceListCallsResponse"> & {
   /**
-   * Newest first: a page of them, or fewer if they have more than about 1 MiB.
+   * Newest first: a page of them. Fewer, or none, if they have more than about 1 MiB, or if few of the 20,000 calls that a page
+   * looks at are as asked for.
    *
    * @generated from field: repeated ringpad.v1.Call calls = 1;
    */
   calls: Call[];
 
   /**
-   * Empty on the last page.
+   * Empty on the last page, and only there.
    *
    * @generated from field: string next_page_token = 2;
    */
