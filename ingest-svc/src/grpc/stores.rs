@@ -44,7 +44,7 @@ impl StoreService for Stores {
         let UpsertStoreRequest { store, move_numbers, validate_only } = request.into_inner();
         let mut room = Room(DETAILS);
         let read = read::read(store.unwrap_or_default(), &mut room);
-        if !read.faults.is_empty() {
+        if read.is_faulty() {
             return Err(refused(Code::InvalidArgument, "the store is faulty", read.faults, read.left_out));
         }
         let moving = if move_numbers { Moving::Allowed } else { Moving::Refused };

@@ -265,7 +265,7 @@ fn find_repeated(stores: &[ReadStore], faults: &mut Faults) -> Assigned {
 impl Faults {
     /// Those that were found when the store was read.
     fn take_over(&mut self, entry: usize, store: &mut ReadStore) {
-        if store.faults.is_empty() && store.left_out == 0 {
+        if !store.is_faulty() {
             return;
         }
         self.entries.insert(entry);

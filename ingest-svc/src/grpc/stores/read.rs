@@ -51,6 +51,11 @@ impl Room {
 }
 
 impl ReadStore {
+    /// Whether it has faults, listed or only counted.
+    pub(super) fn is_faulty(&self) -> bool {
+        !self.faults.is_empty() || self.left_out > 0
+    }
+
     /// How many rows of the log it is, about.
     pub(super) fn weight(&self) -> usize {
         1 + self.entry.numbers.len()
@@ -165,8 +170,11 @@ mod tests {
         assert_eq!(fields, ["virtual_numbers[0]", "lines[1]"]);
         // What has no room is counted.
         let mut room = Room(200);
-        let short = super::read(store, &mut room);
-        assert_eq!((short.faults.as_slice(), short.left_out), (&faults_of(&read)[..1], 3));
+        let short = super::read(store.clone(), &mut room);
+        assert_eq!((short.faults.as_slice(), short.left_out), (&read.faults[..1], 3));
+        // Nor is it right for want of room.
+        let unlisted = super::read(store, &mut Room(0));
+        assert!(unlisted.faults.is_empty() && unlisted.is_faulty());
     }
 
     #[test]
@@ -179,9 +187,5 @@ mod tests {
         };
         let read = read(store, &mut Room(usize::MAX));
         assert_eq!((read.faults.len(), read.left_out), (NUMBERS + 1, 0));
-    }
-
-    fn faults_of(read: &ReadStore) -> Vec<FieldViolation> {
-        read.faults.clone()
     }
 }
