@@ -21,6 +21,8 @@ export class Painter {
   readonly #queue = new DrawQueue(() => this.paint());
   /** Where everything stood when the browser last showed it, as far as somebody saw it. */
   #stood: ReadonlyMap<Element, Place> = new Map();
+  /** How far the page was scrolled then, and how wide it was. */
+  #view = view();
   /** Something waits for the finger to leave. */
   #waits = false;
   /** Paints it. */
@@ -44,7 +46,7 @@ export class Painter {
     // Before any button hears of it: what a tap does shows at once.
     addEventListener("click", () => this.#clicked(), { capture: true });
     // Whoever scrolls sees where things go.
-    addEventListener("scroll", () => (this.#stood = places()), { capture: true, passive: true });
+    addEventListener("scroll", () => this.#measure(), { capture: true, passive: true });
   }
 
   /** Paints once for all the messages of a burst. */
@@ -67,8 +69,20 @@ export class Painter {
 
   /** The browser may have moved what is on the screen, e.g. since a keyboard came. */
   resized(): void {
-    this.#settle(this.#stood);
+    if (this.#userScrolls()) this.#measure();
+    else this.#settle(this.#stood);
     this.ask();
+  }
+
+  /**
+   * The user has scrolled, and the page has not heard of it yet: browsers report the resize of a frame before its scroll,
+   * and resize the page during a scroll, since their bars leave. A page at its end may have been scrolled by the browser,
+   * which had to fill a larger view.
+   */
+  #userScrolls(): boolean {
+    const { scrolled, width } = view();
+    const { scrollHeight } = document.documentElement;
+    return scrolled !== this.#view.scrolled && width === this.#view.width && scrolled + innerHeight < scrollHeight - 1;
   }
 
   #clicked(): void {
@@ -84,9 +98,14 @@ export class Painter {
   }
 
   #settle(before: ReadonlyMap<Element, Place>): void {
-    this.#stood = places();
+    this.#measure();
     this.#settling.painted(before, this.#stood, performance.now());
     this.#mark();
+  }
+
+  #measure(): void {
+    this.#stood = places();
+    this.#view = view();
   }
 
   #mark(): void {
@@ -100,4 +119,8 @@ export class Painter {
     const next = this.#settling.next(now);
     if (next !== undefined) this.#settles = setTimeout(() => this.#mark(), next);
   }
+}
+
+function view(): { scrolled: number; width: number } {
+  return { scrolled: scrollY, width: innerWidth };
 }
