@@ -38,10 +38,10 @@ use ringpad_runtime::{
 };
 use tokio::{net::TcpListener, task::JoinSet, time::sleep};
 
-use log::{Log, LogThreads, OpenLog};
-use metrics::{HttpMetrics, LogMetrics, RelayMetrics, RetentionMetrics, Waiting};
+use log::{Log, LogMetrics, LogThreads, OpenLog, Waiting};
+use metrics::{HttpMetrics, RelayMetrics};
 use relay::Relay;
-use retention::Retention;
+use retention::{Retention, RetentionMetrics};
 use settings::Database;
 pub use settings::Settings;
 use source::Sources;

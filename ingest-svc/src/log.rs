@@ -18,6 +18,7 @@ mod directory;
 mod file;
 mod ingest;
 mod job;
+mod metrics;
 mod outbox;
 mod purge;
 mod quarantine;
@@ -42,7 +43,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::{cdr::Record, metrics::LogMetrics};
+use crate::cdr::Record;
 pub use act::{Act, Acted, ActingPad, Action, Claimed, Reserved};
 pub use backup::{BackupError, Contents, NewestEvent, back_up};
 use checkpoint::{Checkpoints, Emptying};
@@ -52,6 +53,7 @@ use file::LogFile;
 pub(crate) use ingest::Another;
 pub(crate) use job::Import;
 use job::{Answer, Job};
+pub(crate) use metrics::{LogMetrics, Waiting};
 pub use outbox::{Committed, Outbox};
 pub use quarantine::{QUARANTINE, Quarantined, RawBody, RawRequest};
 pub use read::{

@@ -97,10 +97,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{
-        log::{self, OpenLog},
-        metrics::LogMetrics,
-    };
+    use crate::log::{self, LogMetrics, OpenLog};
 
     /// Longer than anything here takes.
     const SOON: Duration = Duration::from_secs(20);

@@ -2,6 +2,7 @@
 //! gone. A clock that was set ahead would take every call with it.
 
 mod clock;
+mod metrics;
 
 use std::time::{Duration, Instant};
 
@@ -9,12 +10,9 @@ use jiff::Timestamp;
 use ringpad_runtime::{CancellationToken, Failure};
 use tokio::time::sleep;
 
-use crate::{
-    log::{Log, LogError},
-    metrics::RetentionMetrics,
-};
-pub(crate) use clock::Doubt;
-use clock::{Clock, Reading};
+use crate::log::{Log, LogError};
+use clock::{Clock, Doubt, Reading};
+pub(crate) use metrics::RetentionMetrics;
 
 /// How often old calls are looked for; a short retention has it more often.
 const LOOK: Duration = Duration::from_secs(60);

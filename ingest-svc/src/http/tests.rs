@@ -23,8 +23,7 @@ use tower::ServiceExt;
 use super::*;
 use crate::{
     cdr::RawFields,
-    log::{Moving, NumberKind, OpenLog, OwnedNumber, RawBody, StoreEntry},
-    metrics::LogMetrics,
+    log::{LogMetrics, Moving, NumberKind, OpenLog, OwnedNumber, RawBody, StoreEntry},
     source::Sources,
 };
 

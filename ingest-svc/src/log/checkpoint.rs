@@ -17,8 +17,8 @@ use std::{
 
 use rusqlite::Connection;
 
+use super::metrics::LogMetrics;
 use super::{OpenError, file::LogFile, schema};
-use crate::metrics::LogMetrics;
 
 /// Pages (of 4 KiB) in the write-ahead log at which it is to be emptied: with what is written meanwhile it has 256 MiB at
 /// most.

@@ -13,6 +13,7 @@ use ringpad_runtime::fair::{Turn, Turns};
 use rusqlite::{Connection, ErrorCode};
 use uuid::Uuid;
 
+use super::metrics::LogMetrics;
 use super::{
     LogError,
     directory::{Moving, StoreEntry, Upserted},
@@ -22,7 +23,6 @@ use super::{
     schema,
     set_aside::SetAside,
 };
-use crate::metrics::LogMetrics;
 
 /// Queries at the same time in each of the queues, and those of one store among them.
 const LIVE: (usize, usize) = (2, 2);

@@ -12,6 +12,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
+use super::metrics::{Counted, LogMetrics};
 use super::{
     LogError, OpenError, Status, act,
     checkpoint::{self, Emptying},
@@ -26,7 +27,6 @@ use super::{
     schema,
     set_aside::SetAside,
 };
-use crate::metrics::{Counted, LogMetrics};
 
 /// Bytes of a page of the file.
 const PAGE: usize = 4 * 1024;

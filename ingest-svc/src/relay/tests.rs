@@ -10,8 +10,7 @@ use tokio::{task::JoinHandle, time::timeout};
 use super::*;
 use crate::{
     cdr::{RawFields, Record},
-    log::{Log, LogThreads, Moving, NumberKind, OpenLog, OwnedNumber, StoreEntry, open},
-    metrics::LogMetrics,
+    log::{Log, LogMetrics, LogThreads, Moving, NumberKind, OpenLog, OwnedNumber, StoreEntry, open},
     source::Sources,
 };
 

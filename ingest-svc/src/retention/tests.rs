@@ -7,8 +7,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::{
     cdr::{RawFields, Record},
-    log::open,
-    metrics::LogMetrics,
+    log::{LogMetrics, open},
     source::Sources,
 };
 

@@ -14,7 +14,7 @@ use prometheus_client::{
 };
 use tokio::sync::watch;
 
-use crate::log::Outbox;
+use super::super::outbox::Outbox;
 
 /// How long the disk and the broker keep the log and the relay waiting.
 #[derive(Debug)]
