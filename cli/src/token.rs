@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use clap::{Arg, Args};
-use push_svc::auth::{Pad, PadTokens};
+use push_svc::admission::token::{Pad, PadTokens};
 use ringpad_runtime::{Failure, settings};
 
 use crate::{
@@ -94,7 +94,7 @@ mod tests {
         for (name, called) in [(&["--name", "카운터"][..], "카운터"), (&[], "counter")] {
             let args = args(KEY, name);
             let tokens = key(args.secret.required().unwrap()).unwrap();
-            let pad = tokens.admit(Ok(&mint(&args, &tokens, now).unwrap())).unwrap();
+            let pad = tokens.verify(Ok(&mint(&args, &tokens, now).unwrap())).unwrap();
             assert_eq!((&*pad.store, &*pad.id, &*pad.name), ("gangnam", "counter", called));
             let left = pad.expires.duration_since(now).unwrap_or_default();
             assert!(left <= Duration::from_secs(60) && left > Duration::from_secs(58), "{left:?}");

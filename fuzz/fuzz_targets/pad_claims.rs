@@ -5,7 +5,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use libfuzzer_sys::fuzz_target;
-use push_svc::auth::{TokenFault, claims};
+use push_svc::admission::token::{TokenFault, claims};
 use serde_json::{Map, Value};
 
 /// The claims that are read, as a fault names them.
@@ -24,7 +24,7 @@ fuzz_target!(|text: &str| {
         }
         Err(TokenFault::Claims(faults)) => says_only_which(&faults.to_string()),
         Err(TokenFault::Expired) => assert!(claimed.contains_key("exp")),
-        Err(TokenFault::NotYet) => assert!(claimed.contains_key("nbf")),
+        Err(TokenFault::NotValidYet) => assert!(claimed.contains_key("nbf")),
         Err(other) => panic!("no fault of a claim: {other}"),
     }
 });

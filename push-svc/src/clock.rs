@@ -1,4 +1,4 @@
-//! The wall clock, which pads and tokens go by. Everything that waits goes by the monotonic clock instead.
+//! The wall clock, for pads and tokens. Everything that waits uses the monotonic clock instead.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -20,13 +20,13 @@ impl Wall {
         Self(self.0.checked_sub(length).unwrap_or(UNIX_EPOCH))
     }
 
-    /// How long it is until `later`; nothing if that has passed.
+    /// The time until `later`; zero if that has passed.
     pub(crate) fn until(self, later: SystemTime) -> Duration {
         later.duration_since(self.0).unwrap_or_default()
     }
 }
 
-/// As messages have it.
+/// As a protobuf `Timestamp`.
 pub(crate) fn timestamp(at: Wall) -> Timestamp {
     let since = at.0.duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp {
@@ -36,7 +36,7 @@ pub(crate) fn timestamp(at: Wall) -> Timestamp {
     }
 }
 
-/// As messages have it.
+/// As a protobuf `Duration`.
 pub(crate) fn duration(length: Duration) -> pbjson_types::Duration {
     pbjson_types::Duration {
         seconds: i64::try_from(length.as_secs()).unwrap_or(i64::MAX),

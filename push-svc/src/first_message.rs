@@ -1,15 +1,14 @@
-//! The first message of a WebSocket pad: `{"token":…,"afterPosition":…,"epoch":…,"session":…}`, which is a
-//! `SubscribeRequest` in proto3 JSON and the token beside it. Members that we do not know are left alone, so that newer
-//! pads can talk to older replicas.
+//! The first message of a WebSocket pad: `{"token":…,"afterPosition":…,"epoch":…,"session":…}`, a `SubscribeRequest` in proto3
+//! JSON with the token added. Unknown members are ignored, so that newer pads can connect to older replicas.
 
 use ringpad_proto::v1::SubscribeRequest;
 use serde_json::{Map, Value};
 
-/// Who a WebSocket pad is and where it wants to begin. No `Debug`: the token must not show.
+/// The token of a WebSocket pad and its request. Without `Debug`, because nothing may print the token.
 pub struct FirstMessage {
     /// The JWT; empty if there is none.
     pub token: String,
-    /// Where to begin.
+    /// Where the stream is to begin.
     pub request: SubscribeRequest,
 }
 
@@ -17,7 +16,7 @@ impl FirstMessage {
     /// Reads the message.
     ///
     /// # Errors
-    /// Says what is wrong, without repeating any of it.
+    /// Says what is wrong, without repeating any of the message.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut members: Map<String, Value> =
             serde_json::from_str(text).map_err(|_| "a JSON object is expected".to_owned())?;
@@ -26,7 +25,7 @@ impl FirstMessage {
             Some(Value::String(token)) => token,
             Some(_) => return Err("token: a string is expected".to_owned()),
         };
-        // In proto3 JSON, null is absent.
+        // In proto3 JSON, null means absent.
         members.retain(|_, value| !value.is_null());
         let request = serde_json::from_value(Value::Object(members)).map_err(|_| {
             "afterPosition is a whole number, as a number or a string; epoch and session are strings"
@@ -66,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_without_repeating_it() {
+    fn faults_are_named_without_repeating_the_message() {
         let wrong = [
             "hunter2",
             "[]",

@@ -1,7 +1,7 @@
 //! The edge for gRPC and gRPC-Web: the same service, for gRPC-Web behind a translating layer and CORS.
 //!
-//! A leaving replica refuses `Subscribe` with HTTP 503, not with a gRPC error in a 200: only so a load balancer tries
-//! the next replica.
+//! A leaving replica refuses `Subscribe` with HTTP 503 and not with a gRPC error in a 200, because a load balancer tries the
+//! next replica only after a 503.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,7 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::stream::{BoxStream, StreamExt, unfold};
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, header};
 use ringpad_proto::{
     FILE_DESCRIPTOR_SET,
     pad_service_server::{self, PadService, PadServiceServer},
@@ -40,16 +40,15 @@ use tower::ServiceExt;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::{
-    actions,
-    auth::{TokenFault, token_in},
-    end::End,
-    metrics::Transport,
-    pad_stream::PadStream,
-    pads::Pads,
+    admission::{
+        Admission,
+        token::{TokenFault, token_in},
+    },
+    pad_requests::{PadRequests, note_action},
+    pad_stream::{PadStream, PadStreams, Transport},
+    stream_end::{LEAVING_STATUS, StreamEnd},
 };
 
-/// What load balancers and pads are told by a leaving replica. No words, which a gRPC client would take for a message.
-pub(crate) const LEAVING: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
 /// The largest request, decompressed: a note and a token fit.
 const REQUEST_BYTES: usize = 64 * 1024;
 /// How long a browser may remember what CORS allows.
@@ -66,7 +65,7 @@ const REQUEST_HEADERS: [&str; 6] = [
 /// The headers that they must be able to read.
 const RESPONSE_HEADERS: [&str; 3] = ["grpc-status", "grpc-message", "grpc-status-details-bin"];
 
-/// The calls that want a token.
+/// The calls that require a token.
 const WITH_TOKEN: [&str; 7] = [
     "/ringpad.v1.PadService/Subscribe",
     "/ringpad.v1.PadService/ListCalls",
@@ -82,17 +81,17 @@ const SERVICES: [&str; 1] = [pad_service_server::SERVICE_NAME];
 
 /// The routes of `PadService`, health and reflection.
 ///
-/// Requests may be compressed with gzip. Answers are not: a popup is a few hundred bytes, which have to leave at once.
+/// Requests may be compressed with gzip. Answers are not: a popup has a few hundred bytes, which must be sent at once.
 ///
 /// # Errors
-/// The descriptors of package `ringpad.v1` cannot be read, which a build with a broken `proto` crate would show.
+/// The descriptors of package `ringpad.v1` cannot be read, which only a fault in crate `proto` can cause.
 pub(crate) fn router(
-    pads: &Arc<Pads>,
+    edge: &GrpcEdge,
     readiness: Readiness,
     leaving: CancellationToken,
 ) -> Result<Router, Failure> {
     let (reflection, reflection_v1alpha) = grpc::reflection(FILE_DESCRIPTOR_SET, &SERVICES)?;
-    let service = PadServiceServer::new(Edge(pads.clone()))
+    let service = PadServiceServer::new(edge.clone())
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(REQUEST_BYTES);
     let routes = Routes::from(Router::new())
@@ -105,34 +104,34 @@ pub(crate) fn router(
         .into_axum_router()
         .layer(from_fn_with_state(OpenCalls::new(leaving), grpc::bound_open_calls))
         .layer(map_response(grpc::too_large_is_exhausted))
-        .layer(from_fn_with_state(pads.clone(), check_token))
-        .layer(from_fn_with_state(pads.clone(), check_origin))
+        .layer(from_fn_with_state(edge.clone(), check_token))
+        .layer(from_fn_with_state(edge.clone(), check_origin))
         .layer(GrpcWebLayer::new())
-        .layer(from_fn_with_state(pads.clone(), let_pass))
+        .layer(from_fn_with_state(edge.clone(), refuse_while_leaving))
         .layer(from_fn(grpc::only_grpc))
-        .layer(cors(pads)))
+        .layer(cors(&edge.admission)))
 }
 
-/// Puts the answer to calls that no service here takes before what answers everything else.
-pub(crate) fn before(pads: &Arc<Pads>, otherwise: Router) -> Router {
-    let not_served = Router::new().fallback(grpc::not_served).layer(cors(pads));
-    otherwise.layer(from_fn_with_state(not_served, turn_away))
+/// Answers gRPC calls of unknown services, and passes all other requests to `fallback`.
+pub(crate) fn before(admission: &Arc<Admission>, fallback: Router) -> Router {
+    let not_served = Router::new().fallback(grpc::not_served).layer(cors(admission));
+    fallback.layer(from_fn_with_state(not_served, answer_unknown_calls))
 }
 
-async fn turn_away(State(not_served): State<Router>, request: Request, next: Next) -> Response {
-    // A browser asks before a call, and would not get to see the answer to it otherwise.
-    let is_asking = request.method() == Method::OPTIONS
+async fn answer_unknown_calls(State(not_served): State<Router>, request: Request, next: Next) -> Response {
+    // Without an answer to its preflight request, a browser would not show a page the answer to the call.
+    let is_preflight = request.method() == Method::OPTIONS
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-    if is_asking || grpc::is_call(&request) {
+    if is_preflight || grpc::is_call(&request) {
         not_served.oneshot(request).await.into_response()
     } else {
         next.run(request).await
     }
 }
 
-fn cors(pads: &Arc<Pads>) -> CorsLayer {
-    let pads = pads.clone();
-    let allowed = AllowOrigin::predicate(move |_, parts| pads.origins.admit_parts(parts));
+fn cors(admission: &Arc<Admission>) -> CorsLayer {
+    let admission = admission.clone();
+    let allowed = AllowOrigin::predicate(move |_, parts| admission.allows_page(&parts.uri, &parts.headers));
     CorsLayer::new()
         .allow_origin(allowed)
         .allow_methods([Method::POST])
@@ -141,11 +140,11 @@ fn cors(pads: &Arc<Pads>) -> CorsLayer {
         .max_age(CORS_MAX_AGE)
 }
 
-/// Refuses new streams while leaving, and notes the transport before gRPC-Web is translated.
-async fn let_pass(State(pads): State<Arc<Pads>>, mut request: Request, next: Next) -> Response {
+/// Refuses new streams while the replica is leaving, and remembers the transport before gRPC-Web is translated.
+async fn refuse_while_leaving(State(edge): State<GrpcEdge>, mut request: Request, next: Next) -> Response {
     let subscribes = request.uri().path() == "/ringpad.v1.PadService/Subscribe";
-    if subscribes && pads.hub.is_leaving() {
-        return LEAVING.into_response();
+    if subscribes && edge.streams.is_leaving() {
+        return LEAVING_STATUS.into_response();
     }
     let transport = match Protocol::of(request.headers()) {
         Some(Protocol::GrpcWeb) => Transport::GrpcWeb,
@@ -153,35 +152,34 @@ async fn let_pass(State(pads): State<Arc<Pads>>, mut request: Request, next: Nex
     };
     request.extensions_mut().insert(transport);
     let response = next.run(request).await;
-    // The replica may begin to leave meanwhile. A status in the head is a refusal, not the end of a stream: a load
-    // balancer must see it, so that it tries the next replica.
-    if subscribes && pads.hub.is_leaving() && response.headers().contains_key(Status::GRPC_STATUS) {
-        return LEAVING.into_response();
+    // The replica may have begun to leave meanwhile. A gRPC status in the head is a refusal, not the end of a stream: it must
+    // become a 503, so that a load balancer tries the next replica.
+    if subscribes && edge.streams.is_leaving() && response.headers().contains_key(Status::GRPC_STATUS) {
+        return LEAVING_STATUS.into_response();
     }
     response
 }
 
 /// Answers as gRPC; [`GrpcWebLayer`] around it translates.
-async fn check_origin(State(pads): State<Arc<Pads>>, request: Request, next: Next) -> Response {
-    if pads.origins.admit(request.uri(), request.headers()) {
+async fn check_origin(State(edge): State<GrpcEdge>, request: Request, next: Next) -> Response {
+    if edge.admission.allows_page(request.uri(), request.headers()) {
         return next.run(request).await;
     }
-    pads.metrics.end(transport(request.extensions()), End::Origin.reason());
-    Status::from(End::Origin).into_http::<Body>().into_response()
+    edge.streams.count_refused(transport(request.extensions()), &StreamEnd::Origin);
+    Status::from(StreamEnd::Origin).into_http::<Body>().into_response()
 }
 
-/// Turns away a call without a good token before any of its body is read. The services look at the token again, for whose
-/// it is.
-async fn check_token(State(pads): State<Arc<Pads>>, request: Request, next: Next) -> Response {
+/// Refuses a call without a valid token before any of its body is read. The service reads the token again, to know the pad.
+async fn check_token(State(edge): State<GrpcEdge>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     if !WITH_TOKEN.contains(&path) {
         return next.run(request).await;
     }
     let authorization = request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
-    let Err(fault) = pads.tokens.admit(token_in(authorization)) else { return next.run(request).await };
-    let end = End::Token(fault);
+    let Err(fault) = edge.admission.pad(token_in(authorization)) else { return next.run(request).await };
+    let end = StreamEnd::Token(fault);
     if path == WITH_TOKEN[0] {
-        pads.metrics.end(transport(request.extensions()), end.reason());
+        edge.streams.count_refused(transport(request.extensions()), &end);
     }
     Status::from(end).into_http::<Body>().into_response()
 }
@@ -190,9 +188,15 @@ fn transport(extensions: &http::Extensions) -> Transport {
     extensions.get().copied().unwrap_or(Transport::Grpc)
 }
 
-struct Edge(Arc<Pads>);
+/// What the edge uses.
+#[derive(Clone)]
+pub(crate) struct GrpcEdge {
+    pub admission: Arc<Admission>,
+    pub streams: Arc<PadStreams>,
+    pub requests: Arc<PadRequests>,
+}
 
-/// Yields a stream's messages encoded, and its end as a status.
+/// The encoded messages of a stream, and its end as a status.
 fn encoded(stream: PadStream) -> BoxStream<'static, Result<bytes::Bytes, Status>> {
     let messages = unfold(Some(stream), async |stream| {
         let mut stream = stream?;
@@ -209,7 +213,7 @@ fn token(metadata: &MetadataMap) -> Result<&str, TokenFault> {
 }
 
 #[tonic::async_trait]
-impl PadService for Edge {
+impl PadService for GrpcEdge {
     type SubscribeStream = BoxStream<'static, Result<bytes::Bytes, Status>>;
 
     async fn subscribe(
@@ -218,9 +222,9 @@ impl PadService for Edge {
     ) -> Result<tonic::Response<Self::SubscribeStream>, Status> {
         let transport = transport(request.extensions());
         let (metadata, _, request) = request.into_parts();
-        let stream = self.0.open(token(&metadata), request, transport).await?;
+        let stream = self.streams.open(token(&metadata), request, transport).await?;
         let mut response = tonic::Response::new(encoded(stream));
-        // Asks nginx, and what else knows the header, not to hold messages back.
+        // Asks nginx, and other proxies that know the header, not to buffer messages.
         response.metadata_mut().insert("x-accel-buffering", MetadataValue::from_static("no"));
         Ok(response)
     }
@@ -230,7 +234,7 @@ impl PadService for Edge {
         request: tonic::Request<PadServiceListCallsRequest>,
     ) -> Result<tonic::Response<PadServiceListCallsResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
-        self.0.list_calls(token(&metadata), request).await.map(tonic::Response::new)
+        self.requests.list_calls(token(&metadata), request).await.map(tonic::Response::new)
     }
 
     async fn claim_call(
@@ -239,7 +243,7 @@ impl PadService for Edge {
     ) -> Result<tonic::Response<ClaimCallResponse>, Status> {
         let (metadata, _, ClaimCallRequest { call_id, request_id }) = request.into_parts();
         let claim = Action::Claim(ClaimAction {});
-        let call = self.0.act(token(&metadata), call_id, request_id, claim).await?;
+        let call = self.requests.act(token(&metadata), call_id, request_id, claim).await?;
         Ok(tonic::Response::new(ClaimCallResponse { call: Some(call) }))
     }
 
@@ -249,7 +253,7 @@ impl PadService for Edge {
     ) -> Result<tonic::Response<ReleaseCallResponse>, Status> {
         let (metadata, _, ReleaseCallRequest { call_id, request_id }) = request.into_parts();
         let release = Action::Release(ReleaseAction {});
-        let call = self.0.act(token(&metadata), call_id, request_id, release).await?;
+        let call = self.requests.act(token(&metadata), call_id, request_id, release).await?;
         Ok(tonic::Response::new(ReleaseCallResponse { call: Some(call) }))
     }
 
@@ -259,7 +263,7 @@ impl PadService for Edge {
     ) -> Result<tonic::Response<CloseCallResponse>, Status> {
         let (metadata, _, CloseCallRequest { call_id, request_id }) = request.into_parts();
         let close = Action::Close(CloseAction {});
-        let call = self.0.act(token(&metadata), call_id, request_id, close).await?;
+        let call = self.requests.act(token(&metadata), call_id, request_id, close).await?;
         Ok(tonic::Response::new(CloseCallResponse { call: Some(call) }))
     }
 
@@ -269,7 +273,7 @@ impl PadService for Edge {
     ) -> Result<tonic::Response<ReopenCallResponse>, Status> {
         let (metadata, _, ReopenCallRequest { call_id, request_id }) = request.into_parts();
         let reopen = Action::Reopen(ReopenAction {});
-        let call = self.0.act(token(&metadata), call_id, request_id, reopen).await?;
+        let call = self.requests.act(token(&metadata), call_id, request_id, reopen).await?;
         Ok(tonic::Response::new(ReopenCallResponse { call: Some(call) }))
     }
 
@@ -278,8 +282,8 @@ impl PadService for Edge {
         request: tonic::Request<SaveNoteRequest>,
     ) -> Result<tonic::Response<SaveNoteResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
-        let (call_id, request_id, note) = actions::note(request);
-        let call = self.0.act(token(&metadata), call_id, request_id, note).await?;
+        let (call_id, request_id, note) = note_action(request);
+        let call = self.requests.act(token(&metadata), call_id, request_id, note).await?;
         Ok(tonic::Response::new(SaveNoteResponse { call: Some(call) }))
     }
 }
@@ -295,7 +299,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_call_of_a_pad_wants_a_token_before_its_body_is_read() {
+    fn every_call_of_a_pad_requires_a_token_before_its_body_is_read() {
         let described = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
         let mut services = described.file.iter().flat_map(|file| &file.service);
         let service = services.find(|service| service.name() == "PadService").unwrap();

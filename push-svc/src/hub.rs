@@ -1,19 +1,20 @@
-//! The hub: what a replica knows of the stores that have a pad here, and of their pads.
+//! The hub: what a replica knows of the stores that have a pad here, and of the streams of their pads.
 //!
-//! Contract: each stream pulls its store's events one by one, in order, from its own cursor; nothing is queued for a
-//! pad, so a slow one costs only itself. An event of a store without a pad here is dropped after a hash look-up. The
-//! hub knows no HTTP, no broker and no log: it is told what they said, and says what must be asked
-//! ([`Hub::due`], [`Hub::attention`]).
+//! Contract: each stream takes its store's events one by one, in order, from its own cursor; nothing is queued for a pad, so
+//! a slow pad delays only itself. An event of a store without a pad here is dropped after one look-up in a hash map. The
+//! hub knows nothing of HTTP, the broker and the log: it is given their messages, and says what the log must be asked
+//! ([`Hub::due_for_catch_up`], [`Hub::catch_up_needed`]).
 //!
 //! ```text
-//!  bus ──apply──► ┌ store ─ next, recent, ahead ┐ ◄──pull── stream of a pad
-//!  log ─catch_up─►│        seats ───────────────┼───wake──► (its seat)
+//!  bus ──apply──► ┌ store ─ next, recent, ahead ┐ ◄──next_event── stream of a pad
+//!  log ─catch_up─►│        streams ─────────────┼─────wake─────► (its control)
 //!                 └─────────────────────────────┘
 //! ```
 
 mod answers;
+mod control;
 mod event;
-mod seat;
+mod recent;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -30,179 +31,192 @@ use tokio::{sync::Notify, time::Instant};
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 use uuid::Uuid;
 
-pub(crate) use answers::{Ahead, Applied, Cut, Pull};
+pub(crate) use answers::{ApplyOutcome, Completeness, EarlyRing, NextEvent};
+pub(crate) use control::{ReconnectRequest, StreamControl};
 pub(crate) use event::{PadEvent, is_readable, json};
-pub(crate) use seat::{Errand, Seat};
 
-use crate::{auth::Pad, end::End};
-use store::{Arrived, Store};
+use crate::{admission::token::Pad, capacity::HubCapacity, stream_end::StreamEnd};
+use store::{IncomingEvent, Store};
 
-/// Streams that a pad may have on one replica.
-pub(crate) const STREAMS_PER_PAD: usize = 8;
-/// Over how long the pads of a renamed store are asked to connect anew.
+/// Over how long the pads of a renamed store are asked to connect again.
 const RENAMED_WINDOW: Duration = Duration::from_secs(2);
 
-/// How long after the window a replica that leaves keeps its streams: the pad that is told last may meet a replica that
-/// hangs, which costs it 5 s, and tries another one then. Those told before it keep theirs as long: where no other
-/// replica takes them yet, because all are being replaced, an old stream is better than none.
+/// How long a leaving replica keeps its streams after the window: the pad that is asked last may reach a replica that
+/// hangs, and tries another one after 5 s. Pads that were asked earlier keep their streams until then, too: if no other
+/// replica accepts them yet, because all are being replaced, an old stream is better than none.
 const LINGER: Duration = Duration::from_secs(7);
 
 /// A cloneable handle on the hub.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Hub(Arc<Shared>);
 
-#[derive(Default)]
 struct Shared {
+    capacity: HubCapacity,
     state: Mutex<State>,
-    attention: Notify,
+    catch_up_needed: Notify,
     streams: TaskTracker,
 }
 
 #[derive(Default)]
 struct State {
     stores: HashMap<Arc<str>, Store>,
-    /// Stores that may have to be asked about: all that are, and some that are no more.
-    amiss: HashSet<Arc<str>>,
-    seats: u64,
+    /// All stores about which the log must be asked, and some about which it need not be asked any more.
+    needs_catch_up: HashSet<Arc<str>>,
+    /// How many streams were registered.
+    streams: u64,
     leaving: bool,
 }
 
-/// A stream's membership of its store; it ends when dropped.
-pub(crate) struct Member {
+/// A stream's registration with its store; it ends when dropped.
+pub(crate) struct Registration {
     hub: Hub,
-    seat: Arc<Seat>,
-    /// What [`Hub::empty`] waits for.
+    control: Arc<StreamControl>,
+    /// [`Hub::all_streams_ended`] waits for it.
     _open: TaskTrackerToken,
 }
 
 impl Hub {
-    /// Gives `pad` a seat for one more stream. Events are kept for it from now on. An older stream of its `session` goes
-    /// on until [`Member::take_over`].
+    pub(crate) fn new(capacity: HubCapacity) -> Self {
+        let (state, catch_up_needed, streams) = Default::default();
+        Self(Arc::new(Shared { capacity, state, catch_up_needed, streams }))
+    }
+
+    /// Registers one more stream of `pad`. Events are kept for it from now on. An older stream of its `session` continues
+    /// until [`Registration::replace_older_streams`].
     ///
     /// # Errors
     /// The pad has too many streams, or the replica is leaving.
-    pub(crate) fn join(&self, pad: &Pad, session: Option<Box<str>>) -> Result<Member, End> {
+    pub(crate) fn register(&self, pad: &Pad, session: Option<Box<str>>) -> Result<Registration, StreamEnd> {
         let mut state = self.lock();
         if state.leaving {
-            return Err(End::Leaving);
+            return Err(StreamEnd::Leaving);
         }
-        state.seats += 1;
-        let id = state.seats;
+        state.streams += 1;
+        let id = state.streams;
         let store = match state.stores.get_key_value(&pad.store) {
             Some((known, _)) => known.clone(),
             None => pad.store.clone(),
         };
-        let seat = Arc::new(Seat::new(id, store.clone(), pad.id.clone(), session));
-        let seats = &mut state.stores.entry(store).or_default().seats;
-        let others = seats.iter().filter(|other| other.shares_pad(&seat)).count();
-        // The new stream takes the place of its session's older one.
-        let replaces = usize::from(seats.iter().any(|other| other.shares_session(&seat)));
-        if others - replaces >= STREAMS_PER_PAD {
-            return Err(End::TooManyStreams);
+        let control = Arc::new(StreamControl::new(id, store.clone(), pad.id.clone(), session));
+        let HubCapacity { streams_per_pad, store: store_capacity } = self.0.capacity;
+        let streams = &mut state.stores.entry(store).or_insert_with(|| Store::new(store_capacity)).streams;
+        let others = streams.iter().filter(|other| other.shares_pad(&control)).count();
+        // The new stream replaces its session's older one.
+        let replaced = usize::from(streams.iter().any(|other| other.shares_session(&control)));
+        if others - replaced >= streams_per_pad {
+            return Err(StreamEnd::TooManyStreams);
         }
-        seats.push(seat.clone());
-        Ok(Member { hub: self.clone(), seat, _open: self.0.streams.token() })
+        streams.push(control.clone());
+        Ok(Registration { hub: self.clone(), control, _open: self.0.streams.token() })
     }
 
     /// Takes an event from the bus.
-    pub(crate) fn apply(&self, event: &Event, now: Instant) -> Applied {
+    pub(crate) fn apply(&self, event: &Event, now: Instant) -> ApplyOutcome {
         let mut state = self.lock();
-        let Some(store) = state.stores.get_mut(event.store_id.as_str()) else { return Applied::NotHeld };
-        let arrived =
-            Arrived { position: event.position, bytes: &event.bytes, receipt: event.receipt.as_ref() };
-        let applied = store.apply(event.epoch, arrived, now);
-        match applied {
-            Applied::NotHeld | Applied::Live | Applied::Duplicate => {}
-            Applied::Ahead | Applied::Foreign | Applied::Hint | Applied::Unreadable => {
-                self.note(state, &event.store_id, now)
-            }
+        let Some(store) = state.stores.get_mut(event.store_id.as_str()) else { return ApplyOutcome::NotHeld };
+        let incoming =
+            IncomingEvent { position: event.position, bytes: &event.bytes, receipt: event.receipt.as_ref() };
+        let outcome = store.apply(event.epoch, incoming, now);
+        match outcome {
+            ApplyOutcome::NotHeld | ApplyOutcome::Live | ApplyOutcome::Duplicate => {}
+            ApplyOutcome::Ahead
+            | ApplyOutcome::OtherEpoch
+            | ApplyOutcome::Hint
+            | ApplyOutcome::Unreadable => self.note_catch_up(state, &event.store_id, now),
         }
-        applied
+        outcome
     }
 
-    /// Resolves when something is newly amiss: [`next_due`](Self::next_due) then says when to ask about it.
-    pub(crate) async fn attention(&self) {
-        self.0.attention.notified().await;
+    /// Resolves when one more store needs it that the log is asked; [`next_catch_up`](Self::next_catch_up) says when.
+    pub(crate) async fn catch_up_needed(&self) {
+        self.0.catch_up_needed.notified().await;
     }
 
-    /// When the log must be asked next; `None` while nothing is amiss.
-    pub(crate) fn next_due(&self, now: Instant) -> Option<Instant> {
+    /// When the log must be asked next; `None` if it need not be.
+    pub(crate) fn next_catch_up(&self, now: Instant) -> Option<Instant> {
         let mut state = self.lock();
-        let State { stores, amiss, .. } = &mut *state;
+        let State { stores, needs_catch_up, .. } = &mut *state;
         let mut earliest: Option<Instant> = None;
-        amiss.retain(|id| {
-            let due = stores.get(id).and_then(|store| store.due_at(now));
+        needs_catch_up.retain(|id| {
+            let due = stores.get(id).and_then(|store| store.catch_up_at(now));
             earliest = earliest.into_iter().chain(due).min();
             due.is_some()
         });
         earliest
     }
 
-    /// What to ask the log now, because something is amiss with these stores.
-    pub(crate) fn due(&self, now: Instant) -> Vec<StoreCursor> {
+    /// The stores about which the log must be asked now.
+    pub(crate) fn due_for_catch_up(&self, now: Instant) -> Vec<StoreCursor> {
         let mut state = self.lock();
-        let State { stores, amiss, .. } = &mut *state;
-        let due = amiss.iter().filter_map(|id| {
+        let State { stores, needs_catch_up, .. } = &mut *state;
+        let due = needs_catch_up.iter().filter_map(|id| {
             let store = stores.get_mut(id)?;
             let after_position =
-                store.due_at(now).filter(|at| *at <= now).and_then(|_| store.ask_from(now))?;
+                store.catch_up_at(now).filter(|at| *at <= now).and_then(|_| store.start_catch_up(now))?;
             Some(StoreCursor { store_id: id.to_string(), after_position })
         });
         due.collect()
     }
 
-    /// What to ask the log to compare every store with it.
-    pub(crate) fn all(&self, now: Instant) -> Vec<StoreCursor> {
+    /// All stores, to compare them with the log.
+    pub(crate) fn all_cursors(&self, now: Instant) -> Vec<StoreCursor> {
         let mut state = self.lock();
         let all = state.stores.iter_mut().filter_map(|(id, store)| {
-            Some(StoreCursor { store_id: id.to_string(), after_position: store.ask_from(now)? })
+            Some(StoreCursor { store_id: id.to_string(), after_position: store.start_catch_up(now)? })
         });
         all.collect()
     }
 
-    /// The log could not be asked about these stores.
-    pub(crate) fn unanswered(&self, cursors: &[StoreCursor]) {
+    /// The log did not answer about these stores.
+    pub(crate) fn catch_up_failed(&self, cursors: &[StoreCursor]) {
         let mut state = self.lock();
-        let State { stores, amiss, .. } = &mut *state;
+        let State { stores, needs_catch_up, .. } = &mut *state;
         for cursor in cursors {
             if let Some((id, store)) = find(stores, &cursor.store_id) {
-                store.ask_again();
-                amiss.insert(id);
+                store.catch_up_failed();
+                needs_catch_up.insert(id);
             }
         }
     }
 
-    /// Takes the log's answer about one store, when it was asked what follows `after`. Pads that know the store by another
-    /// name than the answer are asked to connect anew: only a snapshot tells the name.
-    pub(crate) fn catch_up(&self, epoch: Uuid, after: u64, answer: &StoreEvents, cut: Cut, now: Instant) {
+    /// Takes the log's answer about one store, which was asked for the events after `after`. Pads whose snapshot has another
+    /// name than the answer are asked to connect again: only a snapshot has the name.
+    pub(crate) fn catch_up(
+        &self,
+        epoch: Uuid,
+        after: u64,
+        answer: &StoreEvents,
+        completeness: Completeness,
+        now: Instant,
+    ) {
         let mut state = self.lock();
         let Some(store) = state.stores.get_mut(answer.store_id.as_str()) else { return };
-        let unaware = store.take_name(&answer.store_name);
-        if let Some(end) = store.catch_up(epoch, after, answer, cut, now) {
+        let need_name = store.take_name(&answer.store_name);
+        if let Some(end) = store.catch_up(epoch, after, answer, completeness, now) {
             tracing::info!(store = answer.store_id, reason = end.reason(), "ending the store's streams");
-            store.seats.iter().for_each(|seat| seat.end(end.clone()));
-        } else if !unaware.is_empty() {
-            tracing::info!(store = answer.store_id, pads = unaware.len(), "the store has a new name");
-            spread(&unaware, RENAMED_WINDOW, now, Seat::send_for_the_new_name);
+            store.streams.iter().for_each(|stream| stream.end(end.clone()));
+        } else if !need_name.is_empty() {
+            tracing::info!(store = answer.store_id, pads = need_name.len(), "the store has a new name");
+            spread(&need_name, RENAMED_WINDOW, now, StreamControl::reconnect_for_name);
         }
-        self.note(state, &answer.store_id, now);
+        self.note_catch_up(state, &answer.store_id, now);
     }
 
-    /// Forgets events that have been at hand for long enough.
+    /// Forgets events that have been kept for long enough.
     pub(crate) fn sweep(&self, now: Instant) {
         self.lock().stores.values_mut().for_each(|store| store.sweep(now));
     }
 
-    /// The replica leaves: no more streams, and those there are learn when to go, spread evenly over `window`. Those that
-    /// have not gone 7 s after it end together.
+    /// The replica leaves: it accepts no more streams, and asks its pads to reconnect, spread evenly over `window`. Streams
+    /// that are still open 7 s after it end together.
     pub(crate) fn leave(&self, window: Duration, now: Instant) {
         let mut state = self.lock();
         state.leaving = true;
-        let seats: Vec<_> = state.stores.values().flat_map(|store| store.seats.iter().cloned()).collect();
+        let streams: Vec<_> = state.stores.values().flat_map(|store| store.streams.iter().cloned()).collect();
         drop(state);
         self.0.streams.close();
-        let by = now + window + LINGER;
-        spread(&seats, window, now, |seat, at| seat.send_away(at, by));
+        let end_at = now + window + LINGER;
+        spread(&streams, window, now, |stream, ask_at| stream.leave(ask_at, end_at));
     }
 
     /// Whether [`leave`](Self::leave) was called.
@@ -211,127 +225,139 @@ impl Hub {
     }
 
     /// Resolves when the replica is leaving and its last stream has ended.
-    pub(crate) async fn empty(&self) {
+    pub(crate) async fn all_streams_ended(&self) {
         self.0.streams.wait().await;
     }
 
-    /// Remembers that a store is amiss, if it is, and wakes whoever asks the log.
-    fn note(&self, mut state: MutexGuard<'_, State>, store: &str, now: Instant) {
-        let State { stores, amiss, .. } = &mut *state;
+    /// Remembers that the log must be asked about a store, if so, and wakes the task that asks it.
+    fn note_catch_up(&self, mut state: MutexGuard<'_, State>, store: &str, now: Instant) {
+        let State { stores, needs_catch_up, .. } = &mut *state;
         if let Some((id, store)) = find(stores, store)
-            && store.due_at(now).is_some()
-            && amiss.insert(id)
+            && store.catch_up_at(now).is_some()
+            && needs_catch_up.insert(id)
         {
-            self.0.attention.notify_one();
+            self.0.catch_up_needed.notify_one();
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic elsewhere leaves the state as whole as it was.
+        // No panic can leave the state half changed.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Member {
+impl Registration {
     /// What wakes and ends the stream.
-    pub(crate) fn seat(&self) -> &Seat {
-        &self.seat
+    pub(crate) fn control(&self) -> &StreamControl {
+        &self.control
     }
 
-    /// The next event after `cursor`.
-    pub(crate) fn pull(&self, cursor: u64) -> Pull {
-        // The hub ends seats under its lock: an event pulled after this is of the stream's own log.
+    /// The event after `cursor`.
+    pub(crate) fn next_event(&self, cursor: u64) -> NextEvent {
+        // The hub ends streams under its lock, so an event that is taken after this check is of the stream's own epoch.
         let state = self.hub.lock();
-        if let Some(end) = self.seat.ended() {
-            return Pull::Ended(end);
+        if let Some(end) = self.control.ended() {
+            return NextEvent::Ended(end);
         }
-        state.stores.get(self.seat.store()).map_or(Pull::Wait, |store| store.pull(cursor))
+        state.stores.get(self.control.store()).map_or(NextEvent::NotYet, |store| store.next_event(cursor))
     }
 
-    /// A ring past `cursor` that is to be shown ahead of its turn; see [`Ahead`]. Not one of those `shown` so already.
-    pub(crate) fn early(&self, cursor: u64, shown: &BTreeSet<u64>, now: Instant, wall: SystemTime) -> Ahead {
+    /// A ring after `cursor` that is to be sent early, other than those that have been `sent` early already.
+    pub(crate) fn early_ring(
+        &self,
+        cursor: u64,
+        sent: &BTreeSet<u64>,
+        now: Instant,
+        wall: SystemTime,
+    ) -> EarlyRing {
         let state = self.hub.lock();
-        let store = state.stores.get(self.seat.store()).filter(|_| self.seat.ended().is_none());
-        store.map_or(Ahead::None, |store| store.early(cursor, shown, now, wall))
+        let store = state.stores.get(self.control.store()).filter(|_| self.control.ended().is_none());
+        store.map_or(EarlyRing::None, |store| store.early_ring(cursor, sent, now, wall))
     }
 
-    /// The store's name, for the pad's snapshot, if a pad that has everything up to `after` can go on from what is at hand.
+    /// The store's name, for the pad's snapshot, if a pad that has everything up to `after` can continue from memory.
     pub(crate) fn resumable(&self, epoch: Uuid, after: u64) -> Option<Arc<str>> {
         let state = self.hub.lock();
-        let name = state.stores.get(self.seat.store())?.resumable(epoch, after)?;
-        self.seat.tell(&name);
+        let name = state.stores.get(self.control.store())?.resumable(epoch, after)?;
+        self.control.announce_name(&name);
         Some(name)
     }
 
     /// The store's name, for the pad's snapshot, if it is known.
     pub(crate) fn store_name(&self) -> Option<Arc<str>> {
         let state = self.hub.lock();
-        let name = state.stores.get(self.seat.store())?.name()?;
-        self.seat.tell(&name);
+        let name = state.stores.get(self.control.store())?.name()?;
+        self.control.announce_name(&name);
         Some(name)
     }
 
-    /// Takes what the log called the store when it was read for the pad's snapshot. If the store is known by another name,
-    /// either may be the newer one: the log is asked.
-    pub(crate) fn name_store(&self, name: &str, now: Instant) -> Arc<str> {
+    /// Takes the store's name as it was read from the log for the pad's snapshot, and returns the name for the snapshot. If
+    /// the hub knows another name, either may be the newer one: the log is asked.
+    pub(crate) fn suggest_name(&self, name: &str, now: Instant) -> Arc<str> {
         let mut state = self.hub.lock();
-        if self.seat.ended().is_some() {
-            // The store may be held for others by now, who came after the log was read.
+        if self.control.ended().is_some() {
+            // The store may be held for other pads by now, which came after the log was read.
             return name.into();
         }
-        let Some(store) = state.stores.get_mut(self.seat.store()) else { return name.into() };
+        let Some(store) = state.stores.get_mut(self.control.store()) else { return name.into() };
         let name = store.suggest_name(name);
-        self.seat.tell(&name);
-        self.hub.note(state, self.seat.store(), now);
+        self.control.announce_name(&name);
+        self.hub.note_catch_up(state, self.control.store(), now);
         name
     }
 
-    /// Tells the hub how far the log is. If it is another log than before, all other streams of the store end.
+    /// Takes the epoch and the position of the log. If the epoch is another one than before, all other streams of the store
+    /// end.
     pub(crate) fn observe(&self, epoch: Uuid, position: u64, now: Instant) {
         let mut state = self.hub.lock();
-        if self.seat.ended().is_some() {
-            // The store may be held for others by now, who came after the log was read.
+        if self.control.ended().is_some() {
+            // The store may be held for other pads by now, which came after the log was read.
             return;
         }
-        let Some(store) = state.stores.get_mut(self.seat.store()) else { return };
+        let Some(store) = state.stores.get_mut(self.control.store()) else { return };
         if let Some(end) = store.observe(epoch, position, now) {
-            let others = store.seats.iter().filter(|seat| seat.id() != self.seat.id());
-            others.for_each(|seat| seat.end(end.clone()));
+            let others = store.streams.iter().filter(|stream| stream.id() != self.control.id());
+            others.for_each(|stream| stream.end(end.clone()));
         }
-        self.hub.note(state, self.seat.store(), now);
+        self.hub.note_catch_up(state, self.control.store(), now);
     }
 
-    /// Ends the older streams of the same session, now that this one goes on in their place.
-    pub(crate) fn take_over(&self) {
+    /// Ends the older streams of the same session, now that this one continues in their place.
+    pub(crate) fn replace_older_streams(&self) {
         let mut state = self.hub.lock();
-        let Some(store) = state.stores.get_mut(self.seat.store()) else { return };
-        store.seats.retain(|seat| {
-            let replaced = seat.id() < self.seat.id() && seat.shares_session(&self.seat);
+        let Some(store) = state.stores.get_mut(self.control.store()) else { return };
+        store.streams.retain(|stream| {
+            let replaced = stream.id() < self.control.id() && stream.shares_session(&self.control);
             if replaced {
-                seat.end(End::Replaced);
+                stream.end(StreamEnd::Replaced);
             }
             !replaced
         });
     }
 }
 
-impl Drop for Member {
+impl Drop for Registration {
     fn drop(&mut self) {
         let mut state = self.hub.lock();
-        let Some(store) = state.stores.get_mut(self.seat.store()) else { return };
-        store.seats.retain(|seat| seat.id() != self.seat.id());
-        if store.seats.is_empty() {
-            state.stores.remove(self.seat.store());
-            state.amiss.remove(self.seat.store());
+        let Some(store) = state.stores.get_mut(self.control.store()) else { return };
+        store.streams.retain(|stream| stream.id() != self.control.id());
+        if store.streams.is_empty() {
+            state.stores.remove(self.control.store());
+            state.needs_catch_up.remove(self.control.store());
         }
     }
 }
 
-/// Has each of the seats go at a moment of its own, spread evenly over `window`.
-fn spread(seats: &[Arc<Seat>], window: Duration, now: Instant, go: impl Fn(&Seat, Instant)) {
-    let share = window.div_f64(seats.len().max(1) as f64);
-    for (index, seat) in seats.iter().enumerate() {
-        go(seat, now + share.mul_f64(index as f64 + fastrand::f64()));
+/// Calls `ask` for each stream with a time of its own, spread evenly over `window`.
+fn spread(
+    streams: &[Arc<StreamControl>],
+    window: Duration,
+    now: Instant,
+    ask: impl Fn(&StreamControl, Instant),
+) {
+    let share = window.div_f64(streams.len().max(1) as f64);
+    for (index, stream) in streams.iter().enumerate() {
+        ask(stream, now + share.mul_f64(index as f64 + fastrand::f64()));
     }
 }
 

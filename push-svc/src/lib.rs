@@ -1,35 +1,31 @@
 //! push-svc streams a store's events to the pads that are connected to this replica.
 //!
 //! ```text
-//!  bus ─► subscription ─┐                   ┌─ grpc (gRPC and gRPC-Web) ─► pad
+//!  bus ─► subscription ─┐              ┌─ grpc (gRPC and gRPC-Web) ─► pad
 //!                       ├─► hub ◄─ pad_stream
-//!  log ─► catch_up ─────┘    ▲              └─ websocket ────────────────► pad
-//!   └───► pads (snapshot, what a returning pad missed)
+//!  log ─► catch_up ─────┘       ▲      └─ websocket ────────────────► pad
+//!   └───────► log_client ───────┘ (snapshot, events that a returning pad missed)
 //! ```
 //!
 //! Contract: a pad gets each of its store's positions exactly once and in order, whatever the bus loses, repeats or
 //! swaps; a replica keeps no truth and can be killed at any moment. The edges never see the broker; the hub knows no
 //! HTTP. Nothing is global: two replicas run in one process.
 
-mod actions;
-pub mod auth;
+pub mod admission;
+mod capacity;
 mod catch_up;
 mod clock;
-mod end;
+mod event_sources;
 pub mod first_message;
 mod grpc;
 mod hub;
 mod log_client;
-mod metrics;
-mod origin;
+mod pad_requests;
 mod pad_stream;
-mod pads;
 mod page;
 mod replica;
 pub mod settings;
-mod shares;
-mod snapshot;
-mod sources;
+mod stream_end;
 mod subscription;
 mod websocket;
 

@@ -1,4 +1,4 @@
-//! The log, asked over ingest-svc's internal gRPC. Connects when first asked, and again whenever it has to.
+//! A client of the log, over ingest-svc's internal gRPC. It connects at the first request, and again whenever it must.
 
 use std::time::Duration;
 
@@ -20,42 +20,43 @@ use tonic::{
 use uuid::Uuid;
 
 use crate::{
-    hub::{Cut, is_readable},
-    sources::Sources,
+    event_sources::EventSources,
+    hub::{Completeness, is_readable},
 };
 
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long an answer may take: under the 3 s in which a pad must have its snapshot.
+/// How long an answer may take: less than the 3 s within which a pad must have its snapshot.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(2500);
-/// How often the connection is asked whether it is alive, and how long it may take to answer.
+/// How often the connection is checked by a ping, and how long the answer may take.
 const PING: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(5));
-/// How large an answer may be. One of today's ingest-svc has about 1 MiB; an older one does not count bytes.
+/// How large an answer may be. One of the current ingest-svc has about 1 MiB; an older version does not count bytes.
 const ANSWER_BYTES: usize = 64 * 1024 * 1024;
-/// How many pads that come in or come back may ask at the same time, and how many of one store; more wait. So a storm of
-/// returning pads is no storm on the log, and what mends the live events, which does not wait here, is not behind it.
+/// How many pads that open a stream may read the log at the same time, and how many of one store; further ones wait. So
+/// many pads that return at once do not overload the log, and the catch-up of live events, which never waits here, is not
+/// delayed by them.
 const RETURNS: (usize, usize) = (32, 16);
-/// The same for single requests, which wait in a queue of their own.
+/// The same for single requests, which have a queue of their own.
 const SINGLE: (usize, usize) = (16, 4);
 
-/// A cloneable handle on the log.
+/// A cloneable client of the log.
 #[derive(Clone)]
 pub(crate) struct LogClient {
-    client: IngestServiceClient<InterceptedService<Channel, Bearer>>,
+    client: IngestServiceClient<InterceptedService<Channel, InternalToken>>,
     returns: Turns,
     single: Turns,
-    sources: Sources,
+    sources: EventSources,
 }
 
 /// Events of one or many stores.
 #[derive(Debug)]
 pub(crate) struct Events {
-    /// Which log this is.
+    /// The epoch of the log.
     pub epoch: Uuid,
     /// One for each cursor.
     pub stores: Vec<StoreEvents>,
-    /// Whether the answer ended at its limit.
-    pub cut: Cut,
+    /// Whether the answer has all events.
+    pub completeness: Completeness,
 }
 
 /// Why the log did not answer.
@@ -64,22 +65,26 @@ pub(crate) enum LogError {
     /// It has no such store.
     #[error("no such store")]
     NoSuchStore,
-    /// It cannot be reached, is too slow, or refuses us.
+    /// It cannot be reached, is too slow, or refuses the request.
     #[error("{code}: {message}")]
     Unreachable {
-        /// What gRPC calls it.
+        /// The gRPC status code.
         code: Code,
-        /// In words.
+        /// The gRPC status message.
         message: String,
     },
-    /// It answers something that the contract does not know.
+    /// Its answer is not as the protocol requires.
     #[error("unexpected answer: {0}")]
     Unexpected(&'static str),
 }
 
 impl LogClient {
     /// A client of the log at `endpoint`. Nothing is connected yet.
-    pub(crate) fn new(endpoint: Endpoint, bearer: Option<MetadataValue<Ascii>>, sources: Sources) -> Self {
+    pub(crate) fn new(
+        endpoint: Endpoint,
+        bearer: Option<MetadataValue<Ascii>>,
+        sources: EventSources,
+    ) -> Self {
         let channel = endpoint
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(ANSWER_TIMEOUT)
@@ -87,7 +92,7 @@ impl LogClient {
             .keep_alive_timeout(PING.1)
             .keep_alive_while_idle(true)
             .connect_lazy();
-        let client = IngestServiceClient::with_interceptor(channel, Bearer(bearer))
+        let client = IngestServiceClient::with_interceptor(channel, InternalToken(bearer))
             .max_decoding_message_size(ANSWER_BYTES);
         let [returns, single] = [RETURNS, SINGLE].map(|(all, each)| Turns::new(all, each));
         Self { client, returns, single, sources }
@@ -102,28 +107,28 @@ impl LogClient {
         self.answer(self.client.clone().list_calls(request).await)
     }
 
-    /// Has a pad's action done.
+    /// Carries out a pad's action.
     ///
     /// # Errors
-    /// What the log says is wrong with it, in its own words; or `UNAVAILABLE`.
+    /// The log's own status if the action is refused; or `UNAVAILABLE`.
     pub(crate) async fn act(&self, request: ActOnCallRequest) -> Result<Call, Status> {
         let store = request.store_id.clone();
-        let (_turn, request) = self.in_turn(&store, request).await?;
-        let acted = self.verdict(self.client.clone().act_on_call(request).await)?;
-        acted.call.ok_or_else(|| grpc::unavailable("the log has answered without a call"))
+        let (_turn, request) = self.wait_for_turn(&store, request).await?;
+        let answer = self.answer_or_refusal(self.client.clone().act_on_call(request).await)?;
+        answer.call.ok_or_else(|| grpc::unavailable("the answer of the log has no call"))
     }
 
-    /// Calls that a pad looks for.
+    /// The calls that a pad searches for.
     ///
     /// # Errors
-    /// What the log says is wrong with the request, in its own words; or `UNAVAILABLE`.
+    /// The log's own status if the request is refused; or `UNAVAILABLE`.
     pub(crate) async fn search(&self, request: ListCallsRequest) -> Result<ListCallsResponse, Status> {
         let store = request.store_id.clone();
-        let (_turn, request) = self.in_turn(&store, request).await?;
-        self.verdict(self.client.clone().list_calls(request).await)
+        let (_turn, request) = self.wait_for_turn(&store, request).await?;
+        self.answer_or_refusal(self.client.clone().list_calls(request).await)
     }
 
-    /// What one pad has missed, at most `limit` events.
+    /// The events that one pad has missed, at most `limit`.
     ///
     /// # Errors
     /// There is no such store, or no answer.
@@ -142,8 +147,8 @@ impl LogClient {
         }
     }
 
-    /// What many stores have missed, at most `limit` events in all; fewer if the answer would be too large. Never waits behind
-    /// pads.
+    /// The events that many stores have missed, at most `limit` in all; fewer if the answer would be too large. Never waits
+    /// for pads.
     ///
     /// # Errors
     /// There is no answer.
@@ -154,7 +159,7 @@ impl LogClient {
     async fn read_events(&self, mut request: ListCallEventsRequest) -> Result<Events, LogError> {
         let mut answer = loop {
             match self.client.clone().list_call_events(request.clone()).await {
-                // An older ingest-svc does not count bytes.
+                // An older version of ingest-svc does not count bytes.
                 Err(status) if status.code() == Code::OutOfRange && request.limit > 1 => {
                     request.limit = (request.limit / 8).max(1);
                 }
@@ -162,16 +167,17 @@ impl LogClient {
             }
         };
         let epoch = epoch(&answer.epoch)?;
-        answer.stores.iter_mut().for_each(until_unreadable);
+        answer.stores.iter_mut().for_each(truncate_at_unreadable);
         let count: usize = answer.stores.iter().map(|store| store.events.len()).sum();
-        // An older ingest-svc does not say that there is more.
+        // An older version of ingest-svc does not set `more`.
         let full = u32::try_from(count).is_ok_and(|count| count >= request.limit);
-        let cut = if answer.more || full { Cut::Short } else { Cut::Whole };
-        Ok(Events { epoch, stores: answer.stores, cut })
+        let truncated = answer.more || full;
+        let completeness = if truncated { Completeness::Truncated } else { Completeness::Complete };
+        Ok(Events { epoch, stores: answer.stores, completeness })
     }
 
-    /// Waits for a single request's turn. What is left of the time that an answer may take is the request's.
-    async fn in_turn<T>(&self, store: &str, request: T) -> Result<(Turn, Request<T>), Status> {
+    /// Waits until a single request may be sent. The request gets the rest of the time that an answer may take.
+    async fn wait_for_turn<T>(&self, store: &str, request: T) -> Result<(Turn, Request<T>), Status> {
         let until = Instant::now() + ANSWER_TIMEOUT;
         let turn = timeout_at(until, self.single.wait(store)).await;
         let turn = turn.map_err(|_| grpc::unavailable("too many requests of this store wait for the log"))?;
@@ -180,8 +186,8 @@ impl LogClient {
         Ok((turn, request))
     }
 
-    /// An answer of the log, or its verdict on the request; whatever else happened, the pad may ask again.
-    fn verdict<T>(&self, answer: Result<tonic::Response<T>, Status>) -> Result<T, Status> {
+    /// The answer of the log, or its refusal of the request. After any other error the pad may try again.
+    fn answer_or_refusal<T>(&self, answer: Result<tonic::Response<T>, Status>) -> Result<T, Status> {
         match answer {
             Err(status)
                 if matches!(
@@ -219,33 +225,33 @@ impl LogClient {
     }
 }
 
-/// Leaves out an event that cannot be read, which an older ingest-svc sends, and what follows it: as if the log did not keep
-/// it any more.
-fn until_unreadable(store: &mut StoreEvents) {
+/// Removes an event that cannot be read, which an older version of ingest-svc sends, and all that follow it, as if the log
+/// did not have them any more.
+fn truncate_at_unreadable(store: &mut StoreEvents) {
     let unreadable = |event: &StoreEvent| !is_readable(event.position, &event.subscribe_response);
     if let Some(first) = store.events.iter().position(unreadable) {
         tracing::error!(
             store = store.store_id,
             position = store.events.get(first).map(|event| event.position),
-            "the log has an event that cannot be read: its pads begin anew"
+            "the log has an event that cannot be read: the store's pads get a fresh snapshot"
         );
         store.events.truncate(first);
     }
 }
 
-/// Reads an epoch.
+/// Parses an epoch.
 ///
 /// # Errors
-/// It is no UUID.
+/// It is not a UUID.
 pub(crate) fn epoch(text: &str) -> Result<Uuid, LogError> {
-    Uuid::try_parse(text).map_err(|_| LogError::Unexpected("the epoch is no UUID"))
+    Uuid::try_parse(text).map_err(|_| LogError::Unexpected("the epoch is not a UUID"))
 }
 
 /// Adds the internal token to each request.
 #[derive(Clone)]
-struct Bearer(Option<MetadataValue<Ascii>>);
+struct InternalToken(Option<MetadataValue<Ascii>>);
 
-impl Interceptor for Bearer {
+impl Interceptor for InternalToken {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         if let Some(bearer) = &self.0 {
             request.metadata_mut().insert("authorization", bearer.clone());

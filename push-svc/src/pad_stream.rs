@@ -1,349 +1,231 @@
-//! One pad's stream: snapshot, heartbeat, then updates in order from the pad's own cursor, a heartbeat at each interval,
-//! and in the end why it ended.
-//!
-//! The transport polls it; there is no task and no queue of its own. A pad that is behind reads pages from the log until
-//! the hub has what follows; from then on it is live, and a live pad that falls behind all that the hub keeps is too
-//! slow: it is told so, and may come back and resume. Reading the log for it as well would let one stuck tablet ask
-//! again and again.
-//!
-//! A ring whose turn does not come within 500 ms, because something before it is missing or still being read, is shown
-//! ahead of it (`early`); its update follows in place.
+//! Opens the streams of pads, over whatever transport: token, registration in the hub, snapshot.
 
-use std::{
-    collections::{BTreeSet, VecDeque},
-    pin::Pin,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+mod message;
+mod metrics;
+mod snapshot;
+mod stream;
 
-use bytes::Bytes;
-use prost::Message as _;
+use std::{sync::Arc, time::Duration};
+
 use ringpad_proto::v1::{
-    Heartbeat, Reconnect, StoreCursor, StoreEvent, StoreEvents, SubscribeResponse, subscribe_response,
+    ListCallsRequest, Snapshot, StoreCursor, StoreEvent, StoreRef, SubscribeRequest, SubscribeResponse,
+    subscribe_response,
 };
-use tokio::time::{Instant, sleep_until, timeout};
+use ringpad_runtime::traces::Traces;
+use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use crate::{
-    auth::TokenFault,
+    admission::{
+        Admission,
+        token::{Pad, TokenFault},
+    },
     clock::{self, Wall},
-    end::End,
-    hub::{Ahead, Errand, Member, PadEvent, Pull, json},
-    log_client::LogError,
-    metrics::Transport,
-    pads::{ANSWER_DEADLINE, PAGE, Pads},
+    hub::{Hub, Registration},
+    log_client::{LogClient, LogError},
+    stream_end::StreamEnd,
 };
+pub(crate) use metrics::{StreamMetrics, Transport};
+pub(crate) use stream::PadStream;
+use stream::{ANSWER_DEADLINE, Beginning, PAGE, StreamContext};
 
-/// How often a pad that is catching up looks for rings ahead of their turn.
-const EARLY_PAUSE: Duration = Duration::from_millis(250);
-/// What `reconnect` asks a pad to wait. The moments at which pads are told are spread already.
-const RECONNECT_AFTER: Duration = Duration::from_millis(100);
+/// How far behind a pad may be and still be sent what it missed, event by event.
+const MAX_BEHIND: u64 = 10_000;
+/// Bytes of the longest session name; a UUID has 36.
+const SESSION_BYTES: usize = 64;
 
-/// Where a stream begins.
-pub(crate) struct Beginning {
-    /// Which log the positions belong to.
-    pub epoch: Uuid,
-    /// The first update is the one after it.
-    pub position: u64,
-    /// The first of what follows, if the log has been asked for it.
-    pub missed: Vec<StoreEvent>,
-    /// The first message.
-    pub snapshot: Box<SubscribeResponse>,
+/// Opens the streams of one replica.
+pub(crate) struct PadStreams {
+    admission: Arc<Admission>,
+    hub: Hub,
+    context: Arc<StreamContext>,
 }
 
-/// One message to a pad.
-#[derive(Debug)]
-pub(crate) enum Message {
-    /// An event, which other pads get as well.
-    Event(Arc<PadEvent>),
-    /// Made for this pad alone.
-    Own(Box<SubscribeResponse>),
-}
-
-impl Message {
-    /// The encoded `SubscribeResponse`.
-    pub(crate) fn encoded(&self) -> Bytes {
-        match self {
-            Self::Event(event) => event.encoded(),
-            Self::Own(message) => message.encode_to_vec().into(),
-        }
-    }
-
-    /// The `SubscribeResponse` in proto3 JSON.
-    ///
-    /// # Errors
-    /// The event in the log cannot be read.
-    pub(crate) fn json(&self) -> Result<Bytes, End> {
-        let text = match self {
-            Self::Event(event) => event.json(),
-            Self::Own(message) => json(message),
-        };
-        text.ok_or(End::Unreadable)
-    }
-}
-
-/// A pad's stream. Ends, in the hub's eyes too, when dropped.
-pub(crate) struct PadStream {
-    pads: Arc<Pads>,
-    member: Member,
-    transport: Transport,
-    epoch: Uuid,
-    /// The last position sent.
-    cursor: u64,
-    snapshot: Option<Box<SubscribeResponse>>,
-    /// Read from the log, not sent yet.
-    missed: VecDeque<StoreEvent>,
-    /// The next page, on its way from the log.
-    reading: Option<Reading>,
-    /// Positions past the cursor whose rings were shown ahead of their turn.
-    shown_early: BTreeSet<u64>,
-    /// When to look for such rings next, if there may be one.
-    early_at: Option<Instant>,
-    pace: Pace,
-    heartbeat_at: Instant,
-    /// `None`: further away than the clock goes.
-    expires: Option<Instant>,
-    /// What the pad has been asked to leave for.
-    told: Option<End>,
-    end: Option<&'static str>,
-}
-
-/// A page of missed events, being read.
-type Reading = Pin<Box<dyn Future<Output = Result<(Uuid, StoreEvents), End>> + Send>>;
-
-/// Whether the pad has caught up with the hub since it came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pace {
-    CatchingUp,
-    Live,
-}
-
-impl PadStream {
+impl PadStreams {
+    /// Each stream sends a heartbeat at every `heartbeat_interval`.
     pub(crate) fn new(
-        pads: Arc<Pads>,
-        member: Member,
-        transport: Transport,
-        expires: SystemTime,
-        beginning: Beginning,
+        admission: Arc<Admission>,
+        hub: Hub,
+        log: LogClient,
+        metrics: StreamMetrics,
+        traces: Traces,
+        heartbeat_interval: Duration,
     ) -> Self {
-        pads.metrics.began(transport);
-        let now = Instant::now();
-        Self {
-            pads,
-            member,
-            transport,
-            epoch: beginning.epoch,
-            cursor: beginning.position,
-            snapshot: Some(beginning.snapshot),
-            missed: beginning.missed.into(),
-            reading: None,
-            shown_early: BTreeSet::new(),
-            early_at: Some(now + EARLY_PAUSE),
-            pace: Pace::CatchingUp,
-            heartbeat_at: now,
-            expires: now.checked_add(Wall::now().until(expires)),
-            told: None,
-            end: None,
-        }
+        let context = Arc::new(StreamContext { log, metrics, traces, heartbeat_interval });
+        Self { admission, hub, context }
     }
 
-    /// The next message. Cancel-safe: a cancelled call has sent nothing.
+    /// Whether the replica is leaving, and opens no more streams.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.hub.is_leaving()
+    }
+
+    /// Counts a stream that a transport refuses by itself.
+    pub(crate) fn count_refused(&self, transport: Transport, end: &StreamEnd) {
+        self.context.metrics.count_end(transport, end.reason());
+    }
+
+    /// Opens a stream; its first message is the snapshot.
     ///
     /// # Errors
-    /// Says why the stream has ended; nothing more comes.
-    pub(crate) async fn next(&mut self) -> Result<Message, End> {
-        let next = self.step().await;
-        if let Err(end) = &next {
-            self.end = Some(end.reason());
+    /// Says why the stream is refused. This has been counted.
+    pub(crate) async fn open(
+        &self,
+        token: Result<&str, TokenFault>,
+        request: SubscribeRequest,
+        transport: Transport,
+    ) -> Result<PadStream, StreamEnd> {
+        let opened = self.try_open(token, request, transport).await;
+        opened.inspect_err(|end| self.count_refused(transport, end))
+    }
+
+    async fn try_open(
+        &self,
+        token: Result<&str, TokenFault>,
+        request: SubscribeRequest,
+        transport: Transport,
+    ) -> Result<PadStream, StreamEnd> {
+        let pad = self.admission.pad(token).map_err(StreamEnd::Token)?;
+        let registration = self.hub.register(&pad, session(&request.session)?)?;
+        // Boxed, so that the size of the log's answers does not count for the task of every stream as long as it lives.
+        let beginning = Box::pin(timeout(ANSWER_DEADLINE, self.begin(&pad, &registration, &request))).await;
+        let beginning = beginning.unwrap_or(Err(LogError::Unexpected("no snapshot in time")));
+        let beginning = beginning.map_err(|error| match error {
+            LogError::NoSuchStore => StreamEnd::NoSuchStore,
+            LogError::Unreachable { .. } | LogError::Unexpected(_) => {
+                tracing::debug!(store = &*pad.store, %error, "no snapshot for a pad");
+                StreamEnd::LogUnreachable
+            }
+        })?;
+        registration.replace_older_streams();
+        Ok(PadStream::new(self.context.clone(), registration, transport, pad.expires, beginning))
+    }
+
+    async fn begin(
+        &self,
+        pad: &Pad,
+        registration: &Registration,
+        request: &SubscribeRequest,
+    ) -> Result<Beginning, LogError> {
+        let wanted = request.after_position.zip(Uuid::try_parse(&request.epoch).ok());
+        if let Some((after, epoch)) = wanted
+            && let Some(beginning) = self.resume(pad, registration, epoch, after).await?
+        {
+            return Ok(beginning);
         }
-        next
+        let calls = snapshot::read(&self.context.log, &pad.store, Wall::now()).await?;
+        registration.observe(calls.epoch, calls.position, Instant::now());
+        registration.suggest_name(&calls.store.name, Instant::now());
+        let (epoch, position) = (calls.epoch, calls.position);
+        let snapshot = Snapshot {
+            open_calls: calls.open,
+            recent_calls: calls.recent,
+            ..self.empty_snapshot(calls.store, epoch, position)
+        };
+        Ok(Beginning { epoch, position, missed: Vec::new(), snapshot: message(snapshot) })
     }
 
-    /// Ends the stream for a reason that the transport has found.
-    pub(crate) fn end(&mut self, end: &End) {
-        self.end = Some(end.reason());
-    }
-
-    async fn step(&mut self) -> Result<Message, End> {
-        loop {
-            let now = Instant::now();
-            if let Some(message) = self.first_of_all(now)? {
-                return Ok(message);
-            }
-            if self.pace == Pace::CatchingUp
-                && self.early_at.is_some_and(|at| at <= now)
-                && let Some(ring) = self.next_early(now)
-            {
-                return Ok(ring);
-            }
-            if let Some(event) = self.next_missed()? {
-                return Ok(event);
-            }
-            match self.member.pull(self.cursor) {
-                Pull::Event(event) => {
-                    if self.pace == Pace::Live && !self.shown_early.contains(&event.position()) {
-                        self.note_delivery(&event);
-                    }
-                    self.move_to(event.position());
-                    self.pace = Pace::Live;
-                    return Ok(Message::Event(event));
+    /// Continues after the position `after`, if that is possible.
+    async fn resume(
+        &self,
+        pad: &Pad,
+        registration: &Registration,
+        epoch: Uuid,
+        after: u64,
+    ) -> Result<Option<Beginning>, LogError> {
+        let (name, missed) = match registration.resumable(epoch, after) {
+            Some(name) => (name, Vec::new()),
+            None => {
+                let cursor = StoreCursor { store_id: pad.store.to_string(), after_position: after };
+                let (current, answer) = self.context.log.missed(cursor, PAGE).await?;
+                registration.observe(current, answer.position, Instant::now());
+                if current != epoch || !is_within_reach(after, answer.position, &answer.events) {
+                    return Ok(None);
                 }
-                Pull::Wait => {
-                    self.pace = Pace::Live;
-                    if let Some(ring) = self.next_early(now) {
-                        return Ok(ring);
-                    }
-                    self.idle().await;
-                }
-                Pull::Behind if self.pace == Pace::Live => return Err(End::TooSlow),
-                Pull::Behind => self.read_page().await?,
-                Pull::Ended(end) => return Err(end),
-            }
-        }
-    }
-
-    /// Measures and traces the way of an event that goes to the transport now.
-    fn note_delivery(&self, event: &PadEvent) {
-        if let Some(age) = event.age(SystemTime::now()) {
-            self.pads.metrics.delivered(self.transport, age);
-        }
-        if let Some((traceparent, consumed_at)) = event.trace() {
-            self.pads.traces.note("deliver", traceparent, consumed_at, Vec::new());
-        }
-    }
-
-    /// What goes before any update: the end, the snapshot, a heartbeat that is due, `reconnect`.
-    fn first_of_all(&mut self, now: Instant) -> Result<Option<Message>, End> {
-        if let Some(end) = self.member.seat().ended() {
-            return Err(end);
-        }
-        if self.expires.is_some_and(|at| at <= now) {
-            return Err(End::Token(TokenFault::Expired));
-        }
-        if let Some(snapshot) = self.snapshot.take() {
-            return Ok(Some(Message::Own(snapshot)));
-        }
-        if self.heartbeat_at <= now {
-            self.heartbeat_at = now + self.pads.heartbeat_interval;
-            let heartbeat =
-                Heartbeat { server_time: Some(clock::timestamp(Wall::now())), position: self.cursor };
-            return Ok(Some(own(subscribe_response::Event::Heartbeat(heartbeat))));
-        }
-        let Some(errand) = self.member.seat().errand().filter(|errand| self.due(errand) <= now) else {
-            return Ok(None);
-        };
-        if self.told.as_ref() == Some(&errand.end) {
-            return Err(errand.end.clone());
-        }
-        self.told = Some(errand.end.clone());
-        let reconnect = Reconnect { after: Some(clock::duration(RECONNECT_AFTER)) };
-        Ok(Some(own(subscribe_response::Event::Reconnect(reconnect))))
-    }
-
-    /// When the pad is to be told, or, once it has been, when its stream ends.
-    fn due(&self, errand: &Errand) -> Instant {
-        if self.told.as_ref() == Some(&errand.end) { errand.by } else { errand.at }
-    }
-
-    fn next_missed(&mut self) -> Result<Option<Message>, End> {
-        let Some(event) = self.missed.pop_front() else { return Ok(None) };
-        if event.position != self.cursor + 1 {
-            // The log has a hole. Never skip it.
-            return Err(End::Anew);
-        }
-        if self.missed.is_empty() {
-            self.missed = VecDeque::new();
-        }
-        self.move_to(event.position);
-        Ok(Some(Message::Event(Arc::new(PadEvent::new(event.position, event.subscribe_response)))))
-    }
-
-    /// The update at this position is sent.
-    fn move_to(&mut self, position: u64) {
-        self.cursor = position;
-        while self.shown_early.first().is_some_and(|shown| *shown <= position) {
-            self.shown_early.pop_first();
-        }
-    }
-
-    /// A ring that is to be shown ahead of its turn.
-    fn next_early(&mut self, now: Instant) -> Option<Message> {
-        let wall = SystemTime::now();
-        match self.member.early(self.cursor, &self.shown_early, now, wall) {
-            Ahead::Ring(event) => {
-                self.shown_early.insert(event.position());
-                self.note_delivery(&event);
-                event.early().map(|early| Message::Own(Box::new(early)))
-            }
-            Ahead::At(at) => {
-                self.early_at = Some(at);
-                None
-            }
-            // The hub wakes a stream that is up to date; one that is catching up looks for itself.
-            Ahead::None => {
-                self.early_at = (self.pace == Pace::CatchingUp).then(|| now + EARLY_PAUSE);
-                None
-            }
-        }
-    }
-
-    /// Waits until there may be something to do.
-    async fn idle(&mut self) {
-        let leave = self.member.seat().errand().map(|errand| self.due(errand));
-        let dues = [self.expires, leave, self.early_at].into_iter().flatten();
-        let due = dues.fold(self.heartbeat_at, Instant::min);
-        tokio::select! {
-            () = self.member.seat().woken() => {}
-            () = sleep_until(due) => {}
-        }
-    }
-
-    /// Reads what follows the cursor from the log; comes back without it when it is time to look for rings.
-    async fn read_page(&mut self) -> Result<(), End> {
-        // Kept, so that neither an early ring nor a transport that stops waiting makes the log read it again.
-        let reading = match self.reading.take() {
-            Some(reading) => reading,
-            None => self.page(),
-        };
-        let read = {
-            let reading = self.reading.insert(reading);
-            let early_at = self.early_at.unwrap_or_else(|| Instant::now() + EARLY_PAUSE);
-            tokio::select! {
-                read = reading => read,
-                () = sleep_until(early_at) => return Ok(()),
+                let name = match registration.store_name() {
+                    Some(name) => name,
+                    None => self.read_name(pad, registration).await?,
+                };
+                (name, answer.events)
             }
         };
-        self.reading = None;
-        let (epoch, page) = read?;
-        if epoch != self.epoch || page.events.is_empty() {
-            return Err(End::Anew);
-        }
-        self.missed = page.events.into();
-        Ok(())
+        let store = StoreRef { id: pad.store.to_string(), name: name.to_string() };
+        let snapshot = Snapshot { resumed: true, ..self.empty_snapshot(store, epoch, after) };
+        Ok(Some(Beginning { epoch, position: after, missed, snapshot: message(snapshot) }))
     }
 
-    /// Asks the log for what follows the cursor.
-    fn page(&self) -> Reading {
-        let cursor =
-            StoreCursor { store_id: self.member.seat().store().to_string(), after_position: self.cursor };
-        let pads = Arc::clone(&self.pads);
-        Box::pin(async move {
-            let read = timeout(ANSWER_DEADLINE, pads.log.missed(cursor, PAGE)).await;
-            read.map_err(|_| End::LogUnreachable)?.map_err(|error| match error {
-                LogError::NoSuchStore => End::NoSuchStore,
-                LogError::Unreachable { .. } | LogError::Unexpected(_) => End::LogUnreachable,
-            })
-        })
+    async fn read_name(&self, pad: &Pad, registration: &Registration) -> Result<Arc<str>, LogError> {
+        let one = ListCallsRequest {
+            store_id: pad.store.to_string(),
+            page_size: 1,
+            for_snapshot: true,
+            ..ListCallsRequest::default()
+        };
+        let answer = self.context.log.calls(one).await?;
+        let store = answer.store.ok_or(LogError::Unexpected("no store in the answer"))?;
+        Ok(registration.suggest_name(&store.name, Instant::now()))
+    }
+
+    fn empty_snapshot(&self, store: StoreRef, epoch: Uuid, position: u64) -> Snapshot {
+        Snapshot {
+            server_time: Some(clock::timestamp(Wall::now())),
+            heartbeat_interval: Some(clock::duration(self.context.heartbeat_interval)),
+            store: Some(store),
+            position,
+            epoch: epoch.to_string(),
+            ..Snapshot::default()
+        }
     }
 }
 
-impl Drop for PadStream {
-    fn drop(&mut self) {
-        self.pads.metrics.ended(self.transport);
-        self.pads.metrics.end(self.transport, self.end.unwrap_or("client"));
+/// Whether a pad that has everything up to `after` can be sent all that follows in the log, which is at `position`;
+/// `events` are the first of it.
+fn is_within_reach(after: u64, position: u64, events: &[StoreEvent]) -> bool {
+    match position.checked_sub(after) {
+        None => false,
+        Some(0) => true,
+        Some(behind) => {
+            behind <= MAX_BEHIND && events.first().is_some_and(|first| first.position == after + 1)
+        }
     }
 }
 
-fn own(event: subscribe_response::Event) -> Message {
-    Message::Own(Box::new(SubscribeResponse { event: Some(event) }))
+fn session(session: &str) -> Result<Option<Box<str>>, StreamEnd> {
+    if session.len() > SESSION_BYTES {
+        return Err(StreamEnd::Malformed("session: a UUID is expected".to_owned()));
+    }
+    Ok((!session.is_empty()).then(|| session.into()))
+}
+
+fn message(snapshot: Snapshot) -> Box<SubscribeResponse> {
+    Box::new(SubscribeResponse { event: Some(subscribe_response::Event::Snapshot(snapshot)) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn events(first: u64) -> Vec<StoreEvent> {
+        vec![StoreEvent { position: first, ..StoreEvent::default() }]
+    }
+
+    #[test]
+    fn a_pad_can_resume_if_it_is_not_ahead_nor_far_behind_and_its_next_event_is_kept() {
+        assert!(is_within_reach(0, 0, &[]));
+        assert!(is_within_reach(7, 7, &[]));
+        assert!(is_within_reach(0, 1, &events(1)));
+        assert!(is_within_reach(5, 10_005, &events(6)));
+        assert!(!is_within_reach(5, 10_006, &events(6)));
+        assert!(!is_within_reach(8, 7, &[]));
+        assert!(!is_within_reach(u64::MAX, 7, &[]));
+        assert!(!is_within_reach(5, 9, &[]), "no longer kept");
+        assert!(!is_within_reach(5, 9, &events(7)), "a gap");
+    }
+
+    #[test]
+    fn a_long_session_name_is_refused() {
+        assert_eq!(session(""), Ok(None));
+        assert_eq!(session("x"), Ok(Some("x".into())));
+        assert!(session(&"x".repeat(65)).is_err());
+    }
 }

@@ -21,9 +21,19 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    Listeners, Settings, auth::PadTokens, catch_up::CatchUp, grpc, hub::Hub, log_client::LogClient,
-    metrics::Metrics, pads::Pads, page, settings, shares::Shares, sources::Sources, subscription::Supervisor,
-    websocket,
+    Listeners, Settings,
+    admission::{Admission, AdmissionMetrics, token::PadTokens},
+    capacity::HubCapacity,
+    catch_up::{CatchUp, CatchUpMetrics},
+    event_sources::EventSources,
+    grpc::{self, GrpcEdge},
+    hub::Hub,
+    log_client::LogClient,
+    pad_requests::{PadRequests, RequestMetrics},
+    pad_stream::{PadStreams, StreamMetrics},
+    page, settings,
+    subscription::{Subscriber, SubscriptionMetrics},
+    websocket::{self, WebSocketEdge},
 };
 
 /// The part of the process that holds it back while it leaves.
@@ -69,18 +79,36 @@ impl Replica {
         traces: Traces,
     ) -> Result<Self, Failure> {
         let readiness = Readiness::default();
-        let sources = Sources::new(readiness.clone());
+        let sources = EventSources::new(readiness.clone());
         let mut registry = Registry::default();
-        let pads = Arc::new(pads(settings, sources.clone(), traces, &mut registry)?);
+        let metrics = registry.sub_registry_with_prefix("ringpad_push");
+        let hub = Hub::new(HubCapacity::default());
+        let log = log_client(settings, sources.clone())?;
+        let edge = edge(settings, &hub, &log, &traces, metrics)?;
+        let catch_up = CatchUp::new();
+        let subscriber = Subscriber {
+            bus,
+            hub: hub.clone(),
+            catch_up: catch_up.clone(),
+            sources,
+            metrics: SubscriptionMetrics::new(metrics),
+            traces,
+        };
+        let catch_up_metrics = CatchUpMetrics::new(metrics);
         let mut replica = Self {
-            hub: pads.hub.clone(),
+            hub: hub.clone(),
             readiness,
             connections: TaskTracker::new(),
             parts: JoinSet::new(),
             stop: CancellationToken::new(),
         };
-        replica.serve(settings, &pads, listeners, registry)?;
-        replica.feed(settings, &pads, bus, sources);
+        replica.serve(settings, edge, listeners, registry)?;
+        let (backoff, stop) = (settings.retry.backoff(), replica.stop.clone());
+        replica.parts.spawn(async move {
+            catch_up.run(hub, log, catch_up_metrics, backoff, stop).await;
+            Ok(())
+        });
+        replica.parts.spawn(subscriber.run(settings.retry.backoff(), replica.stop.clone()));
         Ok(replica)
     }
 
@@ -88,21 +116,23 @@ impl Replica {
     fn serve(
         &mut self,
         settings: &Settings,
-        pads: &Arc<Pads>,
+        edge: GrpcEdge,
         listeners: Listeners,
         mut registry: Registry,
     ) -> Result<(), Failure> {
-        let grpc = grpc::router(pads, self.readiness.clone(), self.stop.clone())?;
-        let edge = websocket::Edge {
-            pads: pads.clone(),
+        let grpc = grpc::router(&edge, self.readiness.clone(), self.stop.clone())?;
+        let page = grpc::before(&edge.admission, page::router(settings.pad_token_url.as_ref()));
+        let websocket = WebSocketEdge {
+            admission: edge.admission,
+            streams: edge.streams,
             connections: self.connections.clone(),
-            cut: self.stop.clone(),
+            stop: self.stop.clone(),
         };
         let router = Router::new()
             .merge(grpc)
-            .merge(websocket::router(edge))
+            .merge(websocket::router(websocket))
             .merge(admin::health(self.readiness.clone()))
-            .merge(grpc::before(pads, page::router(settings.pad_token_url.as_ref())));
+            .merge(page);
         let connections = ServeMetrics::new(&mut registry);
         let limits = |(connections, per_address), half_closed| Limits {
             head: SMALL_HEAD,
@@ -130,25 +160,6 @@ impl Replica {
         let stop = self.stop.clone();
         self.parts.spawn(async move {
             serve(listener, router, limits, metrics, stop, GRACE).await;
-            Ok(())
-        });
-    }
-
-    /// The bus and the log.
-    fn feed(&mut self, settings: &Settings, pads: &Arc<Pads>, bus: Bus, sources: Sources) {
-        let catch_up = CatchUp::new();
-        let supervisor = Supervisor {
-            broker: bus,
-            hub: pads.hub.clone(),
-            catch_up: catch_up.clone(),
-            sources,
-            metrics: pads.metrics.clone(),
-            traces: pads.traces.clone(),
-        };
-        self.parts.spawn(supervisor.run(settings.retry.backoff(), self.stop.clone()));
-        let (pads, backoff, stop) = (pads.clone(), settings.retry.backoff(), self.stop.clone());
-        self.parts.spawn(async move {
-            catch_up.run(pads.hub.clone(), pads.log.clone(), pads.metrics.clone(), backoff, stop).await;
             Ok(())
         });
     }
@@ -182,7 +193,7 @@ impl Replica {
         self.hub.leave(window, tokio::time::Instant::now());
         // Last, so that without a delay nobody reads that it is leaving and then gets a stream all the same.
         self.readiness.hold(HOLDER, "leaving");
-        if timeout(window + AFTER_WINDOW, self.hub.empty()).await.is_err() {
+        if timeout(window + AFTER_WINDOW, self.hub.all_streams_ended()).await.is_err() {
             tracing::warn!("some pads did not go in time");
         }
         // The last WebSockets are still being told why.
@@ -193,15 +204,7 @@ impl Replica {
     }
 }
 
-/// What the edges share.
-fn pads(
-    settings: &Settings,
-    sources: Sources,
-    traces: Traces,
-    registry: &mut Registry,
-) -> Result<Pads, Failure> {
-    let wrong = |setting: &str, why: &dyn std::fmt::Display| Failure::Setting(format!("{setting}: {why}"));
-    let tokens = PadTokens::new(&settings.pad_token_secret).map_err(|why| wrong("PAD_TOKEN_SECRET", &why))?;
+fn log_client(settings: &Settings, sources: EventSources) -> Result<LogClient, Failure> {
     let bearer = match &settings.internal_token {
         None => None,
         Some(token) => Some(
@@ -209,16 +212,34 @@ fn pads(
                 .ok_or_else(|| wrong("INTERNAL_TOKEN", &"printable ASCII is expected"))?,
         ),
     };
-    Ok(Pads {
-        hub: Hub::default(),
-        log: LogClient::new(settings.ingest_url.clone(), bearer, sources),
-        tokens,
-        shares: Shares::default(),
-        origins: settings.pad_allowed_origins.clone(),
-        metrics: Metrics::new(registry),
-        traces,
-        heartbeat_interval: settings.heartbeat_interval,
-    })
+    Ok(LogClient::new(settings.ingest_url.clone(), bearer, sources))
+}
+
+fn edge(
+    settings: &Settings,
+    hub: &Hub,
+    log: &LogClient,
+    traces: &Traces,
+    metrics: &mut Registry,
+) -> Result<GrpcEdge, Failure> {
+    let tokens = PadTokens::new(&settings.pad_token_secret).map_err(|why| wrong("PAD_TOKEN_SECRET", &why))?;
+    let origins = settings.pad_allowed_origins.clone();
+    let admission = Arc::new(Admission::new(tokens, origins, AdmissionMetrics::new(metrics)));
+    let requests =
+        PadRequests { admission: admission.clone(), log: log.clone(), metrics: RequestMetrics::new(metrics) };
+    let streams = PadStreams::new(
+        admission.clone(),
+        hub.clone(),
+        log.clone(),
+        StreamMetrics::new(metrics),
+        traces.clone(),
+        settings.heartbeat_interval,
+    );
+    Ok(GrpcEdge { admission, streams: Arc::new(streams), requests: Arc::new(requests) })
+}
+
+fn wrong(setting: &str, why: &dyn std::fmt::Display) -> Failure {
+    Failure::Setting(format!("{setting}: {why}"))
 }
 
 fn ended_early(ended: Option<Result<Part, JoinError>>) -> Failure {

@@ -14,7 +14,7 @@ use tonic::{
     transport::Endpoint,
 };
 
-use crate::{auth::PadTokens, origin::AllowedOrigins};
+use crate::admission::{origin::AllowedOrigins, token::PadTokens};
 
 /// Streams popups to the pads that are connected to this replica: gRPC, gRPC-Web, WebSocket and the pad page on one port.
 #[derive(Debug, Clone, Parser)]

@@ -1,36 +1,38 @@
-//! Supervises the replica's subscription to the bus: connects, feeds the hub, sees what was lost, and connects anew.
+//! The replica's subscription to the bus: connects, passes events to the hub, sees what was lost, and connects again.
 //!
-//! A new queue, a publisher that was not known, a jump in a publisher's numbers: something may be lost in any store, so
-//! all are compared with the log. Every reconnect is a gap, for a private queue dies with its connection; hence first
-//! consume, then compare. Each ingest-svc sends an empty batch every second. If one of our log's is silent for 3 s, the
-//! log is asked as well, whatever else comes over the bus (see [`publishers`]); if none of them is heard for
-//! [`REBUILD`], the connection is built anew: its queue may not be bound to the exchange any more.
+//! A new queue, an unknown publisher, a jump in a publisher's numbers: events of any store may be lost, so all stores are
+//! compared with the log. Every reconnect is a gap, because a private queue ends with its connection; so the replica first
+//! consumes and then compares. Each ingest-svc sends a canary every second. If an instance of our log is silent for 3 s, the
+//! log is asked as well, even if other messages come (see [`publishers`]). If none of them is alive for [`REBUILD`], a new
+//! connection is made: the queue may not be bound to the exchange any more.
 
 mod clock;
+mod metrics;
 mod publishers;
 
 use std::time::{Duration, SystemTime};
 
 use ringpad_bus::{
-    Backoff, Batch, Bus as Broker, ConnectError, Event, Lost, Received, Subscription, unix_milliseconds,
+    Backoff, Batch, Bus, ConnectError, Event, Lost, Received, Subscription, unix_milliseconds,
 };
 use ringpad_runtime::{CancellationToken, Failure, traces::Traces};
 use tokio::time::{Instant, sleep, timeout_at};
 
-pub(crate) use publishers::{Heard, Publishers};
+pub(crate) use metrics::SubscriptionMetrics;
+pub(crate) use publishers::{MessageSource, Publishers};
 
 use self::{
-    clock::{Clocks, Said},
-    publishers::Hearing,
+    clock::{ClockChange, Clocks},
+    metrics::MessageKind,
+    publishers::Liveness,
 };
 use crate::{
-    catch_up::{Bus, CatchUp},
-    hub::{Applied, Hub},
-    metrics::{Consumed, Metrics},
-    sources::Sources,
+    catch_up::{BusState, CatchUp},
+    event_sources::EventSources,
+    hub::{ApplyOutcome, Hub},
 };
 
-/// How long nobody of our log may be heard before the connection is built anew, at first; doubled each time that does not
+/// How long no instance of our log may be alive before a new connection is made, at first; doubled each time that does not
 /// help.
 const REBUILD: Duration = Duration::from_secs(15);
 /// And at most.
@@ -39,33 +41,27 @@ const REBUILD_MAX: Duration = Duration::from_secs(60);
 const RECONNECT_MAX: Duration = Duration::from_secs(60);
 
 /// Feeds the hub from the bus.
-pub(crate) struct Supervisor {
-    /// Where events come from.
-    pub broker: Broker,
-    /// Where they go.
+pub(crate) struct Subscriber {
+    pub bus: Bus,
     pub hub: Hub,
-    /// Who asks the log when some are missing.
     pub catch_up: CatchUp,
-    /// Who wants to know whether there is a queue.
-    pub sources: Sources,
-    /// What is counted.
-    pub metrics: Metrics,
-    /// What is traced.
+    pub sources: EventSources,
+    pub metrics: SubscriptionMetrics,
     pub traces: Traces,
 }
 
-/// Why a connection was given up.
-enum Over {
+/// Why a connection ended.
+enum ConnectionEnd {
     Stopped,
     Lost(Lost),
     Silent,
 }
 
-impl Supervisor {
+impl Subscriber {
     /// Runs until `stop`.
     ///
     /// # Errors
-    /// The very first connection finds a topology that only the operator can mend.
+    /// The very first connection finds a topology that only the operator can repair.
     pub(crate) async fn run(self, mut backoff: Backoff, stop: CancellationToken) -> Result<(), Failure> {
         let mut publishers = Publishers::new(Instant::now());
         let mut rebuild = REBUILD;
@@ -73,7 +69,7 @@ impl Supervisor {
         loop {
             let subscribed = tokio::select! {
                 () = stop.cancelled() => return Ok(()),
-                subscribed = self.broker.subscribe() => subscribed,
+                subscribed = self.bus.subscribe() => subscribed,
             };
             let subscription = match subscribed {
                 Ok(subscription) => subscription,
@@ -81,8 +77,8 @@ impl Supervisor {
                     return Err(Failure::Setting(error.to_string()));
                 }
                 Err(error) => {
-                    self.away();
-                    say(&error);
+                    self.queue_lost();
+                    warn_unconnected(&error);
                     tokio::select! {
                         () = stop.cancelled() => return Ok(()),
                         () = sleep(backoff.delay().min(RECONNECT_MAX)) => {}
@@ -96,24 +92,25 @@ impl Supervisor {
             self.catch_up.compare();
             publishers.connected(Instant::now());
             match self.consume(subscription, &mut publishers, &mut rebuild, &mut backoff, &stop).await {
-                Over::Stopped => return Ok(()),
-                Over::Lost(lost) => {
+                ConnectionEnd::Stopped => return Ok(()),
+                ConnectionEnd::Lost(lost) => {
                     tracing::warn!(%lost, "the bus is lost");
-                    self.away();
+                    self.queue_lost();
                     sleep_unless(&stop, backoff.delay().min(RECONNECT_MAX)).await;
                 }
-                // The next connection is tried at once, and until it is there this replica has had its queue.
-                Over::Silent => {
-                    tracing::warn!("still no ingest-svc of our log on the bus; building the connection anew")
+                // The next connection is tried at once, so this short time without a queue is not reported.
+                ConnectionEnd::Silent => {
+                    tracing::warn!(
+                        "still no ingest-svc of our log is alive on the bus; making a new connection"
+                    )
                 }
             }
         }
     }
 
-    /// There is no queue.
-    fn away(&self) {
+    fn queue_lost(&self) {
         self.sources.queue_down();
-        self.catch_up.bus(Bus::Silent);
+        self.catch_up.set_bus(BusState::Silent);
     }
 
     async fn consume(
@@ -123,31 +120,30 @@ impl Supervisor {
         rebuild: &mut Duration,
         backoff: &mut Backoff,
         stop: &CancellationToken,
-    ) -> Over {
-        let mut said = Hearing::TooEarly;
+    ) -> ConnectionEnd {
+        let mut liveness = Liveness::TooEarly;
         let mut clocks = Clocks::default();
-        let over = loop {
+        let end = loop {
             let now = Instant::now();
-            let hearing = publishers.hearing(now);
-            if hearing != said {
-                self.tell(hearing, said, publishers.hears_others(now));
-                said = hearing;
+            let before = std::mem::replace(&mut liveness, publishers.liveness(now));
+            if liveness != before {
+                self.liveness_changed(liveness, before, publishers.receives_others(now));
             }
-            self.metrics.silent_publishers(publishers.silent(now));
-            let rebuild_at = publishers.quiet_since() + *rebuild;
+            self.metrics.silent_publishers(publishers.silent_count(now));
+            let rebuild_at = publishers.silent_since() + *rebuild;
             if rebuild_at <= now {
                 *rebuild = (*rebuild * 2).min(REBUILD_MAX);
-                break Over::Silent;
+                break ConnectionEnd::Silent;
             }
-            let look_again = publishers.next_change(now).map_or(rebuild_at, |change| change.min(rebuild_at));
+            let check_again = publishers.next_change(now).map_or(rebuild_at, |change| change.min(rebuild_at));
             let next = tokio::select! {
-                () = stop.cancelled() => break Over::Stopped,
-                next = timeout_at(look_again, subscription.next()) => next,
+                () = stop.cancelled() => break ConnectionEnd::Stopped,
+                next = timeout_at(check_again, subscription.next()) => next,
             };
             match next {
                 Ok(Ok(Received::Batch(batch))) => {
                     backoff.reset();
-                    if let Heard::Ours { .. } = self.take(&batch, publishers) {
+                    if let MessageSource::OurLog { .. } = self.take(&batch, publishers) {
                         *rebuild = REBUILD;
                         self.compare_clocks(&batch, &mut clocks);
                     }
@@ -155,122 +151,122 @@ impl Supervisor {
                 }
                 Ok(Ok(Received::Foreign { content_type })) => {
                     tracing::debug!(content_type, "a foreign message");
-                    self.metrics.consumed(Consumed::Foreign);
+                    self.metrics.message(MessageKind::Foreign);
                 }
                 Ok(Ok(Received::Poison { reason })) => {
-                    tracing::warn!(%reason, "a message that is no batch; it is with the dead letters");
-                    self.metrics.consumed(Consumed::Poison);
+                    tracing::warn!(%reason, "a message cannot be decoded; it is now a dead letter");
+                    self.metrics.message(MessageKind::Poison);
                 }
-                Ok(Err(lost)) => break Over::Lost(lost),
+                Ok(Err(lost)) => break ConnectionEnd::Lost(lost),
                 Err(_) => {}
             }
         };
         subscription.close().await;
-        over
+        end
     }
 
-    /// Has the log asked once a second, or no more; and says why. `others`: messages of other logs come.
-    fn tell(&self, hearing: Hearing, before: Hearing, others: bool) {
-        match hearing {
-            Hearing::All => {
-                self.catch_up.bus(Bus::Speaks);
-                if before != Hearing::TooEarly {
-                    tracing::info!("every ingest-svc of our log is heard on the bus again");
+    /// Sets whether the log is asked once a second, and logs why. `others`: messages of other logs come.
+    fn liveness_changed(&self, liveness: Liveness, before: Liveness, others: bool) {
+        match liveness {
+            Liveness::AllAlive => {
+                self.catch_up.set_bus(BusState::Alive);
+                if before != Liveness::TooEarly {
+                    tracing::info!("every ingest-svc of our log is alive on the bus again");
                 }
                 return;
             }
-            Hearing::TooEarly => {}
-            Hearing::NotAll(silent) => tracing::warn!(
+            Liveness::TooEarly => {}
+            Liveness::SomeSilent(silent) => tracing::warn!(
                 silent,
-                "an ingest-svc of our log is silent on the bus, though others are heard; asking the log as well"
+                "an ingest-svc of our log is silent on the bus, but others are not; asking the log as well"
             ),
-            Hearing::Nobody if self.catch_up.log().is_none() => tracing::warn!(
-                "the log has not said yet which one it is, so nothing on the bus can be relied on; asking it"
+            Liveness::NoneAlive if self.catch_up.log().is_none() => tracing::warn!(
+                "the log has not answered yet, so its messages on the bus cannot be told from those of others; asking it"
             ),
-            Hearing::Nobody if others => tracing::warn!(
-                "no ingest-svc of our log is heard on the bus, only others; has ours lost the broker? Asking the log instead"
+            Liveness::NoneAlive if others => tracing::warn!(
+                "no ingest-svc of our log is alive on the bus, only others; has ours lost the broker? Asking the log instead"
             ),
-            Hearing::Nobody => {
-                tracing::warn!("nothing from the bus, not even a sign of life; asking the log instead")
+            Liveness::NoneAlive => {
+                tracing::warn!("nothing comes from the bus, not even a canary; asking the log instead")
             }
         }
-        self.catch_up.bus(Bus::Silent);
+        self.catch_up.set_bus(BusState::Silent);
     }
 
-    fn take(&self, batch: &Batch, publishers: &mut Publishers) -> Heard {
+    fn take(&self, batch: &Batch, publishers: &mut Publishers) -> MessageSource {
         let now = Instant::now();
-        let heard = publishers.hear(self.catch_up.log(), &batch.head, now);
-        match heard {
-            Heard::Ours { gap } => {
-                self.metrics.consumed(Consumed::Batch);
-                self.metrics.heard();
+        let source = publishers.receive(self.catch_up.log(), &batch.head, now);
+        match source {
+            MessageSource::OurLog { gap } => {
+                self.metrics.message(MessageKind::OurLog);
+                self.metrics.received();
                 self.apply(&batch.events, now);
                 if gap {
                     self.catch_up.compare();
                 }
             }
-            Heard::OtherLog { new } => {
-                self.metrics.consumed(Consumed::OtherLog);
+            MessageSource::OtherLog { new } => {
+                self.metrics.message(MessageKind::OtherLog);
                 if new {
-                    self.say_other_log(batch);
-                    // Ours may have been made anew: its answer tells.
+                    self.warn_other_log(batch);
+                    // Our log may have been replaced: its answer decides.
                     self.catch_up.compare();
                 }
             }
-            // Each of its events says its log.
-            Heard::Unsaid => {
-                self.metrics.consumed(Consumed::OlderVersion);
+            // Each of its events has its epoch.
+            MessageSource::OlderVersion => {
+                self.metrics.message(MessageKind::OlderVersion);
                 self.apply(&batch.events, now);
             }
         }
-        heard
+        source
     }
 
-    /// By the signs of life, which come once a second.
+    /// Uses only canaries, which come once a second.
     fn compare_clocks(&self, batch: &Batch, clocks: &mut Clocks) {
         let (Some(sent_at), true) = (batch.head.sent_at, batch.events.is_empty()) else { return };
-        let (ahead, said) = clocks.hear(sent_at, unix_milliseconds(), Instant::now());
-        let Some(milliseconds) = ahead else { return };
+        let offset = clocks.receive(sent_at, unix_milliseconds(), Instant::now());
+        let Some((milliseconds, change)) = offset else { return };
         self.metrics.clock_offset(milliseconds);
-        match said {
-            Said::Differ => tracing::warn!(
+        match change {
+            Some(ClockChange::Differ) => tracing::warn!(
                 milliseconds,
-                "this clock is not ingest-svc's (ahead of it, below zero behind it), so popups end too early or too late; or messages take that long over the broker"
+                "this clock differs from ingest-svc's (positive: it is ahead), so popups end too early or too late; or messages take that long over the broker"
             ),
-            Said::Agree => tracing::info!(milliseconds, "this clock agrees with ingest-svc's again"),
-            Said::Nothing => {}
+            Some(ClockChange::Agree) => {
+                tracing::info!(milliseconds, "this clock agrees with ingest-svc's again");
+            }
+            None => {}
         }
     }
 
-    fn say_other_log(&self, batch: &Batch) {
+    fn warn_other_log(&self, batch: &Batch) {
         let Some(origin) = batch.head.origin else { return };
         match self.catch_up.log() {
-            None => {
-                tracing::debug!(log = %origin.epoch, "a message of a log, before ours has said which one it is")
-            }
+            None => tracing::debug!(log = %origin.epoch, "a message of a log, before ours has answered"),
             Some(ours) => tracing::warn!(
                 log = %origin.epoch,
                 %ours,
-                "messages of another log on our exchange, which are passed over: another installation has the same \
-                 AMQP_EXCHANGE, or an old ingest-svc was left running (or ours has a new log)"
+                "messages of another log on our exchange are ignored: another installation has the same AMQP_EXCHANGE, \
+                 or an old ingest-svc was left running (or ours has a new log)"
             ),
         }
     }
 
     fn apply(&self, events: &[Event], now: Instant) {
-        let came_at = SystemTime::now();
+        let received_at = SystemTime::now();
         for event in events {
-            let applied = self.hub.apply(event, now);
-            self.metrics.consumed(Consumed::Event(applied));
+            let outcome = self.hub.apply(event, now);
+            self.metrics.event(outcome);
             let traceparent = event.receipt.as_ref().and_then(|receipt| receipt.traceparent.as_deref());
-            if let (Some(traceparent), Applied::Live | Applied::Ahead) = (traceparent, applied) {
-                self.traces.note("consume", traceparent, came_at, Vec::new());
+            if let (Some(traceparent), ApplyOutcome::Live | ApplyOutcome::Ahead) = (traceparent, outcome) {
+                self.traces.note("consume", traceparent, received_at, Vec::new());
             }
         }
     }
 }
 
-fn say(error: &ConnectError) {
+fn warn_unconnected(error: &ConnectError) {
     let cause = std::error::Error::source(error).map(ToString::to_string);
     tracing::warn!(%error, cause, "no connection to the broker; trying again");
 }

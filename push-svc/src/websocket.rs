@@ -1,8 +1,9 @@
 //! The edge for WebSocket pads, the fallback where a proxy holds back streamed HTTP: `GET /v1/subscribe`, subprotocol
-//! `ringpad.v1.json`. The first message says who the pad is; then `SubscribeResponse`s in proto3 JSON, one a message.
+//! `ringpad.v1.json`. The pad's first message has its token; then it gets `SubscribeResponse`s in proto3 JSON, one in each
+//! message.
 //!
-//! Memory is bounded: 1 KiB to read into, one frame of [`FRAME_BYTES`] waiting to be written, and a pad that takes
-//! nothing for [`SEND_TIMEOUT`] is gone.
+//! Memory is bounded: a read buffer of 1 KiB, and one frame of [`FRAME_BYTES`] that waits to be written. A pad that takes
+//! nothing for [`SEND_TIMEOUT`] is disconnected.
 
 mod closing;
 mod handshake;
@@ -31,118 +32,113 @@ use tokio_tungstenite::tungstenite::{
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    auth::TokenFault,
-    end::{End, Violation},
+    admission::{Admission, token::TokenFault},
     first_message::FirstMessage,
-    grpc::LEAVING,
-    metrics::Transport,
-    pad_stream::PadStream,
-    pads::Pads,
+    pad_stream::{PadStream, PadStreams, Transport},
+    stream_end::{LEAVING_STATUS, StreamEnd, Violation},
 };
 use handshake::{Handshake, Socket};
 
-/// How long a pad may take to say who it is.
-const FIRST_MESSAGE: Duration = Duration::from_secs(5);
-/// How long a pad may take for one frame before it counts as gone.
+/// How long a pad may take to send its first message.
+const FIRST_MESSAGE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a pad may take for one frame before it is disconnected.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest frame that is written; a longer message takes several.
 const FRAME_BYTES: usize = 2 * 1024;
 
-/// What the edge needs.
+/// What the edge uses.
 #[derive(Clone)]
-pub(crate) struct Edge {
-    /// What all edges share.
-    pub pads: Arc<Pads>,
+pub(crate) struct WebSocketEdge {
+    pub admission: Arc<Admission>,
+    pub streams: Arc<PadStreams>,
     /// The tasks of the connections that were upgraded.
     pub connections: TaskTracker,
-    /// Cuts whatever connection is left.
-    pub cut: CancellationToken,
+    /// Ends all connections without a Close.
+    pub stop: CancellationToken,
 }
 
 /// The route of the WebSocket.
-pub(crate) fn router(edge: Edge) -> Router {
+pub(crate) fn router(edge: WebSocketEdge) -> Router {
     Router::new().route("/v1/subscribe", any(upgrade)).with_state(edge)
 }
 
-async fn upgrade(State(edge): State<Edge>, mut request: Request) -> Response {
-    if edge.pads.hub.is_leaving() {
-        return LEAVING.into_response();
+async fn upgrade(State(edge): State<WebSocketEdge>, mut request: Request) -> Response {
+    if edge.streams.is_leaving() {
+        return LEAVING_STATUS.into_response();
     }
     let handshake = match Handshake::read(&mut request) {
         Ok(handshake) => handshake,
-        Err(no) => return no.into(),
+        Err(error) => return error.into(),
     };
-    let from = if edge.pads.origins.admit(request.uri(), request.headers()) {
-        From::Allowed
-    } else {
-        From::Elsewhere
-    };
+    let is_allowed = edge.admission.allows_page(request.uri(), request.headers());
+    let page = if is_allowed { Page::Allowed } else { Page::Foreign };
     let (answer, socket) = handshake.accept::<Body>();
     let place = request.extensions().get::<Place>().cloned();
     edge.connections.spawn(async move {
-        // The connection is this task's now, and its place with it.
+        // The connection belongs to this task now, so the task keeps its place among the connections.
         let _place = place;
         let served = async {
             match socket.await {
-                Ok(socket) => serve(socket, &edge.pads, from).await,
+                Ok(socket) => serve(socket, &edge.streams, page).await,
                 Err(error) => tracing::debug!(%error, "a connection did not become a WebSocket"),
             }
         };
         tokio::select! {
             () = served => {}
-            () = edge.cut.cancelled() => {}
+            () = edge.stop.cancelled() => {}
         }
     });
     answer
 }
 
-/// Where the page is from.
+/// The page that opened the WebSocket.
 #[derive(Debug, Clone, Copy)]
-enum From {
+enum Page {
     Allowed,
-    Elsewhere,
+    Foreign,
 }
 
-/// How a connection came to its end.
-enum Gone {
-    /// We end it, and say why.
-    Ended(End),
-    /// The pad has closed it, and waits for the answer to that.
-    Closed,
-    /// The pad is gone, or takes nothing more.
-    Pad,
+/// How a connection ends.
+enum ConnectionEnd {
+    /// By us, for this reason.
+    Stream(StreamEnd),
+    /// By the pad, with a Close that must be answered.
+    Close,
+    /// The pad has disconnected, or takes nothing more.
+    Disconnect,
 }
 
-/// Serves one pad from its first message to the close.
-async fn serve(mut socket: Socket, pads: &Arc<Pads>, from: From) {
-    let opened = match from {
-        // Boxed: opening takes far more room than what follows, and is over soon.
-        From::Allowed => Box::pin(open(&mut socket, pads)).await,
-        From::Elsewhere => Err(never_began(pads, Gone::Ended(End::Origin))),
-    };
-    let gone = match opened {
-        Ok(mut stream) => talk(&mut socket, &mut stream).await,
-        Err(gone) => gone,
+/// Serves one pad from its first message to the Close.
+async fn serve(mut socket: Socket, streams: &PadStreams, page: Page) {
+    // Boxed, because opening takes far more memory than what follows, and is over soon.
+    let end = match Box::pin(open(&mut socket, streams, page)).await {
+        Ok(mut stream) => forward(&mut socket, &mut stream).await,
+        Err(end) => end,
     };
     let closed = async {
-        match gone {
-            Gone::Ended(end) => closing::close(socket, &end).await,
-            Gone::Closed => closing::answer(socket).await,
-            Gone::Pad => {}
+        match end {
+            ConnectionEnd::Stream(end) => closing::close(socket, &end).await,
+            ConnectionEnd::Close => closing::answer(socket).await,
+            ConnectionEnd::Disconnect => {}
         }
     };
     Box::pin(closed).await;
 }
 
-/// Counts a stream that never began.
-fn never_began(pads: &Pads, gone: Gone) -> Gone {
-    if let Gone::Ended(end) = &gone {
-        pads.metrics.end(Transport::WebSocket, end.reason());
-    }
-    gone
+async fn open(socket: &mut Socket, streams: &PadStreams, page: Page) -> Result<PadStream, ConnectionEnd> {
+    let FirstMessage { token, request } = first_message(socket, page).await.inspect_err(|end| {
+        if let ConnectionEnd::Stream(end) = end {
+            streams.count_refused(Transport::WebSocket, end);
+        }
+    })?;
+    let token = if token.is_empty() { Err(TokenFault::Missing) } else { Ok(token.as_str()) };
+    streams.open(token, request, Transport::WebSocket).await.map_err(ConnectionEnd::Stream)
 }
 
-async fn open(socket: &mut Socket, pads: &Arc<Pads>) -> Result<PadStream, Gone> {
+async fn first_message(socket: &mut Socket, page: Page) -> Result<FirstMessage, ConnectionEnd> {
+    if let Page::Foreign = page {
+        return Err(ConnectionEnd::Stream(StreamEnd::Origin));
+    }
     let first = async {
         loop {
             if let Some(text) = text(socket.next().await)? {
@@ -150,25 +146,23 @@ async fn open(socket: &mut Socket, pads: &Arc<Pads>) -> Result<PadStream, Gone> 
             }
         }
     };
-    let first = timeout(FIRST_MESSAGE, first).await.unwrap_or(Err(Gone::Ended(End::NoFirstMessage)));
-    let first =
-        first.and_then(|text| FirstMessage::parse(&text).map_err(|wrong| Gone::Ended(End::Malformed(wrong))));
-    let FirstMessage { token, request } = first.map_err(|gone| never_began(pads, gone))?;
-    let token = if token.is_empty() { Err(TokenFault::Missing) } else { Ok(token.as_str()) };
-    pads.open(token, request, Transport::WebSocket).await.map_err(Gone::Ended)
+    let no_message = Err(ConnectionEnd::Stream(StreamEnd::NoFirstMessage));
+    let text = timeout(FIRST_MESSAGE_TIMEOUT, first).await.unwrap_or(no_message)?;
+    FirstMessage::parse(&text).map_err(|fault| ConnectionEnd::Stream(StreamEnd::Malformed(fault)))
 }
 
-async fn talk(socket: &mut Socket, stream: &mut PadStream) -> Gone {
+/// Sends the messages of the stream until it or the connection ends.
+async fn forward(socket: &mut Socket, stream: &mut PadStream) -> ConnectionEnd {
     loop {
         let message = tokio::select! {
             received = socket.next() => match text(received) {
-                // Nothing a pad says after its first message matters.
+                // Further messages of a pad are ignored.
                 Ok(_) => continue,
-                Err(gone) => {
-                    if let Gone::Ended(end) = &gone {
+                Err(end) => {
+                    if let ConnectionEnd::Stream(end) = &end {
                         stream.end(end);
                     }
-                    return gone;
+                    return end;
                 }
             },
             message = stream.next() => message,
@@ -176,36 +170,36 @@ async fn talk(socket: &mut Socket, stream: &mut PadStream) -> Gone {
         match message.and_then(|message| message.json()) {
             Ok(text) => {
                 if send(socket, text).await.is_err() {
-                    return Gone::Pad;
+                    return ConnectionEnd::Disconnect;
                 }
             }
-            Err(end) => return Gone::Ended(end),
+            Err(end) => return ConnectionEnd::Stream(end),
         }
     }
 }
 
-/// The text in what was received, if it is one; pings are answered by the library.
-fn text(received: Option<Result<Message, tungstenite::Error>>) -> Result<Option<Utf8Bytes>, Gone> {
+/// The text of a received message, if it has one; pings are answered by the library.
+fn text(received: Option<Result<Message, tungstenite::Error>>) -> Result<Option<Utf8Bytes>, ConnectionEnd> {
     let violation = match received {
         Some(Ok(Message::Text(text))) => return Ok(Some(text)),
         Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => return Ok(None),
-        Some(Ok(Message::Close(_))) => return Err(Gone::Closed),
+        Some(Ok(Message::Close(_))) => return Err(ConnectionEnd::Close),
         Some(Ok(Message::Binary(_))) => Violation::Binary,
         Some(Err(Error::Utf8(_))) => Violation::NotUtf8,
         Some(Err(Error::Capacity(_))) => Violation::TooLong,
         Some(Err(Error::Protocol(fault))) if fault != ProtocolError::ResetWithoutClosingHandshake => {
             Violation::Protocol
         }
-        Some(Err(_)) | None => return Err(Gone::Pad),
+        Some(Err(_)) | None => return Err(ConnectionEnd::Disconnect),
     };
-    Err(Gone::Ended(End::Violation(violation)))
+    Err(ConnectionEnd::Stream(StreamEnd::Violation(violation)))
 }
 
 /// The pad takes nothing more.
-struct Stuck;
+struct SendFailed;
 
 /// Writes one text message, in as many frames as it takes.
-async fn send(socket: &mut Socket, mut text: Bytes) -> Result<(), Stuck> {
+async fn send(socket: &mut Socket, mut text: Bytes) -> Result<(), SendFailed> {
     let mut kind = Data::Text;
     loop {
         let part = text.split_to(text.len().min(FRAME_BYTES));
@@ -213,7 +207,7 @@ async fn send(socket: &mut Socket, mut text: Bytes) -> Result<(), Stuck> {
         match timeout(SEND_TIMEOUT, socket.send(Message::Frame(frame))).await {
             Ok(Ok(())) if text.is_empty() => return Ok(()),
             Ok(Ok(())) => kind = Data::Continue,
-            Ok(Err(_)) | Err(_) => return Err(Stuck),
+            Ok(Err(_)) | Err(_) => return Err(SendFailed),
         }
     }
 }

@@ -92,7 +92,7 @@ async fn rings_arrive_and_it_is_said_when_ours_alone_loses_the_broker() {
 
     link.black_hole();
     ours.ring().await;
-    says(&ours.system.push[0], "no ingest-svc of our log is heard on the bus, only others").await;
+    says(&ours.system.push[0], "no ingest-svc of our log is alive on the bus, only others").await;
     // Whatever the other one says, the silence of ours goes on, or no alert could tell.
     let (heard, others) = (metric(&ours.system, HEARD).await, metric(&ours.system, OTHERS).await);
     until("the other one is heard some more", SOON, async || {
@@ -136,7 +136,7 @@ async fn a_queue_that_is_bound_to_no_exchange_any_more_is_made_anew() {
         (metric(&ours.system, LIVE).await > live).then_some(())
     })
     .await;
-    says(&ours.system.push[0], "building the connection anew").await;
+    says(&ours.system.push[0], "making a new connection").await;
 }
 
 #[tokio::test]
@@ -160,7 +160,7 @@ async fn messages_of_an_older_version_bring_their_events_and_are_no_sign_of_life
         let properties = BasicProperties::default().with_content_type(CONTENT_TYPE.into());
         let (exchange, options) = (ours.system.exchange.as_str().into(), BasicPublishOptions::default());
         must("a publish", channel.basic_publish(exchange, "".into(), options, &body, properties).await);
-        ours.system.push[0].logged().contains("no ingest-svc of our log is heard").then_some(())
+        ours.system.push[0].logged().contains("no ingest-svc of our log is alive").then_some(())
     })
     .await;
     assert!(metric(&ours.system, OLDER).await >= 1.0);

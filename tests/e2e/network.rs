@@ -76,7 +76,7 @@ async fn a_black_hole_before_the_broker_is_noticed_and_the_connection_built_anew
     system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
     pad.until_position(1).await;
     until("the connection is given up", 2 * SOON, async || {
-        system.push[0].logged().contains("building the connection anew").then_some(())
+        system.push[0].logged().contains("making a new connection").then_some(())
     })
     .await;
     link.heal();

@@ -8,7 +8,7 @@ use std::{
 };
 
 use http::StatusCode;
-use push_svc::auth::{Pad, PadTokens};
+use push_svc::admission::token::{Pad, PadTokens};
 use ringpad_proto::v1::Store;
 use ringpad_runtime::Failure;
 use tokio::time::{sleep, timeout};

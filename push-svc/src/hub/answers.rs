@@ -1,60 +1,60 @@
-//! What the hub answers to whoever feeds it and to its pads' streams, and what it is told of an answer of the log.
+//! The answers of the hub, and whether an answer of the log is complete.
 
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use super::event::PadEvent;
-use crate::end::End;
+use crate::stream_end::StreamEnd;
 
 /// What became of an event from the bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Applied {
+pub(crate) enum ApplyOutcome {
     /// No pad of its store is here.
     NotHeld,
-    /// On its way to the pads.
+    /// It is the next event of its store, and goes to the pads.
     Live,
-    /// Kept until what precedes it is here.
+    /// It is kept until the events before it are here.
     Ahead,
-    /// Known already.
+    /// It is known already.
     Duplicate,
-    /// Of another log; which one is right is asked of the log.
-    Foreign,
-    /// What cannot be read; the log is asked for it.
+    /// Its epoch is another one; the log is asked which one is right.
+    OtherEpoch,
+    /// It cannot be read; the log is asked for it.
     Unreadable,
-    /// No event, but word that the store was changed or deleted; what it now is is asked of the log.
+    /// It is not an event, but says that the store was changed or deleted; the log is asked for the change.
     Hint,
 }
 
 /// The next event for a pad.
 #[derive(Debug)]
-pub(crate) enum Pull {
-    /// It follows the cursor.
+pub(crate) enum NextEvent {
+    /// The event after the cursor.
     Event(Arc<PadEvent>),
-    /// Nothing new yet.
-    Wait,
-    /// What follows the cursor is no longer at hand; the log has it.
+    /// It has not come yet.
+    NotYet,
+    /// It is no longer in memory; the log has it.
     Behind,
-    /// The stream is over.
-    Ended(End),
+    /// The stream has ended.
+    Ended(StreamEnd),
 }
 
-/// A ring that may be shown ahead of its turn.
+/// A ring that may be sent early.
 #[derive(Debug)]
-pub(crate) enum Ahead {
-    /// Now.
-    Ring(Arc<PadEvent>),
-    /// There may be one then.
-    At(Instant),
+pub(crate) enum EarlyRing {
+    /// It is to be sent now.
+    Due(Arc<PadEvent>),
+    /// There may be one at that time, and not before.
+    NotBefore(Instant),
     /// There is none.
     None,
 }
 
-/// Whether an answer of the log ended at its limit.
+/// Whether an answer of the log has everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cut {
-    /// It holds all there is.
-    Whole,
-    /// There may be more for any of its stores.
-    Short,
+pub(crate) enum Completeness {
+    /// It has everything.
+    Complete,
+    /// It ended at its limit: there may be more of any of its stores.
+    Truncated,
 }

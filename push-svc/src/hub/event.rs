@@ -11,8 +11,8 @@ use prost::Message;
 use ringpad_bus::Receipt;
 use ringpad_proto::v1::{Early, SubscribeResponse, Update, subscribe_response::Event as Sent};
 
-/// An event as every pad of its store gets it: encoded once by ingest-svc, and turned into JSON at most once, when the
-/// first WebSocket pad asks. `Debug` shows no bytes: they hold phone numbers.
+/// An event as every pad of its store gets it: encoded once by ingest-svc, and turned into JSON at most once, for the first
+/// WebSocket pad. `Debug` shows no bytes, because they contain phone numbers.
 pub(crate) struct PadEvent {
     position: u64,
     bytes: Bytes,
@@ -20,7 +20,7 @@ pub(crate) struct PadEvent {
     receipt: Option<Receipt>,
     /// When it came from the bus, if it is traced.
     consumed_at: Option<SystemTime>,
-    /// Until when it is worth a popup, if it is; read when somebody first asks.
+    /// Until when it pops up, if it does; decoded at the first use.
     pop_until: OnceLock<Option<SystemTime>>,
 }
 
@@ -37,14 +37,14 @@ impl PadEvent {
         }
     }
 
-    /// One that has just come from the bus, and what the bus says of its receipt.
+    /// An event that has just come from the bus, with its receipt.
     pub(crate) fn from_bus(position: u64, bytes: Bytes, receipt: Option<Receipt>) -> Self {
         let traced = receipt.as_ref().is_some_and(|receipt| receipt.traceparent.is_some());
         Self { receipt, consumed_at: traced.then(SystemTime::now), ..Self::new(position, bytes) }
     }
 
-    /// Whether it is a ring that is worth a popup at `now`.
-    pub(super) fn pops(&self, now: SystemTime) -> bool {
+    /// Whether it is a ring that pops up at `now`.
+    pub(super) fn is_popup_at(&self, now: SystemTime) -> bool {
         let until = self.pop_until.get_or_init(|| {
             let until = self.update()?.pop_until?;
             UNIX_EPOCH.checked_add(Duration::new(u64::try_from(until.seconds).ok()?, 0))
@@ -52,7 +52,7 @@ impl PadEvent {
         until.is_some_and(|until| until > now)
     }
 
-    /// The same ring, to be shown ahead of its turn; `None` if the event is no update.
+    /// The same ring as a message `early`; `None` if the event is not an update.
     pub(crate) fn early(&self) -> Option<SubscribeResponse> {
         let Update { position: _, call, pop_until } = self.update()?;
         Some(SubscribeResponse { event: Some(Sent::Early(Early { call, pop_until })) })
@@ -65,14 +65,13 @@ impl PadEvent {
         }
     }
 
-    /// Since when it has been under way, from the receipt of its record at ingest-svc, whose clock is trusted to be right;
-    /// `None` if it came from the log.
+    /// How long ago ingest-svc received its record, by both services' clocks; `None` if it came from the log.
     pub(crate) fn age(&self, now: SystemTime) -> Option<Duration> {
         let received = u64::try_from(self.receipt.as_ref()?.at).ok()?;
         now.duration_since(UNIX_EPOCH + Duration::from_millis(received)).ok()
     }
 
-    /// The trace it belongs to, and since when this replica has had it.
+    /// The trace that it belongs to, and when it came to this replica.
     pub(crate) fn trace(&self) -> Option<(&str, SystemTime)> {
         self.receipt.as_ref()?.traceparent.as_deref().zip(self.consumed_at)
     }
@@ -87,19 +86,19 @@ impl PadEvent {
         self.bytes.clone()
     }
 
-    /// The `SubscribeResponse` in proto3 JSON; `None` if the bytes are no such message.
+    /// The `SubscribeResponse` in proto3 JSON; `None` if the bytes cannot be decoded.
     pub(crate) fn json(&self) -> Option<Bytes> {
         self.json.get_or_init(|| json(&SubscribeResponse::decode(self.bytes.clone()).ok()?)).clone()
     }
 
-    /// Bytes it holds, roughly: with the JSON about three times the encoded message.
+    /// Roughly the bytes of memory that it takes; the JSON has about three times the bytes of the encoded message.
     pub(super) fn weight(&self) -> usize {
         self.bytes.len() * 4
     }
 }
 
-/// Whether bytes are an event of that position. What is not must reach no pad: its library could not read it either, and it
-/// would come back for it for ever.
+/// Whether bytes are an event of that position. Other bytes must not reach a pad: its library could not read them either,
+/// and the pad would connect again and again to get the event.
 pub(crate) fn is_readable(position: u64, bytes: &[u8]) -> bool {
     match SubscribeResponse::decode(bytes) {
         Ok(SubscribeResponse { event: Some(Sent::Update(update)) }) => {
@@ -125,13 +124,14 @@ pub(crate) fn json(message: &SubscribeResponse) -> Option<Bytes> {
 mod tests {
     use std::{fs, path::Path};
 
+    use base64::{Engine, engine::general_purpose::STANDARD};
     use serde_json::Value;
 
     use super::*;
 
-    /// Each golden message was written down by the pad's side, as JSON and as bytes.
+    /// The golden messages were written by the TypeScript client, as JSON and as bytes.
     #[test]
-    fn rust_and_typescript_mean_the_same_bytes_and_the_same_json() {
+    fn rust_and_typescript_agree_on_bytes_and_json() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/wire");
         let mut seen = 0;
         for entry in fs::read_dir(folder).unwrap() {
@@ -140,7 +140,8 @@ mod tests {
                 continue;
             }
             let text = fs::read_to_string(&path).unwrap();
-            let encoded = base64(fs::read_to_string(path.with_extension("b64")).unwrap().trim());
+            let encoded =
+                STANDARD.decode(fs::read_to_string(path.with_extension("b64")).unwrap().trim()).unwrap();
             let read: SubscribeResponse = serde_json::from_str(&text).unwrap();
             assert_eq!(read.encode_to_vec(), encoded, "{path:?}");
             let event = PadEvent::new(1, encoded.into());
@@ -152,22 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_has_no_json() {
+    fn bytes_that_cannot_be_decoded_have_no_json() {
         assert_eq!(PadEvent::new(1, Bytes::from_static(b"\xff\xff")).json(), None);
-    }
-
-    fn base64(text: &str) -> Vec<u8> {
-        const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let digits = text.bytes().filter(|byte| *byte != b'=');
-        let mut bits = 0_u32;
-        let mut bytes = Vec::new();
-        for (index, digit) in digits.enumerate() {
-            let value = ALPHABET.iter().position(|known| *known == digit).unwrap();
-            bits = (bits << 6) | u32::try_from(value).unwrap();
-            if index % 4 != 0 {
-                bytes.push(((bits >> (6 - 2 * (index % 4))) & 0xff).try_into().unwrap());
-            }
-        }
-        bytes
     }
 }

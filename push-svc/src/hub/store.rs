@@ -1,14 +1,14 @@
-//! One store that has a pad here: its recent events and the next position. No truth is kept: all of it can be asked of
-//! the log again.
+//! One store that has a pad here: its recent events and its next position. Nothing here is the only copy: all of it can be
+//! read from the log again.
 //!
 //! ```text
 //!  positions   … 41 42 43 44 45 46 │ 47   48 49    51
 //!                    └── recent ──┘  ▲    └─ ahead ─┘
-//!                                   next: missing; fetched when it does not come by itself
+//!                                   next: missing; read from the log if it does not come by itself
 //! ```
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -20,195 +20,184 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
-    answers::{Ahead, Applied, Cut, Pull},
+    answers::{ApplyOutcome, Completeness, EarlyRing, NextEvent},
+    control::StreamControl,
     event::{PadEvent, is_readable},
-    seat::Seat,
+    recent::RecentEvents,
 };
-use crate::end::End;
+use crate::{capacity::StoreCapacity, stream_end::StreamEnd};
 
-/// How many events are at hand for pads that come a little later. A live pad that falls further behind is too slow.
-/// (A handful in unit tests, so that they get there.)
-pub(super) const RECENT: usize = if cfg!(test) { 4 } else { 1024 };
-/// How many bytes of them, so that long memos do not add up.
-const RECENT_BYTES: usize = 4 * 1024 * 1024;
-/// How long they are kept; pads that come later read the log.
-pub(super) const RECENT_AGE: Duration = Duration::from_secs(120);
-/// How many events past a gap wait for it to close. What does not fit is fetched with the gap.
-/// (A handful in unit tests, so that they get there.)
-pub(super) const AHEAD: usize = if cfg!(test) { 3 } else { 256 };
 /// How long a gap may close by itself: two publishers may overtake each other.
 pub(super) const GAP_HOLD: Duration = Duration::from_millis(50);
-/// How long what precedes a ring may be missing, before the ring is shown ahead of its turn: the contract says 500 ms,
-/// and the way to the pad takes some of them.
+/// How long the events before a ring may be missing before the ring is sent early: pads are promised 500 ms, and the
+/// transport takes some of them.
 pub(super) const EARLY: Duration = Duration::from_millis(450);
-/// How often, at most, an event of another epoch makes us ask the log which one is right.
-const FOREIGN_PAUSE: Duration = Duration::from_secs(1);
+/// How long no event of another epoch makes us ask the log again which epoch is right.
+const OTHER_EPOCH_PAUSE: Duration = Duration::from_secs(1);
 
-/// An event that has come, from the bus or from the log.
+/// An event that comes from the bus or from the log.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Arrived<'a> {
+pub(super) struct IncomingEvent<'a> {
     pub(super) position: u64,
     pub(super) bytes: &'a Bytes,
-    /// What the bus says of it.
+    /// What the bus says about its receipt.
     pub(super) receipt: Option<&'a Receipt>,
 }
 
-impl Arrived<'_> {
-    /// Copied, because the bytes are a slice of a whole batch, which would otherwise stay in memory with them.
-    fn kept(self) -> Arc<PadEvent> {
+impl IncomingEvent<'_> {
+    /// Copied, because the bytes are a slice of a whole batch, which would otherwise stay in memory as long as they do.
+    fn to_pad_event(self) -> Arc<PadEvent> {
         let bytes = Bytes::copy_from_slice(self.bytes);
         Arc::new(PadEvent::from_bus(self.position, bytes, self.receipt.cloned()))
     }
 }
 
-/// What is known of the log's side of the store.
+/// What is known of the store in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Reach {
+struct LogPosition {
     epoch: Uuid,
     /// The position that pads wait for.
     next: u64,
     /// The highest position that the log is known to have.
-    known: u64,
+    last_known: u64,
 }
 
-struct Recent {
-    event: Arc<PadEvent>,
-    since: Instant,
-}
-
-#[derive(Default)]
-struct Foreign {
-    seen: bool,
-    asked_at: Option<Instant>,
-}
-
-struct Kept {
+/// An event whose predecessors are missing.
+struct AheadEvent {
     epoch: Uuid,
     event: Arc<PadEvent>,
     since: Instant,
 }
 
-/// A store that has a pad here.
+/// Events of another epoch than the log's.
 #[derive(Default)]
+struct OtherEpoch {
+    seen: bool,
+    asked_at: Option<Instant>,
+}
+
+/// A store that has a pad here.
 pub(super) struct Store {
+    capacity: StoreCapacity,
     /// `None` until the log has answered for the first time.
-    reach: Option<Reach>,
+    log: Option<LogPosition>,
     /// The store's name, once the log has told it.
     name: Option<Arc<str>>,
-    /// The log was asked, and was told of no change since: its answer has the store's name.
-    asked: bool,
-    recent: VecDeque<Recent>,
-    recent_bytes: usize,
-    ahead: BTreeMap<u64, Kept>,
-    /// Since when something is missing.
+    /// The log was asked, and no change has been reported since: its answer has the current name.
+    name_requested: bool,
+    recent: RecentEvents,
+    ahead: BTreeMap<u64, AheadEvent>,
+    /// Since when an event is missing, or since the log was last asked for it.
     gap_since: Option<Instant>,
-    /// The same, but that asking the log begins no new count.
+    /// Since when an event is missing.
     missing_since: Option<Instant>,
-    /// The log must be asked, whatever is missing.
-    ask: bool,
-    /// An event of another epoch came, and when the last such made us ask.
-    foreign: Foreign,
-    pub(super) seats: Vec<Arc<Seat>>,
+    /// The log must be asked, even if no event is missing.
+    needs_catch_up: bool,
+    other_epoch: OtherEpoch,
+    pub(super) streams: Vec<Arc<StreamControl>>,
 }
 
 impl Store {
+    pub(super) fn new(capacity: StoreCapacity) -> Self {
+        Self {
+            capacity,
+            log: None,
+            name: None,
+            name_requested: false,
+            recent: RecentEvents::default(),
+            ahead: BTreeMap::new(),
+            gap_since: None,
+            missing_since: None,
+            needs_catch_up: false,
+            other_epoch: OtherEpoch::default(),
+            streams: Vec::new(),
+        }
+    }
+
     /// Takes an event from the bus.
-    pub(super) fn apply(&mut self, epoch: Uuid, event: Arrived<'_>, now: Instant) -> Applied {
+    pub(super) fn apply(&mut self, epoch: Uuid, event: IncomingEvent<'_>, now: Instant) -> ApplyOutcome {
         let position = event.position;
         if position == 0 {
-            self.ask = true;
-            self.asked = false;
+            self.needs_catch_up = true;
+            self.name_requested = false;
             self.name = None;
-            return Applied::Hint;
+            return ApplyOutcome::Hint;
         }
-        match self.reach {
-            Some(reach) if reach.epoch != epoch => {
-                self.foreign.seen = true;
-                Applied::Foreign
+        match self.log {
+            Some(log) if log.epoch != epoch => {
+                self.other_epoch.seen = true;
+                ApplyOutcome::OtherEpoch
             }
-            Some(reach) if position < reach.next => Applied::Duplicate,
+            Some(log) if position < log.next => ApplyOutcome::Duplicate,
             _ if !is_readable(position, event.bytes) => {
-                // Whoever sent it may have broken it; else the log says that nobody can have it.
-                self.ask = true;
-                Applied::Unreadable
+                // It may have been damaged on the way. If not, the log answers that it has no such event.
+                self.needs_catch_up = true;
+                ApplyOutcome::Unreadable
             }
-            Some(reach) if position == reach.next => {
-                self.append(event.kept(), now);
+            Some(log) if position == log.next => {
+                self.append(event.to_pad_event(), now);
                 self.advance(now);
-                Applied::Live
+                ApplyOutcome::Live
             }
             _ => self.keep_ahead(epoch, event, now),
         }
     }
 
-    fn keep_ahead(&mut self, epoch: Uuid, event: Arrived<'_>, now: Instant) -> Applied {
+    fn keep_ahead(&mut self, epoch: Uuid, event: IncomingEvent<'_>, now: Instant) -> ApplyOutcome {
         let position = event.position;
-        if let Some(kept) = self.ahead.get(&position) {
-            // Two epochs, and no answer yet; the one under way may have been read before the log was made anew.
-            self.ask |= kept.epoch != epoch;
-            return Applied::Duplicate;
+        if let Some(known) = self.ahead.get(&position) {
+            // Two epochs before the first answer of the log. That answer may have been read before the log was replaced.
+            self.needs_catch_up |= known.epoch != epoch;
+            return ApplyOutcome::Duplicate;
         }
-        if self.ahead.len() < AHEAD {
-            self.ahead.insert(position, Kept { epoch, event: event.kept(), since: now });
-            // They count from now on how long it waits.
-            self.seats.iter().for_each(|seat| seat.wake());
-        } else if let Some(reach) = &mut self.reach {
-            reach.known = reach.known.max(position);
+        if self.ahead.len() < self.capacity.ahead_events {
+            self.ahead.insert(position, AheadEvent { epoch, event: event.to_pad_event(), since: now });
+            // From now on each stream counts how long the event waits.
+            self.wake_streams();
+        } else if let Some(log) = &mut self.log {
+            log.last_known = log.last_known.max(position);
         } else {
-            self.ask = true;
+            self.needs_catch_up = true;
         }
         self.watch_gap(now);
-        Applied::Ahead
+        ApplyOutcome::Ahead
     }
 
     /// Appends the event at `next`.
     fn append(&mut self, event: Arc<PadEvent>, now: Instant) {
-        let Some(reach) = &mut self.reach else { return };
-        reach.next = event.position() + 1;
-        self.recent_bytes += event.weight();
-        self.recent.push_back(Recent { event, since: now });
-        while self.recent.len() > RECENT || (self.recent.len() > 1 && self.recent_bytes > RECENT_BYTES) {
-            self.forget_oldest();
-        }
+        let Some(log) = &mut self.log else { return };
+        log.next = event.position() + 1;
+        self.recent.push(event, now, self.capacity.recent_events, self.capacity.recent_bytes);
     }
 
-    fn forget_oldest(&mut self) {
-        if let Some(oldest) = self.recent.pop_front() {
-            self.recent_bytes -= oldest.event.weight();
-        }
-    }
-
-    /// Forgets events that have been at hand for long enough.
+    /// Forgets events that have been kept for long enough.
     pub(super) fn sweep(&mut self, now: Instant) {
-        while self.recent.front().is_some_and(|oldest| now.duration_since(oldest.since) > RECENT_AGE) {
-            self.forget_oldest();
-        }
-        if self.recent.is_empty() {
-            self.recent.shrink_to_fit();
-        }
+        self.recent.sweep(now);
     }
 
-    /// Moves what has come to its turn from `ahead` to `recent`, and wakes the pads.
+    /// Moves events that are next from `ahead` to `recent`, and wakes the streams.
     fn advance(&mut self, now: Instant) {
-        while let Some(reach) = self.reach {
-            let Some(entry) = self.ahead.first_entry().filter(|entry| *entry.key() <= reach.next) else {
+        while let Some(log) = self.log {
+            let Some(entry) = self.ahead.first_entry().filter(|entry| *entry.key() <= log.next) else {
                 break;
             };
-            let kept = entry.remove();
-            if kept.event.position() == reach.next && kept.epoch == reach.epoch {
-                self.append(kept.event, now);
+            let ahead = entry.remove();
+            if ahead.event.position() == log.next && ahead.epoch == log.epoch {
+                self.append(ahead.event, now);
             }
         }
         self.gap_since = None;
         self.watch_gap(now);
-        for seat in &self.seats {
-            seat.wake();
-        }
+        self.wake_streams();
     }
 
-    /// Notes when a gap was first seen.
+    fn wake_streams(&self) {
+        self.streams.iter().for_each(|stream| stream.wake());
+    }
+
+    /// Remembers when a gap was first seen.
     fn watch_gap(&mut self, now: Instant) {
-        let missing = self.reach.is_some_and(|reach| !self.ahead.is_empty() || reach.next <= reach.known);
+        let missing = self.log.is_some_and(|log| !self.ahead.is_empty() || log.next <= log.last_known);
         if missing {
             self.gap_since.get_or_insert(now);
             self.missing_since.get_or_insert(now);
@@ -217,79 +206,81 @@ impl Store {
         }
     }
 
-    /// When the log must be asked about this store; `None` if nothing is amiss.
-    pub(super) fn due_at(&self, now: Instant) -> Option<Instant> {
-        self.reach?;
-        let foreign = self.foreign.seen.then(|| self.foreign.asked_at.map_or(now, |at| at + FOREIGN_PAUSE));
+    /// When the log must be asked about this store; `None` if it need not be.
+    pub(super) fn catch_up_at(&self, now: Instant) -> Option<Instant> {
+        self.log?;
+        let other_epoch =
+            self.other_epoch.seen.then(|| self.other_epoch.asked_at.map_or(now, |at| at + OTHER_EPOCH_PAUSE));
         let gap = self.gap_since.map(|since| since + GAP_HOLD);
-        [self.ask.then_some(now), foreign, gap].into_iter().flatten().min()
+        [self.needs_catch_up.then_some(now), other_epoch, gap].into_iter().flatten().min()
     }
 
-    /// After which position the log is to be asked. Whatever is amiss counts as asked for from now on. `None` while the
-    /// log's first answer is awaited: it may have been read before what is now amiss, so the log is asked once more then.
-    pub(super) fn ask_from(&mut self, now: Instant) -> Option<u64> {
-        let Some(reach) = self.reach else {
-            self.ask = true;
+    /// The position after which the log is asked now; everything that needs it counts as asked for. `None` before the log's
+    /// first answer: it may have been read too early for what is needed now, so the log is asked again after it.
+    pub(super) fn start_catch_up(&mut self, now: Instant) -> Option<u64> {
+        let Some(log) = self.log else {
+            self.needs_catch_up = true;
             return None;
         };
-        self.ask = false;
-        if std::mem::take(&mut self.foreign.seen) {
-            self.foreign.asked_at = Some(now);
+        self.needs_catch_up = false;
+        if std::mem::take(&mut self.other_epoch.seen) {
+            self.other_epoch.asked_at = Some(now);
         }
         self.gap_since = self.gap_since.map(|_| now);
-        self.asked = true;
-        Some(reach.next - 1)
+        self.name_requested = true;
+        Some(log.next - 1)
     }
 
-    /// The log could not be asked.
-    pub(super) fn ask_again(&mut self) {
-        self.ask = true;
-        self.asked = false;
+    /// The log did not answer.
+    pub(super) fn catch_up_failed(&mut self) {
+        self.needs_catch_up = true;
+        self.name_requested = false;
     }
 
-    /// Learns where the log is. Another epoch than before: everything known is of no more use, and the streams that
-    /// were fed from it must end.
-    pub(super) fn observe(&mut self, epoch: Uuid, position: u64, now: Instant) -> Option<End> {
-        let other_log = self.reach.is_some_and(|reach| reach.epoch != epoch);
+    /// Takes the epoch and the position of the log. If the epoch is another one than before, nothing known is valid any more,
+    /// and the streams of the old epoch must end.
+    pub(super) fn observe(&mut self, epoch: Uuid, position: u64, now: Instant) -> Option<StreamEnd> {
+        let other_log = self.log.is_some_and(|log| log.epoch != epoch);
         if other_log {
             self.forget();
-            // The answer may be an old one that was long under way: the next answer tells.
-            self.ask = true;
+            // This answer may be old, and the epoch before it the right one: the next answer decides.
+            self.needs_catch_up = true;
         }
-        match &mut self.reach {
-            Some(reach) => {
-                reach.known = reach.known.max(position);
+        match &mut self.log {
+            Some(log) => {
+                log.last_known = log.last_known.max(position);
                 self.watch_gap(now);
             }
             None => {
-                self.reach = Some(Reach { epoch, next: position.saturating_add(1), known: position });
-                let kept = self.ahead.len();
-                self.ahead.retain(|_, kept| kept.epoch == epoch);
-                self.ask |= self.ahead.len() < kept;
+                self.log =
+                    Some(LogPosition { epoch, next: position.saturating_add(1), last_known: position });
+                let before = self.ahead.len();
+                self.ahead.retain(|_, ahead| ahead.epoch == epoch);
+                self.needs_catch_up |= self.ahead.len() < before;
                 self.advance(now);
             }
         }
-        other_log.then_some(End::Anew)
+        other_log.then_some(StreamEnd::NeedsResync)
     }
 
-    /// Takes the log's answer to [`ask_from`](Self::ask_from). Says why the store's streams must end, if they must.
+    /// Takes the log's answer to [`start_catch_up`](Self::start_catch_up). Returns why the store's streams must end, if they must.
     pub(super) fn catch_up(
         &mut self,
         epoch: Uuid,
         after: u64,
         answer: &StoreEvents,
-        cut: Cut,
+        completeness: Completeness,
         now: Instant,
-    ) -> Option<End> {
-        // Asked for pads that are gone, and read before those came that are here now: it says too little for them.
-        self.reach?;
+    ) -> Option<StreamEnd> {
+        // This answer was asked for pads that have left, and read before those came that are here now: it may be too old.
+        self.log?;
         if answer.not_found {
             self.forget();
-            return Some(End::NoSuchStore);
+            return Some(StreamEnd::NoSuchStore);
         }
-        if answer.position < after && self.reach.is_some_and(|reach| reach.epoch == epoch) {
-            // A backup of the log was put back without a new epoch, against docs/operate.md: it gives out anew positions
-            // that pads have had. Seen only while the log is still behind; then at least these pads begin afresh.
+        if answer.position < after && self.log.is_some_and(|log| log.epoch == epoch) {
+            // A backup of the log was restored without a new epoch, against docs/operate.md: it gives the same positions to
+            // other events. This is noticed only while the log is still behind; then at least these pads get a snapshot.
             tracing::error!(
                 position = answer.position,
                 after,
@@ -297,50 +288,50 @@ impl Store {
             );
             self.forget();
             self.observe(epoch, answer.position, now);
-            return Some(End::Anew);
+            return Some(StreamEnd::NeedsResync);
         }
         let end = self.observe(epoch, answer.position, now);
         for logged in &answer.events {
             let event =
-                Arrived { position: logged.position, bytes: &logged.subscribe_response, receipt: None };
+                IncomingEvent { position: logged.position, bytes: &logged.subscribe_response, receipt: None };
             self.apply(epoch, event, now);
         }
-        let behind = self.reach.is_some_and(|reach| reach.next <= answer.position);
-        match (behind, cut) {
+        let behind = self.log.is_some_and(|log| log.next <= answer.position);
+        match (behind, completeness) {
             (false, _) => end,
-            (true, Cut::Short) => {
-                self.ask = true;
+            (true, Completeness::Truncated) => {
+                self.needs_catch_up = true;
                 end
             }
-            (true, Cut::Whole) => {
-                // The log no longer keeps what comes next: nobody can ever be given it.
+            (true, Completeness::Complete) => {
+                // The log no longer has the next event, so no pad can get it.
                 self.forget();
                 self.observe(epoch, answer.position, now);
-                Some(End::Anew)
+                Some(StreamEnd::NeedsResync)
             }
         }
     }
 
     /// As if the log had never been asked.
     fn forget(&mut self) {
-        let seats = std::mem::take(&mut self.seats);
-        *self = Self { seats, ..Self::default() };
+        let streams = std::mem::take(&mut self.streams);
+        *self = Self { streams, ..Self::new(self.capacity) };
     }
 
-    /// The store's name, if a pad that has `after` can go on from what is at hand.
+    /// The store's name, if a pad that has everything up to `after` can continue from memory.
     pub(super) fn resumable(&self, epoch: Uuid, after: u64) -> Option<Arc<str>> {
-        let reach = self.reach.filter(|reach| reach.epoch == epoch)?;
-        let at_hand = after < reach.next && after + 1 >= self.oldest(reach);
-        self.name.clone().filter(|_| at_hand)
+        let log = self.log.filter(|log| log.epoch == epoch)?;
+        let in_memory = after < log.next && after + 1 >= self.oldest(log);
+        self.name.clone().filter(|_| in_memory)
     }
 
-    /// A pad has read this name. It may be newer or older than one that is known or under way; then the log is asked once
-    /// more, and only that answer tells.
+    /// A pad has read this name from the log. It may be newer or older than the one that is known or being read; then the
+    /// log is asked again, and that answer decides.
     pub(super) fn suggest_name(&mut self, name: &str) -> Arc<str> {
         match &self.name {
             Some(known) if **known == *name => known.clone(),
             known => {
-                self.ask |= std::mem::take(&mut self.asked) || known.is_some();
+                self.needs_catch_up |= std::mem::take(&mut self.name_requested) || known.is_some();
                 let read: Arc<str> = name.into();
                 self.name.get_or_insert_with(|| read.clone());
                 read
@@ -348,60 +339,62 @@ impl Store {
         }
     }
 
-    /// Takes the name in the log's answer to [`ask_from`](Self::ask_from), and says which pads were told another. An answer
-    /// that was asked for pads that are gone, or before a change, has an old name.
-    pub(super) fn take_name(&mut self, name: &str) -> Vec<Arc<Seat>> {
-        if !std::mem::take(&mut self.asked) || name.is_empty() {
+    /// Takes the name in the log's answer to [`start_catch_up`](Self::start_catch_up), and returns the streams whose snapshot has
+    /// another one. An answer that was asked for pads that have left, or before a change, may have an old name.
+    pub(super) fn take_name(&mut self, name: &str) -> Vec<Arc<StreamControl>> {
+        if !std::mem::take(&mut self.name_requested) || name.is_empty() {
             return Vec::new();
         }
         if self.name.as_deref() != Some(name) {
             self.name = Some(name.into());
         }
-        self.seats.iter().filter(|seat| seat.is_unaware_of(name)).cloned().collect()
+        self.streams.iter().filter(|stream| stream.needs_name(name)).cloned().collect()
     }
 
     pub(super) fn name(&self) -> Option<Arc<str>> {
         self.name.clone()
     }
 
-    /// What follows `cursor`.
-    pub(super) fn pull(&self, cursor: u64) -> Pull {
-        let Some(reach) = self.reach.filter(|reach| cursor + 1 < reach.next) else { return Pull::Wait };
-        let index =
-            (cursor + 1).checked_sub(self.oldest(reach)).and_then(|index| usize::try_from(index).ok());
-        match index.and_then(|index| self.recent.get(index)) {
-            Some(recent) => Pull::Event(recent.event.clone()),
-            None => Pull::Behind,
+    /// The event after `cursor`.
+    pub(super) fn next_event(&self, cursor: u64) -> NextEvent {
+        if self.log.is_none_or(|log| cursor + 1 >= log.next) {
+            return NextEvent::NotYet;
         }
+        self.recent.get(cursor + 1).cloned().map_or(NextEvent::Behind, NextEvent::Event)
     }
 
-    /// The first ring past `cursor` that has waited for its turn for too long and is not among the positions `shown`.
-    pub(super) fn early(&self, cursor: u64, shown: &BTreeSet<u64>, now: Instant, wall: SystemTime) -> Ahead {
-        let Some(reach) = self.reach else { return Ahead::None };
-        // What is at hand is ahead of a pad that is still catching up.
-        let at_hand = self.recent.iter().rev().take_while(|recent| recent.event.position() > cursor + 1);
-        let at_hand = at_hand.map(|recent| (&recent.event, recent.since));
-        // A pad that was read further in the log than this replica has come has some of what waits here.
-        let kept = self.ahead.range(cursor.saturating_add(1)..).map(|(_, kept)| kept);
-        let kept = kept.filter(|kept| kept.epoch == reach.epoch);
-        let kept =
-            kept.map(|kept| (&kept.event, self.missing_since.map_or(kept.since, |gap| gap.min(kept.since))));
-        let waiting = at_hand.chain(kept);
+    /// The first ring after `cursor` that has waited for too long for the events before it, and is not among those `sent`
+    /// early already.
+    pub(super) fn early_ring(
+        &self,
+        cursor: u64,
+        sent: &BTreeSet<u64>,
+        now: Instant,
+        wall: SystemTime,
+    ) -> EarlyRing {
+        let Some(log) = self.log else { return EarlyRing::None };
+        // For a pad that is still catching up, recent events are ahead, too.
+        let recent = self.recent.newest_down_to(cursor.saturating_add(2));
+        // The pad's snapshot may be newer than what this replica has, and then has some of the events that wait here.
+        let ahead = self.ahead.range(cursor.saturating_add(1)..).map(|(_, ahead)| ahead);
+        let ahead = ahead.filter(|ahead| ahead.epoch == log.epoch).map(|ahead| {
+            (&ahead.event, self.missing_since.map_or(ahead.since, |since| since.min(ahead.since)))
+        });
         let mut earliest = None;
-        for (event, since) in waiting {
-            if shown.contains(&event.position()) || !event.pops(wall) {
+        for (event, since) in recent.chain(ahead) {
+            if sent.contains(&event.position()) || !event.is_popup_at(wall) {
                 continue;
             }
             if since + EARLY <= now {
-                return Ahead::Ring(Arc::clone(event));
+                return EarlyRing::Due(Arc::clone(event));
             }
             earliest = earliest.into_iter().chain([since + EARLY]).min();
         }
-        earliest.map_or(Ahead::None, Ahead::At)
+        earliest.map_or(EarlyRing::None, EarlyRing::NotBefore)
     }
 
-    /// The position of the oldest event at hand; `next` if there is none.
-    fn oldest(&self, reach: Reach) -> u64 {
-        self.recent.front().map_or(reach.next, |oldest| oldest.event.position())
+    /// The position of the oldest event in memory; `next` if there is none.
+    fn oldest(&self, log: LogPosition) -> u64 {
+        self.recent.first_position().unwrap_or(log.next)
     }
 }

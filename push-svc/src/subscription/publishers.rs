@@ -1,8 +1,8 @@
-//! Whose signs of life come over the bus. Pure: it does no I/O, and takes the time as an argument.
+//! Which instances of ingest-svc are alive on the bus. Pure: it does no I/O, and takes the time as an argument.
 //!
-//! Each ingest-svc of our log says something every second, and goodbye when it leaves. One that was heard and then falls
-//! silent may have accepted what it cannot publish, however many others are heard. Messages of another log (another
-//! installation on our exchange, an old ingest-svc that was left running) say nothing about ours.
+//! Each instance of our log sends a message every second, and a goodbye when it leaves. One that was alive and becomes
+//! silent may have accepted records that it cannot publish, even if all others are alive. Messages of another log (another
+//! installation on our exchange, an old ingest-svc that was left running) say nothing about our log.
 
 use std::{
     collections::{HashMap, HashSet, hash_map::Entry},
@@ -13,68 +13,68 @@ use ringpad_bus::{Head, Origin};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-/// How long an ingest-svc may say nothing before it counts as silent: three of its signs of life.
+/// After how long without a message an instance is silent: three canaries.
 pub(super) const SILENT: Duration = Duration::from_secs(3);
-/// How long after its last message a silent one is forgotten: by then it is dead, and its successor is heard, or nobody
-/// of our log is heard at all.
-const GONE: Duration = Duration::from_secs(60);
-/// How many are known at a time. Beyond it, the one that was heard longest ago is forgotten.
+/// How long after its last message a silent instance is forgotten. By then it has ended, and either its successor is alive
+/// or no instance of our log is.
+const FORGET_AFTER: Duration = Duration::from_secs(60);
+/// How many instances are known at a time. One more replaces the one whose last message is oldest.
 const INSTANCES: usize = 64;
-/// How many other logs are known. Further ones are passed over like these, but without a word.
+/// How many other logs are known. Messages of further ones are ignored, too, but not logged.
 const OTHER_LOGS: usize = 16;
 
-/// What is known of those who publish on our exchange.
+/// The instances that publish on our exchange.
 #[derive(Debug)]
 pub(crate) struct Publishers {
-    /// Our log, once it has said which one it is. Until then nobody is heard.
+    /// The epoch of our log, once it has answered. Until then no instance counts as ours.
     log: Option<Uuid>,
     instances: HashMap<Uuid, Instance>,
     other_logs: HashSet<Uuid>,
     /// When this connection was made, or our log became known.
     since: Instant,
-    /// When a message of our log last came since then.
-    heard: Option<Instant>,
-    /// When a message that is none of our log's last came.
-    others_heard: Option<Instant>,
+    /// When the last message of our log came since then.
+    last_received: Option<Instant>,
+    /// When the last message came that is not of our log.
+    other_last_received: Option<Instant>,
 }
 
-/// A process that publishes for our log.
+/// A process of ingest-svc that publishes for our log.
 #[derive(Debug)]
 struct Instance {
-    /// Its connection, and the last number there.
+    /// Its connection, and the number of its last message there.
     publisher: Uuid,
     number: u64,
-    heard: Instant,
+    last_received: Instant,
     forget_at: Instant,
 }
 
-/// Whose message it is.
+/// Where a message comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Heard {
-    /// Our log's. A gap: something before it may be lost.
-    Ours {
-        /// Its connection is not the last one, or its number is not the next.
+pub(crate) enum MessageSource {
+    /// Our log.
+    OurLog {
+        /// Its connection is not the last one, or its number is not the next: a message before it may be lost.
         gap: bool,
     },
-    /// Another log's, as far as we know. The first of it may also mean that ours was made anew: ask.
+    /// Another log, as far as we know. If it is new, our own log may have been replaced: ask it.
     OtherLog {
         /// It was not known before.
         new: bool,
     },
-    /// An ingest-svc's of an older version, which does not say its log.
-    Unsaid,
+    /// An older version of ingest-svc, whose messages do not name their log.
+    OlderVersion,
 }
 
-/// Whether those who publish for our log are heard.
+/// Whether the instances of our log are alive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Hearing {
+pub(crate) enum Liveness {
     /// All of them are.
-    All,
-    /// Some are, but so many others were and are silent now.
-    NotAll(usize),
+    AllAlive,
+    /// Some are, and this many are silent.
+    SomeSilent(usize),
     /// None is.
-    Nobody,
-    /// Not all of them are, but we have not listened for long enough to say more.
+    NoneAlive,
+    /// Not all of them are, but the connection is too young to say more.
     TooEarly,
 }
 
@@ -85,52 +85,52 @@ impl Publishers {
             instances: HashMap::new(),
             other_logs: HashSet::new(),
             since: now,
-            heard: None,
-            others_heard: None,
+            last_received: None,
+            other_last_received: None,
         }
     }
 
-    /// There is a new connection. Until they are heard on it, those who are known count as silent; none of them is forgotten
-    /// for what could not be heard.
+    /// There is a new connection. Known instances count as silent until a message of theirs comes over it. The time without a
+    /// connection does not count towards forgetting them.
     pub(super) fn connected(&mut self, now: Instant) {
         self.since = now;
-        self.heard = None;
-        self.others_heard = None;
+        self.last_received = None;
+        self.other_last_received = None;
         for instance in self.instances.values_mut() {
-            instance.forget_at = now + GONE;
+            instance.forget_at = now + FORGET_AFTER;
         }
     }
 
-    /// Takes note of a message; `log` is ours, if it is known.
-    pub(crate) fn hear(&mut self, log: Option<Uuid>, head: &Head, now: Instant) -> Heard {
+    /// Records a message; `log` is the epoch of our log, if it is known.
+    pub(crate) fn receive(&mut self, log: Option<Uuid>, head: &Head, now: Instant) -> MessageSource {
         if self.log != log {
             *self = Self { log, ..Self::new(now) };
         }
         match head.origin {
             Some(origin) if Some(origin.epoch) == log => {
-                self.heard = Some(now);
-                Heard::Ours { gap: self.hear_ours(origin, head, now) }
+                self.last_received = Some(now);
+                MessageSource::OurLog { gap: self.receive_ours(origin, head, now) }
             }
             Some(origin) => {
-                self.others_heard = Some(now);
+                self.other_last_received = Some(now);
                 let room = self.other_logs.len() < OTHER_LOGS;
-                Heard::OtherLog { new: room && self.other_logs.insert(origin.epoch) }
+                MessageSource::OtherLog { new: room && self.other_logs.insert(origin.epoch) }
             }
             None => {
-                self.others_heard = Some(now);
-                Heard::Unsaid
+                self.other_last_received = Some(now);
+                MessageSource::OlderVersion
             }
         }
     }
 
-    /// Whether something before this message may be lost.
-    fn hear_ours(&mut self, origin: Origin, head: &Head, now: Instant) -> bool {
+    /// Whether a message before this one may be lost.
+    fn receive_ours(&mut self, origin: Origin, head: &Head, now: Instant) -> bool {
         let (publisher, number) = (head.publisher, head.number);
-        let said = Instance { publisher, number, heard: now, forget_at: now + GONE };
+        let instance = Instance { publisher, number, last_received: now, forget_at: now + FORGET_AFTER };
         self.make_room_for(origin.instance);
         let gap = match self.instances.entry(origin.instance) {
             Entry::Vacant(entry) => {
-                entry.insert(said);
+                entry.insert(instance);
                 true
             }
             Entry::Occupied(mut entry) => {
@@ -139,7 +139,7 @@ impl Publishers {
                 let gap = !same || number > last.number + 1;
                 // A message may be delivered twice.
                 let number = if same { number.max(last.number) } else { number };
-                *last = Instance { number, ..said };
+                *last = Instance { number, ..instance };
                 gap
             }
         };
@@ -151,43 +151,45 @@ impl Publishers {
 
     fn make_room_for(&mut self, instance: Uuid) {
         if self.instances.len() >= INSTANCES && !self.instances.contains_key(&instance) {
-            let longest_ago = self.instances.iter().min_by_key(|(_, known)| known.heard).map(|(id, _)| *id);
-            longest_ago.and_then(|id| self.instances.remove(&id));
+            let oldest =
+                self.instances.iter().min_by_key(|(_, known)| known.last_received).map(|(id, _)| *id);
+            oldest.and_then(|id| self.instances.remove(&id));
         }
     }
 
-    /// Whether those of our log are heard.
-    pub(super) fn hearing(&mut self, now: Instant) -> Hearing {
+    /// Whether the instances of our log are alive.
+    pub(super) fn liveness(&mut self, now: Instant) -> Liveness {
         self.instances.retain(|_, instance| now < instance.forget_at);
-        let anybody = self.heard.is_some_and(|at| now < at + SILENT);
-        match self.silent(now) {
-            0 if anybody => Hearing::All,
-            _ if now < self.since + SILENT => Hearing::TooEarly,
-            silent if anybody => Hearing::NotAll(silent),
-            _ => Hearing::Nobody,
+        let any_alive = self.last_received.is_some_and(|at| now < at + SILENT);
+        match self.silent_count(now) {
+            0 if any_alive => Liveness::AllAlive,
+            _ if now < self.since + SILENT => Liveness::TooEarly,
+            silent if any_alive => Liveness::SomeSilent(silent),
+            _ => Liveness::NoneAlive,
         }
     }
 
-    /// How many were heard, did not say goodbye, and are silent now.
-    pub(super) fn silent(&self, now: Instant) -> usize {
-        self.instances.values().filter(|instance| now >= instance.heard + SILENT).count()
+    /// How many instances were alive, did not say goodbye, and are silent now.
+    pub(super) fn silent_count(&self, now: Instant) -> usize {
+        self.instances.values().filter(|instance| now >= instance.last_received + SILENT).count()
     }
 
-    /// When [`hearing`](Self::hearing) changes next, if nothing comes until then.
+    /// When [`liveness`](Self::liveness) changes next, if no message comes until then.
     pub(super) fn next_change(&self, now: Instant) -> Option<Instant> {
-        let of_instances = self.instances.values().flat_map(|known| [known.heard + SILENT, known.forget_at]);
-        let of_all = self.heard.into_iter().chain([self.since]).map(|at| at + SILENT);
+        let of_instances =
+            self.instances.values().flat_map(|known| [known.last_received + SILENT, known.forget_at]);
+        let of_all = self.last_received.into_iter().chain([self.since]).map(|at| at + SILENT);
         of_instances.chain(of_all).filter(|at| *at > now).min()
     }
 
-    /// Since when nobody of our log is heard on this connection.
-    pub(super) fn quiet_since(&self) -> Instant {
-        self.heard.unwrap_or(self.since)
+    /// Since when no message of our log has come over this connection.
+    pub(super) fn silent_since(&self) -> Instant {
+        self.last_received.unwrap_or(self.since)
     }
 
-    /// Whether messages come that are none of our log's.
-    pub(super) fn hears_others(&self, now: Instant) -> bool {
-        self.others_heard.is_some_and(|at| now < at + SILENT)
+    /// Whether messages come that are not of our log.
+    pub(super) fn receives_others(&self, now: Instant) -> bool {
+        self.other_last_received.is_some_and(|at| now < at + SILENT)
     }
 }
 

@@ -1,7 +1,7 @@
 //! From an HTTP/1.1 request to a WebSocket, by RFC 6455.
 //!
-//! By hand, and not with axum's extractor, because a snapshot must be written in small frames: tungstenite keeps a
-//! buffer of the largest frame it ever wrote, for each connection and for good.
+//! axum's extractor is not used, because it cannot write a snapshot in small frames: tungstenite keeps a buffer as long as
+//! the longest frame that it has written, for each connection and as long as the connection lives.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::upgrade::{OnUpgrade, Upgraded};
@@ -14,13 +14,13 @@ use tokio_tungstenite::{
     },
 };
 
-/// The one subprotocol.
+/// The only subprotocol.
 const PROTOCOL: &str = "ringpad.v1.json";
 /// The largest message from a pad; a token fits.
 const MESSAGE_BYTES: usize = 16 * 1024;
-/// What each connection reads into. After its first message a pad says hardly anything.
+/// The read buffer of a connection. After its first message a pad sends hardly anything.
 const READ_BYTES: usize = 1024;
-/// What may wait to be written. Only one small frame ever does.
+/// How many bytes may wait to be written. In fact only one small frame does.
 const UNWRITTEN_BYTES: usize = 64 * 1024;
 
 /// A pad's socket.
@@ -33,48 +33,49 @@ pub(super) struct Handshake {
     protocol: Option<HeaderValue>,
 }
 
-/// The one version of the protocol that there is.
+/// The only version of the protocol.
 const VERSION: HeaderValue = HeaderValue::from_static("13");
 
 /// Why a request cannot become a WebSocket.
-pub(super) enum NoWebSocket {
+pub(super) enum HandshakeError {
     /// Its method is not GET.
     Method,
     /// It does not ask for a WebSocket.
     NotAsked,
-    /// It asks for another version of the protocol, or for none.
+    /// It asks for another version of the protocol, or names none.
     Version,
-    /// The rest is wrong, as it says.
+    /// Another header is wrong.
     Malformed(&'static str),
 }
 
 impl Handshake {
     /// Checks the request.
-    pub(super) fn read<B>(request: &mut Request<B>) -> Result<Self, NoWebSocket> {
-        let wrong = NoWebSocket::Malformed;
+    pub(super) fn read<B>(request: &mut Request<B>) -> Result<Self, HandshakeError> {
+        let malformed = HandshakeError::Malformed;
         let headers = request.headers();
         if request.method() != Method::GET {
-            return Err(NoWebSocket::Method);
+            return Err(HandshakeError::Method);
         }
         if !lists(headers, &header::CONNECTION, "upgrade") || !lists(headers, &header::UPGRADE, "websocket") {
-            return Err(NoWebSocket::NotAsked);
+            return Err(HandshakeError::NotAsked);
         }
         if headers.get(header::SEC_WEBSOCKET_VERSION) != Some(&VERSION) {
-            return Err(NoWebSocket::Version);
+            return Err(HandshakeError::Version);
         }
-        let key = headers.get(header::SEC_WEBSOCKET_KEY).ok_or(wrong("Sec-WebSocket-Key is missing\n"))?;
+        let key =
+            headers.get(header::SEC_WEBSOCKET_KEY).ok_or(malformed("Sec-WebSocket-Key is missing\n"))?;
         let accept = HeaderValue::try_from(derive_accept_key(key.as_bytes()))
-            .map_err(|_| wrong("Sec-WebSocket-Key is wrong\n"))?;
+            .map_err(|_| malformed("Sec-WebSocket-Key is wrong\n"))?;
         let protocol = lists(headers, &header::SEC_WEBSOCKET_PROTOCOL, PROTOCOL)
             .then_some(const { HeaderValue::from_static(PROTOCOL) });
         let upgrade = request
             .extensions_mut()
             .remove::<OnUpgrade>()
-            .ok_or(wrong("this connection cannot become a WebSocket\n"))?;
+            .ok_or(malformed("this connection cannot become a WebSocket\n"))?;
         Ok(Self { upgrade, accept, protocol })
     }
 
-    /// The answer to the request, and what becomes the socket once the answer is sent.
+    /// The answer to the request, and a future that yields the socket once the answer is sent.
     pub(super) fn accept<B: Default>(self) -> (Response<B>, impl Future<Output = hyper::Result<Socket>>) {
         let mut answer = Response::new(B::default());
         *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -98,13 +99,15 @@ impl Handshake {
     }
 }
 
-impl<B: From<&'static str>> From<NoWebSocket> for Response<B> {
-    fn from(no: NoWebSocket) -> Self {
-        let (status, why) = match no {
-            NoWebSocket::Method => (StatusCode::METHOD_NOT_ALLOWED, "GET is expected\n"),
-            NoWebSocket::NotAsked => (StatusCode::UPGRADE_REQUIRED, "a WebSocket handshake is expected\n"),
-            NoWebSocket::Version => (StatusCode::UPGRADE_REQUIRED, "Sec-WebSocket-Version: 13 is expected\n"),
-            NoWebSocket::Malformed(why) => (StatusCode::BAD_REQUEST, why),
+impl<B: From<&'static str>> From<HandshakeError> for Response<B> {
+    fn from(error: HandshakeError) -> Self {
+        let (status, why) = match error {
+            HandshakeError::Method => (StatusCode::METHOD_NOT_ALLOWED, "GET is expected\n"),
+            HandshakeError::NotAsked => (StatusCode::UPGRADE_REQUIRED, "a WebSocket handshake is expected\n"),
+            HandshakeError::Version => {
+                (StatusCode::UPGRADE_REQUIRED, "Sec-WebSocket-Version: 13 is expected\n")
+            }
+            HandshakeError::Malformed(why) => (StatusCode::BAD_REQUEST, why),
         };
         let mut answer = Self::new(B::from(why));
         *answer.status_mut() = status;
@@ -123,7 +126,7 @@ impl<B: From<&'static str>> From<NoWebSocket> for Response<B> {
     }
 }
 
-/// Whether a header that lists words has this one.
+/// Whether a header with a list has this word.
 fn lists(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
     let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|listed| listed.trim().eq_ignore_ascii_case(word))

@@ -88,7 +88,7 @@ async fn an_action_says_what_is_wrong_with_its_token() {
     for (authorization, said) in [
         (None, "a token is required"),
         (Some("Basic x".to_owned()), "a token is required"),
-        (Some("Bearer hunter2".to_owned()), "the token is no JWT"),
+        (Some("Bearer hunter2".to_owned()), "the token is not a JWT"),
         (
             Some(format!("Bearer {}", signed(&serde_json::json!({"sub": "p", "aud": "hunter2"})))),
             "the token is faulty: store is missing, name is missing, exp is missing, aud is not \"ringpad\"",

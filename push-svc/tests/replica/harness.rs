@@ -9,7 +9,7 @@ use std::{
 use clap::Parser;
 use push_svc::{
     Listeners, Settings,
-    auth::{Pad, PadTokens},
+    admission::token::{Pad, PadTokens},
     run,
 };
 use ringpad_bus::{Bus, Event, Origin, Publisher};

@@ -9,7 +9,7 @@ use ringpad_proto::v1::{
 };
 use uuid::Uuid;
 
-use super::super::Cut;
+use super::super::Completeness;
 
 pub(super) const STORES: [&str; 2] = ["gangnam", "suwon"];
 /// How many events the log answers at once.
@@ -107,7 +107,7 @@ impl TestLog {
     }
 
     /// As `ListCallEvents` answers.
-    pub(super) fn answer(&self, cursors: &[StoreCursor]) -> (Vec<StoreEvents>, Cut) {
+    pub(super) fn answer(&self, cursors: &[StoreCursor]) -> (Vec<StoreEvents>, Completeness) {
         let mut left = LIMIT;
         let answers = cursors.iter().map(|StoreCursor { store_id, after_position }| {
             let store = index(store_id);
@@ -125,7 +125,7 @@ impl TestLog {
             }
         });
         let answers = answers.collect();
-        (answers, if left > 0 { Cut::Whole } else { Cut::Short })
+        (answers, if left > 0 { Completeness::Complete } else { Completeness::Truncated })
     }
 }
 

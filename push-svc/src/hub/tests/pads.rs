@@ -19,12 +19,12 @@ pub(super) struct TestPad {
     pub(super) streams: Vec<Stream>,
 }
 
-/// A stream that has a seat and waits for the log.
+/// A stream that is registered and waits for the log.
 pub(super) struct Coming {
     /// Later ones have higher numbers.
     opened: u64,
     pub(super) replica: usize,
-    member: Member,
+    registration: Registration,
     /// What the pad had when it asked.
     had: Option<(Uuid, u64)>,
     read: Option<Read>,
@@ -40,7 +40,7 @@ pub(super) enum Read {
 pub(super) struct Stream {
     opened: u64,
     pub(super) replica: usize,
-    member: Member,
+    registration: Registration,
     pub(super) epoch: Uuid,
     /// What its snapshot calls the store.
     pub(super) name: String,
@@ -50,7 +50,7 @@ pub(super) struct Stream {
     pub(super) shown: BTreeSet<u64>,
     /// A newer stream of its session has taken over.
     replaced: bool,
-    pub(super) ended: Option<End>,
+    pub(super) ended: Option<StreamEnd>,
 }
 
 impl TestPad {
@@ -71,14 +71,14 @@ impl TestPad {
         if self.coming.len() + self.streams.len() >= STREAMS {
             return;
         }
-        match hub.join(&self.pad, self.session.clone()) {
-            Ok(member) => {
+        match hub.register(&self.pad, self.session.clone()) {
+            Ok(registration) => {
                 assert!(!hub.is_leaving(), "a leaving replica takes no new stream");
                 let had = self.had;
-                let coming = Coming { opened, replica, member, had, read: None, replaced: false };
+                let coming = Coming { opened, replica, registration, had, read: None, replaced: false };
                 self.coming.push(coming);
             }
-            Err(end) => assert!(hub.is_leaving() && end == End::Leaving, "{end:?}"),
+            Err(end) => assert!(hub.is_leaving() && end == StreamEnd::Leaving, "{end:?}"),
         }
     }
 
@@ -103,7 +103,7 @@ impl TestPad {
     pub(super) fn let_in(&mut self, index: usize, log: &TestLog, now: Instant) -> Option<(Uuid, u64)> {
         let coming = self.coming.remove(index);
         let resumable = coming.had.and_then(|(epoch, after)| {
-            let name = coming.member.resumable(epoch, after)?;
+            let name = coming.registration.resumable(epoch, after)?;
             Some((epoch, after, name.to_string()))
         });
         match (resumable, &coming.read) {
@@ -119,15 +119,15 @@ impl TestPad {
             (None, Some(Read::At { epoch, position, missed, name })) => {
                 let (epoch, position, missed, read) = (*epoch, *position, missed.clone(), name.clone());
                 // The hub listens to nobody whom it has ended.
-                let told = coming.member.seat().ended().is_none().then_some((epoch, position));
-                coming.member.observe(epoch, position, now);
+                let told = coming.registration.control().ended().is_none().then_some((epoch, position));
+                coming.registration.observe(epoch, position, now);
                 let after = coming.had.filter(|(known, after)| {
                     let next_is_kept = missed.first().is_some_and(|first| first.position == after + 1);
                     *known == epoch && (*after == position || next_is_kept)
                 });
                 if let Some((_, after)) = after {
-                    let known = coming.member.store_name();
-                    let name = known.unwrap_or_else(|| coming.member.name_store(&read, now));
+                    let known = coming.registration.store_name();
+                    let name = known.unwrap_or_else(|| coming.registration.suggest_name(&read, now));
                     self.begin(coming, epoch, after, missed, name.to_string());
                 } else {
                     let lost_reach = coming.had.is_some_and(|(known, _)| known == epoch);
@@ -136,7 +136,7 @@ impl TestPad {
                     self.streams.clear();
                     self.coming.retain(|coming| coming.had <= Some((epoch, position)));
                     self.had = Some((epoch, position));
-                    coming.member.name_store(&read, now);
+                    coming.registration.suggest_name(&read, now);
                     self.begin(coming, epoch, position, Vec::new(), read);
                 }
                 told
@@ -146,21 +146,34 @@ impl TestPad {
 
     /// The stream begins, and ends the older ones of its session on its replica, and no other.
     fn begin(&mut self, coming: Coming, epoch: Uuid, cursor: u64, missed: Vec<StoreEvent>, name: String) {
-        let Coming { opened, replica, member, replaced, .. } = coming;
-        member.take_over();
+        let Coming { opened, replica, registration, replaced, .. } = coming;
+        registration.replace_older_streams();
         if self.session.is_some() {
             let older = |other: u64, on: usize| other < opened && on == replica;
             for other in self.streams.iter_mut().filter(|other| older(other.opened, other.replica)) {
                 other.replaced = true;
-                assert!(other.member.seat().ended().is_some(), "an older stream of the session goes on");
+                assert!(
+                    other.registration.control().ended().is_some(),
+                    "an older stream of the session goes on"
+                );
             }
             for other in self.coming.iter_mut().filter(|other| older(other.opened, other.replica)) {
                 other.replaced = true;
             }
         }
         let (missed, shown) = (missed.into(), BTreeSet::new());
-        let stream =
-            Stream { opened, replica, member, epoch, name, cursor, missed, shown, replaced, ended: None };
+        let stream = Stream {
+            opened,
+            replica,
+            registration,
+            epoch,
+            name,
+            cursor,
+            missed,
+            shown,
+            replaced,
+            ended: None,
+        };
         self.streams.push(stream);
     }
 
@@ -188,12 +201,12 @@ impl TestPad {
 
     /// Of each of its streams that has not ended, when it is told to go.
     pub(super) fn told_to_go_at(&self, replica: usize) -> impl Iterator<Item = Option<Instant>> {
-        let coming = self.coming.iter().map(|coming| (coming.replica, &coming.member));
-        let streams = self.streams.iter().map(|stream| (stream.replica, &stream.member));
+        let coming = self.coming.iter().map(|coming| (coming.replica, &coming.registration));
+        let streams = self.streams.iter().map(|stream| (stream.replica, &stream.registration));
         let here = coming
             .chain(streams)
-            .filter(move |(at, member)| *at == replica && member.seat().ended().is_none());
-        here.map(|(_, member)| member.seat().errand().map(|errand| errand.at))
+            .filter(move |(at, stream)| *at == replica && stream.control().ended().is_none());
+        here.map(|(_, stream)| stream.control().reconnect_request().map(|request| request.ask_at))
     }
 }
 
@@ -219,25 +232,27 @@ impl Coming {
 impl Stream {
     /// When the pad is asked to leave.
     pub(super) fn leaves_at(&self) -> Option<Instant> {
-        self.member.seat().errand().map(|errand| errand.at)
+        self.registration.control().reconnect_request().map(|request| request.ask_at)
     }
 
     /// As `PadStream::step` does, but that no pad is ever too slow.
     fn pull(&mut self, store: usize, log: &TestLog) {
         while self.ended.is_none() {
-            let event = match (self.missed.pop_front(), self.member.seat().ended()) {
+            let event = match (self.missed.pop_front(), self.registration.control().ended()) {
                 (_, Some(end)) => return self.end(end, log),
                 (Some(missed), None) => PadEvent::new(missed.position, missed.subscribe_response),
-                (None, None) => match self.member.pull(self.cursor) {
-                    Pull::Event(event) => PadEvent::new(event.position(), event.encoded()),
-                    Pull::Wait => return,
-                    Pull::Ended(end) => return self.end(end, log),
-                    Pull::Behind if !log.has(store) => return self.end(End::NoSuchStore, log),
-                    Pull::Behind if self.epoch != log.epoch => return self.end(End::Anew, log),
-                    Pull::Behind => {
+                (None, None) => match self.registration.next_event(self.cursor) {
+                    NextEvent::Event(event) => PadEvent::new(event.position(), event.encoded()),
+                    NextEvent::NotYet => return,
+                    NextEvent::Ended(end) => return self.end(end, log),
+                    NextEvent::Behind if !log.has(store) => return self.end(StreamEnd::NoSuchStore, log),
+                    NextEvent::Behind if self.epoch != log.epoch => {
+                        return self.end(StreamEnd::NeedsResync, log);
+                    }
+                    NextEvent::Behind => {
                         self.missed = log.page(store, self.cursor).into();
                         if self.missed.is_empty() {
-                            return self.end(End::Anew, log);
+                            return self.end(StreamEnd::NeedsResync, log);
                         }
                         continue;
                     }
@@ -255,11 +270,11 @@ impl Stream {
     }
 
     /// No stream ends for nothing.
-    fn end(&mut self, end: End, log: &TestLog) {
+    fn end(&mut self, end: StreamEnd, log: &TestLog) {
         let right = match end {
-            End::Anew => log.made_anew + log.purges > 0,
-            End::NoSuchStore => log.deletions > 0,
-            End::Replaced => self.replaced,
+            StreamEnd::NeedsResync => log.made_anew + log.purges > 0,
+            StreamEnd::NoSuchStore => log.deletions > 0,
+            StreamEnd::Replaced => self.replaced,
             _ => false,
         };
         assert!(right, "ended for nothing: {end:?}");
@@ -267,19 +282,19 @@ impl Stream {
     }
 
     fn look_for_an_early_ring(&mut self, store: usize, now: Instant) {
-        if self.ended.is_some() || self.member.seat().ended().is_some() {
+        if self.ended.is_some() || self.registration.control().ended().is_some() {
             return;
         }
-        match self.member.early(self.cursor, &self.shown, now, wall()) {
-            Ahead::Ring(event) => {
+        match self.registration.early_ring(self.cursor, &self.shown, now, wall()) {
+            EarlyRing::Due(event) => {
                 let position = event.position();
                 assert!(position > self.cursor, "early, although the pad has it");
                 assert!(self.shown.insert(position), "shown early twice");
                 assert_eq!(event.encoded(), bytes(store, self.epoch, position), "of its own store and log");
                 assert!(pops(position) && event.early().is_some(), "not worth a popup");
             }
-            Ahead::At(at) => assert!(at > now, "it could be shown already"),
-            Ahead::None => {}
+            EarlyRing::NotBefore(at) => assert!(at > now, "it could be shown already"),
+            EarlyRing::None => {}
         }
     }
 }

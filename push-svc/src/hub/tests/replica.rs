@@ -3,8 +3,8 @@
 
 use ringpad_bus::Batch;
 
-use super::{super::*, log::*};
-use crate::subscription::{Heard, Publishers};
+use super::{super::*, SMALL, log::*};
+use crate::subscription::{MessageSource, Publishers};
 
 pub(super) struct TestReplica {
     pub(super) hub: Hub,
@@ -24,13 +24,13 @@ struct Asked {
     cursors: Vec<StoreCursor>,
     epoch: Uuid,
     answers: Vec<StoreEvents>,
-    cut: Cut,
+    completeness: Completeness,
 }
 
 impl TestReplica {
     pub(super) fn new() -> Self {
         Self {
-            hub: Hub::default(),
+            hub: Hub::new(SMALL),
             publishers: Publishers::new(Instant::now()),
             log: None,
             compare: true,
@@ -42,21 +42,21 @@ impl TestReplica {
 
     /// As the supervisor of the subscription does.
     pub(super) fn take(&mut self, batch: &Batch, log: &TestLog, now: Instant) {
-        match self.publishers.hear(self.log, &batch.head, now) {
-            Heard::Ours { gap } => {
+        match self.publishers.receive(self.log, &batch.head, now) {
+            MessageSource::OurLog { gap } => {
                 for event in &batch.events {
                     self.apply(event, log, now);
                 }
                 self.compare |= gap;
             }
             // While nobody of our log is heard, the log is asked once a second.
-            Heard::OtherLog { .. } => self.compare = true,
-            Heard::Unsaid => panic!("each batch of the model says whose it is"),
+            MessageSource::OtherLog { .. } => self.compare = true,
+            MessageSource::OlderVersion => panic!("each batch of the model says whose it is"),
         }
     }
 
     pub(super) fn apply(&mut self, event: &Event, log: &TestLog, now: Instant) {
-        if self.hub.apply(event, now) != Applied::NotHeld {
+        if self.hub.apply(event, now) != ApplyOutcome::NotHeld {
             self.knows(log, event.epoch, index(&event.store_id), event.position);
         }
     }
@@ -69,15 +69,15 @@ impl TestReplica {
 
     /// As the task that catches up does, one request at a time.
     pub(super) fn ask_due(&mut self, log: &TestLog, now: Instant) {
-        self.hub.next_due(now);
-        self.ask(log, |hub| hub.due(now));
+        self.hub.next_catch_up(now);
+        self.ask(log, |hub| hub.due_for_catch_up(now));
     }
 
     /// The same. All that the log has is as good as told from now on, also of a store that is only just being asked about.
     pub(super) fn ask_all(&mut self, log: &TestLog, now: Instant) {
         if self.asked.is_none() {
             self.compare = false;
-            self.ask(log, |hub| hub.all(now));
+            self.ask(log, |hub| hub.all_cursors(now));
             for store in 0..STORES.len() {
                 self.knows(log, log.epoch, store, log.position(store));
             }
@@ -87,23 +87,23 @@ impl TestReplica {
     fn ask(&mut self, log: &TestLog, about: impl FnOnce(&Hub) -> Vec<StoreCursor>) {
         if self.asked.is_none() {
             let cursors = about(&self.hub);
-            let (answers, cut) = log.answer(&cursors);
-            self.asked = Some(Asked { cursors, epoch: log.epoch, answers, cut });
+            let (answers, completeness) = log.answer(&cursors);
+            self.asked = Some(Asked { cursors, epoch: log.epoch, answers, completeness });
         }
     }
 
     pub(super) fn answer(&mut self, log: &TestLog, now: Instant) {
-        let Some(Asked { cursors, epoch, answers, cut }) = self.asked.take() else { return };
+        let Some(Asked { cursors, epoch, answers, completeness }) = self.asked.take() else { return };
         for (cursor, answer) in cursors.iter().zip(&answers) {
             self.knows(log, epoch, index(&answer.store_id), answer.position);
-            self.hub.catch_up(epoch, cursor.after_position, answer, cut, now);
+            self.hub.catch_up(epoch, cursor.after_position, answer, completeness, now);
         }
         self.compare |= self.log.replace(epoch) != Some(epoch);
     }
 
     pub(super) fn fail(&mut self) {
         if let Some(asked) = self.asked.take() {
-            self.hub.unanswered(&asked.cursors);
+            self.hub.catch_up_failed(&asked.cursors);
         }
     }
 
@@ -115,7 +115,7 @@ impl TestReplica {
             *now += store::GAP_HOLD;
             if self.compare {
                 self.ask_all(log, *now);
-            } else if self.hub.next_due(*now).is_some() {
+            } else if self.hub.next_catch_up(*now).is_some() {
                 self.ask_due(log, *now);
             } else {
                 break;

@@ -220,7 +220,7 @@ impl World {
 
     fn replace_those_that_have_left(&mut self) {
         for replica in &mut self.replicas {
-            if replica.hub.empty().now_or_never().is_some() {
+            if replica.hub.all_streams_ended().now_or_never().is_some() {
                 *replica = TestReplica::new();
             }
         }

@@ -4,7 +4,7 @@ const LOG: Uuid = Uuid::from_u128(1);
 const OTHER: Uuid = Uuid::from_u128(2);
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A process with a connection.
+/// An instance of ingest-svc with a connection.
 #[derive(Clone, Copy)]
 struct Process {
     origin: Origin,
@@ -22,258 +22,261 @@ impl Process {
         *self = Self { origin: self.origin, publisher: Uuid::new_v4(), number: 0 };
     }
 
-    fn says(&mut self) -> Head {
+    fn message(&mut self) -> Head {
         self.number += 1;
         let Self { origin, publisher, number } = *self;
         Head { publisher, number, origin: Some(origin), goodbye: false, sent_at: None }
     }
 
-    fn says_goodbye(&mut self) -> Head {
-        Head { goodbye: true, ..self.says() }
+    fn goodbye(&mut self) -> Head {
+        Head { goodbye: true, ..self.message() }
     }
 }
 
-/// The judgement of one replica over time.
-struct Ear {
+/// One replica over time.
+struct Replica {
     publishers: Publishers,
     log: Option<Uuid>,
     now: Instant,
 }
 
-impl Ear {
+impl Replica {
     fn new() -> Self {
         let now = Instant::now();
         Self { publishers: Publishers::new(now), log: Some(LOG), now }
     }
 
-    fn hear(&mut self, head: Head) -> Heard {
-        self.publishers.hear(self.log, &head, self.now)
+    fn receive(&mut self, head: Head) -> MessageSource {
+        self.publishers.receive(self.log, &head, self.now)
     }
 
-    /// A second passes, in which these say something.
-    fn second(&mut self, speaking: &mut [&mut Process]) -> Hearing {
+    /// A second passes, in which each of these sends a message.
+    fn second(&mut self, senders: &mut [&mut Process]) -> Liveness {
         self.now += SECOND;
-        for process in speaking {
-            self.hear(process.says());
+        for process in senders {
+            self.receive(process.message());
         }
-        self.hearing()
+        self.liveness()
     }
 
-    fn hearing(&mut self) -> Hearing {
-        self.publishers.hearing(self.now)
+    fn liveness(&mut self) -> Liveness {
+        self.publishers.liveness(self.now)
     }
 }
 
 #[test]
-fn one_that_says_something_every_second_is_heard() {
-    let (mut ear, mut ours) = (Ear::new(), Process::of(LOG));
-    assert_eq!(ear.hearing(), Hearing::TooEarly);
+fn an_instance_that_sends_a_message_every_second_is_alive() {
+    let (mut replica, mut ours) = (Replica::new(), Process::of(LOG));
+    assert_eq!(replica.liveness(), Liveness::TooEarly);
     for _ in 0..10 {
-        assert_eq!(ear.second(&mut [&mut ours]), Hearing::All);
+        assert_eq!(replica.second(&mut [&mut ours]), Liveness::AllAlive);
     }
-    for hearing in [Hearing::All, Hearing::All, Hearing::Nobody] {
-        assert_eq!(ear.second(&mut []), hearing);
-    }
-}
-
-#[test]
-fn a_connection_on_which_nobody_is_heard_for_three_seconds_is_silent() {
-    let mut ear = Ear::new();
-    for hearing in [Hearing::TooEarly, Hearing::TooEarly, Hearing::Nobody] {
-        assert_eq!(ear.second(&mut []), hearing);
+    for expected in [Liveness::AllAlive, Liveness::AllAlive, Liveness::NoneAlive] {
+        assert_eq!(replica.second(&mut []), expected);
     }
 }
 
 #[test]
-fn another_logs_messages_are_no_sign_of_life_of_ours() {
-    let (mut ear, mut ours, mut other) = (Ear::new(), Process::of(LOG), Process::of(OTHER));
-    assert_eq!(ear.second(&mut [&mut ours, &mut other]), Hearing::All);
-    let quiet_since = ear.publishers.quiet_since();
-    for hearing in [Hearing::All, Hearing::All, Hearing::Nobody, Hearing::Nobody] {
-        assert_eq!(ear.second(&mut [&mut other]), hearing);
+fn a_connection_without_a_message_for_three_seconds_is_silent() {
+    let mut replica = Replica::new();
+    for expected in [Liveness::TooEarly, Liveness::TooEarly, Liveness::NoneAlive] {
+        assert_eq!(replica.second(&mut []), expected);
     }
-    assert_eq!(ear.publishers.quiet_since(), quiet_since, "they do not hold up the rebuilding");
-    assert!(ear.publishers.hears_others(ear.now));
-    assert_eq!(ear.second(&mut [&mut ours]), Hearing::All);
+}
+
+#[test]
+fn messages_of_another_log_do_not_show_that_ours_is_alive() {
+    let (mut replica, mut ours, mut other) = (Replica::new(), Process::of(LOG), Process::of(OTHER));
+    assert_eq!(replica.second(&mut [&mut ours, &mut other]), Liveness::AllAlive);
+    let silent_since = replica.publishers.silent_since();
+    for expected in [Liveness::AllAlive, Liveness::AllAlive, Liveness::NoneAlive, Liveness::NoneAlive] {
+        assert_eq!(replica.second(&mut [&mut other]), expected);
+    }
+    assert_eq!(replica.publishers.silent_since(), silent_since, "they do not delay the new connection");
+    assert!(replica.publishers.receives_others(replica.now));
+    assert_eq!(replica.second(&mut [&mut ours]), Liveness::AllAlive);
 }
 
 #[test]
 fn another_log_is_new_once() {
-    let (mut ear, mut other) = (Ear::new(), Process::of(OTHER));
-    assert_eq!(ear.hear(other.says()), Heard::OtherLog { new: true });
-    assert_eq!(ear.hear(other.says()), Heard::OtherLog { new: false });
-    assert_eq!(ear.hear(Process::of(OTHER).says()), Heard::OtherLog { new: false });
+    let (mut replica, mut other) = (Replica::new(), Process::of(OTHER));
+    assert_eq!(replica.receive(other.message()), MessageSource::OtherLog { new: true });
+    assert_eq!(replica.receive(other.message()), MessageSource::OtherLog { new: false });
+    assert_eq!(replica.receive(Process::of(OTHER).message()), MessageSource::OtherLog { new: false });
 }
 
 #[test]
-fn other_logs_do_not_add_up() {
-    let mut ear = Ear::new();
+fn the_number_of_other_logs_is_limited() {
+    let mut replica = Replica::new();
     let new = (10..1_000).filter(|epoch| {
-        ear.hear(Process::of(Uuid::from_u128(*epoch)).says()) == Heard::OtherLog { new: true }
+        replica.receive(Process::of(Uuid::from_u128(*epoch)).message())
+            == MessageSource::OtherLog { new: true }
     });
     assert_eq!(new.count(), OTHER_LOGS);
-    assert_eq!(ear.publishers.other_logs.len(), OTHER_LOGS);
+    assert_eq!(replica.publishers.other_logs.len(), OTHER_LOGS);
 }
 
 #[test]
-fn a_message_without_a_log_is_no_sign_of_life() {
-    let (mut ear, mut old) = (Ear::new(), Process::of(LOG));
-    for hearing in [Hearing::TooEarly, Hearing::TooEarly, Hearing::TooEarly, Hearing::Nobody] {
-        assert_eq!(ear.hear(Head { origin: None, ..old.says() }), Heard::Unsaid);
-        assert_eq!(ear.hearing(), hearing);
-        ear.now += SECOND;
+fn a_message_without_a_log_does_not_show_that_ours_is_alive() {
+    let (mut replica, mut old) = (Replica::new(), Process::of(LOG));
+    for expected in [Liveness::TooEarly, Liveness::TooEarly, Liveness::TooEarly, Liveness::NoneAlive] {
+        assert_eq!(replica.receive(Head { origin: None, ..old.message() }), MessageSource::OlderVersion);
+        assert_eq!(replica.liveness(), expected);
+        replica.now += SECOND;
     }
-    assert!(ear.publishers.hears_others(ear.now));
+    assert!(replica.publishers.receives_others(replica.now));
 }
 
 #[test]
-fn until_the_log_has_said_which_one_it_is_nobody_is_heard() {
-    let (mut ear, mut ours) = (Ear { log: None, ..Ear::new() }, Process::of(LOG));
-    for hearing in [Hearing::TooEarly, Hearing::TooEarly, Hearing::Nobody] {
-        assert_eq!(ear.second(&mut [&mut ours]), hearing);
+fn no_instance_is_ours_until_the_log_has_answered() {
+    let (mut replica, mut ours) = (Replica { log: None, ..Replica::new() }, Process::of(LOG));
+    for expected in [Liveness::TooEarly, Liveness::TooEarly, Liveness::NoneAlive] {
+        assert_eq!(replica.second(&mut [&mut ours]), expected);
     }
-    ear.log = Some(LOG);
-    assert_eq!(ear.hear(ours.says()), Heard::Ours { gap: true });
-    assert_eq!(ear.hearing(), Hearing::All);
+    replica.log = Some(LOG);
+    assert_eq!(replica.receive(ours.message()), MessageSource::OurLog { gap: true });
+    assert_eq!(replica.liveness(), Liveness::AllAlive);
 }
 
 #[test]
-fn one_of_several_that_falls_silent_is_noticed_until_it_is_heard_again() {
-    let (mut ear, mut one, mut two) = (Ear::new(), Process::of(LOG), Process::of(LOG));
-    ear.second(&mut [&mut one, &mut two]);
-    for hearing in [Hearing::All, Hearing::All, Hearing::NotAll(1), Hearing::NotAll(1)] {
-        assert_eq!(ear.second(&mut [&mut one]), hearing);
+fn one_silent_instance_of_several_is_reported_until_it_is_alive_again() {
+    let (mut replica, mut one, mut two) = (Replica::new(), Process::of(LOG), Process::of(LOG));
+    replica.second(&mut [&mut one, &mut two]);
+    for expected in [Liveness::AllAlive, Liveness::AllAlive, Liveness::SomeSilent(1), Liveness::SomeSilent(1)]
+    {
+        assert_eq!(replica.second(&mut [&mut one]), expected);
     }
-    assert_eq!(ear.publishers.silent(ear.now), 1);
+    assert_eq!(replica.publishers.silent_count(replica.now), 1);
     two.reconnect();
-    assert_eq!(ear.hear(two.says()), Heard::Ours { gap: true });
-    assert_eq!(ear.hearing(), Hearing::All);
+    assert_eq!(replica.receive(two.message()), MessageSource::OurLog { gap: true });
+    assert_eq!(replica.liveness(), Liveness::AllAlive);
 }
 
 #[test]
-fn one_that_reconnects_leaves_no_silent_one_behind() {
-    let (mut ear, mut ours) = (Ear::new(), Process::of(LOG));
+fn an_instance_that_reconnects_is_not_counted_as_silent() {
+    let (mut replica, mut ours) = (Replica::new(), Process::of(LOG));
     for _ in 0..10 {
         ours.reconnect();
-        assert_eq!(ear.second(&mut [&mut ours]), Hearing::All);
+        assert_eq!(replica.second(&mut [&mut ours]), Liveness::AllAlive);
     }
 }
 
 #[test]
-fn one_that_said_goodbye_may_be_silent() {
-    let (mut ear, mut one, mut two) = (Ear::new(), Process::of(LOG), Process::of(LOG));
-    ear.second(&mut [&mut one, &mut two]);
-    assert_eq!(ear.hear(two.says_goodbye()), Heard::Ours { gap: false });
+fn an_instance_that_said_goodbye_is_not_silent() {
+    let (mut replica, mut one, mut two) = (Replica::new(), Process::of(LOG), Process::of(LOG));
+    replica.second(&mut [&mut one, &mut two]);
+    assert_eq!(replica.receive(two.goodbye()), MessageSource::OurLog { gap: false });
     for _ in 0..10 {
-        assert_eq!(ear.second(&mut [&mut one]), Hearing::All);
+        assert_eq!(replica.second(&mut [&mut one]), Liveness::AllAlive);
     }
 }
 
 #[test]
-fn a_goodbye_that_is_all_one_hears_may_follow_a_loss() {
-    let (mut ear, mut ours) = (Ear::new(), Process::of(LOG));
-    assert_eq!(ear.hear(ours.says_goodbye()), Heard::Ours { gap: true });
+fn a_goodbye_as_the_first_message_or_after_a_jump_is_a_gap() {
+    let (mut replica, mut ours) = (Replica::new(), Process::of(LOG));
+    assert_eq!(replica.receive(ours.goodbye()), MessageSource::OurLog { gap: true });
     let mut two = Process::of(LOG);
-    ear.hear(two.says());
+    replica.receive(two.message());
     two.number += 1;
-    assert_eq!(ear.hear(two.says_goodbye()), Heard::Ours { gap: true });
+    assert_eq!(replica.receive(two.goodbye()), MessageSource::OurLog { gap: true });
 }
 
 #[test]
-fn after_the_last_ones_goodbye_nobody_is_heard_three_seconds_later() {
-    let (mut ear, mut ours) = (Ear::new(), Process::of(LOG));
-    ear.second(&mut [&mut ours]);
-    ear.hear(ours.says_goodbye());
-    for hearing in [Hearing::All, Hearing::All, Hearing::Nobody] {
-        assert_eq!(ear.second(&mut []), hearing);
+fn three_seconds_after_the_last_goodbye_none_is_alive() {
+    let (mut replica, mut ours) = (Replica::new(), Process::of(LOG));
+    replica.second(&mut [&mut ours]);
+    replica.receive(ours.goodbye());
+    for expected in [Liveness::AllAlive, Liveness::AllAlive, Liveness::NoneAlive] {
+        assert_eq!(replica.second(&mut []), expected);
     }
-    assert_eq!(ear.publishers.silent(ear.now), 0);
+    assert_eq!(replica.publishers.silent_count(replica.now), 0);
 }
 
 #[test]
-fn one_that_died_is_forgotten_a_minute_after_its_successor_is_heard() {
-    let (mut ear, mut dead, mut successor) = (Ear::new(), Process::of(LOG), Process::of(LOG));
-    ear.second(&mut [&mut dead]);
-    let seconds = (0..120).filter(|_| ear.second(&mut [&mut successor]) == Hearing::NotAll(1)).count();
-    assert_eq!(seconds as u64, (GONE - SILENT).as_secs());
-    assert_eq!(ear.hearing(), Hearing::All);
+fn a_dead_instance_is_forgotten_after_a_minute() {
+    let (mut replica, mut dead, mut successor) = (Replica::new(), Process::of(LOG), Process::of(LOG));
+    replica.second(&mut [&mut dead]);
+    let seconds =
+        (0..120).filter(|_| replica.second(&mut [&mut successor]) == Liveness::SomeSilent(1)).count();
+    assert_eq!(seconds as u64, (FORGET_AFTER - SILENT).as_secs());
+    assert_eq!(replica.liveness(), Liveness::AllAlive);
 }
 
 #[test]
-fn alone_one_that_is_gone_for_long_is_still_missed() {
-    let (mut ear, mut ours, mut other) = (Ear::new(), Process::of(LOG), Process::of(OTHER));
-    ear.second(&mut [&mut ours]);
-    ear.now += SILENT;
+fn without_a_successor_none_is_alive_for_any_time() {
+    let (mut replica, mut ours, mut other) = (Replica::new(), Process::of(LOG), Process::of(OTHER));
+    replica.second(&mut [&mut ours]);
+    replica.now += SILENT;
     for _ in 0..600 {
-        assert_eq!(ear.second(&mut [&mut other]), Hearing::Nobody);
+        assert_eq!(replica.second(&mut [&mut other]), Liveness::NoneAlive);
     }
 }
 
 #[test]
-fn on_a_new_connection_each_must_be_heard_again() {
-    let (mut ear, mut one, mut two) = (Ear::new(), Process::of(LOG), Process::of(LOG));
-    ear.second(&mut [&mut one, &mut two]);
-    // Nobody could be heard for so long, which is nobody's fault.
-    ear.now += GONE * 2;
-    ear.publishers.connected(ear.now);
-    for hearing in [Hearing::TooEarly, Hearing::TooEarly, Hearing::NotAll(1)] {
-        assert_eq!(ear.second(&mut [&mut one]), hearing);
+fn on_a_new_connection_each_instance_must_send_a_message_again() {
+    let (mut replica, mut one, mut two) = (Replica::new(), Process::of(LOG), Process::of(LOG));
+    replica.second(&mut [&mut one, &mut two]);
+    // Without a connection no message can come; that does not count against an instance.
+    replica.now += FORGET_AFTER * 2;
+    replica.publishers.connected(replica.now);
+    for expected in [Liveness::TooEarly, Liveness::TooEarly, Liveness::SomeSilent(1)] {
+        assert_eq!(replica.second(&mut [&mut one]), expected);
     }
-    assert_eq!(ear.second(&mut [&mut one, &mut two]), Hearing::All);
+    assert_eq!(replica.second(&mut [&mut one, &mut two]), Liveness::AllAlive);
 }
 
 #[test]
-fn a_log_made_anew_has_publishers_of_its_own() {
-    let (mut ear, mut old, mut new) = (Ear::new(), Process::of(LOG), Process::of(OTHER));
-    ear.second(&mut [&mut old]);
-    assert_eq!(ear.hear(new.says()), Heard::OtherLog { new: true });
-    ear.log = Some(OTHER);
-    assert_eq!(ear.hear(new.says()), Heard::Ours { gap: true });
-    assert_eq!(ear.hear(old.says()), Heard::OtherLog { new: true }, "it was left running");
+fn a_new_log_has_new_publishers() {
+    let (mut replica, mut old, mut new) = (Replica::new(), Process::of(LOG), Process::of(OTHER));
+    replica.second(&mut [&mut old]);
+    assert_eq!(replica.receive(new.message()), MessageSource::OtherLog { new: true });
+    replica.log = Some(OTHER);
+    assert_eq!(replica.receive(new.message()), MessageSource::OurLog { gap: true });
+    assert_eq!(replica.receive(old.message()), MessageSource::OtherLog { new: true }, "it was left running");
     for _ in 0..10 {
-        assert_eq!(ear.second(&mut [&mut new, &mut old]), Hearing::All);
+        assert_eq!(replica.second(&mut [&mut new, &mut old]), Liveness::AllAlive);
     }
 }
 
 #[test]
 fn a_new_connection_and_a_jump_are_gaps() {
-    let (mut ear, mut one, mut two) = (Ear::new(), Process::of(LOG), Process::of(LOG));
-    assert_eq!(ear.hear(one.says()), Heard::Ours { gap: true });
-    let second = one.says();
-    assert_eq!(ear.hear(second), Heard::Ours { gap: false });
-    assert_eq!(ear.hear(second), Heard::Ours { gap: false }, "delivered again");
-    assert_eq!(ear.hear(two.says()), Heard::Ours { gap: true });
+    let (mut replica, mut one, mut two) = (Replica::new(), Process::of(LOG), Process::of(LOG));
+    assert_eq!(replica.receive(one.message()), MessageSource::OurLog { gap: true });
+    let second = one.message();
+    assert_eq!(replica.receive(second), MessageSource::OurLog { gap: false });
+    assert_eq!(replica.receive(second), MessageSource::OurLog { gap: false }, "delivered again");
+    assert_eq!(replica.receive(two.message()), MessageSource::OurLog { gap: true });
     one.number += 1;
-    assert_eq!(ear.hear(one.says()), Heard::Ours { gap: true });
-    assert_eq!(ear.hear(one.says()), Heard::Ours { gap: false });
+    assert_eq!(replica.receive(one.message()), MessageSource::OurLog { gap: true });
+    assert_eq!(replica.receive(one.message()), MessageSource::OurLog { gap: false });
     one.reconnect();
-    assert_eq!(ear.hear(one.says()), Heard::Ours { gap: true });
+    assert_eq!(replica.receive(one.message()), MessageSource::OurLog { gap: true });
 }
 
 #[test]
-fn processes_do_not_add_up() {
-    let mut ear = Ear::new();
+fn the_number_of_instances_is_limited() {
+    let mut replica = Replica::new();
     for _ in 0..1_000 {
-        assert_eq!(ear.hear(Process::of(LOG).says()), Heard::Ours { gap: true });
+        assert_eq!(replica.receive(Process::of(LOG).message()), MessageSource::OurLog { gap: true });
     }
-    assert_eq!(ear.publishers.instances.len(), INSTANCES);
+    assert_eq!(replica.publishers.instances.len(), INSTANCES);
 }
 
 #[test]
-fn whoever_waits_for_the_next_change_misses_none() {
-    let (mut ear, mut one, mut two) = (Ear::new(), Process::of(LOG), Process::of(LOG));
-    ear.second(&mut [&mut one]);
-    ear.now += Duration::from_millis(300);
-    ear.hear(two.says());
+fn no_change_is_missed_by_waiting_for_the_next_one() {
+    let (mut replica, mut one, mut two) = (Replica::new(), Process::of(LOG), Process::of(LOG));
+    replica.second(&mut [&mut one]);
+    replica.now += Duration::from_millis(300);
+    replica.receive(two.message());
     let mut seen = Vec::new();
-    while let Some(next) = ear.publishers.next_change(ear.now) {
-        let before = ear.hearing();
+    while let Some(next) = replica.publishers.next_change(replica.now) {
+        let before = replica.liveness();
         // Just before it nothing has changed.
-        ear.now = next - Duration::from_millis(1);
-        assert_eq!(ear.hearing(), before);
-        ear.now = next;
-        seen.push(ear.hearing());
+        replica.now = next - Duration::from_millis(1);
+        assert_eq!(replica.liveness(), before);
+        replica.now = next;
+        seen.push(replica.liveness());
     }
-    assert_eq!(seen[..2], [Hearing::NotAll(1), Hearing::Nobody]);
-    assert!(ear.publishers.instances.is_empty(), "all are forgotten in the end");
+    assert_eq!(seen[..2], [Liveness::SomeSilent(1), Liveness::NoneAlive]);
+    assert!(replica.publishers.instances.is_empty(), "all are forgotten in the end");
 }

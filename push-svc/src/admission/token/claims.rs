@@ -1,43 +1,34 @@
-//! What a pad token claims, read with all its faults at once, and nothing of their values in the words.
+//! Reads the claims of a pad token. All faults are reported together, and no fault repeats a value of the token.
 
 use std::{
-    fmt,
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use serde_json::{Map, Number, Value};
 
-use super::{AUDIENCE, Pad, TokenFault};
+use super::fault::{ClaimFault, ClaimFaults, TokenFault};
 
-/// What is wrong with a token's claims: at least one of them.
+/// The audience that a pad token is made for.
+pub(super) const AUDIENCE: &str = "ringpad";
+
+/// A pad, as its token describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClaimFaults(Vec<(&'static str, ClaimFault)>);
-
-/// What is wrong with one claim.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ClaimFault {
-    Missing,
-    /// With what is expected.
-    Wrong(&'static str),
+pub struct Pad {
+    /// The pad's id, unique within its store.
+    pub id: Arc<str>,
+    /// The name that people use for it.
+    pub name: Arc<str>,
+    /// The only store whose calls it gets.
+    pub store: Arc<str>,
+    /// When its token expires.
+    pub expires: SystemTime,
 }
 
-impl fmt::Display for ClaimFaults {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, (claim, fault)) in self.0.iter().enumerate() {
-            f.write_str(if index == 0 { "" } else { ", " })?;
-            match fault {
-                ClaimFault::Missing => write!(f, "{claim} is missing")?,
-                ClaimFault::Wrong(expected) => write!(f, "{claim} is not {expected}")?,
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Who the token is for at the instant `now`; the signature has been verified.
+/// The pad that the token describes, at the instant `now`. The signature has been verified.
 ///
 /// # Errors
-/// Which claims are missing or wrong; else that it has expired, or does not begin yet.
+/// Says which claims are missing or wrong; if none is, that the token has expired or is not valid yet.
 pub fn read(claims: &Map<String, Value>, now: SystemTime) -> Result<Pad, TokenFault> {
     let mut reader = Reader { claims, faults: Vec::new() };
     let id = reader.required("sub", "a pad's id", named);
@@ -45,31 +36,30 @@ pub fn read(claims: &Map<String, Value>, now: SystemTime) -> Result<Pad, TokenFa
     let name = reader.required("name", "text", Value::as_str);
     let expires = reader.required("exp", SECONDS, time);
     reader.required("aud", "\"ringpad\"", |audience| is_for_us(audience).then_some(()));
-    let begins = reader.optional("nbf", SECONDS, time);
-    // When it was made decides nothing, but must be a time if it is there (RFC 7519, section 4.1.6).
+    let valid_from = reader.optional("nbf", SECONDS, time);
+    // The time at which it was made is not used, but it must be a time (RFC 7519, section 4.1.6).
     reader.optional("iat", SECONDS, time);
-    let faults = ClaimFaults(reader.faults);
     let (Some(id), Some(store), Some(name), Some(expires), true) =
-        (id, store, name, expires, faults.0.is_empty())
+        (id, store, name, expires, reader.faults.is_empty())
     else {
-        return Err(TokenFault::Claims(faults));
+        return Err(TokenFault::Claims(ClaimFaults::new(reader.faults)));
     };
     // "On or after" (RFC 7519, section 4.1.4), without leeway.
     if now >= expires {
         return Err(TokenFault::Expired);
     }
-    if begins.is_some_and(|begins| now < begins) {
-        return Err(TokenFault::NotYet);
+    if valid_from.is_some_and(|from| now < from) {
+        return Err(TokenFault::NotValidYet);
     }
     Ok(Pad { id: id.into(), name: name.into(), store: store.into(), expires })
 }
 
-/// The pad that the token names, for the log.
+/// The id of the pad that the token names, for a log line.
 pub(super) fn pad_id(claims: &Map<String, Value>) -> Option<&str> {
     claims.get("sub")?.as_str()
 }
 
-/// What a claim of time is.
+/// What is expected of a claim that is a time.
 const SECONDS: &str = "seconds since 1970";
 
 struct Reader<'a> {
@@ -181,7 +171,7 @@ mod tests {
         for later in [json!(1_800_000_000.251), json!(1_800_000_001)] {
             assert_eq!(
                 outcome(&json!({"nbf": later})),
-                Err("the token does not begin yet (nbf)".to_owned()),
+                Err("the token is not valid yet (nbf)".to_owned()),
                 "{later}"
             );
         }
@@ -189,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn all_faults_are_said_at_once_without_a_value() {
+    fn all_faults_are_reported_together_without_a_value() {
         let absent =
             json!({"sub": "absent", "store": "absent", "name": "absent", "exp": "absent", "aud": "absent"});
         assert_eq!(
@@ -218,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn times_that_no_clock_shows_are_faults() {
+    fn times_that_no_clock_can_show_are_faults() {
         for never in [json!(u64::MAX), json!(1e300), json!(-1e300), json!(true), json!(null)] {
             for claim in ["exp", "nbf", "iat"] {
                 assert!(outcome(&json!({claim: never})).unwrap_err().contains(claim), "{claim}: {never}");
@@ -228,7 +218,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_the_times_are_a_token_is_open_exactly_between_them(
+        fn a_token_is_valid_exactly_between_its_times(
             exp in -2e9..4e9_f64, nbf in proptest::option::of(-2e9..4e9_f64), millis in 0..4_000_000_000_000_u64,
         ) {
             let now = millis as f64 / 1000.0;

@@ -1,11 +1,11 @@
-//! Which pages may talk to this replica from a browser: the CORS rule of gRPC-Web and the Origin check of the WebSocket.
+//! Which web pages may use this replica: the CORS rule of gRPC-Web and the check of `Origin` for WebSockets.
 //!
-//! Behind a load balancer that ends TLS the Origin's scheme differs from ours, so the page's own origin is told by its
-//! host alone. A request without `Origin` is no browser's, and is let in: what guards the data is the token.
+//! Behind a load balancer that ends TLS the scheme of `Origin` differs from ours, so our own page is recognised by its
+//! host alone. A request without `Origin` does not come from a browser, and is let in: the token protects the data.
 
 use std::{fmt, str::FromStr};
 
-use http::{HeaderMap, Uri, header, request::Parts};
+use http::{HeaderMap, Uri, header};
 
 /// A web origin: scheme, host and port.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,24 +15,19 @@ pub(crate) struct Origin {
     port: Option<u16>,
 }
 
-/// Origins besides the page's own, as `PAD_ALLOWED_ORIGINS` lists them.
+/// Further origins than the page's own, as `PAD_ALLOWED_ORIGINS` lists them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AllowedOrigins(Vec<Origin>);
 
 impl AllowedOrigins {
-    /// Whether the request comes from an allowed page, or from no browser.
-    pub fn admit(&self, uri: &Uri, headers: &HeaderMap) -> bool {
+    /// Whether the request comes from an allowed page, or from a client that is not a browser.
+    pub(crate) fn allow(&self, uri: &Uri, headers: &HeaderMap) -> bool {
         let Some(origin) = headers.get(header::ORIGIN) else { return true };
-        // What is no origin, as `null`, is nobody's.
+        // `null`, for example, is not an origin, and no page that we allow sends it.
         let Some(origin) = origin.to_str().ok().and_then(|text| text.parse::<Origin>().ok()) else {
             return false;
         };
         host(uri, headers).is_some_and(|host| host == origin.host) || self.0.contains(&origin)
-    }
-
-    /// [`admit`](Self::admit) for a request's head.
-    pub fn admit_parts(&self, parts: &Parts) -> bool {
-        self.admit(&parts.uri, &parts.headers)
     }
 }
 
@@ -47,14 +42,14 @@ impl FromStr for Origin {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || "an origin is expected, e.g. https://shop.example".to_owned();
-        let uri: Uri = text.parse().map_err(|_| wrong())?;
+        let expected = || "an origin is expected, e.g. https://shop.example".to_owned();
+        let uri: Uri = text.parse().map_err(|_| expected())?;
         let scheme =
-            uri.scheme_str().filter(|scheme| matches!(*scheme, "http" | "https")).ok_or_else(wrong)?;
+            uri.scheme_str().filter(|scheme| matches!(*scheme, "http" | "https")).ok_or_else(expected)?;
         let authority =
-            uri.authority().filter(|authority| !authority.as_str().contains('@')).ok_or_else(wrong)?;
+            uri.authority().filter(|authority| !authority.as_str().contains('@')).ok_or_else(expected)?;
         if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
-            return Err(wrong());
+            return Err(expected());
         }
         let standard = if scheme == "https" { 443 } else { 80 };
         Ok(Self {
@@ -87,19 +82,19 @@ impl FromStr for AllowedOrigins {
 mod tests {
     use super::*;
 
-    fn admits(allowed: &str, uri: &str, headers: &[(header::HeaderName, &str)]) -> bool {
+    fn allows(allowed: &str, uri: &str, headers: &[(header::HeaderName, &str)]) -> bool {
         let headers = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
-        allowed.parse::<AllowedOrigins>().unwrap().admit(&uri.parse().unwrap(), &headers)
+        allowed.parse::<AllowedOrigins>().unwrap().allow(&uri.parse().unwrap(), &headers)
     }
 
     #[test]
-    fn no_browser_no_origin() {
-        assert!(admits("", "/v1/subscribe", &[(header::HOST, "pads.example")]));
+    fn a_request_without_origin_is_allowed() {
+        assert!(allows("", "/v1/subscribe", &[(header::HOST, "pads.example")]));
     }
 
     #[test]
-    fn the_pages_own_host_whatever_its_scheme_and_port() {
-        let from = |origin| admits("", "/", &[(header::HOST, "pads.example:8081"), (header::ORIGIN, origin)]);
+    fn the_pages_own_host_is_allowed_with_any_scheme_and_port() {
+        let from = |origin| allows("", "/", &[(header::HOST, "pads.example:8081"), (header::ORIGIN, origin)]);
         assert!(from("https://pads.example"));
         assert!(from("http://PADS.example:8082"));
         assert!(!from("https://pads.example.evil"));
@@ -110,14 +105,14 @@ mod tests {
 
     #[test]
     fn http2_has_the_host_in_the_uri() {
-        assert!(admits("", "http://[::1]:8081/x", &[(header::ORIGIN, "http://[::1]:8081")]));
-        assert!(!admits("", "http://a.example/x", &[(header::ORIGIN, "http://b.example")]));
+        assert!(allows("", "http://[::1]:8081/x", &[(header::ORIGIN, "http://[::1]:8081")]));
+        assert!(!allows("", "http://a.example/x", &[(header::ORIGIN, "http://b.example")]));
     }
 
     #[test]
     fn listed_origins_are_compared_whole() {
         let allowed = "https://shop.example, http://localhost:3000";
-        let from = |origin| admits(allowed, "/", &[(header::HOST, "pads.example"), (header::ORIGIN, origin)]);
+        let from = |origin| allows(allowed, "/", &[(header::HOST, "pads.example"), (header::ORIGIN, origin)]);
         assert!(from("https://shop.example"));
         assert!(from("https://shop.example:443"));
         assert!(from("http://localhost:3000"));
@@ -127,9 +122,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_origin_is_refused_as_a_setting() {
-        for wrong in ["shop.example", "*", "https://shop.example/pads", "ftp://shop.example", "https://"] {
-            assert!(wrong.parse::<AllowedOrigins>().is_err(), "{wrong}");
+    fn a_setting_that_is_not_an_origin_is_refused() {
+        for text in ["shop.example", "*", "https://shop.example/pads", "ftp://shop.example", "https://"] {
+            assert!(text.parse::<AllowedOrigins>().is_err(), "{text}");
         }
     }
 }

@@ -1,54 +1,59 @@
 //! Why a pad's stream ends: the one place that maps it to a gRPC status and to a WebSocket close code.
 
+use http::StatusCode;
 use ringpad_runtime::grpc;
 use tonic::{Code, Status};
 
-use crate::auth::TokenFault;
+use crate::admission::token::TokenFault;
 
-/// Why a pad's stream ends, or never began. `Display` is what the pad is told.
+/// The answer of a leaving replica to a request for a stream, so that a load balancer tries the next replica. It has no
+/// body, which a gRPC client would take for a message.
+pub(crate) const LEAVING_STATUS: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
+
+/// Why a pad's stream ends, or was refused. `Display` is the text that the pad gets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum End {
-    /// The token opens nothing, or has expired.
+pub enum StreamEnd {
+    /// The token is not valid, or has expired.
     #[error("{0}")]
     Token(TokenFault),
-    /// The browser's page comes from somewhere else.
+    /// The page in the browser is not allowed to connect.
     #[error("the page's origin is not allowed")]
     Origin,
     /// The store does not exist, or was deleted.
     #[error("no such store")]
     NoSuchStore,
-    /// A WebSocket pad did not say who it is.
+    /// A WebSocket pad did not send its first message.
     #[error("no first message in time")]
     NoFirstMessage,
-    /// What the pad sent is no subscribe request.
+    /// The pad did not send a valid subscribe request.
     #[error("not a subscribe request: {0}")]
     Malformed(String),
     /// A WebSocket pad broke the rules of its protocol.
     #[error("{0}")]
     Violation(Violation),
-    /// A newer stream of the same session took over.
+    /// A newer stream of the same session took its place.
     #[error("replaced by a newer stream of its session")]
     Replaced,
-    /// The pad reads so slowly that what it still needs is no longer at hand. It may come back and resume.
+    /// The pad reads so slowly that its next event is no longer in memory. It may connect again and resume.
     #[error("too slow")]
     TooSlow,
-    /// The pad has its share of streams on this replica.
+    /// The pad has as many streams on this replica as it may have.
     #[error("too many streams of this pad")]
     TooManyStreams,
     /// The replica is leaving.
     #[error("this replica is leaving")]
     Leaving,
-    /// The store has a new name, and the pad did not come for it by itself.
+    /// The store has a new name, and the pad did not connect again when it was asked to.
     #[error("the store has a new name: connect again")]
     Renamed,
-    /// No snapshot, because the log cannot be reached or is too slow.
+    /// There is no snapshot, because the log cannot be reached or is too slow.
     #[error("the log cannot be reached")]
     LogUnreachable,
-    /// The log is another one than before, or no longer keeps what comes next: only a fresh snapshot helps.
-    #[error("the stream cannot be continued: begin anew")]
-    Anew,
-    /// An event in the log that cannot be read.
-    #[error("an event cannot be shown")]
+    /// The log is not the same as before, or no longer has the next event: the pad needs a fresh snapshot.
+    #[error("the stream cannot be continued: connect again")]
+    NeedsResync,
+    /// An event in the log cannot be read.
+    #[error("an event cannot be read")]
     Unreadable,
 }
 
@@ -61,10 +66,10 @@ pub enum Violation {
     /// The subprotocol is JSON, which is text.
     #[error("text is expected, not binary data")]
     Binary,
-    /// A text that is none.
+    /// The text is not valid UTF-8.
     #[error("the text is not UTF-8")]
     NotUtf8,
-    /// A message over the limit.
+    /// A message is longer than the limit.
     #[error("the message is too long")]
     TooLong,
 }
@@ -80,7 +85,7 @@ impl Violation {
     }
 }
 
-impl End {
+impl StreamEnd {
     /// The WebSocket close code; 44xx are RingPad's own.
     pub fn close_code(&self) -> u16 {
         match self {
@@ -88,7 +93,7 @@ impl End {
             Self::Violation(violation) => violation.close_code(),
             Self::Malformed(_) => 1007,
             Self::Unreadable => 1011,
-            Self::Renamed | Self::LogUnreachable | Self::Anew => 1013,
+            Self::Renamed | Self::LogUnreachable | Self::NeedsResync => 1013,
             Self::Token(_) => 4401,
             Self::Origin => 4403,
             Self::NoSuchStore => 4404,
@@ -98,7 +103,7 @@ impl End {
         }
     }
 
-    /// A word for metrics.
+    /// The label `reason` of metrics.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Token(_) => "token",
@@ -112,7 +117,7 @@ impl End {
             Self::Leaving => "leaving",
             Self::Renamed => "renamed",
             Self::LogUnreachable => "log_unreachable",
-            Self::Anew => "anew",
+            Self::NeedsResync => "anew",
             Self::Unreadable => "unreadable",
         }
     }
@@ -126,14 +131,14 @@ impl End {
             Self::Malformed(_) | Self::Violation(_) => Code::InvalidArgument,
             Self::Replaced => Code::Aborted,
             Self::TooSlow | Self::TooManyStreams => Code::ResourceExhausted,
-            Self::Leaving | Self::Renamed | Self::LogUnreachable | Self::Anew => Code::Unavailable,
+            Self::Leaving | Self::Renamed | Self::LogUnreachable | Self::NeedsResync => Code::Unavailable,
             Self::Unreadable => Code::Internal,
         }
     }
 }
 
-impl From<End> for Status {
-    fn from(end: End) -> Self {
+impl From<StreamEnd> for Status {
+    fn from(end: StreamEnd) -> Self {
         match end.code() {
             Code::Unavailable => grpc::unavailable(end.to_string()),
             code => Self::new(code, end.to_string()),
@@ -148,24 +153,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_document_has_each_close_code_and_its_grpc_status() {
+    fn docs_protocol_md_lists_each_close_code_and_its_grpc_status() {
         let streams = [
-            End::Token(TokenFault::Missing),
-            End::Origin,
-            End::NoSuchStore,
-            End::NoFirstMessage,
-            End::Malformed(String::new()),
-            End::Replaced,
-            End::TooSlow,
-            End::TooManyStreams,
-            End::Leaving,
-            End::Renamed,
-            End::LogUnreachable,
-            End::Anew,
-            End::Unreadable,
+            StreamEnd::Token(TokenFault::Missing),
+            StreamEnd::Origin,
+            StreamEnd::NoSuchStore,
+            StreamEnd::NoFirstMessage,
+            StreamEnd::Malformed(String::new()),
+            StreamEnd::Replaced,
+            StreamEnd::TooSlow,
+            StreamEnd::TooManyStreams,
+            StreamEnd::Leaving,
+            StreamEnd::Renamed,
+            StreamEnd::LogUnreachable,
+            StreamEnd::NeedsResync,
+            StreamEnd::Unreadable,
         ];
         let violations = [Violation::Protocol, Violation::Binary, Violation::NotUtf8, Violation::TooLong];
-        // A violation ends no gRPC stream; a text that is not UTF-8 shares its code with a malformed first message.
+        // gRPC streams have no such violations. A text that is not UTF-8 has the same code as a malformed first message.
         let statuses = streams.iter().map(|end| (end.close_code(), upper_case(end.code())));
         let mut expected: BTreeSet<_> = statuses.collect();
         let other: Vec<_> =
@@ -181,7 +186,7 @@ mod tests {
         assert_eq!(rows.collect::<BTreeSet<_>>(), expected);
     }
 
-    /// `UNAVAILABLE`, as the specification of gRPC writes it.
+    /// In the spelling of the gRPC specification: `UNAVAILABLE`.
     fn upper_case(code: Code) -> String {
         let mut name = String::new();
         for (index, character) in format!("{code:?}").chars().enumerate() {

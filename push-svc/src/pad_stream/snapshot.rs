@@ -1,4 +1,4 @@
-//! A store's calls as a fresh snapshot shows them, asked of the log.
+//! Reads a store's calls from the log, for a fresh snapshot.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -16,36 +16,35 @@ use crate::{
 
 /// How many open calls, and how many others, a snapshot has at most.
 const CALLS: usize = 100;
-/// How many bytes of calls a snapshot has at most, so that a client which takes its library's default of 4 MiB a message can
-/// read it. Usual calls have a few hundred bytes each.
+/// How many bytes of calls a snapshot has at most, so that a client with its library's default limit of 4 MiB a message can
+/// read it. A usual call has a few hundred bytes.
 const BYTES: usize = 1024 * 1024;
-/// How old an open call may be; an older one without a final record is one of the others.
+/// How old an open call may be; an older one without a final record is listed with the other calls.
 const OPEN_FOR: Duration = Duration::from_secs(24 * 60 * 60);
-/// How many calls are asked for at once. For most stores one page is all it takes.
+/// How many calls are read at once. One page is enough for most stores.
 const PAGE: u32 = 200;
-/// How many pages are read at most, looking for the others of a store whose calls nearly all stay open.
+/// How many pages are read at most in search of the other calls of a store, if nearly all of its calls stay open.
 const PAGES: usize = 4;
 
-/// What a store's calls were at `position`.
+/// A store's calls at `position`.
 #[derive(Debug)]
-pub(crate) struct StoreCalls {
-    /// The store and what it is called.
-    pub store: StoreRef,
-    /// Which log this is.
-    pub epoch: Uuid,
-    /// No call here is older than this position; some may be newer, and come once more as updates.
-    pub position: u64,
+pub(super) struct StoreCalls {
+    /// The store and its name.
+    pub(super) store: StoreRef,
+    pub(super) epoch: Uuid,
+    /// No call here is older than this position; some may be newer, and are sent again as updates.
+    pub(super) position: u64,
     /// Newest first.
-    pub open: Vec<Call>,
+    pub(super) open: Vec<Call>,
     /// Newest first.
-    pub recent: Vec<Call>,
+    pub(super) recent: Vec<Call>,
 }
 
-/// Asks the log for a store's calls.
+/// Reads a store's calls.
 ///
 /// # Errors
 /// There is no such store, or no answer.
-pub(crate) async fn ask(log: &LogClient, store_id: &str, now: Wall) -> Result<StoreCalls, LogError> {
+pub(super) async fn read(log: &LogClient, store_id: &str, now: Wall) -> Result<StoreCalls, LogError> {
     let since = clock::timestamp(now.earlier(OPEN_FOR));
     let newest = ListCallsRequest {
         store_id: store_id.to_owned(),
@@ -54,39 +53,39 @@ pub(crate) async fn ask(log: &LogClient, store_id: &str, now: Wall) -> Result<St
         ..ListCallsRequest::default()
     };
     let first = log.calls(newest.clone()).await?;
-    let mut found = Found::new(&first, since)?;
+    let mut merged = Merged::new(&first, since)?;
     let mut next = first.next_page_token.clone();
     let all_open_seen =
-        next.is_empty() || first.calls.last().is_some_and(|oldest| !began_since(oldest, &found.since));
-    found.add(first)?;
+        next.is_empty() || first.calls.last().is_some_and(|oldest| !started_since(oldest, &merged.since));
+    merged.add(first)?;
     if !all_open_seen {
         let open = [CallState::Ringing, CallState::Answered].map(i32::from).to_vec();
         let page_size = CALLS as u32;
         let mut open =
-            ListCallsRequest { states: open, since: Some(found.since), page_size, ..newest.clone() };
+            ListCallsRequest { states: open, since: Some(merged.since), page_size, ..newest.clone() };
         for _ in 0..PAGES {
             let page = log.calls(open.clone()).await?;
             open.page_token.clone_from(&page.next_page_token);
             let is_last = page.next_page_token.is_empty() || page.calls.len() >= CALLS;
-            found.add(page)?;
+            merged.add(page)?;
             if is_last {
                 break;
             }
         }
     }
     for _ in 1..PAGES {
-        if next.is_empty() || found.others() >= CALLS || found.bytes() >= BYTES {
+        if next.is_empty() || merged.others() >= CALLS || merged.bytes() >= BYTES {
             break;
         }
         let page = log.calls(ListCallsRequest { page_token: next, ..newest.clone() }).await?;
         next = page.next_page_token.clone();
-        found.add(page)?;
+        merged.add(page)?;
     }
-    Ok(found.sorted())
+    Ok(merged.sorted())
 }
 
-/// What several answers say together. Each call counts as its highest revision says.
-struct Found {
+/// The calls of several pages; of each call the highest revision.
+struct Merged {
     since: Timestamp,
     store: StoreRef,
     epoch: Uuid,
@@ -94,7 +93,7 @@ struct Found {
     calls: HashMap<String, Call>,
 }
 
-impl Found {
+impl Merged {
     fn new(first: &ListCallsResponse, since: Timestamp) -> Result<Self, LogError> {
         let store = first.store.clone().ok_or(LogError::Unexpected("no store in the answer"))?;
         let calls = HashMap::with_capacity(first.calls.len());
@@ -105,7 +104,7 @@ impl Found {
         if epoch(&page.epoch)? != self.epoch {
             return Err(LogError::Unexpected("the log changed between two pages"));
         }
-        // What came between two answers follows as updates, so the older position is the right one.
+        // Events between two pages follow as updates, so the lower position is the right one.
         self.position = self.position.min(page.position);
         for call in page.calls {
             match self.calls.get(&call.id) {
@@ -126,7 +125,7 @@ impl Found {
 
     fn sorted(self) -> StoreCalls {
         let mut calls: Vec<_> = self.calls.into_values().collect();
-        calls.sort_by_cached_key(|call| std::cmp::Reverse((began(call), call.revision)));
+        calls.sort_by_cached_key(|call| std::cmp::Reverse((started(call), call.revision)));
         let (mut open, mut recent): (Vec<_>, Vec<_>) =
             calls.into_iter().partition(|call| is_open(call, &self.since));
         let mut left = BYTES;
@@ -138,7 +137,7 @@ impl Found {
     }
 }
 
-/// Leaves out the oldest calls of a list that is too long in bytes, and takes what the others have from `left`.
+/// Leaves out the oldest calls if the list has more bytes than `left`, and subtracts those of the others from it.
 fn keep_newest(calls: &mut Vec<Call>, left: &mut usize) {
     let fits = |call: &Call| match left.checked_sub(call.encoded_len()) {
         Some(rest) => {
@@ -147,21 +146,21 @@ fn keep_newest(calls: &mut Vec<Call>, left: &mut usize) {
         }
         None => false,
     };
-    if let Some(first_too_many) = calls.iter().map(fits).position(|fits| !fits) {
-        calls.truncate(first_too_many);
+    if let Some(first_over) = calls.iter().map(fits).position(|fits| !fits) {
+        calls.truncate(first_over);
         *left = 0;
     }
 }
 
 fn is_open(call: &Call, since: &Timestamp) -> bool {
-    matches!(call.state(), CallState::Ringing | CallState::Answered) && began_since(call, since)
+    matches!(call.state(), CallState::Ringing | CallState::Answered) && started_since(call, since)
 }
 
-fn began_since(call: &Call, since: &Timestamp) -> bool {
-    began(call) >= (since.seconds, since.nanos)
+fn started_since(call: &Call, since: &Timestamp) -> bool {
+    started(call) >= (since.seconds, since.nanos)
 }
 
-fn began(call: &Call) -> (i64, i32) {
+fn started(call: &Call) -> (i64, i32) {
     call.started_at.as_ref().map_or((0, 0), |at| (at.seconds, at.nanos))
 }
 
@@ -172,8 +171,8 @@ mod tests {
 
     const EPOCH: &str = "6a0b4f3e-8f0f-4a39-9f4f-0d6c0f6f1a11";
 
-    fn call(id: &str, revision: u64, state: CallState, began: i64) -> Call {
-        let started_at = Some(Timestamp { seconds: began, nanos: 0 });
+    fn call(id: &str, revision: u64, state: CallState, started: i64) -> Call {
+        let started_at = Some(Timestamp { seconds: started, nanos: 0 });
         Call { id: id.to_owned(), revision, state: state.into(), started_at, ..Call::default() }
     }
 
@@ -187,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn open_calls_of_the_last_day_stand_apart() {
+    fn open_calls_of_the_last_day_are_listed_separately() {
         let calls = vec![
             call("rings", 9, CallState::Ringing, 1_050),
             call("talks", 8, CallState::Answered, 1_040),
@@ -195,15 +194,15 @@ mod tests {
             call("stale", 6, CallState::Ringing, 900),
         ];
         let first = page(9, calls);
-        let mut found = Found::new(&first, Timestamp { seconds: 1_000, nanos: 0 }).unwrap();
-        found.add(first).unwrap();
-        let found = found.sorted();
-        assert_eq!(ids(&found.open), ["rings", "talks"]);
-        assert_eq!(ids(&found.recent), ["missed", "stale"]);
+        let mut merged = Merged::new(&first, Timestamp { seconds: 1_000, nanos: 0 }).unwrap();
+        merged.add(first).unwrap();
+        let merged = merged.sorted();
+        assert_eq!(ids(&merged.open), ["rings", "talks"]);
+        assert_eq!(ids(&merged.recent), ["missed", "stale"]);
     }
 
     #[test]
-    fn a_snapshot_has_a_bounded_number_of_bytes_and_the_newest_calls() {
+    fn a_snapshot_with_too_many_bytes_keeps_the_newest_calls() {
         let long = |id: &str, state, began| Call { note: "x".repeat(20_000), ..call(id, 1, state, began) };
         let of = |open: usize, others: usize| {
             let open = (0..open).map(|index| long(&format!("o{index}"), CallState::Ringing, 2_000));
@@ -211,14 +210,14 @@ mod tests {
                 long(&format!("r{index:03}"), CallState::Missed, 1_999 - i64::try_from(index).unwrap())
             });
             let first = page(9, open.chain(others).collect());
-            let mut found = Found::new(&first, Timestamp { seconds: 1_000, nanos: 0 }).unwrap();
-            found.add(first).unwrap();
-            let found = found.sorted();
-            let bytes: usize = found.open.iter().chain(&found.recent).map(Call::encoded_len).sum();
+            let mut merged = Merged::new(&first, Timestamp { seconds: 1_000, nanos: 0 }).unwrap();
+            merged.add(first).unwrap();
+            let merged = merged.sorted();
+            let bytes: usize = merged.open.iter().chain(&merged.recent).map(Call::encoded_len).sum();
             assert!((BYTES - 30_000..=BYTES).contains(&bytes), "{bytes}");
-            found
+            merged
         };
-        // Open ones first, and of the others the newest.
+        // All open calls, and the newest of the others.
         let some_open = of(10, 100);
         assert_eq!(some_open.open.len(), 10);
         assert_eq!(ids(&some_open.recent)[0], "r000");
@@ -228,13 +227,13 @@ mod tests {
     }
 
     #[test]
-    fn between_two_answers_the_older_position_and_the_newer_call_count() {
+    fn of_two_pages_the_lower_position_and_the_newer_call_are_taken() {
         let first = page(9, vec![call("a", 9, CallState::Ringing, 1_050)]);
-        let mut found = Found::new(&first, Timestamp { seconds: 1_000, nanos: 0 }).unwrap();
-        found.add(first).unwrap();
-        found.add(page(10, vec![call("a", 10, CallState::Completed, 1_050)])).unwrap();
-        let found = found.sorted();
-        assert_eq!(found.position, 9);
-        assert_eq!((found.open.len(), ids(&found.recent)), (0, vec!["a"]));
+        let mut merged = Merged::new(&first, Timestamp { seconds: 1_000, nanos: 0 }).unwrap();
+        merged.add(first).unwrap();
+        merged.add(page(10, vec![call("a", 10, CallState::Completed, 1_050)])).unwrap();
+        let merged = merged.sorted();
+        assert_eq!(merged.position, 9);
+        assert_eq!((merged.open.len(), ids(&merged.recent)), (0, vec!["a"]));
     }
 }

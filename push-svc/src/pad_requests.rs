@@ -1,5 +1,9 @@
-//! What a pad asks for once: to act on a call of its store, and older calls. The log does it, and knows best what is
-//! wrong with it; here only the pad's token is turned into its store and its name.
+//! The single requests of pads: to act on a call of its store, and to list older calls. The log does the work and finds the
+//! faults; here the pad's token is turned into its store and its name.
+
+mod metrics;
+
+use std::sync::Arc;
 
 use ringpad_proto::v1::{
     ActOnCallRequest, Call, ListCallsRequest, ListCallsResponse, NoteAction, PadRef,
@@ -9,18 +13,28 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::{
-    auth::{Pad, TokenFault},
-    end::End,
-    pads::Pads,
-    shares::{Admitted, TooMuch, Whose},
+    admission::{
+        Admission, RequestPermit, Share, ShareExceeded,
+        token::{Pad, TokenFault},
+    },
+    log_client::LogClient,
+    stream_end::StreamEnd,
 };
+pub(crate) use metrics::RequestMetrics;
 
-impl Pads {
-    /// Has the log do something to a call of the pad's store, and returns the call as it then is.
+/// Answers the single requests of pads.
+pub(crate) struct PadRequests {
+    pub admission: Arc<Admission>,
+    pub log: LogClient,
+    pub metrics: RequestMetrics,
+}
+
+impl PadRequests {
+    /// Acts on a call of the pad's store, and returns the changed call.
     ///
     /// # Errors
-    /// The token's fault, what the log says is wrong, or that the log cannot be reached: then the pad asks again with the
-    /// same `request_id`.
+    /// The fault of the token, the fault that the log finds in the request, or that the log cannot be reached: then the pad
+    /// tries again with the same `request_id`.
     pub(crate) async fn act(
         &self,
         token: Result<&str, TokenFault>,
@@ -28,7 +42,7 @@ impl Pads {
         request_id: String,
         action: Action,
     ) -> Result<Call, Status> {
-        let (pad, _admitted) = self.admitted(token)?;
+        let (pad, _permit) = self.admit(token)?;
         let kind = kind(&action);
         let request = ActOnCallRequest {
             store_id: pad.store.to_string(),
@@ -37,21 +51,21 @@ impl Pads {
             action: Some(action),
             request_id,
         };
-        let acted = self.log.act(request).await;
-        self.metrics.acted(kind, acted.as_ref().map_or_else(Status::code, |_| tonic::Code::Ok));
-        acted.map_err(|status| in_the_pads_words(&status))
+        let outcome = self.log.act(request).await;
+        self.metrics.action(kind, outcome.as_ref().map_or_else(Status::code, |_| Code::Ok));
+        outcome.map_err(|status| with_field_names_of_pads(&status))
     }
 
     /// Calls of the pad's store, newest first.
     ///
     /// # Errors
-    /// The token's fault, what is wrong with the request, or that the log cannot be reached.
+    /// The fault of the token or of the request, or that the log cannot be reached.
     pub(crate) async fn list_calls(
         &self,
         token: Result<&str, TokenFault>,
         request: PadServiceListCallsRequest,
     ) -> Result<PadServiceListCallsResponse, Status> {
-        let (pad, _admitted) = self.admitted(token)?;
+        let (pad, _permit) = self.admit(token)?;
         let PadServiceListCallsRequest { page_size, page_token, states, since, until, caller_suffix } =
             request;
         let store_id = pad.store.to_string();
@@ -65,36 +79,32 @@ impl Pads {
             caller_suffix,
             for_snapshot: false,
         };
-        // The rest is what a pad has from its stream.
+        // A pad gets the rest from its stream.
         let ListCallsResponse { calls, next_page_token, store: _, epoch: _, position: _ } =
             self.log.search(request).await?;
         Ok(PadServiceListCallsResponse { calls, next_page_token })
     }
 
-    /// Who asks, unless it asks too much; it counts as asking while what comes with it is kept.
-    fn admitted(&self, token: Result<&str, TokenFault>) -> Result<(Pad, Admitted), Status> {
-        let pad = self.tokens.admit(token).map_err(End::Token)?;
-        let admitted = self.shares.admit(&pad).map_err(|too_much| {
-            self.metrics.turned_away(too_much.whose);
-            exhausted(too_much)
-        })?;
-        Ok((pad, admitted))
+    fn admit(&self, token: Result<&str, TokenFault>) -> Result<(Pad, RequestPermit), Status> {
+        let pad = self.admission.pad(token).map_err(StreamEnd::Token)?;
+        let permit = self.admission.permit(&pad).map_err(exhausted)?;
+        Ok((pad, permit))
     }
 }
 
 /// RESOURCE_EXHAUSTED, with a `google.rpc.RetryInfo`.
-fn exhausted(TooMuch { whose, retry_after }: TooMuch) -> Status {
-    let words = match whose {
-        Whose::PadAtOnce => "this pad has too many requests at the same time",
-        Whose::Pad => "this pad asks too often",
-        Whose::Store => "the pads of this store ask too often",
+fn exhausted(ShareExceeded { share, retry_after }: ShareExceeded) -> Status {
+    let message = match share {
+        Share::PadConcurrency => "this pad has too many requests at the same time",
+        Share::PadRate => "this pad sends too many requests",
+        Share::StoreRate => "the pads of this store send too many requests",
     };
     let details = ErrorDetails::with_retry_info(Some(retry_after));
-    Status::with_error_details(Code::ResourceExhausted, words, details)
+    Status::with_error_details(Code::ResourceExhausted, message, details)
 }
 
-/// What is done when a note is saved.
-pub(crate) fn note(request: SaveNoteRequest) -> (String, String, Action) {
+/// The call id, the request id and the action of a saved note.
+pub(crate) fn note_action(request: SaveNoteRequest) -> (String, String, Action) {
     let SaveNoteRequest { call_id, request_id, note: text, reservation } = request;
     (call_id, request_id, Action::Note(NoteAction { text, reservation }))
 }
@@ -109,8 +119,8 @@ fn kind(action: &Action) -> &'static str {
     }
 }
 
-/// The same faults with the names that fields have in the pad's request.
-fn in_the_pads_words(status: &Status) -> Status {
+/// The same status, with the names that the fields have in the pad's request.
+fn with_field_names_of_pads(status: &Status) -> Status {
     let details = status.get_error_details();
     let Some(faults) = details.bad_request() else { return status.clone() };
     let mut renamed = ErrorDetails::new();

@@ -1,12 +1,12 @@
-//! Pad tokens: JWTs signed with HS256. `sub` is the pad, `store` the one store it opens, `name` what people call the
-//! pad, `aud` is `ringpad`. Without leeway: `exp` is the first instant at which it no longer opens anything.
+//! Pad tokens: JWTs signed with HS256. `sub` is the pad's id, `store` the one store whose calls it gets, `name` the pad's
+//! name for people, `aud` is `ringpad`. There is no leeway: at the instant `exp` the token is no longer valid.
 
 pub mod claims;
+mod fault;
 mod hs256;
 
 use std::{
     fmt,
-    sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -19,54 +19,12 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use claims::ClaimFaults;
+use claims::AUDIENCE;
+pub use claims::Pad;
+pub use fault::{ClaimFaults, TokenFault};
 
-/// Whom tokens are for.
-const AUDIENCE: &str = "ringpad";
-/// Bytes of the shortest key that is let through: as many as HMAC-SHA256 gives.
+/// Bytes of the shortest key that is accepted: the length of an HMAC-SHA256.
 const KEY_BYTES: usize = 32;
-
-/// Who a pad is, as its token says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pad {
-    /// The pad's id, unique within its store.
-    pub id: Arc<str>,
-    /// What people call it.
-    pub name: Arc<str>,
-    /// The only store it sees.
-    pub store: Arc<str>,
-    /// When its token expires.
-    pub expires: SystemTime,
-}
-
-/// Why a token opens nothing. Shows nothing of the token.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TokenFault {
-    /// There is none.
-    #[error("a token is required")]
-    Missing,
-    /// Not a JWT.
-    #[error("the token is no JWT")]
-    Form,
-    /// Signed otherwise, or not at all.
-    #[error("the token is not signed with HS256 (alg)")]
-    Algorithm,
-    /// It must not be used by who does not know an extension (RFC 7515, section 4.1.11), and we know none.
-    #[error("the token has a crit header: no extension is known here")]
-    Critical,
-    /// Not signed with our key.
-    #[error("the token's signature is wrong")]
-    Signature,
-    /// Claims that are missing or wrong.
-    #[error("the token is faulty: {0}")]
-    Claims(ClaimFaults),
-    /// Its time is over.
-    #[error("the token has expired (exp)")]
-    Expired,
-    /// Its time has not come.
-    #[error("the token does not begin yet (nbf)")]
-    NotYet,
-}
 
 /// A key that cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -76,7 +34,7 @@ pub enum KeyFault {
     TooShort,
 }
 
-/// The signature could not be made.
+/// A token could not be signed.
 #[derive(Debug, thiserror::Error)]
 #[error("the token cannot be signed")]
 pub struct MintFault(#[source] jsonwebtoken::errors::Error);
@@ -95,7 +53,7 @@ impl fmt::Debug for PadTokens {
     }
 }
 
-/// What a minted token claims.
+/// The claims of a new token.
 #[derive(Serialize)]
 struct Minted<'a> {
     sub: &'a str,
@@ -116,7 +74,7 @@ impl PadTokens {
             return Err(KeyFault::TooShort);
         }
         hs256::install();
-        // The signature alone: jsonwebtoken rounds times to whole seconds, and does not say all that is wrong.
+        // Only the signature: jsonwebtoken rounds times to whole seconds, and reports only the first fault.
         let mut validation = Validation::new(Algorithm::HS256);
         validation.validate_exp = false;
         validation.validate_aud = false;
@@ -124,13 +82,13 @@ impl PadTokens {
         Ok(Self { check: DecodingKey::from_secret(key), sign: EncodingKey::from_secret(key), validation })
     }
 
-    /// Who the token is for. What opens nothing is logged at DEBUG, with the pad's id once the signature has vouched for
-    /// it: anybody can cause it, as often as they like.
+    /// The pad that the token was made for. A token that is not valid is logged at DEBUG only, since anybody can send one at
+    /// any rate; with the pad's id if the signature is right.
     ///
     /// # Errors
-    /// Says why the token opens nothing.
-    pub fn admit(&self, token: Result<&str, TokenFault>) -> Result<Pad, TokenFault> {
-        let claims = token.and_then(|token| self.verified(token)).inspect_err(|fault| {
+    /// Says why the token is not valid.
+    pub fn verify(&self, token: Result<&str, TokenFault>) -> Result<Pad, TokenFault> {
+        let claims = token.and_then(|token| self.signed_claims(token)).inspect_err(|fault| {
             tracing::debug!(%fault, "refused a token");
         })?;
         claims::read(&claims, SystemTime::now()).inspect_err(|fault| {
@@ -139,7 +97,7 @@ impl PadTokens {
     }
 
     /// The claims of a token with our signature.
-    fn verified(&self, token: &str) -> Result<Map<String, Value>, TokenFault> {
+    fn signed_claims(&self, token: &str) -> Result<Map<String, Value>, TokenFault> {
         if token.is_empty() {
             return Err(TokenFault::Missing);
         }
@@ -157,10 +115,10 @@ impl PadTokens {
         Ok(decoded.claims)
     }
 
-    /// A token for `pad`. Fractions of a second of `expires` are cut off.
+    /// A new token for `pad`. Fractions of a second of `expires` are cut off.
     ///
     /// # Errors
-    /// The signature could not be made.
+    /// The token could not be signed.
     pub fn mint(&self, pad: &Pad) -> Result<String, MintFault> {
         let claims = Minted {
             sub: &pad.id,
@@ -174,7 +132,7 @@ impl PadTokens {
     }
 }
 
-/// A JWT's header. jsonwebtoken's own type has a field for `crit`, which nobody looks at, and takes `null` for its absence.
+/// A JWT's header. jsonwebtoken's own type has a field for `crit`, but does not check it, and takes `null` as absent.
 fn header(token: &str) -> Option<Map<String, Value>> {
     let (header, _) = token.split_once('.')?;
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).ok()?).ok()
@@ -212,7 +170,7 @@ mod tests {
         (SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).checked_add_signed(seconds).unwrap()
     }
 
-    /// A token with this header, claims that are right, and a signature that is, too.
+    /// A token with this header, valid claims and a valid signature.
     fn signed(header: &str) -> String {
         let claims =
             json!({"sub": "p", "store": "s", "name": "n", "exp": seconds_from_now(60), "aud": "ringpad"});
@@ -223,51 +181,51 @@ mod tests {
     }
 
     #[test]
-    fn a_minted_token_opens_its_store() {
+    fn a_new_token_is_valid_for_its_store() {
         let expires = UNIX_EPOCH + Duration::from_secs(seconds_from_now(60));
         let minted = tokens().mint(&pad(expires)).unwrap();
-        assert_eq!(tokens().admit(Ok(&minted)), Ok(pad(expires)));
+        assert_eq!(tokens().verify(Ok(&minted)), Ok(pad(expires)));
     }
 
     #[test]
     fn there_is_no_leeway() {
         let expired = tokens().mint(&pad(SystemTime::now())).unwrap();
-        assert_eq!(tokens().admit(Ok(&expired)), Err(TokenFault::Expired));
+        assert_eq!(tokens().verify(Ok(&expired)), Err(TokenFault::Expired));
     }
 
     #[test]
-    fn another_key_or_algorithm_opens_nothing() {
+    fn a_token_with_another_key_or_algorithm_is_refused() {
         let other = PadTokens::new(&"ffffffffffffffffffffffffffffffff".into()).unwrap();
         let minted = other.mint(&pad(SystemTime::now() + Duration::from_secs(60))).unwrap();
-        assert_eq!(tokens().admit(Ok(&minted)), Err(TokenFault::Signature));
-        assert!(tokens().admit(Ok(&signed(r#"{"alg":"HS256"}"#))).is_ok());
+        assert_eq!(tokens().verify(Ok(&minted)), Err(TokenFault::Signature));
+        assert!(tokens().verify(Ok(&signed(r#"{"alg":"HS256"}"#))).is_ok());
         for header in [r#"{"alg":"HS384"}"#, r#"{"alg":"none"}"#, r#"{"alg":"hs256"}"#, r#"{"alg":7}"#, "{}"]
         {
-            assert_eq!(tokens().admit(Ok(&signed(header))), Err(TokenFault::Algorithm), "{header}");
+            assert_eq!(tokens().verify(Ok(&signed(header))), Err(TokenFault::Algorithm), "{header}");
         }
         let (unsigned, _) = minted.rsplit_once('.').unwrap();
-        assert_eq!(tokens().admit(Ok(&format!("{unsigned}."))), Err(TokenFault::Signature));
+        assert_eq!(tokens().verify(Ok(&format!("{unsigned}."))), Err(TokenFault::Signature));
     }
 
     #[test]
-    fn an_extension_that_must_be_understood_is_not() {
+    fn a_critical_extension_is_refused() {
         for crit in [r#"["exp"]"#, r#"["b64"]"#, r#"["https://shop.example/x"]"#, "[]", "null", r#""exp""#] {
             let header = format!(r#"{{"alg":"HS256","crit":{crit},"b64":true,"exp":1}}"#);
-            assert_eq!(tokens().admit(Ok(&signed(&header))), Err(TokenFault::Critical), "{crit}");
+            assert_eq!(tokens().verify(Ok(&signed(&header))), Err(TokenFault::Critical), "{crit}");
         }
-        // What need not be understood is left alone.
+        // Other header fields are ignored.
         let header = r#"{"alg":"HS256","typ":"at+jwt","kid":"2026","b64":false,"x":[null]}"#;
-        assert!(tokens().admit(Ok(&signed(header))).is_ok());
+        assert!(tokens().verify(Ok(&signed(header))).is_ok());
     }
 
     #[test]
-    fn what_is_no_jwt_opens_nothing() {
-        assert_eq!(tokens().admit(Ok("")), Err(TokenFault::Missing));
+    fn text_that_is_not_a_jwt_is_refused() {
+        assert_eq!(tokens().verify(Ok("")), Err(TokenFault::Missing));
         let whole = signed(r#"{"alg":"HS256"}"#);
         for text in
             ["hunter2", "a.b.c", "..", &whole.replacen('.', "", 1), &format!("{whole}.x"), &signed("[]")]
         {
-            assert_eq!(tokens().admit(Ok(text)), Err(TokenFault::Form), "{text}");
+            assert_eq!(tokens().verify(Ok(text)), Err(TokenFault::Form), "{text}");
         }
     }
 

@@ -1,5 +1,6 @@
-//! Where events come from, and whether the replica can serve: it is ready while it has its queue *or* reaches the log.
-//! A silent bus does not make it unready, else one broker restart would empty the load balancer.
+//! The two sources of events, the queue and the log, and the readiness that follows from them: a replica is ready while it
+//! has its queue *or* reaches the log. A silent bus does not make it unready; otherwise one restart of the broker would
+//! make all replicas unready at once.
 
 use std::sync::{
     Arc,
@@ -8,12 +9,12 @@ use std::sync::{
 
 use ringpad_runtime::readiness::Readiness;
 
-/// The part of the process that holds it back while it has neither.
+/// The name under which this part of the process holds back the readiness.
 const HOLDER: &str = "events";
 
-/// A cloneable handle on what is known of both sources.
+/// A cloneable handle on the state of both sources.
 #[derive(Debug, Clone)]
-pub(crate) struct Sources(Arc<State>);
+pub(crate) struct EventSources(Arc<State>);
 
 #[derive(Debug)]
 struct State {
@@ -22,12 +23,12 @@ struct State {
     log: AtomicBool,
 }
 
-impl Sources {
-    /// Neither source is there yet.
+impl EventSources {
+    /// Neither source is available yet.
     pub(crate) fn new(readiness: Readiness) -> Self {
         let sources =
             Self(Arc::new(State { readiness, queue: AtomicBool::new(false), log: AtomicBool::new(false) }));
-        sources.tell();
+        sources.update_readiness();
         sources
     }
 
@@ -55,16 +56,16 @@ impl Sources {
         }
     }
 
-    /// Answers what it was before.
+    /// Returns the state before.
     fn set(&self, source: &AtomicBool, up: bool) -> bool {
         let was = source.swap(up, Ordering::SeqCst);
         if was != up {
-            self.tell();
+            self.update_readiness();
         }
         was
     }
 
-    fn tell(&self) {
+    fn update_readiness(&self) {
         if self.0.queue.load(Ordering::SeqCst) || self.0.log.load(Ordering::SeqCst) {
             self.0.readiness.release(HOLDER);
         } else {
@@ -78,9 +79,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_source_is_enough() {
+    fn a_replica_with_one_source_is_ready() {
         let readiness = Readiness::default();
-        let sources = Sources::new(readiness.clone());
+        let sources = EventSources::new(readiness.clone());
         assert!(readiness.reason().is_some());
         sources.log_up();
         assert_eq!(readiness.reason(), None);
@@ -88,10 +89,6 @@ mod tests {
         sources.log_down("gone");
         assert_eq!(readiness.reason(), None);
         sources.queue_down();
-        assert!(
-            readiness
-                .reason()
-                .is_some_and(|reason| reason.contains("neither") || reason.contains("no queue"))
-        );
+        assert!(readiness.reason().is_some_and(|reason| reason.contains("no queue")));
     }
 }
