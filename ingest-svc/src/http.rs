@@ -30,8 +30,9 @@ use ringpad_runtime::{forwarded::client, serve::mend::Unreadable, traces::TRACEP
 
 use crate::{
     Shared,
+    call::{Ingested, Status},
     cdr::{Faults, Record},
-    log::{Ingested, LogError, Quarantined, RawBody, RawRequest, Status},
+    log::{LogError, Quarantined, RawBody, RawRequest},
     metrics::HttpMetrics,
     source::{Refusal, Source},
 };

@@ -8,10 +8,11 @@
 //! ```
 //!
 //! Contract: a CDR is answered when its commit is on disk, never before, and never later for the broker's sake. Past
-//! `cdr` there are no strings that might be phone numbers; `log` is the only module with SQL; the edges never see the
-//! broker.
+//! `cdr` there are no strings that might be phone numbers; `call` and `store` decide, without a database; all SQL is in
+//! `log/sqlite`; the edges never see the broker.
 
 mod bounds;
+pub mod call;
 pub mod cdr;
 mod grpc;
 pub mod http;
@@ -23,6 +24,7 @@ mod relay;
 mod retention;
 pub mod settings;
 pub mod source;
+pub mod store;
 
 use std::{sync::Arc, time::Duration};
 
@@ -38,7 +40,7 @@ use ringpad_runtime::{
 };
 use tokio::{net::TcpListener, task::JoinSet, time::sleep};
 
-use log::{Log, LogMetrics, LogThreads, OpenLog, Waiting};
+use log::{Capacity, Log, LogMetrics, LogThreads, OpenLog, Waiting};
 use metrics::{HttpMetrics, RelayMetrics};
 use relay::Relay;
 use retention::{Retention, RetentionMetrics};
@@ -207,7 +209,7 @@ fn spawn_edges(
 
 fn open_log(settings: &Settings, metrics: LogMetrics) -> Result<OpenLog, Failure> {
     let Database::Sqlite(path) = &settings.database_url;
-    log::open(path, settings.popup_ttl, metrics).map_err(|error| {
+    log::open(path, settings.popup_ttl, &Capacity::default(), metrics).map_err(|error| {
         Failure::other(format!("DATABASE_URL: cannot open the log {}", path.display()), error)
     })
 }

@@ -1,39 +1,32 @@
-//! The log: the only module with SQL, and the one place where truth is kept: stores, calls, events.
+//! The log, where the truth is kept: stores, calls, events. A record is merged into its call, takes its store's next position and
+//! becomes an event in one transaction; an answer means that the commit is on disk.
 //!
 //! ```text
-//!            jobs (bounded)             commit
-//! Log ──────────────────────► writer ───────────► SQLite ◄─── readers (a few, each its own connection)
-//!   ◄──── answer after commit ── │                   ▲
-//!                                └─► outbox ─► relay └─── checkpoints, beside the writer
+//!            jobs (bounded)                    commit
+//! Log ──────────────────────► queue ─► batch ──────────► database ◄─── readers ◄─── LogReader
+//!   ◄──── answer after commit ─────────── │
+//!                                         └─► outbox ─► relay
 //! ```
 //!
-//! A record is merged into its call, takes its store's next position and becomes an event in one transaction; an answer
-//! means that the commit is on disk. The file belongs to one ingest-svc at a time; a lock on it sees to that.
+//! What is decided about calls and stores is in [`crate::call`] and [`crate::store`]; how it is stored, in [`sqlite`].
 
-mod act;
-mod backup;
-mod call;
-mod checkpoint;
-mod directory;
-mod file;
-mod ingest;
+mod batch;
+mod capacity;
+mod error;
+mod holdings;
 mod job;
 mod metrics;
 mod outbox;
-mod purge;
 mod quarantine;
 mod queue;
 mod read;
 mod reader;
-mod restore;
-mod schema;
-mod set_aside;
-mod writer;
+mod sqlite;
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
-    thread,
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -41,128 +34,30 @@ use tokio::{
     sync::{mpsc, oneshot, watch},
     time::timeout,
 };
-use uuid::Uuid;
 
-use crate::cdr::Record;
-pub use act::{Act, Acted, ActingPad, Action, Claimed, Reserved};
-pub use backup::{BackupError, Contents, NewestEvent, back_up};
-use checkpoint::{Checkpoints, Emptying};
-pub(crate) use directory::Assigned;
-pub use directory::{Change, Conflict, Moving, NumberKind, OwnedNumber, StoreEntry, Upserted};
-use file::LogFile;
-pub(crate) use ingest::Another;
-pub(crate) use job::Import;
+use crate::{
+    call::{ActionOutcome, ActionRequest, Ingested},
+    cdr::Record,
+    store::{Moving, StoreEntry, Upserted},
+};
+pub use capacity::{Capacity, Readers};
+pub use error::LogError;
+use error::Obstacle;
 use job::{Answer, Job};
+pub(crate) use job::{IMPORT, Import};
 pub(crate) use metrics::{LogMetrics, Waiting};
 pub use outbox::{Committed, Outbox};
-pub use quarantine::{QUARANTINE, Quarantined, RawBody, RawRequest};
+pub use quarantine::{Quarantined, RawBody, RawRequest};
 pub use read::{
     AllMissed, CallPage, CallQuery, Cursor, Extent, Missed, OutboxPage, PageMark, PageSize, Purpose,
 };
 pub use reader::LogReader;
-pub use restore::{Existing, RestoreError, Restored, restore};
-use writer::Writer;
-
-/// Requests that may wait for the writer. When it is full, the next ones wait for a place, and their senders with them.
-const JOBS: usize = 1_024;
-
-/// Stores and numbers of theirs in one transaction of an import at most, unless a store has more by itself: some ten
-/// milliseconds, for which records wait.
-pub(crate) const IMPORT: usize = 1_500;
+pub use sqlite::{
+    BackupError, Contents, Existing, NewestEvent, OpenError, RestoreError, Restored, back_up, restore,
+};
 
 /// How long a request waits for its commit: less than number providers wait for an answer.
 const ANSWER: Duration = Duration::from_secs(4);
-
-/// What became of a record that is durably logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
-    /// New, and its store's pads will see it.
-    Accepted,
-    /// After parsing, equal in every field to a record already logged.
-    Duplicate,
-    /// No store owns the number; tried again at the call's next record.
-    Unrouted,
-}
-
-/// The answer to a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ingested {
-    /// The call that the record belongs to.
-    pub call_id: Uuid,
-    /// What became of it.
-    pub status: Status,
-}
-
-/// Why the log did not do what it was asked.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum LogError {
-    /// The log cannot be read or written now. Nothing is half-written; send again, a repeat is recognised.
-    #[error("the log cannot be used now: {0}")]
-    Unavailable(Arc<str>),
-    /// A query was ended.
-    #[error("the log is not read any longer for one request: ask for less, or later")]
-    TooLong,
-}
-
-impl LogError {
-    fn unavailable(error: &rusqlite::Error) -> Self {
-        Self::Unavailable(Arc::from(error.to_string()))
-    }
-
-    fn closed() -> Self {
-        Self::Unavailable(Arc::from("it is being closed"))
-    }
-
-    fn replaced() -> Self {
-        Self::Unavailable(Arc::from(
-            "its file was renamed, replaced or removed while in use: give it back its name, or start ingest-svc again",
-        ))
-    }
-
-    /// There was no answer in time.
-    pub(crate) fn silent() -> Self {
-        Self::Unavailable(Arc::from("the disk does not answer"))
-    }
-}
-
-/// Why the log could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Two writers would give out the same positions.
-    #[error("another ingest-svc holds it")]
-    Held,
-    /// The file, or the one that former versions lock, cannot be locked.
-    #[error("cannot lock it: {0}")]
-    Lock(std::io::Error),
-    /// The file cannot be made, or not be written.
-    #[error("{0}")]
-    File(std::io::Error),
-    /// It was renamed after a crash, without the file that has its newest records.
-    #[error("its newest records are in {}: it was renamed without that file; rename that to {}", wal.display(), expected.display())]
-    Renamed {
-        /// Where the newest records are.
-        wal: PathBuf,
-        /// Where they would be found.
-        expected: PathBuf,
-    },
-    /// Another application's database, or an empty one.
-    #[error("it is a database, but no log of RingPad")]
-    NoLog,
-    /// Written by another version.
-    #[error("it has version {found}, and this ingest-svc knows version {known}")]
-    Version {
-        /// The file's.
-        found: i64,
-        /// Ours.
-        known: i64,
-    },
-    /// The database file.
-    #[error("{0}")]
-    Database(#[from] rusqlite::Error),
-    /// The writer's thread.
-    #[error("cannot start a thread: {0}")]
-    Thread(std::io::Error),
-}
 
 /// A cloneable handle on the log. The writer ends when the last one is dropped.
 #[derive(Debug, Clone)]
@@ -185,42 +80,32 @@ pub struct OpenLog {
     pub threads: LogThreads,
 }
 
-/// The writer, and the checkpointer, which ends with it.
+/// The threads that write.
 #[derive(Debug)]
-pub struct LogThreads {
-    writer: thread::JoinHandle<()>,
-    checkpoints: thread::JoinHandle<()>,
-}
+pub struct LogThreads(Vec<JoinHandle<()>>);
 
 impl LogThreads {
     /// Waits for the writer to finish what it was given.
     pub fn join(self) {
-        if self.writer.join().is_err() || self.checkpoints.join().is_err() {
-            tracing::error!("a thread of the log panicked");
+        for thread in self.0 {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the log panicked");
+            }
         }
     }
 }
 
-/// Opens the log, or makes it.
-pub(crate) fn open(path: &Path, popup_ttl: Duration, metrics: LogMetrics) -> Result<OpenLog, OpenError> {
-    let file = Arc::new(LogFile::hold(path)?);
-    let emptying = Arc::new(Emptying::default());
-    let (writer, fresh) = Writer::open(&file, popup_ttl, metrics.clone(), emptying.clone())?;
-    let checkpointer = Checkpoints::open(Arc::clone(&file), emptying, metrics.clone())?;
-    let outbox = writer.outbox();
-    let reader = LogReader::new(writer.epoch(), file, metrics);
-    let written = writer.written();
-    let (jobs, receiver) = mpsc::channel(JOBS);
-    let (checkpoints, requests) = std::sync::mpsc::sync_channel(1);
-    let threads = LogThreads {
-        writer: spawn("log-writer", move || writer.run(receiver, checkpoints))?,
-        checkpoints: spawn("log-checkpoints", move || checkpointer.run(&requests))?,
-    };
-    Ok(OpenLog { log: Log { jobs, written, reader }, outbox, fresh, threads })
-}
-
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<thread::JoinHandle<()>, OpenError> {
-    thread::Builder::new().name(name.to_owned()).spawn(work).map_err(OpenError::Thread)
+/// Opens the log, or makes it. A ring pops up for `popup_ttl` after its receipt.
+pub(crate) fn open(
+    path: &Path,
+    popup_ttl: Duration,
+    capacity: &Capacity,
+    metrics: LogMetrics,
+) -> Result<OpenLog, OpenError> {
+    let database = sqlite::open(path, popup_ttl, capacity, &metrics)?;
+    let sqlite::Database { epoch, jobs, written, connections, outbox, fresh, threads } = database;
+    let reader = LogReader::new(epoch, connections, capacity, metrics);
+    Ok(OpenLog { log: Log { jobs, written, reader }, outbox, fresh, threads: LogThreads(threads) })
 }
 
 impl Log {
@@ -241,8 +126,8 @@ impl Log {
     ///
     /// # Errors
     /// The log cannot be written.
-    pub async fn act(&self, act: Act) -> Result<Acted, LogError> {
-        self.ask(|answer| Job::Act(Box::new(act), answer)).await
+    pub async fn act(&self, request: ActionRequest) -> Result<ActionOutcome, LogError> {
+        self.ask(|answer| Job::Act(Box::new(request), answer)).await
     }
 
     /// Makes a store, or replaces its name and numbers.
@@ -332,7 +217,7 @@ impl Log {
         let (answer, answered) = oneshot::channel();
         let handed_over =
             timeout(ANSWER, self.jobs.send(job(answer))).await.map_err(|_| LogError::silent())?;
-        handed_over.map(|()| answered).map_err(|_| LogError::closed())
+        handed_over.map(|()| answered).map_err(|_| Obstacle::Closing.into())
     }
 }
 
@@ -342,7 +227,7 @@ type Answered<T> = oneshot::Receiver<Result<T, LogError>>;
 /// Waits for the commit. What is not answered in time may have been done all the same: a repeat is recognised.
 async fn answer<T>(answered: Answered<T>) -> Result<T, LogError> {
     let answer = timeout(ANSWER, answered).await.map_err(|_| LogError::silent())?;
-    answer.unwrap_or_else(|_| Err(LogError::closed()))
+    answer.unwrap_or_else(|_| Err(Obstacle::Closing.into()))
 }
 
 /// A record that has its place among those waiting for the log.
@@ -355,6 +240,9 @@ impl Submitted {
         answer(self.0).await
     }
 }
+
+#[cfg(test)]
+pub(crate) use sqlite::tests::OtherProgram;
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]

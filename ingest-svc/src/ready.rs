@@ -88,7 +88,6 @@ mod tests {
     use std::time::Instant;
 
     use prometheus_client::registry::Registry;
-    use rusqlite::Connection;
     use tempfile::TempDir;
     use tokio::{task::JoinHandle, time::sleep};
     use tonic_health::pb::{
@@ -97,7 +96,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::log::{self, LogMetrics, OpenLog};
+    use crate::log::{self, Capacity, LogMetrics, OpenLog, OtherProgram};
 
     /// Longer than anything here takes.
     const SOON: Duration = Duration::from_secs(20);
@@ -120,7 +119,8 @@ mod tests {
         let directory = TempDir::new().unwrap();
         let path = directory.path().join("log.db");
         let metrics = LogMetrics::new(&mut Registry::default());
-        let OpenLog { log, threads, .. } = log::open(&path, Duration::from_secs(30), metrics).unwrap();
+        let OpenLog { log, threads, .. } =
+            log::open(&path, Duration::from_secs(30), &Capacity::default(), metrics).unwrap();
         let (readiness, leaving) = (Readiness::default(), CancellationToken::new());
         readiness.hold("log", "starting");
         let health = ringpad_runtime::grpc::health(readiness.clone(), &[], leaving.clone());
@@ -129,8 +129,8 @@ mod tests {
         until("gRPC says so", async || serving(&health).await).await;
 
         // The writer waits for this as it would for a disk.
-        let other = Connection::open(&path).unwrap();
-        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let other = OtherProgram::open(&path);
+        other.execute("BEGIN IMMEDIATE");
         let silent = async || readiness.reason().is_some_and(|why| why.contains("the disk does not answer"));
         // A request gives up after a while, too; long before that it must be known.
         tokio::select! {
@@ -138,7 +138,7 @@ mod tests {
             () = until("it is not ready, and says why", silent) => {}
         }
         until("gRPC says so", async || !serving(&health).await).await;
-        other.execute_batch("ROLLBACK").unwrap();
+        other.execute("ROLLBACK");
         until("it is ready again", async || readiness.reason().is_none()).await;
 
         drop(log);

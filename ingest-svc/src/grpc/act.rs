@@ -3,7 +3,7 @@
 use prost::Message;
 use prost_types::Any;
 use ringpad_proto::v1::{
-    self, ActOnCallRequest, ActOnCallResponse, Call, NoteAction, PadRef, Reservation,
+    self, ActOnCallRequest, ActOnCallResponse, Call, NoteAction, PadRef,
     act_on_call_request::Action as Wanted,
 };
 use tonic::{Code, Status};
@@ -13,7 +13,8 @@ use uuid::Uuid;
 use super::unavailable;
 use crate::{
     bounds::{TEXT, cut},
-    log::{Act, Acted, ActingPad, Action, Claimed, Log, Reserved},
+    call::{ActingPad, Action, ActionOutcome, ActionRequest, Claim, Reservation},
+    log::Log,
 };
 
 /// Characters of a note at most.
@@ -28,20 +29,20 @@ const LATEST: i64 = 253_402_300_799;
 pub(super) async fn act(log: &Log, request: ActOnCallRequest) -> Result<ActOnCallResponse, Status> {
     let act = parse(request)?;
     match log.act(act).await.map_err(unavailable)? {
-        Acted::Done(call) => {
+        ActionOutcome::Done(call) => {
             let call = Call::decode(call.as_slice());
             let call = call.map_err(|error| {
                 Status::data_loss(format!("the log has a call that cannot be read: {error}"))
             })?;
             Ok(ActOnCallResponse { call: Some(call) })
         }
-        Acted::NoSuchCall => Err(Status::not_found("the store has no such call")),
-        Acted::ClaimedBy(claim) => Err(claimed_by(&claim)),
+        ActionOutcome::NoSuchCall => Err(Status::not_found("the store has no such call")),
+        ActionOutcome::ClaimedBy(claim) => Err(claimed_by(&claim)),
     }
 }
 
 /// Says whose the call is: in words, as a standard detail for clients that know those, and as the claim itself.
-fn claimed_by(claim: &Claimed) -> Status {
+fn claimed_by(claim: &Claim) -> Status {
     let ActingPad { id, name } = &claim.by;
     let words = format!("{name} has taken the call");
     let standard = ErrorDetails::with_precondition_failure_violation("CLAIMED", id, name);
@@ -56,7 +57,7 @@ fn claimed_by(claim: &Claimed) -> Status {
 }
 
 /// An action past the edge, or all its faults.
-fn parse(request: ActOnCallRequest) -> Result<Act, Status> {
+fn parse(request: ActOnCallRequest) -> Result<ActionRequest, Status> {
     let mut faults = ErrorDetails::new();
     let ActOnCallRequest { store_id, call_id, pad: pad_ref, action, request_id } = request;
     let call_id = uuid("call_id", &call_id, &mut faults);
@@ -67,10 +68,10 @@ fn parse(request: ActOnCallRequest) -> Result<Act, Status> {
         Some(Wanted::Release(_)) => Action::Release,
         Some(Wanted::Close(_)) => Action::Close,
         Some(Wanted::Reopen(_)) => Action::Reopen,
-        Some(Wanted::Note(NoteAction { text: note, reservation })) => {
+        Some(Wanted::Note(NoteAction { text: note, reservation: sent })) => {
             text("note.text", &note, NOTE, &mut faults);
-            let reservation = reservation.map(|reservation| reserved(reservation, &mut faults));
-            Action::Note(note, reservation)
+            let reserved = sent.map(|sent| reservation(sent, &mut faults));
+            Action::Note(note, reserved)
         }
         None => {
             faults.add_bad_request_violation(
@@ -83,7 +84,7 @@ fn parse(request: ActOnCallRequest) -> Result<Act, Status> {
     if faults.has_bad_request_violations() {
         return Err(Status::with_error_details(Code::InvalidArgument, "the request is faulty", faults));
     }
-    Ok(Act { store_id, call_id, pad, action, request_id, received_at: jiff::Timestamp::now() })
+    Ok(ActionRequest { store_id, call_id, pad, action, request_id, received_at: jiff::Timestamp::now() })
 }
 
 /// The acting pad. Its id is compared, so that a long one is refused; its name is only shown.
@@ -99,8 +100,8 @@ fn pad(pad: PadRef, faults: &mut ErrorDetails) -> ActingPad {
     ActingPad { id, name }
 }
 
-fn reserved(reservation: Reservation, faults: &mut ErrorDetails) -> Reserved {
-    let Reservation { customer_name, car_number, service, at } = reservation;
+fn reservation(sent: v1::Reservation, faults: &mut ErrorDetails) -> Reservation {
+    let v1::Reservation { customer_name, car_number, service, at } = sent;
     let at = at.map(|at| at.seconds);
     text("note.reservation.customer_name", &customer_name, CUSTOMER_NAME, faults);
     text("note.reservation.car_number", &car_number, CAR_NUMBER, faults);
@@ -111,7 +112,7 @@ fn reserved(reservation: Reservation, faults: &mut ErrorDetails) -> Reserved {
             "an instant between the years 1970 and 9999 is expected",
         );
     }
-    Reserved { customer_name, car_number, service, at }
+    Reservation { customer_name, car_number, service, at }
 }
 
 /// A UUID; the value beside a fault is never used.

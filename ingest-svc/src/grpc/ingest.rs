@@ -22,9 +22,10 @@ use tonic_types::{ErrorDetails, StatusExt};
 use super::{act, calls, quarantine, unavailable};
 use crate::{
     Shared,
+    call::{self, Ingested},
     cdr::{Fault, Faults, RawFields, Record},
     http::MAX_BYTES,
-    log::{self, Ingested, LogError, Submitted},
+    log::{LogError, Submitted},
 };
 
 /// Records of one stream that may be on their way to the log. When it is full, the stream is read no further.
@@ -190,11 +191,11 @@ fn traceparent<T>(request: &Request<T>) -> Option<Box<str>> {
     request.metadata().get(TRACEPARENT)?.to_str().ok().map(Box::from)
 }
 
-fn status(status: log::Status) -> IngestStatus {
+fn status(status: call::Status) -> IngestStatus {
     match status {
-        log::Status::Accepted => IngestStatus::Accepted,
-        log::Status::Duplicate => IngestStatus::Duplicate,
-        log::Status::Unrouted => IngestStatus::Unrouted,
+        call::Status::Accepted => IngestStatus::Accepted,
+        call::Status::Duplicate => IngestStatus::Duplicate,
+        call::Status::Unrouted => IngestStatus::Unrouted,
     }
 }
 

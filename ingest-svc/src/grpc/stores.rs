@@ -14,7 +14,10 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use self::{import::Importer, read::Room};
 use super::unavailable;
-use crate::log::{Log, Moving, NumberKind, StoreEntry, Upserted};
+use crate::{
+    log::Log,
+    store::{Moving, NumberKind, StoreEntry, Upserted},
+};
 
 /// Stores in one answer at most, and by default.
 const PAGE: (u32, u32) = (1_000, 100);
@@ -121,8 +124,8 @@ fn refused(code: Code, message: &str, faults: Vec<FieldViolation>, left_out: usi
 
 fn message(entry: StoreEntry) -> Store {
     let of = |kind| {
-        let owned = entry.numbers.iter().filter(move |owned| owned.kind == kind);
-        owned.map(|owned| owned.display.clone()).collect()
+        let owned = entry.numbers.iter().filter(move |owned| owned.kind() == kind);
+        owned.map(|owned| owned.display().to_owned()).collect()
     };
     Store {
         virtual_numbers: of(NumberKind::VirtualNumber),

@@ -23,8 +23,10 @@ use tower::ServiceExt;
 use super::*;
 use crate::{
     cdr::RawFields,
-    log::{LogMetrics, Moving, NumberKind, OpenLog, OwnedNumber, RawBody, StoreEntry},
+    log::{Capacity, LogMetrics, OpenLog, OtherProgram, RawBody},
+    phone::PhoneNumber,
     source::Sources,
+    store::{Moving, NumberKind, OwnedNumber, StoreEntry},
 };
 
 const SOURCES: &str = r#"
@@ -75,13 +77,15 @@ impl Edge {
     async fn of(sources: &str) -> Self {
         let directory = TempDir::new().unwrap();
         let metrics = LogMetrics::new(&mut Registry::default());
-        let open =
-            crate::log::open(&directory.path().join("log.db"), Duration::from_secs(30), metrics).unwrap();
-        let number = OwnedNumber {
-            kind: NumberKind::VirtualNumber,
-            number: "+8250712345678".to_owned(),
-            display: "0507-1234-5678".to_owned(),
-        };
+        let open = crate::log::open(
+            &directory.path().join("log.db"),
+            Duration::from_secs(30),
+            &Capacity::default(),
+            metrics,
+        )
+        .unwrap();
+        let number = PhoneNumber::parse("0507-1234-5678").unwrap();
+        let number = OwnedNumber::new(NumberKind::VirtualNumber, &number);
         let store =
             StoreEntry { id: "gangnam".to_owned(), name: "강남점".to_owned(), numbers: vec![number] };
         open.log.upsert_store(store, Moving::Refused).await.unwrap();
@@ -297,11 +301,11 @@ async fn a_body_that_breaks_off_is_nothing() {
 #[tokio::test]
 async fn a_log_that_cannot_be_written_is_503() {
     let edge = Edge::open().await;
-    let intruder = rusqlite::Connection::open(edge.directory.path().join("log.db")).unwrap();
-    intruder.execute_batch("ALTER TABLE calls RENAME TO gone").unwrap();
+    let other = OtherProgram::open(&edge.directory.path().join("log.db"));
+    other.execute("ALTER TABLE calls RENAME TO gone");
     let answer = edge.get(&format!("/v1/cdr/bizcall?{RING}")).await;
     assert!(answer.is_problem(503).headers.contains_key(header::RETRY_AFTER));
-    intruder.execute_batch("ALTER TABLE gone RENAME TO calls").unwrap();
+    other.execute("ALTER TABLE gone RENAME TO calls");
     edge.get(&format!("/v1/cdr/bizcall?{RING}")).await.is("accepted");
 }
 

@@ -1,32 +1,34 @@
-//! What the writer is asked to do.
+//! The jobs of the writer.
 
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::{
-    Ingested, LogError,
-    act::{Act, Acted},
-    directory::{Assigned, Moving, StoreEntry, Upserted},
-    quarantine::Quarantined,
+use super::{error::LogError, quarantine::Quarantined};
+use crate::{
+    call::{ActionOutcome, ActionRequest, Ingested},
+    cdr::Record,
+    store::{Assigned, Moving, StoreEntry, Upserted},
 };
-use crate::cdr::Record;
 
 /// Where an answer goes.
 pub(super) type Answer<T> = oneshot::Sender<Result<T, LogError>>;
 
 /// What the writer is asked to do.
 pub(super) enum Job {
+    /// Log a record.
     Ingest(Box<Record>, Answer<Ingested>),
-    /// A pad's doing.
-    Act(Box<Act>, Answer<Acted>),
+    /// Do a pad's action.
+    Act(Box<ActionRequest>, Answer<ActionOutcome>),
+    /// Make or replace a store.
     Upsert(StoreEntry, Moving, Answer<Upserted>),
     /// Many stores, in a transaction of their own.
     Import(Box<Import>, Answer<Vec<Upserted>>),
+    /// Remove a store; answers whether there was one.
     Delete(String, Answer<bool>),
-    /// Set a request aside.
+    /// Keep a request that is not a CDR.
     Quarantine(Box<Quarantined>, Answer<()>),
-    /// Take requests out of the quarantine.
+    /// Remove requests from the quarantine.
     Release(Vec<u64>, Answer<()>),
     /// Delete a few calls and events from before this Unix second; answers whether there are more.
     Purge(i64, Answer<bool>),
@@ -34,10 +36,14 @@ pub(super) enum Job {
     Probe(Answer<()>),
 }
 
+/// Stores and their numbers in one transaction of an import at most, unless a store has more by itself: some ten milliseconds,
+/// for which records wait.
+pub(crate) const IMPORT: usize = 1_500;
+
 /// A part of an import.
 #[derive(Debug)]
 pub(crate) struct Import {
-    /// [`super::IMPORT`] rows at most, or one store.
+    /// [`IMPORT`] rows at most, or one store.
     pub(crate) entries: Vec<StoreEntry>,
     pub(crate) moving: Moving,
     /// The numbers of all parts.

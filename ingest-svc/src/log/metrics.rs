@@ -15,7 +15,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::{Another, Status};
+use crate::call::{NewCallReason, Status};
 pub(crate) use waiting::Waiting;
 
 /// What the log counts.
@@ -57,11 +57,11 @@ struct SeqReused {
 pub(crate) struct Counted {
     pub(crate) source: Arc<str>,
     pub(crate) status: Status,
-    /// Of the first record of a call: why it is not of the one that had its `seq` before.
-    pub(crate) another: Option<Another>,
+    /// Of the first record of a call: why it does not belong to the call that had its `seq` before.
+    pub(crate) new_call: Option<NewCallReason>,
     /// Whether some of its parameters were dropped.
     pub(crate) had_more: bool,
-    /// Whether its call rings, and does not pop for its age.
+    /// Whether its call rings, and does not pop up because of its age.
     pub(crate) is_late: bool,
 }
 
@@ -156,12 +156,12 @@ impl LogMetrics {
         );
     }
     /// A record is in the log.
-    pub(crate) fn logged(&self, Counted { source, status, another, had_more, is_late }: Counted) {
-        if let Some(another) = another {
-            let reason = match another {
-                Another::Number => "number",
-                Another::Ended => "ended",
-                Another::Apart => "apart",
+    pub(crate) fn logged(&self, Counted { source, status, new_call, had_more, is_late }: Counted) {
+        if let Some(reason) = new_call {
+            let reason = match reason {
+                NewCallReason::Number => "number",
+                NewCallReason::Ended => "ended",
+                NewCallReason::Apart => "apart",
             };
             self.seq_reused.get_or_create(&SeqReused { source: Arc::clone(&source), reason }).inc();
         }

@@ -17,13 +17,7 @@ use std::{
 use ringpad_bus::Event;
 use tokio::sync::Notify;
 
-/// Commits that may wait for the relay.
-pub(super) const COMMITS: usize = 1_024;
-
-/// Bytes of events in them; or one commit of more.
-const BYTES: usize = 16 * 1024 * 1024;
-
-/// Times of commits that are remembered while their events wait; with them full, later ones count as old as the last.
+/// Times of commits that are remembered while their events wait; once they are full, later ones count as old as the last.
 const TIMES: usize = 1_024;
 /// Commits within so long of each other count as one.
 const TOGETHER: Duration = Duration::from_millis(100);
@@ -51,7 +45,7 @@ impl Committed {
     }
 }
 
-/// The writer's and the relay's common ground.
+/// What the writer and the relay share.
 #[derive(Debug)]
 pub struct Outbox {
     newest: AtomicU64,
@@ -61,18 +55,21 @@ pub struct Outbox {
     since: Mutex<VecDeque<(u64, Instant)>>,
     /// Bytes that the writer has handed over and the relay has not taken.
     handed_over: AtomicUsize,
+    /// How many may be, or one commit with more.
+    capacity_bytes: usize,
     changed: Mutex<BTreeSet<String>>,
     nudge: Notify,
 }
 
 impl Outbox {
-    /// An outbox whose newest event has the key `newest`, and whose events are handled up to `relayed`.
-    pub(crate) fn new(newest: u64, relayed: u64) -> Self {
+    /// An outbox whose newest event has the key `newest`, and whose events are handled up to `relayed`. It takes so many bytes.
+    pub(crate) fn new(newest: u64, relayed: u64, capacity_bytes: usize) -> Self {
         Self {
             newest: AtomicU64::new(newest),
             relayed: AtomicU64::new(relayed),
             since: Mutex::new(VecDeque::from_iter((newest > relayed).then(|| (newest, Instant::now())))),
             handed_over: AtomicUsize::new(0),
+            capacity_bytes,
             changed: Mutex::default(),
             nudge: Notify::new(),
         }
@@ -104,7 +101,8 @@ impl Outbox {
 
     /// Whether a commit of this size may be handed over; if so, it counts until [`Self::taken`].
     pub(crate) fn has_room(&self, size: usize) -> bool {
-        let more = |before: usize| (before == 0 || before + size <= BYTES).then(|| before + size);
+        let more =
+            |before: usize| (before == 0 || before + size <= self.capacity_bytes).then(|| before + size);
         self.handed_over.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 
@@ -113,12 +111,12 @@ impl Outbox {
         self.handed_over.fetch_sub(size, Ordering::Relaxed);
     }
 
-    /// The relay has something to do that no hand-over tells it.
+    /// Tells the relay that it has something to do that was not handed over.
     pub(crate) fn nudge(&self) {
         self.nudge.notify_one();
     }
 
-    /// Resolves after [`Self::nudge`]; one that nobody waited for counts for the next who does.
+    /// Resolves after [`Self::nudge`]; a nudge for which nobody waited counts for the next wait.
     pub(crate) async fn nudged(&self) {
         self.nudge.notified().await;
     }
@@ -162,9 +160,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
+    const BYTES: usize = 1_000;
+
     #[test]
     fn what_waits_has_the_age_of_the_oldest() {
-        let outbox = Outbox::new(7, 7);
+        let outbox = Outbox::new(7, 7, BYTES);
         let age = |outbox: &Outbox| outbox.oldest_age(Instant::now() + Duration::from_secs(5));
         assert_eq!((outbox.waiting(), age(&outbox)), (0, None));
         outbox.committed(8);
@@ -176,12 +176,12 @@ mod tests {
         outbox.handled(10);
         assert_eq!((outbox.waiting(), age(&outbox)), (0, None));
         // What was left of the last time has waited since the start at least.
-        assert!(age(&Outbox::new(7, 3)) >= Some(Duration::from_secs(5)));
+        assert!(age(&Outbox::new(7, 3, BYTES)) >= Some(Duration::from_secs(5)));
     }
 
     #[test]
     fn what_is_kept_of_a_long_outage_is_bounded() {
-        let outbox = Outbox::new(0, 0);
+        let outbox = Outbox::new(0, 0, BYTES);
         for key in 1..=TIMES as u64 + 10 {
             let mut since = lock(&outbox.since);
             if let Some((_, at)) = since.back_mut() {
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_handed_over_are_bounded() {
-        let outbox = Outbox::new(0, 0);
+        let outbox = Outbox::new(0, 0, BYTES);
         assert!(outbox.has_room(BYTES - 10));
         assert!(!outbox.has_room(11));
         assert!(outbox.has_room(10));

@@ -1,5 +1,6 @@
-//! In which order the writer does what it is asked: what has piled up together, and the parts of an import one by one, each
-//! behind what live jobs there are by then. So a record waits for one part at most, and an import goes on under any load.
+//! The order in which the writer does its jobs: what has accumulated is done together, and the parts of an import one by one,
+//! each after the live jobs that are there by then. So a record waits for one part at most, and an import continues under any
+//! load.
 
 use std::collections::VecDeque;
 
@@ -7,27 +8,25 @@ use tokio::sync::mpsc;
 
 use super::job::Job;
 
-/// Jobs in one transaction at most: a commit of a few milliseconds, in which a flush to disk is a small part.
-const BATCH: usize = 256;
-
-/// Bytes of quarantined requests in one transaction, about: a flood of them holds no ring up for long.
-const BATCH_BYTES: usize = 1024 * 1024;
-
-/// See the module's text.
+/// The jobs that wait for the writer.
 pub(super) struct Queue {
     jobs: mpsc::Receiver<Job>,
-    /// Parts of imports, met on the way to live jobs. Whoever imports waits for one part before sending the next.
+    /// Parts of imports that came between live jobs. An import waits for one part before it sends the next.
     imports: VecDeque<Job>,
     /// Whether the last transaction was of live jobs.
     is_imports_turn: bool,
+    /// Jobs in one transaction at most.
+    batch_jobs: usize,
+    /// Bytes of quarantined requests in one transaction, about.
+    batch_bytes: usize,
 }
 
 impl Queue {
-    pub(super) fn new(jobs: mpsc::Receiver<Job>) -> Self {
-        Self { jobs, imports: VecDeque::new(), is_imports_turn: false }
+    pub(super) fn new(jobs: mpsc::Receiver<Job>, batch_jobs: usize, batch_bytes: usize) -> Self {
+        Self { jobs, imports: VecDeque::new(), is_imports_turn: false, batch_jobs, batch_bytes }
     }
 
-    /// Waits for what is to be done in the next transaction; `None`: every sender is gone, and nothing is left.
+    /// Waits for the jobs of the next transaction; `None`: every sender is gone, and nothing is left.
     pub(super) fn next(&mut self) -> Option<Vec<Job>> {
         let live = if self.is_imports_turn && !self.imports.is_empty() { Vec::new() } else { self.live()? };
         self.is_imports_turn = !live.is_empty();
@@ -49,7 +48,11 @@ impl Queue {
                 bytes += job.bytes();
                 live.push(job);
             }
-            next = if live.len() < BATCH && bytes < BATCH_BYTES { self.jobs.try_recv().ok() } else { None };
+            next = if live.len() < self.batch_jobs && bytes < self.batch_bytes {
+                self.jobs.try_recv().ok()
+            } else {
+                None
+            };
         }
         Some(live)
     }
@@ -62,10 +65,10 @@ mod tests {
 
     use tokio::sync::oneshot;
 
-    use super::{
-        super::{Assigned, Import, Moving},
-        *,
-    };
+    use super::{super::job::Import, *};
+    use crate::store::{Assigned, Moving};
+
+    const BATCH: usize = 16;
 
     fn probe() -> Job {
         Job::Probe(oneshot::channel().0)
@@ -86,11 +89,11 @@ mod tests {
     #[test]
     fn live_jobs_and_parts_of_imports_take_turns() {
         let (sender, jobs) = mpsc::channel(1_024);
-        let mut queue = Queue::new(jobs);
+        let mut queue = Queue::new(jobs, BATCH, 1_000);
         for job in [import(), probe(), import(), probe(), import()] {
             sender.try_send(job).unwrap();
         }
-        assert_eq!(next(&mut queue), Some((2, 0)), "what is live goes first");
+        assert_eq!(next(&mut queue), Some((2, 0)), "live jobs go first");
         assert_eq!(next(&mut queue), Some((0, 1)));
         sender.try_send(probe()).unwrap();
         assert_eq!(next(&mut queue), Some((1, 0)), "and again between two parts");
@@ -99,7 +102,7 @@ mod tests {
             sender.try_send(probe()).unwrap();
         }
         assert_eq!(next(&mut queue), Some((BATCH, 0)));
-        assert_eq!(next(&mut queue), Some((0, 1)), "an import goes on, however much is live");
+        assert_eq!(next(&mut queue), Some((0, 1)), "an import continues, however many live jobs there are");
         drop(sender);
         assert_eq!((next(&mut queue), next(&mut queue)), (Some((1, 0)), None));
     }

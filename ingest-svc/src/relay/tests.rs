@@ -10,8 +10,10 @@ use tokio::{task::JoinHandle, time::timeout};
 use super::*;
 use crate::{
     cdr::{RawFields, Record},
-    log::{Log, LogMetrics, LogThreads, Moving, NumberKind, OpenLog, OwnedNumber, StoreEntry, open},
+    log::{Capacity, Log, LogMetrics, LogThreads, OpenLog, open},
+    phone::PhoneNumber,
     source::Sources,
+    store::{Moving, NumberKind, OwnedNumber, StoreEntry},
 };
 
 const TTL: Duration = Duration::from_secs(30);
@@ -27,7 +29,7 @@ struct Running {
 fn start(directory: &TempDir, bus: &Bus) -> Running {
     let metrics = LogMetrics::new(&mut Registry::default());
     let OpenLog { log, outbox, fresh, threads } =
-        open(&directory.path().join("log.db"), TTL, metrics).unwrap();
+        open(&directory.path().join("log.db"), TTL, &Capacity::default(), metrics).unwrap();
     let millis = Duration::from_millis;
     let relay = Relay {
         bus: bus.clone(),
@@ -45,11 +47,8 @@ fn start(directory: &TempDir, bus: &Bus) -> Running {
 
 impl Running {
     async fn add_store(&self, id: &str, number: &str) {
-        let owned = OwnedNumber {
-            kind: NumberKind::VirtualNumber,
-            number: format!("+82{number}"),
-            display: format!("0{number}"),
-        };
+        let number = PhoneNumber::parse(&format!("0{number}")).unwrap();
+        let owned = OwnedNumber::new(NumberKind::VirtualNumber, &number);
         let entry = StoreEntry { id: id.to_owned(), name: id.to_owned(), numbers: vec![owned] };
         self.log.upsert_store(entry, Moving::Refused).await.unwrap();
     }

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::{
     cdr::{RawFields, Record},
-    log::{LogMetrics, open},
+    log::{Capacity, LogMetrics, open},
     source::Sources,
 };
 
@@ -29,7 +29,10 @@ impl Kept {
         let directory = TempDir::new().unwrap();
         let mut registry = Registry::default();
         let metrics = LogMetrics::new(&mut registry);
-        let log = open(&directory.path().join("log.db"), Duration::from_secs(30), metrics).unwrap().log;
+        let log =
+            open(&directory.path().join("log.db"), Duration::from_secs(30), &Capacity::default(), metrics)
+                .unwrap()
+                .log;
         let retention = Retention {
             log,
             retention: Duration::from_secs(90 * 24 * 60 * 60),

@@ -26,7 +26,10 @@ use super::{
     super::unavailable,
     read::{self, ID, ReadStore, Room, shown},
 };
-use crate::log::{Assigned, Change, IMPORT, Import, Log, Moving, NumberKind, StoreEntry, Upserted};
+use crate::{
+    log::{IMPORT, Import, Log},
+    store::{Assigned, Change, Moving, StoreEntry, StoreNumber, Upserted},
+};
 
 /// Stores of one import at most.
 const STORES: usize = 200_000;
@@ -235,7 +238,7 @@ fn compare_with_each_other(mut received: Received) -> (Received, Faults, Assigne
 /// Finds the ids and numbers that come twice; returns all numbers.
 fn find_repeated(stores: &[ReadStore], faults: &mut Faults) -> Assigned {
     let mut ids: HashMap<&str, usize> = HashMap::new();
-    let mut owners: HashMap<(NumberKind, &str), Place<usize>> = HashMap::new();
+    let mut owners: HashMap<&StoreNumber, Place<usize>> = HashMap::new();
     for (entry, store) in stores.iter().enumerate() {
         let id = store.entry.id.as_str();
         let first = if store.is_id { *ids.entry(id).or_insert(entry) } else { entry };
@@ -246,12 +249,12 @@ fn find_repeated(stores: &[ReadStore], faults: &mut Faults) -> Assigned {
             continue;
         }
         for (index, owned) in store.entry.numbers.iter().enumerate() {
-            let (owner, place) = *owners.entry((owned.kind, &owned.number)).or_insert((entry, index));
+            let (owner, place) = *owners.entry(owned.number()).or_insert((entry, index));
             if owner != entry {
                 let former = &stores[owner];
                 let description = format!(
                     "{} is also store {}'s; a number belongs to one store",
-                    owned.display,
+                    owned.display(),
                     shown(&former.entry.id)
                 );
                 let fault = FieldViolation { field: store.field(index), description };
@@ -259,7 +262,7 @@ fn find_repeated(stores: &[ReadStore], faults: &mut Faults) -> Assigned {
             }
         }
     }
-    owners.into_keys().map(|(kind, number)| (kind, number.into())).collect()
+    owners.into_keys().cloned().collect()
 }
 
 impl Faults {

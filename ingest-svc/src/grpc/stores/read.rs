@@ -6,8 +6,8 @@ use std::collections::HashSet;
 use ringpad_proto::v1::{FieldViolation, Store};
 
 use crate::{
-    log::{Conflict, NumberKind, OwnedNumber, StoreEntry},
     phone::PhoneNumber,
+    store::{Conflict, NumberKind, OwnedNumber, StoreEntry},
 };
 
 /// Characters of a store's name at most.
@@ -63,12 +63,12 @@ impl ReadStore {
 
     /// The field of one of the entry's numbers, e.g. `virtual_numbers[0]`.
     pub(super) fn field(&self, index: usize) -> String {
-        format!("{}[{}]", self.entry.numbers[index].kind.field(), self.places[index])
+        format!("{}[{}]", self.entry.numbers[index].kind().field(), self.places[index])
     }
 
     /// What is wrong with a number that another store owns.
     pub(super) fn owned_elsewhere(&self, conflict: &Conflict) -> FieldViolation {
-        let number = &self.entry.numbers[conflict.index].display;
+        let number = self.entry.numbers[conflict.index].display();
         let owner = &conflict.owner;
         FieldViolation {
             field: self.field(conflict.index),
@@ -111,12 +111,13 @@ pub(super) fn read(store: Store, room: &mut Room) -> ReadStore {
     let sent = of(NumberKind::VirtualNumber, virtual_numbers).chain(of(NumberKind::Line, lines));
     for (kind, place, text) in sent.take(NUMBERS) {
         match PhoneNumber::parse(&text) {
-            Some(number) if known.insert((kind, number.e164().to_owned())) => {
-                let (e164, display) = (number.e164().to_owned(), number.national());
-                numbers.push(OwnedNumber { kind, number: e164, display });
-                places.push(place);
+            Some(number) => {
+                let owned = OwnedNumber::new(kind, &number);
+                if known.insert(owned.number().clone()) {
+                    numbers.push(owned);
+                    places.push(place);
+                }
             }
-            Some(_) => {}
             None => fault(
                 &format!("{}[{place}]", kind.field()),
                 format!(

@@ -8,13 +8,12 @@ const OTHER: &str = "+8250799999999";
 
 fn import(entries: Vec<StoreEntry>, all: &[StoreEntry]) -> Import {
     let numbers = all.iter().flat_map(|entry| &entry.numbers);
-    let assigned = numbers.map(|owned| (owned.kind, owned.number.as_str().into())).collect();
+    let assigned = numbers.map(|owned| owned.number().clone()).collect();
     Import { entries, moving: Moving::Allowed, assigned: Arc::new(assigned) }
 }
 
-#[tokio::test]
-async fn a_number_that_changes_hands_within_an_import_is_never_without_a_store() {
-    let (_directory, opened) = with_store().await;
+async fn a_number_that_changes_hands_within_an_import_is_never_without_a_store(backend: Backend) {
+    let (_place, opened) = with_store(backend).await;
     let gangnam = store("gangnam", OTHER, "+8225550001");
     let busan = store("busan", "+8250712345678", "+82515550001");
     let all = [gangnam.clone(), busan.clone()];
@@ -29,9 +28,8 @@ async fn a_number_that_changes_hands_within_an_import_is_never_without_a_store()
     opened.close();
 }
 
-#[tokio::test]
-async fn a_number_that_was_given_away_meanwhile_fails_alone() {
-    let (directory, opened) = with_store().await;
+async fn a_number_that_was_given_away_meanwhile_fails_alone(backend: Backend) {
+    let (place, opened) = with_store(backend).await;
     let all = [store("busan", "+8250712345678", "+82515550001"), store("mapo", OTHER, "+8225550002")];
     let part = Import { moving: Moving::Refused, ..import(all.to_vec(), &all) };
     let [refused, stored] = opened.log.import_stores(part).await.unwrap().try_into().unwrap();
@@ -40,24 +38,29 @@ async fn a_number_that_was_given_away_meanwhile_fails_alone() {
     assert_eq!(opened.status(ring("1", "20261123142530")).await, Status::Accepted);
     opened.close();
     // What is in memory is what is in the file.
-    let opened = open_in(&directory);
+    let opened = place.open();
     let taken = record(&[("seq", "2"), ("sdt", "20261123142530"), ("vn", "050799999999")]);
     assert_eq!(opened.status(taken).await, Status::Accepted);
     assert_eq!(opened.updates("mapo").await.len(), 1);
     opened.close();
 }
 
-#[tokio::test]
-async fn a_number_that_a_store_has_lost_leads_nowhere() {
-    let (directory, mut opened) = with_store().await;
+async fn a_number_that_a_store_has_lost_leads_nowhere(backend: Backend) {
+    let (place, mut opened) = with_store(backend).await;
     opened.log.upsert_store(store("gangnam", OTHER, "+8225550001"), Moving::Refused).await.unwrap();
     for _ in 0..2 {
         let seq = Uuid::new_v4().to_string();
         assert_eq!(opened.status(ring(&seq, "20261123142530")).await, Status::Unrouted);
         opened.close();
-        opened = open_in(&directory);
+        opened = place.open();
     }
     opened.log.upsert_store(gangnam(), Moving::Refused).await.unwrap();
     assert_eq!(opened.status(ring("3", "20261123142530")).await, Status::Accepted);
     opened.close();
+}
+
+on_each_backend! {
+    a_number_that_changes_hands_within_an_import_is_never_without_a_store,
+    a_number_that_was_given_away_meanwhile_fails_alone,
+    a_number_that_a_store_has_lost_leads_nowhere,
 }

@@ -24,15 +24,14 @@ const GANGNAMS_LINE: (&str, &str) = ("ton", "025550001");
 const BUSANS_LINE: (&str, &str) = ("ton", "0515550001");
 const A_MOBILE: (&str, &str) = ("ton", "01099998888");
 
-async fn two_stores() -> (TempDir, Opened, Registry) {
-    let directory = TempDir::new().unwrap();
+async fn two_stores(backend: Backend) -> (Place, Opened, Registry) {
     let mut registry = Registry::default();
-    let opened = open(&directory.path().join("log.db"), TTL, LogMetrics::new(&mut registry)).unwrap();
-    let opened = Opened { log: opened.log, fresh: opened.fresh, threads: opened.threads };
+    let place = Place::new(backend);
+    let opened = place.open_with(&Capacity::default(), LogMetrics::new(&mut registry));
     for entry in [gangnam(), store("busan", "+8250799999999", "+82515550001")] {
         opened.log.upsert_store(entry, Moving::Refused).await.unwrap();
     }
-    (directory, opened, registry)
+    (place, opened, registry)
 }
 
 /// How many reused names were counted, by reason.
@@ -43,9 +42,8 @@ fn reused(registry: &Registry, reason: &str) -> u64 {
     text.lines().find_map(|found| found.strip_prefix(&line)).map_or(0, |count| count.parse().unwrap())
 }
 
-#[tokio::test]
-async fn the_next_days_call_with_the_same_seq_rings_with_its_own_caller() {
-    let (_directory, opened, registry) = two_stores().await;
+async fn the_next_days_call_with_the_same_seq_rings_with_its_own_caller(backend: Backend) {
+    let (_place, opened, registry) = two_stores(backend).await;
     let first = [GANGNAM, ("fromn", "01011112222")];
     opened.status(begun(0, &first)).await;
     opened.status(begun(0, &[&first[..], &[("edt", &at(3)), ("swidt", &at(1))]].concat())).await;
@@ -60,9 +58,8 @@ async fn the_next_days_call_with_the_same_seq_rings_with_its_own_caller() {
     opened.close();
 }
 
-#[tokio::test]
-async fn a_seq_with_the_numbers_of_two_stores_is_two_calls() {
-    let (_directory, opened, registry) = two_stores().await;
+async fn a_seq_with_the_numbers_of_two_stores_is_two_calls(backend: Backend) {
+    let (_place, opened, registry) = two_stores(backend).await;
     for (number, caller) in [(GANGNAM, "01011112222"), (BUSAN, "01033334444")] {
         opened.status(begun(0, &[number, ("fromn", caller)])).await;
     }
@@ -89,8 +86,7 @@ async fn a_seq_with_the_numbers_of_two_stores_is_two_calls() {
     opened.close();
 }
 
-#[tokio::test]
-async fn which_records_are_one_call() {
+async fn which_records_are_one_call(backend: Backend) {
     use Status::{Accepted, Unrouted};
     let (end, next) = (("edt", at(3)), ("edt", at(9)));
     let (end, next) = ((end.0, end.1.as_str()), (next.0, next.1.as_str()));
@@ -138,7 +134,7 @@ async fn which_records_are_one_call() {
         ("nobody's twice", (0, &[NOBODYS]), (0, &[NOBODYS, end]), Unrouted, None),
     ];
     for (what, first, second, status, reason) in rows {
-        let (_directory, opened, registry) = two_stores().await;
+        let (_place, opened, registry) = two_stores(backend).await;
         let call = opened.log.ingest(begun(first.0, first.1)).await.unwrap().call_id;
         let second = opened.log.ingest(begun(second.0, second.1)).await.unwrap();
         assert_eq!(second.status, *status, "{what}");
@@ -150,9 +146,8 @@ async fn which_records_are_one_call() {
     }
 }
 
-#[tokio::test]
-async fn a_call_keeps_its_records_when_its_number_moves() {
-    let (_directory, opened, registry) = two_stores().await;
+async fn a_call_keeps_its_records_when_its_number_moves(backend: Backend) {
+    let (_place, opened, registry) = two_stores(backend).await;
     let first = opened.log.ingest(begun(0, &[GANGNAM, GANGNAMS_LINE])).await.unwrap();
     let heir = store("heir", "+8250712345678", "+8225550001");
     opened.log.upsert_store(heir, Moving::Allowed).await.unwrap();
@@ -165,9 +160,8 @@ async fn a_call_keeps_its_records_when_its_number_moves() {
     opened.close();
 }
 
-#[tokio::test]
-async fn each_record_finds_its_own_call_among_many_with_its_seq() {
-    let (_directory, opened, _registry) = two_stores().await;
+async fn each_record_finds_its_own_call_among_many_with_its_seq(backend: Backend) {
+    let (_place, opened, _registry) = two_stores(backend).await;
     // A source that gives every call the same one.
     let rings = |minute: i64| [begun(minute, &[GANGNAM]), begun(minute, &[BUSAN])];
     let ends = |minute: i64| [GANGNAM, BUSAN].map(|number| begun(minute, &[number, ("edt", &at(minute))]));
@@ -195,9 +189,8 @@ async fn each_record_finds_its_own_call_among_many_with_its_seq() {
     opened.close();
 }
 
-#[tokio::test]
-async fn parameters_that_a_call_has_no_room_for_are_counted_once() {
-    let (_directory, opened, registry) = two_stores().await;
+async fn parameters_that_a_call_has_no_room_for_are_counted_once(backend: Backend) {
+    let (_place, opened, registry) = two_stores(backend).await;
     let dropped = || {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
@@ -212,4 +205,13 @@ async fn parameters_that_a_call_has_no_room_for_are_counted_once() {
         assert_eq!(dropped(), counts);
     }
     opened.close();
+}
+
+on_each_backend! {
+    the_next_days_call_with_the_same_seq_rings_with_its_own_caller,
+    a_seq_with_the_numbers_of_two_stores_is_two_calls,
+    which_records_are_one_call,
+    a_call_keeps_its_records_when_its_number_moves,
+    each_record_finds_its_own_call_among_many_with_its_seq,
+    parameters_that_a_call_has_no_room_for_are_counted_once,
 }

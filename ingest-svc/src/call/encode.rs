@@ -1,0 +1,130 @@
+//! A call and its updates as pads see them.
+
+use prost::Message;
+use ringpad_proto::{Timestamp, v1};
+
+use super::{Call, Popup};
+use crate::{
+    bounds::{self, cut},
+    cdr::Cdr,
+};
+
+impl Call {
+    /// The call as pads see it, as of `revision`.
+    pub(crate) fn as_seen(&self, revision: u64) -> v1::Call {
+        let seconds = |instant: jiff::Timestamp| timestamp(instant.as_second());
+        let (facts, state, caller) = (&self.facts, self.facts.state(), self.facts.caller());
+        let history = facts.history.clone().unwrap_or_default();
+        let mut call = v1::Call {
+            id: self.id.to_string(),
+            revision,
+            state: state.into(),
+            caller: Some(v1::Caller {
+                number: caller.number().map(|number| number.e164().to_owned()).unwrap_or_default(),
+                display: caller.display().into(),
+                kind: caller.kind().into(),
+            }),
+            virtual_number: facts
+                .value(|record| record.vn().map(|number| number.display().into()))
+                .unwrap_or_default(),
+            started_at: Some(timestamp(facts.sdt())),
+            answered_at: facts.value(Cdr::swidt).filter(|_| state != v1::CallState::Missed).map(seconds),
+            ended_at: facts.value(Cdr::edt).map(seconds),
+            history: Some(v1::CallerHistory {
+                calls: history.calls,
+                last_call_at: history.last_call.map(timestamp),
+                last_note: history.last_note,
+                last_reservation: history.last_reservation.map(v1::Reservation::from),
+            }),
+            claim: facts.pad_state.claim.as_ref().map(v1::Claim::from),
+            note: facts.pad_state.note.clone(),
+            memo: facts.value(|record| record.memo().map(str::to_owned)).unwrap_or_default(),
+            closed: facts.pad_state.closed,
+            reservation: facts.pad_state.reservation.clone().map(v1::Reservation::from),
+            pop_until: facts.pop_until.filter(|_| state == v1::CallState::Ringing).and_then(milliseconds),
+        };
+        // Records that were logged by versions without bounds.
+        bound(&mut call);
+        call
+    }
+}
+
+/// Cuts the texts of a call that are too long. Then it has 24 KiB at most, most of them its note and its caller's last note.
+///
+/// Every field is named here, so that none is left without a bound.
+fn bound(call: &mut v1::Call) {
+    let v1::Call {
+        id: _,
+        revision: _,
+        state: _,
+        caller,
+        virtual_number,
+        started_at: _,
+        answered_at: _,
+        ended_at: _,
+        history: _, // what pads have written: bounded by the gRPC edge
+        claim,
+        note: _, // the same
+        memo,
+        closed: _,
+        reservation: _, // the same
+        pop_until: _,
+    } = call;
+    cut(memo, bounds::MEMO);
+    cut(virtual_number, bounds::TEXT);
+    if let Some(v1::Caller { number: _, display, kind: _ }) = caller {
+        cut(display, bounds::TEXT);
+    }
+    // The id is compared, and so must stay as it is.
+    if let Some(v1::Claim { pad_id: _, pad_name, at: _ }) = claim {
+        cut(pad_name, bounds::TEXT);
+    }
+}
+
+/// A call from the log, perhaps from a version without bounds; `None` if it cannot be read.
+pub(crate) fn call_within_bounds(encoded: Vec<u8>) -> Option<Vec<u8>> {
+    let mut call = v1::Call::decode(encoded.as_slice()).ok().filter(|call| !call.id.is_empty())?;
+    // No text in it is longer.
+    if encoded.len() <= bounds::MEMO {
+        return Some(encoded);
+    }
+    bound(&mut call);
+    Some(call.encode_to_vec())
+}
+
+/// The same for an event, which pads take only with its own position.
+pub(crate) fn update_within_bounds(position: u64, encoded: Vec<u8>) -> Option<Vec<u8>> {
+    use v1::subscribe_response::Event;
+    let v1::SubscribeResponse { event } = v1::SubscribeResponse::decode(encoded.as_slice()).ok()?;
+    let Some(Event::Update(mut update)) = event else { return None };
+    let call = update.call.as_mut().filter(|call| !call.id.is_empty() && update.position == position)?;
+    if encoded.len() <= bounds::MEMO {
+        return Some(encoded);
+    }
+    bound(call);
+    Some(v1::SubscribeResponse { event: Some(Event::Update(update)) }.encode_to_vec())
+}
+
+/// The event as every pad will receive it: encoded here, once.
+pub(crate) fn encode_update(position: u64, call: v1::Call, popup: Popup) -> Vec<u8> {
+    let pop_until = match popup {
+        Popup::Until(until) => Some(exact(until)),
+        Popup::Late | Popup::None => None,
+    };
+    let update = v1::Update { position, call: Some(call), pop_until };
+    v1::SubscribeResponse { event: Some(v1::subscribe_response::Event::Update(update)) }.encode_to_vec()
+}
+
+fn exact(instant: jiff::Timestamp) -> Timestamp {
+    Timestamp { seconds: instant.as_second(), nanos: instant.subsec_nanosecond() }
+}
+
+/// From Unix milliseconds; `None` if they are beyond the calendar.
+pub(super) fn milliseconds(instant: i64) -> Option<Timestamp> {
+    jiff::Timestamp::from_millisecond(instant).ok().map(exact)
+}
+
+/// From Unix seconds.
+pub(super) fn timestamp(seconds: i64) -> Timestamp {
+    Timestamp { seconds, nanos: 0 }
+}

@@ -1,0 +1,117 @@
+//! Everything that a call's records have said. What a final record says takes precedence over what was said at ring time,
+//! whichever came first. Among records of one kind the later one corrects the earlier one, parameter by parameter.
+
+use ringpad_proto::v1;
+use serde::{Deserialize, Serialize};
+
+use super::{History, PadState};
+use crate::{
+    cdr::Cdr,
+    phone::{Called, Caller, PhoneNumber},
+    store::{Line, NumberKind, VirtualNumber},
+};
+
+/// What a call's records have said, and what pads have done. The log keeps it as JSON, so that the call's next record can be
+/// merged: the names of the members must not change.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Facts {
+    /// What was said while the call was going on.
+    ring: Option<Cdr>,
+    /// What was said when it was over.
+    end: Option<Cdr>,
+    /// By the source's rule, which is applied to final records.
+    answered: bool,
+    /// What the store knew of the caller when both were first known.
+    pub(super) history: Option<History>,
+    /// Until when its last ring pops up, in Unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) pop_until: Option<i64>,
+    /// What pads have done to it; no record changes that.
+    #[serde(rename = "doings", default, skip_serializing_if = "PadState::is_empty")]
+    pub(super) pad_state: PadState,
+}
+
+impl Facts {
+    /// Adds a record. True: the call had room for all parameters without a field until now, and now some were left out.
+    pub(super) fn add(&mut self, record: Cdr, answered: bool) -> bool {
+        let of_its_kind = if record.is_final() {
+            self.answered |= answered;
+            &mut self.end
+        } else {
+            &mut self.ring
+        };
+        let had_more = record.had_more();
+        let (merged, earlier_had_more) = match of_its_kind.take() {
+            Some(earlier) => {
+                let earlier_had_more = earlier.had_more();
+                (record.over(earlier), earlier_had_more)
+            }
+            None => (record, false),
+        };
+        let has_more = had_more || (merged.had_more() && !earlier_had_more);
+        *of_its_kind = Some(merged);
+        has_more
+    }
+
+    /// A value of the final record, else of the ring record.
+    pub(super) fn value<'a, T>(&'a self, of: impl Fn(&'a Cdr) -> Option<T>) -> Option<T> {
+        self.end.as_ref().and_then(&of).or_else(|| self.ring.as_ref().and_then(&of))
+    }
+
+    /// When the call began, in Unix seconds.
+    pub(crate) fn sdt(&self) -> i64 {
+        self.value(|record| Some(record.sdt().as_second())).unwrap_or_default()
+    }
+
+    /// When the call was over, in Unix seconds.
+    pub(super) fn edt(&self) -> Option<i64> {
+        self.value(Cdr::edt).map(jiff::Timestamp::as_second)
+    }
+
+    pub(super) fn virtual_number(&self) -> Option<VirtualNumber> {
+        self.value(Cdr::vn).map(VirtualNumber::of)
+    }
+
+    pub(super) fn line(&self) -> Option<Line> {
+        self.value(Cdr::ton).map(Line::of)
+    }
+
+    pub(super) fn called(&self, kind: NumberKind) -> Option<&Called> {
+        self.value(|record| called(record, kind))
+    }
+
+    /// Whether one of its records has had this number.
+    pub(super) fn has_had(&self, kind: NumberKind, number: &Called) -> bool {
+        [&self.ring, &self.end]
+            .into_iter()
+            .flatten()
+            .any(|record| called(record, kind).is_some_and(|called| called.key() == number.key()))
+    }
+
+    /// The caller. A number counts wherever one was given: a final record without the caller does not make it withheld.
+    pub(super) fn caller(&self) -> &Caller {
+        let number = self.value(|record| record.caller().number().map(|_| record.caller()));
+        number.or_else(|| self.value(|record| Some(record.caller()))).unwrap_or(&Caller::Withheld)
+    }
+
+    pub(crate) fn caller_number(&self) -> Option<&PhoneNumber> {
+        self.caller().number()
+    }
+
+    pub(crate) fn state(&self) -> v1::CallState {
+        match (&self.end, self.answered) {
+            (Some(_), true) => v1::CallState::Completed,
+            (Some(_), false) => v1::CallState::Missed,
+            (None, _) if self.value(Cdr::swidt).is_some() => v1::CallState::Answered,
+            (None, _) => v1::CallState::Ringing,
+        }
+    }
+}
+
+/// The number of a record.
+pub(super) fn called(record: &Cdr, kind: NumberKind) -> Option<&Called> {
+    match kind {
+        NumberKind::VirtualNumber => record.vn(),
+        NumberKind::Line => record.ton(),
+    }
+}

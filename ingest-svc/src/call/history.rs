@@ -1,0 +1,71 @@
+//! What a store knows of a caller from earlier calls.
+
+use ringpad_proto::v1;
+use serde::{Deserialize, Serialize};
+
+use super::{Call, encode::timestamp};
+
+/// What the store knew of the caller when the call came in.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct History {
+    pub(crate) calls: u32,
+    /// In Unix seconds.
+    pub(crate) last_call: Option<i64>,
+    pub(crate) last_note: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last_reservation: Option<Reservation>,
+}
+
+/// What a caller and the shop agreed on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reservation {
+    /// The customer.
+    pub customer_name: String,
+    /// The car.
+    pub car_number: String,
+    /// What is to be done.
+    pub service: String,
+    /// When, in Unix seconds.
+    pub at: Option<i64>,
+}
+
+impl From<Reservation> for v1::Reservation {
+    fn from(reservation: Reservation) -> Self {
+        let Reservation { customer_name, car_number, service, at } = reservation;
+        Self { customer_name, car_number, service, at: at.map(timestamp) }
+    }
+}
+
+/// What a note changes in what the store knows of the caller; the caller's next call shows it. A reservation without a note
+/// leaves an earlier call's note as it is, and the other way round: an empty value takes back only what its own call had
+/// said.
+#[derive(Debug)]
+pub(crate) struct CallerChange<'a> {
+    pub(crate) note: &'a str,
+    pub(crate) reservation: Option<&'a Reservation>,
+    pub(crate) keeps_note: bool,
+    pub(crate) keeps_reservation: bool,
+}
+
+impl<'a> CallerChange<'a> {
+    /// `before`: what the call had until now.
+    pub(super) fn new(before: &Written, note: &'a str, reservation: Option<&'a Reservation>) -> Self {
+        let keeps_note = note.is_empty() && !before.note;
+        let keeps_reservation = reservation.is_none() && !before.reservation;
+        Self { note, reservation, keeps_note, keeps_reservation }
+    }
+}
+
+/// What was written on a call before.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Written {
+    pub(super) note: bool,
+    pub(super) reservation: bool,
+}
+
+impl Call {
+    /// Notes what the store knew of the caller before this call.
+    pub(crate) fn set_history(&mut self, history: History) {
+        self.facts.history = Some(history);
+    }
+}

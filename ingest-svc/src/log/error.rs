@@ -1,0 +1,81 @@
+//! Why the log did not do what it was asked.
+
+use std::{error::Error, fmt, sync::Arc};
+
+/// Why the log did not do what it was asked.
+#[derive(Debug, Clone)]
+pub enum LogError {
+    /// The log cannot be read or written now. Nothing is half-written; send again, a repeat is recognised.
+    Unavailable(Arc<dyn Error + Send + Sync>),
+    /// A query took too long and was ended.
+    TooLong,
+}
+
+impl fmt::Display for LogError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unavailable(cause) => write!(f, "the log cannot be used now: {cause}"),
+            Self::TooLong => {
+                f.write_str("the log is not read any longer for one request: ask for less, or later")
+            }
+        }
+    }
+}
+
+// By hand: the derived one would return the `Arc` as the cause, which cannot be downcast.
+impl Error for LogError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Unavailable(cause) => Some(cause.as_ref()),
+            Self::TooLong => None,
+        }
+    }
+}
+
+/// What makes the log unavailable, apart from the errors of the database and of the system.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Obstacle {
+    #[error("it is being closed")]
+    Closing,
+    #[error("the disk does not answer")]
+    NoAnswer,
+    #[error(
+        "its file was renamed, replaced or removed while in use: give it back its name, or start ingest-svc again"
+    )]
+    Replaced,
+    #[error("its disk is full: {left_kib} KiB are left, and {needed_kib} KiB at least are needed")]
+    Full { left_kib: u64, needed_kib: u64 },
+    #[error("reading it panicked")]
+    Panicked,
+}
+
+impl LogError {
+    pub(super) fn unavailable(cause: impl Error + Send + Sync + 'static) -> Self {
+        Self::Unavailable(Arc::new(cause))
+    }
+
+    /// There was no answer in time.
+    pub(crate) fn silent() -> Self {
+        Obstacle::NoAnswer.into()
+    }
+}
+
+impl From<Obstacle> for LogError {
+    fn from(obstacle: Obstacle) -> Self {
+        Self::unavailable(obstacle)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_keeps_its_cause() {
+        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let error = LogError::unavailable(full);
+        let cause = error.source().and_then(<dyn Error>::downcast_ref::<std::io::Error>);
+        assert_eq!(cause.map(std::io::Error::kind), Some(std::io::ErrorKind::StorageFull));
+        assert!(error.to_string().ends_with("no storage space"), "{error}");
+    }
+}

@@ -1,0 +1,88 @@
+//! Does a pad's action: loads its call, and stores what the rules make of it.
+
+use prost::Message;
+use ringpad_bus::Event;
+use rusqlite::{Connection, params};
+
+use super::{
+    record::Savepoint,
+    rows::{CallKey, as_json, read_call, reversed, update_call},
+    unreadable::Kind,
+};
+use crate::{
+    call::{self, ActionOutcome, ActionRequest, Applied, Call, CallerChange, Popup, encode_update},
+    phone::PhoneNumber,
+    store::StoreKey,
+};
+
+impl Savepoint<'_> {
+    /// Does an action.
+    pub(super) fn act(
+        &mut self,
+        request: &ActionRequest,
+    ) -> rusqlite::Result<(ActionOutcome, Option<Event>)> {
+        let Some((key, mut call)) = self.find_call(request)? else {
+            return Ok((ActionOutcome::NoSuchCall, None));
+        };
+        let Some((store, position)) = call.store.and_then(|store| self.next_position(store)) else {
+            return Ok((ActionOutcome::NoSuchCall, None));
+        };
+        let change = match call::apply(&mut call, request) {
+            Applied::ClaimedBy(claim) => return Ok((ActionOutcome::ClaimedBy(claim), None)),
+            Applied::Repeat => return Ok((ActionOutcome::Done(seen(self.connection, key)?), None)),
+            Applied::Unchanged => {
+                let seen = seen(self.connection, key)?;
+                update_call(self.connection, key, &call, &seen)?;
+                return Ok((ActionOutcome::Done(seen), None));
+            }
+            Applied::Changed(change) => change,
+        };
+        if let (Some(change), Some(caller)) = (change, call.facts.caller_number()) {
+            change_caller(self.connection, store, caller, &change)?;
+        }
+        let seen = call.as_seen(position);
+        let encoded = seen.encode_to_vec();
+        update_call(self.connection, key, &call, &encoded)?;
+        // It does not pop up: pads that were to show the ring have done so.
+        let bytes = encode_update(position, seen, Popup::None);
+        let event = self.write_event(store, bytes, None)?;
+        Ok((ActionOutcome::Done(encoded), event))
+    }
+
+    /// The call, if the store has it and it can be read. By the index on the id alone: an unknown id costs one look-up, however
+    /// many calls the store has.
+    fn find_call(&self, request: &ActionRequest) -> rusqlite::Result<Option<(CallKey, Call)>> {
+        let mut select = self.connection.prepare_cached(
+            "SELECT calls.key, calls.id, calls.store, facts, fingerprints
+             FROM calls INDEXED BY calls_by_id CROSS JOIN stores ON stores.key = calls.store
+             WHERE calls.id = ?1 AND stores.id = ?2 AND stores.deleted = 0",
+        )?;
+        let mut rows = select.query(params![request.call_id.as_bytes(), request.store_id])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let key = row.get(0)?;
+        let call = self.unreadable.readable(Kind::Facts, key, read_call(row, 1))?;
+        Ok(call.map(|call| (CallKey(key), call)))
+    }
+}
+
+fn change_caller(
+    connection: &Connection,
+    store: StoreKey,
+    caller: &PhoneNumber,
+    change: &CallerChange<'_>,
+) -> rusqlite::Result<()> {
+    let CallerChange { note, reservation, keeps_note, keeps_reservation } = change;
+    let reservation = reservation.map(as_json).transpose()?;
+    connection
+        .prepare_cached(
+            "UPDATE callers SET last_note = iif(?5, last_note, ?3), last_reservation = iif(?6, last_reservation, ?4)
+             WHERE store = ?1 AND reversed = ?2",
+        )?
+        .execute(params![store, reversed(caller.e164()), note, reservation, keeps_note, keeps_reservation])?;
+    Ok(())
+}
+
+/// The call as pads see it now.
+fn seen(connection: &Connection, CallKey(key): CallKey) -> rusqlite::Result<Vec<u8>> {
+    connection.prepare_cached("SELECT call FROM calls WHERE key = ?1")?.query_row([key], |row| row.get(0))
+}

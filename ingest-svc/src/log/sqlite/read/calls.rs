@@ -1,0 +1,150 @@
+//! A store's calls, newest first.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::super::{
+    super::{
+        capacity::Capacity,
+        read::{CallPage, CallQuery, PageMark},
+    },
+    rows::reversed,
+    unreadable::{Kind, UnreadableRows},
+};
+use crate::{
+    call::{SAME_CALL, call_within_bounds},
+    store::StoreKey,
+};
+
+/// Callers with the ending that is looked for of which it is asked when they last called.
+const CALLERS: u32 = 200;
+
+/// Reads one page; `None`: no such store.
+pub(in super::super) fn calls(
+    connection: &mut Connection,
+    query: &CallQuery,
+    capacity: &Capacity,
+    unreadable: &UnreadableRows,
+) -> rusqlite::Result<Option<CallPage>> {
+    let snapshot = connection.transaction()?;
+    let store: Option<(StoreKey, String, u64)> = snapshot
+        .prepare_cached("SELECT key, name, position FROM stores WHERE id = ?1 AND deleted = 0")?
+        .query_row([&query.store_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    let Some((store, store_name, position)) = store else { return Ok(None) };
+    let mut page = Page { query, capacity, unreadable, calls: Vec::new(), bytes: 0, last: None };
+    let next = if query.caller_suffix.is_empty() {
+        newest(&snapshot, store, &mut page)?
+    } else {
+        ending_in(&snapshot, store, &mut page)?
+    };
+    Ok(Some(CallPage { calls: page.calls, next, store_name, position }))
+}
+
+/// A page that is being filled.
+struct Page<'a> {
+    query: &'a CallQuery,
+    capacity: &'a Capacity,
+    unreadable: &'a UnreadableRows,
+    calls: Vec<Vec<u8>>,
+    bytes: usize,
+    /// The call that was added last.
+    last: Option<PageMark>,
+}
+
+impl Page<'_> {
+    /// Adds a row of `key, sdt, call`, unless the call cannot be read. If the page is full already: where the next page continues.
+    fn add(&mut self, row: &Row<'_>) -> rusqlite::Result<Option<PageMark>> {
+        let key = row.get(0)?;
+        let Some(call) = row.get(2).ok().and_then(call_within_bounds) else {
+            self.unreadable.note(Kind::Call, key);
+            return Ok(None);
+        };
+        self.bytes += call.len();
+        if self.calls.len() == self.query.limit as usize
+            || (self.bytes > self.capacity.answer_bytes && self.last.is_some())
+        {
+            return Ok(self.last);
+        }
+        self.last = Some(PageMark { key, sdt: row.get(1)? });
+        self.calls.push(call);
+        Ok(None)
+    }
+}
+
+/// Calls with any caller.
+fn newest(snapshot: &Connection, store: StoreKey, page: &mut Page<'_>) -> rusqlite::Result<Option<PageMark>> {
+    if !page.query.states.is_empty() {
+        let until = page.query.until.unwrap_or(i64::MAX);
+        return look_through(snapshot, store, until, page, |_| true);
+    }
+    let mut select = snapshot.prepare_cached(
+        "SELECT key, sdt, call FROM calls INDEXED BY calls_of_store
+         WHERE store = ?1 AND sdt >= ?2 AND sdt < ?3 AND (sdt, key) < (?4, ?5) ORDER BY sdt DESC, key DESC",
+    )?;
+    let (since, until, after) = page.query.range();
+    let mut rows = select.query(params![store, since, until, after.sdt, after.key])?;
+    while let Some(row) = rows.next()? {
+        if let Some(next) = page.add(row)? {
+            return Ok(Some(next));
+        }
+    }
+    Ok(None)
+}
+
+/// Calls with a caller whose number ends in the digits that are asked for. The store's callers tell whether there are any, and
+/// when one of them last called. In a store with very many such callers one of their calls is soon found anyway.
+fn ending_in(
+    snapshot: &Connection,
+    store: StoreKey,
+    page: &mut Page<'_>,
+) -> rusqlite::Result<Option<PageMark>> {
+    let digits = page.query.caller_suffix.as_str();
+    // ':' is the character after '9'.
+    let mut select = snapshot.prepare_cached(
+        "SELECT count(*), max(last_call) FROM
+           (SELECT last_call FROM callers WHERE store = ?1 AND reversed >= ?2 AND reversed < ?2 || ':' LIMIT ?3)",
+    )?;
+    let (callers, last_call): (u32, Option<i64>) =
+        select.query_row(params![store, reversed(digits), CALLERS], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let Some(last_call) = last_call else { return Ok(None) };
+    let until = page.query.until.unwrap_or(i64::MAX);
+    // A later record may have corrected when it began.
+    let until = if callers < CALLERS { until.min(last_call.saturating_add(SAME_CALL + 1)) } else { until };
+    look_through(snapshot, store, until, page, |caller| caller.ends_with(digits))
+}
+
+/// Looks through the calls from before `until` for those with such a caller and one of the states, as many as a page may look at. Only
+/// what is shown is read whole.
+fn look_through(
+    snapshot: &Connection,
+    store: StoreKey,
+    until: i64,
+    page: &mut Page<'_>,
+    is_wanted: impl Fn(&str) -> bool,
+) -> rusqlite::Result<Option<PageMark>> {
+    let mut look = snapshot.prepare_cached(
+        "SELECT key, sdt, caller, state FROM calls INDEXED BY calls_of_store
+         WHERE store = ?1 AND sdt >= ?2 AND sdt < ?3 AND (sdt, key) < (?4, ?5) ORDER BY sdt DESC, key DESC LIMIT ?6",
+    )?;
+    let mut read = snapshot.prepare_cached("SELECT key, sdt, call FROM calls WHERE key = ?1")?;
+    let (since, _, after) = page.query.range();
+    let mut rows =
+        look.query(params![store, since, until, after.sdt, after.key, page.capacity.page_looks])?;
+    let (mut looked, mut place) = (0, None);
+    while let Some(row) = rows.next()? {
+        let (key, state): (i64, u32) = (row.get(0)?, row.get(3)?);
+        // A call without a number has none that ends in anything.
+        let caller = row.get_ref(2)?.as_str_or_null()?.unwrap_or_default();
+        if (page.query.states() >> state.min(63)) & 1 == 1 && is_wanted(caller) {
+            let mut call = read.query(params![key])?;
+            if let Some(call) = call.next()?
+                && let Some(next) = page.add(call)?
+            {
+                return Ok(Some(next));
+            }
+        }
+        looked += 1;
+        place = Some(PageMark { key, sdt: row.get(1)? });
+    }
+    Ok(place.filter(|_| looked == page.capacity.page_looks))
+}

@@ -1,0 +1,295 @@
+//! Puts a backup in the place of a log.
+//!
+//! ```text
+//! lock the log ─► copy the backup beside it ─► check, new epoch, flush ─► keep the old log under another name
+//!        ─► move its newest commits into its file ─► remove what lies beside it ─► give the copy its name
+//! ```
+//!
+//! The backup takes the log's name in the last step: a restoration that is interrupted, also by a power cut, leaves the
+//! old log, whole. Only of one that is damaged are the newest commits not moved: they stay beside its other name, and an
+//! interruption between the last two steps leaves it without them. What positions the pads have seen since the backup will be given out again; the new epoch tells them, and
+//! push-svc, to begin anew with a fresh snapshot.
+
+use std::{
+    ffi::OsStr,
+    fs::{self, File},
+    io::{self, ErrorKind},
+    os::unix::fs::{MetadataExt, fchown},
+    path::{Path, PathBuf},
+};
+
+use rusqlite::{Connection, config::DbConfig};
+use tempfile::NamedTempFile;
+use uuid::Uuid;
+
+use super::{
+    backup::{Contents, check_integrity, contents, partial, sync_directory},
+    connection::connect,
+    error::OpenError,
+    file::{LogFile, beside, write_through},
+    schema,
+};
+
+/// What is to become of a log that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// It stays, and nothing is restored.
+    Refused,
+    /// It is kept beside the restored one, under a name that says so.
+    Kept,
+}
+
+/// What was restored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restored {
+    /// What the log holds now.
+    pub contents: Contents,
+    /// Where the log is that was there before.
+    pub kept: Option<PathBuf>,
+}
+
+/// Why nothing was restored. The log is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// It is in use, or cannot be used.
+    #[error("the log {}: {why}", path.display())]
+    Log {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: OpenError,
+    },
+    /// Nothing is overwritten without being asked for.
+    #[error("the log {}: there is one already; --replace keeps it under another name", .0.display())]
+    Exists(PathBuf),
+    /// The backup cannot be used.
+    #[error("the backup {}: {why}", path.display())]
+    Backup {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: OpenError,
+    },
+    /// It is not all there is.
+    #[error(
+        "the backup {}: {} lies beside it: it is a log that is in use, or was left by a crash; make a backup of it first",
+        path.display(),
+        other.display()
+    )]
+    InUse {
+        /// Which file.
+        path: PathBuf,
+        /// The file with its newest records.
+        other: PathBuf,
+    },
+    /// What SQLite's integrity check says of it.
+    #[error("the backup {}: it is damaged: {why}", path.display())]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What was found first.
+        why: String,
+    },
+    /// A file cannot be written.
+    #[error("{}: {why}", path.display())]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// What the system says.
+        why: io::Error,
+    },
+    /// It failed when the log that was there had its second name already.
+    #[error("{why}; the log that was there is kept: {}", kept.display())]
+    Kept {
+        /// That name.
+        kept: PathBuf,
+        /// What failed.
+        why: Box<RestoreError>,
+    },
+}
+
+/// Makes the log `log` of the backup `backup`, with an epoch of its own. Blocks for as long as it takes.
+///
+/// # Errors
+/// See [`RestoreError`].
+pub fn restore(backup: &Path, log: &Path, existing: Existing) -> Result<Restored, RestoreError> {
+    refuse_if_in_use(backup)?;
+    let source = File::open(backup)
+        .map_err(|error| RestoreError::Backup { path: backup.to_owned(), why: OpenError::File(error) })?;
+    let at_log = |why| RestoreError::Log { path: log.to_owned(), why };
+    let mut made = vec![log.to_owned(), lock_beside(log)];
+    made.retain(|file| fs::symlink_metadata(file).is_err());
+    let held = LogFile::hold(log).map_err(at_log)?;
+    let place = Place { log: held.path() };
+    let restored = match place.is_taken() {
+        Err(error) => Err(at_log(OpenError::File(error))),
+        Ok(true) if existing == Existing::Refused => Err(RestoreError::Exists(log.to_owned())),
+        Ok(there) => place.fill(backup, source, there),
+    };
+    if restored.is_err() {
+        for file in made {
+            // An empty file of this process would keep ingest-svc, under its own user, from starting.
+            if let Err(error) = fs::remove_file(&file) {
+                tracing::warn!(file = %file.display(), %error, "an empty file was left");
+            }
+        }
+    }
+    restored
+}
+
+/// What lies beside a database file that is more than itself.
+fn refuse_if_in_use(backup: &Path) -> Result<(), RestoreError> {
+    for suffix in ["-wal", "-journal"] {
+        let other = beside(backup, suffix);
+        if fs::metadata(&other).is_ok_and(|found| found.len() > 0) {
+            return Err(RestoreError::InUse { path: backup.to_owned(), other });
+        }
+    }
+    Ok(())
+}
+
+/// Checks the copy of a backup, and gives it a new epoch.
+fn renew(backup: &Path, copy: &Path) -> Result<Contents, RestoreError> {
+    let unfit = |why| RestoreError::Backup { path: backup.to_owned(), why };
+    let sql = |error: rusqlite::Error| unfit(error.into());
+    let connection = connect(copy).map_err(sql)?;
+    schema::check_version(&connection).map_err(unfit)?;
+    let sound = check_integrity(&connection).map_err(sql)?;
+    sound.map_err(|why| RestoreError::Damaged { path: backup.to_owned(), why })?;
+    begin_anew(&connection).map_err(sql)?;
+    let contents = contents(&connection).map_err(sql)?;
+    connection.close().map_err(|(_, error)| sql(error))?;
+    Ok(contents)
+}
+
+/// Makes the copy a single file with a history of its own.
+fn begin_anew(connection: &Connection) -> rusqlite::Result<()> {
+    // A copy made by other means may want a write-ahead log beside it; ingest-svc makes its own.
+    connection.pragma_update(None, "journal_mode", "DELETE")?;
+    connection.execute("UPDATE meta SET epoch = ?1", [Uuid::new_v4().as_bytes()])?;
+    // By which name another file was open.
+    if connection.table_exists(None, "file")? {
+        connection.execute("DELETE FROM file", [])?;
+    }
+    Ok(())
+}
+
+/// Where the log belongs. It is held.
+pub(super) struct Place<'a> {
+    pub(super) log: &'a Path,
+}
+
+impl Place<'_> {
+    /// Whether there is anything that would be lost. Holding it has made an empty file, if there was none.
+    fn is_taken(&self) -> io::Result<bool> {
+        let length = |path: &Path| match fs::metadata(path) {
+            Ok(found) => Ok(found.len()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error),
+        };
+        Ok(length(self.log)? > 0 || length(&beside(self.log, "-wal"))? > 0)
+    }
+
+    /// Puts the backup here; `there`: in the place of a log.
+    fn fill(&self, backup: &Path, source: File, there: bool) -> Result<Restored, RestoreError> {
+        let copy = self.copy(source)?;
+        let contents = renew(backup, copy.path())?;
+        copy.as_file().sync_all().map_err(at(copy.path()))?;
+        let lock = lock_beside(self.log);
+        File::open(&lock).and_then(|file| self.give_to_owner(&file)).map_err(at(&lock))?;
+        if !there {
+            self.replace(copy)?;
+            return Ok(Restored { contents, kept: None });
+        }
+        let kept = self.keep()?;
+        self.settle();
+        match self.replace(copy) {
+            Ok(()) => Ok(Restored { contents, kept: Some(kept) }),
+            Err(why) => Err(RestoreError::Kept { kept, why: Box::new(why) }),
+        }
+    }
+
+    /// Gives the copy the log's name.
+    fn replace(&self, copy: NamedTempFile) -> Result<(), RestoreError> {
+        self.clear()?;
+        copy.persist(self.log).map_err(|failed| at(self.log)(failed.error))?;
+        sync_directory(self.log).map_err(at(self.log))
+    }
+
+    /// Moves the newest commits of the old log into its file, so that it is whole without what lies beside it. Of one that is
+    /// damaged nothing is moved: what can be saved of it is in what lies beside its other name.
+    pub(super) fn settle(&self) {
+        let settled = connect(self.log).and_then(|connection| {
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+            if check_integrity(&connection)?.is_ok() {
+                write_through(&connection)?;
+            }
+            Ok(())
+        });
+        if let Err(error) = settled {
+            tracing::info!(%error, "the log that was there cannot be read; it is kept as it is");
+        }
+    }
+
+    /// Copies the backup beside the log, for the log's owner alone.
+    fn copy(&self, mut backup: File) -> Result<NamedTempFile, RestoreError> {
+        let mut copy = partial(self.log).map_err(at(self.log))?;
+        let copied = io::copy(&mut backup, &mut copy).and_then(|_| self.give_to_owner(copy.as_file()));
+        copied.map_err(at(copy.path()))?;
+        Ok(copy)
+    }
+
+    /// Somebody else, often root, may be restoring than ingest-svc runs as: whose the log was, its successor is.
+    fn give_to_owner(&self, copy: &File) -> io::Result<()> {
+        let (own, log) = (copy.metadata()?, fs::metadata(self.log)?);
+        // A file that was made just now is of its maker; the directory then says whose it is to be.
+        let owner = if log.len() == 0 && own.uid() == 0 {
+            fs::metadata(self.log.parent().unwrap_or(Path::new("/")))?
+        } else {
+            log
+        };
+        if (owner.uid(), owner.gid()) == (own.uid(), own.gid()) {
+            return Ok(());
+        }
+        fchown(copy, Some(owner.uid()), Some(owner.gid()))
+    }
+
+    /// Gives the old log a second name, and what a crash left beside it. Both are kept as they are: SQLite might take a log
+    /// that is damaged for one that needs nothing of what lies beside it.
+    pub(super) fn keep(&self) -> Result<PathBuf, RestoreError> {
+        let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S.%3fZ").to_string();
+        let kept = beside(self.log, format!(".replaced-{now}"));
+        for suffix in ["-wal", ""] {
+            match fs::hard_link(beside(self.log, suffix), beside(&kept, suffix)) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(at(&kept)(error)),
+            }
+        }
+        sync_directory(&kept).map_err(at(&kept))?;
+        Ok(kept)
+    }
+
+    /// Removes what SQLite would take for the newest records of the file that is about to take the log's name.
+    pub(super) fn clear(&self) -> Result<(), RestoreError> {
+        for suffix in ["-wal", "-shm", "-journal"] {
+            let other = beside(self.log, OsStr::new(suffix));
+            match fs::remove_file(&other) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(at(&other)(error)),
+            }
+        }
+        sync_directory(self.log).map_err(at(self.log))
+    }
+}
+
+/// What [`LogFile::hold`] locks beside the log.
+fn lock_beside(log: &Path) -> PathBuf {
+    beside(log, ".lock")
+}
+
+fn at(path: &Path) -> impl Fn(io::Error) -> RestoreError {
+    let path = path.to_owned();
+    move |why| RestoreError::File { path: path.clone(), why }
+}

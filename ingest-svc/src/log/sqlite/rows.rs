@@ -1,0 +1,130 @@
+//! Our types as SQLite's values, and the rows of calls.
+
+use rusqlite::{
+    Connection, ToSql, params,
+    types::{FromSql, FromSqlResult, ToSqlOutput, Type, ValueRef},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use uuid::Uuid;
+
+use crate::{
+    call::Call,
+    cdr::Record,
+    store::{NumberKind, StoreKey},
+};
+
+impl ToSql for StoreKey {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.0.into())
+    }
+}
+
+impl FromSql for StoreKey {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_i64().map(Self)
+    }
+}
+
+impl ToSql for NumberKind {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self {
+            Self::VirtualNumber => 1_i64.into(),
+            Self::Line => 2_i64.into(),
+        })
+    }
+}
+
+impl FromSql for NumberKind {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        Ok(if value.as_i64()? == 1 { Self::VirtualNumber } else { Self::Line })
+    }
+}
+
+/// The key of a call's row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct CallKey(pub(super) i64);
+
+/// Reads a call from `id, store, facts, fingerprints`, which begin at a column.
+pub(super) fn read_call(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<Call> {
+    let (fingerprints, _) = row.get_ref(first + 3)?.as_blob()?.as_chunks();
+    Ok(Call {
+        id: Uuid::from_bytes(row.get(first)?),
+        store: row.get(first + 1)?,
+        facts: from_json(row.get_ref(first + 2)?.as_bytes()?, first + 2)?,
+        fingerprints: fingerprints.to_vec(),
+    })
+}
+
+/// Adds a call, with its first record. `seen`: the call as pads see it.
+pub(super) fn insert_call(
+    connection: &Connection,
+    call: &Call,
+    record: &Record,
+    seen: &[u8],
+) -> rusqlite::Result<()> {
+    let facts = as_json(&call.facts)?;
+    connection
+        .prepare_cached(
+            "INSERT INTO calls (id, source, seq, sdt, store, caller, state, facts, fingerprints, call)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )?
+        .execute(params![
+            call.id.as_bytes(),
+            &*record.source,
+            record.cdr.seq(),
+            call.facts.sdt(),
+            call.store,
+            call.facts.caller_number().map(|number| number.e164()),
+            call.facts.state() as i32,
+            facts,
+            call.fingerprints.as_flattened(),
+            seen,
+        ])?;
+    Ok(())
+}
+
+/// Writes what has changed in a call. `seen`: the call as pads see it.
+pub(super) fn update_call(
+    connection: &Connection,
+    CallKey(key): CallKey,
+    call: &Call,
+    seen: &[u8],
+) -> rusqlite::Result<()> {
+    let facts = as_json(&call.facts)?;
+    connection
+        .prepare_cached(
+            "UPDATE calls
+             SET sdt = ?2, store = ?3, caller = ?4, state = ?5, facts = ?6, fingerprints = ?7, call = ?8
+             WHERE key = ?1",
+        )?
+        .execute(params![
+            key,
+            call.facts.sdt(),
+            call.store,
+            call.facts.caller_number().map(|number| number.e164()),
+            call.facts.state() as i32,
+            facts,
+            call.fingerprints.as_flattened(),
+            seen,
+        ])?;
+    Ok(())
+}
+
+/// A number, or its last digits, in the order in which the callers are kept: read backwards.
+pub(super) fn reversed(digits: &str) -> String {
+    digits.chars().rev().collect()
+}
+
+/// A value that the log keeps as JSON.
+pub(super) fn as_json(value: &impl Serialize) -> rusqlite::Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
+/// Reads what [`as_json`] wrote; `column`: where it was.
+pub(super) fn from_json<T: DeserializeOwned>(json: &[u8], column: usize) -> rusqlite::Result<T> {
+    // serde's own message would quote the value, which may be a phone number.
+    serde_json::from_slice(json).map_err(|error| {
+        let place = format!("{} cannot be read, at byte {}", std::any::type_name::<T>(), error.column());
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Blob, place.into())
+    })
+}

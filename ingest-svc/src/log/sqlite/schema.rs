@@ -1,0 +1,234 @@
+//! The log's tables, and how a connection is set up.
+//!
+//! ```text
+//! meta ── epoch, how far the relay has come
+//! file                     by which name this file is open
+//! probe                    what is written when nothing else is
+//! quarantine               requests that were no CDRs
+//! stores ─< numbers        which virtual number or line belongs to which store
+//!    │
+//!    ├─< calls             a call as it now is, and by what to recognise the records it has had
+//!    ├─< events            what pads receive: store + position, encoded
+//!    └─< callers           how often a number called the store, when last, and what was written down then
+//! ```
+
+use rusqlite::{Connection, Transaction};
+use uuid::Uuid;
+
+use super::error::OpenError;
+
+/// The version that this code reads and writes; an older file is brought up to it.
+const VERSION: i64 = 8;
+
+const TABLES: &str = "
+CREATE TABLE meta (
+    only      INTEGER PRIMARY KEY CHECK (only = 1),
+    epoch     BLOB NOT NULL,
+    relayed   INTEGER NOT NULL              -- every event up to this key is handled: confirmed, or too old to pop
+);
+CREATE TABLE stores (
+    key       INTEGER PRIMARY KEY,
+    id        TEXT NOT NULL UNIQUE,
+    name      TEXT NOT NULL,
+    position  INTEGER NOT NULL DEFAULT 0,   -- survives the store's deletion
+    deleted   INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE numbers (
+    kind      INTEGER NOT NULL,             -- 1 virtual number, 2 line
+    number    TEXT NOT NULL,                -- E.164
+    display   TEXT NOT NULL,
+    store     INTEGER NOT NULL REFERENCES stores,
+    PRIMARY KEY (kind, number)
+) WITHOUT ROWID;
+CREATE INDEX numbers_of_store ON numbers (store);
+CREATE TABLE calls (
+    key       INTEGER PRIMARY KEY,
+    id        BLOB NOT NULL,
+    source    TEXT NOT NULL,
+    seq       TEXT NOT NULL,
+    sdt       INTEGER NOT NULL,             -- Unix seconds
+    store     INTEGER REFERENCES stores,    -- NULL: unrouted
+    caller    TEXT,                         -- E.164
+    state     INTEGER NOT NULL,             -- CallState
+    facts     BLOB NOT NULL,                -- its records as parsed, for the next merge: JSON
+    call      BLOB NOT NULL,                -- ringpad.v1.Call as it now is
+    fingerprints BLOB NOT NULL              -- of its records, 16 bytes each
+);
+CREATE INDEX calls_by_seq ON calls (source, seq, sdt);
+CREATE INDEX calls_of_store ON calls (store, sdt);
+CREATE TABLE events (
+    key       INTEGER PRIMARY KEY,          -- in commit order, without a gap: what the relay follows
+    store     INTEGER NOT NULL REFERENCES stores,
+    position  INTEGER NOT NULL,
+    created   INTEGER NOT NULL,             -- Unix milliseconds
+    bytes     BLOB NOT NULL                 -- ringpad.v1.SubscribeResponse with an update
+);
+CREATE UNIQUE INDEX events_of_store ON events (store, position);
+";
+
+/// In this form since version 8. A search for the last digits of a number finds out here whether the store knows such a
+/// number, and when it last called. An index on the calls would serve it, too, but each accept would write a page of that
+/// somewhere: numbers come in no order. This table it writes anyway.
+const CALLERS: &str = "
+CREATE TABLE callers (
+    store     INTEGER NOT NULL REFERENCES stores,
+    reversed  TEXT NOT NULL,                -- E.164, read backwards: numbers with one ending lie together
+    calls     INTEGER NOT NULL,
+    last_call INTEGER NOT NULL,             -- Unix seconds
+    last_note TEXT NOT NULL DEFAULT '',
+    last_reservation BLOB,                  -- JSON; NULL: none, or taken back
+    PRIMARY KEY (store, reversed)
+) WITHOUT ROWID;
+";
+
+/// New in version 2, beside what [`FROM_VERSION_1`] changes.
+const QUARANTINE: &str = "
+CREATE TABLE quarantine (
+    key       INTEGER PRIMARY KEY AUTOINCREMENT, -- an id is never given out twice: people write it down
+    source    TEXT NOT NULL,
+    received  INTEGER NOT NULL,             -- Unix milliseconds
+    query     TEXT NOT NULL,
+    kind      INTEGER NOT NULL,             -- of the body: 0 none, 1 form, 2 JSON, 3 neither
+    body      BLOB,
+    faults    TEXT NOT NULL,                -- JSON: pairs of field and message
+    charset   TEXT NOT NULL DEFAULT ''      -- declared for its text; empty: none
+);
+";
+
+/// Version 1 kept the fingerprints in a table of their own.
+const FROM_VERSION_1: &str = "
+ALTER TABLE calls ADD COLUMN fingerprints BLOB NOT NULL DEFAULT x'';
+UPDATE calls SET fingerprints = ifnull(
+    (SELECT unhex(group_concat(hex(fingerprint), '')) FROM records WHERE call = calls.key), x'');
+DROP TABLE records;
+DROP INDEX IF EXISTS calls_by_age;
+";
+
+/// Before version 3 callers had no reservation.
+const FROM_VERSION_2: &str = "ALTER TABLE callers ADD COLUMN last_reservation BLOB";
+
+/// New in version 4.
+const FILE_AND_PROBE: &str = "
+CREATE TABLE file (
+    only      INTEGER PRIMARY KEY CHECK (only = 1),
+    name      BLOB NOT NULL,                -- by which it was last opened; what lies beside it is a part of the log
+    inode     INTEGER NOT NULL              -- of the file that this was true of: a copy has another one
+);
+CREATE TABLE probe (
+    only      INTEGER PRIMARY KEY CHECK (only = 1),
+    bytes     BLOB NOT NULL                 -- other ones each time
+);
+";
+
+const FROM_VERSION_4: &str = "ALTER TABLE quarantine ADD COLUMN charset TEXT NOT NULL DEFAULT ''";
+
+/// Callers as versions before 8 have them, by number. Before version 6 a call's later record could name a caller that was not
+/// among them.
+fn callers_from_numbers(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    transaction.execute_batch("ALTER TABLE callers RENAME TO callers_by_number")?;
+    transaction.execute_batch(CALLERS)?;
+    transaction.execute_batch(&format!(
+        "INSERT INTO callers
+             SELECT store, {}, calls, last_call, last_note, last_reservation FROM callers_by_number ORDER BY 1, 2;
+         DROP TABLE callers_by_number;
+         INSERT INTO callers (store, reversed, calls, last_call)
+             SELECT store, {}, count(*), max(sdt) FROM calls WHERE store IS NOT NULL AND caller IS NOT NULL GROUP BY 1, 2
+             ON CONFLICT DO UPDATE SET last_call = max(last_call, excluded.last_call);",
+        backwards("number"),
+        backwards("caller"),
+    ))
+}
+
+/// SQLite has no function that reads a text backwards; E.164 has 16 characters at most.
+fn backwards(column: &str) -> String {
+    let characters = (1..=16).map(|place| format!("substr({column}, -{place}, 1)"));
+    characters.collect::<Vec<_>>().join(" || ")
+}
+
+/// New in version 6: what finds one call by its id, and the stores that are to be emptied.
+const LOOK_UPS: &str = "
+CREATE UNIQUE INDEX calls_by_id ON calls (id);
+CREATE INDEX stores_deleted ON stores (deleted) WHERE deleted = 1;
+";
+
+/// New in version 7: what finds rows that are due to be deleted, in whatever order they were written.
+const AGE_INDEXES: &str = "
+CREATE INDEX events_by_age ON events (created);
+CREATE INDEX quarantine_by_age ON quarantine (received);
+";
+
+/// New in version 8: what finds a source's oldest request.
+const QUARANTINE_OF_SOURCE: &str = "CREATE INDEX quarantine_of_source ON quarantine (source)";
+
+/// Makes the tables of a new file, and those that an older file lacks.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let transaction = connection.transaction()?;
+    match version {
+        VERSION => return Ok(()),
+        0 => {
+            transaction.execute_batch(TABLES)?;
+            transaction.execute_batch(CALLERS)?;
+            transaction.execute_batch(QUARANTINE)?;
+            transaction.execute_batch(FILE_AND_PROBE)?;
+            transaction.execute("INSERT INTO meta VALUES (1, ?1, 0)", [Uuid::new_v4().as_bytes()])?;
+        }
+        1..VERSION => {
+            tracing::info!(from = version, to = VERSION, "migrating the log to this version");
+            migrate_from(version, &transaction)?;
+        }
+        found => return Err(OpenError::Version { found, known: VERSION }),
+    }
+    if version < 6 {
+        transaction.execute_batch(LOOK_UPS)?;
+    }
+    if version < 7 {
+        transaction.execute_batch(AGE_INDEXES)?;
+    }
+    transaction.execute_batch(QUARANTINE_OF_SOURCE)?;
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    Ok(transaction.commit()?)
+}
+
+/// Whether the tables are ones that this code can read, or bring up to its version.
+pub(super) fn check_version(connection: &Connection) -> Result<(), OpenError> {
+    match connection.pragma_query_value(None, "user_version", |row| row.get(0))? {
+        1..=VERSION if connection.table_exists(None, "meta")? => Ok(()),
+        found @ 1.. if found > VERSION => Err(OpenError::Version { found, known: VERSION }),
+        _ => Err(OpenError::NoLog),
+    }
+}
+
+/// The tables of an older file as a new one has them; indexes are made afterwards.
+fn migrate_from(version: i64, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    // Between two releases there was a version 1 that had made this change already.
+    if version == 1 && transaction.table_exists(None, "records")? {
+        transaction.execute_batch(FROM_VERSION_1)?;
+    }
+    match version {
+        // Made with all of its columns.
+        1 => transaction.execute_batch(QUARANTINE)?,
+        2..=4 => transaction.execute_batch(FROM_VERSION_4)?,
+        _ => {}
+    }
+    if version < 3 {
+        transaction.execute_batch(FROM_VERSION_2)?;
+    }
+    if version < 4 {
+        transaction.execute_batch(FILE_AND_PROBE)?;
+    }
+    if version >= 6 {
+        // An index by the last digits, which each accept had to write.
+        transaction.execute_batch("DROP INDEX calls_by_ending; ALTER TABLE calls DROP COLUMN reversed")?;
+    }
+    callers_from_numbers(transaction)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_document_names_the_version() {
+        let document = include_str!("../../../../docs/operate.md");
+        assert!(document.contains(&format!("The schema version is {}.", super::VERSION)));
+    }
+}

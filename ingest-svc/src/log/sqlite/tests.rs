@@ -1,0 +1,143 @@
+//! What only SQLite has: its file, its write-ahead log, its steps, and what is written past the writer.
+
+mod backup;
+mod bounds;
+mod cost;
+mod damage;
+mod deletion;
+mod file;
+mod migration;
+mod retention;
+mod wal;
+
+use std::path::PathBuf;
+
+use prometheus_client::registry::Registry;
+use prost::Message;
+use ringpad_proto::v1::{self, CallState, subscribe_response::Event as Sent};
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::{super::tests as suite, *};
+use crate::{
+    call::{ActingPad, Action, ActionOutcome, ActionRequest, Ingested, Status},
+    log::{
+        CallQuery, Capacity, Cursor, LogError, LogMetrics, PageSize, Quarantined, RawBody, RawRequest, open,
+        tests::{Backend, Opened, Place, TTL, any_call, end, gangnam, record, ring, store, update},
+    },
+    store::Moving,
+};
+
+/// Another program that has the log's file open.
+pub(crate) struct OtherProgram(Connection);
+
+impl OtherProgram {
+    pub(crate) fn open(file: &Path) -> Self {
+        Self(Connection::open(file).unwrap())
+    }
+
+    pub(crate) fn execute(&self, sql: &str) {
+        self.0.execute_batch(sql).unwrap();
+    }
+}
+
+#[test]
+fn only_this_folder_uses_the_database_crate() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut directories, mut files) = (vec![source.clone()], 0);
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path == source.join("log/sqlite") {
+                continue;
+            } else if path.is_dir() {
+                directories.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(!text.contains("rusqlite"), "{} uses the database crate", path.display());
+            files += 1;
+        }
+    }
+    assert!(files > 50, "{files} files were looked at");
+}
+
+fn open_in(directory: &TempDir) -> Opened {
+    open_at(&directory.path().join("log.db"))
+}
+
+fn open_at(name: &Path) -> Opened {
+    let opened = open(name, TTL, &Capacity::default(), LogMetrics::new(&mut Registry::default())).unwrap();
+    Opened { log: opened.log, fresh: opened.fresh, threads: opened.threads }
+}
+
+/// A log with the store `gangnam`, in the file `log.db` of a directory of its own.
+async fn with_store() -> (TempDir, Opened) {
+    let (Place::Sqlite(directory), opened) = suite::with_store(Backend::Sqlite).await;
+    (directory, opened)
+}
+
+#[tokio::test]
+async fn one_record_fails_alone() {
+    let (directory, mut opened) = with_store().await;
+    let entry = store("busan", "+8250799999999", "+82515550001");
+    opened.log.upsert_store(entry, Moving::Refused).await.unwrap();
+    // Somebody has taken gangnam's first position behind the writer's back.
+    let intruder = Connection::open(directory.path().join("log.db")).unwrap();
+    intruder
+        .execute("INSERT INTO events SELECT 900, key, 1, 0, x'' FROM stores WHERE id = 'gangnam'", [])
+        .unwrap();
+
+    let fine = record(&[("seq", "2"), ("sdt", "20261123142530"), ("vn", "050799999999")]);
+    let (faulty, fine) =
+        tokio::join!(opened.log.ingest(ring("1", "20261123142530")), opened.log.ingest(fine));
+    assert!(matches!(faulty, Err(LogError::Unavailable(_))));
+    assert_eq!(fine.unwrap().status, Status::Accepted);
+    let committed = opened.fresh.recv().await.unwrap();
+    assert_eq!((committed.events.len(), committed.events[0].store_id.as_str()), (1, "busan"));
+    intruder.execute("DELETE FROM events WHERE key = 900", []).unwrap();
+    assert_eq!(
+        opened.status(ring("1", "20261123142530")).await,
+        Status::Accepted,
+        "nothing of it was left behind"
+    );
+    opened.close();
+}
+
+#[tokio::test]
+async fn a_second_writer_is_refused() {
+    let (directory, opened) = with_store().await;
+    let metrics = LogMetrics::new(&mut Registry::default());
+    assert!(matches!(
+        open(&directory.path().join("log.db"), TTL, &Capacity::default(), metrics),
+        Err(OpenError::Held)
+    ));
+    opened.close();
+}
+
+#[tokio::test]
+async fn only_what_is_written_counts_as_a_write() {
+    let (directory, opened) = with_store().await;
+    let wal = || std::fs::read(directory.path().join("log.db-wal")).unwrap();
+    let probed = async || {
+        opened.log.probe().await.unwrap();
+        opened.log.written_at()
+    };
+    let at_first = probed().await;
+    assert!(at_first.is_some(), "it has written something to find out");
+    opened.status(ring("1", "20261123142530")).await;
+    let accepted = opened.log.written_at();
+    assert!(accepted > at_first);
+    opened.status(ring("1", "20261123142530")).await;
+    assert_eq!(opened.log.written_at(), accepted, "a repeat writes nothing");
+    assert_eq!(probed().await, accepted, "it was just now that something was written");
+    let before = wal();
+    let later = async {
+        while probed().await == accepted {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), later).await.unwrap();
+    assert!(wal() != before, "something that SQLite did not leave out");
+    opened.close();
+}

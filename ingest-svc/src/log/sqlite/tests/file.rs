@@ -1,0 +1,144 @@
+//! The log's file and its names.
+
+use std::{
+    fs::{self, File},
+    os::unix::fs::symlink,
+};
+
+use super::*;
+
+fn try_open(name: &Path) -> Result<crate::log::OpenLog, OpenError> {
+    open(name, TTL, &Capacity::default(), LogMetrics::new(&mut Registry::default()))
+}
+
+#[tokio::test]
+async fn a_file_is_held_whatever_it_is_called() {
+    let directory = TempDir::new().unwrap();
+    let own = directory.path().join("log.db");
+    let opened = open_at(&own);
+    let there = directory.path().join("there");
+    fs::create_dir(&there).unwrap();
+    let [soft, hard, link_to_link] = ["soft", "hard", "link-to-link"].map(|name| there.join(name));
+    symlink("../log.db", &soft).unwrap();
+    symlink(&soft, &link_to_link).unwrap();
+    fs::hard_link(&own, &hard).unwrap();
+    let by_directory = directory.path().join("by-directory");
+    symlink(directory.path(), &by_directory).unwrap();
+    for name in [own.clone(), soft, hard, link_to_link, by_directory.join("there/../log.db")] {
+        assert!(matches!(try_open(&name), Err(OpenError::Held)), "{name:?}");
+    }
+    // Free again once it is closed, by any name.
+    opened.close();
+    open_at(&by_directory.join("log.db")).close();
+}
+
+#[tokio::test]
+async fn a_link_that_leads_nowhere_makes_the_file_where_it_points() {
+    let directory = TempDir::new().unwrap();
+    let (link, real) = (directory.path().join("link.db"), directory.path().join("real.db"));
+    symlink("real.db", &link).unwrap();
+    let opened = open_at(&link);
+    assert!(matches!(try_open(&real), Err(OpenError::Held)));
+    opened.close();
+}
+
+#[tokio::test]
+async fn a_version_that_locks_only_the_file_beside_it_is_noticed() {
+    let directory = TempDir::new().unwrap();
+    let own = directory.path().join("log.db");
+    let older = File::create(directory.path().join("log.db.lock")).unwrap();
+    older.try_lock().unwrap();
+    assert!(matches!(try_open(&own), Err(OpenError::Held)));
+    drop(older);
+    let opened = open_at(&own);
+    let older = File::create(directory.path().join("log.db.lock")).unwrap();
+    assert!(older.try_lock().is_err(), "it would not notice this one");
+    opened.close();
+}
+
+#[tokio::test]
+async fn nothing_is_accepted_into_a_file_that_has_lost_its_name() {
+    let (directory, opened) = with_store().await;
+    let (own, elsewhere) = (directory.path().join("log.db"), directory.path().join("elsewhere.db"));
+    opened.status(ring("1", "20261123142530")).await;
+    let refused = async |seq| match opened.log.ingest(ring(seq, "20261123142530")).await {
+        Err(LogError::Unavailable(why)) => {
+            assert!(why.to_string().contains("renamed, replaced or removed"), "{why}");
+        }
+        other => panic!("{other:?}"),
+    };
+    fs::rename(&own, &elsewhere).unwrap();
+    refused("2").await;
+    fs::write(&own, "another file").unwrap();
+    refused("2").await;
+    assert!(opened.log.probe().await.is_err());
+    // What was a mistake can be taken back.
+    fs::rename(&elsewhere, &own).unwrap();
+    assert_eq!(opened.status(ring("2", "20261123142530")).await, Status::Accepted);
+    assert_eq!(opened.updates("gangnam").await.len(), 2);
+    opened.close();
+}
+
+/// The path of a log as a crash leaves it: with a store and a ring that are only in the write-ahead log.
+pub(super) async fn after_a_crash(directory: &TempDir) -> PathBuf {
+    let opened = open_in(directory);
+    opened.log.upsert_store(gangnam(), Moving::Refused).await.unwrap();
+    opened.status(ring("1", "20261123142530")).await;
+    let own = directory.path().join("log.db");
+    let files = [own.clone(), beside(&own, "-wal")];
+    let before = files.each_ref().map(|file| fs::read(file).unwrap());
+    opened.close();
+    files.iter().zip(before).for_each(|(file, bytes)| fs::write(file, bytes).unwrap());
+    own
+}
+
+fn beside(name: &Path, suffix: &str) -> PathBuf {
+    PathBuf::from(format!("{}{suffix}", name.display()))
+}
+
+#[tokio::test]
+async fn what_a_crash_left_beside_another_name_is_taken_over() {
+    let directory = TempDir::new().unwrap();
+    let own = after_a_crash(&directory).await;
+    let other = directory.path().join("other.db");
+    fs::hard_link(&own, &other).unwrap();
+    let opened = open_at(&other);
+    assert_eq!(opened.status(ring("1", "20261123142530")).await, Status::Duplicate);
+    assert_eq!(opened.status(ring("2", "20261123142530")).await, Status::Accepted);
+    opened.close();
+    let opened = open_at(&own);
+    assert_eq!(opened.updates("gangnam").await.len(), 2);
+    opened.close();
+}
+
+#[tokio::test]
+async fn a_file_that_was_renamed_without_its_newest_records_is_refused() {
+    let directory = TempDir::new().unwrap();
+    let own = after_a_crash(&directory).await;
+    let other = directory.path().join("other.db");
+    fs::rename(&own, &other).unwrap();
+    let why = try_open(&other).unwrap_err().to_string();
+    for words in ["newest records are in", "log.db-wal", "rename that to", "other.db-wal"] {
+        assert!(why.contains(words), "{why}");
+    }
+    fs::rename(beside(&own, "-wal"), beside(&other, "-wal")).unwrap();
+    let opened = open_at(&other);
+    assert_eq!(opened.status(ring("1", "20261123142530")).await, Status::Duplicate);
+    opened.close();
+}
+
+#[tokio::test]
+async fn a_copy_is_a_log_of_its_own() {
+    let directory = TempDir::new().unwrap();
+    let own = after_a_crash(&directory).await;
+    let copy = directory.path().join("copy.db");
+    for suffix in ["", "-wal"] {
+        fs::copy(beside(&own, suffix), beside(&copy, suffix)).unwrap();
+    }
+    let (opened, other) = (open_at(&own), open_at(&copy));
+    for log in [&opened, &other] {
+        assert_eq!(log.status(ring("1", "20261123142530")).await, Status::Duplicate);
+    }
+    opened.close();
+    other.close();
+}
