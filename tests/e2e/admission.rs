@@ -2,7 +2,7 @@
 
 use ringpad_tests::{
     cdr::{self, ring},
-    pads::{End, Pad, Subscription, Transport},
+    pads::{Pad, StreamEnd, Subscription, Transport},
     rabbit::RabbitNode,
     services::System,
     token::{Claims, in_seconds},
@@ -25,7 +25,7 @@ async fn a_bad_or_expired_token_opens_nothing() {
         for transport in Transport::ALL {
             let asked = Subscription { token: token.clone(), ..Subscription::new("") };
             let end = Pad::try_open(transport, system.push_at[0].pads, &asked).await.expect_err("no stream");
-            assert_eq!(end, End::Unauthenticated, "{transport:?}");
+            assert_eq!(end, StreamEnd::Unauthenticated, "{transport:?}");
         }
     }
 }
@@ -51,7 +51,7 @@ async fn why_a_token_opens_nothing_is_in_the_log_with_its_pad_and_without_its_co
         for transport in Transport::ALL {
             let asked = Subscription::new(&claims.token());
             let end = Pad::try_open(transport, system.push_at[0].pads, &asked).await.expect_err("no stream");
-            assert_eq!(end, End::Unauthenticated, "{transport:?}");
+            assert_eq!(end, StreamEnd::Unauthenticated, "{transport:?}");
         }
         let log = system.push[0].logged();
         let lines = log.lines().filter(|line| line.contains(said));
@@ -72,7 +72,7 @@ async fn an_expiring_token_ends_its_stream() {
         pads.push(Pad::open(transport, system.push_at[0].pads, &asked).await);
     }
     for pad in &mut pads {
-        assert_eq!(pad.end().await, End::Unauthenticated, "{:?}", pad.transport);
+        assert_eq!(pad.end().await, StreamEnd::Unauthenticated, "{:?}", pad.transport);
     }
 }
 
@@ -83,7 +83,7 @@ async fn a_token_opens_its_own_store_and_there_must_be_one() {
     for transport in Transport::ALL {
         let asked = system.subscription("nowhere");
         let end = Pad::try_open(transport, system.push_at[0].pads, &asked).await.expect_err("no such store");
-        assert_eq!(end, End::NotFound, "{transport:?}");
+        assert_eq!(end, StreamEnd::NotFound, "{transport:?}");
     }
 }
 
@@ -102,7 +102,7 @@ async fn a_foreign_origin_is_refused_and_our_own_let_in() {
             };
             let end =
                 Pad::try_open(transport, replica, &from("https://evil.example")).await.expect_err("foreign");
-            assert_eq!(end, End::PermissionDenied, "{transport:?}");
+            assert_eq!(end, StreamEnd::PermissionDenied, "{transport:?}");
         }
     }
     for transport in [Transport::GrpcWeb, Transport::WebSocket] {
@@ -128,11 +128,11 @@ async fn a_websocket_sends_its_first_message_in_time() {
     let system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let store = system.store("gangnam").await;
     let replica = system.push_at[0].pads;
-    assert_eq!(Pad::end_of_websocket(replica, None).await, End::NoFirstMessage);
-    assert_eq!(Pad::end_of_websocket(replica, Some("{}")).await, End::Unauthenticated);
+    assert_eq!(Pad::end_of_websocket(replica, None).await, StreamEnd::NoFirstMessage);
+    assert_eq!(Pad::end_of_websocket(replica, Some("{}")).await, StreamEnd::Unauthenticated);
     // A number where proto3 JSON would have a string is read as well, and the token is looked at.
     let first = json!({"token": "no-token", "afterPosition": 7, "epoch": "", "session": store.id});
-    assert_eq!(Pad::end_of_websocket(replica, Some(&first.to_string())).await, End::Unauthenticated);
+    assert_eq!(Pad::end_of_websocket(replica, Some(&first.to_string())).await, StreamEnd::Unauthenticated);
 }
 
 #[tokio::test]
@@ -146,7 +146,7 @@ async fn a_newer_stream_of_a_session_replaces_the_older_and_other_tabs_live_on()
         let mut other_tab = Pad::open(transport, replica, &Subscription::new(&token)).await;
         let mut older = Pad::open(transport, replica, &tab).await;
         let mut newer = Pad::open(transport, replica, &tab).await;
-        assert_eq!(older.end().await, End::Replaced, "{transport:?}");
+        assert_eq!(older.end().await, StreamEnd::Replaced, "{transport:?}");
         system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
         newer.update().await;
         other_tab.update().await;
@@ -166,7 +166,7 @@ async fn a_pad_has_at_most_eight_streams_on_a_replica() {
     for transport in Transport::ALL {
         let end =
             Pad::try_open(transport, replica, &Subscription::new(&token)).await.expect_err("a ninth stream");
-        assert_eq!(end, End::Exhausted, "{transport:?}");
+        assert_eq!(end, StreamEnd::Exhausted, "{transport:?}");
     }
     // Another pad of the same store is not the ninth of this one.
     let mut other = system.pad(Transport::GrpcWeb, 0, &store.id).await;

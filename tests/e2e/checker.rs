@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use ringpad_tests::{
-    chaos::{
-        Broker, Deed, Plan, Verdict,
-        schedule::{Act, Fault},
-    },
+    chaos::{Broker, Deed, Plan, Verdict, fault::Fault, schedule::Act},
     rabbit::RabbitNode,
 };
 

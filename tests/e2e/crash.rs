@@ -12,7 +12,7 @@ use std::{
 use ringpad_proto::v1::ListCallsRequest;
 use ringpad_tests::{
     cdr::{self, ring},
-    pads::{End, Pad, Transport},
+    pads::{Pad, StreamEnd, Transport},
     rabbit::RabbitNode,
     services::System,
     token::Claims,
@@ -115,7 +115,7 @@ async fn pads_of_a_killed_replica_go_on_at_the_other_one() {
     provider.take(&ring(&store.virtual_number, &cdr::caller())).await;
     for pad in &mut pads {
         let end = pad.end().await;
-        assert!(matches!(end, End::Cut(_)), "{:?}: {end:?}", pad.transport);
+        assert!(matches!(end, StreamEnd::Lost(_)), "{:?}: {end:?}", pad.transport);
         let mut back = Pad::open(pad.transport, system.push_at[1].pads, &pad.resumption(&token)).await;
         assert!(back.snapshot.resumed);
         back.until_position(2).await;

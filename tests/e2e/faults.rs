@@ -6,7 +6,8 @@ use std::time::Duration;
 use ringpad_tests::{
     chaos::{
         Broker, Plan,
-        schedule::{Act, Disk, Fault, Process, Route},
+        fault::{Disk, Fault, Process, Route},
+        schedule::Act,
     },
     link::Way,
     machine,

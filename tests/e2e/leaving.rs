@@ -7,7 +7,7 @@ use futures_util::stream;
 use ringpad_proto::v1::{IngestCallStreamRequest, IngestStatus, ListCallsRequest};
 use ringpad_tests::{
     cdr::{self, ring, urlencoded},
-    pads::{End, Pad, Transport},
+    pads::{Pad, StreamEnd, Transport},
     port::free_port,
     provider::{FORM, Taken},
     rabbit::RabbitNode,
@@ -78,7 +78,7 @@ async fn a_leaving_replica_asks_its_pads_to_go_and_exits_0() {
         provider.take(&ring(&store.virtual_number, &cdr::caller())).await;
         let position = next.position() + 1;
         next.until_position(position).await;
-        assert_eq!(pad.end().await, End::Unavailable, "{:?}", pad.transport);
+        assert_eq!(pad.end().await, StreamEnd::of_leaving(pad.transport), "{:?}", pad.transport);
     }
     assert_eq!(system.push[0].exit().await, 0);
 }
@@ -102,11 +102,8 @@ async fn while_it_drains_a_replica_is_not_ready_and_takes_no_new_stream() {
     let asked = system.subscription(&store.id);
     for transport in Transport::ALL {
         let end = Pad::try_open(transport, system.push_at[0].pads, &asked).await.expect_err("no new stream");
-        match transport {
-            // A load balancer can try the next replica after a 503, not after a gRPC error in a 200.
-            Transport::GrpcWeb | Transport::WebSocket => assert_eq!(end, End::Http(503), "{transport:?}"),
-            Transport::Grpc => assert_eq!(end, End::Unavailable),
-        }
+        // A load balancer can try the next replica after a 503, not after a gRPC error in a 200.
+        assert_eq!(end, StreamEnd::Http(503), "{transport:?}");
     }
     for pad in &mut pads {
         pad.asked_to_leave().await;
@@ -133,7 +130,7 @@ async fn a_pad_that_finds_no_other_replica_is_served_until_the_drain_window_is_o
         pad.until_position(1).await;
     }
     for pad in &mut pads {
-        assert_eq!(pad.end().await, End::Unavailable, "{:?}", pad.transport);
+        assert_eq!(pad.end().await, StreamEnd::of_leaving(pad.transport), "{:?}", pad.transport);
     }
     assert_eq!(system.push[0].exit().await, 0);
 }
@@ -160,7 +157,7 @@ async fn until_the_drain_delay_is_over_a_replica_that_is_not_ready_takes_new_str
     }
     let asked = system.subscription(&store.id);
     let refused = Pad::try_open(Transport::GrpcWeb, system.push_at[0].pads, &asked).await;
-    assert_eq!(refused.expect_err("no new stream"), End::Http(503));
+    assert_eq!(refused.expect_err("no new stream"), StreamEnd::Http(503));
     drop(pads);
     assert_eq!(system.push[0].exit().await, 0);
 }

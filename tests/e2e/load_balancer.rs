@@ -8,7 +8,7 @@ use ringpad_tests::{
     cdr::{self, ring, urlencoded},
     http::Client,
     nginx::Nginx,
-    pads::{End, Pad, Subscription, Transport},
+    pads::{Pad, StreamEnd, Subscription, Transport},
     provider::{FORM, Provider, taken},
     rabbit::RabbitNode,
     services::System,
@@ -149,7 +149,7 @@ async fn nginx_logs_neither_query_strings_nor_path_secrets_even_when_nobody_is_b
     // A native gRPC client hears as gRPC that nobody is there.
     let asked = system.subscription(&store.id);
     let end = Pad::try_open(Transport::Grpc, nginx.grpc_at, &asked).await.expect_err("nobody is there");
-    assert_eq!(end, End::Unavailable);
+    assert_eq!(end, StreamEnd::Unavailable);
 }
 
 #[tokio::test]

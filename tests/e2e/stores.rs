@@ -3,7 +3,7 @@
 use ringpad_proto::v1::{Cdr, DeleteStoreRequest, ListStoresRequest, Store, UpsertStoreRequest};
 use ringpad_tests::{
     cdr::{self, missed, ring},
-    pads::{End, Pad, Transport},
+    pads::{Pad, StreamEnd, Transport},
     rabbit::RabbitNode,
     services::{Shop, System},
     token::Claims,
@@ -28,13 +28,13 @@ async fn a_deleted_store_ends_its_pads_and_goes_on_counting_when_it_comes_back()
     let mut stores = system.stores().await;
     must("DeleteStore", stores.delete_store(DeleteStoreRequest { store_id: store.id.clone() }).await);
     for pad in &mut pads {
-        assert_eq!(pad.end().await, End::NotFound, "{:?}", pad.transport);
+        assert_eq!(pad.end().await, StreamEnd::NotFound, "{:?}", pad.transport);
     }
     for transport in Transport::ALL {
         let asked = system.subscription(&store.id);
         let end =
             Pad::try_open(transport, system.push_at[1].pads, &asked).await.expect_err("a deleted store");
-        assert_eq!(end, End::NotFound);
+        assert_eq!(end, StreamEnd::NotFound);
     }
     let taken = provider.take(&ring(&store.virtual_number, &cdr::caller())).await;
     assert_eq!(taken.status, "unrouted");
@@ -75,7 +75,7 @@ async fn a_renamed_stores_pads_go_on_under_its_new_name() {
         new.push(next);
     }
     for pad in &mut old {
-        assert_eq!(pad.end().await, End::Unavailable, "{:?}: it did not go by itself", pad.transport);
+        assert_eq!(pad.end().await, StreamEnd::Unavailable, "{:?}: it did not go by itself", pad.transport);
     }
     for service in &system.push {
         assert_eq!(service.readiness().await.map(|(status, _)| status), Some(200), "nobody is leaving");

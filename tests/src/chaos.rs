@@ -9,6 +9,7 @@
 //! Contract: the same seed plays the same acts at the same times. What the processes make of them differs from run to
 //! run; what the verdict asks of them does not. Nothing here mends what it checks: see [`ledger`].
 
+pub mod fault;
 mod flood;
 mod footprint;
 mod lateness;
@@ -23,6 +24,7 @@ mod tamper;
 mod traffic;
 mod verdict;
 mod weather;
+mod wire;
 
 use std::{
     path::PathBuf,
@@ -208,6 +210,7 @@ impl Plan {
             number: store * PADS,
             pad: "counter".to_owned(),
             token: self.token(shop, "counter"),
+            colleagues_token: self.token(shop, "office"),
             ledger: ledger.clone(),
         };
         at.map(person).collect()

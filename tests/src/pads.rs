@@ -16,7 +16,7 @@ use crate::wait::{SOON, within};
 
 pub use grpc_web::raw_subscription;
 pub use stream::Stream;
-use stream::{Seen, Seer};
+use stream::{Item, Items};
 
 /// How a pad is connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,9 +62,9 @@ impl Subscription {
     }
 }
 
-/// How a stream ended, in the words of the contract's table. Each covers its gRPC status and its close codes.
+/// How a stream ended. Each variant is a row of the tables of ends in `docs/protocol.md`: a gRPC status and its close code.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
+pub enum StreamEnd {
     /// `UNAUTHENTICATED`, 4401.
     Unauthenticated,
     /// `PERMISSION_DENIED`, 4403.
@@ -77,14 +77,33 @@ pub enum End {
     Replaced,
     /// `RESOURCE_EXHAUSTED`, 4429.
     Exhausted,
-    /// `UNAVAILABLE`, 1001, 1013.
+    /// `INVALID_ARGUMENT`, 1007.
+    Malformed,
+    /// 1001. See [`Self::of_leaving`].
+    GoingAway,
+    /// `UNAVAILABLE`, 1013.
     Unavailable,
     /// Another HTTP status than the transport's own.
     Http(u16),
-    /// The connection broke, or was never there.
-    Cut(String),
-    /// Anything the table does not have.
+    /// The connection broke, or could not be made.
+    Lost(String),
+    /// Anything that is not in the tables.
     Unknown(String),
+}
+
+impl StreamEnd {
+    /// The end of a stream on this transport whose replica leaves.
+    pub fn of_leaving(transport: Transport) -> Self {
+        match transport {
+            Transport::WebSocket => Self::GoingAway,
+            Transport::Grpc | Transport::GrpcWeb => Self::Unavailable,
+        }
+    }
+
+    /// Whether it says nothing against the pad: the next stream may stay.
+    pub fn is_worth_another_try(&self) -> bool {
+        matches!(self, Self::Lost(_) | Self::GoingAway | Self::Unavailable | Self::Http(502..=504))
+    }
 }
 
 /// A pad that has its snapshot.
@@ -129,7 +148,7 @@ impl Pad {
         transport: Transport,
         replica: SocketAddr,
         asked: &Subscription,
-    ) -> Result<Self, End> {
+    ) -> Result<Self, StreamEnd> {
         let mut stream = Stream::open(transport, replica, asked);
         let snapshot = match soon(&mut stream).await? {
             Event::Snapshot(snapshot) => snapshot,
@@ -154,7 +173,7 @@ impl Pad {
     ///
     /// # Panics
     /// It does not end.
-    pub async fn end_of_websocket(replica: SocketAddr, first: Option<&str>) -> End {
+    pub async fn end_of_websocket(replica: SocketAddr, first: Option<&str>) -> StreamEnd {
         let mut stream = Stream::of_websocket(replica, first);
         within("the end of a WebSocket", SOON, async {
             loop {
@@ -166,7 +185,7 @@ impl Pad {
         .await
     }
 
-    async fn first_heartbeat(mut self) -> Result<Self, End> {
+    async fn first_heartbeat(mut self) -> Result<Self, StreamEnd> {
         match soon(&mut self.stream).await? {
             Event::Heartbeat(heartbeat) => assert_eq!(heartbeat.position, self.snapshot.position),
             other => panic!("{:?}: no heartbeat directly after the snapshot: {other:?}", self.transport),
@@ -251,7 +270,7 @@ impl Pad {
     ///
     /// # Panics
     /// Neither happens in time.
-    pub async fn reach(&mut self, position: u64, bound: Duration) -> Result<(), End> {
+    pub async fn reach(&mut self, position: u64, bound: Duration) -> Result<(), StreamEnd> {
         within(&format!("{:?} pad gets position {position}", self.transport), bound, async {
             while self.position() < position {
                 self.next().await?;
@@ -283,7 +302,7 @@ impl Pad {
     ///
     /// # Panics
     /// It does not end.
-    pub async fn end(&mut self) -> End {
+    pub async fn end(&mut self) -> StreamEnd {
         within(&format!("the end of a {:?} stream", self.transport), 2 * SOON, async {
             loop {
                 if let Err(end) = self.next().await {
@@ -295,7 +314,7 @@ impl Pad {
     }
 
     /// Takes one event and checks it.
-    async fn next(&mut self) -> Result<(), End> {
+    async fn next(&mut self) -> Result<(), StreamEnd> {
         match soon(&mut self.stream).await? {
             Event::Update(update) => self.take(update),
             Event::Early(early) => self.early.push(early),
@@ -331,6 +350,6 @@ impl Pad {
     }
 }
 
-async fn soon(stream: &mut Stream) -> Result<Event, End> {
+async fn soon(stream: &mut Stream) -> Result<Event, StreamEnd> {
     within("an event or the stream's end", SOON, stream.next()).await
 }

@@ -10,23 +10,21 @@
 //! prints their ends instead.
 
 mod activation;
+mod service;
 mod small_disk;
 
-use std::{net::SocketAddr, path::PathBuf, thread, time::Duration};
+use std::{net::SocketAddr, thread, time::Duration};
 
 use ringpad_proto::v1::{
     self, UpsertStoreRequest, ingest_service_client::IngestServiceClient,
     store_service_client::StoreServiceClient,
 };
-use rustix::process::Signal;
 use tempfile::TempDir;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::{
     cdr,
-    guard::{Program, Running},
-    http::Client,
-    machine::Machine,
+    guard::Program,
     pads::{Pad, Subscription, Transport},
     port::free_address,
     provider::Provider,
@@ -37,139 +35,7 @@ use crate::{
 };
 
 pub use activation::Passed;
-
-/// One of the project's binaries, beside the running test.
-///
-/// # Panics
-/// It has not been built.
-pub fn binary(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a test knows its own file");
-    let found =
-        test.ancestors().skip(1).take(2).map(|directory| directory.join(name)).find(|file| file.is_file());
-    found.unwrap_or_else(|| {
-        panic!("there is no {name} beside {}: run `cargo build --workspace --bins` first", test.display())
-    })
-}
-
-/// A service that is started, ended and started again with the same settings.
-#[derive(Debug)]
-pub struct Service {
-    program: Program,
-    ready_at: SocketAddr,
-    running: Option<Running>,
-}
-
-impl Service {
-    /// A service not yet started; `ready_at` is where its `/readyz` answers.
-    pub fn new(program: Program, ready_at: SocketAddr) -> Self {
-        Self { program, ready_at, running: None }
-    }
-
-    /// Changes a setting, for the next start.
-    pub fn set(&mut self, name: &str, value: &str) {
-        self.program = self.program.clone().set(name, value);
-    }
-
-    /// Has it log to where nothing can be written, from the next start on.
-    pub fn log_nowhere(&mut self) {
-        let Program { file, arguments, .. } = &mut self.program;
-        let shell = ["-c", r#"exec "$0" "$@" >/dev/full 2>&1"#].map(str::to_owned);
-        arguments.splice(..0, shell.into_iter().chain([file.display().to_string()]));
-        *file = "/bin/sh".into();
-    }
-
-    /// Has it run on this machine, from the next start on.
-    pub fn run_on(&mut self, machine: &Machine) {
-        self.program = machine.run(self.program.clone());
-    }
-
-    /// Starts it and returns at once.
-    pub fn spawn(&mut self) {
-        self.running = Some(self.program.spawn());
-    }
-
-    /// Starts it and waits until `/readyz` says so.
-    ///
-    /// # Panics
-    /// It ends, or is not ready in time.
-    pub async fn start(&mut self) {
-        self.spawn();
-        self.ready().await;
-    }
-
-    /// Waits until `/readyz` says that it is ready.
-    ///
-    /// # Panics
-    /// It ends, or is not ready in time.
-    pub async fn ready(&mut self) {
-        let (mut client, mut said) = (Client::new(self.ready_at), String::new());
-        let log = self.program.log.clone();
-        let running = self.running.as_mut().expect("it has been started");
-        until(&format!("/readyz is 200; see {}", log.display()), 3 * SOON, async || {
-            if let Some(status) = running.status() {
-                panic!("ended before it was ready ({status}):\n{}", tail(&log));
-            }
-            let answer = client.get("/readyz").await.ok()?;
-            if answer.text() != said {
-                said = answer.text();
-                eprintln!("{}: {}", log.display(), said.trim());
-            }
-            answer.status.is_success().then_some(())
-        })
-        .await;
-    }
-
-    /// What `/readyz` answers now: the status and the words.
-    pub async fn readiness(&self) -> Option<(u16, String)> {
-        let answer = Client::new(self.ready_at).get("/readyz").await.ok()?;
-        Some((answer.status.as_u16(), answer.text()))
-    }
-
-    /// Asks it to leave.
-    ///
-    /// # Panics
-    /// It is not running.
-    pub fn terminate(&self) {
-        self.running.as_ref().expect("it is running").signal(Signal::TERM);
-    }
-
-    /// Whether it has ended, or was never started.
-    pub fn has_ended(&mut self) -> bool {
-        self.running.as_mut().is_none_or(|running| running.status().is_some())
-    }
-
-    /// Waits for its end and returns its exit code.
-    ///
-    /// # Panics
-    /// It was not running, or does not end in time.
-    pub async fn exit(&mut self) -> i32 {
-        let code = self.running.as_mut().expect("it is running").exit(2 * SOON).await;
-        self.running = None;
-        code
-    }
-
-    /// `kill -9`.
-    pub async fn kill(&mut self) {
-        if let Some(mut running) = self.running.take() {
-            running.kill().await;
-        }
-    }
-
-    /// The process itself.
-    ///
-    /// # Panics
-    /// It is not running.
-    pub fn running(&self) -> &Running {
-        self.running.as_ref().expect("it is running")
-    }
-
-    /// What it has logged so far.
-    pub fn logged(&self) -> String {
-        std::fs::read(&self.program.log)
-            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-            .unwrap_or_default()
-    }
-}
+pub use service::{Service, binary};
 
 /// Where one ingest-svc listens.
 #[derive(Debug, Clone, Copy)]

@@ -1,7 +1,6 @@
 //! A replica that leaves.
 
 use ringpad_proto::v1::{SubscribeRequest, subscribe_response::Event};
-use tonic::Code;
 
 use crate::{harness::*, pads::*};
 
@@ -22,7 +21,7 @@ async fn pads_are_told_to_go_and_then_sent_away() {
     for transport in TRANSPORTS {
         // Refused so that a load balancer tries the next replica.
         let mut refused = replica.pad(transport, "a", SubscribeRequest::default()).await;
-        assert_eq!(refused.end().await, Ended::Http(503));
+        assert_eq!(refused.end().await, StreamEnd::Http(503));
     }
     // Until they end, the streams go on.
     let rung = world.ring("a").await;
@@ -40,7 +39,7 @@ async fn pads_are_told_to_go_and_then_sent_away() {
                 Err(ended) => break ended,
             }
         };
-        assert_eq!((told, last, ended), (1, rung, Ended::on(transport, Code::Unavailable, 1001)));
+        assert_eq!((told, last, ended), (1, rung, StreamEnd::of_leaving(transport)));
     }
     replica.end().await.unwrap();
 }
@@ -75,7 +74,7 @@ async fn a_replica_without_pads_leaves_at_once_and_one_with_a_dead_pad_all_the_s
         dead.push(replica.pad(transport, "a", SubscribeRequest::default()).await);
     }
     // One that has not said who it is.
-    let silent = websocket(replica.pads, None, None).await;
+    let silent = TestPad::on_websocket(replica.pads, None).await;
     replica.end().await.unwrap();
     drop((dead, silent));
 }

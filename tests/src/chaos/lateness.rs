@@ -34,7 +34,7 @@ use tokio::{
 };
 
 use super::{
-    schedule::{Fault, Process, Route},
+    fault::{Fault, Process, Route},
     verdict::Delay,
     weather::{Spell, Weather},
 };

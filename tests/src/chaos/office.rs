@@ -29,7 +29,7 @@ use tonic::{
 use super::{person::is_worth_another_try, verdict::Verdict};
 use crate::{
     cdr,
-    pads::{End, Stream, Subscription, Transport},
+    pads::{Stream, StreamEnd, Subscription, Transport},
     provider::{Provider, taken},
     secrets::Secrets,
     services::Shop,
@@ -101,7 +101,7 @@ impl Office<'_> {
             former.extend(calls);
             self.remove().await;
             self.ring("unrouted").await;
-            if self.first_message().await != Err(End::NotFound) {
+            if self.first_message().await != Err(StreamEnd::NotFound) {
                 self.wrong("a store that was removed has a pad".to_owned());
             }
             self.note(|deeds| deeds.removed += 1);
@@ -173,11 +173,12 @@ impl Office<'_> {
     }
 
     /// What a pad of its own store is told first, once it is told anything.
-    async fn first_message(&self) -> Result<Event, End> {
+    async fn first_message(&self) -> Result<Event, StreamEnd> {
         loop {
             let mut stream = Stream::open(Transport::Grpc, self.pads, &self.own_pad);
             match timeout(PATIENCE, stream.next()).await {
-                Err(_) | Ok(Err(End::Cut(_) | End::Unavailable | End::Http(502..=504))) => sleep(AGAIN).await,
+                Err(_) => sleep(AGAIN).await,
+                Ok(Err(end)) if end.is_worth_another_try() => sleep(AGAIN).await,
                 Ok(told) => return told,
             }
         }

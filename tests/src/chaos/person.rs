@@ -1,6 +1,6 @@
-//! A person at a pad, who takes a call while it rings, and notes what was said and closes the call when it is over. Each
-//! tap is repeated with its request id until it is answered, as the pad page does it; what was answered goes into the
-//! [`Ledger`].
+//! A person at a pad, who takes a call while it rings, closes it when it is over, and then notes what was said; somebody at
+//! another pad of the store reopens it. Each tap is repeated with its request id until it is answered, as the pad page does
+//! it; what was answered goes into the [`Ledger`].
 
 use std::{
     net::SocketAddr,
@@ -8,7 +8,8 @@ use std::{
 };
 
 use ringpad_proto::v1::{
-    Call, ClaimCallRequest, CloseCallRequest, SaveNoteRequest, pad_service_client::PadServiceClient,
+    Call, ClaimCallRequest, CloseCallRequest, ReopenCallRequest, SaveNoteRequest,
+    pad_service_client::PadServiceClient,
 };
 use tokio::time::{Instant, sleep};
 use tonic::{
@@ -36,6 +37,8 @@ pub(super) struct Person {
     /// The `sub` of the token.
     pub(super) pad: String,
     pub(super) token: String,
+    /// The token of another pad of the store.
+    pub(super) colleagues_token: String,
     pub(super) ledger: Ledger,
 }
 
@@ -45,10 +48,11 @@ impl Person {
         self.insist(call_id, Part::Claim).await;
     }
 
-    /// Writes a note and closes the call.
+    /// Closes the call and writes a note; a colleague reopens it.
     pub(super) async fn finish(&self, call_id: &str) {
-        self.insist(call_id, Part::Note).await;
-        self.insist(call_id, Part::Close).await;
+        for part in [Part::Close, Part::Note, Part::Reopen] {
+            self.insist(call_id, part).await;
+        }
     }
 
     /// Repeats a tap until it is answered. The play's end is bounded by whoever waits for it.
@@ -88,6 +92,11 @@ impl Person {
                 let request = self.request(CloseCallRequest { call_id, request_id });
                 client.close_call(request).await?.into_inner().call
             }
+            Part::Reopen => {
+                let request = ReopenCallRequest { call_id, request_id };
+                let request = with_token(&self.colleagues_token, request);
+                client.reopen_call(request).await?.into_inner().call
+            }
             Part::Ring | Part::End => unreachable!("the provider's"),
         };
         Ok(call.unwrap_or_default())
@@ -101,7 +110,7 @@ impl Person {
         let done = Done {
             claimed_by: Some(self.pad.clone()),
             note: if part >= Part::Note { note_on(call_id) } else { String::new() },
-            closed: part >= Part::Close,
+            closed: matches!(part, Part::Close | Part::Note),
         };
         if Done::of(call) != done {
             let words = format!("{part:?} of {call_id} was answered with {:?}, not {done:?}", Done::of(call));

@@ -22,7 +22,8 @@ use tokio::{
 
 use super::{
     SETTINGS,
-    schedule::{Act, Disk, Fault, Process, REPLICAS, Route},
+    fault::{Disk, Fault, Process, REPLICAS, Route},
+    schedule::Act,
     weather::Weather,
 };
 use crate::{

@@ -8,11 +8,12 @@ use ringpad_proto::v1::{Snapshot, subscribe_response::Event};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    ledger::{Ledger, TOKEN_LIVES, Wire, Wrong},
+    ledger::{Ledger, TOKEN_LIVES, Wrong},
     tamper::Tamper,
+    wire::Wire,
 };
 use crate::{
-    pads::{End, Stream, Subscription, Transport},
+    pads::{Stream, StreamEnd, Subscription, Transport},
     token::Claims,
 };
 
@@ -116,11 +117,11 @@ impl Tablet {
 
     /// Faults cut streams, keep the log from answering and replicas from being found; they refuse nobody. A replica that
     /// was frozen finds all that this pad tried meanwhile, in whatever order, and of one session keeps the last it takes up.
-    fn note_end(&self, end: &End, minted: Instant) {
-        if self.claims.is_some() && *end == End::Unauthenticated {
+    fn note_end(&self, end: &StreamEnd, minted: Instant) {
+        if self.claims.is_some() && *end == StreamEnd::Unauthenticated {
             return self.ledger.expire(self.number, minted);
         }
-        if !matches!(end, End::Cut(_) | End::Unavailable | End::Replaced | End::Http(502..=504)) {
+        if !end.is_worth_another_try() && *end != StreamEnd::Replaced {
             self.broken(format!("a stream ended: {end:?}"));
         }
     }
@@ -167,8 +168,8 @@ impl Tablet {
     async fn take(
         &mut self,
         open: &mut Open,
-        event: Option<Result<Event, End>>,
-    ) -> ControlFlow<Option<End>, Option<Duration>> {
+        event: Option<Result<Event, StreamEnd>>,
+    ) -> ControlFlow<Option<StreamEnd>, Option<Duration>> {
         match event {
             Some(Ok(Event::Update(update))) => {
                 sleep(self.tamper.hold_up()).await;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::Instant;
 
-use super::schedule::{Fault, Process};
+use super::fault::{Fault, Process};
 
 /// What a fault leaves behind is still its doing for so long: connections that were broken and not yet missed.
 const WAKE: Duration = Duration::from_secs(2);

@@ -5,14 +5,14 @@ use std::{error::Error, net::SocketAddr};
 use ringpad_proto::v1::{SubscribeRequest, pad_service_client::PadServiceClient};
 use tonic::{Code, Request, Status, transport::Endpoint};
 
-use super::{End, Seen, Seer, Subscription};
+use super::{Item, Items, StreamEnd, Subscription};
 
 /// Carries events until the stream's end.
-pub(super) async fn carry(replica: SocketAddr, asked: Subscription, seer: &Seer) -> End {
+pub(super) async fn carry(replica: SocketAddr, asked: Subscription, items: &Items) -> StreamEnd {
     let endpoint = Endpoint::from_shared(format!("http://{replica}")).expect("an address is a URI");
     let channel = match endpoint.connect().await {
         Ok(channel) => channel,
-        Err(error) => return End::Cut(error.to_string()),
+        Err(error) => return StreamEnd::Lost(error.to_string()),
     };
     let mut request = Request::new(request(&asked));
     if let Some(token) = &asked.token {
@@ -23,17 +23,22 @@ pub(super) async fn carry(replica: SocketAddr, asked: Subscription, seer: &Seer)
         request.metadata_mut().insert("origin", origin.parse().expect("an origin is a header's value"));
     }
     let mut stream = match PadServiceClient::new(channel).subscribe(request).await {
-        Ok(response) => response.into_inner(),
+        Ok(response) => {
+            let (metadata, stream, _) = response.into_parts();
+            // If this fails, the pad was dropped, and the carrier ends with it.
+            items.send(Item::Opened(metadata.into_headers())).await.ok();
+            stream
+        }
         Err(status) => return end(&status),
     };
     loop {
         match stream.message().await {
             Ok(Some(event)) => {
-                if seer.send(Seen::Event(Box::new(event))).await.is_err() {
-                    return End::Cut("nobody looks any more".to_owned());
+                if items.send(Item::Event(Box::new(event))).await.is_err() {
+                    return StreamEnd::Lost("the pad was dropped".to_owned());
                 }
             }
-            Ok(None) => return End::Unknown("OK".to_owned()),
+            Ok(None) => return StreamEnd::Unknown("OK".to_owned()),
             Err(status) => return end(&status),
         }
     }
@@ -48,23 +53,27 @@ pub(super) fn request(asked: &Subscription) -> SubscribeRequest {
     }
 }
 
-fn end(status: &Status) -> End {
-    match status.source() {
-        // The client's own, for want of an answer.
-        Some(source) => End::Cut(format!("{source:?}")),
-        None => of_code(status.code(), status.message()),
+fn end(status: &Status) -> StreamEnd {
+    // What tonic makes of an HTTP answer that is not gRPC.
+    let http = status.message().strip_prefix("grpc-status header missing, mapped from HTTP status code ");
+    match (status.source(), http.and_then(|code| code.parse().ok())) {
+        (_, Some(code)) => StreamEnd::Http(code),
+        // The client's own status: there was no answer.
+        (Some(source), None) => StreamEnd::Lost(format!("{source:?}")),
+        (None, None) => of_code(status.code(), status.message()),
     }
 }
 
 /// The end that a gRPC status means.
-pub(super) fn of_code(code: Code, message: &str) -> End {
+pub(super) fn of_code(code: Code, message: &str) -> StreamEnd {
     match code {
-        Code::Unauthenticated => End::Unauthenticated,
-        Code::PermissionDenied => End::PermissionDenied,
-        Code::NotFound => End::NotFound,
-        Code::Aborted => End::Replaced,
-        Code::ResourceExhausted => End::Exhausted,
-        Code::Unavailable => End::Unavailable,
-        _ => End::Unknown(format!("{code:?}: {message}")),
+        Code::Unauthenticated => StreamEnd::Unauthenticated,
+        Code::PermissionDenied => StreamEnd::PermissionDenied,
+        Code::NotFound => StreamEnd::NotFound,
+        Code::Aborted => StreamEnd::Replaced,
+        Code::ResourceExhausted => StreamEnd::Exhausted,
+        Code::Unavailable => StreamEnd::Unavailable,
+        Code::InvalidArgument => StreamEnd::Malformed,
+        _ => StreamEnd::Unknown(format!("{code:?}: {message}")),
     }
 }

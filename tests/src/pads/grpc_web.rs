@@ -13,7 +13,7 @@ use ringpad_proto::v1::SubscribeResponse;
 use tokio::net::TcpStream;
 use tonic::Code;
 
-use super::{End, Seen, Seer, Subscription, grpc};
+use super::{Item, Items, StreamEnd, Subscription, grpc};
 
 /// The media type of binary gRPC-Web.
 const MEDIA_TYPE: &str = "application/grpc-web+proto";
@@ -23,21 +23,21 @@ const PREFIX: usize = 5;
 const TRAILERS: u8 = 0x80;
 
 /// Carries events until the stream's end.
-pub(super) async fn carry(replica: SocketAddr, asked: Subscription, seer: &Seer) -> End {
-    match stream(replica, &asked, seer).await {
+pub(super) async fn carry(replica: SocketAddr, asked: Subscription, items: &Items) -> StreamEnd {
+    match stream(replica, &asked, items).await {
         Ok(end) => end,
-        Err(why) => End::Cut(why),
+        Err(why) => StreamEnd::Lost(why),
     }
 }
 
-async fn stream(replica: SocketAddr, asked: &Subscription, seer: &Seer) -> Result<End, String> {
+async fn stream(replica: SocketAddr, asked: &Subscription, items: &Items) -> Result<StreamEnd, String> {
     let stream = TcpStream::connect(replica).await.map_err(|error| error.to_string())?;
     let (mut sender, connection) =
         handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
     let talk = async {
         let response =
             sender.send_request(request(replica, asked)).await.map_err(|error| error.to_string())?;
-        read(response, seer).await
+        read(response, items).await
     };
     // The connection is driven beside the talk, and ends with it.
     tokio::select! {
@@ -85,9 +85,9 @@ fn parts(replica: SocketAddr, asked: &Subscription) -> (http::request::Parts, By
     (request.into_parts().0, body.freeze())
 }
 
-async fn read(response: Response<Incoming>, seer: &Seer) -> Result<End, String> {
+async fn read(response: Response<Incoming>, items: &Items) -> Result<StreamEnd, String> {
     if response.status() != http::StatusCode::OK {
-        return Ok(End::Http(response.status().as_u16()));
+        return Ok(StreamEnd::Http(response.status().as_u16()));
     }
     if response.headers().contains_key("grpc-status") {
         return Ok(end(response.headers()));
@@ -96,15 +96,18 @@ async fn read(response: Response<Incoming>, seer: &Seer) -> Result<End, String> 
         response.headers().get(header::CONTENT_TYPE).map(header::HeaderValue::as_bytes),
         Some(MEDIA_TYPE.as_bytes())
     );
-    let (mut body, mut unread) = (response.into_body(), BytesMut::new());
+    let (head, mut body) = response.into_parts();
+    // If this fails, the pad was dropped, and the carrier ends with it.
+    items.send(Item::Opened(head.headers)).await.ok();
+    let mut unread = BytesMut::new();
     loop {
         while let Some((flags, message)) = frame(&mut unread) {
             if flags & TRAILERS != 0 {
                 return Ok(end(&trailers(&message)));
             }
             let event = SubscribeResponse::decode(message).map_err(|error| error.to_string())?;
-            if seer.send(Seen::Event(Box::new(event))).await.is_err() {
-                return Err("nobody looks any more".to_owned());
+            if items.send(Item::Event(Box::new(event))).await.is_err() {
+                return Err("the pad was dropped".to_owned());
             }
         }
         match body.frame().await {
@@ -137,11 +140,11 @@ fn trailers(block: &[u8]) -> HeaderMap {
     parsed.collect()
 }
 
-fn end(headers: &HeaderMap) -> End {
+fn end(headers: &HeaderMap) -> StreamEnd {
     let text = |name| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let code = text("grpc-status").unwrap_or_default();
     match code.parse::<i32>() {
         Ok(code) => grpc::of_code(Code::from_i32(code), &text("grpc-message").unwrap_or_default()),
-        Err(_) => End::Unknown(format!("grpc-status {code:?}")),
+        Err(_) => StreamEnd::Unknown(format!("grpc-status {code:?}")),
     }
 }

@@ -2,59 +2,91 @@
 
 use std::net::SocketAddr;
 
+use http::HeaderMap;
 use ringpad_proto::v1::{SubscribeResponse, subscribe_response::Event};
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use super::{End, Subscription, Transport, grpc, grpc_web, websocket};
+use super::{StreamEnd, Subscription, Transport, grpc, grpc_web, websocket};
 
 /// Events that a pad may have unread; beyond it the pad is a slow one.
 const UNREAD: usize = 16_384;
 
 /// What the transports hand over.
 #[derive(Debug)]
-pub(super) enum Seen {
+pub(super) enum Item {
+    /// push-svc has taken the request; the headers of its HTTP answer.
+    Opened(HeaderMap),
     Event(Box<SubscribeResponse>),
-    End(End),
+    End(StreamEnd),
 }
 
 /// The sending end of a transport.
-pub(super) type Seer = mpsc::Sender<Seen>;
+pub(super) type Items = mpsc::Sender<Item>;
 
 /// One stream of a pad; it is closed when dropped.
 #[derive(Debug)]
 pub struct Stream {
-    seen: mpsc::Receiver<Seen>,
+    items: mpsc::Receiver<Item>,
     carrier: JoinHandle<()>,
 }
 
 impl Stream {
     /// Begins to connect, and returns at once.
     pub fn open(transport: Transport, replica: SocketAddr, asked: &Subscription) -> Self {
+        Self::open_with_room(UNREAD, transport, replica, asked)
+    }
+
+    /// The same with so many events that may be unread; then nothing more is read from the connection.
+    pub fn open_with_room(
+        unread: usize,
+        transport: Transport,
+        replica: SocketAddr,
+        asked: &Subscription,
+    ) -> Self {
         let asked = asked.clone();
-        Self::carried(async move |seer| match transport {
-            Transport::Grpc => grpc::carry(replica, asked, &seer).await,
-            Transport::GrpcWeb => grpc_web::carry(replica, asked, &seer).await,
-            Transport::WebSocket => websocket::carry(replica, asked, &seer).await,
+        Self::carried(unread, async move |items| match transport {
+            Transport::Grpc => grpc::carry(replica, asked, &items).await,
+            Transport::GrpcWeb => grpc_web::carry(replica, asked, &items).await,
+            Transport::WebSocket => websocket::carry(replica, asked, &items).await,
         })
     }
 
     /// A WebSocket with a first message of any form, or none.
-    pub(super) fn of_websocket(replica: SocketAddr, first: Option<&str>) -> Self {
+    pub fn of_websocket(replica: SocketAddr, first: Option<&str>) -> Self {
         let first = first.map(str::to_owned);
-        Self::carried(async move |seer| websocket::end_after(replica, first.as_deref(), &seer).await)
+        Self::carried(UNREAD, async move |items| {
+            websocket::carry_after(replica, None, first.as_deref(), &items).await
+        })
     }
 
-    fn carried<F>(carry: impl FnOnce(Seer) -> F + Send + 'static) -> Self
+    fn carried<F>(unread: usize, carry: impl FnOnce(Items) -> F + Send + 'static) -> Self
     where
-        F: Future<Output = End> + Send + 'static,
+        F: Future<Output = StreamEnd> + Send + 'static,
     {
-        let (seer, seen) = mpsc::channel(UNREAD);
+        let (sender, items) = mpsc::channel(unread);
         let carrier = tokio::spawn(async move {
-            let end = carry(seer.clone()).await;
-            // The pad may be gone already.
-            seer.send(Seen::End(end)).await.ok();
+            let end = carry(sender.clone()).await;
+            // The pad may have been dropped already.
+            sender.send(Item::End(end)).await.ok();
         });
-        Self { seen, carrier }
+        Self { items, carrier }
+    }
+
+    /// Waits until push-svc has taken the request, and returns the headers of its HTTP answer. To be called before
+    /// [`Self::next`], or not at all.
+    ///
+    /// # Errors
+    /// How the stream ended instead.
+    ///
+    /// # Panics
+    /// It was called after [`Self::next`].
+    pub async fn opened(&mut self) -> Result<HeaderMap, StreamEnd> {
+        match self.items.recv().await {
+            Some(Item::Opened(headers)) => Ok(headers),
+            Some(Item::Event(event)) => panic!("the stream was opened before: {event:?}"),
+            Some(Item::End(end)) => Err(end),
+            None => Err(carrier_ended()),
+        }
     }
 
     /// The next event, however long it takes.
@@ -64,11 +96,16 @@ impl Stream {
     ///
     /// # Panics
     /// The event is of an unknown kind.
-    pub async fn next(&mut self) -> Result<Event, End> {
-        match self.seen.recv().await {
-            Some(Seen::Event(response)) => Ok(response.event.expect("an event of a known kind")),
-            Some(Seen::End(end)) => Err(end),
-            None => Err(End::Cut("the test's own transport has ended".to_owned())),
+    pub async fn next(&mut self) -> Result<Event, StreamEnd> {
+        loop {
+            match self.items.recv().await {
+                Some(Item::Opened(_)) => {}
+                Some(Item::Event(response)) => {
+                    return Ok(response.event.expect("an event of a known kind"));
+                }
+                Some(Item::End(end)) => return Err(end),
+                None => return Err(carrier_ended()),
+            }
         }
     }
 }
@@ -77,4 +114,8 @@ impl Drop for Stream {
     fn drop(&mut self) {
         self.carrier.abort();
     }
+}
+
+fn carrier_ended() -> StreamEnd {
+    StreamEnd::Lost("the test's own transport has ended".to_owned())
 }

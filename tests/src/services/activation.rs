@@ -7,7 +7,7 @@ use std::{
 
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 
-use super::Service;
+use super::service::Service;
 use crate::{guard::Program, wait::must};
 
 /// Above whatever descriptors the shells between this process and the program use themselves.

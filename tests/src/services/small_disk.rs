@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::Service;
+use super::service::Service;
 use crate::wait::must;
 
 impl Service {

@@ -41,36 +41,34 @@ impl LastShown {
     }
 }
 
-/// One of the records of a call or of what pads do to it, in the order in which they come: a person claims a call while it
-/// rings, and notes and closes it when it is over.
+/// One of the records of a call or of what pads do to it, in the order in which they come. Each leaves the call in a state
+/// that it was not in before, by which it is recognised; so the note comes between the closing and the reopening.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Part {
     Ring,
     Claim,
     End,
-    Note,
     Close,
+    Note,
+    Reopen,
 }
 
 impl Part {
     /// Whether a pad did it, not the provider.
     pub(crate) fn is_action(self) -> bool {
-        matches!(self, Self::Claim | Self::Note | Self::Close)
+        matches!(self, Self::Claim | Self::Close | Self::Note | Self::Reopen)
     }
 
     /// The one that left a call as it is.
     pub(super) fn behind(call: &Call) -> Self {
         let Done { claimed_by, note, closed } = Done::of(call);
-        if closed {
-            Self::Close
-        } else if !note.is_empty() {
-            Self::Note
-        } else if call.state() != CallState::Ringing {
-            Self::End
-        } else if claimed_by.is_some() {
-            Self::Claim
-        } else {
-            Self::Ring
+        match (closed, note.is_empty()) {
+            (true, true) => Self::Close,
+            (true, false) => Self::Note,
+            (false, false) => Self::Reopen,
+            (false, true) if call.state() != CallState::Ringing => Self::End,
+            (false, true) if claimed_by.is_some() => Self::Claim,
+            (false, true) => Self::Ring,
         }
     }
 }

@@ -1,9 +1,17 @@
 //! Each wrong that the ledger knows is found, by itself.
 
-use ringpad_proto::v1::{CallState, Claim};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::*;
-use crate::chaos::schedule::{Fault, Process};
+use ringpad_proto::v1::{Call, CallState, Claim, Early};
+
+use super::{
+    book::{POPUP_TTL, SLACK},
+    *,
+};
+use crate::chaos::{
+    fault::{Fault, Process},
+    wire::Wire,
+};
 
 /// One pad of one store, and what the store's calls were acknowledged as: `a` and `b`, rung and over.
 fn ledger() -> Ledger {
@@ -132,28 +140,31 @@ fn what_pads_did_is_shown_once_in_its_turn_and_stays() {
     let ring = Call { id: "a".to_owned(), state: CallState::Ringing.into(), ..Call::default() };
     let claimed = Call { claim: Some(claim), ..ring.clone() };
     let ended = Call { state: CallState::Completed.into(), ..claimed.clone() };
-    let noted = Call { note: "white".to_owned(), ..ended.clone() };
-    let closed = Call { closed: true, ..noted.clone() };
+    let closed = Call { closed: true, ..ended.clone() };
+    let noted = Call { note: "white".to_owned(), ..closed.clone() };
+    let reopened = Call { closed: false, ..noted.clone() };
     let judged = |calls: &[&Call]| {
         let ledger = Ledger::new(1, 1);
         ledger.lock().books.truncate(1);
         let now = Acknowledged { sent: Instant::now(), at: Instant::now(), wall: SystemTime::now() };
-        for part in [Part::Ring, Part::Claim, Part::End, Part::Note, Part::Close] {
+        for part in [Part::Ring, Part::Claim, Part::End, Part::Close, Part::Note, Part::Reopen] {
             ledger.acknowledge(0, Record { call_id: "a".to_owned(), part }, now);
         }
-        ledger.answer(0, "a", Done::of(&closed));
+        ledger.answer(0, "a", Done::of(&reopened));
         for (call, position) in calls.iter().zip(1..) {
             ledger.show(0, &Update { position, call: Some((*call).clone()), pop_until: None });
         }
         ledger.judge(&Weather::default())
     };
-    let verdict = judged(&[&ring, &claimed, &ended, &noted, &closed]);
-    assert!(verdict.is_clean() && verdict.acted == 3, "{verdict}");
-    assert_eq!(judged(&[&ring, &ended, &noted, &closed]).lost, 1, "the claim");
-    assert_eq!(judged(&[&ring, &claimed, &claimed, &ended, &noted, &closed]).twice, 1);
-    assert_eq!(judged(&[&claimed, &ring, &ended, &noted, &closed]).out_of_order, 1);
-    let unclaimed = Call { claim: None, ..closed.clone() };
-    let verdict = judged(&[&ring, &claimed, &ended, &noted, &unclaimed]);
+    let verdict = judged(&[&ring, &claimed, &ended, &closed, &noted, &reopened]);
+    assert!(verdict.is_clean() && verdict.acted == 4, "{verdict}");
+    assert_eq!(judged(&[&ring, &ended, &closed, &noted, &reopened]).lost, 1, "the claim");
+    assert_eq!(judged(&[&ring, &claimed, &claimed, &ended, &closed, &noted, &reopened]).twice, 1);
+    assert_eq!(judged(&[&claimed, &ring, &ended, &closed, &noted, &reopened]).out_of_order, 1);
+    let verdict = judged(&[&ring, &claimed, &ended, &closed, &noted]);
+    assert_eq!((verdict.undone, verdict.lost), (1, 1), "the reopening");
+    let unclaimed = Call { claim: None, ..reopened.clone() };
+    let verdict = judged(&[&ring, &claimed, &ended, &closed, &noted, &unclaimed]);
     assert!(!verdict.is_clean() && (verdict.undone, verdict.lost) == (1, 0), "{verdict}");
 }
 
