@@ -1,5 +1,5 @@
-//! `ringpad backup` and `ringpad restore`: the log's file, which everything accepted is in, and nothing else. They work on
-//! the file itself, so on the machine (and in the container) that has it.
+//! `ringpad backup` and `ringpad restore` of the log's file, which has everything that was accepted. They work on the file itself,
+//! so they must run on the machine (and in the container) that has it.
 
 use std::{
     path::{Path, PathBuf},
@@ -18,7 +18,7 @@ use ringpad_runtime::{CancellationToken, Failure};
 
 use crate::terminal::report;
 
-/// Where the log is; as for ingest-svc.
+/// The log's address, as for ingest-svc.
 #[derive(Debug, Args)]
 struct LogArgs {
     /// The log: `sqlite://` and a path.
@@ -28,38 +28,36 @@ struct LogArgs {
 
 /// Copies the log to a new file, while ingest-svc uses it.
 ///
-/// The copy has everything that was accepted before it began, and whole phone numbers: its mode is 0600, keep it like the
-/// log. It takes its name when it is complete, on disk and checked; until then it is called `FILE.….partial`.
+/// The copy has everything that was accepted before it began, with whole phone numbers: its mode is 0600; protect it like the
+/// log. It gets its name when it is complete, on disk and checked; until then it is called `FILE.….partial`.
 #[derive(Debug, Args)]
 pub(crate) struct BackupArgs {
     #[command(flatten)]
     log: LogArgs,
-    /// The copy; there must be no such file.
+    /// The copy; the file must not exist.
     #[arg(value_parser = PathBufValueParser::new().try_map(regular))]
     file: PathBuf,
 }
 
-/// Makes the log of a backup; ingest-svc must be stopped.
+/// Makes the log from a backup; ingest-svc must be stopped.
 ///
-/// The log gets a new epoch: pads, and push-svc, then begin anew with a fresh snapshot.
+/// The log gets a new epoch, so pads and push-svc start again with a fresh snapshot.
 #[derive(Debug, Args)]
 pub(crate) struct RestoreArgs {
     #[command(flatten)]
     log: LogArgs,
-    /// Put a log that is there already aside, as `….replaced-` and the time; by default that is an error.
+    /// Rename an existing log to `….replaced-` and the time; by default an existing log is an error.
     #[arg(long)]
     replace: bool,
-    /// What `ringpad backup` wrote.
+    /// A file that `ringpad backup` wrote.
     #[arg(value_parser = PathBufValueParser::new().try_map(regular))]
     file: PathBuf,
 }
 
-/// A file that has a name: elsewhere `-` is standard input or output, of which a log can be neither.
+/// A file with a name. `-` is refused: in other commands it is standard input or output, which a log cannot use.
 fn regular(path: PathBuf) -> Result<PathBuf, &'static str> {
     if path == Path::new("-") {
-        return Err(
-            "a backup is a file of its own and cannot go through standard input or output; the name of a file is expected",
-        );
+        return Err("a backup cannot go through standard input or output; the name of a file is expected");
     }
     Ok(path)
 }
@@ -67,7 +65,7 @@ fn regular(path: PathBuf) -> Result<PathBuf, &'static str> {
 /// Makes a backup.
 ///
 /// # Errors
-/// There is none.
+/// The backup could not be made.
 pub(crate) async fn back_up(args: BackupArgs, shutdown: CancellationToken) -> Result<(), Failure> {
     let Database::Sqlite(log) = args.log.database_url;
     let began = Instant::now();
@@ -79,7 +77,7 @@ pub(crate) async fn back_up(args: BackupArgs, shutdown: CancellationToken) -> Re
 /// Restores a backup.
 ///
 /// # Errors
-/// The log is as it was.
+/// The backup could not be restored; the log is unchanged.
 pub(crate) async fn restore(args: RestoreArgs) -> Result<(), Failure> {
     let Database::Sqlite(log) = args.log.database_url;
     let existing = if args.replace { Existing::Kept } else { Existing::Refused };

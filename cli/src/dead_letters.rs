@@ -1,5 +1,5 @@
-//! `ringpad dead-letters`: what the broker set aside (expired, rejected as poison, or too many for a replica's queue). No
-//! call is lost with them: replicas fetch from the log what did not reach them.
+//! `ringpad dead-letters`: the messages that the broker moved to the dead letters: expired, rejected as unreadable, or too many
+//! for a replica's queue. No call is lost with them: replicas fetch from the log what did not reach them.
 
 use std::time::SystemTime;
 
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::terminal::{harmless, print, report};
 
-/// Lists what the broker set aside, masked, with why and when, or throws it away.
+/// Lists the dead letters, masked, with reason and time, or deletes them.
 #[derive(Debug, Args)]
 pub(crate) struct DeadLettersArgs {
     #[command(flatten)]
@@ -25,7 +25,7 @@ pub(crate) struct DeadLettersArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Prints the oldest ones. They stay where they are.
+    /// Prints the oldest ones, and leaves them where they are.
     List {
         /// How many at most; the broker keeps 10,000.
         #[arg(long, default_value_t = 1_000)]
@@ -34,11 +34,11 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Throws all of them away.
+    /// Deletes all of them.
     Purge,
 }
 
-/// Does what was asked.
+/// Runs the command.
 ///
 /// # Errors
 /// A wrong setting, or the broker was not reached.
@@ -54,7 +54,7 @@ pub(crate) async fn run(args: DeadLettersArgs) -> Result<(), Failure> {
             letters.iter().try_for_each(show)?;
             if letters.is_empty() { print("there are no dead letters") } else { Ok(()) }
         }
-        Action::Purge => report(format!("{} thrown away", bus.purge_dead_letters().await.map_err(failed)?)),
+        Action::Purge => report(format!("{} deleted", bus.purge_dead_letters().await.map_err(failed)?)),
     }
 }
 
@@ -63,13 +63,16 @@ fn show(letter: &DeadLetter) -> Result<(), Failure> {
     let (reason, queue) = (harmless(&letter.reason), harmless(&letter.queue));
     print(format!("{at}  {reason}  {queue}  {} bytes", letter.bytes))?;
     match &letter.batch {
-        Some(batch) if batch.events.is_empty() => print("    a sign of life"),
+        Some(batch) if batch.events.is_empty() => print("    no events: a canary of ingest-svc"),
         Some(batch) => batch.events.iter().try_for_each(|event| print(format!("    {}", line(event)))),
-        None => print(format!("    not ours, or poison: content type {:?}", harmless(&letter.content_type))),
+        None => print(format!(
+            "    not a readable message of RingPad: content type {:?}",
+            harmless(&letter.content_type)
+        )),
     }
 }
 
-/// For machines. `events` is null for what is not ours, and empty for a sign of life.
+/// For machines. `events` is null for a message that is not RingPad's or cannot be read, and empty for a canary.
 fn as_json(letter: &DeadLetter) -> Value {
     let event = |event: &Event| {
         let call = call(event.bytes.clone());
@@ -87,7 +90,7 @@ fn as_json(letter: &DeadLetter) -> Value {
     })
 }
 
-/// Store, position and, masked, who called.
+/// Store, position and the masked caller.
 fn line(event: &Event) -> String {
     let place = format!("{} #{}", harmless(&event.store_id), event.position);
     match call(event.bytes.clone()) {

@@ -1,4 +1,4 @@
-//! Where a command finds a service: `http://host[:port]`, and nothing behind it. TLS is not spoken here.
+//! The address of a service: `http://host[:port]`, without a path. The commands have no TLS.
 
 use std::{fmt, net::SocketAddr};
 
@@ -15,16 +15,16 @@ impl Endpoint {
     /// Reads `http://host[:port]`. For `#[arg(value_parser = …)]`.
     ///
     /// # Errors
-    /// Says what would be right.
+    /// What is expected.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let expected = || "http://host:port is expected".to_owned();
         let uri: Uri = text.parse().map_err(|_: InvalidUri| expected())?;
         if uri.scheme() == Some(&Scheme::HTTPS) {
-            return Err("https is not spoken here; http://host:port is expected".to_owned());
+            return Err("https is not supported; http://host:port is expected".to_owned());
         }
         match (uri.scheme(), uri.authority(), uri.path_and_query().map(PathAndQuery::as_str)) {
             (Some(scheme), Some(authority), None | Some("/")) if *scheme == Scheme::HTTP => {
-                // A user name or password would go nowhere, and show up in errors.
+                // A user name or password would not be used, and would be in errors.
                 if authority.as_str().contains('@') { Err(expected()) } else { Ok(Self(authority.clone())) }
             }
             _ => Err(expected()),
@@ -39,12 +39,12 @@ impl Endpoint {
     /// The address of `path`, which begins with `/` and is already percent-encoded.
     ///
     /// # Errors
-    /// `path` is none.
+    /// `path` is not a valid path.
     pub(crate) fn join(&self, path: &str) -> Result<Uri, http::Error> {
         Uri::builder().scheme(Scheme::HTTP).authority(self.0.clone()).path_and_query(path).build()
     }
 
-    /// `host:port`, as one connects to it.
+    /// Host and port to connect to.
     pub(crate) fn host_and_port(&self) -> (&str, u16) {
         // A socket address takes an IPv6 host without the brackets that a URL needs.
         (self.0.host().trim_start_matches('[').trim_end_matches(']'), self.0.port_u16().unwrap_or(80))
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_origin_and_nothing_else() {
+    fn only_an_origin_is_accepted() {
         for right in ["http://127.0.0.1:8080", "http://push.internal", "http://[::1]:8081/"] {
             assert!(Endpoint::parse(right).is_ok(), "{right}");
         }
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn the_port_is_80_unless_said() {
+    fn the_default_port_is_80() {
         assert_eq!(Endpoint::parse("http://[::1]:8081").map(|e| e.host_and_port().1), Ok(8081));
         assert_eq!(
             Endpoint::parse("http://[::1]").map(|e| (e.host_and_port().0.to_owned(), e.host_and_port().1)),

@@ -19,18 +19,18 @@ const LARGEST_ANSWER: usize = 256 * 1024;
 /// Why there was no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NoAnswer {
-    /// The request could not be written down.
-    #[error("not a request: {0}")]
+    /// The request could not be built.
+    #[error("is not a valid request: {0}")]
     Request(http::Error),
-    /// Not reached, or cut off.
+    /// The server was not reached, or the connection broke.
     #[error("{0}")]
     Connection(String),
-    /// Reached, but silent.
+    /// The server did not answer in time.
     #[error("no answer within {} s", PATIENCE.as_secs())]
     Silent,
 }
 
-/// Asks for `uri`.
+/// Sends `GET uri`.
 pub(crate) async fn get(uri: Uri) -> Result<Response<Bytes>, NoAnswer> {
     let request = Request::builder().uri(uri).body(Full::default()).map_err(NoAnswer::Request)?;
     send(request).await
@@ -59,7 +59,7 @@ async fn send(request: Request<Full<Bytes>>) -> Result<Response<Bytes>, NoAnswer
     timeout(PATIENCE, exchange).await.unwrap_or(Err(NoAnswer::Silent))
 }
 
-/// The innermost reason: "connection refused" rather than "client error (Connect)".
+/// The innermost cause, e.g. "connection refused" instead of "client error (Connect)".
 pub(crate) fn root(error: &(dyn Error + 'static)) -> String {
     let mut error = error;
     while let Some(source) = error.source() {

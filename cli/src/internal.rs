@@ -13,17 +13,17 @@ use tonic::{
 use crate::{
     endpoint::Endpoint,
     http_client::root,
-    secret::{Flag, Given, Secret},
+    secret::{Flag, GivenSecret, Secret},
     terminal::harmless,
 };
 
 /// How long a connection, and most answers, may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Where it is, and what it wants to hear.
+/// Its address and its token.
 #[derive(Debug, Args)]
 pub(crate) struct InternalArgs {
-    /// Where ingest-svc's internal gRPC is; http only.
+    /// The address of ingest-svc's internal gRPC; http only.
     #[arg(long, env = "INGEST_URL", default_value = "http://127.0.0.1:50051", value_parser = Endpoint::parse, global = true)]
     ingest_url: Endpoint,
     #[command(flatten)]
@@ -50,34 +50,38 @@ pub(crate) struct Internal {
 }
 
 impl InternalArgs {
-    /// See [`Internal::new`].
+    /// A client with these arguments; see [`Internal::new`].
     pub(crate) fn open(self, answer: Duration) -> Result<Internal, Failure> {
         Internal::new(self.ingest_url, self.token.given(), answer)
     }
 }
 
 impl Internal {
-    /// Connects when it is first asked something. An `answer` may take so long.
+    /// Connects at the first call. `answer` is how long an answer may take.
     ///
     /// # Errors
-    /// The token holds characters that no token has.
-    pub(crate) fn new(endpoint: Endpoint, token: Option<&Given>, answer: Duration) -> Result<Self, Failure> {
+    /// The token has characters that are not valid in a header.
+    pub(crate) fn new(
+        endpoint: Endpoint,
+        token: Option<&GivenSecret>,
+        answer: Duration,
+    ) -> Result<Self, Failure> {
         let uri = endpoint.join("/").map_err(|error| Failure::other(&endpoint, error))?;
         let channel = Channel::builder(uri).connect_timeout(PATIENCE).timeout(answer).connect_lazy();
-        let bearer = |token: &Given| {
+        let bearer = |token: &GivenSecret| {
             let value = format!("Bearer {}", token.expose()).parse::<MetadataValue<Ascii>>();
-            value.map_err(|_| token.wrong("a token is expected"))
+            value.map_err(|_| token.wrong("visible ASCII characters are expected"))
         };
         let authorization = token.map(bearer).transpose()?;
         Ok(Self { endpoint, channel, authorization })
     }
 
-    /// What a generated client is made of.
+    /// The connection, for a generated client.
     pub(crate) fn channel(&self) -> Channel {
         self.channel.clone()
     }
 
-    /// A request that names the token.
+    /// A request with the token.
     pub(crate) fn request<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         if let Some(authorization) = &self.authorization {
@@ -86,17 +90,19 @@ impl Internal {
         request
     }
 
-    /// What a failed call means to the person who ran the command.
+    /// What a failed call means to the user of the command.
     pub(crate) fn failure(&self, status: &Status) -> Failure {
-        let said = one_line(&harmless(status.message()));
+        let message = one_line(&harmless(status.message()));
         let why = match status.code() {
-            Code::Unauthenticated => "the internal gRPC wants another INTERNAL_TOKEN".to_owned(),
+            Code::Unauthenticated => {
+                "ingest-svc refused the token: its INTERNAL_TOKEN is expected".to_owned()
+            }
             Code::Unavailable => match std::error::Error::source(status) {
                 Some(source) => format!("cannot reach ingest-svc: {}", root(source)),
-                None => said,
+                None => message,
             },
-            _ if said.is_empty() => status.code().description().to_owned(),
-            _ => said,
+            _ if message.is_empty() => status.code().description().to_owned(),
+            _ => message,
         };
         Failure::other(&self.endpoint, why)
     }

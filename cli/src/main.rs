@@ -1,16 +1,16 @@
 //! `ringpad`, the command line: RingPad for people.
 //!
-//! * `dev`: everything in one process, to see it work;
+//! * `dev`: everything in one process, to try it out;
 //! * `ring`: plays the number provider;
 //! * `pad`: a pad in the terminal;
 //! * `token`: mints a pad's token;
 //! * `stores`: the directory of stores;
-//! * `quarantine`: requests that were no CDRs;
-//! * `dead-letters`: what the broker set aside;
+//! * `quarantine`: requests that were not valid CDRs;
+//! * `dead-letters`: the messages that no replica received;
 //! * `backup`, `restore`: the log's file.
 //!
-//! Exit code 2 is a wrong command line, 1 anything else that went wrong; both come with one line on standard error. A command
-//! whose output nobody reads any more ends with 0.
+//! Exit code 2 is a wrong command line, 1 any other failure; both come with one line on standard error. A command whose output
+//! is no longer read ends with 0.
 
 mod backup;
 mod dead_letters;
@@ -31,10 +31,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use ringpad_runtime::{CancellationToken, Failure, Hangup, run_service, settings, telemetry::LogSettings};
 
-/// RingPad: a shop's phone rings, its pads pop up.
+/// RingPad: when a shop's phone rings, its pads show who calls.
 #[derive(Debug, Parser)]
 #[command(name = "ringpad", version)]
-// The services' default, info, would drown what a command prints.
+// At the services' default, info, the log would hide what a command prints.
 #[command(mut_arg("rust_log", |argument| argument.default_value("warn").global(true)))]
 #[command(mut_arg("log_format", |argument| argument.global(true)))]
 struct Cli {
@@ -75,12 +75,12 @@ async fn run(command: Command, shutdown: CancellationToken) -> Result<(), Failur
         Command::Quarantine(args) => until(shutdown, quarantine::run(args)).await,
         Command::DeadLetters(args) => until(shutdown, Box::pin(dead_letters::run(args))).await,
         Command::Backup(args) => backup::back_up(args, shutdown).await,
-        // Not broken off halfway; a second Ctrl-C does, and leaves the old log.
+        // Ctrl-C does not interrupt it; a second Ctrl-C does, and the old log stays.
         Command::Restore(args) => backup::restore(args).await,
     }
 }
 
-/// Runs a command that Ctrl-C breaks off.
+/// Runs a command until it ends or Ctrl-C interrupts it.
 async fn until(
     shutdown: CancellationToken,
     command: impl Future<Output = Result<(), Failure>>,
@@ -95,7 +95,7 @@ mod tests {
 
     use super::*;
 
-    /// Each command with its words, e.g. `stores list`.
+    /// Each command with its name, e.g. `stores list`.
     fn commands(command: &clap::Command, words: &str) -> Vec<(String, clap::Command)> {
         let sub = command.get_subcommands().filter(|sub| sub.get_name() != "help");
         let sub = sub.flat_map(|sub| commands(sub, &format!("{words} {}", sub.get_name())));
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn every_secret_can_come_from_a_file() {
-        // What holds a password with other things: there the whole has a variable.
+        // A URL with a password comes from its own variable.
         let urls = ["amqp-url", "database-url"];
         let secret = |argument: &&clap::Arg| {
             argument.is_hide_env_values_set() && argument.get_long().is_some_and(|long| !urls.contains(&long))
@@ -134,7 +134,7 @@ mod tests {
         for (words, command) in all() {
             for argument in command.get_arguments().filter(secret) {
                 found += 1;
-                assert!(has(&command, "token-file"), "{words} takes {argument} only from arguments");
+                assert!(has(&command, "token-file"), "{words} cannot read {argument} from a file");
                 assert!(argument.get_env().is_some(), "{words}: {argument} has no variable");
             }
         }

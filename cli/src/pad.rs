@@ -1,20 +1,21 @@
 //! `ringpad pad`: a pad in the terminal.
 //!
 //! ```text
-//! door (gRPC-Web, WebSocket or gRPC) ─► feed ─► progress (each position once) ─► screen (lines for people, or JSON)
-//!   ▲                                    │
-//!   └── back-off ◄── lost, silent, gap ──┘
+//! connector (gRPC-Web, WebSocket or gRPC) ─► stream ─► progress (each position once) ─► screen (lines, or JSON)
+//!   ▲                                          │
+//!   └────── back-off ◄── lost, silent, gap ────┘
 //! ```
 //!
-//! It keeps to what the contract asks of a pad: it comes back with its position, backs off with full jitter, takes a
-//! stream for dead after 2.5 heartbeat intervals, and when told to reconnect opens the next stream before it closes
-//! this one.
+//! It does what `docs/protocol.md` asks of a pad: it comes back with its position, waits between two tries with full jitter,
+//! takes a stream for dead after 2.5 heartbeat intervals, and opens the next stream before it closes this one when it is
+//! asked to reconnect.
 
-mod door;
-mod feed;
+mod client;
+mod connector;
 mod progress;
 mod screen;
-mod visit;
+mod stream;
+mod stream_error;
 mod websocket;
 
 use clap::{Arg, Args, ValueEnum};
@@ -25,7 +26,7 @@ use crate::{
     secret::{Flag, Secret},
 };
 
-use self::{door::Door, screen::Screen, visit::Visit};
+use self::{client::PadClient, connector::Connector, screen::Screen};
 
 /// A pad in the terminal: shows a store's calls as they come, until Ctrl-C.
 #[derive(Debug, Args)]
@@ -38,7 +39,7 @@ pub(crate) struct PadArgs {
     /// Print each message of the stream as one line of JSON; by default lines for people.
     #[arg(long)]
     json: bool,
-    /// How to talk to push-svc.
+    /// The transport to push-svc.
     #[arg(long, value_enum, default_value_t = Transport::GrpcWeb)]
     transport: Transport,
 }
@@ -55,12 +56,12 @@ impl Flag for PadToken {
     }
 }
 
-/// The ways push-svc serves a pad.
+/// The transports that push-svc serves pads on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Transport {
     /// What browsers use.
     GrpcWeb,
-    /// What browsers use behind a proxy that buffers.
+    /// What browsers use behind a proxy that holds back streamed HTTP.
     Websocket,
     /// Native gRPC, over HTTP/2 without TLS.
     Grpc,
@@ -69,9 +70,9 @@ pub(crate) enum Transport {
 /// Shows the store's calls until `shutdown`.
 ///
 /// # Errors
-/// push-svc turned the pad away for a reason that time does not mend, or nobody reads the output any more.
+/// push-svc refused the pad for a reason that does not pass with time, or the output is no longer read.
 pub(crate) async fn run(args: PadArgs, shutdown: CancellationToken) -> Result<(), Failure> {
-    let door = Door::new(args.transport, args.url, args.token.required()?)?;
+    let connector = Connector::new(args.transport, args.url, args.token.required()?)?;
     let screen = if args.json { Screen::json() } else { Screen::people() };
-    shutdown.run_until_cancelled(Visit::new(door, screen).stay()).await.unwrap_or(Ok(()))
+    shutdown.run_until_cancelled(PadClient::new(connector, screen).run()).await.unwrap_or(Ok(()))
 }

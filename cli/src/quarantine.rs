@@ -1,4 +1,4 @@
-//! `ringpad quarantine`: requests of number providers that were no CDRs, and another try once the cause is mended.
+//! `ringpad quarantine`: requests of number providers that were not valid CDRs, to be tried again after the fault is repaired.
 
 use std::time::Duration;
 
@@ -17,12 +17,12 @@ use crate::{
     terminal::{harmless, print, report},
 };
 
-/// How long an answer may take: a replay of all takes a while.
+/// How long an answer may take: a replay of all requests takes a while.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// Requests a page; the service's largest.
 const PAGE: u32 = 100;
 
-/// Lists requests that were no CDRs, masked, and tries them again.
+/// Lists requests that were not valid CDRs, masked, or tries them again.
 #[derive(Debug, Args)]
 pub(crate) struct QuarantineArgs {
     #[command(flatten)]
@@ -33,21 +33,21 @@ pub(crate) struct QuarantineArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Prints them, newest first, and what was wrong with each.
+    /// Prints them, newest first, with the faults of each.
     List {
         /// Print each as one line of JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Tries them again, oldest first; what is a CDR now is logged and leaves the quarantine. A late ring does not pop.
+    /// Tries them again, oldest first; a request that is a valid CDR now is logged and leaves the quarantine. A late ring does not pop.
     Replay {
-        /// Only these; all by default.
+        /// The requests to try; by default all.
         #[arg(value_name = "ID")]
         ids: Vec<u64>,
     },
 }
 
-/// Does what was asked.
+/// Runs the command.
 ///
 /// # Errors
 /// ingest-svc was not reached or refused.

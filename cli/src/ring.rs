@@ -38,10 +38,10 @@ pub(crate) struct RingArgs {
     source: String,
     #[command(flatten)]
     secret: Secret<SourceSecret>,
-    /// End the call after this time, e.g. 20s: sends the final CDR, and waits for that; by default the call rings on.
+    /// End the call after this time, e.g. 20s, with its final CDR; by default the call keeps ringing.
     #[arg(long, value_name = "TIME", value_parser = settings::duration)]
     end_after: Option<Duration>,
-    /// Nobody answers; by default somebody does, half-way to the end.
+    /// Nobody answers the call; by default it is answered half-way to the end.
     #[arg(long, requires = "end_after")]
     missed: bool,
 }
@@ -58,10 +58,10 @@ impl Flag for SourceSecret {
     }
 }
 
-/// Rings, prints what ingest-svc says, and ends the call if asked to.
+/// Rings, prints the answer, and ends the call if a flag asks for it.
 ///
 /// # Errors
-/// ingest-svc was not reached, or did not accept a record, or the call is no store's.
+/// ingest-svc was not reached or did not accept a record, or no store owns the number.
 pub(crate) async fn run(args: RingArgs) -> Result<(), Failure> {
     let uri = address(&args)?;
     let call = Call {
@@ -86,11 +86,11 @@ pub(crate) async fn run(args: RingArgs) -> Result<(), Failure> {
     }
 }
 
-/// Where a record was accepted for.
+/// Whether a record's call has a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Routed {
     ToStore,
-    /// It is logged, and tried again at the call's next record.
+    /// It is logged, and the store is looked up again at the call's next record.
     Nowhere,
 }
 
@@ -100,7 +100,7 @@ fn address(args: &RingArgs) -> Result<Uri, Failure> {
     if let Some(secret) = args.secret.given() {
         path = format!("{path}/{}", encode(secret.expose()));
     }
-    // The reason is left out: the address holds the secret.
+    // Without the reason, which may quote the address and with it the secret.
     args.url
         .join(&path)
         .map_err(|_| Failure::Setting("--source or --secret: too long for an address".to_owned()))
@@ -136,7 +136,7 @@ impl Call {
     }
 }
 
-/// `YYYYMMDDHH24MISS` where the provider is.
+/// `YYYYMMDDHH24MISS` in the provider's time zone.
 fn provider_time(instant: Timestamp) -> Result<String, Failure> {
     let zone =
         TimeZone::get(PROVIDER_TIME_ZONE).map_err(|error| Failure::other(PROVIDER_TIME_ZONE, error))?;
@@ -152,14 +152,17 @@ async fn send(url: &Endpoint, uri: &Uri, record: &Value) -> Result<Routed, Failu
     Ok(if status == "unrouted" { Routed::Nowhere } else { Routed::ToStore })
 }
 
-/// The status and the call's id, or in one line what ingest-svc has against the record.
+/// The status and the call's id, or in one line why ingest-svc refused the record.
 fn accepted(answer: &Response<Bytes>) -> Result<(String, String), String> {
     let body: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
     let text = |value: &Value| value.as_str().map(harmless);
     if answer.status() == StatusCode::OK {
         return match (text(&body["status"]), text(&body["call_id"])) {
             (Some(status), Some(call_id)) => Ok((status, call_id)),
-            _ => Err("the answer is not ingest-svc's: is the URL right?".to_owned()),
+            _ => {
+                Err("the answer is not from ingest-svc; --url: the address of ingest-svc is expected"
+                    .to_owned())
+            }
         };
     }
     let faults: Vec<_> = body["errors"]
@@ -178,12 +181,12 @@ fn accepted(answer: &Response<Bytes>) -> Result<(String, String), String> {
     Err(format!("not accepted ({}): {why}{again}", answer.status()))
 }
 
-/// What a refusal without words means.
+/// What a refusal without a body means.
 fn meaning(status: StatusCode) -> &'static str {
     match status {
-        StatusCode::FORBIDDEN => "this address is not one of the source's",
-        StatusCode::NOT_FOUND => "no such source, or its secret is missing or wrong",
-        StatusCode::TOO_MANY_REQUESTS => "more requests than the source's rate",
+        StatusCode::FORBIDDEN => "the source does not accept requests from this address",
+        StatusCode::NOT_FOUND => "there is no such source, or its secret is missing or wrong",
+        StatusCode::TOO_MANY_REQUESTS => "there are more requests than the source's rate allows",
         StatusCode::SERVICE_UNAVAILABLE => "the log cannot be written",
         _ => "no reason given",
     }
@@ -224,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_is_told_in_seoul_time_and_has_no_end() {
+    fn a_ring_has_seoul_time_and_no_end() {
         let expected = json!({
             "seq": "s", "sdt": "20250302000001", "vn": "0507-1234-5678", "fromn": "010-1234-5678",
         });
@@ -232,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn the_final_record_belongs_to_the_ring_and_says_whether_somebody_answered() {
+    fn the_final_record_belongs_to_the_ring_and_shows_whether_it_was_answered() {
         let call = call();
         let end = "2025-03-01T15:00:21Z".parse().unwrap();
         let missed = call.end(None, end).unwrap();
@@ -243,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_told_in_words() {
+    fn an_answer_is_printed_in_words() {
         let ok = answer(200, r#"{"call_id":"c","status":"unrouted"}"#);
         assert_eq!(accepted(&ok), Ok(("unrouted".to_owned(), "c".to_owned())));
         assert!(accepted(&answer(200, "<html>")).is_err());

@@ -20,44 +20,44 @@ use secrecy::{ExposeSecret, SecretString};
 
 /// The id of the argument that names the file.
 const FILE: &str = "token_file";
-/// Bytes of a file at most. No secret is as long: another file was meant, or one without end.
+/// Bytes of a file at most. A longer file is not one with a secret.
 const LONGEST: u64 = 64 * 1024;
 
 /// The flag of a secret, and its environment variable.
 pub(crate) trait Flag {
-    /// What the flag is called, without `--`.
+    /// The flag's name, without `--`.
     const LONG: &str;
-    /// The variable.
+    /// The environment variable.
     const ENV: &str;
 
     /// Its help, and whether it is required or global.
     fn describe(argument: Arg) -> Arg;
 }
 
-/// What was given for a secret, for `#[command(flatten)]`. `--token-file` and the flag itself exclude each other, and either
-/// beats the environment.
+/// A secret's arguments, for `#[command(flatten)]`. `--token-file` and the flag itself exclude each other, and both go before the
+/// environment.
 pub(crate) struct Secret<F> {
-    given: Option<Given>,
+    given: Option<GivenSecret>,
     flag: PhantomData<F>,
 }
 
 /// A secret, and where it came from.
 #[derive(Debug)]
-pub(crate) struct Given {
+pub(crate) struct GivenSecret {
     pub(crate) value: SecretString,
-    /// As an operator knows it.
+    /// The flag or the variable, for errors.
     name: String,
 }
 
-impl Given {
+impl GivenSecret {
     #[cfg(test)]
     pub(crate) fn of(value: &str) -> Self {
         Self { value: value.into(), name: "a test".to_owned() }
     }
 
-    /// What to say if its value is wrong.
+    /// The failure if its value is wrong; the value is not in it.
     pub(crate) fn wrong(&self, why: impl fmt::Display) -> Failure {
-        Failure::Setting(format!("{}: its value, not shown here, is wrong: {why}", self.name))
+        Failure::Setting(format!("{}: the value (not shown here) is not valid: {why}", self.name))
     }
 
     /// The secret itself.
@@ -68,7 +68,7 @@ impl Given {
 
 impl<F: Flag> Secret<F> {
     /// The secret, if one was given.
-    pub(crate) fn given(&self) -> Option<&Given> {
+    pub(crate) fn given(&self) -> Option<&GivenSecret> {
         self.given.as_ref()
     }
 
@@ -76,7 +76,7 @@ impl<F: Flag> Secret<F> {
     ///
     /// # Errors
     /// None was given.
-    pub(crate) fn required(&self) -> Result<&Given, Failure> {
+    pub(crate) fn required(&self) -> Result<&GivenSecret, Failure> {
         self.given().ok_or_else(|| Failure::Setting(format!("{}: required, but not set", name::<F>())))
     }
 
@@ -96,7 +96,7 @@ impl<F: Flag> Secret<F> {
             .value_name("FILE")
             .value_parser(PathBufValueParser::new().try_map(read))
             .help(format!(
-                "A file with what --{} takes, less one line end; goes before the variable {}",
+                "A file with the value of --{}, without its last line end; goes before the variable {}",
                 F::LONG,
                 F::ENV
             ))
@@ -118,7 +118,7 @@ impl<F: Flag> FromArgMatches for Secret<F> {
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
-        // Not by `conflicts_with`: the environment would conflict, too.
+        // Not with `conflicts_with`, which would count the environment too.
         let own = |source: Option<ValueSource>| source == Some(ValueSource::CommandLine);
         if own(matches.value_source(FILE)) && own(matches.value_source(F::LONG)) {
             let text = format!("--{} and --token-file exclude each other\n", F::LONG);
@@ -126,7 +126,7 @@ impl<F: Flag> FromArgMatches for Secret<F> {
         }
         let given = |id: &str, name: String| {
             let value = matches.get_one::<SecretString>(id)?.clone();
-            Some(Given { value, name })
+            Some(GivenSecret { value, name })
         };
         self.given = given(FILE, "--token-file".to_owned()).or_else(|| given(F::LONG, name::<F>()));
         Ok(())
@@ -143,12 +143,12 @@ impl<F: Flag> Args for Secret<F> {
     }
 }
 
-/// As in the errors of `settings`.
+/// As the errors of `settings` name it.
 fn name<F: Flag>() -> String {
     format!("{} (or --{})", F::ENV, F::LONG)
 }
 
-/// Reads a file's only line. What it holds is in no error.
+/// Reads a file's only line. No error quotes it.
 fn read(path: PathBuf) -> Result<SecretString, String> {
     let bytes = contents(&path).map_err(|error| format!("it cannot be read: {error}"))?;
     if bytes.len() as u64 > LONGEST {
@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_end_is_no_part_of_the_secret() {
+    fn one_line_end_does_not_belong_to_the_secret() {
         let file = tempfile::NamedTempFile::new().unwrap();
         for (text, secret) in [
             ("s3cret", Some("s3cret")),
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_of_a_secret_is_not_shown() {
+    fn a_file_that_is_not_a_secret_is_not_shown() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let long = vec![b'x'; usize::try_from(LONGEST).unwrap() + 1];
         for bytes in [&b"s3cret\xff"[..], &long] {

@@ -1,9 +1,11 @@
 //! `ringpad stores`: the directory of stores, over ingest-svc's internal gRPC.
 
 mod directory;
+mod fault;
 mod file;
 mod header;
 mod import;
+mod lines;
 mod text;
 
 use std::{path::PathBuf, time::Duration};
@@ -21,7 +23,7 @@ use self::import::{Mode, Numbers};
 
 pub(crate) use self::directory::Directory;
 
-/// How long an import may take: the largest takes a minute.
+/// How long an import may take; the largest takes a minute.
 const IMPORT: Duration = Duration::from_secs(600);
 
 /// Lists, imports and removes stores.
@@ -46,10 +48,10 @@ enum Action {
         /// CSV with the header `store_id,name,virtual_number,line`, in any order, with commas, semicolons or tabs, in UTF-8 or
         /// CP949; a repeated store_id gives a store several numbers. `-` reads standard input.
         file: PathBuf,
-        /// Take numbers away from the stores that own them; by default that is an error.
+        /// Move numbers from the stores that own them; by default that is an error.
         #[arg(long = "move")]
-        take: bool,
-        /// Say what would happen, change nothing.
+        move_numbers: bool,
+        /// Print what would happen, and change nothing.
         #[arg(long)]
         dry_run: bool,
     },
@@ -60,7 +62,7 @@ enum Action {
     },
 }
 
-/// Does what was asked.
+/// Runs the command.
 ///
 /// # Errors
 /// ingest-svc was not reached or refused, or the file has faults.
@@ -72,8 +74,8 @@ pub(crate) async fn run(args: StoresArgs) -> Result<(), Failure> {
             let stores = directory.list().await?;
             if json { print_json(&stores) } else { print_table(&stores) }
         }
-        Action::Import { file, take, dry_run } => {
-            let numbers = if take { Numbers::Move } else { Numbers::Keep };
+        Action::Import { file, move_numbers, dry_run } => {
+            let numbers = if move_numbers { Numbers::Move } else { Numbers::Keep };
             let mode = if dry_run { Mode::DryRun } else { Mode::Apply };
             import::import(&mut directory, file, numbers, mode).await
         }

@@ -1,4 +1,4 @@
-//! Standard output and standard error. What was asked for goes to the former, remarks go to the latter.
+//! Standard output, for what a command was asked for, and standard error, for remarks.
 
 use std::{
     fmt::Display,
@@ -7,10 +7,10 @@ use std::{
 
 use ringpad_runtime::Failure;
 
-/// Prints a line of what was asked for on standard output, at once also when that is a pipe.
+/// Prints a line on standard output, and flushes it: a pipe gets it at once.
 ///
 /// # Errors
-/// Nobody reads it any more ([`Failure::Unread`]: the command has nothing more to do), or it cannot be written.
+/// The output is no longer read ([`Failure::Unread`]: the command can end), or it cannot be written.
 pub(crate) fn print(line: impl Display) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|error| match error.kind() {
@@ -19,7 +19,7 @@ pub(crate) fn print(line: impl Display) -> Result<(), Failure> {
     })
 }
 
-/// Prints a line on what a command has done, which goes on also if nobody reads it.
+/// Prints a line about what a command has done; that the output is no longer read does not matter.
 ///
 /// # Errors
 /// It cannot be written.
@@ -30,13 +30,13 @@ pub(crate) fn report(line: impl Display) -> Result<(), Failure> {
     }
 }
 
-/// Says something beside the output.
+/// Prints a remark on standard error.
 pub(crate) fn remark(line: impl Display) {
-    // Nobody may be there to read it.
+    // If standard error is closed, nothing can be reported.
     writeln!(io::stderr(), "{line}").ok();
 }
 
-/// Text from outside without what would steer the terminal.
+/// Text from outside, without control characters, which could change the terminal.
 pub(crate) fn harmless(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_memo_cannot_steer_the_terminal() {
+    fn a_memo_cannot_control_the_terminal() {
         assert_eq!(harmless("세차\u{1b}[2J\r\n010"), "세차 [2J  010");
     }
 }

@@ -7,11 +7,11 @@ use push_svc::admission::token::{Pad, PadTokens};
 use ringpad_runtime::{Failure, settings};
 
 use crate::{
-    secret::{Flag, Given, Secret},
+    secret::{Flag, GivenSecret, Secret},
     terminal::print,
 };
 
-/// Mints a pad's token, and prints nothing else.
+/// Mints a pad's token and prints it, and nothing else.
 #[derive(Debug, Args)]
 pub(crate) struct TokenArgs {
     /// The id of the only store that the token opens.
@@ -20,10 +20,10 @@ pub(crate) struct TokenArgs {
     /// The pad's id, unique within its store.
     #[arg(long, value_name = "ID", value_parser = id)]
     pad: String,
-    /// What people call the pad; by default its id.
+    /// The pad's name for people; by default its id.
     #[arg(long)]
     name: Option<String>,
-    /// How long the token opens the store.
+    /// How long the token is valid.
     #[arg(long, value_name = "TIME", default_value = "12h", value_parser = settings::duration)]
     expires_in: Duration,
     #[command(flatten)]
@@ -46,7 +46,7 @@ impl Flag for PadTokenSecret {
 /// Mints the token.
 ///
 /// # Errors
-/// The key is too short, the token expires later than time can tell, or cannot be signed.
+/// The key is too short, the token would expire after the last possible time, or it cannot be signed.
 pub(crate) fn run(args: &TokenArgs) -> Result<(), Failure> {
     let tokens = key(args.secret.required()?)?;
     print(mint(args, &tokens, SystemTime::now())?)
@@ -61,14 +61,14 @@ fn mint(args: &TokenArgs, tokens: &PadTokens, now: SystemTime) -> Result<String,
         store: args.store.as_str().into(),
         expires,
     };
-    tokens.mint(&pad).map_err(|fault| Failure::other("no token", fault))
+    tokens.mint(&pad).map_err(|fault| Failure::other("cannot make the token", fault))
 }
 
 fn id(text: &str) -> Result<String, String> {
     if text.is_empty() { Err("an id is expected".to_owned()) } else { Ok(text.to_owned()) }
 }
 
-fn key(secret: &Given) -> Result<PadTokens, Failure> {
+fn key(secret: &GivenSecret) -> Result<PadTokens, Failure> {
     PadTokens::new(&secret.value).map_err(|fault| secret.wrong(fault))
 }
 
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn push_svc_knows_the_pad_again() {
+    fn push_svc_accepts_the_token() {
         let now = SystemTime::now();
         for (name, called) in [(&["--name", "카운터"][..], "카운터"), (&[], "counter")] {
             let args = args(KEY, name);
@@ -102,8 +102,10 @@ mod tests {
     }
 
     #[test]
-    fn a_short_key_is_a_wrong_setting_and_not_shown() {
-        let Err(Failure::Setting(said)) = run(&args("hunter2", &[])) else { panic!("a short key is taken") };
+    fn a_short_key_is_a_wrong_setting_and_is_not_shown() {
+        let Err(Failure::Setting(said)) = run(&args("hunter2", &[])) else {
+            panic!("a short key is accepted")
+        };
         assert!(
             said.starts_with("PAD_TOKEN_SECRET (or --pad-token-secret)") && !said.contains("hunter2"),
             "{said}"

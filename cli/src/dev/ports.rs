@@ -1,4 +1,4 @@
-//! The ports of `ringpad dev`: taken all at once, before anything starts.
+//! The ports of `ringpad dev`, all bound before anything starts.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -9,10 +9,10 @@ use crate::endpoint::Endpoint;
 
 /// How many push-svc replicas there are.
 pub(super) const REPLICAS: usize = 2;
-/// An offset to propose, and another one if that is in use.
+/// An offset to propose, and another one if the first is in use.
 const PROPOSALS: [u16; 2] = [1_000, 2_000];
 
-/// Where everything listens.
+/// The addresses of everything.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ports {
     pub(super) http: SocketAddr,
@@ -21,24 +21,24 @@ pub(super) struct Ports {
     pub(super) replicas: [Replica; REPLICAS],
 }
 
-/// Where one push-svc listens.
+/// The addresses of one push-svc.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Replica {
     pub(super) pads: SocketAddr,
     pub(super) admin: SocketAddr,
 }
 
-/// Every port, taken.
+/// A listener for every port.
 pub(super) struct Listeners {
     pub(super) ingest: ingest_svc::Listeners,
     pub(super) replicas: [push_svc::Listeners; REPLICAS],
 }
 
 impl Ports {
-    /// Listens on every port: its usual number and `offset`.
+    /// Listens on every port: its usual number plus `offset`.
     ///
     /// # Errors
-    /// A port is in use: says which, and how to choose others.
+    /// A port is in use; the message names it, and the flag that chooses other ports.
     pub(super) async fn bind(offset: u16) -> Result<(Self, Listeners), Failure> {
         let ports = Self::at(offset);
         let listen = async |address| bind(address, offset).await;
@@ -68,7 +68,7 @@ impl Ports {
         }
     }
 
-    /// What must say that it is ready.
+    /// The ports that must be ready.
     pub(super) fn edges(&self) -> [SocketAddr; 1 + REPLICAS] {
         let [first, second] = self.replicas;
         [self.http, first.pads, second.pads]

@@ -1,4 +1,4 @@
-//! The three services of `ringpad dev`: started with settings of their own, joined in order.
+//! The three services of `ringpad dev`: started with their own settings, and joined in order.
 
 use clap::{CommandFactory, FromArgMatches, builder::Resettable};
 use ringpad_bus::Bus;
@@ -7,11 +7,11 @@ use secrecy::ExposeSecret;
 use tokio::task::JoinSet;
 
 use super::{
-    place::Place,
+    data_directory::DataDirectory,
     ports::{Listeners, Ports, REPLICAS},
 };
 
-/// Over how long pads are sent away: long enough to see it, short enough not to wait for.
+/// The time over which pads are asked to leave: long enough to be seen, and too short to be a nuisance.
 const DRAIN_WINDOW: &str = "500ms";
 
 /// The running services.
@@ -26,11 +26,11 @@ impl Services {
     /// Starts ingest-svc and the replicas.
     ///
     /// # Errors
-    /// A service does not take the settings that are made for it here.
+    /// A service refuses the settings that are made for it here.
     pub(super) fn start(
         ports: &Ports,
         listeners: Listeners,
-        place: &Place,
+        data: &DataDirectory,
         bus: &Bus,
     ) -> Result<Self, Failure> {
         let mut services = Self {
@@ -39,18 +39,18 @@ impl Services {
             ingest_leaves: CancellationToken::new(),
             replicas_leave: CancellationToken::new(),
         };
-        let settings = ingest_settings(ports, place)?;
+        let settings = ingest_settings(ports, data)?;
         let leaves = services.ingest_leaves.clone();
         services.ingest.spawn(ingest_svc::run(settings, bus.clone(), listeners.ingest, leaves));
         for (index, listeners) in listeners.replicas.into_iter().enumerate() {
-            let settings = replica_settings(ports, place, index)?;
+            let settings = replica_settings(ports, data, index)?;
             let leave = services.replicas_leave.clone();
             services.replicas.spawn(push_svc::run(settings, bus.clone(), listeners, leave));
         }
         Ok(services)
     }
 
-    /// Waits for a service that ends without being told to.
+    /// Waits until a service ends without being asked to.
     pub(super) async fn first_end(&mut self) -> Failure {
         let ended = tokio::select! {
             Some(ended) = self.ingest.join_next() => ("ingest-svc", ended),
@@ -64,10 +64,10 @@ impl Services {
         }
     }
 
-    /// Ends the services in order: first the replicas, which need the log to the last, then ingest-svc.
+    /// Ends the services in order: first the replicas, which need the log until they end, then ingest-svc.
     ///
     /// # Errors
-    /// The first service that did not end well.
+    /// Of the first service that failed.
     pub(super) async fn leave(mut self) -> Result<(), Failure> {
         self.replicas_leave.cancel();
         let replicas = join("push-svc", &mut self.replicas).await;
@@ -94,33 +94,37 @@ fn named(name: &str, failure: Failure) -> Failure {
     }
 }
 
-fn ingest_settings(ports: &Ports, place: &Place) -> Result<ingest_svc::Settings, Failure> {
+fn ingest_settings(ports: &Ports, data: &DataDirectory) -> Result<ingest_svc::Settings, Failure> {
     settings(&[
         ("--ingest-http-addr", ports.http.to_string()),
         ("--ingest-grpc-addr", ports.grpc.to_string()),
         ("--ingest-admin-addr", ports.ingest_admin.to_string()),
-        ("--database-url", place.database_url()),
-        ("--ingest-config", place.sources().display().to_string()),
+        ("--database-url", data.database_url()),
+        ("--ingest-config", data.sources().display().to_string()),
     ])
 }
 
-fn replica_settings(ports: &Ports, place: &Place, index: usize) -> Result<push_svc::Settings, Failure> {
+fn replica_settings(
+    ports: &Ports,
+    data: &DataDirectory,
+    index: usize,
+) -> Result<push_svc::Settings, Failure> {
     let replica = ports.replicas[index % REPLICAS];
     settings(&[
         ("--push-addr", replica.pads.to_string()),
         ("--push-admin-addr", replica.admin.to_string()),
         ("--ingest-url", format!("http://{}", ports.grpc)),
-        ("--pad-token-secret", place.secret().expose_secret().to_owned()),
+        ("--pad-token-secret", data.secret().expose_secret().to_owned()),
         ("--drain-window", DRAIN_WINDOW.to_owned()),
     ])
 }
 
-/// A service's settings: its own defaults, and these flags. The environment is meant for services that run apart.
+/// A service's settings: its defaults and these flags. The environment is not used: it is for services that run as programs of their own.
 fn settings<S: CommandFactory + FromArgMatches>(flags: &[(&str, String)]) -> Result<S, Failure> {
     let command = S::command().mut_args(|argument| argument.env(Resettable::Reset));
     let arguments =
         std::iter::once("ringpad dev").chain(flags.iter().flat_map(|(flag, value)| [*flag, value]));
     let parsed = command.try_get_matches_from(arguments).and_then(|matches| S::from_arg_matches(&matches));
-    // Not clap's whole message: it might quote the key.
+    // Without clap's own message, which may quote the key.
     parsed.map_err(|error| Failure::other("ringpad dev", one_line(&error.kind().to_string())))
 }

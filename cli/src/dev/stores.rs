@@ -1,14 +1,14 @@
-//! The demo stores: there from the first start, and no matter of `ringpad dev`'s after that.
+//! The demo stores: made at the first start, and not changed by `ringpad dev` after that.
 
 use ringpad_proto::v1::{Store, UpsertStoreRequest};
 use ringpad_runtime::Failure;
 
 use crate::stores::Directory;
 
-/// The stores of the log; the demo stores, made just now, if it had none.
+/// The stores of the log. If it has none, the demo stores are made first.
 ///
 /// # Errors
-/// ingest-svc does not answer, or does not take a demo store.
+/// ingest-svc does not answer, or refuses a demo store.
 pub(super) async fn ensure(directory: &mut Directory) -> Result<Vec<Store>, Failure> {
     let stores = directory.list().await?;
     if !stores.is_empty() {

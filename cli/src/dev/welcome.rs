@@ -1,4 +1,4 @@
-//! What `ringpad dev` says when all of it is ready: where the pads are, and how to ring.
+//! The text that `ringpad dev` prints when all of it is ready: the addresses of the pads, and how to ring.
 
 use std::{
     borrow::Cow,
@@ -13,7 +13,7 @@ use ringpad_proto::v1::Store;
 use ringpad_runtime::Failure;
 use tokio::time::{sleep, timeout};
 
-use super::{place::Place, ports::Ports, stores};
+use super::{data_directory::DataDirectory, ports::Ports, stores};
 use crate::{
     endpoint::Endpoint,
     http_client,
@@ -22,27 +22,27 @@ use crate::{
     terminal::{harmless, print},
 };
 
-/// How long the services may take to be ready; they take well under a second.
+/// How long the services may take to be ready; normally less than a second.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// How often to ask.
+/// The time between two requests.
 const PAUSE: Duration = Duration::from_millis(20);
-/// How long a demo token opens its store.
+/// How long a demo token is valid.
 const TOKEN_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Stores whose pads are listed; a kept log may have many.
 const STORES: usize = 10;
 
-/// Waits until all is ready, and says so.
+/// Waits until all is ready, and prints the text.
 ///
 /// # Errors
 /// It takes too long, or the demo stores cannot be made.
-pub(super) async fn when_ready(ports: &Ports, place: &Place) -> Result<(), Failure> {
+pub(super) async fn when_ready(ports: &Ports, data: &DataDirectory) -> Result<(), Failure> {
     let mut directory = Directory::new(Internal::new(ports.directory()?, None, internal::PATIENCE)?);
     let stores = stores::ensure(&mut directory).await?;
     for edge in ports.edges() {
         ready(edge).await?;
     }
     print("RingPad is ready. Open a pad page, or several:\n")?;
-    for line in pad_lines(ports, place, &stores)? {
+    for line in pad_lines(ports, data, &stores)? {
         print(line)?;
     }
     if let Some((store, number)) =
@@ -51,12 +51,12 @@ pub(super) async fn when_ready(ports: &Ports, place: &Place) -> Result<(), Failu
         print(format!("\nRing {}, a new call each time:\n", harmless(&store.name)))?;
         print(curl_line(ports.http, number))?;
         print(format!("\nA token for one more pad of {}:\n", harmless(&store.name)))?;
-        print(token_line(&program(), place.secret_file(), &store.id))?;
+        print(token_line(&program(), data.secret_file(), &store.id))?;
     }
     print("\nCtrl-C ends it.")
 }
 
-/// Asks `/readyz` until it says yes.
+/// Asks `/readyz` until the answer is 200.
 async fn ready(edge: SocketAddr) -> Result<(), Failure> {
     let wrong = |error: String| Failure::other(edge, error);
     let uri =
@@ -78,8 +78,8 @@ async fn ready(edge: SocketAddr) -> Result<(), Failure> {
 }
 
 /// A line for each pad page: every store on every replica, each a pad of its own.
-fn pad_lines(ports: &Ports, place: &Place, stores: &[Store]) -> Result<Vec<String>, Failure> {
-    let tokens = PadTokens::new(place.secret()).map_err(|fault| Failure::other("pad-token.secret", fault))?;
+fn pad_lines(ports: &Ports, data: &DataDirectory, stores: &[Store]) -> Result<Vec<String>, Failure> {
+    let tokens = PadTokens::new(data.secret()).map_err(|fault| Failure::other("pad-token.secret", fault))?;
     let expires = SystemTime::now() + TOKEN_LIFE;
     let mut lines = Vec::new();
     for store in stores.iter().take(STORES) {
@@ -90,7 +90,7 @@ fn pad_lines(ports: &Ports, place: &Place, stores: &[Store]) -> Result<Vec<Strin
                 store: store.id.as_str().into(),
                 expires,
             };
-            let token = tokens.mint(&pad).map_err(|fault| Failure::other("no token", fault))?;
+            let token = tokens.mint(&pad).map_err(|fault| Failure::other("cannot make a token", fault))?;
             lines.push(format!("{}: http://{}/#token={token}", harmless(&store.name), replica.pads));
         }
     }
@@ -110,11 +110,11 @@ fn curl_line(http: SocketAddr, virtual_number: &str) -> String {
 
 /// This program, as a shell finds it.
 fn program() -> PathBuf {
-    // Only where the system cannot tell: then it is to be in the PATH.
+    // If the system does not know the file, it must be in the PATH.
     std::env::current_exe().unwrap_or_else(|_| "ringpad".into())
 }
 
-/// Mints a token with the key that push-svc has here. The key itself is not on the screen.
+/// The command that mints a token with the key of push-svc. It reads the key from its file, so that the key is not on the screen.
 fn token_line(program: &Path, secret: &Path, store: &str) -> String {
     let [program, secret] = [program, secret].map(|path| path.display().to_string());
     // Words of a POSIX shell. No path has a NUL in it, which alone has no quotes.
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_shell_rings_a_new_call_each_time() {
+    fn in_every_shell_the_line_rings_a_new_call_each_time() {
         let line = curl_line("127.0.0.1:8080".parse().unwrap(), "0507-1234-5678").replacen("curl", "echo", 1);
         let shells = ["sh", "bash", "zsh", "dash"];
         let said = |shell: &str| {

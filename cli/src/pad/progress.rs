@@ -1,37 +1,37 @@
-//! How far the pad has come in its store, over any number of streams: each position is taken once and in order.
+//! The last position that the pad has in its store, over any number of streams: each position is taken once and in order.
 
 use ringpad_proto::v1::{SubscribeRequest, SubscribeResponse, subscribe_response::Event};
 use uuid::Uuid;
 
-/// The last position the pad has, and what it is called by.
+/// The last position that the pad has, and the session that names the pad to the server.
 #[derive(Debug)]
 pub(super) struct Progress {
     session: Uuid,
-    reached: Option<Reached>,
+    last: Option<LastPosition>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Reached {
+struct LastPosition {
     epoch: String,
     position: u64,
 }
 
-/// How far one stream has come. Two overlap while a pad moves on.
+/// The last position that one stream brought. Two streams overlap while a pad moves to another replica.
 #[derive(Debug, Default)]
 pub(super) struct Cursor(Option<u64>);
 
-/// What to do with a message.
+/// Whether the pad has a message already.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// New to the pad.
-    Show,
+pub(super) enum Novelty {
+    /// It is to be shown.
+    New,
     /// The pad has it from another stream.
-    Skip,
+    Repeated,
 }
 
-/// A stream that does not keep its promise, and is to be opened anew from the pad's position.
+/// A stream that breaks the protocol. The pad opens another one from its position.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Broken {
+pub(super) enum ProtocolViolation {
     /// Something came before the snapshot.
     #[error("the stream did not begin with a snapshot")]
     NoSnapshot,
@@ -41,16 +41,16 @@ pub(super) enum Broken {
 }
 
 impl Progress {
-    /// A pad that has nothing yet, in a session of its own.
+    /// A pad that has no position yet, in a new session.
     pub(super) fn new() -> Self {
-        Self { session: Uuid::new_v4(), reached: None }
+        Self { session: Uuid::new_v4(), last: None }
     }
 
-    /// What to ask a stream for: whatever comes after what the pad has.
+    /// The request for all that follows the pad's position.
     pub(super) fn request(&self) -> SubscribeRequest {
         SubscribeRequest {
-            after_position: self.reached.as_ref().map(|reached| reached.position),
-            epoch: self.reached.as_ref().map(|reached| reached.epoch.clone()).unwrap_or_default(),
+            after_position: self.last.as_ref().map(|last| last.position),
+            epoch: self.last.as_ref().map(|last| last.epoch.clone()).unwrap_or_default(),
             session: self.session.to_string(),
         }
     }
@@ -58,45 +58,45 @@ impl Progress {
     /// Takes the next message of the stream that `cursor` belongs to.
     ///
     /// # Errors
-    /// The stream is [`Broken`]; nothing was taken.
+    /// The stream breaks the protocol; nothing was taken.
     pub(super) fn take(
         &mut self,
         cursor: &mut Cursor,
         message: &SubscribeResponse,
-    ) -> Result<Verdict, Broken> {
+    ) -> Result<Novelty, ProtocolViolation> {
         match (&message.event, cursor.0) {
             (Some(Event::Snapshot(snapshot)), None) => {
                 cursor.0 = Some(snapshot.position);
                 if !snapshot.resumed {
-                    self.reached =
-                        Some(Reached { epoch: snapshot.epoch.clone(), position: snapshot.position });
+                    self.last =
+                        Some(LastPosition { epoch: snapshot.epoch.clone(), position: snapshot.position });
                 }
-                Ok(Verdict::Show)
+                Ok(Novelty::New)
             }
-            (Some(Event::Snapshot(_)), Some(_)) | (_, None) => Err(Broken::NoSnapshot),
+            (Some(Event::Snapshot(_)), Some(_)) | (_, None) => Err(ProtocolViolation::NoSnapshot),
             (Some(Event::Update(update)), Some(last)) => {
                 let expected = last.saturating_add(1);
                 if update.position != expected {
-                    return Err(Broken::Gap { expected, got: update.position });
+                    return Err(ProtocolViolation::Gap { expected, got: update.position });
                 }
                 cursor.0 = Some(update.position);
                 Ok(self.advance(update.position))
             }
-            // It shows a gap on a quiet line.
+            // So a gap is found even if no update follows it.
             (Some(Event::Heartbeat(heartbeat)), Some(last)) if heartbeat.position > last => {
-                Err(Broken::Gap { expected: last.saturating_add(1), got: heartbeat.position })
+                Err(ProtocolViolation::Gap { expected: last.saturating_add(1), got: heartbeat.position })
             }
-            _ => Ok(Verdict::Show),
+            _ => Ok(Novelty::New),
         }
     }
 
-    fn advance(&mut self, position: u64) -> Verdict {
-        match &mut self.reached {
-            Some(reached) if position > reached.position => {
-                reached.position = position;
-                Verdict::Show
+    fn advance(&mut self, position: u64) -> Novelty {
+        match &mut self.last {
+            Some(last) if position > last.position => {
+                last.position = position;
+                Novelty::New
             }
-            _ => Verdict::Skip,
+            _ => Novelty::Repeated,
         }
     }
 }
@@ -138,46 +138,55 @@ mod tests {
         assert_eq!(after(&progress), (None, String::new()));
         let mut cursor = Cursor::default();
         for next in [snapshot(0, "a"), heartbeat(0), update(1), update(2)] {
-            assert_eq!(progress.take(&mut cursor, &next), Ok(Verdict::Show));
+            assert_eq!(progress.take(&mut cursor, &next), Ok(Novelty::New));
         }
         assert_eq!(after(&progress), (Some(2), "a".to_owned()));
     }
 
     #[test]
-    fn what_two_overlapping_streams_bring_is_shown_once() {
+    fn an_update_on_two_overlapping_streams_is_shown_once() {
         let mut progress = Progress::new();
         let (mut old, mut new) = (Cursor::default(), Cursor::default());
-        let steps: [(bool, SubscribeResponse, Verdict); 5] = [
-            (false, snapshot(4, "a"), Verdict::Show),
-            (false, update(5), Verdict::Show),
-            (true, resumed(4), Verdict::Show),
-            (true, update(5), Verdict::Skip),
-            (true, update(6), Verdict::Show),
+        let steps: [(bool, SubscribeResponse, Novelty); 5] = [
+            (false, snapshot(4, "a"), Novelty::New),
+            (false, update(5), Novelty::New),
+            (true, resumed(4), Novelty::New),
+            (true, update(5), Novelty::Repeated),
+            (true, update(6), Novelty::New),
         ];
-        for (on_new, next, verdict) in steps {
+        for (on_new, next, novelty) in steps {
             let cursor = if on_new { &mut new } else { &mut old };
-            assert_eq!(progress.take(cursor, &next), Ok(verdict));
+            assert_eq!(progress.take(cursor, &next), Ok(novelty));
         }
         assert_eq!(after(&progress), (Some(6), "a".to_owned()));
     }
 
     #[test]
-    fn a_gap_is_noticed_and_the_position_stays() {
+    fn a_gap_is_found_and_the_position_stays() {
         let mut progress = Progress::new();
         let mut cursor = Cursor::default();
-        assert_eq!(progress.take(&mut cursor, &update(1)), Err(Broken::NoSnapshot));
-        assert_eq!(progress.take(&mut cursor, &snapshot(7, "a")), Ok(Verdict::Show));
-        assert_eq!(progress.take(&mut cursor, &update(9)), Err(Broken::Gap { expected: 8, got: 9 }));
-        assert_eq!(progress.take(&mut cursor, &update(7)), Err(Broken::Gap { expected: 8, got: 7 }));
-        assert_eq!(progress.take(&mut cursor, &heartbeat(8)), Err(Broken::Gap { expected: 8, got: 8 }));
+        assert_eq!(progress.take(&mut cursor, &update(1)), Err(ProtocolViolation::NoSnapshot));
+        assert_eq!(progress.take(&mut cursor, &snapshot(7, "a")), Ok(Novelty::New));
+        assert_eq!(
+            progress.take(&mut cursor, &update(9)),
+            Err(ProtocolViolation::Gap { expected: 8, got: 9 })
+        );
+        assert_eq!(
+            progress.take(&mut cursor, &update(7)),
+            Err(ProtocolViolation::Gap { expected: 8, got: 7 })
+        );
+        assert_eq!(
+            progress.take(&mut cursor, &heartbeat(8)),
+            Err(ProtocolViolation::Gap { expected: 8, got: 8 })
+        );
         assert_eq!(after(&progress), (Some(7), "a".to_owned()));
     }
 
     #[test]
-    fn another_log_begins_anew() {
+    fn another_log_starts_from_its_own_snapshot() {
         let mut progress = Progress::new();
-        assert_eq!(progress.take(&mut Cursor::default(), &snapshot(7, "a")), Ok(Verdict::Show));
-        assert_eq!(progress.take(&mut Cursor::default(), &snapshot(2, "b")), Ok(Verdict::Show));
+        assert_eq!(progress.take(&mut Cursor::default(), &snapshot(7, "a")), Ok(Novelty::New));
+        assert_eq!(progress.take(&mut Cursor::default(), &snapshot(2, "b")), Ok(Novelty::New));
         assert_eq!(after(&progress), (Some(2), "b".to_owned()));
     }
 }

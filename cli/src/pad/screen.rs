@@ -1,6 +1,6 @@
-//! What the pad shows: a line of JSON for each message, or lines for people.
+//! The pad's output: a line of JSON for each message, or lines for people.
 //!
-//! A pad shows its store's numbers whole: that is what it is for. Nothing of it goes anywhere but standard output.
+//! It has whole phone numbers, as every pad of the store does, and goes to standard output only.
 
 use std::{collections::HashMap, fmt::Write, time::Instant};
 
@@ -13,7 +13,7 @@ use ringpad_runtime::Failure;
 
 use crate::terminal::{harmless, print};
 
-/// Early rings remembered until their update comes; there are never more than a handful.
+/// Early rings that are remembered until their update comes; normally there are very few.
 const EARLY_RINGS: usize = 1_000;
 
 /// How an instant of another day is written.
@@ -25,17 +25,17 @@ pub(super) enum Screen {
     Json,
     /// For people.
     People(Board),
-    /// For a test that looks on.
+    /// For a test.
     #[cfg(test)]
-    Seen(std::sync::mpsc::Sender<SubscribeResponse>),
+    Observed(std::sync::mpsc::Sender<SubscribeResponse>),
 }
 
 /// What a person's screen must remember.
 pub(super) struct Board {
     zone: TimeZone,
-    /// When this began. Our time is what has passed since then, whatever the machine's clock is set to meanwhile.
+    /// When this began. The time is counted from here, so that a change of the machine's clock does not matter.
     began: (Timestamp, Instant),
-    /// The server's clock less ours.
+    /// The server's clock minus this machine's.
     ahead: SignedDuration,
     /// Calls shown ahead of their turn, by id: their revision then.
     early: HashMap<String, u64>,
@@ -68,8 +68,8 @@ impl Screen {
             }
             Self::People(board) => board.lines(message, board.now()).into_iter().try_for_each(print),
             #[cfg(test)]
-            Self::Seen(looking_on) => {
-                looking_on.send(message.clone()).map_err(|error| Failure::other("nobody looks on", error))
+            Self::Observed(observer) => {
+                observer.send(message.clone()).map_err(|error| Failure::other("the test has ended", error))
             }
         }
     }
@@ -105,7 +105,7 @@ impl Board {
                 }
                 vec![self.line(call, self.pops(update.pop_until.as_ref(), now))]
             }
-            // The move is remarked where it happens; what a newer server adds is not for this screen.
+            // `PadClient` reports a reconnect; messages of a newer server are not shown.
             Some(Event::Reconnect(_)) | None => Vec::new(),
         }
     }
@@ -164,7 +164,7 @@ impl Board {
         line
     }
 
-    /// All that a call says but its state and its times.
+    /// Everything in a call except its state and its times.
     fn details(&self, call: &Call) -> Vec<String> {
         let Call {
             id: _,
@@ -226,8 +226,8 @@ impl Board {
     fn reserved(&self, reservation: &Reservation) -> String {
         let Reservation { customer_name, car_number, service, at } = reservation;
         let at = instant(at.as_ref()).map(|at| self.local(at, DAY_AND_TIME)).unwrap_or_default();
-        let said = [at, harmless(customer_name), harmless(car_number), harmless(service)];
-        said.into_iter().filter(|said| !said.is_empty()).collect::<Vec<_>>().join(", ")
+        let parts = [at, harmless(customer_name), harmless(car_number), harmless(service)];
+        parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
     }
 
     fn local(&self, instant: Timestamp, format: &str) -> String {
@@ -239,23 +239,22 @@ impl Board {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Popup {
     Due,
-    /// Too late for a popup, or none is wanted.
+    /// Too late for a popup, or the call is only listed.
     Late,
 }
 
-fn instant(told: Option<&ringpad_proto::Timestamp>) -> Option<Timestamp> {
-    told.and_then(|told| Timestamp::new(told.seconds, told.nanos).ok())
+fn instant(timestamp: Option<&ringpad_proto::Timestamp>) -> Option<Timestamp> {
+    timestamp.and_then(|timestamp| Timestamp::new(timestamp.seconds, timestamp.nanos).ok())
 }
 
 #[cfg(test)]
 mod tests {
-    use ringpad_proto::Timestamp as Told;
     use ringpad_proto::v1::{Caller, Early, Heartbeat, StoreRef, Update};
 
     use super::*;
 
-    fn told(seconds: i64) -> Option<Told> {
-        Some(Told { seconds, nanos: 0 })
+    fn seconds(seconds: i64) -> Option<ringpad_proto::Timestamp> {
+        Some(ringpad_proto::Timestamp { seconds, nanos: 0 })
     }
 
     fn board() -> Board {
@@ -270,10 +269,10 @@ mod tests {
             state: CallState::Ringing.into(),
             caller: Some(Caller { display: "010-1234-5678".to_owned(), ..Caller::default() }),
             virtual_number: "0507-1234-5678".to_owned(),
-            started_at: told(3_600),
+            started_at: seconds(3_600),
             history: Some(CallerHistory {
                 calls: 2,
-                last_call_at: told(0),
+                last_call_at: seconds(0),
                 last_note: "단골".to_owned(),
                 last_reservation: None,
             }),
@@ -281,7 +280,7 @@ mod tests {
         }
     }
 
-    fn update(call: Call, pop_until: Option<Told>) -> SubscribeResponse {
+    fn update(call: Call, pop_until: Option<ringpad_proto::Timestamp>) -> SubscribeResponse {
         let update = Update { position: call.revision, call: Some(call), pop_until };
         SubscribeResponse { event: Some(Event::Update(update)) }
     }
@@ -293,7 +292,7 @@ mod tests {
     #[test]
     fn a_ring_shows_the_caller_and_the_history() {
         assert_eq!(
-            board().lines(&update(call(), told(3_630)), at(3_601)),
+            board().lines(&update(call(), seconds(3_630)), at(3_601)),
             [
                 "01:00:00  RINGING   010-1234-5678  to 0507-1234-5678  2 calls before, last 1970-01-01 00:00, \"단골\""
             ]
@@ -301,12 +300,12 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_known_of_a_call_is_shown() {
+    fn every_field_of_a_call_is_shown() {
         let reservation = |service: &str| {
             let [customer_name, car_number] = ["김민수", "12가 3456"].map(str::to_owned);
-            Some(Reservation { customer_name, car_number, service: service.to_owned(), at: told(7_200) })
+            Some(Reservation { customer_name, car_number, service: service.to_owned(), at: seconds(7_200) })
         };
-        let claim = Some(Claim { pad_id: "p".to_owned(), pad_name: "카운터".to_owned(), at: told(0) });
+        let claim = Some(Claim { pad_id: "p".to_owned(), pad_name: "카운터".to_owned(), at: seconds(0) });
         let history = call()
             .history
             .map(|history| CallerHistory { last_reservation: reservation("왁스"), ..history });
@@ -327,23 +326,24 @@ mod tests {
         let mut board = board();
         assert!(board.lines(&update(call(), None), at(3_601))[0].contains("rang"));
         // Ours is an hour behind the server's.
-        let heartbeat = Heartbeat { server_time: told(7_200), position: 0 };
+        let heartbeat = Heartbeat { server_time: seconds(7_200), position: 0 };
         assert!(
             board
                 .lines(&SubscribeResponse { event: Some(Event::Heartbeat(heartbeat)) }, at(3_600))
                 .is_empty()
         );
-        assert!(board.lines(&update(call(), told(3_630)), at(3_601))[0].contains("rang"));
-        assert!(board.lines(&update(call(), told(7_230)), at(3_601))[0].contains("RINGING"));
+        assert!(board.lines(&update(call(), seconds(3_630)), at(3_601))[0].contains("rang"));
+        assert!(board.lines(&update(call(), seconds(7_230)), at(3_601))[0].contains("RINGING"));
     }
 
     #[test]
-    fn an_early_ring_is_shown_once_but_its_next_state_is_news() {
+    fn an_early_ring_is_shown_once_and_its_next_state_is_shown_too() {
         let mut board = board();
-        let early = Early { call: Some(call()), pop_until: told(3_630) };
+        let early = Early { call: Some(call()), pop_until: seconds(3_630) };
         assert_eq!(board.lines(&SubscribeResponse { event: Some(Event::Early(early)) }, at(3_601)).len(), 1);
-        assert!(board.lines(&update(call(), told(3_630)), at(3_602)).is_empty());
-        let missed = Call { revision: 2, state: CallState::Missed.into(), ended_at: told(3_660), ..call() };
+        assert!(board.lines(&update(call(), seconds(3_630)), at(3_602)).is_empty());
+        let missed =
+            Call { revision: 2, state: CallState::Missed.into(), ended_at: seconds(3_660), ..call() };
         assert!(board.lines(&update(missed, None), at(3_661))[0].starts_with("01:01:00  MISSED"));
     }
 

@@ -1,4 +1,4 @@
-//! The WebSocket fallback: `GET /v1/subscribe`, proto3 JSON, one message each way to begin with.
+//! The WebSocket fallback: `GET /v1/subscribe`. The pad sends one message, then reads one event a message, in proto3 JSON.
 
 use futures_util::{SinkExt, StreamExt};
 use http::{HeaderValue, StatusCode, header::SEC_WEBSOCKET_PROTOCOL};
@@ -15,11 +15,11 @@ use tokio_tungstenite::{
     },
 };
 
-use super::feed::End;
+use super::stream_error::StreamError;
 use crate::{endpoint::Endpoint, terminal::harmless};
 
 const SUBPROTOCOL: &str = "ringpad.v1.json";
-/// Bytes of one message: a snapshot of 200 calls has room to spare.
+/// Bytes of one message at most: more than a snapshot of 200 calls has.
 const LARGEST_MESSAGE: usize = 4 * 1024 * 1024;
 
 /// An open WebSocket.
@@ -31,8 +31,8 @@ impl WebSocket {
         endpoint: &Endpoint,
         token: &str,
         request: &SubscribeRequest,
-    ) -> Result<Self, End> {
-        let lost = |error: std::io::Error| End::Lost(error.to_string());
+    ) -> Result<Self, StreamError> {
+        let lost = |error: std::io::Error| StreamError::Lost(error.to_string());
         let connection = TcpStream::connect(endpoint.host_and_port()).await.map_err(lost)?;
         connection.set_nodelay(true).map_err(lost)?;
         let config = WebSocketConfig::default().max_message_size(Some(LARGEST_MESSAGE));
@@ -43,8 +43,8 @@ impl WebSocket {
         Ok(Self(socket))
     }
 
-    /// The next message. Dropped while it waits, it loses nothing.
-    pub(super) async fn next(&mut self) -> Result<SubscribeResponse, End> {
+    /// The next message. Cancel-safe: no message is lost if this is dropped.
+    pub(super) async fn next(&mut self) -> Result<SubscribeResponse, StreamError> {
         loop {
             match self.0.next().await {
                 Some(Ok(Message::Text(text))) => return read(&text),
@@ -52,14 +52,14 @@ impl WebSocket {
                 // Pings are answered by tungstenite, and the subprotocol has no binary messages.
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(ended(error)),
-                None => return Err(End::Lost("the stream has ended".to_owned())),
+                None => return Err(StreamError::Lost("the stream has ended".to_owned())),
             }
         }
     }
 }
 
-fn upgrade(endpoint: &Endpoint) -> Result<http::Request<()>, End> {
-    let uri = endpoint.join("/v1/subscribe").map_err(|error| End::Refused(error.to_string()))?;
+fn upgrade(endpoint: &Endpoint) -> Result<http::Request<()>, StreamError> {
+    let uri = endpoint.join("/v1/subscribe").map_err(|error| StreamError::Refused(error.to_string()))?;
     let uri = uri.to_string().replacen("http:", "ws:", 1);
     let mut request = uri.into_client_request().map_err(ended)?;
     request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
@@ -67,23 +67,27 @@ fn upgrade(endpoint: &Endpoint) -> Result<http::Request<()>, End> {
 }
 
 /// The request, with the token that gRPC carries in a header.
-fn first_message(token: &str, request: &SubscribeRequest) -> Result<String, End> {
-    let mut message = serde_json::to_value(request).map_err(|error| End::Refused(error.to_string()))?;
+fn first_message(token: &str, request: &SubscribeRequest) -> Result<String, StreamError> {
+    let mut message =
+        serde_json::to_value(request).map_err(|error| StreamError::Refused(error.to_string()))?;
     message["token"] = Value::from(token);
     Ok(message.to_string())
 }
 
-fn read(text: &str) -> Result<SubscribeResponse, End> {
-    // Not the reason itself: it may quote what was read, and with it a caller's number.
+fn read(text: &str) -> Result<SubscribeResponse, StreamError> {
+    // Without serde's own message, which may quote a caller's number.
     serde_json::from_str(text).map_err(|error| {
-        End::Refused(format!("push-svc sent something this version cannot read (column {})", error.column()))
+        StreamError::Refused(format!(
+            "push-svc sent something this version cannot read (column {})",
+            error.column()
+        ))
     })
 }
 
-/// What a close code means, see the contract.
-fn closed(frame: Option<CloseFrame>) -> End {
+/// What a close code means; see `docs/protocol.md`.
+fn closed(frame: Option<CloseFrame>) -> StreamError {
     let Some(frame) = frame else {
-        return End::Lost("the stream has ended".to_owned());
+        return StreamError::Lost("the stream has ended".to_owned());
     };
     let code = u16::from(frame.code);
     let why = match one_line(&harmless(frame.reason.as_str())) {
@@ -91,20 +95,20 @@ fn closed(frame: Option<CloseFrame>) -> End {
         why => why,
     };
     match code {
-        4401 | 4403 | 4404 => End::Refused(why),
-        _ => End::Lost(why),
+        4401 | 4403 | 4404 => StreamError::Refused(why),
+        _ => StreamError::Lost(why),
     }
 }
 
-fn ended(error: tungstenite::Error) -> End {
+fn ended(error: tungstenite::Error) -> StreamError {
     match error {
         tungstenite::Error::Http(answer) => match answer.status() {
             status @ (StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::UNAUTHORIZED) => {
-                End::Refused(format!("no WebSocket here ({status})"))
+                StreamError::Refused(format!("no WebSocket here ({status})"))
             }
-            status => End::Lost(format!("not now ({status})")),
+            status => StreamError::Lost(format!("not now ({status})")),
         },
-        error => End::Lost(one_line(&error.to_string())),
+        error => StreamError::Lost(one_line(&error.to_string())),
     }
 }
 
@@ -114,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_message_is_the_contracts() {
+    fn the_first_message_has_the_names_of_the_protocol() {
         let request =
             SubscribeRequest { after_position: Some(0), epoch: "e".to_owned(), session: "s".to_owned() };
         let message: Value = serde_json::from_str(&first_message("t", &request).unwrap()).unwrap();
@@ -124,21 +128,22 @@ mod tests {
     }
 
     #[test]
-    fn close_codes_say_whether_to_come_back() {
+    fn close_codes_decide_whether_the_pad_comes_back() {
         let frame = |code: u16| Some(CloseFrame { code: code.into(), reason: "".into() });
         for code in [4401, 4403, 4404] {
-            assert!(matches!(closed(frame(code)), End::Refused(_)), "{code}");
+            assert!(matches!(closed(frame(code)), StreamError::Refused(_)), "{code}");
         }
         for code in [1001, 1013, 4408, 4409, 4429] {
-            assert!(matches!(closed(frame(code)), End::Lost(_)), "{code}");
+            assert!(matches!(closed(frame(code)), StreamError::Lost(_)), "{code}");
         }
-        assert!(matches!(closed(None), End::Lost(_)));
+        assert!(matches!(closed(None), StreamError::Lost(_)));
     }
 
     #[test]
     fn an_unreadable_message_is_not_quoted() {
         for call in [r#"{"revision":"N 821012345678"}"#, r#"{"startedAt":"+821012345678"}"#] {
-            let End::Refused(why) = read(&format!(r#"{{"update":{{"call":{call}}}}}"#)).unwrap_err() else {
+            let StreamError::Refused(why) = read(&format!(r#"{{"update":{{"call":{call}}}}}"#)).unwrap_err()
+            else {
                 panic!("not refused")
             };
             assert!(!why.contains("821012345678"), "{why}");
@@ -146,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_newer_server_adds_is_left_alone() {
+    fn fields_of_a_newer_server_are_ignored() {
         let message = read(r#"{"update":{"position":"7","mood":"good","call":{"colour":[1]}}}"#).unwrap();
         assert_eq!(message, read(r#"{"update":{"position":7,"call":{}}}"#).unwrap());
     }

@@ -45,7 +45,7 @@ impl Directory {
         }
     }
 
-    /// Makes or replaces a store, or only says what that would give.
+    /// Makes or replaces a store, or only checks it.
     ///
     /// # Errors
     /// The service's own, see `store.proto`.
@@ -60,7 +60,7 @@ impl Directory {
     /// Makes or replaces many stores.
     ///
     /// # Errors
-    /// The service's own, see `store.proto`; faults of the stores are none.
+    /// The service's own, see `store.proto`. Faults of the stores are in the answer.
     pub(crate) async fn import(
         &mut self,
         messages: impl Stream<Item = ImportStoresRequest> + Send + 'static,
@@ -84,7 +84,7 @@ impl Directory {
         }
     }
 
-    /// See [`Internal::failure`].
+    /// What a failed call means to the user.
     pub(crate) fn failure(&self, status: &Status) -> Failure {
         self.internal.failure(status)
     }

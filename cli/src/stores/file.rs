@@ -1,35 +1,38 @@
 //! The CSV of stores: `store_id,name,virtual_number,line`, in any order, with commas, semicolons or tabs; see [`header`] and,
 //! for the encodings, [`text`].
-//! A repeated `store_id` gives a store several numbers; its name need stand only once.
+//! A repeated `store_id` gives a store several numbers; one of its rows must have its name.
 //!
-//! Here is found what only the file can tell, and in which lines things stand. What a store id, a name or a number is, and
-//! whose, ingest-svc knows. So that it can tell the rest of the faults with ours, what can be read of a faulty file is read.
+//! Here the faults of the file's form are found, and the line of each store and number. ingest-svc checks ids, names and
+//! numbers, and which store owns a number. All that can be read of a faulty file is read, so that ingest-svc can find the
+//! rest of the faults in the same run.
 
-use std::{collections::HashMap, fmt};
+use std::collections::HashMap;
 
-use csv::{Position, ReaderBuilder, StringRecord, Trim};
+use csv::{ReaderBuilder, StringRecord, Trim};
 use ringpad_proto::v1::Store;
 
 use super::{
+    fault::Fault,
     header::{self, Columns, Header},
+    lines::Lines,
     text::{self, Text},
 };
 
 /// Bytes of a field at most: more than ingest-svc takes in any.
 const CELL: usize = 1024;
 
-/// What a file has.
+/// The stores of a file, and its faults.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Contents {
     /// In the order of their first rows.
-    pub(super) stores: Vec<Listed>,
+    pub(super) stores: Vec<ListedStore>,
     /// By line.
     pub(super) faults: Vec<Fault>,
 }
 
-/// A store as the file has it.
+/// A store, and the lines of the file that it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Listed {
+pub(super) struct ListedStore {
     pub(super) store: Store,
     /// The line of its first row.
     pub(super) line: u64,
@@ -37,26 +40,13 @@ pub(super) struct Listed {
     line_lines: Vec<u64>,
 }
 
-/// What is wrong, and in which line; the first is 1.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Fault {
-    pub(super) line: u64,
-    pub(super) text: String,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: {}", self.line, self.text)
-    }
-}
-
-impl Listed {
+impl ListedStore {
     fn new(id: &str, line: u64) -> Self {
         let store = Store { id: id.to_owned(), ..Store::default() };
         Self { store, line, virtual_number_lines: Vec::new(), line_lines: Vec::new() }
     }
 
-    /// The line of a field that ingest-svc finds fault with, e.g. `virtual_numbers[1]`.
+    /// The line of a field as ingest-svc names it, e.g. `virtual_numbers[1]`.
     pub(super) fn line_of(&self, field: &str) -> u64 {
         let index = || field.split_once('[')?.1.split_once(']')?.0.parse::<usize>().ok();
         let lines = if field.starts_with("virtual_numbers") {
@@ -83,7 +73,7 @@ pub(super) fn read(bytes: &[u8]) -> Contents {
         .flexible(true)
         .trim(Trim::All)
         .from_reader(rows.as_bytes());
-    let mut lines = Lines { text: rows.as_bytes(), at: 0, line: line + 1 };
+    let mut lines = Lines::new(rows, line + 1);
     let mut record = StringRecord::new();
     loop {
         let line = lines.of(reader.position());
@@ -91,7 +81,7 @@ pub(super) fn read(bytes: &[u8]) -> Contents {
             Ok(true) => table.row(line, &record, &columns),
             Ok(false) => break,
             Err(error) => {
-                table.fault(line, format!("no CSV: {error}"));
+                table.fault(line, format!("is not valid CSV: {error}"));
                 break;
             }
         }
@@ -99,33 +89,10 @@ pub(super) fn read(bytes: &[u8]) -> Contents {
     table.finish()
 }
 
-/// Counts lines. The reader's own count stands before the line feeds (those of empty lines) which it skips on its way to the
-/// next record.
-struct Lines<'a> {
-    text: &'a [u8],
-    at: usize,
-    line: u64,
-}
-
-impl Lines<'_> {
-    /// The line of the record that the reader finds next. To be asked in the order of the file.
-    fn of(&mut self, position: &Position) -> u64 {
-        let reader_at = usize::try_from(position.byte()).unwrap_or(usize::MAX);
-        while let Some(byte) = self.text.get(self.at) {
-            if self.at >= reader_at && *byte != b'\n' {
-                break;
-            }
-            self.line += u64::from(*byte == b'\n');
-            self.at += 1;
-        }
-        self.line
-    }
-}
-
 /// The rows read so far.
 #[derive(Default)]
 struct Table {
-    stores: Vec<Listed>,
+    stores: Vec<ListedStore>,
     by_id: HashMap<String, usize>,
     faults: Vec<Fault>,
 }
@@ -158,7 +125,7 @@ impl Table {
         let index = match self.by_id.get(id) {
             Some(index) => *index,
             None => {
-                self.stores.push(Listed::new(id, line));
+                self.stores.push(ListedStore::new(id, line));
                 let index = self.stores.len() - 1;
                 // Rows without an id do not belong together.
                 if !id.is_empty() {
@@ -168,7 +135,7 @@ impl Table {
             }
         };
         self.name(index, line, name);
-        let Listed { store, virtual_number_lines, line_lines, .. } = &mut self.stores[index];
+        let ListedStore { store, virtual_number_lines, line_lines, .. } = &mut self.stores[index];
         for (number, numbers, lines) in [
             (virtual_number, &mut store.virtual_numbers, virtual_number_lines),
             (real_line, &mut store.lines, line_lines),
@@ -219,7 +186,7 @@ mod tests {
         let Store { id, name, virtual_numbers, lines } = &stores[0].store;
         assert_eq!((id.as_str(), name.as_str()), ("gangnam", "행복 세차 강남점"));
         assert_eq!(virtual_numbers, &["0507-1234-5678", "0507-1234-5679"]);
-        assert_eq!(lines, &["02-555-0101", "02-555-0101"], "that one is the same, ingest-svc knows");
+        assert_eq!(lines, &["02-555-0101", "02-555-0101"], "ingest-svc finds out that both are one number");
         assert_eq!((stores[1].store.name.as_str(), stores[1].line), ("반짝, 세차", 3));
         assert_eq!(stores[0].line_of("virtual_numbers[1]"), 4);
         assert_eq!(stores[0].line_of("lines[0]"), 2);
@@ -227,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn semicolons_and_tabs_are_as_good_as_commas() {
+    fn semicolons_and_tabs_separate_fields_like_commas() {
         let with_commas = read(TWO_STORES.replace("\"반짝, 세차\"", "반짝 세차").as_bytes());
         for separator in [";", "\t"] {
             let text = TWO_STORES.replace("\"반짝, 세차\"", "반짝 세차").replace(',', separator);
@@ -240,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn all_faults_are_told_at_once_with_their_lines_and_the_rest_is_read() {
+    fn all_faults_are_reported_at_once_with_their_lines_and_the_rest_is_read() {
         let text = "store_id,name,virtual_number,line\n\
             a,A,05071111111,\n\
             \n\
@@ -263,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_such_file_is_said() {
+    fn a_file_without_the_header_is_a_fault() {
         for text in
             ["", "\n", "id,name\n", "store_id,name,virtual_number\n", "store_id;name,virtual_number,line\n"]
         {
@@ -352,7 +319,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_file_makes_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fn no_file_causes_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let header = b"store_id,name,virtual_number,line\n".to_vec();
             read(&bytes);
             read(&[header, bytes].concat());
@@ -372,7 +339,7 @@ mod tests {
                     continue;
                 }
                 let has = |numbers: &[String], number: &str| number.is_empty() || numbers.iter().any(|own| own == number);
-                let store = |listed: &Listed| listed.store.id == cells[0]
+                let store = |listed: &ListedStore| listed.store.id == cells[0]
                     && (cells[1].is_empty() || listed.store.name == cells[1])
                     && has(&listed.store.virtual_numbers, cells[2]) && has(&listed.store.lines, cells[3]);
                 prop_assert!(stores.iter().any(store), "{row:?}: {stores:?}");

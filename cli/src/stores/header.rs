@@ -1,9 +1,9 @@
-//! The header of a file of stores, as spreadsheets write it: before it may stand blank lines, lines of separators, and the
-//! line `sep=;` with which one program of them tells another the separator. Its columns may be in any order.
+//! The header of a file of stores, as spreadsheets write it: blank lines, lines of separators and the line `sep=;`, which tells
+//! a spreadsheet the separator, may come before it. Its columns may be in any order.
 //!
-//! Another column is a fault, not passed over: it may be one of ours with its name misspelt, e.g. a second number.
+//! An unknown column is a fault, since it may be a known one with its name misspelt.
 
-use super::file::Fault;
+use super::fault::Fault;
 
 /// The columns.
 const COLUMNS: [&str; 4] = ["store_id", "name", "virtual_number", "line"];

@@ -16,7 +16,8 @@ use tokio::sync::oneshot;
 
 use super::{
     directory::Directory,
-    file::{self, Contents, Fault, Listed},
+    fault::Fault,
+    file::{self, Contents, ListedStore},
     text,
 };
 use crate::terminal::{harmless, remark, report};
@@ -26,7 +27,7 @@ const STORES: usize = 1_000;
 /// Bytes of one message at most, unless a single store is longer; the service takes four times as much.
 const BYTES: usize = 1024 * 1024;
 
-/// What to do with a number that another store owns.
+/// What to do with a number of another store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Numbers {
     /// It is an error.
@@ -47,7 +48,7 @@ pub(super) enum Mode {
 /// Imports a file, or standard input if its name is `-`, and prints a summary.
 ///
 /// # Errors
-/// The file's faults, which have then been told line by line; or it cannot be read, or ingest-svc was not reached.
+/// The file has faults, which are then printed, one a line; or it cannot be read, or ingest-svc was not reached.
 pub(super) async fn import(
     directory: &mut Directory,
     path: PathBuf,
@@ -57,17 +58,17 @@ pub(super) async fn import(
     let name = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
     let bytes = contents(path).await.map_err(|error| Failure::other(&name, error))?;
     if text::is_cp949(&bytes) {
-        // Few bytes can be either; who knows better sees it here.
+        // A short file can be valid in both encodings; a user who knows better sees it here.
         remark(format!("{name}: read as CP949"));
     }
     let Contents { stores, mut faults } = file::read(&bytes);
-    // A faulty file is only checked, for the rest of its faults.
+    // ingest-svc only checks a faulty file, to find the rest of its faults.
     let mode = if faults.is_empty() { mode } else { Mode::DryRun };
     let answer = send(directory, &stores, numbers, mode).await;
     let answer = match answer {
         Ok(answer) => answer,
         Err(failure) => {
-            tell(&name, &mut faults);
+            print_faults(&name, &mut faults);
             return Err(failure);
         }
     };
@@ -76,7 +77,7 @@ pub(super) async fn import(
     if all == 0 {
         return report(summary(&answer, mode));
     }
-    tell(&name, &mut faults);
+    print_faults(&name, &mut faults);
     if answer.faults_left_out > 0 {
         remark(format!("{name}: and {} more", answer.faults_left_out));
     }
@@ -87,9 +88,9 @@ pub(super) async fn import(
     Err(Failure::Other(format!("{name}: {all} {}, {done}", if all == 1 { "fault" } else { "faults" })))
 }
 
-/// Reads on a thread that nobody waits for: Ctrl-C ends the program, also while a pipe or a terminal says nothing.
+/// Reads on a thread that is not joined, so that Ctrl-C ends the program also while it waits for a pipe or a terminal.
 async fn contents(path: PathBuf) -> io::Result<Vec<u8>> {
-    let (done, bytes) = oneshot::channel();
+    let (sender, bytes) = oneshot::channel();
     thread::spawn(move || {
         let read = if path == Path::new("-") {
             let mut bytes = Vec::new();
@@ -97,8 +98,8 @@ async fn contents(path: PathBuf) -> io::Result<Vec<u8>> {
         } else {
             fs::read(path)
         };
-        // Interrupted, nobody wants it any more.
-        drop(done.send(read));
+        // After an interruption there is no receiver.
+        drop(sender.send(read));
     });
     bytes.await.unwrap_or_else(|_| Err(io::Error::other("the reading thread panicked")))
 }
@@ -106,7 +107,7 @@ async fn contents(path: PathBuf) -> io::Result<Vec<u8>> {
 /// Has ingest-svc import the stores, or check them.
 async fn send(
     directory: &mut Directory,
-    stores: &[Listed],
+    stores: &[ListedStore],
     numbers: Numbers,
     mode: Mode,
 ) -> Result<ImportStoresResponse, Failure> {
@@ -163,8 +164,8 @@ fn progress(stores: usize) -> ProgressBar {
     bar
 }
 
-/// A fault of ingest-svc's, with its line; `None` if it names no store of ours.
-fn explain(fault: &StoreFault, stores: &[Listed]) -> Option<Fault> {
+/// A fault that ingest-svc found, with its line; `None` if it names a store that was not sent.
+fn explain(fault: &StoreFault, stores: &[ListedStore]) -> Option<Fault> {
     let listed = stores.get(fault.entry as usize)?;
     let more = match fault.reason() {
         Reason::Owned => " (here: --move)".to_owned(),
@@ -181,7 +182,7 @@ fn explain(fault: &StoreFault, stores: &[Listed]) -> Option<Fault> {
     })
 }
 
-/// The file's name for a field of ingest-svc's.
+/// The column of the file for a field of ingest-svc's API.
 fn column(field: &str) -> &str {
     match field.split_once('[').map_or(field, |(name, _)| name) {
         "id" => "store_id",
@@ -191,8 +192,8 @@ fn column(field: &str) -> &str {
     }
 }
 
-/// Tells the faults, each in a line.
-fn tell(name: &str, faults: &mut [Fault]) {
+/// Prints the faults, one a line.
+fn print_faults(name: &str, faults: &mut [Fault]) {
     faults.sort();
     for fault in faults {
         remark(format!("{name}: {fault}"));

@@ -5,28 +5,28 @@ use std::borrow::Cow;
 
 use encoding_rs::{EUC_KR, Encoding};
 
-use super::file::Fault;
+use super::fault::Fault;
 
-/// What a file says.
+/// A file's text, and its faults.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Text {
-    /// With U+FFFD for what cannot be read, and a line feed for each line's end.
+    /// With U+FFFD for bytes that cannot be decoded, and a line feed at each line's end.
     pub(super) text: String,
-    /// A line each that cannot be read.
+    /// One for each line that cannot be decoded.
     pub(super) faults: Vec<Fault>,
 }
 
-/// A line's text, and what is wrong with it.
+/// A line's text, and its fault.
 type Line<'a> = (Cow<'a, str>, Option<String>);
 
-/// Reads it.
+/// Decodes a file.
 pub(super) fn read(bytes: &[u8]) -> Text {
     if let Some((encoding, mark)) = Encoding::for_bom(bytes) {
         let (text, _) = encoding.decode_without_bom_handling(&bytes[mark..]);
         return joined(lines(text.as_bytes()).map(|line| {
             let line = String::from_utf8_lossy(line);
             let faulty = line.contains(char::REPLACEMENT_CHARACTER);
-            (line, faulty.then(|| format!("not {}", encoding.name())))
+            (line, faulty.then(|| format!("is not valid {}", encoding.name())))
         }));
     }
     if is_cp949(bytes) { joined(lines(bytes).map(cp949)) } else { joined(lines(bytes).map(utf_8)) }
@@ -52,7 +52,7 @@ fn joined<'a>(lines: impl Iterator<Item = Line<'a>>) -> Text {
     Text { text, faults }
 }
 
-/// Whether a file is in CP949. Korean words tell: few in CP949 are also UTF-8, and those show no Hangul there.
+/// Whether a file is in CP949. Its Korean words decide: few of them are valid UTF-8 too, and those have no Hangul in UTF-8.
 pub(super) fn is_cp949(bytes: &[u8]) -> bool {
     if Encoding::for_bom(bytes).is_some() {
         return false;
@@ -62,7 +62,7 @@ pub(super) fn is_cp949(bytes: &[u8]) -> bool {
     if others == 0 {
         return korean == 0 && korean_cp949(bytes);
     }
-    // Lines that are UTF-8 and no CP949 count for UTF-8, in whatever language. A wrong guess ends in faults.
+    // Lines that are valid UTF-8 but not CP949 count for UTF-8, in any language. A wrong guess ends in faults.
     let foreign = |line: &&[u8]| !line.is_ascii() && str::from_utf8(line).is_ok() && !korean_cp949(line);
     let foreign = lines(bytes).filter(|line| !is_korean_utf_8(line)).filter(foreign).count();
     korean + foreign < others || korean + foreign == 0
@@ -70,15 +70,15 @@ pub(super) fn is_cp949(bytes: &[u8]) -> bool {
 
 fn utf_8(line: &[u8]) -> Line<'_> {
     let fault = str::from_utf8(line).is_err();
-    (String::from_utf8_lossy(line), fault.then(|| "not UTF-8, as the other lines are".to_owned()))
+    (String::from_utf8_lossy(line), fault.then(|| "is not valid UTF-8; the other lines are UTF-8".to_owned()))
 }
 
 fn cp949(line: &[u8]) -> Line<'_> {
     let (text, faulty) = EUC_KR.decode_without_bom_handling(line);
     let fault = if is_korean_utf_8(line) {
-        Some("UTF-8, the other lines are CP949".to_owned())
+        Some("is UTF-8; the other lines are CP949".to_owned())
     } else {
-        faulty.then(|| "not UTF-8 or CP949".to_owned())
+        faulty.then(|| "is not valid UTF-8 or CP949".to_owned())
     };
     (text, fault)
 }
@@ -87,13 +87,13 @@ fn is_korean_utf_8(bytes: &[u8]) -> bool {
     !bytes.is_ascii() && str::from_utf8(bytes).is_ok_and(|text| text.contains(is_hangul))
 }
 
-/// Whether bytes have a reading in CP949, with Hangul in it.
+/// Whether bytes are valid CP949 with Hangul.
 fn korean_cp949(bytes: &[u8]) -> bool {
     let (text, faulty) = EUC_KR.decode_without_bom_handling(bytes);
     !faulty && text.contains(is_hangul)
 }
 
-/// A syllable, or a letter: also of those that macOS writes syllables with.
+/// A syllable or a letter, also the letters of which macOS composes syllables.
 fn is_hangul(character: char) -> bool {
     matches!(character, '가'..='힣' | '\u{1100}'..='\u{11ff}' | '\u{3131}'..='\u{318e}')
 }
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_cannot_be_read_are_named() {
+    fn lines_that_cannot_be_decoded_are_reported() {
         assert_eq!(faulty(b"a\n\xff\xff\nb\n\x80\n"), [2, 4]);
         let mixed = ["a\n강남\n".as_bytes(), b"\xc7\xe0\xba\xb9\n", "마포\n".as_bytes()].concat();
         assert_eq!(faulty(&mixed), [3]);
@@ -132,8 +132,8 @@ mod tests {
             let (cp949, _, _) = EUC_KR.encode(text);
             assert_eq!(read(&cp949), Text { text: text.to_owned(), faults: vec![] });
         }
-        assert!(str::from_utf8(&EUC_KR.encode("치킨").0).is_ok(), "that is what this is about");
-        // Other languages' UTF-8 that is no CP949, and Hangul anywhere, are UTF-8.
+        assert!(str::from_utf8(&EUC_KR.encode("치킨").0).is_ok(), "this text is valid in both encodings");
+        // UTF-8 of other languages that is not valid CP949, and any Hangul in UTF-8, are UTF-8.
         for text in ["Москва", "珈琲店", "Café\n강남", "치킨", "치킨".repeat(3).as_str(), "\u{110e}\u{1175}"]
         {
             assert_eq!(read(text.as_bytes()), Text { text: text.to_owned(), faults: vec![] });
@@ -145,8 +145,8 @@ mod tests {
         let (cp949, _, _) = EUC_KR.encode("name\n행복 세차\n반짝 세차\n");
         let mixed = [&cp949, "강남\n".as_bytes(), &EUC_KR.encode("치킨\n").0].concat();
         let Text { text, faults } = read(&mixed);
-        let told: Vec<_> = faults.iter().map(ToString::to_string).collect();
-        assert_eq!(told, ["line 4: UTF-8, the other lines are CP949"]);
+        let texts: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["line 4: is UTF-8; the other lines are CP949"]);
         assert!(text.starts_with("name\n행복 세차\n") && text.ends_with("치킨\n"), "{text}");
     }
 

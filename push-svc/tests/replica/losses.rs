@@ -189,7 +189,7 @@ async fn a_deleted_store_ends_its_streams() {
         receipt: None,
     };
     world.publish(&[hint]).await;
-    for (pad, transport) in pads.iter_mut().zip(TRANSPORTS) {
+    for pad in &mut pads {
         assert_eq!(pad.end().await, StreamEnd::NotFound);
     }
 }
@@ -266,7 +266,7 @@ async fn an_event_that_nobody_can_read_makes_pads_begin_afresh_once() {
     world.log.break_event("a", broken);
     event.bytes = BROKEN.into();
     world.publish(&[event]).await;
-    for (pad, transport) in pads.iter_mut().zip(TRANSPORTS) {
+    for pad in &mut pads {
         assert_eq!(pad.end().await, StreamEnd::Unavailable);
     }
     for transport in TRANSPORTS {

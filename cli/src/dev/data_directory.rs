@@ -1,5 +1,4 @@
-//! Where `ringpad dev` keeps its log, its sources and the tokens' key: a directory that is gone in the end, or one
-//! that stays.
+//! The directory in which `ringpad dev` keeps its log, its sources and the key of pad tokens: a temporary one, or one that stays.
 
 use std::{
     fs::{self, DirBuilder, OpenOptions},
@@ -13,14 +12,14 @@ use secrecy::SecretString;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-/// The one source there is: loopback is guard enough.
+/// The only source. It needs no secret, since only this machine can reach it.
 const SOURCES: &str = "[[source]]\nname = \"bizcall\"\ntimezone = \"Asia/Seoul\"\nopen = true\n";
-/// For the user alone: the log has whole phone numbers, the key opens every store.
+/// Only the user may read them: the log has whole phone numbers, and the key opens every store.
 const PRIVATE: u32 = 0o600;
 const PRIVATE_DIRECTORY: u32 = 0o700;
 
-/// A directory of one `ringpad dev`.
-pub(super) struct Place {
+/// The data of one `ringpad dev`.
+pub(super) struct DataDirectory {
     directory: Directory,
     secret: SecretString,
     secret_file: PathBuf,
@@ -31,7 +30,7 @@ enum Directory {
     Kept(PathBuf),
 }
 
-impl Place {
+impl DataDirectory {
     /// Makes what is missing in `data`, or all of it in a temporary directory.
     ///
     /// # Errors
@@ -43,11 +42,11 @@ impl Place {
                     .map_err(|error| Failure::other("a temporary directory", error))?,
             ),
             Some(path) => {
-                // A `?` would begin options of the log's URL.
+                // A `?` would begin the options of the log's URL.
                 if path.to_str().is_none_or(|text| text.contains('?')) {
                     let path = path.display();
                     return Err(Failure::Setting(format!(
-                        "--data: {path} is wrong: UTF-8 without ? is expected"
+                        "--data: {path} is not a valid directory: a path in UTF-8 without `?` is expected"
                     )));
                 }
                 let made = DirBuilder::new().recursive(true).mode(PRIVATE_DIRECTORY).create(path);
@@ -77,7 +76,7 @@ impl Place {
         &self.secret
     }
 
-    /// The file that has the key, for this user alone.
+    /// The file that has the key; only this user can read it.
     pub(super) fn secret_file(&self) -> &Path {
         &self.secret_file
     }
@@ -92,7 +91,7 @@ impl Directory {
     }
 }
 
-/// What the file holds; `text` if it is not there yet.
+/// The text of the file, which is written with `text` if it does not exist.
 fn keep(file: &Path, text: &str) -> Result<String, Failure> {
     match OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(file) {
         Ok(mut new) => new.write_all(text.as_bytes()).map(|()| text.to_owned()),
@@ -110,14 +109,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kept_place_keeps_its_key_and_a_temporary_one_is_gone() {
+    fn a_directory_that_stays_keeps_its_key_and_a_temporary_one_is_removed() {
         let outer = tempfile::tempdir().unwrap();
         let data = outer.path().join("data");
-        let key = |place: &Place| place.secret().expose_secret().to_owned();
-        let first = key(&Place::open(Some(&data)).unwrap());
+        let key = |data: &DataDirectory| data.secret().expose_secret().to_owned();
+        let first = key(&DataDirectory::open(Some(&data)).unwrap());
         assert_eq!(first.len(), 64);
-        assert_eq!(key(&Place::open(Some(&data)).unwrap()), first);
-        let temporary = Place::open(None).unwrap();
+        assert_eq!(key(&DataDirectory::open(Some(&data)).unwrap()), first);
+        let temporary = DataDirectory::open(None).unwrap();
         assert_ne!(key(&temporary), first);
         let path = temporary.sources();
         assert!(path.exists());

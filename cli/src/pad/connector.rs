@@ -1,4 +1,4 @@
-//! Opens streams. Knows the three transports; past it there are only feeds.
+//! Opens streams, on each of the three transports.
 
 use std::time::Duration;
 
@@ -19,35 +19,41 @@ use tonic_web::{GrpcWebCall, GrpcWebClientService};
 
 use super::{
     Transport,
-    feed::{End, Feed, Source},
+    stream::{Connection, EventStream},
+    stream_error::StreamError,
     websocket::WebSocket,
 };
-use crate::{endpoint::Endpoint, http_client::root, secret::Given};
+use crate::{endpoint::Endpoint, http_client::root, secret::GivenSecret};
 
-/// Within this time a stream is open and its snapshot there, or it is given up. The server has 3 s for it.
+/// How long a stream may take until its snapshot is there. The server has 3 s for it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Where and as whom the pad asks for streams.
+/// The address and the token with which the pad asks for streams.
 #[derive(Clone)]
-pub(super) struct Door {
+pub(super) struct Connector {
     transport: Transport,
     endpoint: Endpoint,
     token: String,
     authorization: MetadataValue<Ascii>,
 }
 
-/// A stream that has proved itself: its first message is there.
-pub(super) struct Opened {
-    pub(super) feed: Feed,
+/// A stream whose first message is there: a connection alone would prove nothing.
+pub(super) struct OpenStream {
+    pub(super) stream: EventStream,
     pub(super) first: SubscribeResponse,
 }
 
-impl Door {
+impl Connector {
     /// # Errors
-    /// The token holds characters that no token has.
-    pub(super) fn new(transport: Transport, endpoint: Endpoint, token: &Given) -> Result<Self, Failure> {
-        let mut authorization: MetadataValue<Ascii> =
-            format!("Bearer {}", token.expose()).parse().map_err(|_| token.wrong("a token is expected"))?;
+    /// The token has characters that are not valid in a header.
+    pub(super) fn new(
+        transport: Transport,
+        endpoint: Endpoint,
+        token: &GivenSecret,
+    ) -> Result<Self, Failure> {
+        let mut authorization: MetadataValue<Ascii> = format!("Bearer {}", token.expose())
+            .parse()
+            .map_err(|_| token.wrong("visible ASCII characters are expected"))?;
         authorization.set_sensitive(true);
         Ok(Self { transport, endpoint, token: token.expose().to_owned(), authorization })
     }
@@ -60,22 +66,22 @@ impl Door {
     /// Opens a stream and waits for its first message.
     ///
     /// # Errors
-    /// How it ended before it began.
-    pub(super) async fn open(&self, request: SubscribeRequest) -> Result<Opened, End> {
+    /// Why there is no stream.
+    pub(super) async fn open(&self, request: SubscribeRequest) -> Result<OpenStream, StreamError> {
         let opening = async {
-            let mut feed = Feed::new(self.source(request).await?);
-            let first = feed.next().await?;
-            Ok(Opened { feed, first })
+            let mut stream = EventStream::new(self.connect(request).await?);
+            let first = stream.next().await?;
+            Ok(OpenStream { stream, first })
         };
-        let late = || Err(End::Lost(format!("no first message within {} s", PATIENCE.as_secs())));
+        let late = || Err(StreamError::Lost(format!("no first message within {} s", PATIENCE.as_secs())));
         timeout(PATIENCE, opening).await.unwrap_or_else(|_| late())
     }
 
-    async fn source(&self, request: SubscribeRequest) -> Result<Source, End> {
+    async fn connect(&self, request: SubscribeRequest) -> Result<Connection, StreamError> {
         let stream = match self.transport {
             Transport::Websocket => {
                 let socket = WebSocket::open(&self.endpoint, &self.token, &request).await?;
-                return Ok(Source::WebSocket(Box::new(socket)));
+                return Ok(Connection::WebSocket(Box::new(socket)));
             }
             Transport::GrpcWeb => {
                 let client: Client<HttpConnector, GrpcWebCall<tonic::body::Body>> =
@@ -84,18 +90,18 @@ impl Door {
             }
             Transport::Grpc => {
                 let channel = Channel::builder(self.origin()?).tcp_nodelay(true);
-                let channel = channel.connect().await.map_err(|error| End::Lost(root(&error)))?;
+                let channel = channel.connect().await.map_err(|error| StreamError::Lost(root(&error)))?;
                 self.subscribe(channel, request).await?
             }
         };
-        Ok(Source::Grpc(Box::new(stream)))
+        Ok(Connection::Grpc(Box::new(stream)))
     }
 
     async fn subscribe<S>(
         &self,
         service: S,
         request: SubscribeRequest,
-    ) -> Result<Streaming<SubscribeResponse>, End>
+    ) -> Result<Streaming<SubscribeResponse>, StreamError>
     where
         S: GrpcService<tonic::body::Body>,
         S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -108,7 +114,7 @@ impl Door {
         Ok(client.subscribe(request).await?.into_inner())
     }
 
-    fn origin(&self) -> Result<http::Uri, End> {
-        self.endpoint.join("/").map_err(|error| End::Refused(error.to_string()))
+    fn origin(&self) -> Result<http::Uri, StreamError> {
+        self.endpoint.join("/").map_err(|error| StreamError::Refused(error.to_string()))
     }
 }

@@ -1,0 +1,16 @@
+//! A fault of a file of stores.
+
+use std::fmt;
+
+/// The line that has the fault, and the fault in words. The first line is 1.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Fault {
+    pub(super) line: u64,
+    pub(super) text: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.text)
+    }
+}
