@@ -21,7 +21,7 @@ pub enum Deed {
     Swap,
     /// One update of the whole play, and all that comes behind it on its stream, is five seconds late.
     Late,
-    /// Whoever closes a call gives it back as well.
+    /// A call that has a note has no claim any more.
     Unclaim,
     /// From the beginning of the play on, the log's disk does not flush what it says it has.
     LyingDisk,
@@ -69,7 +69,7 @@ impl Tamper {
                 Vec::new()
             }
             Some(Deed::Unclaim) => {
-                if let Some(call) = update.call.as_mut().filter(|call| call.closed) {
+                if let Some(call) = update.call.as_mut().filter(|call| !call.note.is_empty()) {
                     call.claim = None;
                 }
                 vec![update]
