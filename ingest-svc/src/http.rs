@@ -11,6 +11,7 @@ mod body;
 mod charset;
 mod content_encoding;
 mod content_type;
+mod metrics;
 pub mod parameters;
 mod problem;
 
@@ -33,10 +34,10 @@ use crate::{
     call::{Ingested, Status},
     cdr::{Faults, Record},
     log::{LogError, Quarantined, RawBody, RawRequest},
-    metrics::HttpMetrics,
     source::{Refusal, Source},
 };
 pub(crate) use parameters::masked;
+pub(crate) use metrics::HttpMetrics;
 use problem::Problem;
 
 /// Bytes of a body, and of a query, at most.

@@ -40,9 +40,9 @@ use ringpad_runtime::{
 };
 use tokio::{net::TcpListener, task::JoinSet, time::sleep};
 
+use http::HttpMetrics;
 use log::{Capacity, Log, LogMetrics, LogThreads, OpenLog, Waiting};
-use metrics::{HttpMetrics, RelayMetrics};
-use relay::Relay;
+use relay::{Relay, RelayMetrics};
 use retention::{Retention, RetentionMetrics};
 use settings::Database;
 pub use settings::Settings;

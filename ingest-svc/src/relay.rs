@@ -13,6 +13,7 @@
 //! the broker takes for too large, hubs are told to fetch it from the log.
 
 mod backlog;
+mod metrics;
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -29,11 +30,9 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::{
-    log::{Committed, Extent, LogReader, Outbox, OutboxPage, PageSize},
-    metrics::RelayMetrics,
-};
+use crate::log::{Committed, Extent, LogReader, Outbox, OutboxPage, PageSize};
 use backlog::{Backlog, Message, Next};
+pub(crate) use metrics::RelayMetrics;
 
 /// Messages that may wait for their confirm.
 const WINDOW: usize = 32;

@@ -1,0 +1,59 @@
+//! What the HTTP edge counts.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family},
+    registry::Registry,
+};
+use ringpad_runtime::serve::mend::Why;
+
+use crate::metrics::metric;
+
+/// Cloneable handles on the edge's metrics.
+#[derive(Debug, Clone)]
+pub(crate) struct HttpMetrics {
+    answers: Family<AnswerLabels, Counter>,
+    unreadable: Family<Reason, Counter>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AnswerLabels {
+    source: Arc<str>,
+    status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reason {
+    reason: &'static str,
+}
+
+impl HttpMetrics {
+    pub(crate) fn new(registry: &mut Registry) -> Self {
+        Self {
+            answers: metric(
+                registry,
+                "ringpad_http_answers",
+                "Answers to number providers, by source (empty: none of ours) and HTTP status",
+            ),
+            unreadable: metric(
+                registry,
+                "ringpad_http_unreadable",
+                "Requests of number providers whose head could not be read, by reason",
+            ),
+        }
+    }
+
+    /// A request's head could not be read.
+    pub(super) fn unreadable(&self, why: Why) {
+        self.unreadable.get_or_create(&Reason { reason: why.name() }).inc();
+    }
+
+    /// A request was answered; `source` is absent if there is none of that name.
+    pub(super) fn answered(&self, source: Option<Arc<str>>, status: StatusCode) {
+        let labels = AnswerLabels { source: source.unwrap_or_default(), status: status.as_u16() };
+        self.answers.get_or_create(&labels).inc();
+    }
+}
