@@ -3,7 +3,7 @@
 #![no_main]
 
 use bytes::Bytes;
-use ingest_svc::log::RawBody;
+use ingest_svc::request::RawBody;
 use libfuzzer_sys::fuzz_target;
 use ringpad_fuzz::record::{check, declared};
 

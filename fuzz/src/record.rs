@@ -5,9 +5,8 @@ use std::sync::OnceLock;
 use encoding_rs::{BIG5, EUC_KR, Encoding, SHIFT_JIS, UTF_8};
 use ingest_svc::{
     cdr::{Cdr, Faults, Field, RawFields, Record},
-    http::parameters,
-    log::{RawBody, RawRequest},
     phone::Called,
+    request::{RawBody, RawRequest},
     source::{Source, Sources},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -47,7 +46,7 @@ pub fn check(query: &str, body: RawBody, charset: Option<&'static Encoding>) {
     let request = RawRequest { query: query.to_owned(), body, charset };
     for name in ["bizcall", "twice"] {
         let source = sources().get(name).expect("it is in the text above");
-        match parameters::fields(source, &request) {
+        match request.parameters(source) {
             Ok(fields) => check_fields(fields, source),
             Err(faults) => check_faults(&faults),
         }
@@ -124,7 +123,7 @@ fn check_encodings(sent: &RawFields, record: &Record, source: &Source) {
 
     for (query, body) in [("", json), ("", form), (&*pairs, RawBody::None)] {
         let request = RawRequest { query: query.to_owned(), body, charset: None };
-        let fields = parameters::fields(source, &request).expect("parameters that were read before");
+        let fields = request.parameters(source).expect("parameters that were read before");
         let again = Record::parse(fields, source, record.received_at).expect("a record as before");
         assert_eq!(again.fingerprint, record.fingerprint, "one record in two encodings");
         assert_eq!(again.answered, record.answered);

@@ -8,11 +8,9 @@
 //! RFC 9457. No URI is ever logged: it holds callers' numbers, and the secret.
 
 mod body;
-mod charset;
 mod content_encoding;
 mod content_type;
 mod metrics;
-pub mod parameters;
 mod problem;
 
 use std::{net::SocketAddr, sync::Arc};
@@ -32,19 +30,15 @@ use ringpad_runtime::{forwarded::client, serve::mend::Unreadable, traces::TRACEP
 use crate::{
     Shared,
     call::{Ingested, Status},
-    cdr::{Faults, Record},
-    log::{LogError, Quarantined, RawBody, RawRequest},
+    cdr::Faults,
+    log::LogError,
+    request::{MAX_BYTES, Quarantined, RawBody, RawRequest},
     source::{Refusal, Source},
 };
-pub(crate) use parameters::masked;
 pub(crate) use metrics::HttpMetrics;
 use problem::Problem;
 
-/// Bytes of a body, and of a query, at most.
-pub(crate) const MAX_BYTES: usize = 64 * 1024;
-
-/// Where a fault is noted that is none of a parameter's: of the body as a whole, of the head, of the method.
-const BODY: &str = "body";
+/// The fields of faults that are none of a parameter's: of the head, of the method.
 const HEAD: &str = "head";
 const METHOD: &str = "method";
 
@@ -153,7 +147,7 @@ impl Edge {
         ingest.set("source", source.name().to_string());
         let record = {
             let _parse = ingest.child("parse");
-            read_record(source, &request, received_at)
+            request.record(source, received_at)
         };
         match record {
             Ok(mut record) => {
@@ -228,15 +222,6 @@ async fn receive(mut request: Request) -> Result<RawRequest, (Problem, RawReques
         charset: content_type::charset(&head.headers),
     };
     body.map(received).map_err(|(problem, sent)| (problem, received(RawBody::Unread(sent))))
-}
-
-/// Reads a record from a request, now or when it is replayed from the quarantine.
-pub(crate) fn read_record(
-    source: &Source,
-    request: &RawRequest,
-    received_at: Timestamp,
-) -> Result<Record, Faults> {
-    parameters::fields(source, request).and_then(|fields| Record::parse(fields, source, received_at))
 }
 
 fn unavailable(source: &Source, error: LogError) -> Problem {

@@ -17,7 +17,6 @@ mod holdings;
 mod job;
 mod metrics;
 mod outbox;
-mod quarantine;
 mod queue;
 mod read;
 mod reader;
@@ -38,6 +37,7 @@ use tokio::{
 use crate::{
     call::{ActionOutcome, ActionRequest, Ingested},
     cdr::Record,
+    request::Quarantined,
     store::{Moving, StoreEntry, Upserted},
 };
 pub use capacity::{Capacity, Readers};
@@ -47,7 +47,6 @@ use job::{Answer, Job};
 pub(crate) use job::{IMPORT, Import};
 pub(crate) use metrics::{LogMetrics, Waiting};
 pub use outbox::{Committed, Outbox};
-pub use quarantine::{Quarantined, RawBody, RawRequest};
 pub use read::{
     AllMissed, CallPage, CallQuery, Cursor, Extent, Missed, OutboxPage, PageMark, PageSize, Purpose,
 };

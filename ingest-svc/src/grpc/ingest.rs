@@ -24,8 +24,8 @@ use crate::{
     Shared,
     call::{self, Ingested},
     cdr::{Fault, Faults, RawFields, Record},
-    http::MAX_BYTES,
     log::{LogError, Submitted},
+    request::MAX_BYTES,
 };
 
 /// Records of one stream that may be on their way to the log. When it is full, the stream is read no further.

@@ -11,8 +11,8 @@ use tonic::Status;
 
 use super::{faulty, unavailable};
 use crate::{
-    http,
-    log::{Log, LogReader, Quarantined},
+    log::{Log, LogReader},
+    request::Quarantined,
     source::Sources,
 };
 
@@ -88,7 +88,7 @@ async fn try_again(
     for (id, quarantined) in requests {
         let record = sources
             .get(&quarantined.source)
-            .and_then(|source| http::read_record(source, &quarantined.request, quarantined.received_at).ok());
+            .and_then(|source| quarantined.request.record(source, quarantined.received_at).ok());
         match record {
             Some(record) => submitted.push((id, log.submit(record).await.map_err(unavailable)?)),
             None => answer.still_faulty += 1,
@@ -115,7 +115,7 @@ async fn try_again(
 fn message(id: u64, quarantined: Quarantined, sources: &Sources) -> QuarantinedRequest {
     let Quarantined { source, received_at, request, faults } = quarantined;
     let masked_request = match sources.get(&source) {
-        Some(source) => http::masked(source, &request),
+        Some(source) => request.masked(source),
         // How it writes is not known any more, and so not what would have to be masked.
         None => "(its source is not configured any more)".to_owned(),
     };

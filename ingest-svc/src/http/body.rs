@@ -8,10 +8,10 @@ use http_body_util::BodyExt;
 use ringpad_runtime::serve::is_late;
 
 use super::{
-    MAX_BYTES, Problem, content_encoding,
+    Problem, content_encoding,
     content_type::{self, Kind},
 };
-use crate::log::RawBody;
+use crate::request::{MAX_BYTES, RawBody};
 
 /// A body that is refused, and as much of it as was read.
 pub(super) type Refused = (Problem, Bytes);

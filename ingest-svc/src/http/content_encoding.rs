@@ -6,10 +6,11 @@ use axum::http::{HeaderMap, header::CONTENT_ENCODING};
 use bytes::Bytes;
 use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 
-use super::{BODY, MAX_BYTES, Problem};
+use super::Problem;
 use crate::{
     cdr::{Fault, Faults},
     phone::mask_digits,
+    request::{BODY, MAX_BYTES},
 };
 
 /// Bytes of an encoded body at most: what cannot be compressed grows a little.

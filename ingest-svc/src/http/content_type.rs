@@ -3,8 +3,8 @@
 use axum::http::{HeaderMap, header::CONTENT_TYPE};
 use encoding_rs::Encoding;
 
-use super::{Problem, charset};
-use crate::phone::mask_digits;
+use super::Problem;
+use crate::{phone::mask_digits, request::charset};
 
 /// What is read.
 pub(super) enum Kind {

@@ -12,8 +12,11 @@ use axum::{
 use ringpad_runtime::serve::mend::Why;
 use serde::Serialize;
 
-use super::{BODY, HEAD, METHOD};
-use crate::cdr::{Fault, Faults};
+use super::{HEAD, METHOD};
+use crate::{
+    cdr::{Fault, Faults},
+    request::BODY,
+};
 
 /// Seconds until a log that cannot be written is worth another try.
 const LOG_RETRY: u64 = 2;

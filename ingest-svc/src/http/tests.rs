@@ -1,7 +1,6 @@
-//! Every row of the contract's table of answers, over a real log, and how parameters are encoded.
+//! Every row of the contract's table of answers, over a real log.
 
 mod compressed;
-mod numbers;
 mod openapi;
 mod senders;
 
@@ -12,9 +11,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
 };
 use http_body_util::BodyExt;
-use percent_encoding::{NON_ALPHANUMERIC, percent_encode, utf8_percent_encode};
 use prometheus_client::registry::Registry;
-use proptest::{arbitrary::any as arbitrary, collection::vec, prelude::*};
 use ringpad_runtime::{admin, readiness::Readiness};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -22,8 +19,7 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::{
-    cdr::RawFields,
-    log::{Capacity, LogMetrics, OpenLog, OtherProgram, RawBody},
+    log::{Capacity, LogMetrics, OpenLog, OtherProgram},
     phone::PhoneNumber,
     source::Sources,
     store::{Moving, NumberKind, OwnedNumber, StoreEntry},
@@ -136,13 +132,6 @@ impl Answer {
     fn fields(&self) -> Vec<&str> {
         self.body["errors"].as_array().unwrap().iter().map(|error| error["field"].as_str().unwrap()).collect()
     }
-}
-
-/// What a query, and a body of that type, mean to `source`.
-fn parameters(source: &str, query: &str, body: &RawBody) -> RawFields {
-    let sources = Sources::parse(SOURCES).unwrap();
-    let request = RawRequest { query: query.to_owned(), body: body.clone(), charset: None };
-    parameters::fields(sources.get(source).unwrap(), &request).unwrap()
 }
 
 #[tokio::test]
@@ -307,118 +296,6 @@ async fn a_log_that_cannot_be_written_is_503() {
     assert!(answer.is_problem(503).headers.contains_key(header::RETRY_AFTER));
     other.execute("ALTER TABLE gone RENAME TO calls");
     edge.get(&format!("/v1/cdr/bizcall?{RING}")).await.is("accepted");
-}
-
-#[test]
-fn text_is_utf8_else_cp949() {
-    // 세차 100%, and 똠, which CP949 has and EUC-KR has not.
-    for (encoded, memo) in [
-        ("%EC%84%B8%EC%B0%A8+100%25", "세차 100%"),
-        ("%BC%BC%C2%F7%20100%25", "세차 100%"),
-        ("%8Cc", "똠"),
-        ("a%zz%", "a%zz%"),
-        ("%2B82", "+82"),
-        ("a=b", "a=b"),
-        ("%FF%FF", "\u{fffd}\u{fffd}"),
-    ] {
-        assert_eq!(parameters("bizcall", &format!("memo={encoded}"), &RawBody::None).get("memo"), Some(memo));
-        let form = RawBody::Form(format!("x&memo={encoded}&&seq=").into());
-        let fields = parameters("bizcall", "", &form);
-        assert_eq!((fields.get("memo"), fields.get("seq"), fields.get("x")), (Some(memo), None, None));
-    }
-    // Raw bytes, as old senders write them.
-    let form = RawBody::Form(b"memo=\xbc\xbc\xc2\xf7"[..].into());
-    assert_eq!(parameters("bizcall", "", &form).get("memo"), Some("세차"));
-    let json = RawBody::Json(b"{\"memo\":\"\xbc\xbc\xc2\xf7\"}"[..].into());
-    assert_eq!(parameters("bizcall", "", &json).get("memo"), Some("세차"));
-}
-
-#[test]
-fn only_a_source_that_encodes_twice_is_decoded_twice() {
-    let twice = |bytes: &[u8]| {
-        let once = percent_encode(bytes, NON_ALPHANUMERIC).to_string();
-        format!("memo={0}&memo2={0}", utf8_percent_encode(&once, NON_ALPHANUMERIC))
-    };
-    for bytes in ["50% 할인".as_bytes(), b"50% \xc7\xd2\xc0\xce"] {
-        let fields = parameters("twice", &twice(bytes), &RawBody::None);
-        assert_eq!(fields.get("memo"), Some("50% 할인"));
-        assert!(fields.get("memo2").unwrap().starts_with("50%25%20%"));
-    }
-    assert_eq!(parameters("bizcall", "memo=50%2525", &RawBody::None).get("memo"), Some("50%25"));
-}
-
-#[test]
-fn a_json_number_is_its_text() {
-    let json = r#"{"seq":12345678901234567890123,"sdt":20261123142530,"memo":1.50,"memo2":-0,"cause":1e3,"x":true,"crid":null}"#;
-    let fields = parameters("bizcall", "", &RawBody::Json(json.into()));
-    let expected = [
-        ("seq", Some("12345678901234567890123")),
-        ("sdt", Some("20261123142530")),
-        ("memo", Some("1.50")),
-        ("memo2", Some("-0")),
-        ("cause", Some("1e3")),
-        ("x", Some("true")),
-        ("crid", None),
-    ];
-    for (name, value) in expected {
-        assert_eq!(fields.get(name), value, "{name}");
-    }
-}
-
-proptest! {
-    #[test]
-    fn no_bytes_panic(bytes in vec(arbitrary::<u8>(), 0..200), query in "[!-~]{0,60}") {
-        let sources = Sources::parse(SOURCES).unwrap();
-        for body in [RawBody::Form(bytes.clone().into()), RawBody::Json(bytes.into())] {
-            let request = RawRequest { query: query.clone(), body, charset: None };
-            for source in ["bizcall", "twice"] {
-                let source = sources.get(source).unwrap();
-                // Of bytes that were not made to be a record, none is.
-                prop_assert!(read_record(source, &request, Timestamp::UNIX_EPOCH).is_err());
-                drop(masked(source, &request));
-            }
-        }
-    }
-
-    #[test]
-    fn no_number_stands_whole_where_a_request_is_shown(
-        number in "(010|02|031|0507)[-/_. –]?[0-9]{4}[-/_. –]?[0-9]{4}",
-        name in "[a-z]{1,8}|fromn|vn|memo",
-        encoded in arbitrary::<bool>(),
-    ) {
-        let sources = Sources::parse(SOURCES).unwrap();
-        let digits: String = number.chars().filter(char::is_ascii_digit).collect();
-        let form = match encoded {
-            true => format!("{name}={}", percent_encode(number.as_bytes(), NON_ALPHANUMERIC)),
-            false => format!("{name}={number}"),
-        };
-        let groups: Vec<_> = number.split(['-', '/', '_', '.', ' ', '–']).collect();
-        let json = json!({ &name: number, "deep": groups }).to_string();
-        let broken = json.trim_end_matches('}').to_owned();
-        let bodies = [
-            RawBody::None,
-            RawBody::Form(form.clone().into()),
-            RawBody::Json(json.into()),
-            RawBody::Json(broken.clone().into()),
-            RawBody::Unread(broken.into()),
-        ];
-        for body in bodies {
-            let request = RawRequest { query: format!("{form}&{number}=1"), body, charset: None };
-            let shown = masked(sources.get("bizcall").unwrap(), &request);
-            let shown_digits: String = shown.chars().filter(|char| char.is_ascii_digit() || *char == '*').collect();
-            prop_assert!(!shown_digits.contains(&digits), "{}", shown);
-        }
-    }
-
-    #[test]
-    fn what_is_encoded_is_read(memo in "\\PC{1,40}") {
-        let query = format!("memo={}", utf8_percent_encode(&memo, NON_ALPHANUMERIC));
-        let fields = parameters("bizcall", &query, &RawBody::None);
-        prop_assert_eq!(fields.get("memo"), Some(&*memo));
-        let json = RawBody::Json(json!({ "memo": memo }).to_string().into());
-        let fields = parameters("bizcall", "", &json);
-        prop_assert_eq!(fields.get("memo"), Some(&*memo));
-    }
 }
 
 #[tokio::test]

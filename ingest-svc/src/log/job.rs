@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::{error::LogError, quarantine::Quarantined};
+use super::error::LogError;
 use crate::{
     call::{ActionOutcome, ActionRequest, Ingested},
     cdr::Record,
+    request::Quarantined,
     store::{Assigned, Moving, StoreEntry, Upserted},
 };
 

@@ -9,11 +9,13 @@ use super::{
     capacity::{Capacity, Readers},
     error::LogError,
     metrics::LogMetrics,
-    quarantine::Quarantined,
     read::{AllMissed, CallPage, CallQuery, Cursor, OutboxPage, PageSize, Purpose},
     sqlite::Connections,
 };
-use crate::store::{Moving, StoreEntry, Upserted};
+use crate::{
+    request::Quarantined,
+    store::{Moving, StoreEntry, Upserted},
+};
 
 /// The one key of a queue in which stores do not take turns.
 const ANYBODY: &str = "";

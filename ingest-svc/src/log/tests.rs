@@ -23,6 +23,7 @@ use crate::{
     call::{ActingPad, Action, Reservation, Status},
     cdr::{Fault, RawFields},
     phone::PhoneNumber,
+    request::{RawBody, RawRequest},
     source::Sources,
     store::{Change, Conflict, NumberKind, OwnedNumber},
 };

@@ -1,29 +1,13 @@
-//! What people's systems really send: other character encodings, any JSON value, halves of characters.
+//! What people's systems really send.
 
-use encoding_rs::{BIG5, EUC_KR, Encoding, GBK, SHIFT_JIS, UTF_8, WINDOWS_1252};
+use encoding_rs::{EUC_KR, SHIFT_JIS, UTF_8, WINDOWS_1252};
 use futures_util::{StreamExt, stream};
 use ringpad_runtime::serve::InTime;
 
 use super::*;
-use crate::cdr::Field;
 
 /// A record of which every sender here has a variant.
 const JSON_RING: &str = r#"{"seq":"1","sdt":"20261123142530","fromn":"01012345678","vn":"050712345678"}"#;
-
-/// What a body means that declares an encoding.
-fn declared(charset: &'static Encoding, query: &str, body: RawBody) -> RawFields {
-    let sources = Sources::parse(SOURCES).unwrap();
-    let request = RawRequest { query: query.to_owned(), body, charset: Some(charset) };
-    parameters::fields(sources.get("bizcall").unwrap(), &request).unwrap()
-}
-
-fn form(bytes: impl Into<Vec<u8>>) -> RawBody {
-    RawBody::Form(bytes.into().into())
-}
-
-fn json(bytes: impl Into<Vec<u8>>) -> RawBody {
-    RawBody::Json(bytes.into().into())
-}
 
 fn utf16(text: &str, unit: fn(u16) -> [u8; 2]) -> Vec<u8> {
     text.encode_utf16().flat_map(unit).collect()
@@ -88,116 +72,19 @@ async fn a_record_is_read_from_every_body_that_says_it() {
     }
 }
 
-#[test]
-fn an_unknown_parameter_is_kept_as_received_whatever_it_is() {
-    let deep = format!("{}{}", "[".repeat(30_000), "]".repeat(30_000));
-    for value in [
-        "null",
-        "true",
-        "false",
-        "0",
-        "-0",
-        "1.50",
-        "1e400",
-        "12345678901234567890123",
-        "{}",
-        "[]",
-        r#"{"a":[1, {"b":null}],"a":"x"}"#,
-        r#"[ "a", 1 ]"#,
-        r#"[{"number":"01012345678"}]"#,
-        &deep,
-    ] {
-        let fields = parameters("bizcall", "seq=1", &json(format!("{{\"x\":{value}}}")));
-        assert_eq!(fields.get("x"), Some(value));
-    }
-    let fields = parameters("bizcall", "x=1&x=2&y=1&y=1", &json(r#"{"x":"3","x":[4],"y":1,"z":""}"#));
-    assert_eq!((fields.get("x"), fields.get("y"), fields.get("z")), (Some("1, 2, 3, [4]"), Some("1"), None));
-}
-
-#[test]
-fn nothing_is_said_by_null_and_by_what_is_empty() {
-    let all = Field::ALL.map(|field| field.name());
-    for nothing in ["null", "\"\"", "{}", "[]", "{ }", "[\r\n]"] {
-        let members = all.map(|name| format!("\"{name}\":{nothing}"));
-        let fields = parameters("bizcall", "", &json(format!("{{{}}}", members.join(","))));
-        assert!(all.iter().all(|name| fields.get(name).is_none()), "{nothing}");
-    }
-}
-
 #[tokio::test]
 async fn a_known_parameter_of_another_kind_costs_no_call_unless_it_says_which_call() {
     let edge = Edge::open().await;
     let odd = r#"{"seq":7,"sdt":20261123142530,"fromn":{"a":1},"vn":"050712345678","ton":[1,2],"memo":{"a":[1]},
         "memo2":true,"crid":["c"],"irid":{"i":2},"cause":16,"closed_from":false}"#;
     edge.post("/v1/cdr/bizcall", JSON, odd).await.is("accepted");
-    let fields = parameters("bizcall", "", &json(odd));
+    let request = RawRequest { query: String::new(), body: RawBody::Json(odd.into()), charset: None };
+    let fields = request.parameters(Sources::parse(SOURCES).unwrap().get("bizcall").unwrap()).unwrap();
     let kept = ["fromn", "memo", "memo2", "crid", "cause"].map(|name| fields.get(name).unwrap());
     assert_eq!(kept, [r#"{"a":1}"#, r#"{"a":[1]}"#, "true", r#"["c"]"#, "16"]);
     for name in ["seq", "sdt", "edt", "swidt"] {
         let answer = edge.post(&format!("/v1/cdr/bizcall?{RING}"), JSON, format!("{{\"{name}\":[1]}}")).await;
         assert_eq!(answer.is_problem(422).fields(), [name]);
-    }
-}
-
-#[test]
-fn half_of_a_surrogate_pair_costs_one_character() {
-    for (escaped, memo) in [
-        (r"\ud83d", "\u{fffd}"),
-        (r"\uDE00", "\u{fffd}"),
-        (r"a\ud83db", "a\u{fffd}b"),
-        (r"\ud83d\ude00", "😀"),
-        (r"\uD83D\uDE00", "😀"),
-        (r"\ud83d\ud83d\ude00", "\u{fffd}😀"),
-        (r"\ude00\ud83d", "\u{fffd}\u{fffd}"),
-        (r"\ud83d\n\ude00", "\u{fffd}\n\u{fffd}"),
-        (r"\ud83d\\ude00", "\u{fffd}\\ude00"),
-        (r"\\ud83d", r"\ud83d"),
-        (r"\\\ud83d", "\\\u{fffd}"),
-        (r"\ud83d\u0041", "\u{fffd}A"),
-        (r"세차\ud83d", "세차\u{fffd}"),
-    ] {
-        let fields = parameters("bizcall", "", &json(format!("{{\"memo\":\"{escaped}\"}}")));
-        assert_eq!(fields.get("memo"), Some(memo), "{escaped}");
-        let fields = parameters("bizcall", "", &json(format!("{{\"{escaped}\":1}}")));
-        assert_eq!(fields.get(memo), Some("1"), "{escaped}");
-    }
-    // What is no escape stays a fault, and of the body only.
-    for broken in [r"\ud83", r"\u+123", r"\ud83g", r"\uD8é", "\\"] {
-        let sources = Sources::parse(SOURCES).unwrap();
-        let body = json(format!("{{\"memo\":\"{broken}\"}}"));
-        let request = RawRequest { query: String::new(), body, charset: None };
-        let faults = parameters::fields(sources.get("bizcall").unwrap(), &request).unwrap_err();
-        assert_eq!(faults.0[0].field, "body", "{broken}");
-    }
-}
-
-#[test]
-fn a_declared_charset_is_obeyed() {
-    // Bytes that are text in UTF-8 as well, and other text.
-    let both = EUC_KR.decode(b"\xc2\xa4\xc3\xa1").0.into_owned();
-    assert_ne!(both, "¤á");
-    for (charset, bytes, memo) in [
-        (EUC_KR, &b"\xc2\xa4\xc3\xa1"[..], &*both),
-        (UTF_8, b"\xc2\xa4\xc3\xa1", "¤á"),
-        (SHIFT_JIS, b"\x90\xf4\x8e\xd4 \x83\x5c", "洗車 ソ"),
-        (WINDOWS_1252, b"caf\xe9 \x80", "café €"),
-        (GBK, b"\xcf\xb4\xb3\xb5", "洗车"),
-        (BIG5, b"\xac\x7e\xa8\xae", "洗車"),
-        (UTF_8, b"\xbc\xbc ok", "\u{fffd}\u{fffd} ok"),
-        (EUC_KR, b"ok \xff", "ok \u{fffd}"),
-    ] {
-        let encoded = percent_encode(bytes, NON_ALPHANUMERIC).to_string();
-        let raw = [b"memo=", bytes].concat();
-        // In JSON a byte that stands for a backslash is a part of its character.
-        let in_json = [b"{\"memo\":\"", bytes, b"\"}"].concat();
-        for fields in [
-            declared(charset, &format!("memo={encoded}"), RawBody::None),
-            declared(charset, "", form(format!("memo={encoded}"))),
-            declared(charset, "", form(raw)),
-            declared(charset, "", json(in_json)),
-        ] {
-            assert_eq!(fields.get("memo"), Some(memo), "{}", charset.name());
-        }
     }
 }
 
@@ -248,31 +135,6 @@ async fn a_charset_has_many_names() {
     }
 }
 
-#[test]
-fn without_a_charset_each_text_is_told_by_itself() {
-    let cut = &"세차 예약".as_bytes()[.."세차 예약".len() - 1];
-    for (bytes, memo) in [
-        // UTF-8, cut behind so many bytes.
-        (cut, "세차 예\u{fffd}"),
-        // One byte wrong in UTF-8; CP949 would make all of it another text.
-        (b"VIP \xec\x84\xb8\xec\xb0\xa8 \xff\xfe", "VIP 세차 \u{fffd}\u{fffd}"),
-        // CP949, and the same cut.
-        (b"\xbc\xbc\xc2\xf7", "세차"),
-        (b"\xbc\xbc\xc2\xf7\xbf", "세차\u{fffd}"),
-    ] {
-        let whole = b"\xec\x84\xb8\xec\xb0\xa8";
-        let encoded = percent_encode(bytes, NON_ALPHANUMERIC).to_string();
-        let body = [b"{\"memo\":\"", bytes, b"\",\"memo2\":\"\\\"", whole, b"\"}"].concat();
-        for fields in [
-            parameters("bizcall", &format!("memo={encoded}&memo2=\"세차"), &RawBody::None),
-            parameters("bizcall", "", &form([b"memo=", bytes, b"&memo2=\"", whole].concat())),
-            parameters("bizcall", "", &json(body)),
-        ] {
-            assert_eq!((fields.get("memo"), fields.get("memo2")), (Some(memo), Some("\"세차")));
-        }
-    }
-}
-
 #[tokio::test]
 async fn a_record_by_another_method_is_set_aside_and_can_be_replayed() {
     let edge = Edge::open().await;
@@ -288,7 +150,7 @@ async fn a_record_by_another_method_is_set_aside_and_can_be_replayed() {
         let newest = &set_aside[0];
         assert_eq!(newest.faults[0].field, "method");
         let source = sources.get("bizcall").unwrap();
-        assert!(read_record(source, &newest.request, newest.received_at).is_ok());
+        assert!(newest.request.record(source, newest.received_at).is_ok());
     }
     for (method, path) in [
         ("OPTIONS", "bizcall"),
@@ -330,31 +192,6 @@ async fn what_is_refused_is_set_aside_as_far_as_it_came() {
     edge.post("/v1/cdr/bizcall", "text/01012345678", "call 010-1234-5678").await.is_problem(415);
     let kept = &edge.set_aside().await[0];
     let sources = Sources::parse(SOURCES).unwrap();
-    let shown = masked(sources.get("bizcall").unwrap(), &kept.request);
+    let shown = kept.request.masked(sources.get("bizcall").unwrap());
     assert!(!format!("{shown} {:?}", kept.faults).contains("1234"), "{shown} {:?}", kept.faults);
-}
-
-proptest! {
-    /// Any UTF-16, escaped: what JSON's grammar allows and most libraries write.
-    #[test]
-    fn any_code_units_are_text(units in vec(arbitrary::<u16>(), 0..40), plain in arbitrary::<bool>()) {
-        let escaped: String = units.iter().map(|unit| match char::from_u32(u32::from(*unit)) {
-            Some(char) if plain && char.is_alphabetic() => char.to_string(),
-            _ => format!("\\u{unit:04x}"),
-        }).collect();
-        let fields = parameters("bizcall", "x=1", &json(format!("{{\"memo\":\"{escaped}\"}}")));
-        let expected = String::from_utf16_lossy(&units);
-        prop_assert_eq!(fields.get("memo").unwrap_or_default(), expected);
-    }
-
-    /// What is text by the book is read as such.
-    #[test]
-    fn json_by_the_book_is_left_alone(memo in "\\PC{1,40}", name in "\\PC{1,10}", value in "[\\PC\n\"\\\\]{1,20}") {
-        prop_assume!(Field::named(&name).is_none() && !name.starts_with('\u{feff}'));
-        let body = json!({ "memo": &memo, &name: &value }).to_string();
-        for bytes in [body.clone().into_bytes(), utf16(&body, u16::to_le_bytes), utf16(&body, u16::to_be_bytes)] {
-            let fields = parameters("bizcall", "", &json(bytes));
-            prop_assert_eq!((fields.get("memo"), fields.get(&name)), (Some(&*memo), Some(&*value)));
-        }
-    }
 }

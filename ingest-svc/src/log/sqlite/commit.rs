@@ -9,7 +9,6 @@ use super::{
         error::LogError,
         job::{Answer, Import, Job},
         metrics::Counted,
-        quarantine::Quarantined,
     },
     purge, quarantine,
     record::{Logged, Savepoint},
@@ -19,6 +18,7 @@ use super::{
 use crate::{
     call::{ActionOutcome, ActionRequest, Ingested, Status},
     cdr::Record,
+    request::Quarantined,
     store::{Assigned, Change, Moving, StoreEntry, Upserted},
 };
 

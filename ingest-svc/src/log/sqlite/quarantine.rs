@@ -8,9 +8,11 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::super::{
     capacity::Capacity,
     holdings::{Holding, Holdings},
-    quarantine::{Quarantined, RawBody, RawRequest},
 };
-use crate::cdr::Fault;
+use crate::{
+    cdr::Fault,
+    request::{Quarantined, RawBody, RawRequest},
+};
 
 /// How much each source has in the table.
 pub(super) fn holdings(connection: &Connection) -> rusqlite::Result<Holdings> {

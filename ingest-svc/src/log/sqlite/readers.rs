@@ -13,7 +13,6 @@ use super::{
         capacity::Capacity,
         error::{LogError, Obstacle},
         metrics::LogMetrics,
-        quarantine::Quarantined,
         read::{AllMissed, CallPage, CallQuery, Cursor, OutboxPage, PageSize},
     },
     file::LogFile,
@@ -21,7 +20,10 @@ use super::{
     quarantine, read,
     unreadable::UnreadableRows,
 };
-use crate::store::{Moving, StoreEntry, Upserted};
+use crate::{
+    request::Quarantined,
+    store::{Moving, StoreEntry, Upserted},
+};
 
 /// How long a query may take: push-svc waits 2.5 s.
 const LONGEST: Duration = Duration::from_secs(2);

@@ -22,9 +22,10 @@ use super::{super::tests as suite, *};
 use crate::{
     call::{ActingPad, Action, ActionOutcome, ActionRequest, Ingested, Status},
     log::{
-        CallQuery, Capacity, Cursor, LogError, LogMetrics, PageSize, Quarantined, RawBody, RawRequest, open,
+        CallQuery, Capacity, Cursor, LogError, LogMetrics, PageSize, open,
         tests::{Backend, Opened, Place, TTL, any_call, end, gangnam, record, ring, store, update},
     },
+    request::{Quarantined, RawBody, RawRequest},
     store::Moving,
 };
 

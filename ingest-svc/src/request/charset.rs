@@ -10,7 +10,7 @@ const UNDECODED: char = char::REPLACEMENT_CHARACTER;
 
 /// The encoding of that name. One that is not known counts as not declared, and so does UTF-16, of which bytes tell by
 /// themselves: see [`transcoded`].
-pub(super) fn named(label: &str) -> Option<&'static Encoding> {
+pub(crate) fn named(label: &str) -> Option<&'static Encoding> {
     // `EUC_KR` is what the WHATWG calls CP949. These are the names that Java, Python and Microsoft have for it beside
     // those of the WHATWG's table.
     const CP949: [&str; 7] = ["cp949", "cp-949", "ms949", "x-windows-949", "uhc", "euckr", "euc_kr"];
@@ -23,7 +23,7 @@ pub(super) fn named(label: &str) -> Option<&'static Encoding> {
 }
 
 /// Decodes one text.
-pub(super) fn text<'a>(bytes: Cow<'a, [u8]>, declared: Option<&'static Encoding>) -> Cow<'a, str> {
+pub(crate) fn text<'a>(bytes: Cow<'a, [u8]>, declared: Option<&'static Encoding>) -> Cow<'a, str> {
     match bytes {
         Cow::Borrowed(bytes) => decode(bytes, declared),
         Cow::Owned(bytes) => Cow::Owned(match String::from_utf8(bytes) {
@@ -55,7 +55,7 @@ fn decode<'a>(bytes: &'a [u8], declared: Option<&'static Encoding>) -> Cow<'a, s
 /// A body without its byte order mark, and one in UTF-16 as UTF-8: by its mark, or by the zero byte that its first
 /// character, an ASCII one, has before or behind it. Such bytes tell by themselves, whatever is declared; what is left of
 /// the declaration is returned beside them.
-pub(super) fn transcoded<'a>(
+pub(crate) fn transcoded<'a>(
     bytes: &'a [u8],
     declared: Option<&'static Encoding>,
 ) -> (Cow<'a, [u8]>, Option<&'static Encoding>) {
@@ -73,6 +73,6 @@ pub(super) fn transcoded<'a>(
 }
 
 /// Whether a body's first character, behind blanks, is this one.
-pub(super) fn begins_with(bytes: &[u8], first: u8) -> bool {
+pub(crate) fn begins_with(bytes: &[u8], first: u8) -> bool {
     transcoded(bytes, None).0.trim_ascii_start().first() == Some(&first)
 }

@@ -7,7 +7,7 @@ fn numbers(query: &str, body: RawBody) -> [Option<String>; 3] {
     let sources = Sources::parse(SOURCES).unwrap();
     let request = RawRequest { query: format!("seq=1&sdt=20261123142530&{query}"), body, charset: None };
     let received_at = "2026-11-23T14:25:31+09:00".parse().unwrap();
-    let cdr = read_record(sources.get("bizcall").unwrap(), &request, received_at).unwrap().cdr;
+    let cdr = request.record(sources.get("bizcall").unwrap(), received_at).unwrap().cdr;
     let called = |called: Option<&crate::phone::Called>| called.map(|called| called.key().to_owned());
     [cdr.caller().key().map(str::to_owned), called(cdr.vn()), called(cdr.ton())]
 }

@@ -1,4 +1,16 @@
-//! Requests that are not CDRs, kept as they came: once the cause is repaired they can be tried again.
+//! What a number provider has sent: read into a record when it comes in, kept whole in the quarantine if it is no record, and
+//! read again when it is replayed. Nothing here knows how it came.
+//!
+//! ```text
+//! RawRequest ─► parameters ─► RawFields ─► Record
+//!      │                  └─► Faults, all at once ─► Quarantined
+//!      └─► masked, for people
+//! ```
+
+pub(crate) mod charset;
+mod json;
+mod masked;
+mod parameters;
 
 use std::sync::Arc;
 
@@ -7,6 +19,12 @@ use encoding_rs::Encoding;
 use jiff::Timestamp;
 
 use crate::cdr::Fault;
+
+/// Bytes of a record at most: of a body, of a query, and of a message over gRPC.
+pub(crate) const MAX_BYTES: usize = 64 * 1024;
+
+/// The field of a fault that is none of a single parameter's, but of the body as a whole.
+pub(crate) const BODY: &str = "body";
 
 /// A request's parameters as they came. Holds callers' numbers: only the log's file has it whole.
 #[derive(Clone, PartialEq, Eq)]
@@ -21,7 +39,7 @@ pub struct RawRequest {
 
 impl RawRequest {
     /// Bytes it holds.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         let body = match &self.body {
             RawBody::None => 0,
             RawBody::Form(body) | RawBody::Json(body) | RawBody::Unread(body) => body.len(),
@@ -55,3 +73,7 @@ pub struct Quarantined {
     /// What was wrong with it.
     pub faults: Vec<Fault>,
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests;

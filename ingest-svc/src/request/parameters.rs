@@ -4,95 +4,57 @@
 //! The query's parameters and the body's are one list. Empty is absent. A parameter that we do not know never decides
 //! anything: it is kept as it came, whatever it is.
 
-mod json;
-
 use std::borrow::Cow;
 
 use encoding_rs::Encoding;
+use jiff::Timestamp;
 use percent_encoding::percent_decode;
 
-use super::{BODY, charset};
+use super::{BODY, RawBody, RawRequest, charset, json};
 use crate::{
-    cdr::{Fault, Faults, Field, RawFields},
-    log::{RawBody, RawRequest},
-    phone::{mask_digits, mask_text},
+    cdr::{Fault, Faults, Field, RawFields, Record},
     source::Source,
 };
 
-/// Parameters of a request shown to people.
-const SHOWN: usize = 40;
 /// The byte order mark.
 const MARK: char = '\u{feff}';
 
-/// Reads all parameters of a request.
-///
-/// # Errors
-/// The body is no JSON object, or of another type. (What is wrong with single parameters comes with the record's own
-/// faults.)
-pub fn fields(source: &Source, request: &RawRequest) -> Result<RawFields, Faults> {
-    let mut fields = RawFields::new();
-    let mut insert = |bytes: &[u8], charset| {
-        urlencoded(source, bytes, charset).for_each(|(name, value)| fields.insert(&name, value));
-    };
-    insert(request.query.as_bytes(), request.charset);
-    match &request.body {
-        RawBody::None => {}
-        RawBody::Form(bytes) => {
-            let (bytes, charset) = form(bytes, request.charset);
-            insert(&bytes, charset);
-        }
-        RawBody::Json(bytes) => object(&json::text(bytes, request.charset), &mut fields)?,
-        RawBody::Unread(_) => return Err(fault("is neither a form nor JSON, or is not whole")),
+impl RawRequest {
+    /// Reads the record in a request that came in at `received_at`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, at once.
+    pub(crate) fn record(&self, source: &Source, received_at: Timestamp) -> Result<Record, Faults> {
+        self.parameters(source).and_then(|fields| Record::parse(fields, source, received_at))
     }
-    Ok(fields)
-}
 
-/// What a request says, for people: parameters in their order, with whatever may be a phone number masked, long values
-/// cut, and at most [`SHOWN`] of them.
-pub(crate) fn masked(source: &Source, request: &RawRequest) -> String {
-    let query = urlencoded(source, request.query.as_bytes(), request.charset);
-    let query = query.map(|(name, value)| shown(&name, &value)).take(SHOWN);
-    let mut members: Vec<_> = query.collect();
-    match &request.body {
-        RawBody::None => {}
-        RawBody::Form(bytes) => {
-            let (bytes, charset) = form(bytes, request.charset);
-            let pairs = urlencoded(source, &bytes, charset);
-            members.extend(pairs.map(|(name, value)| shown(&name, &value)).take(SHOWN));
-        }
-        RawBody::Json(bytes) => {
-            let text = json::text(bytes, request.charset);
-            match serde_json::from_str::<json::Object<'_>>(&text) {
-                Ok(object) => members.extend(object.0.into_iter().take(SHOWN).map(|(name, value)| {
-                    match json::is_compound(value.get()) {
-                        true => format!("{}={}", mask_digits(&name), mask_text(value.get())),
-                        false => shown(&name, &scalar(value.get())),
-                    }
-                })),
-                Err(_) => members.push(format!("{BODY}={}", mask_text(&text))),
+    /// Reads all parameters of a request.
+    ///
+    /// # Errors
+    /// The body is not a JSON object, or of another type. What is wrong with single parameters comes with the record's own
+    /// faults.
+    pub fn parameters(&self, source: &Source) -> Result<RawFields, Faults> {
+        let mut fields = RawFields::new();
+        let mut insert = |bytes: &[u8], charset| {
+            urlencoded(source, bytes, charset).for_each(|(name, value)| fields.insert(&name, value));
+        };
+        insert(self.query.as_bytes(), self.charset);
+        match &self.body {
+            RawBody::None => {}
+            RawBody::Form(bytes) => {
+                let (bytes, charset) = form(bytes, self.charset);
+                insert(&bytes, charset);
             }
+            RawBody::Json(bytes) => object(&json::text(bytes, self.charset), &mut fields)?,
+            RawBody::Unread(_) => return Err(fault("is neither a form nor JSON, or is not whole")),
         }
-        RawBody::Unread(bytes) => {
-            let text = charset::text(Cow::Borrowed(bytes), request.charset);
-            members.push(format!("{BODY}={}", mask_text(&text)));
-        }
+        Ok(fields)
     }
-    members.truncate(SHOWN);
-    members.join(" ")
-}
-
-fn shown(name: &str, value: &str) -> String {
-    // What ought to be a number is masked however it is written.
-    let masked = match Field::named(name) {
-        Some(Field::Fromn | Field::Vn | Field::Ton) => mask_text(value),
-        _ => mask_digits(value),
-    };
-    format!("{}={masked}", mask_digits(name))
 }
 
 /// A form's bytes and their encoding: without a byte order mark, and without the end of a line or of a C string that some
 /// senders put behind it.
-fn form<'a>(
+pub(super) fn form<'a>(
     bytes: &'a [u8],
     declared: Option<&'static Encoding>,
 ) -> (Cow<'a, [u8]>, Option<&'static Encoding>) {
@@ -109,7 +71,7 @@ fn form<'a>(
 }
 
 /// Reads `application/x-www-form-urlencoded`, which is a query's form as well: names and values in their order.
-fn urlencoded<'a>(
+pub(super) fn urlencoded<'a>(
     source: &Source,
     bytes: &'a [u8],
     charset: Option<&'static Encoding>,
@@ -166,7 +128,7 @@ fn object(text: &str, fields: &mut RawFields) -> Result<(), Faults> {
 }
 
 /// A JSON text's characters; anything else is as it was written.
-fn scalar(json: &str) -> String {
+pub(super) fn scalar(json: &str) -> String {
     // A string that cannot be read has been refused with the object around it.
     serde_json::from_str(json).unwrap_or_else(|_| json.to_owned())
 }
