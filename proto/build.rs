@@ -27,11 +27,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     // What a newer peer adds is left alone, in JSON as in Protobuf.
     let mut json = pbjson_build::Builder::new();
     json.register_descriptors(&encoded)?.ignore_unknown_fields().build(&[".ringpad.v1"])?;
-    serve_pads_by_hand();
     Ok(())
 }
 
-/// Clients for every service, and servers for all but `PadService`, see [`serve_pads_by_hand`].
+/// Clients for every service, and servers for all but `PadService`, see [`serve_pads`].
 struct Services {
     client_and_server: Box<dyn ServiceGenerator>,
     client: Box<dyn ServiceGenerator>,
@@ -50,7 +49,10 @@ impl Services {
 impl ServiceGenerator for Services {
     fn generate(&mut self, service: Service, buf: &mut String) {
         match service.proto_name.as_str() {
-            "PadService" => self.client.generate(service, buf),
+            "PadService" => {
+                serve_pads(&service);
+                self.client.generate(service, buf);
+            }
             _ => self.client_and_server.generate(service, buf),
         }
     }
@@ -61,37 +63,29 @@ impl ServiceGenerator for Services {
     }
 }
 
-/// `Subscribe` passes on events that ingest-svc has encoded once, so the server's response type is bytes; tonic can
-/// say that only through its manual builder. A test holds the result against the descriptor.
-fn serve_pads_by_hand() {
-    let unary = |name: &str, route: &str, messages: &str| {
-        tonic_build::manual::Method::builder()
-            .name(name)
-            .route_name(route)
-            .input_type(format!("crate::v1::{messages}Request"))
-            .output_type(format!("crate::v1::{messages}Response"))
-            .codec_path("tonic_prost::ProstCodec")
-            .build()
-    };
-    let subscribe = tonic_build::manual::Method::builder()
-        .name("subscribe")
-        .route_name("Subscribe")
-        .input_type("crate::v1::SubscribeRequest")
-        .output_type("bytes::Bytes")
-        .codec_path("crate::SubscribeCodec")
-        .server_streaming()
-        .build();
+/// `Subscribe` passes on events that ingest-svc has encoded once, so the server's response type is bytes, which tonic
+/// generates only through its manual builder. The other methods are as the descriptor has them.
+fn serve_pads(pads: &Service) {
+    let methods = pads.methods.iter().map(|method| {
+        let served = tonic_build::manual::Method::builder()
+            .name(&method.name)
+            .route_name(&method.proto_name)
+            .input_type(format!("crate::v1::{}", method.input_type));
+        match (method.proto_name.as_str(), method.client_streaming, method.server_streaming) {
+            ("Subscribe", false, true) => {
+                served.output_type("bytes::Bytes").codec_path("crate::SubscribeCodec").server_streaming().build()
+            }
+            (_, false, false) => served
+                .output_type(format!("crate::v1::{}", method.output_type))
+                .codec_path("tonic_prost::ProstCodec")
+                .build(),
+            (name, ..) => panic!("PadService.{name}: only Subscribe may be a stream, from the server"),
+        }
+    });
     let service = tonic_build::manual::Service::builder()
-        .name("PadService")
-        .package("ringpad.v1")
-        .comment("A store's pads; `subscribe` yields encoded `SubscribeResponse`s.")
-        .method(subscribe)
-        .method(unary("list_calls", "ListCalls", "PadServiceListCalls"))
-        .method(unary("claim_call", "ClaimCall", "ClaimCall"))
-        .method(unary("release_call", "ReleaseCall", "ReleaseCall"))
-        .method(unary("close_call", "CloseCall", "CloseCall"))
-        .method(unary("reopen_call", "ReopenCall", "ReopenCall"))
-        .method(unary("save_note", "SaveNote", "SaveNote"))
-        .build();
+        .name(&pads.name)
+        .package(&pads.package)
+        .comment("A store's pads; `subscribe` yields encoded `SubscribeResponse`s.");
+    let service = methods.fold(service, |service, method| service.method(method)).build();
     tonic_build::manual::Builder::new().build_client(false).build_transport(false).compile(&[service]);
 }
