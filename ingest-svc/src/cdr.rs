@@ -10,54 +10,24 @@
 //! was written so; it is not for input.
 
 mod fields;
-mod fingerprint;
 mod instant;
 mod other;
-mod over;
 mod parse;
+mod raw_fields;
 mod times;
+mod value;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use crate::{
     phone::{Called, Caller},
     source::Source,
 };
-pub use fields::{Field, RawFields};
-
-/// A call detail record: what a number provider sends at ring time, and again when the call is over.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cdr {
-    seq: Box<str>,
-    #[serde(with = "instant::seconds")]
-    sdt: Timestamp,
-    #[serde(with = "instant::optional_seconds", default, skip_serializing_if = "Option::is_none")]
-    edt: Option<Timestamp>,
-    #[serde(with = "instant::optional_seconds", default, skip_serializing_if = "Option::is_none")]
-    swidt: Option<Timestamp>,
-    caller: Caller,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    vn: Option<Called>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    ton: Option<Called>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    memo: Option<Box<str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    memo2: Option<Box<str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    crid: Option<Box<str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    irid: Option<Box<str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    cause: Option<Box<str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    closed_from: Option<Box<str>>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "other::read")]
-    other: BTreeMap<String, String>,
-}
+pub use fields::{Cdr, Field};
+pub use raw_fields::RawFields;
+pub use value::Fingerprint;
 
 /// A record as it was received.
 #[derive(Debug, Clone)]
@@ -77,9 +47,6 @@ pub struct Record {
     /// W3C trace context, if its way is traced.
     pub traceparent: Option<Box<str>>,
 }
-
-/// See [`Cdr::fingerprint`].
-pub type Fingerprint = [u8; 16];
 
 /// One thing that is wrong with a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -173,32 +140,7 @@ impl Cdr {
 
     /// The provider's text; 2 KiB of it at most.
     pub fn memo(&self) -> Option<&str> {
-        self.memo.as_deref()
-    }
-
-    /// The provider's second text; 256 bytes of it at most.
-    pub fn memo2(&self) -> Option<&str> {
-        self.memo2.as_deref()
-    }
-
-    /// As received; 256 bytes of it at most.
-    pub fn crid(&self) -> Option<&str> {
-        self.crid.as_deref()
-    }
-
-    /// As received; 256 bytes of it at most.
-    pub fn irid(&self) -> Option<&str> {
-        self.irid.as_deref()
-    }
-
-    /// As received; 256 bytes of it at most.
-    pub fn cause(&self) -> Option<&str> {
-        self.cause.as_deref()
-    }
-
-    /// As received; 256 bytes of it at most.
-    pub fn closed_from(&self) -> Option<&str> {
-        self.closed_from.as_deref()
+        self.text(Field::Memo)
     }
 
     /// Parameters that the contract does not name, as received: 32 of them at most, the first ones by their names, and
@@ -215,12 +157,6 @@ impl Cdr {
     /// Whether this is the final record: the call is over.
     pub fn is_final(&self) -> bool {
         self.edt.is_some()
-    }
-
-    /// 128 bits of SHA-256 over all fields as parsed: two records of a source have the same ones exactly if they are
-    /// equal in every field. Numbers count in E.164, however they were written; the source does not count.
-    pub fn fingerprint(&self) -> Fingerprint {
-        fingerprint::fingerprint(self)
     }
 }
 

@@ -3,23 +3,25 @@
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
-    Cdr, Fault, Faults, Field, RawFields, other,
+    Cdr, Fault, Faults, Field, RawFields,
+    fields::Parsed,
     times::{Times, times},
 };
-use crate::{
-    bounds::{self, cut},
-    phone::{Called, Caller},
-};
+use crate::phone::{Called, Caller};
 
 /// Characters of a `seq` at most.
 const MAX_SEQ: usize = 64;
+
 /// Reads a record that came in at `received_at`.
 pub(super) fn cdr(mut fields: RawFields, timezone: &TimeZone, received_at: Timestamp) -> Result<Cdr, Faults> {
     let mut faults = Faults(Vec::new());
     let seq = faults.note(Field::Seq, seq(fields.take(Field::Seq)));
     let Times { sdt, edt, swidt } = times(&mut fields, timezone, received_at, &mut faults);
     let caller = Caller::parse(&fields.take(Field::Fromn));
-    let mut called = |field| text(fields.take(field)).map(|text| Called::parse(&text));
+    let mut called = |field| {
+        let text = fields.take(field);
+        (!text.is_empty()).then(|| Called::parse(&text))
+    };
     let (vn, ton) = (called(Field::Vn), called(Field::Ton));
     if vn.is_none() && ton.is_none() {
         let message = "is required where there is no ton: the number that was dialled, e.g. 0507-1234-5678";
@@ -29,33 +31,7 @@ pub(super) fn cdr(mut fields: RawFields, timezone: &TimeZone, received_at: Times
     let (Some(seq), Some(sdt), true) = (seq, sdt, faults.0.is_empty()) else {
         return Err(faults);
     };
-    let mut text = |field| {
-        let most = if field == Field::Memo { bounds::MEMO } else { bounds::TEXT };
-        text(fields.take(field)).map(|mut text| {
-            cut(&mut text, most);
-            text.into_boxed_str()
-        })
-    };
-    Ok(Cdr {
-        seq,
-        sdt,
-        edt,
-        swidt,
-        caller,
-        vn,
-        ton,
-        memo: text(Field::Memo),
-        memo2: text(Field::Memo2),
-        crid: text(Field::Crid),
-        irid: text(Field::Irid),
-        cause: text(Field::Cause),
-        closed_from: text(Field::ClosedFrom),
-        other: other::kept(fields.other),
-    })
-}
-
-fn text(value: String) -> Option<String> {
-    (!value.is_empty()).then_some(value)
+    Ok(Parsed { seq, sdt, edt, swidt, caller, vn, ton }.with_texts(fields))
 }
 
 fn seq(value: String) -> Result<Box<str>, String> {

@@ -5,9 +5,11 @@ mod times;
 use std::collections::BTreeSet;
 
 use proptest::{collection::btree_map, prelude::*, sample::select};
+use prost::Message;
+use prost_types::FileDescriptorSet;
 use ringpad_proto::v1;
 
-use super::*;
+use super::{value::Digest, *};
 use crate::source::Sources;
 
 /// Names and values.
@@ -51,6 +53,16 @@ fn ring_with<'a>(changes: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     kept.chain(changes).copied().collect()
 }
 
+/// The same parameters over gRPC.
+fn message(parameters: &[(&str, &str)]) -> v1::Cdr {
+    let members = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).into()));
+    serde_json::from_value(serde_json::Value::Object(members.collect())).unwrap()
+}
+
+fn parse_message(message: v1::Cdr) -> Result<Cdr, Faults> {
+    Cdr::parse(RawFields::from(message), Sources::open().get("bizcall").unwrap(), received_at())
+}
+
 fn faults(parameters: &[(&str, &str)]) -> Vec<(String, String)> {
     match parse(parameters) {
         Ok(cdr) => panic!("{cdr:?} is a record"),
@@ -71,7 +83,7 @@ fn a_ring_is_read() {
     assert_eq!(cdr.caller().key(), Some("+821012345678"));
     assert_eq!(cdr.vn().map(Called::key), Some("+8250712345678"));
     assert_eq!(cdr.ton().map(Called::key), Some("+8225550001"));
-    assert_eq!((cdr.memo(), cdr.memo2()), (Some("세차 예약"), None));
+    assert_eq!((cdr.memo(), cdr.text(Field::Memo2)), (Some("세차 예약"), None));
 }
 
 #[test]
@@ -90,8 +102,9 @@ fn a_final_record_is_read_and_the_rest_is_kept_as_received() {
     assert!(cdr.is_final());
     assert_eq!(cdr.edt(), Some(instant("2026-11-23T14:26:12+09:00")));
     assert_eq!(cdr.swidt(), Some(instant("2026-11-23T14:25:41+09:00")));
-    assert_eq!([cdr.memo2(), cdr.crid(), cdr.irid()], [Some("100%"), Some("c1"), Some(" i ")]);
-    assert_eq!([cdr.cause(), cdr.closed_from()], [Some("16"), Some("F")]);
+    let texts = [Field::Memo2, Field::Crid, Field::Irid, Field::Cause, Field::ClosedFrom];
+    let kept = texts.map(|field| cdr.text(field).unwrap());
+    assert_eq!(kept, ["100%", "c1", " i ", "16", "F"]);
     assert_eq!(cdr.other().iter().collect::<Vec<_>>(), [(&"trunk".to_owned(), &"7".to_owned())]);
 }
 
@@ -181,36 +194,21 @@ fn what_the_rules_allow_is_taken() {
 }
 
 #[test]
-fn long_texts_are_cut_between_characters_and_marked_whoever_sends_them() {
-    let texts = ["memo", "memo2", "crid", "irid", "cause", "closed_from"];
-    for (name, most) in texts.map(|name| (name, if name == "memo" { 2_048 } else { 256 })) {
+fn long_texts_are_cut_between_characters_and_marked_by_http_and_by_grpc() {
+    for (field, limit) in Field::ALL.into_iter().filter_map(|field| Some((field, field.limit()?))) {
+        let name = field.name();
         let kept = |value: &str| {
             let by_http = parse(&ring_with(&[(name, value)])).unwrap();
-            let mut message =
-                v1::Cdr { seq: "1".to_owned(), sdt: "20261123142530".to_owned(), ..v1::Cdr::default() };
-            message.vn = "050712345678".to_owned();
-            // A parameter of the contract in the map is that parameter.
-            message.other = [(name.to_owned(), value.to_owned())].into();
-            let sources = Sources::open();
-            let by_grpc =
-                Cdr::parse(RawFields::from(message), sources.get("bizcall").unwrap(), received_at()).unwrap();
-            let text = |cdr: &Cdr| {
-                let [memo, memo2, crid] = [cdr.memo(), cdr.memo2(), cdr.crid()];
-                let [irid, cause, closed_from] = [cdr.irid(), cdr.cause(), cdr.closed_from()];
-                let texts = texts.into_iter().zip([memo, memo2, crid, irid, cause, closed_from]);
-                texts.filter(|(of, _)| *of == name).find_map(|(_, text)| text.map(str::to_owned)).unwrap()
-            };
-            assert_eq!(text(&by_http), text(&by_grpc));
-            text(&by_http)
+            let by_grpc = parse_message(message(&ring_with(&[(name, value)]))).unwrap();
+            assert_eq!(by_http, by_grpc, "{name}");
+            by_http.text(field).unwrap().to_owned()
         };
-        let fits = "a".repeat(most);
+        let fits = "a".repeat(limit);
         assert_eq!(kept(&fits), fits, "{name}");
-        assert_eq!(kept(&format!("{fits}b")), format!("{}…", "a".repeat(most - 3)), "{name}");
-        let korean = kept(&"가".repeat(most));
-        assert!(
-            korean.len() <= most && korean.len() > most - 3 && korean.ends_with("가…"),
-            "{name}: {korean}"
-        );
+        assert_eq!(kept(&format!("{fits}b")), format!("{}…", "a".repeat(limit - 3)), "{name}");
+        let korean = kept(&"가".repeat(limit));
+        let is_full = korean.len() <= limit && korean.len() > limit - 3 && korean.ends_with("가…");
+        assert!(is_full, "{name}: {korean}");
     }
 }
 
@@ -251,26 +249,14 @@ fn the_same_value_twice_is_no_fault() {
 
 #[test]
 fn grpc_has_the_same_rules() {
-    let message = v1::Cdr {
-        seq: "20261123-000017".to_owned(),
-        sdt: "20261123142530".to_owned(),
-        fromn: "01012345678".to_owned(),
-        vn: "0507-1234-5678".to_owned(),
-        ton: "025550001".to_owned(),
-        memo: "세차 예약".to_owned(),
-        other: [("trunk".to_owned(), String::new())].into(),
-        ..v1::Cdr::default()
-    };
-    let sources = Sources::open();
-    let of_message = |message: v1::Cdr| {
-        Cdr::parse(RawFields::from(message), sources.get("bizcall").unwrap(), received_at())
-    };
-    assert_eq!(of_message(message.clone()), parse(RING));
+    let ring = message(RING);
+    assert_eq!(parse_message(ring.clone()), parse(RING));
+    let other = [("trunk".to_owned(), String::new())].into();
+    assert_eq!(parse_message(v1::Cdr { other, ..ring.clone() }), parse(RING), "an empty value is an absent one");
     // A parameter of the contract in the map is that parameter.
     let other = [("seq".to_owned(), "2".to_owned())].into();
-    let Err(faults) = of_message(v1::Cdr { other, ..message }) else { panic!("it is a record") };
-    assert_eq!(faults.0[0].field, "seq");
-    assert_eq!(of_message(v1::Cdr::default()).map_err(|faults| faults.0.len()), Err(3));
+    assert_eq!(parse_message(v1::Cdr { other, ..ring }).unwrap_err().0[0].field, "seq");
+    assert_eq!(parse_message(v1::Cdr::default()).map_err(|faults| faults.0.len()), Err(3));
 }
 
 #[test]
@@ -314,86 +300,82 @@ fn some_fields() -> impl Strategy<Value = Vec<(&'static str, &'static str)>> {
         })
 }
 
-/// A value of a field, and another one. Every field has them: here, too, none can be forgotten.
+/// A value of a field, and another one.
 fn two_values(field: Field) -> [&'static str; 2] {
     match field {
-        Field::Seq
-        | Field::Memo
-        | Field::Memo2
-        | Field::Crid
-        | Field::Irid
-        | Field::Cause
-        | Field::ClosedFrom => ["a", "b"],
         Field::Sdt => ["20261123142530", "20261123142531"],
         Field::Edt => ["20261123142612", "20261123142613"],
         Field::Swidt => ["20261123142540", "20261123142541"],
         Field::Fromn => ["01012345678", "01012345679"],
         Field::Vn => ["050712345678", "050712345679"],
         Field::Ton => ["025550001", "025550002"],
+        _ => ["a", "b"],
+    }
+}
+
+/// A record with every field, with the first of its two values or, of these fields, another one.
+fn whole<'a>(changes: &[(Field, &'a str)]) -> Vec<(&'static str, &'a str)> {
+    let changed = |field| changes.iter().find(|(changed, _)| *changed == field).map(|(_, value)| *value);
+    Field::ALL.map(|field| (field.name(), changed(field).unwrap_or(two_values(field)[0]))).into()
+}
+
+/// Each field is parsed over HTTP and gRPC, counts in the fingerprint, is in the log, and is merged.
+#[test]
+fn every_field_is_handled_everywhere() {
+    let record = parse(&whole(&[])).unwrap();
+    let mut fingerprints = BTreeSet::from([record.fingerprint()]);
+    for field in Field::ALL {
+        let with = |value| whole(&[(field, value)]);
+        let other = parse(&with(two_values(field)[1])).unwrap();
+        assert_ne!(other, record, "{field:?} is parsed");
+        assert_eq!(parse_message(message(&with(two_values(field)[1]))).unwrap(), other, "{field:?} over gRPC");
+        assert!(fingerprints.insert(other.fingerprint()), "{field:?} counts in the fingerprint");
+        let logged = serde_json::to_value(&other).unwrap();
+        assert_eq!(serde_json::from_value::<Cdr>(logged).unwrap(), other, "{field:?} is in the log");
+        assert_eq!(other.clone().over(record.clone()), other, "{field:?} of the later record counts");
+        // Without these there is no record.
+        if !matches!(field, Field::Seq | Field::Sdt) {
+            let without = parse(&with("")).unwrap();
+            assert!(fingerprints.insert(without.fingerprint()), "{field:?} counts where it is absent");
+            assert_eq!(without.over(other.clone()), other, "{field:?} of the earlier record is kept");
+        }
+    }
+    for parameter in [("trunk", "7"), ("trunk", "8"), ("trunk2", "7")] {
+        let other = parse(&[whole(&[]), vec![parameter]].concat()).unwrap();
+        assert!(fingerprints.insert(other.fingerprint()), "{parameter:?}");
     }
 }
 
 #[test]
-fn a_change_of_any_one_field_is_another_record() {
-    let whole: Vec<_> = Field::ALL.map(|field| (field.name(), two_values(field)[0])).into();
-    let with = |name: &'static str, value: &'static str| {
-        let mut changed = whole.clone();
-        changed.retain(|(kept, _)| *kept != name);
-        changed.push((name, value));
-        parse(&changed).unwrap()
+fn the_message_has_the_fields_of_the_table_and_no_others() {
+    let files = FileDescriptorSet::decode(ringpad_proto::FILE_DESCRIPTOR_SET).unwrap().file;
+    let messages = files.iter().flat_map(|file| &file.message_type);
+    let cdr = messages.into_iter().find(|message| message.name() == "Cdr").unwrap();
+    let described: BTreeSet<_> = cdr.field.iter().map(|field| field.name()).collect();
+    let expected = Field::ALL.map(Field::name).into_iter().chain(["other"]).collect();
+    assert_eq!(described, expected);
+}
+
+#[test]
+fn a_text_that_older_records_do_not_have_counts_only_if_it_is_there() {
+    let digest = |texts: &[(&str, Option<&str>)]| {
+        let mut digest = Digest::default();
+        texts.iter().for_each(|(name, text)| digest.add_later(name, *text));
+        digest.finish(&BTreeMap::new())
     };
-    let record = parse(&whole).unwrap();
-    assert_eq!(record.fingerprint(), with("memo", "a").fingerprint(), "an equal record");
-    let mut others = vec![with("trunk", "7"), with("trunk", "8"), with("trunk2", "7")];
-    for field in Field::ALL {
-        let [_, other] = two_values(field);
-        others.push(with(field.name(), other));
-        // The source must be told which call it is, and when it began.
-        if !matches!(field, Field::Seq | Field::Sdt) {
-            others.push(with(field.name(), ""));
-        }
-    }
-    others.push(record);
-    let fingerprints: BTreeSet<_> = others.iter().map(Cdr::fingerprint).collect();
-    assert_eq!(fingerprints.len(), others.len(), "each is another record");
+    assert_eq!(digest(&[("queue", None)]), digest(&[]));
+    let texts = [("queue", Some("a")), ("queue", Some("b")), ("agent", Some("a")), ("queue", Some(""))];
+    let fingerprints: BTreeSet<_> = texts.iter().map(|text| digest(&[*text])).collect();
+    assert_eq!(fingerprints.len(), texts.len());
+    let other = BTreeMap::from([("queue".to_owned(), "a".to_owned())]);
+    assert!(!fingerprints.contains(&Digest::default().finish(&other)));
 }
 
 #[test]
 fn what_logs_already_hold_is_recognised() {
-    let whole: Vec<_> = Field::ALL.map(|field| (field.name(), two_values(field)[0])).into();
     let hex = |cdr: &Cdr| cdr.fingerprint().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    assert_eq!(hex(&parse(&whole).unwrap()), "b96b008703175a61d6f8dcaf2f734d2d");
+    assert_eq!(hex(&parse(&whole(&[])).unwrap()), "b96b008703175a61d6f8dcaf2f734d2d");
     assert_eq!(hex(&parse(RING).unwrap()), "a79be5aa4ab0867650e0f7844f6a6c02");
-}
-
-#[test]
-fn a_field_over_grpc_is_that_parameter() {
-    let value = |field: Field| two_values(field)[0].to_owned();
-    let message = v1::Cdr {
-        seq: value(Field::Seq),
-        sdt: value(Field::Sdt),
-        edt: value(Field::Edt),
-        fromn: value(Field::Fromn),
-        vn: value(Field::Vn),
-        ton: value(Field::Ton),
-        swidt: value(Field::Swidt),
-        memo: "memo".to_owned(),
-        memo2: "memo2".to_owned(),
-        crid: "crid".to_owned(),
-        irid: "irid".to_owned(),
-        cause: "cause".to_owned(),
-        closed_from: "closed_from".to_owned(),
-        other: [("trunk".to_owned(), "7".to_owned())].into(),
-    };
-    let fields = RawFields::from(message);
-    for field in Field::ALL {
-        let expected = match two_values(field)[0] {
-            "a" if field != Field::Seq => field.name(),
-            value => value,
-        };
-        assert_eq!(fields.get(field.name()), Some(expected), "{field:?}");
-    }
-    assert_eq!(fields.get("trunk"), Some("7"));
 }
 
 proptest! {
