@@ -72,9 +72,11 @@ fn serve_pads(pads: &Service) {
             .route_name(&method.proto_name)
             .input_type(format!("crate::v1::{}", method.input_type));
         match (method.proto_name.as_str(), method.client_streaming, method.server_streaming) {
-            ("Subscribe", false, true) => {
-                served.output_type("bytes::Bytes").codec_path("crate::SubscribeCodec").server_streaming().build()
-            }
+            ("Subscribe", false, true) => served
+                .output_type("bytes::Bytes")
+                .codec_path("crate::SubscribeCodec")
+                .server_streaming()
+                .build(),
             (_, false, false) => served
                 .output_type(format!("crate::v1::{}", method.output_type))
                 .codec_path("tonic_prost::ProstCodec")

@@ -1,13 +1,13 @@
-//! A call detail record, parsed once: past this module there are no strings that might be something else.
+//! A call detail record, parsed once: outside this module no string is a number or an instant.
 //!
 //! ```text
 //! query, form, JSON, gRPC ─► RawFields ─► Cdr::parse ─► Cdr ─► Record ─► log
 //!                                              └─► Faults, all at once
 //! ```
 //!
-//! `Debug` and errors show phone numbers masked and no text. `Serialize` writes everything whole: it is the form in which
-//! the log keeps a record to merge it with the call's next one, and nothing else may use it. `Deserialize` trusts what
-//! was written so; it is not for input.
+//! `Debug` and errors show phone numbers masked, and no texts. `Serialize` writes everything whole: the log keeps a record in
+//! this form, to merge it with the call's next one, and nothing else may use it. `Deserialize` trusts the log, and does not
+//! check anything.
 
 mod fields;
 mod instant;
@@ -34,26 +34,25 @@ pub use value::Fingerprint;
 pub struct Record {
     /// The name of the source that sent it.
     pub source: Arc<str>,
-    /// What it says.
+    /// Its content.
     pub cdr: Cdr,
-    /// Whether it has the parameter by which the source tells answered calls from missed ones (`answered_by`), with more in
-    /// it than zeros or another sign of nothing. Of a [final](Cdr::is_final) record: whether the call had been answered.
+    /// Whether it has the parameter that the source sends only for answered calls (`answered_by`), with a value that does not
+    /// stand for none, as zeros do. In a [final](Cdr::is_final) record: whether the call was answered.
     pub answered: bool,
     /// When ingest-svc had read it.
     pub received_at: Timestamp,
-    /// What it is recognised by when it comes again: the [fingerprint](Cdr::fingerprint), taken here so that the log's
-    /// one thread need not.
+    /// By which it is recognised when it is sent again. Computed here, not in the one thread that writes to the log.
     pub fingerprint: Fingerprint,
-    /// W3C trace context, if its way is traced.
+    /// W3C trace context, if it is traced.
     pub traceparent: Option<Box<str>>,
 }
 
 /// One thing that is wrong with a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// The parameter; `body` if the request's body cannot be read at all.
+    /// The parameter, or `body` if the request's body cannot be read.
     pub field: String,
-    /// What is wrong with its value and what would be right; phone numbers masked.
+    /// What is wrong with its value, and what would be right; phone numbers are masked.
     pub message: String,
 }
 
@@ -63,10 +62,10 @@ pub struct Fault {
 pub struct Faults(pub Vec<Fault>);
 
 impl Record {
-    /// Reads a record that came from `source`.
+    /// Reads a record from `source`.
     ///
     /// # Errors
-    /// Everything that is wrong with it, at once; see [`Cdr::parse`].
+    /// All faults of the record.
     pub fn parse(fields: RawFields, source: &Source, received_at: Timestamp) -> Result<Self, Faults> {
         let answered = fields.get(source.answered_by()).is_some_and(|value| !instant::stands_for_none(value));
         let cdr = Cdr::parse(fields, source, received_at)?;
@@ -82,8 +81,8 @@ impl Fault {
 }
 
 impl Faults {
-    /// Keeps the fault of a field, if it has one.
-    fn note<T>(&mut self, field: Field, value: Result<T, String>) -> Option<T> {
+    /// The value, or `None` and one more fault.
+    fn value_of<T>(&mut self, field: Field, value: Result<T, String>) -> Option<T> {
         value.map_err(|message| self.0.push(Fault::of(field, message))).ok()
     }
 
@@ -95,15 +94,15 @@ impl Faults {
 }
 
 impl Cdr {
-    /// Reads a record that came from `source` at `received_at`.
+    /// Reads a record that was received from `source` at `received_at`.
     ///
     /// # Errors
-    /// Everything that is wrong with it, at once, in the order of the contract's table.
+    /// All faults of the record, in the order of its fields.
     pub fn parse(fields: RawFields, source: &Source, received_at: Timestamp) -> Result<Self, Faults> {
         parse::cdr(fields, source.timezone(), received_at)
     }
 
-    /// The provider's name for the call, 1–64 printable characters. Providers use one again after a day.
+    /// The provider's identifier of the call, 1–64 printable characters. Providers use it again after a day.
     pub fn seq(&self) -> &str {
         &self.seq
     }
@@ -123,17 +122,17 @@ impl Cdr {
         self.swidt
     }
 
-    /// Who calls.
+    /// The caller.
     pub fn caller(&self) -> &Caller {
         &self.caller
     }
 
-    /// The virtual number that was dialled. There is this or [`ton`](Self::ton).
+    /// The virtual number that was dialled. Without it there is a [`ton`](Self::ton).
     pub fn vn(&self) -> Option<&Called> {
         self.vn.as_ref()
     }
 
-    /// The line behind it.
+    /// The line to which the provider forwards.
     pub fn ton(&self) -> Option<&Called> {
         self.ton.as_ref()
     }
@@ -143,13 +142,13 @@ impl Cdr {
         self.text(Field::Memo)
     }
 
-    /// Parameters that the contract does not name, as received: 32 of them at most, the first ones by their names, and
-    /// 4 KiB of their names and values. A name is cut to 64 bytes, a value to 256.
+    /// Unknown parameters as received: the first ones by their names, at most 32 of them and 4 KiB of names and values. A name
+    /// is cut to 64 bytes, a value to 256.
     pub fn other(&self) -> &BTreeMap<String, String> {
         &self.other
     }
 
-    /// Whether it had more such parameters than were kept.
+    /// Whether it had more unknown parameters than are kept.
     pub fn had_more(&self) -> bool {
         other::were_more(&self.other)
     }
@@ -160,7 +159,7 @@ impl Cdr {
     }
 }
 
-/// Numbers masked; no text, which may hold numbers too.
+/// Masks numbers, and leaves out texts, which may contain numbers.
 impl fmt::Debug for Cdr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cdr")

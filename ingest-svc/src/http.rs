@@ -4,8 +4,8 @@
 //! request ─► method 405 ─► source, secret 404 ─► address 403 ─► rate 429 ─► body 413, 415 ─► Record 422 ─► log 503 ─► 200
 //! ```
 //!
-//! What is refused early has cost little: no body is read before the sender is let in. Every error is a problem of
-//! RFC 9457. No URI is ever logged: it holds callers' numbers, and the secret.
+//! No body is read before the sender is admitted, so that a refused request costs little. Every error is a problem document
+//! of RFC 9457. No URI is ever logged, because it contains callers' numbers and the secret.
 
 mod body;
 mod content_encoding;
@@ -33,16 +33,16 @@ use crate::{
     cdr::Faults,
     log::LogError,
     request::{MAX_BYTES, Quarantined, RawBody, RawRequest},
-    source::{Refusal, Source},
+    source::{AdmissionError, Source},
 };
 pub(crate) use metrics::HttpMetrics;
 use problem::Problem;
 
-/// The fields of faults that are none of a parameter's: of the head, of the method.
+/// The fields of faults of the head and of the method.
 const HEAD: &str = "head";
 const METHOD: &str = "method";
 
-/// Bytes of a request's head at most: the longest query, and the headers around it.
+/// Bytes of a request's head at most: the longest query, and the headers.
 pub(crate) const HEAD_BYTES: usize = MAX_BYTES + 16 * 1024;
 
 struct Edge {
@@ -50,8 +50,8 @@ struct Edge {
     metrics: HttpMetrics,
 }
 
-/// The edge's routes, and those of `health`. Handlers need the peer's address, as `ConnectInfo<SocketAddr>`; without it a source with `allow`
-/// lets nobody in.
+/// The edge's routes, and those of `health`. Handlers need the peer's address as `ConnectInfo<SocketAddr>`; without it a source
+/// with `allow` admits nobody.
 pub(crate) fn router(shared: Shared, metrics: HttpMetrics, health: Router) -> Router {
     let edge = Arc::new(Edge { shared, metrics });
     Router::new()
@@ -80,12 +80,12 @@ async fn at_secret(
     edge.counted(&source, Some(&secret), request).await
 }
 
-/// Nothing is there; or a request that could not be read, nor where it was to go.
+/// There is no such path, or the request's head could not be read, and its path is not known.
 async fn elsewhere(State(edge): State<Arc<Edge>>, request: Request) -> Problem {
     edge.unreadable(&request).unwrap_or(Problem::NotFound)
 }
 
-/// For paths whose handlers look at nothing of a request.
+/// For paths whose handlers do not look at the request.
 async fn only_readable(
     State(edge): State<Arc<Edge>>,
     request: Request,
@@ -98,7 +98,7 @@ async fn only_readable(
 }
 
 impl Edge {
-    /// What is wrong with a request that is none of a source's and could not be read.
+    /// The problem of a request whose head could not be read and that belongs to no source.
     fn unreadable(&self, request: &Request) -> Option<Problem> {
         let Unreadable { why, .. } = request.extensions().get()?;
         self.metrics.unreadable(*why);
@@ -128,9 +128,9 @@ impl Edge {
         if let Some(Unreadable { why, .. }) = request.extensions().get() {
             self.metrics.unreadable(*why);
         }
-        // By hand: axum's own 405 is no problem document, and its GET is HEAD as well, which must not ring a phone.
-        // Some write it in lower case, which can mean nothing else.
-        if ![Method::GET, Method::POST].iter().any(|method| is_called(request.method(), method)) {
+        // axum's own 405 is not a problem document, and its GET includes HEAD, which must not make a call ring. Some senders write
+        // methods in lower case, which has no other meaning.
+        if ![Method::GET, Method::POST].iter().any(|method| has_name(request.method(), method)) {
             return Err(self.other_method(source, secret, request).await);
         }
         let source = self.shared.sources.get(source).ok_or(Problem::NotFound)?;
@@ -140,7 +140,7 @@ impl Edge {
         let received_at = Timestamp::now();
         let request = match received {
             Ok(request) => request,
-            Err((problem, sent)) => return Err(self.set_aside(source, received_at, sent, problem).await),
+            Err((problem, sent)) => return Err(self.quarantine(source, received_at, sent, problem).await),
         };
         let traceparent = traceparent.as_ref().and_then(|value| value.to_str().ok());
         let mut ingest = self.shared.traces.begin("ingest", traceparent);
@@ -156,26 +156,26 @@ impl Edge {
                 let logged = self.shared.log.ingest(record).await;
                 logged.map(accepted).map_err(|error| unavailable(source, error))
             }
-            Err(faults) => Err(self.set_aside(source, received_at, request, Problem::NotACdr(faults)).await),
+            Err(faults) => Err(self.quarantine(source, received_at, request, Problem::NotACdr(faults)).await),
         }
     }
 
-    /// A record that came by another method is kept, if its sender would have been let in. Some methods bring none, by what
-    /// they mean.
+    /// A record that was sent with another method is kept, if its sender would have been admitted. By their meaning, some
+    /// methods do not carry one.
     async fn other_method(&self, source: &str, secret: Option<&str>, request: Request) -> Problem {
-        let brings_none =
+        let carries_none =
             [Method::HEAD, Method::OPTIONS, Method::TRACE, Method::CONNECT].contains(request.method());
-        match self.shared.sources.get(source).filter(|_| !brings_none) {
+        match self.shared.sources.get(source).filter(|_| !carries_none) {
             Some(source) if admit(source, secret, &request).is_ok() => {
                 let sent = receive(request).await.unwrap_or_else(|(_, sent)| sent);
-                self.set_aside(source, Timestamp::now(), sent, Problem::Method).await
+                self.quarantine(source, Timestamp::now(), sent, Problem::Method).await
             }
             _ => Problem::Method,
         }
     }
 
-    /// What is refused is kept, so that its call is not lost for a fault that can be mended.
-    async fn set_aside(
+    /// Keeps a refused request in the quarantine, so that its call is not lost because of a fault that can be repaired.
+    async fn quarantine(
         &self,
         source: &Source,
         received_at: Timestamp,
@@ -193,21 +193,21 @@ impl Edge {
     }
 }
 
-fn is_called(method: &Method, name: &Method) -> bool {
+fn has_name(method: &Method, name: &Method) -> bool {
     method.as_str().eq_ignore_ascii_case(name.as_str())
 }
 
-/// A head that was not read, without the path, which may hold a secret.
+/// An unreadable head without its path, which may contain a secret.
 fn without_path(head: &Bytes) -> Bytes {
     let blank = |byte: &u8| *byte == b' ';
     let Some(method) = head.iter().position(blank) else { return head.clone() };
     let path = head[method..].iter().position(|byte| !blank(byte)).map_or(head.len(), |at| method + at);
     let length = head[path..].iter().position(|byte| b" ?\r\n".contains(byte));
-    let behind = length.map_or(head.len(), |length| path + length);
-    [&head[..path], &head[behind..]].concat().into()
+    let rest = length.map_or(head.len(), |length| path + length);
+    [&head[..path], &head[rest..]].concat().into()
 }
 
-/// Takes a request in, as it came. What cannot be read is returned with why.
+/// Receives a request. The error has the problem, and the request as far as it was received.
 async fn receive(mut request: Request) -> Result<RawRequest, (Problem, RawRequest)> {
     if let Some(Unreadable { why, head }) = request.extensions_mut().remove() {
         let sent = RawBody::Unread(without_path(&head));
@@ -232,10 +232,10 @@ fn unavailable(source: &Source, error: LogError) -> Problem {
 fn admit(source: &Source, secret: Option<&str>, request: &Request) -> Result<(), Problem> {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
     let client = peer.and_then(|peer| client(request.headers(), peer, |address| source.trusts(address)));
-    source.admit(secret, client).map_err(|refusal| match refusal {
-        Refusal::Secret => Problem::NotFound,
-        Refusal::Address => {
-            // DEBUG, for anybody can cause it, as often as they like.
+    source.admit(secret, client).map_err(|error| match error {
+        AdmissionError::Secret => Problem::NotFound,
+        AdmissionError::Address => {
+            // At DEBUG, because anybody can cause it any number of times.
             tracing::debug!(
                 source = &**source.name(),
                 ?client,
@@ -243,7 +243,7 @@ fn admit(source: &Source, secret: Option<&str>, request: &Request) -> Result<(),
             );
             Problem::Forbidden
         }
-        Refusal::Rate(wait) => Problem::TooMany(wait),
+        AdmissionError::Rate(wait) => Problem::TooMany(wait),
     })
 }
 

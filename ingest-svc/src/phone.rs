@@ -5,12 +5,12 @@
 //!                      └─► absent: withheld, payphone, unavailable
 //! ```
 //!
-//! **A number that we cannot read is kept and shown as it came, and never turned into another number.** `written` says to
-//! the letter what is read; `parse` accounts for each digit. Such a number is never a reason to lose a call.
+//! **A number that we cannot read is kept and shown as it was received, and never turned into another number.** `written` has
+//! the exact grammar; `parse` accounts for each digit. Such a number is never a reason to lose a call.
 //!
-//! `Debug` and `Display` are masked, `010-****-5678`. A whole number is to be had only by the calls that say so:
+//! `Debug` and `Display` are masked, `010-****-5678`. Only these functions return a whole number:
 //! [`PhoneNumber::e164`], [`PhoneNumber::national`], [`PhoneNumber::display`], [`PhoneNumber::raw`], [`Caller::display`],
-//! [`Caller::key`], [`Called::display`], [`Called::key`], and by serialising, which is for the log's database.
+//! [`Caller::key`], [`Called::display`], [`Called::key`], and serialisation, which is for the log's database.
 
 mod absent;
 mod address;
@@ -35,7 +35,7 @@ use crate::bounds::{TEXT, shortened};
 
 use address::Address;
 use normal::normal;
-use written::{Behind, Written};
+use written::{Trailing, WrittenNumber};
 
 pub(crate) use mask::{mask_digits, mask_text};
 pub use parse::warm_up;
@@ -43,7 +43,7 @@ pub use parse::warm_up;
 /// A number that parses. Equal to another if both are the same in E.164 and have the same extension, however they were
 /// written.
 ///
-/// Parsing says nothing of [validity](Self::is_valid): 1811-XXXX, 030X and 114 are "invalid" and in use.
+/// A number that parses need not be [valid](Self::is_valid): 1811-XXXX, 030X and 114 are "invalid" and in use.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct PhoneNumber {
     e164: Box<str>,
@@ -52,12 +52,12 @@ pub struct PhoneNumber {
     raw: Box<str>,
 }
 
-/// What was sent as a number and is none that we can read, e.g. `010-****-5678`: the text as it came, without the
-/// white space around it, and cut where it is too long.
+/// A text that was sent as a number and that we cannot read, e.g. `010-****-5678`: as received, without the white space
+/// around it, and cut if it is too long.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RawNumber(Box<str>);
 
-/// Who calls.
+/// The caller of a call.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Caller {
@@ -69,7 +69,7 @@ pub enum Caller {
     Payphone,
     /// The network could not tell the number (`O`, `unknown`, `86282452253` …).
     Unavailable,
-    /// Something that is no number we can read.
+    /// A text that we cannot read as a number.
     Unparsed(RawNumber),
 }
 
@@ -79,25 +79,25 @@ pub enum Caller {
 pub enum Called {
     /// A number.
     Number(PhoneNumber),
-    /// Something that is no number we can read; a store may own it all the same.
+    /// A text that we cannot read as a number; a store may own it nevertheless.
     Unparsed(RawNumber),
 }
 
 impl PhoneNumber {
-    /// Reads a number; `None` if it is none that we can read, a withheld form included.
+    /// Reads a number; `None` if we cannot read it as one, or if it stands for a withheld number.
     pub fn parse(text: &str) -> Option<Self> {
         Self::at(&Address::of(&normal(text)), text)
     }
 
     fn at(address: &Address<'_>, text: &str) -> Option<Self> {
-        let written = Written::read(address)?;
-        // At a host, a few digits are one of its extensions.
+        let written = WrittenNumber::read(address)?;
+        // A few digits before a host are one of its extensions.
         if !address.host.is_empty() && written.digits().len() < korea::SHORTEST {
             return None;
         }
-        let extension = match written.behind {
-            Behind::Extension(digits) => Some(digits.into()),
-            Behind::Fraction | Behind::Nothing => None,
+        let extension = match written.trailing {
+            Trailing::Extension(digits) => Some(digits.into()),
+            Trailing::Fraction | Trailing::Nothing => None,
         };
         Some(Self {
             e164: parse::e164(&written)?.into_boxed_str(),
@@ -106,7 +106,7 @@ impl PhoneNumber {
         })
     }
 
-    /// All that makes it another number: E.164 and the extension, however they were written.
+    /// What distinguishes it from other numbers: E.164 and the extension, however they were written.
     pub(crate) fn identity(&self) -> (&str, Option<&str>) {
         let Self { e164, extension, raw: _ } = self;
         (e164, extension.as_deref())
@@ -117,17 +117,17 @@ impl PhoneNumber {
         &self.e164
     }
 
-    /// The digits of the extension behind the number, which is not part of it.
+    /// The digits of the extension, which is not part of the number.
     pub fn extension(&self) -> Option<&str> {
         self.extension.as_deref()
     }
 
-    /// The whole number as it came, cut where it is too long.
+    /// The whole number as received, cut if it is too long.
     pub fn raw(&self) -> &str {
         &self.raw
     }
 
-    /// What a pad shows, whole: [`national`](Self::national), and the extension behind it, e.g. `02-555-0111 (101)`.
+    /// The whole number as pads show it: [`national`](Self::national) with its extension, e.g. `02-555-0111 (101)`.
     pub fn display(&self) -> String {
         match &self.extension {
             Some(extension) => format!("{} ({extension})", self.national()),
@@ -141,7 +141,7 @@ impl PhoneNumber {
         format::national(&self.e164)
     }
 
-    /// Whether libphonenumber holds the number for valid. Costs some microseconds, and decides nothing.
+    /// Whether the number is valid for libphonenumber. Takes some microseconds. Nothing depends on it.
     pub fn is_valid(&self) -> bool {
         parse::is_valid(&self.e164)
     }
@@ -161,7 +161,7 @@ impl Hash for PhoneNumber {
     }
 }
 
-/// Masked: the first and the last group are kept, and nothing of an extension.
+/// Masked: shows the first and the last group, and nothing of an extension.
 impl fmt::Display for PhoneNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&mask::mask_groups(&self.national()))?;
@@ -181,7 +181,7 @@ impl RawNumber {
         Self(shortened(text.trim(), TEXT))
     }
 
-    /// The whole text as it came.
+    /// The whole text as received.
     pub fn raw(&self) -> &str {
         &self.0
     }
@@ -220,7 +220,7 @@ impl Caller {
         }
     }
 
-    /// What kind of caller that is, in the words of the pads' contract.
+    /// The kind of caller, as in the pads' API.
     pub fn kind(&self) -> v1::CallerKind {
         match self {
             Self::Number(_) => v1::CallerKind::Number,
@@ -231,8 +231,8 @@ impl Caller {
         }
     }
 
-    /// What calls of one caller have in common, whole: E.164, or the text as it came if it is no number. `None` if
-    /// nothing is known of the caller.
+    /// What all calls of one caller have in common, whole: E.164, or the text as received if it is not a number. `None` if
+    /// nothing is known about the caller.
     pub fn key(&self) -> Option<&str> {
         match self {
             Self::Number(number) => Some(number.e164()),
@@ -241,7 +241,7 @@ impl Caller {
         }
     }
 
-    /// What a pad shows, whole: the number as people write it, or in words why there is none.
+    /// The whole number as pads show it, or in words why there is none.
     pub fn display(&self) -> Cow<'_, str> {
         match self {
             Self::Number(number) => Cow::Owned(number.display()),
@@ -273,8 +273,8 @@ impl Called {
         }
     }
 
-    /// What finds the store, whole: E.164, or the text as it came, without the white space around it, if it is no
-    /// number.
+    /// By what the store is found, whole: E.164, or the text as received, without the white space around it, if it is not
+    /// a number.
     pub fn key(&self) -> &str {
         match self {
             Self::Number(number) => number.e164(),
@@ -282,7 +282,7 @@ impl Called {
         }
     }
 
-    /// What a pad shows, whole: the number as people write it, or the text as it came.
+    /// The whole number as pads show it, or the text as received.
     pub fn display(&self) -> Cow<'_, str> {
         match self {
             Self::Number(number) => Cow::Owned(number.display()),

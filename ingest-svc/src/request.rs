@@ -1,10 +1,10 @@
-//! What a number provider has sent: read into a record when it comes in, kept whole in the quarantine if it is no record, and
-//! read again when it is replayed. Nothing here knows how it came.
+//! A request as a number provider has sent it: parsed to a record at receipt, kept whole in the quarantine if it is not one, and
+//! parsed again at a replay. It does not depend on the protocol.
 //!
 //! ```text
 //! RawRequest ─► parameters ─► RawFields ─► Record
 //!      │                  └─► Faults, all at once ─► Quarantined
-//!      └─► masked, for people
+//!      └─► masked, to be shown
 //! ```
 
 pub(crate) mod charset;
@@ -23,22 +23,22 @@ use crate::cdr::Fault;
 /// Bytes of a record at most: of a body, of a query, and of a message over gRPC.
 pub(crate) const MAX_BYTES: usize = 64 * 1024;
 
-/// The field of a fault that is none of a single parameter's, but of the body as a whole.
+/// The field of a fault of the whole body.
 pub(crate) const BODY: &str = "body";
 
-/// A request's parameters as they came. Holds callers' numbers: only the log's file has it whole.
+/// A request's parameters as received. It contains callers' numbers: only the log's file has it whole.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RawRequest {
     /// The URI's query.
     pub query: String,
-    /// The body, by what it said it was; without the `Content-Encoding` it came in.
+    /// The body by its type, without its `Content-Encoding`.
     pub body: RawBody,
-    /// The character encoding that its `Content-Type` declares, if that is one we know.
+    /// The character encoding that its `Content-Type` declares, if we know it.
     pub charset: Option<&'static Encoding>,
 }
 
 impl RawRequest {
-    /// Bytes it holds.
+    /// Its size in bytes.
     pub(crate) fn bytes(&self) -> usize {
         let body = match &self.body {
             RawBody::None => 0,
@@ -48,29 +48,29 @@ impl RawRequest {
     }
 }
 
-/// A body that has not been read for what it says.
+/// A body that is not parsed.
 #[derive(Clone, PartialEq, Eq)]
 pub enum RawBody {
-    /// There was none.
+    /// There is none.
     None,
     /// `application/x-www-form-urlencoded`.
     Form(Bytes),
     /// `application/json`.
     Json(Bytes),
-    /// What cannot be read as either: of another type, too long, or broken off. As much of it as was read.
+    /// A body that is of another type, too long or incomplete. As much of it as was read.
     Unread(Bytes),
 }
 
 /// A request in the quarantine, or on its way there.
 #[derive(Clone)]
 pub struct Quarantined {
-    /// The source that it came from.
+    /// The source for which it was sent.
     pub source: Arc<str>,
     /// When ingest-svc had read it.
     pub received_at: Timestamp,
-    /// As it came.
+    /// The request as received.
     pub request: RawRequest,
-    /// What was wrong with it.
+    /// Its faults.
     pub faults: Vec<Fault>,
 }
 

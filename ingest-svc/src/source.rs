@@ -1,4 +1,4 @@
-//! Sources: the configured number providers, who may send in their name and how they write.
+//! Sources: the configured number providers, who may send for them, and how they write their records.
 
 mod config;
 mod guard;
@@ -8,14 +8,14 @@ use std::{borrow::Borrow, collections::HashMap, net::IpAddr, path::Path, sync::A
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
 
+pub use guard::AdmissionError;
 use guard::Guard;
-pub use guard::Refusal;
 
-/// The one source there is without `INGEST_CONFIG`.
+/// The only source without `INGEST_CONFIG`.
 const DEFAULT_SOURCE: &str = "bizcall";
-/// The time zone of a source that names none.
+/// The time zone of a source without a setting for it.
 const DEFAULT_TIMEZONE: &str = "Asia/Seoul";
-/// The parameter that makes a call answered, for a source that names none.
+/// The parameter of answered calls, for a source without a setting for it.
 const DEFAULT_ANSWERED_BY: &str = "swidt";
 
 /// One configured number provider, e.g. `bizcall`.
@@ -34,7 +34,7 @@ pub struct Sources {
     by_name: HashMap<Name, Source>,
 }
 
-/// A source's name, which is what it is found by.
+/// A source's name, by which it is found.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Name(Arc<str>);
 
@@ -55,7 +55,7 @@ impl Source {
         &self.timezone
     }
 
-    /// The parameter by which it tells answered calls from missed ones: a final record with it was answered.
+    /// The parameter that it sends only for answered calls: a call whose final record has it was answered.
     pub fn answered_by(&self) -> &str {
         &self.answered_by
     }
@@ -65,17 +65,17 @@ impl Source {
         self.decode_twice.iter().any(|name| name == parameter)
     }
 
-    /// Whether an address is one of our own proxies, whose word about the address before it counts.
+    /// Whether an address is a trusted proxy, so that the client address in its headers is believed.
     pub fn trusts(&self, address: IpAddr) -> bool {
         self.guard.trusts(address)
     }
 
-    /// Lets a request in. `client` is absent if it cannot be told who sent it.
+    /// Admits a request. `client` is absent if the client address is not known.
     ///
     /// # Errors
-    /// Why not; asked in this order: secret, address, rate. What is refused for the first two costs the source none of
-    /// its rate.
-    pub fn admit(&self, secret: Option<&str>, client: Option<IpAddr>) -> Result<(), Refusal> {
+    /// Secret, address and rate are checked in this order. A request with a wrong secret or address does not count for the
+    /// source's rate.
+    pub fn admit(&self, secret: Option<&str>, client: Option<IpAddr>) -> Result<(), AdmissionError> {
         self.guard.admit(secret, client)
     }
 }
@@ -101,11 +101,11 @@ impl Sources {
         Self::of(config::sources(toml)?)
     }
 
-    /// One source, `bizcall`, to which anyone may send.
+    /// One source, `bizcall`, for which everybody may send.
     pub fn open() -> Self {
         let source = Source {
             name: Arc::from(DEFAULT_SOURCE),
-            // Bundled, so it is there; UTC is what is left to do if it were not.
+            // It is compiled in, so UTC is never used.
             timezone: TimeZone::get(DEFAULT_TIMEZONE).unwrap_or(TimeZone::UTC),
             answered_by: DEFAULT_ANSWERED_BY.to_owned(),
             decode_twice: Vec::new(),
@@ -114,7 +114,7 @@ impl Sources {
         Self { by_name: HashMap::from([(Name(source.name.clone()), source)]) }
     }
 
-    /// The proxies of ours before any of the sources.
+    /// The trusted proxies of all sources.
     pub fn proxies(&self) -> Arc<[IpNet]> {
         self.by_name.values().flat_map(|source| source.guard.trusted_proxies()).copied().collect()
     }
@@ -130,12 +130,12 @@ impl Sources {
             let name = source.name.clone();
             if by_name.insert(Name(name.clone()), source).is_some() {
                 return Err(format!(
-                    "name: {name:?} is given to more than one [[source]]; each needs its own"
+                    "name: more than one [[source]] has the name {name:?}; each needs a name of its own"
                 ));
             }
         }
         if by_name.is_empty() {
-            return Err("source: there is none; at least one [[source]] is expected".to_owned());
+            return Err("source: there is no [[source]]; at least one is expected".to_owned());
         }
         Ok(Self { by_name })
     }

@@ -44,7 +44,7 @@ impl Facts {
         let (merged, earlier_had_more) = match of_its_kind.take() {
             Some(earlier) => {
                 let earlier_had_more = earlier.had_more();
-                (record.over(earlier), earlier_had_more)
+                (record.completed_by(earlier), earlier_had_more)
             }
             None => (record, false),
         };

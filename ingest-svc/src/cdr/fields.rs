@@ -23,7 +23,7 @@ macro_rules! record {
         fields { $($(#[$doc:meta])* $field:ident $name:ident => $member:ident: $type:ty, [$($serde:tt)*];)* }
         texts { $($(#[$text_doc:meta])* $text:ident $text_name:ident $limit:ident;)* }
     ) => {
-        /// A parameter that the contract names.
+        /// A known parameter of a call record.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Field {
             $($(#[$doc])* $field,)*
@@ -95,11 +95,11 @@ macro_rules! record {
             }
 
             /// This record, completed by an earlier one of its kind: its own values count, and what it leaves out is kept.
-            pub(crate) fn over(self, earlier: Self) -> Self {
+            pub(crate) fn completed_by(self, earlier: Self) -> Self {
                 Self {
                     $($member: self.$member.or_earlier(earlier.$member),)*
                     $($text_name: self.$text_name.or(earlier.$text_name),)*
-                    other: other::over(self.other, earlier.other),
+                    other: other::merged(self.other, earlier.other),
                 }
             }
 

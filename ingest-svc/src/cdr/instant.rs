@@ -6,40 +6,40 @@ use jiff::{
     tz::{AmbiguousOffset, TimeZone},
 };
 
-/// What an instant in the source's time zone stands for: when clocks are put back, two instants an hour or so apart.
+/// What a date and time in the source's time zone may mean: when clocks are set back, two instants about an hour apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Instant {
+pub(super) struct LocalInstant {
     earlier: Timestamp,
     later: Timestamp,
 }
 
-/// Why a text is no instant.
+/// Why a text is not an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NoInstant {
+pub(super) enum InstantError {
     /// Not 14 digits.
     Form,
     /// No such date or time of day, e.g. 99 s.
     Calendar,
-    /// Skipped when clocks were put forward.
+    /// Skipped when clocks were set forward.
     Gap,
 }
 
-impl Instant {
+impl LocalInstant {
     /// Reads `YYYYMMDDHH24MISS`.
-    pub(super) fn parse(text: &str, timezone: &TimeZone) -> Result<Self, NoInstant> {
+    pub(super) fn parse(text: &str, timezone: &TimeZone) -> Result<Self, InstantError> {
         let civil = civil(text)?;
         let ambiguous = timezone.to_ambiguous_timestamp(civil);
-        let at = |offset: jiff::tz::Offset| offset.to_timestamp(civil).map_err(|_| NoInstant::Calendar);
+        let at = |offset: jiff::tz::Offset| offset.to_timestamp(civil).map_err(|_| InstantError::Calendar);
         match ambiguous.offset() {
             AmbiguousOffset::Unambiguous { offset } => {
                 at(offset).map(|instant| Self { earlier: instant, later: instant })
             }
             AmbiguousOffset::Fold { before, after } => Ok(Self { earlier: at(before)?, later: at(after)? }),
-            AmbiguousOffset::Gap { .. } => Err(NoInstant::Gap),
+            AmbiguousOffset::Gap { .. } => Err(InstantError::Gap),
         }
     }
 
-    /// The instant, if nothing tells more.
+    /// The earlier of the possible instants.
     pub(super) fn earlier(self) -> Timestamp {
         self.earlier
     }
@@ -50,8 +50,8 @@ impl Instant {
     }
 }
 
-/// Whether a text is what programs write where there is no instant: nothing, zeros, signs without digits, `null`, or the
-/// first or last date that they know. No call was connected or over before 2000, and none is in 9999.
+/// Whether programs write this text instead of an instant if there is none: nothing, zeros, signs without digits, `null`, or
+/// the first or last date that they know. No call was connected or over before 2000, or will be in 9999.
 pub(super) fn stands_for_none(text: &str) -> bool {
     const WORDS: [&str; 7] = ["null", "(null)", "nil", "none", "undefined", "n/a", "nat"];
     let text = text.trim();
@@ -73,15 +73,15 @@ fn is_first_or_last(digits: &str) -> bool {
     (year < 2000 || year == 9999) && (1..=12).contains(&month) && (1..=31).contains(&day)
 }
 
-fn civil(text: &str) -> Result<DateTime, NoInstant> {
-    let digits: &[u8; 14] = text.as_bytes().try_into().map_err(|_| NoInstant::Form)?;
+fn civil(text: &str) -> Result<DateTime, InstantError> {
+    let digits: &[u8; 14] = text.as_bytes().try_into().map_err(|_| InstantError::Form)?;
     if !digits.iter().all(u8::is_ascii_digit) {
-        return Err(NoInstant::Form);
+        return Err(InstantError::Form);
     }
     // Two digits: at most 99, so it fits.
     let two = |at: usize| (digits[at] - b'0').cast_signed() * 10 + (digits[at + 1] - b'0').cast_signed();
     let year = i16::from(two(0)) * 100 + i16::from(two(2));
-    DateTime::new(year, two(4), two(6), two(8), two(10), two(12), 0).map_err(|_| NoInstant::Calendar)
+    DateTime::new(year, two(4), two(6), two(8), two(10), two(12), 0).map_err(|_| InstantError::Calendar)
 }
 
 /// For `#[serde(with = …)]`.

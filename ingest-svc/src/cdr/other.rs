@@ -1,5 +1,5 @@
-//! The parameters that the contract does not name. They are kept as they came, as far as there is room: a sender may have
-//! thousands, and other ones in each of a call's records.
+//! Unknown parameters. They are kept as received up to a limit, because a record may have thousands of them, and each record
+//! of a call other ones.
 
 use std::collections::BTreeMap;
 
@@ -7,46 +7,46 @@ use serde::{Deserialize, Deserializer};
 
 use crate::bounds::{NAME, OTHERS, OTHERS_BYTES, TEXT, cut};
 
-/// The name under which it is noted that there were more.
+/// The name of the entry which says that there were more.
 const MORE: &str = "…";
 
-/// What is kept of a record's parameters: the first ones by their names.
+/// The parameters of a record that are kept: the first ones by their names.
 pub(super) fn kept(sent: BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let mut kept = Kept::default();
+    let mut kept = KeptParameters::default();
     sent.into_iter().for_each(|parameter| kept.add(parameter));
     kept.parameters
 }
 
-/// What is kept of two records: all of the newer one, and what the older one has beside it.
-pub(super) fn over(
-    newer: BTreeMap<String, String>,
-    older: BTreeMap<String, String>,
+/// The parameters of two records that are kept: all of the later one, then those that only the earlier one has.
+pub(super) fn merged(
+    later: BTreeMap<String, String>,
+    earlier: BTreeMap<String, String>,
 ) -> BTreeMap<String, String> {
-    let mut kept = Kept::default();
-    newer.into_iter().chain(older).for_each(|parameter| kept.add(parameter));
+    let mut kept = KeptParameters::default();
+    later.into_iter().chain(earlier).for_each(|parameter| kept.add(parameter));
     kept.parameters
 }
 
-/// Whether there were more than are kept.
+/// Whether there were more parameters than are kept.
 pub(super) fn were_more(kept: &BTreeMap<String, String>) -> bool {
     kept.contains_key(MORE)
 }
 
-/// Reads what is kept of them. Before there was a bound, all of them were.
+/// Reads parameters from the log. Records that were logged before there was a limit have all of them.
 pub(super) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
     BTreeMap::deserialize(deserializer).map(kept)
 }
 
 #[derive(Default)]
-struct Kept {
+struct KeptParameters {
     parameters: BTreeMap<String, String>,
-    /// Those among them that a sender has named, and their bytes.
+    /// How many of them a sender has sent, and their bytes.
     count: usize,
     bytes: usize,
 }
 
-impl Kept {
-    /// Keeps a parameter if there is room, and none of its name.
+impl KeptParameters {
+    /// Keeps a parameter if there is room for it, and no other one of its name.
     fn add(&mut self, (mut name, mut value): (String, String)) {
         let is_cut = name.len() > NAME;
         cut(&mut name, NAME);
@@ -75,7 +75,7 @@ mod tests {
         kept.iter().map(|(name, value)| name.len() + value.len()).sum()
     }
 
-    /// Some parameters, or more than there is room for.
+    /// A few parameters, or more than there is room for.
     fn parameters() -> impl Strategy<Value = BTreeMap<String, String>> {
         prop_oneof![
             btree_map("[a-c가]{1,3}", "\\PC{0,8}", 0..8),
@@ -88,21 +88,21 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn what_is_kept_of_any_parameters_is_bounded(sent in parameters(), older in parameters()) {
+        fn any_parameters_are_kept_up_to_the_limit(sent in parameters(), older in parameters()) {
             let (newer, older) = (kept(sent.clone()), kept(older));
-            let both = over(newer.clone(), older.clone());
+            let both = merged(newer.clone(), older.clone());
             for kept in [&newer, &both] {
-                // One more says that there were more; a sender may have used its name.
+                // One more entry says that there were more. A sender may have sent one of that name.
                 prop_assert!(kept.len() <= OTHERS + 1 && size(kept) <= OTHERS_BYTES + TEXT + NAME);
                 prop_assert!(kept.iter().all(|(name, value)| name.len() <= NAME && value.len() <= TEXT));
             }
-            // Whatever fits is there, and nothing else.
+            // Parameters that fit are all there, and nothing else.
             if !were_more(&newer) && sent.iter().all(|(name, value)| name.len() <= NAME && value.len() <= TEXT) {
                 prop_assert_eq!(&newer, &sent);
             }
-            prop_assert!(newer.iter().all(|(name, value)| both.get(name) == Some(value)), "the newer record stands");
+            prop_assert!(newer.iter().all(|(name, value)| both.get(name) == Some(value)), "the later record counts");
             prop_assert!(were_more(&both) || older.keys().all(|name| both.contains_key(name)));
-            prop_assert_eq!(over(both.clone(), older.clone()), both.clone(), "a repeat adds nothing");
+            prop_assert_eq!(merged(both.clone(), older.clone()), both.clone(), "a repeat adds nothing");
             prop_assert_eq!(kept(both.clone()), both, "and the log's file holds what was kept");
         }
     }

@@ -1,4 +1,4 @@
-//! From parameters to a record, or to everything that is wrong with them.
+//! From parameters to a record, or to all faults.
 
 use jiff::{Timestamp, tz::TimeZone};
 
@@ -12,10 +12,10 @@ use crate::phone::{Called, Caller};
 /// Characters of a `seq` at most.
 const MAX_SEQ: usize = 64;
 
-/// Reads a record that came in at `received_at`.
+/// Reads a record that was received at `received_at`.
 pub(super) fn cdr(mut fields: RawFields, timezone: &TimeZone, received_at: Timestamp) -> Result<Cdr, Faults> {
     let mut faults = Faults(Vec::new());
-    let seq = faults.note(Field::Seq, seq(fields.take(Field::Seq)));
+    let seq = faults.value_of(Field::Seq, seq(fields.take(Field::Seq)));
     let Times { sdt, edt, swidt } = times(&mut fields, timezone, received_at, &mut faults);
     let caller = Caller::parse(&fields.take(Field::Fromn));
     let mut called = |field| {
@@ -35,7 +35,7 @@ pub(super) fn cdr(mut fields: RawFields, timezone: &TimeZone, received_at: Times
 }
 
 fn seq(value: String) -> Result<Box<str>, String> {
-    // A `seq` may hold a caller's number in any form, so none is ever shown.
+    // A `seq` may contain a caller's number in any form, so it is never shown.
     let expected = "1 to 64 printable characters are expected";
     if value.is_empty() {
         return Err(format!("is required: {expected}"));

@@ -1,4 +1,4 @@
-//! Parameters by name, before they are parsed. Empty is absent.
+//! Parameters by name, before they are parsed. An empty one is absent.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -12,10 +12,10 @@ use super::{
 };
 use crate::{bounds::cut, phone::mask_digits};
 
-/// Faults kept of how parameters were sent; the record's own come on top.
+/// Faults of how parameters were sent that are kept; those of the record are added.
 const MAX_FAULTS: usize = 20;
 
-/// The parameters of one record as they came, decoded to text. `Debug` shows no values, and names masked.
+/// The parameters of one record as received, decoded to text. `Debug` shows no values, and names masked.
 #[derive(Clone, Default)]
 pub struct RawFields {
     named: [String; FIELDS],
@@ -29,16 +29,15 @@ impl RawFields {
         Self::default()
     }
 
-    /// The parameters that the contract names, in its order, and all others.
+    /// Known parameters in the order of [`Field`], and unknown ones.
     pub(super) fn of(named: [String; FIELDS], other: HashMap<String, String>) -> Self {
         let mut fields = Self { named, ..Self::default() };
         other.into_iter().for_each(|(name, value)| fields.insert(&name, value));
         fields
     }
 
-    /// Adds a parameter. An empty one is absent, and so does not count. A parameter that the contract names and that was
-    /// there before with another value is a fault of the record: which of the two is meant cannot be known. Of any other
-    /// all values are kept, as HTTP joins a list.
+    /// Adds a parameter, unless it is empty. A known parameter with two different values is a fault of the record, because
+    /// nobody can know which one is meant. Of an unknown parameter all values are kept, joined like a list in HTTP.
     pub fn insert(&mut self, name: &str, value: String) {
         if value.is_empty() {
             return;
@@ -51,7 +50,7 @@ impl RawFields {
         if slot.is_empty() {
             *slot = value;
         } else if *slot == value {
-            // Said twice.
+            // The same value again.
         } else if named.is_some() {
             self.fault(name, "is given more than once, with different values; one is expected".to_owned());
         } else {
@@ -60,16 +59,16 @@ impl RawFields {
         }
     }
 
-    /// Adds something that is wrong with a parameter; the record will have this fault beside those of its own. Only the
-    /// first few are kept, for a sender may have thousands.
+    /// Adds a fault of a parameter, which the record will have too. Only the first 20 are kept, because a request may have
+    /// thousands.
     pub fn fault(&mut self, name: &str, message: String) {
         if self.faults.len() < MAX_FAULTS {
-            // A name is the sender's, too, and might hold a number.
+            // The sender chooses the name, which may contain a number.
             self.faults.push(Fault { field: mask_digits(name), message });
         }
     }
 
-    /// The value of a parameter of any name, if it is there.
+    /// The value of a known or unknown parameter, if there is one.
     pub fn get(&self, name: &str) -> Option<&str> {
         let value = match Field::named(name) {
             Some(field) => &self.named[field as usize],
@@ -78,12 +77,12 @@ impl RawFields {
         (!value.is_empty()).then_some(value.as_str())
     }
 
-    /// Takes a parameter out; empty if it is absent.
+    /// Removes a parameter, and returns its value; empty if it is absent.
     pub(super) fn take(&mut self, field: Field) -> String {
         take(&mut self.named[field as usize])
     }
 
-    /// Takes a text out, cut to its limit.
+    /// Removes a text, and returns it, cut to its limit.
     pub(super) fn take_text(&mut self, field: Field) -> Option<Box<str>> {
         let mut text = self.take(field);
         cut(&mut text, field.limit()?);
@@ -95,7 +94,7 @@ impl fmt::Debug for RawFields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let named =
             Field::ALL.into_iter().filter(|field| !self.named[*field as usize].is_empty()).map(Field::name);
-        // A name is the sender's, too, and might hold a number.
+        // The sender chooses the name, which may contain a number.
         let other = self.other.keys().map(|name| mask_digits(name));
         f.debug_set().entries(named).entries(other).finish()
     }

@@ -1,4 +1,4 @@
-//! The contract's table of parameters, row by row, and what holds for all records.
+//! The rules of every field, and properties of all records.
 
 mod times;
 
@@ -38,7 +38,7 @@ fn parse_at(timezone: &str, parameters: &[(&str, &str)]) -> Result<Cdr, Faults> 
     Cdr::parse(raw(parameters), sources.get("test").unwrap(), received_at())
 }
 
-/// When the records here come in: half an hour after the ring.
+/// When the records here are received: half an hour after the ring.
 fn received_at() -> Timestamp {
     instant("2026-11-23T14:55:30+09:00")
 }
@@ -47,7 +47,7 @@ fn parse(parameters: &[(&str, &str)]) -> Result<Cdr, Faults> {
     parse_at("Asia/Seoul", parameters)
 }
 
-/// The ring with other values; an empty one takes the parameter out.
+/// The ring with other values; an empty one removes the parameter.
 fn ring_with<'a>(changes: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     let kept = RING.iter().filter(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
     kept.chain(changes).copied().collect()
@@ -75,7 +75,7 @@ fn instant(text: &str) -> Timestamp {
 }
 
 #[test]
-fn a_ring_is_read() {
+fn a_ring_is_parsed() {
     let cdr = parse(RING).unwrap();
     assert_eq!(cdr.seq(), "20261123-000017");
     assert_eq!(cdr.sdt(), instant("2026-11-23T14:25:30+09:00"));
@@ -87,7 +87,7 @@ fn a_ring_is_read() {
 }
 
 #[test]
-fn a_final_record_is_read_and_the_rest_is_kept_as_received() {
+fn a_final_record_is_parsed_and_its_texts_are_kept_as_received() {
     let end = [
         ("edt", "20261123142612"),
         ("swidt", "20261123142541"),
@@ -109,7 +109,7 @@ fn a_final_record_is_read_and_the_rest_is_kept_as_received() {
 }
 
 #[test]
-fn whether_a_call_was_answered_is_the_sources_rule() {
+fn the_source_decides_by_which_parameter_a_call_was_answered() {
     let toml = "[[source]]\nname = \"a\"\nopen = true\n[[source]]\nname = \"b\"\nopen = true\nanswered_by = \"agent\"";
     let sources = Sources::parse(toml).unwrap();
     for (source, parameter, answered) in
@@ -136,13 +136,13 @@ fn every_parameter_has_its_rule() {
         (&[("sdt", "+0261123142530")], "sdt", "is not YYYYMMDDHH24MISS"),
         (&[("sdt", "２０２６１１２３１４２５３０")], "sdt", "is not YYYYMMDDHH24MISS"),
         (&[("sdt", "01012345678")], "sdt", "\"010****5678\" is not"),
-        (&[("sdt", "20261123142599")], "sdt", "is no date and time of day"),
-        (&[("sdt", "20261123142560")], "sdt", "is no date and time of day"),
-        (&[("sdt", "20261123240000")], "sdt", "is no date and time of day"),
-        (&[("sdt", "20260229120000")], "sdt", "is no date and time of day"),
-        (&[("sdt", "00000000000000")], "sdt", "is no date and time of day"),
-        // Korea put its clocks forward at 2 a.m. on that day.
-        (&[("sdt", "19880508023000")], "sdt", "never was in Asia/Seoul"),
+        (&[("sdt", "20261123142599")], "sdt", "is not a valid date and time of day"),
+        (&[("sdt", "20261123142560")], "sdt", "is not a valid date and time of day"),
+        (&[("sdt", "20261123240000")], "sdt", "is not a valid date and time of day"),
+        (&[("sdt", "20260229120000")], "sdt", "is not a valid date and time of day"),
+        (&[("sdt", "00000000000000")], "sdt", "is not a valid date and time of day"),
+        // Korea set its clocks forward at 2 a.m. on that day.
+        (&[("sdt", "19880508023000")], "sdt", "does not exist in Asia/Seoul"),
         (&[("edt", "20261123142529")], "edt", "is before sdt"),
         (&[("edt", "2026")], "edt", "is not YYYYMMDDHH24MISS"),
         (&[("edt", "01012345678")], "edt", "\"010****5678\" is not YYYYMMDDHH24MISS"),
@@ -213,25 +213,25 @@ fn long_texts_are_cut_between_characters_and_marked_by_http_and_by_grpc() {
 }
 
 #[test]
-fn what_is_no_number_is_kept_only_so_far_and_a_number_is_read_whole() {
+fn a_long_text_instead_of_a_number_is_cut_after_it_was_parsed() {
     let long = "x".repeat(60_000);
     let cdr = parse(&ring_with(&[("fromn", &long), ("vn", &long), ("ton", &long)])).unwrap();
     for kept in [cdr.caller().key(), cdr.vn().map(Called::key), cdr.ton().map(Called::key)] {
         assert_eq!(kept, Some(&*format!("{}…", "x".repeat(253))));
     }
-    // Cut before it is read, this would be another number.
+    // If it were cut before it is parsed, this would be another number.
     let spread = format!("010-1234-{}5678", "-".repeat(300));
     let cdr = parse(&ring_with(&[("fromn", &spread)])).unwrap();
     assert_eq!(cdr.caller().key(), Some("+821012345678"));
-    assert!(serde_json::to_vec(&cdr).unwrap().len() < 1_000, "and what is kept of it is short");
+    assert!(serde_json::to_vec(&cdr).unwrap().len() < 1_000, "it is kept in a short form");
 }
 
 #[test]
-fn all_faults_come_at_once() {
+fn all_faults_are_reported_at_once() {
     let mut fields = raw(&[("sdt", "soon"), ("edt", "later"), ("swidt", "x"), ("memo", "a"), ("memo", "b")]);
     fields.fault("tags", "is an array".to_owned());
     let Err(wrong) = Cdr::parse(fields, Sources::open().get("bizcall").unwrap(), received_at()) else {
-        panic!("it is a record")
+        panic!("it is a valid record")
     };
     let names: Vec<_> = wrong.0.iter().map(|fault| fault.field.as_str()).collect();
     assert_eq!(names, ["seq", "sdt", "edt", "swidt", "vn", "memo", "tags"]);
@@ -239,10 +239,10 @@ fn all_faults_come_at_once() {
 }
 
 #[test]
-fn the_same_value_twice_is_no_fault() {
+fn the_same_value_twice_is_not_a_fault() {
     assert!(parse(&ring_with(&[("memo2", "a"), ("memo2", "a"), ("memo2", "")])).is_ok());
     assert_eq!(faults(&ring_with(&[("memo2", "a"), ("memo2", "b")]))[0].0, "memo2");
-    // One that the contract does not name decides nothing.
+    // All values of an unknown parameter are kept.
     let trunks = parse(&ring_with(&[("trunk", "a"), ("trunk", "b"), ("trunk", "b")])).unwrap();
     assert_eq!(trunks.other()["trunk"], "a, b, b");
 }
@@ -252,8 +252,12 @@ fn grpc_has_the_same_rules() {
     let ring = message(RING);
     assert_eq!(parse_message(ring.clone()), parse(RING));
     let other = [("trunk".to_owned(), String::new())].into();
-    assert_eq!(parse_message(v1::Cdr { other, ..ring.clone() }), parse(RING), "an empty value is an absent one");
-    // A parameter of the contract in the map is that parameter.
+    assert_eq!(
+        parse_message(v1::Cdr { other, ..ring.clone() }),
+        parse(RING),
+        "an empty value is an absent one"
+    );
+    // A known parameter may be in the map of unknown ones.
     let other = [("seq".to_owned(), "2".to_owned())].into();
     assert_eq!(parse_message(v1::Cdr { other, ..ring }).unwrap_err().0[0].field, "seq");
     assert_eq!(parse_message(v1::Cdr::default()).map_err(|faults| faults.0.len()), Err(3));
@@ -271,7 +275,7 @@ fn debug_shows_no_number() {
     }
 }
 
-/// Records that differ little, so that equal ones are found.
+/// Records that differ little, so that some are equal.
 fn some_fields() -> impl Strategy<Value = Vec<(&'static str, &'static str)>> {
     let one = |name: &'static str, values: &'static [&'static str]| {
         select(values).prop_map(move |value| (name, value))
@@ -328,16 +332,20 @@ fn every_field_is_handled_everywhere() {
         let with = |value| whole(&[(field, value)]);
         let other = parse(&with(two_values(field)[1])).unwrap();
         assert_ne!(other, record, "{field:?} is parsed");
-        assert_eq!(parse_message(message(&with(two_values(field)[1]))).unwrap(), other, "{field:?} over gRPC");
+        assert_eq!(
+            parse_message(message(&with(two_values(field)[1]))).unwrap(),
+            other,
+            "{field:?} over gRPC"
+        );
         assert!(fingerprints.insert(other.fingerprint()), "{field:?} counts in the fingerprint");
         let logged = serde_json::to_value(&other).unwrap();
         assert_eq!(serde_json::from_value::<Cdr>(logged).unwrap(), other, "{field:?} is in the log");
-        assert_eq!(other.clone().over(record.clone()), other, "{field:?} of the later record counts");
-        // Without these there is no record.
+        assert_eq!(other.clone().completed_by(record.clone()), other, "{field:?} of the later record counts");
+        // These are required.
         if !matches!(field, Field::Seq | Field::Sdt) {
             let without = parse(&with("")).unwrap();
             assert!(fingerprints.insert(without.fingerprint()), "{field:?} counts where it is absent");
-            assert_eq!(without.over(other.clone()), other, "{field:?} of the earlier record is kept");
+            assert_eq!(without.completed_by(other.clone()), other, "{field:?} of the earlier record is kept");
         }
     }
     for parameter in [("trunk", "7"), ("trunk", "8"), ("trunk2", "7")] {
@@ -372,7 +380,7 @@ fn a_text_that_older_records_do_not_have_counts_only_if_it_is_there() {
 }
 
 #[test]
-fn what_logs_already_hold_is_recognised() {
+fn records_of_existing_logs_are_recognised() {
     let hex = |cdr: &Cdr| cdr.fingerprint().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     assert_eq!(hex(&parse(&whole(&[])).unwrap()), "b96b008703175a61d6f8dcaf2f734d2d");
     assert_eq!(hex(&parse(RING).unwrap()), "a79be5aa4ab0867650e0f7844f6a6c02");
@@ -397,7 +405,7 @@ proptest! {
     }
 
     #[test]
-    fn no_input_panics(fields in btree_map(select(&Field::ALL[..]), "\\PC{0,24}|[0-9]{14}|.{0,100}", 0..13)) {
+    fn any_input_is_parsed_or_refused(fields in btree_map(select(&Field::ALL[..]), "\\PC{0,24}|[0-9]{14}|.{0,100}", 0..13)) {
         let fields: Vec<_> = fields.iter().map(|(field, value)| (field.name(), value.as_str())).collect();
         match parse(&fields) {
             Ok(cdr) => prop_assert!(cdr.edt().is_none_or(|edt| edt >= cdr.sdt())),

@@ -1,5 +1,5 @@
-//! A request's body: read whole, within a limit, out of its `Content-Encoding`, and told by its type. Its port sees to it that
-//! it comes in time.
+//! A request's body: read whole up to a limit, decoded from its `Content-Encoding`, and recognised by its type. Its port ends
+//! one that takes too long.
 
 use axum::{body::Body, http::HeaderMap};
 use bytes::{Bytes, BytesMut};
@@ -9,15 +9,15 @@ use ringpad_runtime::serve::is_late;
 
 use super::{
     Problem, content_encoding,
-    content_type::{self, Kind},
+    content_type::{self, BodyFormat},
 };
 use crate::request::{MAX_BYTES, RawBody};
 
-/// A body that is refused, and as much of it as was read.
-pub(super) type Refused = (Problem, Bytes);
+/// The problem of a body that is refused, and as much of it as was read.
+pub(super) type BodyError = (Problem, Bytes);
 
-/// Reads a body, and tells by its type what it is. A request without one may name any type.
-pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<RawBody, Refused> {
+/// Reads a body, and recognises it by its type. A request without a body may name any type.
+pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<RawBody, BodyError> {
     let encoded = content_encoding::is_encoded(headers);
     let sent = collect(body, if encoded { content_encoding::MAX_ENCODED } else { MAX_BYTES }).await?;
     if sent.trim_ascii().is_empty() {
@@ -25,17 +25,17 @@ pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<RawBody, Ref
     }
     let read = || {
         let body = if encoded { content_encoding::decode(headers, &sent)? } else { sent.clone() };
-        match content_type::kind(headers, &body) {
+        match content_type::format(headers, &body) {
             Ok(_) if body.trim_ascii().is_empty() => Ok(RawBody::None),
-            Ok(Kind::Form) => Ok(RawBody::Form(body)),
-            Ok(Kind::Json) => Ok(RawBody::Json(body)),
+            Ok(BodyFormat::Form) => Ok(RawBody::Form(body)),
+            Ok(BodyFormat::Json) => Ok(RawBody::Json(body)),
             Err(problem) => Err(problem),
         }
     };
     read().map_err(|problem| (problem, sent.clone()))
 }
 
-async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Refused> {
+async fn collect(mut body: Body, limit: usize) -> Result<Bytes, BodyError> {
     use http_body::Body as _;
     if body.is_end_stream() {
         return Ok(Bytes::new());
@@ -44,7 +44,7 @@ async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Refused> {
     let mut read = BytesMut::new();
     let reading = fill(&mut body, limit, &mut read);
     let filled = if announced > limit as u64 {
-        // Refused at once, with whatever of it is here.
+        // BodyError at once, with whatever of it is here.
         reading.now_or_never();
         Err(Problem::TooLarge)
     } else {
@@ -59,7 +59,7 @@ async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Refused> {
 
 async fn fill(body: &mut Body, limit: usize, read: &mut BytesMut) -> Result<(), Problem> {
     while let Some(frame) = body.frame().await {
-        // Else the client has gone away, or broke the framing.
+        // Otherwise the client has closed the connection, or the chunks are wrong.
         let frame = frame.map_err(|error| if is_late(&error) { Problem::Slow } else { Problem::Broken })?;
         let Some(data) = frame.data_ref() else { continue };
         let fits = data.len().min(limit - read.len());

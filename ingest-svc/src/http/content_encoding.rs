@@ -1,4 +1,4 @@
-//! `Content-Encoding` (RFC 9110, 8.4): `gzip` and `deflate`, several of them one in the other, within the body's limit.
+//! `Content-Encoding` (RFC 9110, 8.4): `gzip` and `deflate`, also several of them, up to the body's limit.
 
 use std::io::{self, Read};
 
@@ -13,10 +13,10 @@ use crate::{
     request::{BODY, MAX_BYTES},
 };
 
-/// Bytes of an encoded body at most: what cannot be compressed grows a little.
+/// Bytes of an encoded body at most: compression makes some data a little longer.
 pub(super) const MAX_ENCODED: usize = MAX_BYTES + 1024;
 
-/// Encodings that may lie one in the other.
+/// Encodings of one body at most.
 const MAX_CODINGS: usize = 4;
 
 #[derive(Clone, Copy)]
@@ -25,15 +25,15 @@ enum Coding {
     Deflate,
 }
 
-/// Whether a body is sent in another form than its own.
+/// Whether a body is encoded.
 pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
     codings(headers).next().is_some()
 }
 
-/// Undoes all encodings of a body. However much would come out, no more is made than may be sent.
+/// Decodes a body. Never makes more bytes than a body may have.
 ///
 /// # Errors
-/// One of them is not known, the body is not in it, or what comes out is too large.
+/// An encoding is unknown, the body does not have it, or the decoded body is too large.
 pub(super) fn decode(headers: &HeaderMap, sent: &Bytes) -> Result<Bytes, Problem> {
     let known: Option<Vec<_>> = codings(headers).map(|name| coding(&name)).collect();
     let Some(known) = known.filter(|known| known.len() <= MAX_CODINGS) else {
@@ -49,7 +49,7 @@ pub(super) fn decode(headers: &HeaderMap, sent: &Bytes) -> Result<Bytes, Problem
     Ok(body)
 }
 
-/// The names of all encodings, in their order, without those that change nothing.
+/// The names of all encodings in their order, without `identity`.
 fn codings(headers: &HeaderMap) -> impl Iterator<Item = String> {
     let lists = headers.get_all(CONTENT_ENCODING).iter();
     lists
@@ -70,7 +70,7 @@ fn inflate(coding: Coding, body: &[u8], limit: usize) -> Result<Bytes, Problem> 
     let inflated = match coding {
         Coding::Gzip => read(MultiGzDecoder::new(body), limit),
         Coding::Deflate if has_zlib_header(body) => read(ZlibDecoder::new(body), limit),
-        // The name stands for zlib's format, but many send what is inside that one.
+        // The name stands for zlib's format, but many send raw deflate.
         Coding::Deflate => read(DeflateDecoder::new(body), limit),
     };
     let inflated = inflated.map_err(|_| {
@@ -91,8 +91,8 @@ fn read(decoder: impl Read, limit: usize) -> io::Result<Vec<u8>> {
     Ok(inflated)
 }
 
-/// RFC 1950, 2.2: the method is 8, and the two bytes are a multiple of 31. Raw deflate that looks so would begin with a
-/// stored block whose length contradicts itself.
+/// RFC 1950, 2.2: the method is 8, and the two bytes are a multiple of 31. Raw deflate with such bytes would begin with a
+/// stored block of an impossible length.
 fn has_zlib_header(body: &[u8]) -> bool {
     matches!(body, [method, flags, ..] if method & 0x0f == 8 && u16::from_be_bytes([*method, *flags]) % 31 == 0)
 }

@@ -1,4 +1,4 @@
-//! `Content-Type`: what a body is, and in which character encoding its text.
+//! `Content-Type`: a body's format and character encoding.
 
 use axum::http::{HeaderMap, header::CONTENT_TYPE};
 use encoding_rs::Encoding;
@@ -6,35 +6,35 @@ use encoding_rs::Encoding;
 use super::Problem;
 use crate::{phone::mask_digits, request::charset};
 
-/// What is read.
-pub(super) enum Kind {
+/// The formats of bodies that are read.
+pub(super) enum BodyFormat {
     /// `application/x-www-form-urlencoded`.
     Form,
     /// JSON.
     Json,
 }
 
-/// What a body is: by its type, or, without one, by how it begins. JSON that is sent as a form, as HTTP libraries do
-/// whose user names no type, is JSON.
+/// A body's format by its type or, without a type, by its beginning. JSON with the type of a form is JSON: HTTP libraries send
+/// it so if their user names no type.
 ///
 /// # Errors
-/// It is nothing that is read.
-pub(super) fn kind(headers: &HeaderMap, body: &[u8]) -> Result<Kind, Problem> {
+/// The format is not read.
+pub(super) fn format(headers: &HeaderMap, body: &[u8]) -> Result<BodyFormat, Problem> {
     let named = named(headers);
     let name = named.split([';', ',', ' ', '\t']).next().unwrap_or_default().to_ascii_lowercase();
     let json = || charset::begins_with(body, b'{');
     match name.as_str() {
-        "application/x-www-form-urlencoded" | "" if json() => Ok(Kind::Json),
-        "application/x-www-form-urlencoded" => Ok(Kind::Form),
-        "" if body.contains(&b'=') => Ok(Kind::Form),
-        "application/json" | "text/json" => Ok(Kind::Json),
-        name if name.starts_with("application/") && name.ends_with("+json") => Ok(Kind::Json),
+        "application/x-www-form-urlencoded" | "" if json() => Ok(BodyFormat::Json),
+        "application/x-www-form-urlencoded" => Ok(BodyFormat::Form),
+        "" if body.contains(&b'=') => Ok(BodyFormat::Form),
+        "application/json" | "text/json" => Ok(BodyFormat::Json),
+        name if name.starts_with("application/") && name.ends_with("+json") => Ok(BodyFormat::Json),
         _ => Err(Problem::MediaType(mask_digits(&named))),
     }
 }
 
-/// The declared character encoding of a request's text; `None` if there is none, or none that is known. It holds for the
-/// query as well: one sender writes one encoding.
+/// The declared character encoding of a request; `None` if there is none, or an unknown one. It applies to the query too,
+/// because a sender writes all texts in one encoding.
 pub(super) fn charset(headers: &HeaderMap) -> Option<&'static Encoding> {
     let named = named(headers);
     let parameters = named.split([';', ',', ' ', '\t']).skip(1);

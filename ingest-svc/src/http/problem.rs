@@ -1,4 +1,4 @@
-//! Every error of the edge, as a problem of RFC 9457.
+//! Every error of the edge, as a problem document of RFC 9457.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -18,13 +18,13 @@ use crate::{
     request::BODY,
 };
 
-/// Seconds until a log that cannot be written is worth another try.
+/// Seconds after which a sender may try again if the log cannot be written.
 const LOG_RETRY: u64 = 2;
 
 /// Why a request was refused.
 #[derive(Debug)]
 pub(super) enum Problem {
-    /// No such source, or a wrong or missing secret: which of them is nobody's business.
+    /// No such source, or a wrong or missing secret: the sender must not learn which.
     NotFound,
     /// The client's address is not allowed.
     Forbidden,
@@ -32,7 +32,7 @@ pub(super) enum Problem {
     Method,
     /// Over the limit.
     TooLarge,
-    /// A body that is neither a form nor JSON, of this type.
+    /// A body of this type, which is neither a form nor JSON.
     MediaType(String),
     /// A body in this `Content-Encoding`.
     Encoding(String),
@@ -40,9 +40,9 @@ pub(super) enum Problem {
     Slow,
     /// The body ended early.
     Broken,
-    /// Not HTTP that can be read.
+    /// A head that cannot be read as HTTP.
     Unreadable(Why),
-    /// Over the source's rate, for so long.
+    /// Above the source's rate, for this time.
     TooMany(Duration),
     /// Not a call record.
     NotACdr(Faults),
@@ -100,29 +100,26 @@ impl Problem {
                     "the Content-Encoding {named:?} is not read; gzip and deflate are, at most four in a row"
                 ));
             }
-            Self::NotFound => "there is nothing here for this path",
-            Self::Forbidden => {
-                "the address that this request comes from is not allowed to send for this source"
-            }
-            Self::Method => "call records come by GET or POST",
+            Self::NotFound => "nothing is served at this path",
+            Self::Forbidden => "the client address of this request may not send for this source",
+            Self::Method => "call records are sent with GET or POST",
             Self::TooLarge => "a body may have 64 KiB, decoded; this one has more",
-            Self::Slow => "the body took too long to come",
+            Self::Slow => "the body took too long to arrive",
             Self::Broken => "the body ended early",
             Self::Unreadable(why) => match why {
                 Why::RequestLine => {
-                    "the request does not begin with a method, a blank and a target, as HTTP/1.1 has it"
+                    "the request does not begin with a method, a blank and a target, as HTTP/1.1 requires"
                 }
                 Why::Version => "the request line does not end with HTTP/1.1 or HTTP/1.0",
                 Why::Target => "the request line's target is neither a path nor an address",
                 Why::Header => {
-                    "a line of the request's head is no header: a name, a colon behind it without a blank, and a \
-                     value without control characters"
+                    "a line of the request's head is not a header: a name, a colon directly after it, and a value without \
+                     control characters are expected"
                 }
                 Why::Length => {
-                    "the body's length cannot be told for certain: one Content-Length, or Transfer-Encoding: chunked \
-                     alone, is expected"
+                    "the body's length is not clear: one Content-Length, or only Transfer-Encoding: chunked, is expected"
                 }
-                Why::BrokenOff => "the request's head ended early: an empty line is expected behind it",
+                Why::BrokenOff => "the request's head ended early: an empty line is expected after it",
                 Why::TargetTooLong => "a target may have 64 KiB, percent-encoded; this one has more",
                 Why::HeadTooLong => "a request's head may have 80 KiB and 100 headers; this one has more",
             },
@@ -134,7 +131,7 @@ impl Problem {
         })
     }
 
-    /// What is wrong with a request that is set aside.
+    /// The faults of the request, as they are kept in the quarantine.
     pub(super) fn faults(&self) -> Vec<Fault> {
         let field = match self {
             Self::NotACdr(Faults(faults)) => return faults.clone(),
@@ -148,12 +145,12 @@ impl Problem {
     fn header(&self) -> Option<(HeaderName, HeaderValue)> {
         match self {
             Self::Method => Some((ALLOW, HeaderValue::from_static("GET, POST"))),
-            // Whole seconds, rounded up: sooner would be refused again.
+            // Rounded up to whole seconds: an earlier request would be refused again.
             Self::TooMany(wait) => {
                 Some((RETRY_AFTER, HeaderValue::from(wait.as_millis().div_ceil(1_000).max(1) as u64)))
             }
             Self::Unavailable => Some((RETRY_AFTER, HeaderValue::from(LOG_RETRY))),
-            // RFC 9110, 15.5.16: it tells this 415 from that for a type.
+            // RFC 9110, 15.5.16: it distinguishes this 415 from that for a type.
             Self::Encoding(_) => Some((ACCEPT_ENCODING, HeaderValue::from_static("gzip, deflate"))),
             _ => None,
         }
@@ -178,7 +175,7 @@ impl IntoResponse for Problem {
             detail: &self.detail(),
             errors: self.errors(),
         };
-        // Texts and numbers only: it can always be written.
+        // It has only texts and numbers, which can always be serialised.
         let body = serde_json::to_vec(&document).unwrap_or_default();
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();

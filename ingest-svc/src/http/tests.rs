@@ -11,7 +11,9 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
 };
 use http_body_util::BodyExt;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use prometheus_client::registry::Registry;
+use proptest::{arbitrary::any as arbitrary, collection::vec, prelude::*};
 use ringpad_runtime::{admin, readiness::Readiness};
 use serde_json::{Value, json};
 use tempfile::TempDir;

@@ -1,30 +1,30 @@
-//! What stands in a caller's place where there is no number: words, the letters of Korean providers, and the digits that
-//! networks send which can carry nothing but digits.
+//! What is sent instead of a caller's number if there is none: words, the letters of Korean providers, and the digits of
+//! networks that can carry only digits.
 //!
-//! Sources: the domain's notes for `P`, `C` and `O`; RFC 3323 (4.1.1.3) for `anonymous@anonymous.invalid`; Android's
+//! Sources: Korean providers' manuals for `P`, `C` and `O`; RFC 3323 (4.1.1.3) for `anonymous@anonymous.invalid`; Android's
 //! dialler (`CallerInfoUtils`) for `RES`, `PRIVATENUMBER`, `UNA` and `U`; Twilio's help ("Why am I getting calls from
-//! these strange numbers?") for the digits, which are a word on a telephone's keypad; Korean carriers' and handsets' texts
-//! for the rest. `8566` is what a user's system was sent for a call without a number; its origin is not known.
+//! these strange numbers?") for the digits, which spell a word on a telephone's keypad; Korean carriers' and handsets' texts
+//! for the rest. `8566` was sent to a user's system for a call without a number; its origin is not known.
 
 use super::{Caller, address::Address};
 
 /// Why a caller has no number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Absent {
+enum Reason {
     Withheld,
     Payphone,
     Unavailable,
 }
 
 /// All forms of one reason.
-type Row = (Absent, &'static [&'static str]);
+type Forms = (Reason, &'static [&'static str]);
 
 /// Words in lower case without blanks and punctuation. They count only if they are all that was sent.
-const WORDS: [Row; 3] = [
+const WORDS: [Forms; 3] = [
     (
-        Absent::Withheld,
+        Reason::Withheld,
         &[
-            // Nothing, and what programs write for it: a caller that is absent is withheld.
+            // Nothing, and what programs write instead: an absent caller is withheld.
             "",
             "null",
             "nil",
@@ -98,7 +98,7 @@ const WORDS: [Row; 3] = [
         ],
     ),
     (
-        Absent::Payphone,
+        Reason::Payphone,
         &[
             "c",
             "payphone",
@@ -111,7 +111,7 @@ const WORDS: [Row; 3] = [
         ],
     ),
     (
-        Absent::Unavailable,
+        Reason::Unavailable,
         &[
             "o",
             "u",
@@ -156,10 +156,10 @@ const WORDS: [Row; 3] = [
     ),
 ];
 
-/// Words as a telephone's keypad spells them, to the letter: 0266696687 and 02-6669-6687 are somebody's number.
-const KEYPAD: [Row; 2] = [
+/// Words as a telephone's keypad spells them. Only exactly these digits: 0266696687 and 02-6669-6687 are real numbers.
+const KEYPAD: [Forms; 2] = [
     (
-        Absent::Withheld,
+        Reason::Withheld,
         &[
             "266696687",  // ANONYMOUS
             "7378742833", // RESTRICTED
@@ -170,7 +170,7 @@ const KEYPAD: [Row; 2] = [
         ],
     ),
     (
-        Absent::Unavailable,
+        Reason::Unavailable,
         &[
             "86282452253", // UNAVAILABLE
             "8656696",     // UNKNOWN
@@ -179,37 +179,38 @@ const KEYPAD: [Row; 2] = [
     ),
 ];
 
-/// Hosts of addresses that are nobody's, whoever the user is (RFC 3323; GSMA's networks use the second).
-const NOBODYS: [(&str, Absent); 2] =
-    [("anonymous.invalid", Absent::Withheld), ("unknown.invalid", Absent::Unavailable)];
+/// Hosts of anonymous addresses, with any user (RFC 3323; GSMA's networks use the second).
+const ANONYMOUS_HOSTS: [(&str, Reason); 2] =
+    [("anonymous.invalid", Reason::Withheld), ("unknown.invalid", Reason::Unavailable)];
 
-/// The caller without a number that an address stands for; `None` if it is none of the above.
+/// The caller without a number that an address stands for; `None` if it may be a number.
 pub(super) fn absent(address: &Address<'_>) -> Option<Caller> {
     let user = address.user.trim_start();
-    let absent = if user.starts_with(|first: char| first == '+' || first.is_ascii_digit()) {
+    let reason = if user.starts_with(|first: char| first == '+' || first.is_ascii_digit()) {
         found(&KEYPAD, user.strip_prefix('+').unwrap_or(user))?
-    } else if let Some((_, absent)) = NOBODYS.iter().find(|(host, _)| address.host.eq_ignore_ascii_case(host))
+    } else if let Some((_, reason)) =
+        ANONYMOUS_HOSTS.iter().find(|(host, _)| address.host.eq_ignore_ascii_case(host))
     {
-        *absent
+        *reason
     } else if user.is_empty() && !address.host.is_empty() {
-        return None; // A host alone says nothing of the caller.
+        return None; // A host alone says nothing about the caller.
     } else {
         found(&WORDS, &folded(user))?
     };
-    Some(match absent {
-        Absent::Withheld => Caller::Withheld,
-        Absent::Payphone => Caller::Payphone,
-        Absent::Unavailable => Caller::Unavailable,
+    Some(match reason {
+        Reason::Withheld => Caller::Withheld,
+        Reason::Payphone => Caller::Payphone,
+        Reason::Unavailable => Caller::Unavailable,
     })
 }
 
-/// A text in lower case, without blanks and punctuation. `+` and `*` stay: they are part of a number, if of one that
-/// cannot be read.
+/// A text in lower case, without blanks and punctuation. `+` and `*` stay, because they are part of a number, even of an
+/// unreadable one.
 fn folded(text: &str) -> String {
     let punctuation = |char: char| char.is_ascii_punctuation() && !matches!(char, '+' | '*');
     text.chars().filter(|char| *char != ' ' && !punctuation(*char)).flat_map(char::to_lowercase).collect()
 }
 
-fn found(table: &[Row], text: &str) -> Option<Absent> {
-    table.iter().find(|(_, forms)| forms.contains(&text)).map(|(absent, _)| *absent)
+fn found(table: &[Forms], text: &str) -> Option<Reason> {
+    table.iter().find(|(_, forms)| forms.contains(&text)).map(|(reason, _)| *reason)
 }

@@ -3,9 +3,9 @@
 /// Parts of an address, as they stand in the text.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Address<'a> {
-    /// What ought to be the number; the whole text, if it is no address. May begin with a blank.
+    /// What should be the number; the whole text if it is not an address. May begin with a blank.
     pub(super) user: &'a str,
-    /// Behind the `@`.
+    /// What follows the `@`.
     pub(super) host: &'a str,
     /// The `ext` of RFC 3966.
     pub(super) extension: Option<&'a str>,
@@ -13,9 +13,9 @@ pub(super) struct Address<'a> {
     pub(super) context: Option<&'a str>,
 }
 
-/// What may stand around a whole number.
-const AROUND: [(&str, &str); 9] = [
-    ("=\"", "\""), // How spreadsheets are kept from making a number of it.
+/// Pairs of signs that may enclose a whole number.
+const ENCLOSING: [(&str, &str); 9] = [
+    ("=\"", "\""), // So that a spreadsheet does not take it for a quantity.
     ("\"", "\""),
     ("'", "'"),
     ("\u{201c}", "\u{201d}"),
@@ -46,14 +46,14 @@ impl<'a> Address<'a> {
             .split_once('@')
             .map(|(user, rest)| (user, rest.split([';', '?', ':', '>', ' ']).next().unwrap_or_default()));
         match address {
-            // What has no host is no address, and what stands before it may be anything.
+            // Without a host it is not an address, and the text before the `@` may be anything.
             Some((_, host)) if !host.chars().all(may_be_in_a_host) => Self { user: text, ..Self::default() },
             Some((user, host)) => {
-                // What is behind a colon is a password.
+                // After a colon there is a password.
                 let user = user.split(':').next().unwrap_or_default();
                 Self { host, ..Self::default() }.with_user(user)
             }
-            // Without a user there is a host alone.
+            // There is a host without a user.
             None if has_scheme => {
                 Self { host: rest.split([';', '?', ':']).next().unwrap_or_default(), ..Self::default() }
             }
@@ -61,7 +61,7 @@ impl<'a> Address<'a> {
         }
     }
 
-    /// The user, and the parameters that stand behind it.
+    /// Takes over the user, and the parameters after it.
     fn with_user(mut self, text: &'a str) -> Self {
         let mut parts = text.split(';');
         self.user = parts.next().unwrap_or_default();
@@ -77,25 +77,25 @@ impl<'a> Address<'a> {
     }
 }
 
-/// In a name, with letters of any script, or in an address of IPv4 or IPv6.
+/// Hosts are names, with letters of any script, or addresses of IPv4 or IPv6.
 fn may_be_in_a_host(character: char) -> bool {
     character.is_alphanumeric() || matches!(character, '.' | '-' | '_' | '[' | ']')
 }
 
-/// A text without the name before it and what stands around it.
+/// A text without the name before it and without the signs that enclose it.
 fn bare(text: &str) -> &str {
     let inside = text.rsplit_once('<').and_then(|(_, rest)| rest.split_once('>'));
     let text = match inside {
-        Some((inside, behind)) if behind.is_empty() || behind.trim_start().starts_with(';') => inside,
+        Some((inside, after)) if after.is_empty() || after.trim_start().starts_with(';') => inside,
         _ => text,
     };
-    AROUND.iter().find_map(|around| within(text, around)).unwrap_or_else(|| {
-        // A spreadsheet's sign that a text follows.
+    ENCLOSING.iter().find_map(|pair| within(text, pair)).unwrap_or_else(|| {
+        // In a spreadsheet a quote mark says that a text follows.
         text.trim_start().strip_prefix('\'').unwrap_or(text)
     })
 }
 
-/// What stands within a pair, unless that has one of the pair's signs itself: `(02) 555-0111 (101)`.
+/// The text that a pair of signs encloses, unless it has such signs itself: `(02) 555-0111 (101)`.
 fn within<'a>(text: &'a str, (open, close): &(&str, &str)) -> Option<&'a str> {
     let inside = text.trim_start().strip_prefix(open)?.strip_suffix(close)?;
     (!inside.contains(['(', ')', '[', ']', '"'])).then_some(inside)

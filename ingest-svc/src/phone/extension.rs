@@ -1,9 +1,9 @@
-//! What stands behind a number and is not part of it: an extension, in the ways that people and systems write one.
+//! The extension after a number, as people and systems write it.
 
 /// Digits of an extension at most. More may be another number.
 const MAX_DIGITS: usize = 6;
 
-/// What announces an extension, in lower case; of two that begin alike the longer one first.
+/// What introduces an extension, in lower case; of two that begin alike the longer one first.
 const LABELS: [&str; 19] = [
     ";ext",
     "extension",
@@ -11,7 +11,7 @@ const LABELS: [&str; 19] = [
     "ext",
     "xtn",
     "x",
-    "#", // Written behind a number the world over.
+    "#", // Written after a number in many countries.
     "내선번호",
     "내선",
     "구내번호",
@@ -23,10 +23,10 @@ const LABELS: [&str; 19] = [
     ",",
     "p",
     "w",
-    ";", // Pauses of a number that is dialled.
+    ";", // Pauses while a number is dialled.
 ];
 
-/// The digits of the extension that `text` is; `None` if it is anything else, a second number for example.
+/// The digits of an extension; `None` if `text` is anything else, for example a second number.
 pub(super) fn extension(text: &str) -> Option<&str> {
     let text = text.trim();
     match brackets(text) {
@@ -36,12 +36,12 @@ pub(super) fn extension(text: &str) -> Option<&str> {
 }
 
 fn labelled(text: &str) -> Option<&str> {
-    let behind = |label: &&str| {
+    let after = |label: &&str| {
         let begin = text.get(..label.len())?;
         begin.eq_ignore_ascii_case(label).then(|| &text[label.len()..])
     };
-    let rest = LABELS.iter().find_map(behind)?;
-    // A pause is followed at once; a list has a blank behind its comma.
+    let rest = LABELS.iter().find_map(after)?;
+    // After a pause the digits follow at once; a list has a blank after its comma.
     if text.starts_with([',', ';']) && rest.starts_with(' ') {
         return None;
     }
@@ -54,7 +54,7 @@ fn brackets(text: &str) -> Option<&str> {
     within('(', ')').or_else(|| within('[', ']'))
 }
 
-/// Digits, perhaps with what ends them when dialled (`#`) or spoken (`번`).
+/// Digits, perhaps with the sign that ends them when they are dialled (`#`) or spoken (`번`).
 pub(super) fn digits(text: &str) -> Option<&str> {
     let text = text.trim();
     let digits = text.strip_suffix(['#', '번']).unwrap_or(text);

@@ -1,10 +1,10 @@
-//! How people write a number.
+//! A number as people write it.
 
 use phonenumber::Mode;
 
 use super::korea;
 
-/// The national form of a Korean number, the international one of a foreign.
+/// The national form of a Korean number, the international form of a foreign one.
 pub(super) fn national(e164: &str) -> String {
     let korean = e164.strip_prefix('+').and_then(|digits| digits.strip_prefix(korea::CODE));
     match korean {
@@ -16,7 +16,7 @@ pub(super) fn national(e164: &str) -> String {
 fn international(e164: &str) -> String {
     let number = phonenumber::parse(None, e164);
     let written = number.map(|number| number.format().mode(Mode::International).to_string()).ok();
-    // The library knows countries whose formats leave digits out.
+    // Some countries' formats in the library leave digits out.
     let same = |written: &String| written.chars().filter(char::is_ascii_digit).eq(e164[1..].chars());
     written.filter(same).unwrap_or_else(|| e164.to_owned())
 }

@@ -1,30 +1,30 @@
-//! Korea's numbering plan, as far as it tells a number's parts and its end.
+//! Korea's numbering plan, as far as it is needed to find a number's parts and its end.
 
 /// The country's code.
 pub(super) const CODE: &str = "82";
-/// Digits of a number without country code and trunk 0, at most.
+/// The most digits that a number has without country code and trunk 0.
 const LONGEST: usize = 11;
-/// Digits of the shortest number that is not a service's.
+/// Digits of the shortest number that is not a service number.
 pub(super) const SHORTEST: usize = 8;
 
-/// Whether digits, given without country code and trunk 0, are of a place or a service that has numbers: 1 to 7, or 80.
+/// Whether digits, given without country code and trunk 0, begin with an area or a service that has numbers: 1 to 7, or 80.
 /// 81 to 88 may be a carrier's code, 0 a foreign country.
-pub(super) fn has_place(significant: &str) -> bool {
+pub(super) fn has_area(significant: &str) -> bool {
     matches!(significant.as_bytes().first(), Some(b'1'..=b'7')) || significant.starts_with("80")
 }
 
-/// Whether digits may be a number with its area; nothing that follows them then belongs to it for certain.
+/// Whether digits may be a number with its area. What follows them may then not belong to it.
 pub(super) fn is_complete(significant: &str) -> bool {
-    has_place(significant) && (shortest(significant)..=LONGEST).contains(&significant.len())
+    has_area(significant) && (shortest(significant)..=LONGEST).contains(&significant.len())
 }
 
-/// Whether a number has digits enough, and not too many, to be one with its area or a representative one.
+/// Whether the number of digits is right for a number with its area, or for a representative number.
 pub(super) fn is_plausible(significant: &str) -> bool {
     let alone = is_dialled_alone(significant) && !is_representative(significant);
-    has_place(significant) && (SHORTEST..=LONGEST).contains(&significant.len()) && !alone
+    has_area(significant) && (SHORTEST..=LONGEST).contains(&significant.len()) && !alone
 }
 
-/// Eight digits that are dialled as they are.
+/// Eight digits that are dialled without an area, e.g. 1588-1234.
 pub(super) fn is_representative(significant: &str) -> bool {
     significant.len() == 8 && ["15", "16", "18"].iter().any(|prefix| significant.starts_with(prefix))
 }
@@ -34,7 +34,7 @@ pub(super) fn is_dialled_alone(significant: &str) -> bool {
     significant.len() < SHORTEST || (significant.len() == 8 && significant.starts_with('1'))
 }
 
-/// A mobile number as it is left when its trunk 0 is lost.
+/// A mobile number that has lost its trunk 0.
 pub(super) fn is_mobile(significant: &str) -> bool {
     significant.len() == 10 && significant.starts_with("10")
 }
@@ -48,7 +48,7 @@ fn is_regional_service(significant: &str) -> bool {
     region && (5..=6).contains(&significant.len())
 }
 
-/// Digits of the shortest number that begins like this one.
+/// The number of digits of the shortest number that begins like this one.
 fn shortest(significant: &str) -> usize {
     match significant.as_bytes() {
         [b'2', ..] | [b'1', b'5' | b'6' | b'8', ..] => 8,

@@ -1,16 +1,16 @@
-//! What may be shown of a number in logs, errors and listings: `010-****-5678`, the first and the last group.
+//! What is shown of a number in log lines, errors and listings: `010-****-5678`, the first and the last group.
 
-/// Text longer than this is cut where it is masked, in characters.
+/// Characters of a masked text; a longer one is cut.
 const MAX_SHOWN: usize = 32;
-/// With fewer letters and digits than this, first three and last four would be nearly all of them.
+/// With fewer letters and digits than this, the first three and the last four would be nearly all of them.
 const MIN_TO_KEEP_ENDS: usize = 10;
-/// Digits that may be shown of a number's end.
+/// Digits at a number's end that may be shown.
 const MAX_END: usize = 4;
-/// A run of fewer digits than this is nobody's number.
+/// Fewer digits than this in a row are not a phone number.
 const MIN_NUMBER: usize = 7;
 
-/// Masks a number as [`national`](super::PhoneNumber::national) writes it. Of two groups the last is masked as well, of a
-/// long last group all but its end, and a number of one group like any text.
+/// Masks a number as [`national`](super::PhoneNumber::national) writes it. Of two groups the last is masked as
+/// well, of a long last group all but its end, and a number of one group like any text.
 pub(super) fn mask_groups(number: &str) -> String {
     let separators = number.matches([' ', '-']).count();
     if separators == 0 {
@@ -22,14 +22,14 @@ pub(super) fn mask_groups(number: &str) -> String {
         if matches!(char, ' ' | '-') {
             group += 1;
         }
-        // Foreign ones may end in a group that is most of the number, e.g. +49 30 123456.
+        // The last group of a foreign number may be most of it, e.g. +49 30 123456.
         let end = group == kept_last && at + MAX_END >= number.len();
         if char.is_ascii_digit() && group != 0 && !end { '*' } else { char }
     });
     masked.collect()
 }
 
-/// Masks a text that ought to be a number: all letters and digits, but for the first three and the last four of a long
+/// Masks a text that should be a number: all letters and digits, except the first three and the last four of a long
 /// one.
 pub(crate) fn mask_text(text: &str) -> String {
     let count = text.chars().filter(|char| char.is_alphanumeric()).count();
@@ -45,8 +45,8 @@ pub(crate) fn mask_text(text: &str) -> String {
     cut(masked)
 }
 
-/// Masks whatever may be a phone number in a value that is shown in an error. Times stay readable: a run of 14
-/// digits that begins like a year, and one of a date's length.
+/// Masks everything that may be a phone number in a value that is shown in an error. Times stay readable: 14 digits, or as
+/// many as a date has, that begin like a year.
 pub(crate) fn mask_digits(text: &str) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut rest = text;

@@ -1,5 +1,5 @@
-//! From a text as it was sent to the characters that a number is read from: ASCII wherever Unicode has other forms of
-//! digits, hyphens and blanks, and nothing that cannot be seen.
+//! From a text as it was sent to the characters from which a number is read: ASCII instead of Unicode's other forms of digits,
+//! hyphens and blanks, and no invisible characters.
 
 use std::{borrow::Cow, sync::LazyLock};
 
@@ -7,13 +7,13 @@ use percent_encoding::percent_decode_str;
 use regex::Regex;
 use unicode_normalization::UnicodeNormalization;
 
-/// What nobody sees: Unicode's format characters (Cf, e.g. the marks of writing direction, U+00AD, U+FEFF), its other
-/// characters that are ignored by default (e.g. variation selectors, Hangul fillers), and controls but white space.
+/// Invisible characters: Unicode's format characters (Cf, e.g. the marks of writing direction, U+00AD, U+FEFF), its other
+/// characters that are ignored by default (e.g. variation selectors, Hangul fillers), and controls except white space.
 #[expect(clippy::expect_used, reason = "a constant pattern, which the tests compile")]
 static INVISIBLE: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"[\p{Cf}\p{Default_Ignorable_Code_Point}\p{Cc}--\s]+").expect("a pattern"));
 
-/// The zero of each run of decimal digits (Unicode 16.0, general category Nd) but ASCII's; the other nine follow it.
+/// The zero of each row of decimal digits (Unicode 16.0, general category Nd) except ASCII's; the other nine follow it.
 const ZEROS: [char; 75] = [
     '\u{660}',
     '\u{6f0}',
@@ -92,9 +92,9 @@ const ZEROS: [char; 75] = [
     '\u{1fbf0}',
 ];
 
-/// The normal form of a text that ought to be a number: percent-encoding undone (no number has a `%`), digits of any
-/// script as ASCII, NFKC, one kind of hyphen, and no characters that cannot be seen. White space at the end is gone; at
-/// the beginning one blank is left of it, for it may be what a form has made of a `+`.
+/// The normal form of a text that should be a number: percent-encoding undone (no number has a `%`), digits of any
+/// script as ASCII, NFKC, one kind of hyphen, and no invisible characters. White space at the end is removed; at
+/// the beginning one blank is kept, because a form may have turned a `+` into it.
 pub(super) fn normal(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'%') {
         return Cow::Borrowed(trimmed(text));
@@ -104,8 +104,8 @@ pub(super) fn normal(text: &str) -> Cow<'_, str> {
     Cow::Owned(trimmed(&INVISIBLE.replace_all(&folded, "")).to_owned())
 }
 
-/// A decimal digit of any script in ASCII. What else is numeric, e.g. `²` and `①`, is no digit of a number, though NFKC
-/// would make one of it.
+/// A decimal digit of any script in ASCII. Other numeric characters, e.g. `²` and `①`, are not digits of a number, although
+/// NFKC would turn them into digits.
 fn digit(char: char) -> char {
     if char.is_ascii() || !char.is_numeric() {
         return char;
@@ -115,12 +115,12 @@ fn digit(char: char) -> char {
     value.and_then(|value| char::from_digit(value, 10)).unwrap_or(char::REPLACEMENT_CHARACTER)
 }
 
-/// Hyphens, dashes and the minus sign, and what a Japanese or Korean keyboard types for them, as a hyphen; white space as
-/// a blank. Not `~` and its like, which stand for a range.
+/// Hyphens, dashes and the minus sign, and what a Japanese or Korean keyboard types instead, as a hyphen; white space as a
+/// blank. Not `~` and similar characters, which stand for a range.
 fn separator(char: char) -> char {
     match char {
         '\u{58a}' | '\u{5be}' | '\u{1806}' | '\u{2010}'..='\u{2015}' | '\u{2043}' | '\u{2212}' => '-',
-        // The last is the vowel on a Korean keyboard that looks like one, as NFKC leaves it.
+        // The last one is a Korean vowel that looks like a hyphen, as NFKC leaves it.
         '\u{2e3a}' | '\u{2e3b}' | '\u{30a0}' | '\u{30fc}' | '\u{1173}' => '-',
         _ if char.is_whitespace() => ' ',
         _ => char,

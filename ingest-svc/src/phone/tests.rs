@@ -1,4 +1,4 @@
-//! Every row of the table of Korean numbers, and what holds for all numbers.
+//! A table of Korean numbers, and properties of all numbers.
 
 use phonenumber::{Mode, country::Id};
 use proptest::prelude::*;
@@ -9,9 +9,9 @@ use super::*;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Validity {
     Valid,
-    InUseAllTheSame,
+    InUse,
 }
-use Validity::{InUseAllTheSame, Valid};
+use Validity::{InUse, Valid};
 
 /// As sent, E.164, as people write it, masked, validity.
 const NUMBERS: &[(&str, &str, &str, &str, Validity)] = &[
@@ -41,11 +41,11 @@ const NUMBERS: &[(&str, &str, &str, &str, Validity)] = &[
     ("15881234", "+8215881234", "1588-1234", "1588-****", Valid),
     ("1600-1234", "+8216001234", "1600-1234", "1600-****", Valid),
     ("1899-1234", "+8218991234", "1899-1234", "1899-****", Valid),
-    ("1811-1234", "+8218111234", "1811-1234", "1811-****", InUseAllTheSame),
-    ("1551-1234", "+8215511234", "1551-1234", "1551-****", InUseAllTheSame),
-    ("1555-1234", "+8215551234", "1555-1234", "1555-****", InUseAllTheSame),
-    ("0303-123-4567", "+823031234567", "0303-123-4567", "0303-***-4567", InUseAllTheSame),
-    ("114", "+82114", "114", "***", InUseAllTheSame),
+    ("1811-1234", "+8218111234", "1811-1234", "1811-****", InUse),
+    ("1551-1234", "+8215511234", "1551-1234", "1551-****", InUse),
+    ("1555-1234", "+8215551234", "1555-1234", "1555-****", InUse),
+    ("0303-123-4567", "+823031234567", "0303-123-4567", "0303-***-4567", InUse),
+    ("114", "+82114", "114", "***", InUse),
     // Written with a country code, or without a trunk 0.
     ("821012345678", "+821012345678", "010-1234-5678", "010-****-5678", Valid),
     ("1012345678", "+821012345678", "010-1234-5678", "010-****-5678", Valid),
@@ -59,7 +59,7 @@ const NUMBERS: &[(&str, &str, &str, &str, Validity)] = &[
     ("00821012345678", "+821012345678", "010-1234-5678", "010-****-5678", Valid),
     ("0082-10-1234-5678", "+821012345678", "010-1234-5678", "010-****-5678", Valid),
     ("0082010-1234-5678", "+821012345678", "010-1234-5678", "010-****-5678", Valid),
-    // libphonenumber has no opinion on digits that nobody was given.
+    // Valid for libphonenumber, although nobody has this number.
     ("01000000000", "+821000000000", "010-0000-0000", "010-****-0000", Valid),
     // As a Korean keyboard types them: NFKC, and any hyphen.
     ("０１０－１２３４－５６７８", "+821012345678", "010-1234-5678", "010-****-5678", Valid),
@@ -73,7 +73,7 @@ const NUMBERS: &[(&str, &str, &str, &str, Validity)] = &[
 ];
 
 #[test]
-fn a_number_is_read_however_it_is_written() {
+fn a_number_is_read_in_every_form() {
     for (text, e164, national, masked, validity) in NUMBERS {
         let number = PhoneNumber::parse(text).unwrap_or_else(|| panic!("{text} is a number"));
         assert_eq!(number.e164(), *e164, "{text}");
@@ -91,13 +91,13 @@ fn a_number_is_read_however_it_is_written() {
 }
 
 #[test]
-fn the_same_number_is_equal_however_it_was_written() {
+fn a_number_is_equal_to_itself_in_another_form() {
     assert_eq!(PhoneNumber::parse("010-1234-5678"), PhoneNumber::parse("00821012345678"));
     assert_ne!(PhoneNumber::parse("010-1234-5678"), PhoneNumber::parse("010-1234-5679"));
 }
 
 #[test]
-fn what_is_no_number_is_kept_raw_and_shown_masked() {
+fn a_text_that_is_not_a_number_is_kept_raw_and_shown_masked() {
     for (text, masked) in [
         // libphonenumber reads +82105678.
         ("010-****-5678", "***-****-****"),
@@ -131,7 +131,7 @@ fn what_is_no_number_is_kept_raw_and_shown_masked() {
 }
 
 #[test]
-fn values_in_errors_hold_no_whole_number() {
+fn numbers_in_error_messages_are_masked() {
     for (value, shown) in [
         ("2026112", "2026112"),
         ("20261123142599", "20261123142599"),
@@ -142,7 +142,6 @@ fn values_in_errors_hold_no_whole_number() {
         ("1234567", "*******"),
         ("01０１２３４５６７８", "01０****５６７８"),
     ] {
-        // Where a mask cuts does not matter; that the middle is gone does.
         let masked = mask_digits(value);
         assert_eq!(masked, shown, "{value}");
     }
@@ -157,14 +156,14 @@ fn a_number_survives_the_log() {
     }
 }
 
-/// What the library makes of a text, without any of our short cuts.
+/// How the library reads a text, without our fast path.
 fn by_library(text: &str) -> Option<String> {
     let number = phonenumber::parse(Some(Id::KR), text).ok()?;
     Some(number.format().mode(Mode::E164).to_string())
 }
 
 #[test]
-fn the_short_cut_is_the_library_for_every_prefix() {
+fn the_fast_path_agrees_with_the_library_for_every_prefix() {
     // The others are carriers' codes, which the library drops.
     for prefix in 100..810 {
         for length in 8..=11 {
@@ -185,19 +184,19 @@ fn the_short_cut_is_the_library_for_every_prefix() {
 
 proptest! {
     #[test]
-    fn the_short_cut_is_the_library(text in r"(\+820?|0)([2-7][0-9]{7,10}|1[0-9]{8,10})|1[568][0-9]{6}|(820?)?10[0-9]{8}") {
+    fn the_fast_path_agrees_with_the_library(text in r"(\+820?|0)([2-7][0-9]{7,10}|1[0-9]{8,10})|1[568][0-9]{6}|(820?)?10[0-9]{8}") {
         prop_assert_eq!(PhoneNumber::parse(&text).map(|number| number.e164().to_owned()), by_library(&text));
     }
 
     #[test]
-    fn nothing_panics_or_shows_itself(text in r"\PC{0,40}|[0-9+*() .-]{0,24}|(\+|00)[0-9]{6,18}") {
+    fn any_text_is_parsed_and_shown_masked(text in r"\PC{0,40}|[0-9+*() .-]{0,24}|(\+|00)[0-9]{6,18}") {
         let (caller, called) = (Caller::parse(&text), Called::parse(&text));
         let shown = format!("{caller:?} {caller} {called:?} {called} {}", mask_digits(&text));
         prop_assert!(!caller.display().is_empty() || text.trim().is_empty());
         if let Called::Number(number) = &called {
-            // Found again by every form it is written in.
+            // E.164 is parsed as the same number.
             prop_assert_eq!(&Called::parse(number.e164()), &called);
-            // Fewer digits are nobody's number.
+            // Fewer digits are not masked.
             if number.e164().len() > 10 {
                 prop_assert!(!shown.contains(&number.e164()[1..]), "{}", shown);
                 prop_assert!(!shown.contains(&number.national()), "{}", shown);
@@ -206,7 +205,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_displayed_is_the_number(number in r"0(10|11|2|31|64|70|50[2-8])[2-9][0-9]{6,7}|1(5|6|8)[0-9]{6}") {
+    fn the_displayed_form_is_parsed_as_the_same_number(number in r"0(10|11|2|31|64|70|50[2-8])[2-9][0-9]{6,7}|1(5|6|8)[0-9]{6}") {
         let number = PhoneNumber::parse(&number).unwrap();
         prop_assert_eq!(PhoneNumber::parse(&number.display()), Some(number));
     }

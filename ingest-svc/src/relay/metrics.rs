@@ -1,4 +1,4 @@
-//! What the relay counts and times.
+//! The relay's metrics.
 
 use prometheus_client::{
     metrics::{

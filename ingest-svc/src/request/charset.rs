@@ -1,24 +1,23 @@
-//! From bytes to text: a declared character encoding is obeyed; without one it is UTF-8, else CP949. What cannot be decoded
-//! is U+FFFD, and the rest is kept: a garbled memo is no reason to lose a call.
+//! From bytes to text: in the declared character encoding; without one in UTF-8, else CP949. Bytes that cannot be decoded
+//! become U+FFFD, and the rest is kept: an unreadable memo is no reason to lose a call.
 
 use std::borrow::Cow;
 
 use encoding_rs::{EUC_KR, Encoding, REPLACEMENT, UTF_8, UTF_16BE, UTF_16LE};
 
-/// What stands for bytes that cannot be decoded.
+/// Replaces bytes that cannot be decoded.
 const UNDECODED: char = char::REPLACEMENT_CHARACTER;
 
-/// The encoding of that name. One that is not known counts as not declared, and so does UTF-16, of which bytes tell by
-/// themselves: see [`transcoded`].
+/// The encoding of that name. An unknown one counts as not declared, and so does UTF-16, which [`transcoded`] recognises by the
+/// bytes.
 pub(crate) fn named(label: &str) -> Option<&'static Encoding> {
-    // `EUC_KR` is what the WHATWG calls CP949. These are the names that Java, Python and Microsoft have for it beside
-    // those of the WHATWG's table.
+    // `EUC_KR` is the WHATWG's name of CP949. Its table does not have these names, which Java, Python and Microsoft use.
     const CP949: [&str; 7] = ["cp949", "cp-949", "ms949", "x-windows-949", "uhc", "euckr", "euc_kr"];
     if CP949.iter().any(|name| label.eq_ignore_ascii_case(name)) {
         return Some(EUC_KR);
     }
     Encoding::for_label(label.as_bytes())
-        // `REPLACEMENT` stands for names whose encodings nobody should decode.
+        // `REPLACEMENT` stands for encodings that must not be decoded.
         .filter(|encoding| *encoding != REPLACEMENT && *encoding != UTF_16LE && *encoding != UTF_16BE)
 }
 
@@ -43,7 +42,7 @@ fn decode<'a>(bytes: &'a [u8], declared: Option<&'static Encoding>) -> Cow<'a, s
         Err(error) => error,
     };
     let utf8 = String::from_utf8_lossy(bytes);
-    // A text cut in the middle of a character, as fields of so many bytes are.
+    // A text that was cut in the middle of a character, because a field has a fixed number of bytes.
     if error.error_len().is_none() && !bytes[..error.valid_up_to()].is_ascii() {
         return utf8;
     }
@@ -52,9 +51,9 @@ fn decode<'a>(bytes: &'a [u8], declared: Option<&'static Encoding>) -> Cow<'a, s
     if faulty && undecoded(&utf8) < undecoded(&cp949) { utf8 } else { cp949 }
 }
 
-/// A body without its byte order mark, and one in UTF-16 as UTF-8: by its mark, or by the zero byte that its first
-/// character, an ASCII one, has before or behind it. Such bytes tell by themselves, whatever is declared; what is left of
-/// the declaration is returned beside them.
+/// A body without its byte order mark. UTF-16 is turned into UTF-8; it is recognised by its mark, or by the zero byte before or
+/// after its first character, an ASCII one. In both cases the bytes count more than a declared encoding, which is then not
+/// returned.
 pub(crate) fn transcoded<'a>(
     bytes: &'a [u8],
     declared: Option<&'static Encoding>,
@@ -72,7 +71,7 @@ pub(crate) fn transcoded<'a>(
     (Cow::Owned(encoding.decode_without_bom_handling(bytes).0.into_owned().into_bytes()), None)
 }
 
-/// Whether a body's first character, behind blanks, is this one.
+/// Whether this is a body's first character after blanks.
 pub(crate) fn begins_with(bytes: &[u8], first: u8) -> bool {
     transcoded(bytes, None).0.trim_ascii_start().first() == Some(&first)
 }

@@ -1,4 +1,4 @@
-//! A JSON object as people's systems write it: in UTF-8 or not, with halves of surrogate pairs, with any values.
+//! A JSON object as providers' systems write it: in UTF-8 or not, with halves of surrogate pairs, with any values.
 
 use std::{borrow::Cow, fmt};
 
@@ -11,11 +11,11 @@ use serde_json::value::RawValue;
 
 use super::charset;
 
-/// The members of a JSON object in their order, repeated names included, values unread.
+/// The members of a JSON object in their order, with repeated names, and values that are not parsed.
 pub(super) struct Object<'a>(pub(super) Vec<(String, &'a RawValue)>);
 
-/// A body as text that a JSON parser takes: decoded string by string, and U+FFFD for each half of a surrogate pair that
-/// has no other half.
+/// A body as text for a JSON parser: decoded string by string, with U+FFFD for each half of a surrogate pair without its
+/// other half.
 pub(super) fn text(bytes: &[u8], declared: Option<&'static Encoding>) -> String {
     let (bytes, declared) = charset::transcoded(bytes, declared);
     let text = match declared {
@@ -25,8 +25,8 @@ pub(super) fn text(bytes: &[u8], declared: Option<&'static Encoding>) -> String 
     whole_characters(text)
 }
 
-/// Decodes each string by itself: one garbled memo leaves the others alone. In neither UTF-8 nor CP949 does a byte of
-/// another character look like a quote or a backslash.
+/// Decodes each string separately, so that one unreadable memo does not damage the others. In UTF-8 and in CP949 no other
+/// character has a byte that is a quote or a backslash.
 fn decoded(bytes: &[u8], declared: Option<&'static Encoding>) -> String {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return text.to_owned();
@@ -53,7 +53,7 @@ fn closing_quote(string: &[u8]) -> Option<usize> {
     })
 }
 
-/// Puts U+FFFD, escaped as they are, in the place of lone halves of surrogate pairs. A backslash stands in strings only.
+/// Replaces halves of surrogate pairs without the other half by an escaped U+FFFD. Backslashes are only in strings.
 fn whole_characters(mut text: String) -> String {
     const REPLACEMENT: &str = "\\ufffd";
     let mut from = 0;
@@ -67,17 +67,17 @@ fn whole_characters(mut text: String) -> String {
                 text.replace_range(at..next, REPLACEMENT);
                 next
             }
-            // The escaped character may be a backslash as well.
+            // The escaped character may be a backslash too.
             _ => text[at + 1..].chars().next().map_or(text.len(), |char| at + 1 + char.len_utf8()),
         };
     }
     text
 }
 
-/// The code unit that is escaped as `\uXXXX` at this place.
+/// The code unit that is escaped at this place, as `\uXXXX`.
 fn escaped(text: &str, at: usize) -> Option<u16> {
     let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
-    // `from_str_radix` takes a sign.
+    // `from_str_radix` allows a sign.
     digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| u16::from_str_radix(digits, 16).ok())?
 }
 
@@ -86,8 +86,7 @@ pub(super) fn is_compound(value: &str) -> bool {
     value.starts_with(['{', '['])
 }
 
-/// Whether a value says that there is nothing: `null`, and the empty object and the empty list that some languages write
-/// for it.
+/// Whether a value means that there is none: `null`, or an empty object or list, which some languages write instead.
 pub(super) fn is_nothing(value: &str) -> bool {
     let empty = |open, close| {
         value

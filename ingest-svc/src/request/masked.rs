@@ -12,12 +12,11 @@ use crate::{
     source::Source,
 };
 
-/// Parameters of a request shown to people.
+/// Parameters of a request that are shown.
 const SHOWN: usize = 40;
 
 impl RawRequest {
-    /// What a request says, for people: parameters in their order, with whatever may be a phone number masked, long values
-    /// cut, and at most [`SHOWN`] of them.
+    /// The first parameters in their order, with long values cut, and with everything masked that may be a phone number.
     pub(crate) fn masked(&self, source: &Source) -> String {
         let query = urlencoded(source, self.query.as_bytes(), self.charset);
         let query = query.map(|(name, value)| shown(&name, &value)).take(SHOWN);
@@ -52,7 +51,7 @@ impl RawRequest {
 }
 
 fn shown(name: &str, value: &str) -> String {
-    // What ought to be a number is masked however it is written.
+    // A value that should be a number is masked in every form.
     let masked = match Field::named(name) {
         Some(Field::Fromn | Field::Vn | Field::Ton) => mask_text(value),
         _ => mask_digits(value),

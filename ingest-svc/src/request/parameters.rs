@@ -1,8 +1,7 @@
-//! From a query, a form or JSON to parameters. Text is in the declared character encoding; without one UTF-8, else CP949,
-//! told apart value by value.
+//! From a query, a form or JSON to parameters. Text is in the declared character encoding; without one each value is in UTF-8,
+//! else in CP949.
 //!
-//! The query's parameters and the body's are one list. Empty is absent. A parameter that we do not know never decides
-//! anything: it is kept as it came, whatever it is.
+//! The query's parameters and the body's are one list. An empty parameter is absent. An unknown one is kept as received.
 
 use std::borrow::Cow;
 
@@ -52,8 +51,8 @@ impl RawRequest {
     }
 }
 
-/// A form's bytes and their encoding: without a byte order mark, and without the end of a line or of a C string that some
-/// senders put behind it.
+/// A form's bytes and their encoding, without a byte order mark, and without the end of a line or of a C string that some
+/// senders add.
 pub(super) fn form<'a>(
     bytes: &'a [u8],
     declared: Option<&'static Encoding>,
@@ -70,7 +69,7 @@ pub(super) fn form<'a>(
     (bytes, charset)
 }
 
-/// Reads `application/x-www-form-urlencoded`, which is a query's form as well: names and values in their order.
+/// Reads names and values of `application/x-www-form-urlencoded`, or of a query, which has the same form.
 pub(super) fn urlencoded<'a>(
     source: &Source,
     bytes: &'a [u8],
@@ -90,7 +89,7 @@ pub(super) fn urlencoded<'a>(
     })
 }
 
-/// A name without the byte order mark of a text that was put together from pieces.
+/// A name without a byte order mark, which is within a text that was put together from several ones.
 fn without_mark(name: Cow<'_, str>) -> Cow<'_, str> {
     match name {
         Cow::Borrowed(name) => Cow::Borrowed(name.trim_start_matches(MARK)),
@@ -98,7 +97,7 @@ fn without_mark(name: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-/// Undoes percent-encoding, and the `+` that stands for a space. A `%` without two digits behind it stays.
+/// Decodes percent-encoding, and the `+` that stands for a space. A `%` without two digits after it stays.
 fn decoded(bytes: &[u8]) -> Cow<'_, [u8]> {
     if !bytes.contains(&b'+') {
         return percent_decode(bytes).into();
@@ -109,7 +108,7 @@ fn decoded(bytes: &[u8]) -> Cow<'_, [u8]> {
 
 fn object(text: &str, fields: &mut RawFields) -> Result<(), Faults> {
     let object: json::Object<'_> = serde_json::from_str(text).map_err(|error| {
-        // serde_json's own words may quote the input.
+        // serde_json's message may quote the input.
         let (line, column) = (error.line(), error.column());
         fault(&format!("is not one JSON object (line {line}, column {column})"))
     })?;
@@ -127,9 +126,9 @@ fn object(text: &str, fields: &mut RawFields) -> Result<(), Faults> {
     Ok(())
 }
 
-/// A JSON text's characters; anything else is as it was written.
+/// The characters of a JSON string; any other value as it was written.
 pub(super) fn scalar(json: &str) -> String {
-    // A string that cannot be read has been refused with the object around it.
+    // A string that cannot be read was refused with its object.
     serde_json::from_str(json).unwrap_or_else(|_| json.to_owned())
 }
 

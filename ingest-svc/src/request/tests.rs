@@ -1,4 +1,4 @@
-//! How parameters are encoded: character encodings, any JSON value, halves of characters.
+//! Parameters in all their encodings: character encodings, any JSON value, halves of characters.
 
 mod numbers;
 
@@ -23,14 +23,14 @@ open = true
 decode_twice = ["memo"]
 "#;
 
-/// What a query, and a body of that type, mean to `source`.
+/// The parameters in a query and a body for `source`.
 fn parameters(source: &str, query: &str, body: &RawBody) -> RawFields {
     let sources = Sources::parse(SOURCES).unwrap();
     let request = RawRequest { query: query.to_owned(), body: body.clone(), charset: None };
     request.parameters(sources.get(source).unwrap()).unwrap()
 }
 
-/// What a body means that declares an encoding.
+/// The parameters in a request that declares an encoding.
 fn declared(charset: &'static Encoding, query: &str, body: RawBody) -> RawFields {
     let sources = Sources::parse(SOURCES).unwrap();
     let request = RawRequest { query: query.to_owned(), body, charset: Some(charset) };
@@ -51,7 +51,7 @@ fn utf16(text: &str, unit: fn(u16) -> [u8; 2]) -> Vec<u8> {
 
 #[test]
 fn text_is_utf8_else_cp949() {
-    // 세차 100%, and 똠, which CP949 has and EUC-KR has not.
+    // 세차 100%, and 똠, which is in CP949 and not in EUC-KR.
     for (encoded, memo) in [
         ("%EC%84%B8%EC%B0%A8+100%25", "세차 100%"),
         ("%BC%BC%C2%F7%20100%25", "세차 100%"),
@@ -74,7 +74,7 @@ fn text_is_utf8_else_cp949() {
 }
 
 #[test]
-fn only_a_source_that_encodes_twice_is_decoded_twice() {
+fn parameters_are_decoded_twice_only_if_the_source_is_set_so() {
     let twice = |bytes: &[u8]| {
         let once = percent_encode(bytes, NON_ALPHANUMERIC).to_string();
         format!("memo={0}&memo2={0}", utf8_percent_encode(&once, NON_ALPHANUMERIC))
@@ -106,7 +106,7 @@ fn a_json_number_is_its_text() {
 }
 
 #[test]
-fn an_unknown_parameter_is_kept_as_received_whatever_it_is() {
+fn an_unknown_parameter_of_any_kind_is_kept_as_received() {
     let deep = format!("{}{}", "[".repeat(30_000), "]".repeat(30_000));
     for value in [
         "null",
@@ -132,7 +132,7 @@ fn an_unknown_parameter_is_kept_as_received_whatever_it_is() {
 }
 
 #[test]
-fn nothing_is_said_by_null_and_by_what_is_empty() {
+fn null_and_empty_values_count_as_absent() {
     let all = Field::ALL.map(|field| field.name());
     for nothing in ["null", "\"\"", "{}", "[]", "{ }", "[\r\n]"] {
         let members = all.map(|name| format!("\"{name}\":{nothing}"));
@@ -142,7 +142,7 @@ fn nothing_is_said_by_null_and_by_what_is_empty() {
 }
 
 #[test]
-fn half_of_a_surrogate_pair_costs_one_character() {
+fn half_of_a_surrogate_pair_becomes_one_replacement_character() {
     for (escaped, memo) in [
         (r"\ud83d", "\u{fffd}"),
         (r"\uDE00", "\u{fffd}"),
@@ -163,7 +163,7 @@ fn half_of_a_surrogate_pair_costs_one_character() {
         let fields = parameters("bizcall", "", &json(format!("{{\"{escaped}\":1}}")));
         assert_eq!(fields.get(memo), Some("1"), "{escaped}");
     }
-    // What is no escape stays a fault, and of the body only.
+    // A broken escape is a fault of the body.
     for broken in [r"\ud83", r"\u+123", r"\ud83g", r"\uD8é", "\\"] {
         let sources = Sources::parse(SOURCES).unwrap();
         let body = json(format!("{{\"memo\":\"{broken}\"}}"));
@@ -174,7 +174,7 @@ fn half_of_a_surrogate_pair_costs_one_character() {
 }
 
 #[test]
-fn a_declared_charset_is_obeyed() {
+fn a_declared_charset_is_used() {
     // Bytes that are text in UTF-8 as well, and other text.
     let both = EUC_KR.decode(b"\xc2\xa4\xc3\xa1").0.into_owned();
     assert_ne!(both, "¤á");
@@ -190,7 +190,7 @@ fn a_declared_charset_is_obeyed() {
     ] {
         let encoded = percent_encode(bytes, NON_ALPHANUMERIC).to_string();
         let raw = [b"memo=", bytes].concat();
-        // In JSON a byte that stands for a backslash is a part of its character.
+        // In JSON a byte with the value of a backslash belongs to its character.
         let in_json = [b"{\"memo\":\"", bytes, b"\"}"].concat();
         for fields in [
             declared(charset, &format!("memo={encoded}"), RawBody::None),
@@ -204,10 +204,10 @@ fn a_declared_charset_is_obeyed() {
 }
 
 #[test]
-fn without_a_charset_each_text_is_told_by_itself() {
+fn without_a_charset_each_text_is_recognised_separately() {
     let cut = &"세차 예약".as_bytes()[.."세차 예약".len() - 1];
     for (bytes, memo) in [
-        // UTF-8, cut behind so many bytes.
+        // UTF-8, cut within a character.
         (cut, "세차 예\u{fffd}"),
         // One byte wrong in UTF-8; CP949 would make all of it another text.
         (b"VIP \xec\x84\xb8\xec\xb0\xa8 \xff\xfe", "VIP 세차 \u{fffd}\u{fffd}"),
@@ -230,13 +230,12 @@ fn without_a_charset_each_text_is_told_by_itself() {
 
 proptest! {
     #[test]
-    fn no_bytes_panic(bytes in vec(arbitrary::<u8>(), 0..200), query in "[!-~]{0,60}") {
+    fn any_bytes_are_refused_without_a_panic(bytes in vec(arbitrary::<u8>(), 0..200), query in "[!-~]{0,60}") {
         let sources = Sources::parse(SOURCES).unwrap();
         for body in [RawBody::Form(bytes.clone().into()), RawBody::Json(bytes.into())] {
             let request = RawRequest { query: query.clone(), body, charset: None };
             for source in ["bizcall", "twice"] {
                 let source = sources.get(source).unwrap();
-                // Of bytes that were not made to be a record, none is.
                 prop_assert!(request.record(source, Timestamp::UNIX_EPOCH).is_err());
                 drop(request.masked(source));
             }
@@ -244,7 +243,7 @@ proptest! {
     }
 
     #[test]
-    fn no_number_stands_whole_where_a_request_is_shown(
+    fn every_number_is_masked_in_a_shown_request(
         number in "(010|02|031|0507)[-/_. –]?[0-9]{4}[-/_. –]?[0-9]{4}",
         name in "[a-z]{1,8}|fromn|vn|memo",
         encoded in arbitrary::<bool>(),
@@ -274,7 +273,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_encoded_is_read(memo in "\\PC{1,40}") {
+    fn an_encoded_text_is_decoded(memo in "\\PC{1,40}") {
         let query = format!("memo={}", utf8_percent_encode(&memo, NON_ALPHANUMERIC));
         let fields = parameters("bizcall", &query, &RawBody::None);
         prop_assert_eq!(fields.get("memo"), Some(&*memo));
@@ -283,9 +282,9 @@ proptest! {
         prop_assert_eq!(fields.get("memo"), Some(&*memo));
     }
 
-    /// Any UTF-16, escaped: what JSON's grammar allows and most libraries write.
+    /// Any UTF-16, escaped as JSON's grammar allows and most libraries do.
     #[test]
-    fn any_code_units_are_text(units in vec(arbitrary::<u16>(), 0..40), plain in arbitrary::<bool>()) {
+    fn any_escaped_code_units_are_text(units in vec(arbitrary::<u16>(), 0..40), plain in arbitrary::<bool>()) {
         let escaped: String = units.iter().map(|unit| match char::from_u32(u32::from(*unit)) {
             Some(char) if plain && char.is_alphabetic() => char.to_string(),
             _ => format!("\\u{unit:04x}"),
@@ -295,9 +294,9 @@ proptest! {
         prop_assert_eq!(fields.get("memo").unwrap_or_default(), expected);
     }
 
-    /// What is text by the book is read as such.
+    /// Correct JSON is not changed.
     #[test]
-    fn json_by_the_book_is_left_alone(memo in "\\PC{1,40}", name in "\\PC{1,10}", value in "[\\PC\n\"\\\\]{1,20}") {
+    fn correct_json_is_not_changed(memo in "\\PC{1,40}", name in "\\PC{1,10}", value in "[\\PC\n\"\\\\]{1,20}") {
         prop_assume!(Field::named(&name).is_none() && !name.starts_with('\u{feff}'));
         let body = json!({ "memo": &memo, &name: &value }).to_string();
         for bytes in [body.clone().into_bytes(), utf16(&body, u16::to_le_bytes), utf16(&body, u16::to_be_bytes)] {

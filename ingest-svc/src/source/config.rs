@@ -14,17 +14,17 @@ use super::{DEFAULT_ANSWERED_BY, DEFAULT_TIMEZONE, Guard, Source};
 /// Characters of a source's name at most.
 const MAX_NAME: usize = 64;
 
-/// Values are read by hand: so every error can say what would be right, and none shows a secret.
+/// Values are not deserialised to their types: so every error can say what would be right, and none shows a secret.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct ConfigFile {
     #[serde(default)]
-    source: Vec<Table>,
+    source: Vec<SourceTable>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Table {
+struct SourceTable {
     name: Option<Value>,
     timezone: Option<Value>,
     allow: Option<Value>,
@@ -38,7 +38,7 @@ struct Table {
 
 /// Reads every `[[source]]`.
 pub(super) fn sources(toml: &str) -> Result<Vec<Source>, String> {
-    let file: File = toml::from_str(toml).map_err(|error| {
+    let file: ConfigFile = toml::from_str(toml).map_err(|error| {
         let line = error
             .span()
             .and_then(|span| toml.get(..span.start))
@@ -52,7 +52,7 @@ pub(super) fn sources(toml: &str) -> Result<Vec<Source>, String> {
         .collect()
 }
 
-fn source(table: Table) -> Result<Source, String> {
+fn source(table: SourceTable) -> Result<Source, String> {
     let name = read("name", table.name, name)?
         .ok_or_else(|| format!("name: is required: {EXPECTED_NAME}"))
         .map(Arc::<str>::from)?;
@@ -67,11 +67,12 @@ fn source(table: Table) -> Result<Source, String> {
         let rate = read("rate", table.rate, rate)?;
         match (&allow, &secret, open.unwrap_or_default()) {
             (None, None, false) => {
-                return Err("one of allow, secret and open is required: who may send?".to_owned());
+                return Err("one of allow, secret and open is required, to say who may send".to_owned());
             }
             (Some(_), _, true) => {
                 return Err(
-                    "open: true is wrong beside allow: either anyone may send, or those addresses".to_owned()
+                    "open: true is wrong together with allow: either everybody may send, or those addresses"
+                        .to_owned(),
                 );
             }
             _ => {}
@@ -95,7 +96,7 @@ fn read<T>(
     parse: impl FnOnce(&Value) -> Result<T, &'static str>,
 ) -> Result<Option<T>, String> {
     let Some(value) = value else { return Ok(None) };
-    // A value may be an array over several lines; the sentence is one.
+    // A value may be an array over several lines; the error message is one line.
     let shown = || value.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
     parse(&value).map(Some).map_err(|right| format!("{key}: {} is wrong: {right}", shown()))
 }
@@ -105,7 +106,7 @@ const EXPECTED_NAME: &str = "1 to 64 of A-Z, a-z, 0-9, '-', '_' and '.' are expe
 fn name(value: &Value) -> Result<String, &'static str> {
     let plain = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.');
     match value.as_str() {
-        // A path of `.` or `..` is rewritten by clients.
+        // Clients rewrite the paths `.` and `..`.
         Some(name)
             if (1..=MAX_NAME).contains(&name.len()) && name.chars().all(plain) && !name.starts_with('.') =>
         {

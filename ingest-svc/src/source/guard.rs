@@ -1,4 +1,4 @@
-//! Who may send in a source's name.
+//! Who may send for a source.
 
 use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 
@@ -11,18 +11,18 @@ use ringpad_runtime::forwarded::contains;
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
-/// Why a request is not let in.
+/// Why a request is not admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// The secret is wrong, missing, or one where there is none: for the sender there is no such source.
+pub enum AdmissionError {
+    /// The secret is wrong or missing, or the source has none: for the sender there is no such source.
     Secret,
-    /// The client's address is not allowed, or cannot be told.
+    /// The client address is not allowed, or not known.
     Address,
-    /// Too many requests; the next has a chance after this time.
+    /// Too many requests; another one may be admitted after this time.
     Rate(Duration),
 }
 
-/// The guards of one source; those that are not set let everybody in.
+/// The checks of one source; a check that is not set admits everybody.
 #[derive(Debug, Default)]
 pub(super) struct Guard {
     allow: Option<Vec<IpNet>>,
@@ -38,7 +38,7 @@ impl Guard {
         secret: Option<SecretString>,
         rate: Option<NonZeroU32>,
     ) -> Self {
-        // As many at once as a second allows.
+        // As many at once as in one second.
         let rate = rate.map(|rate| DefaultDirectRateLimiter::direct(Quota::per_second(rate)));
         Self { allow, trusted_proxies, secret, rate }
     }
@@ -51,25 +51,27 @@ impl Guard {
         contains(&self.trusted_proxies, address)
     }
 
-    pub(super) fn admit(&self, secret: Option<&str>, client: Option<IpAddr>) -> Result<(), Refusal> {
-        if !self.opens(secret) {
-            return Err(Refusal::Secret);
+    pub(super) fn admit(&self, secret: Option<&str>, client: Option<IpAddr>) -> Result<(), AdmissionError> {
+        if !self.is_right_secret(secret) {
+            return Err(AdmissionError::Secret);
         }
         if let Some(allow) = &self.allow
             && !client.is_some_and(|client| contains(allow, client))
         {
-            return Err(Refusal::Address);
+            return Err(AdmissionError::Address);
         }
         match self.rate.as_ref().map(DefaultDirectRateLimiter::check) {
-            Some(Err(until)) => Err(Refusal::Rate(until.wait_time_from(DefaultClock::default().now()))),
+            Some(Err(until)) => {
+                Err(AdmissionError::Rate(until.wait_time_from(DefaultClock::default().now())))
+            }
             _ => Ok(()),
         }
     }
 
-    fn opens(&self, given: Option<&str>) -> bool {
+    fn is_right_secret(&self, given: Option<&str>) -> bool {
         match (&self.secret, given) {
             (None, None) => true,
-            // Takes as long for a nearly right one as for a wholly wrong one; only the length can be told.
+            // In constant time, so that its duration shows only the length.
             (Some(secret), Some(given)) => secret.expose_secret().as_bytes().ct_eq(given.as_bytes()).into(),
             (None, Some(_)) | (Some(_), None) => false,
         }

@@ -1,4 +1,4 @@
-//! `INGEST_CONFIG`: every key, and the sentence for every wrong one; then who is let in.
+//! `INGEST_CONFIG`: every key, and the error for every wrong one; then which requests are admitted.
 
 use std::{io::Write, time::Duration};
 
@@ -26,7 +26,7 @@ fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-/// The one source of `keys`, beside its name.
+/// The only source of a file, with a name and these keys.
 fn source(keys: &str) -> Source {
     let sources = Sources::parse(&format!("[[source]]\nname = \"x\"\n{keys}")).unwrap();
     sources.by_name.into_values().next().unwrap()
@@ -58,9 +58,9 @@ fn without_a_file_there_is_one_open_source() {
 }
 
 #[test]
-fn what_is_wrong_is_said_in_one_line() {
+fn every_error_is_one_line() {
     let rows = [
-        ("", "source: there is none; at least one [[source]] is expected"),
+        ("", "source: there is no [[source]]; at least one is expected"),
         ("[[source]]\nopen = true", "name: is required: 1 to 64 of"),
         ("[[source]]\nname = \"a/b\"\nopen = true", "name: \"a/b\" is wrong: 1 to 64 of"),
         ("[[source]]\nname = \"..\"\nopen = true", "name: \"..\" is wrong"),
@@ -70,7 +70,7 @@ fn what_is_wrong_is_said_in_one_line() {
         ("[[source]]\nname = \"x\"\nopen = \"yes\"", "open: \"yes\" is wrong: true or false is expected"),
         (
             "[[source]]\nname = \"x\"\nopen = true\nallow = [\"10.0.0.0/8\"]",
-            "open: true is wrong beside allow",
+            "open: true is wrong together with allow",
         ),
         ("[[source]]\nname = \"x\"\nallow = []", "allow: [] is wrong: a list of one or more networks"),
         ("[[source]]\nname = \"x\"\nallow = \"10.0.0.0/8\"", "allow: \"10.0.0.0/8\" is wrong: a list"),
@@ -104,77 +104,77 @@ fn what_is_wrong_is_said_in_one_line() {
         ("[[source]]\nname = ", "line 2: "),
         (
             "[[source]]\nname = \"x\"\nopen = true\n[[source]]\nname = \"x\"\nopen = true",
-            "name: \"x\" is given to more than one [[source]]",
+            "name: more than one [[source]] has the name \"x\"",
         ),
     ];
     for (toml, sentence) in rows {
-        let Err(said) = Sources::parse(toml) else { panic!("{toml} is right") };
-        assert!(said.contains(sentence) && !said.contains('\n'), "{toml}\n{said}");
+        let Err(error) = Sources::parse(toml) else { panic!("{toml} is accepted") };
+        assert!(error.contains(sentence) && !error.contains('\n'), "{toml}\n{error}");
     }
 }
 
 #[test]
-fn no_sentence_shows_a_secret() {
+fn no_error_shows_a_secret() {
     for secret in ["12345678", "[\"12345678\"]", "\"12345678", "{ a = \"12345678\" }"] {
-        let Err(said) = Sources::parse(&format!("[[source]]\nname = \"x\"\nsecret = {secret}")) else {
-            panic!("{secret} is right")
+        let Err(error) = Sources::parse(&format!("[[source]]\nname = \"x\"\nsecret = {secret}")) else {
+            panic!("{secret} is accepted")
         };
-        assert!(!said.contains("12345678"), "{said}");
+        assert!(!error.contains("12345678"), "{error}");
     }
     assert!(!format!("{:?}", source("secret = \"12345678\"")).contains("12345678"));
 }
 
 #[test]
-fn the_file_is_named() {
-    let said = Sources::read(Some(Path::new("/nowhere/sources.toml"))).unwrap_err();
+fn an_error_names_the_file() {
+    let error = Sources::read(Some(Path::new("/nowhere/sources.toml"))).unwrap_err();
     assert!(
-        said.starts_with("INGEST_CONFIG (or --ingest-config): /nowhere/sources.toml: cannot be read: "),
-        "{said}"
+        error.starts_with("INGEST_CONFIG (or --ingest-config): /nowhere/sources.toml: cannot be read: "),
+        "{error}"
     );
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(b"[[source]]\nname = \"x\"\n").unwrap();
-    let said = Sources::read(Some(file.path())).unwrap_err();
+    let error = Sources::read(Some(file.path())).unwrap_err();
     assert!(
-        said.contains(file.path().to_str().unwrap()) && said.contains("[[source]] 1: (x) one of allow"),
-        "{said}"
+        error.contains(file.path().to_str().unwrap()) && error.contains("[[source]] 1: (x) one of allow"),
+        "{error}"
     );
 }
 
 #[test]
-fn a_secret_opens_its_own_path_and_no_other() {
+fn only_the_path_with_the_secret_is_admitted() {
     let guarded = source("secret = \"s3cret\"");
     assert_eq!(guarded.admit(Some("s3cret"), None), Ok(()));
     for wrong in [None, Some(""), Some("s3cre"), Some("s3crets"), Some("S3cret")] {
-        assert_eq!(guarded.admit(wrong, None), Err(Refusal::Secret), "{wrong:?}");
+        assert_eq!(guarded.admit(wrong, None), Err(AdmissionError::Secret), "{wrong:?}");
     }
-    assert_eq!(source("open = true").admit(Some("s3cret"), None), Err(Refusal::Secret));
+    assert_eq!(source("open = true").admit(Some("s3cret"), None), Err(AdmissionError::Secret));
 }
 
 #[test]
-fn only_allowed_addresses_are_let_in() {
+fn only_allowed_addresses_are_admitted() {
     let guarded = source("allow = [\"210.109.108.0/24\", \"2001:db8::7\"]");
     for allowed in ["210.109.108.9", "::ffff:210.109.108.9", "2001:db8::7"] {
         assert_eq!(guarded.admit(None, Some(ip(allowed))), Ok(()), "{allowed}");
     }
     for stranger in ["210.109.109.9", "2001:db8::8", "::210.109.108.9"] {
-        assert_eq!(guarded.admit(None, Some(ip(stranger))), Err(Refusal::Address), "{stranger}");
+        assert_eq!(guarded.admit(None, Some(ip(stranger))), Err(AdmissionError::Address), "{stranger}");
     }
-    assert_eq!(guarded.admit(None, None), Err(Refusal::Address));
+    assert_eq!(guarded.admit(None, None), Err(AdmissionError::Address));
 }
 
 #[test]
-fn every_guard_has_its_say_and_a_stranger_costs_no_rate() {
+fn all_checks_apply_and_refused_clients_do_not_count_for_the_rate() {
     let guarded = source("allow = [\"10.0.0.1\"]\nsecret = \"s\"\nrate = 2");
     let (known, stranger) = (Some(ip("10.0.0.1")), Some(ip("10.0.0.2")));
     for _ in 0..5 {
-        assert_eq!(guarded.admit(None, known), Err(Refusal::Secret));
-        assert_eq!(guarded.admit(Some("s"), stranger), Err(Refusal::Address));
+        assert_eq!(guarded.admit(None, known), Err(AdmissionError::Secret));
+        assert_eq!(guarded.admit(Some("s"), stranger), Err(AdmissionError::Address));
     }
     assert_eq!(guarded.admit(Some("s"), known), Ok(()));
     assert_eq!(guarded.admit(Some("s"), known), Ok(()));
-    // Two a second: however slow this machine is, some second has three of these.
+    // Two a second are admitted: even on a slow machine there are three of these within some second.
     match (0..1_000).find_map(|_| guarded.admit(Some("s"), known).err()) {
-        Some(Refusal::Rate(wait)) => assert!(wait <= Duration::from_millis(500), "{wait:?}"),
+        Some(AdmissionError::Rate(wait)) => assert!(wait <= Duration::from_millis(500), "{wait:?}"),
         other => panic!("{other:?}"),
     }
 }

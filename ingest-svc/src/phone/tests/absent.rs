@@ -1,4 +1,4 @@
-//! What stands for a caller without a number.
+//! Callers without a number.
 
 use super::*;
 
@@ -8,7 +8,7 @@ fn seen(text: &str) -> (v1::CallerKind, String, Option<String>) {
 }
 
 #[test]
-fn a_caller_without_a_number_is_told_why() {
+fn the_kind_of_a_caller_without_a_number_is_recognised() {
     let rows: [(v1::CallerKind, &str, &[&str]); 3] = [
         (
             v1::CallerKind::Withheld,
@@ -88,13 +88,13 @@ fn a_caller_without_a_number_is_told_why() {
 }
 
 #[test]
-fn somebodys_number_is_never_taken_for_nobodys() {
+fn a_real_number_is_never_taken_for_a_missing_one() {
     for (text, e164) in [
-        // Seoul, and the same as it is written behind a country's code.
+        // Seoul, and the same as it is written after a country's code.
         ("0266696687", "+82266696687"),
         ("02-6669-6687", "+82266696687"),
         ("+82266696687", "+82266696687"),
-        // A name beside a number is not the number.
+        // A name before a number is not the number.
         ("\"Anonymous\" <sip:01012345678@203.0.113.7>", "+821012345678"),
         ("Unknown <01012345678>", "+821012345678"),
     ] {
@@ -109,7 +109,7 @@ fn somebodys_number_is_never_taken_for_nobodys() {
 }
 
 #[test]
-fn what_is_dialled_is_never_absent() {
+fn a_called_number_is_never_absent() {
     assert_eq!(Called::parse("anonymous").key(), "anonymous");
     assert_eq!(Called::parse("266696687").key(), "+82266696687");
     assert_eq!(Called::parse("8566").key(), "+828566");

@@ -1,12 +1,12 @@
-//! What is read as a number, and that nothing is made of the rest.
+//! Which texts are read as numbers, and that all others stay as they are.
 
 use proptest::sample::select;
 
 use super::*;
 
-/// As sent; E.164; the extension; what a pad shows.
+/// As sent; E.164; the extension; as a pad shows it.
 const READ: &[(&str, &str, Option<&str>, &str)] = &[
-    // A `+` that a query or a form has made a blank.
+    // A `+` that a query or a form has turned into a blank.
     (" 14155550123", "+14155550123", None, "+1 415-555-0123"),
     (" 1 415 555 0123", "+14155550123", None, "+1 415-555-0123"),
     (" 442079460958", "+442079460958", None, "+44 20 7946 0958"),
@@ -16,7 +16,7 @@ const READ: &[(&str, &str, Option<&str>, &str)] = &[
     (" 8218111234", "+8218111234", None, "1811-1234"),
     ("( 82)10-1234-5678", "+821012345678", None, "010-1234-5678"),
     ("tel: 14155550123", "+14155550123", None, "+1 415-555-0123"),
-    // A blank after all.
+    // A blank that was meant as one.
     (" 01012345678", "+821012345678", None, "010-1234-5678"),
     (" 1012345678", "+821012345678", None, "010-1234-5678"),
     (" 15881234", "+8215881234", None, "1588-1234"),
@@ -44,7 +44,7 @@ const READ: &[(&str, &str, Option<&str>, &str)] = &[
     ("002 1 650 253 0000", "+16502530000", None, "+1 650-253-0000"),
     ("00700-81-3-1234-5678", "+81312345678", None, "+81 3-1234-5678"),
     ("0821012345678", "+821012345678", None, "010-1234-5678"),
-    // Grouped as one likes: no part of it is a number by itself.
+    // Grouped in any way: no part of it is a number by itself.
     ("010 12 34 56 78", "+821012345678", None, "010-1234-5678"),
     ("050-71234-5678", "+8250712345678", None, "0507-1234-5678"),
     ("0101234.0000", "+821012340000", None, "010-1234-0000"),
@@ -105,7 +105,7 @@ const READ: &[(&str, &str, Option<&str>, &str)] = &[
 ];
 
 #[test]
-fn a_number_is_read_and_its_extension_kept_apart() {
+fn a_number_is_read_and_its_extension_is_kept_separately() {
     for (text, e164, extension, display) in READ {
         let number = PhoneNumber::parse(text).unwrap_or_else(|| panic!("{text} is a number"));
         assert_eq!((number.e164(), number.extension()), (*e164, *extension), "{text}");
@@ -117,9 +117,9 @@ fn a_number_is_read_and_its_extension_kept_apart() {
 }
 
 #[test]
-fn what_is_unclear_is_shown_as_it_came() {
+fn an_unclear_text_is_shown_as_received() {
     for text in [
-        // More digits behind a number.
+        // More digits after a number.
         "02-555-0111-3",
         "02-555-0111-101",
         "02-555-0111 101",
@@ -161,7 +161,7 @@ fn what_is_unclear_is_shown_as_it_came() {
         "114.0",
         "1588.0",
         "15-88",
-        // Digits that are a number nowhere, or in another country, if only one knew which.
+        // Digits that are not a number, or a number of an unknown country.
         "14155550123",
         "442079460958",
         "8613812345678",
@@ -195,7 +195,7 @@ fn what_is_unclear_is_shown_as_it_came() {
         "+82+1012345678",
         "010+12345678",
         "kim1012345678@host",
-        // Behind the `@` there is no host.
+        // There is no host after the `@`.
         "01012345678@203.0.113.7@203*013.7",
         "01012345678@sip.ex*mple",
         "sip:01012345678@sip,example",
@@ -218,7 +218,7 @@ fn an_extension_is_masked_and_survives_the_log() {
     assert_ne!(Some(number), PhoneNumber::parse("02-555-0111"), "another extension is another record");
 }
 
-/// Digits that may stand before a number's own: an international prefix and the country's code, a trunk 0.
+/// Digits that may precede a number: an international prefix and the country's code, a trunk 0.
 fn is_prefix(before: &str, e164: &str) -> bool {
     let before = before.strip_suffix('0').filter(|rest| !rest.is_empty()).unwrap_or(before);
     let international = (1..=3).any(|length| {
@@ -229,7 +229,7 @@ fn is_prefix(before: &str, e164: &str) -> bool {
     before.is_empty() || before == "0" || international
 }
 
-/// Whether all digits of the text are the number's, its extension's or of a prefix, in their order.
+/// Whether all digits of the text belong to the number, its extension or a prefix, in their order.
 fn accounts_for_all(text: &str, number: &PhoneNumber) -> bool {
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
     let digits = digits.strip_suffix(number.extension().unwrap_or_default()).unwrap_or_default();
@@ -246,7 +246,7 @@ fn whole_number() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn no_digit_is_made_lost_or_moved(
+    fn no_digit_is_added_lost_or_moved(
         text in r"[+ ]?\(?[0-9]{1,6}\)?([-. ]{0,2}[0-9]{1,5}){0,4}( ?(x|ext\.?|#|내선 ?|,|\()[0-9]{1,4}\)?)?|(\+|00|001|00700)? ?[0-9 ]{6,16}"
     ) {
         if let Some(number) = PhoneNumber::parse(&text) {
@@ -256,22 +256,22 @@ proptest! {
         }
     }
 
-    /// Whatever stands behind a number either leaves it what it is or makes it unreadable.
+    /// A text after a number either leaves the number as it is or makes it unreadable.
     #[test]
-    fn nothing_is_glued_to_a_number(
+    fn a_text_after_a_number_does_not_change_it(
         number in whole_number(),
         between in select(&["-", " ", ".", ",", "/", "(", " (", "~", "x", " ext ", "#", "*", ";", "_", "·", "-(", " - ", "p", "内線", "①"][..]),
-        behind in r"[0-9]{1,5}",
+        after in r"[0-9]{1,5}",
         end in select(&["", ")", " ", "#", "호"][..]),
     ) {
         let alone = PhoneNumber::parse(&number).map(|number| number.e164().to_owned());
         prop_assert!(alone.is_some(), "{}", number);
-        let text = format!("{number}{between}{behind}{end}");
+        let text = format!("{number}{between}{after}{end}");
         match Called::parse(&text) {
             Called::Number(read) => {
                 prop_assert_eq!(Some(read.e164().to_owned()), alone, "{}", text);
-                let fraction = behind.bytes().all(|byte| byte == b'0');
-                prop_assert!(read.extension() == Some(&*behind) || fraction, "{}", text);
+                let fraction = after.bytes().all(|byte| byte == b'0');
+                prop_assert!(read.extension() == Some(&*after) || fraction, "{}", text);
             }
             unparsed => prop_assert_eq!(unparsed.display(), text.trim()),
         }

@@ -1,4 +1,4 @@
-//! Whole numbers as spreadsheets and programs write them, for whom a telephone number is a quantity.
+//! Numbers as spreadsheets and programs write them if they take a phone number for a quantity.
 
 /// The digits of a whole number that is written as a quantity: with a fraction of zeros (`1023456789.0`), with an exponent
 /// and all its digits (`1.023456789E9`; not `1.02346E+09`, whose last digits are lost), or in thousands (`1,023,456,789`).
@@ -9,9 +9,9 @@ pub(super) fn digits(text: &str) -> Option<String> {
     with_exponent(text).or_else(|| with_fraction(text)).or_else(|| in_thousands(text))
 }
 
-/// Of a number that is written in parts, `0101234.0000`, the first is shorter.
+/// Digits before the fraction; a number that is written in parts, `0101234.0000`, has fewer in its first part.
 const SHORTEST: usize = 7;
-/// With the 0 before an area, which only a text has: `02` and seven digits.
+/// The same for a number with the 0 of an area, which only a text can have: `02` and seven digits.
 const SHORTEST_WITH_ZERO: usize = 9;
 
 fn with_fraction(text: &str) -> Option<String> {

@@ -1,8 +1,8 @@
-//! Numbers as people's systems put them into a query, a form and JSON.
+//! Numbers as providers' systems put them into a query, a form and JSON.
 
 use super::*;
 
-/// The keys of caller, virtual number and line of a record with these parameters.
+/// Caller, virtual number and line of a record with these parameters.
 fn numbers(query: &str, body: RawBody) -> [Option<String>; 3] {
     let sources = Sources::parse(SOURCES).unwrap();
     let request = RawRequest { query: format!("seq=1&sdt=20261123142530&{query}"), body, charset: None };
@@ -31,7 +31,7 @@ fn a_plus_that_was_not_encoded_is_a_plus() {
         ("(+82)10-1234-5678", "+821012345678"),
         ("tel:+821012345678", "+821012345678"),
         ("sip:+14155550123@203.0.113.7", "+14155550123"),
-        // A form's blank, of a sender that fills fields with them.
+        // A real blank, of a sender that fills fields with blanks.
         ("+01012345678", "+821012345678"),
         ("++01012345678++", "+821012345678"),
     ] {
