@@ -87,10 +87,12 @@ fn check_record(record: &Record) {
     assert_eq!(cdr.is_final(), cdr.edt().is_some());
     assert!(cdr.vn().is_some() || cdr.ton().is_some());
     assert!(cdr.other().keys().all(|name| Field::named(name).is_none()));
-    let texts = [cdr.memo2(), cdr.crid(), cdr.irid(), cdr.cause(), cdr.closed_from(), cdr.caller().key()];
-    let numbers = [cdr.vn(), cdr.ton()].map(|called| called.map(Called::key));
-    assert!(texts.into_iter().chain(numbers).flatten().all(|text| text.len() <= 256), "a long text is cut");
-    assert!(cdr.memo().is_none_or(|memo| memo.len() <= 2_048), "and so is a long memo");
+    for field in Field::ALL {
+        let text = cdr.text(field).unwrap_or_default();
+        assert!(text.len() <= field.limit().unwrap_or_default(), "a long text is cut");
+    }
+    let numbers = [cdr.caller().key(), cdr.vn().map(Called::key), cdr.ton().map(Called::key)];
+    assert!(numbers.into_iter().flatten().all(|text| text.len() <= 256), "and so is what is not a number");
     assert_masked(&cdr.caller().to_string());
     for called in [cdr.vn(), cdr.ton()].into_iter().flatten() {
         assert_masked(&called.to_string());
