@@ -36,21 +36,23 @@ const HTTP2_PING: (Duration, Duration) = (Duration::from_secs(20), Duration::fro
 /// Calls that a client may have open at a time on one HTTP/2 connection. It holds further ones back.
 const STREAMS: u32 = 200;
 
-/// Bytes of a call's request that may wait for whoever reads them. With it full, the client waits: this, and not the
-/// connection's window, is what holds a fast sender back. One frame of the largest size.
+/// Bytes of a call's request that may be unread. With so many, the client waits: this window, and not the connection's, is
+/// what holds a fast sender back.
 ///
-/// Small against the connection's window, since h2 (0.4.20) does not make a client wait that sends small frames, it ends
+/// HTTP/2's own initial window (RFC 9113, section 6.9.2), and no smaller one: h2 (0.4.20) can stop a call for ever when
+/// its client has sent between a smaller window and 21,845 bytes before it received our settings. The settings make the
+/// client's window negative then, and h2 looks for what it owes the client only when further bytes are read.
+///
+/// Small compared to the connection's window, because h2 does not make a client wait that sends small frames, it ends
 /// the connection: `GOAWAY ENHANCE_YOUR_CALM`, `too_many_data_frames`. Each unread DATA frame of fewer than 256 bytes
 /// counts for 256 less its length, which is given back when the frame is read; together they may count for half of the
 /// connection's window. That is how many small frames it keeps in memory, where each takes some 256 bytes besides its own.
-const STREAM_WINDOW: u32 = 16 * 1024;
-/// What a client may send before it knows our windows (RFC 9113, section 6.9.2).
-const EARLY_WINDOW: u32 = 65_535;
-/// The length of the smallest frames with which an internal client may fill the windows of all its calls. A message of gRPC
-/// has 5 bytes before its own first one.
-const SMALL_FRAME: u64 = 8;
+const STREAM_WINDOW: u32 = 65_535;
+/// The length of the smallest frames with which an internal client may fill the windows of all its calls at once. The
+/// shortest record has 39 bytes with its source and gRPC's header.
+const SMALL_FRAME: u64 = 32;
 const _: () = assert!(
-    (256 - SMALL_FRAME) * (STREAMS as u64 * STREAM_WINDOW as u64 + EARLY_WINDOW as u64) / SMALL_FRAME
+    (256 - SMALL_FRAME) * STREAMS as u64 * STREAM_WINDOW as u64 / SMALL_FRAME
         < connection_window(Callers::Internal) as u64 / 2
 );
 
@@ -58,9 +60,9 @@ const _: () = assert!(
 /// together are smaller; it is here for h2's budget of small frames.
 const fn connection_window(callers: Callers) -> u32 {
     match callers {
-        // 130 MB of frames of one byte that nobody reads. No sender of records is cut off for how fast or in what pieces it
-        // sends, see SMALL_FRAME. What is left of the budget, 30,000,000, is for frames to calls that were answered before
-        // their end, e.g. for a wrong token: h2 counts them, and never gives them back. That is 150,000 records of 60 bytes.
+        // 130 MB of frames of one byte that nobody reads. No sender of records is cut off for how fast it sends, see
+        // SMALL_FRAME. What is left of the budget, 42,000,000, is for frames to calls that were answered before
+        // their end, e.g. for a wrong token: h2 counts them, and never gives them back. That is 210,000 records of 60 bytes.
         Callers::Internal => 1 << 28,
         // 17 MB of them. Nobody streams a request to such a port: each is a few hundred bytes, and is read at once.
         Callers::Anyone => 1 << 25,
@@ -76,8 +78,8 @@ const _: () = assert!(TURN / 25 + 1 < RESETS_IN_A_TURN);
 
 /// Frames that a client may send to calls that have ended, over a connection's life; one more ends the connection
 /// (`too_many_internal_resets`, against CVE-2025-8671). h2 remembers 50 such calls for a second, and counts each frame to a
-/// further one. A client that streams records of 60 bytes on all its calls, and is told on all of them to go, has 50,400 of
-/// them on their way: 200 × 16,384 / 65.
+/// further one. A client that streams records of 60 bytes on all its calls, and is told on all of them to go, has 201,600
+/// of them on their way: 200 × 65,535 / 65.
 const LATE_FRAMES: usize = STREAMS as usize * (STREAM_WINDOW as usize / 64);
 
 /// How long a connection may idle before its first request and between two. Longer than load balancers keep their

@@ -73,6 +73,11 @@ async fn whole(State(handlers): State<Arc<Handlers>>, body: Body) -> String {
         .map_or_else(|why| format!("{why}, done"), |_| "done".to_owned())
 }
 
+/// Reads its request for as long as that takes, and answers how long it was.
+async fn read(body: Body) -> String {
+    axum::body::to_bytes(body, usize::MAX).await.map_or(0, |body| body.len()).to_string()
+}
+
 /// An answer that does not end.
 async fn endless() -> Body {
     Body::from_stream(futures_util::stream::repeat_with(|| Ok::<_, Infallible>(vec![b'x'; 64 * 1024])))
@@ -92,6 +97,7 @@ impl Port {
         let handlers = Arc::new(Handlers::default());
         let router = Router::new()
             .route("/wait", any(wait))
+            .route("/read", any(read))
             .route("/at-once", any(async || "done"))
             .route("/whole", any(whole))
             .route("/endless", any(endless))
@@ -103,7 +109,7 @@ impl Port {
             per_address: 12,
             proxies: proxies.iter().map(|proxy| forwarded::network(proxy).unwrap()).collect(),
             callers,
-            streams: &["/wait"],
+            streams: &["/wait", "/read"],
             half_closed: HalfClosed::Waits,
             heads: Heads::Strict,
         };
@@ -167,8 +173,26 @@ async fn send_fast(calls: u32, size: usize) {
 
 #[tokio::test]
 async fn a_fast_sender_waits_whatever_the_size_of_its_frames() {
-    for (calls, size) in [(1, 1), (16, 1), (50, 7), (200, 65), (200, 255), (200, 256), (200, 16_384)] {
+    for (calls, size) in
+        [(1, 1), (4, 1), (32, 7), (200, 32), (200, 65), (200, 255), (200, 256), (200, 16_384)]
+    {
         send_fast(calls, size).await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_sends_before_it_has_our_settings_may_go_on_sending() {
+    let port = Port::start().await;
+    // Sixteen lengths from where h2 stops a call whose window is made smaller to where it does not.
+    for early in (16_000..22_400).step_by(400) {
+        let first = early.min(16_384);
+        let early_frames = vec![headers(1, "/read"), data(1, first, false), data(1, early - first, false)];
+        let mut client = Client::begin(port.address, early_frames).await;
+        // Nothing says when the handler has read everything: so it has had time for that in most of the rounds.
+        client.ping().await;
+        client.acknowledge_settings().await;
+        client.send_within_the_window(1, 100_000 - early).await;
+        assert_eq!(client.answer(1).await, b"100000", "{early} bytes came early");
     }
 }
 

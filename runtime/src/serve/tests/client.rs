@@ -17,6 +17,8 @@ const SOON: Duration = Duration::from_secs(20);
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 const ACK: u8 = 1;
+/// Bytes of a frame at most, until a server allows more.
+const MAX_FRAME: usize = 16_384;
 
 /// What the server sends, as far as a test looks at it.
 #[derive(Debug)]
@@ -35,6 +37,7 @@ pub(super) enum Frame {
     GoAway(u32),
     WindowUpdate {
         stream: u32,
+        bytes: u32,
     },
     Other,
 }
@@ -44,8 +47,11 @@ pub(super) struct Client {
     sending: tokio::sync::mpsc::UnboundedSender<Vec<u8>>,
     sender: JoinHandle<OwnedWriteHalf>,
     answers: BTreeMap<u32, (Vec<u8>, bool)>,
-    /// Bytes that a call may send ahead of who reads them.
+    /// Bytes that a call may send before they are read.
     pub(super) stream_window: usize,
+    /// Bytes of all calls together that were sent, and that the server has asked for beyond their first windows.
+    sent: usize,
+    asked_for: usize,
 }
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
@@ -78,6 +84,13 @@ pub(super) fn reset(stream: u32) -> Vec<u8> {
 impl Client {
     /// Connects, and exchanges the settings.
     pub(super) async fn connect(address: SocketAddr) -> Self {
+        let mut client = Self::begin(address, Vec::new()).await;
+        client.acknowledge_settings().await;
+        client
+    }
+
+    /// Connects, sends `early` before it knows the server's settings, and then waits for those. They are not acknowledged.
+    pub(super) async fn begin(address: SocketAddr, early: Vec<Vec<u8>>) -> Self {
         let (reading, mut writing) = TcpStream::connect(address).await.unwrap().into_split();
         let (sending, mut to_send) = tokio::sync::mpsc::unbounded_channel::<Vec<u8>>();
         // Beside the reading: both sides may have more to say than the sockets hold.
@@ -89,8 +102,14 @@ impl Client {
             }
             writing
         });
-        let mut client = Self { reading, sending, sender, answers: BTreeMap::new(), stream_window: 65_535 };
-        client.send([b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(4, 0, 0, &[])].concat()).await;
+        let answers = BTreeMap::new();
+        let mut client =
+            Self { reading, sending, sender, answers, stream_window: 65_535, sent: 0, asked_for: 0 };
+        client.sent = early.iter().filter(|frame| frame[3] == 0).map(|frame| frame.len() - 9).sum();
+        let early = early.concat();
+        client
+            .send([b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(4, 0, 0, &[]), early].concat())
+            .await;
         let (mut settings, mut window) = (false, false);
         while !(settings && window) {
             match client.next().await.unwrap() {
@@ -98,12 +117,31 @@ impl Client {
                     client.stream_window = stream_window.map_or(65_535, |window| window.try_into().unwrap());
                     settings = true;
                 }
-                Frame::WindowUpdate { stream: 0 } => window = true,
+                Frame::WindowUpdate { stream: 0, .. } => window = true,
                 _ => {}
             }
         }
-        client.send(frame(4, ACK, 0, &[])).await;
         client
+    }
+
+    /// Says that the server's settings hold.
+    pub(super) async fn acknowledge_settings(&mut self) {
+        self.send(frame(4, ACK, 0, &[])).await;
+    }
+
+    /// Sends the last bytes of the only call's request as the server asks for them.
+    pub(super) async fn send_within_the_window(&mut self, stream: u32, mut bytes: usize) {
+        while bytes > 0 {
+            let window = (self.stream_window + self.asked_for).saturating_sub(self.sent);
+            let length = window.min(bytes).min(MAX_FRAME);
+            if length == 0 {
+                assert!(self.next().await.is_some(), "closed");
+                continue;
+            }
+            bytes -= length;
+            self.sent += length;
+            self.send(data(stream, length, bytes == 0)).await;
+        }
     }
 
     pub(super) async fn send(&mut self, bytes: Vec<u8>) {
@@ -161,6 +199,9 @@ impl Client {
             answer.0.extend(bytes);
             answer.1 |= end;
         }
+        if let Frame::WindowUpdate { stream: 1.., bytes } = &frame {
+            self.asked_for += usize::try_from(*bytes).unwrap();
+        }
         Some(frame)
     }
 }
@@ -192,7 +233,7 @@ async fn read(reading: &mut OwnedReadHalf) -> Option<Frame> {
         6 if flags & ACK == 0 => Frame::Ping(payload.try_into().unwrap()),
         6 => Frame::Pong,
         7 => Frame::GoAway(number(4)),
-        8 => Frame::WindowUpdate { stream },
+        8 => Frame::WindowUpdate { stream, bytes: number(0) },
         _ => Frame::Other,
     })
 }
