@@ -148,7 +148,7 @@ impl Compose {
 }
 
 /// The settings that a program's `--help` names, with their defaults.
-async fn settings(program: &str) -> BTreeMap<String, String> {
+pub(crate) async fn settings(program: &str) -> BTreeMap<String, String> {
     let help = run(Command::new(binary(program)).arg("--help")).await;
     assert!(help.status.success(), "{program} --help: {help:?}");
     let help = String::from_utf8_lossy(&help.stdout).into_owned();
@@ -160,7 +160,7 @@ async fn settings(program: &str) -> BTreeMap<String, String> {
     named.collect()
 }
 
-async fn run(command: &mut Command) -> Output {
+pub(crate) async fn run(command: &mut Command) -> Output {
     // What `make test` tells its own children is not meant for these.
     let command = command.env_remove("MAKEFLAGS").env_remove("MAKELEVEL").kill_on_drop(true);
     must("a command", within("a command ends", SOON, command.output()).await)

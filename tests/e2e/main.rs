@@ -37,6 +37,7 @@ mod openapi;
 mod outage;
 mod providers;
 mod quarantine;
+mod reference;
 mod returning;
 mod roll_out;
 mod routing;

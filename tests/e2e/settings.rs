@@ -39,14 +39,15 @@ pub(crate) fn right(name: &str, directory: &Path) -> Program {
     }
 }
 
-/// Starts `program` and expects one line with all these words.
-pub(crate) async fn refused(program: Program, words: &[&str]) {
+/// Starts `program` and expects one line with all these words, which it returns.
+pub(crate) async fn refused(program: Program, words: &[&str]) -> String {
     let (code, said) = last_words(program).await;
     assert_eq!(code, 2, "{said}");
     assert_eq!(said.lines().filter(|line| !line.trim().is_empty()).count(), 1, "one line: {said}");
     for word in words {
         assert!(said.contains(word), "no {word:?} in: {said}");
     }
+    said
 }
 
 #[tokio::test]
