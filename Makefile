@@ -4,12 +4,13 @@
 #   make fmt       is the code formatted? (`cargo fmt` mends it)
 #   make lint      clippy, warnings are errors
 #   make unit      tests inside the crates
-#   make clients   installs what the programs in docs/integrate.md need, and Schemathesis, which `make e2e` runs
+#   make clients   installs what the programs in docs/integrate.md need, Schemathesis, which `make e2e` runs, and both linters below
 #   make e2e       real binaries on a real RabbitMQ node; `make e2e ONLY=outage` runs one module
 #   make chaos     a night of faults; SEED=6 and MINUTES=2 unless told otherwise, the same seed plays the same faults
 #   make pad       the pad's types, bundle and client
 #   make proto-lint  buf: is the contract well-formed, and does it break nobody who has the baseline's?
 #   make openapi-lint  Redocly: is docs/openapi.json as its recommended rules want it?
+#   make asyncapi-lint  AsyncAPI's parser: are docs/asyncapi-*.yaml valid, and do the messages match them?
 #   make browser   the pad page in Chromium: alone, on `ringpad dev`, and on real replicas behind nginx; ONLY=floor
 #   make bench     measures; by hand, some ten minutes, prints and asserts nothing; ONLY=painted is the one in Chromium
 #   make env       writes fresh secrets for docker-compose.yml into .env, unless it is there
@@ -29,7 +30,7 @@ SEED ?= 6
 MINUTES ?= 2
 BUF = pad/node_modules/.bin/buf
 
-.PHONY: test tools clients bulk fmt lint build unit e2e chaos pad proto-lint proto-baseline openapi-lint browser bench deny fuzz env
+.PHONY: test tools clients bulk fmt lint build unit e2e chaos pad proto-lint proto-baseline openapi-lint asyncapi-lint browser bench deny fuzz env
 .DEFAULT_GOAL := test
 # The steps share cores, ports and cargo's lock.
 .NOTPARALLEL:
@@ -38,7 +39,7 @@ export RUST_TEST_THREADS ?= 6
 
 test: tools clients fmt lint build
 	$(CARGO) test --workspace
-	$(MAKE) proto-lint openapi-lint pad browser chaos
+	$(MAKE) proto-lint openapi-lint asyncapi-lint pad browser chaos
 
 tools:
 	@tests/tools.sh
@@ -97,6 +98,9 @@ proto-lint: pad/node_modules/.package-lock.json
 openapi-lint: clients
 	REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true \
 		tests/clients/node_modules/.bin/redocly lint --extends=recommended-strict docs/openapi.json
+
+asyncapi-lint: clients
+	node tests/clients/asyncapi/check.mjs
 
 # After a release: from now on this contract is the one not to break.
 proto-baseline: pad/node_modules/.package-lock.json
