@@ -4,7 +4,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Connection, type CallEvent, type ConnectionListener, type ConnectionState } from "../src/client/connection.ts";
 import type { Clock, Timer } from "../src/client/clock.ts";
-import { both, Ringing } from "../src/client/ringing.ts";
+import { notifyBoth, Ringing } from "../src/client/ringing.ts";
 import type { StreamEnd, StreamHandlers, Transport, TransportName } from "../src/client/transport.ts";
 import { Tokens, type TokenSource } from "../src/client/tokens.ts";
 import { TransportChoice, type Memory } from "../src/client/transport_choice.ts";
@@ -188,7 +188,7 @@ export class Rig {
       session: "session-1",
       clock: this.clock,
       random: () => this.random,
-      listener: both(listener, ringing),
+      listener: notifyBoth(listener, ringing),
     });
   }
 

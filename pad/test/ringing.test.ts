@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { both, Ringing } from "../src/client/ringing.ts";
+import { notifyBoth, Ringing } from "../src/client/ringing.ts";
 import { CallSchema, CallState, type Call } from "../src/gen/ringpad/v1/call_pb.ts";
 import { SnapshotSchema } from "../src/gen/ringpad/v1/pad_pb.ts";
 import { FakeClock, SERVER_EPOCH } from "./fakes.ts";
@@ -172,7 +172,7 @@ test("nothing rings once the connection is closed, and no timer is left", () => 
 test("a page that closes the connection when it is told of a call is not told of it once more", () => {
   const page = new Page();
   const close = () => page.ringing.onState({ kind: "closed" });
-  const listener = both({ onCall: close, onSnapshot: close }, page.ringing);
+  const listener = notifyBoth({ onCall: close, onSnapshot: close }, page.ringing);
   listener.onCall({ call: page.call("a", 1n), popUntil: undefined, position: 1n });
   listener.onSnapshot(create(SnapshotSchema, { openCalls: [page.call("a", 1n)] }));
   assert.deepEqual(page.lists, []);
@@ -186,7 +186,7 @@ test("what a page listens to beside comes there too, and its mistakes keep no ri
     heard.push(what);
     throw new Error(what);
   };
-  const listener = both({ onSnapshot: () => wrong("snapshot"), onCall: () => wrong("call"), onState: () => wrong("state") }, page.ringing);
+  const listener = notifyBoth({ onSnapshot: () => wrong("snapshot"), onCall: () => wrong("call"), onState: () => wrong("state") }, page.ringing);
   assert.throws(() => listener.onSnapshot(create(SnapshotSchema, { openCalls: [page.call("a", 1n)] })));
   assert.throws(() => listener.onCall({ call: page.call("b", 2n), popUntil: undefined, position: 2n }));
   assert.throws(() => listener.onState({ kind: "closed" }));

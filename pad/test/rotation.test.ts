@@ -66,7 +66,7 @@ test("16 MiB wear a stream out as well, once", async () => {
   assert.deepEqual([first.closed, rig.state], [true, "connected"]);
 });
 
-test("a link tells its owner once that it is worn", async () => {
+test("a link asks its owner once for a replacement", async () => {
   const clock = new FakeClock();
   const stream = { received: 0, close() {} };
   let message: StreamHandlers["message"] = () => {};
@@ -74,22 +74,22 @@ test("a link tells its owner once that it is worn", async () => {
     name: "websocket",
     open: (_request, _token, handlers) => ((message = handlers.message), stream),
   };
-  let worn = 0;
-  const owner = { message() {}, ended() {}, worn: () => void (worn += 1) };
+  let asked = 0;
+  const owner = { message() {}, ended() {}, replaceDue: () => void (asked += 1) };
   const request = create(SubscribeRequestSchema);
-  const link = new Link({ transport, request, token: "token", wornAfter: 2_000, clock, owner });
+  const link = new Link({ transport, request, token: "token", replaceAfter: 2_000, clock, owner });
   const [wait, beat] = [() => clock.advance(1_000), () => message(create(SubscribeResponseSchema))];
   beat();
-  assert.equal(worn, 0);
+  assert.equal(asked, 0);
   stream.received = SIZE;
   for (const step of [beat, beat, wait, wait, beat]) {
     await step();
-    assert.equal(worn, 1);
+    assert.equal(asked, 1);
   }
   link.close();
 });
 
-test("while no next stream can be opened the old one goes on, and nobody is told", async () => {
+test("while no next stream can be opened the old one continues and the state does not change", async () => {
   for (const reason of ["network", "unavailable", "forbidden"] as const) {
     const rig = new Rig();
     const first = await rig.connected(7n);

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { create, equals, fromBinary, fromJson, toBinary, toJson, type JsonValue } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { endOfGrpc } from "../src/client/grpc_web.ts";
-import { decodeResponse, encodeHello, endOfWebSocket, webSocketUrl } from "../src/client/websocket.ts";
+import { decodeResponse, encodeFirstMessage, endOfWebSocket, webSocketUrl } from "../src/client/websocket.ts";
 import { SubscribeRequestSchema, SubscribeResponseSchema } from "../src/gen/ringpad/v1/pad_pb.ts";
 import { fixtureFiles, samples } from "./wire_samples.ts";
 
@@ -44,14 +44,14 @@ test("a newer server's fields are passed over, and what is no message is refused
 
 test("the first message carries the token and the request, a position of 0 included", () => {
   const request = create(SubscribeRequestSchema, { afterPosition: 0n, epoch: "e1", session: "s1" });
-  assert.deepEqual(JSON.parse(encodeHello(request, "t")), {
+  assert.deepEqual(JSON.parse(encodeFirstMessage(request, "t")), {
     token: "t",
     afterPosition: "0",
     epoch: "e1",
     session: "s1",
   });
   const first = create(SubscribeRequestSchema, { session: "s1" });
-  assert.deepEqual(JSON.parse(encodeHello(first, "t")), { token: "t", session: "s1" });
+  assert.deepEqual(JSON.parse(encodeFirstMessage(first, "t")), { token: "t", session: "s1" });
 });
 
 test("the WebSocket's address follows the page's", () => {

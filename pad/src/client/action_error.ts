@@ -1,4 +1,4 @@
-// Why an action did not happen, in the five ways that a page can do something about.
+// Why an action was not done: five kinds, for each of which a page does something else.
 
 import { Code, ConnectError } from "@connectrpc/connect";
 import { ClaimSchema, type Claim } from "../gen/ringpad/v1/call_pb.ts";
@@ -6,22 +6,22 @@ import { NoToken } from "./tokens.ts";
 
 /** What went wrong. */
 export type ActionFailure =
-  /** Another pad holds the call. */
+  /** Another pad has claimed the call. */
   | "claimed"
-  /** The store has no such call (any more). */
+  /** The store does not have this call (any more). */
   | "not-found"
-  /** The server will not, however often it is asked: the request, the pad's rights, or an older server. */
+  /** The server will always refuse it: the request is faulty, the pad has no right to it, or the server is too old. */
   | "refused"
-  /** There is no token, or the server does not take it, e.g. since it has expired. With another one it may be done. */
+  /** There is no token, or the server refuses it, e.g. because it has expired. With another one the action may succeed. */
   | "no-token"
-  /** No answer came in time. It may have happened all the same: then an update will say so. */
+  /** No answer came in time. The action may have been done: then an update shows it. */
   | "offline";
 
-/** What an action rejects with. */
+/** Every action rejects with this. */
 export class ActionError extends Error {
   override name = "ActionError";
   readonly kind: ActionFailure;
-  /** Who holds the call, if `kind` is `claimed` and the server said it in a form that programs read. */
+  /** The other pad's claim, if `kind` is `claimed` and the server's error has it. */
   readonly claim: Claim | undefined;
 
   constructor(kind: ActionFailure, message: string, options: { cause?: unknown; claim?: Claim | undefined } = {}) {
@@ -31,7 +31,7 @@ export class ActionError extends Error {
   }
 }
 
-/** Answers of the server itself. Whatever is not here happened on the way and is worth another try. */
+/** Answers of the server itself. All other errors come from the network or a proxy, and the action is tried again. */
 const ANSWERS: Partial<Record<Code, ActionFailure>> = {
   [Code.FailedPrecondition]: "claimed",
   [Code.NotFound]: "not-found",
@@ -43,7 +43,7 @@ const ANSWERS: Partial<Record<Code, ActionFailure>> = {
   [Code.OutOfRange]: "refused",
 };
 
-/** What an attempt's error means. */
+/** The error of an attempt, as an {@link ActionError}. */
 export function actionErrorOf(cause: unknown): ActionError {
   if (cause instanceof ActionError) return cause;
   if (cause instanceof NoToken) return new ActionError("no-token", cause.message, { cause });

@@ -1,8 +1,7 @@
-// What a pad does to calls, and asks about them: unary gRPC-Web, which passes wherever HTTP does, also while the stream
-// has fallen back to a WebSocket.
+// A pad's actions and queries: unary gRPC-Web, which works wherever HTTP does, also while the stream is a WebSocket.
 //
-// One tap is one request id. An attempt that got no answer is repeated with the same id for about 10 s, so that an
-// action whose answer was lost happens once. What comes of it also comes back to every pad as an update.
+// One tap is one request id. An attempt without an answer is repeated with the same id for about 10 s, so that an
+// action whose answer was lost is done once. Its result also reaches every pad as an update.
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
@@ -15,20 +14,20 @@ import type { Clock } from "./clock.ts";
 import type { Tokens } from "./tokens.ts";
 import { newUuid } from "./uuid.ts";
 
-/** Milliseconds for all attempts of one action; somebody waits in front of the screen. */
-const PERSISTS = 10_000;
-/** Milliseconds for one attempt: a connection that died quietly would hold it for minutes. */
+/** Milliseconds for all attempts of one action: a person waits in front of the screen. */
+const ALL_ATTEMPTS = 10_000;
+/** Milliseconds for one attempt: on a connection that broke without a signal it would wait for minutes. */
 const ATTEMPT = 4_000;
 
-/** A call's note and reservation: both replace what was there. */
+/** A call's note and reservation: both replace the earlier ones. */
 export interface NoteInit {
   /** 2,000 characters at most. */
   note: string;
-  /** Absent: there is none, or none any more. */
+  /** Absent: no reservation, or it is removed. */
   reservation?: MessageInitShape<typeof ReservationSchema> | undefined;
 }
 
-/** Which calls to list; without anything, the newest. */
+/** Which calls to list; by default the newest ones. */
 export interface CallQuery {
   /** Only callers whose number ends in these digits. */
   callerSuffix?: string;
@@ -51,17 +50,17 @@ export interface CallPage {
   nextPageToken: string;
 }
 
-/** What actions are made of. */
+/** What {@link Actions} needs. */
 export interface ActionParts {
   client: Client<typeof PadService>;
   tokens: Tokens;
   clock: Clock;
   random: () => number;
-  /** The server's time at the earliest, if it is known; see {@link Tokens.next}. */
+  /** The earliest possible server's time, if it is known, by which {@link Tokens.next} judges a token. */
   serverNow: () => number | undefined;
 }
 
-/** The actions. Each gives the call as it now is, or rejects with an {@link ActionError}. */
+/** The actions. Each resolves to the changed call, or rejects with an {@link ActionError}. */
 export class Actions {
   readonly #parts: ActionParts;
 
@@ -104,10 +103,10 @@ export class Actions {
     return { calls, nextPageToken };
   }
 
-  /** Tries until there is an answer, or no time. */
+  /** Tries until there is an answer, or the time is over. */
   async #persist<T>(send: (options: CallOptions) => Promise<T>): Promise<T> {
     const { clock, random } = this.#parts;
-    const giveUpAt = clock.now() + PERSISTS;
+    const giveUpAt = clock.now() + ALL_ATTEMPTS;
     for (let failures = 0; ; failures += 1) {
       try {
         return await this.#withToken(send, giveUpAt);
@@ -130,7 +129,7 @@ export class Actions {
       if (ConnectError.from(error).code !== Code.Unauthenticated || !tokens.refused(token)) throw error;
     }
     const next = await tokens.next(serverNow());
-    if (next === token) throw new ActionError("no-token", "the token was refused, and there is no other");
+    if (next === token) throw new ActionError("no-token", "the token was refused, and there is no other one");
     return await this.#once(send, next, giveUpAt);
   }
 

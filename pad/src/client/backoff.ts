@@ -1,4 +1,4 @@
-// How long to wait before the next try. Full jitter, so that the pads of a restarted replica do not come back together.
+// How long to wait before the next try. Full jitter, so that the pads of a restarted replica do not reconnect at the same time.
 
 const FIRST_STEP = 500;
 const LONGEST = 10_000;
@@ -10,7 +10,7 @@ export function backoff(failures: number, random: () => number): number {
   return random() * Math.min(LONGEST, FIRST_STEP * 2 ** failures);
 }
 
-/** Milliseconds before asking again what was refused: only somebody's doing will change the answer. */
+/** Milliseconds before the next try after a refusal: the answer changes only after a person has done something. */
 export function slowRetry(random: () => number): number {
   return SLOW_FROM + random() * (SLOW_TO - SLOW_FROM);
 }

@@ -1,18 +1,17 @@
-// Time as the client sees it: a monotonic reading for deadlines, the wall clock for one thing only (noticing that the
-// machine slept, during which some browsers stop the monotonic clock). Nothing here is ever compared with a server's
-// time: that is server_time.ts.
+// The client's clocks: a monotonic one for deadlines, and the wall clock only to notice that the machine slept (some
+// browsers stop the monotonic clock meanwhile). Neither is compared with the server's time: server_time.ts does that.
 
 /** A pending timer of a {@link Clock}. */
 export interface Timer {
-  /** Does nothing when it has fired already. */
+  /** Does nothing if it has fired already. */
   cancel(): void;
 }
 
-/** Where the client gets its time from; tests bring their own. */
+/** The client's source of time; tests have their own. */
 export interface Clock {
-  /** Milliseconds, never going back. */
+  /** Milliseconds of a monotonic clock. */
   now(): number;
-  /** Milliseconds of the machine's own clock; may jump. */
+  /** Milliseconds of the wall clock; may jump. */
   wall(): number;
   after(milliseconds: number, run: () => void): Timer;
 }

@@ -1,5 +1,4 @@
-// The client's front door: `connect({ url, token, onRinging })`, or with the connection's three listeners, wired to
-// the browser.
+// The client's entry point: `connect({ url, token, onRinging })`, or with the three methods of a listener.
 
 import { createClient } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
@@ -9,64 +8,64 @@ import { Actions, type CallPage, type CallQuery, type NoteInit } from "./actions
 import { browserClock } from "./clock.ts";
 import { Connection, type ConnectionListener } from "./connection.ts";
 import { grpcWeb } from "./grpc_web.ts";
-import { both, Ringing } from "./ringing.ts";
+import { notifyBoth, Ringing } from "./ringing.ts";
 import { Tokens, type PadIdentity, type TokenSource } from "./tokens.ts";
 import { TransportChoice, type Memory } from "./transport_choice.ts";
 import { newUuid } from "./uuid.ts";
 import { webSocket } from "./websocket.ts";
 
-/** Where to connect, and as whom. */
+/** Where to connect, and with which token. */
 export interface PadAddress {
   /** Where push-svc is, e.g. `https://pads.example.com`. */
   url: string;
   /**
-   * Gives the pad's JWT; gets the one before, if the server refused it or it is about to expire. Rejects with
+   * Gives the pad's JWT. Gets the previous one if the server has refused it or it is about to expire. Rejects with
    * {@link NoToken} if there is none.
    */
   token: TokenSource;
 }
 
-/** Options of a page that keeps the store's calls itself. */
+/** Options for a page that keeps the store's calls itself. */
 export interface PadOptions extends PadAddress, ConnectionListener {}
 
-/** Options of a page that shows who calls; what else happens it may listen to. */
+/** Options for a page that shows who calls; the methods of a listener are optional. */
 export interface RingingOptions extends PadAddress, Partial<ConnectionListener> {
   /**
-   * Gets the calls that ring now and that nobody has taken, the one that began first in front, whenever that changes:
-   * also for a page that is loaded mid-ring, and when a ring's time is over. Show these and nothing else.
+   * Gets the calls that ring now and are not claimed, oldest first, at each change: also for a page that is loaded
+   * while the phone rings, and when a ring's time is over. Show these calls and no others.
    */
   onRinging(calls: Call[]): void;
 }
 
 /**
- * A connection to a store, and what its pad can do there. Actions give the call as it then is (which comes as an update
- * as well), are repeated safely for about 10 s where no answer comes, and reject with an {@link ActionError}.
+ * A connection to a store, and the pad's actions there. An action resolves to the changed call (which comes as an update
+ * as well), is repeated safely for about 10 s if no answer comes, and rejects with an {@link ActionError}.
  */
 export interface Pad {
-  /** Takes a call: the first claim wins, and the same pad's repeat is fine. */
+  /** Claims a call: the first claim wins, and the same pad may repeat it. */
   claim(callId: string): Promise<Call>;
   /** Gives a claimed call back. */
   release(callId: string): Promise<Call>;
   /** Marks a call as dealt with. */
   close(callId: string): Promise<Call>;
-  /** Takes that back. */
+  /** Takes `close` back. */
   reopen(callId: string): Promise<Call>;
   /** Replaces a call's note and its reservation. */
   saveNote(callId: string, note: NoteInit): Promise<Call>;
   /** Older calls, newest first, and search. */
   listCalls(query?: CallQuery): Promise<CallPage>;
-  /** The pad that the token is for, e.g. to tell its own claims from others'; undefined before the first token. */
+  /** The pad that the token is for, e.g. to distinguish its own claims; undefined before the first token. */
   identity(): PadIdentity | undefined;
   /**
-   * The server's time as far as can be told, ms since 1970; undefined before the first message. Show things by it. It may be
-   * wrong by hours for some seconds, while the machine's own clock is set: forget nothing by it.
+   * The estimated server's time, ms since 1970; undefined before the first message. Use it for what is shown. After the
+   * machine's clock was set it may be wrong by hours for some seconds: do not delete anything by it.
    */
   serverNow(): number | undefined;
-  /** The server's time at the earliest, ms since 1970, whatever the machine's own clock says. Forget things by it. */
+  /** The earliest possible server's time, ms since 1970, independent of the machine's clock. Use it for what is deleted. */
   serverAtLeast(): number | undefined;
-  /** Tries again at once, whatever the state. */
+  /** Tries again now, in any state. */
   retryNow(): void;
-  /** There is another token, for this store or another one: `token` is asked, and what it gives is used from now on. */
+  /** There is another token, for this store or another one: `token` is called, and its result is used from now on. */
   tokenChanged(): void;
   /** Ends the connection for good. */
   disconnect(): void;
@@ -76,7 +75,7 @@ export interface Pad {
 export function connect(options: PadOptions | RingingOptions): Pad {
   const transports = { "grpc-web": grpcWeb(options.url), websocket: webSocket(options.url) };
   const tokens = new Tokens(options.token);
-  // What somebody did is still told when the page is left.
+  // An action is still sent when the page is closed.
   const keepAlive: typeof fetch = (input, init) => fetch(input, { ...init, keepalive: true });
   const transport = createGrpcWebTransport({ baseUrl: options.url, useBinaryFormat: true, fetch: keepAlive });
   const client = createClient(PadService, transport);
@@ -114,10 +113,10 @@ export function connect(options: PadOptions | RingingOptions): Pad {
 
 function listenerOf(options: PadOptions | RingingOptions, serverNow: () => number | undefined): ConnectionListener {
   if (!("onRinging" in options)) return options;
-  return both(options, new Ringing({ clock: browserClock, serverNow, onRinging: (calls) => options.onRinging(calls) }));
+  return notifyBoth(options, new Ringing({ clock: browserClock, serverNow, onRinging: (calls) => options.onRinging(calls) }));
 }
 
-/** Calls `check` whenever the page may have been away: shown again, back from the cache, back on the network. */
+/** Calls `check` when the page may have been inactive: visible again, restored from the cache, or back online. */
 function watchPage(check: () => void): () => void {
   const onVisible = () => {
     if (document.visibilityState === "visible") check();
@@ -132,7 +131,7 @@ function watchPage(check: () => void): () => void {
   };
 }
 
-/** `sessionStorage`, where the browser lets us have it. */
+/** `sessionStorage`, if the browser allows it. */
 function sessionMemory(): Memory | undefined {
   try {
     return window.sessionStorage;

@@ -1,15 +1,16 @@
 // The life of a pad's connection: which stream is open, what its messages mean, and when the next one is opened.
 //
 //   open ──► first message ──► connected ──► end ──► back-off ──► open …
-//                                  │ reconnect{after}, worn by age or size, a fresh token
-//                                  └─► open the next beside it; the old one is closed at the next one's snapshot
+//                                  │ reconnect{after}, too old or too large, a new token
+//                                  └─► open the next stream; the old one is closed at the next one's snapshot
 //
-// While the next cannot be opened it is tried again, with back-off; the old one goes on, and nobody is told. Once the old
-// one ends, and not before, it is a cut. A next stream that only tries gRPC-Web again beside a WebSocket has a session of its own: the server ends a session's older stream as soon as it lets the next
-// one in, and this one's messages may be held back on the way. It is kept if they come.
+// If the next stream cannot be opened, it is tried again with back-off, and the old one continues: the state stays
+// "connected". Only when the old one ends first, the state changes. A next stream that only tries gRPC-Web again while a
+// WebSocket is open has another session, because the server ends the older stream of a session as soon as it accepts the
+// newer one, whose messages a proxy may hold back. It is kept if its messages arrive.
 //
-// What holds: each position is handed on once and in order, over any number of streams; a gap ends the stream and the
-// next begins at our position. At most two streams are open, and only the one whose snapshot came last is listened to.
+// Invariants: each position is delivered once and in order, over any number of streams; a gap ends the stream, and the
+// next one begins at our position. At most two streams are open, and only the one whose snapshot came last is used.
 
 import { create } from "@bufbuild/protobuf";
 import { durationMs, timestampMs, type Timestamp } from "@bufbuild/protobuf/wkt";
@@ -27,38 +28,38 @@ import type { Transport, TransportName } from "./transport.ts";
 import { TransportChoice } from "./transport_choice.ts";
 import { newUuid } from "./uuid.ts";
 
-/** How the connection stands. */
+/** The state of the connection. */
 export type ConnectionState =
   | { kind: "connecting" }
   | { kind: "connected"; store: StoreRef | undefined; transport: TransportName }
   | { kind: "reconnecting" }
-  /** No token, or one the server does not take. Asked for again now and then. */
+  /** No token, or one that the server refuses. The token source is asked again now and then. */
   | { kind: "needs-token" }
   | { kind: "forbidden" }
   | { kind: "no-store" }
-  /** Another stream of this session took over, and over again. Tried again now and then. */
+  /** Another stream of this session has replaced ours repeatedly. Tried again now and then. */
   | { kind: "replaced" }
   | { kind: "closed" };
 
-/** A call as the server now knows it. */
+/** The newest version of a call. */
 export interface CallEvent {
   call: Call;
   /** Until when (server time, ms since 1970) it is worth a popup; undefined: do not pop. */
   popUntil: number | undefined;
-  /** Undefined for an early one, which comes again in its turn. */
+  /** Undefined for an early one, which comes again with its position. */
   position: bigint | undefined;
 }
 
-/** Who listens to a connection. */
+/** Gets the events of a connection. */
 export interface ConnectionListener {
-  /** Replace all you have. */
+  /** Replaces all calls. */
   onSnapshot(snapshot: Snapshot): void;
-  /** Replace what you have under `call.id`, unless it has a higher revision. */
+  /** Replaces the call with the same id, unless that one has a higher revision. */
   onCall(event: CallEvent): void;
   onState(state: ConnectionState): void;
   /**
-   * The server said what time it is, which was estimated wrongly by `corrected` milliseconds: by hours if the machine's own
-   * clock was set. What was decided by {@link Connection.serverNow} is to be decided anew.
+   * The server's time was estimated wrongly by `corrected` milliseconds: by hours if the machine's own clock was set.
+   * Everything that depends on {@link Connection.serverNow} must be decided again.
    */
   onServerTime?(corrected: number): void;
 }
@@ -73,20 +74,20 @@ export interface ConnectionParts {
   listener: ConnectionListener;
 }
 
-/** From so many on, people are told, and tries are slow. */
+/** From this number on, the state is "replaced", and tries are slow. */
 const ABORTS_IN_A_ROW = 2;
-/** A server replaces a stream within 10 s; one that lived longer than this lost to nobody of its own time. */
-const RIVALRY = 60_000;
-/** Milliseconds that a stream lives, and as much more at random: pads that came together do not go together. */
-const WORN_AFTER = 30 * 60_000;
-/** A refusal that lasts: shown until it is over, not hidden by each slow try. */
+/** Milliseconds. A server replaces a stream within 10 s; one that lived longer than this is not part of the same conflict. */
+const CONFLICT_WITHIN = 60_000;
+/** Milliseconds until a stream is replaced, and up to as much again at random, so that pads do not do it at the same time. */
+const REPLACE_AFTER = 30 * 60_000;
+/** Refusals that last: shown until a try succeeds, and not hidden by each slow try. */
 const REFUSALS: Partial<Record<LinkEnd, ConnectionState>> = {
   unauthenticated: { kind: "needs-token" },
   forbidden: { kind: "forbidden" },
   "no-store": { kind: "no-store" },
 };
 
-/** A connection that keeps itself alive. */
+/** A connection that reconnects by itself. */
 export class Connection {
   readonly #parts: ConnectionParts;
   readonly #tokens: Tokens;
@@ -95,19 +96,19 @@ export class Connection {
   readonly #renewal: Renewal;
   #state: ConnectionState = { kind: "closed" };
   #session: string;
-  /** What probes use, one for all: a proxy may keep a lost one open at the server, where the next takes its place. */
+  /** The session of all probes: a proxy may keep a lost probe open at the server, and the next one replaces it there. */
   #spareSession = newUuid();
-  /** The stream that is listened to. */
+  /** The stream whose messages are used. */
   #current: Link | undefined;
   /** The stream that is being opened. */
   #next: Link | undefined;
   #retry: Timer | undefined;
-  /** When it is due. */
+  /** The time of the next try, by the monotonic clock. */
   #retryAt = 0;
-  /** Counts tries, so that a token that comes late opens nothing. */
+  /** Counts tries, so that a token that arrives late is not used. */
   #try = 0;
   #asking = false;
-  /** A listener may close us from within whatever it is told. */
+  /** A listener may close the connection in any of its methods. */
   #closed = false;
   #failures = 0;
   #gaps = 0;
@@ -127,25 +128,25 @@ export class Connection {
     this.#open();
   }
 
-  /** The server's time as far as can be told, ms since 1970; undefined before the first message. To show things by. */
+  /** The estimated server's time, ms since 1970; undefined before the first message. For what is shown. */
   serverNow(): number | undefined {
     const { clock } = this.#parts;
     return this.#serverTime.at(clock.now(), clock.wall());
   }
 
-  /** The server's time at the earliest, ms since 1970; undefined before the first message. To forget things by. */
+  /** The earliest possible server's time, ms since 1970; undefined before the first message. For what is deleted. */
   serverAtLeast(): number | undefined {
     return this.#serverTime.atLeast(this.#parts.clock.now());
   }
 
-  /** Looks at once whether the streams are alive, and does not wait any longer for the next try. */
+  /** Checks now whether the streams are alive, and makes the next try now. */
   checkNow(): void {
     this.#current?.check();
     this.#next?.check();
     if (this.#retry) this.#open();
   }
 
-  /** Tries again at once, whatever the state: somebody did something about it, e.g. has another token. */
+  /** Tries again now, in any state: the cause may have been removed, e.g. there is another token. */
   retryNow(): void {
     if (this.#closed) return;
     this.#aborts = 0;
@@ -155,7 +156,7 @@ export class Connection {
     if (replaced || this.#retry) this.#open();
   }
 
-  /** There is another token: it is asked for, and a stream with it takes the place of the one that lives. */
+  /** There is another token: asks the source for it, and replaces the current stream by one with that token. */
   tokenChanged(): void {
     this.#aborts = 0;
     this.#tokens.forget();
@@ -178,7 +179,7 @@ export class Connection {
     void this.#openWithToken(this.#try, probe);
   }
 
-  /** The living stream goes on; the next is opened beside it, unless that is under way. */
+  /** Opens the next stream while the current one continues, unless that has begun already. */
   #rotate(): void {
     if (this.#isTrying()) return;
     this.#open(this.#current?.transport === "websocket" ? this.#parts.transports.probe() : undefined);
@@ -198,15 +199,15 @@ export class Connection {
     }
     if (attempt !== this.#try) return;
     this.#asking = false;
-    // Nothing new: not offered again at once. The slow tries do, in case the server changes its mind.
+    // The same token again: it is not sent at once. The slow tries send it, since the server may accept it later.
     if (this.#tokens.stillRefused && !this.#isRefused()) return this.#refusedWith({ kind: "needs-token" });
     const transport = probe ?? this.#parts.transports.next();
     try {
       this.#next = this.#link(transport, token, probe !== undefined);
     } catch (error) {
-      // No stream at all, e.g. for an address that this browser does not take.
+      // No stream could be made, e.g. because the browser does not accept the address.
       reportError(error);
-      this.#parts.transports.missed(transport.name, "error");
+      this.#parts.transports.failed(transport.name, "error");
       this.#failed();
     }
   }
@@ -219,23 +220,23 @@ export class Connection {
     const owner: LinkOwner = {
       message: (link, response) => this.#message(link, response),
       ended: (link, reason) => this.#ended(link, reason),
-      worn: (link) => {
+      replaceDue: (link) => {
         if (link === this.#current) this.#rotate();
       },
     };
-    const wornAfter = WORN_AFTER * (1 + random());
-    return new Link({ transport, request, token, wornAfter, clock, owner });
+    const replaceAfter = REPLACE_AFTER * (1 + random());
+    return new Link({ transport, request, token, replaceAfter, clock, owner });
   }
 
   #message(link: Link, { event }: SubscribeResponse): void {
     if (event.case === "snapshot") return this.#snapshot(link, event.value);
-    // Only a snapshot makes a stream current; one that begins otherwise is not ours to understand.
+    // Only a snapshot makes a stream the current one: a stream that begins in another way breaks the protocol.
     if (link !== this.#current) return link.end("gap");
     switch (event.case) {
       case "update":
         return this.#update(link, event.value.position, event.value.call, event.value.popUntil);
       case "early":
-        return this.#handOn(event.value.call, event.value.popUntil, undefined);
+        return this.#deliver(event.value.call, event.value.popUntil, undefined);
       case "heartbeat":
         this.#sample(event.value.serverTime);
         if (this.#cursor.isBehind(event.value.position)) link.end("gap");
@@ -243,7 +244,7 @@ export class Connection {
       case "reconnect":
         return this.#leave(link, event.value.after ? durationMs(event.value.after) : 0);
       case undefined:
-        // An event of a newer server. Were it one with a position, the next would show the gap.
+        // An event of a newer server. If it has a position, the next update shows the gap.
         return;
     }
   }
@@ -253,7 +254,7 @@ export class Connection {
     if (verdict === "gap") return link.end("gap");
     this.#sample(snapshot.serverTime);
     if (link === this.#next) {
-      if (this.#current) this.#over(this.#current, false);
+      if (this.#current) this.#streamOver(this.#current, false);
       this.#current?.close();
       this.#current = link;
       this.#next = undefined;
@@ -272,16 +273,16 @@ export class Connection {
     if (verdict === "gap") return link.end("gap");
     if (verdict === "seen") return;
     this.#gaps = 0;
-    this.#handOn(call, popUntil, position);
+    this.#deliver(call, popUntil, position);
   }
 
-  #handOn(call: Call | undefined, popUntil: Timestamp | undefined, position: bigint | undefined): void {
+  #deliver(call: Call | undefined, popUntil: Timestamp | undefined, position: bigint | undefined): void {
     if (!call) return;
     const event = { call, popUntil: popUntil && timestampMs(popUntil), position };
     notify(() => this.#parts.listener.onCall(event));
   }
 
-  /** The replica goes: after `delay` open the next stream beside this one, also if a try was planned for later. */
+  /** The replica is leaving: opens the next stream after `delay`, also if a try was planned for later. */
   #leave(link: Link, delay: number): void {
     const at = this.#parts.clock.now() + delay;
     if (this.#next || this.#asking || (this.#retry && this.#retryAt <= at)) return;
@@ -295,15 +296,15 @@ export class Connection {
   #ended(link: Link, reason: LinkEnd): void {
     const opened = link === this.#current;
     if (opened) {
-      this.#over(link, reason === "network");
+      this.#streamOver(link, reason === "network");
       this.#current = undefined;
-      // It brought messages to its end: what its successors met beside it does not make the next try wait.
+      // It worked until its end: failures of the streams that were to replace it do not delay the next try.
       this.#failures = 0;
     }
     if (link === this.#next) this.#next = undefined;
-    // The server gives a session's place to its next stream just before that one's snapshot: no cut, unless none comes.
+    // The server ends the older stream of a session just before it sends the newer one's snapshot: that is no interruption.
     if (opened && reason === "replaced" && this.#next?.session === link.session) return;
-    // The stream we left, or left behind, has ended; the one that follows it is on its way.
+    // The current stream has ended, and the next one is being opened.
     if (opened && (this.#next || this.#asking)) return this.#setState({ kind: "reconnecting" });
     if (reason === "replaced") return this.#replaced(link);
     if (reason === "unauthenticated") return this.#unauthenticated(link);
@@ -314,26 +315,26 @@ export class Connection {
     this.#judgeTransport(link, reason);
   }
 
-  /** The stream that was listened to is no more. */
-  #over(link: Link, cut: boolean): void {
+  /** The current stream has ended, or was replaced. */
+  #streamOver(link: Link, cut: boolean): void {
     this.#renewal.stop();
-    this.#parts.transports.over(link.transport, link.age(), cut);
+    this.#parts.transports.ended(link.transport, link.age(), cut);
   }
 
-  /** The end was no refusal: the way may be bad, or the server away. */
+  /** The server did not refuse the stream: the network path may be bad, or the server unavailable. */
   #judgeTransport(link: Link, reason: LinkEnd): void {
     const quiet = reason === "no-first-message" || (reason === "silent" && !link.flows);
-    // What flows this way just now is not held back by a proxy: the replica hangs.
+    // Messages arrive over the same transport, so no proxy holds them back: the replica hangs.
     const hangs = quiet && this.#flows(link.transport);
-    if (quiet && !hangs && this.#parts.transports.missed(link.transport, "buffered")) {
+    if (quiet && !hangs && this.#parts.transports.failed(link.transport, "buffered")) {
       if (!this.#current && this.#state.kind === "connected") this.#setState({ kind: "reconnecting" });
       return this.#open();
     }
-    if ((hangs || reason === "network") && link.messages === 0) this.#parts.transports.missed(link.transport, "error");
+    if ((hangs || reason === "network") && link.messages === 0) this.#parts.transports.failed(link.transport, "error");
     this.#failed();
   }
 
-  /** Whether messages come this way just now. */
+  /** Whether messages arrive over this transport now. */
   #flows(transport: TransportName): boolean {
     return this.#current?.transport === transport && this.#current.flows;
   }
@@ -343,16 +344,16 @@ export class Connection {
     this.#openAfter(backoff(this.#failures++, this.#parts.random));
   }
 
-  /** Once is ordinary: the token expired. Twice in a row is a matter for people. */
+  /** Once is normal: the token has expired. Twice in a row needs a person. */
   #unauthenticated(link: Link): void {
     if (!this.#tokens.refused(link.token) || this.#isRefused()) return this.#refusedWith({ kind: "needs-token" });
     if (!this.#current) this.#setState({ kind: "reconnecting" });
     this.#open();
   }
 
-  /** A stale request of our own that overtook its successor looks the same as a rival: so try once more. */
+  /** An old request of ours that overtook a newer one looks like another client: so try once more. */
   #replaced(link: Link): void {
-    if (link.age() > RIVALRY) this.#aborts = 0;
+    if (link.age() > CONFLICT_WITHIN) this.#aborts = 0;
     this.#aborts += 1;
     if (this.#aborts < ABORTS_IN_A_ROW) return this.#failed();
     this.#refusedWith({ kind: "replaced" });
@@ -404,7 +405,7 @@ export class Connection {
   }
 }
 
-/** A listener's mistake is reported to the page, and harms neither the stream nor the order of what follows. */
+/** An exception in a listener is reported to the page, and changes neither the stream nor the order of events. */
 function notify(call: () => void): void {
   try {
     call();

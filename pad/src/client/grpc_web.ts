@@ -1,4 +1,4 @@
-// Streams over gRPC-Web: binary, on fetch, so that a message is handed on when it arrives and nothing piles up.
+// Streams over gRPC-Web: binary, with fetch, so that each message is delivered when it arrives.
 
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
@@ -14,12 +14,12 @@ const ENDS: Partial<Record<Code, StreamEnd>> = {
   [Code.Unavailable]: "unavailable",
 };
 
-/** What a stream's error means to us; anything the contract does not name counts as a broken connection. */
+/** What a stream's error means for the client; every status that the contract does not name is a broken connection. */
 export function endOfGrpc(error: unknown): StreamEnd {
   return ENDS[ConnectError.from(error).code] ?? "network";
 }
 
-/** `fetch` that tells how many bytes of the answer's body came, as they come. */
+/** `fetch` that calls `count` with the bytes of each part of the answer's body. */
 export function countingFetch(count: (bytes: number) => void): typeof fetch {
   return async (input, init) => {
     const response = await fetch(input, init);

@@ -1,31 +1,31 @@
-// A fresh token before the living stream's expires: the server ends a stream at its token's expiry, which a shop would
-// see as a cut. Asks the token source in time and tells its owner, who opens the next stream beside. What comes of it
-// is never worse than no renewal: then the stream lives until its token's expiry.
+// Gets a new token before the current stream's token expires: the server ends a stream when its token expires, and the page
+// would show an interruption. Asks the token source in time; its owner then opens the next stream. If that fails, the
+// current stream continues until its token expires.
 
 import { backoff } from "./backoff.ts";
 import type { Clock, Timer } from "./clock.ts";
 import { expiryOf, type Tokens } from "./tokens.ts";
 
-/** Milliseconds before the expiry. More than a minute: hidden tabs' timers may be as late as that. */
+/** Milliseconds before the expiry. Timers in hidden tabs may be a minute late. */
 const LEAD = 60_000;
-/** As much more, at random, so that pads whose tokens were made together do not ask together. */
+/** Up to as much more, at random, so that pads whose tokens were signed at the same time do not ask at the same time. */
 const LEAD_JITTER = 60_000;
-/** Milliseconds; a token with less left is not worth another question. */
+/** Milliseconds; with less time left the token is not renewed. */
 const TOO_SHORT = 10_000;
-/** Milliseconds until the server's time is looked at again; browsers' timers overflow after 24 days. */
+/** Milliseconds after which the server's time is checked again; browsers' timers overflow after 24 days. */
 const LOOK_AGAIN = 3_600_000;
 
-/** What a renewal is made of. */
+/** What {@link Renewal} needs. */
 export interface RenewalParts {
   tokens: Tokens;
   clock: Clock;
   random: () => number;
   /**
-   * The server's time at the earliest, ms since 1970; the one that tokens expire by. Not a guess: a token that was asked for
-   * hours too early and is the same again would not be asked for in time.
+   * The earliest possible server's time, ms since 1970; tokens expire by the server's time. Not the estimate: if it is hours
+   * ahead, the source gives the same token again, and would not be asked in time later.
    */
   serverAtLeast: () => number | undefined;
-  /** There is a token that outlives the one followed. */
+  /** There is a token that expires later than the current one. */
   onToken: () => void;
 }
 
@@ -33,26 +33,26 @@ export interface RenewalParts {
 export class Renewal {
   readonly #parts: RenewalParts;
   #timer: Timer | undefined;
-  /** Counts streams, so that an answer that comes late is for nobody. */
-  #turn = 0;
+  /** Counts streams, so that an answer that arrives late is ignored. */
+  #generation = 0;
 
   constructor(parts: RenewalParts) {
     this.#parts = parts;
   }
 
-  /** A stream with `token` lives now, instead of the one before. */
+  /** A stream with `token` is the current one now. */
   follow(token: string): void {
     this.stop();
     const left = this.#left(token);
     if (left === undefined || left < TOO_SHORT) return;
-    // Half of a short life, so that each token is used for as long as it is renewed ahead.
+    // At most half of the time that is left, so that tokens with a short life are not renewed all the time.
     const lead = Math.min(LEAD + this.#parts.random() * LEAD_JITTER, left / 2);
     this.#wait(token, lead);
   }
 
-  /** The stream is over. */
+  /** The stream has ended. */
   stop(): void {
-    this.#turn += 1;
+    this.#generation += 1;
     this.#timer?.cancel();
     this.#timer = undefined;
   }
@@ -65,18 +65,18 @@ export class Renewal {
 
   async #ask(token: string, failures: number): Promise<void> {
     const { tokens, clock, random, onToken } = this.#parts;
-    const turn = this.#turn;
+    const generation = this.#generation;
     try {
       const next = await tokens.after(token);
-      // The same again, or no better, is all there is: asking on would be a loop.
-      if (turn === this.#turn && outlives(next, token)) onToken();
+      // If the source gives nothing that expires later, asking again would be a loop.
+      if (generation === this.#generation && outlives(next, token)) onToken();
     } catch {
-      if (turn !== this.#turn || (this.#left(token) ?? 0) <= 0) return;
+      if (generation !== this.#generation || (this.#left(token) ?? 0) <= 0) return;
       this.#timer = clock.after(backoff(failures, random), () => void this.#ask(token, failures + 1));
     }
   }
 
-  /** Milliseconds until the token expires, if it says when and we know the time. */
+  /** Milliseconds until the token expires, if it has `exp` and we know the time. */
   #left(token: string): number | undefined {
     const expiry = expiryOf(token);
     const now = this.#parts.serverAtLeast();

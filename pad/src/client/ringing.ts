@@ -1,7 +1,7 @@
-// Which calls ring now: all that a popup needs. Kept by id and revision from what a connection tells, and judged by the
-// server's time: a call stops ringing when it is taken, answered, over or closed, or when its `pop_until` passes, of
-// which no event is sent. The server's time is an estimate: a call whose time seems to be over is not told of, and kept,
-// for the next message may correct the estimate.
+// Which calls ring now: everything that a popup needs. Calls are kept by id and revision. A call stops ringing when it is
+// claimed, answered, over or closed, or when its `pop_until` passes by the server's time, for which no event is sent. The
+// server's time is an estimate: a call whose time seems to be over is not reported but kept, because the next message may
+// correct the estimate.
 
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { CallState, type Call } from "../gen/ringpad/v1/call_pb.ts";
@@ -9,17 +9,17 @@ import type { Snapshot } from "../gen/ringpad/v1/pad_pb.ts";
 import type { Clock, Timer } from "./clock.ts";
 import type { CallEvent, ConnectionListener, ConnectionState } from "./connection.ts";
 
-/** Milliseconds until the server's time is looked at again, however long a call may ring. */
+/** Milliseconds after which the server's time is checked again, also if all calls ring longer. */
 const LOOK_AGAIN = 60_000;
-/** Calls kept that nobody told the end of; the oldest are forgotten first. A store has no more that ring. */
+/** Calls kept at most, without an end reported; the oldest are dropped first. More do not ring in one store. */
 const MOST = 200;
 
-/** What it is made of. */
+/** What {@link Ringing} needs. */
 export interface RingingParts {
   clock: Clock;
   /** The server's time, ms since 1970; known before the first call is. */
   serverNow: () => number | undefined;
-  /** Gets the calls that ring and nobody has taken, the first one first, whenever that changes. */
+  /** Gets the calls that ring and are not claimed, oldest first, at each change. */
   onRinging: (calls: Call[]) => void;
 }
 
@@ -28,14 +28,14 @@ interface Ring {
   until: number;
 }
 
-/** Listens to a connection, and tells which calls ring. */
+/** Listens to a connection, and reports which calls ring. */
 export class Ringing implements ConnectionListener {
   readonly #parts: RingingParts;
-  /** Calls that may ring, the one that came first in front: taken ones too, since they may be released. */
+  /** Calls that may ring, oldest first; claimed ones as well, since they may be released. */
   #rings = new Map<string, Ring>();
-  #told: Call[] = [];
+  #reported: Call[] = [];
   #timer: Timer | undefined;
-  /** A page may close the connection from within whatever it is told, before it comes here. */
+  /** The page's own listener is called first, and may close the connection. */
   #closed = false;
 
   constructor(parts: RingingParts) {
@@ -46,18 +46,18 @@ export class Ringing implements ConnectionListener {
     const before = this.#rings;
     this.#rings = new Map();
     for (const call of openCalls) this.#keep(call, before.get(call.id)?.until);
-    this.#tell();
+    this.#report();
   }
 
   onCall({ call, popUntil }: CallEvent): void {
     const known = this.#rings.get(call.id);
     if (known && known.call.revision > call.revision) return;
     this.#keep(call, popUntil ?? known?.until);
-    this.#tell();
+    this.#report();
   }
 
   onServerTime(): void {
-    this.#tell();
+    this.#report();
   }
 
   onState({ kind }: ConnectionState): void {
@@ -65,27 +65,27 @@ export class Ringing implements ConnectionListener {
       this.#closed = true;
       this.#rings.clear();
     }
-    // After a sleep, timers are late by as much: whoever comes back looks again.
-    this.#tell();
+    // While the machine slept, timers did not run: check again.
+    this.#report();
   }
 
-  /** `told`: until when it rings, if the call itself does not say so. */
-  #keep(call: Call, told: number | undefined): void {
-    const until = call.popUntil ? timestampMs(call.popUntil) : told;
+  /** `fallback`: until when the call rings if it does not have `popUntil` itself. */
+  #keep(call: Call, fallback: number | undefined): void {
+    const until = call.popUntil ? timestampMs(call.popUntil) : fallback;
     if (call.state === CallState.RINGING && until !== undefined && !this.#closed) this.#rings.set(call.id, { call, until });
     else this.#rings.delete(call.id);
     const [first] = this.#rings.keys();
     if (first !== undefined && this.#rings.size > MOST) this.#rings.delete(first);
   }
 
-  #tell(): void {
+  #report(): void {
     const now = this.#parts.serverNow() ?? Infinity;
     const ringing = [...this.#rings.values()].filter(({ until }) => until > now);
     this.#lookAgain(ringing, now);
     const calls = ringing.map(({ call }) => call).filter(({ claim, closed }) => !claim && !closed);
     calls.sort((one, other) => startedAt(one) - startedAt(other));
-    if (same(calls, this.#told)) return;
-    this.#told = calls;
+    if (same(calls, this.#reported)) return;
+    this.#reported = calls;
     this.#parts.onRinging([...calls]);
   }
 
@@ -94,12 +94,12 @@ export class Ringing implements ConnectionListener {
     this.#timer = undefined;
     if (ringing.length === 0) return;
     const next = Math.min(...ringing.map(({ until }) => until)) - now;
-    this.#timer = this.#parts.clock.after(Math.min(next, LOOK_AGAIN), () => this.#tell());
+    this.#timer = this.#parts.clock.after(Math.min(next, LOOK_AGAIN), () => this.#report());
   }
 }
 
-/** Each of the two hears everything, also after a mistake of the other. */
-export function both(one: Partial<ConnectionListener>, other: ConnectionListener): ConnectionListener {
+/** A listener that calls both, the second one also after an exception in the first. */
+export function notifyBoth(one: Partial<ConnectionListener>, other: ConnectionListener): ConnectionListener {
   const each = (first: () => void, second: () => void) => {
     try {
       first();
@@ -117,7 +117,8 @@ export function both(one: Partial<ConnectionListener>, other: ConnectionListener
 
 const startedAt = ({ startedAt }: Call): number => (startedAt ? timestampMs(startedAt) : 0);
 
-/** An early call comes again in its turn: that is no change. */
-function same(calls: Call[], told: Call[]): boolean {
-  return calls.length === told.length && calls.every(({ id, revision }, i) => id === told[i]?.id && revision === told[i].revision);
+/** An early call comes again as an update: that is no change. */
+function same(calls: Call[], reported: Call[]): boolean {
+  const isSame = ({ id, revision }: Call, i: number) => id === reported[i]?.id && revision === reported[i].revision;
+  return calls.length === reported.length && calls.every(isSame);
 }

@@ -1,13 +1,13 @@
-// The server's time, estimated: pads compare `pop_until` with this and never with their own clock, which may be
-// wrong by hours.
+// An estimate of the server's time. Pads compare `pop_until` with it, and not with their own clock, which may be wrong by
+// hours.
 //
-// Each message with a `server_time` is a sample of (server time − monotonic time). What delays a message on its way
-// only makes its sample smaller, so the largest of the last samples is the nearest to the truth.
+// Each message with a `server_time` is a sample of (server time − monotonic time). Delays in the network only make a
+// sample smaller, so the largest of the last samples is the best one.
 //
-// Many machines' monotonic clock stands still while they sleep. What the machine's own clock has moved on more since the
-// last sample was sleep, unless it is little: then somebody has set that clock. Somebody may have set it by hours as well,
-// which looks like sleep until the next sample. So there are two answers: what the time is, as far as can be told, by which
-// things are shown; and what it is at least, by which they are forgotten.
+// On many machines the monotonic clock stops while they sleep. If the wall clock has advanced by more than the monotonic
+// one since the last sample, the machine slept; if only by a little, somebody has set the clock. It may also have been
+// set by hours, which looks like sleep until the next sample. So there are two values: the estimate, by which things are
+// shown, and the earliest possible time, by which they are deleted.
 
 const SAMPLES = 12;
 /** Milliseconds. */
@@ -16,22 +16,22 @@ const SLEPT_AT_LEAST = 10_000;
 /** An estimate of the server's clock. */
 export class ServerTime {
   #samples: number[] = [];
-  /** Wall clock less monotonic at the last sample. */
+  /** Wall clock minus monotonic clock at the last sample. */
   #ahead = 0;
 
-  /** A message said that it was `server` (ms since 1970) at the sender, and arrived at `monotonic`, which was `wall`. */
+  /** A message with the server's time `server` (ms since 1970) arrived when our clocks showed `monotonic` and `wall`. */
   sample(server: number, monotonic: number, wall: number): void {
     this.#samples.push(server - monotonic);
     if (this.#samples.length > SAMPLES) this.#samples.shift();
     this.#ahead = wall - monotonic;
   }
 
-  /** The server's time at `monotonic` at the earliest, however the machine's own clock was set: by the samples alone. */
+  /** The earliest possible server's time at `monotonic`: by the samples only, and independent of the wall clock. */
   atLeast(monotonic: number): number | undefined {
     return this.#samples.length === 0 ? undefined : monotonic + Math.max(...this.#samples);
   }
 
-  /** The server's time at `monotonic`, which is `wall`, ms since 1970; undefined before the first sample. */
+  /** The estimated server's time when our clocks show `monotonic` and `wall`, ms since 1970; undefined before the first sample. */
   at(monotonic: number, wall: number): number | undefined {
     const atLeast = this.atLeast(monotonic);
     if (atLeast === undefined) return undefined;

@@ -1,16 +1,16 @@
-// The pad's token: asked for when there is none, when the server refused the one we have, and when it is about to
-// expire (renewal.ts sees to that while a stream lives). Never asked for on every reconnect: a restarted replica would
-// send all its pads to the adopter's back end.
+// The pad's token. The source is asked when there is none, when the server has refused the one we have, and when it is about
+// to expire (renewal.ts does that while a stream is open). Not at each reconnect: after a restart of a replica, all its pads
+// would ask the adopter's back end at the same time.
 
 const ASK_WITHIN = 10_000;
 const EXPIRES_SOON = 30_000;
 
-/** Rejected by a token source that has none to give, as opposed to one that could not be reached. */
+/** A token source rejects with this if it has no token; with any other error if it could not be reached. */
 export class NoToken extends Error {
   override name = "NoToken";
 }
 
-/** Where tokens come from. Gets the token that no longer does: refused, or about to expire. */
+/** Gives tokens. Gets the previous token if it was refused or is about to expire. */
 export type TokenSource = (refused?: string) => Promise<string>;
 
 /** The pad that a token is for. */
@@ -19,7 +19,7 @@ export interface PadIdentity {
   name: string;
 }
 
-/** Keeps the token, for streams and actions alike. */
+/** Keeps the token for streams and actions. */
 export class Tokens {
   readonly #source: TokenSource;
   #token: string | undefined;
@@ -30,29 +30,29 @@ export class Tokens {
     this.#source = source;
   }
 
-  /** Who we are, if the token is one that can be read. */
+  /** The pad's id and name, if the token can be read. */
   get identity(): PadIdentity | undefined {
     return identityOf(this.#token ?? this.#refused ?? "");
   }
 
   /**
-   * The token to use next. `now` is the server's time at the earliest, undefined before the first stream: a token that works
-   * is not given up for a clock that was set.
+   * The token to use next. `now` is the earliest possible server's time, undefined before the first stream: a token that
+   * works is not replaced because the machine's clock was set.
    */
   async next(now: number | undefined): Promise<string> {
     const kept = this.#token;
     return kept !== undefined && !expiresSoon(kept, now) ? kept : await this.#askOnce();
   }
 
-  /** The token after `token`, which still works: asked for, unless something has replaced it already. */
+  /** The token after `token`, which still works. The source is asked, unless there is a newer one already. */
   async after(token: string): Promise<string> {
     const kept = this.#token;
     return kept !== undefined && kept !== token ? kept : await this.#askOnce();
   }
 
   /**
-   * The server did not take `token`. True: another one is worth asking for, since it was the first refusal since the
-   * server took one, which is how an expiry looks, or somebody has replaced it already.
+   * The server has refused `token`. True: try another one, because this is the first refusal after a token was accepted
+   * (it has probably expired), or because there is a newer one already.
    */
   refused(token: string): boolean {
     if (this.#token !== undefined && this.#token !== token) return true;
@@ -62,22 +62,22 @@ export class Tokens {
     return first;
   }
 
-  /** There is another one, people say: the source is asked. */
+  /** There is another token: the source is asked next time. */
   forget(): void {
     this.#token = undefined;
   }
 
-  /** The server took the token. */
+  /** The server has accepted the token. */
   accepted(): void {
     this.#refused = undefined;
   }
 
-  /** True when the source gave again what has been refused. */
+  /** True if the source gave the refused token again. */
   get stillRefused(): boolean {
     return this.#refused !== undefined && this.#token === this.#refused;
   }
 
-  /** Streams and actions that want one at the same time ask once. */
+  /** Streams and actions that need a token at the same time share one request. */
   #askOnce(): Promise<string> {
     this.#asking ??= this.#ask().finally(() => (this.#asking = undefined));
     return this.#asking;
@@ -91,7 +91,7 @@ export class Tokens {
   }
 }
 
-/** When a JWT expires, ms since 1970; undefined if it does not say so. Only the server judges a token. */
+/** When a JWT expires, ms since 1970; undefined if it has no `exp`. Only the server checks a token. */
 export function expiryOf(token: string): number | undefined {
   const { exp } = claimsOf(token);
   return typeof exp === "number" ? exp * 1000 : undefined;
@@ -110,7 +110,7 @@ function claimsOf(token: string): { exp?: unknown; sub?: unknown; name?: unknown
     const claims: unknown = JSON.parse(new TextDecoder().decode(bytes));
     return typeof claims === "object" && claims !== null ? claims : {};
   } catch {
-    // Opaque to us.
+    // Not a JWT that we can read.
     return {};
   }
 }
@@ -123,7 +123,7 @@ function expiresSoon(token: string, now: number | undefined): boolean {
 async function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("no token came in time")), milliseconds);
+    timer = setTimeout(() => reject(new Error("the token source did not answer in time")), milliseconds);
   });
   try {
     return await Promise.race([work, late]);

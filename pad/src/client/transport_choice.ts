@@ -1,80 +1,80 @@
-// Which way to try next. gRPC-Web first; WebSocket where a proxy holds streams back or keeps cutting them (remembered
-// for the browser session), and as a second way after repeated network errors (not remembered: the server may simply
-// have been away). A shop that fell back tries gRPC-Web again now and then, beside its living WebSocket.
+// Chooses the transport of the next stream. gRPC-Web first; WebSocket if a proxy holds streams back or ends them again and
+// again (remembered for the browser session), and also after repeated network errors (not remembered: the server may just
+// have been unavailable). After a fallback, gRPC-Web is tried again now and then, while the WebSocket stays open.
 
 import type { Clock } from "./clock.ts";
 import type { Transport, TransportName } from "./transport.ts";
 
-const REMEMBERED = "ringpad.transport";
+const STORAGE_KEY = "ringpad.transport";
 const ERRORS_BEFORE_OTHER = 2;
-/** Streams in a row that were cut young: one is an accident. */
+/** Streams in a row that broke early; a single one may have many causes. */
 const CUTS_BEFORE_OTHER = 3;
-/** Milliseconds; a stream that lived longer was not cut by a proxy's habit. */
-const YOUNG = 120_000;
-/** Milliseconds between attempts to come back from the fallback: no longer than a stream lives until it is worn. */
+/** Milliseconds; a stream that lived longer was not ended by a proxy's time limit. */
+const EARLY = 120_000;
+/** Milliseconds between attempts to return from the fallback: at most the time after which a stream is replaced. */
 const PROBE_AFTER = 30 * 60_000;
 
 /** The part of `sessionStorage` that is used. */
 export type Memory = Pick<Storage, "getItem" | "setItem" | "removeItem">;
 
-/** What became of an attempt that brought no stream. */
-export type Miss =
-  /** Open, but silent: held back on the way. */
+/** Why an attempt brought no stream. */
+export type AttemptFailure =
+  /** Open, but silent: a proxy holds the response back. */
   | "buffered"
-  /** Refused or cut. */
+  /** Refused or broken. */
   | "error";
 
-/** Picks the transport of each attempt. */
+/** Chooses the transport of each attempt. */
 export class TransportChoice {
   readonly #transports: Record<TransportName, Transport>;
   readonly #memory: Memory | undefined;
   readonly #clock: Clock;
-  #home: TransportName;
+  #preferred: TransportName;
   #next: TransportName;
-  /** The way that is not home becomes it when it works. */
-  #moving = false;
+  /** The other transport becomes the preferred one when it works. */
+  #switching = false;
   #errors = 0;
   #cuts = 0;
-  /** gRPC-Web is known to be held back. */
+  /** A proxy is known to hold gRPC-Web back. */
   #heldBack = false;
-  /** When WebSocket became home, or gRPC-Web was last tried beside it. */
-  #awaySince: number;
+  /** When WebSocket became the preferred transport, or gRPC-Web was last tried while it was. */
+  #fallbackSince: number;
 
   constructor(transports: Record<TransportName, Transport>, memory: Memory | undefined, clock: Clock) {
     this.#transports = transports;
     this.#memory = memory;
     this.#clock = clock;
-    this.#home = memory?.getItem(REMEMBERED) === "websocket" ? "websocket" : "grpc-web";
-    this.#next = this.#home;
-    this.#awaySince = clock.now();
+    this.#preferred = memory?.getItem(STORAGE_KEY) === "websocket" ? "websocket" : "grpc-web";
+    this.#next = this.#preferred;
+    this.#fallbackSince = clock.now();
   }
 
   next(): Transport {
     return this.#transports[this.#next];
   }
 
-  /** gRPC-Web, if we fell back from it long enough ago to try it again; it is home if it works. */
+  /** gRPC-Web, if the fallback was long enough ago to try it again; it becomes the preferred transport if it works. */
   probe(): Transport | undefined {
-    if (this.#home === "grpc-web" || this.#clock.now() - this.#awaySince < PROBE_AFTER) return undefined;
-    this.#awaySince = this.#clock.now();
-    this.#moving = true;
+    if (this.#preferred === "grpc-web" || this.#clock.now() - this.#fallbackSince < PROBE_AFTER) return undefined;
+    this.#fallbackSince = this.#clock.now();
+    this.#switching = true;
     return this.#transports["grpc-web"];
   }
 
-  /** `name` brought its first message. */
+  /** The first message came over `name`. */
   worked(name: TransportName): void {
     this.#errors = 0;
     if (name === "grpc-web") this.#heldBack = false;
-    if (this.#moving && name !== this.#home) this.#moveTo(name);
-    this.#moving = false;
-    this.#next = this.#home;
+    if (this.#switching && name !== this.#preferred) this.#prefer(name);
+    this.#switching = false;
+    this.#next = this.#preferred;
   }
 
-  /** `name` brought none. True: the other way is worth trying at once. */
-  missed(name: TransportName, miss: Miss): boolean {
-    if (miss === "buffered") {
+  /** No message came over `name`. True: try the other transport at once. */
+  failed(name: TransportName, failure: AttemptFailure): boolean {
+    if (failure === "buffered") {
       this.#heldBack ||= name === "grpc-web";
-      this.#moving = name === "grpc-web";
+      this.#switching = name === "grpc-web";
       this.#switchFrom(name);
       return name === "grpc-web";
     }
@@ -83,15 +83,15 @@ export class TransportChoice {
     return false;
   }
 
-  /** A stream that had worked is over at `age`; `cut`: by the network, not by the server or us. */
-  over(name: TransportName, age: number, cut: boolean): void {
-    if (age >= YOUNG) this.#cuts = 0;
-    else if (cut && name === this.#home) this.#cuts += 1;
+  /** A stream that had worked ended at `age` (ms); `cut`: by the network, not by the server or by us. */
+  ended(name: TransportName, age: number, cut: boolean): void {
+    if (age >= EARLY) this.#cuts = 0;
+    else if (cut && name === this.#preferred) this.#cuts += 1;
     if (this.#cuts < CUTS_BEFORE_OTHER) return;
     this.#cuts = 0;
-    // A stream that is cut now and then is better than one that brings nothing.
+    // A stream that breaks now and then is better than one over which nothing comes.
     if (name === "websocket" && this.#heldBack) return;
-    this.#moving = true;
+    this.#switching = true;
     this.#switchFrom(name);
   }
 
@@ -102,18 +102,18 @@ export class TransportChoice {
 
   #remember(name: TransportName): void {
     try {
-      if (name === "websocket") this.#memory?.setItem(REMEMBERED, name);
-      else this.#memory?.removeItem(REMEMBERED);
+      if (name === "websocket") this.#memory?.setItem(STORAGE_KEY, name);
+      else this.#memory?.removeItem(STORAGE_KEY);
     } catch {
-      // Refused or full: then it is found out again after a reload.
+      // Not allowed, or full: then the transport is chosen again after a reload.
     }
   }
 
-  #moveTo(name: TransportName): void {
-    this.#home = name;
-    this.#awaySince = this.#clock.now();
+  #prefer(name: TransportName): void {
+    this.#preferred = name;
+    this.#fallbackSince = this.#clock.now();
     this.#remember(name);
-    // Whoever comes back is on probation: where streams are cut, one cut shows that nothing has changed.
+    // After the return to gRPC-Web a single broken stream is enough to fall back again.
     this.#cuts = name === "grpc-web" ? CUTS_BEFORE_OTHER - 1 : 0;
   }
 }

@@ -1,6 +1,6 @@
-// Ids that we make ourselves: of a page load, of a tap on a button.
+// Ids that the client makes: one for each page load, one for each tap on a button.
 
-/** A version 4 UUID. `crypto.randomUUID` is not there on a page served over plain HTTP. */
+/** A version 4 UUID. `crypto.randomUUID` does not exist on a page that is served over plain HTTP. */
 export function newUuid(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40;

@@ -1,5 +1,5 @@
 // Streams over a WebSocket, for places where a proxy holds gRPC-Web responses back. `GET /v1/subscribe`, subprotocol
-// `ringpad.v1.json`: we speak first, then each message is one SubscribeResponse as proto3 JSON.
+// `ringpad.v1.json`: the pad sends the first message; then each message is one SubscribeResponse in proto3 JSON.
 
 import { fromJson, toJson, type JsonObject, type JsonValue } from "@bufbuild/protobuf";
 import { SubscribeRequestSchema, SubscribeResponseSchema } from "../gen/ringpad/v1/pad_pb.ts";
@@ -20,17 +20,17 @@ const ENDS: Record<number, StreamEnd> = {
   4429: "unavailable",
 };
 
-/** What a close code means to us. */
+/** What a close code means for the client. */
 export function endOfWebSocket(code: number): StreamEnd {
   return ENDS[code] ?? "network";
 }
 
-/** The first message, which the server waits for: the request and the token, which has no other place to go. */
-export function encodeHello(request: SubscribeRequest, token: string): string {
+/** The first message, for which the server waits: the request, and the token, which must not be in the address. */
+export function encodeFirstMessage(request: SubscribeRequest, token: string): string {
   return JSON.stringify({ token, ...(toJson(SubscribeRequestSchema, request) as JsonObject) });
 }
 
-/** One message of the server. Throws what is no SubscribeResponse; fields of a newer server are passed over. */
+/** One message of the server. Throws if it is not a SubscribeResponse; unknown fields of a newer server are ignored. */
 export function decodeResponse(text: string): SubscribeResponse {
   return fromJson(SubscribeResponseSchema, JSON.parse(text) as JsonValue, { ignoreUnknownFields: true });
 }
@@ -54,7 +54,7 @@ export function webSocket(url: string): Transport {
         socket.close();
         handlers.end(reason);
       };
-      socket.onopen = () => socket.send(encodeHello(request, token));
+      socket.onopen = () => socket.send(encodeFirstMessage(request, token));
       socket.onmessage = ({ data }: MessageEvent<unknown>) => {
         if (!open) return;
         if (typeof data === "string") received += data.length;
@@ -81,7 +81,7 @@ function tryDecode(data: unknown): SubscribeResponse | undefined {
   try {
     return decodeResponse(data);
   } catch {
-    // Not our protocol: the stream is ended, and the next one begins at our position.
+    // Not a valid message: the stream ends, and the next one begins at our position.
     return undefined;
   }
 }
