@@ -1,4 +1,4 @@
-// What a screen reader says, the tab's title, and what comes into sight: each ring once, and who took it.
+// What a screen reader reads, the tab's title, and which card is scrolled into view: each ring once, and who has claimed it.
 
 import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import type { Popup } from "./board.ts";
@@ -9,11 +9,11 @@ import { text } from "./text.ts";
 /** Announces rings. */
 export class Announcer {
   readonly #onRing: (call: Call) => void;
-  /** Calls that were announced as ringing, and then as taken. */
+  /** Calls that were announced as ringing, and then as claimed. */
   readonly #rung = new Set<string>();
   readonly #held = new Set<string>();
 
-  /** `onRing` is told of new rings: of the uppermost, however many come at once. */
+  /** `onRing` gets the topmost of new rings, also if there are several at once. */
   constructor(onRing: (call: Call) => void) {
     this.#onRing = onRing;
   }
@@ -24,21 +24,21 @@ export class Announcer {
     const wanted = first ? `☎ ${callerName(first.call)}` : title;
     if (document.title !== wanted) document.title = wanted;
     if (first && ringing.some(({ call }) => !this.#rung.has(call.id))) this.#onRing(first.call);
-    const said: string[] = [];
+    const announcements: string[] = [];
     for (const { call } of ringing) {
       this.#held.delete(call.id);
       if (this.#rung.has(call.id)) continue;
       this.#rung.add(call.id);
       const { headline, detail } = customer(call, now);
-      said.push(text.announce(callerName(call), `${headline} ${detail}`.trim()));
+      announcements.push(text.announce(callerName(call), `${headline} ${detail}`.trim()));
     }
     for (const { call, holder } of popups) {
       if (holder !== "other" || !this.#rung.has(call.id) || this.#held.has(call.id)) continue;
       this.#held.add(call.id);
-      said.push(text.announceHeld(callerName(call), holderName(call)));
+      announcements.push(text.announceHeld(callerName(call), holderName(call)));
     }
-    // All at once: the next words would take the place of the last ones before they are read.
-    if (said.length > 0) byId("announce").textContent = said.join(". ");
+    // All in one text: a second text would replace the first one before it is read.
+    if (announcements.length > 0) byId("announce").textContent = announcements.join(". ");
     this.#forgetAllBut(popups);
   }
 
@@ -50,7 +50,7 @@ export class Announcer {
   }
 }
 
-/** Whether the call wants somebody: it rings, and nobody has taken it. */
+/** Whether the call rings and is not claimed. */
 export function rings({ phase, holder }: Popup): boolean {
   return phase === "ringing" && holder === "nobody";
 }

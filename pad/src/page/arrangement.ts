@@ -1,5 +1,5 @@
-// Where a popup stands. Whoever is at work on a call keeps the screen for it: what rings meanwhile stands in the strip,
-// one line each, always in sight. By what the board knows alone, never by where the focus is: a tap moves that, and
+// The place of each popup. While somebody works on a call, its card keeps the screen, and calls that ring meanwhile are in
+// the strip, one line each, always visible. Only the board's state decides, not the focus: a tap changes the focus, and
 // nothing may move under a tap.
 
 import { rings } from "./announcer.ts";
@@ -8,7 +8,7 @@ import type { Popup } from "./board.ts";
 /** Cards on the stage, or lines in the strip above it. */
 export type Spot = "stage" | "strip";
 
-/** Where each popup stands. */
+/** The place of each popup. */
 export function arrange(popups: readonly Popup[]): Map<Popup, Spot> {
   const atWork = popups.some(({ writing }) => writing);
   return new Map(popups.map((popup) => [popup, atWork && rings(popup) && !popup.writing ? "strip" : "stage"]));

@@ -1,16 +1,16 @@
-// What the pad page knows: the store's calls, and which of them stand on the screen as popups. Pure: time is an
-// argument (the server's, ms since 1970), so every rule can be tested without a browser or a wait. That time is an
-// estimate, which may turn out to be wrong: by it things are shown or not, and by what the time is at least they are over.
+// The store's calls, and which of them are on the screen as popups. Pure: time is an argument (the server's, ms since
+// 1970), so every rule can be tested without a browser or a wait. The server's time is an estimate, which may be wrong: it
+// decides what is shown. The earliest possible time decides what is removed.
 //
-// A popup opens when a call that is still open comes with a `pop_until` in the future, and never again once it was
-// dismissed or has left. It follows its call, and leaves a little after the end; what somebody is writing stays.
-// A snapshot opens only what a page that was loaded late would otherwise miss. Popups never replace each other.
+// A popup opens when a call that is not over comes with a `pop_until` in the future, and never again after it was dismissed
+// or removed. It follows its call, and is removed some time after the end; a form that somebody is writing stays.
+// A snapshot opens only popups that a page that was loaded late would otherwise miss. Popups never replace each other.
 
 import { CallState, type Call } from "../gen/ringpad/v1/call_pb.ts";
 import type { Snapshot } from "../gen/ringpad/v1/pad_pb.ts";
 import { isOpen, phaseOf, ringEnd, startedAt, type Known, type Phase } from "./phase.ts";
 
-/** Who has taken a call. */
+/** Who has claimed a call. */
 export type Holder = "nobody" | "me" | "other";
 
 /** A call on the screen. */
@@ -20,46 +20,46 @@ export interface Popup {
   holder: Holder;
   /** When it began to ring, server time. */
   ringingSince: number;
-  /** When it is no longer taken to ring. */
+  /** Until when it is shown as ringing. */
   ringsUntil: number | undefined;
   /** Somebody opened it to write. */
   opened: boolean;
-  /** Its form is open: it is in hand here, was opened, or something is typed into it. */
+  /** Its form is open: it was claimed here, was opened, or something is typed into it. */
   writing: boolean;
 }
 
-/** What the board asks the rest of the page. */
+/** What the board needs of the page. */
 export interface BoardContext {
   /** This pad's id, where it is known. */
   me(): string | undefined;
-  /** The call with what this pad has just asked for. */
+  /** The call as it will be when this pad's actions succeed. */
   expected(call: Call): Call;
-  /** Whether somebody's half-typed form belongs to the call. */
+  /** Whether the call has a half-typed form. */
   hasDraft(id: string): boolean;
-  /** Whether somebody here has said that it is done, and may take that back. */
+  /** Whether the call was closed on this pad, and that can still be taken back. */
   isDone(id: string): boolean;
 }
 
 interface Shown {
   order: number;
-  /** When it came on the screen. */
+  /** When it was first shown. */
   seen: number;
-  /** When the call came into its present state, or into other hands, as far as we saw. */
+  /** When we saw the call's state or claim change. */
   changed: number;
   opened: boolean;
 }
 
 const ENDED_STAYS = 12_000;
-/** Long enough to see who has it. */
+/** Milliseconds; long enough to see who has claimed it. */
 const HELD_ELSEWHERE_STAYS = 15_000;
-/** Time to write down what was agreed. */
+/** Milliseconds to write down what was agreed. */
 const MINE_ENDED_STAYS = 3 * 60_000;
-/** Long, because providers may report nothing between the ring and the end: somebody may be talking. */
+/** Milliseconds. Long, because a provider may report nothing between the ring and the end of a call. */
 const UNKNOWN_STAYS = 5 * 60_000;
 const ANSWERED_STAYS = 60 * 60_000;
 const CALLS_KEPT = 300;
 const LISTED = 100;
-/** Kept whatever came since: nobody has dealt with them. */
+/** Kept in addition to newer calls, because they are still open. */
 const MISSED_LISTED = 100;
 
 const ALONE: BoardContext = { me: () => undefined, expected: (call) => call, hasDraft: () => false, isDone: () => false };
@@ -69,11 +69,11 @@ export class Board {
   readonly #context: BoardContext;
   #calls = new Map<string, Known>();
   readonly #shown = new Map<string, Shown>();
-  /** Calls whose popup is over: dismissed, or it has left. */
+  /** Calls whose popup was dismissed or removed. */
   readonly #over = new Set<string>();
-  /** Calls that came to pop when their time seemed to be over. */
+  /** Calls whose `pop_until` seemed to be over when they came. */
   readonly #late = new Set<string>();
-  /** Whose calls these are: a store's, of one log. */
+  /** The epoch and store of these calls. */
   #log = "";
   #order = 0;
 
@@ -81,31 +81,31 @@ export class Board {
     this.#context = context;
   }
 
-  /** A snapshot that replaces all. Popups of calls that are in it stay. */
+  /** Replaces all calls by those of a snapshot. Popups of calls that are in it stay. */
   replace(snapshot: Snapshot, now: number): void {
     const before = this.#calls;
     const log = `${snapshot.epoch} ${snapshot.store?.id}`;
     const sameLog = log === this.#log;
     this.#log = log;
     this.#calls = new Map();
-    // Oldest first, as they would have come one by one.
+    // Oldest first, in the order of single updates.
     for (const call of [...snapshot.openCalls, ...snapshot.recentCalls].sort(oldestFirst)) {
       const known = { call, popUntil: before.get(call.id)?.popUntil };
       this.#calls.set(call.id, known);
       this.#changeSeen(before.get(call.id)?.call, call, now);
-      this.#comeBack(known, now);
+      this.#restore(known, now);
     }
     for (const [id, known] of before) {
-      // Shown ahead of its turn: its update is still to come.
+      // It came early: its update will still come.
       const ahead = sameLog && known.call.revision > snapshot.position;
-      // Older than what a snapshot has, and under somebody's hands.
+      // Older than the calls of a snapshot, and somebody is writing.
       const written = sameLog && (this.#context.hasDraft(id) || this.#shown.get(id)?.opened);
       if (ahead || (written && !this.#calls.has(id))) this.#calls.set(id, known);
       else if (!this.#calls.has(id)) this.#forget(id);
     }
   }
 
-  /** A call as it now is. */
+  /** Takes a call's newest version. */
   apply(call: Call, popUntil: number | undefined, now: number): void {
     const before = this.#calls.get(call.id);
     if (before && before.call.revision > call.revision) return;
@@ -117,7 +117,7 @@ export class Board {
     this.#prune();
   }
 
-  /** Whatever was given as now so far was wrong by so many milliseconds, as the next is not. */
+  /** Every `now` so far was wrong by so many milliseconds; the next one is right. */
   corrected(by: number): void {
     for (const shown of this.#shown.values()) {
       shown.seen += by;
@@ -125,35 +125,35 @@ export class Board {
     }
   }
 
-  /** Missed calls that are older than what a snapshot has. */
+  /** Adds missed calls that are older than those of a snapshot. */
   addMissed(calls: readonly Call[], now: number): void {
     for (const call of calls) this.apply(call, undefined, now);
   }
 
-  /** The call as the server last told it. */
+  /** The call as the server has it. */
   call(id: string): Call | undefined {
     return this.#calls.get(id)?.call;
   }
 
-  /** Puts a listed or found call on the screen, to be written to. */
+  /** Opens a popup for a listed or found call, with its form. */
   open(call: Call, now: number): void {
     this.#over.delete(call.id);
     const shown = this.#shown.get(call.id);
     if (shown) shown.opened = true;
     else this.#show(call, now, true);
-    // After that, for what is shown is kept however old it is.
+    // After it is shown, since old calls are kept only while they are shown.
     const known = this.#calls.get(call.id);
     if (!known || known.call.revision < call.revision) this.apply(call, undefined, now);
   }
 
-  /** Takes a popup away for good; the call stays in the lists. */
+  /** Removes a popup permanently; the call stays in the lists. */
   dismiss(id: string): void {
     if (this.#shown.delete(id)) this.#over.add(id);
   }
 
   /**
-   * Most urgent first. What rings keeps its place, the longest ring first: a newer one never comes under a finger that is
-   * on its way. The others newest first. Drops the popups whose time is over when it is `atLeast`.
+   * Most urgent first. Ringing calls keep their order, the oldest first, so that a newer one never moves under a finger. The
+   * others newest first. Removes the popups whose time is over at `atLeast`, the earliest possible time.
    */
   popups(now: number, atLeast: number = now): Popup[] {
     this.#showLate(now, atLeast);
@@ -175,13 +175,13 @@ export class Board {
     return newest.map((known) => this.current(known));
   }
 
-  /** Missed calls that nobody has dealt with, newest first. */
+  /** Missed calls that are open, newest first. */
   missed(): Known[] {
     const missed = [...this.#calls.values()].filter(isMissed).sort(newestFirst).slice(0, MISSED_LISTED);
     return missed.map((known) => this.current(known)).filter(isMissed);
   }
 
-  /** The newest that is known of a call that came another way, e.g. from a search. */
+  /** The newest known version of a call, e.g. of one from a search. */
   current({ call, popUntil }: Known): Known {
     const known = this.#calls.get(call.id);
     const newer = known && known.call.revision >= call.revision ? known : { call, popUntil };
@@ -203,14 +203,14 @@ export class Board {
     return claim.padId === this.#context.me() ? "me" : "other";
   }
 
-  /** For good, so not on the word of an action that may still fail, be it to close the call or to reopen it. */
+  /** Permanently, so not because of an action that may still fail. */
   #isOver(known: Known | undefined, popup: Popup, shown: Shown, now: number): boolean {
     const { call } = popup;
     if (!known || this.#context.hasDraft(call.id) || this.#context.isDone(call.id) || shown.opened) return false;
     return (known.call.closed && call.closed) || leavesAt(known, popup, shown) <= now;
   }
 
-  /** For now: it may come back, when it is released, or reopened, or when closing it fails. */
+  /** Temporarily: it is shown again when the call is released or reopened, or when closing it fails. */
   #isHidden({ call, holder, opened }: Popup, shown: Shown, now: number): boolean {
     if (this.#context.isDone(call.id)) return true;
     if (opened || this.#context.hasDraft(call.id)) return false;
@@ -222,7 +222,7 @@ export class Board {
     return !this.#shown.has(call.id) && !this.#over.has(call.id);
   }
 
-  /** Shows what turned out not to be late. */
+  /** Shows calls that are not late after a correction of the time. */
   #showLate(now: number, atLeast: number): void {
     for (const id of this.#late) {
       const known = this.#calls.get(id);
@@ -232,8 +232,8 @@ export class Board {
     }
   }
 
-  /** What a page that was just loaded must show: a ring that goes on, our own call, what somebody was writing. */
-  #comeBack(known: Known, now: number): void {
+  /** Shows what a newly loaded page must show: a call that rings, our own call, a draft. */
+  #restore(known: Known, now: number): void {
     const { call } = known;
     const written = this.#context.hasDraft(call.id);
     if ((call.closed && !written) || this.#shown.has(call.id) || this.#over.has(call.id)) return;
@@ -260,7 +260,7 @@ export class Board {
     this.#late.delete(id);
   }
 
-  /** A pad stays open for months. */
+  /** Limits memory: a page stays open for months. */
   #prune(): void {
     if (this.#calls.size <= CALLS_KEPT + MISSED_LISTED) return;
     let [missed, others] = [0, 0];
@@ -277,15 +277,15 @@ export class Board {
   }
 }
 
-/** Missed, and nobody has dealt with it. */
+/** Missed and open. */
 function isMissed({ call }: Known): boolean {
   return call.state === CallState.MISSED && !call.closed;
 }
 
-/** The rank of what rings for everybody. */
+/** The rank of calls that ring and are not claimed. */
 const RINGS = 0;
 
-/** The smaller, the more urgent. A call in other hands is nobody's concern here, whatever it does. */
+/** Smaller is more urgent. A call that another pad has claimed is the least urgent one, in any state. */
 function rankOf({ phase, holder, writing }: Popup): number {
   if (phase === "ringing" && holder === "nobody" && !writing) return RINGS;
   if (writing) return 1;
@@ -306,7 +306,7 @@ function leavesAt(known: Known, { phase, holder }: Popup, { changed }: Shown): n
   }
 }
 
-/** The record's own time, unless the provider's clock is ahead of ours. */
+/** The record's own time, unless the provider's clock is ahead of the server's. */
 function ringingSince(call: Call, seen: number): number {
   return call.startedAt ? Math.min(startedAt(call), seen) : seen;
 }

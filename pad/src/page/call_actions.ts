@@ -1,5 +1,5 @@
-// What people do to calls on this page. Every action shows at once and corrects itself: while it is under way the call
-// looks as if it had worked, afterwards it is what the server says. What can wait for a connection does: see `Unsent`.
+// The actions on this page. Each one is shown at once: while it is sent, the call looks as if it had succeeded; afterwards
+// the call is shown as the server has it. Saving, closing and reopening can wait for a connection, in `Unsent`.
 
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
@@ -9,7 +9,7 @@ import type { Clock, Timer } from "../client/clock.ts";
 import type { Pad } from "../client/connect.ts";
 import { ClaimSchema, ReservationSchema, type Call } from "../gen/ringpad/v1/call_pb.ts";
 import type { Board } from "./board.ts";
-import { Closing, type Told, type Wish } from "./closing.ts";
+import { Closing, type ClosingAction, type SendOutcome } from "./closing.ts";
 import { rebase, sameDraft, type Draft, type Drafts } from "./drafts.ts";
 import type { Expectations } from "./expectations.ts";
 import { completed, draftOf, isWhole, noteOf } from "./reservation.ts";
@@ -23,19 +23,19 @@ export interface ActionContext {
   drafts: Drafts;
   unsent: Unsent;
   clock: Pick<Clock, "after">;
-  /** Whether the server can be told what people do, as far as we know. Only what it has refused then is given up. */
+  /** Whether the server can probably be reached. */
   connected(): boolean;
   /** The server's time. */
   now(): number;
-  /** Something looks different. */
+  /** The page must be drawn again. */
   changed(): void;
-  /** Whether what stands in the call's form, if there is one, is fit to be saved: a half-typed date is in no draft. */
+  /** Whether the call's form, if there is one, can be saved: a draft does not have a half-typed date. */
   isWhole(id: string): boolean;
-  /** It is not: people should see what is missing. */
+  /** The form cannot be saved: show what is missing. */
   unfinished(id: string): void;
-  /** An action came to nothing; people should know. */
+  /** An action failed: show that. */
   failed(action: ActionName, error: ActionError): void;
-  /** An action waits for a connection; people should know. */
+  /** An action waits for a connection: show that. */
   waits(action: Waiting, id: string): void;
 }
 
@@ -44,22 +44,22 @@ export type ActionName = "claim" | "release" | "close" | "reopen" | "save";
 
 type Outcome = "done" | ActionFailure;
 
-/** Stands for our own id while the token does not tell it. */
+/** Used as our own id while it is not known from the token. */
 const UNKNOWN_SELF = "self";
-/** Milliseconds after which what waits is tried again without a word of a connection: only the stream may be well. */
-const AGAIN = 15_000;
+/** Milliseconds after which waiting actions are sent again, also if the stream was connected all the time. */
+const RETRY_AFTER = 15_000;
 
 /** The page's actions. */
 export class CallActions {
   readonly #context: ActionContext;
   /** The last action of each call: the next one waits for it, so that they arrive in the order of the taps. */
   readonly #last = new Map<string, Promise<unknown>>();
-  /** Our id as a claim of ours had it, for tokens that cannot be read. */
+  /** Our id from one of our claims, for tokens that cannot be read. */
   #learned: string | undefined;
   readonly #closing: Closing;
-  #again: Timer | undefined;
-  /** What people know to wait: what, and of which call. */
-  readonly #told = new Set<string>();
+  #retry: Timer | undefined;
+  /** Waiting actions, with their call, that the page has reported to the user. */
+  readonly #reported = new Set<string>();
 
   constructor(context: ActionContext) {
     this.#context = context;
@@ -69,19 +69,19 @@ export class CallActions {
       expectations,
       unsent,
       changed,
-      send: (wish, id) => this.#sendWish(wish, id),
-      waits: (wish, id) => this.#wait(wish, id),
-      // What was typed meanwhile stays, and with it the card.
-      over: (id) => drafts.has(id) || board.dismiss(id),
+      send: (action, id) => this.#sendClosing(action, id),
+      waits: (action, id) => this.#wait(action, id),
+      // A draft that was typed meanwhile stays, and with it the card.
+      finished: (id) => drafts.has(id) || board.dismiss(id),
     });
   }
 
-  /** The last call that was closed, while it is offered to take that back. */
+  /** The last closed call, while the page shows that it can be taken back. */
   get undoable(): string | undefined {
     return this.#closing.undoable;
   }
 
-  /** Whether the call's card stays away, since somebody here has said that it is done. */
+  /** Whether the call's card is hidden, because it was closed on this pad. */
   isDone(id: string): boolean {
     return this.#closing.isHidden(id);
   }
@@ -108,8 +108,8 @@ export class CallActions {
   }
 
   /**
-   * Done at once, which can be taken back for 6 s. What was typed is saved first, however long that takes: nobody who taps
-   * "done" means to throw it away. Where there is no connection both wait for one.
+   * Closes the call at once; that can be taken back for 6 s. What was typed is saved first, also if that takes long: a tap
+   * on "done" does not mean to delete it. Without a connection both wait for one.
    */
   close(id: string): void {
     const { drafts, unfinished, unsent, isWhole: isFormWhole } = this.#context;
@@ -119,25 +119,25 @@ export class CallActions {
     this.#closing.close(id);
   }
 
-  /** Takes it back that the call is done. */
+  /** Takes "done" back. */
   undo(id: string): void {
     this.#closing.undo(id);
   }
 
-  /** Somebody opened the call, done or not. */
+  /** The user has opened the call, closed or not. */
   opened(id: string): void {
     this.#closing.show(id);
   }
 
-  /** There is a connection: what waited for one is done. */
+  /** There is a connection: sends the actions that waited for one. */
   async sendUnsent(): Promise<void> {
     const { drafts, unsent, changed } = this.#context;
-    this.#again?.cancel();
+    this.#retry?.cancel();
     const saves = unsent.all("save").map(async (id) => {
       const draft = drafts.get(id);
       if (!draft) unsent.drop("save", id);
       else if (isWhole(draft)) await this.save(id, draft);
-      // Somebody has gone on typing, and what they have so far cannot be saved: the form must not say that it will be.
+      // The user has typed further, and the draft cannot be saved now: the form must not show that it will be saved.
       else this.#sent("save", id);
     });
     await Promise.all(saves);
@@ -145,31 +145,31 @@ export class CallActions {
     await this.#closing.sendAll();
   }
 
-  /** Keeps what was typed into the form of a call, which was `shown` without it. */
+  /** Keeps what was typed into the form of a call; `shown` is the form without it. */
   write(id: string, draft: Draft, shown: Draft): void {
     const { board, drafts } = this.#context;
     const call = board.call(id);
-    // While something is under way, to be as it was may be a change.
+    // While an action is being sent, a draft equal to the call may still be a change.
     if (call && !this.#last.has(id) && sameDraft(draft, draftOf(call))) drafts.drop(id);
     else drafts.set(id, draft, drafts.base(id) ?? shown);
   }
 
-  /** What was typed, in the form as the call has it by now; undefined if there is nothing to save. */
+  /** What was typed, on top of the call's newest version; undefined if there is nothing to save. */
   follow(id: string): Draft | undefined {
     const { board, drafts } = this.#context;
     const call = board.call(id);
-    // The answer of what is under way says what of it is still to be saved.
+    // While an action is being sent, its answer decides what is left to save.
     if (call && !this.#last.has(id)) drafts.follow(id, draftOf(call));
     return drafts.get(id);
   }
 
-  /** True if it is saved. What was typed meanwhile stays a draft. */
+  /** True if it was saved. What was typed meanwhile stays a draft. */
   async save(id: string, draft: Draft): Promise<boolean> {
     const { pad, board, drafts, unsent, connected, changed, now } = this.#context;
     const whole = completed(draft, now());
     const base = drafts.base(id);
     if (base && sameDraft(drafts.get(id) ?? whole, draft)) drafts.set(id, whole);
-    // Only what was typed here: the rest may have been saved elsewhere since.
+    // Only what was typed here: another pad may have saved the rest since.
     const noteFor = (call: Call | undefined): NoteInit => {
       const typedInto = drafts.base(id) ?? base;
       return noteOf(call && typedInto ? rebase(whole, typedInto, draftOf(call)) : whole, now());
@@ -188,7 +188,7 @@ export class CallActions {
       return call;
     }) : "offline";
     if (canWait(outcome)) {
-      // The answer to an earlier one may have taken it away.
+      // The answer to an earlier save may have removed it.
       unsent.add("save", id);
       this.#wait("save", id);
     } else this.#sent("save", id);
@@ -196,24 +196,24 @@ export class CallActions {
     return outcome === "done";
   }
 
-  async #sendWish(wish: Wish, id: string): Promise<Told> {
+  async #sendClosing(action: ClosingAction, id: string): Promise<SendOutcome> {
     const { unsent, connected, pad } = this.#context;
-    // In the order in which they were done.
-    if (wish === "close" && !(await this.#saveAll(id))) return unsent.has("save", id) ? "unsent" : "refused";
-    if (!connected() || !this.#closing.wants(wish, id)) return "unsent";
-    const outcome = await this.#act(wish, id, (call) => ({ ...call, closed: wish === "close" }), () => pad[wish](id));
+    // In the order of the taps.
+    if (action === "close" && !(await this.#saveAll(id))) return unsent.has("save", id) ? "unsent" : "refused";
+    if (!connected() || !this.#closing.isPending(action, id)) return "unsent";
+    const outcome = await this.#act(action, id, (call) => ({ ...call, closed: action === "close" }), () => pad[action](id));
     if (canWait(outcome)) return "unanswered";
-    this.#told.delete(`${wish} ${id}`);
+    this.#reported.delete(`${action} ${id}`);
     return outcome === "done" ? "done" : "refused";
   }
 
-  /** Saves what was typed into a call that is done, also while it was being saved. False: it waits, or is refused. */
+  /** Saves what was typed into a closed call, also what was typed during the save. False: it waits, or was refused. */
   async #saveAll(id: string): Promise<boolean> {
     const { drafts, unsent } = this.#context;
     for (;;) {
       if (unsent.has("save", id)) await this.#last.get(id);
       const draft = drafts.get(id);
-      // Whoever has opened it again and goes on typing keeps what they have.
+      // A draft that cannot be saved yet is kept: the user has opened the call again and is typing.
       if (!draft || !isWhole(draft)) return true;
       if (!(await this.save(id, draft))) return false;
     }
@@ -221,15 +221,15 @@ export class CallActions {
 
   #sent(what: Waiting, id: string): void {
     this.#context.unsent.drop(what, id);
-    this.#told.delete(`${what} ${id}`);
+    this.#reported.delete(`${what} ${id}`);
   }
 
   #wait(what: Waiting, id: string): void {
-    this.#again?.cancel();
-    this.#again = this.#context.clock.after(AGAIN, () => void this.sendUnsent());
-    // Once: it may wait for long.
-    if (!this.#told.has(`${what} ${id}`)) this.#context.waits(what, id);
-    this.#told.add(`${what} ${id}`);
+    this.#retry?.cancel();
+    this.#retry = this.#context.clock.after(RETRY_AFTER, () => void this.sendUnsent());
+    // Only once: it may wait for a long time.
+    if (!this.#reported.has(`${what} ${id}`)) this.#context.waits(what, id);
+    this.#reported.add(`${what} ${id}`);
   }
 
   async #act(name: ActionName, id: string, change: (call: Call) => Call, send: () => Promise<Call>): Promise<Outcome> {
@@ -258,18 +258,18 @@ export class CallActions {
   #failed(name: ActionName, id: string, cause: unknown): ActionFailure {
     const { board, failed, now } = this.#context;
     const error = cause instanceof ActionError ? cause : new ActionError("refused", String(cause), { cause });
-    // The winner's update may be behind: until it comes, what the refusal said stands.
+    // The other pad's claim may not have arrived yet: until then the one in the refusal is used.
     const call = board.call(id);
     if (error.kind === "claimed" && error.claim && call && !call.claim) {
       board.apply({ ...call, claim: error.claim }, undefined, now());
     }
-    // Closing and saving are done again.
+    // Closing, reopening and saving are sent again later.
     if (!canWait(error.kind) || name === "claim" || name === "release") failed(name, error);
     return error.kind;
   }
 }
 
-/** It was not refused: with the next connection, or the next token, it may be done. */
+/** It was not refused: it may succeed with the next connection, or the next token. */
 function canWait(outcome: Outcome): boolean {
   return outcome === "offline" || outcome === "no-token";
 }

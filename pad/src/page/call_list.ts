@@ -1,4 +1,4 @@
-// The lists beside the popups: missed calls, to be called back, and the recent ones, by day.
+// The lists next to the popups: missed calls, and the recent ones by day.
 
 import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import { button, element, icon, KeyedList, setData, setHidden, setText, type ItemView } from "./dom.ts";
@@ -6,7 +6,7 @@ import { callBackLink, callerName, customer, dayName, holderName, reservationLin
 import { isOpen, phaseOf, startedAt, type Known, type Phase } from "./phase.ts";
 import { text } from "./text.ts";
 
-/** What a list's lines can do. */
+/** The actions of a list's lines. */
 export interface ListContext {
   /** Opens the call to write a reservation or a note. */
   open(call: Call): void;
@@ -44,7 +44,7 @@ export class CallList {
     setHidden(this.#empty, calls.length > 0);
   }
 
-  /** Makes every line anew, e.g. in another language. */
+  /** Makes all lines again, e.g. in another language. */
   reset(): void {
     this.#lines.update([]);
   }
@@ -101,14 +101,14 @@ function phaseWords(known: Known, now: number): string {
   return known.call.closed ? `${words} · ${text.closed}` : words;
 }
 
-/** Which call of theirs it is, never broken over two lines. A first one only where that is all there is to say. */
+/** The number of this caller's call, never broken over two lines. "First call" only if there is nothing else to show. */
 function callerWords({ call }: Known, now: number, { close }: ListContext): string {
   const isTold = close !== undefined || call.history?.calls;
   return isTold ? customer(call, now).headline.replaceAll(" ", "\u00a0").replaceAll("-", "\u2011") : "";
 }
 
 function showLink(link: HTMLAnchorElement, call: Call, phase: Phase): void {
-  // Nobody calls back who is on the phone.
+  // A caller who is on the phone is not called back.
   const target = phase === "ringing" || phase === "answered" ? undefined : callBackLink(call);
   if (target && link.getAttribute("href") !== target) link.href = target;
   if (target) setLabel(link, text.callBackTo(callerName(call)));

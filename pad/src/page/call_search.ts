@@ -1,5 +1,5 @@
-// Search by a number, or its last digits. What is found stands in a box of its own, in the place of the recent calls, so that
-// nobody takes it for what goes on now.
+// Search by a number or its last digits. The results are in a box of their own, in the place of the recent calls, so that
+// they are not taken for current calls.
 
 import type { Pad } from "../client/connect.ts";
 import type { Call } from "../gen/ringpad/v1/call_pb.ts";
@@ -17,14 +17,14 @@ type State = "searching" | "found" | "failed" | "words";
 /** What the search needs of the page. */
 export interface SearchContext extends ListContext {
   listCalls: Pad["listCalls"];
-  /** The newest that the page knows of a call. */
+  /** The newest known version of a call. */
   current(known: Known): Known;
   now(): number;
-  /** Something looks different. */
+  /** The page must be drawn again. */
   changed(): void;
 }
 
-/** The search field and what it found. */
+/** The search field and its results. */
 export class CallSearch {
   readonly #context: SearchContext;
   readonly #input = byId("search") as HTMLInputElement;
@@ -33,7 +33,7 @@ export class CallSearch {
   #digits = "";
   #nextPage = "";
   #state: State = "found";
-  /** Counts questions: an answer to an older one is not shown. */
+  /** Counts searches: the result of an older one is not shown. */
   #asked = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -51,7 +51,7 @@ export class CallSearch {
     byId("more").addEventListener("click", () => void this.#ask(this.#nextPage));
   }
 
-  /** Brings what is shown up to date. */
+  /** Updates what is shown. */
   draw(): void {
     const active = this.#digits !== "" || this.#state === "words";
     setHidden(byId("found-box"), !active);
@@ -67,7 +67,7 @@ export class CallSearch {
     setHidden(byId("more"), this.#nextPage === "" || this.#state === "searching");
   }
 
-  /** Makes every line anew. */
+  /** Makes all lines again. */
   reset(): void {
     this.#list.reset();
   }
@@ -97,7 +97,7 @@ export class CallSearch {
       const query = { callerSuffix: this.#digits, pageSize: PAGE, pageToken };
       const { calls, nextPageToken } = await this.#context.listCalls(query);
       if (asked !== this.#asked) return;
-      // The server looks at so many calls a page, and none of these has that number.
+      // The server reads a limited number of calls for a page, and none of these has that number.
       if (calls.length === 0 && nextPageToken !== "") return await this.#ask(nextPageToken);
       this.#calls = [...this.#calls, ...calls];
       this.#nextPage = nextPageToken;

@@ -1,7 +1,7 @@
-// "Done", with 6 s to think again. The server is told at once, so that every pad sees it; whoever takes it back asks the
-// server to reopen the call. What got no answer waits in `Unsent`, so that a reload forgets nothing; a "done" that was
-// never sent is just taken back. The call looks as people want it from the tap on, and its card stays away while the
-// "done" can be taken back: then it comes back as it was.
+// "Done", with 6 s in which it can be taken back. It is sent at once, so that every pad sees it; to take it back, the server
+// is asked to reopen the call. What got no answer waits in `Unsent`, so that a reload loses nothing; a "done" that was never
+// sent is only dropped. From the tap on the call is shown as the user wants it, and its card is hidden; if the "done" is
+// taken back, the card is shown again as it was.
 
 import type { Clock, Timer } from "../client/clock.ts";
 import type { Expectations } from "./expectations.ts";
@@ -9,39 +9,40 @@ import type { Unsent, Waiting } from "./unsent.ts";
 
 /** Long enough to notice that it was the wrong call. */
 const UNDO_FOR = 6_000;
-/** Whoever has pressed the button in the last moment may take so long to let it go. */
-const HONOURED_FOR = 4_000;
+/** A user who has pressed the button at the last moment may hold it for so long. */
+const UNDO_GRACE = 4_000;
 
-/** That a call is done, or that it is not after all. */
-export type Wish = Exclude<Waiting, "save">;
+/** That a call is done, or that it is not. */
+export type ClosingAction = Exclude<Waiting, "save">;
 
-/** What came of telling the server. Unanswered: it may have happened. */
-export type Told = "done" | "refused" | "unanswered" | "unsent";
+/** What became of an action. Unanswered: it may have been done. */
+export type SendOutcome = "done" | "refused" | "unanswered" | "unsent";
 
 /** What closing needs of the page. */
 export interface ClosingContext {
   clock: Pick<Clock, "after">;
   expectations: Expectations;
   unsent: Unsent;
-  /** Tells the server. */
-  send(wish: Wish, id: string): Promise<Told>;
-  /** It has to be told again. */
-  waits(wish: Wish, id: string): void;
-  /** The call is done, and nobody can take that back here any more. */
-  over(id: string): void;
+  send(action: ClosingAction, id: string): Promise<SendOutcome>;
+  /** The action must be sent again. */
+  waits(action: ClosingAction, id: string): void;
+  /** The call is done, and that cannot be taken back here any more. */
+  finished(id: string): void;
   /** Something looks different. */
   changed(): void;
 }
 
-/** A call that somebody here has closed or reopened. */
-interface Wanted {
-  wish: Wish;
-  looks(): void;
-  /** Whether the server may have heard of any of it. */
-  heard: boolean;
+/** A call that was closed or reopened on this pad. */
+interface Pending {
+  action: ClosingAction;
+  /** Ends the display of the call as if the action had succeeded. */
+  endExpectation(): void;
+  /** Whether the server may have received any of these actions. */
+  wasSent: boolean;
   sending: boolean;
-  /** The server has answered, and only the time to think again is left. */
-  told: boolean;
+  /** The server has answered; the action can still be taken back. */
+  answered: boolean;
+  /** The page shows that it can be taken back. */
   offered: boolean;
   hidden: boolean;
   timer: Timer | undefined;
@@ -50,139 +51,139 @@ interface Wanted {
 /** Calls that are being closed or reopened. */
 export class Closing {
   readonly #context: ClosingContext;
-  readonly #wanted = new Map<string, Wanted>();
+  readonly #pending = new Map<string, Pending>();
 
   constructor(context: ClosingContext) {
     this.#context = context;
     // From before the page was loaded.
-    for (const id of context.unsent.all("close")) this.#want(id, "close").hidden = true;
-    for (const id of context.unsent.all("reopen")) this.#want(id, "reopen").heard = true;
+    for (const id of context.unsent.all("close")) this.#begin(id, "close").hidden = true;
+    for (const id of context.unsent.all("reopen")) this.#begin(id, "reopen").wasSent = true;
   }
 
-  /** The last call that is offered to be taken back. */
+  /** The last closed call for which the page shows that it can be taken back. */
   get undoable(): string | undefined {
-    return [...this.#wanted].filter(([, { offered }]) => offered).at(-1)?.[0];
+    return [...this.#pending].filter(([, { offered }]) => offered).at(-1)?.[0];
   }
 
-  /** Whether the call's card stays away, since somebody here has said that it is done. */
+  /** Whether the call's card is hidden, because it was closed on this pad. */
   isHidden(id: string): boolean {
-    return this.#wanted.get(id)?.hidden ?? false;
+    return this.#pending.get(id)?.hidden ?? false;
   }
 
-  /** Whether that is what somebody here wants of the call now. */
-  wants(wish: Wish, id: string): boolean {
-    return this.#wanted.get(id)?.wish === wish;
+  /** Whether this is the call's last action on this pad, and not finished. */
+  isPending(action: ClosingAction, id: string): boolean {
+    return this.#pending.get(id)?.action === action;
   }
 
-  /** Somebody wants to see the call all the same. */
+  /** Shows the call's card although the call was closed. */
   show(id: string): void {
-    const wanted = this.#wanted.get(id);
-    if (wanted) wanted.hidden = false;
+    const pending = this.#pending.get(id);
+    if (pending) pending.hidden = false;
   }
 
   close(id: string): void {
     const { clock, changed } = this.#context;
-    const before = this.#wanted.get(id);
-    if (before?.wish === "close" && !before.told) return;
-    const wanted = this.#want(id, "close");
-    [wanted.offered, wanted.hidden] = [true, true];
-    wanted.timer = clock.after(UNDO_FOR, () => {
-      wanted.offered = false;
-      wanted.timer = clock.after(HONOURED_FOR, () => this.#tooLate(id));
+    const before = this.#pending.get(id);
+    if (before?.action === "close" && !before.answered) return;
+    const pending = this.#begin(id, "close");
+    [pending.offered, pending.hidden] = [true, true];
+    pending.timer = clock.after(UNDO_FOR, () => {
+      pending.offered = false;
+      pending.timer = clock.after(UNDO_GRACE, () => this.#tooLate(id));
       changed();
     });
     changed();
     void this.#send(id);
   }
 
-  /** It is not done after all. Also a little later than that was offered. */
+  /** Takes "done" back, also a little later than that was offered. */
   undo(id: string): void {
-    const wanted = this.#wanted.get(id);
-    if (wanted?.wish !== "close" || !wanted.timer) return;
-    if (wanted.heard || wanted.sending) {
-      this.#want(id, "reopen");
+    const pending = this.#pending.get(id);
+    if (pending?.action !== "close" || !pending.timer) return;
+    if (pending.wasSent || pending.sending) {
+      this.#begin(id, "reopen");
       void this.#send(id);
     } else this.#forget(id);
     this.#context.changed();
   }
 
-  /** Tells the server of all that it has not answered. */
+  /** Sends everything that the server has not answered. */
   async sendAll(): Promise<void> {
-    await Promise.all([...this.#wanted.keys()].map((id) => this.#send(id)));
+    await Promise.all([...this.#pending.keys()].map((id) => this.#send(id)));
   }
 
   async #send(id: string): Promise<void> {
-    const wanted = this.#wanted.get(id);
-    if (!wanted || wanted.sending || wanted.told) return;
-    wanted.sending = true;
-    let [wish, told] = await this.#tell(id, wanted);
-    // Somebody has thought again meanwhile.
-    while (wish !== wanted.wish && needsTelling(wanted)) [wish, told] = await this.#tell(id, wanted);
-    wanted.sending = false;
-    if (wish !== wanted.wish) this.#forget(id);
-    else if (told === "unanswered" || told === "unsent") this.#context.waits(wish, id);
-    else this.#answered(id, wanted, told);
+    const pending = this.#pending.get(id);
+    if (!pending || pending.sending || pending.answered) return;
+    pending.sending = true;
+    let [action, outcome] = await this.#sendOnce(id, pending);
+    // The user may have changed it during the request.
+    while (action !== pending.action && mustBeSent(pending)) [action, outcome] = await this.#sendOnce(id, pending);
+    pending.sending = false;
+    if (action !== pending.action) this.#forget(id);
+    else if (outcome === "unanswered" || outcome === "unsent") this.#context.waits(action, id);
+    else this.#answered(id, pending, outcome);
     this.#context.changed();
   }
 
-  async #tell(id: string, wanted: Wanted): Promise<[Wish, Told]> {
-    const { wish } = wanted;
-    const told = await this.#context.send(wish, id);
-    if (told !== "unsent") wanted.heard = true;
-    return [wish, told];
+  async #sendOnce(id: string, pending: Pending): Promise<[ClosingAction, SendOutcome]> {
+    const { action } = pending;
+    const outcome = await this.#context.send(action, id);
+    if (outcome !== "unsent") pending.wasSent = true;
+    return [action, outcome];
   }
 
-  #answered(id: string, wanted: Wanted, told: Told): void {
-    // From now on the call is what the server says.
-    wanted.looks();
-    this.#context.unsent.drop(wanted.wish, id);
-    wanted.told = true;
-    if (wanted.wish === "reopen" || told === "refused") this.#forget(id);
-    else if (!wanted.timer) this.#over(id);
+  #answered(id: string, pending: Pending, outcome: SendOutcome): void {
+    // From now on the call is shown as the server has it.
+    pending.endExpectation();
+    this.#context.unsent.drop(pending.action, id);
+    pending.answered = true;
+    if (pending.action === "reopen" || outcome === "refused") this.#forget(id);
+    else if (!pending.timer) this.#finish(id);
   }
 
   #tooLate(id: string): void {
-    const wanted = this.#wanted.get(id);
-    if (wanted) wanted.timer = undefined;
-    if (wanted?.told) this.#over(id);
+    const pending = this.#pending.get(id);
+    if (pending) pending.timer = undefined;
+    if (pending?.answered) this.#finish(id);
   }
 
-  #over(id: string): void {
-    const { over, changed } = this.#context;
-    if (this.isHidden(id)) over(id);
+  #finish(id: string): void {
+    const { finished, changed } = this.#context;
+    if (this.isHidden(id)) finished(id);
     this.#forget(id);
     changed();
   }
 
-  /** What people want of the call from now on, whatever they wanted before. */
-  #want(id: string, wish: Wish): Wanted {
+  /** Begins an action, in place of an earlier one. */
+  #begin(id: string, action: ClosingAction): Pending {
     const { expectations, unsent } = this.#context;
-    const before = this.#wanted.get(id);
-    before?.looks();
+    const before = this.#pending.get(id);
+    before?.endExpectation();
     before?.timer?.cancel();
-    unsent.drop(wish === "close" ? "reopen" : "close", id);
-    unsent.add(wish, id);
-    const looks = expectations.expect(id, (call) => ({ ...call, closed: wish === "close" }));
-    const anew = { wish, looks, told: false, offered: false, hidden: false, timer: undefined };
-    // Whoever is telling the server of it goes on with the same.
-    const wanted = Object.assign(before ?? { heard: false, sending: false }, anew);
-    // Behind the others: it is the last.
-    this.#wanted.delete(id);
-    this.#wanted.set(id, wanted);
-    return wanted;
+    unsent.drop(action === "close" ? "reopen" : "close", id);
+    unsent.add(action, id);
+    const endExpectation = expectations.expect(id, (call) => ({ ...call, closed: action === "close" }));
+    const fresh = { action, endExpectation, answered: false, offered: false, hidden: false, timer: undefined };
+    // The same object, because a running `#send` continues with it.
+    const pending = Object.assign(before ?? { wasSent: false, sending: false }, fresh);
+    // As the last one of the map.
+    this.#pending.delete(id);
+    this.#pending.set(id, pending);
+    return pending;
   }
 
   #forget(id: string): void {
-    const wanted = this.#wanted.get(id);
-    if (!wanted) return;
-    wanted.looks();
-    wanted.timer?.cancel();
-    this.#wanted.delete(id);
-    this.#context.unsent.drop(wanted.wish, id);
+    const pending = this.#pending.get(id);
+    if (!pending) return;
+    pending.endExpectation();
+    pending.timer?.cancel();
+    this.#pending.delete(id);
+    this.#context.unsent.drop(pending.action, id);
   }
 }
 
-/** A "done" of which the server never heard needs no reopening. */
-function needsTelling({ wish, heard }: Wanted): boolean {
-  return wish === "close" || heard;
+/** A "done" that was never sent needs no reopening. */
+function mustBeSent({ action, wasSent }: Pending): boolean {
+  return action === "close" || wasSent;
 }

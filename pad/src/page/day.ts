@@ -1,11 +1,11 @@
 // A day's figures: how many called, were answered, were missed, made a reservation. Pure. By call id, so that nothing
-// counts twice, and from midnight to midnight where the tablet stands. Silent until every call since midnight is known:
+// counts twice, and from midnight to midnight in the tablet's time zone. No figures until every call since midnight is known:
 // a wrong figure is worse than none.
 
 import { CallState, type Call } from "../gen/ringpad/v1/call_pb.ts";
 import { startedAt } from "./phase.ts";
 
-/** What became of a day's calls. A call that nobody told the end of is neither answered nor missed. */
+/** The figures of a day. A call whose end was not reported is neither answered nor missed. */
 export interface DayFigures {
   calls: number;
   answered: number;
@@ -21,18 +21,18 @@ interface Counted {
   booked: boolean;
 }
 
-/** No shop has as many; whatever sends them must not fill the tablet's memory. */
+/** No shop has so many calls; a limit for the tablet's memory. */
 const MOST = 5_000;
 
 /** The calls of the day. */
 export class Day {
   readonly #calls = new Map<string, Counted>();
   #midnight = -Infinity;
-  /** Every call that began then or later is here. */
+  /** Every call that began at this time or later is known. */
   #from = Infinity;
   #full = false;
 
-  /** Forgets all. From now on every call is told. */
+  /** Forgets all calls. From now on every call is added. */
   begin(now: number): void {
     this.#calls.clear();
     this.#full = false;
@@ -40,7 +40,7 @@ export class Day {
     this.#turn(now);
   }
 
-  /** A call as it now is, or was. */
+  /** Adds a call, in its newest or an older version. */
   add(call: Call, now: number): void {
     this.#turn(now);
     const known = this.#calls.get(call.id);
@@ -55,7 +55,7 @@ export class Day {
     this.#calls.clear();
   }
 
-  /** Since when calls are to be added before there are figures; undefined if none are wanting, or they are too many. */
+  /** From when on calls must be added before there are figures; undefined if none are missing, or there are too many. */
   wanting(now: number): number | undefined {
     this.#turn(now);
     return this.#full || this.#from <= this.#midnight ? undefined : this.#midnight;
@@ -66,7 +66,7 @@ export class Day {
     this.#from = Math.max(from, this.#midnight);
   }
 
-  /** The figures, where they are known. */
+  /** The figures, if they are known. */
   figures(now: number): DayFigures | undefined {
     if (this.wanting(now) !== undefined || this.#full) return undefined;
     const tomorrow = midnightOf(now, 1);
@@ -81,7 +81,7 @@ export class Day {
     return figures;
   }
 
-  /** At midnight yesterday's calls go. The day before may come back: the tablet's time zone was changed. */
+  /** At midnight yesterday's calls are dropped. The day may also go back, if the tablet's time zone is changed. */
   #turn(now: number): void {
     const midnight = midnightOf(now, 0);
     if (midnight > this.#midnight) {

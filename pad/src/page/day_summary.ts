@@ -1,4 +1,4 @@
-// The day in a line: kept true from live updates, and asked for once after each snapshot, since that has only the
+// The day's figures in a line: updated by live calls, and read from the server once after each snapshot, which has only the
 // newest calls.
 
 import type { Pad } from "../client/connect.ts";
@@ -16,7 +16,7 @@ export interface DayContext extends QuestionTiming {
   listCalls: Pad["listCalls"];
   /** The server's time. */
   now(): number;
-  /** There is something else to show. */
+  /** The page must be drawn again. */
   changed(): void;
 }
 
@@ -31,18 +31,18 @@ export class DaySummary {
     this.#question = new Question((wanted) => this.#ask(wanted), context);
   }
 
-  /** A snapshot replaced all. */
+  /** A snapshot has replaced all calls. */
   begin(): void {
     this.#day.begin(this.#context.now());
     this.#question.begin();
   }
 
-  /** A call as it now is. */
+  /** Adds a call's newest version. */
   add(call: Call): void {
     this.#day.add(call, this.#context.now());
   }
 
-  /** The line; empty where there is nothing to say, or not yet. Asks for what is wanting. */
+  /** The line; empty if there is nothing to show, or not yet. Asks for missing calls. */
   words(): string {
     const now = this.#context.now();
     if (this.#day.wanting(now) !== undefined) this.#question.again();
@@ -61,7 +61,7 @@ export class DaySummary {
     return true;
   }
 
-  /** True if every page came. */
+  /** True if all pages came. */
   async #fill(since: number, wanted: () => boolean): Promise<boolean> {
     let pageToken = "";
     for (let page = 0; page < PAGES; page += 1) {

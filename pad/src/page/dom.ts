@@ -1,5 +1,5 @@
-// The little DOM that the page needs. Nodes are made once, found again by key and patched in place: a form that
-// somebody is typing into is never made anew, nor moved.
+// The DOM functions that the page needs. Nodes are made once, found by their key and updated in place: a form that
+// somebody is typing into is never made again, nor moved.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -35,7 +35,7 @@ export function icon(path: string): SVGSVGElement {
   return svg;
 }
 
-/** Sets the text, and hides the element when there is none. Touches nothing that is already so. */
+/** Sets the text, and hides the element if it is empty. Changes nothing if the text is the same. */
 export function setText(target: HTMLElement, content: string): void {
   if (target.textContent !== content) target.textContent = content;
   setHidden(target, content === "");
@@ -57,7 +57,7 @@ export function byId(id: string): HTMLElement {
   return found;
 }
 
-/** A view of one item: a node, and how to bring it up to date. */
+/** A view of one item: a node, and a function that updates it. */
 export interface ItemView<Item> {
   readonly node: HTMLElement;
   update(item: Item): void;
@@ -98,7 +98,7 @@ export class KeyedList<Item> {
     this.#views = views;
     const focused = document.activeElement;
     for (const [container, its] of nodes) place(container, its);
-    // What went from one container to another has lost the focus on its way.
+    // A node that was moved to another container has lost the focus.
     if (focused instanceof HTMLElement && focused !== document.activeElement) focused.focus({ preventScroll: true });
   }
 }

@@ -1,8 +1,8 @@
-// Half-typed forms, by call. They live in the tab's session storage, so that a reload brings them back, and leave it
-// when they are saved or the call is closed: nobody's name stays on the tablet for longer than the work takes. Beside
-// each stands its base, the form as it was when typing began: it tells what was typed from what was only there.
+// Half-typed forms, by call. They are in the tab's session storage, so that a reload brings them back, and are deleted when
+// they are saved or the call is closed: names do not stay on the tablet for longer than necessary. With each draft its
+// base is kept, the form as it was when typing began: the difference is what was typed.
 
-/** What the form has fields for, as it is typed. */
+/** The fields of the form. */
 export const FIELDS = ["name", "car", "service", "date", "time", "note"] as const;
 /** One form's text. */
 export type Draft = Record<(typeof FIELDS)[number], string>;
@@ -15,7 +15,7 @@ interface Typed {
 const STORED = "ringpad.drafts";
 const KEPT = 20;
 
-/** Where drafts are kept; `sessionStorage`, or a test's. */
+/** Where drafts are kept: `sessionStorage`, or the storage of a test. */
 export interface DraftStorage {
   getItem(key: string): string | null;
   setItem(key: string, value: string): void;
@@ -27,7 +27,7 @@ export class Drafts {
   readonly #isPromised: (id: string) => boolean;
   readonly #drafts: Map<string, Typed>;
 
-  /** `isPromised` tells of which calls people were told that what they typed will be saved. */
+  /** `isPromised`: whether the page has shown that the draft of this call will be saved. */
   constructor(storage: DraftStorage | undefined, isPromised: (id: string) => boolean = () => false) {
     this.#storage = storage;
     this.#isPromised = isPromised;
@@ -38,7 +38,7 @@ export class Drafts {
     return this.#drafts.get(id)?.draft;
   }
 
-  /** What the draft was typed into. */
+  /** The form as it was before the draft was typed. */
   base(id: string): Draft | undefined {
     return this.#drafts.get(id)?.base;
   }
@@ -47,7 +47,7 @@ export class Drafts {
     return this.#drafts.has(id);
   }
 
-  /** Keeps it; beyond twenty the oldest goes, unless it was promised that it will be saved. */
+  /** Keeps a draft; beyond twenty the oldest is deleted, unless the page has promised to save it. */
   set(id: string, draft: Draft, base: Draft = this.base(id) ?? emptyDraft()): void {
     this.#drafts.delete(id);
     this.#drafts.set(id, { draft, base });
@@ -57,14 +57,14 @@ export class Drafts {
     this.#write();
   }
 
-  /** The call's form is `saved` by now: what nobody typed is as there, and nothing is left to save of what is the same. */
+  /** The call's form is now `saved`: fields that were not typed follow it, and a draft that equals it is dropped. */
   follow(id: string, saved: Draft): void {
     const typed = this.#drafts.get(id);
     if (!typed) return;
     const draft = rebase(typed.draft, typed.base, saved);
     if (sameDraft(draft, saved)) return this.drop(id);
     if (FIELDS.every((field) => typed.base[field] === saved[field])) return;
-    // In its place: twenty are kept by when they were typed.
+    // Without a change of the order: the twenty that were typed last are kept.
     this.#drafts.set(id, { draft, base: saved });
     this.#write();
   }
@@ -78,7 +78,7 @@ export class Drafts {
       const all = Array.from(this.#drafts, ([id, { draft, base }]) => [id, draft, base]);
       this.#storage?.setItem(STORED, JSON.stringify(all));
     } catch {
-      // Full or forbidden: then they live as long as the page.
+      // Full or not allowed: then they are kept until the page is closed.
     }
   }
 }
@@ -89,7 +89,7 @@ function read(storage: DraftStorage | undefined): Map<string, Typed> {
     const whole = (draft?: Partial<Draft>): Draft => ({ ...emptyDraft(), ...draft });
     return new Map(stored.map(([id, draft, base]) => [id, { draft: whole(draft), base: whole(base) }]));
   } catch {
-    // Not ours, or of a version that wrote it otherwise.
+    // Not written by this page, or by a version with another format.
     return new Map();
   }
 }
@@ -99,7 +99,7 @@ export function emptyDraft(): Draft {
   return { name: "", car: "", service: "", date: "", time: "", note: "" };
 }
 
-/** Whether they are saved as the same. */
+/** Whether both would be saved as the same. */
 export function sameDraft(a: Draft, b: Draft): boolean {
   return FIELDS.every((field) => isSame(field, a, b));
 }
@@ -108,7 +108,7 @@ export function sameDraft(a: Draft, b: Draft): boolean {
 export function rebase(draft: Draft, base: Draft, saved: Draft): Draft {
   const rebased = { ...saved };
   for (const field of FIELDS) {
-    // A day and its time are one thing: of two people's, neither would be meant.
+    // Date and time belong together: a mix of two people's values would be wrong for both.
     const together = field === "date" || field === "time" ? (["date", "time"] as const) : [field];
     if (!together.every((each) => isSame(each, draft, base))) rebased[field] = draft[field];
   }

@@ -1,7 +1,7 @@
-// Draws once for all the messages of a burst. A message channel and no timer: timers sleep in hidden tabs, where a call
-// must ring all the same.
+// Draws once for all messages of a burst. With a message channel and not a timer, because browsers delay timers in hidden
+// tabs, where a call must ring as well.
 
-/** Runs `draw` after what is running now, however often it is asked to meanwhile. */
+/** Runs `draw` once after the current task, also if it is requested several times. */
 export class DrawQueue {
   readonly #channel = new MessageChannel();
   #asked = false;

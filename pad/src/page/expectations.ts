@@ -1,15 +1,15 @@
-// What this pad's own taps will make of a call, shown before the server has answered. Each change lies over the call
-// only until its action is over: then the call is what the server says, whichever way it went.
+// The expected result of this pad's actions, shown before the server has answered. Each change is applied to the call only
+// until its action has ended: then the call is shown as the server has it.
 
 import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 
 type Change = (call: Call) => Call;
 
-/** Changes that are under way. */
+/** Changes whose actions have not ended. */
 export class Expectations {
   readonly #changes = new Map<string, Change[]>();
 
-  /** Lays `change` over the call; gives back what takes it away. */
+  /** Applies `change` to the call until the returned function is called. */
   expect(id: string, change: Change): () => void {
     this.#changes.set(id, [...(this.#changes.get(id) ?? []), change]);
     return () => {
@@ -19,7 +19,7 @@ export class Expectations {
     };
   }
 
-  /** The call as it will be if all goes well. */
+  /** The call as it will be if all actions succeed. */
   of(call: Call): Call {
     return (this.#changes.get(call.id) ?? []).reduce((changed, change) => change(changed), call);
   }

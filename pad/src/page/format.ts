@@ -1,4 +1,4 @@
-// Times and numbers as people at a shop write them, in the tablet's time zone.
+// Times and numbers as people in a shop write them, in the tablet's time zone.
 
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { CallerKind, type Call } from "../gen/ringpad/v1/call_pb.ts";
@@ -48,11 +48,11 @@ export function stopwatch(ms: number): string {
 export function callerName({ caller }: Call): string {
   const kind = caller?.kind ?? CallerKind.UNSPECIFIED;
   const written = kind === CallerKind.NUMBER || kind === CallerKind.UNPARSED;
-  // Why there is no number is said in the page's own language.
+  // The reason why there is no number is in the page's language.
   return (written ? caller?.display : "") || text.nameless[kind] || caller?.display || text.nameless[0];
 }
 
-/** About how many em a text takes in bold type of any system's font: digits, marks, and the wide rest. */
+/** Approximately how many em a bold text takes in any system font: digits, punctuation, and wide characters. */
 export function widthInEm(written: string): number {
   const widths = Array.from(written, (letter) => (/[0-9]/.test(letter) ? 0.66 : /[- ]/.test(letter) ? 0.42 : 1));
   return widths.reduce((sum, width) => sum + width, 0);
@@ -63,7 +63,7 @@ export function callBackLink({ caller }: Call): string | undefined {
   return caller?.kind === CallerKind.NUMBER && caller.number !== "" ? `tel:${caller.number}` : undefined;
 }
 
-/** Known or new, in words: `3번째 전화 · 지난 통화 11월 20일`. Empty for callers that nobody can know. */
+/** Whether the caller is known, in words: `3번째 전화 · 지난 통화 11월 20일`. Empty for callers without a number. */
 export function customer(call: Call, now: number): { headline: string; detail: string } {
   const { history, caller } = call;
   if (caller?.kind !== CallerKind.NUMBER && !history?.calls) return { headline: "", detail: "" };
@@ -72,7 +72,7 @@ export function customer(call: Call, now: number): { headline: string; detail: s
   return { headline: text.nthCall(history.calls + 1), detail: last };
 }
 
-/** What was agreed on, in a line: `내일 10:30 · 실내 세차 · 12가 3456 · 김민수`; empty if nothing was. */
+/** A reservation in a line: `내일 10:30 · 실내 세차 · 12가 3456 · 김민수`; empty if there is none. */
 export function reservationLine({ reservation }: Pick<Call, "reservation">, now: number): string {
   if (!reservation) return "";
   const at = reservation.at ? timestampMs(reservation.at) : undefined;
@@ -81,7 +81,7 @@ export function reservationLine({ reservation }: Pick<Call, "reservation">, now:
   return [when, service, carNumber, customerName].filter((part) => part !== "").join(" · ");
 }
 
-/** What a card says of reservations: this call's, else the caller's last one, as still to come or as past. */
+/** The line for reservations on a card: this call's, or the caller's last one, in the future or in the past. */
 export function bookedLine(call: Call, now: number): string {
   const reservation = call.history?.lastReservation;
   const own = reservationLine(call, now);
@@ -91,12 +91,12 @@ export function bookedLine(call: Call, now: number): string {
   return comes ? text.booked(last) : text.lastBooked(last);
 }
 
-/** Which pad has the call, by the name people gave it. */
+/** The name of the pad that has claimed the call. */
 export function holderName({ claim }: Call): string {
   return claim?.padName || claim?.padId || text.anotherPad;
 }
 
-/** How long people talked: `통화 1분 23초`; empty if the record does not say. */
+/** The length of the conversation: `통화 1분 23초`; empty if it is not known. */
 export function talkTime({ answeredAt, endedAt }: Call): string {
   if (!answeredAt || !endedAt) return "";
   const seconds = Math.round((timestampMs(endedAt) - timestampMs(answeredAt)) / 1000);

@@ -1,14 +1,14 @@
-// The switch between Korean and English, and the words of index.html.
+// The switch between Korean and English, and the texts of index.html.
 
 import { byId } from "./dom.ts";
 import { language, preferredLanguage, rememberLanguage, text, useLanguage, type Language } from "./text.ts";
 
 const OTHER: Record<Language, Language> = { ko: "en", en: "ko" };
-/** How the other language calls itself: whoever needs it can read it. */
+/** The other language's own name, for users who do not read this one. */
 const NAMES: Record<Language, string> = { ko: "한국어", en: "English" };
 const SHORT: Record<Language, string> = { ko: "가", en: "EN" };
 
-/** Shows the page in this pad's language; `onSwitch` is told when somebody chooses the other one. */
+/** Shows the page in this pad's language; `onSwitch` is called when the user chooses the other one. */
 export function setUpLanguage(onSwitch: () => void): void {
   useLanguage(preferredLanguage());
   showWords();

@@ -1,4 +1,4 @@
-// The pad page: wires the client to the board and the board to the screen.
+// The pad page: connects the client with the board, and the board with the screen.
 
 import type { ActionError } from "../client/action_error.ts";
 import { browserClock } from "../client/clock.ts";
@@ -75,11 +75,11 @@ class PadPage {
   readonly #missed: CallList;
   readonly #search: CallSearch;
   #title = "RingPad";
-  /** There was a snapshot: something is known of the store. */
+  /** There was a snapshot. */
   #known = false;
-  /** Calls whose cards show all that is known. */
+  /** Calls whose cards show the whole text. */
   readonly #whole = new Set<string>();
-  /** The call of which the page says that its being done can be taken back. */
+  /** The call for which the page shows that "done" can be taken back. */
   #undoable: string | undefined;
   #tick: ReturnType<typeof setTimeout> | undefined;
 
@@ -146,7 +146,7 @@ class PadPage {
       },
       onServerTime: (corrected) => {
         this.#board.corrected(corrected);
-        // Otherwise what is shown changes with the next tick.
+        // After a small correction the next tick is early enough.
         if (Math.abs(corrected) >= WITH_POPUPS) this.#painter.ask();
       },
     });
@@ -189,7 +189,7 @@ class PadPage {
     this.#draw();
   }
 
-  /** The server's time, as far as can be told; there is one by the time there is a call. */
+  /** The estimated server's time; known before the first call. */
   #now(): number {
     return this.#pad.serverNow() ?? Date.now();
   }
@@ -201,7 +201,7 @@ class PadPage {
     bringIntoSight(call);
   }
 
-  /** Opens the call where what was typed cannot be saved, and says why. */
+  /** Opens the call whose form cannot be saved, and shows why. */
   #showFault(id: string): void {
     const call = this.#board.call(id);
     if (call) this.#open(call);
@@ -220,7 +220,7 @@ class PadPage {
     return this.#board.popups(now, this.#pad.serverAtLeast() ?? -Infinity);
   }
 
-  /** Brings the whole screen up to date; what is already so is not touched. */
+  /** Updates the whole screen; elements that do not change are not touched. */
   #paint(): void {
     const now = this.#now();
     const popups = this.#popupsAt(now);
@@ -245,12 +245,12 @@ class PadPage {
     setText(byId("clock"), timeOfDay(now));
     setText(byId("date"), fullDate(now));
     setText(byId("quiet-words"), this.#status.quietWords);
-    // What happens meanwhile is not counted yet.
+    // Without a connection the figures would miss calls.
     setText(byId("day"), this.#status.connected ? this.#day.words() : "");
     for (const id of this.#whole) if (!popups.some(({ call }) => call.id === id)) this.#whole.delete(id);
     this.#offerUndo();
     keepInSight();
-    // In the strip it was always in sight.
+    // In the strip it was always visible.
     const urgent = popups.find(rings);
     if (hadStrip && byId("strip").hidden && urgent && !isTyping()) bringIntoSight(urgent.call);
     this.#announcer.update(popups, this.#title, now);
@@ -267,7 +267,7 @@ class PadPage {
   #scheduleTick(popups: readonly Popup[], now: number): void {
     clearTimeout(this.#tick);
     const every = popups.length > 0 ? WITH_POPUPS : WITHOUT;
-    // A ring ends when it ends, not at the next full second.
+    // The end of a ring is drawn at that moment, not at the next full second.
     const ends = popups.map(({ ringsUntil = now }) => ringsUntil - now).filter((left) => left > 0);
     this.#tick = setTimeout(() => this.#draw(), Math.min(every - (now % every), ...ends));
   }
@@ -276,12 +276,12 @@ class PadPage {
 function wordsOf(action: ActionName, { kind, claim }: ActionError): string {
   if (kind !== "claimed") return text.failed[kind];
   if (claim?.padName) return text.claimedBy(claim.padName);
-  // Closing and saving are anybody's.
+  // Closing and saving never fail with "claimed".
   return action === "claim" ? text.lost.claim : text.lost.release;
 }
 
 function sayThatItWaits(action: Waiting, id: string): void {
-  // The form says it in its place, beside its button.
+  // The form shows it next to its button.
   if (action === "save" && formOf(id)?.getClientRects().length) return;
   toast({ save: text.savedLater, close: text.closedLater, reopen: text.reopenedLater }[action]);
 }
@@ -290,12 +290,12 @@ function bringIntoSight({ id }: Call): void {
   document.getElementById(`number-${id}`)?.scrollIntoView({ block: "nearest" });
 }
 
-/** What somebody is writing must not leave from under their fingers. */
+/** Whether somebody is typing: then the page does not scroll. */
 function isTyping(): boolean {
   return document.activeElement?.matches("input, textarea") ?? false;
 }
 
-/** `sessionStorage`, where the browser lets us have it. */
+/** `sessionStorage`, if the browser allows it. */
 function tabStorage(): Storage | undefined {
   try {
     return sessionStorage;

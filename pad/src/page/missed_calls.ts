@@ -1,14 +1,14 @@
-// Missed calls that nobody has dealt with, however many calls came since: asked for once after each snapshot, since that
-// has only the newest calls.
+// Open missed calls that are older than those of a snapshot: read from the server once after each snapshot, which has only
+// the newest calls.
 
 import type { Pad } from "../client/connect.ts";
 import { CallState, type Call } from "../gen/ringpad/v1/call_pb.ts";
 import { Question, type QuestionTiming } from "./question.ts";
 
-/** Whoever was not called back within a week is not waiting any more. */
+/** A week: after that a caller does not wait for a call back any more. */
 const WEEK = 7 * 24 * 60 * 60_000;
 const PAGE = 500;
-/** Most of them were dealt with, so that the open ones may be further back; no shop misses more in a week. */
+/** Most of them are closed, so the open ones may be older; no shop misses more calls in a week. */
 const PAGES = 4;
 
 /** What the search for missed calls needs of the page. */
@@ -30,14 +30,14 @@ export class MissedCalls {
     this.#question = new Question((wanted) => this.#ask(wanted), context);
   }
 
-  /** A snapshot replaced all. */
+  /** A snapshot has replaced all calls. */
   begin(): void {
     this.#question.begin();
   }
 
   async #ask(wanted: () => boolean): Promise<boolean> {
     const { listCalls, now, found } = this.#context;
-    // The server's time as we know it has fractions of a millisecond, which no timestamp may have.
+    // The estimated server's time has fractions of a millisecond, which a timestamp must not have.
     const query = { states: [CallState.MISSED], since: Math.floor(now() - WEEK), pageSize: PAGE };
     let pageToken = "";
     for (let page = 0; page < PAGES; page += 1) {

@@ -1,24 +1,24 @@
-// How a call stands, as people say it.
+// The phase of a call, as the page shows it.
 
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { CallState, type Call } from "../gen/ringpad/v1/call_pb.ts";
 
-/** How a call stands. */
+/** The phase of a call. */
 export type Phase =
   | "ringing"
-  /** It rang, and nobody told how it ended. */
+  /** It rang, and its end was not reported. */
   | "unknown"
   | "answered"
   | "ended"
   | "missed";
 
-/** A call, and what an update said of how long it pops; undefined for calls that never popped here. */
+/** A call, and the `pop_until` of its update; undefined for calls that never popped up here. */
 export interface Known {
   call: Call;
   popUntil: number | undefined;
 }
 
-/** How a call stands at `now`. */
+/** The phase of a call at `now`. */
 export function phaseOf(known: Known, now: number): Phase {
   switch (known.call.state) {
     case CallState.ANSWERED:
@@ -32,12 +32,12 @@ export function phaseOf(known: Known, now: number): Phase {
   }
 }
 
-/** Until when a call rings; undefined where nobody told: its record came too late, or it is over. */
+/** Until when a call rings; undefined if that is not known: its record came too late, or it is over. */
 export function ringEnd({ call, popUntil }: Known): number | undefined {
   return popUntil ?? (call.popUntil && timestampMs(call.popUntil));
 }
 
-/** Not over yet, as far as we were told. */
+/** Not over yet, as far as it was reported. */
 export function isOpen({ state }: Call): boolean {
   return state === CallState.RINGING || state === CallState.ANSWERED;
 }

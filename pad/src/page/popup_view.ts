@@ -1,5 +1,5 @@
-// One popup: who calls, whether we know them, how long it has been ringing, and what to do about it. Readable across a
-// counter.
+// One popup: who calls, whether the caller is known, how long it has been ringing, and the buttons. Readable from a
+// distance.
 
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Call } from "../gen/ringpad/v1/call_pb.ts";
@@ -10,11 +10,11 @@ import { bookedLine, callBackLink, callerName, customer, holderName, stopwatch, 
 import { ReservationForm, type FormContext } from "./reservation_form.ts";
 import { text } from "./text.ts";
 
-/** A popup, where it stands, and the server's time at which it is drawn. */
+/** A popup, its place on the screen, and the server's time for which it is drawn. */
 export interface PopupItem {
   popup: Popup;
   spot: Spot;
-  /** Nothing is cut off. */
+  /** The whole text is shown. */
   whole: boolean;
   now: number;
 }
@@ -25,9 +25,9 @@ export interface PopupContext extends FormContext {
   release(id: string): void;
   close(id: string): void;
   dismiss(id: string): void;
-  /** Shows all of what is cut off after three lines, or three lines again. */
+  /** Shows the whole text, or only three lines again. */
   toggleMore(id: string): void;
-  /** Shows the form of a call that nobody took. */
+  /** Shows the form of a call that is not claimed. */
   open(call: Call): void;
 }
 
@@ -96,15 +96,15 @@ export function popupView(first: Call, context: PopupContext): ItemView<PopupIte
       setData(node, "holder", item.popup.holder);
       setData(node, "writing", String(item.popup.writing));
       setData(node, "whole", String(item.whole));
-      say(card, item);
+      showTexts(card, item);
       const focused = document.activeElement;
-      offer(card, item);
+      showButtons(card, item);
       keepFocus(node, focused);
     },
   };
 }
 
-function say(card: Card, { popup, now }: PopupItem): void {
+function showTexts(card: Card, { popup, now }: PopupItem): void {
   const { call } = popup;
   const known = customer(call, now);
   setText(card.phase, headingOf(popup));
@@ -120,8 +120,8 @@ function say(card: Card, { popup, now }: PopupItem): void {
   setText(card.memo, call.memo);
 }
 
-/** Only the buttons that make sense now; at most three, and one of them plainly the first choice. */
-function offer(card: Card, { popup, spot }: PopupItem): void {
+/** Shows the buttons that make sense now; at most three, and one of them is clearly the first choice. */
+function showButtons(card: Card, { popup, spot }: PopupItem): void {
   const { call, phase, holder, opened, writing } = popup;
   const live = phase === "ringing" || phase === "answered" || phase === "unknown";
   const link = phase === "missed" && holder !== "other" ? callBackLink(call) : undefined;
@@ -131,15 +131,15 @@ function offer(card: Card, { popup, spot }: PopupItem): void {
   setHidden(card.write, writing || live || holder === "other");
   setHidden(card.release, holder !== "me" || call.closed);
   setHidden(card.close, call.closed || holder === "other" || !(writing || !live));
-  // In the strip there is one thing to do, and nothing to hit by mistake.
+  // In the strip there is one button, so that nobody taps a wrong one.
   setHidden(card.dismiss, spot === "strip" || (holder === "me" && !call.closed && !opened));
   setHidden(card.form.node, !writing);
-  // What the form shows need not be said twice.
+  // The form shows it already.
   setHidden(card.booked, !card.booked.textContent || (writing && call.reservation !== undefined));
   card.form.update(call);
 }
 
-/** Offers to show more on those of the cards where something is cut off; they must be on the screen. */
+/** Shows the button "more" on cards whose text is cut off; the cards must be in the document. */
 export function offerMore(): void {
   const notes = [...document.querySelectorAll<HTMLElement>(".popup")].map((card) => {
     const texts = [...card.querySelectorAll(":scope > :is(.popup-note, .popup-booked)")];
@@ -153,7 +153,7 @@ export function offerMore(): void {
   }
 }
 
-/** Whoever pressed a button that is gone now stays at this card. */
+/** If the focused button was hidden, the card gets the focus. */
 function keepFocus(node: HTMLElement, focused: Element | null): void {
   if (focused instanceof HTMLElement && focused.hidden && node.contains(focused)) node.focus({ preventScroll: true });
 }

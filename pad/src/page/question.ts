@@ -1,30 +1,30 @@
-// A question about calls that a snapshot does not have. Asked once after each snapshot, but not at once: a fleet of pads
-// that came back together must not ask as one. Where no answer came, again later.
+// A query for calls that a snapshot does not have. Sent once after each snapshot, after a random wait: many pads that
+// reconnect at the same time must not send it at the same time. Without an answer it is sent again later.
 
 import type { Clock, Timer } from "../client/clock.ts";
 
-/** Milliseconds over which pads spread their questions. */
+/** Milliseconds over which pads spread their queries. */
 const SPREAD = 2_000;
-/** Milliseconds before asking again where no answer came: up to twice as many. */
+/** Milliseconds before the next try without an answer; up to twice as many, at random. */
 const AGAIN = 60_000;
 
-/** What a question waits with. */
+/** What {@link Question} needs. */
 export interface QuestionTiming {
   clock: Pick<Clock, "after">;
   /** 0 to 1. */
   random(): number;
 }
 
-/** Asks. True if there was an answer; has to stop once `wanted` says no. */
+/** Sends the query. True if there was an answer; must stop when `wanted` returns false. */
 export type Ask = (wanted: () => boolean) => Promise<boolean>;
 
-/** One question, and when it is asked. */
+/** One query, and when it is sent. */
 export class Question {
   readonly #ask: Ask;
   readonly #timing: QuestionTiming;
-  /** Counts snapshots: an answer to a question before the last one may be of another log. */
+  /** Counts snapshots: an answer to a query before the last one may be from another log. */
   #snapshots = 0;
-  /** To be asked, being asked, or to be asked again. */
+  /** It waits to be sent, was sent, or waits to be sent again. */
   #open = false;
   #timer: Timer | undefined;
 
@@ -33,7 +33,7 @@ export class Question {
     this.#timing = timing;
   }
 
-  /** A snapshot replaced all. */
+  /** A snapshot has replaced all calls. */
   begin(): void {
     this.#snapshots += 1;
     this.#timer?.cancel();
@@ -41,7 +41,7 @@ export class Question {
     this.again();
   }
 
-  /** The answer no longer holds. Asks nothing before the first snapshot, and not twice at a time. */
+  /** The answer is out of date. Not before the first snapshot, and not twice at a time. */
   again(): void {
     if (this.#open || this.#snapshots === 0) return;
     this.#open = true;
@@ -55,7 +55,7 @@ export class Question {
   async #askNow(): Promise<void> {
     const asked = this.#snapshots;
     const wanted = () => asked === this.#snapshots;
-    // Whatever went wrong, there is no answer yet.
+    // Any error means: no answer yet.
     const answered = await this.#ask(wanted).catch(() => false);
     if (!wanted()) return;
     if (answered) this.#open = false;

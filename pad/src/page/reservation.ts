@@ -1,4 +1,4 @@
-// Between the form's text and a call's note and reservation. Dates are the tablet's own: the shop's.
+// Converts between the form's texts and a call's note and reservation. Dates are in the tablet's time zone.
 
 import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import type { NoteInit } from "../client/actions.ts";
@@ -7,7 +7,7 @@ import type { Draft } from "./drafts.ts";
 
 const DATE = /^\d{4}-\d\d-\d\d$/;
 
-/** The form as the call has it. */
+/** The form's texts for a call. */
 export function draftOf({ note, reservation }: Call): Draft {
   const at = reservation?.at ? new Date(timestampMs(reservation.at)) : undefined;
   return {
@@ -20,12 +20,12 @@ export function draftOf({ note, reservation }: Call): Draft {
   };
 }
 
-/** The draft with what goes without saying: a time without a day is today's. */
+/** The draft with defaults: a time without a day is today. */
 export function completed(draft: Draft, now: number): Draft {
   return draft.time !== "" && draft.date === "" ? { ...draft, date: dayOf(new Date(now)) } : draft;
 }
 
-/** Whether it can be saved as it is: a day needs a time, and both must be ones that there are. */
+/** Whether it can be saved: a day needs a time, and both must exist. */
 export function isWhole(draft: Draft): boolean {
   return (draft.date === "" && draft.time === "") || instantOf(completed(draft, 0)) !== undefined;
 }

@@ -1,5 +1,5 @@
-// The form of one call: who, which car, what, when, and a note. Whatever comes in meanwhile, a field that somebody has
-// typed into is theirs; the others follow what other pads save.
+// The form of one call: who, which car, what, when, and a note. Updates do not change a field that somebody has typed into;
+// the other fields follow what other pads save.
 
 import { button, element, setData, setHidden, setText } from "./dom.ts";
 import { draftOf } from "./reservation.ts";
@@ -11,22 +11,22 @@ import type { Unsent } from "./unsent.ts";
 type Field = (typeof FIELDS)[number];
 type Input = HTMLInputElement | HTMLTextAreaElement;
 
-/** What the contract lets a field hold. */
+/** Lengths that the contract allows, in characters. */
 const LONGEST: Partial<Record<Field, number>> = { name: 100, car: 40, service: 200, note: 2_000 };
 const SAVED_SHOWS = 4_000;
 
 /** What a form needs of the page. */
 export interface FormContext {
   drafts: Drafts;
-  /** Keeps what was typed into a form that was `shown` without it. */
+  /** Keeps what was typed; `shown` is the form without it. */
   write(id: string, draft: Draft, shown: Draft): void;
-  /** What was typed, in the form as the call has it by now. */
+  /** What was typed, on top of the call's newest version. */
   follow(id: string): Draft | undefined;
-  /** True if it is saved. */
+  /** True if it was saved. */
   save(id: string, draft: Draft): Promise<boolean>;
-  /** What of it waits for a connection. */
+  /** The actions that wait for a connection. */
   unsent: Unsent;
-  /** There is a draft now, or no longer one. */
+  /** A draft was begun or dropped. */
   changed(): void;
 }
 
@@ -61,7 +61,7 @@ export class ReservationForm {
     if (draft) this.#fill(draft);
   }
 
-  /** What is not typed follows the call. */
+  /** Fields that were not typed follow the call. */
   update(call: Call): void {
     this.#shown = draftOf(call);
     const { drafts, follow, changed } = this.#context;
@@ -72,7 +72,7 @@ export class ReservationForm {
     if (had && !draft) changed();
   }
 
-  /** Says what is wrong with what was typed, if something is. */
+  /** Shows what is wrong with what was typed. */
   isValid(): boolean {
     return this.node.reportValidity();
   }
@@ -118,7 +118,7 @@ export class ReservationForm {
   #fill(draft: Draft): void {
     for (const field of FIELDS) {
       const input = this.#inputs[field];
-      // A space is nothing to save, but the next word may follow it.
+      // A space alone is not saved, but the next word may follow it.
       const typing = input === document.activeElement && input.value.trim() === draft[field].trim();
       if (!typing && input.value !== draft[field]) input.value = draft[field];
     }
@@ -158,7 +158,7 @@ export class ReservationForm {
     const unsaved = drafts.has(this.#id) ? (waits ? text.savedLater : text.unsaved) : "";
     const status = { idle: unsaved, saving: text.saving, saved: unsaved || text.saved }[this.#state];
     setText(this.#status, status);
-    // A live region must be there before its words are.
+    // A live region must exist before its text is set.
     setHidden(this.#status, false);
   }
 }
@@ -179,7 +179,7 @@ function textInput(field: Field): HTMLInputElement {
 function typed(type: "date" | "time"): HTMLInputElement {
   const input = element("input", "form-input");
   input.type = type;
-  // Else a year may have six digits.
+  // Without this a year may have six digits.
   if (type === "date") input.max = "9999-12-31";
   return input;
 }

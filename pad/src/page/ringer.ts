@@ -1,5 +1,5 @@
-// The ring tone: a soft three-note figure, made with Web Audio, for as long as a call rings. Browsers keep a page silent
-// until somebody touches it, so whether sound can come is a state that people must see.
+// The ring tone: a soft figure of notes, made with Web Audio, while a call rings. Browsers keep a page silent until the user
+// touches it, so the page must show whether sound is possible.
 
 import { browserClock, type Clock, type Timer } from "../client/clock.ts";
 
@@ -14,25 +14,25 @@ const FIGURE: readonly (readonly [number, number])[] = [
 const EVERY = 2_400;
 const LOUDNESS = 0.5;
 
-/** What the ringer needs of a browser; tests bring their own. */
+/** What the ringer needs of a browser; tests have their own. */
 export interface RingerParts {
   /** Undefined where there is no Web Audio. */
   context: AudioContext | undefined;
   clock: Pick<Clock, "after">;
 }
 
-/** Rings, once it may. */
+/** Plays the ring tone, as soon as the browser allows it. */
 export class Ringer {
   readonly #context: AudioContext | undefined;
   readonly #clock: Pick<Clock, "after">;
   readonly #onChange: () => void;
   #on = true;
   #ringing = false;
-  /** When the figure is played again; undefined while there is silence. */
+  /** Plays the figure again; undefined while nothing is played. */
   #again: Timer | undefined;
   #playing: GainNode | undefined;
 
-  /** `onChange` is told when {@link blocked} may have changed. */
+  /** `onChange` is called when {@link blocked} may have changed. */
   constructor(onChange: () => void, { context, clock }: RingerParts = browserParts()) {
     this.#onChange = onChange;
     this.#context = context;
@@ -40,12 +40,12 @@ export class Ringer {
     this.#context?.addEventListener("statechange", () => this.#stateChanged());
   }
 
-  /** True while the browser keeps us silent. */
+  /** True while the browser does not allow sound. */
   get blocked(): boolean {
     return this.#on && this.#context !== undefined && this.#context.state !== "running";
   }
 
-  /** Call this from a tap or a key press: nothing else unlocks sound. */
+  /** To be called in the event of a tap or a key: browsers allow sound only then. */
   unlock(): void {
     if (this.#context && this.#context.state !== "running") this.#context.resume().catch(() => this.#onChange());
   }
@@ -84,7 +84,7 @@ export class Ringer {
     this.#again = this.#clock.after(EVERY, () => this.#play(context));
   }
 
-  /** At once: also what has begun to sound. */
+  /** At once, also notes that are sounding. */
   #stop(): void {
     this.#again?.cancel();
     this.#again = undefined;
@@ -97,7 +97,7 @@ function browserParts(): RingerParts {
   return { context: typeof AudioContext === "undefined" ? undefined : new AudioContext(), clock: browserClock };
 }
 
-/** A bell-like note: quickly there, slowly gone. */
+/** A note like a bell: a fast attack and a slow decay. */
 function note(context: AudioContext, out: AudioNode, frequency: number, at: number): void {
   const envelope = context.createGain();
   envelope.gain.value = 0;

@@ -1,11 +1,11 @@
-// Sound on or off, and the banner that asks for the tap without which browsers stay silent.
+// Sound on or off, and the banner that asks for a tap, without which browsers do not allow sound.
 
 import { byId, element, setData, setHidden, setText } from "./dom.ts";
 import { Ringer } from "./ringer.ts";
 import { text } from "./text.ts";
 
 const STORED = "ringpad.sound";
-/** Milliseconds that a tap may still be under way after the finger has left the screen. */
+/** Milliseconds in which a tap's click may come after the finger has left the screen. */
 const TAP = 350;
 
 /** The switch in the header and the banner below it. */
@@ -13,14 +13,14 @@ export class SoundSwitch {
   readonly #ringer: Ringer;
   readonly #changed: () => void;
   #sound = remembered();
-  /** The touch that unlocked sound means just that, also when it was on the switch. */
+  /** A touch that unlocked sound does not also toggle the switch under it. */
   #unlocking = false;
-  /** Ends the tap, a little after the finger has left. */
+  /** Ends the tap, some time after the finger has left. */
   #ending: ReturnType<typeof setTimeout> | undefined;
   readonly #name = element("span", "");
   readonly #state = element("span", "");
 
-  /** `changed` is told when {@link show} has something to show. */
+  /** `changed` is called when {@link show} has something to show. */
   constructor(changed: () => void) {
     this.#changed = () => {
       // Moves nothing, unlike the banner.
@@ -28,12 +28,12 @@ export class SoundSwitch {
       changed();
     };
     this.#ringer = new Ringer(this.#changed);
-    // For those who see it: to others `aria-pressed` says it, and "off, not pressed" would be the opposite.
+    // Not for screen readers: they read `aria-pressed`, and "off, not pressed" would mean the opposite.
     this.#state.setAttribute("aria-hidden", "true");
     byId("sound-text").replaceChildren(this.#name, " ", this.#state);
     this.#ringer.turn(this.#sound);
     byId("sound").addEventListener("click", () => this.#toggle());
-    // Any touch will do, not only one on the banner.
+    // Any touch unlocks sound, not only one on the banner.
     const on = (type: string, react: (event: Event) => void) => addEventListener(type, react, { capture: true });
     on("pointerdown", () => this.#touch());
     on("keydown", (event) => (event as KeyboardEvent).repeat || this.#begin());
@@ -49,7 +49,7 @@ export class SoundSwitch {
     this.#ringer.ring(state);
   }
 
-  /** Brings what is shown up to date. */
+  /** Updates what is shown. */
   show(): void {
     setHidden(byId("unlock"), !this.#ringer.blocked);
     this.#showSwitch();
@@ -92,7 +92,7 @@ export class SoundSwitch {
     try {
       localStorage.setItem(STORED, this.#sound);
     } catch {
-      // Then it holds until the page is loaded again.
+      // Then it is kept until the page is loaded again.
     }
     this.#changed();
   }

@@ -1,11 +1,11 @@
-// How the connection stands, always in words and colour; and what a person should do about it, when there is something.
+// The state of the connection, always in words and colour, and advice when a person can do something about it.
 
 import type { ConnectionState } from "../client/connection.ts";
 import { byId, setData, setHidden, setText } from "./dom.ts";
 import { text } from "./text.ts";
 import type { TokenFault } from "./token.ts";
 
-/** A reconnect that takes no longer is nobody's concern. */
+/** Milliseconds; a shorter reconnect needs no advice. */
 const WORTH_ADVICE_AFTER = 2_000;
 
 type Tone = "good" | "waiting" | "bad";
@@ -24,9 +24,9 @@ const TONES: Record<ConnectionState["kind"], Tone> = {
 /** What the status needs of the page. */
 export interface StatusContext {
   retry(): void;
-  /** What is wrong with the token, where the server has taken none. */
+  /** What is wrong with the token, if the server has accepted none. */
   tokenFault(): TokenFault;
-  /** Something looks different. */
+  /** The page must be drawn again. */
   changed(): void;
 }
 
@@ -35,7 +35,7 @@ export class Status {
   readonly #context: StatusContext;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #state: ConnectionState = { kind: "connecting" };
-  /** It has stood long enough to be somebody's concern. */
+  /** The state has lasted long enough for advice. */
   #worthAdvice = false;
 
   constructor(context: StatusContext) {
@@ -47,12 +47,12 @@ export class Status {
     return this.#state.kind === "connected";
   }
 
-  /** What people do can be told to the server. Where another screen has taken the stream over, only that is missing. */
+  /** Whether actions can be sent: also if another page has replaced our stream. */
   get reachable(): boolean {
     return this.connected || this.#state.kind === "replaced";
   }
 
-  /** What stands in the middle of the screen while nothing else does. */
+  /** The text in the middle of the screen while there is no popup. */
   get quietWords(): string {
     return this.connected ? text.waiting : text.connection[this.#state.kind];
   }
@@ -65,7 +65,7 @@ export class Status {
     this.#context.changed();
   }
 
-  /** Brings what is shown up to date. */
+  /** Updates what is shown. */
   show(): void {
     const { kind } = this.#state;
     const chip = byId("connection");
@@ -81,7 +81,7 @@ export class Status {
     setData(byId("advice"), "tone", TONES[kind]);
     setHidden(byId("advice"), advice === "");
     setHidden(byId("retry"), kind !== "replaced");
-    // The message takes the whole screen: nobody must take it for a quiet day.
+    // The message covers the whole screen: it must not look like a day without calls.
     for (const id of ["main", "strip"]) byId(id).inert = cutOff;
   }
 

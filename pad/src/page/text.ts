@@ -1,4 +1,4 @@
-// The page's words in the language of this pad: the one that was chosen on it, else the browser's.
+// The page's texts in the language of this pad: the one that was chosen on it, otherwise the browser's.
 
 import { en } from "./words_en.ts";
 import { ko, type Words } from "./words_ko.ts";
@@ -18,7 +18,7 @@ export function useLanguage(chosen: Language): void {
   text = WORDS[chosen];
 }
 
-/** What this pad was told, or what the browser says; Korean for whoever speaks neither. */
+/** The chosen language, or the browser's; Korean if it is another one. */
 export function preferredLanguage(): Language {
   const stored = remembered();
   if (stored === "ko" || stored === "en") return stored;
@@ -29,7 +29,7 @@ export function rememberLanguage(chosen: Language): void {
   try {
     localStorage.setItem(STORED, chosen);
   } catch {
-    // Then it holds until the page is loaded again.
+    // Then it is kept until the page is loaded again.
   }
 }
 

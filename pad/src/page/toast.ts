@@ -1,4 +1,4 @@
-// A short word about a tap that came to nothing. A live region: it is also read out.
+// A short message about an action that failed or waits. A live region: screen readers read it.
 
 import { byId } from "./dom.ts";
 

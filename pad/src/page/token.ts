@@ -1,4 +1,4 @@
-// Where the page's token comes from: first the link it was opened with (`#token=…`), later PAD_TOKEN_URL.
+// The source of the page's token: first the link that opened the page (`#token=…`), later PAD_TOKEN_URL.
 //
 // The token leaves the address bar, and with it the history, before anything else happens. It stays in the tab's
 // session storage, so that a reload works.
@@ -16,7 +16,7 @@ export function takeFromAddress(): boolean {
   return true;
 }
 
-/** The kept token, unless it was refused and there is a place that gives the next. */
+/** The kept token, unless it was refused and there is a PAD_TOKEN_URL. */
 export function tokenSource(tokenUrl: string): TokenSource {
   return async (refused) => {
     const kept = stored();
@@ -28,7 +28,7 @@ export function tokenSource(tokenUrl: string): TokenSource {
   };
 }
 
-/** Why the server takes no token: there is none, its time is over, or it is another server's or another key's. */
+/** Why the server accepts no token: there is none, it has expired, or it is for another server or signed with another key. */
 export type TokenFault = "none" | "expired" | "wrong";
 
 /** What is wrong with the token at `now`, ms since 1970. */
@@ -46,15 +46,15 @@ export function tokenUrlOfPage(): string {
 
 async function fetchToken(url: string): Promise<string> {
   const response = await fetch(url, { credentials: "include", cache: "no-store" });
-  // The back end's fault, or one on the way: passing.
+  // A fault of the back end or the network: tried again.
   if (response.status === 429 || response.status >= 500) throw new Error(`token URL answered ${response.status}`);
   const token = (await response.text()).trim();
-  // A refusal, or a log-in page.
+  // A refusal, or a login page.
   if (!response.ok || token.split(".").length !== 3) throw new NoToken(`token URL gave none (${response.status})`);
   return token;
 }
 
-/** Where the browser forbids storage, the token lives as long as the page. */
+/** If the browser does not allow storage, the token is kept until the page is closed. */
 let inMemory: string | undefined;
 
 function keep(token: string): void {
@@ -62,13 +62,13 @@ function keep(token: string): void {
   try {
     sessionStorage.setItem(STORED, token);
   } catch {
-    // Then a reload needs the link again.
+    // Then the link is needed again after a reload.
   }
 }
 
 function stored(): string | undefined {
   try {
-    // What could not be stored is newer than what is.
+    // A token that could not be stored is newer than a stored one.
     return inMemory ?? sessionStorage.getItem(STORED) ?? undefined;
   } catch {
     return inMemory;

@@ -1,14 +1,14 @@
-// What people did that the server has not heard of: told once there is a connection. In the tab's session storage, beside
-// the drafts, so that a reload forgets nothing; call ids only.
+// Actions that could not be sent, until there is a connection. They are in the tab's session storage, like the drafts, so
+// that a reload loses nothing; only call ids are stored.
 
 import type { DraftStorage } from "./drafts.ts";
 
 const STORED = "ringpad.unsent";
 
-/** What can wait until there is a connection. A claim cannot: by then somebody else may have the call. */
+/** Actions that can wait until there is a connection. A claim cannot: another pad may have claimed the call by then. */
 export type Waiting = "save" | "close" | "reopen";
 
-/** What waits, in the order in which it was done. */
+/** The waiting actions, in the order of the taps. */
 export class Unsent {
   readonly #storage: DraftStorage | undefined;
   #waiting: [Waiting, string][];
@@ -22,7 +22,7 @@ export class Unsent {
     return this.all(what).includes(id);
   }
 
-  /** The calls of which that waits. */
+  /** The calls for which this action waits. */
   all(what: Waiting): string[] {
     return this.#waiting.filter(([waits]) => waits === what).map(([, id]) => id);
   }
@@ -43,7 +43,7 @@ export class Unsent {
     try {
       this.#storage?.setItem(STORED, JSON.stringify(this.#waiting));
     } catch {
-      // Full or forbidden: then it waits as long as the page lives.
+      // Full or not allowed: then it waits until the page is closed.
     }
   }
 }
@@ -52,7 +52,7 @@ function read(storage: DraftStorage | undefined): [Waiting, string][] {
   try {
     return JSON.parse(storage?.getItem(STORED) ?? "[]") as [Waiting, string][];
   } catch {
-    // Not ours.
+    // Not written by this page.
     return [];
   }
 }

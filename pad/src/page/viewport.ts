@@ -1,26 +1,26 @@
-// What of the page can be seen: an on-screen keyboard covers its lower part, and some browsers then show another part of
-// it instead of making the page smaller. Styles use what stands here.
+// The visible part of the page: an on-screen keyboard covers the lower part, and some browsers then scroll the page instead
+// of making it smaller. The values are CSS variables.
 
 import { setData } from "./dom.ts";
 
-/** Pixels by which a browser's own bars come and go. */
+/** Pixels by which a browser's own bars change the height. */
 const BARS = 120;
-/** Below that there is room for the form, and for little else. */
+/** Pixels; below this height there is room for little more than the form. */
 const LOW = 560;
 
-/** The part of the page that can be seen. */
+/** The visible part of the page. */
 export class Viewport {
-  /** `resized` is told when the browser may have moved everything, `scrolled` when it shows another part. */
+  /** `resized` is called when the browser may have moved everything, `scrolled` when it shows another part. */
   constructor({ resized, scrolled }: { resized(): void; scrolled(): void }) {
     visualViewport?.addEventListener("resize", resized);
     visualViewport?.addEventListener("scroll", scrolled);
   }
 
-  /** Tells the styles. */
+  /** Sets the CSS variables. */
   show(): void {
     const { style } = document.documentElement;
     const { height = innerHeight, offsetTop = 0, scale = 1 } = visualViewport ?? {};
-    // Whoever enlarges a part of the page sees what they chose.
+    // The user has enlarged a part of the page: keep that.
     const covered = scale === 1 && innerHeight - height > BARS;
     set(style, "--seen-top", covered ? `${Math.round(offsetTop)}px` : "");
     set(style, "--seen-height", covered ? `${Math.round(height)}px` : "");

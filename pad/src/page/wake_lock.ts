@@ -1,5 +1,5 @@
-// The screen stays on while the page is shown. Browsers take the lock away when it is hidden, so it is asked for again
-// each time; where there is none (an old browser, plain HTTP, a low battery), the tablet's own setting holds.
+// Keeps the screen on while the page is visible. Browsers release the lock when it is hidden, so it is requested again each
+// time; without a lock (an old browser, plain HTTP, a low battery) the tablet's own setting applies.
 
 export function keepScreenOn(): void {
   const ask = () => {

@@ -1,9 +1,9 @@
-// The field that somebody is writing into stays in sight, whatever comes: rings that make the strip grow would push it
-// under the keyboard. Whoever has scrolled away from it is left where they are.
+// Keeps the field that somebody is typing into visible: rings that make the strip grow would push it under the keyboard. If
+// the user has scrolled away from it, the page stays where it is.
 
 import { byId } from "./dom.ts";
 
-/** Notes where somebody is writing; gives back what to do once the screen was painted. */
+/** Stores the place of the focused field; the returned function is to be called after the screen was painted. */
 export function keepWritingInSight(): () => void {
   const field = document.activeElement;
   if (!(field instanceof HTMLElement) || !field.matches(".popup-form :is(input, textarea)") || !isInSight(field)) {
@@ -14,7 +14,7 @@ export function keepWritingInSight(): () => void {
   };
 }
 
-/** By places, not by what a tap would hit: what has just moved takes none. */
+/** By rectangles, and not with elementFromPoint: elements that have just moved take no taps. */
 function isInSight(field: HTMLElement): boolean {
   const { top, bottom } = field.getBoundingClientRect();
   const stage = byId("popups").parentElement?.getBoundingClientRect();
