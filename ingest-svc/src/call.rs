@@ -14,18 +14,20 @@ mod facts;
 mod find;
 mod history;
 mod merge;
+mod pad_state;
+mod timestamps;
 
 use uuid::Uuid;
 
-use crate::{cdr::Fingerprint, store::StoreKey};
-pub use action::{ActingPad, Action, ActionOutcome, ActionRequest, Claim};
-pub(crate) use action::{Applied, PadState, apply};
+pub use action::{ActionOutcome, ActionRequest};
+pub(crate) use action::{Applied, apply};
 pub(crate) use encode::{call_within_bounds, encode_update, update_within_bounds};
-pub(crate) use facts::Facts;
+pub(crate) use facts::{Call, Facts};
 pub(crate) use find::{CANDIDATES, Candidate, Found, NewCallReason, SAME_CALL, find};
 pub use history::Reservation;
 pub(crate) use history::{CallerChange, History};
 pub(crate) use merge::{Popup, merge};
+pub use pad_state::{ActingPad, Action, Claim};
 
 /// What became of a record that is durably logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,22 +47,4 @@ pub struct Ingested {
     pub call_id: Uuid,
     /// What became of it.
     pub status: Status,
-}
-
-/// A call as the log keeps it.
-#[derive(Debug)]
-pub(crate) struct Call {
-    pub(crate) id: Uuid,
-    /// Decided at the call's first record that finds a store, and kept.
-    pub(crate) store: Option<StoreKey>,
-    pub(crate) facts: Facts,
-    /// Of the records it has had, oldest first.
-    pub(crate) fingerprints: Vec<Fingerprint>,
-}
-
-impl Call {
-    /// A call without a record.
-    pub(crate) fn new(id: Uuid) -> Self {
-        Self { id, store: None, facts: Facts::default(), fingerprints: Vec::new() }
-    }
 }

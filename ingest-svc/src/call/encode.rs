@@ -1,9 +1,13 @@
 //! A call and its updates as pads see them.
 
 use prost::Message;
-use ringpad_proto::{Timestamp, v1};
+use ringpad_proto::v1;
 
-use super::{Call, Popup};
+use super::{
+    facts::Call,
+    merge::Popup,
+    timestamps::{exact, milliseconds, timestamp},
+};
 use crate::{
     bounds::{self, cut},
     cdr::Cdr,
@@ -113,18 +117,4 @@ pub(crate) fn encode_update(position: u64, call: v1::Call, popup: Popup) -> Vec<
     };
     let update = v1::Update { position, call: Some(call), pop_until };
     v1::SubscribeResponse { event: Some(v1::subscribe_response::Event::Update(update)) }.encode_to_vec()
-}
-
-fn exact(instant: jiff::Timestamp) -> Timestamp {
-    Timestamp { seconds: instant.as_second(), nanos: instant.subsec_nanosecond() }
-}
-
-/// From Unix milliseconds; `None` if they are beyond the calendar.
-pub(super) fn milliseconds(instant: i64) -> Option<Timestamp> {
-    jiff::Timestamp::from_millisecond(instant).ok().map(exact)
-}
-
-/// From Unix seconds.
-pub(super) fn timestamp(seconds: i64) -> Timestamp {
-    Timestamp { seconds, nanos: 0 }
 }

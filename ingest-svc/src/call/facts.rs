@@ -1,15 +1,39 @@
-//! Everything that a call's records have said. What a final record says takes precedence over what was said at ring time,
+//! A call: everything that its records have said. What a final record says takes precedence over what was said at ring time,
 //! whichever came first. Among records of one kind the later one corrects the earlier one, parameter by parameter.
 
 use ringpad_proto::v1;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
-use super::{History, PadState};
+use super::{history::History, pad_state::PadState};
 use crate::{
-    cdr::Cdr,
+    cdr::{Cdr, Fingerprint},
     phone::{Called, Caller, PhoneNumber},
-    store::{Line, NumberKind, VirtualNumber},
+    store::{Line, NumberKind, StoreKey, VirtualNumber},
 };
+
+/// A call as the log keeps it.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) id: Uuid,
+    /// Decided at the call's first record that finds a store, and kept.
+    pub(crate) store: Option<StoreKey>,
+    pub(crate) facts: Facts,
+    /// Of the records it has had, oldest first.
+    pub(crate) fingerprints: Vec<Fingerprint>,
+}
+
+impl Call {
+    /// A call without a record.
+    pub(crate) fn new(id: Uuid) -> Self {
+        Self { id, store: None, facts: Facts::default(), fingerprints: Vec::new() }
+    }
+
+    /// Notes what the store knew of the caller before this call.
+    pub(crate) fn set_history(&mut self, history: History) {
+        self.facts.history = Some(history);
+    }
+}
 
 /// What a call's records have said, and what pads have done. The log keeps it as JSON, so that the call's next record can be
 /// merged: the names of the members must not change.

@@ -3,7 +3,7 @@
 
 use uuid::Uuid;
 
-use super::{Call, facts::called};
+use super::facts::{Call, called};
 use crate::{
     cdr::{Cdr, Fingerprint, Record},
     phone::Called,

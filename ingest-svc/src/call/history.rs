@@ -3,7 +3,7 @@
 use ringpad_proto::v1;
 use serde::{Deserialize, Serialize};
 
-use super::{Call, encode::timestamp};
+use super::timestamps::timestamp;
 
 /// What the store knew of the caller when the call came in.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -61,11 +61,4 @@ impl<'a> CallerChange<'a> {
 pub(super) struct Written {
     pub(super) note: bool,
     pub(super) reservation: bool,
-}
-
-impl Call {
-    /// Notes what the store knew of the caller before this call.
-    pub(crate) fn set_history(&mut self, history: History) {
-        self.facts.history = Some(history);
-    }
 }

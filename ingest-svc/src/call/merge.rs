@@ -1,6 +1,6 @@
 //! A record is merged into its call.
 
-use super::{Call, Facts};
+use super::facts::{Call, Facts};
 use crate::{
     cdr::Record,
     phone::PhoneNumber,

@@ -45,6 +45,15 @@ impl Committed {
     }
 }
 
+/// How far the log and the relay have come, as event keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Marks {
+    /// The newest event.
+    pub(crate) newest: u64,
+    /// Every event up to this one is handled.
+    pub(crate) relayed: u64,
+}
+
 /// What the writer and the relay share.
 #[derive(Debug)]
 pub struct Outbox {
@@ -62,8 +71,8 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// An outbox whose newest event has the key `newest`, and whose events are handled up to `relayed`. It takes so many bytes.
-    pub(crate) fn new(newest: u64, relayed: u64, capacity_bytes: usize) -> Self {
+    /// An outbox that takes so many bytes.
+    pub(crate) fn new(Marks { newest, relayed }: Marks, capacity_bytes: usize) -> Self {
         Self {
             newest: AtomicU64::new(newest),
             relayed: AtomicU64::new(relayed),
@@ -162,9 +171,13 @@ mod tests {
 
     const BYTES: usize = 1_000;
 
+    fn outbox_at(newest: u64, relayed: u64) -> Outbox {
+        Outbox::new(Marks { newest, relayed }, BYTES)
+    }
+
     #[test]
     fn what_waits_has_the_age_of_the_oldest() {
-        let outbox = Outbox::new(7, 7, BYTES);
+        let outbox = outbox_at(7, 7);
         let age = |outbox: &Outbox| outbox.oldest_age(Instant::now() + Duration::from_secs(5));
         assert_eq!((outbox.waiting(), age(&outbox)), (0, None));
         outbox.committed(8);
@@ -176,12 +189,12 @@ mod tests {
         outbox.handled(10);
         assert_eq!((outbox.waiting(), age(&outbox)), (0, None));
         // What was left of the last time has waited since the start at least.
-        assert!(age(&Outbox::new(7, 3, BYTES)) >= Some(Duration::from_secs(5)));
+        assert!(age(&outbox_at(7, 3)) >= Some(Duration::from_secs(5)));
     }
 
     #[test]
     fn what_is_kept_of_a_long_outage_is_bounded() {
-        let outbox = Outbox::new(0, 0, BYTES);
+        let outbox = outbox_at(0, 0);
         for key in 1..=TIMES as u64 + 10 {
             let mut since = lock(&outbox.since);
             if let Some((_, at)) = since.back_mut() {
@@ -197,7 +210,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_handed_over_are_bounded() {
-        let outbox = Outbox::new(0, 0, BYTES);
+        let outbox = outbox_at(0, 0);
         assert!(outbox.has_room(BYTES - 10));
         assert!(!outbox.has_room(11));
         assert!(outbox.has_room(10));

@@ -3,7 +3,11 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Conflict, Line, NumberKind, StoreEntry, StoreKey, StoreNumber, VirtualNumber};
+use super::{
+    key::StoreKey,
+    number::{Line, NumberKind, StoreNumber, VirtualNumber},
+    upsert::{Conflict, StoreEntry},
+};
 
 /// The store to which a record's numbers lead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{OwnedNumber, StoreKey, StoreNumber};
+use super::{
+    key::StoreKey,
+    number::{OwnedNumber, StoreNumber},
+};
 
 /// A store to be made or replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]

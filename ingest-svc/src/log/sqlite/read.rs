@@ -18,19 +18,17 @@ pub(super) use calls::calls;
 /// Calls that are looked at for the newest one: a day's, or an hour's, so that a single wrong one does not decide.
 const LAST: u32 = 1_000;
 
-/// One answer for each cursor; `limit` events over all of them, and no more bytes than `answer_bytes`, unless the first alone has
-/// more.
+/// One answer for each cursor; no more than `limit` over all of them, unless the first event alone has more bytes.
 pub(super) fn missed(
     connection: &mut Connection,
     cursors: &[Cursor],
-    limit: usize,
-    answer_bytes: usize,
+    limit: PageSize,
     unreadable: &UnreadableRows,
 ) -> rusqlite::Result<AllMissed> {
     let snapshot = connection.transaction()?;
     let mut find =
         snapshot.prepare_cached("SELECT key, name, position FROM stores WHERE id = ?1 AND deleted = 0")?;
-    let mut room = Room { events: limit, bytes: answer_bytes, is_empty: true, unreadable };
+    let mut room = Room { events: limit.events, bytes: limit.bytes, is_empty: true, unreadable };
     let mut extent = Extent::Whole;
     let mut stores = Vec::with_capacity(cursors.len());
     for cursor in cursors {

@@ -68,8 +68,9 @@ impl Connections {
         limit: usize,
         held: impl Send + 'static,
     ) -> Result<AllMissed, LogError> {
-        let (unreadable, bytes) = (self.unreadable.clone(), self.capacity.answer_bytes);
-        self.read(held, move |connection| read::missed(connection, &cursors, limit, bytes, &unreadable)).await
+        let unreadable = self.unreadable.clone();
+        let limit = PageSize { events: limit, bytes: self.capacity.answer_bytes };
+        self.read(held, move |connection| read::missed(connection, &cursors, limit, &unreadable)).await
     }
 
     pub(in super::super) async fn outbox(

@@ -17,7 +17,7 @@ use super::{
         holdings::Holdings,
         job::Job,
         metrics::LogMetrics,
-        outbox::{Committed, Outbox},
+        outbox::{Committed, Marks, Outbox},
         queue::Queue,
     },
     checkpoint::{self, Emptying},
@@ -72,10 +72,10 @@ impl Writer {
         let connection = open_writer(file)?;
         let epoch =
             connection.query_row("SELECT epoch FROM meta", [], |row| row.get(0).map(Uuid::from_bytes))?;
-        let (newest_key, relayed) = marks(&connection)?;
+        let marks = marks(&connection)?;
         let (fresh, receiver) = mpsc::channel(capacity.outbox_commits);
         let unreadable = UnreadableRows::new(metrics.unreadable_rows.clone());
-        let outbox = Arc::new(Outbox::new(newest_key, relayed, capacity.outbox_bytes));
+        let outbox = Arc::new(Outbox::new(marks, capacity.outbox_bytes));
         let writer = Self {
             directory: stores::load(&connection)?,
             holdings: quarantine::holdings(&connection)?,
@@ -83,8 +83,8 @@ impl Writer {
             epoch,
             popup_ttl,
             capacity: capacity.clone(),
-            newest_key,
-            relayed,
+            newest_key: marks.newest,
+            relayed: marks.relayed,
             committer: Committer { outbox, fresh, written: watch::Sender::new(None), metrics },
             writable: false,
             stale: false,
@@ -111,7 +111,7 @@ impl Writer {
 
     /// Works until every sender is gone. Asks for a checkpoint now and then.
     pub(super) fn run(mut self, jobs: mpsc::Receiver<Job>, checkpoints: &SyncSender<()>) {
-        let mut queue = Queue::new(jobs, self.capacity.batch_jobs, self.capacity.batch_bytes);
+        let mut queue = Queue::new(jobs, &self.capacity);
         let mut since_checkpoint = 0;
         while let Some(mut waiting) = queue.next() {
             let bytes: usize = waiting.iter().map(Job::bytes).sum();
@@ -151,10 +151,10 @@ impl Writer {
     pub(super) fn reload_if_stale(&mut self) -> rusqlite::Result<()> {
         if self.stale {
             self.directory = stores::load(&self.connection)?;
-            let (newest_key, relayed) = marks(&self.connection)?;
+            let marks = marks(&self.connection)?;
             // No key is given out twice, though the newest events may have been deleted, because their store was.
-            self.newest_key = self.newest_key.max(newest_key);
-            self.relayed = relayed;
+            self.newest_key = self.newest_key.max(marks.newest);
+            self.relayed = marks.relayed;
             self.recount()?;
             self.stale = false;
             self.committer.outbox.committed(self.newest_key);
@@ -171,7 +171,7 @@ impl Writer {
 }
 
 /// The key of the newest event, and the relay's mark. If every event has been deleted, the keys continue after the mark.
-fn marks(connection: &Connection) -> rusqlite::Result<(u64, u64)> {
+fn marks(connection: &Connection) -> rusqlite::Result<Marks> {
     let sql = "SELECT max(relayed, ifnull((SELECT max(key) FROM events), 0)), relayed FROM meta";
-    connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
+    connection.query_row(sql, [], |row| Ok(Marks { newest: row.get(0)?, relayed: row.get(1)? }))
 }

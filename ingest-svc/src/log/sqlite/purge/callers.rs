@@ -7,8 +7,6 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, params};
 
-use super::Step;
-
 /// Callers looked at in one step: a millisecond or two.
 const LOOKS: usize = 1_000;
 /// The pause after all have been looked through, unless calls are kept for a shorter time.
@@ -23,11 +21,19 @@ pub(in super::super) struct Sweep {
     rests_until: Option<Instant>,
 }
 
+/// What one step did.
+#[derive(Default)]
+pub(super) struct Swept {
+    pub(super) deleted: usize,
+    /// There may be more to look at.
+    pub(super) more: bool,
+}
+
 /// Looks at up to [`LOOKS`] callers, and deletes those whose last call was before `before` (Unix seconds).
-pub(super) fn step(connection: &Connection, sweep: &mut Sweep, before: i64) -> rusqlite::Result<Step> {
+pub(super) fn step(connection: &Connection, sweep: &mut Sweep, before: i64) -> rusqlite::Result<Swept> {
     let now = Instant::now();
     if sweep.rests_until.is_some_and(|until| now < until) {
-        return Ok(Step::default());
+        return Ok(Swept::default());
     }
     let (store, reversed) = sweep.after.clone().unwrap_or((i64::MIN, String::new()));
     let mut look = connection.prepare_cached(
@@ -49,5 +55,5 @@ pub(super) fn step(connection: &Connection, sweep: &mut Sweep, before: i64) -> r
         let kept = jiff::Timestamp::now().as_second().saturating_sub(before);
         now + REST.min(Duration::from_secs(u64::try_from(kept).unwrap_or_default()))
     });
-    Ok(Step { deleted, quarantined: 0, more: !is_last })
+    Ok(Swept { deleted, more: !is_last })
 }

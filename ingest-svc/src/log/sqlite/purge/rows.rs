@@ -1,0 +1,71 @@
+//! Deletes rows that are due; each function returns how many.
+
+use rusqlite::{Connection, params};
+
+/// Rows of a table deleted in one step.
+const STEP: usize = 200;
+
+/// The quarantine is bounded already, but its requests hold numbers, too.
+pub(super) fn quarantined(connection: &Connection, before: i64) -> rusqlite::Result<usize> {
+    connection
+        .prepare_cached(
+            "DELETE FROM quarantine WHERE key IN
+               (SELECT key FROM quarantine INDEXED BY quarantine_by_age WHERE received < ?1 * 1000 LIMIT ?2)",
+        )?
+        .execute(params![before, STEP / 10])
+}
+
+/// Events and calls.
+pub(super) fn old(connection: &Connection, before: i64) -> rusqlite::Result<usize> {
+    // By the index, and not from the first key on: if the clock was wrong when events were written, the first ones may be due
+    // last.
+    let events = connection
+        .prepare_cached(
+            "DELETE FROM events WHERE key IN
+               (SELECT key FROM events INDEXED BY events_by_age WHERE created < ?1 * 1000 LIMIT ?2)",
+        )?
+        .execute(params![before, STEP])?;
+    // A call's age counts from its `sdt`, not from its receipt. By the stores' index, so that a call that came too early, or long
+    // after its `sdt`, does not delay other ones.
+    let calls = connection
+        .prepare_cached(
+            "DELETE FROM calls WHERE key IN
+               (SELECT key FROM calls WHERE store IS NULL AND sdt < ?1
+                UNION ALL
+                SELECT calls.key FROM stores CROSS JOIN calls INDEXED BY calls_of_store
+                  ON calls.store = stores.key AND calls.sdt < ?1
+                LIMIT ?2)",
+        )?
+        .execute(params![before, STEP])?;
+    Ok(events + calls)
+}
+
+/// What deleted stores have left: nobody can ask for it any more. Once nothing is left, also the stores themselves whose id
+/// another store has now.
+pub(super) fn of_deleted_stores(connection: &Connection) -> rusqlite::Result<usize> {
+    let tables = [
+        "DELETE FROM calls WHERE key IN
+           (SELECT calls.key FROM stores INDEXED BY stores_deleted CROSS JOIN calls INDEXED BY calls_of_store
+              ON calls.store = stores.key WHERE stores.deleted = 1 LIMIT ?1)",
+        "DELETE FROM events WHERE key IN
+           (SELECT events.key FROM stores INDEXED BY stores_deleted CROSS JOIN events INDEXED BY events_of_store
+              ON events.store = stores.key WHERE stores.deleted = 1 LIMIT ?1)",
+        "DELETE FROM callers WHERE (store, reversed) IN
+           (SELECT callers.store, callers.reversed FROM stores INDEXED BY stores_deleted CROSS JOIN callers
+              ON callers.store = stores.key WHERE stores.deleted = 1 LIMIT ?1)",
+    ];
+    let mut deleted = 0;
+    for table in tables {
+        deleted += connection.prepare_cached(table)?.execute(params![STEP])?;
+    }
+    if deleted == 0 {
+        // A store that may come back under its id keeps its row, for its position.
+        deleted += connection
+            .prepare_cached(
+                "DELETE FROM stores WHERE key IN
+                   (SELECT key FROM stores WHERE deleted = 1 AND id LIKE ' former %' LIMIT ?1)",
+            )?
+            .execute(params![STEP])?;
+    }
+    Ok(deleted)
+}
