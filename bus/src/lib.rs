@@ -13,14 +13,13 @@
 //! * A [`Publisher`] and a [`Subscription`] have a connection each: while the broker blocks publishers, replicas go on
 //!   receiving.
 //! * **Nothing here reconnects.** A connection that fails is [`Lost`] within milliseconds (within 20 s if it just goes
-//!   silent), and everything that hangs on it with it. Whoever uses it makes a new one, after a [`Backoff`], and mends
-//!   what may have been missed from the log.
+//!   silent), and everything that hangs on it with it. The caller opens a new one, after a back-off, and reads from
+//!   the log what it may have missed.
 //! * No message is dropped without a word: an unroutable one is [`Routed::NoRoute`], a missed one a jump in the numbers.
 //! * [`Bus::in_process`] is the same without a broker.
 
 mod address;
 mod amqp;
-mod backoff;
 mod envelope;
 mod error;
 mod in_process;
@@ -30,7 +29,6 @@ mod subscription;
 
 pub use address::{AddressError, BrokerAddress};
 pub use amqp::{Amqp, DeadLetter};
-pub use backoff::{Backoff, RetrySettings};
 pub use envelope::{Batch, CONTENT_TYPE, EnvelopeError, Event, Head, Origin, Receipt, unix_milliseconds};
 pub use error::{ConnectError, Lost};
 pub use in_process::{CAPACITY as IN_PROCESS_CAPACITY, InProcess};

@@ -22,8 +22,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use ringpad_bus::{Bus, Confirm, Event, Lost, Origin, Publisher, Receipt, RetrySettings, Routed};
-use ringpad_runtime::{CancellationToken, Failure, traces::Traces};
+use ringpad_bus::{Bus, Confirm, Event, Lost, Origin, Publisher, Receipt, Routed};
+use ringpad_runtime::{
+    CancellationToken, Failure,
+    backoff::{Backoff, RetrySettings},
+    traces::Traces,
+};
 use tokio::{
     sync::mpsc,
     time::{MissedTickBehavior, interval, sleep, sleep_until},
@@ -291,7 +295,7 @@ impl Run {
         }
         unrouted.into_iter().rev().for_each(|message| self.put_back(message));
         let longest = NO_ROUTE_PAUSE.min(self.relay.retry.retry_max_interval);
-        Ok(Some(ringpad_bus::Backoff::new(longest, longest).delay()))
+        Ok(Some(Backoff::new(longest, longest).delay()))
     }
 
     fn count_published(&self, message: &Message) {

@@ -3,8 +3,10 @@
 use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::Parser;
-use ringpad_bus::{BusSettings, RetrySettings};
-use ringpad_runtime::{settings::duration, telemetry::LogSettings, traces::TraceSettings};
+use ringpad_bus::BusSettings;
+use ringpad_runtime::{
+    backoff::RetrySettings, settings::duration, telemetry::LogSettings, traces::TraceSettings,
+};
 use secrecy::SecretString;
 
 use crate::source::Sources;

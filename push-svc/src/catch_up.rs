@@ -8,8 +8,8 @@ mod metrics;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use ringpad_bus::Backoff;
 use ringpad_proto::v1::StoreCursor;
+use ringpad_runtime::backoff::Backoff;
 use tokio::{
     sync::watch,
     time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},

@@ -4,9 +4,10 @@ use std::{net::SocketAddr, time::Duration};
 
 use clap::Parser;
 use http::Uri;
-use ringpad_bus::{BusSettings, RetrySettings};
+use ringpad_bus::BusSettings;
 use ringpad_runtime::{
-    forwarded::Networks, settings::duration, telemetry::LogSettings, traces::TraceSettings,
+    backoff::RetrySettings, forwarded::Networks, settings::duration, telemetry::LogSettings,
+    traces::TraceSettings,
 };
 use secrecy::SecretString;
 use tonic::{

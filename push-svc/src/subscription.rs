@@ -13,9 +13,9 @@ mod publishers;
 use std::time::{Duration, SystemTime};
 
 use ringpad_bus::{
-    Backoff, Batch, Bus, ConnectError, Event, Lost, Received, Subscription, unix_milliseconds,
+    Batch, Bus, ConnectError, Event, Lost, Received, Subscription, unix_milliseconds,
 };
-use ringpad_runtime::{CancellationToken, Failure, traces::Traces};
+use ringpad_runtime::{CancellationToken, Failure, backoff::Backoff, traces::Traces};
 use tokio::time::{Instant, sleep, timeout_at};
 
 pub(crate) use metrics::SubscriptionMetrics;

@@ -9,6 +9,7 @@
 
 pub mod activation;
 pub mod admin;
+pub mod backoff;
 mod bearer;
 pub mod fair;
 pub mod forwarded;

@@ -5,9 +5,8 @@ mod tests;
 
 use std::{future::pending, pin::Pin, time::Duration};
 
-use ringpad_bus::Backoff;
 use ringpad_proto::v1::{Reconnect, SubscribeRequest, SubscribeResponse, subscribe_response::Event};
-use ringpad_runtime::Failure;
+use ringpad_runtime::{Failure, backoff::Backoff};
 use tokio::time::{sleep, timeout};
 
 use super::{
