@@ -29,7 +29,9 @@ mod token;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use ringpad_runtime::{CancellationToken, Failure, Hangup, run_service, settings, telemetry::LogSettings};
+use ringpad_runtime::{
+    CancellationToken, Failure, Hangup, run_service, settings, telemetry::LoggingSettings,
+};
 
 /// RingPad: when a shop's phone rings, its pads show who calls.
 #[derive(Debug, Parser)]
@@ -39,7 +41,7 @@ use ringpad_runtime::{CancellationToken, Failure, Hangup, run_service, settings,
 #[command(mut_arg("log_format", |argument| argument.global(true)))]
 struct Cli {
     #[command(flatten)]
-    log: LogSettings,
+    logging: LoggingSettings,
     #[command(subcommand)]
     command: Command,
 }
@@ -62,7 +64,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(code) => return code,
     };
-    run_service("ringpad", &cli.log, Hangup::Ends, |shutdown| run(cli.command, shutdown))
+    run_service("ringpad", &cli.logging, Hangup::Ends, |shutdown| run(cli.command, shutdown))
 }
 
 async fn run(command: Command, shutdown: CancellationToken) -> Result<(), Failure> {

@@ -10,9 +10,9 @@ fn main() -> ExitCode {
         Ok(settings) => settings,
         Err(code) => return code,
     };
-    let log = settings.log.clone();
+    let logging = settings.logging.clone();
     let passed = PassedListeners::take(&Listeners::NAMES);
-    run_service("ingest-svc", &log, Hangup::Logged, |shutdown| async move {
+    run_service("ingest-svc", &logging, Hangup::Logged, |shutdown| async move {
         // Before any port is bound.
         settings.check().map_err(Failure::Setting)?;
         let bus = settings.bus.bus().map_err(Failure::Setting)?;

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 use clap::Parser;
 use ringpad_bus::BusSettings;
 use ringpad_runtime::{
-    backoff::RetrySettings, settings::duration, telemetry::LogSettings, traces::TraceSettings,
+    backoff::RetrySettings, settings::duration, telemetry::LoggingSettings, traces::TraceSettings,
 };
 use secrecy::SecretString;
 
@@ -48,7 +48,7 @@ pub struct Settings {
     pub retry: RetrySettings,
     /// The process's own log lines.
     #[command(flatten)]
-    pub log: LogSettings,
+    pub logging: LoggingSettings,
     /// Where traces go.
     #[command(flatten)]
     pub traces: TraceSettings,

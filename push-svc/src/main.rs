@@ -10,9 +10,9 @@ fn main() -> ExitCode {
         Ok(settings) => settings,
         Err(code) => return code,
     };
-    let log = settings.log.clone();
+    let logging = settings.logging.clone();
     let passed = PassedListeners::take(&Listeners::NAMES);
-    run_service("push-svc", &log, Hangup::Logged, async move |shutdown| {
+    run_service("push-svc", &logging, Hangup::Logged, async move |shutdown| {
         let bus = settings.bus.bus().map_err(Failure::Setting)?;
         let listeners = Listeners::bind(&settings, passed?).await?;
         run(settings, bus, listeners, shutdown).await

@@ -6,7 +6,7 @@ use clap::Parser;
 use http::Uri;
 use ringpad_bus::BusSettings;
 use ringpad_runtime::{
-    backoff::RetrySettings, forwarded::Networks, settings::duration, telemetry::LogSettings,
+    backoff::RetrySettings, forwarded::Networks, settings::duration, telemetry::LoggingSettings,
     traces::TraceSettings,
 };
 use secrecy::SecretString;
@@ -66,7 +66,7 @@ pub struct Settings {
     pub retry: RetrySettings,
     /// The process's own log lines.
     #[command(flatten)]
-    pub log: LogSettings,
+    pub logging: LoggingSettings,
     /// Where traces go.
     #[command(flatten)]
     pub traces: TraceSettings,

@@ -5,7 +5,7 @@
 //! main ─► settings (exit 2) ─► telemetry ─► bind (exit 1) ─► run ─► signal ─► drain ─► exit 0
 //! ```
 //!
-//! Nothing here is global but the log subscriber, which only `main` installs: a test runs two replicas in one process.
+//! Nothing here is global but the subscriber of log lines, which only `main` installs: a test runs two replicas in one process.
 
 pub mod activation;
 pub mod admin;
@@ -34,7 +34,7 @@ pub use tokio_util::sync::CancellationToken;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use settings::one_line;
-use telemetry::LogSettings;
+use telemetry::LoggingSettings;
 
 /// Why a process ends before it was told to.
 #[derive(Debug, thiserror::Error)]
@@ -66,18 +66,18 @@ impl Failure {
     }
 }
 
-/// Runs a service from its settings to its exit code: installs the log, listens to signals, and reports the failure
+/// Runs a service from its settings to its exit code: sets up logging, listens to signals, and reports the failure
 /// that ended it in one line.
 pub fn run_service<F>(
     name: &str,
-    log: &LogSettings,
+    logging: &LoggingSettings,
     hangup: Hangup,
     service: impl FnOnce(CancellationToken) -> F,
 ) -> ExitCode
 where
     F: Future<Output = Result<(), Failure>>,
 {
-    telemetry::init(log);
+    telemetry::init(logging);
     raise_file_limit();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

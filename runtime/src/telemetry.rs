@@ -1,4 +1,4 @@
-//! The log: text for people, JSON for machines, on standard error. Levels: ERROR, somebody must act; WARN, something is
+//! The lines that a process logs: text for people, JSON for machines, on standard error. Levels: ERROR, somebody must act; WARN, something is
 //! wrong and is being handled; INFO, a state an operator wants to know; DEBUG, each step.
 
 use std::io;
@@ -10,9 +10,9 @@ use tracing_subscriber::EnvFilter;
 /// still name them.
 const QUIET: &str = "lapin=off";
 
-/// How and what to log.
+/// What lines to log, and in which form.
 #[derive(Debug, Clone, Args)]
-pub struct LogSettings {
+pub struct LoggingSettings {
     /// `text` for people, `json` for machines.
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value = "text")]
     pub log_format: LogFormat,
@@ -30,8 +30,8 @@ pub enum LogFormat {
     Json,
 }
 
-/// Installs the log for the whole process. Only a `main` calls it; a second call changes nothing.
-pub fn init(settings: &LogSettings) {
+/// Installs the subscriber of log lines for the whole process. Only a `main` calls it; a second call changes nothing.
+pub fn init(settings: &LoggingSettings) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(format!("{QUIET},{}", settings.rust_log)))
         .with_writer(io::stderr)
@@ -43,7 +43,7 @@ pub fn init(settings: &LogSettings) {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
     if installed.is_err() {
-        tracing::debug!("the log was installed before");
+        tracing::debug!("logging was set up before");
     }
 }
 
