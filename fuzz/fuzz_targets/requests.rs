@@ -3,13 +3,13 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ringpad_runtime::serve::mend::{Requests, Unreadable};
+use ringpad_runtime::serve::lenient::{HeadRepair, UnreadableHead};
 
 /// Bytes of a head at most: few, so that a short input reaches it.
 const LIMIT: usize = 512;
 
-fn sent<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<u8>, Option<Unreadable>) {
-    let (mut requests, mut ready, mut unreadable) = (Requests::new(LIMIT), Vec::new(), None);
+fn sent<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<u8>, Option<UnreadableHead>) {
+    let (mut requests, mut ready, mut unreadable) = (HeadRepair::new(LIMIT), Vec::new(), None);
     for piece in pieces {
         unreadable = unreadable.or(requests.take(piece, &mut ready));
     }
@@ -39,8 +39,8 @@ fuzz_target!(init: ringpad_fuzz::warm_up(), |bytes: &[u8]| {
     let (by_pieces, of_pieces) = sent(bytes.chunks(usize::from(*size) + 1));
     assert_eq!(by_pieces, ready);
     assert_eq!(
-        of_pieces.map(|unreadable| unreadable.why),
-        unreadable.as_ref().map(|unreadable| unreadable.why)
+        of_pieces.map(|unreadable| unreadable.fault),
+        unreadable.as_ref().map(|unreadable| unreadable.fault)
     );
     if ready.starts_with(b"PRI * HTTP/2.0") {
         return;

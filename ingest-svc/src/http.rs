@@ -25,7 +25,7 @@ use axum::{
 };
 use bytes::Bytes;
 use jiff::Timestamp;
-use ringpad_runtime::{forwarded::client, serve::mend::Unreadable, traces::TRACEPARENT};
+use ringpad_runtime::{forwarded::client, serve::lenient::UnreadableHead, traces::TRACEPARENT};
 
 use crate::{
     Shared,
@@ -100,9 +100,9 @@ async fn only_readable(
 impl Edge {
     /// The problem of a request whose head could not be read and that belongs to no source.
     fn unreadable(&self, request: &Request) -> Option<Problem> {
-        let Unreadable { why, .. } = request.extensions().get()?;
-        self.metrics.unreadable(*why);
-        let problem = Problem::Unreadable(*why);
+        let UnreadableHead { fault, .. } = request.extensions().get()?;
+        self.metrics.unreadable(*fault);
+        let problem = Problem::Unreadable(*fault);
         self.metrics.answered(None, problem.status());
         Some(problem)
     }
@@ -125,8 +125,8 @@ impl Edge {
         secret: Option<&str>,
         request: Request,
     ) -> Result<Response, Problem> {
-        if let Some(Unreadable { why, .. }) = request.extensions().get() {
-            self.metrics.unreadable(*why);
+        if let Some(UnreadableHead { fault, .. }) = request.extensions().get() {
+            self.metrics.unreadable(*fault);
         }
         // axum's own 405 is not a problem document, and its GET includes HEAD, which must not make a call ring. Some senders write
         // methods in lower case, which has no other meaning.
@@ -209,10 +209,10 @@ fn without_path(head: &Bytes) -> Bytes {
 
 /// Receives a request. The error has the problem, and the request as far as it was received.
 async fn receive(mut request: Request) -> Result<RawRequest, (Problem, RawRequest)> {
-    if let Some(Unreadable { why, head }) = request.extensions_mut().remove() {
+    if let Some(UnreadableHead { fault, head }) = request.extensions_mut().remove() {
         let sent = RawBody::Unread(without_path(&head));
         let sent = RawRequest { query: String::new(), body: sent, charset: None };
-        return Err((Problem::Unreadable(why), sent));
+        return Err((Problem::Unreadable(fault), sent));
     }
     let (head, body) = request.into_parts();
     let body = body::read(&head.headers, body).await;

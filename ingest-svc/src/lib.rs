@@ -36,7 +36,7 @@ use ringpad_runtime::{
     activation::PassedListeners,
     admin,
     readiness::Readiness,
-    serve::{Callers, HalfClosed, Heads, Limits, SMALL_HEAD, ServeMetrics, serve},
+    serve::{Clients, HalfClose, Heads, Limits, SMALL_HEAD, ServeMetrics, serve},
     traces::Traces,
 };
 use tokio::{net::TcpListener, task::JoinSet, time::sleep};
@@ -169,14 +169,14 @@ fn spawn_edges(
     let http = http::router(shared, answers, admin::health(readiness.clone()));
     let admin = admin::router(readiness.clone(), registry);
     let (connections_in_all, per_address) = INTERNAL;
-    let internal = |half_closed, streams| Limits {
+    let internal = |half_close, streams| Limits {
         head: SMALL_HEAD,
         connections: connections_in_all,
         per_address,
         proxies: Arc::default(),
-        callers: Callers::Internal,
+        clients: Clients::Internal,
         streams,
-        half_closed,
+        half_close,
         heads: Heads::Strict,
     };
     let providers = Limits {
@@ -184,15 +184,15 @@ fn spawn_edges(
         connections: PROVIDERS,
         per_address: PROVIDERS_OF_ONE,
         proxies,
-        callers: Callers::Anyone,
+        clients: Clients::Public,
         streams: &[],
-        half_closed: HalfClosed::Waits,
-        heads: Heads::Mended,
+        half_close: HalfClose::Allow,
+        heads: Heads::Lenient,
     };
     let ports = [
         ("http", listeners.http, http, providers),
-        ("grpc", listeners.grpc, grpc, internal(HalfClosed::Gone, &grpc::STREAMS)),
-        ("admin", listeners.admin, admin, internal(HalfClosed::Waits, &[])),
+        ("grpc", listeners.grpc, grpc, internal(HalfClose::Disconnect, &grpc::STREAMS)),
+        ("admin", listeners.admin, admin, internal(HalfClose::Allow, &[])),
     ];
     let mut edges = JoinSet::new();
     for (name, listener, router, limits) in ports {

@@ -11,7 +11,7 @@ use ringpad_bus::Bus;
 use ringpad_runtime::{
     CancellationToken, Failure, admin,
     readiness::Readiness,
-    serve::{Callers, HalfClosed, Heads, Limits, PortMetrics, SMALL_HEAD, ServeMetrics, serve},
+    serve::{Clients, HalfClose, Heads, Limits, PortMetrics, SMALL_HEAD, ServeMetrics, serve},
     traces::Traces,
 };
 use tokio::{
@@ -134,19 +134,19 @@ impl Replica {
             .merge(admin::health(self.readiness.clone()))
             .merge(page);
         let connections = ServeMetrics::new(&mut registry);
-        let limits = |(connections, per_address), half_closed| Limits {
+        let limits = |(connections, per_address), half_close| Limits {
             head: SMALL_HEAD,
             connections,
             per_address,
             proxies: settings.push_trusted_proxies.0.clone(),
-            callers: Callers::Anyone,
+            clients: Clients::Public,
             streams: &ringpad_runtime::grpc::REFLECTIONS,
-            half_closed,
+            half_close,
             heads: Heads::Strict,
         };
-        self.listen(listeners.pads, router, limits(PADS, HalfClosed::Gone), connections.port("pads"));
+        self.listen(listeners.pads, router, limits(PADS, HalfClose::Disconnect), connections.port("pads"));
         let admin = admin::router(self.readiness.clone(), registry);
-        self.listen(listeners.admin, admin, limits(OPERATORS, HalfClosed::Waits), connections.port("admin"));
+        self.listen(listeners.admin, admin, limits(OPERATORS, HalfClose::Allow), connections.port("admin"));
         Ok(())
     }
 

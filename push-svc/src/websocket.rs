@@ -19,7 +19,7 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use ringpad_runtime::{CancellationToken, serve::Place};
+use ringpad_runtime::{CancellationToken, serve::ConnectionPermit};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{
     self, Error, Message, Utf8Bytes,
@@ -73,10 +73,10 @@ async fn upgrade(State(edge): State<WebSocketEdge>, mut request: Request) -> Res
     let is_allowed = edge.admission.allows_page(request.uri(), request.headers());
     let page = if is_allowed { Page::Allowed } else { Page::Foreign };
     let (answer, socket) = handshake.accept::<Body>();
-    let place = request.extensions().get::<Place>().cloned();
+    let permit = request.extensions().get::<ConnectionPermit>().cloned();
     edge.connections.spawn(async move {
-        // The connection belongs to this task now, so the task keeps its place among the connections.
-        let _place = place;
+        // This task owns the connection now, and holds its permit.
+        let _permit = permit;
         let served = async {
             match socket.await {
                 Ok(socket) => serve(socket, &edge.streams, page).await,

@@ -6,7 +6,7 @@
 
 mod connection;
 mod frames;
-pub mod mend;
+pub mod lenient;
 mod metrics;
 mod pace;
 mod reading;
@@ -76,21 +76,21 @@ pub struct Limits {
     /// The proxies of ours, whose word counts about whom they forward requests for; see [`forwarded`].
     pub proxies: Arc<[IpNet]>,
     /// Who can reach the port.
-    pub callers: Callers,
+    pub clients: Clients,
     /// Paths of the calls whose requests go on for as long as their clients like. Every other request must come whole within
     /// 10 s of its head.
     pub streams: &'static [&'static str],
     /// How a client is understood that closes its side behind a request over HTTP/1.x.
-    pub half_closed: HalfClosed,
+    pub half_close: HalfClose,
     /// How requests' heads over HTTP/1.x are read.
     pub heads: Heads,
 }
 
 /// Who can reach a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Callers {
+pub enum Clients {
     /// Anyone, with or without a token.
-    Anyone,
+    Public,
     /// Our own services, which may send many small messages over one HTTP/2 connection.
     Internal,
 }
@@ -100,25 +100,25 @@ pub enum Callers {
 pub enum Heads {
     /// By the book: what hyper does not take it answers by itself.
     Strict,
-    /// From senders that do not keep to it: what has a plain meaning is read, and handlers see what has none; see [`mend`].
-    Mended,
+    /// From senders that do not keep to it: what has a plain meaning is read, and handlers see what has none; see [`lenient`].
+    Lenient,
 }
 
 /// A client over HTTP/1.x that closes its side of the connection (`shutdown(SHUT_WR)`) before it has its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HalfClosed {
+pub enum HalfClose {
     /// It has said everything and waits for its answer: senders over HTTP/1.0 do so. That one is gone is noticed when
     /// the answer is written, so this is for answers that end.
-    Waits,
+    Allow,
     /// It is gone, and what streams to it ends at once: a closed tablet looks the same.
-    Gone,
+    Disconnect,
 }
 
 /// A connection's place among those that its port takes. Requests have it as an extension; who takes the connection over
 /// (an upgrade) keeps it as long as the connection.
 #[derive(Debug, Clone)]
-pub struct Place {
-    _permit: Arc<OwnedSemaphorePermit>,
+pub struct ConnectionPermit {
+    _room: Arc<OwnedSemaphorePermit>,
     /// Of the connection's own address, or of the one that a request was forwarded for.
     _share: Option<Arc<Share>>,
 }
@@ -179,8 +179,8 @@ struct Port {
 impl Port {
     /// Serves a new connection, or refuses it if there are too many.
     fn take(&mut self, stream: TcpStream, peer: SocketAddr) {
-        let place = match self.place(peer) {
-            Ok(place) => place,
+        let permit = match self.permit(peer) {
+            Ok(permit) => permit,
             Err(why) => {
                 self.metrics.refused(why, peer.ip());
                 if self.refused.len() < REFUSED_TOGETHER {
@@ -190,7 +190,7 @@ impl Port {
                 return;
             }
         };
-        let caller = Caller { peer, place, shares: self.shares.clone() };
+        let caller = Caller { peer, permit, shares: self.shares.clone() };
         let connection = connection::serve(
             stream,
             caller,
@@ -210,13 +210,13 @@ impl Port {
     }
 
     /// The place of a connection from `peer`.
-    fn place(&self, peer: SocketAddr) -> Result<Place, Refused> {
+    fn permit(&self, peer: SocketAddr) -> Result<ConnectionPermit, Refused> {
         let share = match forwarded::contains(&self.limits.proxies, peer.ip()) {
             true => None,
             false => Some(Arc::new(self.shares.take(peer.ip()).ok_or(Refused::Address)?)),
         };
-        let permit = Arc::clone(&self.room).try_acquire_owned().map_err(|_| Refused::Port)?;
-        Ok(Place { _permit: Arc::new(permit), _share: share })
+        let room = Arc::clone(&self.room).try_acquire_owned().map_err(|_| Refused::Port)?;
+        Ok(ConnectionPermit { _room: Arc::new(room), _share: share })
     }
 
     /// Waits for the connections, and cuts those that do not end in time.

@@ -8,7 +8,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family},
     registry::Registry,
 };
-use ringpad_runtime::serve::mend::Why;
+use ringpad_runtime::serve::lenient::HeadFault;
 
 use crate::metrics::metric;
 
@@ -47,7 +47,7 @@ impl HttpMetrics {
     }
 
     /// A request's head could not be read.
-    pub(super) fn unreadable(&self, why: Why) {
+    pub(super) fn unreadable(&self, fault: HeadFault) {
         self.unreadable.get_or_create(&Reason { reason: why.name() }).inc();
     }
 

@@ -9,7 +9,7 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
-use ringpad_runtime::serve::mend::Why;
+use ringpad_runtime::serve::lenient::HeadFault;
 use serde::Serialize;
 
 use super::{HEAD, METHOD};
@@ -41,7 +41,7 @@ pub(super) enum Problem {
     /// The body ended early.
     Broken,
     /// A head that cannot be read as HTTP.
-    Unreadable(Why),
+    Unreadable(HeadFault),
     /// Above the source's rate, for this time.
     TooMany(Duration),
     /// Not a call record.
@@ -75,8 +75,8 @@ impl Problem {
             Self::MediaType(_) | Self::Encoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
             Self::Broken => StatusCode::BAD_REQUEST,
-            Self::Unreadable(Why::TargetTooLong) => StatusCode::URI_TOO_LONG,
-            Self::Unreadable(Why::HeadTooLong) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Unreadable(HeadFault::TargetTooLong) => StatusCode::URI_TOO_LONG,
+            Self::Unreadable(HeadFault::HeadTooLong) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Unreadable(_) => StatusCode::BAD_REQUEST,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NotACdr(_) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -106,22 +106,22 @@ impl Problem {
             Self::TooLarge => "a body may have 64 KiB, decoded; this one has more",
             Self::Slow => "the body took too long to arrive",
             Self::Broken => "the body ended early",
-            Self::Unreadable(why) => match why {
-                Why::RequestLine => {
+            Self::Unreadable(fault) => match fault {
+                HeadFault::RequestLine => {
                     "the request does not begin with a method, a blank and a target, as HTTP/1.1 requires"
                 }
-                Why::Version => "the request line does not end with HTTP/1.1 or HTTP/1.0",
-                Why::Target => "the request line's target is neither a path nor an address",
-                Why::Header => {
+                HeadFault::Version => "the request line does not end with HTTP/1.1 or HTTP/1.0",
+                HeadFault::Target => "the request line's target is neither a path nor an address",
+                HeadFault::Header => {
                     "a line of the request's head is not a header: a name, a colon directly after it, and a value without \
                      control characters are expected"
                 }
-                Why::Length => {
+                HeadFault::Length => {
                     "the body's length is not clear: one Content-Length, or only Transfer-Encoding: chunked, is expected"
                 }
-                Why::BrokenOff => "the request's head ended early: an empty line is expected after it",
-                Why::TargetTooLong => "a target may have 64 KiB, percent-encoded; this one has more",
-                Why::HeadTooLong => "a request's head may have 80 KiB and 100 headers; this one has more",
+                HeadFault::Incomplete => "the request's head ended early: an empty line is expected after it",
+                HeadFault::TargetTooLong => "a target may have 64 KiB, percent-encoded; this one has more",
+                HeadFault::HeadTooLong => "a request's head may have 80 KiB and 100 headers; this one has more",
             },
             Self::TooMany(_) => {
                 "this source has sent more requests a second than it may; send this one again"

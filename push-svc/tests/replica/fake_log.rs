@@ -12,7 +12,7 @@ use ringpad_bus::Event;
 use ringpad_proto::v1::{ingest_service_server::IngestServiceServer, *};
 use ringpad_runtime::{
     CancellationToken,
-    serve::{Callers, HalfClosed, Heads, Limits, SMALL_HEAD, ServeMetrics, bind, serve},
+    serve::{Clients, HalfClose, Heads, Limits, SMALL_HEAD, ServeMetrics, bind, serve},
 };
 use tokio::time::sleep;
 use tokio_stream::Empty;
@@ -156,9 +156,9 @@ impl FakeLog {
                 connections: 64,
                 per_address: 64,
                 proxies: Arc::default(),
-                callers: Callers::Internal,
+                clients: Clients::Internal,
                 streams: &[],
-                half_closed: HalfClosed::Gone,
+                half_close: HalfClose::Disconnect,
                 heads: Heads::Strict,
             },
             ServeMetrics::default().port("test"),

@@ -22,8 +22,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Callers, HalfClosed, Heads, Limits, Place, PortMetrics, Tracked,
-    mend::Mended,
+    Clients, ConnectionPermit, HalfClose, Heads, Limits, PortMetrics, Tracked,
+    lenient::LenientStream,
     reading::{TURN, Watch, watch},
     requests::{Idle, Requests},
     shares::Shares,
@@ -53,19 +53,19 @@ const STREAM_WINDOW: u32 = 65_535;
 const SMALL_FRAME: u64 = 32;
 const _: () = assert!(
     (256 - SMALL_FRAME) * STREAMS as u64 * STREAM_WINDOW as u64 / SMALL_FRAME
-        < connection_window(Callers::Internal) as u64 / 2
+        < connection_window(Clients::Internal) as u64 / 2
 );
 
 /// Bytes of all calls of a connection that may wait. Never what a client waits for, since the windows of all its calls
 /// together are smaller; it is here for h2's budget of small frames.
-const fn connection_window(callers: Callers) -> u32 {
-    match callers {
+const fn connection_window(clients: Clients) -> u32 {
+    match clients {
         // 130 MB of frames of one byte that nobody reads. No sender of records is cut off for how fast it sends, see
         // SMALL_FRAME. What is left of the budget, 42,000,000, is for frames to calls that were answered before
         // their end, e.g. for a wrong token: h2 counts them, and never gives them back. That is 210,000 records of 60 bytes.
-        Callers::Internal => 1 << 28,
+        Clients::Internal => 1 << 28,
         // 17 MB of them. Nobody streams a request to such a port: each is a few hundred bytes, and is read at once.
-        Callers::Anyone => 1 << 25,
+        Clients::Public => 1 << 25,
     }
 }
 
@@ -96,7 +96,7 @@ const QUIET: Duration = Duration::from_millis(if cfg!(test) { 10_000 } else { 50
 /// Whose connection it is.
 pub(super) struct Caller {
     pub(super) peer: SocketAddr,
-    pub(super) place: Place,
+    pub(super) permit: ConnectionPermit,
     pub(super) shares: Shares,
 }
 
@@ -117,7 +117,8 @@ pub(super) async fn serve(
         tracing::debug!(%error, "cannot set TCP options");
     }
     let (stream, watch) = watch(stream);
-    let (stream, refused) = Mended::new(stream, (limits.heads == Heads::Mended).then_some(limits.head));
+    let (stream, refused) =
+        LenientStream::new(stream, (limits.heads == Heads::Lenient).then_some(limits.head));
     let number = AtomicU64::new(0);
     let builder = builder(&limits, tasks);
     let requests = Requests::new(router, caller, limits, metrics.clone(), shutdown.clone());
@@ -179,13 +180,13 @@ fn builder(limits: &Limits, tasks: Tracked) -> Builder<Tracked> {
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)
         .max_buf_size(limits.head)
-        .half_close(limits.half_closed == HalfClosed::Waits);
+        .half_close(limits.half_close == HalfClose::Allow);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
         .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(connection_window(limits.callers))
+        .initial_connection_window_size(connection_window(limits.clients))
         .max_pending_accept_reset_streams(RESETS_IN_A_TURN)
         .max_local_error_reset_streams(LATE_FRAMES)
         .max_send_buf_size(HTTP2_SEND_BUFFER)

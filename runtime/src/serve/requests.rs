@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 use tower::ServiceExt;
 
-use super::{Limits, Place, PortMetrics, connection::Caller, metrics::Refused};
+use super::{ConnectionPermit, Limits, PortMetrics, connection::Caller, metrics::Refused};
 use crate::forwarded;
 
 /// How long a request's body may take, from its head to its end. What goes on for as long as its client likes is excepted;
@@ -46,7 +46,7 @@ pub(super) struct Requests {
 /// A request that is open, until its answer has been given away to its end.
 struct Open {
     requests: Arc<watch::Sender<Option<usize>>>,
-    _place: Option<Place>,
+    _permit: Option<ConnectionPermit>,
 }
 
 impl Requests {
@@ -70,12 +70,12 @@ impl Requests {
         &self,
         mut request: Request<Incoming>,
     ) -> impl Future<Output = Result<Response<Answer>, Infallible>> + Send + use<> {
-        let (version, leaving, place) = (request.version(), self.leaving.clone(), self.place(&request));
+        let (version, leaving, permit) = (request.version(), self.leaving.clone(), self.permit(&request));
         self.open.send_modify(|open| *open = Some(open.unwrap_or_default() + 1));
-        let open = Open { requests: Arc::clone(&self.open), _place: place.clone().ok() };
-        let answering = place.map(|place| {
+        let open = Open { requests: Arc::clone(&self.open), _permit: permit.clone().ok() };
+        let answering = permit.map(|permit| {
             request.extensions_mut().insert(ConnectInfo(self.caller.peer));
-            request.extensions_mut().insert(place);
+            request.extensions_mut().insert(permit);
             let streams = self.limits.streams.contains(&request.uri().path());
             let request = request.map(|body| {
                 if streams { body::Body::new(body) } else { body::Body::new(InTime::new(body, BODY)) }
@@ -100,21 +100,21 @@ impl Requests {
     }
 
     /// A request's place: its connection's, and if that is of a proxy of ours, a share of the address that it names.
-    fn place(&self, request: &Request<Incoming>) -> Result<Place, TooMany> {
-        let Caller { peer, place, shares } = &self.caller;
+    fn permit(&self, request: &Request<Incoming>) -> Result<ConnectionPermit, TooMany> {
+        let Caller { peer, permit, shares } = &self.caller;
         let trusts = |address: IpAddr| forwarded::contains(&self.limits.proxies, address);
         if !trusts(peer.ip()) {
-            return Ok(place.clone());
+            return Ok(permit.clone());
         }
         // One whose client cannot be told is the proxy's own.
         let Some(client) = forwarded::client(request.headers(), peer.ip(), trusts) else {
-            return Ok(place.clone());
+            return Ok(permit.clone());
         };
         let Some(share) = shares.take(client) else {
             self.metrics.refused(Refused::Forwarded, client);
             return Err(TooMany);
         };
-        Ok(Place { _share: Some(Arc::new(share)), ..place.clone() })
+        Ok(ConnectionPermit { _share: Some(Arc::new(share)), ..permit.clone() })
     }
 }
 

@@ -21,7 +21,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Callers, HalfClosed, Heads, Limits, SMALL_HEAD, ServeMetrics, bind, serve};
+use super::{Clients, HalfClose, Heads, Limits, SMALL_HEAD, ServeMetrics, bind, serve};
 use crate::forwarded;
 use client::{Client, Frame, data, headers, reset};
 
@@ -85,11 +85,11 @@ async fn endless() -> Body {
 
 impl Port {
     async fn start() -> Self {
-        Self::start_for(Callers::Internal, &[]).await
+        Self::start_for(Clients::Internal, &[]).await
     }
 
     /// A port that trusts these proxies.
-    async fn start_for(callers: Callers, proxies: &[&str]) -> Self {
+    async fn start_for(clients: Clients, proxies: &[&str]) -> Self {
         let mut registry = Registry::default();
         let metrics = ServeMetrics::new(&mut registry).port("test");
         let listener = bind("a test", ([127, 0, 0, 1], 0).into()).await.unwrap();
@@ -108,9 +108,9 @@ impl Port {
             connections: 16,
             per_address: 12,
             proxies: proxies.iter().map(|proxy| forwarded::network(proxy).unwrap()).collect(),
-            callers,
+            clients,
             streams: &["/wait", "/read"],
-            half_closed: HalfClosed::Waits,
+            half_close: HalfClose::Allow,
             heads: Heads::Strict,
         };
         let serving =

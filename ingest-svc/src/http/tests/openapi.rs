@@ -133,10 +133,10 @@ async fn unreadable(router: &Router, operation: &Operation<'_>) -> [Produced; 2]
         connections: 16,
         per_address: 16,
         proxies: Arc::default(),
-        callers: serve::Callers::Anyone,
+        clients: serve::Clients::Public,
         streams: &[],
-        half_closed: serve::HalfClosed::Waits,
-        heads: serve::Heads::Mended,
+        half_close: serve::HalfClose::Allow,
+        heads: serve::Heads::Lenient,
     };
     let metrics = serve::ServeMetrics::default().port("test");
     let serving = serve::serve(listener, router.clone(), limits, metrics, stop.clone(), Duration::ZERO);

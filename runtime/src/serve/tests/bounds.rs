@@ -130,7 +130,7 @@ async fn one_address_has_its_share_of_a_port_and_what_is_refused_is_counted() {
 
 #[tokio::test]
 async fn a_proxy_of_ours_has_no_share_and_those_it_names_have_theirs() {
-    let port = Port::start_for(Callers::Anyone, &["127.0.0.0/8"]).await;
+    let port = Port::start_for(Clients::Public, &["127.0.0.0/8"]).await;
     let get = |path: &str, client: &str| {
         format!("GET {path} HTTP/1.1\r\nhost: x\r\nx-forwarded-for: {client}\r\n\r\n")
     };
@@ -167,8 +167,8 @@ fn resident() -> usize {
 
 /// Fills the windows of 200 calls with frames of one byte that nobody reads, until the connection is ended; returns how many
 /// frames were taken.
-async fn one_byte_frames(callers: Callers) -> usize {
-    let port = Port::start_for(callers, &[]).await;
+async fn one_byte_frames(clients: Clients) -> usize {
+    let port = Port::start_for(clients, &[]).await;
     let before = resident();
     let mut client = port.client().await;
     let (mut taken, mut most) = (0, before);
@@ -185,15 +185,15 @@ async fn one_byte_frames(callers: Callers) -> usize {
         }
     }
     eprintln!(
-        "{callers:?}: {taken} frames of one byte held, {before} MiB of memory before and {most} MiB then"
+        "{clients:?}: {taken} frames of one byte held, {before} MiB of memory before and {most} MiB then"
     );
     taken
 }
 
 #[tokio::test]
 async fn small_frames_that_nobody_reads_are_held_up_to_a_bound() {
-    let strangers = one_byte_frames(Callers::Anyone).await;
+    let strangers = one_byte_frames(Clients::Public).await;
     assert!((40_000..=65_793).contains(&strangers), "{strangers}");
-    let internal = one_byte_frames(Callers::Internal).await;
+    let internal = one_byte_frames(Clients::Internal).await;
     assert!((500_000..=526_344).contains(&internal), "{internal}");
 }

@@ -1,23 +1,23 @@
 //! Requests over HTTP/1.x as people's systems write them, mended to what hyper takes.
 //!
 //! ```text
-//! socket ─► Mended ─► hyper ─► handler
+//! socket ─► LenientStream ─► hyper ─► handler
 //!              │                  ▲
-//!              └─ Unreadable ─────┘   beside a request that stands in its place
+//!              └─ UnreadableHead ─────┘   beside a request that stands in its place
 //! ```
 //!
 //! hyper answers a request line with a raw blank, `"`, `<` or a byte of another encoding than UTF-8 by itself, with a bare
 //! 400, and cuts a query at its first `#`. Old senders write such lines, and they mean something plain. So a request's head
 //! is held back until it is whole, and then passed on as it came, or with the target percent-encoded. What cannot be read is
 //! taken out, with what is behind it on the connection; a request for the same path is passed on in its place, and its
-//! handler finds out why, as [`Unreadable`]. So it is counted, answered and kept like any other.
+//! handler finds out why, as [`UnreadableHead`]. So it is counted, answered and kept like any other.
 //!
 //! Where a message would end for one reader here and for another there (request smuggling), nothing is mended: two lengths,
 //! a length beside `Transfer-Encoding`, blanks around a header's name are refused, as RFC 9112 has it.
 
 mod body;
 mod head;
-mod requests;
+mod repair;
 
 use std::{
     io,
@@ -30,7 +30,7 @@ use bytes::Bytes;
 use hyper::Request;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-pub use requests::Requests;
+pub use repair::HeadRepair;
 
 /// Bytes read from the socket at a time.
 const READ: usize = 4 * 1024;
@@ -40,16 +40,16 @@ const KEPT: usize = 1024;
 /// A request that could not be read, the last one of its connection. The request that stands in its place has it as an
 /// extension: a GET of the same path, if that could be told, with the `X-Forwarded-For` headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unreadable {
+pub struct UnreadableHead {
     /// Why.
-    pub why: Why,
+    pub fault: HeadFault,
     /// Its head as it came, as far as it was read.
     pub head: Bytes,
 }
 
 /// Why a request could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Why {
+pub enum HeadFault {
     /// The request line is none: a method, a target and a version.
     RequestLine,
     /// The version is not HTTP/1.0 or HTTP/1.1.
@@ -61,14 +61,14 @@ pub enum Why {
     /// Where the body ends cannot be told for certain.
     Length,
     /// The client closed its side in the middle of the head.
-    BrokenOff,
+    Incomplete,
     /// The target is too long.
     TargetTooLong,
     /// The head is too long, or has more than 100 headers.
     HeadTooLong,
 }
 
-impl Why {
+impl HeadFault {
     /// Its name in metrics.
     pub fn name(self) -> &'static str {
         match self {
@@ -77,7 +77,7 @@ impl Why {
             Self::Target => "target",
             Self::Header => "header",
             Self::Length => "length",
-            Self::BrokenOff => "broken_off",
+            Self::Incomplete => "broken_off",
             Self::TargetTooLong => "target_too_long",
             Self::HeadTooLong => "head_too_long",
         }
@@ -86,9 +86,9 @@ impl Why {
 
 /// A stream whose requests are mended before they are read.
 #[derive(Debug)]
-pub(super) struct Mended<S> {
+pub(super) struct LenientStream<S> {
     stream: S,
-    requests: Option<Requests>,
+    requests: Option<HeadRepair>,
     /// What can be read, from `read` on.
     ready: Vec<u8>,
     read: usize,
@@ -98,7 +98,7 @@ pub(super) struct Mended<S> {
 
 /// The number of the request that stands in the place of an unreadable one, and that one.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Refused(Arc<Mutex<Option<(u64, Unreadable)>>>);
+pub(super) struct Refused(Arc<Mutex<Option<(u64, UnreadableHead)>>>);
 
 impl Refused {
     /// Gives the request of this number, the first being 1, what it stands for.
@@ -109,18 +109,18 @@ impl Refused {
         }
     }
 
-    fn note(&self, number: u64, unreadable: Unreadable) {
+    fn note(&self, number: u64, unreadable: UnreadableHead) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((number, unreadable));
     }
 }
 
-impl<S> Mended<S> {
+impl<S> LenientStream<S> {
     /// Mends requests with heads of at most so many bytes; without a number, all is read as it comes.
     pub(super) fn new(stream: S, head: Option<usize>) -> (Self, Refused) {
         let refused = Refused::default();
         let mended = Self {
             stream,
-            requests: head.map(Requests::new),
+            requests: head.map(HeadRepair::new),
             ready: Vec::new(),
             read: 0,
             ended: false,
@@ -143,7 +143,7 @@ impl<S> Mended<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Mended<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for LenientStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -181,7 +181,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Mended<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Mended<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for LenientStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{
-    Unreadable, Why,
+    HeadFault, UnreadableHead,
     body::Body,
     head::{self, Head},
 };
@@ -14,7 +14,7 @@ const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n\r\n";
 /// Takes bytes as they come, in any pieces, and gives back what hyper is to read. Bytes that are requests by the book come
 /// out as they went in, but for empty lines before a request.
 #[derive(Debug)]
-pub struct Requests {
+pub struct HeadRepair {
     /// Bytes of a head at most.
     limit: usize,
     state: State,
@@ -33,7 +33,7 @@ enum State {
     Ended,
 }
 
-impl Requests {
+impl HeadRepair {
     /// Of a new connection; `limit` is how many bytes a head may have.
     pub fn new(limit: usize) -> Self {
         Self { limit, state: State::Head(Vec::new()), begun: 0 }
@@ -51,7 +51,7 @@ impl Requests {
 
     /// Takes what came, and appends to `ready` what can be read. A request that cannot be read is returned; `ready` then
     /// ends with the one that stands in its place.
-    pub fn take(&mut self, mut bytes: &[u8], ready: &mut Vec<u8>) -> Option<Unreadable> {
+    pub fn take(&mut self, mut bytes: &[u8], ready: &mut Vec<u8>) -> Option<UnreadableHead> {
         while !bytes.is_empty() {
             match &mut self.state {
                 State::Head(head) => {
@@ -65,12 +65,12 @@ impl Requests {
                         head.clear();
                     } else if head::is_whole(head) || head.len() >= self.limit || !may_be_a_request(head) {
                         let mut head = std::mem::take(head);
-                        if let Err(why) = self.pass_on(&head, ready) {
-                            if why == Why::RequestLine && !head::is_whole(&head) {
+                        if let Err(fault) = self.pass_on(&head, ready) {
+                            if fault == HeadFault::RequestLine && !head::is_whole(&head) {
                                 // No request at all, and so without an end that could be found.
                                 head.extend_from_slice(&bytes[..bytes.len().min(self.limit)]);
                             }
-                            return Some(self.refuse(why, head, ready));
+                            return Some(self.refuse(fault, head, ready));
                         }
                     }
                 }
@@ -96,17 +96,17 @@ impl Requests {
     }
 
     /// Nothing more comes. A head that is not whole is returned like any other that cannot be read.
-    pub fn end(&mut self, ready: &mut Vec<u8>) -> Option<Unreadable> {
+    pub fn end(&mut self, ready: &mut Vec<u8>) -> Option<UnreadableHead> {
         match &mut self.state {
             State::Head(head) if !matches!(&head[..], b"" | b"\r") => {
                 let head = std::mem::take(head);
-                Some(self.refuse(Why::BrokenOff, head, ready))
+                Some(self.refuse(HeadFault::Incomplete, head, ready))
             }
             _ => None,
         }
     }
 
-    fn pass_on(&mut self, head: &[u8], ready: &mut Vec<u8>) -> Result<(), Why> {
+    fn pass_on(&mut self, head: &[u8], ready: &mut Vec<u8>) -> Result<(), HeadFault> {
         if self.begun == 0 && head.starts_with(HTTP2) {
             ready.extend_from_slice(head);
             self.state = State::Through;
@@ -119,11 +119,11 @@ impl Requests {
         Ok(())
     }
 
-    fn refuse(&mut self, why: Why, head: Vec<u8>, ready: &mut Vec<u8>) -> Unreadable {
+    fn refuse(&mut self, fault: HeadFault, head: Vec<u8>, ready: &mut Vec<u8>) -> UnreadableHead {
         ready.extend_from_slice(&head::in_its_place(&head));
         self.begun += 1;
         self.state = State::Ended;
-        Unreadable { why, head: Bytes::from(head) }
+        UnreadableHead { fault, head: Bytes::from(head) }
     }
 }
 

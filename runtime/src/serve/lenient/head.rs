@@ -7,7 +7,7 @@ use hyper::{
     header::{HeaderName, HeaderValue},
 };
 
-use super::{Why, body::Body};
+use super::{HeadFault, body::Body};
 
 /// Bytes of a method at most: the longest that is registered has 17.
 const MAX_METHOD: usize = 32;
@@ -46,27 +46,27 @@ pub(super) fn is_whole(head: &[u8]) -> bool {
 }
 
 /// Reads a head that begins with its request line, and mends it.
-pub(super) fn read(head: &[u8], limit: usize) -> Result<Head, Why> {
+pub(super) fn read(head: &[u8], limit: usize) -> Result<Head, HeadFault> {
     let (line, headers) = split_line(head);
     let Some(end) = line_end(line) else {
         // As long as it may be, or no request at all.
         let (method, _) = split_once(line, b' ').unwrap_or((line, b""));
         let request = is_method(method) && line.len() >= limit;
-        return Err(if request { Why::TargetTooLong } else { Why::RequestLine });
+        return Err(if request { HeadFault::TargetTooLong } else { HeadFault::RequestLine });
     };
     let (method, target, version) = request_line(&line[..line.len() - end.len()])?;
     if !is_whole(head) {
-        return Err(Why::HeadTooLong);
+        return Err(HeadFault::HeadTooLong);
     }
     let target = percent_encoded(target);
     if target.len() > MAX_TARGET {
-        return Err(Why::TargetTooLong);
+        return Err(HeadFault::TargetTooLong);
     }
-    Uri::try_from(&*target).map_err(|_| Why::Target)?;
+    Uri::try_from(&*target).map_err(|_| HeadFault::Target)?;
     let name: &[u8] = if version == Version::Http10 { b"HTTP/1.0" } else { b"HTTP/1.1" };
     let bytes = [method, b" ", &target, b" ", name, end, &unfolded(headers)?].concat();
     if bytes.len() > limit {
-        return Err(Why::HeadTooLong);
+        return Err(HeadFault::HeadTooLong);
     }
     let body = body(&bytes, version)?;
     Ok(Head { bytes, body })
@@ -108,17 +108,17 @@ fn forwarded(head: &[u8]) -> Vec<u8> {
 }
 
 /// Reads a method, a target and a version: the first word, the last, and what is between them, blanks and all.
-fn request_line(line: &[u8]) -> Result<(&[u8], &[u8], Version), Why> {
-    let (method, rest) = split_once(line, b' ').ok_or(Why::RequestLine)?;
+fn request_line(line: &[u8]) -> Result<(&[u8], &[u8], Version), HeadFault> {
+    let (method, rest) = split_once(line, b' ').ok_or(HeadFault::RequestLine)?;
     if !is_method(method) || line.contains(&b'\r') {
-        return Err(Why::RequestLine);
+        return Err(HeadFault::RequestLine);
     }
     let rest = without_blanks(rest);
-    let at = rest.iter().rposition(|byte| *byte == b' ').ok_or(Why::Version)?;
+    let at = rest.iter().rposition(|byte| *byte == b' ').ok_or(HeadFault::Version)?;
     let version = match rest[at + 1..].to_ascii_uppercase().as_slice() {
         b"HTTP/1.0" => Version::Http10,
         b"HTTP/1.1" => Version::Http11,
-        _ => return Err(Why::Version),
+        _ => return Err(HeadFault::Version),
     };
     Ok((method, without_blanks(&rest[..at]), version))
 }
@@ -142,7 +142,7 @@ fn percent_encoded(target: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// Puts a header that goes on in the next line (RFC 9112, 5.2) into one.
-fn unfolded(headers: &[u8]) -> Result<Cow<'_, [u8]>, Why> {
+fn unfolded(headers: &[u8]) -> Result<Cow<'_, [u8]>, HeadFault> {
     let lines = || headers.split_inclusive(|byte| *byte == b'\n');
     let goes_on = |line: &[u8]| line.starts_with(b" ") || line.starts_with(b"\t");
     if !lines().any(goes_on) {
@@ -158,9 +158,9 @@ fn unfolded(headers: &[u8]) -> Result<Cow<'_, [u8]>, Why> {
         }
         // Of those that say where the body ends, not all readers take the second line for a part of the first.
         if is_about_length(name) {
-            return Err(Why::Length);
+            return Err(HeadFault::Length);
         }
-        let end = line_end(&unfolded).ok_or(Why::Header)?.len();
+        let end = line_end(&unfolded).ok_or(HeadFault::Header)?.len();
         unfolded.truncate(unfolded.len() - end);
         unfolded.push(b' ');
         unfolded.extend_from_slice(without_blanks(line));
@@ -170,32 +170,32 @@ fn unfolded(headers: &[u8]) -> Result<Cow<'_, [u8]>, Why> {
 
 /// Reads the head as hyper will, and tells where its body ends. What two readers could understand differently is refused
 /// (RFC 9112, 6.3).
-fn body(head: &[u8], version: Version) -> Result<Option<Body>, Why> {
+fn body(head: &[u8], version: Version) -> Result<Option<Body>, HeadFault> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut headers);
     match request.parse(head) {
         Ok(httparse::Status::Complete(length)) if length == head.len() => {}
-        Err(httparse::Error::TooManyHeaders) => return Err(Why::HeadTooLong),
-        Ok(_) | Err(_) => return Err(Why::Header),
+        Err(httparse::Error::TooManyHeaders) => return Err(HeadFault::HeadTooLong),
+        Ok(_) | Err(_) => return Err(HeadFault::Header),
     }
     let (mut length, mut chunked) = (None, false);
     for httparse::Header { name, value } in &*request.headers {
         // A token, but longer than hyper expects one to be.
-        HeaderName::from_bytes(name.as_bytes()).map_err(|_| Why::Header)?;
+        HeaderName::from_bytes(name.as_bytes()).map_err(|_| HeadFault::Header)?;
         if name.eq_ignore_ascii_case("transfer-encoding") {
             if chunked || version == Version::Http10 || !value.eq_ignore_ascii_case(b"chunked") {
-                return Err(Why::Length);
+                return Err(HeadFault::Length);
             }
             chunked = true;
         } else if name.eq_ignore_ascii_case("content-length") {
-            let again = digits(value).ok_or(Why::Length)?;
+            let again = digits(value).ok_or(HeadFault::Length)?;
             if *length.get_or_insert(again) != again {
-                return Err(Why::Length);
+                return Err(HeadFault::Length);
             }
         }
     }
     match (length, chunked) {
-        (Some(_), true) => Err(Why::Length),
+        (Some(_), true) => Err(HeadFault::Length),
         (None, true) => Ok(Some(Body::chunked())),
         (length, false) => Ok(Body::of_length(length.unwrap_or_default())),
     }

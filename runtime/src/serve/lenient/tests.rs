@@ -12,14 +12,14 @@ use super::*;
 const LIMIT: usize = 80 * 1024;
 
 /// What came out, and what was refused.
-type Outcome = (Vec<u8>, Option<Unreadable>);
+type Outcome = (Vec<u8>, Option<UnreadableHead>);
 
 /// Sends bytes in pieces that begin at these places, and then nothing more.
 fn sent(bytes: &[u8], cuts: &[Index]) -> Outcome {
     let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
     cuts.extend([0, bytes.len()]);
     cuts.sort_unstable();
-    let (mut requests, mut ready, mut unreadable) = (Requests::new(LIMIT), Vec::new(), None);
+    let (mut requests, mut ready, mut unreadable) = (HeadRepair::new(LIMIT), Vec::new(), None);
     for piece in cuts.windows(2) {
         let refused = requests.take(&bytes[piece[0]..piece[1]], &mut ready);
         assert!(refused.is_none() || unreadable.is_none(), "one is refused at most");
@@ -36,10 +36,10 @@ fn read(bytes: impl AsRef<[u8]>) -> String {
     String::from_utf8(ready).unwrap()
 }
 
-fn refused(bytes: impl AsRef<[u8]>) -> (Why, String) {
+fn refused(bytes: impl AsRef<[u8]>) -> (HeadFault, String) {
     let (ready, unreadable) = sent(bytes.as_ref(), &[]);
     let unreadable = unreadable.unwrap_or_else(|| panic!("{} is read", bytes.as_ref().escape_ascii()));
-    (unreadable.why, String::from_utf8(ready).unwrap())
+    (unreadable.fault, String::from_utf8(ready).unwrap())
 }
 
 /// The target of the one request that came out of a request line.
@@ -118,51 +118,54 @@ fn requests_behind_a_body_are_mended_too() {
 
 #[test]
 fn what_has_no_plain_meaning_is_refused() {
-    for (request, why) in [
-        ("GET\r\n\r\n", Why::RequestLine),
-        (" GET /a HTTP/1.1\r\n\r\n", Why::RequestLine),
-        ("G\u{e9}T /a HTTP/1.1\r\n\r\n", Why::RequestLine),
-        ("GET\t/a HTTP/1.1\r\n\r\n", Why::RequestLine),
-        ("GET /a\rb HTTP/1.1\r\n\r\n", Why::RequestLine),
-        ("\rGET /a HTTP/1.1\r\n\r\n", Why::RequestLine),
-        ("<xml>", Why::RequestLine),
-        ("{\"seq\":1}", Why::RequestLine),
-        ("\u{16}\u{3}\u{1}", Why::RequestLine),
-        ("GET /a\r\n\r\n", Why::Version),
-        ("GET /a HTTP/2.0\r\n\r\n", Why::Version),
-        ("GET /a HTTP/1.1x\r\n\r\n", Why::Version),
-        ("GET HTTP/1.1\r\n\r\n", Why::Version),
-        ("GET a/b HTTP/1.1\r\n\r\n", Why::Target),
-        ("GET http:///a HTTP/1.1\r\n\r\n", Why::Target),
-        ("GET  HTTP/1.1\r\n\r\n", Why::Version),
-        ("GET /a HTTP/1.1\r\nHost : x\r\n\r\n", Why::Header),
-        ("GET /a HTTP/1.1\r\n Host: x\r\n\r\n", Why::Header),
-        ("GET /a HTTP/1.1\r\nHost\r\n\r\n", Why::Header),
-        ("GET /a HTTP/1.1\r\n: x\r\n\r\n", Why::Header),
-        ("GET /a HTTP/1.1\r\nX: a\u{0}\r\n\r\n", Why::Header),
-        ("GET /a HTTP/1.1\r\nX: a\rb\r\n\r\n", Why::Header),
-        ("GET /a HTTP/1.1\r\n\u{ac15}: a\r\n\r\n", Why::Header),
-        ("POST /a HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc", Why::Length),
-        ("POST /a HTTP/1.1\r\nContent-Length: 3, 3\r\n\r\nabc", Why::Length),
-        ("POST /a HTTP/1.1\r\nContent-Length: +3\r\n\r\nabc", Why::Length),
-        ("POST /a HTTP/1.1\r\nContent-Length: -1\r\n\r\n", Why::Length),
-        ("POST /a HTTP/1.1\r\nContent-Length:\r\n\r\n", Why::Length),
-        ("POST /a HTTP/1.1\r\nContent-Length: 18446744073709551615\r\n\r\n", Why::Length),
-        ("POST /a HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n", Why::Length),
-        ("POST /a HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\nabc", Why::Length),
-        ("POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\nabc", Why::Length),
-        ("POST /a HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", Why::Length),
-        ("POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", Why::Length),
-        ("POST /a HTTP/1.1\r\nTransfer-Encoding: identity\r\n\r\n", Why::Length),
-        ("POST /a HTTP/1.1\r\nTransfer-Encoding:\r\n chunked\r\n\r\n", Why::Length),
-        ("POST /a HTTP/1.1\r\nContent-Length: 1\r\n 0\r\n\r\n", Why::Length),
-        ("POST /a HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", Why::Length),
-        ("GET /a HTTP/1.1", Why::BrokenOff),
-        ("GET /a HTTP/1.1\r\nHost: x\r\n", Why::BrokenOff),
-        ("GE", Why::BrokenOff),
+    for (request, fault) in [
+        ("GET\r\n\r\n", HeadFault::RequestLine),
+        (" GET /a HTTP/1.1\r\n\r\n", HeadFault::RequestLine),
+        ("G\u{e9}T /a HTTP/1.1\r\n\r\n", HeadFault::RequestLine),
+        ("GET\t/a HTTP/1.1\r\n\r\n", HeadFault::RequestLine),
+        ("GET /a\rb HTTP/1.1\r\n\r\n", HeadFault::RequestLine),
+        ("\rGET /a HTTP/1.1\r\n\r\n", HeadFault::RequestLine),
+        ("<xml>", HeadFault::RequestLine),
+        ("{\"seq\":1}", HeadFault::RequestLine),
+        ("\u{16}\u{3}\u{1}", HeadFault::RequestLine),
+        ("GET /a\r\n\r\n", HeadFault::Version),
+        ("GET /a HTTP/2.0\r\n\r\n", HeadFault::Version),
+        ("GET /a HTTP/1.1x\r\n\r\n", HeadFault::Version),
+        ("GET HTTP/1.1\r\n\r\n", HeadFault::Version),
+        ("GET a/b HTTP/1.1\r\n\r\n", HeadFault::Target),
+        ("GET http:///a HTTP/1.1\r\n\r\n", HeadFault::Target),
+        ("GET  HTTP/1.1\r\n\r\n", HeadFault::Version),
+        ("GET /a HTTP/1.1\r\nHost : x\r\n\r\n", HeadFault::Header),
+        ("GET /a HTTP/1.1\r\n Host: x\r\n\r\n", HeadFault::Header),
+        ("GET /a HTTP/1.1\r\nHost\r\n\r\n", HeadFault::Header),
+        ("GET /a HTTP/1.1\r\n: x\r\n\r\n", HeadFault::Header),
+        ("GET /a HTTP/1.1\r\nX: a\u{0}\r\n\r\n", HeadFault::Header),
+        ("GET /a HTTP/1.1\r\nX: a\rb\r\n\r\n", HeadFault::Header),
+        ("GET /a HTTP/1.1\r\n\u{ac15}: a\r\n\r\n", HeadFault::Header),
+        ("POST /a HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc", HeadFault::Length),
+        ("POST /a HTTP/1.1\r\nContent-Length: 3, 3\r\n\r\nabc", HeadFault::Length),
+        ("POST /a HTTP/1.1\r\nContent-Length: +3\r\n\r\nabc", HeadFault::Length),
+        ("POST /a HTTP/1.1\r\nContent-Length: -1\r\n\r\n", HeadFault::Length),
+        ("POST /a HTTP/1.1\r\nContent-Length:\r\n\r\n", HeadFault::Length),
+        ("POST /a HTTP/1.1\r\nContent-Length: 18446744073709551615\r\n\r\n", HeadFault::Length),
+        ("POST /a HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n", HeadFault::Length),
+        ("POST /a HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\nabc", HeadFault::Length),
+        ("POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\nabc", HeadFault::Length),
+        ("POST /a HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", HeadFault::Length),
+        (
+            "POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+            HeadFault::Length,
+        ),
+        ("POST /a HTTP/1.1\r\nTransfer-Encoding: identity\r\n\r\n", HeadFault::Length),
+        ("POST /a HTTP/1.1\r\nTransfer-Encoding:\r\n chunked\r\n\r\n", HeadFault::Length),
+        ("POST /a HTTP/1.1\r\nContent-Length: 1\r\n 0\r\n\r\n", HeadFault::Length),
+        ("POST /a HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", HeadFault::Length),
+        ("GET /a HTTP/1.1", HeadFault::Incomplete),
+        ("GET /a HTTP/1.1\r\nHost: x\r\n", HeadFault::Incomplete),
+        ("GE", HeadFault::Incomplete),
     ] {
         let (refused, ready) = refused(request);
-        assert_eq!(refused, why, "{request:?}");
+        assert_eq!(refused, fault, "{request:?}");
         assert!(ready.starts_with("GET /") && ready.ends_with("connection: close\r\n\r\n"), "{ready:?}");
     }
 }
@@ -171,22 +174,22 @@ fn what_has_no_plain_meaning_is_refused() {
 fn what_is_too_long_is_refused_when_that_is_certain() {
     let target = |length: usize| format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(length - 1));
     assert_eq!(read(target(65_534)), target(65_534));
-    assert_eq!(refused(target(65_535)).0, Why::TargetTooLong);
+    assert_eq!(refused(target(65_535)).0, HeadFault::TargetTooLong);
     // Percent-encoded, each has three bytes.
-    assert_eq!(refused(format!("GET /{} HTTP/1.1\r\n\r\n", "<".repeat(22_000))).0, Why::TargetTooLong);
-    assert_eq!(refused(format!("GET /{}", "a".repeat(LIMIT))).0, Why::TargetTooLong);
-    assert_eq!(refused("x".repeat(LIMIT)).0, Why::RequestLine);
+    assert_eq!(refused(format!("GET /{} HTTP/1.1\r\n\r\n", "<".repeat(22_000))).0, HeadFault::TargetTooLong);
+    assert_eq!(refused(format!("GET /{}", "a".repeat(LIMIT))).0, HeadFault::TargetTooLong);
+    assert_eq!(refused("x".repeat(LIMIT)).0, HeadFault::RequestLine);
     let head = |length: usize| {
         let line = "GET /a HTTP/1.1\r\nX: ";
         format!("{line}{}\r\n\r\n", "a".repeat(length - line.len() - 4))
     };
     assert_eq!(read(head(LIMIT)), head(LIMIT));
-    assert_eq!(refused(head(LIMIT + 1)).0, Why::HeadTooLong);
-    assert_eq!(refused(&head(LIMIT + 10)[..LIMIT]).0, Why::HeadTooLong);
-    assert_eq!(refused(format!("GET /a HTTP/1.1\r\n{}: b\r\n\r\n", "a".repeat(70_000))).0, Why::Header);
+    assert_eq!(refused(head(LIMIT + 1)).0, HeadFault::HeadTooLong);
+    assert_eq!(refused(&head(LIMIT + 10)[..LIMIT]).0, HeadFault::HeadTooLong);
+    assert_eq!(refused(format!("GET /a HTTP/1.1\r\n{}: b\r\n\r\n", "a".repeat(70_000))).0, HeadFault::Header);
     let many = |count: usize| format!("GET /a HTTP/1.1\r\n{}\r\n", "X: a\r\n".repeat(count));
     assert_eq!(read(many(100)), many(100));
-    assert_eq!(refused(many(101)).0, Why::HeadTooLong);
+    assert_eq!(refused(many(101)).0, HeadFault::HeadTooLong);
 }
 
 #[test]
@@ -227,7 +230,7 @@ fn what_stands_in_the_place_of_a_request_says_where_it_went_and_whence() {
 fn http2_and_broken_chunks_go_through() {
     let http2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\n\n<>\"";
     assert_eq!(sent(http2, &[]), (http2.to_vec(), None));
-    assert_eq!(refused("GET /a HTTP/1.1\r\n\r\nPRI * HTTP/2.0\r\n\r\n").0, Why::Version);
+    assert_eq!(refused("GET /a HTTP/1.1\r\n\r\nPRI * HTTP/2.0\r\n\r\n").0, HeadFault::Version);
     for chunks in
         ["x\r\n", "3\r\nabcd\r\n", "3\nabc\r\n", "0\r\n\nGET", "0\r\nA: b\n\r\n", "fffffffffffffffff\r\n"]
     {
@@ -305,7 +308,7 @@ proptest! {
         let bytes = requests.concat();
         prop_assert_eq!(sent(&bytes, &cuts), (bytes.clone(), None));
         let each: Vec<_> = (0..bytes.len()).map(|at| bytes[at..=at].to_vec()).collect();
-        let (mut state, mut ready) = (Requests::new(LIMIT), Vec::new());
+        let (mut state, mut ready) = (HeadRepair::new(LIMIT), Vec::new());
         each.iter().for_each(|byte| assert_eq!(state.take(byte, &mut ready), None));
         prop_assert_eq!(ready, bytes);
         prop_assert_eq!(state.begun(), requests.len() as u64);
@@ -315,11 +318,11 @@ proptest! {
     fn how_bytes_are_cut_up_makes_no_difference(bytes in nearly(), cuts in vec(any::<Index>(), 0..12)) {
         let ((pieces, of_pieces), (whole, of_whole)) = (sent(&bytes, &cuts), sent(&bytes, &[]));
         prop_assert_eq!(pieces, whole);
-        let why = |unreadable: &Option<Unreadable>| unreadable.as_ref().map(|unreadable| unreadable.why);
-        prop_assert_eq!(why(&of_pieces), why(&of_whole));
+        let fault = |unreadable: &Option<UnreadableHead>| unreadable.as_ref().map(|unreadable| unreadable.fault);
+        prop_assert_eq!(fault(&of_pieces), fault(&of_whole));
         // Of what is no request at all, as much is kept as had come.
         if let (Some(of_pieces), Some(of_whole)) = (of_pieces, of_whole) {
-            prop_assert!(of_pieces == of_whole || of_pieces.why == Why::RequestLine);
+            prop_assert!(of_pieces == of_whole || of_pieces.fault == HeadFault::RequestLine);
             prop_assert!(of_whole.head.starts_with(&of_pieces.head));
         }
     }
