@@ -27,26 +27,26 @@ pub mod settings;
 pub mod source;
 pub mod store;
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use prometheus_client::registry::Registry;
-use ringpad_bus::Bus;
 use ringpad_runtime::{
     CancellationToken, Failure,
     activation::PassedListeners,
     admin,
     readiness::Readiness,
     serve::{Clients, HalfClose, Heads, Limits, SMALL_HEAD, ServeMetrics, serve},
+    supervisor::Supervisor,
     traces::Traces,
 };
-use tokio::{net::TcpListener, task::JoinSet, time::sleep};
+use tokio::{net::TcpListener, time::timeout};
 
 use http::HttpMetrics;
-use log::{Capacity, Log, LogMetrics, LogThreads, OpenLog, Waiting};
+use log::{Capacity, Log, LogMetrics, OpenLog, Waiting};
 use relay::{Relay, RelayMetrics};
 use retention::{Retention, RetentionMetrics};
 use settings::Database;
-pub use settings::Settings;
+pub use settings::{Checked, Settings};
 use source::Sources;
 
 /// How long open requests may take to finish once the service is leaving.
@@ -94,23 +94,29 @@ impl Listeners {
 /// Serves until `shutdown`, then finishes what was accepted.
 ///
 /// # Errors
-/// A wrong setting, a log that cannot be opened, or, at the start, another exchange under our name.
+/// A log that cannot be opened; at the start, an exchange of another type under our name; later, a task that failed.
 pub async fn run(
-    settings: Settings,
-    bus: Bus,
+    Checked { settings, sources, bus }: Checked,
     listeners: Listeners,
     shutdown: CancellationToken,
 ) -> Result<(), Failure> {
-    let sources = settings.check().map_err(Failure::Setting)?;
     if settings.ingest_config.is_none() {
         tracing::warn!(
             "INGEST_CONFIG is not set: anyone may send call records to the one source there is, bizcall"
         );
     }
     let mut registry = Registry::default();
-    let OpenLog { log, outbox, fresh, threads } = open_log(&settings, LogMetrics::new(&mut registry))?;
-    registry.register_collector(Box::new(Waiting::new(log.written(), Arc::clone(&outbox))));
     let traces = Traces::new("ingest-svc", &settings.traces)?;
+    // Loads what the first number of an unusual shape would otherwise wait for.
+    let warm = tokio::task::spawn_blocking(phone::warm_up).await;
+    warm.map_err(|error| Failure::other("cannot start", error))?;
+    let OpenLog { log, outbox, fresh, threads } = open_log(&settings, LogMetrics::new(&mut registry))?;
+    // The relay and the log's threads end by themselves after the edges: the writer when nobody has its handle any more,
+    // and the relay when the writer has ended and everything is published.
+    let stop = shutdown.child_token();
+    let mut backend = Supervisor::new(stop.clone());
+    backend.spawn_blocking("log", || threads.join());
+    registry.register_collector(Box::new(Waiting::new(log.written(), Arc::clone(&outbox))));
     let relay = Relay {
         bus,
         traces: traces.clone(),
@@ -121,26 +127,19 @@ pub async fn run(
         fresh,
         metrics: RelayMetrics::new(&mut registry),
     };
-    // Loads what the first number of an unusual shape would otherwise wait for.
-    let warm = tokio::task::spawn_blocking(phone::warm_up).await;
-    warm.map_err(|error| Failure::other("cannot start", error))?;
-
-    // Cancelled by whatever ends first: everything leaves together.
-    let leaving = shutdown.child_token();
     let cut = CancellationToken::new();
+    backend.try_spawn("relay", relay.run(cut.clone()));
     let shared = Shared { sources: Arc::new(sources), log, traces: traces.clone() };
-    let edges = spawn_edges(&settings, shared, listeners, registry, &leaving)?;
-    let relay = {
-        let (cut, leaving) = (cut.clone(), leaving.clone());
-        tokio::spawn(async move {
-            let _leave = leaving.drop_guard();
-            relay.run(cut).await
-        })
+    let served = match spawn_edges(&settings, shared, listeners, registry, stop.clone()) {
+        Ok(edges) => edges.join().await,
+        Err(failure) => Err(failure),
     };
-    let edges = join(edges, leaving).await;
-    let left = leave(threads, relay, cut).await;
-    let closed = tokio::task::spawn_blocking(move || traces.close()).await;
-    left.and(edges).and(closed.map_err(|error| Failure::other("the traces ended unexpectedly", error)))
+    stop.cancel();
+    let left = leave(backend, cut).await;
+    if let (Err(_), Err(failure)) = (&left, &served) {
+        tracing::error!(%failure, "another task failed");
+    }
+    left.and(served).and(traces.close().await)
 }
 
 /// What both edges need.
@@ -157,12 +156,12 @@ fn spawn_edges(
     shared: Shared,
     listeners: Listeners,
     mut registry: Registry,
-    leaving: &CancellationToken,
-) -> Result<JoinSet<Result<(), Failure>>, Failure> {
+    stop: CancellationToken,
+) -> Result<Supervisor, Failure> {
     let readiness = Readiness::default();
     readiness.hold("log", "starting");
     let (log, proxies) = (shared.log.clone(), shared.sources.proxies());
-    let grpc = grpc::router(settings, shared.clone(), readiness.clone(), leaving.clone())?;
+    let grpc = grpc::router(settings, shared.clone(), readiness.clone(), stop.clone())?;
     let answers = HttpMetrics::new(&mut registry);
     let connections = ServeMetrics::new(&mut registry);
     let retention = RetentionMetrics::new(&mut registry);
@@ -194,17 +193,13 @@ fn spawn_edges(
         ("grpc", listeners.grpc, grpc, internal(HalfClose::Disconnect, &grpc::STREAMS)),
         ("admin", listeners.admin, admin, internal(HalfClose::Allow, &[])),
     ];
-    let mut edges = JoinSet::new();
+    let mut edges = Supervisor::new(stop.clone());
     for (name, listener, router, limits) in ports {
-        let served = serve(listener, router, limits, connections.port(name), leaving.clone(), GRACE);
-        edges.spawn(async {
-            served.await;
-            Ok(())
-        });
+        edges.spawn(name, serve(listener, router, limits, connections.port(name), stop.clone(), GRACE));
     }
-    edges.spawn(ready::watch(log.clone(), readiness, leaving.clone()));
+    edges.spawn("readiness", ready::watch(log.clone(), readiness, stop.clone()));
     let retention = Retention { log, retention: settings.retention, metrics: retention };
-    edges.spawn(retention.run(leaving.clone()));
+    edges.spawn("retention", retention.run(stop));
     Ok(edges)
 }
 
@@ -215,33 +210,15 @@ fn open_log(settings: &Settings, metrics: LogMetrics) -> Result<OpenLog, Failure
     })
 }
 
-/// Waits for the edges. The first one that ends, even by a panic, takes the others with it; its failure is the process's.
-async fn join(mut edges: JoinSet<Result<(), Failure>>, leaving: CancellationToken) -> Result<(), Failure> {
-    let mut outcome = Ok(());
-    while let Some(ended) = edges.join_next().await {
-        leaving.cancel();
-        let ended = ended.unwrap_or_else(|error| Err(Failure::other("a task ended unexpectedly", error)));
-        outcome = outcome.and(ended);
+/// Waits for the log and the relay, which publishes what was accepted last. What it does not manage in time it finds in
+/// the log at the next start.
+async fn leave(backend: Supervisor, cut: CancellationToken) -> Result<(), Failure> {
+    let mut left = pin!(backend.join());
+    match timeout(LAST_RELAY, left.as_mut()).await {
+        Ok(left) => left,
+        Err(_) => {
+            cut.cancel();
+            left.await
+        }
     }
-    outcome
-}
-
-/// With the edges gone, nobody can ask the log any more: the writer ends, and after it the relay, which publishes what
-/// was accepted last. What it does not manage in time it finds in the log at the next start.
-async fn leave(
-    threads: LogThreads,
-    relay: tokio::task::JoinHandle<Result<(), Failure>>,
-    cut: CancellationToken,
-) -> Result<(), Failure> {
-    let too_late = tokio::spawn(async move {
-        sleep(LAST_RELAY).await;
-        cut.cancel();
-    });
-    let relayed =
-        relay.await.unwrap_or_else(|error| Err(Failure::other("the relay ended unexpectedly", error)));
-    too_late.abort();
-    tokio::task::spawn_blocking(|| threads.join())
-        .await
-        .map_err(|error| Failure::other("the log ended unexpectedly", error))?;
-    relayed
 }

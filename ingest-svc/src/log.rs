@@ -84,12 +84,14 @@ pub struct OpenLog {
 pub struct LogThreads(Vec<JoinHandle<()>>);
 
 impl LogThreads {
-    /// Waits for the writer to finish what it was given.
+    /// Waits for the writer to finish what it was given, and for all other threads also if one has panicked.
+    ///
+    /// # Panics
+    /// If a thread has panicked, with its panic.
     pub fn join(self) {
-        for thread in self.0 {
-            if thread.join().is_err() {
-                tracing::error!("a thread of the log panicked");
-            }
+        let ended: Vec<_> = self.0.into_iter().map(JoinHandle::join).collect();
+        for panic in ended.into_iter().filter_map(Result::err) {
+            std::panic::resume_unwind(panic);
         }
     }
 }
@@ -194,11 +196,6 @@ impl Log {
     /// Sees the same, without being a handle on the log.
     pub(crate) fn written(&self) -> watch::Receiver<Option<Instant>> {
         self.written.clone()
-    }
-
-    /// The writer has ended although there is a handle: it has panicked.
-    pub fn is_dead(&self) -> bool {
-        self.jobs.is_closed()
     }
 
     /// The reading half.

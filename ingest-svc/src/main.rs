@@ -1,9 +1,9 @@
-//! Settings, log, listeners, run.
+//! Reads the settings, sets up logging, binds the listeners, and runs.
 
 use std::process::ExitCode;
 
 use ingest_svc::{Listeners, Settings, run};
-use ringpad_runtime::{Failure, Hangup, activation::PassedListeners, run_service, settings};
+use ringpad_runtime::{Hangup, activation::PassedListeners, run_service, settings};
 
 fn main() -> ExitCode {
     let settings: Settings = match settings::read() {
@@ -12,11 +12,10 @@ fn main() -> ExitCode {
     };
     let logging = settings.logging.clone();
     let passed = PassedListeners::take(&Listeners::NAMES);
-    run_service("ingest-svc", &logging, Hangup::Logged, |shutdown| async move {
+    run_service("ingest-svc", &logging, Hangup::Logged, async move |shutdown| {
         // Before any port is bound.
-        settings.check().map_err(Failure::Setting)?;
-        let bus = settings.bus.bus().map_err(Failure::Setting)?;
-        let listeners = Listeners::bind(&settings, passed?).await?;
-        run(settings, bus, listeners, shutdown).await
+        let checked = settings.check()?;
+        let listeners = Listeners::bind(&checked.settings, passed?).await?;
+        run(checked, listeners, shutdown).await
     })
 }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use ringpad_runtime::{CancellationToken, Failure, readiness::Readiness};
+use ringpad_runtime::{CancellationToken, readiness::Readiness};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use crate::log::{Log, LogError};
@@ -17,10 +17,7 @@ const PROBE: Duration = Duration::from_secs(1);
 const READY_FOR: Duration = Duration::from_secs(2);
 
 /// Says whether the service is ready, until `leaving`.
-///
-/// # Errors
-/// The log never can be written again.
-pub(crate) async fn watch(log: Log, readiness: Readiness, leaving: CancellationToken) -> Result<(), Failure> {
+pub(crate) async fn watch(log: Log, readiness: Readiness, leaving: CancellationToken) {
     let mut sign = Sign { readiness, ready: false };
     let mut tick = interval(PROBE);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -29,16 +26,12 @@ pub(crate) async fn watch(log: Log, readiness: Readiness, leaving: CancellationT
             _ = tick.tick() => {}
             () = leaving.cancelled() => break,
         }
-        if log.is_dead() {
-            return Err(Failure::Other("the log's writer has ended unexpectedly".to_owned()));
-        }
         tokio::select! {
             probed = probe(&log, &mut sign) => sign.show(probed),
             () = leaving.cancelled() => break,
         }
     }
     sign.readiness.hold("process", "leaving");
-    Ok(())
 }
 
 /// Asks the log whether it can be written. While the answer is awaited, the last write may get too old.
@@ -143,7 +136,7 @@ mod tests {
 
         drop(log);
         leaving.cancel();
-        watching.await.unwrap().unwrap();
+        watching.await.unwrap();
         assert_eq!(readiness.reason().as_deref(), Some("process: leaving"));
         tokio::task::spawn_blocking(|| threads.join()).await.unwrap();
     }

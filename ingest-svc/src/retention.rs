@@ -7,7 +7,7 @@ mod metrics;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use ringpad_runtime::{CancellationToken, Failure};
+use ringpad_runtime::CancellationToken;
 use tokio::time::sleep;
 
 use crate::log::{Log, LogError};
@@ -39,7 +39,7 @@ pub(crate) struct Retention {
 
 impl Retention {
     /// Runs until `leaving`.
-    pub(crate) async fn run(self, leaving: CancellationToken) -> Result<(), Failure> {
+    pub(crate) async fn run(self, leaving: CancellationToken) {
         let began = Instant::now();
         let read = || Reading { wall: Timestamp::now(), running: began.elapsed() };
         let mut clock = Clock::new(read());
@@ -49,7 +49,7 @@ impl Retention {
         loop {
             tokio::select! {
                 () = sleep(wait) => {}
-                () = leaving.cancelled() => return Ok(()),
+                () = leaving.cancelled() => return,
             }
             wait = match self.step(&mut clock, read(), &mut said).await {
                 Ok(Step::More) => PAUSE,

@@ -3,9 +3,9 @@
 use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::Parser;
-use ringpad_bus::BusSettings;
+use ringpad_bus::{Bus, BusSettings};
 use ringpad_runtime::{
-    backoff::RetrySettings, settings::duration, telemetry::LoggingSettings, traces::TraceSettings,
+    Failure, backoff::RetrySettings, settings::duration, telemetry::LoggingSettings, traces::TraceSettings,
 };
 use secrecy::SecretString;
 
@@ -54,6 +54,17 @@ pub struct Settings {
     pub traces: TraceSettings,
 }
 
+/// Settings that have been checked, and what was made of them.
+#[derive(Debug)]
+pub struct Checked {
+    /// The settings themselves.
+    pub settings: Settings,
+    /// The sources of `INGEST_CONFIG`.
+    pub sources: Sources,
+    /// The broker; tests and `ringpad dev` put one in its place that runs in the process.
+    pub bus: Bus,
+}
+
 /// Where the log is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Database {
@@ -77,13 +88,15 @@ impl FromStr for Database {
 }
 
 impl Settings {
-    /// Checks what no single setting shows, and reads the sources.
+    /// Checks what no single setting shows, and reads the files that the settings name.
     ///
     /// # Errors
-    /// One line that names the setting and what would be right.
-    pub fn check(&self) -> Result<Sources, String> {
-        self.check_token("INGEST_GRPC_ADDR", self.ingest_grpc_addr)?;
-        Sources::read(self.ingest_config.as_deref())
+    /// [`Failure::Setting`]: one line that names the setting and what would be right.
+    pub fn check(self) -> Result<Checked, Failure> {
+        let bus = self.bus.bus().map_err(Failure::Setting)?;
+        self.check_token("INGEST_GRPC_ADDR", self.ingest_grpc_addr).map_err(Failure::Setting)?;
+        let sources = Sources::read(self.ingest_config.as_deref()).map_err(Failure::Setting)?;
+        Ok(Checked { settings: self, sources, bus })
     }
 
     /// Beyond loopback the internal gRPC needs a token. `place` is what says that it is at `address`.

@@ -29,12 +29,11 @@ mod stream_end;
 mod subscription;
 mod websocket;
 
-use ringpad_bus::Bus;
 use ringpad_runtime::{CancellationToken, Failure, activation::PassedListeners, traces::Traces};
 use tokio::net::TcpListener;
 
 use replica::{Drain, Replica};
-pub use settings::Settings;
+pub use settings::{Checked, Settings};
 
 /// Where a replica listens.
 #[derive(Debug)]
@@ -64,10 +63,9 @@ impl Listeners {
 /// Runs one replica until `shutdown`, then, after `DRAIN_DELAY`, sends its pads away over `DRAIN_WINDOW` and returns.
 ///
 /// # Errors
-/// At the start, what only the operator can mend; later, a part that ended by itself.
+/// At the start, an exchange of another type under our name; later, a task that failed.
 pub async fn run(
-    settings: Settings,
-    bus: Bus,
+    Checked { settings, bus }: Checked,
     listeners: Listeners,
     shutdown: CancellationToken,
 ) -> Result<(), Failure> {
@@ -75,6 +73,5 @@ pub async fn run(
     let replica = Replica::start(&settings, bus, listeners, traces.clone())?;
     let drain = Drain { delay: settings.drain_delay.unwrap_or_default(), window: settings.drain_window };
     let outcome = replica.run(drain, shutdown).await;
-    let closed = tokio::task::spawn_blocking(move || traces.close()).await;
-    outcome.and(closed.map_err(|error| Failure::other("the traces ended unexpectedly", error)))
+    outcome.and(traces.close().await)
 }

@@ -1,20 +1,21 @@
-//! The push-svc process: settings, log, ports, run.
+//! Reads the settings, sets up logging, binds the listeners, and runs.
 
 use std::process::ExitCode;
 
 use push_svc::{Listeners, Settings, run};
-use ringpad_runtime::{Failure, Hangup, activation::PassedListeners, run_service, settings::read};
+use ringpad_runtime::{Hangup, activation::PassedListeners, run_service, settings};
 
 fn main() -> ExitCode {
-    let settings = match read::<Settings>() {
+    let settings: Settings = match settings::read() {
         Ok(settings) => settings,
         Err(code) => return code,
     };
     let logging = settings.logging.clone();
     let passed = PassedListeners::take(&Listeners::NAMES);
     run_service("push-svc", &logging, Hangup::Logged, async move |shutdown| {
-        let bus = settings.bus.bus().map_err(Failure::Setting)?;
-        let listeners = Listeners::bind(&settings, passed?).await?;
-        run(settings, bus, listeners, shutdown).await
+        // Before any port is bound.
+        let checked = settings.check()?;
+        let listeners = Listeners::bind(&checked.settings, passed?).await?;
+        run(checked, listeners, shutdown).await
     })
 }

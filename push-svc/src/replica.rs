@@ -11,18 +11,16 @@ use ringpad_bus::Bus;
 use ringpad_runtime::{
     CancellationToken, Failure, admin,
     readiness::Readiness,
-    serve::{Clients, HalfClose, Heads, Limits, PortMetrics, SMALL_HEAD, ServeMetrics, serve},
+    serve::{Clients, HalfClose, Heads, Limits, SMALL_HEAD, ServeMetrics, serve},
+    supervisor::Supervisor,
     traces::Traces,
 };
-use tokio::{
-    task::{JoinError, JoinSet},
-    time::{sleep, timeout},
-};
+use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::{
     Listeners, Settings,
-    admission::{Admission, AdmissionMetrics, token::PadTokens},
+    admission::{Admission, AdmissionMetrics},
     capacity::HubCapacity,
     catch_up::{CatchUp, CatchUpMetrics},
     event_sources::EventSources,
@@ -31,7 +29,7 @@ use crate::{
     log_client::LogClient,
     pad_requests::{PadRequests, RequestMetrics},
     pad_stream::{PadStreams, StreamMetrics},
-    page, settings,
+    page,
     subscription::{Subscriber, SubscriptionMetrics},
     websocket::{self, WebSocketEdge},
 };
@@ -46,8 +44,6 @@ const GRACE: Duration = Duration::from_secs(1);
 const PADS: (usize, usize) = (50_000, 12_500);
 /// Connections of operators, and those of one address.
 const OPERATORS: (usize, usize) = (128, 64);
-/// A part of the process: how it ended by itself, if it did.
-type Part = Result<(), Failure>;
 
 /// How a replica leaves.
 #[derive(Debug, Clone, Copy)]
@@ -63,11 +59,10 @@ pub(crate) struct Drain {
 pub(crate) struct Replica {
     hub: Hub,
     readiness: Readiness,
-    /// The WebSockets.
+    /// One task for each WebSocket.
     connections: TaskTracker,
-    /// All else that runs.
-    parts: JoinSet<Part>,
-    stop: CancellationToken,
+    /// All other tasks.
+    supervisor: Supervisor,
 }
 
 impl Replica {
@@ -83,8 +78,9 @@ impl Replica {
         let mut registry = Registry::default();
         let metrics = registry.sub_registry_with_prefix("ringpad_push");
         let hub = Hub::new(HubCapacity::default());
-        let log = log_client(settings, sources.clone())?;
-        let edge = edge(settings, &hub, &log, &traces, metrics)?;
+        let log =
+            LogClient::new(settings.ingest_url.clone(), settings.internal_token.clone(), sources.clone());
+        let edge = edge(settings, &hub, &log, &traces, metrics);
         let catch_up = CatchUp::new();
         let subscriber = Subscriber {
             bus,
@@ -99,16 +95,14 @@ impl Replica {
             hub: hub.clone(),
             readiness,
             connections: TaskTracker::new(),
-            parts: JoinSet::new(),
-            stop: CancellationToken::new(),
+            supervisor: Supervisor::new(CancellationToken::new()),
         };
         replica.serve(settings, edge, listeners, registry)?;
-        let (backoff, stop) = (settings.retry.backoff(), replica.stop.clone());
-        replica.parts.spawn(async move {
+        let (backoff, stop) = (settings.retry.backoff(), replica.supervisor.stop().clone());
+        replica.supervisor.try_spawn("subscription", subscriber.run(backoff.clone(), stop.clone()));
+        replica.supervisor.spawn("catch-up", async move {
             catch_up.run(hub, log, catch_up_metrics, backoff, stop).await;
-            Ok(())
         });
-        replica.parts.spawn(subscriber.run(settings.retry.backoff(), replica.stop.clone()));
         Ok(replica)
     }
 
@@ -120,13 +114,14 @@ impl Replica {
         listeners: Listeners,
         mut registry: Registry,
     ) -> Result<(), Failure> {
-        let grpc = grpc::router(&edge, self.readiness.clone(), self.stop.clone())?;
+        let stop = self.supervisor.stop().clone();
+        let grpc = grpc::router(&edge, self.readiness.clone(), stop.clone())?;
         let page = grpc::before(&edge.admission, page::router(settings.pad_token_url.as_ref()));
         let websocket = WebSocketEdge {
             admission: edge.admission,
             streams: edge.streams,
             connections: self.connections.clone(),
-            stop: self.stop.clone(),
+            stop: stop.clone(),
         };
         let router = Router::new()
             .merge(grpc)
@@ -144,44 +139,32 @@ impl Replica {
             half_close,
             heads: Heads::Strict,
         };
-        self.listen(listeners.pads, router, limits(PADS, HalfClose::Disconnect), connections.port("pads"));
         let admin = admin::router(self.readiness.clone(), registry);
-        self.listen(listeners.admin, admin, limits(OPERATORS, HalfClose::Allow), connections.port("admin"));
+        let ports = [
+            ("pads", listeners.pads, router, limits(PADS, HalfClose::Disconnect)),
+            ("admin", listeners.admin, admin, limits(OPERATORS, HalfClose::Allow)),
+        ];
+        for (name, listener, router, limits) in ports {
+            let served = serve(listener, router, limits, connections.port(name), stop.clone(), GRACE);
+            self.supervisor.spawn(name, served);
+        }
         Ok(())
     }
 
-    fn listen(
-        &mut self,
-        listener: tokio::net::TcpListener,
-        router: Router,
-        limits: Limits,
-        metrics: PortMetrics,
-    ) {
-        let stop = self.stop.clone();
-        self.parts.spawn(async move {
-            serve(listener, router, limits, metrics, stop, GRACE).await;
-            Ok(())
-        });
-    }
-
-    /// Runs until `shutdown`, or until a part ends by itself, which ends all.
-    pub(crate) async fn run(mut self, drain: Drain, shutdown: CancellationToken) -> Result<(), Failure> {
-        let outcome = tokio::select! {
-            () = shutdown.cancelled() => {
-                self.drain(drain).await;
-                Ok(())
-            }
-            ended = self.parts.join_next() => Err(ended_early(ended)),
+    /// Runs until `shutdown` and the drain behind it, or until a task ends, also during the drain.
+    pub(crate) async fn run(self, drain: Drain, shutdown: CancellationToken) -> Result<(), Failure> {
+        let stop = self.supervisor.stop();
+        let left = async {
+            shutdown.cancelled().await;
+            self.drain(drain).await;
         };
-        self.stop.cancel();
+        tokio::select! {
+            () = left => stop.cancel(),
+            () = stop.cancelled() => {}
+        }
         self.connections.close();
         self.connections.wait().await;
-        while let Some(ended) = self.parts.join_next().await {
-            if let Err(failure) = ended.unwrap_or_else(|panic| Err(died(&panic))) {
-                tracing::error!(%failure, "while stopping");
-            }
-        }
-        outcome
+        self.supervisor.join().await
     }
 
     /// Sends the pads away.
@@ -204,25 +187,14 @@ impl Replica {
     }
 }
 
-fn log_client(settings: &Settings, sources: EventSources) -> Result<LogClient, Failure> {
-    let bearer = match &settings.internal_token {
-        None => None,
-        Some(token) => Some(
-            settings::authorization(token)
-                .ok_or_else(|| wrong("INTERNAL_TOKEN", &"printable ASCII is expected"))?,
-        ),
-    };
-    Ok(LogClient::new(settings.ingest_url.clone(), bearer, sources))
-}
-
 fn edge(
     settings: &Settings,
     hub: &Hub,
     log: &LogClient,
     traces: &Traces,
     metrics: &mut Registry,
-) -> Result<GrpcEdge, Failure> {
-    let tokens = PadTokens::new(&settings.pad_token_secret).map_err(|why| wrong("PAD_TOKEN_SECRET", &why))?;
+) -> GrpcEdge {
+    let tokens = settings.pad_token_secret.clone();
     let origins = settings.pad_allowed_origins.clone();
     let admission = Arc::new(Admission::new(tokens, origins, AdmissionMetrics::new(metrics)));
     let requests =
@@ -235,21 +207,5 @@ fn edge(
         traces.clone(),
         settings.heartbeat_interval,
     );
-    Ok(GrpcEdge { admission, streams: Arc::new(streams), requests: Arc::new(requests) })
-}
-
-fn wrong(setting: &str, why: &dyn std::fmt::Display) -> Failure {
-    Failure::Setting(format!("{setting}: {why}"))
-}
-
-fn ended_early(ended: Option<Result<Part, JoinError>>) -> Failure {
-    match ended {
-        Some(Ok(Err(failure))) => failure,
-        Some(Err(panic)) => died(&panic),
-        Some(Ok(Ok(()))) | None => Failure::Other("a part of the process ended by itself".to_owned()),
-    }
-}
-
-fn died(panic: &JoinError) -> Failure {
-    Failure::other("a part of the process died", panic)
+    GrpcEdge { admission, streams: Arc::new(streams), requests: Arc::new(requests) }
 }

@@ -1,12 +1,12 @@
-//! The settings of push-svc, as the contract names them: an environment variable each, or the flag.
+//! The settings of push-svc: an environment variable each, or the same flag in kebab case.
 
 use std::{net::SocketAddr, time::Duration};
 
 use clap::Parser;
 use http::Uri;
-use ringpad_bus::BusSettings;
+use ringpad_bus::{Bus, BusSettings};
 use ringpad_runtime::{
-    backoff::RetrySettings, forwarded::Networks, settings::duration, telemetry::LoggingSettings,
+    Failure, backoff::RetrySettings, forwarded::Networks, settings::duration, telemetry::LoggingSettings,
     traces::TraceSettings,
 };
 use secrecy::SecretString;
@@ -37,10 +37,10 @@ pub struct Settings {
     pub ingest_url: Endpoint,
     /// Bearer token of the internal gRPC, if ingest-svc wants one.
     #[arg(long, env = "INTERNAL_TOKEN", hide_env_values = true, value_parser = bearer)]
-    pub internal_token: Option<SecretString>,
+    pub internal_token: Option<MetadataValue<Ascii>>,
     /// The HS256 key of pad tokens: 32 bytes or more.
     #[arg(long, env = "PAD_TOKEN_SECRET", hide_env_values = true, value_parser = key)]
-    pub pad_token_secret: SecretString,
+    pub pad_token_secret: PadTokens,
     /// Where the pad page gets its next token: `GET` with cookies, answers the JWT as text. Your own back end.
     #[arg(long, env = "PAD_TOKEN_URL", value_parser = token_url)]
     pub pad_token_url: Option<TokenUrl>,
@@ -91,12 +91,24 @@ impl TokenUrl {
     }
 }
 
-/// The value of the `authorization` header for the internal gRPC.
-pub(crate) fn authorization(token: &SecretString) -> Option<MetadataValue<Ascii>> {
-    use secrecy::ExposeSecret;
-    let mut value = MetadataValue::try_from(format!("Bearer {}", token.expose_secret())).ok()?;
-    value.set_sensitive(true);
-    Some(value)
+/// Settings that have been checked, and what was made of them.
+#[derive(Debug)]
+pub struct Checked {
+    /// The settings themselves.
+    pub settings: Settings,
+    /// The broker; tests and `ringpad dev` put one in its place that runs in the process.
+    pub bus: Bus,
+}
+
+impl Settings {
+    /// Reads the files that the settings name.
+    ///
+    /// # Errors
+    /// [`Failure::Setting`]: one line that names the setting and what would be right.
+    pub fn check(self) -> Result<Checked, Failure> {
+        let bus = self.bus.bus().map_err(Failure::Setting)?;
+        Ok(Checked { settings: self, bus })
+    }
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
@@ -112,15 +124,17 @@ fn endpoint(text: &str) -> Result<Endpoint, String> {
     Ok(Endpoint::from(uri))
 }
 
-fn bearer(text: &str) -> Result<SecretString, String> {
-    let token = SecretString::from(text);
-    let printable = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-    printable.then_some(token).ok_or_else(|| "printable ASCII without spaces is expected".to_owned())
+/// The value of the `authorization` header for the internal gRPC.
+fn bearer(token: &str) -> Result<MetadataValue<Ascii>, String> {
+    let printable = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
+    let value = printable.then(|| MetadataValue::try_from(format!("Bearer {token}")).ok()).flatten();
+    let mut value = value.ok_or_else(|| "printable ASCII without spaces is expected".to_owned())?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
-fn key(text: &str) -> Result<SecretString, String> {
-    let key = SecretString::from(text);
-    PadTokens::new(&key).map(|_| key).map_err(|fault| fault.to_string())
+fn key(text: &str) -> Result<PadTokens, String> {
+    PadTokens::new(&SecretString::from(text)).map_err(|fault| fault.to_string())
 }
 
 fn token_url(text: &str) -> Result<TokenUrl, String> {

@@ -12,9 +12,7 @@ mod publishers;
 
 use std::time::{Duration, SystemTime};
 
-use ringpad_bus::{
-    Batch, Bus, ConnectError, Event, Lost, Received, Subscription, unix_milliseconds,
-};
+use ringpad_bus::{Batch, Bus, ConnectError, Event, Lost, Received, Subscription, unix_milliseconds};
 use ringpad_runtime::{CancellationToken, Failure, backoff::Backoff, traces::Traces};
 use tokio::time::{Instant, sleep, timeout_at};
 

@@ -18,6 +18,7 @@ pub mod readiness;
 pub mod serve;
 pub mod settings;
 pub mod shutdown;
+pub mod supervisor;
 pub mod telemetry;
 pub mod traces;
 

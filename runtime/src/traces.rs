@@ -107,13 +107,17 @@ impl Traces {
         builder.start_with_context(&exported.tracer, &context(traceparent)).end();
     }
 
-    /// Sends what has not been sent. Blocks, for some seconds at most.
-    pub fn close(&self) {
-        if let Some(exported) = &self.0
-            && let Err(error) = exported.provider.shutdown()
-        {
+    /// Sends what has not been sent; takes some seconds at most.
+    ///
+    /// # Errors
+    /// The library panicked. That the collector cannot be reached is only logged.
+    pub async fn close(self) -> Result<(), Failure> {
+        let Some(exported) = self.0 else { return Ok(()) };
+        let closed = tokio::task::spawn_blocking(move || exported.provider.shutdown()).await;
+        if let Err(error) = closed.map_err(|error| Failure::other("the traces", error))? {
             tracing::warn!(%error, "the last traces could not be sent");
         }
+        Ok(())
     }
 }
 

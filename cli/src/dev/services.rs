@@ -39,13 +39,15 @@ impl Services {
             ingest_leaves: CancellationToken::new(),
             replicas_leave: CancellationToken::new(),
         };
-        let settings = ingest_settings(ports, data)?;
+        let mut checked = ingest_settings(ports, data)?.check()?;
+        checked.bus = bus.clone();
         let leaves = services.ingest_leaves.clone();
-        services.ingest.spawn(ingest_svc::run(settings, bus.clone(), listeners.ingest, leaves));
+        services.ingest.spawn(ingest_svc::run(checked, listeners.ingest, leaves));
         for (index, listeners) in listeners.replicas.into_iter().enumerate() {
-            let settings = replica_settings(ports, data, index)?;
+            let mut checked = replica_settings(ports, data, index)?.check()?;
+            checked.bus = bus.clone();
             let leave = services.replicas_leave.clone();
-            services.replicas.spawn(push_svc::run(settings, bus.clone(), listeners, leave));
+            services.replicas.spawn(push_svc::run(checked, listeners, leave));
         }
         Ok(services)
     }

@@ -48,7 +48,7 @@ impl HttpMetrics {
 
     /// A request's head could not be read.
     pub(super) fn unreadable(&self, fault: HeadFault) {
-        self.unreadable.get_or_create(&Reason { reason: why.name() }).inc();
+        self.unreadable.get_or_create(&Reason { reason: fault.name() }).inc();
     }
 
     /// A request was answered; `source` is absent if there is none of that name.

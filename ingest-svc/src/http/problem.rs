@@ -121,7 +121,9 @@ impl Problem {
                 }
                 HeadFault::Incomplete => "the request's head ended early: an empty line is expected after it",
                 HeadFault::TargetTooLong => "a target may have 64 KiB, percent-encoded; this one has more",
-                HeadFault::HeadTooLong => "a request's head may have 80 KiB and 100 headers; this one has more",
+                HeadFault::HeadTooLong => {
+                    "a request's head may have 80 KiB and 100 headers; this one has more"
+                }
             },
             Self::TooMany(_) => {
                 "this source has sent more requests a second than it may; send this one again"

@@ -79,7 +79,9 @@ impl World {
         let [pads, admin] =
             [&listeners.pads, &listeners.admin].map(|listener| listener.local_addr().unwrap());
         let shutdown = CancellationToken::new();
-        let task = tokio::spawn(run(settings, self.bus.clone(), listeners, shutdown.clone()));
+        let mut checked = settings.check().unwrap();
+        checked.bus = self.bus.clone();
+        let task = tokio::spawn(run(checked, listeners, shutdown.clone()));
         Replica { pads, admin, shutdown, task }
     }
 
