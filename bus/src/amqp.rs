@@ -6,6 +6,7 @@
 mod confirms;
 mod connection;
 mod dead_letters;
+mod names;
 mod publisher;
 mod subscription;
 mod tasks;
@@ -18,7 +19,9 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 pub use self::dead_letters::DeadLetter;
-pub(crate) use self::{confirms::Promised, publisher::AmqpPublisher, subscription::AmqpSubscription};
+pub(crate) use self::{
+    confirms::PendingOutcome, names::Names, publisher::AmqpPublisher, subscription::AmqpSubscription,
+};
 use self::{connection::Link, topology::Topology};
 use crate::{address::BrokerAddress, envelope::Origin, error::ConnectError};
 
@@ -35,16 +38,6 @@ struct Inner {
     address: BrokerAddress,
     tls: OwnedTLSConfig,
     names: Names,
-}
-
-/// The names of the exchanges and queues.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Names {
-    pub(crate) exchange: String,
-    /// Of the private queues, `<prefix>-<uuid>`.
-    pub(crate) queue_prefix: String,
-    /// Of the dead-letter exchange and of the queue behind it.
-    pub(crate) dead_letters: String,
 }
 
 impl Amqp {

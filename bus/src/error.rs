@@ -56,7 +56,7 @@ impl ConnectError {
 
 /// Why a publisher or a subscription is of no more use. Make a new one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Lost {
+pub enum Loss {
     /// The connection broke, or the broker closed it.
     #[error("the connection to the broker is lost: {0}")]
     Connection(Arc<str>),

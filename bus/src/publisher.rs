@@ -9,38 +9,17 @@ use std::{
 use uuid::Uuid;
 
 use crate::{
-    amqp::{AmqpPublisher, Promised},
+    amqp::{AmqpPublisher, PendingOutcome},
     envelope::Event,
-    error::Lost,
+    error::Loss,
     in_process::InProcessPublisher,
+    message::{Content, PublishOutcome},
 };
 
 /// One connection to the broker that only publishes. It is never repaired: once lost, make a new one and send again
 /// what has no outcome.
 #[derive(Debug)]
 pub struct Publisher(Kind);
-
-/// What one message carries.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Content<'a> {
-    /// Events; none make a sign of life.
-    Events(&'a [Event]),
-    /// The process leaves.
-    Goodbye,
-}
-
-impl<'a> Content<'a> {
-    pub(crate) fn events(self) -> &'a [Event] {
-        match self {
-            Self::Events(events) => events,
-            Self::Goodbye => &[],
-        }
-    }
-
-    pub(crate) fn is_goodbye(self) -> bool {
-        matches!(self, Self::Goodbye)
-    }
-}
 
 enum Kind {
     Amqp(Box<AmqpPublisher>),
@@ -74,7 +53,7 @@ impl Publisher {
     ///
     /// # Errors
     /// The connection is lost; whether the message went out is unknown.
-    pub async fn send(&mut self, events: &[Event], ttl: Duration) -> Result<Confirm, Lost> {
+    pub async fn send(&mut self, events: &[Event], ttl: Duration) -> Result<Confirm, Loss> {
         self.publish(Content::Events(events), ttl).await
     }
 
@@ -82,11 +61,11 @@ impl Publisher {
     ///
     /// # Errors
     /// As [`send`](Self::send).
-    pub async fn say_goodbye(&mut self, ttl: Duration) -> Result<Confirm, Lost> {
+    pub async fn say_goodbye(&mut self, ttl: Duration) -> Result<Confirm, Loss> {
         self.publish(Content::Goodbye, ttl).await
     }
 
-    async fn publish(&mut self, content: Content<'_>, ttl: Duration) -> Result<Confirm, Lost> {
+    async fn publish(&mut self, content: Content<'_>, ttl: Duration) -> Result<Confirm, Loss> {
         match &mut self.0 {
             Kind::Amqp(publisher) => {
                 publisher.publish(content, ttl).await.map(|outcome| Confirm(Answer::Later(outcome)))
@@ -98,7 +77,7 @@ impl Publisher {
     }
 
     /// Resolves when the connection is lost, so that an idle publisher notices, too.
-    pub fn lost(&self) -> impl Future<Output = Lost> + Send + use<> {
+    pub fn lost(&self) -> impl Future<Output = Loss> + Send + use<> {
         let lost = match &self.0 {
             Kind::Amqp(publisher) => Ok(publisher.lost()),
             Kind::InProcess(publisher) => Err(publisher.lost()),
@@ -111,7 +90,7 @@ impl Publisher {
         }
     }
 
-    /// Closes the connection in order; takes 2 s at most. Confirms that are still out are then [`Lost`].
+    /// Closes the connection in order; takes 2 s at most. Confirms that are still out are then [`Loss`].
     pub async fn close(self) {
         match self.0 {
             Kind::Amqp(publisher) => publisher.close().await,
@@ -129,17 +108,6 @@ impl std::fmt::Debug for Kind {
     }
 }
 
-/// What the broker did with a message that it took over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Routed {
-    /// It is in the queue of every replica that is connected.
-    Delivered,
-    /// No queue is bound: no replica is connected.
-    NoRoute,
-    /// The broker could not do it (a nack), e.g. because a queue failed.
-    Refused,
-}
-
 /// A message's outcome, when it is known: a future. Many may be out at once; 16–64 are enough for full speed.
 #[derive(Debug)]
 #[must_use = "without its outcome nobody knows whether the message arrived"]
@@ -147,8 +115,8 @@ pub struct Confirm(Answer);
 
 #[derive(Debug)]
 enum Answer {
-    Known(Routed),
-    Later(Promised),
+    Known(PublishOutcome),
+    Later(PendingOutcome),
 }
 
 impl Confirm {
@@ -156,13 +124,13 @@ impl Confirm {
     ///
     /// # Errors
     /// The connection is lost; the message may have been delivered or not.
-    pub async fn outcome(self) -> Result<Routed, Lost> {
+    pub async fn outcome(self) -> Result<PublishOutcome, Loss> {
         self.await
     }
 }
 
 impl Future for Confirm {
-    type Output = Result<Routed, Lost>;
+    type Output = Result<PublishOutcome, Loss>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.get_mut().0 {

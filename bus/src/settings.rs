@@ -5,9 +5,9 @@ use std::{fs, path::PathBuf};
 use clap::Args;
 
 use crate::{
-    Bus,
     address::BrokerAddress,
     amqp::{Amqp, Names},
+    bus::Bus,
 };
 
 /// How to reach the broker, and the names used there.
@@ -60,7 +60,7 @@ impl BusSettings {
             queue_prefix: self.amqp_queue_prefix.clone(),
             dead_letters,
         };
-        Ok(Bus::amqp(Amqp::new(self.amqp_url.clone(), self.authority()?, names)))
+        Ok(Bus::Amqp(Amqp::new(self.amqp_url.clone(), self.authority()?, names)))
     }
 
     /// The private certificate authority, in PEM.

@@ -1,10 +1,7 @@
 //! The receiving end of the bus, broker or none.
 
 use crate::{
-    amqp::AmqpSubscription,
-    envelope::{Batch, EnvelopeError},
-    error::Lost,
-    in_process::InProcessSubscription,
+    amqp::AmqpSubscription, error::Loss, in_process::InProcessSubscription, message::ReceivedMessage,
 };
 
 /// One connection to the broker that only consumes, and the private queue that lives and dies with it. What was in the
@@ -15,23 +12,6 @@ pub struct Subscription(Kind);
 enum Kind {
     Amqp(Box<AmqpSubscription>),
     InProcess(InProcessSubscription),
-}
-
-/// One message from the bus.
-#[derive(Debug)]
-pub enum Received {
-    /// Ours. Once it has been dealt with: [`Subscription::ack`].
-    Batch(Batch),
-    /// Somebody else's, with another content type. It has been acknowledged already; to be counted.
-    Foreign {
-        /// What it says it is; empty if it says nothing.
-        content_type: String,
-    },
-    /// Of our content type, but no batch. It has been rejected to the dead letters already; to be counted.
-    Poison {
-        /// What is wrong with it.
-        reason: EnvelopeError,
-    },
 }
 
 impl Subscription {
@@ -55,10 +35,10 @@ impl Subscription {
     ///
     /// # Errors
     /// The connection is lost, the queue deleted, or (in-process) the subscriber too slow. So is every later call.
-    pub async fn next(&mut self) -> Result<Received, Lost> {
+    pub async fn next(&mut self) -> Result<ReceivedMessage, Loss> {
         match &mut self.0 {
             Kind::Amqp(subscription) => subscription.next().await,
-            Kind::InProcess(subscription) => subscription.next().await.map(Received::Batch),
+            Kind::InProcess(subscription) => subscription.next().await.map(ReceivedMessage::Batch),
         }
     }
 

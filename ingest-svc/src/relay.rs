@@ -22,7 +22,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use ringpad_bus::{Bus, Confirm, Event, Lost, Origin, Publisher, Receipt, Routed};
+use ringpad_bus::{Bus, Confirm, Event, Loss, Origin, PublishOutcome, Publisher, Receipt};
 use ringpad_runtime::{
     CancellationToken, Failure,
     backoff::{Backoff, RetrySettings},
@@ -66,7 +66,7 @@ pub(crate) struct Relay {
 enum End {
     /// The writer has ended, and everything is handled.
     Done,
-    Lost(Lost),
+    Lost(Loss),
 }
 
 impl Relay {
@@ -129,9 +129,9 @@ impl Run {
     }
 
     /// A connection is lost.
-    fn heed(&mut self, lost: &Lost) {
+    fn heed(&mut self, lost: &Loss) {
         tracing::warn!(%lost, "the bus is away; calls are accepted all the same");
-        if let Lost::TooLarge { limit } = lost {
+        if let Loss::TooLarge { limit } = lost {
             self.backlog.limit_messages(*limit);
         }
     }
@@ -235,7 +235,7 @@ impl Run {
     }
 
     /// Sends what waits, as far as the window allows.
-    async fn send_waiting(&mut self, publisher: &mut Publisher) -> Result<(), Lost> {
+    async fn send_waiting(&mut self, publisher: &mut Publisher) -> Result<(), Loss> {
         while self.out.len() < WINDOW {
             let Next { message, expired, too_large } = self.backlog.next_message(Instant::now());
             self.relay.metrics.expired.inc_by(expired.len() as u64);
@@ -258,7 +258,7 @@ impl Run {
     }
 
     /// Sends a message. A broker that is short of memory lets that wait, for minutes at times, which must be seen.
-    async fn send(&self, publisher: &mut Publisher, message: &Message) -> Result<Confirm, Lost> {
+    async fn send(&self, publisher: &mut Publisher, message: &Message) -> Result<Confirm, Loss> {
         let sending = publisher.send(&message.events, self.relay.popup_ttl);
         tokio::pin!(sending);
         let mut tick = interval(CANARY);
@@ -273,10 +273,10 @@ impl Run {
 
     /// Takes the outcome of the oldest message. If it was not routed, waits for all the others that are out, so that
     /// what goes back stays in order; says how long to pause then.
-    async fn settle(&mut self, outcome: Result<Routed, Lost>) -> Result<Option<Duration>, Lost> {
+    async fn settle(&mut self, outcome: Result<PublishOutcome, Loss>) -> Result<Option<Duration>, Loss> {
         let routed = outcome?;
         let Some((message, _)) = self.out.pop_front() else { return Ok(None) };
-        if routed == Routed::Delivered {
+        if routed == PublishOutcome::Delivered {
             self.count_published(&message);
             return Ok(None);
         }
@@ -285,8 +285,8 @@ impl Run {
             let outcome = first_outcome(&mut self.out).await;
             let Some((message, _)) = self.out.pop_front() else { break };
             match outcome {
-                Ok(Routed::Delivered) => self.count_published(&message),
-                Ok(Routed::NoRoute | Routed::Refused) | Err(_) => unrouted.push(message),
+                Ok(PublishOutcome::Delivered) => self.count_published(&message),
+                Ok(PublishOutcome::NoRoute | PublishOutcome::Refused) | Err(_) => unrouted.push(message),
             }
         }
         if unrouted.iter().all(|message| message.events.is_empty()) {
@@ -391,7 +391,7 @@ fn hint(store_id: String, epoch: Uuid) -> Event {
 }
 
 /// The outcome of the oldest message that is out, which stays there.
-async fn first_outcome(out: &mut VecDeque<(Message, Confirm)>) -> Result<Routed, Lost> {
+async fn first_outcome(out: &mut VecDeque<(Message, Confirm)>) -> Result<PublishOutcome, Loss> {
     match out.front_mut() {
         Some((_, confirm)) => confirm.await,
         None => std::future::pending().await,

@@ -12,7 +12,7 @@ mod publishers;
 
 use std::time::{Duration, SystemTime};
 
-use ringpad_bus::{Batch, Bus, ConnectError, Event, Lost, Received, Subscription, unix_milliseconds};
+use ringpad_bus::{Batch, Bus, ConnectError, Event, Loss, ReceivedMessage, Subscription, unix_milliseconds};
 use ringpad_runtime::{CancellationToken, Failure, backoff::Backoff, traces::Traces};
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -51,7 +51,7 @@ pub(crate) struct Subscriber {
 /// Why a connection ended.
 enum ConnectionEnd {
     Stopped,
-    Lost(Lost),
+    Lost(Loss),
     Silent,
 }
 
@@ -139,7 +139,7 @@ impl Subscriber {
                 next = timeout_at(check_again, subscription.next()) => next,
             };
             match next {
-                Ok(Ok(Received::Batch(batch))) => {
+                Ok(Ok(ReceivedMessage::Batch(batch))) => {
                     backoff.reset();
                     if let MessageSource::OurLog { .. } = self.take(&batch, publishers) {
                         *rebuild = REBUILD;
@@ -147,11 +147,11 @@ impl Subscriber {
                     }
                     subscription.ack();
                 }
-                Ok(Ok(Received::Foreign { content_type })) => {
+                Ok(Ok(ReceivedMessage::Foreign { content_type })) => {
                     tracing::debug!(content_type, "a foreign message");
                     self.metrics.message(MessageKind::Foreign);
                 }
-                Ok(Ok(Received::Poison { reason })) => {
+                Ok(Ok(ReceivedMessage::Poison { reason })) => {
                     tracing::warn!(%reason, "a message cannot be decoded; it is now a dead letter");
                     self.metrics.message(MessageKind::Poison);
                 }

@@ -8,7 +8,9 @@ mod topology;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ringpad_bus::{Batch, Bus, BusSettings, Event, Lost, Origin, Publisher, Received, Routed, Subscription};
+use ringpad_bus::{
+    Batch, Bus, BusSettings, Event, Loss, Origin, PublishOutcome, Publisher, ReceivedMessage, Subscription,
+};
 use ringpad_tests::wait::{SOON, must, within};
 use uuid::Uuid;
 
@@ -46,17 +48,17 @@ pub(crate) fn event(position: u64) -> Event {
 }
 
 /// Sends one event and waits for the broker's answer.
-async fn send(publisher: &mut Publisher, position: u64) -> Result<Routed, Lost> {
+async fn send(publisher: &mut Publisher, position: u64) -> Result<PublishOutcome, Loss> {
     publisher.send(&[event(position)], TTL).await?.outcome().await
 }
 
-async fn receive(subscription: &mut Subscription) -> Received {
+async fn receive(subscription: &mut Subscription) -> ReceivedMessage {
     must("a message", within("a message", SOON, subscription.next()).await)
 }
 
 async fn batch(subscription: &mut Subscription) -> Batch {
     match receive(subscription).await {
-        Received::Batch(batch) => {
+        ReceivedMessage::Batch(batch) => {
             subscription.ack();
             batch
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use ringpad_bus::Lost;
+use ringpad_bus::Loss;
 use ringpad_proto::v1::Cdr;
 use ringpad_tests::{
     cdr::{self, ring},
@@ -72,8 +72,8 @@ async fn the_brokers_limit_is_told_with_the_refusal() {
         Ok(confirm) => confirm.outcome().await.map(drop),
         Err(lost) => Err(lost),
     };
-    assert_eq!(outcome, Err(Lost::TooLarge { limit: TIGHT }));
-    assert_eq!(publisher.lost().await, Lost::TooLarge { limit: TIGHT });
+    assert_eq!(outcome, Err(Loss::TooLarge { limit: TIGHT }));
+    assert_eq!(publisher.lost().await, Loss::TooLarge { limit: TIGHT });
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! What became of each message of one publisher: a task that matches the broker's answers to the messages.
 //!
 //! ```text
-//! send ──Pending──► [ unanswered ] ──ack, nack, return──► Promised
+//! send ──Pending──► [ unanswered ] ──ack, nack, return──► PendingOutcome
 //!                        ▲ connection events: lost ──► everything is lost, at once
 //! ```
 //!
@@ -26,37 +26,37 @@ use futures_util::{FutureExt, Stream, StreamExt, stream::FuturesUnordered};
 use lapin::{Confirmation, ErrorKind, Event, PublisherConfirm, message::BasicReturnMessage};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::{envelope::Batch, error::Lost, publisher::Routed};
+use crate::{envelope::Batch, error::Loss, message::PublishOutcome};
 
 /// A message that the broker has not answered.
 pub(super) struct Pending {
     number: u64,
     confirm: PublisherConfirm,
-    answer: oneshot::Sender<Result<Routed, Lost>>,
+    answer: oneshot::Sender<Result<PublishOutcome, Loss>>,
 }
 
 /// A message's outcome, once there is one.
 #[derive(Debug)]
-pub(crate) struct Promised {
-    answer: oneshot::Receiver<Result<Routed, Lost>>,
-    lost: watch::Receiver<Option<Lost>>,
+pub(crate) struct PendingOutcome {
+    answer: oneshot::Receiver<Result<PublishOutcome, Loss>>,
+    lost: watch::Receiver<Option<Loss>>,
 }
 
 /// A message that the broker has answered.
 struct Answered {
     number: u64,
     confirmation: Confirmation,
-    answer: oneshot::Sender<Result<Routed, Lost>>,
+    answer: oneshot::Sender<Result<PublishOutcome, Loss>>,
 }
 
 impl Pending {
     pub(super) fn new(
         number: u64,
         confirm: PublisherConfirm,
-        lost: watch::Receiver<Option<Lost>>,
-    ) -> (Self, Promised) {
+        lost: watch::Receiver<Option<Loss>>,
+    ) -> (Self, PendingOutcome) {
         let (sender, answer) = oneshot::channel();
-        (Self { number, confirm, answer: sender }, Promised { answer, lost })
+        (Self { number, confirm, answer: sender }, PendingOutcome { answer, lost })
     }
 
     async fn answered(self) -> lapin::Result<Answered> {
@@ -64,8 +64,8 @@ impl Pending {
     }
 }
 
-impl Future for Promised {
-    type Output = Result<Routed, Lost>;
+impl Future for PendingOutcome {
+    type Output = Result<PublishOutcome, Loss>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let answer = Pin::new(&mut self.answer).poll(context);
@@ -79,7 +79,7 @@ pub(super) async fn run(
     events: impl Stream<Item = Event>,
     begun: Arc<AtomicU64>,
     mut sent: mpsc::Receiver<Pending>,
-    losing: watch::Sender<Option<Lost>>,
+    losing: watch::Sender<Option<Loss>>,
 ) {
     let mut events = pin!(events);
     let mut unanswered = FuturesUnordered::new();
@@ -123,16 +123,16 @@ struct Held {
     /// The last message that was begun by then: once it is handed over, and what is complete has been noted, all is known.
     until: u64,
     number: u64,
-    routed: Routed,
-    answer: oneshot::Sender<Result<Routed, Lost>>,
+    routed: PublishOutcome,
+    answer: oneshot::Sender<Result<PublishOutcome, Loss>>,
 }
 
 impl Answers {
-    fn note(&mut self, answered: lapin::Result<Answered>) -> Result<(), Lost> {
+    fn note(&mut self, answered: lapin::Result<Answered>) -> Result<(), Loss> {
         let Answered { number, confirmation, answer } = answered.map_err(|error| broken(&error))?;
         let routed = match &confirmation {
-            Confirmation::Ack(_) => Routed::Delivered,
-            Confirmation::Nack(_) | Confirmation::NotRequested => Routed::Refused,
+            Confirmation::Ack(_) => PublishOutcome::Delivered,
+            Confirmation::Nack(_) | Confirmation::NotRequested => PublishOutcome::Refused,
         };
         if let Some(back) = confirmation.take_message() {
             self.returned.insert(returned_number(back).unwrap_or(number));
@@ -144,14 +144,15 @@ impl Answers {
     /// Tells what is certain.
     fn tell(&mut self) {
         while let Some(held) = self.held.pop_front_if(|held| held.until <= self.handed_over) {
-            let routed = if self.returned.remove(&held.number) { Routed::NoRoute } else { held.routed };
+            let routed =
+                if self.returned.remove(&held.number) { PublishOutcome::NoRoute } else { held.routed };
             // An error says that the caller does not want to know.
             drop(held.answer.send(Ok(routed)));
         }
     }
 }
 
-fn heed(event: Event) -> Result<(), Lost> {
+fn heed(event: Event) -> Result<(), Loss> {
     match event {
         Event::Error(error) => return Err(broken(&error)),
         Event::ConnectionBlocked(reason) => {
@@ -167,11 +168,11 @@ fn returned_number(returned: BasicReturnMessage) -> Option<u64> {
     Batch::decode(Bytes::from(returned.delivery.data)).ok().map(|batch| batch.head.number)
 }
 
-pub(super) fn broken(error: &lapin::Error) -> Lost {
+pub(super) fn broken(error: &lapin::Error) -> Loss {
     match error.kind() {
         ErrorKind::ProtocolError(said) => largest_message(said.get_message().as_str())
-            .map_or_else(|| Lost::Connection(Arc::from(error.to_string())), |limit| Lost::TooLarge { limit }),
-        _ => Lost::Connection(Arc::from(error.to_string())),
+            .map_or_else(|| Loss::Connection(Arc::from(error.to_string())), |limit| Loss::TooLarge { limit }),
+        _ => Loss::Connection(Arc::from(error.to_string())),
     }
 }
 
@@ -183,13 +184,13 @@ fn largest_message(said: &str) -> Option<usize> {
 }
 
 /// Why it was lost: what the task was told first, else that it was closed.
-pub(super) fn reason(lost: &watch::Receiver<Option<Lost>>) -> Lost {
+pub(super) fn reason(lost: &watch::Receiver<Option<Loss>>) -> Loss {
     lost.borrow().clone().unwrap_or_else(closed)
 }
 
-/// Lost by our own doing.
-pub(super) fn closed() -> Lost {
-    Lost::Connection("it was closed".into())
+/// Loss by our own doing.
+pub(super) fn closed() -> Loss {
+    Loss::Connection("it was closed".into())
 }
 
 #[cfg(test)]

@@ -17,13 +17,13 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    confirms::{self, Pending, Promised},
+    confirms::{self, Pending, PendingOutcome},
     connection::Link,
 };
 use crate::{
     envelope::{Batch, CONTENT_TYPE, Head, Origin, unix_milliseconds},
-    error::Lost,
-    publisher::Content,
+    error::Loss,
+    message::Content,
 };
 
 /// How many messages may wait to be matched with the broker's answers before `send` waits, too.
@@ -43,7 +43,7 @@ pub(crate) struct AmqpPublisher {
     body: Vec<u8>,
     channel: Channel,
     pending: mpsc::Sender<Pending>,
-    lost: watch::Receiver<Option<Lost>>,
+    lost: watch::Receiver<Option<Loss>>,
     // One task; aborted when this is dropped.
     confirms: JoinSet<()>,
     link: Link,
@@ -78,7 +78,11 @@ impl AmqpPublisher {
         self.id
     }
 
-    pub(crate) async fn publish(&mut self, content: Content<'_>, ttl: Duration) -> Result<Promised, Lost> {
+    pub(crate) async fn publish(
+        &mut self,
+        content: Content<'_>,
+        ttl: Duration,
+    ) -> Result<PendingOutcome, Loss> {
         let number = self.begun.fetch_add(1, Ordering::Release) + 1;
         let head = Head {
             publisher: self.id,
@@ -111,11 +115,11 @@ impl AmqpPublisher {
 
     /// Why a message could not be published. Where the broker closes the channel, that it is closed is known here before
     /// the confirms' task hears what for, e.g. that a message was too large: without the reason, the same would be sent again.
-    async fn why(&self, error: &lapin::Error) -> Lost {
+    async fn why(&self, error: &lapin::Error) -> Loss {
         timeout(REASON, loss(self.lost.clone())).await.unwrap_or_else(|_| confirms::broken(error))
     }
 
-    pub(crate) fn lost(&self) -> impl Future<Output = Lost> + Send + use<> {
+    pub(crate) fn lost(&self) -> impl Future<Output = Loss> + Send + use<> {
         loss(self.lost.clone())
     }
 
@@ -126,7 +130,7 @@ impl AmqpPublisher {
 }
 
 /// Resolves when the connection is lost or closed.
-async fn loss(mut lost: watch::Receiver<Option<Lost>>) -> Lost {
+async fn loss(mut lost: watch::Receiver<Option<Loss>>) -> Loss {
     // An error says that the task was aborted: the publisher was closed.
     let reason = lost.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
     reason.unwrap_or_else(confirms::closed)

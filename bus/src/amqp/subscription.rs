@@ -16,8 +16,8 @@ use lapin::{
 use super::{confirms, connection::Link};
 use crate::{
     envelope::{Batch, CONTENT_TYPE},
-    error::Lost,
-    subscription::Received,
+    error::Loss,
+    message::ReceivedMessage,
 };
 
 /// How many unacknowledged messages the broker sends. A slow replica's others wait in its queue, where they expire.
@@ -35,7 +35,7 @@ pub(crate) struct AmqpSubscription {
     dealt_with: u64,
     /// … and up to which the broker has been told.
     acknowledged: u64,
-    lost: Option<Lost>,
+    lost: Option<Loss>,
     link: Link,
 }
 
@@ -59,7 +59,7 @@ impl AmqpSubscription {
         self.dealt_with = self.received;
     }
 
-    pub(crate) async fn next(&mut self) -> Result<Received, Lost> {
+    pub(crate) async fn next(&mut self) -> Result<ReceivedMessage, Loss> {
         if let Some(lost) = &self.lost {
             return Err(lost.clone());
         }
@@ -78,7 +78,7 @@ impl AmqpSubscription {
             Some(Ok(delivery)) => self.sort(delivery),
             Some(Err(error)) => Err(self.lose(confirms::broken(&error))),
             // The consumer was cancelled, without an error: by the broker, if the connection is still there.
-            None if self.channel.status().connected() => Err(self.lose(Lost::QueueDeleted)),
+            None if self.channel.status().connected() => Err(self.lose(Loss::QueueDeleted)),
             None => Err(self.lose(confirms::closed())),
         }
     }
@@ -88,29 +88,29 @@ impl AmqpSubscription {
     }
 
     /// Tells ours from others', and acknowledges or rejects what the caller need not see.
-    fn sort(&mut self, delivery: Delivery) -> Result<Received, Lost> {
+    fn sort(&mut self, delivery: Delivery) -> Result<ReceivedMessage, Loss> {
         let tag = delivery.delivery_tag;
         let content_type = delivery.properties.content_type().as_ref().map_or("", ShortString::as_str);
         if content_type != CONTENT_TYPE {
             let content_type = content_type.to_owned();
             self.sent(self.channel.basic_ack(tag, BasicAckOptions::default()).now_or_never())?;
-            return Ok(Received::Foreign { content_type });
+            return Ok(ReceivedMessage::Foreign { content_type });
         }
         match Batch::decode(Bytes::from(delivery.data)) {
             Ok(batch) => {
                 self.received = tag;
-                Ok(Received::Batch(batch))
+                Ok(ReceivedMessage::Batch(batch))
             }
             Err(reason) => {
                 let options = BasicRejectOptions { requeue: false };
                 self.sent(self.channel.basic_reject(tag, options).now_or_never())?;
-                Ok(Received::Poison { reason })
+                Ok(ReceivedMessage::Poison { reason })
             }
         }
     }
 
     /// Tells the broker what has been dealt with since the last time.
-    fn acknowledge(&mut self) -> Result<(), Lost> {
+    fn acknowledge(&mut self) -> Result<(), Loss> {
         if self.dealt_with > self.acknowledged {
             self.acknowledged = self.dealt_with;
             let options = BasicAckOptions { multiple: true };
@@ -120,14 +120,14 @@ impl AmqpSubscription {
     }
 
     /// A frame is handed to the connection when its future is first polled; from then on only waiting is left.
-    fn sent(&mut self, handed_over: Option<lapin::Result<()>>) -> Result<(), Lost> {
+    fn sent(&mut self, handed_over: Option<lapin::Result<()>>) -> Result<(), Loss> {
         match handed_over {
             Some(Err(error)) => Err(self.lose(confirms::broken(&error))),
             Some(Ok(())) | None => Ok(()),
         }
     }
 
-    fn lose(&mut self, lost: Lost) -> Lost {
+    fn lose(&mut self, lost: Loss) -> Loss {
         self.lost.insert(lost).clone()
     }
 }

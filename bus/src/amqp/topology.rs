@@ -9,7 +9,7 @@ use lapin::{
     types::{AMQPValue, FieldTable, ShortString},
 };
 
-use super::{Names, connection::failure};
+use super::{connection::failure, names::Names};
 use crate::{address::BrokerAddress, error::ConnectError};
 
 /// How many messages a private queue holds before its oldest go to the dead letters: 10 s of 1,000 a second, for a

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use prometheus_client::registry::Registry;
-use ringpad_bus::{Received, Subscription};
+use ringpad_bus::{ReceivedMessage, Subscription};
 use tempfile::TempDir;
 use tokio::{task::JoinHandle, time::timeout};
 
@@ -88,7 +88,7 @@ async fn positions(subscription: &mut Subscription, wanted: &[(&str, u64)]) -> B
             .all(|(store, position)| seen.get(*store).is_some_and(|seen| seen.contains(position)))
         {
             match subscription.next().await.unwrap() {
-                Received::Batch(batch) => {
+                ReceivedMessage::Batch(batch) => {
                     for event in batch.events.into_iter().filter(|event| event.position > 0) {
                         seen.entry(event.store_id).or_default().push(event.position);
                     }
@@ -164,7 +164,7 @@ async fn a_changed_store_is_a_hint_on_the_bus() {
     running.add_store("a", "50711111111").await;
     let hint = async {
         loop {
-            if let Received::Batch(batch) = subscription.next().await.unwrap()
+            if let ReceivedMessage::Batch(batch) = subscription.next().await.unwrap()
                 && let Some(event) = batch.events.first()
             {
                 return event.clone();

@@ -89,7 +89,7 @@ async fn the_last_event_of_a_store_is_missed_by_the_publishers_numbers() {
     let replica = world.replica().await;
     let mut pads = pads(&replica).await;
     let first = world.ring("a").await;
-    // Lost with the publisher's connection; nothing follows it in its store.
+    // Loss with the publisher's connection; nothing follows it in its store.
     let lost = world.log.ring("a").position;
     world.new_publisher().await;
     world.ring("b").await;

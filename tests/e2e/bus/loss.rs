@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ringpad_bus::{ConnectError, Lost, Routed};
+use ringpad_bus::{ConnectError, Loss, PublishOutcome};
 use ringpad_tests::{
     port::free_address,
     rabbit::{RabbitNode, unique},
@@ -23,7 +23,7 @@ async fn a_broker_that_ends_takes_publisher_confirms_and_subscription_with_it() 
         let mut subscription = subscription(&bus).await;
         let mut idle = publisher(&bus).await;
         let mut busy = publisher(&bus).await;
-        assert_eq!(send(&mut busy, 1).await, Ok(Routed::Delivered));
+        assert_eq!(send(&mut busy, 1).await, Ok(PublishOutcome::Delivered));
         assert_eq!(batch(&mut subscription).await.events, [event(1)]);
 
         // A frozen broker takes messages and answers none, so these confirms are surely out.
@@ -43,9 +43,9 @@ async fn a_broker_that_ends_takes_publisher_confirms_and_subscription_with_it() 
             // In order it may answer first; what matters is that there is an answer.
             assert!(!abruptly || outcome.is_err(), "{outcome:?}");
         }
-        assert!(matches!(within("the idle publisher's loss", SOON, idle.lost()).await, Lost::Connection(_)));
-        assert!(matches!(within("the busy publisher's loss", SOON, busy.lost()).await, Lost::Connection(_)));
-        assert!(matches!(send(&mut idle, 6).await, Err(Lost::Connection(_))));
+        assert!(matches!(within("the idle publisher's loss", SOON, idle.lost()).await, Loss::Connection(_)));
+        assert!(matches!(within("the busy publisher's loss", SOON, busy.lost()).await, Loss::Connection(_)));
+        assert!(matches!(send(&mut idle, 6).await, Err(Loss::Connection(_))));
         let lost = within("the subscription's loss", SOON, async {
             loop {
                 if let Err(lost) = subscription.next().await {
@@ -53,8 +53,8 @@ async fn a_broker_that_ends_takes_publisher_confirms_and_subscription_with_it() 
                 }
             }
         });
-        assert!(matches!(lost.await, Lost::Connection(_)));
-        assert!(matches!(subscription.next().await, Err(Lost::Connection(_))), "it stays lost");
+        assert!(matches!(lost.await, Loss::Connection(_)));
+        assert!(matches!(subscription.next().await, Err(Loss::Connection(_))), "it stays lost");
         assert!(matches!(bus.publisher(ORIGIN).await, Err(ConnectError::Unreachable { .. })));
         node.resume().await;
     }
@@ -70,10 +70,10 @@ async fn a_broker_that_falls_silent_is_noticed_and_holds_up_nobody() {
     node.freeze();
     assert!(matches!(quick.publisher(ORIGIN).await, Err(ConnectError::Silent { .. })));
     assert!(matches!(quick.subscribe().await, Err(ConnectError::Silent { .. })));
-    assert!(matches!(within("the publisher's loss", SOON, publisher.lost()).await, Lost::Connection(_)));
+    assert!(matches!(within("the publisher's loss", SOON, publisher.lost()).await, Loss::Connection(_)));
     assert!(matches!(
         within("the subscription's loss", SOON, subscription.next()).await,
-        Err(Lost::Connection(_))
+        Err(Loss::Connection(_))
     ));
     // Orderly, with a broker that does not answer.
     within("both are closed", SOON, async {
@@ -92,7 +92,7 @@ async fn a_queue_deleted_under_its_replica_is_lost() {
     let queue = subscription.queue().to_owned();
     node.delete_queue(&queue).await;
     let lost = within("the loss", SOON, subscription.next()).await;
-    assert!(matches!(lost, Err(Lost::QueueDeleted)), "{lost:?}");
+    assert!(matches!(lost, Err(Loss::QueueDeleted)), "{lost:?}");
 }
 
 #[tokio::test]
@@ -105,10 +105,10 @@ async fn an_exchange_deleted_under_its_publisher_is_lost() {
         "rabbit_exchange:delete(rabbit_misc:r(<<\"/\">>, exchange, <<\"{exchange}\">>), false, <<\"test\">>)."
     );
     node.ctl(&["eval", &deletion]).await;
-    assert!(matches!(within("the loss", SOON, send(&mut first, 1)).await, Err(Lost::Connection(_))));
-    assert!(matches!(within("the loss", SOON, first.lost()).await, Lost::Connection(_)));
+    assert!(matches!(within("the loss", SOON, send(&mut first, 1)).await, Err(Loss::Connection(_))));
+    assert!(matches!(within("the loss", SOON, first.lost()).await, Loss::Connection(_)));
     let mut second = publisher(&bus).await;
-    assert_eq!(send(&mut second, 1).await, Ok(Routed::NoRoute));
+    assert_eq!(send(&mut second, 1).await, Ok(PublishOutcome::NoRoute));
 }
 
 #[tokio::test]
@@ -118,7 +118,7 @@ async fn while_the_broker_blocks_publishers_messages_wait_and_then_go_on_by_them
     let bus = bus(&format!("{}?heartbeat=1", node.url()), &exchange);
     let mut subscription = subscription(&bus).await;
     let mut publisher = publisher(&bus).await;
-    assert_eq!(send(&mut publisher, 1).await, Ok(Routed::Delivered));
+    assert_eq!(send(&mut publisher, 1).await, Ok(PublishOutcome::Delivered));
     assert_eq!(batch(&mut subscription).await.head.number, 1);
 
     node.raise_memory_alarm().await;
@@ -130,7 +130,7 @@ async fn while_the_broker_blocks_publishers_messages_wait_and_then_go_on_by_them
         }
         for confirm in confirms {
             let outcome = async { confirm?.outcome().await };
-            assert_eq!(within("an outcome", LOOKS, outcome).await, Ok(Routed::Delivered));
+            assert_eq!(within("an outcome", LOOKS, outcome).await, Ok(PublishOutcome::Delivered));
         }
     };
     let ending = async {

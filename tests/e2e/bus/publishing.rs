@@ -12,7 +12,9 @@ use lapin::{
     options::{BasicAckOptions, BasicGetOptions, BasicPublishOptions, QueueBindOptions, QueueDeclareOptions},
     types::{AMQPValue, FieldTable, ShortString},
 };
-use ringpad_bus::{Batch, CONTENT_TYPE, EnvelopeError, Head, Received, Routed, unix_milliseconds};
+use ringpad_bus::{
+    Batch, CONTENT_TYPE, EnvelopeError, Head, PublishOutcome, ReceivedMessage, unix_milliseconds,
+};
 use ringpad_tests::{
     rabbit::{RabbitNode, unique},
     wait::{SOON, must, until},
@@ -70,7 +72,7 @@ async fn every_replica_receives_every_batch_in_order_and_numbered() {
         let confirm = must("a send", publisher.send(&[event(position), event(position)], TTL).await);
         confirms.push_back(confirm);
     }
-    assert!(confirms.all(async |outcome| outcome == Ok(Routed::Delivered)).await);
+    assert!(confirms.all(async |outcome| outcome == Ok(PublishOutcome::Delivered)).await);
     for replica in &mut replicas {
         for number in 1..=1000 {
             let received = batch(replica).await;
@@ -108,7 +110,7 @@ async fn a_message_is_persistent_expires_and_says_what_it_is() {
     let tap = Tap::new(node, &exchange).await;
     tap.bind().await;
     let sent = must("a send", publisher.send(&[event(1)], Duration::from_millis(29_500)).await);
-    assert_eq!(sent.outcome().await, Ok(Routed::Delivered));
+    assert_eq!(sent.outcome().await, Ok(PublishOutcome::Delivered));
     let message = get(&tap.channel, &tap.queue).await;
     let properties = &message.properties;
     assert_eq!(properties.content_type().as_ref().map(ShortString::as_str), Some(CONTENT_TYPE));
@@ -121,12 +123,12 @@ async fn a_message_that_reaches_no_queue_has_no_route() {
     let node = RabbitNode::shared().await;
     let bus = bus(&node.url(), &unique("no-route"));
     let mut publisher = publisher(&bus).await;
-    assert_eq!(send(&mut publisher, 1).await, Ok(Routed::NoRoute));
+    assert_eq!(send(&mut publisher, 1).await, Ok(PublishOutcome::NoRoute));
     let mut replica = subscription(&bus).await;
-    assert_eq!(send(&mut publisher, 2).await, Ok(Routed::Delivered));
+    assert_eq!(send(&mut publisher, 2).await, Ok(PublishOutcome::Delivered));
     assert_eq!(batch(&mut replica).await.head.number, 2);
     replica.close().await;
-    assert_eq!(send(&mut publisher, 3).await, Ok(Routed::NoRoute));
+    assert_eq!(send(&mut publisher, 3).await, Ok(PublishOutcome::NoRoute));
 }
 
 #[tokio::test]
@@ -159,10 +161,14 @@ async fn what_was_not_delivered_never_counts_as_delivered_while_queues_come_and_
     }
     let delivered: BTreeSet<_> = (1..)
         .zip(&outcomes)
-        .filter(|(_, is)| **is == Ok(Routed::Delivered))
+        .filter(|(_, is)| **is == Ok(PublishOutcome::Delivered))
         .map(|(number, _)| number)
         .collect();
-    assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(Routed::Delivered | Routed::NoRoute))));
+    assert!(
+        outcomes
+            .iter()
+            .all(|outcome| matches!(outcome, Ok(PublishOutcome::Delivered | PublishOutcome::NoRoute)))
+    );
     assert_eq!(outcomes.len(), 4000);
     assert!(!arrived.is_empty() && arrived.len() < 4000, "{} arrived", arrived.len());
     assert_eq!(delivered, arrived);
@@ -178,16 +184,16 @@ async fn poison_goes_to_the_dead_letters_and_the_next_message_is_received() {
     publish(&raw, &exchange, Some(CONTENT_TYPE), b"\xff\xff").await;
     publish(&raw, &exchange, Some(CONTENT_TYPE), b"").await;
     let poison = receive(&mut replica).await;
-    assert!(matches!(poison, Received::Poison { reason: EnvelopeError::Malformed(_) }), "{poison:?}");
+    assert!(matches!(poison, ReceivedMessage::Poison { reason: EnvelopeError::Malformed(_) }), "{poison:?}");
     let poison = receive(&mut replica).await;
-    assert!(matches!(poison, Received::Poison { reason: EnvelopeError::Unnumbered }), "{poison:?}");
+    assert!(matches!(poison, ReceivedMessage::Poison { reason: EnvelopeError::Unnumbered }), "{poison:?}");
     let dead = format!("{exchange}.dead");
     let letter = get(&raw, &dead).await;
     assert_eq!((letter.delivery.data.as_slice(), reason(&letter).as_str()), (&b"\xff\xff"[..], "rejected"));
     assert_eq!(reason(&get(&raw, &dead).await), "rejected");
 
     let mut publisher = publisher(&bus).await;
-    assert_eq!(send(&mut publisher, 3).await, Ok(Routed::Delivered));
+    assert_eq!(send(&mut publisher, 3).await, Ok(PublishOutcome::Delivered));
     assert_eq!(batch(&mut replica).await.events, [event(3)]);
 }
 
@@ -202,20 +208,20 @@ async fn a_message_of_another_program_is_passed_over() {
     for (content_type, seen) in [(Some("application/json"), "application/json"), (None, "")] {
         publish(&raw, &exchange, content_type, br#"{"fromn":"01012345678"}"#).await;
         match receive(&mut replica).await {
-            Received::Foreign { content_type } => assert_eq!(content_type, seen),
+            ReceivedMessage::Foreign { content_type } => assert_eq!(content_type, seen),
             other => panic!("{other:?} instead of a foreign message"),
         }
     }
     // The sentinel behind them: had they been rejected, they would lie in front of it.
     publish(&raw, &exchange, Some(CONTENT_TYPE), b"sentinel").await;
-    assert!(matches!(receive(&mut replica).await, Received::Poison { .. }));
+    assert!(matches!(receive(&mut replica).await, ReceivedMessage::Poison { .. }));
     assert_eq!(get(&raw, &format!("{exchange}.dead")).await.delivery.data, b"sentinel");
 
     // Between batches of ours that are not acknowledged, it settles only itself.
-    assert_eq!(send(&mut publisher, 1).await, Ok(Routed::Delivered));
+    assert_eq!(send(&mut publisher, 1).await, Ok(PublishOutcome::Delivered));
     publish(&raw, &exchange, None, b"{}").await;
-    assert!(matches!(receive(&mut replica).await, Received::Batch(_)));
-    assert!(matches!(receive(&mut replica).await, Received::Foreign { .. }));
+    assert!(matches!(receive(&mut replica).await, ReceivedMessage::Batch(_)));
+    assert!(matches!(receive(&mut replica).await, ReceivedMessage::Foreign { .. }));
     let name = replica.queue().to_owned();
     until("ours is still there", LOOKS, async || {
         node.queues().await.iter().any(|queue| queue.name == name && queue.messages == 1).then_some(())
@@ -233,7 +239,7 @@ async fn a_message_that_waits_too_long_goes_to_the_dead_letters() {
     // The first 256 are on their way to the replica; what it cannot take waits in its queue.
     for position in 1..=260 {
         let sent = must("a send", publisher.send(&[event(position)], Duration::from_millis(1)).await);
-        assert_eq!(sent.outcome().await, Ok(Routed::Delivered));
+        assert_eq!(sent.outcome().await, Ok(PublishOutcome::Delivered));
     }
     let raw = channel(node).await;
     let letter = get(&raw, &format!("{exchange}.dead")).await;
@@ -252,11 +258,11 @@ async fn dead_letters_are_listed_with_why_and_when_and_stay_until_they_are_purge
     let mut publisher = publisher(&bus).await;
     let raw = channel(node).await;
     publish(&raw, &exchange, Some(CONTENT_TYPE), b"poison").await;
-    assert!(matches!(receive(&mut replica).await, Received::Poison { .. }));
+    assert!(matches!(receive(&mut replica).await, ReceivedMessage::Poison { .. }));
     // Held back behind what the replica does not acknowledge.
     for position in 1..=257 {
         let sent = must("a send", publisher.send(&[event(position)], Duration::from_millis(1)).await);
-        assert_eq!(sent.outcome().await, Ok(Routed::Delivered));
+        assert_eq!(sent.outcome().await, Ok(PublishOutcome::Delivered));
     }
     for look in 1..=2 {
         let letters = until("two dead letters", SOON, async || {

@@ -2,7 +2,7 @@
 
 use std::{error::Error, path::Path};
 
-use ringpad_bus::{ConnectError, Routed};
+use ringpad_bus::{ConnectError, PublishOutcome};
 use ringpad_tests::{
     port::free_port,
     rabbit::{RabbitNode, unique},
@@ -43,7 +43,7 @@ async fn a_broker_behind_a_private_authority_is_trusted_with_its_ca_file_only() 
     let bus = must("settings with a CA", trusting.bus());
     let mut subscription = subscription(&bus).await;
     let mut publisher = publisher(&bus).await;
-    assert_eq!(send(&mut publisher, 1).await, Ok(Routed::Delivered));
+    assert_eq!(send(&mut publisher, 1).await, Ok(PublishOutcome::Delivered));
     assert_eq!(batch(&mut subscription).await.head.number, 1);
     publisher.close().await;
     subscription.close().await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lapin::{ExchangeKind, options::ExchangeDeclareOptions, types::FieldTable};
-use ringpad_bus::{ConnectError, Routed};
+use ringpad_bus::{ConnectError, PublishOutcome};
 use ringpad_tests::{
     port::free_port,
     rabbit::{Queue, RabbitNode, unique},
@@ -99,7 +99,7 @@ async fn an_exchange_of_another_type_is_said_with_the_command_that_mends_it() {
         let Some(expression) = expression else { panic!("{command}") };
         node.ctl(&["eval", &expression.replace(r"'\''", "'")]).await;
         let mut mended = publisher(&bus).await;
-        assert_eq!(send(&mut mended, 1).await, Ok(Routed::NoRoute));
+        assert_eq!(send(&mut mended, 1).await, Ok(PublishOutcome::NoRoute));
     }
 }
 
