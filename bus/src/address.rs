@@ -1,11 +1,11 @@
-//! `AMQP_URL`: where the broker is and who we are there. Parsed once; its password shows nowhere.
+//! `AMQP_URL`: the broker's address, with user and password. Parsed once; no text shows the password.
 
 use std::{fmt, str::FromStr, time::Duration};
 
 use lapin::uri::{AMQPScheme, AMQPUri};
 
-/// How often each side shows that it is alive, unless the URL's `heartbeat` says otherwise, in seconds. A connection on
-/// which nothing was heard for twice as long is taken for lost.
+/// Seconds between two heartbeats of each side, unless the URL sets `heartbeat`. A connection from which nothing came for
+/// twice as long counts as lost.
 const HEARTBEAT: u16 = 10;
 
 /// A broker's address with user and password. [`Debug`](fmt::Debug) and [`Display`](fmt::Display) show host and port.
@@ -13,7 +13,7 @@ const HEARTBEAT: u16 = 10;
 pub struct BrokerAddress(AMQPUri);
 
 impl BrokerAddress {
-    /// What lapin connects to.
+    /// The address in the form that lapin uses.
     pub(crate) fn uri(&self) -> AMQPUri {
         self.0.clone()
     }
@@ -23,7 +23,7 @@ impl BrokerAddress {
         &self.0.vhost
     }
 
-    /// How long connecting may take, if the URL says it.
+    /// How long connecting may take, if the URL sets it.
     pub(crate) fn connection_timeout(&self) -> Option<Duration> {
         self.0.query.connection_timeout.map(Duration::from_millis)
     }
@@ -50,7 +50,7 @@ impl fmt::Debug for BrokerAddress {
     }
 }
 
-/// What is wrong with an `AMQP_URL`; repeats nothing of it, since any part of a mistyped URL may be the password.
+/// What is wrong with an `AMQP_URL`. Repeats no part of it, because any part of a mistyped URL may be the password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// Another scheme, or none.
@@ -62,7 +62,7 @@ pub enum AddressError {
          user, password and virtual host"
     )]
     Malformed,
-    /// A slash and nothing behind it, which means the virtual host of no name.
+    /// A slash with nothing after it, which stands for the virtual host with an empty name.
     #[error("the virtual host is empty; the default one is written /%2f")]
     EmptyVirtualHost,
 }
@@ -79,7 +79,7 @@ impl FromStr for BrokerAddress {
         let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
         let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
         let mut uri: AMQPUri = text.parse().map_err(|_| AddressError::Malformed)?;
-        // The parser takes an IPv6 address, or no host at all, for localhost without a word.
+        // lapin's parser silently replaces an IPv6 address, or a missing host, by localhost.
         match host.strip_prefix('[').and_then(|host| host.split_once(']')) {
             Some((address, _)) => address.clone_into(&mut uri.authority.host),
             None if host.is_empty() || host.starts_with(':') => return Err(AddressError::Malformed),

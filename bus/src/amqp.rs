@@ -1,6 +1,6 @@
-//! The bus on RabbitMQ: opens connections, each for one purpose and never repaired.
+//! The bus on RabbitMQ: opens connections, each for one purpose. None of them reconnects.
 //!
-//! lapin's automatic recovery stays off: with it a consumer pauses in silence, and confirms fail only after the
+//! lapin's automatic recovery stays off: with it a consumer pauses without an error, and confirms fail only after the
 //! reconnect. Without it everything on a lost connection fails within milliseconds.
 
 mod confirms;
@@ -25,8 +25,7 @@ pub(crate) use self::{
 use self::{connection::Link, topology::Topology};
 use crate::{address::BrokerAddress, envelope::Origin, error::ConnectError};
 
-/// How long a connection may take from the first packet to the last declaration, unless the URL's `connection_timeout`
-/// says otherwise.
+/// How long a connection may take from the first packet to the last declaration, unless the URL sets `connection_timeout`.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
 /// A broker, and the names used there. Cheap to clone; holds no connection.
@@ -41,7 +40,7 @@ struct Inner {
 }
 
 impl Amqp {
-    /// `authority`: a private certificate authority, in PEM, trusted besides the public ones.
+    /// `authority`: a private certificate authority, in PEM, trusted in addition to the public ones.
     pub(crate) fn new(address: BrokerAddress, authority: Option<String>, names: Names) -> Self {
         let tls = OwnedTLSConfig { identity: None, cert_chain: authority };
         Self(Arc::new(Inner { address, tls, names }))
@@ -66,7 +65,7 @@ impl Amqp {
 
     pub(crate) async fn subscribe(&self) -> Result<AmqpSubscription, ConnectError> {
         self.in_time(async {
-            // A new name each time: the broker may hold the last connection, and its queue, for a while yet.
+            // A new name each time, because the broker may not have noticed yet that the last connection has ended.
             let queue = format!("{}-{}", self.0.names.queue_prefix, Uuid::new_v4());
             let link = self.open("subscription").await?;
             let channel = link.channel().await?;
@@ -87,7 +86,7 @@ impl Amqp {
         self.with_dead_letters(dead_letters::purge).await
     }
 
-    /// Does something with the dead-letter queue on a connection of its own.
+    /// Works with the dead-letter queue on a connection that is opened for it.
     async fn with_dead_letters<T>(
         &self,
         work: impl AsyncFnOnce(&Channel, &str) -> lapin::Result<T>,
@@ -100,9 +99,9 @@ impl Amqp {
                 Ok((link, channel))
             })
             .await?;
-        let done = work(&channel, &self.0.names.dead_letters).await;
+        let outcome = work(&channel, &self.0.names.dead_letters).await;
         link.close().await;
-        done.map_err(|error| connection::failure(self.address(), &error))
+        outcome.map_err(|error| connection::failure(self.address(), &error))
     }
 
     fn topology(&self) -> Topology<'_> {
@@ -121,7 +120,7 @@ impl Amqp {
         self.address().connection_timeout().unwrap_or(CONNECT_LIMIT)
     }
 
-    /// A broker that is frozen, or a network that swallows packets, must not hold up whoever connects.
+    /// Bounds the time to connect, e.g. to a broker that is frozen, or through a network that drops packets.
     async fn in_time<T>(
         &self,
         connecting: impl Future<Output = Result<T, ConnectError>>,

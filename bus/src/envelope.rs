@@ -1,7 +1,7 @@
-//! What one message carries: a batch of events and where it stands in its publisher's numbering.
+//! The content of one message: a batch of events, its publisher and its number.
 //!
 //! On the wire it is Protobuf, `proto/ringpad/bus/v1/batch.proto`, so that fields can be added while replicas of two
-//! versions run side by side.
+//! versions run at the same time.
 
 use std::{
     fmt,
@@ -12,7 +12,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use uuid::Uuid;
 
-/// The content type of every message of ours. Any other on the exchange is somebody else's and is passed over.
+/// The content type of our messages. Messages on the exchange with another one belong to another program.
 pub const CONTENT_TYPE: &str = "application/vnd.ringpad.batch+protobuf";
 
 /// One event of a store, as pads will receive it. [`Debug`](fmt::Debug) shows no bytes: they hold phone numbers.
@@ -22,13 +22,13 @@ pub struct Event {
     pub store_id: String,
     /// The log that the position belongs to.
     pub epoch: Uuid,
-    /// The store's own counter: 1, 2, 3 …; 0 with empty [`bytes`](Self::bytes) is a hint, not an event: "this store was
-    /// changed or deleted, ask the log".
+    /// The store's own counter: 1, 2, 3 …; 0 with empty [`bytes`](Self::bytes) is a hint, not an event: "this store has
+    /// changed or was deleted, ask the log".
     pub position: u64,
-    /// An encoded `ringpad.v1.SubscribeResponse`, ready for pads. As received it is a part of the whole message, which
-    /// stays in memory as long as any part of it: whoever keeps one event of a large batch for long should copy it.
+    /// An encoded `ringpad.v1.SubscribeResponse`, ready for pads. In a received event it is a part of the whole message, which
+    /// stays in memory as long as any part of it: copy the bytes to keep one event of a large batch for long.
     pub bytes: Bytes,
-    /// Of what made the event, if that is known: for measuring and tracing its way, not for its meaning.
+    /// The receipt of the record that made the event, if it is known; for measuring and tracing only.
     pub receipt: Option<Receipt>,
 }
 
@@ -54,75 +54,74 @@ impl fmt::Debug for Event {
 }
 
 impl Event {
-    /// What an event takes of a message beside its own bytes, its store's id and its trace context, at most.
+    /// Bytes of a message that an event takes at most, without its own bytes, its store's id and its trace context.
     const OVERHEAD: usize = 64;
 
-    /// How many bytes it takes of a message, at most.
+    /// Bytes of a message that the event takes at most.
     pub fn size(&self) -> usize {
         let traceparent = self.receipt.as_ref().and_then(|receipt| receipt.traceparent.as_ref());
         Self::OVERHEAD + self.store_id.len() + self.bytes.len() + traceparent.map_or(0, |text| text.len())
     }
 }
 
-/// Which process publishes, and for which log. Whoever listens judges by it whose sign of life a message is.
+/// Which process publishes, and for which log. Subscribers see from it which instance is alive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Origin {
     /// The log's epoch.
     pub epoch: Uuid,
-    /// The process: the same over all its connections, another one after a restart.
+    /// The process: the same for all of its connections, a new one after a restart.
     pub instance: Uuid,
 }
 
-/// What a message says of itself, beside its events.
+/// The fields of a message, without its events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head {
     /// The publisher's connection; a new one has a new id.
     pub publisher: Uuid,
-    /// 1, 2, 3 … within that connection. A jump means that a message was lost, and with it perhaps the last event of some
-    /// store.
+    /// 1, 2, 3 … within that connection. A jump means that a message was lost, which may have had the last event of a store.
     pub number: u64,
-    /// `None`: the publisher is of a version that did not say it yet.
+    /// `None`: the publisher is of an older version, which did not send it.
     pub origin: Option<Origin>,
-    /// The process leaves in order, and has published everything: its silence from now on means nothing.
+    /// The process leaves, and has published everything: its silence from now on is no fault.
     pub goodbye: bool,
-    /// When it was sent by the publisher's clock, in Unix milliseconds; `None`: it did not say so. For comparing clocks.
+    /// When it was sent by the publisher's clock, in Unix milliseconds; for comparing clocks. `None`: as for the origin.
     pub sent_at: Option<i64>,
 }
 
-/// What the clock shows now, as [`Head::sent_at`] says it.
+/// The time now, in the form of [`Head::sent_at`].
 pub fn unix_milliseconds() -> i64 {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// The events of one message. Without any it is a sign of life.
+/// The content of one message. Without events it is a canary, or a goodbye.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
-    /// Whose it is, and which one.
+    /// Its publisher, its number, and more.
     pub head: Head,
-    /// The events, in the order they were sent.
+    /// The events, in the order in which they were sent.
     pub events: Vec<Event>,
 }
 
-/// Why a message is no [`Batch`].
+/// Why a message cannot be decoded to a [`Batch`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnvelopeError {
     /// Not the Protobuf message.
     #[error("the body cannot be decoded")]
     Malformed(#[from] prost::DecodeError),
-    /// Protobuf, but without a number; an empty body is one, too.
+    /// Protobuf, but without a number, as an empty body is.
     #[error("the batch has no number")]
     Unnumbered,
 }
 
 impl Batch {
-    /// What a message takes beside its events, in bytes, at most.
+    /// Bytes of a message that are not for its events, at most.
     pub const OVERHEAD: usize = 96;
 
     /// Reads a message's body. The events' bytes are parts of `body`, not copies.
     ///
     /// # Errors
-    /// It is no batch.
+    /// The body cannot be decoded.
     pub fn decode(body: Bytes) -> Result<Self, EnvelopeError> {
         let wire = wire::Batch::decode(body)?;
         if wire.number == 0 {
@@ -138,7 +137,7 @@ impl Batch {
         Ok(Self { head, events: wire.events.into_iter().map(Event::from).collect() })
     }
 
-    /// Writes a message's body to `buffer`, over what is there; so that one buffer serves for all messages.
+    /// Replaces the content of `buffer` by a message's body. One buffer can be used for all messages.
     pub fn encode(head: &Head, events: &[Event], buffer: &mut Vec<u8>) {
         let (publisher_high, publisher_low) = head.publisher.as_u64_pair();
         let wire = wire::Batch {
@@ -272,7 +271,7 @@ mod tests {
         }
 
         #[test]
-        fn a_message_is_no_longer_than_its_events_say(
+        fn no_message_is_longer_than_the_sizes_of_its_events(
             head in heads(),
             events in prop::collection::vec(events(), 0..8),
         ) {
@@ -304,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_without_events_is_a_sign_of_life() {
+    fn a_batch_without_events_is_decoded() {
         let batch = Batch { head: head(7), events: Vec::new() };
         assert_eq!(Batch::decode(encoded(&batch)), Ok(batch));
     }
@@ -340,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_without_a_number_is_none() {
+    fn a_batch_without_a_number_is_an_error() {
         assert_eq!(Batch::decode(Bytes::new()), Err(EnvelopeError::Unnumbered));
     }
 

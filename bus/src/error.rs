@@ -1,14 +1,14 @@
-//! What can go wrong with the broker: not getting a connection, and losing one.
+//! What can go wrong with the broker: no connection can be opened, or one is lost.
 
 use std::{io, sync::Arc, time::Duration};
 
-/// Why there is no connection. All but [`WrongExchangeType`](Self::WrongExchangeType) are worth another try.
+/// Why no connection could be opened. After all but [`WrongExchangeType`](Self::WrongExchangeType) another attempt may succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// An exchange of ours exists, but is not a fanout exchange. Nothing gets better by waiting.
+    /// An exchange with our name exists, but is not a fanout exchange. An operator must delete it.
     #[error(
-        "the exchange {exchange:?} is of type {found}, not {wanted}; to mend it, delete it on the broker's host with \
-         `{command}` and start again"
+        "the exchange {exchange:?} is of type {found}, not {wanted}; delete it on the broker's host with `{command}`, and start \
+         again"
     )]
     WrongExchangeType {
         /// The exchange's name.
@@ -17,11 +17,11 @@ pub enum ConnectError {
         found: String,
         /// The type it must have.
         wanted: &'static str,
-        /// The shell command that deletes it, so that it is made anew; needs no plugin.
+        /// The shell command that deletes it, so that we declare it again; needs no plugin.
         command: String,
     },
-    /// An exchange or queue of ours exists with other properties, e.g. not durable.
-    #[error("the broker has it otherwise: {0}")]
+    /// An exchange or queue with our name exists with different properties, e.g. it is not durable.
+    #[error("the broker has an exchange or queue of this name with different properties: {0}")]
     WrongTopology(String),
     /// Wrong user or password, no such virtual host, or no permission there.
     #[error("the broker refuses us: {0}")]
@@ -31,48 +31,48 @@ pub enum ConnectError {
     Unreachable {
         /// Host and port.
         address: String,
-        /// What the system says.
+        /// The operating system's error.
         source: Arc<io::Error>,
     },
-    /// The broker takes the connection, but does not answer.
+    /// The broker accepts the connection, but does not answer.
     #[error("no answer from the broker at {address} within {limit:?}")]
     Silent {
         /// Host and port.
         address: String,
-        /// How long we waited.
+        /// How long we have waited.
         limit: Duration,
     },
-    /// Anything else that goes wrong between the two.
+    /// Any other failure of the connection.
     #[error("the connection to the broker failed")]
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl ConnectError {
-    /// Whether trying again is pointless: at its start, a process then ends with exit code 2.
+    /// Whether another attempt cannot succeed: a process that is starting then ends with exit code 2.
     pub fn is_fatal(&self) -> bool {
         matches!(self, Self::WrongExchangeType { .. })
     }
 }
 
-/// Why a publisher or a subscription is of no more use. Make a new one.
+/// Why a publisher or a subscription can no longer be used. Make a new one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Loss {
     /// The connection broke, or the broker closed it.
     #[error("the connection to the broker is lost: {0}")]
     Connection(Arc<str>),
-    /// Somebody deleted the private queue.
+    /// The private queue was deleted on the broker.
     #[error("the private queue was deleted")]
     QueueDeleted,
-    /// The broker took a message for too large, and closed the connection: it is not to be sent again as it is.
-    #[error("the broker takes messages of {limit} bytes at most")]
+    /// A message was larger than the broker allows, and the broker closed the connection. Do not send it again as it is.
+    #[error("the broker accepts messages of {limit} bytes at most")]
     TooLarge {
-        /// How long a message's body may be.
+        /// How many bytes the body of a message may have.
         limit: usize,
     },
     /// In-process only: the subscriber was too slow, and its bounded queue overflowed.
     #[error("the subscriber was too slow: {missed} batches did not fit its queue")]
     Overflow {
-        /// How many it missed.
+        /// How many batches it missed.
         missed: u64,
     },
 }

@@ -1,7 +1,7 @@
-//! The bus without a broker, for `ringpad dev` and fast tests: same types, same promises, one process.
+//! The bus without a broker, for `ringpad dev` and fast tests: the same types and guarantees within one process.
 //!
-//! Bounded: a subscriber that falls [`CAPACITY`] batches behind is told [`Loss::Overflow`], never kept in the dark. A
-//! message's time to live is of no meaning here, since no subscriber gets anything that was sent before it came.
+//! A subscriber that is more than [`CAPACITY`] batches behind gets [`Loss::Overflow`]. Messages do not expire, because a
+//! subscriber gets only what is sent after it has subscribed.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use crate::{
     message::{Content, PublishOutcome},
 };
 
-/// How many batches a subscriber may fall behind.
+/// How many batches a subscriber may be behind.
 pub const CAPACITY: usize = 1024;
 
-/// The broker's stand-in; clones are the same one.
+/// The substitute for a broker; all clones share it.
 #[derive(Debug, Clone)]
 pub struct InProcess {
     batches: broadcast::Sender<Arc<Batch>>,
@@ -29,8 +29,8 @@ impl InProcess {
         Self { batches: broadcast::Sender::new(CAPACITY), interruptions: watch::Sender::new(()) }
     }
 
-    /// Breaks all connections there are, as a restart of the broker does: publishers and subscriptions are lost, and with
-    /// the latter what they had not received. New ones are taken at once. For tests.
+    /// Breaks all connections, as a restart of the broker does: publishers and subscriptions are lost, with all messages that
+    /// were not received. New ones can be made at once. For tests.
     pub fn interrupt(&self) {
         self.interruptions.send_replace(());
     }
@@ -65,7 +65,7 @@ pub(crate) struct InProcessPublisher {
 
 impl InProcessPublisher {
     pub(crate) fn publish(&mut self, content: Content<'_>) -> Result<PublishOutcome, Loss> {
-        if has_been(&self.interrupted) {
+        if is_interrupted(&self.interrupted) {
             return Err(broken());
         }
         self.sent += 1;
@@ -120,14 +120,14 @@ impl InProcessSubscription {
     }
 }
 
-/// Resolves when all connections are broken, or nobody is left who could break them.
+/// Resolves when all connections are broken, or no handle is left that could break them.
 async fn interruption(mut interrupted: watch::Receiver<()>) -> Loss {
-    // An error says that the bus is gone, which is a loss just the same.
+    // An error means that the bus no longer exists, which is a loss too.
     drop(interrupted.changed().await);
     broken()
 }
 
-fn has_been(interrupted: &watch::Receiver<()>) -> bool {
+fn is_interrupted(interrupted: &watch::Receiver<()>) -> bool {
     interrupted.has_changed().unwrap_or(true)
 }
 

@@ -5,9 +5,9 @@ use crate::envelope::{Batch, EnvelopeError, Event};
 /// What one message carries.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Content<'a> {
-    /// Events; none make a sign of life.
+    /// Events; without any it is a canary.
     Events(&'a [Event]),
-    /// The process leaves.
+    /// The process is leaving.
     Goodbye,
 }
 
@@ -24,28 +24,29 @@ impl<'a> Content<'a> {
     }
 }
 
-/// What the broker did with a message that it took over.
+/// The broker's answer to a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PublishOutcome {
-    /// It is in the queue of every replica that is connected.
+    /// The message is in the queue of every replica that is connected.
     Delivered,
     /// No queue is bound: no replica is connected.
     NoRoute,
-    /// The broker could not do it (a nack), e.g. because a queue failed.
+    /// The broker could not route it (a nack), e.g. because a queue failed.
     Refused,
 }
 
 /// One message from the bus.
 #[derive(Debug)]
 pub enum ReceivedMessage {
-    /// Ours. Once it has been dealt with: [`Subscription::ack`].
+    /// A batch. Call [`Subscription::ack`](crate::Subscription::ack) when it has been processed.
     Batch(Batch),
-    /// Somebody else's, with another content type. It has been acknowledged already; to be counted.
+    /// A message of another program, with another content type. It is already acknowledged; the caller counts it.
     Foreign {
-        /// What it says it is; empty if it says nothing.
+        /// Its content type; empty if it has none.
         content_type: String,
     },
-    /// Of our content type, but no batch. It has been rejected to the dead letters already; to be counted.
+    /// A message with our content type that cannot be decoded. It is already rejected to the dead letters; the caller counts
+    /// it.
     Poison {
         /// What is wrong with it.
         reason: EnvelopeError,

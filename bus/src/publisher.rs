@@ -1,4 +1,4 @@
-//! The publishing end of the bus, broker or none.
+//! The publishing side of the bus, for both kinds of it.
 
 use std::{
     pin::Pin,
@@ -16,8 +16,8 @@ use crate::{
     message::{Content, PublishOutcome},
 };
 
-/// One connection to the broker that only publishes. It is never repaired: once lost, make a new one and send again
-/// what has no outcome.
+/// One connection to the broker that only publishes. It does not reconnect: after a loss make a new one, and send again what
+/// has no outcome.
 #[derive(Debug)]
 pub struct Publisher(Kind);
 
@@ -35,7 +35,7 @@ impl Publisher {
         Self(Kind::InProcess(publisher))
     }
 
-    /// Its id in every [`Batch`](crate::Batch) it sends.
+    /// The publisher's id in every [`Batch`](crate::Batch) that it sends.
     pub fn id(&self) -> Uuid {
         match &self.0 {
             Kind::Amqp(publisher) => publisher.id(),
@@ -43,21 +43,21 @@ impl Publisher {
         }
     }
 
-    /// Sends one message. No events make a sign of life. The calls' order is the order on the wire.
+    /// Sends one message; without events it is a canary. Messages are sent in the order of the calls.
     ///
     /// Returns when the message has been written to the connection. While the broker blocks publishers (memory or disk
-    /// alarm) that takes as long as the alarm; it then goes on by itself, so do not put a timeout around it. Not to be
-    /// cancelled: whether the message then went out is unknown, so drop the publisher as well.
+    /// alarm) that takes as long as the alarm, so do not put a timeout around it. Not cancel-safe: it is then unknown
+    /// whether the message was sent, so drop the publisher as well.
     ///
     /// `ttl`: how long, in whole milliseconds, the message may wait in a queue; then it goes to the dead letters.
     ///
     /// # Errors
-    /// The connection is lost; whether the message went out is unknown.
+    /// The connection is lost; it is unknown whether the message was sent.
     pub async fn send(&mut self, events: &[Event], ttl: Duration) -> Result<Confirm, Loss> {
         self.publish(Content::Events(events), ttl).await
     }
 
-    /// Says, in a message of its own, that the process leaves in order and has published everything. To be the last one.
+    /// Sends the last message, which has no events: the process leaves, and has published everything.
     ///
     /// # Errors
     /// As [`send`](Self::send).
@@ -76,7 +76,7 @@ impl Publisher {
         }
     }
 
-    /// Resolves when the connection is lost, so that an idle publisher notices, too.
+    /// Resolves when the connection is lost, so that an idle publisher notices it too.
     pub fn lost(&self) -> impl Future<Output = Loss> + Send + use<> {
         let lost = match &self.0 {
             Kind::Amqp(publisher) => Ok(publisher.lost()),
@@ -90,7 +90,7 @@ impl Publisher {
         }
     }
 
-    /// Closes the connection in order; takes 2 s at most. Confirms that are still out are then [`Loss`].
+    /// Closes the connection in order; takes 2 s at most. Confirms without an answer then end with a [`Loss`].
     pub async fn close(self) {
         match self.0 {
             Kind::Amqp(publisher) => publisher.close().await,
@@ -108,9 +108,9 @@ impl std::fmt::Debug for Kind {
     }
 }
 
-/// A message's outcome, when it is known: a future. Many may be out at once; 16–64 are enough for full speed.
+/// The outcome of a message, as a future. Many may wait at the same time; 16–64 are enough for full speed.
 #[derive(Debug)]
-#[must_use = "without its outcome nobody knows whether the message arrived"]
+#[must_use = "only the outcome shows whether the message arrived"]
 pub struct Confirm(Answer);
 
 #[derive(Debug)]
@@ -123,7 +123,7 @@ impl Confirm {
     /// Waits for the broker's answer.
     ///
     /// # Errors
-    /// The connection is lost; the message may have been delivered or not.
+    /// The connection is lost; it is unknown whether the message was delivered.
     pub async fn outcome(self) -> Result<PublishOutcome, Loss> {
         self.await
     }
@@ -135,7 +135,7 @@ impl Future for Confirm {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.get_mut().0 {
             Answer::Known(routed) => Poll::Ready(Ok(*routed)),
-            Answer::Later(promised) => Pin::new(promised).poll(context),
+            Answer::Later(outcome) => Pin::new(outcome).poll(context),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The settings of the bus, as both services take them.
+//! The settings of the bus, the same for both services.
 
 use std::{fs, path::PathBuf};
 
@@ -22,7 +22,7 @@ pub struct BusSettings {
         value_name = "URL"
     )]
     pub amqp_url: BrokerAddress,
-    /// PEM file of a private certificate authority to trust, besides the public ones, with `amqps://`.
+    /// PEM file of a private certificate authority to trust, in addition to the public ones, with `amqps://`.
     #[arg(long, env = "AMQP_CA_FILE", value_name = "FILE")]
     pub amqp_ca_file: Option<PathBuf>,
     /// The fanout exchange; durable.
@@ -37,7 +37,7 @@ pub struct BusSettings {
         value_name = "PREFIX"
     )]
     pub amqp_queue_prefix: String,
-    /// The fanout exchange of what was set aside, and the name of the one queue behind it [default: the exchange's name and `.dead`].
+    /// The fanout exchange of dead letters, and the name of its one queue [default: the exchange's name and `.dead`].
     #[arg(long, env = "AMQP_DEAD_LETTER_EXCHANGE", value_parser = name, value_name = "NAME")]
     pub amqp_dead_letter_exchange: Option<String>,
 }
@@ -52,7 +52,7 @@ impl BusSettings {
             self.amqp_dead_letter_exchange.clone().unwrap_or_else(|| format!("{}.dead", self.amqp_exchange));
         if dead_letters == self.amqp_exchange {
             return Err(format!(
-                "AMQP_DEAD_LETTER_EXCHANGE: {dead_letters:?} is wrong: another name than AMQP_EXCHANGE's is expected"
+                "AMQP_DEAD_LETTER_EXCHANGE: {dead_letters:?} is wrong: a name that differs from AMQP_EXCHANGE is expected"
             ));
         }
         let names = Names {
@@ -63,7 +63,7 @@ impl BusSettings {
         Ok(Bus::Amqp(Amqp::new(self.amqp_url.clone(), self.authority()?, names)))
     }
 
-    /// The private certificate authority, in PEM.
+    /// The certificates of the private authority, in PEM.
     fn authority(&self) -> Result<Option<String>, String> {
         let Some(path) = &self.amqp_ca_file else {
             return Ok(None);
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn the_password_shows_neither_in_errors_nor_in_debug_nor_in_help() {
+    fn no_error_debug_output_or_help_text_shows_the_password() {
         let error = settings(&["--amqp-url=amqp://guest:hunter2@host/"]).unwrap_err();
         let why = std::error::Error::source(&error).unwrap().to_string();
         assert!(!why.contains("hunter2"), "{why}");
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_the_broker_would_refuse_are_refused_here() {
+    fn a_name_that_the_broker_would_refuse_is_a_wrong_setting() {
         assert!(settings(&["--amqp-exchange="]).is_err());
         assert!(settings(&[&format!("--amqp-exchange={}", "x".repeat(201))]).is_err());
         assert!(
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ca_file_must_be_one_and_needs_tls() {
+    fn a_ca_file_needs_tls_and_a_certificate_in_it() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         let path = format!("--amqp-ca-file={}", file.path().display());
         let amqps = "--amqp-url=amqps://guest:guest@host/%2f";

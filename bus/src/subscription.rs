@@ -1,11 +1,11 @@
-//! The receiving end of the bus, broker or none.
+//! The receiving side of the bus, for both kinds of it.
 
 use crate::{
     amqp::AmqpSubscription, error::Loss, in_process::InProcessSubscription, message::ReceivedMessage,
 };
 
-/// One connection to the broker that only consumes, and the private queue that lives and dies with it. What was in the
-/// queue when it is lost is gone: compare with the log after each new subscription.
+/// One connection to the broker that only consumes, and its private queue. The queue is deleted when the connection ends,
+/// with everything in it: compare with the log after each new subscription.
 #[derive(Debug)]
 pub struct Subscription(Kind);
 
@@ -31,10 +31,10 @@ impl Subscription {
         }
     }
 
-    /// The next message. Cancel-safe: a cancelled call loses nothing.
+    /// The next message. Cancel-safe.
     ///
     /// # Errors
-    /// The connection is lost, the queue deleted, or (in-process) the subscriber too slow. So is every later call.
+    /// The connection is lost, the queue deleted, or (in-process) the subscriber too slow. Every later call returns the same.
     pub async fn next(&mut self) -> Result<ReceivedMessage, Loss> {
         match &mut self.0 {
             Kind::Amqp(subscription) => subscription.next().await,
@@ -42,8 +42,8 @@ impl Subscription {
         }
     }
 
-    /// Says that every batch received so far has been dealt with, so that the broker may send more. Costs nothing: under
-    /// load, one acknowledgement on the wire stands for many. If it cannot be sent, the next [`next`](Self::next) says so.
+    /// Acknowledges every batch received so far, so that the broker may send more. Sends nothing itself: under load, one
+    /// acknowledgement is sent for many batches. If it cannot be sent, a later [`next`](Self::next) returns the error.
     pub fn ack(&mut self) {
         match &mut self.0 {
             Kind::Amqp(subscription) => subscription.ack(),
@@ -51,7 +51,7 @@ impl Subscription {
         }
     }
 
-    /// Closes the connection in order, and with it the queue; takes 2 s at most.
+    /// Closes the connection in order, which deletes the queue; takes 2 s at most.
     pub async fn close(self) {
         match self.0 {
             Kind::Amqp(subscription) => subscription.close().await,

@@ -1,15 +1,15 @@
-//! What became of each message of one publisher: a task that matches the broker's answers to the messages.
+//! The outcome of each message of one publisher: a task that matches the broker's answers to the messages.
 //!
 //! ```text
-//! send ──Pending──► [ unanswered ] ──ack, nack, return──► PendingOutcome
-//!                        ▲ connection events: lost ──► everything is lost, at once
+//! send ──Unanswered──► [ unanswered ] ──ack, nack, return──► PendingOutcome
+//!                           ▲ connection events: a loss ends all pending outcomes at once
 //! ```
 //!
-//! The broker returns an unroutable message before it acknowledges it, and lapin hands the return to whichever confirm
-//! it completes next, which need not be the same message's: not when earlier ones are still to be acknowledged, nor when
-//! one acknowledgement stands for many. So a return is matched by the number in its body, and no message counts as
-//! delivered before all that lapin may have completed by then has been looked at; that includes a message which is just
-//! being sent, and not here yet.
+//! The broker returns an unroutable message before it acknowledges it. lapin passes the returned message to the confirm
+//! that it completes next, which may belong to another message: when earlier messages are not acknowledged yet, or when one
+//! acknowledgement is for many. So a returned message is matched by the number in its body, and no message counts as
+//! delivered until everything that lapin may have completed by then has been read. That includes a message which is being
+//! sent at that moment, and has not reached this task.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -29,13 +29,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::{envelope::Batch, error::Loss, message::PublishOutcome};
 
 /// A message that the broker has not answered.
-pub(super) struct Pending {
+pub(super) struct Unanswered {
     number: u64,
     confirm: PublisherConfirm,
     answer: oneshot::Sender<Result<PublishOutcome, Loss>>,
 }
 
-/// A message's outcome, once there is one.
+/// Resolves to the outcome of a message.
 #[derive(Debug)]
 pub(crate) struct PendingOutcome {
     answer: oneshot::Receiver<Result<PublishOutcome, Loss>>,
@@ -49,7 +49,7 @@ struct Answered {
     answer: oneshot::Sender<Result<PublishOutcome, Loss>>,
 }
 
-impl Pending {
+impl Unanswered {
     pub(super) fn new(
         number: u64,
         confirm: PublisherConfirm,
@@ -73,23 +73,23 @@ impl Future for PendingOutcome {
     }
 }
 
-/// Runs until the connection is lost; its owner aborts it earlier. `losing` is then told why. `begun`: the number of the
-/// last message whose sending has begun.
+/// Runs until the connection is lost, and then sends the reason to `losing`; its owner may abort it earlier. `begun` is the
+/// number of the last message that was begun to be sent.
 pub(super) async fn run(
     events: impl Stream<Item = Event>,
     begun: Arc<AtomicU64>,
-    mut sent: mpsc::Receiver<Pending>,
+    mut sent: mpsc::Receiver<Unanswered>,
     losing: watch::Sender<Option<Loss>>,
 ) {
     let mut events = pin!(events);
     let mut unanswered = FuturesUnordered::new();
-    let mut answers = Answers { begun, handed_over: 0, returned: HashSet::new(), held: VecDeque::new() };
+    let mut answers = Answers { begun, taken_over: 0, returned: HashSet::new(), held: VecDeque::new() };
     let lost = loop {
         let mut noted = tokio::select! {
             biased;
-            Some(event) = events.next() => heed(event),
+            Some(event) = events.next() => check(event),
             Some(message) = sent.recv() => {
-                answers.handed_over = message.number;
+                answers.taken_over = message.number;
                 unanswered.push(message.answered());
                 Ok(())
             }
@@ -100,27 +100,28 @@ pub(super) async fn run(
             noted = answers.note(answered);
         }
         match noted {
-            Ok(()) => answers.tell(),
+            Ok(()) => answers.send_certain(),
             Err(lost) => break lost,
         }
     };
-    // Before the answers are dropped: whoever waits for one looks here.
+    // Before the answers are dropped, because a pending outcome then reads the reason here.
     losing.send_replace(Some(lost));
 }
 
-/// The broker's answers, until it is certain what they mean.
+/// The broker's answers that are not certain yet.
 struct Answers {
     begun: Arc<AtomicU64>,
-    /// The last message that `unanswered` has heard of.
-    handed_over: u64,
+    /// The number of the last message that reached this task.
+    taken_over: u64,
     /// The numbers of returned messages.
     returned: HashSet<u64>,
     held: VecDeque<Held>,
 }
 
-/// An answer that may yet prove to be another message's.
+/// An answer that is not certain yet: the returned message that shows it to be wrong may follow.
 struct Held {
-    /// The last message that was begun by then: once it is handed over, and what is complete has been noted, all is known.
+    /// The last message that was begun by then. When it has reached this task, and all completed answers have been read, the
+    /// answer is certain.
     until: u64,
     number: u64,
     routed: PublishOutcome,
@@ -134,31 +135,31 @@ impl Answers {
             Confirmation::Ack(_) => PublishOutcome::Delivered,
             Confirmation::Nack(_) | Confirmation::NotRequested => PublishOutcome::Refused,
         };
-        if let Some(back) = confirmation.take_message() {
-            self.returned.insert(returned_number(back).unwrap_or(number));
+        if let Some(returned) = confirmation.take_message() {
+            self.returned.insert(returned_number(returned).unwrap_or(number));
         }
         self.held.push_back(Held { until: self.begun.load(Ordering::Acquire), number, routed, answer });
         Ok(())
     }
 
-    /// Tells what is certain.
-    fn tell(&mut self) {
-        while let Some(held) = self.held.pop_front_if(|held| held.until <= self.handed_over) {
+    /// Sends the answers that are certain.
+    fn send_certain(&mut self) {
+        while let Some(held) = self.held.pop_front_if(|held| held.until <= self.taken_over) {
             let routed =
                 if self.returned.remove(&held.number) { PublishOutcome::NoRoute } else { held.routed };
-            // An error says that the caller does not want to know.
+            // It fails if the caller has dropped the pending outcome.
             drop(held.answer.send(Ok(routed)));
         }
     }
 }
 
-fn heed(event: Event) -> Result<(), Loss> {
+fn check(event: Event) -> Result<(), Loss> {
     match event {
         Event::Error(error) => return Err(broken(&error)),
         Event::ConnectionBlocked(reason) => {
-            tracing::warn!(reason, "the broker takes no messages for now; they wait");
+            tracing::warn!(reason, "the broker blocks publishers for now; messages wait");
         }
-        Event::ConnectionUnblocked => tracing::info!("the broker takes messages again"),
+        Event::ConnectionUnblocked => tracing::info!("the broker accepts messages again"),
         _ => {}
     }
     Ok(())
@@ -170,7 +171,7 @@ fn returned_number(returned: BasicReturnMessage) -> Option<u64> {
 
 pub(super) fn broken(error: &lapin::Error) -> Loss {
     match error.kind() {
-        ErrorKind::ProtocolError(said) => largest_message(said.get_message().as_str())
+        ErrorKind::ProtocolError(refusal) => largest_message(refusal.get_message().as_str())
             .map_or_else(|| Loss::Connection(Arc::from(error.to_string())), |limit| Loss::TooLarge { limit }),
         _ => Loss::Connection(Arc::from(error.to_string())),
     }
@@ -178,17 +179,17 @@ pub(super) fn broken(error: &lapin::Error) -> Loss {
 
 /// Reads the limit out of the broker's `PRECONDITION_FAILED - message size 24000000 is larger than configured max size
 /// 16777216`.
-fn largest_message(said: &str) -> Option<usize> {
-    let (_, refusal) = said.split_once("message size ")?;
-    refusal.rsplit_once("max size ")?.1.trim().parse().ok()
+fn largest_message(refusal: &str) -> Option<usize> {
+    let (_, sizes) = refusal.split_once("message size ")?;
+    sizes.rsplit_once("max size ")?.1.trim().parse().ok()
 }
 
-/// Why it was lost: what the task was told first, else that it was closed.
+/// Why the connection was lost: the first reason that the task got, or that the connection was closed.
 pub(super) fn reason(lost: &watch::Receiver<Option<Loss>>) -> Loss {
     lost.borrow().clone().unwrap_or_else(closed)
 }
 
-/// Loss by our own doing.
+/// The loss of a connection that we have closed.
 pub(super) fn closed() -> Loss {
     Loss::Connection("it was closed".into())
 }
@@ -199,16 +200,16 @@ mod tests {
 
     #[test]
     fn the_brokers_refusal_names_its_limit() {
-        for said in [
+        for refusal in [
             "PRECONDITION_FAILED - message size 24000000 is larger than configured max size 16777216",
             "PRECONDITION_FAILED - message size 24000000 is larger than max size 16777216",
         ] {
-            assert_eq!(largest_message(said), Some(16_777_216));
+            assert_eq!(largest_message(refusal), Some(16_777_216));
         }
-        for said in
+        for refusal in
             ["PRECONDITION_FAILED - unknown delivery tag 7", "message size 7 is larger than max size x"]
         {
-            assert_eq!(largest_message(said), None);
+            assert_eq!(largest_message(refusal), None);
         }
     }
 }

@@ -1,8 +1,8 @@
-//! One connection to the broker, and the certainty that it ends.
+//! One connection to the broker, which certainly ends.
 //!
-//! lapin runs each connection on a thread of its own, which lives as long as its socket: a connection given up while a
-//! frozen broker owes its answer would leave thread and socket behind with every try. So the [`Link`] keeps a second
-//! handle on the socket, and shuts it down when it is dropped. For the tasks of an attempt that fails, see [`tasks`].
+//! lapin runs each connection on its own thread, which lives as long as the socket: an attempt that is given up while a
+//! frozen broker does not answer would leave a thread and a socket behind. So the [`Link`] keeps a second handle on the
+//! socket, and shuts it down when it is dropped. [`tasks`] ends the tasks of an attempt that fails.
 
 use std::{
     io,
@@ -27,7 +27,7 @@ use tracing::{Dispatch, dispatcher};
 use super::tasks;
 use crate::{address::BrokerAddress, error::ConnectError};
 
-/// How long an orderly close may take. The broker answers at once, or not at all.
+/// How long closing may take. The broker answers at once, or not at all.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
 /// A connection, open until it is lost, closed or dropped.
@@ -42,7 +42,7 @@ pub(super) struct Link {
 struct Socket(OnceLock<TcpStream>);
 
 impl Link {
-    /// Connects and logs in. `limit` is for reaching the broker and TLS; what follows is the caller's to bound.
+    /// Connects and logs in. `limit` bounds TCP and TLS; the caller bounds the rest.
     pub(super) async fn open(
         address: &BrokerAddress,
         tls: &OwnedTLSConfig,
@@ -55,7 +55,7 @@ impl Link {
         let socket = Arc::new(Socket::default());
         let (tls, second, reactor) = (tls.clone(), Arc::downgrade(&socket), runtime.clone());
         let connect = async move |uri: AMQPUri, _| {
-            keep_silent();
+            turn_logging_off();
             let connecting = uri.connect_with_config_async(tls.as_ref(), &reactor);
             let stream =
                 timeout(limit, connecting).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
@@ -83,12 +83,12 @@ impl Link {
         self.connection.create_channel().await.map_err(|error| failure(&self.address, &error))
     }
 
-    /// What happens to the connection as a whole. To be taken once: two listeners would share the events.
+    /// The events of the connection as a whole. Call it once: two listeners would each get a part of the events.
     pub(super) fn events(&self) -> impl Stream<Item = Event> + Send + 'static {
         self.connection.events_listener()
     }
 
-    /// Closes in order, so that the broker notes no abrupt end; if it does not answer, without it.
+    /// Closes the connection with AMQP's handshake if the broker answers, so that it logs no error.
     pub(super) async fn close(self) {
         match timeout(CLOSE_LIMIT, self.connection.close(200, "OK".into())).await {
             Ok(Ok(())) => {}
@@ -111,19 +111,19 @@ impl Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         if let Some(stream) = self.0.get() {
-            // An error says that it is not connected any more, which is what we want.
+            // It fails if the socket is not connected any more, which is what we want.
             drop(stream.shutdown(Shutdown::Both));
         }
     }
 }
 
-/// Takes the log away from the calling thread, one of lapin's, for good: for a returned message lapin writes a warning
-/// with the whole body, and with it phone numbers. What matters of what happens there, we are told, and say ourselves.
-fn keep_silent() {
+/// Turns logging off for the calling thread, which belongs to lapin: for a returned message lapin logs a warning with the
+/// whole body, which contains phone numbers. lapin reports what happens there also to us, and we log it.
+fn turn_logging_off() {
     std::mem::forget(dispatcher::set_default(&Dispatch::none()));
 }
 
-/// What the broker shows its operators for the connection, e.g. `push-svc subscription`.
+/// The connection's name in the broker's listings, e.g. `push-svc subscription`.
 fn name(purpose: &str) -> String {
     let program = std::env::args_os().next().unwrap_or_default();
     let program = Path::new(&program).file_stem().unwrap_or_default().to_string_lossy();
@@ -137,12 +137,12 @@ pub(super) fn failure(address: &BrokerAddress, error: &lapin::Error) -> ConnectE
         ErrorKind::IOError(source) => {
             ConnectError::Unreachable { address: address.to_string(), source: Arc::clone(source) }
         }
-        ErrorKind::ProtocolError(said) => match said.kind() {
+        ErrorKind::ProtocolError(refusal) => match refusal.kind() {
             AMQPErrorKind::Soft(Soft::ACCESSREFUSED) | AMQPErrorKind::Hard(Hard::NOTALLOWED) => {
-                ConnectError::Refused(said.get_message().to_string())
+                ConnectError::Refused(refusal.get_message().to_string())
             }
             AMQPErrorKind::Soft(Soft::PRECONDITIONFAILED) => {
-                ConnectError::WrongTopology(said.get_message().to_string())
+                ConnectError::WrongTopology(refusal.get_message().to_string())
             }
             _ => ConnectError::Failed(Box::new(error.clone())),
         },

@@ -1,4 +1,4 @@
-//! Looking at what the broker set aside, and throwing it away.
+//! Lists and deletes dead letters.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,25 +12,25 @@ use lapin::{
 
 use crate::envelope::{Batch, CONTENT_TYPE};
 
-/// A message that reached a replica's queue, but not the replica's work.
+/// A message that reached a replica's private queue, and was not processed by the replica.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// The broker's word for why: `expired`, `rejected` (poison), `maxlen` (its queue was full).
+    /// The broker's reason: `expired`, `rejected` (poison), `maxlen` (its queue was full).
     pub reason: String,
-    /// When the broker set it aside, to the second.
+    /// When it became a dead letter, to the second.
     pub at: Option<SystemTime>,
     /// The private queue it was in.
     pub queue: String,
-    /// What it says it is; empty if it says nothing.
+    /// Its content type; empty if it has none.
     pub content_type: String,
-    /// How long its body is.
+    /// The length of its body.
     pub bytes: usize,
-    /// What it holds; `None` if it is poison, or another program's.
+    /// Its content; `None` if it is a poison message, or another program's.
     pub batch: Option<Batch>,
 }
 
-/// The oldest dead letters, `limit` at most. They stay where they are: what is not acknowledged goes back to its place
-/// when the channel is closed, so the caller must close it.
+/// The oldest dead letters, `limit` at most. They stay in the queue: they are not acknowledged, so the broker puts them back
+/// when the caller closes the channel, which it must do.
 pub(super) async fn list(channel: &Channel, queue: &str, limit: usize) -> lapin::Result<Vec<DeadLetter>> {
     let mut letters = Vec::new();
     while letters.len() < limit {
@@ -42,7 +42,7 @@ pub(super) async fn list(channel: &Channel, queue: &str, limit: usize) -> lapin:
     Ok(letters)
 }
 
-/// Throws all dead letters away; how many there were.
+/// Deletes all dead letters; returns how many there were.
 pub(super) async fn purge(channel: &Channel, queue: &str) -> lapin::Result<u32> {
     channel.queue_purge(queue.into(), QueuePurgeOptions::default()).await
 }
@@ -68,7 +68,7 @@ fn letter(message: BasicGetMessage) -> DeadLetter {
     DeadLetter { reason, at, queue, content_type, bytes, batch }
 }
 
-/// The broker's note of the last time it set the message aside; it puts the latest first.
+/// The broker's record of the last time that it dead-lettered the message; the latest one is first.
 fn latest_death(headers: &FieldTable) -> Option<&FieldTable> {
     match headers.inner().get("x-death")? {
         AMQPValue::FieldArray(deaths) => match deaths.as_slice().first()? {

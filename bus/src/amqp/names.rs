@@ -4,8 +4,8 @@
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Names {
     pub(crate) exchange: String,
-    /// Of the private queues, `<prefix>-<uuid>`.
+    /// The prefix of private queues: `<prefix>-<uuid>`.
     pub(crate) queue_prefix: String,
-    /// Of the dead-letter exchange and of the queue behind it.
+    /// The dead-letter exchange and its queue.
     pub(crate) dead_letters: String,
 }

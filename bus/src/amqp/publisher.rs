@@ -17,7 +17,7 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    confirms::{self, Pending, PendingOutcome},
+    confirms::{self, PendingOutcome, Unanswered},
     connection::Link,
 };
 use crate::{
@@ -26,23 +26,23 @@ use crate::{
     message::Content,
 };
 
-/// How many messages may wait to be matched with the broker's answers before `send` waits, too.
-const HANDED_OVER: usize = 1024;
-/// How long the reason for a failed publish may be in coming; it is milliseconds behind.
+/// How many messages may wait to be matched with the broker's answers before `send` waits too.
+const UNANSWERED: usize = 1024;
+/// How long to wait for the reason of a failed publish, which follows within milliseconds.
 const REASON: Duration = Duration::from_secs(1);
-/// AMQP's delivery mode for messages that survive the broker's restart if their queue does, as the dead letters' does.
+/// AMQP's delivery mode for messages that survive a restart of the broker in a durable queue: the dead letters'.
 const PERSISTENT: u8 = 2;
 
 pub(crate) struct AmqpPublisher {
     id: Uuid,
     origin: Origin,
-    /// The number of the last message whose sending has begun.
+    /// The number of the last message that was begun to be sent.
     begun: Arc<AtomicU64>,
     exchange: ShortString,
     properties: BasicProperties,
     body: Vec<u8>,
     channel: Channel,
-    pending: mpsc::Sender<Pending>,
+    unanswered: mpsc::Sender<Unanswered>,
     lost: watch::Receiver<Option<Loss>>,
     // One task; aborted when this is dropped.
     confirms: JoinSet<()>,
@@ -52,7 +52,7 @@ pub(crate) struct AmqpPublisher {
 impl AmqpPublisher {
     /// `channel` is in confirm mode, and the link's only one.
     pub(super) fn new(link: Link, channel: Channel, exchange: &str, origin: Origin) -> Self {
-        let (pending, to_confirm) = mpsc::channel(HANDED_OVER);
+        let (unanswered, to_confirm) = mpsc::channel(UNANSWERED);
         let (losing, lost) = watch::channel(None);
         let mut confirms = JoinSet::new();
         let begun = Arc::new(AtomicU64::new(0));
@@ -67,7 +67,7 @@ impl AmqpPublisher {
             properties,
             body: Vec::new(),
             channel,
-            pending,
+            unanswered,
             lost,
             confirms,
             link,
@@ -93,7 +93,7 @@ impl AmqpPublisher {
         };
         Batch::encode(&head, content.events(), &mut self.body);
         let properties = self.properties.clone().with_expiration(ttl.as_millis().to_string().into());
-        // Mandatory: without it, the broker would confirm a message that went to no queue as if it had arrived.
+        // Without `mandatory` the broker acknowledges also a message that reached no queue.
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let (exchange, key) = (self.exchange.clone(), ShortString::default());
         let publish = self.channel.basic_publish(exchange, key, options, &self.body, properties);
@@ -103,18 +103,18 @@ impl AmqpPublisher {
                 Ok(confirm) => confirm,
                 Err(error) => return Err(self.why(&error).await),
             },
-            // While the broker blocks us the first would wait; a loss must end that.
+            // While the broker blocks publishers, the first branch waits; a loss must end that.
             lost = loss(self.lost.clone()) => return Err(lost),
         };
-        let (pending, promised) = Pending::new(number, confirm, self.lost.clone());
-        match self.pending.send(pending).await {
-            Ok(()) => Ok(promised),
+        let (message, outcome) = Unanswered::new(number, confirm, self.lost.clone());
+        match self.unanswered.send(message).await {
+            Ok(()) => Ok(outcome),
             Err(mpsc::error::SendError(_)) => Err(confirms::reason(&self.lost)),
         }
     }
 
-    /// Why a message could not be published. Where the broker closes the channel, that it is closed is known here before
-    /// the confirms' task hears what for, e.g. that a message was too large: without the reason, the same would be sent again.
+    /// Why a message could not be published. If the broker closes the channel, e.g. because a message was too large, the
+    /// publish fails before the task of the confirms has the reason. Without the reason the same would be sent again.
     async fn why(&self, error: &lapin::Error) -> Loss {
         timeout(REASON, loss(self.lost.clone())).await.unwrap_or_else(|_| confirms::broken(error))
     }
@@ -131,7 +131,7 @@ impl AmqpPublisher {
 
 /// Resolves when the connection is lost or closed.
 async fn loss(mut lost: watch::Receiver<Option<Loss>>) -> Loss {
-    // An error says that the task was aborted: the publisher was closed.
+    // It fails if the task was aborted because the publisher was closed.
     let reason = lost.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
     reason.unwrap_or_else(confirms::closed)
 }

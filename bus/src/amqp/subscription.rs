@@ -1,8 +1,8 @@
-//! Receiving from RabbitMQ: the private queue's one consumer.
+//! Receives from RabbitMQ: the only consumer of a private queue.
 //!
-//! Acknowledgements are for flow only, since the queue and all that is in it dies with the connection. So they may lag:
-//! while messages come in one after the other, one acknowledgement stands for up to [`ACK_AT_LEAST_EVERY`] of them; as
-//! soon as there is nothing to receive, the last one goes out. None is waited for. Should one fail, so does the consumer.
+//! Acknowledgements only limit the broker's speed, because the queue is deleted with its connection. So they may be late:
+//! while messages arrive, one acknowledgement is for up to [`ACK_AT_LEAST_EVERY`] of them; as soon as there is nothing to
+//! receive, the last one is sent. We do not wait for any of them; if one fails, the consumer fails too.
 
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
@@ -20,7 +20,8 @@ use crate::{
     message::ReceivedMessage,
 };
 
-/// How many unacknowledged messages the broker sends. A slow replica's others wait in its queue, where they expire.
+/// How many unacknowledged messages the broker sends. The other ones of a slow replica wait in its queue, where they
+/// expire.
 const PREFETCH: u16 = 256;
 /// Far below [`PREFETCH`], so that the broker never pauses for an acknowledgement.
 const ACK_AT_LEAST_EVERY: u64 = 64;
@@ -29,11 +30,11 @@ pub(crate) struct AmqpSubscription {
     queue: String,
     consumer: Consumer,
     channel: Channel,
-    /// The delivery tag of the last batch received, …
+    /// The delivery tag of the last batch received.
     received: u64,
-    /// … up to which the caller has dealt with them, …
-    dealt_with: u64,
-    /// … and up to which the broker has been told.
+    /// The delivery tag up to which the caller has processed them.
+    processed: u64,
+    /// The delivery tag up to which they are acknowledged to the broker.
     acknowledged: u64,
     lost: Option<Loss>,
     link: Link,
@@ -48,7 +49,7 @@ pub(super) async fn consume(channel: &Channel, queue: &str) -> lapin::Result<Con
 
 impl AmqpSubscription {
     pub(super) fn new(link: Link, channel: Channel, consumer: Consumer, queue: String) -> Self {
-        Self { queue, consumer, channel, received: 0, dealt_with: 0, acknowledged: 0, lost: None, link }
+        Self { queue, consumer, channel, received: 0, processed: 0, acknowledged: 0, lost: None, link }
     }
 
     pub(crate) fn queue(&self) -> &str {
@@ -56,14 +57,14 @@ impl AmqpSubscription {
     }
 
     pub(crate) fn ack(&mut self) {
-        self.dealt_with = self.received;
+        self.processed = self.received;
     }
 
     pub(crate) async fn next(&mut self) -> Result<ReceivedMessage, Loss> {
         if let Some(lost) = &self.lost {
             return Err(lost.clone());
         }
-        if self.dealt_with >= self.acknowledged + ACK_AT_LEAST_EVERY {
+        if self.processed >= self.acknowledged + ACK_AT_LEAST_EVERY {
             self.acknowledge()?;
         }
         let ready = self.consumer.next().now_or_never();
@@ -75,9 +76,9 @@ impl AmqpSubscription {
             }
         };
         match next {
-            Some(Ok(delivery)) => self.sort(delivery),
+            Some(Ok(delivery)) => self.classify(delivery),
             Some(Err(error)) => Err(self.lose(confirms::broken(&error))),
-            // The consumer was cancelled, without an error: by the broker, if the connection is still there.
+            // The broker has cancelled the consumer, which is no error for lapin, unless the connection has ended.
             None if self.channel.status().connected() => Err(self.lose(Loss::QueueDeleted)),
             None => Err(self.lose(confirms::closed())),
         }
@@ -87,8 +88,8 @@ impl AmqpSubscription {
         self.link.close().await;
     }
 
-    /// Tells ours from others', and acknowledges or rejects what the caller need not see.
-    fn sort(&mut self, delivery: Delivery) -> Result<ReceivedMessage, Loss> {
+    /// Decodes a batch. Acknowledges a foreign message and rejects a poison message, which the caller only counts.
+    fn classify(&mut self, delivery: Delivery) -> Result<ReceivedMessage, Loss> {
         let tag = delivery.delivery_tag;
         let content_type = delivery.properties.content_type().as_ref().map_or("", ShortString::as_str);
         if content_type != CONTENT_TYPE {
@@ -109,19 +110,19 @@ impl AmqpSubscription {
         }
     }
 
-    /// Tells the broker what has been dealt with since the last time.
+    /// Acknowledges what was processed since the last acknowledgement.
     fn acknowledge(&mut self) -> Result<(), Loss> {
-        if self.dealt_with > self.acknowledged {
-            self.acknowledged = self.dealt_with;
+        if self.processed > self.acknowledged {
+            self.acknowledged = self.processed;
             let options = BasicAckOptions { multiple: true };
-            self.sent(self.channel.basic_ack(self.dealt_with, options).now_or_never())?;
+            self.sent(self.channel.basic_ack(self.processed, options).now_or_never())?;
         }
         Ok(())
     }
 
-    /// A frame is handed to the connection when its future is first polled; from then on only waiting is left.
-    fn sent(&mut self, handed_over: Option<lapin::Result<()>>) -> Result<(), Loss> {
-        match handed_over {
+    /// lapin queues a frame when its future is polled for the first time; after that the future only waits.
+    fn sent(&mut self, polled: Option<lapin::Result<()>>) -> Result<(), Loss> {
+        match polled {
             Some(Err(error)) => Err(self.lose(confirms::broken(&error))),
             Some(Ok(())) | None => Ok(()),
         }

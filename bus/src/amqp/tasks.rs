@@ -1,7 +1,7 @@
-//! The tasks that lapin spawns for a connection, so that they end with an attempt that fails.
+//! Ends the tasks that lapin spawns for a connection, if the attempt to connect fails.
 //!
-//! When lapin cannot connect, it leaves two tasks behind that wait for ever: a broker that is away for a day would cost
-//! thousands. The tasks of a connection that was made are left to lapin, which ends them with it.
+//! When lapin cannot connect, it leaves two tasks behind that wait for ever: a broker that is away for a day would leave
+//! thousands. lapin itself ends the tasks of a connection that was opened.
 
 use std::{
     future::Future,
@@ -18,7 +18,7 @@ use async_rs::{
 use tokio::{runtime::Handle, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-/// What lapin runs a connection on.
+/// The runtime that lapin runs a connection on.
 pub(super) type LinkRuntime = Runtime<RuntimeParts<Tasks, Tokio>>;
 
 /// Tokio's tasks, until the attempt to connect is given up.
@@ -58,7 +58,7 @@ impl Executor for Tasks {
     }
 }
 
-/// A task of lapin's; its value is `None` if the attempt was given up before.
+/// A task of lapin; its value is `None` if the attempt was given up first.
 #[derive(Debug)]
 pub(super) struct Spawned<T>(JoinHandle<Option<T>>);
 
@@ -71,7 +71,7 @@ impl<T> Future for Spawned<T> {
         match ready!(Pin::new(&mut self.0).poll(context)) {
             Ok(Some(value)) => Poll::Ready(value),
             Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
-            // Who would wait for it has been given up, too.
+            // The task that would wait for it was given up too.
             Ok(None) | Err(_) => Poll::Pending,
         }
     }

@@ -1,7 +1,7 @@
-//! The exchanges and queues, declared by whoever connects first and the same for all.
+//! Declares the exchanges and queues. Every connection declares the same ones.
 //!
-//! A queue or exchange that exists with other properties is never used as it is: the broker's refusal is passed on. One
-//! case is told apart, an exchange of another type, since it needs an operator.
+//! A queue or exchange that exists with different properties is never used: the broker's refusal is returned. An exchange of
+//! another type has an error of its own, because an operator must delete it.
 
 use lapin::{
     Channel, ExchangeKind,
@@ -12,17 +12,17 @@ use lapin::{
 use super::{connection::failure, names::Names};
 use crate::{address::BrokerAddress, error::ConnectError};
 
-/// How many messages a private queue holds before its oldest go to the dead letters: 10 s of 1,000 a second, for a
-/// replica that stands still. It then sees a jump in the numbers, and asks the log.
+/// Messages in a private queue before the oldest become dead letters: 10 s at 1,000 a second, for a replica that does not
+/// consume. It then sees a jump in the message numbers, and asks the log.
 const PRIVATE_QUEUE_MESSAGES: i32 = 10_000;
-/// The same in bytes, so that long events do not take the broker's memory.
+/// The same in bytes, so that long events do not fill the broker's memory.
 const PRIVATE_QUEUE_BYTES: i32 = 128 * 1024 * 1024;
-/// How many dead letters are kept; then the oldest go.
+/// How many dead letters are kept; then the oldest are dropped.
 const DEAD_LETTERS: i32 = 10_000;
-/// For how long dead letters are kept: 7 days, in milliseconds.
+/// How long dead letters are kept: 7 days, in milliseconds.
 const DEAD_LETTER_AGE: i32 = 7 * 24 * 60 * 60 * 1000;
 
-/// What is to be there.
+/// The exchanges and queues of one broker.
 pub(super) struct Topology<'a> {
     pub(super) address: &'a BrokerAddress,
     pub(super) names: &'a Names,
@@ -44,7 +44,7 @@ impl Topology<'_> {
         self.bind(channel, name, name).await
     }
 
-    /// Declares and binds a replica's own queue, which is gone with this connection.
+    /// Declares and binds a replica's private queue, which is deleted with its connection.
     pub(super) async fn declare_private_queue(
         &self,
         channel: &Channel,
@@ -67,7 +67,7 @@ impl Topology<'_> {
         let declared =
             channel.exchange_declare(name.into(), ExchangeKind::Fanout, options, FieldTable::default());
         match declared.await.map_err(|error| failure(self.address, &error)) {
-            Err(ConnectError::WrongTopology(said)) => Err(self.wrong_exchange(name, said)),
+            Err(ConnectError::WrongTopology(refusal)) => Err(self.wrong_exchange(name, refusal)),
             declared => declared,
         }
     }
@@ -84,20 +84,20 @@ impl Topology<'_> {
     }
 
     async fn bind(&self, channel: &Channel, queue: &str, exchange: &str) -> Result<(), ConnectError> {
-        let nothing = (ShortString::default(), QueueBindOptions::default(), FieldTable::default());
-        let bound = channel.queue_bind(queue.into(), exchange.into(), nothing.0, nothing.1, nothing.2);
+        let (key, options) = (ShortString::default(), QueueBindOptions::default());
+        let bound = channel.queue_bind(queue.into(), exchange.into(), key, options, FieldTable::default());
         bound.await.map_err(|error| failure(self.address, &error))
     }
 
-    fn wrong_exchange(&self, exchange: &str, said: String) -> ConnectError {
-        match type_found(&said) {
+    fn wrong_exchange(&self, exchange: &str, refusal: String) -> ConnectError {
+        match type_found(&refusal) {
             Some(found) => ConnectError::WrongExchangeType {
                 exchange: exchange.to_owned(),
                 found: found.to_owned(),
                 wanted: "fanout",
                 command: deletion(self.address.virtual_host(), exchange),
             },
-            None => ConnectError::WrongTopology(said),
+            None => ConnectError::WrongTopology(refusal),
         }
     }
 }
@@ -116,13 +116,12 @@ fn text(text: &str) -> AMQPValue {
 
 /// Reads the type out of the broker's `… inequivalent arg 'type' for exchange 'a' in vhost '/': received 'fanout' but
 /// current is 'direct'`.
-fn type_found(said: &str) -> Option<&str> {
-    let (_, found) = said.split_once("inequivalent arg 'type'")?.1.rsplit_once("current is '")?;
+fn type_found(refusal: &str) -> Option<&str> {
+    let (_, found) = refusal.split_once("inequivalent arg 'type'")?.1.rsplit_once("current is '")?;
     found.strip_suffix('\'').or_else(|| found.split('\'').next())
 }
 
-/// The command that deletes an exchange. `rabbitmqctl` has none for it but `eval`; `rabbitmqadmin` would need the
-/// management plugin.
+/// The command that deletes an exchange. With `rabbitmqctl` only `eval` can; `rabbitmqadmin` needs the management plugin.
 fn deletion(virtual_host: &str, exchange: &str) -> String {
     let (virtual_host, exchange) = (erlang(virtual_host), erlang(exchange));
     let expression = format!(
@@ -142,12 +141,12 @@ mod tests {
 
     #[test]
     fn the_brokers_refusal_names_the_type_it_has() {
-        let said = "PRECONDITION_FAILED - inequivalent arg 'type' for exchange 'a' in vhost '/': received 'fanout' but \
+        let refusal = "PRECONDITION_FAILED - inequivalent arg 'type' for exchange 'a' in vhost '/': received 'fanout' but \
                     current is 'direct'";
-        assert_eq!(type_found(said), Some("direct"));
-        let said = "PRECONDITION_FAILED - inequivalent arg 'durable' for exchange 'a' in vhost '/': received 'true' \
+        assert_eq!(type_found(refusal), Some("direct"));
+        let refusal = "PRECONDITION_FAILED - inequivalent arg 'durable' for exchange 'a' in vhost '/': received 'true' \
                     but current is 'false'";
-        assert_eq!(type_found(said), None);
+        assert_eq!(type_found(refusal), None);
     }
 
     #[test]

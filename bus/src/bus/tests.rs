@@ -20,7 +20,7 @@ async fn send(publisher: &mut Publisher, events: &[Event]) -> Result<PublishOutc
 async fn number(subscription: &mut Subscription) -> Result<u64, Loss> {
     match subscription.next().await? {
         ReceivedMessage::Batch(batch) => Ok(batch.head.number),
-        other => panic!("the twin has batches only, not {other:?}"),
+        other => panic!("an in-process bus has only batches, not {other:?}"),
     }
 }
 
@@ -53,7 +53,7 @@ async fn every_subscriber_gets_every_batch_in_order() {
 }
 
 #[tokio::test]
-async fn a_goodbye_is_a_message_like_any_other() {
+async fn a_goodbye_is_received_as_an_empty_batch() {
     let bus = Bus::in_process();
     let mut publisher = bus.publisher(ORIGIN).await.unwrap();
     let mut subscription = bus.subscribe().await.unwrap();
@@ -78,7 +78,7 @@ async fn without_a_subscriber_there_is_no_route() {
 }
 
 #[tokio::test]
-async fn a_slow_subscriber_is_told_and_costs_only_itself() {
+async fn only_a_slow_subscriber_gets_an_overflow() {
     let bus = Bus::in_process();
     let mut publisher = bus.publisher(ORIGIN).await.unwrap();
     let [mut slow, mut quick] = [bus.subscribe().await.unwrap(), bus.subscribe().await.unwrap()];
@@ -91,7 +91,7 @@ async fn a_slow_subscriber_is_told_and_costs_only_itself() {
 }
 
 #[tokio::test]
-async fn an_interruption_is_told_to_everyone_and_new_connections_are_taken() {
+async fn an_interruption_breaks_all_connections_and_new_ones_work() {
     let bus = Bus::in_process();
     let Bus::InProcess(broker) = &bus else { panic!("it is in-process") };
     let mut publisher = bus.publisher(ORIGIN).await.unwrap();
