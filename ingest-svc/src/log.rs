@@ -90,7 +90,7 @@ impl LogThreads {
     /// If a thread has panicked, with its panic.
     pub fn join(self) {
         let ended: Vec<_> = self.0.into_iter().map(JoinHandle::join).collect();
-        for panic in ended.into_iter().filter_map(Result::err) {
+        if let Some(panic) = ended.into_iter().find_map(Result::err) {
             std::panic::resume_unwind(panic);
         }
     }
