@@ -18,13 +18,13 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     Config::new()
         .extern_path(".google.protobuf", "::pbjson_types")
-        // Writes UTC as `Z`, as proto3 JSON wants it; pbjson-types writes `+00:00`.
+        // Writes UTC as `Z`, as proto3 JSON requires; pbjson-types writes `+00:00`.
         .extern_path(".google.protobuf.Timestamp", "crate::Timestamp")
         .compile_well_known_types()
         .bytes([".ringpad.v1.StoreEvent.subscribe_response"])
         .service_generator(Box::new(Services::new()))
         .compile_fds(descriptors)?;
-    // What a newer peer adds is left alone, in JSON as in Protobuf.
+    // Fields that a newer peer adds are ignored, in JSON as in Protobuf.
     let mut json = pbjson_build::Builder::new();
     json.register_descriptors(&encoded)?.ignore_unknown_fields().build(&[".ringpad.v1"])?;
     Ok(())

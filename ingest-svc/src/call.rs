@@ -48,3 +48,7 @@ pub struct Ingested {
     /// What became of it.
     pub status: Status,
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests;

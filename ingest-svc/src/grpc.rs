@@ -40,10 +40,10 @@ use token::TokenCheck;
 /// Bytes of a request at most, decompressed: a ListCallEvents for all stores of a large replica.
 const REQUEST: usize = 4 * 1024 * 1024;
 
-/// The port's own services.
+/// The services of this port, in addition to health and reflection.
 const SERVICES: [&str; 2] = [ingest_service_server::SERVICE_NAME, store_service_server::SERVICE_NAME];
 
-/// Paths of the calls whose requests go on for as long as their clients like.
+/// Paths of the RPCs whose requests have no time limit, because they are streams.
 pub(crate) const STREAMS: [&str; 4] = [
     "/ringpad.v1.IngestService/IngestCallStream",
     "/ringpad.v1.StoreService/ImportStores",
@@ -51,10 +51,10 @@ pub(crate) const STREAMS: [&str; 4] = [
     grpc::REFLECTIONS[1],
 ];
 
-/// All that the internal port serves. Health answers anyone; the rest may want a token.
+/// The router of the internal port. Health answers everybody; the other services may require a token.
 ///
-/// Requests may be compressed with gzip. Answers are not: this is a private network, and most clients say that they take
-/// gzip without wanting it.
+/// Requests may be compressed with gzip. Answers are not: this is a private network, and most clients accept gzip although
+/// they do not need it.
 pub(crate) fn router(
     settings: &Settings,
     shared: Shared,
@@ -85,7 +85,7 @@ pub(crate) fn router(
         .fallback(grpc::not_served))
 }
 
-/// Browsers talk to push-svc. Here gRPC-Web would be read as gRPC, and its answer would lack the status.
+/// Browsers use push-svc. Here gRPC-Web would be read as gRPC, and its answer would have no status.
 async fn no_grpc_web(request: Request, next: Next) -> Response {
     match Protocol::of(request.headers()) {
         Some(Protocol::GrpcWeb) => {
@@ -95,13 +95,13 @@ async fn no_grpc_web(request: Request, next: Next) -> Response {
     }
 }
 
-/// One field of a request is wrong.
+/// The status for one wrong field of a request.
 fn faulty(field: &str, description: impl Into<String>) -> Status {
     let details = ErrorDetails::with_bad_request_violation(field, description);
     Status::with_error_details(Code::InvalidArgument, "the request is faulty", details)
 }
 
-/// The one place where the log's errors become gRPC's.
+/// Turns an error of the log into a gRPC status; used everywhere.
 fn unavailable(error: LogError) -> Status {
     grpc::unavailable(error.to_string())
 }
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_call_that_streams_its_request_may_take_its_time_and_no_other() {
+    fn only_rpcs_with_streams_of_requests_have_no_time_limit() {
         let described = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
         let services = described.file.iter().flat_map(|file| &file.service);
         let streams = services.flat_map(|service| {

@@ -85,7 +85,7 @@ async fn elsewhere(State(edge): State<Arc<Edge>>, request: Request) -> Problem {
     edge.unreadable(&request).unwrap_or(Problem::NotFound)
 }
 
-/// For paths whose handlers do not look at the request.
+/// For paths whose handlers do not see whether the request could be read.
 async fn only_readable(
     State(edge): State<Arc<Edge>>,
     request: Request,

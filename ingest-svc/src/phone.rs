@@ -10,7 +10,7 @@
 //!
 //! `Debug` and `Display` are masked, `010-****-5678`. Only these functions return a whole number:
 //! [`PhoneNumber::e164`], [`PhoneNumber::national`], [`PhoneNumber::display`], [`PhoneNumber::raw`], [`Caller::display`],
-//! [`Caller::key`], [`Called::display`], [`Called::key`], and serialisation, which is for the log's database.
+//! [`Caller::canonical`], [`Called::display`], [`Called::canonical`], and serialisation, which is for the log's database.
 
 mod absent;
 mod address;
@@ -233,7 +233,7 @@ impl Caller {
 
     /// What all calls of one caller have in common, whole: E.164, or the text as received if it is not a number. `None` if
     /// nothing is known about the caller.
-    pub fn key(&self) -> Option<&str> {
+    pub fn canonical(&self) -> Option<&str> {
         match self {
             Self::Number(number) => Some(number.e164()),
             Self::Unparsed(raw) => Some(raw.raw()),
@@ -275,7 +275,7 @@ impl Called {
 
     /// By what the store is found, whole: E.164, or the text as received, without the white space around it, if it is not
     /// a number.
-    pub fn key(&self) -> &str {
+    pub fn canonical(&self) -> &str {
         match self {
             Self::Number(number) => number.e164(),
             Self::Unparsed(raw) => raw.raw(),

@@ -1,4 +1,4 @@
-//! The relay publishes what the log has committed, beside the answers.
+//! The relay publishes the events that the log has committed. Answers to number providers do not wait for it.
 //!
 //! ```text
 //! writer ─ fresh ─► backlog ─► window of messages ─► bus
@@ -6,51 +6,42 @@
 //!                      └─ put back ──┘ refused, no queue bound, connection lost
 //! ```
 //!
-//! Contract: every event is published until the bus has confirmed *and* routed it, or until it is too old to pop
-//! (`POPUP_TTL`); then hubs are told to fetch it from the log. Publishing goes in commit order, so a store's events
-//! stay in order; a backlog rides many events to a message, so that a fresh ring behind it waits milliseconds. What was
-//! out when a connection was lost is sent again: pads see an event once all the same, by its position. For an event that
-//! the broker takes for too large, hubs are told to fetch it from the log.
+//! Contract: every event is published until the bus has confirmed *and* routed it, or until it is too old to pop up
+//! (`POPUP_TTL`); then a hint tells hubs to read it from the log. Events are published in commit order, so a store's events stay
+//! in order. One message carries many events of a backlog, so that a new ring waits only milliseconds for it. Messages that were
+//! not confirmed when a connection was lost are sent again; pads show an event once, by its position. For an event that is too
+//! large for the broker, a hint is published instead.
 
 mod backlog;
+mod connection;
 mod metrics;
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::VecDeque,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use ringpad_bus::{Bus, Confirm, Event, Loss, Origin, PublishOutcome, Publisher, Receipt};
-use ringpad_runtime::{
-    CancellationToken, Failure,
-    backoff::{Backoff, RetrySettings},
-    traces::Traces,
-};
+use ringpad_bus::{Bus, Confirm, Event, Loss, Origin, Receipt};
+use ringpad_runtime::{CancellationToken, Failure, backoff::RetrySettings, traces::Traces};
 use tokio::{
     sync::mpsc,
-    time::{MissedTickBehavior, interval, sleep, sleep_until},
+    time::{interval, sleep},
 };
 use uuid::Uuid;
 
 use crate::log::{Committed, Extent, LogReader, Outbox, OutboxPage, PageSize};
-use backlog::{Backlog, Message, Next};
+use backlog::{Backlog, OutgoingMessage};
 pub(crate) use metrics::RelayMetrics;
 
-/// Messages that may wait for their confirm.
-const WINDOW: usize = 32;
-
-/// What is read from the log at a time.
+/// How much is read from the log at a time.
 const PAGE: PageSize = PageSize { events: 1_000, bytes: 8 * 1024 * 1024 };
 
-/// How often a message goes out even if nothing rings, so that hubs can tell a quiet bus from a dead one.
+/// How often a message is sent even without events, so that hubs can distinguish a quiet bus from a dead one.
 const CANARY: Duration = Duration::from_secs(1);
 
-/// The longest pause before events that found no queue are tried again: a replica may be back any moment.
-const NO_ROUTE_PAUSE: Duration = Duration::from_secs(1);
-
-/// See the module's text.
+/// The relay, before it runs.
 pub(crate) struct Relay {
     pub(crate) bus: Bus,
     pub(crate) traces: Traces,
@@ -62,26 +53,27 @@ pub(crate) struct Relay {
     pub(crate) metrics: RelayMetrics,
 }
 
-/// Why one connection's work ended.
-enum End {
+/// Why publishing over a connection ended.
+enum ConnectionEnd {
     /// The writer has ended, and everything is handled.
-    Done,
+    Finished,
     Lost(Loss),
 }
 
 impl Relay {
-    /// Relays until the writer has ended and everything is handled, or `cut`.
+    /// Relays until the writer has ended and everything is handled, or until `cut`.
     ///
     /// # Errors
     /// Before the first connection: the broker has another exchange under our name.
     pub(crate) async fn run(self, cut: CancellationToken) -> Result<(), Failure> {
         let backlog = Backlog::new(self.outbox.relayed(), self.popup_ttl);
         let origin = Origin { epoch: self.log.epoch(), instance: Uuid::new_v4() };
-        let mut run = Run { relay: self, origin, backlog, out: VecDeque::new(), writer_ended: false };
+        let mut running =
+            RunningRelay { relay: self, origin, backlog, unconfirmed: VecDeque::new(), writer_ended: false };
         tokio::select! {
-            ended = run.connections() => ended,
+            ended = running.connections() => ended,
             () = cut.cancelled() => {
-                tracing::warn!(waiting = run.backlog.len(), "leaving before everything is published; the log has it");
+                tracing::warn!(waiting = running.backlog.len(), "leaving before everything is published; the rest is in the log");
                 Ok(())
             }
         }
@@ -89,17 +81,17 @@ impl Relay {
 }
 
 /// A running relay.
-struct Run {
+struct RunningRelay {
     relay: Relay,
-    /// What each connection says of this process.
+    /// What each connection tells about this process.
     origin: Origin,
     backlog: Backlog,
-    /// Messages without an outcome, oldest first.
-    out: VecDeque<(Message, Confirm)>,
+    /// Messages that are not confirmed yet, oldest first.
+    unconfirmed: VecDeque<(OutgoingMessage, Confirm)>,
     writer_ended: bool,
 }
 
-impl Run {
+impl RunningRelay {
     async fn connections(&mut self) -> Result<(), Failure> {
         let mut backoff = self.relay.retry.backoff();
         let mut connected_before = false;
@@ -111,15 +103,15 @@ impl Run {
                     connected_before = true;
                     backoff.reset();
                     match self.publish(publisher).await {
-                        End::Done => return Ok(()),
-                        End::Lost(lost) => self.heed(&lost),
+                        ConnectionEnd::Finished => return Ok(()),
+                        ConnectionEnd::Lost(lost) => self.connection_lost(&lost),
                     }
                 }
                 Err(error) if error.is_fatal() && !connected_before => {
                     return Err(Failure::Setting(error.to_string()));
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot publish to the bus; calls are accepted all the same")
+                    tracing::warn!(%error, "cannot publish to the bus; calls are still accepted")
                 }
             }
             if self.wait_without_bus(backoff.delay()).await {
@@ -128,15 +120,14 @@ impl Run {
         }
     }
 
-    /// A connection is lost.
-    fn heed(&mut self, lost: &Loss) {
-        tracing::warn!(%lost, "the bus is away; calls are accepted all the same");
+    fn connection_lost(&mut self, lost: &Loss) {
+        tracing::warn!(%lost, "the connection to the bus is lost; calls are still accepted");
         if let Loss::TooLarge { limit } = lost {
             self.backlog.limit_messages(*limit);
         }
     }
 
-    /// Waits for the next try to connect; true if there is nothing left to connect for.
+    /// Waits for the next try to connect; true if nothing is left to be published.
     async fn wait_without_bus(&mut self, delay: Duration) -> bool {
         let next_try = sleep(delay);
         tokio::pin!(next_try);
@@ -156,7 +147,7 @@ impl Run {
         }
     }
 
-    /// Takes over a commit, or learns that the writer has ended.
+    /// Takes over a commit, or notes that the writer has ended.
     fn take(&mut self, committed: Option<Committed>) {
         match committed {
             Some(committed) => {
@@ -167,155 +158,7 @@ impl Run {
         }
     }
 
-    /// Publishes over one connection until it is lost. What is then without an outcome goes back into the backlog.
-    async fn publish(&mut self, publisher: Publisher) -> End {
-        let end = self.publish_until_lost(publisher).await;
-        let unconfirmed: Vec<_> = self.out.drain(..).collect();
-        for (message, _) in unconfirmed.into_iter().rev() {
-            self.put_back(message);
-        }
-        end
-    }
-
-    async fn publish_until_lost(&mut self, mut publisher: Publisher) -> End {
-        let mut canary = interval(CANARY);
-        canary.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let lost = publisher.lost();
-        tokio::pin!(lost);
-        let mut pause_until = None;
-        loop {
-            self.refill().await;
-            if pause_until.is_none_or(|until| until <= Instant::now())
-                && let Err(lost) = self.send_waiting(&mut publisher).await
-            {
-                return End::Lost(lost);
-            }
-            self.note_progress();
-            if self.is_done() {
-                self.leave(publisher).await;
-                return End::Done;
-            }
-            let resume = pause_until.unwrap_or_else(Instant::now);
-            tokio::select! {
-                outcome = first_outcome(&mut self.out), if !self.out.is_empty() => match self.settle(outcome).await {
-                    Ok(pause) => pause_until = pause.map(|pause| Instant::now() + pause),
-                    Err(lost) => return End::Lost(lost),
-                },
-                committed = self.relay.fresh.recv(), if !self.writer_ended && self.backlog.has_room() => {
-                    self.take(committed);
-                }
-                () = self.relay.outbox.nudged() => {}
-                _ = canary.tick() => {
-                    match publisher.send(&[], self.relay.popup_ttl).await {
-                        Ok(confirm) => self.out.push_back((Message::default(), confirm)),
-                        Err(lost) => return End::Lost(lost),
-                    }
-                }
-                () = sleep_until(resume.into()), if pause_until.is_some() => pause_until = None,
-                lost = &mut lost => return End::Lost(lost),
-            }
-        }
-    }
-
-    /// Whether nothing more will come, and everything that came is published.
-    fn is_done(&self) -> bool {
-        let all_in_memory = self.backlog.missing(self.relay.outbox.newest()).is_none();
-        self.writer_ended && self.out.is_empty() && self.backlog.len() == 0 && all_in_memory
-    }
-
-    /// Everything is published: hubs need not miss this process from now on. Should they not hear it, they ask the log for a
-    /// while, which costs little.
-    async fn leave(&self, mut publisher: Publisher) {
-        match publisher.say_goodbye(self.relay.popup_ttl).await {
-            // Closing in order lets the broker take it first.
-            Ok(confirm) => drop(confirm),
-            Err(lost) => tracing::debug!(%lost, "cannot say goodbye on the bus"),
-        }
-        publisher.close().await;
-    }
-
-    /// Sends what waits, as far as the window allows.
-    async fn send_waiting(&mut self, publisher: &mut Publisher) -> Result<(), Loss> {
-        while self.out.len() < WINDOW {
-            let Next { message, expired, too_large } = self.backlog.next_message(Instant::now());
-            self.relay.metrics.expired.inc_by(expired.len() as u64);
-            self.relay.metrics.too_large.inc_by(too_large);
-            for store_id in BTreeSet::from_iter(expired) {
-                self.hint(store_id);
-            }
-            let Some(mut message) = message else { break };
-            message.sent_at = Some(SystemTime::now());
-            match self.send(publisher, &message).await {
-                Ok(confirm) => self.out.push_back((message, confirm)),
-                Err(lost) => {
-                    // It is younger than everything that is out, and that goes back after it, in front of it.
-                    self.put_back(message);
-                    return Err(lost);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Sends a message. A broker that is short of memory lets that wait, for minutes at times, which must be seen.
-    async fn send(&self, publisher: &mut Publisher, message: &Message) -> Result<Confirm, Loss> {
-        let sending = publisher.send(&message.events, self.relay.popup_ttl);
-        tokio::pin!(sending);
-        let mut tick = interval(CANARY);
-        tick.tick().await;
-        loop {
-            tokio::select! {
-                sent = &mut sending => return sent,
-                _ = tick.tick() => self.note_progress_with(Some(message)),
-            }
-        }
-    }
-
-    /// Takes the outcome of the oldest message. If it was not routed, waits for all the others that are out, so that
-    /// what goes back stays in order; says how long to pause then.
-    async fn settle(&mut self, outcome: Result<PublishOutcome, Loss>) -> Result<Option<Duration>, Loss> {
-        let routed = outcome?;
-        let Some((message, _)) = self.out.pop_front() else { return Ok(None) };
-        if routed == PublishOutcome::Delivered {
-            self.count_published(&message);
-            return Ok(None);
-        }
-        let mut unrouted = vec![message];
-        while !self.out.is_empty() {
-            let outcome = first_outcome(&mut self.out).await;
-            let Some((message, _)) = self.out.pop_front() else { break };
-            match outcome {
-                Ok(PublishOutcome::Delivered) => self.count_published(&message),
-                Ok(PublishOutcome::NoRoute | PublishOutcome::Refused) | Err(_) => unrouted.push(message),
-            }
-        }
-        if unrouted.iter().all(|message| message.events.is_empty()) {
-            // Only canaries: nothing has to wait.
-            return Ok(None);
-        }
-        unrouted.into_iter().rev().for_each(|message| self.put_back(message));
-        let longest = NO_ROUTE_PAUSE.min(self.relay.retry.retry_max_interval);
-        Ok(Some(Backoff::new(longest, longest).delay()))
-    }
-
-    fn count_published(&self, message: &Message) {
-        self.relay.metrics.published.inc_by(message.events.len() as u64);
-        let Some(sent_at) = message.sent_at else { return };
-        self.relay.metrics.confirm_seconds.observe(sent_at.elapsed().unwrap_or_default().as_secs_f64());
-        if self.relay.traces.are_on() {
-            let receipts = message.events.iter().filter_map(|event| event.receipt.as_ref());
-            for traceparent in receipts.filter_map(|receipt| receipt.traceparent.as_deref()) {
-                self.relay.traces.note("publish", traceparent, sent_at, Vec::new());
-            }
-        }
-    }
-
-    fn put_back(&mut self, message: Message) {
-        self.relay.metrics.sent_again.inc_by(message.events.len() as u64);
-        self.backlog.put_back(message);
-    }
-
-    /// Takes in what the writer has handed over, hints about changed stores, and what only the log has.
+    /// Fills the backlog: with commits of the writer, hints about changed stores, and events that only the log has.
     async fn refill(&mut self) {
         let newest = self.relay.outbox.newest();
         while self.backlog.has_room() {
@@ -336,7 +179,7 @@ impl Run {
         }
     }
 
-    /// Tells hubs to ask the log about a store.
+    /// Queues a hint about a store.
     fn hint(&mut self, store_id: String) {
         self.backlog.take_hint(hint(store_id, self.relay.log.epoch()), Instant::now());
     }
@@ -374,10 +217,10 @@ impl Run {
         self.note_progress_with(None);
     }
 
-    /// The same while a message is being sent, which is neither out nor waiting.
-    fn note_progress_with(&self, sending: Option<&Message>) {
-        let out = || self.out.iter().map(|(message, _)| message).chain(sending);
-        let handled = self.backlog.handled(out());
+    /// The same while a message is being sent, which is neither in the backlog nor unconfirmed.
+    fn note_progress_with(&self, sending: Option<&OutgoingMessage>) {
+        let unconfirmed = || self.unconfirmed.iter().map(|(message, _)| message).chain(sending);
+        let handled = self.backlog.handled(unconfirmed());
         self.relay.outbox.handled(handled);
         let metrics = &self.relay.metrics;
         metrics.waiting.set(i64::try_from(self.backlog.len()).unwrap_or(i64::MAX));
@@ -385,17 +228,9 @@ impl Run {
     }
 }
 
-/// What tells hubs to ask the log about a store.
+/// The event that tells hubs to ask the log about a store.
 fn hint(store_id: String, epoch: Uuid) -> Event {
     Event { store_id, epoch, position: 0, bytes: Bytes::new(), receipt: None }
-}
-
-/// The outcome of the oldest message that is out, which stays there.
-async fn first_outcome(out: &mut VecDeque<(Message, Confirm)>) -> Result<PublishOutcome, Loss> {
-    match out.front_mut() {
-        Some((_, confirm)) => confirm.await,
-        None => std::future::pending().await,
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The codec of `PadService.Subscribe` on the server: reads a request, passes ready-made responses on.
+//! The server's codec of `PadService.Subscribe`: decodes requests, and passes encoded responses on.
 
 use bytes::{Buf, BufMut, Bytes};
 use prost::Message;
@@ -9,11 +9,11 @@ use tonic::{
 
 use crate::v1::SubscribeRequest;
 
-/// Bytes that a stream's write buffer begins with. A popup's message has a few hundred; tonic's default of 8 KiB would
-/// be most of what an idle pad costs.
+/// The first size of a stream's write buffer in bytes. A popup's message has a few hundred; tonic's default of 8 KiB would be
+/// most of an idle pad's memory.
 const WRITE_BUFFER: usize = 1024;
 
-/// Bytes at which a stream stops collecting messages and writes what it has.
+/// Bytes after which a stream stops collecting messages and writes them.
 const YIELD_THRESHOLD: usize = 16 * 1024;
 
 /// Decodes `SubscribeRequest`, and takes `SubscribeResponse`s that are already encoded.
@@ -55,9 +55,9 @@ impl Decoder for SubscribeCodec {
 
     fn decode(&mut self, buf: &mut DecodeBuf<'_>) -> Result<Option<SubscribeRequest>, Status> {
         let request = SubscribeRequest::decode(buf.copy_to_bytes(buf.remaining()));
-        request
-            .map(Some)
-            .map_err(|error| Status::invalid_argument(format!("the message is no SubscribeRequest: {error}")))
+        request.map(Some).map_err(|error| {
+            Status::invalid_argument(format!("the message is not a SubscribeRequest: {error}"))
+        })
     }
 
     fn buffer_settings(&self) -> BufferSettings {

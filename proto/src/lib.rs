@@ -1,11 +1,11 @@
-//! RingPad's public contract: package `ringpad.v1` and the code generated from `proto/ringpad/v1/*.proto`. Nothing
-//! else lives here; the messages of the bus are beside those files, and belong to the crate `bus`.
+//! RingPad's public API: package `ringpad.v1`, and the code that is generated from `proto/ringpad/v1/*.proto`. The messages of
+//! the bus belong to the crate `bus`.
 //!
 //! * [`v1`]: messages, clients, and the servers of the internal services. Every message also reads and writes proto3
 //!   JSON (`serde`), which is what WebSocket pads get.
 //! * [`pad_service_server`]: the server of the pads' own service, whose `subscribe` yields *encoded*
-//!   `SubscribeResponse`s: ingest-svc encodes an event once, and it reaches every pad as those very bytes.
-//! * [`Timestamp`]: `google.protobuf.Timestamp`, which knows its own form in JSON.
+//!   `SubscribeResponse`s: ingest-svc encodes an event once, and every pad receives these bytes.
+//! * [`Timestamp`]: `google.protobuf.Timestamp` with its form in JSON.
 //! * [`FILE_DESCRIPTOR_SET`]: for gRPC reflection.
 
 mod codec;
@@ -39,9 +39,9 @@ mod tests {
     use super::FILE_DESCRIPTOR_SET;
 
     /// `protoc --go_out` refuses a file without `go_package`, and Java classes without these options are nested in one
-    /// class a file. Clients are compiled against these names: they must not change.
+    /// class for each file. Clients are compiled with these names, so they must not change.
     #[test]
-    fn every_file_says_what_it_is_called_in_go_and_java() {
+    fn every_file_has_its_package_names_for_go_and_java() {
         let files = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap().file;
         let ours: Vec<_> = files.iter().filter(|file| file.package() == "ringpad.v1").collect();
         assert!(ours.len() >= 4);
@@ -50,7 +50,7 @@ mod tests {
             assert_eq!(options.go_package(), "ringpad.io/ringpad/v1;ringpadv1", "{}", file.name());
             assert_eq!(options.java_package(), "io.ringpad.v1", "{}", file.name());
             assert!(options.java_multiple_files(), "{}", file.name());
-            // Else it would be the file's name, and a message of that name in another file could not be compiled.
+            // Without it, a class would have the file's name, and a message of that name in another file would not compile.
             assert!(options.java_outer_classname().ends_with("Proto"), "{}", file.name());
         }
     }

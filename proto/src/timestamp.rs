@@ -9,7 +9,7 @@ use serde::{
     ser,
 };
 
-/// An instant, in JSON as RFC 3339: written in UTC with a `Z` and 0, 3, 6 or 9 digits of a second, as proto3 JSON wants it.
+/// An instant, in JSON as RFC 3339: written in UTC with a `Z` and 0, 3, 6 or 9 digits of a second, as proto3 JSON requires.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, prost::Message)]
 pub struct Timestamp {
     /// Unix seconds.
@@ -24,7 +24,7 @@ impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { seconds, nanos } = *self;
         let instant = jiff::Timestamp::new(seconds, nanos)
-            .map_err(|_| ser::Error::custom("no calendar has this instant"))?;
+            .map_err(|_| ser::Error::custom("the instant is outside the calendar"))?;
         let digits = match nanos {
             0 => 0,
             nanos if nanos % 1_000_000 == 0 => 3,
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_is_utc_with_as_many_digits_as_proto3_wants() {
+    fn json_is_utc_with_the_digits_that_proto3_requires() {
         let rows = [
             (1_795_411_530, 0, "2026-11-23T05:25:30Z"),
             (1_795_411_530, 500_000_000, "2026-11-23T05:25:30.500Z"),

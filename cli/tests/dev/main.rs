@@ -266,13 +266,13 @@ fn an_import_takes_what_spreadsheets_save_and_tells_all_faults_at_once() {
     assert_eq!((code, said.as_str()), (Some(1), ""));
     let expected = [
         "line 3: name: \"Other\", but the same store is \"A\" above",
-        "line 3: virtual_number: \"0507-5555-000x\" is no phone number; digits are expected, e.g. 0507-1234-5678",
+        "line 3: virtual_number: \"0507-5555-000x\" is not a phone number; digits are expected, e.g. 0507-1234-5678",
         "line 4: virtual_number: 0507-5555-0001 is also store \"a\"'s; a number belongs to one store (line 2)",
         "line 5: name: \"\" is no name: 1–100 printable characters are expected",
-        "line 5: store_id: \"c d\" is no store id: 1–64 characters of A–Z a–z 0–9 . _ - are expected",
+        "line 5: store_id: \"c d\" is not a valid store id: 1–64 characters of A–Z a–z 0–9 . _ - are expected",
         "line 5: virtual_number, line: one of them is expected",
         "line 6: 4 fields are expected, there are 2",
-        "line 7: virtual_number: 0507-1234-5678 belongs to store \"gangnam\"; set move_numbers to take it away (here: --move)",
+        "line 7: virtual_number: 0507-1234-5678 belongs to store \"gangnam\"; set move_numbers to move it (here: --move)",
     ];
     let mut told: Vec<_> = faults.lines().filter_map(|line| line.strip_prefix("standard input: ")).collect();
     told.sort_unstable();

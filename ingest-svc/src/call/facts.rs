@@ -109,7 +109,7 @@ impl Facts {
         [&self.ring, &self.end]
             .into_iter()
             .flatten()
-            .any(|record| called(record, kind).is_some_and(|called| called.key() == number.key()))
+            .any(|record| called(record, kind).is_some_and(|called| called.canonical() == number.canonical()))
     }
 
     /// The caller. A number counts wherever one was given: a final record without the caller does not make it withheld.

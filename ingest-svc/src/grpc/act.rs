@@ -41,13 +41,13 @@ pub(super) async fn act(log: &Log, request: ActOnCallRequest) -> Result<ActOnCal
     }
 }
 
-/// Says whose the call is: in words, as a standard detail for clients that know those, and as the claim itself.
+/// Which pad has claimed the call: as a message, as a standard detail, and as the claim itself.
 fn claimed_by(claim: &Claim) -> Status {
     let ActingPad { id, name } = &claim.by;
     let words = format!("{name} has taken the call");
     let standard = ErrorDetails::with_precondition_failure_violation("CLAIMED", id, name);
     let standard = Status::with_error_details(Code::FailedPrecondition, words, standard);
-    // What has just been encoded can be read.
+    // It has just been encoded, so it can be decoded.
     let mut all = tonic_types::Status::decode(standard.details()).unwrap_or_default();
     all.details.push(Any {
         type_url: "type.googleapis.com/ringpad.v1.Claim".to_owned(),
@@ -56,7 +56,7 @@ fn claimed_by(claim: &Claim) -> Status {
     Status::with_details(standard.code(), standard.message(), all.encode_to_vec().into())
 }
 
-/// An action past the edge, or all its faults.
+/// The parsed action, or all its faults.
 fn parse(request: ActOnCallRequest) -> Result<ActionRequest, Status> {
     let mut faults = ErrorDetails::new();
     let ActOnCallRequest { store_id, call_id, pad: pad_ref, action, request_id } = request;
@@ -87,7 +87,7 @@ fn parse(request: ActOnCallRequest) -> Result<ActionRequest, Status> {
     Ok(ActionRequest { store_id, call_id, pad, action, request_id, received_at: jiff::Timestamp::now() })
 }
 
-/// The acting pad. Its id is compared, so that a long one is refused; its name is only shown.
+/// The acting pad. A long id is refused, because ids are compared; a long name is cut, because it is only shown.
 fn pad(pad: PadRef, faults: &mut ErrorDetails) -> ActingPad {
     let PadRef { id, mut name } = pad;
     if id.is_empty() {
@@ -115,10 +115,10 @@ fn reservation(sent: v1::Reservation, faults: &mut ErrorDetails) -> Reservation 
     Reservation { customer_name, car_number, service, at }
 }
 
-/// A UUID; the value beside a fault is never used.
+/// A UUID. After a fault its value is not used.
 fn uuid(field: &str, value: &str, faults: &mut ErrorDetails) -> Uuid {
     Uuid::try_parse(value).unwrap_or_else(|_| {
-        faults.add_bad_request_violation(field, format!("{value:?} is no UUID"));
+        faults.add_bad_request_violation(field, format!("{value:?} is not a UUID"));
         Uuid::nil()
     })
 }

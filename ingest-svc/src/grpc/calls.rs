@@ -1,4 +1,4 @@
-//! What push-svc reads: a store's calls, and the events that many stores' pads have missed.
+//! The RPCs with which push-svc reads: a store's calls, and the events that many stores' pads have missed.
 
 use prost::Message;
 use ringpad_proto::v1::{
@@ -91,7 +91,7 @@ fn query(request: ListCallsRequest) -> Result<CallQuery, Status> {
     let after = match page_token.as_str() {
         "" => None,
         text => Some(mark(text).ok_or_else(|| {
-            faulty("page_token", "this is no token of ours: pass next_page_token on as it came".to_owned())
+            faulty("page_token", "it is not a valid page token: send an answer's next_page_token unchanged")
         })?),
     };
     if caller_suffix.len() > SUFFIX || !caller_suffix.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -28,28 +28,28 @@ use crate::{
     request::MAX_BYTES,
 };
 
-/// Records of one stream that may be on their way to the log. When it is full, the stream is read no further.
+/// Records of one stream that may wait for the log. When there are as many, the stream is not read further.
 const IN_FLIGHT: usize = 512;
-/// Records of one stream that are still taken once the process leaves: those that had come by then. A client whose last ones
-/// they are has all its answers, and one that would send on for ever is told to go.
+/// Records of one stream that are still accepted once the process leaves: at least all that had arrived by then. So a client that
+/// had sent its last record gets all answers, and a client that goes on sending is ended.
 const LAST_RECORDS: usize = IN_FLIGHT;
 
-/// See the module's text.
+/// The server of `IngestService`.
 pub(super) struct Ingest {
     pub(super) shared: Shared,
     /// Cancelled when the process begins to leave.
     pub(super) leaving: CancellationToken,
 }
 
-/// A record on its way to the log, and the stages of its trace that end with it.
+/// A record that waits for the log, and the stages of its trace that end with it.
 struct InFlight {
     record: Submitted,
     _commit: Stage,
     _ingest: Stage,
 }
 
-/// Why a record was not taken.
-enum Refusal {
+/// Why a record was not accepted.
+enum RecordError {
     NoSource(String),
     Faults(Faults),
     Log(LogError),
@@ -79,7 +79,7 @@ impl IngestService for Ingest {
         request: Request<Streaming<IngestCallStreamRequest>>,
     ) -> Result<Response<Self::IngestCallStreamStream>, Status> {
         let (shared, traceparent) = (self.shared.clone(), traceparent(&request));
-        // One after the other into the log, so that the stream's order is the log's; only the answers are waited for
+        // Records go to the log one after the other, so that it has them in the stream's order; only the answers are awaited
         // together.
         let submitted = until_leaving(request.into_inner(), self.leaving.clone()).then(move |message| {
             let (shared, traceparent) = (shared.clone(), traceparent.clone());
@@ -91,7 +91,7 @@ impl IngestService for Ingest {
         let answers = submitted.map(|submitted| async {
             Ok(answer(match submitted? {
                 Ok(record) => record.ingested().await,
-                Err(refusal) => Err(refusal),
+                Err(error) => Err(error),
             }))
         });
         Ok(Response::new(Box::pin(answers.buffered(IN_FLIGHT))))
@@ -137,8 +137,8 @@ impl IngestService for Ingest {
     }
 }
 
-/// What a client sends, until it has sent everything or the process leaves; then UNAVAILABLE. Since it comes in the stream's
-/// order, what was read before is answered before.
+/// A client's messages, until it has sent everything, or until the process leaves; then UNAVAILABLE. Messages that were read
+/// before that are answered first, because answers have the stream's order.
 fn until_leaving(
     messages: Streaming<IngestCallStreamRequest>,
     leaving: CancellationToken,
@@ -156,37 +156,37 @@ fn until_leaving(
     })
 }
 
-/// Reads a record and gives it its place in the log.
+/// Parses a record and gives it to the log.
 async fn submit(
     shared: &Shared,
     source: String,
     cdr: Option<Cdr>,
     traceparent: Option<&str>,
-) -> Result<InFlight, Refusal> {
-    let Some(source) = shared.sources.get(&source) else { return Err(Refusal::NoSource(source)) };
+) -> Result<InFlight, RecordError> {
+    let Some(source) = shared.sources.get(&source) else { return Err(RecordError::NoSource(source)) };
     let cdr = cdr.unwrap_or_default();
     if cdr.encoded_len() > MAX_BYTES {
         let message = format!("has {} bytes; {MAX_BYTES} at most are expected", cdr.encoded_len());
-        return Err(Refusal::Faults(Faults(vec![Fault { field: "cdr".to_owned(), message }])));
+        return Err(RecordError::Faults(Faults(vec![Fault { field: "cdr".to_owned(), message }])));
     }
     let ingest = shared.traces.begin("ingest", traceparent);
     let mut record = {
         let _parse = ingest.child("parse");
-        Record::parse(RawFields::from(cdr), source, Timestamp::now()).map_err(Refusal::Faults)?
+        Record::parse(RawFields::from(cdr), source, Timestamp::now()).map_err(RecordError::Faults)?
     };
     record.traceparent = ingest.traceparent();
     let commit = ingest.child("commit");
-    let record = shared.log.submit(record).await.map_err(Refusal::Log)?;
+    let record = shared.log.submit(record).await.map_err(RecordError::Log)?;
     Ok(InFlight { record, _commit: commit, _ingest: ingest })
 }
 
 impl InFlight {
-    async fn ingested(self) -> Result<Ingested, Refusal> {
-        self.record.ingested().await.map_err(Refusal::Log)
+    async fn ingested(self) -> Result<Ingested, RecordError> {
+        self.record.ingested().await.map_err(RecordError::Log)
     }
 }
 
-/// The trace that a caller is within, as its metadata says.
+/// The trace context of a request, from its metadata.
 fn traceparent<T>(request: &Request<T>) -> Option<Box<str>> {
     request.metadata().get(TRACEPARENT)?.to_str().ok().map(Box::from)
 }
@@ -200,20 +200,20 @@ fn status(status: call::Status) -> IngestStatus {
 }
 
 /// One record's answer in a stream.
-fn answer(outcome: Result<Ingested, Refusal>) -> IngestCallStreamResponse {
+fn answer(outcome: Result<Ingested, RecordError>) -> IngestCallStreamResponse {
     match outcome {
         Ok(ingested) => IngestCallStreamResponse {
             call_id: ingested.call_id.to_string(),
             status: status(ingested.status).into(),
             error: None,
         },
-        Err(refusal) => IngestCallStreamResponse {
+        Err(error) => IngestCallStreamResponse {
             call_id: String::new(),
             status: IngestStatus::Unspecified.into(),
             error: Some(IngestError {
-                code: refusal.code().into(),
-                message: refusal.message(),
-                field_violations: refusal
+                code: error.code().into(),
+                message: error.message(),
+                field_violations: error
                     .violations()
                     .map(|(field, description)| FieldViolation { field, description })
                     .collect(),
@@ -222,7 +222,7 @@ fn answer(outcome: Result<Ingested, Refusal>) -> IngestCallStreamResponse {
     }
 }
 
-impl Refusal {
+impl RecordError {
     fn code(&self) -> Code {
         match self {
             Self::NoSource(_) => Code::NotFound,
@@ -239,7 +239,7 @@ impl Refusal {
         }
     }
 
-    /// Field and description of each fault; a field is named as over HTTP.
+    /// Field and description of each fault. Fields have the names of HTTP's parameters.
     fn violations(&self) -> impl Iterator<Item = (String, String)> {
         let faults = match self {
             Self::Faults(Faults(faults)) => faults.as_slice(),
@@ -249,16 +249,16 @@ impl Refusal {
     }
 }
 
-impl From<Refusal> for Status {
-    fn from(refusal: Refusal) -> Self {
+impl From<RecordError> for Status {
+    fn from(error: RecordError) -> Self {
         let mut details = ErrorDetails::new();
-        for (field, description) in refusal.violations() {
+        for (field, description) in error.violations() {
             details.add_bad_request_violation(field, description);
         }
-        match refusal {
-            Refusal::Log(error) => unavailable(error),
-            Refusal::Faults(_) => Self::with_error_details(refusal.code(), refusal.message(), details),
-            Refusal::NoSource(_) => Self::new(refusal.code(), refusal.message()),
+        match error {
+            RecordError::Log(error) => unavailable(error),
+            RecordError::Faults(_) => Self::with_error_details(error.code(), error.message(), details),
+            RecordError::NoSource(_) => Self::new(error.code(), error.message()),
         }
     }
 }

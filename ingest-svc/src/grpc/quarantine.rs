@@ -1,4 +1,4 @@
-//! Behind `ringpad quarantine`: what was no CDR, masked, and another try once the cause is mended.
+//! For `ringpad quarantine`: lists quarantined requests masked, and replays them once the cause of their faults is repaired.
 
 use ringpad_proto::{
     Timestamp,
@@ -18,12 +18,12 @@ use crate::{
 
 /// Requests in one answer at most, and by default.
 const PAGE: (u32, u32) = (100, 100);
-/// The highest id that SQLite has.
+/// The highest id that a log has.
 const LAST_ID: u64 = i64::MAX.unsigned_abs();
-/// Requests that are tried again together.
-const REPLAYED_TOGETHER: u32 = 200;
+/// Requests that are replayed together.
+const REPLAY_BATCH: u32 = 200;
 
-/// The newest first.
+/// Lists requests, the newest first.
 pub(super) async fn list(
     log: &LogReader,
     sources: &Sources,
@@ -33,7 +33,7 @@ pub(super) async fn list(
     let before = match page_token.as_str() {
         "" => LAST_ID,
         token => token.parse().ok().filter(|id| *id <= LAST_ID).ok_or_else(|| {
-            faulty("page_token", "is none of ours; an answer's next_page_token is expected")
+            faulty("page_token", "it is not a valid page token: an answer's next_page_token is expected")
         })?,
     };
     let (most, usual) = PAGE;
@@ -46,9 +46,9 @@ pub(super) async fn list(
     })
 }
 
-/// Tries requests again, all of them or those with the given ids, in the order in which they came. What is logged now
-/// leaves the quarantine; should that fail, the next try finds a duplicate. A late ring does not pop: a record counts as
-/// received when it first came.
+/// Replays all requests, or those with the given ids, in the order in which they were received. A request that is logged now
+/// leaves the quarantine; if that fails, the next replay finds a duplicate. A late ring does not pop up: the record keeps the
+/// time of its first receipt.
 pub(super) async fn replay(
     log: &Log,
     sources: &Sources,
@@ -65,20 +65,20 @@ pub(super) async fn replay(
             if found.is_empty() {
                 return Err(Status::not_found(format!("there is no quarantined request {id}")));
             }
-            try_again(log, sources, found, &mut answer).await?;
+            replay_batch(log, sources, found, &mut answer).await?;
         }
         return Ok(answer);
     }
     let mut from = 0;
     loop {
-        let page = log.reader().oldest_quarantined(from, REPLAYED_TOGETHER).await.map_err(unavailable)?;
+        let page = log.reader().oldest_quarantined(from, REPLAY_BATCH).await.map_err(unavailable)?;
         let Some((last, _)) = page.last() else { return Ok(answer) };
         from = last + 1;
-        try_again(log, sources, page, &mut answer).await?;
+        replay_batch(log, sources, page, &mut answer).await?;
     }
 }
 
-async fn try_again(
+async fn replay_batch(
     log: &Log,
     sources: &Sources,
     requests: Vec<(u64, Quarantined)>,
@@ -94,7 +94,7 @@ async fn try_again(
             None => answer.still_faulty += 1,
         }
     }
-    // One that the log refuses alone must not keep the others in the quarantine.
+    // If the log refuses one request, the others leave the quarantine nevertheless.
     let (mut logged, mut refused) = (Vec::new(), None);
     for (id, record) in submitted {
         match record.ingested().await {
@@ -116,7 +116,7 @@ fn message(id: u64, quarantined: Quarantined, sources: &Sources) -> QuarantinedR
     let Quarantined { source, received_at, request, faults } = quarantined;
     let masked_request = match sources.get(&source) {
         Some(source) => request.masked(source),
-        // How it writes is not known any more, and so not what would have to be masked.
+        // Without its settings it is not known what has to be masked.
         None => "(its source is not configured any more)".to_owned(),
     };
     QuarantinedRequest {

@@ -12,7 +12,7 @@ use ringpad_runtime::CancellationToken;
 use tonic::{Code, Request, Response, Status, Streaming, async_trait};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use self::{import::Importer, read::Room};
+use self::{import::Importer, read::FaultBudget};
 use super::unavailable;
 use crate::{
     log::Log,
@@ -22,17 +22,17 @@ use crate::{
 /// Stores in one answer at most, and by default.
 const PAGE: (u32, u32) = (1_000, 100);
 
-/// Bytes of the faults of one store in a refusal, about: they travel in a trailer, and most gRPC libraries take 8 KiB of those.
+/// Bytes of a store's faults in a refusal, approximately: they are sent in trailers, of which most gRPC libraries accept 8 KiB.
 const DETAILS: usize = 4 * 1024;
 
-/// See the module's text.
+/// The server of `StoreService`.
 pub(super) struct Stores {
     log: Log,
     importer: Importer,
 }
 
 impl Stores {
-    /// The stores of a log. An import ends when the process is `leaving`.
+    /// The service for the stores of a log. An import ends when the process is `leaving`.
     pub(super) fn new(log: Log, leaving: CancellationToken) -> Self {
         Self { importer: Importer::new(log.clone(), leaving), log }
     }
@@ -45,27 +45,32 @@ impl StoreService for Stores {
         request: Request<UpsertStoreRequest>,
     ) -> Result<Response<UpsertStoreResponse>, Status> {
         let UpsertStoreRequest { store, move_numbers, validate_only } = request.into_inner();
-        let mut room = Room(DETAILS);
-        let read = read::read(store.unwrap_or_default(), &mut room);
-        if read.is_faulty() {
-            return Err(refused(Code::InvalidArgument, "the store is faulty", read.faults, read.left_out));
+        let mut budget = FaultBudget(DETAILS);
+        let parsed = read::parse(store.unwrap_or_default(), &mut budget);
+        if parsed.is_faulty() {
+            return Err(refused(
+                Code::InvalidArgument,
+                "the store is faulty",
+                parsed.faults,
+                parsed.left_out,
+            ));
         }
         let moving = if move_numbers { Moving::Allowed } else { Moving::Refused };
         let upserted = if validate_only {
-            let planned = self.log.reader().plan_stores(vec![read.entry.clone()], moving).await;
-            // One for each.
+            let planned = self.log.reader().plan_stores(vec![parsed.entry.clone()], moving).await;
+            // There is one outcome for each store.
             planned.map(|mut planned| planned.remove(0))
         } else {
-            self.log.upsert_store(read.entry.clone(), moving).await
+            self.log.upsert_store(parsed.entry.clone(), moving).await
         };
         match upserted.map_err(unavailable)? {
             Upserted::Stored(change) => {
-                let store = Some(message(read.entry));
+                let store = Some(message(parsed.entry));
                 Ok(Response::new(UpsertStoreResponse { store, created: change.is_new() }))
             }
             Upserted::Conflicts(conflicts) => {
-                let faults = conflicts.iter().map(|conflict| read.owned_elsewhere(conflict));
-                let faults: Vec<_> = faults.take_while(|fault| room.take(fault)).collect();
+                let faults = conflicts.iter().map(|conflict| parsed.owned_elsewhere(conflict));
+                let faults: Vec<_> = faults.take_while(|fault| budget.take(fault)).collect();
                 let left_out = conflicts.len() - faults.len();
                 Err(refused(Code::FailedPrecondition, "numbers belong to other stores", faults, left_out))
             }
@@ -109,7 +114,7 @@ impl StoreService for Stores {
     }
 }
 
-/// A refusal with google.rpc.BadRequest.
+/// A status with the faults as google.rpc.BadRequest.
 fn refused(code: Code, message: &str, faults: Vec<FieldViolation>, left_out: usize) -> Status {
     let message = match left_out {
         0 => message.to_owned(),

@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 use tonic::{Request, Status, service::Interceptor};
 
-/// Lets requests in that carry the token; all of them if there is none (loopback only).
+/// Admits requests with the token, or all of them if no token is set (loopback only).
 #[derive(Debug, Clone)]
 pub(super) struct TokenCheck(pub(super) Option<SecretString>);
 

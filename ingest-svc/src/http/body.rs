@@ -44,7 +44,7 @@ async fn collect(mut body: Body, limit: usize) -> Result<Bytes, BodyError> {
     let mut read = BytesMut::new();
     let reading = fill(&mut body, limit, &mut read);
     let filled = if announced > limit as u64 {
-        // BodyError at once, with whatever of it is here.
+        // Refused at once, with as much of it as has arrived.
         reading.now_or_never();
         Err(Problem::TooLarge)
     } else {

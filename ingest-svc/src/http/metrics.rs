@@ -16,7 +16,7 @@ use crate::metrics::metric;
 #[derive(Debug, Clone)]
 pub(crate) struct HttpMetrics {
     answers: Family<AnswerLabels, Counter>,
-    unreadable: Family<Reason, Counter>,
+    unreadable: Family<ReasonLabel, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -26,7 +26,7 @@ struct AnswerLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Reason {
+struct ReasonLabel {
     reason: &'static str,
 }
 
@@ -36,7 +36,7 @@ impl HttpMetrics {
             answers: metric(
                 registry,
                 "ringpad_http_answers",
-                "Answers to number providers, by source (empty: none of ours) and HTTP status",
+                "Answers to number providers, by source (empty if unknown) and HTTP status",
             ),
             unreadable: metric(
                 registry,
@@ -48,7 +48,7 @@ impl HttpMetrics {
 
     /// A request's head could not be read.
     pub(super) fn unreadable(&self, fault: HeadFault) {
-        self.unreadable.get_or_create(&Reason { reason: fault.name() }).inc();
+        self.unreadable.get_or_create(&ReasonLabel { reason: fault.name() }).inc();
     }
 
     /// A request was answered; `source` is absent if there is none of that name.

@@ -91,7 +91,7 @@ impl Problem {
             }
             Self::MediaType(named) => {
                 return Cow::Owned(format!(
-                    "a body of type {named:?} is not read; parameters come in the query, as \
+                    "a body of type {named:?} is not read; parameters are read from the query, as \
                      application/x-www-form-urlencoded or as application/json"
                 ));
             }

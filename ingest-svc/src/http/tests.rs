@@ -1,4 +1,4 @@
-//! Every row of the contract's table of answers, over a real log.
+//! Every answer of the edge, over a real log.
 
 mod compressed;
 mod openapi;
@@ -158,12 +158,12 @@ async fn a_record_is_accepted_by_every_encoding_and_then_is_a_duplicate() {
         assert_eq!(answer.is("duplicate").body["call_id"], first.body["call_id"]);
     }
     edge.get("/v1/cdr/bizcall?seq=2&sdt=20261123142530&vn=050799999999").await.is("unrouted");
-    // No number that can be read, and no call lost.
+    // With unreadable numbers the call is accepted too.
     edge.get("/v1/cdr/bizcall?seq=3&sdt=20261123142530&fromn=***&vn=%EA%B0%80").await.is("unrouted");
 }
 
 #[tokio::test]
-async fn what_is_no_call_record_is_told_all_its_faults() {
+async fn all_faults_of_a_request_are_reported() {
     let edge = Edge::open().await;
     let answer = edge.get("/v1/cdr/bizcall?sdt=01012345678&edt=x&memo=a&memo=b").await;
     assert_eq!(answer.is_problem(422).fields(), ["seq", "sdt", "edt", "vn", "memo"]);
@@ -210,7 +210,7 @@ async fn only_the_right_path_finds_a_source() {
 }
 
 #[tokio::test]
-async fn only_get_and_post_ring() {
+async fn only_get_and_post_are_accepted() {
     let edge = Edge::open().await;
     for method in ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"] {
         let request = Request::builder().method(method).uri(format!("/v1/cdr/bizcall?{RING}"));
@@ -223,7 +223,7 @@ async fn only_get_and_post_ring() {
 }
 
 #[tokio::test]
-async fn only_allowed_addresses_are_let_in_however_they_forge() {
+async fn only_allowed_addresses_are_admitted_also_with_forged_headers() {
     let edge = Edge::open().await;
     let from = |peer: Option<&str>, forwarded: &[&str]| {
         let mut request = Request::get(format!("/v1/cdr/office?{RING}"));
@@ -254,7 +254,7 @@ async fn only_allowed_addresses_are_let_in_however_they_forge() {
 }
 
 #[tokio::test]
-async fn size_type_and_rate_have_their_limits() {
+async fn size_type_and_rate_are_limited() {
     let edge = Edge::open().await;
     let memo = |bytes: usize| format!("{RING}&memo={}", "a".repeat(bytes - RING.len() - "&memo=".len()));
     edge.post("/v1/cdr/bizcall", FORM, memo(MAX_BYTES)).await.is("accepted");
@@ -270,7 +270,7 @@ async fn size_type_and_rate_have_their_limits() {
 
     edge.get(&format!("/v1/cdr/slow?{RING}")).await.is("accepted");
     let mut refused = edge.get(&format!("/v1/cdr/slow?{RING}")).await;
-    // One a second: however slow this machine is, some second has two of these.
+    // One a second is admitted: even on a slow machine there are two of these within some second.
     for _ in 0..100 {
         if refused.status == StatusCode::OK {
             refused = edge.get(&format!("/v1/cdr/slow?{RING}")).await;
@@ -281,7 +281,7 @@ async fn size_type_and_rate_have_their_limits() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_nothing() {
+async fn an_incomplete_body_is_refused() {
     let edge = Edge::open().await;
     let chunks = vec![Ok(RING.to_owned()), Err(std::io::Error::other("gone"))];
     let body = Body::from_stream(futures_util::stream::iter(chunks));
@@ -301,7 +301,7 @@ async fn a_log_that_cannot_be_written_is_503() {
 }
 
 #[tokio::test]
-async fn what_is_no_cdr_is_in_the_quarantine_as_it_came() {
+async fn a_request_that_is_not_a_cdr_is_quarantined_as_received() {
     let edge = Edge::open().await;
     edge.get("/v1/cdr/bizcall?seq=1&sdt=never&memo=%B0%AD").await.is_problem(422);
     edge.get("/v1/cdr/nobody?seq=1").await.is_problem(404);

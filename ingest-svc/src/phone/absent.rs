@@ -10,19 +10,19 @@ use super::{Caller, address::Address};
 
 /// Why a caller has no number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reason {
+enum AbsenceReason {
     Withheld,
     Payphone,
     Unavailable,
 }
 
 /// All forms of one reason.
-type Forms = (Reason, &'static [&'static str]);
+type Forms = (AbsenceReason, &'static [&'static str]);
 
 /// Words in lower case without blanks and punctuation. They count only if they are all that was sent.
 const WORDS: [Forms; 3] = [
     (
-        Reason::Withheld,
+        AbsenceReason::Withheld,
         &[
             // Nothing, and what programs write instead: an absent caller is withheld.
             "",
@@ -98,7 +98,7 @@ const WORDS: [Forms; 3] = [
         ],
     ),
     (
-        Reason::Payphone,
+        AbsenceReason::Payphone,
         &[
             "c",
             "payphone",
@@ -111,7 +111,7 @@ const WORDS: [Forms; 3] = [
         ],
     ),
     (
-        Reason::Unavailable,
+        AbsenceReason::Unavailable,
         &[
             "o",
             "u",
@@ -159,7 +159,7 @@ const WORDS: [Forms; 3] = [
 /// Words as a telephone's keypad spells them. Only exactly these digits: 0266696687 and 02-6669-6687 are real numbers.
 const KEYPAD: [Forms; 2] = [
     (
-        Reason::Withheld,
+        AbsenceReason::Withheld,
         &[
             "266696687",  // ANONYMOUS
             "7378742833", // RESTRICTED
@@ -170,7 +170,7 @@ const KEYPAD: [Forms; 2] = [
         ],
     ),
     (
-        Reason::Unavailable,
+        AbsenceReason::Unavailable,
         &[
             "86282452253", // UNAVAILABLE
             "8656696",     // UNKNOWN
@@ -180,8 +180,8 @@ const KEYPAD: [Forms; 2] = [
 ];
 
 /// Hosts of anonymous addresses, with any user (RFC 3323; GSMA's networks use the second).
-const ANONYMOUS_HOSTS: [(&str, Reason); 2] =
-    [("anonymous.invalid", Reason::Withheld), ("unknown.invalid", Reason::Unavailable)];
+const ANONYMOUS_HOSTS: [(&str, AbsenceReason); 2] =
+    [("anonymous.invalid", AbsenceReason::Withheld), ("unknown.invalid", AbsenceReason::Unavailable)];
 
 /// The caller without a number that an address stands for; `None` if it may be a number.
 pub(super) fn absent(address: &Address<'_>) -> Option<Caller> {
@@ -198,9 +198,9 @@ pub(super) fn absent(address: &Address<'_>) -> Option<Caller> {
         found(&WORDS, &folded(user))?
     };
     Some(match reason {
-        Reason::Withheld => Caller::Withheld,
-        Reason::Payphone => Caller::Payphone,
-        Reason::Unavailable => Caller::Unavailable,
+        AbsenceReason::Withheld => Caller::Withheld,
+        AbsenceReason::Payphone => Caller::Payphone,
+        AbsenceReason::Unavailable => Caller::Unavailable,
     })
 }
 
@@ -211,6 +211,6 @@ fn folded(text: &str) -> String {
     text.chars().filter(|char| *char != ' ' && !punctuation(*char)).flat_map(char::to_lowercase).collect()
 }
 
-fn found(table: &[Forms], text: &str) -> Option<Reason> {
+fn found(table: &[Forms], text: &str) -> Option<AbsenceReason> {
     table.iter().find(|(_, forms)| forms.contains(&text)).map(|(reason, _)| *reason)
 }

@@ -83,8 +83,8 @@ fn a_number_is_read_in_every_form() {
         assert_eq!(number.raw(), text.trim(), "{text}");
         assert_eq!(number.is_valid(), *validity == Valid, "{text}");
         let (caller, called) = (Caller::parse(text), Called::parse(text));
-        assert_eq!((caller.number(), caller.key()), (Some(&number), Some(*e164)), "{text}");
-        assert_eq!((called.key(), &*called.display()), (*e164, *national), "{text}");
+        assert_eq!((caller.number(), caller.canonical()), (Some(&number), Some(*e164)), "{text}");
+        assert_eq!((called.canonical(), &*called.display()), (*e164, *national), "{text}");
         assert_eq!((caller.display(), caller.kind()), ((*national).into(), v1::CallerKind::Number), "{text}");
         assert!(!format!("{caller:?} {caller} {called:?} {called}").contains(national), "{text}");
     }
@@ -115,8 +115,8 @@ fn a_text_that_is_not_a_number_is_kept_raw_and_shown_masked() {
     ] {
         let (caller, called) = (Caller::parse(text), Called::parse(text));
         assert_eq!(caller.kind(), v1::CallerKind::Unparsed, "{text}");
-        assert_eq!((caller.key(), &*caller.display()), (Some(text), text), "{text}");
-        assert_eq!((called.key(), &*called.display()), (text, text), "{text}");
+        assert_eq!((caller.canonical(), &*caller.display()), (Some(text), text), "{text}");
+        assert_eq!((called.canonical(), &*called.display()), (text, text), "{text}");
         assert_eq!(
             (caller.to_string(), called.to_string()),
             (masked.to_owned(), masked.to_owned()),
@@ -127,7 +127,7 @@ fn a_text_that_is_not_a_number_is_kept_raw_and_shown_masked() {
             "{text}"
         );
     }
-    assert_eq!(Called::parse(" 내선 7 ").key(), "내선 7");
+    assert_eq!(Called::parse(" 내선 7 ").canonical(), "내선 7");
 }
 
 #[test]

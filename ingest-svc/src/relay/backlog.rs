@@ -1,5 +1,5 @@
-//! What is still to be published, in commit order: fed by what the writer hands over, and by the log where the hand-over
-//! has a gap (after a restart, or when the relay was behind). Pure: it does no I/O, and takes the time as an argument.
+//! The events that are still to be published, in commit order. They come from the writer, and from the log if some of them did not
+//! come from the writer (after a restart, or when the relay was slow). Pure: no I/O, and the time is an argument.
 
 use std::{
     collections::VecDeque,
@@ -11,71 +11,71 @@ use ringpad_bus::{Batch, Event};
 
 use crate::log::Committed;
 
-/// Events in memory, and their bytes. Beyond it, the log is the queue.
+/// Events in memory, and their bytes. Further events stay in the log.
 const CAPACITY: usize = 10_000;
 const CAPACITY_BYTES: usize = 32 * 1024 * 1024;
 
-/// Events in one message. With a backlog, one confirm serves many.
+/// Events in one message. With a backlog, many events share one publisher confirm.
 const MESSAGE: usize = 256;
-/// Bytes of events in one message; or one event of more. Far below what brokers take (RabbitMQ 4: 16 MiB), and not too
-/// much for the hundreds of messages that a broker holds for each replica.
+/// Bytes of events in one message, unless one event has more. Far below the limits of brokers (RabbitMQ 4: 16 MiB), and small
+/// enough for the hundreds of messages that a broker holds for each replica.
 const MESSAGE_BYTES: usize = 256 * 1024;
 
-/// An event on its way, or a hint about a store, which has no key.
+/// A waiting event, or a hint about a store, which has no event key.
 #[derive(Debug, Clone)]
-struct Outgoing {
+struct QueuedEvent {
     key: Option<u64>,
     expires: Instant,
     event: Event,
 }
 
-/// What goes out as one message.
+/// The events of one message.
 #[derive(Debug, Default)]
-pub(super) struct Message {
+pub(super) struct OutgoingMessage {
     pub(super) events: Vec<Event>,
     keys: Vec<(Option<u64>, Instant)>,
-    /// When it was published; a sign of life does not note it.
+    /// When it was published; not set for a canary.
     pub(super) sent_at: Option<SystemTime>,
 }
 
-impl Message {
-    /// The first key in it; `None` in a sign of life, and in a hint alone.
+impl OutgoingMessage {
+    /// The first event key in it; `None` for a canary, or if it has only hints.
     fn first_key(&self) -> Option<u64> {
         self.keys.iter().find_map(|(key, _)| *key)
     }
 }
 
-/// What is to be done next.
+/// The next message, and what did not get into it.
 #[derive(Debug, Default)]
-pub(super) struct Next {
+pub(super) struct NextMessage {
     /// To be sent; `None`: nothing waits.
-    pub(super) message: Option<Message>,
-    /// Whose events were too old to be sent: a store for each.
+    pub(super) message: Option<OutgoingMessage>,
+    /// The store of each event that was too old to be sent.
     pub(super) expired: Vec<String>,
-    /// How many events were too large, so that the message has hints in their places.
+    /// How many events were too large; the message has hints instead.
     pub(super) too_large: u64,
 }
 
-/// See the module's text.
+/// The queue of events to be published.
 #[derive(Debug)]
 pub(super) struct Backlog {
-    waiting: VecDeque<Outgoing>,
-    /// What the events in it take.
+    waiting: VecDeque<QueuedEvent>,
+    /// The bytes of the waiting events.
     bytes: usize,
-    /// The key that is to be taken into memory next.
+    /// The event key that is expected next.
     next_key: u64,
     ttl: Duration,
-    /// What the events of one message may take, if the broker has said so.
+    /// The most bytes of events in one message, once the broker has refused a larger one.
     largest: Option<usize>,
 }
 
 impl Backlog {
-    /// A backlog that begins after the key `handled`. An event is worth publishing for `ttl`.
+    /// A backlog that begins after the event key `handled`. An event is published for up to `ttl`.
     pub(super) fn new(handled: u64, ttl: Duration) -> Self {
         Self { waiting: VecDeque::new(), bytes: 0, next_key: handled + 1, ttl, largest: None }
     }
 
-    /// Takes over a commit. What does not follow on, or finds no room, is left to the log.
+    /// Takes over a commit. If it does not continue the backlog, or has no room, its events are read from the log later.
     pub(super) fn take(&mut self, committed: Committed) {
         let last = committed.last_key();
         if committed.first_key > self.next_key || last < self.next_key || !self.has_room() {
@@ -84,9 +84,8 @@ impl Backlog {
         let expires = committed.at + self.ttl;
         let known = (self.next_key - committed.first_key) as usize;
         let keys = committed.first_key..;
-        let fresh = keys.zip(committed.events).skip(known);
-        for (key, event) in fresh {
-            self.push(Outgoing { key: Some(key), expires, event });
+        for (key, event) in keys.zip(committed.events).skip(known) {
+            self.push(QueuedEvent { key: Some(key), expires, event });
         }
         self.next_key = last + 1;
     }
@@ -98,33 +97,33 @@ impl Backlog {
                 continue;
             }
             let expires = now + self.ttl.saturating_sub(age);
-            self.push(Outgoing { key: Some(key), expires, event });
+            self.push(QueuedEvent { key: Some(key), expires, event });
             self.next_key = key + 1;
         }
     }
 
-    /// Nothing up to this key is left in the log that is worth publishing.
+    /// The log has no more events up to this key that are worth publishing.
     pub(super) fn skip_to(&mut self, key: u64) {
         self.next_key = self.next_key.max(key + 1);
     }
 
-    /// A store has changed: goes out with the next message.
+    /// Queues a hint about a changed store.
     pub(super) fn take_hint(&mut self, event: Event, now: Instant) {
-        self.push(Outgoing { key: None, expires: now + self.ttl, event });
+        self.push(QueuedEvent { key: None, expires: now + self.ttl, event });
     }
 
-    fn push(&mut self, outgoing: Outgoing) {
-        self.bytes += outgoing.event.size();
-        self.waiting.push_back(outgoing);
+    fn push(&mut self, queued: QueuedEvent) {
+        self.bytes += queued.event.size();
+        self.waiting.push_back(queued);
     }
 
-    /// The broker takes no messages of more bytes.
+    /// The broker refuses messages of more bytes.
     pub(super) fn limit_messages(&mut self, bytes: usize) {
         let largest = bytes.saturating_sub(Batch::OVERHEAD);
         self.largest = Some(self.largest.map_or(largest, |known| known.min(largest)));
     }
 
-    /// From which key on the log has to be read, if events up to `newest` are committed.
+    /// The event key from which the log has to be read, if events up to `newest` are committed.
     pub(super) fn missing(&self, newest: u64) -> Option<u64> {
         (self.waiting.is_empty() && self.next_key <= newest).then_some(self.next_key)
     }
@@ -137,21 +136,21 @@ impl Backlog {
         self.waiting.len()
     }
 
-    /// What the waiting events take.
+    /// The bytes of the waiting events.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// Makes the next message.
-    pub(super) fn next_message(&mut self, now: Instant) -> Next {
-        let (mut next, mut message, mut bytes) = (Next::default(), Message::default(), 0);
+    pub(super) fn next_message(&mut self, now: Instant) -> NextMessage {
+        let (mut next, mut message, mut bytes) = (NextMessage::default(), OutgoingMessage::default(), 0);
         let most = self.largest.map_or(MESSAGE_BYTES, |largest| largest.min(MESSAGE_BYTES));
         while message.events.len() < MESSAGE
-            && let Some(Outgoing { key, expires, event }) = self.waiting.front_mut()
+            && let Some(QueuedEvent { key, expires, event }) = self.waiting.front_mut()
         {
             let waiting = event.size();
             if *expires <= now {
-                // A hint that is too old was for hubs that have compared with the log since, on a new connection.
+                // A hint that is too old is not needed: all hubs have compared with the log since then, on a new connection.
                 if key.is_some() {
                     next.expired.push(std::mem::take(&mut event.store_id));
                 }
@@ -171,25 +170,26 @@ impl Backlog {
             bytes += size;
             self.bytes -= waiting;
             message.keys.push((*key, *expires));
-            message.events.extend(self.waiting.pop_front().map(|outgoing| outgoing.event));
+            message.events.extend(self.waiting.pop_front().map(|queued| queued.event));
         }
         next.message = (!message.events.is_empty()).then_some(message);
         next
     }
 
-    /// Puts a message back to where it came from.
-    pub(super) fn put_back(&mut self, message: Message) {
+    /// Puts a message back at the front.
+    pub(super) fn put_back(&mut self, message: OutgoingMessage) {
         let events = message.keys.into_iter().zip(message.events);
         for ((key, expires), event) in events.rev() {
             self.bytes += event.size();
-            self.waiting.push_front(Outgoing { key, expires, event });
+            self.waiting.push_front(QueuedEvent { key, expires, event });
         }
     }
 
-    /// Up to which key everything is handled, with these messages still out, oldest first.
-    pub(super) fn handled<'a>(&self, mut out: impl Iterator<Item = &'a Message>) -> u64 {
-        let first =
-            out.find_map(Message::first_key).or_else(|| self.waiting.iter().find_map(|event| event.key));
+    /// The event key up to which everything is handled. These messages are still unconfirmed, oldest first.
+    pub(super) fn handled<'a>(&self, mut unconfirmed: impl Iterator<Item = &'a OutgoingMessage>) -> u64 {
+        let first = unconfirmed
+            .find_map(OutgoingMessage::first_key)
+            .or_else(|| self.waiting.iter().find_map(|event| event.key));
         first.unwrap_or(self.next_key) - 1
     }
 }
@@ -217,12 +217,12 @@ mod tests {
         Committed { first_key: *keys.start(), at, events: keys.map(event).collect() }
     }
 
-    fn positions(message: &Message) -> Vec<u64> {
+    fn positions(message: &OutgoingMessage) -> Vec<u64> {
         message.events.iter().map(|event| event.position).collect()
     }
 
     #[test]
-    fn commits_go_out_together_and_in_order() {
+    fn commits_are_sent_together_and_in_order() {
         let now = Instant::now();
         let mut backlog = Backlog::new(0, TTL);
         backlog.take(commit(now, 1..=2));
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_is_filled_from_the_log_and_what_comes_twice_is_taken_once() {
+    fn a_gap_is_filled_from_the_log_and_repeated_events_are_sent_once() {
         let now = Instant::now();
         let mut backlog = Backlog::new(2, TTL);
         backlog.take(commit(now, 5..=6));
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_that_is_too_old_to_pop_counts_as_handled() {
+    fn an_event_that_is_too_old_to_pop_up_counts_as_handled() {
         let now = Instant::now();
         let mut backlog = Backlog::new(0, TTL);
         backlog.take(commit(now, 1..=3));
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mark_stays_before_what_is_still_out() {
+    fn unconfirmed_events_are_not_handled() {
         let now = Instant::now();
         let mut backlog = Backlog::new(0, TTL);
         backlog.take(commit(now, 1..=2));
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded_and_the_rest_is_left_to_the_log() {
+    fn memory_is_bounded_and_further_events_stay_in_the_log() {
         let now = Instant::now();
         let mut backlog = Backlog::new(0, TTL);
         let full = CAPACITY as u64;
@@ -292,17 +292,17 @@ mod tests {
         }
     }
 
-    fn size(message: &Message) -> usize {
+    fn size(message: &OutgoingMessage) -> usize {
         message.events.iter().map(Event::size).sum()
     }
 
-    /// All that waits, message by message.
-    fn messages(backlog: &mut Backlog, now: Instant) -> Vec<Message> {
+    /// All waiting events, message by message.
+    fn messages(backlog: &mut Backlog, now: Instant) -> Vec<OutgoingMessage> {
         std::iter::from_fn(|| backlog.next_message(now).message).collect()
     }
 
     #[test]
-    fn a_message_is_bounded_in_bytes_and_a_longer_event_is_alone() {
+    fn a_message_is_bounded_in_bytes_and_a_larger_event_is_sent_alone() {
         let now = Instant::now();
         let mut backlog = Backlog::new(0, TTL);
         let third = MESSAGE_BYTES / 3;
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broker_that_takes_less_gets_less_and_a_hint_for_what_is_too_large_by_itself() {
+    fn messages_respect_the_brokers_limit_and_larger_events_become_hints() {
         let now = Instant::now();
         let mut backlog = Backlog::new(0, TTL);
         backlog.take(long_commit(now, [100, 100, 100, 5_000, 100]));
@@ -343,13 +343,13 @@ mod tests {
             too_large += next.too_large;
             let Some(message) = next.message else { break };
             assert!(size(&message) + Batch::OVERHEAD <= 500);
-            // The mark passes the hint's event like any other.
+            // The event of a hint becomes handled like any other.
             assert_eq!(backlog.handled([&message].into_iter()) + 1, message.first_key().unwrap());
             sent.push(positions(&message));
         }
         assert_eq!(sent.concat(), [1, 2, 3, 0, 5]);
         assert_eq!((too_large, backlog.bytes(), backlog.handled([].iter())), (1, 0, 5));
-        // It may take more some day, but not before it has said so to another process.
+        // A higher limit is not used, and an expired one is not forgotten.
         backlog.limit_messages(50_000);
         backlog.take_hint(long(0, 0), now);
         backlog.take_from_log(vec![(6, Duration::ZERO, long(6, 5_000))], now);

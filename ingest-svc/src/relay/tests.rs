@@ -1,4 +1,4 @@
-//! The relay between a log on a real file and the in-process bus.
+//! The relay with a log in a real file and the in-process bus.
 
 use std::collections::BTreeMap;
 
@@ -63,14 +63,14 @@ impl Running {
         self.log.ingest(record).await.unwrap();
     }
 
-    /// Ends as the service does: the writer first, then the relay, which finishes.
+    /// Ends as the service does: first the writer, then the relay, which publishes the rest.
     async fn leave(self) {
         drop(self.log);
         timeout(PATIENCE, self.relay).await.unwrap().unwrap().unwrap();
         self.threads.join();
     }
 
-    /// Ends in the middle.
+    /// Ends before everything is published.
     async fn cut(self) {
         self.cut.cancel();
         self.relay.await.unwrap().unwrap();
@@ -79,7 +79,7 @@ impl Running {
     }
 }
 
-/// Waits until each store's newest position is there, and returns all positions in the order of their arrival.
+/// Waits for the newest position of each store, and returns all positions in the order of their arrival.
 async fn positions(subscription: &mut Subscription, wanted: &[(&str, u64)]) -> BTreeMap<String, Vec<u64>> {
     let mut seen: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     let all = async {
@@ -93,7 +93,7 @@ async fn positions(subscription: &mut Subscription, wanted: &[(&str, u64)]) -> B
                         seen.entry(event.store_id).or_default().push(event.position);
                     }
                 }
-                other => panic!("no batch: {other:?}"),
+                other => panic!("not a batch: {other:?}"),
             }
         }
     };
@@ -118,7 +118,7 @@ async fn events_arrive_in_order_within_their_store() {
 }
 
 #[tokio::test]
-async fn what_found_no_replica_is_sent_again_until_one_is_there() {
+async fn events_without_a_replica_are_sent_again_until_one_connects() {
     let (directory, bus) = (TempDir::new().unwrap(), Bus::in_process());
     let running = start(&directory, &bus);
     running.add_store("a", "50711111111").await;
@@ -132,7 +132,7 @@ async fn what_found_no_replica_is_sent_again_until_one_is_there() {
 }
 
 #[tokio::test]
-async fn what_was_not_confirmed_is_sent_again_after_a_restart() {
+async fn unconfirmed_events_are_sent_again_after_a_restart() {
     let (directory, bus) = (TempDir::new().unwrap(), Bus::in_process());
     let running = start(&directory, &bus);
     running.add_store("a", "50711111111").await;
@@ -147,7 +147,7 @@ async fn what_was_not_confirmed_is_sent_again_after_a_restart() {
     assert_eq!(seen["a"], [1, 2, 3]);
     running.leave().await;
 
-    // All of it is marked as handled now: the next start sends only what is new.
+    // All of them are handled now: after the next start only new events are sent.
     let mut subscription = bus.subscribe().await.unwrap();
     let running = start(&directory, &bus);
     running.ring(4, "50711111111").await;
@@ -157,7 +157,7 @@ async fn what_was_not_confirmed_is_sent_again_after_a_restart() {
 }
 
 #[tokio::test]
-async fn a_changed_store_is_a_hint_on_the_bus() {
+async fn a_changed_store_is_published_as_a_hint() {
     let (directory, bus) = (TempDir::new().unwrap(), Bus::in_process());
     let mut subscription = bus.subscribe().await.unwrap();
     let running = start(&directory, &bus);

@@ -36,9 +36,9 @@ fn decoded(bytes: &[u8], declared: Option<&'static Encoding>) -> String {
     let mut inside = false;
     while !rest.is_empty() {
         let end = if inside { closing_quote(rest) } else { rest.iter().position(|byte| *byte == b'"') };
-        let (piece, behind) = rest.split_at(end.unwrap_or(rest.len()));
+        let (piece, following) = rest.split_at(end.unwrap_or(rest.len()));
         text.push_str(&charset::text(Cow::Borrowed(piece), declared));
-        rest = behind.strip_prefix(b"\"").inspect(|_| text.push('"')).unwrap_or_default();
+        rest = following.strip_prefix(b"\"").inspect(|_| text.push('"')).unwrap_or_default();
         inside = !inside;
     }
     text

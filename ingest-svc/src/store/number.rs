@@ -42,7 +42,7 @@ macro_rules! number_of_a_store {
         impl $name {
             /// The number of a record.
             pub(crate) fn of(called: &Called) -> Self {
-                Self::from_log(called.key())
+                Self::from_log(called.canonical())
             }
 
             /// A number as the log keeps it.

@@ -1,11 +1,11 @@
 //! `ImportStores`: many stores at once.
 //!
 //! ```text
-//! stream ─► read, and compared with each other ─► compared with the log (a reader) ─► faults? ─► written, part by part
+//! stream ─► parsed, and compared with each other ─► compared with the log (a reader) ─► faults? ─► written, part by part
 //! ```
 //!
-//! The whole stream is here before anything is written, so that all faults are told at once and a faulty import changes
-//! nothing. Only the last step takes the writer's time; see [`IMPORT`].
+//! The whole stream is received before anything is written, so that all faults are reported at once and a faulty import
+//! changes nothing. Only the last step takes the writer's time, at most [`IMPORT`] rows at once.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -24,7 +24,7 @@ use tonic::{Status, Streaming};
 
 use super::{
     super::unavailable,
-    read::{self, ID, ReadStore, Room, shown},
+    read::{self, FaultBudget, ID, ParsedStore, shown},
 };
 use crate::{
     log::{IMPORT, Import, Log},
@@ -37,42 +37,39 @@ const STORES: usize = 200_000;
 const BYTES: usize = 64 * 1024 * 1024;
 /// Numbers of its stores at most.
 const NUMBERS: usize = 1_000_000;
-/// How long the next message may take to come, and all of them.
+/// How long the next message may take, and all of them.
 const MESSAGE: Duration = Duration::from_secs(30);
 const MESSAGES: Duration = Duration::from_secs(5 * 60);
-/// Stores and numbers of theirs that are compared with the log in one query.
+/// Stores and their numbers that are compared with the log in one query.
 const COMPARED: usize = 4_000;
-/// Bytes of faults in an answer, about: most gRPC libraries take 4 MiB.
+/// Bytes of faults in an answer, approximately: most gRPC libraries accept 4 MiB.
 const FAULTS: usize = 2 * 1024 * 1024;
 
-/// See the module's text.
+/// Imports stores, one import after the other.
 pub(super) struct Importer {
     log: Log,
     leaving: CancellationToken,
-    /// One import at a time is in memory; the next ones wait, unread.
+    /// One import at a time is in memory; the next ones wait and are not read.
     turn: Semaphore,
 }
 
 /// Everything that was sent.
-struct Received {
-    stores: Vec<ReadStore>,
+struct ReceivedImport {
+    stores: Vec<ParsedStore>,
     /// What is left for faults.
-    room: Room,
+    budget: FaultBudget,
     moving: Moving,
     validate_only: bool,
 }
 
 /// The faults so far, and how many entries have them.
-struct Faults {
+struct ImportFaults {
     all: Vec<StoreFault>,
-    /// Of those that have no more room.
+    /// How many more faults there are, beyond the budget.
     left_out: usize,
     entries: BTreeSet<usize>,
-    room: Room,
+    budget: FaultBudget,
 }
-
-/// A field of an entry: its index, and the field's name or, of a number, the number's index.
-type Place<T> = (usize, T);
 
 impl Importer {
     pub(super) fn new(log: Log, leaving: CancellationToken) -> Self {
@@ -87,9 +84,9 @@ impl Importer {
         let work = async {
             let turn = self.turn.acquire().await.map_err(|_| Status::internal("no import has a turn"))?;
             let received = timeout(MESSAGES, receive(messages)).await;
-            let late = |_| Status::deadline_exceeded("the import did not come whole within 5 min");
+            let late = |_| Status::deadline_exceeded("the import was not complete after 5 min");
             let received = received.map_err(late)??;
-            // Hashes all numbers: not where requests are answered.
+            // On another thread, because it hashes all numbers.
             let compared = spawn_blocking(|| compare_with_each_other(received)).await;
             let (received, mut faults, assigned) =
                 compared.map_err(|_| Status::internal("comparing the stores panicked"))?;
@@ -108,14 +105,14 @@ impl Importer {
         Ok(faults.answer(&done))
     }
 
-    /// What would become of each store, as the log is now.
+    /// The change that the import would make to each store, with the log as it is now.
     async fn compare_with_log(
         &self,
-        received: &Received,
-        faults: &mut Faults,
+        received: &ReceivedImport,
+        faults: &mut ImportFaults,
     ) -> Result<Vec<Change>, Status> {
         let mut plan = Vec::with_capacity(received.stores.len());
-        for stores in parts(&received.stores, COMPARED, ReadStore::weight) {
+        for stores in parts(&received.stores, COMPARED, ParsedStore::weight) {
             let entries = stores.iter().map(|store| store.entry.clone()).collect();
             let outcomes = self.log.reader().plan_stores(entries, received.moving).await;
             for (store, outcome) in stores.iter().zip(outcomes.map_err(unavailable)?) {
@@ -126,15 +123,15 @@ impl Importer {
         Ok(plan)
     }
 
-    /// Writes what the plan changes. The changes of all stores that are then as they were sent.
+    /// Writes the planned changes. Returns those of all stores that then are as they were sent.
     async fn write(
         &self,
-        received: Received,
+        received: ReceivedImport,
         plan: Vec<Change>,
         assigned: Assigned,
-        faults: &mut Faults,
+        faults: &mut ImportFaults,
     ) -> Result<Vec<Change>, Status> {
-        let Received { stores, moving, .. } = received;
+        let ReceivedImport { stores, moving, .. } = received;
         let assigned = Arc::new(assigned);
         let (all, mut done) = (plan.len(), Vec::with_capacity(plan.len()));
         let mut entries: Vec<usize> = (0..all).collect();
@@ -170,14 +167,18 @@ fn leaving(how_far: &str) -> Status {
 }
 
 /// Reads the stream to its end.
-async fn receive(mut messages: Streaming<ImportStoresRequest>) -> Result<Received, Status> {
-    let mut received =
-        Received { stores: Vec::new(), room: Room(FAULTS), moving: Moving::Refused, validate_only: false };
+async fn receive(mut messages: Streaming<ImportStoresRequest>) -> Result<ReceivedImport, Status> {
+    let mut received = ReceivedImport {
+        stores: Vec::new(),
+        budget: FaultBudget(FAULTS),
+        moving: Moving::Refused,
+        validate_only: false,
+    };
     let (mut bytes, mut numbers, mut is_first) = (0, 0, true);
     loop {
         let next = timeout(MESSAGE, messages.next()).await;
         let next =
-            next.map_err(|_| Status::deadline_exceeded("the next message did not come within 30 s"))?;
+            next.map_err(|_| Status::deadline_exceeded("the next message did not arrive within 30 s"))?;
         let Some(message) = next else { return Ok(received) };
         let message = message.map_err(grpc::unreadable)?;
         bytes += message.encoded_len();
@@ -193,22 +194,25 @@ async fn receive(mut messages: Streaming<ImportStoresRequest>) -> Result<Receive
             received.moving = if move_numbers { Moving::Allowed } else { Moving::Refused };
             received.validate_only = validate_only;
         }
-        let room = std::mem::replace(&mut received.room, Room(0));
-        let (stores, room) = read_all(stores, room).await?;
+        let budget = std::mem::replace(&mut received.budget, FaultBudget(0));
+        let (stores, budget) = read_all(stores, budget).await?;
         received.stores.extend(stores);
-        received.room = room;
+        received.budget = budget;
     }
 }
 
-/// Reads numbers for milliseconds: not where requests are answered.
-async fn read_all(stores: Vec<Store>, mut room: Room) -> Result<(Vec<ReadStore>, Room), Status> {
+/// Parses on another thread: it takes milliseconds.
+async fn read_all(
+    stores: Vec<Store>,
+    mut budget: FaultBudget,
+) -> Result<(Vec<ParsedStore>, FaultBudget), Status> {
     let read = spawn_blocking(move || {
-        (stores.into_iter().map(|store| read::read(store, &mut room)).collect(), room)
+        (stores.into_iter().map(|store| read::parse(store, &mut budget)).collect(), budget)
     });
-    read.await.map_err(|_| Status::internal("reading the stores panicked"))
+    read.await.map_err(|_| Status::internal("parsing the stores panicked"))
 }
 
-/// Cuts a list into parts that weigh no more than `most`, but for an item that does so by itself.
+/// Divides a list into parts of a weight up to `most`. An item of more weight is a part by itself.
 fn parts<T>(mut all: &[T], most: usize, weight: impl Fn(&T) -> usize) -> Vec<&[T]> {
     let mut parts = Vec::new();
     while !all.is_empty() {
@@ -224,10 +228,10 @@ fn parts<T>(mut all: &[T], most: usize, weight: impl Fn(&T) -> usize) -> Vec<&[T
     parts
 }
 
-/// Finds the faults of each store, and the ids and numbers that come twice; with all numbers.
-fn compare_with_each_other(mut received: Received) -> (Received, Faults, Assigned) {
-    let room = std::mem::replace(&mut received.room, Room(0));
-    let mut faults = Faults { all: Vec::new(), left_out: 0, entries: BTreeSet::new(), room };
+/// Finds the faults of each store, and repeated ids and numbers; also returns all numbers.
+fn compare_with_each_other(mut received: ReceivedImport) -> (ReceivedImport, ImportFaults, Assigned) {
+    let budget = std::mem::replace(&mut received.budget, FaultBudget(0));
+    let mut faults = ImportFaults { all: Vec::new(), left_out: 0, entries: BTreeSet::new(), budget };
     for (entry, store) in received.stores.iter_mut().enumerate() {
         faults.take_over(entry, store);
     }
@@ -235,15 +239,15 @@ fn compare_with_each_other(mut received: Received) -> (Received, Faults, Assigne
     (received, faults, assigned)
 }
 
-/// Finds the ids and numbers that come twice; returns all numbers.
-fn find_repeated(stores: &[ReadStore], faults: &mut Faults) -> Assigned {
+/// Finds repeated ids and numbers; returns all numbers.
+fn find_repeated(stores: &[ParsedStore], faults: &mut ImportFaults) -> Assigned {
     let mut ids: HashMap<&str, usize> = HashMap::new();
-    let mut owners: HashMap<&StoreNumber, Place<usize>> = HashMap::new();
+    let mut owners: HashMap<&StoreNumber, (usize, usize)> = HashMap::new();
     for (entry, store) in stores.iter().enumerate() {
         let id = store.entry.id.as_str();
-        let first = if store.is_id { *ids.entry(id).or_insert(entry) } else { entry };
+        let first = if store.has_valid_id { *ids.entry(id).or_insert(entry) } else { entry };
         if first != entry {
-            let description = format!("store {} comes twice; once is expected", shown(id));
+            let description = format!("store {} is listed twice; once is expected", shown(id));
             let fault = FieldViolation { field: "id".to_owned(), description };
             faults.add(entry, store, Reason::Repeated, fault, Some((first, "id".to_owned())));
             continue;
@@ -265,9 +269,9 @@ fn find_repeated(stores: &[ReadStore], faults: &mut Faults) -> Assigned {
     owners.into_keys().cloned().collect()
 }
 
-impl Faults {
-    /// Those that were found when the store was read.
-    fn take_over(&mut self, entry: usize, store: &mut ReadStore) {
+impl ImportFaults {
+    /// Takes over the faults that were found when the store was parsed.
+    fn take_over(&mut self, entry: usize, store: &mut ParsedStore) {
         if !store.is_faulty() {
             return;
         }
@@ -281,13 +285,13 @@ impl Faults {
     fn add(
         &mut self,
         entry: usize,
-        store: &ReadStore,
+        store: &ParsedStore,
         reason: Reason,
         fault: FieldViolation,
-        other: Option<Place<String>>,
+        other: Option<(usize, String)>,
     ) {
         self.entries.insert(entry);
-        if self.room.take(&fault) {
+        if self.budget.take(&fault) {
             self.list(entry, store, reason, fault, other);
         } else {
             self.left_out += 1;
@@ -297,10 +301,10 @@ impl Faults {
     fn list(
         &mut self,
         entry: usize,
-        store: &ReadStore,
+        store: &ParsedStore,
         reason: Reason,
         fault: FieldViolation,
-        other: Option<Place<String>>,
+        other: Option<(usize, String)>,
     ) {
         let (other_entry, other_field) = other.unwrap_or_default();
         self.all.push(StoreFault {
@@ -314,8 +318,8 @@ impl Faults {
         });
     }
 
-    /// The change of a store; `None`: it has faults, which are noted.
-    fn take(&mut self, entry: usize, store: &ReadStore, outcome: Upserted) -> Option<Change> {
+    /// The change of a store, or `None` and its faults.
+    fn take(&mut self, entry: usize, store: &ParsedStore, outcome: Upserted) -> Option<Change> {
         match outcome {
             Upserted::Stored(change) => Some(change),
             Upserted::Conflicts(conflicts) => {
@@ -341,7 +345,7 @@ impl Faults {
     }
 }
 
-/// What is counted here is far less than 2³².
+/// The counts are far below 2³².
 fn number(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
@@ -351,7 +355,7 @@ mod tests {
     use super::parts;
 
     #[test]
-    fn a_part_weighs_no_more_than_it_may_but_for_an_item_that_does_so_by_itself() {
+    fn a_part_has_at_most_its_weight_unless_one_item_has_more() {
         let cut = |all: &[usize]| {
             parts(all, 10, |item| *item).into_iter().map(<[usize]>::to_vec).collect::<Vec<_>>()
         };

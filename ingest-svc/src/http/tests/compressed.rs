@@ -41,7 +41,7 @@ async fn a_compressed_body_is_read() {
     let edge = Edge::open().await;
     edge.get(&format!("/v1/cdr/bizcall?{RING}")).await.is("accepted");
     let ring = RING.as_bytes();
-    // Members one behind the other are one text.
+    // Several members of gzip are one text.
     let members = [gzip(&ring[..10]), gzip(&ring[10..])].concat();
     for (content_encoding, body) in [
         ("gzip", gzip(ring)),
@@ -63,14 +63,14 @@ async fn a_compressed_body_is_read() {
         .header(header::CONTENT_ENCODING, "deflate")
         .header(header::CONTENT_ENCODING, "gzip");
     edge.send(two_headers, gzip(&zlib(ring))).await.is("duplicate");
-    // Nothing to undo.
+    // Nothing to decode.
     let empty = Request::get(format!("/v1/cdr/bizcall?{RING}")).header(header::CONTENT_ENCODING, "br");
     edge.send(empty, Body::empty()).await.is("duplicate");
     edge.encoded("gzip", gzip(b"")).await.is_problem(422);
 }
 
 #[tokio::test]
-async fn a_compressed_body_has_its_limit_when_it_is_decoded() {
+async fn the_limit_applies_to_the_decoded_body() {
     let edge = Edge::open().await;
     let memo = |bytes: usize| format!("{RING}&memo={}", "a".repeat(bytes - RING.len() - "&memo=".len()));
     type Encode = fn(&[u8]) -> Vec<u8>;
@@ -78,13 +78,13 @@ async fn a_compressed_body_has_its_limit_when_it_is_decoded() {
     for (name, encode) in encoders {
         edge.encoded(name, encode(memo(MAX_BYTES).as_bytes())).await.is_taken();
         edge.encoded(name, encode(memo(MAX_BYTES + 1).as_bytes())).await.is_problem(413);
-        // 40 MB out of 40 KB; in a row, out of a few hundred bytes.
+        // 40 MB from 40 KB; compressed several times, from a few hundred bytes.
         let bomb = encode(&vec![b'a'; 40 << 20]);
         assert!(bomb.len() < MAX_BYTES);
         edge.encoded(name, bomb.clone()).await.is_problem(413);
         edge.encoded(&format!("{name}, gzip"), gzip(&bomb)).await.is_problem(413);
     }
-    // What cannot be compressed is larger than it was.
+    // Random data becomes larger.
     let stored = {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::none());
         encoder.write_all(memo(MAX_BYTES).as_bytes()).unwrap();
@@ -95,14 +95,14 @@ async fn a_compressed_body_has_its_limit_when_it_is_decoded() {
 }
 
 #[tokio::test]
-async fn an_encoding_that_is_not_read_is_named_and_its_body_set_aside() {
+async fn an_unknown_encoding_is_named_and_its_body_quarantined() {
     let edge = Edge::open().await;
     for name in ["br", "zstd", "compress", "gzip, br", "utf-8", "gzip,gzip,gzip,gzip,gzip"] {
         let answer = edge.encoded(name, "sent").await;
         assert_eq!(answer.is_problem(415).headers[header::ACCEPT_ENCODING], "gzip, deflate");
         let detail = answer.body["detail"].as_str().unwrap();
         assert!(detail.contains(name.split(',').next().unwrap()), "{detail}");
-        assert!(edge.set_aside().await[0].request.body == RawBody::Unread("sent".into()));
+        assert!(edge.quarantined().await[0].request.body == RawBody::Unread("sent".into()));
     }
     let whole = gzip(RING.as_bytes());
     let cut = &whole[..whole.len() - 9];
@@ -111,13 +111,13 @@ async fn an_encoding_that_is_not_read_is_named_and_its_body_set_aside() {
     {
         let answer = edge.encoded(name, body.to_vec()).await;
         assert_eq!(answer.is_problem(422).fields(), ["body"]);
-        assert!(edge.set_aside().await[0].request.body == RawBody::Unread(body.to_vec().into()));
+        assert!(edge.quarantined().await[0].request.body == RawBody::Unread(body.to_vec().into()));
     }
 }
 
 proptest! {
     #[test]
-    fn whatever_is_compressed_comes_out(body in vec(arbitrary::<u8>(), 1..3_000), layers in vec(0..3_usize, 1..4)) {
+    fn a_compressed_body_is_decoded(body in vec(arbitrary::<u8>(), 1..3_000), layers in vec(0..3_usize, 1..4)) {
         let mut encoded = body.clone();
         for layer in &layers {
             encoded = [gzip, zlib, raw_deflate][*layer](&encoded);
@@ -130,7 +130,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_break_the_decoders(bytes in vec(arbitrary::<u8>(), 0..300), name in "gzip|deflate|gzip,deflate") {
+    fn any_bytes_are_decoded_or_refused(bytes in vec(arbitrary::<u8>(), 0..300), name in "gzip|deflate|gzip,deflate") {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_ENCODING, name.parse().unwrap());
         if let Ok(decoded) = content_encoding::decode(&headers, &bytes.into()) {

@@ -1,5 +1,5 @@
-//! `docs/openapi.json` says what the edge does: every answer it documents is produced, no other one is, each looks as
-//! documented, and the parameters are the parser's.
+//! `docs/openapi.json` is correct: the edge gives every documented answer and no other one, each has the documented form, and the
+//! documented parameters are those of the parser.
 
 use std::{
     collections::BTreeSet,
@@ -14,7 +14,7 @@ use crate::cdr::Field;
 
 const DOCUMENT: &str = include_str!("../../../../docs/openapi.json");
 
-/// Three guards, each with a secret and without.
+/// Three kinds of checks, each with a secret and without.
 const GUARDED: &str = r#"
 [[source]]
 name = "any"
@@ -39,7 +39,7 @@ secret = "s3cret"
 rate = 1
 "#;
 
-/// An answer as it came over the wire, and what it is checked against.
+/// An answer as it was received: status, headers and body.
 type Produced = (StatusCode, HeaderMap, Vec<u8>);
 
 /// One operation of the document.
@@ -82,12 +82,12 @@ async fn produced(router: &Router, request: Request) -> Produced {
     (head.status, head.headers, body.collect().await.unwrap().to_bytes().to_vec())
 }
 
-/// Everything that an operation on call records may answer.
+/// Every answer of an operation on call records.
 async fn all_answers(operation: &Operation<'_>) -> Vec<Produced> {
     let edge = Edge::of(GUARDED).await;
     let broken = Body::from_stream(stream::iter([Ok("a"), Err(std::io::Error::other("gone"))]));
     let silent = Body::from_stream(stream::pending::<std::io::Result<&str>>());
-    // As the port has it.
+    // As the port does.
     let silent = Body::new(serve::InTime::new(silent, Duration::from_millis(50)));
     let long = "a".repeat(MAX_BYTES + 1);
     let unknown = "seq=2&sdt=20261123142530&vn=0507";
@@ -108,7 +108,7 @@ async fn all_answers(operation: &Operation<'_>) -> Vec<Produced> {
     for (request, body) in requests {
         answers.push(produced(&edge.router, request.body(body).unwrap()).await);
     }
-    // One a second: however slow this machine is, some second has two of these.
+    // One a second is admitted: even on a slow machine there are two of these within some second.
     for _ in 0..100 {
         let request = operation.request("slow", RING).body(Body::empty()).unwrap();
         answers.push(produced(&edge.router, request).await);
@@ -123,7 +123,7 @@ async fn all_answers(operation: &Operation<'_>) -> Vec<Produced> {
     answers
 }
 
-/// What never reaches the router as it is: too long an address, too long a head.
+/// The answers to requests that do not reach the router unchanged: with a target or a head that is too long.
 async fn unreadable(router: &Router, operation: &Operation<'_>) -> [Produced; 2] {
     let listener = serve::bind("a test", ([127, 0, 0, 1], 0).into()).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -144,7 +144,7 @@ async fn unreadable(router: &Router, operation: &Operation<'_>) -> [Produced; 2]
     let long_uri = operation.uri("any", &format!("memo={}", "a".repeat(MAX_BYTES)));
     let long_uri = format!("{} {long_uri} HTTP/1.1\r\nHost: x\r\n\r\n", operation.method);
     let line = format!("{} {} HTTP/1.1\r\nX: ", operation.method, operation.uri("any", RING));
-    // To the byte what is read, so that no reset overtakes the answer.
+    // Exactly the bytes that are read, so that no reset arrives before the answer.
     let long_head = format!("{line}{}", "a".repeat(HEAD_BYTES - line.len()));
     let answers = tokio::task::spawn_blocking(move || {
         [long_uri, long_head].map(|request| {
@@ -169,7 +169,7 @@ async fn unreadable(router: &Router, operation: &Operation<'_>) -> [Produced; 2]
     answers
 }
 
-/// Checks that the answers are the documented ones, all of them, and look so.
+/// Checks that the answers are all documented ones, and have the documented form.
 fn check(document: &Value, operation: &Operation<'_>, answers: &[Produced]) {
     let place = format!("{} {}", operation.method, operation.path);
     let mut statuses = BTreeSet::new();
@@ -202,7 +202,7 @@ fn check_body(document: &Value, content: &Value, headers: &HeaderMap, body: &[u8
     }
 }
 
-/// Whether a value is as its schema says, in the few words of JSON Schema that the document uses for answers.
+/// Whether a value matches its schema, for the few keywords of JSON Schema that the document uses for answers.
 fn conforms(document: &Value, schema: &Value, value: &Value) -> bool {
     let schema = resolved(document, schema);
     if let Some(allowed) = schema["enum"].as_array() {
@@ -288,7 +288,7 @@ fn the_documented_parameters_are_the_parsers() {
         let name = |parameter: &Value| parameter["name"].as_str().unwrap().to_owned();
         assert!(in_path.iter().all(|parameter| path.contains(&format!("{{{}}}", name(parameter)))), "{path}");
         assert_eq!(in_path.len(), path.matches('{').count(), "{path}");
-        // One object, whose properties are parameters each.
+        // One object, with a property for each parameter.
         let [record] = of(&item["get"]).try_into().unwrap();
         assert_eq!(
             (&record["in"], &record["style"], &record["explode"]),
@@ -301,7 +301,7 @@ fn the_documented_parameters_are_the_parsers() {
     }
 }
 
-/// What the document says is required is what the parser misses; and its examples are records.
+/// The documented required parameters are those that the parser requires, and the examples are records.
 #[tokio::test]
 async fn the_documented_examples_are_records() {
     let document = document();

@@ -1,4 +1,4 @@
-//! What people's systems really send.
+//! Requests as providers' systems really send them.
 
 use encoding_rs::{EUC_KR, SHIFT_JIS, UTF_8, WINDOWS_1252};
 use futures_util::{StreamExt, stream};
@@ -6,7 +6,7 @@ use ringpad_runtime::serve::InTime;
 
 use super::*;
 
-/// A record of which every sender here has a variant.
+/// The record that every sender here sends in its own form.
 const JSON_RING: &str = r#"{"seq":"1","sdt":"20261123142530","fromn":"01012345678","vn":"050712345678"}"#;
 
 fn utf16(text: &str, unit: fn(u16) -> [u8; 2]) -> Vec<u8> {
@@ -14,10 +14,10 @@ fn utf16(text: &str, unit: fn(u16) -> [u8; 2]) -> Vec<u8> {
 }
 
 impl Edge {
-    /// What is set aside, the newest first.
-    pub(super) async fn set_aside(&self) -> Vec<Quarantined> {
+    /// The quarantined requests, the newest first.
+    pub(super) async fn quarantined(&self) -> Vec<Quarantined> {
         let kept = self.open.log.reader().newest_quarantined(u64::MAX >> 1, 100).await.unwrap();
-        kept.into_iter().map(|(_, quarantined)| quarantined).collect()
+        kept.into_iter().map(|(_, request)| request).collect()
     }
 }
 
@@ -28,7 +28,7 @@ impl Answer {
 }
 
 #[tokio::test]
-async fn a_record_is_read_from_every_body_that_says_it() {
+async fn a_record_is_read_from_bodies_in_every_form() {
     let edge = Edge::open().await;
     let first = edge.get(&format!("/v1/cdr/bizcall?{RING}")).await;
     let mark = "\u{feff}";
@@ -56,7 +56,7 @@ async fn a_record_is_read_from_every_body_that_says_it() {
         ("application/json, application/json", JSON_RING.into()),
         ("application/vnd.bizcall+json; charset=\"utf-8\"", JSON_RING.into()),
         ("application/x-www-form-urlencoded;charset=utf-16", RING.into()),
-        // A library's default type, and none at all.
+        // A library's default type, and no type.
         (FORM, JSON_RING.into()),
         ("", JSON_RING.into()),
         ("", RING.into()),
@@ -65,7 +65,7 @@ async fn a_record_is_read_from_every_body_that_says_it() {
         let answer = edge.post("/v1/cdr/bizcall", content_type, body.clone()).await;
         let sent = body.escape_ascii();
         assert_eq!(answer.body["call_id"], first.body["call_id"], "{content_type} {sent}: {}", answer.body);
-        // With an unknown parameter more, it would be another record.
+        // With one more parameter it is another record.
         if !body.starts_with(b"x&") {
             assert_eq!(answer.body["status"], "duplicate", "{content_type} {sent}");
         }
@@ -73,7 +73,7 @@ async fn a_record_is_read_from_every_body_that_says_it() {
 }
 
 #[tokio::test]
-async fn a_known_parameter_of_another_kind_costs_no_call_unless_it_says_which_call() {
+async fn a_known_parameter_of_another_kind_is_refused_only_if_it_identifies_the_call() {
     let edge = Edge::open().await;
     let odd = r#"{"seq":7,"sdt":20261123142530,"fromn":{"a":1},"vn":"050712345678","ton":[1,2],"memo":{"a":[1]},
         "memo2":true,"crid":["c"],"irid":{"i":2},"cause":16,"closed_from":false}"#;
@@ -115,7 +115,7 @@ async fn a_charset_has_many_names() {
         ("application/json; a=b; charset=shift_jis;c=d", Some(SHIFT_JIS)),
         ("application/json charset='latin1'", Some(WINDOWS_1252)),
         (FORM, None),
-        // None that is known, or that should be: as if it were not there.
+        // Unknown or not allowed: as if it were absent.
         ("text/html; charset=klingon", None),
         ("text/html; charset=utf-7", None),
         ("text/html; charset=iso-2022-kr", None),
@@ -124,19 +124,19 @@ async fn a_charset_has_many_names() {
     ] {
         assert_eq!(headers(content_type), expected, "{content_type}");
     }
-    // Of the query too, with a body and without.
+    // It applies to the query too, with a body and without.
     let edge = Edge::open().await;
     for (method, body) in [(Method::GET, ""), (Method::POST, "x=1")] {
         let uri = format!("/v1/cdr/bizcall?seq={method}&sdt=never&memo=%C2%A4");
         let request = Request::builder().method(&method).uri(uri);
         let request = request.header(CONTENT_TYPE, format!("{FORM}; charset=cp949"));
         edge.send(request, body).await.is_problem(422);
-        assert_eq!(edge.set_aside().await[0].request.charset, Some(EUC_KR), "as it is replayed");
+        assert_eq!(edge.quarantined().await[0].request.charset, Some(EUC_KR), "as it is replayed");
     }
 }
 
 #[tokio::test]
-async fn a_record_by_another_method_is_set_aside_and_can_be_replayed() {
+async fn a_record_with_another_method_is_quarantined_and_can_be_replayed() {
     let edge = Edge::open().await;
     let sources = Sources::parse(SOURCES).unwrap();
     let send = |method: &str, path: &str| {
@@ -145,9 +145,9 @@ async fn a_record_by_another_method_is_set_aside_and_can_be_replayed() {
     };
     for (kept, method) in ["PUT", "PATCH", "DELETE", "Put"].into_iter().enumerate() {
         send(method, "bizcall").await.is_problem(405);
-        let set_aside = edge.set_aside().await;
-        assert_eq!(set_aside.len(), kept + 1, "{method}");
-        let newest = &set_aside[0];
+        let quarantined = edge.quarantined().await;
+        assert_eq!(quarantined.len(), kept + 1, "{method}");
+        let newest = &quarantined[0];
         assert_eq!(newest.faults[0].field, "method");
         let source = sources.get("bizcall").unwrap();
         assert!(newest.request.record(source, newest.received_at).is_ok());
@@ -160,7 +160,7 @@ async fn a_record_by_another_method_is_set_aside_and_can_be_replayed() {
         ("PUT", "office"),
     ] {
         send(method, path).await.is_problem(405);
-        assert_eq!(edge.set_aside().await.len(), 4, "{method} {path}");
+        assert_eq!(edge.quarantined().await.len(), 4, "{method} {path}");
     }
     for method in ["get", "Post"] {
         let request = Request::builder().method(method).uri(format!("/v1/cdr/bizcall?{RING}"));
@@ -169,7 +169,7 @@ async fn a_record_by_another_method_is_set_aside_and_can_be_replayed() {
 }
 
 #[tokio::test]
-async fn what_is_refused_is_set_aside_as_far_as_it_came() {
+async fn a_refused_body_is_quarantined_as_far_as_it_was_received() {
     let edge = Edge::open().await;
     let head = || Request::post("/v1/cdr/bizcall?seq=1&memo=%B0%AD").header(CONTENT_TYPE, FORM);
     let broken = stream::iter([Ok("vn=1"), Ok("&fromn=2"), Err(std::io::Error::other("gone"))]);
@@ -180,7 +180,7 @@ async fn what_is_refused_is_set_aside_as_far_as_it_came() {
     edge.send(head(), Body::new(silent)).await.is_problem(408);
     edge.send(head(), long.clone()).await.is_problem(413);
     edge.post("/v1/cdr/bizcall?seq=1&memo=%B0%AD", "application/xml", "<vn>1</vn>").await.is_problem(415);
-    let kept = edge.set_aside().await;
+    let kept = edge.quarantined().await;
     let expected = ["<vn>1</vn>", &long[..MAX_BYTES], "vn=1&fromn=2", "vn=1&fromn=2"];
     assert_eq!(kept.len(), expected.len());
     for (kept, body) in kept.into_iter().zip(expected) {
@@ -188,9 +188,9 @@ async fn what_is_refused_is_set_aside_as_far_as_it_came() {
         assert_eq!(kept.request.query, "seq=1&memo=%B0%AD");
         assert_eq!(kept.faults[0].field, "body");
     }
-    // Its number is masked where people see it, and its type named.
+    // When it is shown, its number is masked and its type is named.
     edge.post("/v1/cdr/bizcall", "text/01012345678", "call 010-1234-5678").await.is_problem(415);
-    let kept = &edge.set_aside().await[0];
+    let kept = &edge.quarantined().await[0];
     let sources = Sources::parse(SOURCES).unwrap();
     let shown = kept.request.masked(sources.get("bizcall").unwrap());
     assert!(!format!("{shown} {:?}", kept.faults).contains("1234"), "{shown} {:?}", kept.faults);

@@ -4,7 +4,7 @@ use super::*;
 
 fn seen(text: &str) -> (v1::CallerKind, String, Option<String>) {
     let caller = Caller::parse(text);
-    (caller.kind(), caller.display().into_owned(), caller.key().map(str::to_owned))
+    (caller.kind(), caller.display().into_owned(), caller.canonical().map(str::to_owned))
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn a_real_number_is_never_taken_for_a_missing_one() {
         ("\"Anonymous\" <sip:01012345678@203.0.113.7>", "+821012345678"),
         ("Unknown <01012345678>", "+821012345678"),
     ] {
-        assert_eq!(Caller::parse(text).key(), Some(e164), "{text}");
+        assert_eq!(Caller::parse(text).canonical(), Some(e164), "{text}");
     }
     for text in ["*", "+", "강남점", "Private Kim", "10110", "sip:203.0.113.7", "85660", "P1"] {
         assert!(
@@ -110,7 +110,7 @@ fn a_real_number_is_never_taken_for_a_missing_one() {
 
 #[test]
 fn a_called_number_is_never_absent() {
-    assert_eq!(Called::parse("anonymous").key(), "anonymous");
-    assert_eq!(Called::parse("266696687").key(), "+82266696687");
-    assert_eq!(Called::parse("8566").key(), "+828566");
+    assert_eq!(Called::parse("anonymous").canonical(), "anonymous");
+    assert_eq!(Called::parse("266696687").canonical(), "+82266696687");
+    assert_eq!(Called::parse("8566").canonical(), "+828566");
 }

@@ -201,8 +201,8 @@ fn an_unclear_text_is_shown_as_received() {
         "sip:01012345678@sip,example",
     ] {
         let (caller, called) = (Caller::parse(text), Called::parse(text));
-        assert_eq!((caller.kind(), caller.key()), (v1::CallerKind::Unparsed, Some(text)), "{text}");
-        assert_eq!((called.key(), &*called.display()), (text, text), "{text}");
+        assert_eq!((caller.kind(), caller.canonical()), (v1::CallerKind::Unparsed, Some(text)), "{text}");
+        assert_eq!((called.canonical(), &*called.display()), (text, text), "{text}");
         assert_eq!(&*caller.display(), text);
     }
 }

@@ -8,8 +8,8 @@ fn numbers(query: &str, body: RawBody) -> [Option<String>; 3] {
     let request = RawRequest { query: format!("seq=1&sdt=20261123142530&{query}"), body, charset: None };
     let received_at = "2026-11-23T14:25:31+09:00".parse().unwrap();
     let cdr = request.record(sources.get("bizcall").unwrap(), received_at).unwrap().cdr;
-    let called = |called: Option<&crate::phone::Called>| called.map(|called| called.key().to_owned());
-    [cdr.caller().key().map(str::to_owned), called(cdr.vn()), called(cdr.ton())]
+    let called = |called: Option<&crate::phone::Called>| called.map(|called| called.canonical().to_owned());
+    [cdr.caller().canonical().map(str::to_owned), called(cdr.vn()), called(cdr.ton())]
 }
 
 fn form(pairs: &str) -> RawBody {
@@ -45,7 +45,7 @@ fn a_plus_that_was_not_encoded_is_a_plus() {
 
 #[test]
 fn a_json_number_is_a_number_and_a_blank_before_one_may_have_been_a_plus() {
-    for (sent, key) in [
+    for (sent, expected) in [
         ("1023456789.0", "+821023456789"),
         ("1023456789", "+821023456789"),
         ("1.023456789E9", "+821023456789"),
@@ -58,8 +58,12 @@ fn a_json_number_is_a_number_and_a_blank_before_one_may_have_been_a_plus() {
         (r#""\u2068010-1234-5678\u2069""#, "+821012345678"),
         (r#""02-555-0111(101)""#, "+8225550111"),
     ] {
-        let key = Some(key.to_owned());
+        let expected = Some(expected.to_owned());
         let json = format!(r#"{{"fromn":{sent},"vn":{sent},"ton":{sent}}}"#);
-        assert_eq!(numbers("", RawBody::Json(json.into())), [key.clone(), key.clone(), key], "{sent}");
+        assert_eq!(
+            numbers("", RawBody::Json(json.into())),
+            [expected.clone(), expected.clone(), expected],
+            "{sent}"
+        );
     }
 }
