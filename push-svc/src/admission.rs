@@ -13,6 +13,8 @@ use shares::Shares;
 pub(crate) use shares::{RequestPermit, Share, ShareExceeded};
 use token::{Pad, PadTokens, TokenFault};
 
+use crate::capacity::RequestCapacity;
+
 /// The rules of one replica.
 pub(crate) struct Admission {
     tokens: PadTokens,
@@ -22,8 +24,13 @@ pub(crate) struct Admission {
 }
 
 impl Admission {
-    pub(crate) fn new(tokens: PadTokens, origins: AllowedOrigins, metrics: AdmissionMetrics) -> Self {
-        Self { tokens, origins, shares: Shares::default(), metrics }
+    pub(crate) fn new(
+        tokens: PadTokens,
+        origins: AllowedOrigins,
+        capacity: RequestCapacity,
+        metrics: AdmissionMetrics,
+    ) -> Self {
+        Self { tokens, origins, shares: Shares::new(capacity), metrics }
     }
 
     /// Whether a request comes from an allowed page, or from a client that is not a browser.

@@ -1,10 +1,62 @@
-//! What one replica keeps and serves at most. docs/operate.md, "What is bounded", has the same figures and says what
-//! happens when each of them is reached.
+//! What one replica keeps and serves at most. All of its limits of size are here; each room is given its own. What happens
+//! when one is reached is in docs/operate.md, "What is bounded"; a test compares the figures.
+
+use std::num::NonZeroU32;
+
+/// The limits of one replica.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Capacity {
+    pub connections: ConnectionCapacity,
+    pub requests: RequestCapacity,
+    pub hub: HubCapacity,
+    pub streams: StreamCapacity,
+    pub log: LogCapacity,
+    pub catch_up: CatchUpCapacity,
+    pub publishers: PublisherCapacity,
+}
+
+/// Connections to both ports.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ConnectionCapacity {
+    /// Of pads, about 20 KiB each. The stores of a chain may share an address.
+    pub pads: PortCapacity,
+    /// Of operators.
+    pub admin: PortCapacity,
+}
+
+/// Connections to one port.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PortCapacity {
+    pub connections: usize,
+    /// Those of one address.
+    pub per_address: usize,
+}
+
+/// Single requests of pads.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RequestCapacity {
+    /// Bytes of a gRPC request, decompressed: a note and a token fit.
+    pub bytes: usize,
+    /// Requests of one pad under way at the same time.
+    pub concurrent: usize,
+    /// Of one pad: a page that is opened lists a day in many requests.
+    pub pad: Rate,
+    /// Of all pads of a store: 200 of them may open their pages at the same time.
+    pub store: Rate,
+}
+
+/// How often something may happen.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rate {
+    pub per_second: NonZeroU32,
+    /// How many may be saved up.
+    pub burst: NonZeroU32,
+}
 
 /// What the hub keeps.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HubCapacity {
-    /// Streams that one pad may have on this replica.
+    /// Streams that one pad may have.
     pub streams_per_pad: usize,
     /// Of each store that has a pad here.
     pub store: StoreCapacity,
@@ -21,9 +73,185 @@ pub(crate) struct StoreCapacity {
     pub ahead_events: usize,
 }
 
+/// What one stream is sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StreamCapacity {
+    /// How many events a pad may be behind and still be sent what it missed, event by event.
+    pub max_behind: u64,
+    /// Missed events that are read from the log at once, and wait in memory.
+    pub page: u32,
+    /// The first message.
+    pub snapshot: SnapshotCapacity,
+}
+
+/// The calls of a snapshot.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SnapshotCapacity {
+    /// Open calls, and as many others.
+    pub calls: usize,
+    /// Bytes, so that a client with its library's default limit of 4 MiB a message can read it. A usual call has a few
+    /// hundred.
+    pub bytes: usize,
+}
+
+/// Requests to the log on behalf of pads. Further ones wait, so that many pads that return at once do not overload the log,
+/// and the catch-up of live events, which never waits here, is not delayed by them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LogCapacity {
+    /// Of pads that open a stream or read what they missed.
+    pub streams: Concurrency,
+    /// Of pads' single requests.
+    pub requests: Concurrency,
+}
+
+/// Requests at the same time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Concurrency {
+    pub all: usize,
+    pub per_store: usize,
+}
+
+/// One request of the catch-up to the log; the next one asks for the rest.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CatchUpCapacity {
+    pub stores: usize,
+    pub events: u32,
+}
+
+/// What is remembered of the bus.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PublisherCapacity {
+    /// Instances of our log. One more replaces the one whose last message is oldest.
+    pub instances: usize,
+    /// Other logs. Messages of further ones are ignored, too, but not logged.
+    pub other_logs: usize,
+}
+
+impl Default for ConnectionCapacity {
+    fn default() -> Self {
+        Self {
+            pads: PortCapacity { connections: 50_000, per_address: 12_500 },
+            admin: PortCapacity { connections: 128, per_address: 64 },
+        }
+    }
+}
+
+const PAD_RATE: Rate = Rate { per_second: NonZeroU32::new(5).unwrap(), burst: NonZeroU32::new(40).unwrap() };
+const STORE_RATE: Rate =
+    Rate { per_second: NonZeroU32::new(50).unwrap(), burst: NonZeroU32::new(1_000).unwrap() };
+
+impl Default for RequestCapacity {
+    fn default() -> Self {
+        Self { bytes: 64 * 1024, concurrent: 4, pad: PAD_RATE, store: STORE_RATE }
+    }
+}
+
 impl Default for HubCapacity {
     fn default() -> Self {
         let store = StoreCapacity { recent_events: 1024, recent_bytes: 4 * 1024 * 1024, ahead_events: 256 };
         Self { streams_per_pad: 8, store }
+    }
+}
+
+impl Default for StreamCapacity {
+    fn default() -> Self {
+        let snapshot = SnapshotCapacity { calls: 100, bytes: 1024 * 1024 };
+        Self { max_behind: 10_000, page: 200, snapshot }
+    }
+}
+
+impl Default for LogCapacity {
+    fn default() -> Self {
+        Self {
+            streams: Concurrency { all: 32, per_store: 16 },
+            requests: Concurrency { all: 16, per_store: 4 },
+        }
+    }
+}
+
+impl Default for CatchUpCapacity {
+    fn default() -> Self {
+        Self { stores: 500, events: 500 }
+    }
+}
+
+impl Default for PublisherCapacity {
+    fn default() -> Self {
+        Self { instances: 64, other_logs: 16 }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    /// The bound in the table of docs/operate.md of what begins with `what`, without the commas within figures.
+    fn documented(what: &str) -> String {
+        let document = include_str!("../../docs/operate.md");
+        let (_, table) = document.split_once("| of push-svc | bound |").unwrap();
+        let row = table.lines().find_map(|line| line.strip_prefix("| ")?.strip_prefix(what));
+        let bound = row.unwrap_or_else(|| panic!("no row {what}")).split(" | ").nth(1).unwrap();
+        let mut characters = bound.chars().peekable();
+        let mut before = ' ';
+        let mut plain = String::new();
+        while let Some(character) = characters.next() {
+            let in_figure = before.is_ascii_digit() && characters.peek().is_some_and(char::is_ascii_digit);
+            if character != ',' || !in_figure {
+                plain.push(character);
+            }
+            before = character;
+        }
+        plain
+    }
+
+    #[test]
+    fn docs_operate_md_has_the_same_figures() {
+        let Capacity { connections, requests, hub, streams, log, catch_up, publishers } = Capacity::default();
+        let ConnectionCapacity { pads, admin } = connections;
+        let Rate { per_second, burst } = requests.pad;
+        let of_store = requests.store;
+        let mebibytes = |bytes: usize| bytes / (1024 * 1024);
+        let rows = [
+            ("connections |", format!("{} of pads, {} on", pads.connections, admin.connections)),
+            ("connections of one address", format!("{} of pads, {} on", pads.per_address, admin.per_address)),
+            ("streams of one pad", format!("{} on a replica", hub.streams_per_pad)),
+            (
+                "a store's events at hand",
+                format!("{}, or about {} MiB", hub.store.recent_events, mebibytes(hub.store.recent_bytes)),
+            ),
+            ("a store's events past a gap", format!("{}, for", hub.store.ahead_events)),
+            ("processes of ingest-svc", format!("{}, each", publishers.instances)),
+            ("other logs", format!("{}", publishers.other_logs)),
+            ("mending", format!(": {} stores, {} events", catch_up.stores, catch_up.events)),
+            ("pads that come in", format!("{}, {} of a store", log.streams.all, log.streams.per_store)),
+            (
+                "a pad's single requests",
+                format!("{} at a time; {per_second} a second, with {burst} saved up", requests.concurrent),
+            ),
+            (
+                "those of all pads of a store",
+                format!("{} a second, with {} saved up", of_store.per_second, of_store.burst),
+            ),
+            (
+                "those of all pads that are",
+                format!("{} at a time, {} of a store", log.requests.all, log.requests.per_store),
+            ),
+            ("how far behind", format!("{} events", streams.max_behind)),
+            (
+                "calls in a pad's first message",
+                format!(
+                    "{0} open and {0} other ones, and {1} MiB",
+                    streams.snapshot.calls,
+                    mebibytes(streams.snapshot.bytes)
+                ),
+            ),
+            ("missed events", format!("{}, or", streams.page)),
+            ("what a pad may send", format!("a request of {} KiB", requests.bytes / 1024)),
+        ];
+        for (what, figures) in rows {
+            let bound = documented(what);
+            assert!(bound.contains(&figures), "{what}: {figures:?} is not in {bound:?}");
+        }
     }
 }

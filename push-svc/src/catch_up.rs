@@ -18,16 +18,13 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
+    capacity::CatchUpCapacity,
     hub::Hub,
     log_client::{Events, LogClient, LogError},
 };
 pub(crate) use metrics::CatchUpMetrics;
 use metrics::Reason;
 
-/// How many stores are asked about in one request.
-const STORES: usize = 500;
-/// How many events an answer has at most; the next request asks for the rest.
-const EVENTS: u32 = 500;
 /// How often all stores are compared while the bus is not alive, and how often old events are forgotten.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -86,6 +83,7 @@ impl CatchUp {
         &self,
         hub: Hub,
         log: LogClient,
+        capacity: CatchUpCapacity,
         metrics: CatchUpMetrics,
         mut backoff: Backoff,
         stop: CancellationToken,
@@ -95,7 +93,7 @@ impl CatchUp {
         needs.mark_changed();
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let task = Task { handle: self.clone(), hub, log, metrics };
+        let task = Task { handle: self.clone(), hub, log, capacity, metrics };
         loop {
             let due = task.hub.next_catch_up(Instant::now());
             let reason = tokio::select! {
@@ -137,6 +135,7 @@ struct Task {
     handle: CatchUp,
     hub: Hub,
     log: LogClient,
+    capacity: CatchUpCapacity,
     metrics: CatchUpMetrics,
 }
 
@@ -153,7 +152,7 @@ impl Task {
             return Ok(());
         }
         loop {
-            let rest = cursors.split_off(cursors.len().min(STORES));
+            let rest = cursors.split_off(cursors.len().min(self.capacity.stores));
             let asked = self.ask_about(&cursors).await;
             if asked.is_err() {
                 self.hub.catch_up_failed(&cursors);
@@ -168,7 +167,8 @@ impl Task {
     }
 
     async fn ask_about(&self, cursors: &[StoreCursor]) -> Result<(), LogError> {
-        let Events { epoch, stores, completeness } = self.log.events(cursors.to_vec(), EVENTS).await?;
+        let Events { epoch, stores, completeness } =
+            self.log.events(cursors.to_vec(), self.capacity.events).await?;
         let now = Instant::now();
         let asked: HashMap<&str, u64> =
             cursors.iter().map(|cursor| (cursor.store_id.as_str(), cursor.after_position)).collect();

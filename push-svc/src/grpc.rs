@@ -49,8 +49,6 @@ use crate::{
     stream_end::{LEAVING_STATUS, StreamEnd},
 };
 
-/// The largest request, decompressed: a note and a token fit.
-const REQUEST_BYTES: usize = 64 * 1024;
 /// How long a browser may remember what CORS allows.
 const CORS_MAX_AGE: Duration = Duration::from_secs(600);
 /// The headers that gRPC-Web clients send.
@@ -81,19 +79,20 @@ const SERVICES: [&str; 1] = [pad_service_server::SERVICE_NAME];
 
 /// The routes of `PadService`, health and reflection.
 ///
-/// Requests may be compressed with gzip. Answers are not: a popup has a few hundred bytes, which must be sent at once.
+/// Requests may be compressed with gzip, and have `request_bytes` at most when they are decompressed. Answers are not: a popup has a few hundred bytes, which must be sent at once.
 ///
 /// # Errors
 /// The descriptors of package `ringpad.v1` cannot be read, which only a fault in crate `proto` can cause.
 pub(crate) fn router(
     edge: &GrpcEdge,
+    request_bytes: usize,
     readiness: Readiness,
     leaving: CancellationToken,
 ) -> Result<Router, Failure> {
     let (reflection, reflection_v1alpha) = grpc::reflection(FILE_DESCRIPTOR_SET, &SERVICES)?;
     let service = PadServiceServer::new(edge.clone())
         .accept_compressed(CompressionEncoding::Gzip)
-        .max_decoding_message_size(REQUEST_BYTES);
+        .max_decoding_message_size(request_bytes);
     let routes = Routes::from(Router::new())
         .add_service(service)
         .add_service(grpc::health(readiness, &SERVICES, leaving.clone()))

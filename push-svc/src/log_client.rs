@@ -20,6 +20,7 @@ use tonic::{
 use uuid::Uuid;
 
 use crate::{
+    capacity::{Concurrency, LogCapacity},
     event_sources::EventSources,
     hub::{Completeness, is_readable},
 };
@@ -32,19 +33,15 @@ const ANSWER_TIMEOUT: Duration = Duration::from_millis(2500);
 const PING: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(5));
 /// How large an answer may be. One of the current ingest-svc has about 1 MiB; an older version does not count bytes.
 const ANSWER_BYTES: usize = 64 * 1024 * 1024;
-/// How many pads that open a stream may read the log at the same time, and how many of one store; further ones wait. So
-/// many pads that return at once do not overload the log, and the catch-up of live events, which never waits here, is not
-/// delayed by them.
-const RETURNS: (usize, usize) = (32, 16);
-/// The same for single requests, which have a queue of their own.
-const SINGLE: (usize, usize) = (16, 4);
 
 /// A cloneable client of the log.
 #[derive(Clone)]
 pub(crate) struct LogClient {
     client: IngestServiceClient<InterceptedService<Channel, InternalToken>>,
-    returns: Turns,
-    single: Turns,
+    /// For pads that open a stream or read what they missed.
+    streams: Turns,
+    /// For the single requests of pads.
+    requests: Turns,
     sources: EventSources,
 }
 
@@ -84,6 +81,7 @@ impl LogClient {
         endpoint: Endpoint,
         bearer: Option<MetadataValue<Ascii>>,
         sources: EventSources,
+        capacity: LogCapacity,
     ) -> Self {
         let channel = endpoint
             .connect_timeout(CONNECT_TIMEOUT)
@@ -94,8 +92,9 @@ impl LogClient {
             .connect_lazy();
         let client = IngestServiceClient::with_interceptor(channel, InternalToken(bearer))
             .max_decoding_message_size(ANSWER_BYTES);
-        let [returns, single] = [RETURNS, SINGLE].map(|(all, each)| Turns::new(all, each));
-        Self { client, returns, single, sources }
+        let turns = |Concurrency { all, per_store }| Turns::new(all, per_store);
+        let LogCapacity { streams, requests } = capacity;
+        Self { client, streams: turns(streams), requests: turns(requests), sources }
     }
 
     /// A store's calls.
@@ -103,7 +102,7 @@ impl LogClient {
     /// # Errors
     /// There is no such store, or no answer.
     pub(crate) async fn calls(&self, request: ListCallsRequest) -> Result<ListCallsResponse, LogError> {
-        let _turn = self.returns.wait(&request.store_id).await;
+        let _turn = self.streams.wait(&request.store_id).await;
         self.answer(self.client.clone().list_calls(request).await)
     }
 
@@ -137,7 +136,7 @@ impl LogClient {
         cursor: StoreCursor,
         limit: u32,
     ) -> Result<(Uuid, StoreEvents), LogError> {
-        let _turn = self.returns.wait(&cursor.store_id).await;
+        let _turn = self.streams.wait(&cursor.store_id).await;
         let request = ListCallEventsRequest { stores: vec![cursor], limit, for_pad: true };
         let Events { epoch, mut stores, .. } = self.read_events(request).await?;
         match stores.pop() {
@@ -179,7 +178,7 @@ impl LogClient {
     /// Waits until a single request may be sent. The request gets the rest of the time that an answer may take.
     async fn wait_for_turn<T>(&self, store: &str, request: T) -> Result<(Turn, Request<T>), Status> {
         let until = Instant::now() + ANSWER_TIMEOUT;
-        let turn = timeout_at(until, self.single.wait(store)).await;
+        let turn = timeout_at(until, self.requests.wait(store)).await;
         let turn = turn.map_err(|_| grpc::unavailable("too many requests of this store wait for the log"))?;
         let mut request = Request::new(request);
         request.set_timeout(until.saturating_duration_since(Instant::now()));

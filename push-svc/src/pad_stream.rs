@@ -20,6 +20,7 @@ use crate::{
         Admission,
         token::{Pad, TokenFault},
     },
+    capacity::StreamCapacity,
     clock::{self, Wall},
     hub::{Hub, Registration},
     log_client::{LogClient, LogError},
@@ -27,10 +28,8 @@ use crate::{
 };
 pub(crate) use metrics::{StreamMetrics, Transport};
 pub(crate) use stream::PadStream;
-use stream::{ANSWER_DEADLINE, Beginning, PAGE, StreamContext};
+use stream::{ANSWER_DEADLINE, Beginning, StreamContext};
 
-/// How far behind a pad may be and still be sent what it missed, event by event.
-const MAX_BEHIND: u64 = 10_000;
 /// Bytes of the longest session name; a UUID has 36.
 const SESSION_BYTES: usize = 64;
 
@@ -39,6 +38,7 @@ pub(crate) struct PadStreams {
     admission: Arc<Admission>,
     hub: Hub,
     context: Arc<StreamContext>,
+    capacity: StreamCapacity,
 }
 
 impl PadStreams {
@@ -50,9 +50,11 @@ impl PadStreams {
         metrics: StreamMetrics,
         traces: Traces,
         heartbeat_interval: Duration,
+        capacity: StreamCapacity,
     ) -> Self {
-        let context = Arc::new(StreamContext { log, metrics, traces, heartbeat_interval });
-        Self { admission, hub, context }
+        let page = capacity.page;
+        let context = Arc::new(StreamContext { log, metrics, traces, heartbeat_interval, page });
+        Self { admission, hub, context, capacity }
     }
 
     /// Whether the replica is leaving, and opens no more streams.
@@ -113,7 +115,8 @@ impl PadStreams {
         {
             return Ok(beginning);
         }
-        let calls = snapshot::read(&self.context.log, &pad.store, Wall::now()).await?;
+        let calls =
+            snapshot::read(&self.context.log, &pad.store, Wall::now(), self.capacity.snapshot).await?;
         registration.observe(calls.epoch, calls.position, Instant::now());
         registration.suggest_name(&calls.store.name, Instant::now());
         let (epoch, position) = (calls.epoch, calls.position);
@@ -137,9 +140,11 @@ impl PadStreams {
             Some(name) => (name, Vec::new()),
             None => {
                 let cursor = StoreCursor { store_id: pad.store.to_string(), after_position: after };
-                let (current, answer) = self.context.log.missed(cursor, PAGE).await?;
+                let (current, answer) = self.context.log.missed(cursor, self.capacity.page).await?;
                 registration.observe(current, answer.position, Instant::now());
-                if current != epoch || !is_within_reach(after, answer.position, &answer.events) {
+                if current != epoch
+                    || !is_within_reach(after, answer.position, &answer.events, self.capacity.max_behind)
+                {
                     return Ok(None);
                 }
                 let name = match registration.store_name() {
@@ -180,12 +185,12 @@ impl PadStreams {
 
 /// Whether a pad that has everything up to `after` can be sent all that follows in the log, which is at `position`;
 /// `events` are the first of it.
-fn is_within_reach(after: u64, position: u64, events: &[StoreEvent]) -> bool {
+fn is_within_reach(after: u64, position: u64, events: &[StoreEvent], max_behind: u64) -> bool {
     match position.checked_sub(after) {
         None => false,
         Some(0) => true,
         Some(behind) => {
-            behind <= MAX_BEHIND && events.first().is_some_and(|first| first.position == after + 1)
+            behind <= max_behind && events.first().is_some_and(|first| first.position == after + 1)
         }
     }
 }
@@ -211,6 +216,8 @@ mod tests {
 
     #[test]
     fn a_pad_can_resume_if_it_is_not_ahead_nor_far_behind_and_its_next_event_is_kept() {
+        let is_within_reach =
+            |after, position, events: &[StoreEvent]| is_within_reach(after, position, events, 10_000);
         assert!(is_within_reach(0, 0, &[]));
         assert!(is_within_reach(7, 7, &[]));
         assert!(is_within_reach(0, 1, &events(1)));

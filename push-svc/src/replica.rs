@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     Listeners, Settings,
     admission::{Admission, AdmissionMetrics},
-    capacity::HubCapacity,
+    capacity::{Capacity, PortCapacity},
     catch_up::{CatchUp, CatchUpMetrics},
     event_sources::EventSources,
     grpc::{self, GrpcEdge},
@@ -40,10 +40,6 @@ const HOLDER: &str = "push-svc";
 const AFTER_WINDOW: Duration = Duration::from_secs(8);
 /// How long closes and open requests may take once all streams have ended.
 const GRACE: Duration = Duration::from_secs(1);
-/// Connections of pads at a time, some 20 KiB each, and those of one address: the shops of a chain may share one.
-const PADS: (usize, usize) = (50_000, 12_500);
-/// Connections of operators, and those of one address.
-const OPERATORS: (usize, usize) = (128, 64);
 
 /// How a replica leaves.
 #[derive(Debug, Clone, Copy)]
@@ -77,16 +73,18 @@ impl Replica {
         let sources = EventSources::new(readiness.clone());
         let mut registry = Registry::default();
         let metrics = registry.sub_registry_with_prefix("ringpad_push");
-        let hub = Hub::new(HubCapacity::default());
-        let log =
-            LogClient::new(settings.ingest_url.clone(), settings.internal_token.clone(), sources.clone());
-        let edge = edge(settings, &hub, &log, &traces, metrics);
+        let capacity = Capacity::default();
+        let hub = Hub::new(capacity.hub);
+        let (endpoint, token) = (settings.ingest_url.clone(), settings.internal_token.clone());
+        let log = LogClient::new(endpoint, token, sources.clone(), capacity.log);
+        let edge = edge(settings, capacity, &hub, &log, &traces, metrics);
         let catch_up = CatchUp::new();
         let subscriber = Subscriber {
             bus,
             hub: hub.clone(),
             catch_up: catch_up.clone(),
             sources,
+            capacity: capacity.publishers,
             metrics: SubscriptionMetrics::new(metrics),
             traces,
         };
@@ -97,11 +95,11 @@ impl Replica {
             connections: TaskTracker::new(),
             supervisor: Supervisor::new(CancellationToken::new()),
         };
-        replica.serve(settings, edge, listeners, registry)?;
+        replica.serve(settings, capacity, edge, listeners, registry)?;
         let (backoff, stop) = (settings.retry.backoff(), replica.supervisor.stop().clone());
         replica.supervisor.try_spawn("subscription", subscriber.run(backoff.clone(), stop.clone()));
         replica.supervisor.spawn("catch-up", async move {
-            catch_up.run(hub, log, catch_up_metrics, backoff, stop).await;
+            catch_up.run(hub, log, capacity.catch_up, catch_up_metrics, backoff, stop).await;
         });
         Ok(replica)
     }
@@ -110,12 +108,13 @@ impl Replica {
     fn serve(
         &mut self,
         settings: &Settings,
+        capacity: Capacity,
         edge: GrpcEdge,
         listeners: Listeners,
         mut registry: Registry,
     ) -> Result<(), Failure> {
         let stop = self.supervisor.stop().clone();
-        let grpc = grpc::router(&edge, self.readiness.clone(), stop.clone())?;
+        let grpc = grpc::router(&edge, capacity.requests.bytes, self.readiness.clone(), stop.clone())?;
         let page = grpc::before(&edge.admission, page::router(settings.pad_token_url.as_ref()));
         let websocket = WebSocketEdge {
             admission: edge.admission,
@@ -129,7 +128,7 @@ impl Replica {
             .merge(admin::health(self.readiness.clone()))
             .merge(page);
         let connections = ServeMetrics::new(&mut registry);
-        let limits = |(connections, per_address), half_close| Limits {
+        let limits = |PortCapacity { connections, per_address }, half_close| Limits {
             head: SMALL_HEAD,
             connections,
             per_address,
@@ -141,8 +140,8 @@ impl Replica {
         };
         let admin = admin::router(self.readiness.clone(), registry);
         let ports = [
-            ("pads", listeners.pads, router, limits(PADS, HalfClose::Disconnect)),
-            ("admin", listeners.admin, admin, limits(OPERATORS, HalfClose::Allow)),
+            ("pads", listeners.pads, router, limits(capacity.connections.pads, HalfClose::Disconnect)),
+            ("admin", listeners.admin, admin, limits(capacity.connections.admin, HalfClose::Allow)),
         ];
         for (name, listener, router, limits) in ports {
             let served = serve(listener, router, limits, connections.port(name), stop.clone(), GRACE);
@@ -189,6 +188,7 @@ impl Replica {
 
 fn edge(
     settings: &Settings,
+    capacity: Capacity,
     hub: &Hub,
     log: &LogClient,
     traces: &Traces,
@@ -196,7 +196,8 @@ fn edge(
 ) -> GrpcEdge {
     let tokens = settings.pad_token_secret.clone();
     let origins = settings.pad_allowed_origins.clone();
-    let admission = Arc::new(Admission::new(tokens, origins, AdmissionMetrics::new(metrics)));
+    let admission =
+        Arc::new(Admission::new(tokens, origins, capacity.requests, AdmissionMetrics::new(metrics)));
     let requests =
         PadRequests { admission: admission.clone(), log: log.clone(), metrics: RequestMetrics::new(metrics) };
     let streams = PadStreams::new(
@@ -206,6 +207,7 @@ fn edge(
         StreamMetrics::new(metrics),
         traces.clone(),
         settings.heartbeat_interval,
+        capacity.streams,
     );
     GrpcEdge { admission, streams: Arc::new(streams), requests: Arc::new(requests) }
 }

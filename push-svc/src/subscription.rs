@@ -25,6 +25,7 @@ use self::{
     publishers::Liveness,
 };
 use crate::{
+    capacity::PublisherCapacity,
     catch_up::{BusState, CatchUp},
     event_sources::EventSources,
     hub::{ApplyOutcome, Hub},
@@ -44,6 +45,7 @@ pub(crate) struct Subscriber {
     pub hub: Hub,
     pub catch_up: CatchUp,
     pub sources: EventSources,
+    pub capacity: PublisherCapacity,
     pub metrics: SubscriptionMetrics,
     pub traces: Traces,
 }
@@ -61,7 +63,7 @@ impl Subscriber {
     /// # Errors
     /// The very first connection finds a topology that only the operator can repair.
     pub(crate) async fn run(self, mut backoff: Backoff, stop: CancellationToken) -> Result<(), Failure> {
-        let mut publishers = Publishers::new(Instant::now());
+        let mut publishers = Publishers::new(self.capacity, Instant::now());
         let mut rebuild = REBUILD;
         let mut ever_connected = false;
         loop {

@@ -3,7 +3,6 @@
 
 use std::{
     collections::HashMap,
-    num::NonZeroU32,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
@@ -17,20 +16,16 @@ use governor::{
 };
 
 use super::token::Pad;
+use crate::capacity::{Rate, RequestCapacity};
 
-/// Requests of one pad that may be under way at the same time.
-const AT_ONCE: usize = 4;
-/// Requests of one pad a second, and how many it may have saved up: a page that is opened lists a day in many requests.
-const PAD: (NonZeroU32, NonZeroU32) = (NonZeroU32::new(5).unwrap(), NonZeroU32::new(40).unwrap());
-/// The same for all pads of a store: 200 of them may open their pages at the same time.
-const STORE: (NonZeroU32, NonZeroU32) = (NonZeroU32::new(50).unwrap(), NonZeroU32::new(1_000).unwrap());
-/// When a pad that has [`AT_ONCE`] requests under way may try again.
+/// When a pad that has too many requests under way may try again.
 const BUSY: Duration = Duration::from_millis(500);
 /// After so many requests, pads and stores that have not sent one lately are forgotten.
 const FORGET_AFTER: u32 = 1_024;
 
 /// The recent requests of each pad and store. Only a pad with a valid token has an entry.
 pub(crate) struct Shares {
+    concurrent: usize,
     pads: DefaultKeyedRateLimiter<PadKey>,
     stores: DefaultKeyedRateLimiter<Arc<str>>,
     under_way: Arc<Mutex<HashMap<PadKey, usize>>>,
@@ -67,19 +62,18 @@ pub(crate) struct RequestPermit {
     pad: PadKey,
 }
 
-impl Default for Shares {
-    fn default() -> Self {
-        let quota = |(rate, most)| Quota::per_second(rate).allow_burst(most);
+impl Shares {
+    pub(super) fn new(capacity: RequestCapacity) -> Self {
+        let quota = |Rate { per_second, burst }| Quota::per_second(per_second).allow_burst(burst);
         Self {
-            pads: DefaultKeyedRateLimiter::keyed(quota(PAD)),
-            stores: DefaultKeyedRateLimiter::keyed(quota(STORE)),
+            concurrent: capacity.concurrent,
+            pads: DefaultKeyedRateLimiter::keyed(quota(capacity.pad)),
+            stores: DefaultKeyedRateLimiter::keyed(quota(capacity.store)),
             under_way: Arc::default(),
             permitted: AtomicU32::new(0),
         }
     }
-}
 
-impl Shares {
     /// Lets a request in, which is under way until the permit is dropped.
     ///
     /// # Errors
@@ -101,7 +95,7 @@ impl Shares {
     fn begin(&self, key: &PadKey) -> Option<RequestPermit> {
         let mut under_way = lock(&self.under_way);
         let count = under_way.entry(key.clone()).or_default();
-        (*count < AT_ONCE).then(|| {
+        (*count < self.concurrent).then(|| {
             *count += 1;
             RequestPermit { under_way: self.under_way.clone(), pad: key.clone() }
         })
@@ -145,8 +139,9 @@ mod tests {
 
     #[test]
     fn each_pad_may_have_a_few_requests_under_way() {
-        let shares = Shares::default();
-        let flood: Vec<_> = (0..AT_ONCE).map(|_| shares.permit(&pad("a", "1"))).collect();
+        let shares = Shares::new(RequestCapacity::default());
+        let flood: Vec<_> =
+            (0..RequestCapacity::default().concurrent).map(|_| shares.permit(&pad("a", "1"))).collect();
         assert!(flood.iter().all(Result::is_ok));
         let refused = shares.permit(&pad("a", "1")).err();
         assert_eq!(refused, Some(ShareExceeded { share: Share::PadConcurrency, retry_after: BUSY }));
@@ -158,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_pad_has_a_rate_and_so_has_its_store() {
-        let shares = Shares::default();
+        let shares = Shares::new(RequestCapacity::default());
         let flood = |store: &str, id: &str| {
             let mut passed = 0;
             loop {
@@ -172,7 +167,10 @@ mod tests {
             }
         };
         let (share, passed) = flood("a", "1");
-        assert!(share == Share::PadRate && passed >= PAD.1.get(), "{share:?} after {passed}");
+        assert!(
+            share == Share::PadRate && passed >= RequestCapacity::default().pad.burst.get(),
+            "{share:?} after {passed}"
+        );
         let mut all = passed;
         for number in 2.. {
             let (share, passed) = flood("a", &number.to_string());
@@ -182,7 +180,7 @@ mod tests {
             }
             assert!(number < 1_000, "the store has no limit");
         }
-        assert!(all >= STORE.1.get(), "{all}");
+        assert!(all >= RequestCapacity::default().store.burst.get(), "{all}");
         assert!(shares.permit(&pad("b", "1")).is_ok(), "another store is not affected");
     }
 }

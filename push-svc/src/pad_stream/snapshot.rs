@@ -10,15 +10,11 @@ use ringpad_proto::{
 use uuid::Uuid;
 
 use crate::{
+    capacity::SnapshotCapacity,
     clock::{self, Wall},
     log_client::{LogClient, LogError, epoch},
 };
 
-/// How many open calls, and how many others, a snapshot has at most.
-const CALLS: usize = 100;
-/// How many bytes of calls a snapshot has at most, so that a client with its library's default limit of 4 MiB a message can
-/// read it. A usual call has a few hundred bytes.
-const BYTES: usize = 1024 * 1024;
 /// How old an open call may be; an older one without a final record is listed with the other calls.
 const OPEN_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 /// How many calls are read at once. One page is enough for most stores.
@@ -44,7 +40,12 @@ pub(super) struct StoreCalls {
 ///
 /// # Errors
 /// There is no such store, or no answer.
-pub(super) async fn read(log: &LogClient, store_id: &str, now: Wall) -> Result<StoreCalls, LogError> {
+pub(super) async fn read(
+    log: &LogClient,
+    store_id: &str,
+    now: Wall,
+    capacity: SnapshotCapacity,
+) -> Result<StoreCalls, LogError> {
     let since = clock::timestamp(now.earlier(OPEN_FOR));
     let newest = ListCallsRequest {
         store_id: store_id.to_owned(),
@@ -60,13 +61,13 @@ pub(super) async fn read(log: &LogClient, store_id: &str, now: Wall) -> Result<S
     merged.add(first)?;
     if !all_open_seen {
         let open = [CallState::Ringing, CallState::Answered].map(i32::from).to_vec();
-        let page_size = CALLS as u32;
+        let page_size = u32::try_from(capacity.calls).unwrap_or(u32::MAX);
         let mut open =
             ListCallsRequest { states: open, since: Some(merged.since), page_size, ..newest.clone() };
         for _ in 0..PAGES {
             let page = log.calls(open.clone()).await?;
             open.page_token.clone_from(&page.next_page_token);
-            let is_last = page.next_page_token.is_empty() || page.calls.len() >= CALLS;
+            let is_last = page.next_page_token.is_empty() || page.calls.len() >= capacity.calls;
             merged.add(page)?;
             if is_last {
                 break;
@@ -74,14 +75,14 @@ pub(super) async fn read(log: &LogClient, store_id: &str, now: Wall) -> Result<S
         }
     }
     for _ in 1..PAGES {
-        if next.is_empty() || merged.others() >= CALLS || merged.bytes() >= BYTES {
+        if next.is_empty() || merged.others() >= capacity.calls || merged.bytes() >= capacity.bytes {
             break;
         }
         let page = log.calls(ListCallsRequest { page_token: next, ..newest.clone() }).await?;
         next = page.next_page_token.clone();
         merged.add(page)?;
     }
-    Ok(merged.sorted())
+    Ok(merged.sorted(capacity))
 }
 
 /// The calls of several pages; of each call the highest revision.
@@ -123,14 +124,14 @@ impl Merged {
         self.calls.values().map(Call::encoded_len).sum()
     }
 
-    fn sorted(self) -> StoreCalls {
+    fn sorted(self, capacity: SnapshotCapacity) -> StoreCalls {
         let mut calls: Vec<_> = self.calls.into_values().collect();
         calls.sort_by_cached_key(|call| std::cmp::Reverse((started(call), call.revision)));
         let (mut open, mut recent): (Vec<_>, Vec<_>) =
             calls.into_iter().partition(|call| is_open(call, &self.since));
-        let mut left = BYTES;
+        let mut left = capacity.bytes;
         for calls in [&mut open, &mut recent] {
-            calls.truncate(CALLS);
+            calls.truncate(capacity.calls);
             keep_newest(calls, &mut left);
         }
         StoreCalls { store: self.store, epoch: self.epoch, position: self.position, open, recent }
@@ -169,6 +170,7 @@ fn started(call: &Call) -> (i64, i32) {
 mod tests {
     use super::*;
 
+    const CAPACITY: SnapshotCapacity = SnapshotCapacity { calls: 100, bytes: 1024 * 1024 };
     const EPOCH: &str = "6a0b4f3e-8f0f-4a39-9f4f-0d6c0f6f1a11";
 
     fn call(id: &str, revision: u64, state: CallState, started: i64) -> Call {
@@ -196,7 +198,7 @@ mod tests {
         let first = page(9, calls);
         let mut merged = Merged::new(&first, Timestamp { seconds: 1_000, nanos: 0 }).unwrap();
         merged.add(first).unwrap();
-        let merged = merged.sorted();
+        let merged = merged.sorted(CAPACITY);
         assert_eq!(ids(&merged.open), ["rings", "talks"]);
         assert_eq!(ids(&merged.recent), ["missed", "stale"]);
     }
@@ -212,9 +214,9 @@ mod tests {
             let first = page(9, open.chain(others).collect());
             let mut merged = Merged::new(&first, Timestamp { seconds: 1_000, nanos: 0 }).unwrap();
             merged.add(first).unwrap();
-            let merged = merged.sorted();
+            let merged = merged.sorted(CAPACITY);
             let bytes: usize = merged.open.iter().chain(&merged.recent).map(Call::encoded_len).sum();
-            assert!((BYTES - 30_000..=BYTES).contains(&bytes), "{bytes}");
+            assert!((CAPACITY.bytes - 30_000..=CAPACITY.bytes).contains(&bytes), "{bytes}");
             merged
         };
         // All open calls, and the newest of the others.
@@ -232,7 +234,7 @@ mod tests {
         let mut merged = Merged::new(&first, Timestamp { seconds: 1_000, nanos: 0 }).unwrap();
         merged.add(first).unwrap();
         merged.add(page(10, vec![call("a", 10, CallState::Completed, 1_050)])).unwrap();
-        let merged = merged.sorted();
+        let merged = merged.sorted(CAPACITY);
         assert_eq!(merged.position, 9);
         assert_eq!((merged.open.len(), ids(&merged.recent)), (0, vec!["a"]));
     }

@@ -37,8 +37,6 @@ use crate::{
 
 /// How long a pad waits for the log. A pad must have its snapshot within 3 s; the network takes some of them.
 pub(super) const ANSWER_DEADLINE: Duration = Duration::from_millis(2800);
-/// How many events are read from the log at once for a pad that is behind; they wait for it in memory.
-pub(super) const PAGE: u32 = 200;
 /// How often a pad that is catching up checks for rings to be sent early.
 const EARLY_INTERVAL: Duration = Duration::from_millis(250);
 /// How long `reconnect` asks a pad to wait. The times at which pads are asked are spread already.
@@ -50,6 +48,8 @@ pub(super) struct StreamContext {
     pub(super) metrics: StreamMetrics,
     pub(super) traces: Traces,
     pub(super) heartbeat_interval: Duration,
+    /// How many missed events are read from the log at once.
+    pub(super) page: u32,
 }
 
 /// Where a stream begins.
@@ -309,7 +309,7 @@ impl PadStream {
         };
         let context = Arc::clone(&self.context);
         Box::pin(async move {
-            let read = timeout(ANSWER_DEADLINE, context.log.missed(cursor, PAGE)).await;
+            let read = timeout(ANSWER_DEADLINE, context.log.missed(cursor, context.page)).await;
             read.map_err(|_| StreamEnd::LogUnreachable)?.map_err(|error| match error {
                 LogError::NoSuchStore => StreamEnd::NoSuchStore,
                 LogError::Unreachable { .. } | LogError::Unexpected(_) => StreamEnd::LogUnreachable,

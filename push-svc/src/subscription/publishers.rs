@@ -13,19 +13,18 @@ use ringpad_bus::{Head, Origin};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::capacity::PublisherCapacity;
+
 /// After how long without a message an instance is silent: three canaries.
 pub(super) const SILENT: Duration = Duration::from_secs(3);
 /// How long after its last message a silent instance is forgotten. By then it has ended, and either its successor is alive
 /// or no instance of our log is.
 const FORGET_AFTER: Duration = Duration::from_secs(60);
-/// How many instances are known at a time. One more replaces the one whose last message is oldest.
-const INSTANCES: usize = 64;
-/// How many other logs are known. Messages of further ones are ignored, too, but not logged.
-const OTHER_LOGS: usize = 16;
 
 /// The instances that publish on our exchange.
 #[derive(Debug)]
 pub(crate) struct Publishers {
+    capacity: PublisherCapacity,
     /// The epoch of our log, once it has answered. Until then no instance counts as ours.
     log: Option<Uuid>,
     instances: HashMap<Uuid, Instance>,
@@ -79,8 +78,9 @@ pub(crate) enum Liveness {
 }
 
 impl Publishers {
-    pub(crate) fn new(now: Instant) -> Self {
+    pub(crate) fn new(capacity: PublisherCapacity, now: Instant) -> Self {
         Self {
+            capacity,
             log: None,
             instances: HashMap::new(),
             other_logs: HashSet::new(),
@@ -104,7 +104,7 @@ impl Publishers {
     /// Records a message; `log` is the epoch of our log, if it is known.
     pub(crate) fn receive(&mut self, log: Option<Uuid>, head: &Head, now: Instant) -> MessageSource {
         if self.log != log {
-            *self = Self { log, ..Self::new(now) };
+            *self = Self { log, ..Self::new(self.capacity, now) };
         }
         match head.origin {
             Some(origin) if Some(origin.epoch) == log => {
@@ -113,7 +113,7 @@ impl Publishers {
             }
             Some(origin) => {
                 self.other_last_received = Some(now);
-                let room = self.other_logs.len() < OTHER_LOGS;
+                let room = self.other_logs.len() < self.capacity.other_logs;
                 MessageSource::OtherLog { new: room && self.other_logs.insert(origin.epoch) }
             }
             None => {
@@ -150,7 +150,7 @@ impl Publishers {
     }
 
     fn make_room_for(&mut self, instance: Uuid) {
-        if self.instances.len() >= INSTANCES && !self.instances.contains_key(&instance) {
+        if self.instances.len() >= self.capacity.instances && !self.instances.contains_key(&instance) {
             let oldest =
                 self.instances.iter().min_by_key(|(_, known)| known.last_received).map(|(id, _)| *id);
             oldest.and_then(|id| self.instances.remove(&id));

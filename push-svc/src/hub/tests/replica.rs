@@ -4,6 +4,7 @@
 use ringpad_bus::Batch;
 
 use super::{super::*, SMALL, log::*};
+use crate::capacity::PublisherCapacity;
 use crate::subscription::{MessageSource, Publishers};
 
 pub(super) struct TestReplica {
@@ -31,7 +32,7 @@ impl TestReplica {
     pub(super) fn new() -> Self {
         Self {
             hub: Hub::new(SMALL),
-            publishers: Publishers::new(Instant::now()),
+            publishers: Publishers::new(PublisherCapacity::default(), Instant::now()),
             log: None,
             compare: true,
             under_way: Vec::new(),

@@ -43,7 +43,7 @@ struct Replica {
 impl Replica {
     fn new() -> Self {
         let now = Instant::now();
-        Self { publishers: Publishers::new(now), log: Some(LOG), now }
+        Self { publishers: Publishers::new(PublisherCapacity::default(), now), log: Some(LOG), now }
     }
 
     fn receive(&mut self, head: Head) -> MessageSource {
@@ -112,8 +112,8 @@ fn the_number_of_other_logs_is_limited() {
         replica.receive(Process::of(Uuid::from_u128(*epoch)).message())
             == MessageSource::OtherLog { new: true }
     });
-    assert_eq!(new.count(), OTHER_LOGS);
-    assert_eq!(replica.publishers.other_logs.len(), OTHER_LOGS);
+    assert_eq!(new.count(), PublisherCapacity::default().other_logs);
+    assert_eq!(replica.publishers.other_logs.len(), PublisherCapacity::default().other_logs);
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn the_number_of_instances_is_limited() {
     for _ in 0..1_000 {
         assert_eq!(replica.receive(Process::of(LOG).message()), MessageSource::OurLog { gap: true });
     }
-    assert_eq!(replica.publishers.instances.len(), INSTANCES);
+    assert_eq!(replica.publishers.instances.len(), PublisherCapacity::default().instances);
 }
 
 #[test]
