@@ -1,10 +1,9 @@
-//! The pad page, embedded: `../pad/dist`, whose `index.html` is told once where pads get their next token.
+//! The pad page, embedded: `../pad/dist`, with the URL of the next token written into `index.html`.
 //!
-//! What can be done once for all pads is done at the start: after a power cut thousands ask for the page within seconds.
+//! All work that is the same for all pads is done at the start: after a power cut thousands load the page within seconds.
 
 use std::{
     collections::HashMap,
-    fmt::Write as _,
     io::{self, Write as _},
     sync::Arc,
 };
@@ -16,26 +15,28 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use ring::digest;
 use rust_embed::RustEmbed;
 
 use crate::settings::TokenUrl;
 
 /// The page itself.
 const INDEX: &str = "index.html";
-/// Where the page looks for the token's URL.
+/// Where the page reads the token's URL.
 const TOKEN_URL: &str = r#"<meta name="ringpad-token-url" content="">"#;
 
 #[derive(RustEmbed)]
 #[folder = "../pad/dist"]
 struct Files;
 
-/// What the page's routes need.
+/// What the page's routes use.
 #[derive(Clone)]
 struct Page {
-    /// By their paths.
+    /// By path.
     files: Arc<HashMap<String, File>>,
     policy: HeaderValue,
 }
@@ -44,20 +45,20 @@ struct File {
     bytes: Bytes,
     /// Compressed, if that is shorter.
     gzip: Option<Bytes>,
-    kind: &'static str,
+    content_type: HeaderValue,
     tag: HeaderValue,
 }
 
-/// The page at `/`, and the files it needs, compressed with gzip for who takes that: load balancers do not do it for us. To be
-/// merged last: it answers whatever nobody else does.
+/// The page at `/`, and its files, compressed with gzip for clients that accept it, since load balancers do not do that for
+/// us. To be merged last: it answers all requests that no other route takes.
 pub(crate) fn router(token_url: Option<&TokenUrl>) -> Router {
     let files = Files::iter().filter_map(|path| {
-        let bytes = Files::get(&path)?.data;
+        let file = Files::get(&path)?;
         let bytes = match &*path {
-            INDEX => fill(&String::from_utf8_lossy(&bytes), token_url).into_bytes().into(),
-            _ => Bytes::from_owner(bytes),
+            INDEX => fill(&String::from_utf8_lossy(&file.data), token_url).into_bytes().into(),
+            _ => Bytes::from_owner(file.data),
         };
-        Some((path.to_string(), File::new(&path, bytes)))
+        Some((path.to_string(), File::new(file.metadata.mimetype(), bytes)))
     });
     let page = Page { files: Arc::new(files.collect()), policy: policy(token_url) };
     Router::new().fallback(get(serve)).with_state(page)
@@ -76,16 +77,16 @@ async fn serve(State(page): State<Page>, uri: Uri, headers: HeaderMap) -> Respon
 
 impl Page {
     fn answer(&self, file: &File, headers: &HeaderMap) -> Response {
-        let known = headers.get_all(header::IF_NONE_MATCH).iter().any(|tags| names(tags, &file.tag));
-        let gzip = file.gzip.as_ref().filter(|_| takes_gzip(headers));
-        let (status, body) = if known {
+        let is_current = headers.get_all(header::IF_NONE_MATCH).iter().any(|tags| lists(tags, &file.tag));
+        let gzip = file.gzip.as_ref().filter(|_| accepts_gzip(headers));
+        let (status, body) = if is_current {
             (StatusCode::NOT_MODIFIED, Body::empty())
         } else {
             (StatusCode::OK, gzip.unwrap_or(&file.bytes).clone().into())
         };
         let fixed = [
-            (header::CONTENT_TYPE, HeaderValue::from_static(file.kind)),
-            // Asked for again each time: a replica of the next version brings the next page.
+            (header::CONTENT_TYPE, file.content_type.clone()),
+            // Validated each time, because a replica of the next version has the next page.
             (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
             (header::ETAG, file.tag.clone()),
             (header::CONTENT_SECURITY_POLICY, self.policy.clone()),
@@ -96,7 +97,7 @@ impl Page {
         if file.gzip.is_some() {
             answer.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-encoding"));
         }
-        if gzip.is_some() && !known {
+        if gzip.is_some() && !is_current {
             answer.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
         answer
@@ -104,9 +105,15 @@ impl Page {
 }
 
 impl File {
-    fn new(path: &str, bytes: Bytes) -> Self {
+    fn new(mime: &str, bytes: Bytes) -> Self {
         let gzip = compressed(&bytes).ok().filter(|gzip| gzip.len() < bytes.len());
-        Self { kind: kind(path), tag: tag(&bytes), gzip, bytes }
+        let charset = if mime.starts_with("text/") { "; charset=utf-8" } else { "" };
+        // Neither text can have a character that a header cannot have.
+        let header = |text: String| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
+        // Weak, because the compressed answer has the same tag and other bytes.
+        let digest = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, &bytes));
+        let tag = header(format!("W/\"{digest}\""));
+        Self { content_type: header(format!("{mime}{charset}")), tag, gzip, bytes }
     }
 }
 
@@ -116,8 +123,8 @@ fn compressed(bytes: &[u8]) -> io::Result<Bytes> {
     gzip.finish().map(Bytes::from)
 }
 
-/// Whether an `Accept-Encoding` names gzip, and does not give it the weight of nothing (RFC 9110, section 12.5.3).
-fn takes_gzip(headers: &HeaderMap) -> bool {
+/// Whether an `Accept-Encoding` names gzip with a weight above zero (RFC 9110, section 12.5.3).
+fn accepts_gzip(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     accepted.flat_map(|value| value.split(',')).any(|coding| {
         let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
@@ -147,7 +154,7 @@ fn escape(text: &str) -> String {
     escaped
 }
 
-/// Nothing but the page's own files, and connections to this host and to where tokens come from.
+/// Allows the page's own files, and connections to this host and to the host of the token URL.
 fn policy(token_url: Option<&TokenUrl>) -> HeaderValue {
     let mut policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
                       media-src 'self' data:; font-src 'self'; manifest-src 'self'; base-uri 'none'; \
@@ -157,47 +164,17 @@ fn policy(token_url: Option<&TokenUrl>) -> HeaderValue {
         policy.push(' ');
         policy.push_str(origin);
     }
-    // An origin that cannot stand in a header cannot be asked for a token either.
+    // An origin that is not valid in a header cannot be used for a request either.
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 }
 
-/// Is `tag` among the tags of an `If-None-Match`? A proxy that compresses makes them weak (`W/"…"`), and all are compared
-/// as weak ones here (RFC 9110, section 13.1.2).
-fn names(tags: &HeaderValue, tag: &HeaderValue) -> bool {
+/// Whether `tag` is among the tags of an `If-None-Match`. A proxy that compresses makes them weak (`W/"…"`), and all are
+/// compared as weak tags here (RFC 9110, section 13.1.2).
+fn lists(tags: &HeaderValue, tag: &HeaderValue) -> bool {
     let opaque = |tag: &[u8]| tag.strip_prefix(b"W/").unwrap_or(tag).to_vec();
     let tags = tags.as_bytes().split(|byte| *byte == b',').map(|tag| opaque(tag.trim_ascii()));
     let tag = opaque(tag.as_bytes());
     tags.into_iter().any(|known| known == tag || known == b"*")
-}
-
-/// Changes whenever the bytes do. Weak, since a compressed answer has the same one and other bytes.
-fn tag(bytes: &[u8]) -> HeaderValue {
-    // FNV-1a: no secret hangs on it.
-    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    let mut tag = String::new();
-    let written = write!(tag, "W/\"{hash:016x}\"");
-    debug_assert!(written.is_ok(), "a String takes everything");
-    HeaderValue::try_from(tag).unwrap_or(HeaderValue::from_static("\"0\""))
-}
-
-fn kind(path: &str) -> &'static str {
-    match path.rsplit_once('.').map_or("", |(_, extension)| extension) {
-        "html" => "text/html; charset=utf-8",
-        "js" => "text/javascript; charset=utf-8",
-        "css" => "text/css; charset=utf-8",
-        "json" | "map" => "application/json",
-        "webmanifest" => "application/manifest+json",
-        "svg" => "image/svg+xml",
-        "png" => "image/png",
-        "ico" => "image/x-icon",
-        "woff2" => "font/woff2",
-        "mp3" => "audio/mpeg",
-        "wav" => "audio/wav",
-        "txt" => "text/plain; charset=utf-8",
-        _ => "application/octet-stream",
-    }
 }
 
 #[cfg(test)]
@@ -216,30 +193,47 @@ mod tests {
     }
 
     #[test]
-    fn the_embedded_page_can_be_told_where_tokens_come_from() {
+    fn every_file_has_its_type_and_a_tag_that_follows_its_content() {
+        for (path, expected) in [
+            ("index.html", "text/html; charset=utf-8"),
+            ("pad.js", "text/javascript; charset=utf-8"),
+            ("pad.css", "text/css; charset=utf-8"),
+            ("manifest.webmanifest", "application/manifest+json"),
+            ("icon.svg", "image/svg+xml"),
+            ("icon-192.png", "image/png"),
+        ] {
+            let file = Files::get(path).unwrap();
+            assert_eq!(File::new(file.metadata.mimetype(), Bytes::new()).content_type, expected, "{path}");
+        }
+        let tag = |text: &'static str| File::new("text/plain", text.into()).tag;
+        assert!(tag("a") == tag("a") && tag("a") != tag("b"), "{:?}", tag("a"));
+    }
+
+    #[test]
+    fn the_token_url_is_written_into_the_page() {
         let index = String::from_utf8(Files::get(INDEX).unwrap().data.into_owned()).unwrap();
         let filled = fill(&index, Some(&token_url("https://shop.example/token?a=1&b=2")));
         assert!(filled.contains(r#"content="https://shop.example/token?a=1&amp;b=2""#), "{filled}");
     }
 
     #[test]
-    fn who_names_gzip_takes_it_unless_its_weight_is_zero() {
-        let takes = |value: &'static str| {
-            takes_gzip(&HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static(value))]))
+    fn gzip_is_used_if_it_is_named_with_a_weight_above_zero() {
+        let accepts = |value: &'static str| {
+            accepts_gzip(&HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static(value))]))
         };
-        let taken = ["gzip", "gzip, deflate, br, zstd", "br;q=1.0, GZIP;q=0.5", "identity,gzip; q=1"];
-        assert!(taken.iter().all(|value| takes(value)));
-        let left = ["", "identity", "br", "gzip;q=0", "gzip; q=0.000", "gzip;q=x", "xgzip"];
-        assert!(left.iter().all(|value| !takes(value)) && !takes_gzip(&HeaderMap::new()));
+        let accepted = ["gzip", "gzip, deflate, br, zstd", "br;q=1.0, GZIP;q=0.5", "identity,gzip; q=1"];
+        assert!(accepted.iter().all(|value| accepts(value)));
+        let refused = ["", "identity", "br", "gzip;q=0", "gzip; q=0.000", "gzip;q=x", "xgzip"];
+        assert!(refused.iter().all(|value| !accepts(value)) && !accepts_gzip(&HeaderMap::new()));
     }
 
     #[test]
-    fn nothing_breaks_out_of_the_attribute() {
+    fn the_token_url_cannot_end_its_attribute() {
         assert_eq!(escape(r#""><script>'&"#), "&quot;&gt;&lt;script&gt;&#39;&amp;");
     }
 
     #[test]
-    fn the_policy_lets_the_page_reach_the_token() {
+    fn the_policy_allows_the_host_of_the_token_url() {
         let policy = policy(Some(&token_url("https://shop.example/token")));
         assert!(policy.to_str().unwrap().ends_with("connect-src 'self' https://shop.example"));
     }
