@@ -1,6 +1,6 @@
-//! The hub against a simple model: whatever the bus loses, repeats or swaps, whoever publishes, whenever the log answers
-//! or fails to, and however pads come, go, return and move between replicas that drain and are killed, each pad gets each
-//! position of its own store once and in order, and in the end all of them.
+//! The hub against a simple model. The bus may lose, repeat and swap messages, the log may answer late or not at all, and
+//! pads may come, leave, return and move between replicas that drain or are killed: each pad gets each position of its own
+//! store once and in order, and in the end all of them.
 
 mod log;
 mod pads;
@@ -19,53 +19,53 @@ const SMALL: HubCapacity = HubCapacity {
     store: StoreCapacity { recent_events: 4, recent_bytes: 4 * 1024 * 1024, ahead_events: 3 },
 };
 
-/// A step of the world. Each number, [`of`] how many there are, says which.
+/// A step of the world. Each number selects one of several things; see [`of`].
 #[derive(Debug, Clone, Copy)]
 enum Step {
     /// The log has a new event of a store.
     Ring(u8),
-    /// What the log has since is published in one batch, which the bus will bring to both replicas.
+    /// The new events of the log are published in one batch, which the bus will deliver to both replicas.
     Publish,
-    /// ingest-svc connects anew, and publishes its last batch once more.
+    /// ingest-svc connects again, and publishes its last batch again.
     NewPublisher,
-    /// The bus brings a replica a batch that is under way.
+    /// The bus delivers a batch that is under way.
     Deliver(u8, u8),
-    /// The same, and will bring it again.
+    /// The same, and it will deliver the batch again.
     DeliverTwice(u8, u8),
-    /// The same, but that somebody on the way has broken the events in it.
+    /// The same, but the events in it were damaged on the way.
     DeliverBroken(u8, u8),
     /// The bus loses a batch.
     Lose(u8, u8),
-    /// A store is changed, renamed or deleted, or comes back: a hint will say so.
+    /// A store is changed, renamed, deleted or restored, and a hint is published.
     Change(u8),
     Rename(u8),
     Delete(u8),
     Restore(u8),
     /// The log forgets a store's oldest events.
     Purge(u8),
-    /// The log is made anew.
+    /// The log is replaced by another, empty one.
     NewLog,
     /// A pad comes to a replica.
     Join(u8, u8),
-    /// A pad loses its streams, and comes to a replica with what it has.
+    /// A pad loses its streams, and connects to a replica with its last position.
     Return(u8, u8),
-    /// A pad opens its next stream at a replica, and goes on with the one it has.
+    /// A pad opens its next stream at a replica, and keeps the one it has.
     Move(u8, u8),
     /// A pad closes all streams but the newest.
     Close(u8),
-    /// A pad goes.
+    /// A pad leaves.
     Leave(u8),
-    /// The log is read for a pad that is being let in.
+    /// The log is read for a pad whose stream is being opened.
     Read(u8),
-    /// A pad that is being let in gets its answer.
-    LetIn(u8),
-    /// A pad that is being let in waits no longer.
+    /// The stream that is being opened begins.
+    Begin(u8),
+    /// A pad no longer waits for its stream.
     GiveUp(u8),
-    /// A pad takes what there is.
+    /// A pad takes all events that its streams have for it.
     Pull(u8),
-    /// A pad looks for a ring ahead of its turn.
+    /// A pad checks for an early ring.
     Early(u8),
-    /// A replica asks the log about whatever is due.
+    /// A replica asks the log about the stores that need it.
     AskDue(u8),
     /// A replica compares all its stores with the log.
     AskAll(u8),
@@ -73,12 +73,12 @@ enum Step {
     Answer(u8),
     /// It gets none.
     Fail(u8),
-    /// Time passes: a gap is no longer held, or what follows it is shown early.
+    /// Time passes: until the log is asked about a gap, or until rings after it are sent early.
     Wait,
     WaitLonger,
-    /// A replica leaves, and sends its pads away; with its last stream gone, the next begins in its place.
+    /// A replica leaves, and asks its pads to reconnect; after its last stream a new replica takes its place.
     Drain(u8),
-    /// A replica is killed, and the next begins in its place.
+    /// A replica is killed, and a new one takes its place.
     Kill(u8),
 }
 
@@ -105,7 +105,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => one().prop_map(Step::Close),
         1 => one().prop_map(Step::Leave),
         7 => one().prop_map(Step::Read),
-        8 => one().prop_map(Step::LetIn),
+        8 => one().prop_map(Step::Begin),
         1 => one().prop_map(Step::GiveUp),
         8 => one().prop_map(Step::Pull),
         4 => one().prop_map(Step::Early),
@@ -120,8 +120,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Each world lacks some kinds of steps, and half of them are short: what only shows when nobody asks the log in between
-/// or afterwards, shows there.
+/// Each world lacks some kinds of steps, and half of them are short, to find faults that an early or later question to the
+/// log would hide.
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let length = prop_oneof![1..50_usize, 1..300_usize];
     let steps = length.prop_flat_map(|length| prop::collection::vec(step(), length));
@@ -132,11 +132,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 impl Step {
-    /// The number of its kind, if a world can do without.
+    /// The number of its kind, if a world can lack it.
     fn rare(self) -> Option<u32> {
         match self {
             Self::Ring(_) | Self::Publish | Self::Deliver(..) => None,
-            Self::Join(..) | Self::Read(_) | Self::LetIn(_) => None,
+            Self::Join(..) | Self::Read(_) | Self::Begin(_) => None,
             Self::DeliverTwice(..) => Some(0),
             Self::Lose(..) => Some(1),
             Self::Return(..) => Some(2),
@@ -165,20 +165,20 @@ impl Step {
     }
 }
 
-/// How the hub learns of the last events that the bus lost.
+/// How the hub finds the last events, which the bus lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Settled {
     /// The bus is silent: all stores are compared.
     Comparison,
-    /// A sign of life comes from whoever publishes: its number tells.
+    /// A canary comes: its message number shows the loss.
     Canary,
     /// One more event of each store comes.
     Sentinel,
-    /// Not at all: but whatever came, or was seen in the log, is a promise that all up to it will come.
+    /// Not at all. But all events up to the highest position that came, or was seen in the log, must come.
     Silence,
 }
 
-/// Which of `count` things a number means.
+/// Which of `count` things a number selects.
 fn of(number: u8, count: usize) -> usize {
     usize::from(number) % count
 }
@@ -203,7 +203,7 @@ proptest! {
         }
         world.settle(by);
         world.check_streams(by);
-        // Whoever has no stream any more is given all of it when it comes back.
+        // A pad without a stream gets all events when it returns.
         world.all_come_back();
         world.check_streams(Settled::Comparison);
         world.check_pads();

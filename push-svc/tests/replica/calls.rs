@@ -1,4 +1,4 @@
-//! Calls on the pads' port that open no stream: of services that are not served, without a token, compressed.
+//! Calls on the pads' port that open no stream: of unknown services, without a token, compressed.
 
 use http::Request;
 use ringpad_proto::v1::{
@@ -47,21 +47,21 @@ async fn a_service_that_is_not_served_is_unimplemented() {
                 http_request(replica.pads, call.body("\0\0\0\0\0".to_owned()).unwrap()).await;
             assert_eq!((status, head["grpc-status"].to_str().unwrap()), (200, "12"), "{path} {kind}");
             assert!(head["content-type"].to_str().unwrap().starts_with(kind), "{head:?}");
-            // Else a browser's script sees no more than that something failed.
+            // Without this, the script of a page only sees that something failed.
             assert_eq!(head["access-control-allow-origin"], "https://shop.example");
             assert!(head["access-control-expose-headers"].to_str().unwrap().contains("grpc-status"));
         }
-        let asking = Request::options(path)
+        let preflight = Request::options(path)
             .header("origin", "https://shop.example")
             .header("access-control-request-method", "POST");
-        let (status, head, _) = http_request(replica.pads, asking.body(String::new()).unwrap()).await;
+        let (status, head, _) = http_request(replica.pads, preflight.body(String::new()).unwrap()).await;
         assert_eq!(status, 200, "{path}");
         assert_eq!(head["access-control-allow-origin"], "https://shop.example", "{path}");
     }
 }
 
 #[tokio::test]
-async fn what_is_no_grpc_is_told_so_in_http() {
+async fn other_requests_than_grpc_are_refused_in_http() {
     let world = World::new().await;
     let replica = world.replica().await;
     assert_eq!(http_get(replica.pads, "/no.Such/Service").await.0, 404);
@@ -74,7 +74,7 @@ async fn what_is_no_grpc_is_told_so_in_http() {
 }
 
 #[tokio::test]
-async fn an_action_says_what_is_wrong_with_its_token() {
+async fn an_action_is_answered_with_the_fault_of_its_token() {
     let world = World::new().await;
     let replica = world.replica().await;
     let mut pads = PadServiceClient::new(channel(&replica).await);
@@ -118,8 +118,8 @@ async fn requests_may_be_compressed_and_are_bounded_decompressed() {
     };
     let answer = plain.save_note(with_token("x".to_owned())).await.map_err(|status| status.code());
     let compressed = pads.save_note(with_token("x".to_owned())).await.map_err(|status| status.code());
-    assert_eq!(compressed.map(|_| ()), answer.map(|_| ()), "it was read");
-    // A thousandth of it on the wire. Without a token none of it is read.
+    assert_eq!(compressed.map(|_| ()), answer.map(|_| ()), "it was decompressed");
+    // Compressed to a thousandth. Without a token none of it is read.
     let long = "x".repeat(10 << 20);
     assert_eq!(pads.save_note(with_token(long.clone())).await.unwrap_err().code(), Code::ResourceExhausted);
     let no_token = SaveNoteRequest { note: long, ..SaveNoteRequest::default() };

@@ -1,4 +1,4 @@
-//! How WebSockets end, seen frame by frame: by RFC 6455 both sides send a Close, and then the server ends the connection.
+//! How WebSockets end, frame by frame: by RFC 6455 both sides send a Close, and then the server ends the connection.
 
 use std::net::SocketAddr;
 
@@ -18,7 +18,7 @@ const BINARY: u8 = 2;
 const CLOSE: u8 = 8;
 const PING: u8 = 9;
 
-/// A frame with the client's mask.
+/// A frame of a client, which is masked.
 fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = head(first, 0x80, payload.len());
     let mask = [7, 11, 13, 17];
@@ -43,15 +43,15 @@ fn head(first: u8, mask: u8, length: usize) -> Vec<u8> {
     head
 }
 
-/// A close's payload.
-fn because(code: u16, reason: &str) -> Vec<u8> {
+/// The payload of a Close.
+fn close_payload(code: u16, reason: &str) -> Vec<u8> {
     [&code.to_be_bytes(), reason.as_bytes()].concat()
 }
 
 struct RawPad(TcpStream);
 
 impl RawPad {
-    /// A WebSocket of which nothing has been sent.
+    /// A WebSocket over which nothing has been sent.
     async fn silent(replica: SocketAddr) -> Self {
         let mut stream = TcpStream::connect(replica).await.unwrap();
         let request = format!(
@@ -102,7 +102,7 @@ impl RawPad {
         timeout(PATIENCE, reading).await.expect("a frame or the end")
     }
 
-    /// The payload of the Close that comes, behind whatever else; and that the connection then ends in order.
+    /// The payload of the next Close, after any other frames. Checks that the connection then ends in order.
     async fn close(&mut self) -> Vec<u8> {
         let payload = loop {
             let (opcode, payload) = self.frame().await.expect("a Close before the end");
@@ -126,9 +126,9 @@ async fn a_close_is_answered_with_its_code_and_the_connection_ends() {
     let world = World::new().await;
     let replica = world.replica().await;
     let closes = [
-        (because(1000, ""), because(1000, "")),
-        (because(1001, "the tab is closed"), because(1001, "the tab is closed")),
-        (because(4000, "own"), because(4000, "own")),
+        (close_payload(1000, ""), close_payload(1000, "")),
+        (close_payload(1001, "the tab is closed"), close_payload(1001, "the tab is closed")),
+        (close_payload(4000, "own"), close_payload(4000, "own")),
         (Vec::new(), Vec::new()),
     ];
     for (sent, answered) in closes {
@@ -139,7 +139,7 @@ async fn a_close_is_answered_with_its_code_and_the_connection_ends() {
         pad.send(&masked(FIN | CLOSE, &sent)).await;
         assert_eq!(pad.close().await, answered, "before the first message");
     }
-    wait_for("the streams to be gone", async || {
+    wait_for("the streams to end", async || {
         let (_, _, metrics) = http_get(replica.admin, "/metrics").await;
         metrics.contains(r#"ringpad_push_stream_ends_total{transport="websocket",reason="client"} 4"#)
     })
@@ -147,14 +147,14 @@ async fn a_close_is_answered_with_its_code_and_the_connection_ends() {
 }
 
 #[tokio::test]
-async fn a_close_behind_a_ping_or_within_a_message_is_answered() {
+async fn a_close_after_a_ping_or_within_a_message_is_answered() {
     let world = World::new().await;
     let replica = world.replica().await;
     let mut pad = RawPad::subscribed(replica.pads).await;
     pad.send(&masked(FIN | PING, b"there?")).await;
     pad.send(&masked(TEXT, b"{\"more\":")).await;
-    pad.send(&masked(FIN | CLOSE, &because(1000, ""))).await;
-    assert_eq!(pad.close().await, because(1000, ""));
+    pad.send(&masked(FIN | CLOSE, &close_payload(1000, ""))).await;
+    assert_eq!(pad.close().await, close_payload(1000, ""));
 }
 
 #[tokio::test]
@@ -198,18 +198,18 @@ async fn a_violation_of_the_protocol_ends_with_its_code() {
 }
 
 #[tokio::test]
-async fn a_close_with_a_code_that_must_not_be_sent() {
+async fn a_close_with_a_forbidden_code_is_a_violation() {
     let world = World::new().await;
     let replica = world.replica().await;
     for code in [0, 999, 1004, 1005, 1006, 1015, 5000] {
         let mut pad = RawPad::subscribed(replica.pads).await;
-        pad.send(&masked(FIN | CLOSE, &because(code, ""))).await;
+        pad.send(&masked(FIN | CLOSE, &close_payload(code, ""))).await;
         assert_eq!(pad.close_code().await, 1002, "{code}");
     }
 }
 
 #[tokio::test]
-async fn a_long_reason_is_cut_to_what_a_close_has_room_for() {
+async fn a_long_reason_is_cut_to_the_length_of_a_close() {
     let world = World::new().await;
     let replica = world.replica().await;
     let mut pad = RawPad::silent(replica.pads).await;
@@ -219,5 +219,5 @@ async fn a_long_reason_is_cut_to_what_a_close_has_room_for() {
     pad.send(&masked(FIN | TEXT, format!(r#"{{"token":"{faulty}"}}"#).as_bytes())).await;
     let payload = pad.close().await;
     assert_eq!(payload.len(), 125);
-    assert!(payload.starts_with(&because(4401, "the token is faulty: sub is not")), "{payload:?}");
+    assert!(payload.starts_with(&close_payload(4401, "the token is faulty: sub is not")), "{payload:?}");
 }

@@ -1,4 +1,4 @@
-//! The table of ends.
+//! Why streams end, or are refused.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,7 +16,7 @@ async fn end_of(
 }
 
 #[tokio::test]
-async fn bad_tokens() {
+async fn a_token_that_is_not_valid_is_refused() {
     let world = World::new().await;
     let replica = world.replica().await;
     let expired = token_until("p", "a", SystemTime::now());
@@ -44,7 +44,7 @@ async fn a_token_that_expires_ends_the_stream() {
 }
 
 #[tokio::test]
-async fn a_token_whose_times_have_fractions() {
+async fn a_stream_ends_at_the_fraction_of_a_second_of_its_token() {
     let world = World::new().await;
     let replica = world.replica().await;
     for transport in TRANSPORTS {
@@ -62,7 +62,7 @@ async fn a_token_whose_times_have_fractions() {
 }
 
 #[tokio::test]
-async fn no_such_store() {
+async fn a_stream_of_an_unknown_store_is_refused() {
     let world = World::new().await;
     let replica = world.replica().await;
     for transport in TRANSPORTS {
@@ -111,7 +111,7 @@ async fn a_pad_has_eight_streams_at_most() {
     for transport in TRANSPORTS {
         let mut ninth = replica.pad(transport, "a", session("ninth")).await;
         assert_eq!(ninth.end().await, StreamEnd::Exhausted);
-        // A newer stream of one of them is no ninth; nor is another pad's.
+        // A newer stream of a session replaces one of the eight, and another pad has eight of its own.
         let mut newer = replica.pad(transport, "a", session("0")).await;
         newer.begin().await;
         open.push(newer);
@@ -127,7 +127,7 @@ async fn a_pad_has_eight_streams_at_most() {
 }
 
 #[tokio::test]
-async fn a_page_from_elsewhere() {
+async fn a_page_of_another_origin_is_refused() {
     let world = World::new().await;
     let replica = world.replica_with(&["--pad-allowed-origins=https://shop.example"]).await;
     let token = token("p", "a");
@@ -142,7 +142,7 @@ async fn a_page_from_elsewhere() {
 }
 
 #[tokio::test]
-async fn a_websocket_pad_that_says_nothing() {
+async fn a_websocket_without_a_first_message_is_closed() {
     let world = World::new().await;
     let replica = world.replica().await;
     let mut silent = TestPad::on_websocket(replica.pads, None).await;
@@ -150,7 +150,7 @@ async fn a_websocket_pad_that_says_nothing() {
 }
 
 #[tokio::test]
-async fn a_websocket_pad_that_says_something_else() {
+async fn a_websocket_with_a_wrong_first_message_is_closed() {
     let world = World::new().await;
     let replica = world.replica().await;
     let firsts = [
@@ -165,7 +165,7 @@ async fn a_websocket_pad_that_says_something_else() {
 }
 
 #[tokio::test]
-async fn a_session_too_long_to_be_one() {
+async fn a_session_that_is_too_long_is_refused() {
     let world = World::new().await;
     let replica = world.replica().await;
     for transport in TRANSPORTS {

@@ -1,4 +1,4 @@
-//! A stand-in for ingest-svc's log: two of its RPCs, from memory.
+//! A fake log in place of ingest-svc: two of its RPCs, from memory.
 
 use std::{
     collections::BTreeMap,
@@ -19,10 +19,10 @@ use tokio_stream::Empty;
 use tonic::{Request, Response, Status, service::Routes};
 use uuid::Uuid;
 
-/// The internal token that it wants.
+/// The internal token that it requires.
 pub const TOKEN: &str = "internal-token";
 
-/// Bytes that are no message.
+/// Bytes that cannot be decoded.
 pub const BROKEN: &[u8] = b"\xff\xff";
 
 #[derive(Clone, Default)]
@@ -35,7 +35,7 @@ struct State {
     delay: Duration,
     /// How many requests named each store.
     asked: BTreeMap<String, u32>,
-    /// How many of them were a pad's.
+    /// How many of them were on behalf of one pad.
     asked_by_pads: u32,
 }
 
@@ -58,12 +58,12 @@ type Bytes = bytes::Bytes;
 impl FakeLog {
     pub fn new(stores: &[&str]) -> Self {
         let log = Self::default();
-        log.renew(stores);
+        log.replace(stores);
         log
     }
 
-    /// Begins anew, as another log.
-    pub fn renew(&self, stores: &[&str]) {
+    /// Becomes another, empty log.
+    pub fn replace(&self, stores: &[&str]) {
         let mut state = self.0.lock().unwrap();
         state.epoch = Uuid::new_v4();
         state.stores = stores.iter().map(|store| ((*store).to_owned(), Store::default())).collect();
@@ -77,7 +77,7 @@ impl FakeLog {
         self.0.lock().unwrap().stores[store].events.len() as u64
     }
 
-    /// Logs a new call; the event is what ingest-svc would publish.
+    /// Logs a new call, and returns the event that ingest-svc would publish.
     pub fn ring(&self, store: &str) -> Event {
         self.ring_with_memo(store, "")
     }
@@ -105,15 +105,15 @@ impl FakeLog {
         Event { store_id: store.to_owned(), epoch, position, bytes, receipt: None }
     }
 
-    /// The file is damaged: an event is none any more.
+    /// The file is damaged: an event cannot be read any more.
     pub fn break_event(&self, store: &str, position: u64) {
         let mut state = self.0.lock().unwrap();
         let events = &mut state.stores.get_mut(store).unwrap().events;
         events[usize::try_from(position).unwrap() - 1] = Bytes::from_static(BROKEN);
     }
 
-    /// A backup is put back: the store stands at an older position.
-    pub fn put_back(&self, store: &str, position: usize) {
+    /// A backup is restored: the store is at an older position.
+    pub fn restore(&self, store: &str, position: usize) {
         let mut state = self.0.lock().unwrap();
         let logged = state.stores.get_mut(store).unwrap();
         logged.events.truncate(position);
@@ -138,7 +138,7 @@ impl FakeLog {
         self.0.lock().unwrap().asked.get(store).copied().unwrap_or_default()
     }
 
-    /// How many requests were a pad's, not the replica's own.
+    /// How many requests were on behalf of one pad, and not of all stores.
     pub fn asked_by_pads(&self) -> u32 {
         self.0.lock().unwrap().asked_by_pads
     }
@@ -184,8 +184,8 @@ pub fn now() -> ringpad_proto::Timestamp {
     ringpad_proto::Timestamp { seconds: since.as_secs().cast_signed(), nanos: 0 }
 }
 
-fn not_here<T>() -> Result<Response<T>, Status> {
-    Err(Status::unimplemented("not in this log"))
+fn unimplemented<T>() -> Result<Response<T>, Status> {
+    Err(Status::unimplemented("not in the fake log"))
 }
 
 #[tonic::async_trait]
@@ -241,7 +241,7 @@ impl ingest_service_server::IngestService for FakeLog {
                 not_found: false,
             });
         }
-        // As an ingest-svc that does not count bytes, nor say that there is more.
+        // As an older version of ingest-svc, which neither counts bytes nor sets `more`.
         Ok(Response::new(ListCallEventsResponse { epoch: state.epoch.to_string(), stores, more: false }))
     }
 
@@ -249,31 +249,31 @@ impl ingest_service_server::IngestService for FakeLog {
         &self,
         _: Request<IngestCallRequest>,
     ) -> Result<Response<IngestCallResponse>, Status> {
-        not_here()
+        unimplemented()
     }
 
     async fn ingest_call_stream(
         &self,
         _: Request<tonic::Streaming<IngestCallStreamRequest>>,
     ) -> Result<Response<Self::IngestCallStreamStream>, Status> {
-        not_here()
+        unimplemented()
     }
 
     async fn act_on_call(&self, _: Request<ActOnCallRequest>) -> Result<Response<ActOnCallResponse>, Status> {
-        not_here()
+        unimplemented()
     }
 
     async fn list_quarantine(
         &self,
         _: Request<ListQuarantineRequest>,
     ) -> Result<Response<ListQuarantineResponse>, Status> {
-        not_here()
+        unimplemented()
     }
 
     async fn replay_quarantine(
         &self,
         _: Request<ReplayQuarantineRequest>,
     ) -> Result<Response<ReplayQuarantineResponse>, Status> {
-        not_here()
+        unimplemented()
     }
 }

@@ -2,7 +2,6 @@
 
 use std::{
     net::SocketAddr,
-    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, SystemTime},
 };
 
@@ -20,7 +19,7 @@ use uuid::Uuid;
 
 use crate::{
     fake_log::{FakeLog, TOKEN},
-    pads::{TestPad, Transport},
+    pads::{TRANSPORTS, TestPad, Transport},
 };
 
 pub const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -28,15 +27,13 @@ pub const SECRET: &str = "0123456789abcdef0123456789abcdef";
 pub const PATIENCE: Duration = Duration::from_secs(20);
 const TTL: Duration = Duration::from_secs(30);
 
-/// All that is not a replica.
+/// Everything outside the replicas.
 pub struct World {
     pub log: FakeLog,
     pub bus: Bus,
     log_address: SocketAddr,
     publisher: Mutex<Publisher>,
     stop: CancellationToken,
-    /// Whether anything was published yet.
-    spoken: AtomicBool,
 }
 
 /// A running replica.
@@ -54,10 +51,10 @@ impl World {
         let stop = CancellationToken::new();
         let log_address = log.serve(stop.clone()).await;
         let publisher = Mutex::new(new_publisher(&bus, &log).await);
-        Self { log, bus, log_address, publisher, stop, spoken: AtomicBool::new(false) }
+        Self { log, bus, log_address, publisher, stop }
     }
 
-    /// A replica with a few settings of its own, ready.
+    /// A replica with these further settings, once it is ready.
     pub async fn replica_with(&self, flags: &[&str]) -> Replica {
         let replica = self.starting(flags).await;
         wait_for("ready", async || http_get(replica.pads, "/readyz").await.0 == 200).await;
@@ -70,7 +67,7 @@ impl World {
         let [secret, internal] =
             [format!("--pad-token-secret={SECRET}"), format!("--internal-token={TOKEN}")];
         let fixed = ["push-svc", &log, &secret, &internal, "--drain-window=300ms", "--retry-max-interval=1s"];
-        // A later flag of the same name wins over none; clap refuses repeats, so the fixed ones give way.
+        // clap refuses a repeated flag, so a fixed one is left out if it is given.
         let name = |flag: &str| flag.split('=').next().unwrap().to_owned();
         let kept = fixed.iter().filter(|fixed| !flags.iter().any(|flag| name(flag) == name(fixed)));
         let settings = Settings::try_parse_from(kept.chain(flags)).unwrap();
@@ -89,7 +86,7 @@ impl World {
         self.replica_with(&[]).await
     }
 
-    /// Rings: in the log and on the bus.
+    /// A new call, in the log and on the bus.
     pub async fn ring(&self, store: &str) -> u64 {
         let event = self.log.ring(store);
         let position = event.position;
@@ -99,11 +96,10 @@ impl World {
 
     /// Puts a batch on the bus.
     pub async fn publish(&self, events: &[Event]) {
-        self.spoken.store(true, Ordering::Relaxed);
         self.publisher.lock().await.send(events, TTL).await.unwrap().outcome().await.unwrap();
     }
 
-    /// ingest-svc is started anew, with the log as it now is.
+    /// ingest-svc is started again, with the current log.
     pub async fn new_publisher(&self) {
         *self.publisher.lock().await = new_publisher(&self.bus, &self.log).await;
     }
@@ -124,7 +120,18 @@ impl Replica {
         TestPad::connect(transport, self.pads, &token("p", store), request, None).await
     }
 
-    /// Waits for the end after the shutdown.
+    /// A new stream of store `a` on each transport, with snapshot and first heartbeat.
+    pub async fn pads(&self) -> Vec<TestPad> {
+        let mut pads = Vec::new();
+        for transport in TRANSPORTS {
+            let mut pad = self.pad(transport, "a", SubscribeRequest::default()).await;
+            pad.begin().await;
+            pads.push(pad);
+        }
+        pads
+    }
+
+    /// Shuts the replica down and waits for its end.
     pub async fn end(self) -> Result<(), Failure> {
         self.shutdown.cancel();
         timeout(PATIENCE, self.task).await.expect("the replica ends").unwrap()
@@ -162,7 +169,7 @@ pub fn session(session: &str) -> SubscribeRequest {
     SubscribeRequest { session: session.to_owned(), ..SubscribeRequest::default() }
 }
 
-/// Waits until `reached` says so.
+/// Waits until `reached` is true.
 pub async fn wait_for(what: &str, reached: impl AsyncFn() -> bool) {
     let waiting = async {
         while !reached().await {

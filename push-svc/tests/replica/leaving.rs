@@ -5,7 +5,7 @@ use ringpad_proto::v1::{SubscribeRequest, subscribe_response::Event};
 use crate::{harness::*, pads::*};
 
 #[tokio::test]
-async fn pads_are_told_to_go_and_then_sent_away() {
+async fn pads_are_asked_to_reconnect_and_then_their_streams_end() {
     let world = World::new().await;
     let replica = world.replica_with(&["--drain-window=4s"]).await;
     let mut pads = Vec::new();
@@ -19,27 +19,27 @@ async fn pads_are_told_to_go_and_then_sent_away() {
     let (_, _, why) = http_get(replica.pads, "/readyz").await;
     assert!(why.contains("leaving"), "{why}");
     for transport in TRANSPORTS {
-        // Refused so that a load balancer tries the next replica.
+        // Refused in a way that makes a load balancer try the next replica.
         let mut refused = replica.pad(transport, "a", SubscribeRequest::default()).await;
         assert_eq!(refused.end().await, StreamEnd::Http(503));
     }
-    // Until they end, the streams go on.
+    // Until they end, the streams continue.
     let rung = world.ring("a").await;
     for (pad, transport) in pads.iter_mut().zip(TRANSPORTS) {
-        let (mut told, mut last) = (0, 0);
+        let (mut asked, mut last) = (0, 0);
         let ended = loop {
             match pad.next().await {
                 Ok(Event::Heartbeat(_)) => {}
                 Ok(Event::Update(update)) => last = update.position,
                 Ok(Event::Reconnect(reconnect)) => {
                     assert!(reconnect.after.unwrap().seconds < 1);
-                    told += 1;
+                    asked += 1;
                 }
                 Ok(other) => panic!("not while leaving: {other:?}"),
                 Err(ended) => break ended,
             }
         };
-        assert_eq!((told, last, ended), (1, rung, StreamEnd::of_leaving(transport)));
+        assert_eq!((asked, last, ended), (1, rung, StreamEnd::of_leaving(transport)));
     }
     replica.end().await.unwrap();
 }
@@ -64,7 +64,7 @@ async fn pads_that_move_to_another_replica_miss_nothing() {
 }
 
 #[tokio::test]
-async fn a_replica_without_pads_leaves_at_once_and_one_with_a_dead_pad_all_the_same() {
+async fn pads_that_read_nothing_do_not_keep_a_replica_from_leaving() {
     let world = World::new().await;
     world.replica().await.end().await.unwrap();
     let replica = world.replica().await;
@@ -73,17 +73,16 @@ async fn a_replica_without_pads_leaves_at_once_and_one_with_a_dead_pad_all_the_s
         // Never read from.
         dead.push(replica.pad(transport, "a", SubscribeRequest::default()).await);
     }
-    // One that has not said who it is.
+    // One that has not sent its first message.
     let silent = TestPad::on_websocket(replica.pads, None).await;
     replica.end().await.unwrap();
     drop((dead, silent));
 }
 
 #[tokio::test]
-async fn ready_with_either_source() {
+async fn a_replica_with_one_source_is_ready() {
     let world = World::new().await;
     world.cut_log();
-    // The bus is there.
     let replica = world.replica().await;
     assert_eq!(http_get(replica.admin, "/readyz").await.0, 200);
     replica.end().await.unwrap();

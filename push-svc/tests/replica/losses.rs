@@ -1,4 +1,4 @@
-//! What the bus loses, the log mends.
+//! Events that the bus loses are read from the log.
 
 use std::time::Duration;
 
@@ -8,24 +8,14 @@ use ringpad_proto::v1::SubscribeRequest;
 use crate::{
     fake_log::BROKEN,
     harness::*,
-    pads::{StreamEnd, TRANSPORTS, TestPad, Transport},
+    pads::{StreamEnd, TRANSPORTS, Transport},
 };
 
-async fn pads(replica: &Replica) -> Vec<TestPad> {
-    let mut pads = Vec::new();
-    for transport in TRANSPORTS {
-        let mut pad = replica.pad(transport, "a", SubscribeRequest::default()).await;
-        pad.begin().await;
-        pads.push(pad);
-    }
-    pads
-}
-
 #[tokio::test]
-async fn a_lost_event_is_fetched_when_the_next_one_comes() {
+async fn a_lost_event_is_read_when_the_next_one_comes() {
     let world = World::new().await;
     let replica = world.replica().await;
-    let mut pads = pads(&replica).await;
+    let mut pads = replica.pads().await;
     world.ring("a").await;
     world.log.ring("a");
     let last = world.ring("a").await;
@@ -35,16 +25,16 @@ async fn a_lost_event_is_fetched_when_the_next_one_comes() {
 }
 
 #[tokio::test]
-async fn a_ring_behind_a_gap_that_does_not_close_is_shown_early_and_follows_in_place() {
+async fn a_ring_after_a_gap_is_sent_early_and_again_in_order() {
     let world = World::new().await;
     let replica = world.replica().await;
-    let mut pads = pads(&replica).await;
+    let mut pads = replica.pads().await;
     let asked = world.log.asked("a");
     let first = world.ring("a").await;
     for pad in &mut pads {
         pad.updates_to(first).await;
     }
-    // A publisher that was not known makes the replica compare.
+    // An unknown publisher makes the replica compare.
     wait_for("the comparison", async || world.log.asked("a") > asked).await;
     world.log.answer_after(Duration::from_secs(2));
     world.log.ring("a");
@@ -61,18 +51,18 @@ async fn a_ring_behind_a_gap_that_does_not_close_is_shown_early_and_follows_in_p
 }
 
 #[tokio::test]
-async fn a_pad_that_is_still_catching_up_is_shown_a_ring_early() {
+async fn a_pad_that_is_catching_up_is_sent_a_ring_early() {
     let world = World::new().await;
     let replica = world.replica().await;
     let epoch = world.log.epoch();
-    // More than the hub keeps at hand for a pad that comes back.
+    // More than one page, and the hub has none of it.
     world.ring("a").await;
     for _ in 0..300 {
         world.log.ring("a");
     }
     let mut first = replica.pad(Transport::WebSocket, "a", SubscribeRequest::default()).await;
     first.begin().await;
-    // Each page takes its time, the first one before the snapshot.
+    // Each page takes 1.5 s, the first one before the snapshot.
     world.log.answer_after(Duration::from_millis(1_500));
     let mut back = replica.pad(Transport::Grpc, "a", after(1, epoch)).await;
     back.begin().await;
@@ -84,10 +74,10 @@ async fn a_pad_that_is_still_catching_up_is_shown_a_ring_early() {
 }
 
 #[tokio::test]
-async fn the_last_event_of_a_store_is_missed_by_the_publishers_numbers() {
+async fn the_loss_of_a_stores_last_event_shows_in_the_message_numbers() {
     let world = World::new().await;
     let replica = world.replica().await;
-    let mut pads = pads(&replica).await;
+    let mut pads = replica.pads().await;
     let first = world.ring("a").await;
     // Loss with the publisher's connection; nothing follows it in its store.
     let lost = world.log.ring("a").position;
@@ -100,10 +90,10 @@ async fn the_last_event_of_a_store_is_missed_by_the_publishers_numbers() {
 }
 
 #[tokio::test]
-async fn rings_go_on_while_the_bus_is_away() {
+async fn rings_come_from_the_log_while_there_is_no_bus() {
     let world = World::new().await;
     let replica = world.replica().await;
-    let mut pads = pads(&replica).await;
+    let mut pads = replica.pads().await;
     world.ring("a").await;
     let Bus::InProcess(bus) = &world.bus else { panic!("the in-process bus") };
     bus.interrupt();
@@ -121,10 +111,10 @@ async fn rings_go_on_while_the_bus_is_away() {
 }
 
 #[tokio::test]
-async fn a_burst_that_overflows_the_bus_is_mended() {
+async fn a_burst_that_overflows_the_bus_is_read_from_the_log() {
     let world = World::new().await;
     let replica = world.replica().await;
-    let mut pads = pads(&replica).await;
+    let mut pads = replica.pads().await;
     let mut last = 0;
     for _ in 0..5_000 {
         last = world.ring("a").await;
@@ -135,13 +125,13 @@ async fn a_burst_that_overflows_the_bus_is_mended() {
 }
 
 #[tokio::test]
-async fn another_log_ends_the_streams_and_the_next_begin_afresh() {
+async fn after_a_change_of_the_log_pads_get_a_fresh_snapshot() {
     let world = World::new().await;
     let replica = world.replica().await;
     world.ring("a").await;
-    let mut pads = pads(&replica).await;
+    let mut pads = replica.pads().await;
     let old = world.log.epoch();
-    world.log.renew(&["a", "b"]);
+    world.log.replace(&["a", "b"]);
     world.new_publisher().await;
     world.ring("a").await;
     for (pad, transport) in pads.iter_mut().zip(TRANSPORTS) {
@@ -153,10 +143,10 @@ async fn another_log_ends_the_streams_and_the_next_begin_afresh() {
 }
 
 #[tokio::test]
-async fn a_log_that_was_put_back_within_its_epoch_ends_the_streams() {
+async fn a_log_that_was_restored_within_its_epoch_ends_the_streams() {
     let world = World::new().await;
     let replica = world.replica().await;
-    let mut pads = pads(&replica).await;
+    let mut pads = replica.pads().await;
     let mut last = 0;
     for _ in 0..3 {
         last = world.ring("a").await;
@@ -164,8 +154,8 @@ async fn a_log_that_was_put_back_within_its_epoch_ends_the_streams() {
     for pad in &mut pads {
         pad.updates_to(last).await;
     }
-    world.log.put_back("a", 1);
-    // ingest-svc has been started again.
+    world.log.restore("a", 1);
+    // ingest-svc is started again.
     world.new_publisher().await;
     world.ring("b").await;
     for (pad, transport) in pads.iter_mut().zip(TRANSPORTS) {
@@ -179,7 +169,7 @@ async fn a_log_that_was_put_back_within_its_epoch_ends_the_streams() {
 async fn a_deleted_store_ends_its_streams() {
     let world = World::new().await;
     let replica = world.replica().await;
-    let mut pads = pads(&replica).await;
+    let mut pads = replica.pads().await;
     world.log.delete("a");
     let hint = Event {
         store_id: "a".to_owned(),
@@ -198,11 +188,11 @@ async fn a_deleted_store_ends_its_streams() {
 async fn an_event_of_another_log_changes_nothing() {
     let world = World::new().await;
     let replica = world.replica().await;
-    let mut pads = pads(&replica).await;
+    let mut pads = replica.pads().await;
     let position = world.ring("a").await;
-    let strange = Event { epoch: uuid::Uuid::new_v4(), ..world.log.ring("b") };
-    let strange = Event { store_id: "a".to_owned(), position: position + 1, ..strange };
-    world.publish(&[strange]).await;
+    let foreign = Event { epoch: uuid::Uuid::new_v4(), ..world.log.ring("b") };
+    let foreign = Event { store_id: "a".to_owned(), position: position + 1, ..foreign };
+    world.publish(&[foreign]).await;
     let last = world.ring("a").await;
     for pad in &mut pads {
         pad.updates_to(last).await;
@@ -210,10 +200,10 @@ async fn an_event_of_another_log_changes_nothing() {
 }
 
 #[tokio::test]
-async fn without_the_log_live_streams_go_on_and_new_ones_are_refused() {
+async fn without_the_log_live_streams_continue_and_new_ones_are_refused() {
     let world = World::new().await;
     let replica = world.replica().await;
-    let mut pads = pads(&replica).await;
+    let mut pads = replica.pads().await;
     world.ring("a").await;
     world.cut_log();
     let last = world.ring("a").await;
@@ -223,7 +213,7 @@ async fn without_the_log_live_streams_go_on_and_new_ones_are_refused() {
     for transport in TRANSPORTS {
         let mut refused = replica.pad(transport, "b", SubscribeRequest::default()).await;
         assert_eq!(refused.end().await, StreamEnd::Unavailable);
-        // From what is at hand a pad resumes all the same.
+        // A pad whose next event is in memory resumes without the log.
         let mut back = replica.pad(transport, "a", after(last, world.log.epoch())).await;
         assert!(back.begin().await.resumed);
     }
@@ -231,7 +221,7 @@ async fn without_the_log_live_streams_go_on_and_new_ones_are_refused() {
 }
 
 #[tokio::test]
-async fn a_log_that_does_not_answer_is_a_clear_end() {
+async fn a_stream_is_refused_if_the_log_does_not_answer() {
     let world = World::new().await;
     let replica = world.replica().await;
     world.log.answer_after(PATIENCE);
@@ -240,10 +230,10 @@ async fn a_log_that_does_not_answer_is_a_clear_end() {
 }
 
 #[tokio::test]
-async fn an_event_that_comes_broken_is_fetched_whole() {
+async fn an_event_that_was_damaged_on_the_bus_is_read_from_the_log() {
     let world = World::new().await;
     let replica = world.replica().await;
-    let mut pads = pads(&replica).await;
+    let mut pads = replica.pads().await;
     for _ in 0..2 {
         let mut event = world.log.ring("a");
         event.bytes = BROKEN.into();
@@ -256,11 +246,11 @@ async fn an_event_that_comes_broken_is_fetched_whole() {
 }
 
 #[tokio::test]
-async fn an_event_that_nobody_can_read_makes_pads_begin_afresh_once() {
+async fn after_an_unreadable_event_pads_get_one_fresh_snapshot() {
     let world = World::new().await;
     let replica = world.replica().await;
     world.ring("a").await;
-    let mut pads = pads(&replica).await;
+    let mut pads = replica.pads().await;
     let mut event = world.log.ring("a");
     let broken = event.position;
     world.log.break_event("a", broken);

@@ -1,9 +1,10 @@
-//! A whole replica on real ports, with the in-process bus and a stand-in for ingest-svc's log, as pads on all three
+//! A whole replica on real ports, with the in-process bus and a fake log in place of ingest-svc, as pads on all three
 //! transports see it.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
-#![expect(unreachable_pub, reason = "nobody but these tests reads it")]
+#![expect(unreachable_pub, reason = "only these tests use it")]
 
 mod calls;
+mod canaries;
 mod closing;
 mod ends;
 mod fake_log;
@@ -14,5 +15,4 @@ mod names;
 mod pads;
 mod ports;
 mod returns;
-mod signs_of_life;
 mod streams;

@@ -5,14 +5,14 @@ use ringpad_proto::v1::{Reconnect, SubscribeRequest, subscribe_response::Event};
 
 use crate::{harness::*, pads::*};
 
-/// What ingest-svc publishes after `UpsertStore`.
+/// The event that ingest-svc publishes after `UpsertStore`.
 async fn hint(world: &World, store: &str) {
     let epoch = world.log.epoch();
     let bytes = bytes::Bytes::new();
     world.publish(&[BusEvent { store_id: store.to_owned(), epoch, position: 0, bytes, receipt: None }]).await;
 }
 
-/// The next `reconnect`; nothing but heartbeats may come before it.
+/// The next `reconnect`; only heartbeats may come before it.
 async fn asked_to_reconnect(pad: &mut TestPad) -> Reconnect {
     loop {
         match pad.next().await {
@@ -28,7 +28,7 @@ fn resumption(world: &World, position: u64, tab: &str) -> SubscribeRequest {
 }
 
 #[tokio::test]
-async fn pads_learn_a_new_name_on_their_next_stream_and_miss_nothing() {
+async fn pads_get_a_new_name_on_their_next_stream_and_miss_nothing() {
     let world = World::new().await;
     let replica = world.replica().await;
     let mut old = Vec::new();
@@ -55,13 +55,13 @@ async fn pads_learn_a_new_name_on_their_next_stream_and_miss_nothing() {
     }
     let position = world.ring("a").await;
     for pad in &mut new {
-        // A second reconnect would not be taken for an update.
+        // This fails if a second reconnect comes before the update.
         pad.updates_to(position).await;
     }
 }
 
 #[tokio::test]
-async fn a_pad_that_does_not_go_for_the_new_name_is_sent_away_by_a_replica_that_stays() {
+async fn the_stream_of_a_pad_that_does_not_reconnect_for_the_new_name_is_ended() {
     let world = World::new().await;
     let replica = world.replica().await;
     for transport in TRANSPORTS {
@@ -70,7 +70,7 @@ async fn a_pad_that_does_not_go_for_the_new_name_is_sent_away_by_a_replica_that_
         world.log.rename("a", &format!("{transport:?}"));
         hint(&world, "a").await;
         asked_to_reconnect(&mut pad).await;
-        // The stream goes on until then.
+        // The stream continues until then.
         let rung = world.ring("a").await;
         assert_eq!(rung, position + 1);
         pad.updates_to(rung).await;
@@ -80,13 +80,13 @@ async fn a_pad_that_does_not_go_for_the_new_name_is_sent_away_by_a_replica_that_
 }
 
 #[tokio::test]
-async fn a_new_name_is_learned_without_a_word_of_it_too() {
+async fn a_new_name_is_found_without_a_hint() {
     let world = World::new().await;
     let replica = world.replica().await;
     let mut pad = replica.pad(Transport::Grpc, "a", session("tab")).await;
     pad.begin().await;
     world.log.rename("a", "The corner");
-    // Any comparison with the log tells.
+    // Any comparison with the log finds it.
     world.new_publisher().await;
     world.publish(&[]).await;
     asked_to_reconnect(&mut pad).await;

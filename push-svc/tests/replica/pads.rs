@@ -96,14 +96,14 @@ impl TestPad {
                     self.position = update.position;
                 }
                 Ok(Event::Heartbeat(heartbeat)) => assert_eq!(heartbeat.position, self.position),
-                // On a slow machine; its update follows in place.
+                // On a slow machine; its update follows in order.
                 Ok(Event::Early(early)) => assert!(early.call.unwrap().revision > self.position + 1),
                 other => panic!("an update was expected, not {other:?}"),
             }
         }
     }
 
-    /// The next ring that is shown ahead of its turn; no update may come before it.
+    /// The next ring that is sent early; no update may come before it.
     pub async fn early(&mut self) -> Early {
         loop {
             match self.next().await {
@@ -114,7 +114,7 @@ impl TestPad {
         }
     }
 
-    /// The next ring that is shown ahead of its turn, after any updates.
+    /// The next ring that is sent early, after any updates.
     pub async fn early_among_updates(&mut self) -> Early {
         loop {
             match self.next().await {
@@ -129,7 +129,7 @@ impl TestPad {
         }
     }
 
-    /// How the stream ends; what comes before is of no interest.
+    /// How the stream ends; all messages before are skipped.
     pub async fn end(&mut self) -> StreamEnd {
         loop {
             if let Err(ended) = self.next().await {

@@ -1,4 +1,4 @@
-//! What else the two ports answer.
+//! Page, health, metrics, CORS, and refusals of the two ports.
 
 use http::Request;
 use ringpad_proto::v1::SubscribeRequest;
@@ -15,7 +15,7 @@ async fn the_pad_page_and_its_files() {
     assert!(body.contains(r#"content="https://shop.example/token?a=1&amp;b=2""#), "{body}");
     let policy = head["content-security-policy"].to_str().unwrap();
     assert!(policy.contains("connect-src 'self' https://shop.example"), "{policy}");
-    // As it came, made strong by somebody on the way, one of several, any.
+    // Unchanged, made strong by a proxy, one of several, any.
     let tag = head["etag"].to_str().unwrap();
     let strong = tag.trim_start_matches("W/");
     for known in [tag.to_owned(), strong.to_owned(), format!("\"other\", {tag}"), "*".to_owned()] {
@@ -70,7 +70,7 @@ async fn health_on_both_ports_and_metrics_on_one() {
 }
 
 #[tokio::test]
-async fn browsers_may_ask_first() {
+async fn preflight_requests_are_answered() {
     let world = World::new().await;
     let replica = world.replica_with(&["--pad-allowed-origins=https://shop.example"]).await;
     let preflight = async |origin: &str| {
@@ -104,7 +104,7 @@ async fn browsers_may_ask_first() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_no_websocket_is_told_what_would_be() {
+async fn a_request_without_a_websocket_handshake_is_answered_with_426() {
     let world = World::new().await;
     let replica = world.replica().await;
     let handshake = |version: Option<&str>| {
@@ -127,7 +127,7 @@ async fn a_request_that_is_no_websocket_is_told_what_would_be() {
 }
 
 #[tokio::test]
-async fn a_405_says_what_is_allowed() {
+async fn a_405_lists_the_allowed_methods() {
     let world = World::new().await;
     let replica = world.replica().await;
     let on_both = ["/livez", "/readyz"].map(|path| (replica.admin, path, "GET,HEAD"));

@@ -1,4 +1,4 @@
-//! Pads that come back with a position.
+//! Pads that return with a position.
 
 use ringpad_proto::v1::SubscribeRequest;
 
@@ -30,10 +30,10 @@ async fn a_pad_that_returns_to_the_other_replica_gets_what_it_missed() {
 }
 
 #[tokio::test]
-async fn a_pad_that_returns_soon_costs_the_log_nothing() {
+async fn a_pad_that_returns_soon_needs_no_request_to_the_log() {
     let world = World::new().await;
     let replica = world.replica().await;
-    // Another pad, so that the replica goes on holding the store.
+    // Another pad, so that the replica still holds the store.
     let mut stays = replica.pad(Transport::Grpc, "a", SubscribeRequest::default()).await;
     stays.begin().await;
     let last = world.ring("a").await;
@@ -49,7 +49,7 @@ async fn a_pad_that_returns_soon_costs_the_log_nothing() {
 }
 
 #[tokio::test]
-async fn many_events_are_missed_and_read_in_pages() {
+async fn many_missed_events_are_read_in_pages() {
     let world = World::new().await;
     let replica = world.replica().await;
     for _ in 0..3_000 {
@@ -64,7 +64,7 @@ async fn many_events_are_missed_and_read_in_pages() {
 }
 
 #[tokio::test]
-async fn out_of_reach_means_a_fresh_snapshot() {
+async fn a_pad_out_of_reach_gets_a_fresh_snapshot() {
     let world = World::new().await;
     let replica = world.replica().await;
     for _ in 0..10_002 {
@@ -77,7 +77,7 @@ async fn out_of_reach_means_a_fresh_snapshot() {
         after(1, epoch),
         after(10_002, uuid::Uuid::new_v4()),
         after(10_002, ""),
-        after(10_002, "no uuid"),
+        after(10_002, "not a uuid"),
     ];
     for transport in TRANSPORTS {
         for request in &out_of_reach {
@@ -95,13 +95,13 @@ async fn out_of_reach_means_a_fresh_snapshot() {
 }
 
 #[tokio::test]
-async fn a_replica_that_lags_the_pads_other_replica_still_resumes() {
+async fn a_replica_that_is_behind_the_pads_last_replica_still_resumes() {
     let world = World::new().await;
     let replica = world.replica().await;
     let mut here = replica.pad(Transport::Grpc, "a", SubscribeRequest::default()).await;
     here.begin().await;
     for transport in TRANSPORTS {
-        // In the log, and seen by the pad on another replica; not here yet.
+        // In the log, and sent to the pad by another replica, but not here yet.
         let late = [(); 2].map(|()| world.log.ring("a"));
         let had = late[1].position;
         let mut pad = replica.pad(transport, "a", after(had, world.log.epoch())).await;
@@ -115,7 +115,7 @@ async fn a_replica_that_lags_the_pads_other_replica_still_resumes() {
 }
 
 #[tokio::test]
-async fn an_answer_that_would_be_too_large_is_asked_for_in_smaller_ones() {
+async fn an_answer_that_would_be_too_large_is_read_in_smaller_ones() {
     let world = World::new().await;
     let replica = world.replica().await;
     // Together more than an answer may have; this log does not count bytes.

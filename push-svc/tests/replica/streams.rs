@@ -1,4 +1,4 @@
-//! What a pad gets while all is well.
+//! What a pad gets when nothing fails.
 
 use ringpad_proto::v1::{CallState, SubscribeRequest};
 use std::time::Duration;
@@ -28,7 +28,7 @@ async fn snapshot_heartbeat_and_updates_on_every_transport() {
 }
 
 #[tokio::test]
-async fn long_calls_make_no_first_message_that_default_limits_refuse() {
+async fn a_snapshot_of_long_calls_stays_below_default_limits() {
     let world = World::new().await;
     let replica = world.replica().await;
     for _ in 0..150 {
@@ -54,14 +54,14 @@ async fn a_stores_pads_get_only_its_own_calls() {
         for _ in 0..5 {
             world.ring("a").await;
         }
-        // Behind them a sentinel: had one of them been for this pad, it would have come first.
+        // A sentinel after them: an event of the other store would come first.
         let sentinel = world.ring("b").await;
         pad.updates_to(sentinel).await;
     }
 }
 
 #[tokio::test]
-async fn heartbeats_go_on_and_say_the_last_position() {
+async fn heartbeats_have_the_last_position() {
     let world = World::new().await;
     let replica = world.replica_with(&["--heartbeat-interval=50ms"]).await;
     for transport in TRANSPORTS {
@@ -76,7 +76,7 @@ async fn heartbeats_go_on_and_say_the_last_position() {
 }
 
 #[tokio::test]
-async fn events_come_in_order_and_once_however_the_bus_brings_them() {
+async fn repeated_and_swapped_events_reach_pads_once_and_in_order() {
     let world = World::new().await;
     let replica = world.replica().await;
     let mut pads = Vec::new();
@@ -122,7 +122,7 @@ async fn two_replicas_in_one_process_serve_the_same_calls() {
 }
 
 #[tokio::test]
-async fn a_long_snapshot_arrives_whole() {
+async fn a_long_snapshot_is_complete() {
     let world = World::new().await;
     let replica = world.replica().await;
     for _ in 0..100 {
@@ -135,7 +135,7 @@ async fn a_long_snapshot_arrives_whole() {
 }
 
 #[tokio::test]
-async fn a_pad_that_reads_nothing_is_told_that_it_was_too_slow() {
+async fn the_stream_of_a_pad_that_reads_nothing_ends_as_too_slow() {
     let world = World::new().await;
     let replica = world.replica().await;
     let mut slow = replica.pad(Transport::Grpc, "a", SubscribeRequest::default()).await;

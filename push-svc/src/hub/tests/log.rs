@@ -18,7 +18,7 @@ const LIMIT: usize = 5;
 #[derive(Default)]
 struct Store {
     position: u64,
-    /// Events up to here are purged.
+    /// Events up to this position are purged.
     purged: u64,
     deleted: bool,
     /// How often it was renamed.
@@ -28,8 +28,8 @@ struct Store {
 pub(super) struct TestLog {
     pub(super) epoch: Uuid,
     stores: [Store; STORES.len()],
-    /// What may end streams: how often it was made anew, and how often a store was purged or deleted.
-    pub(super) made_anew: u32,
+    /// What may end streams: how often the log was replaced, and how often a store was purged or deleted.
+    pub(super) replacements: u32,
     pub(super) purges: u32,
     pub(super) deletions: u32,
 }
@@ -37,21 +37,21 @@ pub(super) struct TestLog {
 impl TestLog {
     pub(super) fn new() -> Self {
         let epoch = Uuid::from_u128(1);
-        Self { epoch, stores: Default::default(), made_anew: 0, purges: 0, deletions: 0 }
+        Self { epoch, stores: Default::default(), replacements: 0, purges: 0, deletions: 0 }
     }
 
-    pub(super) fn make_anew(&mut self) {
-        let made_anew = self.made_anew + 1;
+    pub(super) fn replace(&mut self) {
+        let replacements = self.replacements + 1;
         let epoch = Uuid::from_u128(self.epoch.as_u128() + 1);
         let Self { purges, deletions, .. } = *self;
         let stores = self
             .stores
             .each_ref()
             .map(|Store { renamed, .. }| Store { renamed: *renamed, ..Store::default() });
-        *self = Self { epoch, stores, made_anew, purges, deletions };
+        *self = Self { epoch, stores, replacements, purges, deletions };
     }
 
-    /// The position that a ring takes; a deleted store takes none.
+    /// The position of a new ring; `None` for a deleted store.
     pub(super) fn ring(&mut self, store: usize) -> Option<u64> {
         let store = &mut self.stores[store];
         if store.deleted {
@@ -80,7 +80,7 @@ impl TestLog {
         self.stores[store].renamed += 1;
     }
 
-    /// A store never gets back a name that it had.
+    /// A store never gets an old name again.
     pub(super) fn name(&self, store: usize) -> String {
         format!("{} {}", STORES[store], self.stores[store].renamed)
     }
@@ -93,7 +93,7 @@ impl TestLog {
         self.stores[store].position
     }
 
-    /// What follows `after`, a page of it; nothing if the next one is purged.
+    /// A page of the events after `after`; empty if the next one is purged.
     pub(super) fn page(&self, store: usize, after: u64) -> Vec<StoreEvent> {
         self.events(store, after, LIMIT)
     }
@@ -134,17 +134,17 @@ pub(super) fn index(id: &str) -> usize {
     STORES.iter().position(|store| *store == id).unwrap_or_else(|| panic!("no store of the model: {id}"))
 }
 
-/// When it is in the model's world.
+/// The wall clock of the model.
 pub(super) fn wall() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_000)
 }
 
-/// Whether the ring at `position` is worth a popup still: half of them are, a quarter never were.
+/// Whether the ring at `position` still pops up: half of them do, and a quarter never did.
 pub(super) fn pops(position: u64) -> bool {
     position % 4 < 2
 }
 
-/// The one and only encoding of an event.
+/// The encoding of an event.
 pub(super) fn bytes(store: usize, epoch: Uuid, position: u64) -> Bytes {
     let call = Call { id: format!("{}/{epoch}/{position}", STORES[store]), ..Call::default() };
     let seconds = if pops(position) { 1_001 } else { 999 };

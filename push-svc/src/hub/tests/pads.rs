@@ -1,4 +1,4 @@
-//! A pad of the model: what it has, its streams, old and new, and the checks of all that it is given.
+//! A pad of the model: its position, its streams, old and new, and the checks of everything that it gets.
 
 use std::collections::VecDeque;
 
@@ -13,7 +13,7 @@ pub(super) struct TestPad {
     pub(super) store: usize,
     pad: Pad,
     session: Option<Box<str>>,
-    /// What it would ask for next: the log and the last position of it that it has.
+    /// Its epoch and its last position.
     pub(super) had: Option<(Uuid, u64)>,
     pub(super) coming: Vec<Coming>,
     pub(super) streams: Vec<Stream>,
@@ -21,7 +21,7 @@ pub(super) struct TestPad {
 
 /// A stream that is registered and waits for the log.
 pub(super) struct Coming {
-    /// Later ones have higher numbers.
+    /// Later streams have higher numbers.
     opened: u64,
     pub(super) replica: usize,
     registration: Registration,
@@ -31,7 +31,7 @@ pub(super) struct Coming {
     replaced: bool,
 }
 
-/// What the log said of the store.
+/// The log's answer about the store.
 pub(super) enum Read {
     NoSuchStore,
     At { epoch: Uuid, position: u64, missed: Vec<StoreEvent>, name: String },
@@ -42,19 +42,19 @@ pub(super) struct Stream {
     pub(super) replica: usize,
     registration: Registration,
     pub(super) epoch: Uuid,
-    /// What its snapshot calls the store.
+    /// The store's name in its snapshot.
     pub(super) name: String,
     pub(super) cursor: u64,
     missed: VecDeque<StoreEvent>,
-    /// Rings shown ahead of their turn.
-    pub(super) shown: BTreeSet<u64>,
-    /// A newer stream of its session has taken over.
+    /// Positions of rings that were sent early.
+    pub(super) sent_early: BTreeSet<u64>,
+    /// A newer stream of its session has replaced it.
     replaced: bool,
     pub(super) ended: Option<StreamEnd>,
 }
 
 impl TestPad {
-    /// Every two of them are tabs of one tablet; every fifth has no session.
+    /// Two pads are always tabs of one tablet; every fifth pad has no session.
     pub(super) fn new(number: usize, store: usize) -> Self {
         let pad = Pad {
             id: format!("{}", number / 2).into(),
@@ -66,8 +66,8 @@ impl TestPad {
         Self { store, pad, session, had: None, coming: Vec::new(), streams: Vec::new() }
     }
 
-    /// Asks a replica for one more stream. One that leaves refuses it, and no other.
-    pub(super) fn ask_for_a_stream(&mut self, opened: u64, replica: usize, hub: &Hub) {
+    /// Asks a replica for one more stream. Only a leaving replica refuses it.
+    pub(super) fn open_stream(&mut self, opened: u64, replica: usize, hub: &Hub) {
         if self.coming.len() + self.streams.len() >= STREAMS {
             return;
         }
@@ -82,14 +82,14 @@ impl TestPad {
         }
     }
 
-    /// Its streams are gone, and those that were being opened.
-    pub(super) fn hang_up(&mut self) {
+    /// Ends its streams, also those that are being opened.
+    pub(super) fn disconnect(&mut self) {
         self.coming.clear();
         self.streams.clear();
     }
 
-    /// All of its streams on a replica are cut.
-    pub(super) fn cut(&mut self, replica: usize) {
+    /// Ends its streams on one replica.
+    pub(super) fn disconnect_from(&mut self, replica: usize) {
         self.coming.retain(|coming| coming.replica != replica);
         self.streams.retain(|stream| stream.replica != replica);
     }
@@ -99,8 +99,8 @@ impl TestPad {
         self.streams.retain(|stream| Some(stream.opened) == newest);
     }
 
-    /// As `Pads::begin` does. What the hub learned of the log by it is returned.
-    pub(super) fn let_in(&mut self, index: usize, log: &TestLog, now: Instant) -> Option<(Uuid, u64)> {
+    /// As `PadStreams::begin` does. Returns the position of the log that the hub was given.
+    pub(super) fn begin(&mut self, index: usize, log: &TestLog, now: Instant) -> Option<(Uuid, u64)> {
         let coming = self.coming.remove(index);
         let resumable = coming.had.and_then(|(epoch, after)| {
             let name = coming.registration.resumable(epoch, after)?;
@@ -108,7 +108,7 @@ impl TestPad {
         });
         match (resumable, &coming.read) {
             (Some((epoch, after, name)), _) => {
-                self.begin(coming, epoch, after, Vec::new(), name);
+                self.add_stream(coming, epoch, after, Vec::new(), name);
                 None
             }
             (None, None) => {
@@ -118,8 +118,8 @@ impl TestPad {
             (None, Some(Read::NoSuchStore)) => None,
             (None, Some(Read::At { epoch, position, missed, name })) => {
                 let (epoch, position, missed, read) = (*epoch, *position, missed.clone(), name.clone());
-                // The hub listens to nobody whom it has ended.
-                let told = coming.registration.control().ended().is_none().then_some((epoch, position));
+                // The hub ignores a stream that it has ended.
+                let given = coming.registration.control().ended().is_none().then_some((epoch, position));
                 coming.registration.observe(epoch, position, now);
                 let after = coming.had.filter(|(known, after)| {
                     let next_is_kept = missed.first().is_some_and(|first| first.position == after + 1);
@@ -128,24 +128,31 @@ impl TestPad {
                 if let Some((_, after)) = after {
                     let known = coming.registration.store_name();
                     let name = known.unwrap_or_else(|| coming.registration.suggest_name(&read, now));
-                    self.begin(coming, epoch, after, missed, name.to_string());
+                    self.add_stream(coming, epoch, after, missed, name.to_string());
                 } else {
                     let lost_reach = coming.had.is_some_and(|(known, _)| known == epoch);
                     assert!(!lost_reach || log.purges > 0, "a pad within reach gets what it missed");
-                    // It replaces all that the pad has: older streams, and what they were to go on from, are of no more use.
+                    // The snapshot replaces the state of the pad: its older streams are of no more use.
                     self.streams.clear();
                     self.coming.retain(|coming| coming.had <= Some((epoch, position)));
                     self.had = Some((epoch, position));
                     coming.registration.suggest_name(&read, now);
-                    self.begin(coming, epoch, position, Vec::new(), read);
+                    self.add_stream(coming, epoch, position, Vec::new(), read);
                 }
-                told
+                given
             }
         }
     }
 
-    /// The stream begins, and ends the older ones of its session on its replica, and no other.
-    fn begin(&mut self, coming: Coming, epoch: Uuid, cursor: u64, missed: Vec<StoreEvent>, name: String) {
+    /// Adds a stream, which ends the older ones of its session on its replica, and no others.
+    fn add_stream(
+        &mut self,
+        coming: Coming,
+        epoch: Uuid,
+        cursor: u64,
+        missed: Vec<StoreEvent>,
+        name: String,
+    ) {
         let Coming { opened, replica, registration, replaced, .. } = coming;
         registration.replace_older_streams();
         if self.session.is_some() {
@@ -154,14 +161,14 @@ impl TestPad {
                 other.replaced = true;
                 assert!(
                     other.registration.control().ended().is_some(),
-                    "an older stream of the session goes on"
+                    "an older stream of the session continues"
                 );
             }
             for other in self.coming.iter_mut().filter(|other| older(other.opened, other.replica)) {
                 other.replaced = true;
             }
         }
-        let (missed, shown) = (missed.into(), BTreeSet::new());
+        let (missed, sent_early) = (missed.into(), BTreeSet::new());
         let stream = Stream {
             opened,
             replica,
@@ -170,14 +177,14 @@ impl TestPad {
             name,
             cursor,
             missed,
-            shown,
+            sent_early,
             replaced,
             ended: None,
         };
         self.streams.push(stream);
     }
 
-    /// Takes all that its streams have for it. A pad with two open streams shows each position once.
+    /// Takes all events that its streams have. A pad with two open streams shows each position once.
     pub(super) fn pull(&mut self, log: &TestLog) {
         for stream in &mut self.streams {
             let before = stream.cursor;
@@ -193,14 +200,14 @@ impl TestPad {
     }
 
     /// As `PadStream::next_early` does.
-    pub(super) fn look_for_early_rings(&mut self, now: Instant) {
+    pub(super) fn check_early_rings(&mut self, now: Instant) {
         for stream in &mut self.streams {
-            stream.look_for_an_early_ring(self.store, now);
+            stream.check_early_ring(self.store, now);
         }
     }
 
-    /// Of each of its streams that has not ended, when it is told to go.
-    pub(super) fn told_to_go_at(&self, replica: usize) -> impl Iterator<Item = Option<Instant>> {
+    /// For each of its streams that has not ended: when it is asked to reconnect.
+    pub(super) fn asked_to_reconnect_at(&self, replica: usize) -> impl Iterator<Item = Option<Instant>> {
         let coming = self.coming.iter().map(|coming| (coming.replica, &coming.registration));
         let streams = self.streams.iter().map(|stream| (stream.replica, &stream.registration));
         let here = coming
@@ -230,12 +237,12 @@ impl Coming {
 }
 
 impl Stream {
-    /// When the pad is asked to leave.
-    pub(super) fn leaves_at(&self) -> Option<Instant> {
+    /// When the pad is asked to reconnect.
+    pub(super) fn reconnect_at(&self) -> Option<Instant> {
         self.registration.control().reconnect_request().map(|request| request.ask_at)
     }
 
-    /// As `PadStream::step` does, but that no pad is ever too slow.
+    /// As `PadStream::step` does, but no pad is ever too slow.
     fn pull(&mut self, store: usize, log: &TestLog) {
         while self.ended.is_none() {
             let event = match (self.missed.pop_front(), self.registration.control().ended()) {
@@ -265,35 +272,35 @@ impl Stream {
                 "of its own store and log"
             );
             self.cursor = event.position();
-            self.shown.remove(&self.cursor);
+            self.sent_early.remove(&self.cursor);
         }
     }
 
-    /// No stream ends for nothing.
+    /// No stream ends without a reason.
     fn end(&mut self, end: StreamEnd, log: &TestLog) {
         let right = match end {
-            StreamEnd::NeedsResync => log.made_anew + log.purges > 0,
+            StreamEnd::NeedsResync => log.replacements + log.purges > 0,
             StreamEnd::NoSuchStore => log.deletions > 0,
             StreamEnd::Replaced => self.replaced,
             _ => false,
         };
-        assert!(right, "ended for nothing: {end:?}");
+        assert!(right, "ended without a reason: {end:?}");
         self.ended = Some(end);
     }
 
-    fn look_for_an_early_ring(&mut self, store: usize, now: Instant) {
+    fn check_early_ring(&mut self, store: usize, now: Instant) {
         if self.ended.is_some() || self.registration.control().ended().is_some() {
             return;
         }
-        match self.registration.early_ring(self.cursor, &self.shown, now, wall()) {
+        match self.registration.early_ring(self.cursor, &self.sent_early, now, wall()) {
             EarlyRing::Due(event) => {
                 let position = event.position();
                 assert!(position > self.cursor, "early, although the pad has it");
-                assert!(self.shown.insert(position), "shown early twice");
+                assert!(self.sent_early.insert(position), "sent early twice");
                 assert_eq!(event.encoded(), bytes(store, self.epoch, position), "of its own store and log");
-                assert!(pops(position) && event.early().is_some(), "not worth a popup");
+                assert!(pops(position) && event.early().is_some(), "it does not pop up");
             }
-            EarlyRing::NotBefore(at) => assert!(at > now, "it could be shown already"),
+            EarlyRing::NotBefore(at) => assert!(at > now, "it could be sent already"),
             EarlyRing::None => {}
         }
     }

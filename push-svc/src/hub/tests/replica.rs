@@ -1,5 +1,5 @@
-//! A replica of the model: a real hub and the real look at who publishes, what the bus has for it, and what it has
-//! asked the log.
+//! A replica of the model: a real hub and the real record of publishers, the batches that the bus has for it, and its
+//! question to the log.
 
 use ringpad_bus::Batch;
 
@@ -10,18 +10,18 @@ use crate::subscription::{MessageSource, Publishers};
 pub(super) struct TestReplica {
     pub(super) hub: Hub,
     publishers: Publishers,
-    /// Which log has answered last.
+    /// The epoch of the last answer of the log.
     log: Option<Uuid>,
-    /// All stores have to be compared with the log. Every new queue wants that.
+    /// All stores must be compared with the log, as after every new queue.
     pub(super) compare: bool,
     pub(super) under_way: Vec<Batch>,
-    asked: Option<Asked>,
-    /// Of each store, the highest position of the current log that it was told of.
+    question: Option<Question>,
+    /// The highest position of the current log that it knows of, for each store.
     pub(super) known: [u64; STORES.len()],
 }
 
-/// What was asked, and how the log answers.
-struct Asked {
+/// A question to the log, and its answer.
+struct Question {
     cursors: Vec<StoreCursor>,
     epoch: Uuid,
     answers: Vec<StoreEvents>,
@@ -36,12 +36,12 @@ impl TestReplica {
             log: None,
             compare: true,
             under_way: Vec::new(),
-            asked: None,
+            question: None,
             known: [0; STORES.len()],
         }
     }
 
-    /// As the supervisor of the subscription does.
+    /// As `Subscriber::take` does.
     pub(super) fn take(&mut self, batch: &Batch, log: &TestLog, now: Instant) {
         match self.publishers.receive(self.log, &batch.head, now) {
             MessageSource::OurLog { gap } => {
@@ -50,9 +50,9 @@ impl TestReplica {
                 }
                 self.compare |= gap;
             }
-            // While nobody of our log is heard, the log is asked once a second.
+            // While no instance of our log is alive, the log is asked once a second.
             MessageSource::OtherLog { .. } => self.compare = true,
-            MessageSource::OlderVersion => panic!("each batch of the model says whose it is"),
+            MessageSource::OlderVersion => panic!("each batch of the model names its log"),
         }
     }
 
@@ -68,15 +68,15 @@ impl TestReplica {
         }
     }
 
-    /// As the task that catches up does, one request at a time.
+    /// As `CatchUp::run` does, one request at a time.
     pub(super) fn ask_due(&mut self, log: &TestLog, now: Instant) {
         self.hub.next_catch_up(now);
         self.ask(log, |hub| hub.due_for_catch_up(now));
     }
 
-    /// The same. All that the log has is as good as told from now on, also of a store that is only just being asked about.
+    /// The same. From now on the replica must deliver all that the log has, also of a store that is being asked about now.
     pub(super) fn ask_all(&mut self, log: &TestLog, now: Instant) {
-        if self.asked.is_none() {
+        if self.question.is_none() {
             self.compare = false;
             self.ask(log, |hub| hub.all_cursors(now));
             for store in 0..STORES.len() {
@@ -86,15 +86,15 @@ impl TestReplica {
     }
 
     fn ask(&mut self, log: &TestLog, about: impl FnOnce(&Hub) -> Vec<StoreCursor>) {
-        if self.asked.is_none() {
+        if self.question.is_none() {
             let cursors = about(&self.hub);
             let (answers, completeness) = log.answer(&cursors);
-            self.asked = Some(Asked { cursors, epoch: log.epoch, answers, completeness });
+            self.question = Some(Question { cursors, epoch: log.epoch, answers, completeness });
         }
     }
 
     pub(super) fn answer(&mut self, log: &TestLog, now: Instant) {
-        let Some(Asked { cursors, epoch, answers, completeness }) = self.asked.take() else { return };
+        let Some(Question { cursors, epoch, answers, completeness }) = self.question.take() else { return };
         for (cursor, answer) in cursors.iter().zip(&answers) {
             self.knows(log, epoch, index(&answer.store_id), answer.position);
             self.hub.catch_up(epoch, cursor.after_position, answer, completeness, now);
@@ -103,16 +103,16 @@ impl TestReplica {
     }
 
     pub(super) fn fail(&mut self) {
-        if let Some(asked) = self.asked.take() {
-            self.hub.catch_up_failed(&asked.cursors);
+        if let Some(question) = self.question.take() {
+            self.hub.catch_up_failed(&question.cursors);
         }
     }
 
-    /// Asks until nothing is amiss.
+    /// Asks until no store needs it any more.
     pub(super) fn settle(&mut self, log: &TestLog, now: &mut Instant) {
         self.answer(log, *now);
         for round in 0.. {
-            assert!(round < 1_000, "something stays amiss for ever");
+            assert!(round < 1_000, "a store never stops needing the log");
             *now += store::GAP_HOLD;
             if self.compare {
                 self.ask_all(log, *now);

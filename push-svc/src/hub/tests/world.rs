@@ -1,4 +1,4 @@
-//! The model: a log, whoever publishes, a bus that may do anything, two replicas, and pads that come and go.
+//! The model: a log, its publisher, a bus that may lose and swap messages, two replicas, and pads that come and leave.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::{
 
 /// Pads at a time.
 const PADS: usize = 6;
-/// Over how long a draining replica sends its pads away.
+/// Over how long a draining replica asks its pads to reconnect.
 const WINDOW: Duration = Duration::from_millis(500);
 
 pub(super) struct World {
@@ -32,7 +32,7 @@ pub(super) struct World {
 }
 
 impl World {
-    /// Both replicas know the log and the publisher, and have compared the no stores that they hold.
+    /// Both replicas know the log and the publisher, and have compared; they hold no stores yet.
     pub(super) fn new() -> Self {
         let mut world = Self {
             now: Instant::now(),
@@ -86,7 +86,7 @@ impl World {
                 self.hint(of(store, STORES.len()));
             }
             Step::Purge(store) => self.log.purge(of(store, STORES.len())),
-            Step::NewLog => self.make_log_anew(),
+            Step::NewLog => self.replace_log(),
             Step::Wait => self.now += store::GAP_HOLD,
             Step::WaitLonger => self.now += store::EARLY,
             Step::AskDue(index) => self.with_log(index, |replica, log| replica.ask_due(log, now)),
@@ -97,7 +97,7 @@ impl World {
             Step::Kill(index) => self.kill(of(index, self.replicas.len())),
             of_a_pad => self.step_of_a_pad(of_a_pad),
         }
-        self.replace_those_that_have_left();
+        self.replace_replicas_that_have_left();
     }
 
     fn step_of_a_pad(&mut self, step: Step) {
@@ -108,7 +108,7 @@ impl World {
                 self.open(self.pads.len() - 1, of(replica, self.replicas.len()));
             }
             Step::Return(pad, replica) => self.with_pad(pad, |world, pad| {
-                world.pads[pad].hang_up();
+                world.pads[pad].disconnect();
                 world.open(pad, of(replica, world.replicas.len()));
             }),
             Step::Move(pad, replica) => {
@@ -118,13 +118,13 @@ impl World {
             Step::Leave(pad) => self.with_pad(pad, |world, pad| drop(world.pads.remove(pad))),
             Step::Pull(pad) => self.with_pad(pad, |world, pad| world.pads[pad].pull(&world.log)),
             Step::Early(pad) => {
-                self.with_pad(pad, |world, pad| world.pads[pad].look_for_early_rings(world.now));
+                self.with_pad(pad, |world, pad| world.pads[pad].check_early_rings(world.now));
             }
             Step::Read(coming) => self.with_coming(coming, |world, pad, coming| {
                 let TestPad { store, coming: all, .. } = &mut world.pads[pad];
                 all[coming].read(*store, &world.log);
             }),
-            Step::LetIn(coming) => self.with_coming(coming, Self::let_in),
+            Step::Begin(coming) => self.with_coming(coming, Self::begin),
             Step::GiveUp(coming) => {
                 self.with_coming(coming, |world, pad, coming| drop(world.pads[pad].coming.remove(coming)));
             }
@@ -139,16 +139,16 @@ impl World {
         }
     }
 
-    /// Position 0 is the word that a store was changed.
+    /// Position 0 says that a store was changed.
     fn hint(&mut self, store: usize) {
         self.unpublished.push(event(store, self.log.epoch, 0, bytes::Bytes::new()));
     }
 
-    /// With nothing to publish it is a sign of life.
+    /// Without an event it is a canary.
     fn publish(&mut self) {
         self.number += 1;
         let events = std::mem::take(&mut self.unpublished);
-        // Whoever has another log is another process.
+        // A new log has a new instance of ingest-svc.
         let origin = Some(Origin { epoch: self.log.epoch, instance: self.log.epoch });
         let head =
             Head { publisher: self.publisher, number: self.number, origin, goodbye: false, sent_at: None };
@@ -179,7 +179,7 @@ impl World {
         let replica = &mut self.replicas[of(replica, count)];
         let Some(mut batch) = pick(&mut replica.under_way, batch) else { return };
         for event in batch.events.iter_mut().filter(|event| event.position > 0) {
-            // No message, and the message of another position.
+            // Bytes that cannot be decoded, and an event of another position.
             let other = [bytes::Bytes::from_static(b"\xff"), bytes(0, event.epoch, event.position + 1)];
             event.bytes = other[of(batch.head.number as u8, 2)].clone();
         }
@@ -194,31 +194,31 @@ impl World {
         }
     }
 
-    /// Whoever has another log has been started anew: what waited in the old one is published by nobody, and the publisher
-    /// is another one.
-    fn make_log_anew(&mut self) {
-        self.log.make_anew();
+    /// ingest-svc is started again with the new log: unpublished events of the old one are never published, and the publisher
+    /// is a new one.
+    fn replace_log(&mut self) {
+        self.log.replace();
         self.replicas.iter_mut().for_each(|replica| replica.known = Default::default());
         self.unpublished.clear();
         self.last_published.clear();
         self.reconnect_publisher();
     }
 
-    /// The pads there are learn when to go.
+    /// Its pads are asked to reconnect.
     fn drain(&mut self, replica: usize) {
         let hub = &self.replicas[replica].hub;
         hub.leave(WINDOW, self.now);
-        for at in self.pads.iter().flat_map(|pad| pad.told_to_go_at(replica)) {
-            assert!(at.is_some_and(|at| at <= self.now + WINDOW), "not told to go: {at:?}");
+        for at in self.pads.iter().flat_map(|pad| pad.asked_to_reconnect_at(replica)) {
+            assert!(at.is_some_and(|at| at <= self.now + WINDOW), "not asked to reconnect: {at:?}");
         }
     }
 
     fn kill(&mut self, replica: usize) {
-        self.pads.iter_mut().for_each(|pad| pad.cut(replica));
+        self.pads.iter_mut().for_each(|pad| pad.disconnect_from(replica));
         self.replicas[replica] = TestReplica::new();
     }
 
-    fn replace_those_that_have_left(&mut self) {
+    fn replace_replicas_that_have_left(&mut self) {
         for replica in &mut self.replicas {
             if replica.hub.all_streams_ended().now_or_never().is_some() {
                 *replica = TestReplica::new();
@@ -228,13 +228,13 @@ impl World {
 
     fn open(&mut self, pad: usize, replica: usize) {
         self.opened += 1;
-        self.pads[pad].ask_for_a_stream(self.opened, replica, &self.replicas[replica].hub);
+        self.pads[pad].open_stream(self.opened, replica, &self.replicas[replica].hub);
     }
 
-    fn let_in(&mut self, pad: usize, coming: usize) {
+    fn begin(&mut self, pad: usize, coming: usize) {
         let TestPad { store, coming: all, .. } = &self.pads[pad];
         let (store, replica) = (*store, all[coming].replica);
-        if let Some((epoch, position)) = self.pads[pad].let_in(coming, &self.log, self.now) {
+        if let Some((epoch, position)) = self.pads[pad].begin(coming, &self.log, self.now) {
             self.replicas[replica].knows(&self.log, epoch, store, position);
         }
     }
@@ -265,10 +265,10 @@ impl World {
         }
     }
 
-    /// All that are being let in are let in. The bus brings no more but what `by` says; the log is asked until nothing is
-    /// amiss.
+    /// All streams that are being opened begin. The bus delivers only what `by` says; the log is asked until no store needs it
+    /// any more.
     pub(super) fn settle(&mut self, by: Settled) {
-        self.let_all_in();
+        self.begin_all();
         if !self.unpublished.is_empty() {
             self.publish();
         }
@@ -295,19 +295,19 @@ impl World {
         self.pads.iter_mut().for_each(|pad| pad.pull(&self.log));
     }
 
-    fn let_all_in(&mut self) {
+    fn begin_all(&mut self) {
         for pad in 0..self.pads.len() {
             while let Some(coming) = self.pads[pad].coming.len().checked_sub(1) {
                 let TestPad { store, coming: all, .. } = &mut self.pads[pad];
                 if !all[coming].has_read() {
                     all[coming].read(*store, &self.log);
                 }
-                self.let_in(pad, coming);
+                self.begin(pad, coming);
             }
         }
     }
 
-    /// Replicas that leave have left, what is lost is known, and pads without a stream open one.
+    /// Leaving replicas end, all losses are found, and pads without a stream open one.
     pub(super) fn all_come_back(&mut self) {
         for replica in 0..self.replicas.len() {
             if self.replicas[replica].hub.is_leaving() {
@@ -318,14 +318,14 @@ impl World {
         (0..STORES.len()).for_each(|store| self.log.restore(store));
         for pad in 0..self.pads.len() {
             if self.pads[pad].streams.iter().all(|stream| stream.ended.is_some()) {
-                self.pads[pad].hang_up();
+                self.pads[pad].disconnect();
                 self.open(pad, pad % self.replicas.len());
             }
         }
         self.settle(Settled::Comparison);
     }
 
-    /// Each stream that has not ended has all there is, and its store still exists.
+    /// Each stream that has not ended has all events, and its store still exists.
     pub(super) fn check_streams(&self, by: Settled) {
         for pad in &self.pads {
             for stream in pad.streams.iter().filter(|stream| stream.ended.is_none()) {
@@ -340,26 +340,26 @@ impl World {
                 }
                 self.check_name(pad, stream, by);
                 if stream.epoch == self.log.epoch {
-                    assert!(stream.shown.is_empty(), "the update of an early ring never came");
+                    assert!(stream.sent_early.is_empty(), "the update of an early ring has not come");
                 }
             }
         }
     }
 
-    /// Each stream's snapshot has the store's name, or the pad is to connect anew for it; and for nothing else.
+    /// Each stream's snapshot has the store's name, or the pad is asked to reconnect for it, and for no other reason.
     fn check_name(&self, pad: &TestPad, stream: &Stream, by: Settled) {
         if self.replicas[stream.replica].hub.is_leaving() {
             return;
         }
         let is_right = stream.name == self.log.name(pad.store);
-        let is_sent_for_it = stream.leaves_at().is_some();
-        assert!(!(is_right && is_sent_for_it), "sent away for the name it was told");
+        let is_asked = stream.reconnect_at().is_some();
+        assert!(!(is_right && is_asked), "asked to reconnect for the name that it has");
         if matches!(by, Settled::Comparison | Settled::Canary) {
-            assert!(is_right || is_sent_for_it, "never told of the new name");
+            assert!(is_right || is_asked, "not asked to reconnect for the new name");
         }
     }
 
-    /// Each pad has all there is.
+    /// Each pad has all events.
     pub(super) fn check_pads(&self) {
         for pad in &self.pads {
             assert_eq!(pad.had, Some((self.log.epoch, self.log.position(pad.store))));
