@@ -1,5 +1,5 @@
 //! What one replica keeps and serves at most. All of its limits of size are here; each room is given its own. What happens
-//! when one is reached is in docs/operate.md, "What is bounded"; a test compares the figures.
+//! when one is reached is in docs/reference.md, "Limits of push-svc"; a test compares the figures.
 
 use std::num::NonZeroU32;
 
@@ -186,33 +186,40 @@ impl Default for PublisherCapacity {
 mod tests {
     use super::*;
 
-    /// The bound in the row of docs/operate.md that begins with `what`, without commas.
+    /// The bound in the row of docs/reference.md that begins with `what`, without commas.
     fn documented(what: &str) -> String {
-        let (_, table) = include_str!("../../docs/operate.md").split_once("| of push-svc | bound |").unwrap();
+        let (_, table) =
+            include_str!("../../docs/reference.md").split_once("### Limits of push-svc").unwrap();
         let row = table.lines().find(|line| line.strip_prefix("| ").is_some_and(|row| row.starts_with(what)));
         row.unwrap_or_else(|| panic!("no row {what}")).split(" | ").nth(1).unwrap().replace(',', "")
     }
 
     #[test]
-    fn docs_operate_md_has_the_same_figures() {
+    fn docs_reference_md_has_the_same_figures() {
         let Capacity { connections, requests, hub, streams, log, catch_up, publishers } = Capacity::default();
         let ConnectionCapacity { pads, admin } = connections;
         let Rate { per_second, burst } = requests.pad;
         let of_store = requests.store;
         let mebibytes = |bytes: usize| bytes / (1024 * 1024);
         let rows = [
-            ("connections |", format!("{} of pads {} on", pads.connections, admin.connections)),
-            ("connections of one address", format!("{} of pads {} on", pads.per_address, admin.per_address)),
+            ("connections |", format!("{} from pads {} on", pads.connections, admin.connections)),
+            (
+                "connections from one address",
+                format!("{} from pads {} on", pads.per_address, admin.per_address),
+            ),
             ("streams of one pad", format!("{} on a replica", hub.streams_per_pad)),
             (
-                "a store's events at hand",
+                "a store's events in memory",
                 format!("{} or about {} MiB", hub.store.recent_events, mebibytes(hub.store.recent_bytes)),
             ),
-            ("a store's events past a gap", format!("{} for", hub.store.ahead_events)),
-            ("processes of ingest-svc", format!("{} each", publishers.instances)),
+            ("a store's events behind a gap", format!("{} for", hub.store.ahead_events)),
+            ("instances of ingest-svc", format!("{} each", publishers.instances)),
             ("other logs", format!("{}", publishers.other_logs)),
-            ("mending", format!(": {} stores {} events", catch_up.stores, catch_up.events)),
-            ("pads that come in", format!("{} {} of a store", log.streams.all, log.streams.per_store)),
+            ("catch-up of held stores", format!(": {} stores {} events", catch_up.stores, catch_up.events)),
+            (
+                "pads that open a stream",
+                format!("{} {} of one store", log.streams.all, log.streams.per_store),
+            ),
             (
                 "a pad's single requests",
                 format!("{} at a time; {per_second} a second with {burst} saved up", requests.concurrent),
@@ -222,8 +229,8 @@ mod tests {
                 format!("{} a second with {} saved up", of_store.per_second, of_store.burst),
             ),
             (
-                "those of all pads that are",
-                format!("{} at a time {} of a store", log.requests.all, log.requests.per_store),
+                "those of all pads that wait",
+                format!("{} at a time {} of one store", log.requests.all, log.requests.per_store),
             ),
             ("how far behind", format!("{} events", streams.max_behind)),
             (
