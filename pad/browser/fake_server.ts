@@ -1,7 +1,7 @@
 // A push-svc for tests of the page alone: serves dist/ as push-svc does, and streams over gRPC-Web what a test says.
 
 import { create, fromBinary, toBinary, type MessageInitShape } from "@bufbuild/protobuf";
-import { TimestampSchema, timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import { durationFromMs, TimestampSchema, timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -70,6 +70,8 @@ export class FakeServer {
   refuseWith: number | undefined;
   /** Breaks every connection. */
   away = false;
+  /** Milliseconds that snapshots give as the heartbeat interval. Heartbeats come every second all the same. */
+  heartbeatInterval = HEARTBEAT;
 
   constructor(tokenUrl = "") {
     this.#tokenUrl = tokenUrl;
@@ -181,7 +183,7 @@ export class FakeServer {
       case: "snapshot",
       value: {
         ...now(),
-        heartbeatInterval: { seconds: BigInt(HEARTBEAT / 1000) },
+        heartbeatInterval: durationFromMs(this.heartbeatInterval),
         store: { id: "gangnam", name: "반짝 손세차 강남점" },
         position: BigInt(position),
         epoch: "e1",

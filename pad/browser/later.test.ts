@@ -1,4 +1,4 @@
-// What is not over at once: "done", which can be taken back for 6 s, and what waits for a connection.
+// Actions that take time: "done", which can be taken back for 6 s, and actions that wait for a connection.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -14,7 +14,21 @@ const methods = () => shop.server.actions.sent.map(({ method, callId }) => `${me
 const missed = (page: Page, id: string) => page.locator(`#missed [data-call="${id}"]`);
 const done = (page: Page, id: string) => missed(page, id).getByRole("button", { name: "완료" });
 
-test("done twice in a row closes one customer: the next one, who comes under the finger, stays", async () => {
+/** Ends the page's stream, and refuses new connections until `shop.server.away` is false. */
+async function cutOff(page: Page): Promise<void> {
+  shop.server.away = true;
+  shop.server.cut();
+  await page.locator('#connection[data-state="reconnecting"]').waitFor();
+}
+
+/** A call `a` rings and is claimed on this pad. */
+async function claimACall(page: Page): Promise<void> {
+  shop.server.update(ring("a", "010-1234-5678", 3_000), 60_000);
+  await popup(page, "a").getByRole("button", { name: "내가 응대", exact: true }).click();
+  await until("the claim", () => methods().length > 0);
+}
+
+test("two taps on done close one call: the next call, which moves under the finger, stays", async () => {
   shop.storeADay();
   const page = await pausedPad(shop, FIRST);
   await page.clock.runFor(1_000);
@@ -28,11 +42,10 @@ test("done twice in a row closes one customer: the next one, who comes under the
   assert.equal(await page.locator("#missed-count").textContent(), "2");
 });
 
-test("done shows on every pad at once, and is taken back for 6 s: then it is back on every pad, and its form as it was", async () => {
+test("done is shown on every pad at once; if it is taken back within 6 s, the call and its form are shown again", async () => {
   shop.storeADay();
   const other = await shop.pad({}, padToken("p2", "2번 카운터"));
   const page = await pausedPad(shop, FIRST);
-  // Short steps: after long ones the stream would be taken for dead.
   await page.clock.runFor(600);
   await missed(page, "d2").getByRole("button", { name: "열기" }).click();
   await page.clock.runFor(600);
@@ -41,7 +54,7 @@ test("done shows on every pad at once, and is taken back for 6 s: then it is bac
   await missed(other, "d2").waitFor({ state: "detached" });
   await missed(page, "d2").waitFor({ state: "detached" });
   const undo = page.getByRole("button", { name: "되돌리기" });
-  // It has come where a finger may be on its way to something else.
+  // It has just appeared where a tap may be meant for something else.
   await page.mouse.click(...(await middleOf(undo)));
   assert.deepEqual(methods(), ["CloseCall d2"]);
   await page.clock.runFor(600);
@@ -54,7 +67,7 @@ test("done shows on every pad at once, and is taken back for 6 s: then it is bac
   assert.deepEqual(methods(), ["CloseCall d2", "ReopenCall d2"]);
 });
 
-test("a finger that came down on undo before its time was over is heard", async () => {
+test("a press on undo counts if it began before the 6 s were over", async () => {
   shop.storeADay();
   const page = await pausedPad(shop, FIRST);
   await page.clock.runFor(1_000);
@@ -73,7 +86,7 @@ test("a finger that came down on undo before its time was over is heard", async 
   await missed(page, "d2").waitFor();
 });
 
-test("a card that is done never comes back for a moment, whatever comes first, its update or its answer", async () => {
+test("a closed card is never shown again between its update and its answer", async () => {
   shop.storeADay();
   const page = await shop.pad({}, FIRST);
   await missed(page, "d2").getByRole("button", { name: "열기" }).click();
@@ -101,10 +114,9 @@ test("a card that is done never comes back for a moment, whatever comes first, i
   assert.deepEqual(await page.evaluate(() => (globalThis as unknown as { shown: string[] }).shown), ["sentinel", "another"]);
 });
 
-test("done takes the card away at once, however long saving what was typed takes, and is taken back with it", async () => {
+test("done hides the card at once, also during a long save, and can be taken back then", async () => {
   const page = await shop.pad({}, FIRST);
-  shop.server.update(ring("a", "010-1234-5678", 3_000), 60_000);
-  await popup(page, "a").getByRole("button", { name: "내가 응대", exact: true }).click();
+  await claimACall(page);
   await popup(page, "a").getByLabel("차량 번호").fill("12가 3456");
   let answer = () => {};
   shop.server.actionsWait = new Promise((resolve) => (answer = resolve));
@@ -119,13 +131,11 @@ test("done takes the card away at once, however long saving what was typed takes
   assert.ok(!methods().includes("CloseCall a"), methods().join());
 });
 
-test("done without a connection that is taken back is never said", async () => {
+test("done without a connection, and taken back, is never sent", async () => {
   shop.storeADay();
   const page = await shop.pad({}, FIRST);
   await settled(page);
-  shop.server.away = true;
-  shop.server.cut();
-  await page.locator('#connection[data-state="reconnecting"]').waitFor();
+  await cutOff(page);
   await done(page, "d2").click();
   await page.locator("#undo").waitFor();
   await settled(page);
@@ -138,7 +148,7 @@ test("done without a connection that is taken back is never said", async () => {
   assert.deepEqual(methods(), ["CloseCall d7"]);
 });
 
-test("done is at a distance from call back, in the list and on the card, also on a phone", async () => {
+test("the buttons done and call back are apart, in the list and on the card, also on a phone", async () => {
   shop.storeADay();
   for (const viewport of [{ width: 360, height: 740 }, { width: 800, height: 1280 }, { width: 1280, height: 800 }]) {
     const page = await shop.pad({ viewport }, FIRST);
@@ -156,21 +166,17 @@ test("done is at a distance from call back, in the list and on the card, also on
   }
 });
 
-test("what is saved without a connection says that it will be, survives a reload, and is saved with the next one", async () => {
+test("a save without a connection shows that it waits, survives a reload, and is sent with the next connection", async () => {
   const page = await shop.pad({}, FIRST);
-  shop.server.update(ring("a", "010-1234-5678", 3_000), 60_000);
-  await popup(page, "a").getByRole("button", { name: "내가 응대", exact: true }).click();
-  await until("the claim", () => methods().length > 0);
-  shop.server.away = true;
-  shop.server.cut();
-  await page.locator('#connection[data-state="reconnecting"]').waitFor();
+  await claimACall(page);
+  await cutOff(page);
   await popup(page, "a").getByLabel("차량 번호").fill("12가 3456");
   await popup(page, "a").getByRole("button", { name: "저장", exact: true }).click();
   await popup(page, "a").getByText("연결되면 저장합니다").waitFor();
-  // Said by the form, beside its button, and nowhere over it.
+  // The form shows it next to its button, and there is no toast over it.
   assert.equal(await page.locator("#toast").textContent(), "");
   shop.server.away = false;
-  // Pages come, streams do not.
+  // The page loads, but streams are refused.
   shop.server.refuseWith = 14;
   await page.reload();
   await page.locator('#connection[data-state="reconnecting"]').waitFor();
@@ -182,21 +188,17 @@ test("what is saved without a connection says that it will be, survives a reload
   assert.deepEqual(methods(), ["ClaimCall a", "SaveNote a"]);
 });
 
-test("what is saved and done without a connection outlasts the token: it is told with the next one", async () => {
+test("save and done without a connection survive a refused token, and are sent with the next token", async () => {
   const page = await shop.pad({}, FIRST, (it) => it.clock.install());
-  shop.server.update(ring("a", "010-1234-5678", 3_000), 60_000);
-  await popup(page, "a").getByRole("button", { name: "내가 응대", exact: true }).click();
-  await until("the claim", () => methods().length > 0);
-  shop.server.away = true;
-  shop.server.cut();
-  await page.locator('#connection[data-state="reconnecting"]').waitFor();
+  await claimACall(page);
+  await cutOff(page);
   await popup(page, "a").getByLabel("차량 번호").fill("12가 3456");
   await popup(page, "a").getByRole("button", { name: "완료", exact: true }).click();
   await page.locator("#undo").waitFor();
   shop.server.away = false;
   shop.server.refuseWith = 16;
   await page.locator('#connection[data-state="needs-token"]').waitFor();
-  // Whatever is tried again meanwhile.
+  // Tries in this time send nothing.
   await page.clock.runFor(60_000);
   assert.deepEqual(methods(), ["ClaimCall a"]);
   shop.server.refuseWith = undefined;
@@ -206,13 +208,11 @@ test("what is saved and done without a connection outlasts the token: it is told
   await page.locator('#recent [data-call="a"]', { hasText: "12가 3456" }).waitFor();
 });
 
-test("done without a connection says that it will be done, stays done through a reload, and is done with the next one", async () => {
+test("done without a connection shows that it waits, survives a reload, and is sent with the next connection", async () => {
   shop.storeADay();
   const page = await shop.pad({}, FIRST);
   await settled(page);
-  shop.server.away = true;
-  shop.server.cut();
-  await page.locator('#connection[data-state="reconnecting"]').waitFor();
+  await cutOff(page);
   await done(page, "d2").click();
   await page.locator("#toast", { hasText: "연결되면 완료로 표시합니다" }).waitFor();
   assert.equal(await missed(page, "d2").count(), 0);

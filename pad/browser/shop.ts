@@ -10,6 +10,8 @@ import { FakeServer, ring } from "./fake_server.ts";
 
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
+/** Longer than any test lets a paused page's clock run. */
+const LONG_HEARTBEAT = 10 * MINUTE;
 
 type ContextOptions = Parameters<Browser["newContext"]>[0];
 
@@ -103,12 +105,15 @@ export async function settled(page: Page): Promise<void> {
   await page.waitForFunction(() => document.querySelector("[data-settling]") === null);
 }
 
-/** A pad whose time passes when a test says so, with sound on. */
+/** A pad whose clock runs only in `page.clock.runFor`, with sound on. */
 export async function pausedPad(shop: Shop, token: string, options: ContextOptions = {}): Promise<Page> {
+  // The page's clock is faster or slower than that of the server, which sends the heartbeats. With a short interval the page
+  // may regard the stream as dead during `runFor`, and then never reconnect, because the clock with its back-off is paused.
+  shop.server.heartbeatInterval = LONG_HEARTBEAT;
   const page = await shop.pad(options, token, (it) => it.clock.install());
   await withoutSoundBanner(page);
   await settled(page);
-  // A short step: after a long one the stream would be taken for dead. Too short where the machine is slow: then again.
+  // On a slow machine this moment may be over when the page is paused: then again.
   await until("the pause", async () => {
     const soon = (await page.evaluate(() => Date.now())) + 300;
     return page.clock.pauseAt(soon).then(() => true, () => false);
