@@ -1,6 +1,6 @@
 #!/bin/sh
-# `env.sh FILE` writes fresh secrets for docker-compose.yml, readable by their owner only. A file that is there is kept:
-# RabbitMQ and Grafana take their passwords when their volumes are made, and pads hold tokens of the old key.
+# `env.sh FILE` writes new secrets for docker-compose.yml, readable by their owner only. An existing file is kept:
+# RabbitMQ and Grafana use their passwords only when their volumes are created, and pads have tokens signed with the old key.
 set -eu
 file=$1
 if [ -e "$file" ]; then
