@@ -44,7 +44,7 @@ test("a claim on one pad silences the other, which says who has it; released, it
   for (const page of [first, second]) await title(page, /☎/);
 });
 
-test("a claim shows before the server has answered, and says who has it when it is lost", async () => {
+test("a claim is shown before the server has answered; if another pad was first, its name is shown", async () => {
   const page = await shop.pad({}, SECOND);
   shop.server.update(ring("a", "010-1234-5678", 3_000, known), 27_000);
   await popup(page, "a").waitFor();
@@ -144,7 +144,7 @@ test("ringing stops everywhere when the caller hangs up", async () => {
   }
 });
 
-test("a page loaded mid-ring shows the ring until its time is over, and none whose record came too late", async () => {
+test("a page that is loaded during a ring shows it until its time is over, but not a ring whose record came too late", async () => {
   const until = Date.now() + 5_000;
   shop.server.store(ring("a", "010-1234-5678", 58_000, { ...known, popUntil: timestampFromMs(until) }));
   shop.server.store(ring("old", "010-7777-8888", 45_000));
@@ -157,7 +157,7 @@ test("a page loaded mid-ring shows the ring until its time is over, and none who
   assert.ok(Date.now() >= until, `${until - Date.now()} ms early`);
 });
 
-test("a half-typed form survives a ring, a reconnect and a reload, with its focus where that can be", async () => {
+test("a half-typed form survives a ring, a reconnect and a reload, with its focus if possible", async () => {
   shop.storeADay();
   const page = await shop.pad({}, FIRST);
   await withoutSoundBanner(page);
@@ -186,7 +186,7 @@ test("a half-typed form survives a ring, a reconnect and a reload, with its focu
   assert.match(await popup(page, "a").innerText(), /아직 저장하지 않았습니다/);
 });
 
-test("a reservation is saved, seen on the other pad, and its draft is gone", async () => {
+test("a reservation is saved, shown on the other pad, and its draft is removed", async () => {
   const [first, second] = await twoPads();
   shop.server.update(ring("a", "010-1234-5678", 3_000, known), 27_000);
   await popup(first, "a").waitFor();
@@ -222,7 +222,7 @@ test("done saves what was typed first; a day without a time is asked for", async
   assert.deepEqual(shop.server.actions.sent.map(({ method }) => method), ["ClaimCall", "SaveNote", "CloseCall"]);
 });
 
-test("a missed call is called back, or done with: gone from every pad's list, and marked in the recent ones", async () => {
+test("a missed call is called back, or closed: then it is in no pad's list, and marked in the recent calls", async () => {
   shop.storeADay();
   const [first, second] = await twoPads();
   await withoutSoundBanner(first);
@@ -237,7 +237,7 @@ test("a missed call is called back, or done with: gone from every pad's list, an
   }
 });
 
-test("a missed call stays listed and counted, however many came since and through a reload, until a pad is done with it", async () => {
+test("a missed call stays listed and counted until a pad closes it, also after many newer calls and a reload", async () => {
   shop.server.store(ring("old", "010-8765-4321", 40 * 3_600_000, { state: CallState.MISSED }));
   for (let i = 150; i > 0; i -= 1) shop.server.store(ring(`c${i}`, "010-2345-6789", i * 60_000, { state: CallState.COMPLETED }));
   shop.server.snapshotHas = 100;
@@ -255,7 +255,7 @@ test("a missed call stays listed and counted, however many came since and throug
   }
 });
 
-test("a missed call that another pad still holds can be done with, and written to", async () => {
+test("a missed call that another pad has claimed can be closed, and written to", async () => {
   const missed = { state: CallState.MISSED, claim: create(ClaimSchema, { padId: "p2", padName: "2번 카운터" }) };
   for (const id of ["a", "b"]) shop.server.store(ring(id, "010-1234-5678", 60_000, missed));
   const page = await shop.pad({}, FIRST);
@@ -281,7 +281,7 @@ test("a call from the list is opened to be written to, and hidden again", async 
   await page.locator("#quiet").waitFor();
 });
 
-test("search by last digits: what was found stands apart, page by page, and rings go on", async () => {
+test("search by last digits: results are separate, page by page, and rings are still shown", async () => {
   shop.storeADay();
   for (let i = 0; i < 40; i += 1) shop.server.store(ring(`s${i}`, `010-2${String(i).padStart(3, "0")}-7788`, 86_400_000 * (i + 5), { state: CallState.COMPLETED }));
   const page = await shop.pad({}, FIRST);
@@ -301,7 +301,7 @@ test("search by last digits: what was found stands apart, page by page, and ring
   await page.locator("#recent").waitFor();
 });
 
-test("search finds a whole number however it is written, and says of anything else that only numbers are searched", async () => {
+test("search finds a whole number in any form, and reports that only numbers can be searched", async () => {
   shop.server.store(ring("s", "010-5555-1234", 86_400_000, { state: CallState.COMPLETED }));
   shop.server.store(ring("other", "010-7777-1234", 86_400_000, { state: CallState.COMPLETED }));
   const page = await shop.pad({}, FIRST);
@@ -354,7 +354,7 @@ test("from ring to done with the keyboard alone, in the order in which the card 
   assert.deepEqual(shop.server.actions.sent.map(({ method }) => method), ["ClaimCall", "SaveNote", "CloseCall"]);
 });
 
-test("the time that a call has rung, and then been in hand, goes on by itself", async () => {
+test("the time of ringing, and then of the conversation, is updated by itself", async () => {
   const page = await shop.pad({}, FIRST);
   shop.server.update(ring("a", "010-1234-5678", 65_000), 60_000);
   await goesOn(page, 65);

@@ -29,7 +29,7 @@ async function dismissAll(page: Page): Promise<void> {
   await page.evaluate(() => document.querySelectorAll<HTMLElement>(".popup-dismiss").forEach((button) => button.click()));
 }
 
-test("a day's 500 calls, twice: the second day weighs nothing", async () => {
+test("500 calls on each of two days: the second day adds nothing", async () => {
   const page = await floor.pad("1번 카운터");
   const session = await page.context().newCDPSession(page);
   await session.send("Performance.enable");

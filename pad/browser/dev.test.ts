@@ -100,7 +100,7 @@ test("the printed command pops up on both replicas' pages of its store, and on n
   await screenshot(first, "dev-two-rings");
 });
 
-test("a page that is loaded later, and again, lists what came before it", async () => {
+test("a page that is loaded later, or again, lists earlier calls", async () => {
   const call = ring();
   const page = await pad(stores().called[0] ?? "");
   await connected(page, "grpc-web");

@@ -120,7 +120,7 @@ test("two rings while a form is half typed: nothing typed is lost, not by a relo
   for (const { id } of [second, third]) await popup(page, id).waitFor();
 });
 
-test("silent until somebody touches the page, and says so; from then on it can be heard", async () => {
+test("no sound until the user touches the page, which shows that; then it is audible", async () => {
   const page = await floor.open("1번 카운터");
   await page.addInitScript(countNotes);
   await page.reload();
@@ -137,7 +137,7 @@ test("silent until somebody touches the page, and says so; from then on it can b
   await silent(page);
 });
 
-test("two tabs of one pad live side by side on one replica, and a call that one of them takes is both's", async () => {
+test("two tabs of one pad use the same replica, and a call that one of them claims belongs to both", async () => {
   const token = await floor.store.token("1번 카운터", "1번 카운터");
   const one = await floor.padOn(0, "1번 카운터", () => floor.pad("1번 카운터", { token }));
   const two = await floor.padOn(0, "1번 카운터", () => floor.tab(one.context(), token));
@@ -157,7 +157,7 @@ test("two tabs of one pad live side by side on one replica, and a call that one 
 });
 
 for (const pace of ["one_by_one", "a_second_apart", "all_at_once"] as const) {
-  test(`a new version is rolled out, ${pace}: the pad is connected throughout, and shows each ring once`, async () => {
+  test(`a new version is rolled out, ${pace}: the pad stays connected, and shows each ring once`, async () => {
     // On a busy machine none of the three may be back when the last one leaves. Then the pad hears so, and waits.
     if (pace === "a_second_apart") floor.expected = /the server responded with a status of 50[23]/;
     const page = await floor.padOn(0, "1번 카운터");
@@ -181,7 +181,7 @@ for (const pace of ["one_by_one", "a_second_apart", "all_at_once"] as const) {
   });
 }
 
-test("two pads tap at the same moment: one has it, the other says who", async () => {
+test("two pads claim at the same moment: one wins, the other shows its name", async () => {
   const pads = [await floor.pad("1번 카운터"), await floor.pad("2번 카운터")] as const;
   for (let round = 0; round < 5; round += 1) {
     const call = await floor.store.ring(`010-2000-000${round}`);
@@ -195,7 +195,7 @@ test("two pads tap at the same moment: one has it, the other says who", async ()
   }
 });
 
-test("a claim that comes second is told who was first, in what the real server sends with its refusal", async () => {
+test("the second claim gets the first pad's name from the real server's refusal", async () => {
   const call = await floor.store.ring("010-1234-5678");
   const first = await actionsOf("1번 카운터");
   const second = await actionsOf("2번 카운터");

@@ -91,7 +91,7 @@ for (const [name, options] of SCREENS.filter(([it]) => ["tablet", "360-dark", "e
   });
 }
 
-test("the connection's state is said in words and in a colour of its own", async () => {
+test("each state of the connection has its own words and colour", async () => {
   const page = await shop.pad({}, FIRST);
   const chip = page.locator("#connection");
   const said = async () => [await chip.getAttribute("data-tone"), (await chip.innerText()).trim(), ...(await colours(page))];
@@ -188,7 +188,7 @@ for (const [name, options, words] of [
   });
 }
 
-test("a ring comes into sight where the page was scrolled, but not under somebody's typing", async () => {
+test("a ring is scrolled into view, but not while somebody types", async () => {
   shop.storeADay();
   const page = await shop.pad({ viewport: { width: 360, height: 740 } }, FIRST);
   await withoutSoundBanner(page);
@@ -255,7 +255,7 @@ test("the number is written large enough for two metres", async () => {
   assert.ok(size >= 72, `${size}px on ${TABLET.width}`);
 });
 
-test("the language is the browser's until somebody switches it, which is remembered and loses nothing typed", async () => {
+test("the language is the browser's until the user switches it; the choice is stored, and drafts are kept", async () => {
   shop.storeADay();
   const page = await shop.pad({ locale: "en-GB" }, FIRST);
   assert.equal((await page.locator("#connection").textContent())?.trim(), "Connected");
@@ -272,7 +272,7 @@ test("the language is the browser's until somebody switches it, which is remembe
   await page.locator('#connection-text:text("연결됨")').waitFor();
 });
 
-test("a ring takes no focus, and everything can be reached and done by keyboard", async () => {
+test("a ring does not take the focus, and everything works by keyboard", async () => {
   const page = await shop.pad({}, FIRST);
   await page.locator("#search").focus();
   shop.server.update(ring("a", "010-1234-5678", 1_000), 30_000);
@@ -285,7 +285,7 @@ test("a ring takes no focus, and everything can be reached and done by keyboard"
   await page.waitForFunction(() => document.activeElement?.closest(".popup") !== null);
 });
 
-test("the screen is kept on, and asked for again when the page is back", async () => {
+test("the screen is kept on, again after the page was hidden", async () => {
   const context = await shop.browser.newContext();
   const page = await context.newPage();
   await page.addInitScript(() => {

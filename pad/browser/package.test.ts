@@ -76,11 +76,11 @@ before(() => {
 });
 after(() => rmSync(consumer, { recursive: true, force: true }));
 
-test("its types are there for another project", () => {
+test("another project can use its types", () => {
   execFileSync("node_modules/.bin/tsc", ["-p", consumer], { stdio: "inherit" });
 });
 
-test("only what a user needs is in it", () => {
+test("the package has only the files that a user needs", () => {
   const names = readdirSync(join(consumer, "node_modules/@ringpad/pad"));
   assert.deepEqual(names.sort(), ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "lib", "package.json"]);
 });
@@ -118,7 +118,7 @@ describe("on the real services, in a page of another host", () => {
     return page;
   }
 
-  test("ten lines show who calls, and take the call: the first to take it has it, and the second is told who", async () => {
+  test("ten lines show who calls, and claim the call: the first claim wins, and the second page shows whose it is", async () => {
     const [mine, theirs] = [await open("1번 카운터"), await open("2번 카운터")];
     const first = await floor.store.ring("010-1234-5678");
     const second = await floor.store.ring("010-7777-8888");
@@ -144,7 +144,7 @@ describe("on the real services, in a page of another host", () => {
     assert.deepEqual(complaints.flat().filter((complaint) => complaint !== "request to localhost"), []);
   });
 
-  test("a page whose origin is not in PAD_ALLOWED_ORIGINS gets nothing, and is told why", async () => {
+  test("a page whose origin is not in PAD_ALLOWED_ORIGINS gets nothing, and the reason", async () => {
     const page = await open("1번 카운터", stranger);
     await floor.store.ring("010-1234-5678");
     await sleep(1_000);
@@ -168,7 +168,7 @@ describe("on a server that does what a test wants", () => {
     return page;
   }
 
-  test("a page that is loaded mid-ring shows what rings, and no longer than it does", async () => {
+  test("a page that is loaded during a ring shows it until it ends", async () => {
     const popUntil = (ms: number) => ({ popUntil: timestampFromMs(Date.now() + ms) });
     shop.server.store(ring("a", "010-1234-5678", 20_000, popUntil(10_000)));
     shop.server.store(ring("b", "010-7777-8888", 60_000, popUntil(-30_000)));
@@ -183,7 +183,7 @@ describe("on a server that does what a test wants", () => {
     await gone(rings(page, "010-1234-5678"));
   });
 
-  test("a clock that is set while the phone rings takes no ring away for good", async () => {
+  test("a clock that is set during a ring does not hide the ring permanently", async () => {
     const page = await open();
     await state(page, "connected");
     for (const [id, display, hours] of [["a", "010-1111-0001", 5], ["b", "010-1111-0002", -10], ["c", "010-1111-0003", 48]] as const) {
@@ -199,7 +199,7 @@ describe("on a server that does what a test wants", () => {
     assert.equal(await page.getByRole("button").count(), 4);
   });
 
-  test("a page that may have been away does not wait for its next try", async () => {
+  test("a page that was inactive does not wait for its next try", async () => {
     shop.server.refuseWith = NO_SUCH_STORE;
     const page = await open();
     await state(page, "no-store");

@@ -11,7 +11,7 @@ import { connected, known, popup, Shop, withoutSoundBanner } from "./shop.ts";
 
 const shop = new Shop();
 
-test("quiet: store, connection and lists; the token is out of the address at once", async () => {
+test("without a ring: store, connection and lists; the token is removed from the address at once", async () => {
   shop.storeADay();
   const page = await shop.open();
   await connected(page);
@@ -31,7 +31,7 @@ test("quiet: store, connection and lists; the token is out of the address at onc
   await screenshot(page, "quiet");
 });
 
-test("the first touch turns sound on, wherever it falls; then the switch is a switch, and remembered", async () => {
+test("the first touch anywhere turns sound on; then the switch works, and its state is stored", async () => {
   const page = await shop.open();
   await connected(page);
   const sound = page.locator("#sound");
@@ -80,7 +80,7 @@ test("one ring, from ringing to its end", async () => {
   assert.equal(await page.locator("#recent .call").first().getAttribute("data-call"), "a");
 });
 
-test("three rings stack; what somebody types into one of them survives the others", async () => {
+test("with three rings, what is typed into one of them survives the others", async () => {
   shop.storeADay();
   const page = await shop.open();
   await connected(page);
@@ -127,7 +127,7 @@ test("the day in a line: more calls than a snapshot has, then what comes; nothin
   await day.getByText("오늘 전화 601", { exact: false }).waitFor();
 });
 
-test("a ring that nobody finishes is shown as such, and rings no longer", async () => {
+test("a ring whose end is not reported stops ringing, and is shown as unknown", async () => {
   const page = await shop.open();
   await connected(page);
   shop.server.update(ring("a", "010-1234-5678", 1_000), 1_500);
@@ -178,7 +178,7 @@ function shiftClock(by: number): void {
   globalThis.Date = Wrong as DateConstructor;
 }
 
-test("a cut is said, mended, and what came meanwhile is shown once", async () => {
+test("a lost connection is shown, repaired, and calls from that time are shown once", async () => {
   shop.storeADay();
   const page = await shop.open();
   await connected(page);
@@ -200,7 +200,7 @@ test("a cut is said, mended, and what came meanwhile is shown once", async () =>
   await page.locator("#advice").waitFor({ state: "hidden" });
 });
 
-test("without a token, and with a refused one: said in words", async () => {
+test("a missing token and a refused one are shown in words", async () => {
   const { page } = await openPage(shop.browser);
   await page.goto(`${shop.url}/`);
   await page.locator('#connection[data-state="needs-token"]').waitFor();
@@ -261,7 +261,7 @@ for (const [what, token, words] of [
   });
 }
 
-test("an unknown store is said in words", async () => {
+test("an unknown store is shown in words", async () => {
   shop.server.refuseWith = 5;
   const page = await shop.open();
   await page.locator('#connection[data-state="no-store"]').waitFor();

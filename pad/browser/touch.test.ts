@@ -52,7 +52,7 @@ async function finger(page: Page): Promise<{ down(x: number, y: number): Promise
   return { down: (x, y) => send("touchStart", [{ x, y }]), up: () => send("touchEnd", []) };
 }
 
-test("a finger turns sound on, wherever it falls, and again when something interrupted it", async () => {
+test("any touch turns sound on, and again after an interruption", async () => {
   const page = await tablet();
   await page.locator("h1").tap();
   await page.locator(ON).waitFor();
@@ -72,7 +72,7 @@ test("a finger on the switch turns sound on the first time, and off the second",
   await page.locator('#sound[data-sound="off"]').waitFor();
 });
 
-test("a finger's first tap counts: nothing moves until it has left", async () => {
+test("the first tap counts: nothing moves until the release", async () => {
   const page = await tablet();
   shop.server.update(ring("a", "010-1234-5678", 3_000), 27_000);
   await popup(page, "a").waitFor();

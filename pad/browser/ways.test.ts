@@ -23,7 +23,7 @@ const backEnd = new BackEnd();
 after(() => backEnd.close());
 const floor = new Floor(async () => ({ PAD_TOKEN_URL: await backEnd.listen() }));
 
-test("the replica that serves a pad is killed mid-ring: the popup stays, what follows comes, and nothing twice", async () => {
+test("the replica of a pad is killed during a ring: the popup stays, later events come, and nothing twice", async () => {
   const pad = await floor.padOn(0, "1번 카운터");
   const other = await floor.padOn(1, "2번 카운터");
   const call = await floor.store.ring("010-1234-5678");
@@ -69,7 +69,7 @@ test("behind a proxy that holds streams back, the pad falls back to WebSocket wi
   }
 });
 
-test("a minute without a network: said within 15 s, and afterwards the list is whole, and what is late does not ring", async () => {
+test("a minute without a network is shown within 15 s; afterwards the list is complete, and late calls do not ring", async () => {
   const way = await floor.testbed.link("1번 카운터");
   const pad = await floor.pad("1번 카운터", { url: way.url });
   const before = await floor.store.ring("010-1000-0001");
@@ -94,7 +94,7 @@ test("a minute without a network: said within 15 s, and afterwards the list is w
   assert.deepEqual([(await sightings(pad, late.id)).shown, (await sightings(pad, fresh.id)).shown], [0, 1]);
 });
 
-test("a token is renewed before it ends, and nobody notices", async () => {
+test("a token is renewed before it expires, without an interruption", async () => {
   const token = await floor.store.token("1번 카운터", "1번 카운터", SHORT);
   const ends = Date.now() + SHORT * 1_000;
   backEnd.asked = 0;

@@ -40,7 +40,7 @@ async function outcome(clock: FakeClock, action: Promise<unknown>): Promise<Acti
   return error;
 }
 
-test("each action says which call, under an id of its own, with the token", async () => {
+test("each action has the call's id, a new request id, and the token", async () => {
   const ids = new Set<string>();
   const seen = (name: string) => (request: { callId: string; requestId: string }, context: { requestHeader: Headers }) => {
     assert.equal(context.requestHeader.get("authorization"), "Bearer token");
@@ -67,7 +67,7 @@ test("each action says which call, under an id of its own, with the token", asyn
   assert.equal(ids.size, 5);
 });
 
-test("no answer: asked again with the same id, with back-off, until there is one", async () => {
+test("without an answer an action is sent again with the same id and back-off", async () => {
   const ids: string[] = [];
   const { actions, clock } = rig({
     claimCall({ requestId }) {
@@ -81,7 +81,7 @@ test("no answer: asked again with the same id, with back-off, until there is one
   assert.equal(new Set(ids).size, 1);
 });
 
-test("no answer for 10 s is said, and no longer asked for", async () => {
+test("after 10 s without an answer an action fails, and is not sent again", async () => {
   let asked = 0;
   const { actions, clock } = rig({
     closeCall() {
@@ -98,7 +98,7 @@ test("no answer for 10 s is said, and no longer asked for", async () => {
   assert.equal(asked, before);
 });
 
-test("an attempt that hangs is given up, and the next may succeed", async () => {
+test("an attempt that hangs is given up, and the next one may succeed", async () => {
   let asked = 0;
   const { actions, clock } = rig({
     releaseCall() {
@@ -110,7 +110,7 @@ test("an attempt that hangs is given up, and the next may succeed", async () => 
   assert.equal(asked, 2);
 });
 
-test("another pad was first: said at once, with its name where the server gives it", async () => {
+test("if another pad was first, the action fails at once, with that pad's name if the server sends it", async () => {
   const holder = { padId: "p2", padName: "2번 카운터" };
   for (const details of [[{ desc: ClaimSchema, value: holder }], []]) {
     let asked = 0;
@@ -128,7 +128,7 @@ test("another pad was first: said at once, with its name where the server gives 
   }
 });
 
-test("what the server refuses is refused: not found, not built, not allowed", async () => {
+test("refusals of the server are final: not found, unimplemented, not allowed", async () => {
   for (const [code, kind] of [
     [Code.NotFound, "not-found"],
     [Code.Unimplemented, "refused"],
@@ -143,7 +143,7 @@ test("what the server refuses is refused: not found, not built, not allowed", as
   }
 });
 
-test("an expired token: one question for the next, and the same action", async () => {
+test("with an expired token the source is asked once, and the same action is sent again", async () => {
   const tokens = ["old", "new"];
   const ids = new Set<string>();
   const { actions, clock } = rig(
@@ -160,7 +160,7 @@ test("an expired token: one question for the next, and the same action", async (
   assert.equal(ids.size, 1);
 });
 
-test("a token that stays refused, and none at all", async () => {
+test("an action fails if the token stays refused, or there is none", async () => {
   const refuse = () => {
     throw new ConnectError("bad", Code.Unauthenticated);
   };
@@ -170,7 +170,7 @@ test("a token that stays refused, and none at all", async () => {
   assert.equal((await outcome(none.clock, none.actions.claim("a")))?.kind, "no-token");
 });
 
-test("a search says what it wants, and gives a page", async () => {
+test("a search sends its query, and resolves to a page", async () => {
   const { actions } = rig({
     listCalls(request) {
       assert.equal(request.callerSuffix, "5678");

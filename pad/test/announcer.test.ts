@@ -39,7 +39,7 @@ test("rings that come at once are all read out, each once", () => {
   assert.deepEqual(rung, ["a"]);
 });
 
-test("a ring does not drown who took the one before", () => {
+test("a ring and the claim of another one are read out together", () => {
   const { said, hears } = announcer();
   hears(popup("a", "010-1234-5678"));
   hears(popup("b", "010-7777-8888"), popup("a", "010-1234-5678", "other"));

@@ -119,7 +119,7 @@ for (const [why, reason] of Object.entries(reasons)) {
   });
 }
 
-test("a token source that fails, or has none, harms no living stream either", async () => {
+test("a token source that fails, or has no token, does not end the current stream", async () => {
   for (const error of [new Error("502"), new NoToken("logged out")]) {
     let answer = () => Promise.resolve("token");
     const rig = new Rig({ token: () => answer() });
@@ -134,7 +134,7 @@ test("a token source that fails, or has none, harms no living stream either", as
   }
 });
 
-test("sent away while the next try is far off: it comes when it is asked for", async () => {
+test("a reconnect that comes before the next planned try is followed at its own time", async () => {
   const rig = new Rig();
   const old = await rig.connected(7n);
   old.received = SIZE;
@@ -148,7 +148,7 @@ test("sent away while the next try is far off: it comes when it is asked for", a
   assert.equal(rig.streams.length, 3);
 });
 
-test("a replica that hangs is not taken for a proxy that holds streams back", async () => {
+test("a replica that hangs is not mistaken for a proxy that holds streams back", async () => {
   const memory = fakeMemory();
   const rig = new Rig({ memory });
   const old = await rig.connected(7n);

@@ -26,7 +26,7 @@ function snapshot(position: bigint, openCalls: Call[], recentCalls: Call[] = [],
 const shown = (board: Board, now: number) => board.popups(now).map(({ call, phase }) => `${call.id} ${phase}`);
 const ids = (known: { call: Call }[]) => known.map(({ call }) => call.id);
 
-test("a ring with time left pops; a late one, or one without pop_until, is only listed", () => {
+test("a ring with time left pops up; a late one, or one without pop_until, is only listed", () => {
   const board = new Board();
   board.apply(call("a", RINGING), T + 30_000, T);
   board.apply(call("b", RINGING), T, T);
@@ -35,7 +35,7 @@ test("a ring with time left pops; a late one, or one without pop_until, is only 
   assert.equal(board.recent().length, 3);
 });
 
-test("what is over never pops, whatever it says", () => {
+test("a call that is over never pops up, also with a pop_until", () => {
   const board = new Board();
   board.apply(call("a", COMPLETED), T + 30_000, T);
   board.apply(call("b", MISSED), T + 30_000, T);
@@ -43,7 +43,7 @@ test("what is over never pops, whatever it says", () => {
   assert.deepEqual(shown(board, T), []);
 });
 
-test("popups stack, the longest ring first, and never replace each other: a newer one comes below", () => {
+test("popups do not replace each other: the oldest ring is first, a newer one is below it", () => {
   const board = new Board();
   board.apply(call("a", RINGING), T + 30_000, T);
   board.apply(call("b", RINGING), T + 31_000, T + 1_000);
@@ -52,7 +52,7 @@ test("popups stack, the longest ring first, and never replace each other: a newe
   assert.deepEqual(shown(board, T + 3_000), ["b ringing", "c ringing", "a answered"]);
 });
 
-test("what rings keeps its order, whatever becomes of the others; what is no longer ringing stands newest first", () => {
+test("ringing calls keep their order when others change; the others are newest first", () => {
   const board = new Board();
   for (const id of ["a", "b", "c", "d"]) board.apply(call(id, RINGING), T + 30_000, T);
   board.apply(call("b", RINGING, { memo: "again" }), T + 30_000, T + 1_000);
@@ -62,7 +62,7 @@ test("what rings keeps its order, whatever becomes of the others; what is no lon
   assert.deepEqual(shown(board, T + 2_000), ["b ringing", "d ringing", "c answered", "a answered"]);
 });
 
-test("a call whose form is open says so: it is in hand, was opened, or something is typed into it", () => {
+test("a call has an open form if it is claimed here, was opened, or has a draft", () => {
   const board = new Board({ me: () => "p1", expected: (it) => it, hasDraft: (id) => id === "typed", isDone: () => false });
   for (const id of ["rings", "typed", "opened", "mine"]) board.apply(call(id, RINGING), T + 30_000, T);
   board.open(board.call("opened") ?? assert.fail(), T);
@@ -71,7 +71,7 @@ test("a call whose form is open says so: it is in hand, was opened, or something
   assert.deepEqual(writing.sort(), ["mine", "opened", "typed"]);
 });
 
-test("past pop_until the outcome is unknown, and the popup stays for the one who talks", () => {
+test("after pop_until the outcome is unknown, and the popup stays for a while", () => {
   const board = new Board();
   board.apply(call("a", RINGING), T + 30_000, T);
   assert.deepEqual(shown(board, T + 29_999), ["a ringing"]);
@@ -80,7 +80,7 @@ test("past pop_until the outcome is unknown, and the popup stays for the one who
   assert.deepEqual(shown(board, T + 330_000), []);
 });
 
-test("a popup follows its call to the end, and leaves 12 s later", () => {
+test("a popup follows its call to the end, and is removed 12 s later", () => {
   for (const [state, phase] of [
     [COMPLETED, "ended"],
     [MISSED, "missed"],
@@ -96,7 +96,7 @@ test("a popup follows its call to the end, and leaves 12 s later", () => {
   }
 });
 
-test("another record of an ended call does not keep its popup longer", () => {
+test("another record of an ended call does not extend its popup", () => {
   const board = new Board();
   board.apply(call("a", RINGING), T + 30_000, T);
   board.apply(call("a", COMPLETED), undefined, T + 5_000);
@@ -104,7 +104,7 @@ test("another record of an ended call does not keep its popup longer", () => {
   assert.deepEqual(shown(board, T + 17_000), []);
 });
 
-test("dismissed is dismissed: nothing of that call pops again", () => {
+test("a dismissed call never pops up again", () => {
   const board = new Board();
   board.apply(call("a", RINGING), T + 30_000, T);
   board.dismiss("a");
@@ -126,7 +126,7 @@ test("the higher revision is kept, an equal one replaces", () => {
   assert.equal(board.recent()[0]?.call.memo, "again");
 });
 
-test("an early ring pops, and its update in its turn changes nothing", () => {
+test("an early ring pops up, and its later update changes nothing", () => {
   const board = new Board();
   const ring = call("a", RINGING);
   board.apply(ring, T + 30_000, T);
@@ -137,7 +137,7 @@ test("an early ring pops, and its update in its turn changes nothing", () => {
   assert.deepEqual(shown(board, T + 800), []);
 });
 
-test("a snapshot replaces all, pops nothing, and leaves the popups of its calls where they are", () => {
+test("a snapshot replaces all calls, opens no popup, and keeps the popups of its calls", () => {
   const board = new Board();
   const a = call("a", RINGING);
   board.apply(a, T + 30_000, T);
@@ -152,7 +152,7 @@ test("a snapshot replaces all, pops nothing, and leaves the popups of its calls 
 const rings = (id: string, left: number, more: MessageInitShape<typeof CallSchema> = {}) =>
   call(id, RINGING, { popUntil: timestampFromMs(T + left * 1_000), ...more } as MessageInitShape<typeof CallSchema>);
 
-test("a page that is loaded mid-ring shows what rings, what it holds, and what was being written; nothing else", () => {
+test("a page that is loaded during a ring shows ringing calls, its own calls and drafts; nothing else", () => {
   const board = new Board({ me: () => "p1", expected: (it) => it, hasDraft: (id) => id === "draft", isDone: () => false });
   const at = (seconds: number) => ({ startedAt: timestampFromMs(T - seconds * 1_000) });
   const by = (padId: string) => ({ claim: { padId } });
@@ -171,7 +171,7 @@ test("a page that is loaded mid-ring shows what rings, what it holds, and what w
   assert.deepEqual(shown(board, T + 1_000), ["mine unknown", "draft ended", "ring unknown"]);
 });
 
-test("a page that is loaded mid-ring rings until exactly when the call says, however long it has rung", () => {
+test("a page that is loaded during a ring shows it until the call's pop_until", () => {
   const board = new Board();
   const long = rings("a", 20, { startedAt: timestampFromMs(T - 90_000) });
   board.replace(snapshot(revisions, [long, rings("b", 5)]), T);
@@ -185,7 +185,7 @@ test("a page that is loaded mid-ring rings until exactly when the call says, how
   assert.deepEqual(shown(board, T + 320_000), []);
 });
 
-test("live, a call pops on its update's word alone", () => {
+test("in an update only its pop_until makes a call pop up", () => {
   const board = new Board();
   board.apply(rings("a", 30), undefined, T);
   assert.deepEqual(shown(board, T), []);
@@ -201,7 +201,7 @@ test("a call whose record came too late never rings, neither in the lists nor op
   assert.deepEqual(shown(board, T), ["a unknown"]);
 });
 
-test("a call in other hands goes down, leaves after 15 s, and is back when it is released", () => {
+test("a call that another pad has claimed moves down, is hidden after 15 s, and is shown again when it is released", () => {
   const board = new Board({ me: () => "p1", expected: (it) => it, hasDraft: () => false, isDone: () => false });
   const ring = call("a", RINGING);
   board.apply(ring, T + 30_000, T);
@@ -214,7 +214,7 @@ test("a call in other hands goes down, leaves after 15 s, and is back when it is
   assert.deepEqual(holders(T + 17_000), ["a nobody", "b nobody"]);
 });
 
-test("what is expected shows at once, and what fails is taken back", () => {
+test("an expected change is shown at once, and removed if the action fails", () => {
   const expectations = new Expectations();
   const board = new Board({ me: () => "p1", expected: (it) => expectations.of(it), hasDraft: () => false, isDone: () => false });
   board.apply(call("a", RINGING), T + 30_000, T);
@@ -226,7 +226,7 @@ test("what is expected shows at once, and what fails is taken back", () => {
   assert.deepEqual(shown(board, T + 1_000), []);
 });
 
-test("what somebody is writing stays, whatever becomes of the call, and so does what they opened", () => {
+test("calls with a draft, and opened calls, stay on the screen", () => {
   const drafts = new Set(["a"]);
   const board = new Board({ me: () => "p1", expected: (it) => it, hasDraft: (id) => drafts.has(id), isDone: () => false });
   board.apply(call("a", RINGING), T + 30_000, T);
@@ -239,7 +239,7 @@ test("what somebody is writing stays, whatever becomes of the call, and so does 
   assert.deepEqual(shown(board, T + 9_000_000), []);
 });
 
-test("a snapshot of the same log keeps what is ahead of it and the popups that are in it", () => {
+test("a snapshot of the same log keeps newer calls, and the popups of its calls", () => {
   const board = new Board();
   board.replace(snapshot(revisions, []), T);
   const a = call("a", RINGING);
@@ -251,7 +251,7 @@ test("a snapshot of the same log keeps what is ahead of it and the popups that a
   assert.deepEqual(shown(board, T + 1_000), ["early ringing", "a ended"]);
 });
 
-test("a store that was begun anew keeps nothing of the old log", () => {
+test("a snapshot with another epoch keeps nothing of the old log", () => {
   const board = new Board();
   board.replace(snapshot(1n, []), T);
   board.apply(call("a", RINGING, { revision: 900n }), T + 30_000, T);
@@ -260,7 +260,7 @@ test("a store that was begun anew keeps nothing of the old log", () => {
   assert.deepEqual(board.recent(), []);
 });
 
-test("missed calls are listed until a pad has dealt with them, newest first", () => {
+test("missed calls are listed until they are closed, newest first", () => {
   const board = new Board();
   board.apply(call("a", MISSED, { startedAt: timestampFromMs(T - 60_000) }), undefined, T);
   board.apply(call("b", MISSED), undefined, T);
@@ -270,7 +270,7 @@ test("missed calls are listed until a pad has dealt with them, newest first", ()
   assert.deepEqual(ids(board.missed()), ["a"]);
 });
 
-test("the ring began when the record says, unless that is ahead of the server", () => {
+test("a ring begins at the record's time, unless that is ahead of the server", () => {
   const board = new Board();
   board.apply(call("a", RINGING), T + 30_000, T);
   board.apply(call("b", RINGING, { startedAt: timestampFromMs(T + 9_000) }), T + 30_000, T);
@@ -284,7 +284,7 @@ test("the ring began when the record says, unless that is ahead of the server", 
 const at = (seconds: number, id: string, state: CallState, more: MessageInitShape<typeof CallSchema> = {}) =>
   call(id, state, { startedAt: timestampFromMs(T + seconds * 1_000), ...more } as MessageInitShape<typeof CallSchema>);
 
-test("a missed call stays listed, whatever came since, until a pad has dealt with it", () => {
+test("a missed call stays listed until it is closed, also after many newer calls", () => {
   const board = new Board();
   board.apply(at(0, "old", MISSED), undefined, T);
   for (let i = 1; i <= 1_000; i += 1) board.apply(at(i, `c${i}`, COMPLETED), undefined, T + i * 1_000);
@@ -293,7 +293,7 @@ test("a missed call stays listed, whatever came since, until a pad has dealt wit
   assert.deepEqual(ids(board.missed()), []);
 });
 
-test("missed calls that a snapshot does not have are added, but not over what is newer", () => {
+test("older missed calls are added, but do not replace newer versions", () => {
   const board = new Board();
   const stale = at(1, "dealt", MISSED);
   board.replace(snapshot(revisions, [], [at(1, "dealt", MISSED, { closed: true }), at(2, "b", MISSED)]), T);
@@ -302,14 +302,14 @@ test("missed calls that a snapshot does not have are added, but not over what is
   assert.deepEqual(shown(board, T), []);
 });
 
-test("of missed calls the hundred newest are listed", () => {
+test("the hundred newest missed calls are listed", () => {
   const board = new Board();
   board.addMissed(Array.from({ length: 500 }, (_, i) => at(500 - i, `m${i}`, MISSED)), T);
   assert.equal(board.missed().length, 100);
   assert.deepEqual([board.missed()[0]?.call.id, board.missed()[99]?.call.id], ["m0", "m99"]);
 });
 
-test("memory is bounded over months", () => {
+test("memory is limited over months", () => {
   const board = new Board();
   const known = (all: number) => Array.from({ length: all }, (_, i) => board.call(`c${i}`)).filter(Boolean).length;
   for (let i = 0; i < 5_000; i += 1) {
@@ -325,7 +325,7 @@ test("memory is bounded over months", () => {
   assert.ok(board.popups(T + 5_000_000).length <= 13);
 });
 
-test("a call that was found by a search is opened, however full the board is", () => {
+test("a call that was found by a search is opened, also on a full board", () => {
   const board = new Board();
   for (let i = 0; i < 1_000; i += 1) {
     board.apply(at(-i, `c${i}`, COMPLETED), undefined, T);
@@ -335,7 +335,7 @@ test("a call that was found by a search is opened, however full the board is", (
   }
 });
 
-test("what somebody writes of a closed or an old call stays, whatever snapshot comes, and is back after a reload", () => {
+test("a draft of a closed or an old call stays after a snapshot, and after a reload", () => {
   const board = () => new Board({ me: () => "p1", expected: (same) => same, hasDraft: (id) => id === "drafted", isDone: () => false });
   const drafted = at(-100_000, "drafted", COMPLETED, { closed: true });
   const [open, loaded] = [board(), board()];
@@ -348,7 +348,7 @@ test("what somebody writes of a closed or an old call stays, whatever snapshot c
   assert.deepEqual(shown(loaded, T), ["drafted ended"]);
 });
 
-test("another store's snapshot leaves nothing of the store before, not even what was being written", () => {
+test("another store's snapshot removes everything of the old store, also drafts", () => {
   const board = new Board({ me: () => "p1", expected: (same) => same, hasDraft: (id) => id === "a", isDone: () => false });
   const of = (id: string, position: bigint, calls: Call[]) =>
     create(SnapshotSchema, { position, epoch: "e1", store: { id }, openCalls: calls });

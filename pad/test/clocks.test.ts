@@ -12,7 +12,7 @@ import { jwtFor, Rig, SERVER_EPOCH } from "./fakes.ts";
 const HOURS = 3_600_000;
 const RING = 30_000;
 
-test("a clock that is set forward while the phone rings hides the ring until the next heartbeat, and not for good", async () => {
+test("a clock that is set forward during a ring hides the ring only until the next heartbeat", async () => {
   for (const forward of [11_000, HOURS, 48 * HOURS]) {
     const rig = new Rig();
     const stream = await rig.connected(0n);
@@ -37,7 +37,7 @@ test("a clock that is set forward while the phone rings hides the ring until the
   }
 });
 
-test("a clock that is set back hides nothing, and makes nothing ring for longer", async () => {
+test("a clock that is set back hides no ring, and makes none longer", async () => {
   const rig = new Rig();
   const stream = await rig.connected(0n);
   stream.ring(1n, RING);
@@ -53,7 +53,7 @@ test("a clock that is set back hides nothing, and makes nothing ring for longer"
   assert.equal(rig.ringing.at(-1), "");
 });
 
-test("a clock that is set forward and back again hides a ring only meanwhile", async () => {
+test("a clock that is set forward and back again hides a ring only in between", async () => {
   const rig = new Rig();
   const stream = await rig.connected(0n);
   stream.ring(1n, RING);
@@ -65,7 +65,7 @@ test("a clock that is set forward and back again hides a ring only meanwhile", a
   assert.equal(rig.ringing.at(-1), "call-1 call-2 call-3");
 });
 
-test("after a sleep nothing rings that rang before it, once and for all", async () => {
+test("after a sleep no ring from before it is shown again", async () => {
   const rig = new Rig();
   const stream = await rig.connected(0n);
   stream.ring(1n, RING);
@@ -78,7 +78,7 @@ test("after a sleep nothing rings that rang before it, once and for all", async 
   assert.equal(rig.ringing.at(-1), "call-2");
 });
 
-test("calls that nobody told the end of are not kept without bound", async () => {
+test("calls whose end is not reported are kept up to a limit", async () => {
   const rig = new Rig();
   const stream = await rig.connected(0n);
   for (let position = 1n; position <= 300n; position += 1n) stream.ring(position, RING);
@@ -86,7 +86,7 @@ test("calls that nobody told the end of are not kept without bound", async () =>
   assert.match(rig.ringing.at(-1) ?? "", /^call-101 /);
 });
 
-test("a token that works is not given up for a clock that was set, and is renewed in time", async () => {
+test("a token that works is kept when the clock is set, and is renewed in time", async () => {
   const tokens = [jwtFor(600)];
   const rig = new Rig({ token: () => (tokens[0] ? Promise.resolve(tokens[0]) : Promise.reject(new NoToken("there is none"))) });
   const stream = await rig.connected(0n);
@@ -104,7 +104,7 @@ test("a token that works is not given up for a clock that was set, and is renewe
   assert.equal(rig.last().token, jwtFor(1_200), "renewed before it expires");
 });
 
-test("what a clock says that was set is no word about the way that messages take", async () => {
+test("a clock that is set does not change the transport", async () => {
   const rig = new Rig();
   const stream = await rig.connected(0n);
   rig.clock.slept = HOURS;
@@ -123,7 +123,7 @@ function ringing(id: string, revision: bigint, more: MessageInitShape<typeof Cal
 
 const shown = (board: Board, now: number, atLeast: number) => board.popups(now, atLeast).map(({ call, phase }) => `${call.id} ${phase}`);
 
-test("a popup whose time seems to be over is hidden, and comes back when that was wrong", () => {
+test("a popup whose time seems to be over is hidden, and shown again after the correction", () => {
   const board = new Board();
   board.apply(ringing("a", 1n), T + RING, T);
   assert.deepEqual(shown(board, T + 5 * HOURS, T + 1_000), []);
@@ -135,7 +135,7 @@ test("a popup whose time seems to be over is hidden, and comes back when that wa
   assert.deepEqual(shown(board, T + 7 * 60_000, T + 7 * 60_000), []);
 });
 
-test("a ring that comes while the clock is wrong pops when that is known", () => {
+test("a ring that comes while the clock is wrong pops up after the correction", () => {
   const board = new Board();
   board.apply(ringing("a", 1n), T + RING, T + 5 * HOURS);
   board.apply(ringing("late", 2n), T - 1, T + 5 * HOURS);
@@ -147,7 +147,7 @@ test("a ring that comes while the clock is wrong pops when that is known", () =>
   assert.deepEqual(shown(board, T + 4_000, T + 4_000), [], "a popup comes once");
 });
 
-test("a popup stays as long as usual, however wrong the clock was when its call ended", () => {
+test("a popup stays as long as usual, also if the clock was wrong when its call ended", () => {
   for (const wrong of [-5 * HOURS, 5 * HOURS]) {
     const board = new Board();
     board.apply(ringing("a", 1n), T + RING, T);

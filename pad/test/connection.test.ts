@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { CallState } from "../src/gen/ringpad/v1/call_pb.ts";
 import { fakeMemory, Rig, SERVER_EPOCH, settle } from "./fakes.ts";
 
-test("the first stream asks without a position, and its calls replace all", async () => {
+test("the first stream is requested without a position, and its calls replace all", async () => {
   const rig = new Rig();
   const stream = await rig.start();
   assert.equal(stream.transport, "grpc-web");
@@ -16,14 +16,14 @@ test("the first stream asks without a position, and its calls replace all", asyn
   assert.equal(rig.state, "connected");
 });
 
-test("position 0 is a position", async () => {
+test("position 0 is valid", async () => {
   const rig = new Rig();
   (await rig.connected(0n)).end("network");
   await rig.clock.advance(500);
   assert.equal(rig.last().request.afterPosition, 0n);
 });
 
-test("a reconnect asks for what comes after the last position, and nothing is handed on twice", async () => {
+test("a reconnect continues after the last position, and nothing is delivered twice", async () => {
   const rig = new Rig();
   const first = await rig.connected(7n);
   first.update(8n);
@@ -63,7 +63,7 @@ test("a heartbeat ahead of us is a gap", async () => {
   assert.equal(rig.last().request.afterPosition, 7n);
 });
 
-test("a gap that repeats is asked for more and more slowly", async () => {
+test("a gap that repeats is requested with back-off", async () => {
   const rig = new Rig();
   await rig.connected(7n);
   const waits: number[] = [];
@@ -91,7 +91,7 @@ test("a snapshot that resumes ahead of us, or in another epoch, is a gap", async
   }
 });
 
-test("a snapshot that does not resume replaces all, and its epoch and position hold from then on", async () => {
+test("a snapshot that does not resume replaces all, and its epoch and position are used from then on", async () => {
   const rig = new Rig();
   (await rig.connected(700n)).end("network");
   await rig.clock.advance(500);
@@ -104,7 +104,7 @@ test("a snapshot that does not resume replaces all, and its epoch and position h
   assert.deepEqual([rig.last().request.epoch, rig.last().request.afterPosition], ["e2", 4n]);
 });
 
-test("an early ring is handed on at once, and again in its turn", async () => {
+test("an early ring is delivered at once, and again in order", async () => {
   const rig = new Rig();
   const stream = await rig.connected(7n);
   const call = { id: "a", revision: 9n, state: CallState.RINGING };
@@ -121,7 +121,7 @@ test("an early ring is handed on at once, and again in its turn", async () => {
   );
 });
 
-test("2.5 heartbeat intervals of silence are the end of a stream, and not a moment less", async () => {
+test("a stream ends after 2.5 heartbeat intervals of silence, not earlier", async () => {
   const rig = new Rig();
   const first = await rig.connected(7n);
   await rig.clock.advance(12_499);
@@ -133,7 +133,7 @@ test("2.5 heartbeat intervals of silence are the end of a stream, and not a mome
   assert.ok(first.closed);
 });
 
-test("a machine that slept finds its dead stream when it looks", async () => {
+test("after a sleep checkNow() finds the dead stream", async () => {
   const rig = new Rig();
   const first = await rig.connected(7n);
   rig.connection.checkNow();
@@ -143,7 +143,7 @@ test("a machine that slept finds its dead stream when it looks", async () => {
   assert.ok(first.closed);
 });
 
-test("looking does not wait for the next try", async () => {
+test("checkNow() does not wait for the next try", async () => {
   const rig = new Rig();
   (await rig.connected(7n)).end("network");
   assert.equal(rig.streams.length, 1);
@@ -154,7 +154,7 @@ test("looking does not wait for the next try", async () => {
   assert.equal(rig.open.length, 1);
 });
 
-test("reconnect: the next stream is opened beside the old one, which is closed at the next one's snapshot", async () => {
+test("after `reconnect` the next stream is opened, and the old one is closed at the next one's snapshot", async () => {
   const rig = new Rig();
   const first = await rig.connected(7n);
   first.send({ case: "reconnect", value: { after: { seconds: 3n } } });
@@ -173,7 +173,7 @@ test("reconnect: the next stream is opened beside the old one, which is closed a
   assert.deepEqual(rig.states, ["connecting", "connected", "connected"]);
 });
 
-test("reconnect: while the next stream cannot be opened, the old one is still listened to", async () => {
+test("after `reconnect`, while the next stream cannot be opened, the old one is still used", async () => {
   const rig = new Rig();
   const first = await rig.connected(7n);
   first.send({ case: "reconnect", value: {} });
@@ -186,7 +186,7 @@ test("reconnect: while the next stream cannot be opened, the old one is still li
   assert.ok(!rig.states.includes("reconnecting"));
 });
 
-test("reconnect: the old stream may be replaced at the server by the next one", async () => {
+test("after `reconnect` the server may end the old stream as replaced", async () => {
   const rig = new Rig();
   const first = await rig.connected(7n);
   first.send({ case: "reconnect", value: {} });
@@ -197,7 +197,7 @@ test("reconnect: the old stream may be replaced at the server by the next one", 
   assert.equal(rig.open.length, 1);
 });
 
-test("replaced: one more try, then people are told, and it is tried again now and then", async () => {
+test("after `replaced` there is one more try; then the state is shown, with slow tries", async () => {
   const rig = new Rig();
   (await rig.connected(7n)).end("replaced");
   await rig.clock.advance(500);
@@ -217,7 +217,7 @@ test("replaced: one more try, then people are told, and it is tried again now an
   assert.equal(rig.state, "connected");
 });
 
-test("a token for another store begins anew: the old store's position says nothing there", async () => {
+test("a token for another store begins with a fresh snapshot, without the old position", async () => {
   const rig = new Rig();
   (await rig.connected(7n)).end("network");
   await rig.clock.advance(500);
@@ -229,7 +229,7 @@ test("a token for another store begins anew: the old store's position says nothi
   assert.deepEqual([rig.snapshots, rig.positions], [[7n, 3n], [4n]]);
 });
 
-test("back-off grows while nothing comes, and begins anew after a message", async () => {
+test("back-off grows while nothing comes, and is reset by a message", async () => {
   const rig = new Rig();
   await rig.start();
   const waits: number[] = [];
@@ -244,7 +244,7 @@ test("back-off grows while nothing comes, and begins anew after a message", asyn
   assert.equal(rig.clock.nextIn, 500);
 });
 
-test("no first message within 5 s: WebSocket at once, and remembered", async () => {
+test("without a first message within 5 s, WebSocket is used at once, and remembered", async () => {
   const memory = fakeMemory();
   const rig = new Rig({ memory });
   await rig.start();
@@ -265,14 +265,14 @@ test("no first message within 5 s: WebSocket at once, and remembered", async () 
   assert.equal((await reloaded.start()).transport, "websocket");
 });
 
-test("a stream that greets and then stays silent is held back too", async () => {
+test("a stream that is silent after its snapshot is held back too", async () => {
   const rig = new Rig();
   await rig.connected(7n);
   await rig.clock.advance(12_500);
   assert.equal(rig.last().transport, "websocket");
 });
 
-test("two network errors: the other way, but not remembered", async () => {
+test("after two network errors the other transport is used, but not remembered", async () => {
   const memory = fakeMemory();
   const rig = new Rig({ memory });
   await rig.start();
@@ -289,7 +289,7 @@ test("two network errors: the other way, but not remembered", async () => {
   assert.equal(memory.getItem("ringpad.transport"), null);
 });
 
-test("a server that is away does not count as a bad way", async () => {
+test("a server that is unavailable does not count against the transport", async () => {
   const rig = new Rig();
   await rig.start();
   for (let i = 0; i < 5; i += 1) {
@@ -307,7 +307,7 @@ test("time comes from the server", async () => {
   assert.equal(rig.connection.serverNow(), SERVER_EPOCH + 1_500);
 });
 
-test("a listener's mistake stops neither the stream nor the order", async () => {
+test("an exception in a listener changes neither the stream nor the order", async () => {
   const reported: unknown[] = [];
   globalThis.reportError = (error: unknown) => void reported.push(error);
   const rig = new Rig();
@@ -324,7 +324,7 @@ test("a listener's mistake stops neither the stream nor the order", async () => 
   assert.ok(!stream.closed);
 });
 
-test("closed is closed", async () => {
+test("nothing happens after close", async () => {
   const rig = new Rig();
   await rig.connected(7n);
   rig.connection.close();

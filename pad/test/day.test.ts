@@ -36,7 +36,7 @@ const figures = (day: Day, now = NOON) => {
   return [calls, answered, missed, booked];
 };
 
-test("what became of a day's calls; an unknown end is neither answered nor missed", () => {
+test("the figures of a day; a call with an unknown end is neither answered nor missed", () => {
   const reservation = { carNumber: "12가 3456" };
   const day = known(
     call("a", RINGING, NOON),
@@ -49,7 +49,7 @@ test("what became of a day's calls; an unknown end is neither answered nor misse
   assert.deepEqual(figures(day), [5, 2, 2, 2]);
 });
 
-test("a call counts once, as its newest revision has it", () => {
+test("a call counts once, by its newest revision", () => {
   const ring = call("a", RINGING, NOON);
   const end = call("a", COMPLETED, NOON);
   const day = known(ring, end, ring);
@@ -72,7 +72,7 @@ test("no figures before every call since midnight is known", () => {
   assert.equal(day.wanting(NOON), undefined);
 });
 
-test("at midnight it begins anew by itself, also where yesterday was never known whole", () => {
+test("at midnight a new day begins by itself, also if yesterday was never complete", () => {
   for (const day of [known(call("a", MISSED, NOON)), new Day()]) {
     if (!day.figures(NOON)) day.begin(NOON);
     // The provider's clock is ahead.
@@ -87,14 +87,14 @@ test("tomorrow's calls are not today's", () => {
   assert.deepEqual(figures(day), [0, 0, 0, 0]);
 });
 
-test("when the day before comes back, it is no longer known", () => {
+test("when the date goes back by a day, its figures are not known any more", () => {
   const day = known(call("a", MISSED, NOON));
   assert.deepEqual(figures(day, TOMORROW), [0, 0, 0, 0]);
   assert.equal(day.figures(TOMORROW - 1), undefined);
   assert.equal(day.wanting(TOMORROW - 1), MIDNIGHT);
 });
 
-test("more calls than any shop has: no figures until the next day", () => {
+test("with more calls than are kept, there are no figures until the next day", () => {
   const day = known();
   for (let i = 0; i <= 5_001; i += 1) day.add(call(`c${i}`, MISSED, NOON), NOON);
   assert.equal(day.figures(NOON), undefined);
@@ -120,7 +120,7 @@ function asked() {
   return { questions, clock, shift, summary };
 }
 
-test("after a snapshot the day is asked for page by page, once; then it follows what comes", async () => {
+test("after a snapshot the day is read page by page, once; then it follows updates", async () => {
   const { questions, clock, summary } = asked();
   assert.equal(summary.words(), "");
   assert.equal(clock.nextIn, undefined);
@@ -146,7 +146,7 @@ test("after a snapshot the day is asked for page by page, once; then it follows 
   assert.equal(questions.length, 2);
 });
 
-test("without an answer it says nothing, and asks again after a while", async () => {
+test("without an answer it shows nothing, and asks again later", async () => {
   const { questions, clock, summary } = asked();
   summary.begin();
   summary.add(call("a", MISSED, NOON));
@@ -161,7 +161,7 @@ test("without an answer it says nothing, and asks again after a while", async ()
   assert.equal(summary.words(), "오늘 전화 1 · 받음 0 · 부재중 1 · 예약 0");
 });
 
-test("a snapshot meanwhile makes the answer void: it may be of another log", async () => {
+test("an answer from before a snapshot is ignored: it may be of another log", async () => {
   const { questions, clock, summary } = asked();
   summary.begin();
   await clock.advance(2_000);
@@ -176,7 +176,7 @@ test("a snapshot meanwhile makes the answer void: it may be of another log", asy
   assert.equal(questions.length, 2);
 });
 
-test("a server whose pages never end is not asked for ever", async () => {
+test("a server whose pages never end is asked a limited number of times", async () => {
   const { questions, clock, summary } = asked();
   summary.begin();
   await clock.advance(2_000);
@@ -188,7 +188,7 @@ test("a server whose pages never end is not asked for ever", async () => {
   assert.equal(summary.words(), "");
 });
 
-test("when the day before comes back, it is asked for", async () => {
+test("when the date goes back by a day, that day is read", async () => {
   const { questions, clock, summary, shift } = asked();
   summary.begin();
   await clock.advance(2_000);

@@ -12,7 +12,7 @@ import { fakeMemory } from "./fakes.ts";
 const NOW = new Date(2025, 10, 23, 14, 5).getTime();
 const typed = { ...emptyDraft(), name: " 김민수 ", car: "12가 3456", date: "2025-11-24", time: "10:30", note: "흰색" };
 
-test("a draft survives the page, and is gone when it is dropped", () => {
+test("a draft survives a reload, and is removed when it is dropped", () => {
   const memory = fakeMemory();
   new Drafts(memory).set("a", typed);
   const next = new Drafts(memory);
@@ -21,7 +21,7 @@ test("a draft survives the page, and is gone when it is dropped", () => {
   assert.ok(!new Drafts(memory).has("a"));
 });
 
-test("a draft survives with what it was typed into, and follows that over a reload", () => {
+test("a draft survives a reload together with its base", () => {
   const memory = fakeMemory();
   new Drafts(memory).set("a", typed, { ...typed, note: "" });
   const next = new Drafts(memory);
@@ -29,7 +29,7 @@ test("a draft survives with what it was typed into, and follows that over a relo
   assert.deepEqual(new Drafts(memory).get("a"), { ...emptyDraft(), name: "이영희", note: "흰색" });
 });
 
-test("a draft of the version before, which did not know what it was typed into, is as it was", () => {
+test("a draft of an older version, without a base, is read as it was", () => {
   const memory = fakeMemory();
   memory.setItem("ringpad.drafts", JSON.stringify([["a", typed]]));
   const drafts = new Drafts(memory);
@@ -38,7 +38,7 @@ test("a draft of the version before, which did not know what it was typed into, 
   assert.deepEqual(drafts.get("a"), { ...typed, service: "왁스" });
 });
 
-test("a day and its time are one: nobody's day gets another's time", () => {
+test("date and time are taken together from the same person", () => {
   const base = emptyDraft();
   const saved = { ...base, date: "2025-11-24", time: "10:30" };
   assert.deepEqual(rebase({ ...base, date: "2025-11-29" }, base, saved), { ...base, date: "2025-11-29" });
@@ -46,7 +46,7 @@ test("a day and its time are one: nobody's day gets another's time", () => {
   assert.deepEqual(rebase({ ...base, note: "흰색" }, base, saved), { ...saved, note: "흰색" });
 });
 
-test("a field that was emptied stays empty, whatever comes; spaces alone are nothing typed", () => {
+test("a field that was emptied stays empty; spaces alone do not count as typed", () => {
   const base = { ...emptyDraft(), name: "김민수", note: "흰색" };
   const saved = { ...base, name: "김민수 사장", note: "흰색 카니발" };
   assert.deepEqual(rebase({ ...base, name: "", note: "흰색 " }, base, saved), { ...saved, name: "" });
@@ -60,7 +60,7 @@ test("twenty are kept, the newest", () => {
   assert.deepEqual([kept.has("c29"), kept.has("c30"), kept.has("c49")], [false, true, true]);
 });
 
-test("beyond twenty, what is promised to be saved stays, however old it is", () => {
+test("beyond twenty, drafts that the page has promised to save stay", () => {
   const memory = fakeMemory();
   const drafts = new Drafts(memory, (id) => id === "c3" || id === "c20");
   for (let i = 0; i < 50; i += 1) drafts.set(`c${i}`, typed);
@@ -68,7 +68,7 @@ test("beyond twenty, what is promised to be saved stays, however old it is", () 
   assert.deepEqual(["c3", "c20", "c29", "c30"].map((id) => kept.has(id)), [true, true, false, true]);
 });
 
-test("storage that is forbidden or spoiled takes nothing but the reload", () => {
+test("without usable storage only a reload loses drafts", () => {
   const refuse = () => {
     throw new Error("QuotaExceeded");
   };
@@ -79,7 +79,7 @@ test("storage that is forbidden or spoiled takes nothing but the reload", () => 
   }
 });
 
-test("what is saved: trimmed, with the day and time of the shop; nothing typed is no reservation", () => {
+test("saved texts are trimmed, with date and time of the tablet; an empty form is no reservation", () => {
   const { note, reservation } = noteOf(typed, NOW);
   assert.equal(note, "흰색");
   assert.equal(reservation?.customerName, "김민수");
@@ -87,12 +87,12 @@ test("what is saved: trimmed, with the day and time of the shop; nothing typed i
   assert.deepEqual(noteOf({ ...emptyDraft(), note: "흰색" }, NOW), { note: "흰색", reservation: undefined });
 });
 
-test("a time without a day is today's", () => {
+test("a time without a day is today", () => {
   const { reservation } = noteOf({ ...emptyDraft(), time: "18:00" }, NOW);
   assert.equal(timestampMs(reservation?.at as Timestamp), new Date(2025, 10, 23, 18, 0).getTime());
 });
 
-test("a call's form is what was saved", () => {
+test("a call's form shows what was saved", () => {
   const at = timestampFromMs(new Date(2025, 10, 24, 9, 5).getTime());
   const reservation = { customerName: "김민수", carNumber: "12가 3456", service: "실내 세차", at };
   assert.deepEqual(draftOf(create(CallSchema, { note: "흰색", reservation })), {

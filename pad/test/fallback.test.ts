@@ -27,7 +27,7 @@ async function cut(rig: Rig, age = 60_000): Promise<FakeStream> {
   return rig.resume();
 }
 
-test("a worn WebSocket: gRPC-Web is tried beside it, and is home again when it works", async () => {
+test("when a WebSocket should be replaced, gRPC-Web is tried, and preferred again if it works", async () => {
   const { rig, memory, first } = await onWebSocket();
   await rig.live(first, 30 * MINUTE);
   const probe = rig.last();
@@ -43,7 +43,7 @@ test("a worn WebSocket: gRPC-Web is tried beside it, and is home again when it w
   assert.deepEqual(rig.states, ["connecting", "connected", "connected"]);
 });
 
-test("gRPC-Web is held back still: the WebSocket goes on, and another takes its place", async () => {
+test("if gRPC-Web is still held back, the WebSocket continues, and another WebSocket replaces it", async () => {
   const { rig, memory, first } = await onWebSocket();
   const probes: FakeStream[] = [];
   for (let current = first; probes.length < 3; ) {
@@ -65,7 +65,7 @@ test("gRPC-Web is held back still: the WebSocket goes on, and another takes its 
   assert.equal(sessions.size, 1, "probes that a proxy keeps open would take up all of the pad's places");
 });
 
-test("gRPC-Web fails: the rotation goes on over WebSocket", async () => {
+test("if gRPC-Web fails, the WebSocket is replaced by another one", async () => {
   for (const reason of ["network", "unavailable"] as const) {
     const { rig, memory, first } = await onWebSocket();
     await rig.live(first, 30 * MINUTE);
@@ -78,7 +78,7 @@ test("gRPC-Web fails: the rotation goes on over WebSocket", async () => {
   }
 });
 
-test("gRPC-Web is not tried during `reconnect`, nor without a living stream, nor soon after the fallback", async () => {
+test("gRPC-Web is not tried after `reconnect`, without a current stream, or soon after the fallback", async () => {
   const { rig, first } = await onWebSocket();
   rig.random = 1;
   first.received = SIZE;
@@ -95,7 +95,7 @@ test("gRPC-Web is not tried during `reconnect`, nor without a living stream, nor
   assert.equal(rig.last().transport, "websocket");
 });
 
-test("gRPC-Web is not tried again soon after it was", async () => {
+test("gRPC-Web is not tried again soon after a try", async () => {
   const { rig, first } = await onWebSocket();
   await rig.live(first, 30 * MINUTE);
   rig.last().end("network");
@@ -106,7 +106,7 @@ test("gRPC-Web is not tried again soon after it was", async () => {
   assert.equal(rig.last().transport, "websocket");
 });
 
-test("gRPC-Web is not tried again soon after it was left, however long the page is there", async () => {
+test("gRPC-Web is not tried again soon after the fallback, also on a page that has been open for long", async () => {
   const rig = new Rig();
   await rig.connected(7n);
   await rig.live(rig.last(), 50 * MINUTE);
@@ -118,7 +118,7 @@ test("gRPC-Web is not tried again soon after it was left, however long the page 
   assert.equal(rig.last().transport, "websocket");
 });
 
-test("where tokens are renewed more often than streams wear, gRPC-Web is tried at a renewal", async () => {
+test("if tokens are renewed more often than streams are replaced, gRPC-Web is tried at a renewal", async () => {
   let tokens = 0;
   const { rig } = await onWebSocket({ token: () => Promise.resolve(jwtFor(900 * (tokens += 1))) });
   const transports: string[] = [];
@@ -130,7 +130,7 @@ test("where tokens are renewed more often than streams wear, gRPC-Web is tried a
   assert.deepEqual(transports, ["websocket", "websocket", "grpc-web"]);
 });
 
-test("three streams in a row cut young: WebSocket, and remembered when it works", async () => {
+test("after three streams in a row that broke early, WebSocket is used, and remembered if it works", async () => {
   const memory = fakeMemory();
   const rig = new Rig({ memory });
   await rig.connected(7n);
@@ -148,7 +148,7 @@ test("three streams in a row cut young: WebSocket, and remembered when it works"
   assert.equal(rig.last().transport, "websocket");
 });
 
-test("a stream that lives for two minutes shows that the way is good, however it ends", async () => {
+test("a stream that lives for two minutes shows that its transport works, however it ends", async () => {
   for (const ends of ["network", "unavailable", "rotation"] as const) {
     const rig = new Rig();
     await rig.connected(7n);
@@ -171,7 +171,7 @@ test("a stream that lives for two minutes shows that the way is good, however it
   }
 });
 
-test("only the way that is home is judged by its cuts", async () => {
+test("only broken streams of the preferred transport count", async () => {
   const rig = new Rig();
   await rig.connected(7n);
   await cut(rig);
@@ -187,7 +187,7 @@ test("only the way that is home is judged by its cuts", async () => {
   assert.equal((await cut(rig)).transport, "websocket");
 });
 
-test("streams that the server ends were not cut", async () => {
+test("streams that the server ends do not count as broken", async () => {
   const rig = new Rig();
   await rig.connected(7n);
   for (let i = 0; i < 6; i += 1) {
@@ -197,7 +197,7 @@ test("streams that the server ends were not cut", async () => {
   }
 });
 
-test("cut streams, and no WebSocket either: gRPC-Web again", async () => {
+test("if streams break and WebSocket fails too, gRPC-Web is used again", async () => {
   const memory = fakeMemory();
   const rig = new Rig({ memory });
   await rig.connected(7n);
@@ -216,7 +216,7 @@ test("cut streams, and no WebSocket either: gRPC-Web again", async () => {
   assert.equal(memory.getItem(REMEMBERED), null);
 });
 
-test("back on gRPC-Web, one cut is enough to leave it again, unless it has been good meanwhile", async () => {
+test("after the return to gRPC-Web one broken stream is enough for the fallback, unless a stream has lived long since", async () => {
   for (const [age, transport] of [
     [60_000, "websocket"],
     [2 * MINUTE, "grpc-web"],
@@ -228,7 +228,7 @@ test("back on gRPC-Web, one cut is enough to leave it again, unless it has been 
   }
 });
 
-test("WebSockets that are cut: gRPC-Web, unless that is held back", async () => {
+test("if WebSockets break, gRPC-Web is used, unless it is held back", async () => {
   const { rig, memory } = await onWebSocket();
   await cut(rig);
   await cut(rig);
@@ -241,7 +241,7 @@ test("WebSockets that are cut: gRPC-Web, unless that is held back", async () => 
   for (let i = 0; i < 5; i += 1) assert.equal((await cut(rig)).transport, "websocket");
 });
 
-test("gRPC-Web is no longer held back once it has worked", async () => {
+test("gRPC-Web counts as held back only until it has worked", async () => {
   const { rig, first } = await onWebSocket();
   await rig.live(first, 30 * MINUTE);
   await rig.live(first, 5_000);
@@ -253,7 +253,7 @@ test("gRPC-Web is no longer held back once it has worked", async () => {
   assert.equal((await cut(rig)).transport, "grpc-web");
 });
 
-test("a browser that refuses to remember loses nothing by it", async () => {
+test("a browser without session storage can fall back as well", async () => {
   const refuse = () => {
     throw new Error("storage is refused");
   };

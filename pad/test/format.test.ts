@@ -42,7 +42,7 @@ test("who calls: new, known, or withheld", () => {
   assert.equal(callerName(call({})), "번호 없음");
 });
 
-test("the caller's last reservation, as still to come or as past, unless this call has one", () => {
+test("the caller's last reservation, in the future or in the past, unless this call has one", () => {
   const reservation = { service: "실내 세차", carNumber: "12가 3456", customerName: "김민수", at: at(2025, 10, 24, 10) };
   const line = (init: MessageInitShape<typeof CallSchema>) => bookedLine(call(init), NOW);
   assert.equal(line({ history: { lastReservation: reservation } }), "예약 내일 10:00 · 실내 세차 · 12가 3456 · 김민수");
@@ -59,7 +59,7 @@ test("only a number can be called back", () => {
   assert.equal(callBackLink(call({})), undefined);
 });
 
-test("how long people talked", () => {
+test("the length of a conversation", () => {
   assert.equal(talkTime(call({ answeredAt: timestampFromMs(NOW), endedAt: timestampFromMs(NOW + 83_000) })), "통화 1분 23초");
   assert.equal(talkTime(call({ answeredAt: timestampFromMs(NOW), endedAt: timestampFromMs(NOW + 9_000) })), "통화 9초");
   assert.equal(talkTime(call({ endedAt: timestampFromMs(NOW) })), "");

@@ -7,7 +7,7 @@ import { jwt, Rig, settle } from "./fakes.ts";
 
 const HOUR = 3_600_000;
 
-test("closed from within a listener it stays closed, whatever it was about to do", async () => {
+test("a connection that is closed in a listener stays closed", async () => {
   for (const reason of ["network", "unavailable", "no-store", "forbidden", "unauthenticated", "replaced"] as const) {
     const rig = new Rig();
     const stream = await rig.connected(7n);
@@ -20,7 +20,7 @@ test("closed from within a listener it stays closed, whatever it was about to do
   }
 });
 
-test("closed from within the snapshot", async () => {
+test("closed in onSnapshot", async () => {
   const rig = new Rig({ token: () => Promise.resolve(jwt({ exp: 4_000_000_000 })) });
   rig.onSnapshot = () => rig.connection.close();
   (await rig.start()).snapshot({ position: 7n });
@@ -28,7 +28,7 @@ test("closed from within the snapshot", async () => {
   assert.deepEqual([rig.streams.length, rig.open.length, rig.states], [1, 0, ["connecting", "closed"]]);
 });
 
-test("closed while it is told that there is no token", async () => {
+test("closed in onState when there is no token", async () => {
   const rig = new Rig({ token: () => Promise.reject(new NoToken("none")) });
   rig.onState = (kind) => {
     if (kind === "needs-token") rig.connection.close();
@@ -38,7 +38,7 @@ test("closed while it is told that there is no token", async () => {
   assert.deepEqual([rig.asked.length, rig.state], [1, "closed"]);
 });
 
-test("an address that the browser does not take is an error like any other: said, and tried again", async () => {
+test("an address that the browser does not accept is an error: reported, and tried again", async () => {
   const errors: unknown[] = [];
   const rig = new Rig();
   Object.assign(globalThis, { reportError: (error: unknown) => errors.push(error) });
@@ -53,7 +53,7 @@ test("an address that the browser does not take is an error like any other: said
   assert.ok(errors.length > 0 && errors.every((error) => error instanceof SyntaxError));
 });
 
-test("another token takes over at once, beside the stream that lives", async () => {
+test("another token is used at once for a new stream, while the current one continues", async () => {
   let token = "a";
   const rig = new Rig({ token: () => Promise.resolve(token) });
   const first = await rig.connected(7n);
@@ -65,7 +65,7 @@ test("another token takes over at once, beside the stream that lives", async () 
   assert.deepEqual([first.closed, rig.states], [true, ["connecting", "connected", "connected"]]);
 });
 
-test("another token is asked for when somebody says that there is one", async () => {
+test("tokenChanged() asks the source", async () => {
   let token = "for a store that is gone";
   const rig = new Rig({ token: () => Promise.resolve(token) });
   (await rig.start()).end("no-store");

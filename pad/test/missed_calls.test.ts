@@ -34,7 +34,7 @@ class Rig {
   }
 }
 
-test("after a snapshot a week's missed calls are asked for, once, within two seconds", async () => {
+test("after a snapshot a week's missed calls are read, once, within two seconds", async () => {
   const rig = new Rig();
   rig.missed.begin();
   await rig.clock.advance(1_999);
@@ -48,7 +48,7 @@ test("after a snapshot a week's missed calls are asked for, once, within two sec
   assert.equal(rig.questions.length, 1);
 });
 
-test("pads spread their questions", async () => {
+test("pads spread their queries", async () => {
   const rig = new Rig();
   rig.random = 0.25;
   rig.missed.begin();
@@ -67,7 +67,7 @@ test("without an answer it asks again, one to two minutes later", async () => {
   assert.deepEqual(rig.found, ["a"]);
 });
 
-test("an answer that a snapshot overtook is void, and so is its failure", async () => {
+test("an answer or a failure from before a snapshot is ignored", async () => {
   for (const end of ["answer", "fail"] as const) {
     const rig = new Rig();
     rig.missed.begin();
@@ -82,7 +82,7 @@ test("an answer that a snapshot overtook is void, and so is its failure", async 
   }
 });
 
-test("open ones far back are found, and pages that never end are not followed for ever", async () => {
+test("open calls on later pages are found, and pages that never end are read a limited number of times", async () => {
   const rig = new Rig();
   rig.missed.begin();
   await rig.clock.advance(2_000);
@@ -93,7 +93,7 @@ test("open ones far back are found, and pages that never end are not followed fo
   assert.equal(rig.questions.length, 4);
 });
 
-test("two snapshots in a row are one question", async () => {
+test("two snapshots in a row cause one query", async () => {
   const rig = new Rig();
   rig.missed.begin();
   rig.missed.begin();

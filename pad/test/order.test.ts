@@ -119,6 +119,6 @@ async function run(seed: number): Promise<void> {
   assert.deepEqual(rig.snapshots, [5n], `seed ${seed}: replaced`);
 }
 
-test(`each position once and in order over ${SEEDS} unlucky networks`, async () => {
+test(`each position is delivered once and in order over ${SEEDS} random networks`, async () => {
   for (let seed = 1; seed <= SEEDS; seed += 1) await run(seed);
 });

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { NoToken } from "../src/client/tokens.ts";
 import { Rig, settle } from "./fakes.ts";
 
-test("an expired token: one question for the next, and on", async () => {
+test("with an expired token the source is asked once, and the stream continues", async () => {
   const tokens = ["old", "new"];
   const rig = new Rig({ token: () => Promise.resolve(tokens.shift() ?? "") });
   (await rig.connected(7n)).end("unauthenticated");
@@ -17,7 +17,7 @@ test("an expired token: one question for the next, and on", async () => {
   assert.ok(!rig.states.includes("needs-token"));
 });
 
-test("a token that stays refused: said, and tried again slowly", async () => {
+test("a token that stays refused is shown, and tried again slowly", async () => {
   const rig = new Rig();
   (await rig.start()).end("unauthenticated");
   await settle();
@@ -33,7 +33,7 @@ test("a token that stays refused: said, and tried again slowly", async () => {
   assert.equal(rig.state, "needs-token");
 });
 
-test("ever new tokens that are all refused are not hammered with", async () => {
+test("new tokens that are all refused are tried slowly", async () => {
   let made = 0;
   const rig = new Rig({ token: () => Promise.resolve(`token-${(made += 1)}`) });
   (await rig.start()).end("unauthenticated");
@@ -44,7 +44,7 @@ test("ever new tokens that are all refused are not hammered with", async () => {
   assert.equal(rig.state, "needs-token");
 });
 
-test("no token at all: said, and a new one is used at once when it is there", async () => {
+test("without a token the state is shown, and a new one is used at once", async () => {
   let token = "";
   const rig = new Rig({
     token: () => (token === "" ? Promise.reject(new NoToken("none")) : Promise.resolve(token)),
@@ -59,7 +59,7 @@ test("no token at all: said, and a new one is used at once when it is there", as
   assert.equal(rig.last().token, "fresh");
 });
 
-test("a token source that cannot be reached is a passing fault", async () => {
+test("a token source that cannot be reached is tried again", async () => {
   const answers = [() => Promise.reject(new Error("502")), () => Promise.resolve("token")];
   const rig = new Rig({ token: () => (answers.shift() ?? (() => Promise.resolve("token")))() });
   rig.connection.start();
@@ -69,7 +69,7 @@ test("a token source that cannot be reached is a passing fault", async () => {
   assert.equal(rig.streams.length, 1);
 });
 
-test("forbidden and no such store are said, and asked again slowly", async () => {
+test("forbidden and no such store are shown, and tried again slowly", async () => {
   for (const reason of ["forbidden", "no-store"] as const) {
     const rig = new Rig();
     (await rig.connected(7n)).end(reason);
@@ -84,7 +84,7 @@ test("forbidden and no such store are said, and asked again slowly", async () =>
   }
 });
 
-test("a store that was deleted and has come back: from its snapshot on, not from where we were", async () => {
+test("a store that was deleted and created again begins with a fresh snapshot", async () => {
   const rig = new Rig();
   (await rig.connected(7n)).end("no-store");
   await settle();

@@ -13,7 +13,7 @@ function sourceOf(...tokens: string[]) {
   return () => Promise.resolve((tokens.length > 1 ? tokens.shift() : tokens[0]) ?? "");
 }
 
-test("1 to 2 min before the expiry the next stream is opened beside, with a fresh token", async () => {
+test("1 to 2 min before the expiry the next stream is opened with a new token", async () => {
   for (const [random, after] of [
     [0, 840],
     [1, 780],
@@ -33,7 +33,7 @@ test("1 to 2 min before the expiry the next stream is opened beside, with a fres
   }
 });
 
-test("each token is renewed in its turn, the short-lived at half of what is left", async () => {
+test("each token is renewed at its own time, a short one at half of the time that is left", async () => {
   const rig = new Rig({ token: sourceOf(jwtFor(80), jwtFor(140), jwtFor(240)) });
   await rig.connected(7n);
   for (const [streams, seconds] of [
@@ -49,7 +49,7 @@ test("each token is renewed in its turn, the short-lived at half of what is left
   assert.ok(!rig.states.includes("reconnecting"));
 });
 
-test("a token that is as good as over is not asked about, nor one that does not say when it expires", async () => {
+test("a token that expires within seconds is not renewed, nor one without exp", async () => {
   for (const token of [jwtFor(9), jwtFor(-5), jwt({ sub: "p1" }), "opaque"]) {
     const rig = new Rig({ token: () => Promise.resolve(token) });
     const first = await rig.connected(7n);
@@ -69,7 +69,7 @@ test("a token for a year overflows no timer", async () => {
   assert.deepEqual(rig.asked, [undefined]);
 });
 
-test("the same token again, or one that expires no later: one question, and no stream", async () => {
+test("if the source gives a token that expires no later, it is asked once, and no stream is opened", async () => {
   const old = jwtFor(300);
   for (const again of [old, jwt({ sub: "p1", jti: "2", exp: SERVER_EPOCH / 1_000 + 300 })]) {
     const rig = new Rig({ token: sourceOf(old, again, jwtFor(900)) });
@@ -83,7 +83,7 @@ test("the same token again, or one that expires no later: one question, and no s
   }
 });
 
-test("a source that fails, or has none, is asked again with back-off, and nobody is told", async () => {
+test("a source that fails, or has no token, is asked again with back-off, without a change of the state", async () => {
   for (const error of [new Error("502"), new NoToken("logged out")]) {
     const [old, fresh] = [jwtFor(900), jwtFor(1_800)];
     let answer = () => Promise.resolve(old);
@@ -119,7 +119,7 @@ test("a source that fails is not asked any more when the token has expired", asy
   assert.equal(rig.asked.length, asked);
 });
 
-test("a fresh token that the server refuses harms nobody while the old stream lives", async () => {
+test("a new token that the server refuses does not end the current stream", async () => {
   const [old, bad] = [jwtFor(900), jwtFor(1_800)];
   const rig = new Rig({ token: sourceOf(old, bad) });
   const first = await rig.connected(7n);
@@ -136,7 +136,7 @@ test("a fresh token that the server refuses harms nobody while the old stream li
   assert.equal(rig.state, "needs-token");
 });
 
-test("an answer that comes when its stream is over opens nothing", async () => {
+test("an answer that comes after its stream has ended opens no stream", async () => {
   const [old, fresh] = [jwtFor(900), jwtFor(1_800)];
   const answers: ((token: string) => void)[] = [];
   const rig = new Rig({ token: () => new Promise((resolve) => answers.push(resolve)) });
@@ -154,7 +154,7 @@ test("an answer that comes when its stream is over opens nothing", async () => {
   assert.deepEqual([rig.streams.length, rig.clock.nextIn, rig.state], [1, undefined, "closed"]);
 });
 
-test("while a reconnect waits its turn, the fresh token waits with it", async () => {
+test("while a reconnect waits for its time, the new token waits as well", async () => {
   const rig = new Rig({ token: sourceOf(jwtFor(900), jwtFor(1_800)) });
   const first = await rig.connected(7n);
   await rig.live(first, 779 * SECOND);
@@ -166,7 +166,7 @@ test("while a reconnect waits its turn, the fresh token waits with it", async ()
   assert.equal(rig.streams.length, 2);
 });
 
-test("a renewal and an action ask one question, and what an action got is not asked for again", async () => {
+test("a renewal and an action ask the source once", async () => {
   let asked = 0;
   const tokens = new Tokens(() => Promise.resolve(jwtFor(900 * (asked += 1))));
   const old = await tokens.next(undefined);

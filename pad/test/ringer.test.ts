@@ -69,7 +69,7 @@ function rig() {
 
 const FIGURE = 5;
 
-test("while a call rings the figure comes again and again, one at a time, however often it is told", async () => {
+test("while a call rings the figure is repeated, one at a time, however often ring() is called", async () => {
   const { clock, audio, ringer } = rig();
   ringer.ring("ringing");
   ringer.ring("ringing");
@@ -88,7 +88,7 @@ const ENDS: [string, (parts: ReturnType<typeof rig>) => void][] = [
   ["the browser takes sound away", ({ audio }) => audio.become("suspended")],
 ];
 for (const [what, end] of ENDS) {
-  test(`when ${what}, what sounds breaks off, and no note follows`, async () => {
+  test(`when ${what}, sound stops at once, and no note follows`, async () => {
     const parts = rig();
     const { clock, audio, ringer } = parts;
     ringer.ring("ringing");
@@ -117,7 +117,7 @@ test("a ring that was muted sounds again when sound is turned on, and one that w
   assert.equal(ringer.blocked, false);
 });
 
-test("without Web Audio there is silence, and nobody is asked for a tap", () => {
+test("without Web Audio there is no sound, and no banner that asks for a tap", () => {
   const ringer = new Ringer(() => {}, { context: undefined, clock: new FakeClock() });
   ringer.ring("ringing");
   ringer.unlock();

@@ -53,7 +53,7 @@ class Page {
   }
 }
 
-test("calls that ring at the same time are all there, the first one first", async () => {
+test("all calls that ring at the same time are reported, oldest first", async () => {
   const page = new Page();
   page.snapshot();
   page.update(page.call("a", 1n));
@@ -63,7 +63,7 @@ test("calls that ring at the same time are all there, the first one first", asyn
   assert.deepEqual(page.lists, ["a", "a b", "before a b"]);
 });
 
-test("a call leaves the list when it is taken, answered, over or closed; one that is released comes back", () => {
+test("a call leaves the list when it is claimed, answered, over or closed, and comes back when it is released", () => {
   const gone: CallInit[] = [{ claim }, { closed: true }, { state: CallState.ANSWERED }, { state: CallState.COMPLETED }, { state: CallState.MISSED }];
   for (const more of gone) {
     const page = new Page();
@@ -77,7 +77,7 @@ test("a call leaves the list when it is taken, answered, over or closed; one tha
   }
 });
 
-test("a ring is over when its time is, though no event says so", async () => {
+test("a ring ends when its time is over, without an event", async () => {
   const page = new Page();
   page.update(page.call("a", 1n));
   await page.clock.advance(10_000);
@@ -91,7 +91,7 @@ test("a ring is over when its time is, though no event says so", async () => {
   assert.equal(page.clock.nextIn, undefined);
 });
 
-test("a ring whose time was over before it came is none, nor is one that came too late for a popup", () => {
+test("a ring whose time is over when it comes is not reported, nor one that came too late for a popup", () => {
   const page = new Page();
   page.snapshot(page.call("old", 1n, { popUntil: timestampFromMs(page.now()) }));
   const { popUntil: _, ...late } = page.call("late", 2n);
@@ -99,7 +99,7 @@ test("a ring whose time was over before it came is none, nor is one that came to
   assert.deepEqual(page.lists, []);
 });
 
-test("a page that is loaded mid-ring shows what still rings", async () => {
+test("a page that is loaded during a ring gets the calls that still ring", async () => {
   const page = new Page();
   page.snapshot(page.call("a", 1n, { popUntil: timestampFromMs(page.now() + 5_000) }), page.call("b", 2n, { claim }));
   assert.deepEqual(page.lists, ["a"]);
@@ -107,7 +107,7 @@ test("a page that is loaded mid-ring shows what still rings", async () => {
   assert.deepEqual(page.lists, ["a", ""]);
 });
 
-test("a snapshot replaces all: what is not in it rings no more", () => {
+test("a snapshot replaces all calls: those not in it stop ringing", () => {
   const page = new Page();
   page.update(page.call("a", 1n));
   page.update(page.call("b", 2n));
@@ -115,7 +115,7 @@ test("a snapshot replaces all: what is not in it rings no more", () => {
   assert.deepEqual(page.lists, ["a", "a b", "b"]);
 });
 
-test("an early ring that comes again in its turn is no news, and an older revision changes nothing", () => {
+test("an early ring that comes again as an update is not reported again, and an older revision is ignored", () => {
   const page = new Page();
   page.ringing.onCall({ call: page.call("a", 7n), popUntil: undefined, position: undefined });
   page.update(page.call("a", 5n, { claim }));
@@ -123,7 +123,7 @@ test("an early ring that comes again in its turn is no news, and an older revisi
   assert.deepEqual(page.lists, ["a"]);
 });
 
-test("what became known of a ringing call is told, with the call as it is now", () => {
+test("a change of a ringing call is reported, with its newest version", () => {
   const page = new Page();
   page.update(page.call("a", 1n));
   page.update(page.call("a", 2n, { memo: "세차 예약" }));
@@ -131,7 +131,7 @@ test("what became known of a ringing call is told, with the call as it is now", 
   assert.equal(page.last[0]?.memo, "세차 예약");
 });
 
-test("a server that says only in the update until when a call rings is understood too", async () => {
+test("a server that sends popUntil only in the update is supported too", async () => {
   const page = new Page();
   const bare = (revision: bigint, more: CallInit = {}) => {
     const { popUntil: _, ...call } = page.call("a", revision, more);
@@ -146,7 +146,7 @@ test("a server that says only in the update until when a call rings is understoo
   assert.deepEqual(page.lists, ["a", "", "a", ""]);
 });
 
-test("a page that slept shows no ring of before", () => {
+test("a page that slept shows no ring from before the sleep", () => {
   const page = new Page();
   page.update(page.call("a", 1n));
   page.slept = RING;
@@ -154,14 +154,14 @@ test("a page that slept shows no ring of before", () => {
   assert.deepEqual(page.lists, ["a", ""]);
 });
 
-test("however long a call may ring, no timer overflows", async () => {
+test("a very long ring does not overflow a timer", async () => {
   const page = new Page();
   page.update(page.call("a", 1n, { popUntil: timestampFromMs(page.now() + 2 ** 32) }));
   await page.clock.advance(120_000);
   assert.deepEqual(page.lists, ["a"]);
 });
 
-test("nothing rings once the connection is closed, and no timer is left", () => {
+test("after close nothing rings, and no timer is left", () => {
   const page = new Page();
   page.update(page.call("a", 1n));
   page.ringing.onState({ kind: "closed" });
@@ -169,7 +169,7 @@ test("nothing rings once the connection is closed, and no timer is left", () => 
   assert.equal(page.clock.nextIn, undefined);
 });
 
-test("a page that closes the connection when it is told of a call is not told of it once more", () => {
+test("a page that closes the connection in onCall does not get that call in onRinging", () => {
   const page = new Page();
   const close = () => page.ringing.onState({ kind: "closed" });
   const listener = notifyBoth({ onCall: close, onSnapshot: close }, page.ringing);
@@ -179,7 +179,7 @@ test("a page that closes the connection when it is told of a call is not told of
   assert.equal(page.clock.nextIn, undefined);
 });
 
-test("what a page listens to beside comes there too, and its mistakes keep no ring away", () => {
+test("a page's own listeners are called as well, and their exceptions do not hide a ring", () => {
   const page = new Page();
   const heard: string[] = [];
   const wrong = (what: string) => {
@@ -194,7 +194,7 @@ test("what a page listens to beside comes there too, and its mistakes keep no ri
   assert.deepEqual(page.lists, ["a", "a b", ""]);
 });
 
-test("a page may empty or sort its list, and is told rightly all the same", () => {
+test("a page may change its list without effect on later reports", () => {
   const page = new Page();
   page.update(page.call("a", 1n));
   page.last.length = 0;

@@ -13,7 +13,7 @@ import { FakeClock, Rig } from "./fakes.ts";
 const MINUTE = 60_000;
 const SIZE = 16 * 1024 * 1024;
 
-test("after 30 to 60 min the next stream is opened beside, and closes the old one with its snapshot", async () => {
+test("after 30 to 60 min the next stream is opened, and the old one is closed at its snapshot", async () => {
   for (const [random, minutes] of [
     [0, 30],
     [0.5, 45],
@@ -39,7 +39,7 @@ test("after 30 to 60 min the next stream is opened beside, and closes the old on
   }
 });
 
-test("each stream is replaced in its turn", async () => {
+test("each stream is replaced after its own time", async () => {
   const rig = new Rig();
   await rig.connected(7n);
   for (let streams = 2; streams < 5; streams += 1) {

@@ -9,7 +9,7 @@ const digits = (typed: string) => {
   return sought.kind === "digits" ? sought.digits : sought.kind;
 };
 
-test("a whole number is found in every way in which people write it", () => {
+test("a whole number is found in every usual form", () => {
   const ways = [
     "010-5555-1234", "01055551234", "010 5555 1234", "010.5555.1234", "(010) 5555-1234", "1055551234",
     "+82 10-5555-1234", "+821055551234", "821055551234", "+82 (0)10 5555 1234", "82010-5555-1234",
@@ -30,7 +30,7 @@ test("last digits stay as they are, also where they begin with 0 or 82", () => {
   assert.equal(digits("5555-1234"), "55551234");
 });
 
-test("one digit finds nothing yet; what is no number says so", () => {
+test("one digit is too short, and a text is reported as not a number", () => {
   for (const typed of ["", "  ", "7", "-", "+8"]) assert.equal(digits(typed), "nothing", typed);
   for (const typed of ["12가 3456", "김민수", "12가3", "Kim 5678", "010-****-5678", "5678번", "가"]) assert.equal(digits(typed), "words", typed);
 });

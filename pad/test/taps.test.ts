@@ -7,7 +7,7 @@ import type { Popup } from "../src/page/board.ts";
 import { Press } from "../src/page/press.ts";
 import { Settling, type Place } from "../src/page/settling.ts";
 
-test("from the finger's coming until its click nothing moves, and then at once", () => {
+test("nothing moves from the press until its click, and then at once", () => {
   const press = new Press();
   assert.equal(press.heldFor(0), 0);
   press.down(1, 1_000);
@@ -19,7 +19,7 @@ test("from the finger's coming until its click nothing moves, and then at once",
   assert.equal(press.heldFor(2_950), 0);
 });
 
-test("a press without a click ends a little after the finger has left; a scroll at once; a resting finger in 3 s", () => {
+test("a press without a click ends soon after the release; a scroll at once; a resting finger after 3 s", () => {
   const press = new Press();
   press.down(1, 0);
   press.up(1, 100);
@@ -33,7 +33,7 @@ test("a press without a click ends a little after the finger has left; a scroll 
   assert.equal(press.heldFor(5_000), 0);
 });
 
-test("of two fingers the one that stays holds; a pointer that never came down here holds nothing by leaving", () => {
+test("with two fingers the one that stays counts; a release without a press has no effect", () => {
   const press = new Press();
   press.down(1, 0);
   press.down(2, 500);
@@ -48,7 +48,7 @@ test("of two fingers the one that stays holds; a pointer that never came down he
 const place = (top: number, height = 50): Place => ({ left: 0, right: 100, top, bottom: top + height });
 const at = (places: Record<string, Place>) => new Map(Object.entries(places));
 
-test("what has come or moved takes no tap for half a second; what stayed takes all", () => {
+test("an element that has appeared or moved ignores taps for half a second; others do not", () => {
   const settling = new Settling<string>();
   const before = at({ claim: place(0), save: place(100), done: place(200) });
   settling.painted(before, at({ claim: place(0), save: place(160), done: place(200, 60), hide: place(300) }), 1_000);
@@ -58,7 +58,7 @@ test("what has come or moved takes no tap for half a second; what stayed takes a
   assert.equal(settling.next(1_500), undefined);
 });
 
-test("what moves again begins anew; what has left is forgotten; a pixel is nothing", () => {
+test("another move starts the half second again; removed elements are forgotten; a pixel is not a move", () => {
   const settling = new Settling<string>();
   settling.painted(at({ a: place(0), b: place(100) }), at({ a: place(50), b: place(101) }), 0);
   assert.deepEqual([...settling.at(0)], ["a"]);
@@ -70,7 +70,7 @@ test("what moves again begins anew; what has left is forgotten; a pixel is nothi
 
 const popup = (more: Partial<Popup>) => ({ phase: "ringing", holder: "nobody", writing: false, ...more }) as Popup;
 
-test("what rings goes to the strip while somebody is at work on a call, and to the stage otherwise", () => {
+test("ringing calls are in the strip while somebody works on a call, otherwise on the stage", () => {
   const spots = (...popups: Popup[]) => [...arrange(popups).values()];
   assert.deepEqual(spots(popup({}), popup({})), ["stage", "stage"]);
   const mine = popup({ holder: "me", writing: true });

@@ -20,7 +20,7 @@ test("the fixtures are what `npm run fixtures` writes", () => {
 });
 
 for (const [name, message] of Object.entries(samples)) {
-  test(`fixture ${name}: JSON and bytes are the same message, both ways`, () => {
+  test(`fixture ${name}: JSON and bytes are the same message, in both directions`, () => {
     const json = JSON.parse(read(`${name}.json`)) as JsonValue;
     const bytes = Buffer.from(read(`${name}.b64`), "base64");
     assert.ok(equals(SubscribeResponseSchema, decodeResponse(read(`${name}.json`)), message));
@@ -30,12 +30,12 @@ for (const [name, message] of Object.entries(samples)) {
   });
 }
 
-test("times of another writer are read as well", () => {
+test("times in another form are read as well", () => {
   const response = decodeResponse('{"heartbeat":{"serverTime":"2025-11-23T14:31:15.007+09:00","position":42}}');
   assert.ok(samples["heartbeat"] && equals(SubscribeResponseSchema, response, samples["heartbeat"]));
 });
 
-test("a newer server's fields are passed over, and what is no message is refused", () => {
+test("unknown fields of a newer server are ignored, and invalid messages are refused", () => {
   assert.equal(decodeResponse('{"heartbeat":{"position":"1","mood":"calm"}}').event.case, "heartbeat");
   assert.equal(decodeResponse('{"fanfare":{}}').event.case, undefined);
   assert.throws(() => decodeResponse("hello"));
@@ -59,7 +59,7 @@ test("the WebSocket's address follows the page's", () => {
   assert.equal(webSocketUrl("https://pads.example.com/"), "wss://pads.example.com/v1/subscribe");
 });
 
-test("ends of streams mean the same on both transports", () => {
+test("stream ends mean the same on both transports", () => {
   const pairs = [
     [Code.Unauthenticated, 4401, "unauthenticated"],
     [Code.PermissionDenied, 4403, "forbidden"],

@@ -5,12 +5,12 @@ import { test } from "node:test";
 import { en } from "../src/page/words_en.ts";
 import { ko } from "../src/page/words_ko.ts";
 
-test("an action without an answer is not said to have failed: it may have happened", () => {
+test("an action without an answer is not reported as failed: it may have been done", () => {
   assert.match(ko.failed.offline, /확인하지 못했습니다/);
   assert.match(en.failed.offline, /could not be confirmed/);
 });
 
-test("the words are those that a shop uses: the page does not answer the phone, and knows no tokens and no pads", () => {
+test("the page's texts use a shop's words, and do not mention tokens or pads", () => {
   assert.equal(ko.phase.ringing, "전화가 왔습니다");
   assert.equal(ko.phase.unknown, "통화 여부 확인 안 됨");
   assert.deepEqual([ko.claim, ko.release], ["내가 응대", "응대 취소"]);
