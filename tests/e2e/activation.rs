@@ -21,7 +21,7 @@ use ringpad_tests::{
     provider::Provider,
     rabbit::RabbitNode,
     secrets::Secrets,
-    services::{Passed, Shop, System},
+    services::{PassedSockets, Shop, System},
     wait::{SOON, must, until, within},
 };
 use tokio::{
@@ -36,7 +36,7 @@ use crate::settings::{refused, right};
 const PERIOD: Duration = Duration::from_millis(100);
 
 /// The sockets of ingest-svc, by the names that the shipped units give them.
-fn sockets_of_ingest(system: &System) -> Passed {
+fn sockets_of_ingest(system: &System) -> PassedSockets {
     let at = system.ingest_at;
     let unit = |unit: &str| {
         let text = shipped_text(&format!("deploy/systemd/{unit}"));
@@ -45,7 +45,7 @@ fn sockets_of_ingest(system: &System) -> Passed {
     };
     let (http, grpc) = (unit("ingest-svc-http.socket"), unit("ingest-svc-grpc.socket"));
     let admin = unit("ingest-svc-admin.socket");
-    Passed::listen(&[(&http, at.http), (&grpc, at.grpc), (&admin, at.admin)])
+    PassedSockets::listen(&[(&http, at.http), (&grpc, at.grpc), (&admin, at.admin)])
 }
 
 /// Senders that go on whatever happens: 20 requests a second, half of them on connections of their own.
@@ -178,7 +178,7 @@ async fn while_ingest_is_replaced_every_request_waits_for_its_answer() {
 async fn a_pad_that_comes_while_a_replica_is_replaced_is_served_by_the_successor() {
     let mut system = System::prepare(&RabbitNode::shared().await.url(), 1, &[]);
     // Its other port is not passed.
-    let sockets = Passed::listen(&[("pads", system.push_at[0].pads)]);
+    let sockets = PassedSockets::listen(&[("pads", system.push_at[0].pads)]);
     system.push[0].pass(&sockets);
     system.ingest.start().await;
     system.push[0].start().await;
@@ -212,15 +212,15 @@ async fn a_socket_of_an_unknown_name_is_a_wrong_setting() {
         ("push-svc", "http", "one of pads, admin is expected"),
     ];
     for (name, socket, right_would_be) in cases {
-        let passed = Passed::listen(&[("admin", free_address()), (socket, free_address())]);
+        let passed = PassedSockets::listen(&[("admin", free_address()), (socket, free_address())]);
         let program = passed.to(right(name, directory.path()));
         refused(program, &["LISTEN_FDNAMES", &format!("{socket:?}"), right_would_be]).await;
     }
-    let twice = Passed::listen(&[("http", free_address()), ("http", free_address())]);
+    let twice = PassedSockets::listen(&[("http", free_address()), ("http", free_address())]);
     refused(twice.to(right("ingest-svc", directory.path())), &["LISTEN_FDNAMES", "http is there twice"])
         .await;
     let one = must("a socket", TcpListener::bind(free_address()));
-    let unnamed = Passed::new("http:grpc", [one]);
+    let unnamed = PassedSockets::new("http:grpc", [one]);
     refused(unnamed.to(right("ingest-svc", directory.path())), &["2 names", "1 sockets"]).await;
 }
 
@@ -239,7 +239,7 @@ async fn a_descriptor_that_is_no_listening_tcp_socket_is_a_wrong_setting() {
     for descriptor in descriptors {
         let listening: OwnedFd = must("a socket", TcpListener::bind("127.0.0.1:0")).into();
         for (name, first) in [("ingest-svc", "http"), ("push-svc", "pads")] {
-            let passed = Passed::new(&format!("{first}:admin"), [&listening, &descriptor]);
+            let passed = PassedSockets::new(&format!("{first}:admin"), [&listening, &descriptor]);
             let words = ["LISTEN_FDS", "descriptor 4, admin", "a listening TCP socket is expected"];
             refused(passed.to(right(name, directory.path())), &words).await;
         }
@@ -250,7 +250,7 @@ async fn a_descriptor_that_is_no_listening_tcp_socket_is_a_wrong_setting() {
 async fn a_socket_of_the_internal_grpc_beyond_loopback_needs_a_token() {
     let directory = tempfile::tempdir().expect("a directory");
     let everywhere = must("an address", format!("0.0.0.0:{}", free_port()).parse());
-    let passed = Passed::listen(&[("grpc", everywhere)]);
+    let passed = PassedSockets::listen(&[("grpc", everywhere)]);
     let program = passed.to(right("ingest-svc", directory.path()).set("RUST_LOG", "error"));
     refused(program, &["INTERNAL_TOKEN", "the socket passed as grpc 0.0.0.0"]).await;
 }

@@ -6,7 +6,7 @@ use lapin::{BasicProperties, options::BasicPublishOptions};
 use ringpad_bus::CONTENT_TYPE;
 use ringpad_proto::v1::Cdr;
 use ringpad_tests::{
-    alerts::{Story, Then, names},
+    alerts::{Afterwards, Timeline, names},
     cdr::{self, hours_ago, ring, ring_at},
     http::Client,
     machine::{Disk, Machine},
@@ -59,8 +59,8 @@ cases! {
     RetentionWaits: a_clock_that_is_set_far_ahead,
 }
 
-async fn judge(alert: &str, (story, then): (Story, Then)) {
-    let verdict = story.judge(then).await;
+async fn judge(alert: &str, (timeline, then): (Timeline, Afterwards)) {
+    let verdict = timeline.judge(then).await;
     assert_eq!(verdict.quiet, BTreeSet::new(), "while nothing had happened");
     assert!(verdict.end.contains(alert), "{alert} does not fire, only {:?}", verdict.end);
 }
@@ -78,7 +78,7 @@ fn every_alert_has_its_case() {
 #[tokio::test]
 async fn no_alert_fires_while_calls_ring_and_pads_show_them() {
     let (system, store, mut pads) = installation(&RabbitNode::shared().await.url()).await;
-    let mut story = Story::begin(&system).await;
+    let mut timeline = Timeline::begin(&system).await;
     for call in 0..20 {
         system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
         for pad in &mut pads {
@@ -86,8 +86,8 @@ async fn no_alert_fires_while_calls_ring_and_pads_show_them() {
         }
         sleep(WHILE / 20).await;
     }
-    story.look().await;
-    let mut verdict = story.judge(Then::TheSame).await;
+    timeline.look().await;
+    let mut verdict = timeline.judge(Afterwards::TheSame).await;
     // How fast a busy machine is, benchmarks say.
     verdict.end.retain(|alert| !["LogSlow", "PopupsLate"].contains(&alert.as_str()));
     assert_eq!((verdict.quiet, verdict.end), (BTreeSet::new(), BTreeSet::new()));
@@ -112,49 +112,49 @@ async fn ready(system: &System) -> (Shop, Vec<Pad>) {
 }
 
 /// Looks until a metric is more than so much.
-async fn until_more(story: &mut Story, metric: &str, than: f64) {
+async fn until_more(timeline: &mut Timeline, metric: &str, than: f64) {
     until(&format!("{metric} is more than {than}"), 2 * SOON, async || {
-        let mut now = story.clone();
+        let mut now = timeline.clone();
         now.look().await;
         (now.value(metric) > than).then_some(())
     })
     .await;
-    story.look().await;
+    timeline.look().await;
 }
 
 mod cases {
     use super::*;
 
-    pub(super) async fn a_service_that_is_frozen() -> (Story, Then) {
+    pub(super) async fn a_service_that_is_frozen() -> (Timeline, Afterwards) {
         let (system, _, _pads) = installation(&RabbitNode::shared().await.url()).await;
-        let mut story = Story::begin(&system).await;
+        let mut timeline = Timeline::begin(&system).await;
         system.push[0].running().freeze();
-        story.look().await;
+        timeline.look().await;
         system.push[0].running().thaw();
-        (story, Then::Nothing)
+        (timeline, Afterwards::Nothing)
     }
 
-    pub(super) async fn a_ring_that_comes_late() -> (Story, Then) {
+    pub(super) async fn a_ring_that_comes_late() -> (Timeline, Afterwards) {
         let (system, store, _pads) = installation(&RabbitNode::shared().await.url()).await;
-        let mut story = Story::begin(&system).await;
+        let mut timeline = Timeline::begin(&system).await;
         system.provider().take(&ring_at(&hours_ago(1), &store.virtual_number, &cdr::caller())).await;
-        story.look().await;
-        (story, Then::Nothing)
+        timeline.look().await;
+        (timeline, Afterwards::Nothing)
     }
 
-    pub(super) async fn a_replica_whose_clock_is_ahead() -> (Story, Then) {
+    pub(super) async fn a_replica_whose_clock_is_ahead() -> (Timeline, Afterwards) {
         let mut system = System::prepare(&RabbitNode::shared().await.url(), 1, &[]);
         let machine = on_its_own_machine(&system.directory.path().join("replica"), &mut system.push[0]);
         system.ingest.start().await;
         system.push[0].start().await;
         let (_, _pads) = ready(&system).await;
-        let mut story = Story::begin(&system).await;
+        let mut timeline = Timeline::begin(&system).await;
         machine.set_clock(60_000);
-        until_more(&mut story, "ringpad_push_clock_offset_seconds", 2.0).await;
-        (story, Then::Nothing)
+        until_more(&mut timeline, "ringpad_push_clock_offset_seconds", 2.0).await;
+        (timeline, Afterwards::Nothing)
     }
 
-    pub(super) async fn a_clock_that_is_set_far_ahead() -> (Story, Then) {
+    pub(super) async fn a_clock_that_is_set_far_ahead() -> (Timeline, Afterwards) {
         let settings = [("RETENTION", "2s")];
         let mut system = System::prepare(&RabbitNode::shared().await.url(), 1, &settings);
         let machine = on_its_own_machine(&system.directory.path().join("log"), &mut system.ingest);
@@ -162,10 +162,10 @@ mod cases {
         system.push[0].start().await;
         let (store, _pads) = ready(&system).await;
         system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
-        let mut story = Story::begin(&system).await;
+        let mut timeline = Timeline::begin(&system).await;
         machine.set_clock(100 * 24 * 60 * 60 * 1_000);
-        until_more(&mut story, "ringpad_retention_waits", 0.0).await;
-        (story, Then::Nothing)
+        until_more(&mut timeline, "ringpad_retention_waits", 0.0).await;
+        (timeline, Afterwards::Nothing)
     }
 
     /// Its clock can be set, and the disk of its log can be faulty, from its next start on.
@@ -177,137 +177,137 @@ mod cases {
         machine
     }
 
-    pub(super) async fn a_disk_that_does_not_answer() -> (Story, Then) {
+    pub(super) async fn a_disk_that_does_not_answer() -> (Timeline, Afterwards) {
         let mut system = System::prepare(&RabbitNode::shared().await.url(), 1, &[]);
         let machine = on_its_own_machine(&system.directory.path().join("disk"), &mut system.ingest);
         system.ingest.start().await;
         system.push[0].start().await;
         let (store, _pads) = ready(&system).await;
-        let mut story = Story::begin(&system).await;
+        let mut timeline = Timeline::begin(&system).await;
         machine.set_disk(Disk::Hangs);
         let answer =
             must("an answer", system.provider().post(&ring(&store.virtual_number, &cdr::caller())).await);
         assert_eq!(answer.status.as_u16(), 503, "{}", answer.text());
-        until_more(&mut story, "ringpad_log_unwritten_seconds", 5.0).await;
-        assert_eq!(story.value("ringpad_log_failed_commits_total"), 0.0, "nothing has failed yet");
+        until_more(&mut timeline, "ringpad_log_unwritten_seconds", 5.0).await;
+        assert_eq!(timeline.value("ringpad_log_failed_commits_total"), 0.0, "nothing has failed yet");
         machine.set_disk(Disk::Sound);
-        (story, Then::Nothing)
+        (timeline, Afterwards::Nothing)
     }
 
-    pub(super) async fn a_record_that_is_answered_503() -> (Story, Then) {
+    pub(super) async fn a_record_that_is_answered_503() -> (Timeline, Afterwards) {
         a_disk_that_does_not_answer().await
     }
 
-    pub(super) async fn a_disk_that_is_slow() -> (Story, Then) {
+    pub(super) async fn a_disk_that_is_slow() -> (Timeline, Afterwards) {
         behind_a_slow_disk(400).await
     }
 
-    pub(super) async fn popups_behind_a_slow_disk() -> (Story, Then) {
+    pub(super) async fn popups_behind_a_slow_disk() -> (Timeline, Afterwards) {
         behind_a_slow_disk(800).await
     }
 
-    async fn behind_a_slow_disk(milliseconds: i64) -> (Story, Then) {
+    async fn behind_a_slow_disk(milliseconds: i64) -> (Timeline, Afterwards) {
         let mut system = System::prepare(&RabbitNode::shared().await.url(), 1, &[]);
         let machine = on_its_own_machine(&system.directory.path().join("disk"), &mut system.ingest);
         system.ingest.start().await;
         system.push[0].start().await;
         let (store, mut pads) = ready(&system).await;
-        let mut story = Story::begin(&system).await;
+        let mut timeline = Timeline::begin(&system).await;
         machine.slow_disk(milliseconds);
         for call in 0..3 {
             system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
             for pad in &mut pads {
                 pad.until_position(call + 1).await;
             }
-            story.look().await;
+            timeline.look().await;
         }
         machine.slow_disk(0);
-        (story, Then::TheSame)
+        (timeline, Afterwards::TheSame)
     }
 
-    pub(super) async fn a_memory_alarm_on_a_quiet_line() -> (Story, Then) {
+    pub(super) async fn a_memory_alarm_on_a_quiet_line() -> (Timeline, Afterwards) {
         let node = RabbitNode::start().await;
         let (system, store, _pads) = installation(&node.url()).await;
-        let mut story = Story::begin(&system).await;
+        let mut timeline = Timeline::begin(&system).await;
         node.raise_memory_alarm().await;
         // Only signs of life are sent, until the broker takes none any more.
         sleep(WHILE).await;
         for _ in 0..3 {
             system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
         }
-        until_more(&mut story, "ringpad_outbox_age_seconds", 5.0).await;
-        assert_eq!(story.value("ringpad_outbox_events"), 3.0);
+        until_more(&mut timeline, "ringpad_outbox_age_seconds", 5.0).await;
+        assert_eq!(timeline.value("ringpad_outbox_events"), 3.0);
         node.end_memory_alarm().await;
-        (story, Then::Nothing)
+        (timeline, Afterwards::Nothing)
     }
 
-    pub(super) async fn a_broker_that_is_gone() -> (Story, Then) {
+    pub(super) async fn a_broker_that_is_gone() -> (Timeline, Afterwards) {
         let mut node = RabbitNode::start().await;
         let (system, _, _pads) = installation(&node.url()).await;
-        let mut story = Story::begin(&system).await;
+        let mut timeline = Timeline::begin(&system).await;
         node.kill().await;
-        story.look().await;
+        timeline.look().await;
         sleep(WHILE).await;
-        story.look().await;
-        (story, Then::Nothing)
+        timeline.look().await;
+        (timeline, Afterwards::Nothing)
     }
 
-    pub(super) async fn an_ingest_that_died() -> (Story, Then) {
+    pub(super) async fn an_ingest_that_died() -> (Timeline, Afterwards) {
         let (mut system, _, _pads) = installation(&RabbitNode::shared().await.url()).await;
-        let mut story = Story::begin(&system).await;
+        let mut timeline = Timeline::begin(&system).await;
         system.ingest.kill().await;
         system.ingest.start().await;
-        until_more(&mut story, "ringpad_push_silent_publishers", 0.0).await;
-        (story, Then::Nothing)
+        until_more(&mut timeline, "ringpad_push_silent_publishers", 0.0).await;
+        (timeline, Afterwards::Nothing)
     }
 
-    pub(super) async fn two_installations_on_one_exchange() -> (Story, Then) {
+    pub(super) async fn two_installations_on_one_exchange() -> (Timeline, Afterwards) {
         let node = RabbitNode::shared().await;
         let (system, _, _pads) = installation(&node.url()).await;
-        let mut story = Story::begin(&system).await;
+        let mut timeline = Timeline::begin(&system).await;
         let mut other = System::prepare(&node.url(), 0, &[]);
         other.ingest.set("AMQP_EXCHANGE", &system.exchange);
         other.ingest.start().await;
-        until_more(&mut story, "ringpad_push_bus_messages_total{kind=\"other_log\"}", 0.0).await;
+        until_more(&mut timeline, "ringpad_push_bus_messages_total{kind=\"other_log\"}", 0.0).await;
         sleep(WHILE).await;
-        story.look().await;
-        (story, Then::TheSame)
+        timeline.look().await;
+        (timeline, Afterwards::TheSame)
     }
 
-    pub(super) async fn rings_without_a_replica() -> (Story, Then) {
+    pub(super) async fn rings_without_a_replica() -> (Timeline, Afterwards) {
         let settings = [("POPUP_TTL", "1s")];
         let system = System::start_with(&RabbitNode::shared().await.url(), 0, &settings).await;
         let store = system.store("gangnam").await;
-        let mut story = Story::begin(&system).await;
+        let mut timeline = Timeline::begin(&system).await;
         system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
-        until_more(&mut story, "ringpad_relay_expired_total", 0.0).await;
-        (story, Then::Nothing)
+        until_more(&mut timeline, "ringpad_relay_expired_total", 0.0).await;
+        (timeline, Afterwards::Nothing)
     }
 
-    pub(super) async fn a_broker_that_takes_little() -> (Story, Then) {
+    pub(super) async fn a_broker_that_takes_little() -> (Timeline, Afterwards) {
         let node = RabbitNode::start_with("max_message_size = 1500").await;
         let (system, store, _pads) = installation(&node.url()).await;
-        let mut story = Story::begin(&system).await;
+        let mut timeline = Timeline::begin(&system).await;
         let long = Cdr { memo: "x".repeat(2_000), ..ring(&store.virtual_number, &cdr::caller()) };
         system.provider().take(&long).await;
-        until_more(&mut story, "ringpad_relay_too_large_total", 0.0).await;
-        (story, Then::Nothing)
+        until_more(&mut timeline, "ringpad_relay_too_large_total", 0.0).await;
+        (timeline, Afterwards::Nothing)
     }
 
-    pub(super) async fn an_address_with_too_many_connections() -> (Story, Then) {
+    pub(super) async fn an_address_with_too_many_connections() -> (Timeline, Afterwards) {
         let system = System::start(&RabbitNode::shared().await.url(), 0).await;
-        let mut story = Story::begin(&system).await;
+        let mut timeline = Timeline::begin(&system).await;
         let mut held = Vec::new();
         for _ in 0..=CONNECTIONS_OF_ONE {
             held.push(must("a connection", TcpStream::connect(system.ingest_at.http).await));
         }
-        until_more(&mut story, "ringpad_connections_refused_total", 0.0).await;
-        (story, Then::Nothing)
+        until_more(&mut timeline, "ringpad_connections_refused_total", 0.0).await;
+        (timeline, Afterwards::Nothing)
     }
 
-    pub(super) async fn a_replica_that_never_reached_the_log() -> (Story, Then) {
+    pub(super) async fn a_replica_that_never_reached_the_log() -> (Timeline, Afterwards) {
         let (mut system, store, pads) = installation(&RabbitNode::shared().await.url()).await;
-        let mut story = Story::begin(&system).await;
+        let mut timeline = Timeline::begin(&system).await;
         drop(pads);
         system.push[0].kill().await;
         system.push[0].set("INGEST_URL", &format!("http://{}", free_address()));
@@ -315,69 +315,69 @@ mod cases {
         for _ in 0..2 {
             let asked = system.subscription(&store.id);
             assert!(Pad::try_open(Transport::Grpc, system.push_at[0].pads, &asked).await.is_err());
-            story.look().await;
+            timeline.look().await;
         }
-        (story, Then::TheSame)
+        (timeline, Afterwards::TheSame)
     }
 
-    pub(super) async fn pads_that_leave() -> (Story, Then) {
+    pub(super) async fn pads_that_leave() -> (Timeline, Afterwards) {
         let (system, _, pads) = installation(&RabbitNode::shared().await.url()).await;
-        let mut story = Story::begin(&system).await;
-        assert!(story.value("ringpad_push_pads") > 2.0);
+        let mut timeline = Timeline::begin(&system).await;
+        assert!(timeline.value("ringpad_push_pads") > 2.0);
         drop(pads);
         until("no pad is there any more", SOON, async || {
-            let mut now = story.clone();
+            let mut now = timeline.clone();
             now.look().await;
             (now.value("ringpad_push_pads") == 0.0).then_some(())
         })
         .await;
-        story.look().await;
-        (story, Then::Nothing)
+        timeline.look().await;
+        (timeline, Afterwards::Nothing)
     }
 
-    pub(super) async fn another_programs_messages() -> (Story, Then) {
+    pub(super) async fn another_programs_messages() -> (Timeline, Afterwards) {
         let node = RabbitNode::shared().await;
         let (system, _, _pads) = installation(&node.url()).await;
-        let mut story = Story::begin(&system).await;
+        let mut timeline = Timeline::begin(&system).await;
         let channel = must("a channel", node.connect().await.create_channel().await);
         let properties = BasicProperties::default().with_content_type(CONTENT_TYPE.into());
         let options = BasicPublishOptions::default();
         let sent =
             channel.basic_publish(system.exchange.as_str().into(), "".into(), options, b"poison", properties);
         must("a message", sent.await);
-        until_more(&mut story, "ringpad_push_bus_messages_total{kind=\"poison\"}", 0.0).await;
-        (story, Then::Nothing)
+        until_more(&mut timeline, "ringpad_push_bus_messages_total{kind=\"poison\"}", 0.0).await;
+        (timeline, Afterwards::Nothing)
     }
 
-    pub(super) async fn a_sender_with_a_wrong_secret() -> (Story, Then) {
+    pub(super) async fn a_sender_with_a_wrong_secret() -> (Timeline, Afterwards) {
         let mut system = System::prepare(&RabbitNode::shared().await.url(), 0, &[]);
         let config = system.directory.path().join("sources.toml");
         must("a file", std::fs::write(&config, "[[source]]\nname = \"bizcall\"\nsecret = \"right\"\n"));
         system.ingest.set("INGEST_CONFIG", &config.display().to_string());
         system.ingest.start().await;
-        let mut story = Story::begin(&system).await;
+        let mut timeline = Timeline::begin(&system).await;
         for _ in 0..7 {
             let answer = Client::new(system.ingest_at.http).get("/v1/cdr/bizcall/wrong").await;
             assert_eq!(must("an answer", answer).status.as_u16(), 404);
-            story.look().await;
+            timeline.look().await;
         }
-        (story, Then::Nothing)
+        (timeline, Afterwards::Nothing)
     }
 
-    pub(super) async fn a_request_that_is_no_record() -> (Story, Then) {
+    pub(super) async fn a_request_that_is_no_record() -> (Timeline, Afterwards) {
         let system = System::start(&RabbitNode::shared().await.url(), 0).await;
-        let mut story = Story::begin(&system).await;
+        let mut timeline = Timeline::begin(&system).await;
         let answer = Client::new(system.ingest_at.http).get("/v1/cdr/bizcall?x=y").await;
         assert_eq!(must("an answer", answer).status.as_u16(), 422);
-        story.look().await;
-        (story, Then::Nothing)
+        timeline.look().await;
+        (timeline, Afterwards::Nothing)
     }
 
-    pub(super) async fn a_call_for_nobodys_number() -> (Story, Then) {
+    pub(super) async fn a_call_for_nobodys_number() -> (Timeline, Afterwards) {
         let system = System::start(&RabbitNode::shared().await.url(), 0).await;
-        let mut story = Story::begin(&system).await;
+        let mut timeline = Timeline::begin(&system).await;
         system.provider().take(&ring(&cdr::virtual_number(), &cdr::caller())).await;
-        story.look().await;
-        (story, Then::Nothing)
+        timeline.look().await;
+        (timeline, Afterwards::Nothing)
     }
 }

@@ -1,72 +1,72 @@
-//! The checker of `make chaos` is checked: what a faulty hub would do to its streams fails a play without any fault.
+//! The checker of `make chaos` is checked: what a faulty hub would do to its streams fails a run without any fault.
 
 use std::time::Duration;
 
 use ringpad_tests::{
-    chaos::{Broker, Deed, Plan, Verdict, fault::Fault, schedule::Act},
+    chaos::{Broker, Plan, Tampering, Verdict, fault::Fault, schedule::PlannedFault},
     rabbit::RabbitNode,
 };
 
 /// Some 2,000 updates on 15 pads.
-async fn play(deed: Option<Deed>) -> Verdict {
-    play_with(deed, Vec::new()).await
+async fn run(tampering: Option<Tampering>) -> Verdict {
+    play_with(tampering, Vec::new()).await
 }
 
-async fn play_with(deed: Option<Deed>, acts: Vec<Act>) -> Verdict {
+async fn play_with(tampering: Option<Tampering>, planned_faults: Vec<PlannedFault>) -> Verdict {
     // What a faulty hub dropped never comes.
-    let settling = Duration::from_secs(if deed.is_none() { 60 } else { 5 });
+    let settling = Duration::from_secs(if tampering.is_none() { 60 } else { 5 });
     let plan = Plan {
         length: Duration::from_secs(8),
-        acts,
+        planned_faults,
         stores: 5,
         calls_a_second: 50,
         settling,
         npm_package: None,
-        deed,
+        tampering,
     };
-    plan.play(Broker::Shared(RabbitNode::shared().await)).await
+    plan.run(Broker::Shared(RabbitNode::shared().await)).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hub_as_it_is_passes() {
-    let verdict = play(None).await;
-    assert!(verdict.is_clean() && verdict.shown > 1_000 && verdict.acted > 0, "{verdict}");
+    let verdict = run(None).await;
+    assert!(verdict.is_clean() && verdict.shown > 1_000 && verdict.actions > 0, "{verdict}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hub_that_drops_one_in_a_thousand_fails() {
-    let verdict = play(Some(Deed::Drop)).await;
+    let verdict = run(Some(Tampering::Drop)).await;
     assert!(!verdict.is_clean() && verdict.lost > 0, "{verdict}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hub_that_sends_one_twice_fails() {
-    let verdict = play(Some(Deed::Twice)).await;
+    let verdict = run(Some(Tampering::Twice)).await;
     assert!(!verdict.is_clean() && verdict.twice > 0, "{verdict}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hub_that_swaps_two_fails() {
-    let verdict = play(Some(Deed::Swap)).await;
+    let verdict = run(Some(Tampering::Swap)).await;
     assert!(!verdict.is_clean() && verdict.out_of_order > 0, "{verdict}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hub_that_is_late_once_fails() {
-    let verdict = play(Some(Deed::Late)).await;
+    let verdict = run(Some(Tampering::Late)).await;
     assert!(!verdict.is_clean() && verdict.late > 0 && verdict.lost == 0, "{verdict}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hub_that_forgets_who_has_claimed_a_call_fails() {
-    let verdict = play(Some(Deed::Unclaim)).await;
+    let verdict = run(Some(Tampering::Unclaim)).await;
     assert!(!verdict.is_clean() && verdict.undone > 0 && verdict.lost == 0, "{verdict}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_that_is_not_flushed_fails_at_a_power_loss() {
     let at = Duration::from_secs(4);
-    let power_loss = Act { at, lasts: Duration::from_millis(500), fault: Fault::PowerLoss };
-    let verdict = play_with(Some(Deed::LyingDisk), vec![power_loss]).await;
+    let power_loss = PlannedFault { at, lasts: Duration::from_millis(500), fault: Fault::PowerLoss };
+    let verdict = play_with(Some(Tampering::LyingDisk), vec![power_loss]).await;
     assert!(!verdict.is_clean() && verdict.lost + verdict.left_over.len() > 0, "{verdict}");
 }

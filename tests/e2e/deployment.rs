@@ -16,7 +16,7 @@ use ringpad_tests::{
     nginx::{Nginx, shipped, shipped_text},
     pads::{Pad, Transport},
     port::free_port,
-    provider::{FORM, taken},
+    provider::{FORM, cdr_answer},
     rabbit::RabbitNode,
     services::{System, binary},
     wait::{SOON, must, until, within},
@@ -315,7 +315,7 @@ async fn ingest_takes_the_shipped_sources() {
     let headers = [("content-type", FORM), ("x-forwarded-for", "198.51.100.1")];
     let mut client = Client::new(system.ingest_at.http);
     let answer = client.send("POST", "/v1/cdr/bizcall", &headers, urlencoded(&record)).await;
-    taken(&must("an answer", answer));
+    cdr_answer(&must("an answer", answer));
 }
 
 #[tokio::test]

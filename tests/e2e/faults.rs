@@ -7,7 +7,7 @@ use ringpad_tests::{
     chaos::{
         Broker, Plan,
         fault::{Disk, Fault, Process, Route},
-        schedule::Act,
+        schedule::PlannedFault,
     },
     link::Way,
     machine,
@@ -25,23 +25,24 @@ const AFTER: Duration = Duration::from_secs(4);
 /// How long everything may take to settle once all is well again.
 const SETTLING: Duration = Duration::from_secs(60);
 
-/// Plays these faults at once on a small stage.
+/// Plays these faults at once on a small installation.
 async fn survive(broker: Broker, faults: &[Fault], lasts: Duration) {
-    let acts = faults.iter().map(|fault| Act { at: BEGINS, lasts, fault: *fault }).collect();
+    let planned_faults =
+        faults.iter().map(|fault| PlannedFault { at: BEGINS, lasts, fault: *fault }).collect();
     let plan = Plan {
         length: BEGINS + lasts + AFTER,
-        acts,
+        planned_faults,
         stores: 3,
         calls_a_second: 10,
         settling: SETTLING,
         npm_package: None,
-        deed: None,
+        tampering: None,
     };
-    let verdict = plan.play(broker).await;
+    let verdict = plan.run(broker).await;
     assert!(verdict.is_clean(), "{faults:?}:\n{verdict}");
 }
 
-/// A test for each fault that only this play's own processes and links feel.
+/// A test for each fault that only this run's own processes and links feel.
 macro_rules! on_a_shared_broker {
     ($($name:ident: $faults:expr, $lasts:expr;)*) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -117,23 +118,23 @@ on_a_shared_broker! {
 async fn every_process_is_restarted_in_turn() {
     let replicas = [0, 1, 2].map(Process::Push);
     let turn = replicas.into_iter().chain([Process::Ingest, Process::Nginx, Process::Broker]);
-    let act = |(index, process)| Act {
+    let planned = |(index, process)| PlannedFault {
         at: BEGINS + 6 * SOON * index,
         lasts: Duration::from_millis(100),
         fault: Fault::Restart(process),
     };
-    let acts: Vec<_> = (0..).zip(turn).map(act).collect();
-    let length = acts.iter().map(|act| act.at).max().unwrap_or_default() + 10 * SOON;
+    let planned_faults: Vec<_> = (0..).zip(turn).map(planned).collect();
+    let length = planned_faults.iter().map(|planned| planned.at).max().unwrap_or_default() + 10 * SOON;
     let plan = Plan {
         length,
-        acts,
+        planned_faults,
         stores: 5,
         calls_a_second: 30,
         settling: SETTLING,
         npm_package: None,
-        deed: None,
+        tampering: None,
     };
-    let verdict = plan.play(Broker::Own(RabbitNode::start().await)).await;
+    let verdict = plan.run(Broker::Own(RabbitNode::start().await)).await;
     assert!(verdict.is_clean(), "{verdict}");
 }
 

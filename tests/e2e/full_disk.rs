@@ -8,7 +8,7 @@ use ringpad_tests::{
     cdr::{self, ring},
     http::Client,
     pads::{Pad, Transport},
-    provider::taken,
+    provider::cdr_answer,
     rabbit::RabbitNode,
     services::{Shop, System},
     wait::{SOON, must, until},
@@ -91,7 +91,7 @@ async fn a_full_disk_refuses_and_loses_nothing_that_was_accepted() {
         let answer = must("an answer", provider.post(&bulky(&store)).await);
         match answer.status {
             StatusCode::SERVICE_UNAVAILABLE => refused = Some(answer),
-            _ => drop(accepted.insert(taken(&answer).call_id)),
+            _ => drop(accepted.insert(cdr_answer(&answer).call_id)),
         }
     }
     let refused = refused.expect("the disk was full in time");
@@ -106,7 +106,7 @@ async fn a_full_disk_refuses_and_loses_nothing_that_was_accepted() {
         for _ in 0..20 {
             let answer = must("an answer", provider.post(&ring(&store.virtual_number, &cdr::caller())).await);
             if answer.status != StatusCode::SERVICE_UNAVAILABLE {
-                accepted.insert(taken(&answer).call_id);
+                accepted.insert(cdr_answer(&answer).call_id);
             }
         }
         system.ingest.readiness().await.filter(|(status, why)| *status == 503 && why.contains("log: "))

@@ -6,7 +6,7 @@ use ringpad_tests::{
     cdr::{self, ring, urlencoded},
     http::send_raw,
     pads::{Subscription, raw_subscription},
-    provider::{FORM, Taken},
+    provider::{CdrAnswer, FORM},
     rabbit::RabbitNode,
     services::System,
     token::Claims,
@@ -18,7 +18,7 @@ use tokio::{
 };
 
 /// What became of each record, in the order of the answers.
-fn taken(answers: &str) -> Vec<Taken> {
+fn cdr_answer(answers: &str) -> Vec<CdrAnswer> {
     let bodies = answers.match_indices("{\"call_id\"").map(|(at, _)| &answers[at..]);
     let read = |body: &str| serde_json::Deserializer::from_str(body).into_iter().next();
     bodies.map(|body| must("an answer", read(body).expect("a body"))).collect()
@@ -58,7 +58,7 @@ async fn a_provider_that_closes_its_side_behind_a_request_has_its_answer() {
     ];
     for (number, request) in requests.iter().enumerate() {
         let answers = must("answers", send_raw(system.ingest_at.http, request.as_bytes()).await);
-        let taken = taken(&answers);
+        let taken = cdr_answer(&answers);
         assert_eq!(taken.len(), if number == 7 { 3 } else { 1 }, "request {number}: {answers}");
         assert!(taken.iter().all(|taken| taken.status == "accepted"), "request {number}: {answers}");
         let again = must("answers", send_raw(system.ingest_at.http, request.as_bytes()).await);

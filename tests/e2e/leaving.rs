@@ -9,7 +9,7 @@ use ringpad_tests::{
     cdr::{self, ring, urlencoded},
     pads::{Pad, StreamEnd, Transport},
     port::free_port,
-    provider::{FORM, Taken},
+    provider::{CdrAnswer, FORM},
     rabbit::RabbitNode,
     services::{Service, System},
     token::Claims,
@@ -232,7 +232,7 @@ async fn ingest_answers_what_was_under_way_and_loses_none_of_it() {
     let mut said = String::new();
     must("an answer", within("an answer", SOON, unfinished.read_to_string(&mut said)).await);
     assert!(said.starts_with("HTTP/1.1 200"), "{said}");
-    let taken: Taken = must("JSON", serde_json::from_str(said.rsplit("\r\n").next().unwrap_or_default()));
+    let taken: CdrAnswer = must("JSON", serde_json::from_str(said.rsplit("\r\n").next().unwrap_or_default()));
     assert_eq!(taken.status, "accepted");
     calls.push(taken.call_id);
     assert_eq!(system.ingest.exit().await, 0);

@@ -9,7 +9,7 @@ use ringpad_tests::{
     http::Client,
     nginx::Nginx,
     pads::{Pad, StreamEnd, Subscription, Transport},
-    provider::{FORM, Provider, taken},
+    provider::{FORM, Provider, cdr_answer},
     rabbit::RabbitNode,
     services::System,
     wait::{SOON, must, until},
@@ -71,7 +71,7 @@ async fn webhooks_and_pads_pass_nginx() {
     let by_get = client.get(&format!("/v1/cdr/bizcall?{}", record())).await;
     let by_post = client.send("POST", "/v1/cdr/bizcall", &[("content-type", FORM)], record()).await;
     for answer in [must("GET", by_get), must("POST", by_post)] {
-        let id = taken(&answer).call_id;
+        let id = cdr_answer(&answer).call_id;
         for pad in &mut pads {
             assert_eq!(
                 pad.update().await.call.map(|call| call.id).as_ref(),
@@ -89,7 +89,7 @@ async fn webhooks_and_pads_pass_nginx() {
     assert!(page.status.is_success() && page.text().contains("<html"), "{}", page.text());
     let long = Cdr { memo: "x".repeat(40 * 1024), ..ring(&store.virtual_number, &cdr::caller()) };
     system.secrets.note(&long);
-    taken(&must("a long query", client.get(&format!("/v1/cdr/bizcall?{}", urlencoded(&long))).await));
+    cdr_answer(&must("a long query", client.get(&format!("/v1/cdr/bizcall?{}", urlencoded(&long))).await));
     for pad in &mut pads {
         pad.update().await;
     }
@@ -111,7 +111,7 @@ async fn nginx_logs_neither_query_strings_nor_path_secrets_even_when_nobody_is_b
         urlencoded(&Cdr { memo: "for-the-shop-alone".to_owned(), ..record })
     };
     let hidden = format!("/v1/cdr/hidden/a-path-of-its-own?{}", query());
-    taken(&must("a record on a secret path", client.get(&hidden).await));
+    cdr_answer(&must("a record on a secret path", client.get(&hidden).await));
     let wrong = [
         format!("/V1/cdr/hidden/a-path-of-its-own?{}", query()),
         format!("/v1/cdr//hidden//a-path-of-its-own?{}", query()),

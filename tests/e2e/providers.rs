@@ -8,7 +8,7 @@ use ringpad_tests::{
     cdr::{self, parameters, percent, ring, urlencoded},
     http::{Answer, Client},
     pads::Transport,
-    provider::{FORM, taken},
+    provider::{FORM, cdr_answer},
     rabbit::RabbitNode,
     services::System,
     wait::{SOON, must, until},
@@ -59,7 +59,7 @@ async fn a_record_is_taken_from_a_query_a_form_and_json() {
     let kind = [("content-type", "application/json; charset=utf-8")];
     let in_json = client.send("POST", path, &kind, serde_json::Value::Object(object).to_string()).await;
     for answer in [by_get, by_query, must("a form", form), must("JSON", in_json)] {
-        let taken = taken(&answer);
+        let taken = cdr_answer(&answer);
         assert_eq!(taken.status, "accepted");
         let call = pad.update().await.call.expect("an update has a call");
         assert_eq!((call.id, call.memo.as_str()), (taken.call_id, "100% 세차 & 왁스"));
@@ -68,7 +68,7 @@ async fn a_record_is_taken_from_a_query_a_form_and_json() {
     // 세차, in CP949.
     let old = Cdr { memo: String::new(), ..record() };
     let old = format!("{path}?{}&memo={}", urlencoded(&old), percent(&[0xbc, 0xbc, 0xc2, 0xf7]));
-    taken(&must("CP949", client.get(&old).await));
+    cdr_answer(&must("CP949", client.get(&old).await));
     assert_eq!(pad.update().await.call.map(|call| call.memo), Some("세차".to_owned()));
 }
 

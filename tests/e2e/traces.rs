@@ -8,7 +8,7 @@ use ringpad_tests::{
     collector::Collector,
     http::Client,
     pads::{Pad, Transport},
-    provider::{FORM, taken},
+    provider::{FORM, cdr_answer},
     rabbit::RabbitNode,
     services::{Shop, System},
     wait::{SOON, must, until},
@@ -62,7 +62,7 @@ async fn a_ring_over_http_is_one_trace_from_the_request_to_every_pad() {
     let headers = [("content-type", FORM), ("traceparent", traceparent.as_str())];
     let mut client = Client::new(system.ingest_at.http);
     let answer = client.send("POST", "/v1/cdr/bizcall", &headers, urlencoded(&record)).await;
-    taken(&must("an answer", answer));
+    cdr_answer(&must("an answer", answer));
     near.update().await;
     far.update().await;
 

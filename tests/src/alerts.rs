@@ -8,7 +8,7 @@
 //! 0 … 20 min     20 min        20 min + 10 s …
 //! ```
 //!
-//! [`Story::judge`] says which alerts fire at the end of the quiet, and which at any time after it.
+//! [`Timeline::judge`] says which alerts fire at the end of the quiet, and which at any time after it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -51,7 +51,7 @@ enum Value {
 
 /// What happened to the services, as Prometheus sees it.
 #[derive(Debug, Clone)]
-pub struct Story {
+pub struct Timeline {
     /// Job, instance, and where its metrics are.
     targets: Vec<(&'static str, String, SocketAddr)>,
     moments: Vec<(Instant, Vec<Option<Samples>>)>,
@@ -59,7 +59,7 @@ pub struct Story {
 
 /// What is after the last moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Then {
+pub enum Afterwards {
     /// Nothing more happens.
     Nothing,
     /// Counters go on as between the last two moments.
@@ -75,15 +75,15 @@ pub struct Verdict {
     pub end: BTreeSet<String>,
 }
 
-impl Story {
+impl Timeline {
     /// Begins with the quiet, as the services are now.
     pub async fn begin(system: &System) -> Self {
         let ingest = [("ingest-svc", "ingest-svc:9464".to_owned(), system.ingest_at.admin)];
         let push = system.push_at.iter().enumerate();
         let push = push.map(|(index, at)| ("push-svc", format!("push-{}:9465", index + 1), at.admin));
-        let mut story = Self { targets: ingest.into_iter().chain(push).collect(), moments: Vec::new() };
-        story.look().await;
-        story
+        let mut timeline = Self { targets: ingest.into_iter().chain(push).collect(), moments: Vec::new() };
+        timeline.look().await;
+        timeline
     }
 
     /// Asks the services what they measure now.
@@ -111,7 +111,7 @@ impl Story {
     ///
     /// # Panics
     /// promtool is not there, or does not take what it is given.
-    pub async fn judge(&self, then: Then) -> Verdict {
+    pub async fn judge(&self, then: Afterwards) -> Verdict {
         let names = names();
         let begun = QUIET * STEP;
         let minutes = 1..=AFTER * STEP / 60;
@@ -126,7 +126,11 @@ impl Story {
     }
 
     /// Which of these alerts fire at these times, in seconds. promtool is told that none does, and says which do.
-    async fn firing<'a>(&self, then: Then, asked: Vec<(u64, &'a String)>) -> BTreeSet<(u64, &'a String)> {
+    async fn firing<'a>(
+        &self,
+        then: Afterwards,
+        asked: Vec<(u64, &'a String)>,
+    ) -> BTreeSet<(u64, &'a String)> {
         let mut text = format!(
             "rule_files: [{}]\nevaluation_interval: {STEP}s\ntests:\n- interval: {STEP}s\n  input_series:\n",
             shipped("deploy/alerts.yml").display()
@@ -153,14 +157,14 @@ impl Story {
     }
 
     /// Every series and its values, as promtool writes them.
-    fn series(&self, then: Then) -> BTreeMap<String, String> {
+    fn series(&self, then: Afterwards) -> BTreeMap<String, String> {
         let mut series = BTreeMap::new();
         for (index, (job, instance, _)) in self.targets.iter().enumerate() {
             let target = format!("job=\"{job}\",instance=\"{instance}\"");
             let seen: Vec<_> = self.moments.iter().map(|(_, seen)| seen[index].as_ref()).collect();
             let up = |seen: &Option<&Samples>| Some(Value::Number(f64::from(u8::from(seen.is_some()))));
             let up: Vec<_> = seen.iter().map(up).collect();
-            series.insert(format!("up{{{target}}}"), self.values(&up, Then::Nothing));
+            series.insert(format!("up{{{target}}}"), self.values(&up, Afterwards::Nothing));
             let names: BTreeSet<_> =
                 seen.iter().flat_map(|seen| seen.iter().flat_map(|seen| seen.keys())).collect();
             for name in names {
@@ -172,14 +176,15 @@ impl Story {
                 let counts = ["_total", "_bucket", "_sum", "_count"]
                     .iter()
                     .any(|ending| name.split('{').next().is_some_and(|name| name.ends_with(ending)));
-                series.insert(labelled, self.values(&values, if counts { then } else { Then::Nothing }));
+                series
+                    .insert(labelled, self.values(&values, if counts { then } else { Afterwards::Nothing }));
             }
         }
         series
     }
 
     /// The values of one series.
-    fn values(&self, seen: &[Option<Value>], then: Then) -> String {
+    fn values(&self, seen: &[Option<Value>], then: Afterwards) -> String {
         let [.., (before, _), (after, _)] = &self.moments[..] else { panic!("at least two moments") };
         let between = after.duration_since(*before).as_secs_f64();
         let [.., last_but_one, last] = seen else { panic!("at least two moments") };
@@ -189,11 +194,11 @@ impl Story {
         values.extend((1..).zip(&seen[1..]).map(|(moment, value)| line(*value, at(moment), 1, None)));
         let end = at(seen.len() as u64 - 1);
         let each = match (last_but_one, last) {
-            // Was there another instant meanwhile? Then there are further ones.
+            // Was there another instant meanwhile? Afterwards there are further ones.
             (Some(Value::Ago(first)), Some(Value::Ago(last))) => {
                 (*last < first + between / 2.0).then_some(STEP as f64)
             }
-            (Some(Value::Number(first)), Some(Value::Number(last))) if then == Then::TheSame => {
+            (Some(Value::Number(first)), Some(Value::Number(last))) if then == Afterwards::TheSame => {
                 Some((last - first) * STEP as f64 / between)
             }
             _ => None,

@@ -1,30 +1,31 @@
-//! A bad night, played from a seed: everything that is acknowledged must be on every pad of its store, once and in order.
+//! A run with many faults, all drawn from a seed: everything that is acknowledged must reach every pad of its store, once and
+//! in order.
 //!
 //! ```text
-//!  schedule ──acts──► stage (real processes, links between them) ◄──records── traffic ──acknowledged──┐
-//!     ▲                  │                                                                            ▼
-//!    seed                └────── updates ──────► tablets ─────────────shown────────────────────► ledger ─► verdict
+//!  schedule ──faults──► installation (real processes, links between them) ◄──records── traffic ──acknowledged──┐
+//!     ▲                      │                                                                                ▼
+//!    seed                    └────── updates ──────► tablets ───────────────shown──────────────────────────► ledger ─► verdict
 //! ```
 //!
-//! Contract: the same seed plays the same acts at the same times. What the processes make of them differs from run to
-//! run; what the verdict asks of them does not. Nothing here mends what it checks: see [`ledger`].
+//! The same seed gives the same faults at the same times. How the processes react differs from run to run; what the verdict
+//! demands does not. Nothing here repairs what it checks: see [`ledger`].
 
 pub mod fault;
+mod fault_log;
 mod flood;
 mod footprint;
+mod installation;
 mod lateness;
 mod ledger;
 mod npm_pad;
 mod office;
 mod person;
 pub mod schedule;
-mod stage;
+mod stream_check;
 mod tablet;
 mod tamper;
 mod traffic;
 mod verdict;
-mod weather;
-mod wire;
 
 use std::{
     path::PathBuf,
@@ -38,8 +39,8 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-pub use stage::Broker;
-pub use tamper::Deed;
+pub use installation::Broker;
+pub use tamper::Tampering;
 pub use verdict::Verdict;
 
 use crate::{
@@ -51,21 +52,21 @@ use crate::{
     token::Claims,
     wait::until,
 };
+use fault_log::FaultLog;
 use flood::Flood;
 use footprint::Footprint;
-use lateness::Pulse;
+use installation::Installation;
+use lateness::StallMeter;
 use ledger::{Ledger, TOKEN_LIVES};
 use npm_pad::NpmPad;
 use office::Office;
 use person::Person;
-use schedule::Act;
-use stage::Stage;
+use schedule::PlannedFault;
 use tablet::Tablet;
 use tamper::Tamper;
 use traffic::{Request, Traffic};
-use weather::Weather;
 
-/// Settings of every service of a play.
+/// Settings of every service.
 const SETTINGS: [(&str, &str); 5] = [
     ("RUST_LOG", "info"),
     ("HEARTBEAT_INTERVAL", "2s"),
@@ -73,62 +74,66 @@ const SETTINGS: [(&str, &str); 5] = [
     ("RETRY_INITIAL_INTERVAL", "250ms"),
     ("RETRY_MAX_INTERVAL", "4s"),
 ];
-/// Pads of a store from the beginning, one on each transport.
+/// Pads that a store has from the beginning, one on each transport.
 const PADS: usize = Transport::ALL.len();
-/// How long pads may take to come at first.
+/// How long pads may take to connect at first.
 const COMING: Duration = Duration::from_secs(60);
 
 /// How far ahead a replica's clock may be, by which a token expires.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(3 * 3_600);
 
-/// What to play.
+/// What is to be run.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// How long, settling not counted.
+    /// How long it lasts, without the settling.
     pub length: Duration,
     /// What goes wrong, see [`schedule::schedule`].
-    pub acts: Vec<Act>,
+    pub planned_faults: Vec<PlannedFault>,
     /// Stores, each with a pad on every transport, and one that comes late.
     pub stores: usize,
     /// Calls a second, all stores together.
     pub calls_a_second: u32,
-    /// How long everything may take to settle once all is well again.
+    /// How long everything may take to settle after the last fault.
     pub settling: Duration,
-    /// The program in Node that some of the pads are: the npm package. `None`: none is.
+    /// The program in Node with the npm package, which some of the pads run; `None`: all pads are of the harness.
     pub npm_package: Option<PathBuf>,
-    /// What is done to the pads' streams, to check the checker.
-    pub deed: Option<Deed>,
+    /// What is changed in the pads' streams, to check the checker.
+    pub tampering: Option<Tampering>,
 }
 
 impl Plan {
-    /// Plays it.
+    /// Runs it.
     ///
     /// # Panics
     /// A process does not start, or does not come back.
-    pub async fn play(&self, broker: Broker) -> Verdict {
-        let mut stage = Stage::set(broker).await;
-        let (empty, mut shops) = (Footprint::of(&stage).await, Vec::new());
+    pub async fn run(&self, broker: Broker) -> Verdict {
+        let mut installation = Installation::start(broker).await;
+        let (empty, mut shops) = (Footprint::of(&installation).await, Vec::new());
         for store in 0..self.stores {
-            shops.push(stage.system.store(&format!("store-{store}")).await);
+            shops.push(installation.system.store(&format!("store-{store}")).await);
         }
         let ledger = Ledger::new(self.stores, PADS);
-        let tablets = self.tablets(&stage, &shops, &ledger);
+        let tablets = self.tablets(&installation, &shops, &ledger);
         until("every pad has its snapshot", COMING, async || ledger.all_begun().then_some(())).await;
-        let full = Footprint::of(&stage).await;
+        let full = Footprint::of(&installation).await;
 
-        let people = self.people(&stage, &shops, &ledger);
-        let traffic =
-            Traffic::new(stage.for_provider(), stage.system.secrets.clone(), ledger.clone(), people);
-        let (weather, enough) = (Mutex::new(Weather::default()), watch::Sender::new(false));
-        if self.deed == Some(Deed::LyingDisk) {
-            stage.set_disk(Disk::Lies);
+        let people = self.people(&installation, &shops, &ledger);
+        let traffic = Traffic::new(
+            installation.for_provider(),
+            installation.system.secrets.clone(),
+            ledger.clone(),
+            people,
+        );
+        let (fault_log, enough) = (Mutex::new(FaultLog::default()), watch::Sender::new(false));
+        if self.tampering == Some(Tampering::LyingDisk) {
+            installation.set_disk(Disk::Lies);
         }
-        let (begun, pulse) = (Instant::now(), Pulse::start());
+        let (begun, meter) = (Instant::now(), StallMeter::start());
         let calls = traffic.run(&shops, self.calls_a_second, enough.subscribe());
-        let flood = self.flood(&stage, &shops);
-        let office = self.office(&stage, &shops);
+        let flood = self.flood(&installation, &shops);
+        let office = self.office(&installation, &shops);
         let faults = async {
-            stage.play(&self.acts, &weather).await;
+            installation.inject(&self.planned_faults, &fault_log).await;
             sleep(self.length.saturating_sub(begun.elapsed())).await;
             enough.send_replace(true);
         };
@@ -137,36 +142,36 @@ impl Plan {
         })
         .await;
         let settled = self.settle_for_good(&ledger, &traffic, &shops).await;
-        let weather = weather.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut verdict = ledger.judge(&weather);
-        count(&traffic, weather, &mut verdict);
+        let fault_log = fault_log.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut verdict = ledger.judge(&fault_log);
+        count(&traffic, fault_log, &mut verdict);
         flood.judge(&mut verdict);
         office.judge(&mut verdict);
         if self.length > 2 * TOKEN_LIVES && verdict.expired == 0 {
-            verdict.left_over.push("streams whose tokens ended long ago".to_owned());
+            verdict.left_over.push("no stream ended with its token".to_owned());
         }
-        verdict.find_late(&pulse.stalls());
-        verdict.left_over.extend(stage.panics());
+        verdict.find_late(&meter.stalls());
+        verdict.left_over.extend(installation.panics());
         if ended.is_err() {
-            verdict.left_over.push("calls that are not done with long after all is well".to_owned());
+            verdict.left_over.push("calls that were not finished long after the last fault".to_owned());
         }
         if !settled {
-            verdict.left_over.push("pads that do not have everything long after all is well".to_owned());
+            verdict.left_over.push("pads that did not have everything long after the last fault".to_owned());
         }
-        full.compare_memory(&stage, &mut verdict);
+        full.compare_memory(&installation, &mut verdict);
         drop(tablets);
-        empty.compare_counts(&stage, &mut verdict).await;
+        empty.compare_counts(&installation, &mut verdict).await;
         if !verdict.is_clean() {
-            stage.keep_logs();
+            installation.keep_logs();
         }
         verdict
     }
 
-    /// All pads, coming and staying until they are dropped.
-    fn tablets(&self, stage: &Stage, shops: &[Shop], ledger: &Ledger) -> JoinSet<()> {
-        let (mut tablets, tamper) = (JoinSet::new(), Tamper::new(self.deed));
+    /// All pads, which stay until they are dropped.
+    fn tablets(&self, installation: &Installation, shops: &[Shop], ledger: &Ledger) -> JoinSet<()> {
+        let (mut tablets, tamper) = (JoinSet::new(), Tamper::new(self.tampering));
         let at_first = shops.iter().enumerate().flat_map(|shop| [(shop, Duration::ZERO); PADS]);
-        // One of each store comes late, one after the other.
+        // One pad of each store comes late, one after the other.
         let share = self.length / u32::try_from(shops.len() + 1).unwrap_or(u32::MAX);
         let late = shops.iter().enumerate().zip(1..).map(|(shop, turn)| (shop, share * turn));
         for (number, ((store, shop), comes_after)) in at_first.chain(late).enumerate() {
@@ -177,7 +182,7 @@ impl Plan {
                 let npm_pad = NpmPad {
                     number,
                     comes_after,
-                    nginx: stage.for_pads(transport),
+                    nginx: installation.for_pads(transport),
                     token: self.token(shop, &pad),
                     ledger: ledger.clone(),
                     script: script.clone(),
@@ -190,7 +195,7 @@ impl Plan {
                 number,
                 transport,
                 comes_after,
-                nginx: stage.for_pads(transport),
+                nginx: installation.for_pads(transport),
                 claims,
                 asked: Subscription::new(&self.token(shop, &pad)),
                 ledger: ledger.clone(),
@@ -201,11 +206,11 @@ impl Plan {
         tablets
     }
 
-    /// Somebody at a pad of every second store.
-    fn people(&self, stage: &Stage, shops: &[Shop], ledger: &Ledger) -> Vec<Person> {
+    /// A person at a pad of every second store.
+    fn people(&self, installation: &Installation, shops: &[Shop], ledger: &Ledger) -> Vec<Person> {
         let at = shops.iter().enumerate().step_by(2);
         let person = |(store, shop)| Person {
-            nginx: stage.for_pads(Transport::Grpc),
+            nginx: installation.for_pads(Transport::Grpc),
             store,
             number: store * PADS,
             pad: "counter".to_owned(),
@@ -216,20 +221,20 @@ impl Plan {
         at.map(person).collect()
     }
 
-    /// A pad that floods, of a store at which somebody else takes calls.
-    fn flood(&self, stage: &Stage, shops: &[Shop]) -> Flood {
+    /// A pad that floods, of a store at which a person takes calls.
+    fn flood(&self, installation: &Installation, shops: &[Shop]) -> Flood {
         let token = self.token(&shops[0], "flooder");
-        Flood { nginx: stage.for_pads(Transport::Grpc), token, answers: Mutex::default() }
+        Flood { nginx: installation.for_pads(Transport::Grpc), token, answers: Mutex::default() }
     }
 
-    /// Who gives the stores new names, and has one that comes and goes.
-    fn office<'a>(&self, stage: &Stage, shops: &'a [Shop]) -> Office<'a> {
+    /// The office that renames stores, and makes and removes one of its own.
+    fn office<'a>(&self, installation: &Installation, shops: &'a [Shop]) -> Office<'a> {
         let own = Shop { id: "moving".to_owned(), virtual_number: cdr::virtual_number(), line: cdr::line() };
         Office {
-            ingest: stage.system.ingest_at.grpc,
-            provider: stage.for_provider(),
-            pads: stage.for_pads(Transport::Grpc),
-            secrets: stage.system.secrets.clone(),
+            ingest: installation.system.ingest_at.grpc,
+            provider: installation.for_provider(),
+            pads: installation.for_pads(Transport::Grpc),
+            secrets: installation.system.secrets.clone(),
             shops: shops
                 .iter()
                 .enumerate()
@@ -238,25 +243,25 @@ impl Plan {
                 .collect(),
             own_pad: Subscription::new(&self.token(&own, "counter")),
             own,
-            done: Mutex::default(),
+            log: Mutex::default(),
         }
     }
 
-    /// A token of a pad that outlasts the play.
+    /// A pad's token that is valid for the whole run.
     fn token(&self, shop: &Shop, pad: &str) -> String {
         let lasts = COMING + self.length + 2 * self.settling + CLOCKS_DIFFER;
         Claims::new(&shop.id, pad).lasting(lasts).token()
     }
 
-    /// Waits until every pad was shown as much as its store has, and then a ring behind all of it: whatever comes once too
-    /// often comes before this. Whether they were.
+    /// Waits until every pad was shown as much as its store has, and then one ring more: an update that comes too often comes
+    /// before that ring. Returns whether it succeeded.
     async fn settle_for_good(&self, ledger: &Ledger, traffic: &Traffic, shops: &[Shop]) -> bool {
         let settled = self.settle(ledger).await;
         let rung = timeout(self.settling, traffic.sentinel(shops)).await;
         rung.is_ok() && self.settle(ledger).await && settled
     }
 
-    /// Waits until every pad was shown as much as its store has; whether they were.
+    /// Waits until every pad was shown as much as its store has. Returns whether it succeeded.
     async fn settle(&self, ledger: &Ledger) -> bool {
         let even = async {
             while !ledger.is_even() {
@@ -267,20 +272,20 @@ impl Plan {
     }
 }
 
-/// Whether the pads of a store have tokens that end every [`TOKEN_LIVES`]: those of every fifth one. Such a store keeps its name,
-/// for which its pads would come anew before their tokens end.
+/// Whether the pads of a store have tokens that end after [`TOKEN_LIVES`]: those of every fifth store. Such a store keeps its
+/// name, since after a rename its pads would connect again before their tokens end.
 fn tokens_end(store: usize) -> bool {
     store % 5 == 2
 }
 
-fn count(traffic: &Traffic, weather: Weather, verdict: &mut Verdict) {
-    verdict.weather = weather;
-    verdict.faults = verdict.weather.kinds();
+fn count(traffic: &Traffic, fault_log: FaultLog, verdict: &mut Verdict) {
+    verdict.fault_log = fault_log;
+    verdict.faults = verdict.fault_log.kinds();
     for Request { from, until, refused } in traffic.requests() {
-        let excused = verdict.weather.excuses_refusal(from, until);
-        let only_broker = verdict.weather.only_broker(from, until);
+        let excused = verdict.fault_log.excuses_refusal(from, until);
+        let only_broker = verdict.fault_log.only_broker(from, until);
         verdict.refused += usize::from(refused);
-        verdict.refused_for_nothing += usize::from(refused && !excused);
+        verdict.refused_without_reason += usize::from(refused && !excused);
         verdict.without_broker.0 += usize::from(only_broker);
         verdict.without_broker.1 += usize::from(only_broker && refused);
     }

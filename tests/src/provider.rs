@@ -19,10 +19,10 @@ pub const FORM: &str = "application/x-www-form-urlencoded";
 /// How long a provider waits before it sends an unanswered record again.
 const RETRY: Duration = Duration::from_millis(20);
 
-/// What an accepted record is answered with.
+/// The answer to an accepted record.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Taken {
+pub struct CdrAnswer {
     /// The call that the record belongs to.
     pub call_id: String,
     /// `accepted`, `duplicate` or `unrouted`.
@@ -51,24 +51,26 @@ impl Provider {
         self.client.send("POST", "/v1/cdr/bizcall", &[("content-type", FORM)], urlencoded(cdr)).await
     }
 
-    /// Sends a record that must be taken.
+    /// Sends a record that must be accepted.
     ///
     /// # Panics
     /// It is not.
-    pub async fn take(&mut self, cdr: &Cdr) -> Taken {
+    pub async fn take(&mut self, cdr: &Cdr) -> CdrAnswer {
         let answer = self.post(cdr).await.unwrap_or_else(|error| panic!("{error}"));
-        taken(&answer)
+        cdr_answer(&answer)
     }
 
-    /// Sends a record again and again until it is taken, over crashes and 503s, as a provider that loses nothing does.
+    /// Sends a record again and again until it is accepted, over crashes and 503s, as a provider that loses nothing does.
     ///
     /// # Panics
-    /// It is not taken within a bound, or the answer is neither 200 nor 503.
-    pub async fn insist(&mut self, cdr: &Cdr) -> Taken {
-        within("the record is taken", 3 * SOON, async {
+    /// It is not accepted within a bound, or the answer is neither 200 nor 503.
+    pub async fn insist(&mut self, cdr: &Cdr) -> CdrAnswer {
+        within("the record is accepted", 3 * SOON, async {
             loop {
                 match self.post(cdr).await {
-                    Ok(answer) if answer.status != StatusCode::SERVICE_UNAVAILABLE => return taken(&answer),
+                    Ok(answer) if answer.status != StatusCode::SERVICE_UNAVAILABLE => {
+                        return cdr_answer(&answer);
+                    }
                     Ok(_) | Err(_) => sleep(RETRY).await,
                 }
             }
@@ -77,11 +79,11 @@ impl Provider {
     }
 }
 
-/// Reads the answer to a record that must have been taken.
+/// Reads the answer to a record that must have been accepted.
 ///
 /// # Panics
 /// It was not, or the answer has another form.
-pub fn taken(answer: &Answer) -> Taken {
+pub fn cdr_answer(answer: &Answer) -> CdrAnswer {
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
     assert_eq!(
         answer.headers.get("content-type").map(http::HeaderValue::as_bytes),

@@ -34,7 +34,7 @@ use crate::{
     wait::{SOON, must, until},
 };
 
-pub use activation::Passed;
+pub use activation::PassedSockets;
 pub use service::{Service, binary};
 
 /// Where one ingest-svc listens.

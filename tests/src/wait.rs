@@ -8,13 +8,13 @@ use std::{
 
 use tokio::time::{sleep, timeout};
 
-/// How long a test waits for what should come at once. Long, since CI machines are slow; only a failure takes it.
+/// How long a test waits for something that should come at once. Long, since CI machines are slow; only a failure takes so long.
 pub const SOON: Duration = Duration::from_secs(20);
 
-/// Between two looks.
+/// The time between two attempts.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Asks again and again until there is a value.
+/// Calls `look` again and again until it has a value.
 ///
 /// # Panics
 /// There is none after `bound`; `what` then names it.
@@ -24,23 +24,23 @@ pub async fn until<T>(what: &str, bound: Duration, mut look: impl AsyncFnMut() -
         if let Some(value) = look().await {
             return value;
         }
-        assert!(begun.elapsed() < bound, "waited {bound:?} in vain: {what}");
+        assert!(begun.elapsed() < bound, "waited {bound:?}, and it did not happen: {what}");
         sleep(PAUSE).await;
     }
 }
 
-/// Waits for one thing that comes by itself.
+/// Waits for a future.
 ///
 /// # Panics
-/// It has not come after `bound`; `what` then names it.
-pub async fn within<T>(what: &str, bound: Duration, coming: impl Future<Output = T>) -> T {
-    timeout(bound, coming).await.unwrap_or_else(|_| panic!("waited {bound:?} in vain: {what}"))
+/// It is not ready after `bound`; `what` then names it.
+pub async fn within<T>(what: &str, bound: Duration, future: impl Future<Output = T>) -> T {
+    timeout(bound, future).await.unwrap_or_else(|_| panic!("waited {bound:?}, and it did not happen: {what}"))
 }
 
 /// The value of a result that must be one.
 ///
 /// # Panics
-/// It is an error; `what` and the error are then said.
+/// It is an error; the message has `what` and the error.
 pub fn must<T, E: Debug>(what: &str, result: Result<T, E>) -> T {
     result.unwrap_or_else(|error| panic!("{what}: {error:?}"))
 }

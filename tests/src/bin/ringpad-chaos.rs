@@ -1,4 +1,4 @@
-//! `make chaos SEED=… MINUTES=…`: plays a night of faults on real binaries and a private RabbitMQ node, prints what came
+//! `make chaos SEED=… MINUTES=…`: runs a night of faults on real binaries and a private RabbitMQ node, prints what came
 //! of it, and exits 1 if anything that is promised was not kept. See `ringpad_tests::chaos`.
 #![expect(clippy::print_stdout, reason = "the figures are for the terminal")]
 
@@ -28,24 +28,29 @@ async fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let length = Duration::from_secs(60 * minutes);
-    let acts = schedule(seed, length);
+    let planned_faults = schedule(seed, length);
     println!(
         "seed {seed}, {minutes} min, {} faults, {STORES} stores with 3 pads each and one that comes late, {CALLS_A_SECOND} calls/s",
-        acts.len()
+        planned_faults.len()
     );
-    for act in &acts {
-        println!("{:6.1} s  {}, for {:.1} s", act.at.as_secs_f64(), act.fault, act.lasts.as_secs_f64());
+    for planned in &planned_faults {
+        println!(
+            "{:6.1} s  {}, for {:.1} s",
+            planned.at.as_secs_f64(),
+            planned.fault,
+            planned.lasts.as_secs_f64()
+        );
     }
     let plan = Plan {
         length,
-        acts,
+        planned_faults,
         stores: STORES,
         calls_a_second: CALLS_A_SECOND,
         settling: SETTLING,
         npm_package: Some(shipped("pad/scripts/in_node.mjs")),
-        deed: None,
+        tampering: None,
     };
-    let verdict = plan.play(Broker::Own(RabbitNode::start().await)).await;
+    let verdict = plan.run(Broker::Own(RabbitNode::start().await)).await;
     println!("{verdict}");
     // Nothing refused of nothing sent would prove nothing.
     let meant_something = verdict.without_broker.0 > 0 || verdict.faults.is_empty();

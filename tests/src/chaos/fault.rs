@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use crate::{link::Way, machine};
 
-/// Replicas of push-svc in the play.
+/// Replicas of push-svc in the run.
 pub const REPLICAS: usize = 3;
 
 /// A process that faults strike.
@@ -77,7 +77,7 @@ pub enum Fault {
     PowerLoss,
     /// The log's disk is faulty.
     Disk(Disk),
-    /// A process's wall clock jumps, by so many seconds, and later back.
+    /// A process's wall clock jumps by so many seconds, and later back.
     Clock(Process, i64),
     /// A replica's private queue is deleted while the replica uses it.
     QueueDeleted(usize),
@@ -87,9 +87,9 @@ pub enum Fault {
     Delay(Route, Duration),
     /// Nothing passes, and no connection ends.
     BlackHole(Route),
-    /// One way of all connections ends.
+    /// One direction of all connections ends.
     HalfClose(Route, Way),
-    /// ingest-svc alone cannot reach the broker, while another installation on the same exchange goes on.
+    /// Only ingest-svc cannot reach the broker, while another installation on the same exchange goes on.
     CutOff,
 }
 
@@ -111,7 +111,7 @@ pub(super) enum Target {
 }
 
 impl Fault {
-    /// Whether nothing but the broker, or what it is reached by, is at fault.
+    /// Whether it strikes only the broker, or a connection to it.
     pub fn is_the_brokers(self) -> bool {
         match self.target() {
             Target::Process(process) => process == Process::Broker,
@@ -120,7 +120,7 @@ impl Fault {
         }
     }
 
-    /// Whether it stands in a record's way from the provider to the log.
+    /// Whether it strikes something between the provider and the log.
     pub fn touches_provider(self) -> bool {
         match self.target() {
             Target::Process(process) => matches!(process, Process::Ingest | Process::Nginx),
@@ -129,7 +129,7 @@ impl Fault {
         }
     }
 
-    /// How far ingest-svc's clock is ahead of the right time.
+    /// How far it puts ingest-svc's clock ahead.
     pub fn clock_ahead(self) -> Duration {
         match self {
             Self::Clock(Process::Ingest, ahead) => Duration::from_secs(ahead.try_into().unwrap_or_default()),

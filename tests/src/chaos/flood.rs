@@ -1,6 +1,6 @@
-//! A pad that asks for lists and claims calls that nobody knows, twenty times as often as a pad may, for the whole play.
-//! It is to be told so, and nobody else is to notice: a person at a pad of the same store goes on, and every ring is judged
-//! by [`lateness`](super::lateness) as if it were not there.
+//! A pad that lists calls and claims unknown ones, twenty times as often as a pad may, for the whole run. It must be refused, and
+//! others must not notice it: a person at a pad of the same store goes on, and [`lateness`](super::lateness) judges every ring
+//! as if this pad were not there.
 
 use std::{
     collections::BTreeMap,
@@ -24,11 +24,11 @@ use super::{
     verdict::Verdict,
 };
 
-/// How many requests it has under way: twice as many as a pad may have on each of three replicas, so that it asks too much
-/// however slowly they answer.
+/// How many requests it has under way: twice as many as a pad may have on each of three replicas, so that it asks too much also
+/// if they answer slowly.
 const AT_ONCE: usize = 24;
-/// Between two requests of each: 100 a second together, which is half of what nginx lets an address ask, so that the refusals
-/// are push-svc's.
+/// The time between two requests of each: 100 a second together, half of what nginx allows an address, so that the refusals come
+/// from push-svc.
 const PAUSE: Duration = Duration::from_millis(240);
 
 /// The pad.
@@ -37,7 +37,7 @@ pub(super) struct Flood {
     /// Where pads find nginx with native gRPC.
     pub(super) nginx: SocketAddr,
     pub(super) token: String,
-    /// What it was answered, by code; what no fault explains is marked.
+    /// How often each code was the answer; codes that no fault explains are marked.
     pub(super) answers: Mutex<BTreeMap<String, usize>>,
 }
 
@@ -72,11 +72,11 @@ impl Flood {
         }
     }
 
-    /// Says what it was answered, and what it should not have been.
+    /// Counts the answers, and adds those that should not have come.
     pub(super) fn judge(&self, verdict: &mut Verdict) {
         verdict.flood = self.answers.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if !verdict.flood.contains_key(&format!("{:?}", Code::ResourceExhausted)) {
-            verdict.left_over.push("a pad that asks too much was never told so".to_owned());
+            verdict.left_over.push("a pad that asks too much was never refused".to_owned());
         }
         for answer in verdict.flood.keys().filter(|answer| answer.starts_with(UNEXPLAINED)) {
             verdict.left_over.push(format!("a pad that asks too much was answered {answer}"));
@@ -84,13 +84,13 @@ impl Flood {
     }
 }
 
-/// Marks an answer that neither its asking nor a fault explains.
-const UNEXPLAINED: &str = "for no reason ";
+/// Marks an answer that neither too many requests nor a fault explains.
+const UNEXPLAINED: &str = "unexplained: ";
 
 fn words(answer: &Result<(), Status>) -> String {
     match answer {
         Ok(()) => format!("{:?}", Code::Ok),
-        // The client's own, for want of one.
+        // The client's own status: there was no answer.
         Err(status) if status.source().is_some() => "no answer".to_owned(),
         Err(status) if matches!(status.code(), Code::NotFound | Code::ResourceExhausted) => {
             format!("{:?}", status.code())
@@ -116,11 +116,11 @@ mod tests {
     }
 
     #[test]
-    fn it_must_be_told_and_may_be_told_nothing_else() {
+    fn it_must_be_refused_and_may_get_no_unexplained_answer() {
         let too_much = || Err(Status::resource_exhausted("too much"));
         let verdict = judged(&[Ok(()), too_much(), Err(Status::unavailable("away")), too_much()]);
         assert!(verdict.is_clean() && verdict.flood["ResourceExhausted"] == 2, "{verdict}");
-        assert!(!judged(&[Ok(())]).is_clean(), "it was never told");
-        assert!(!judged(&[too_much(), Err(Status::internal("a bug"))]).is_clean(), "it was told of a bug");
+        assert!(!judged(&[Ok(())]).is_clean(), "it was never refused");
+        assert!(!judged(&[too_much(), Err(Status::internal("a bug"))]).is_clean(), "an unexplained answer");
     }
 }

@@ -1,4 +1,4 @@
-//! What a process takes: memory, tasks, threads, open files. After the play they are back where they were.
+//! What a process uses: memory, tasks, threads, open files. After the run it must be what it was before.
 
 use std::{
     fs,
@@ -8,46 +8,46 @@ use std::{
 
 use tokio::time::sleep;
 
-use super::{stage::Stage, verdict::Verdict};
+use super::{installation::Installation, verdict::Verdict};
 use crate::{http::Client, services::Service};
 
-/// Memory may grow to so many times what it was, and so many KiB: a log that is longer, an allocator that keeps some.
+/// Memory may grow to `GROWTH` times what it was, plus `SLACK` KiB, for a longer log and for memory that the allocator keeps.
 const GROWTH: u64 = 2;
 const SLACK: u64 = 16 * 1024;
-/// What comes and goes by itself: a scrape, a connection that is being opened, a thread for blocking work; and the log's
-/// readers open its files when they are first asked.
+/// How much more of each is normal: a scrape, a connection that is being opened, a thread for blocking work, and files that the
+/// log's readers open at their first query.
 const BUSY: [(&str, u64); 3] = [("tasks", 4), ("threads", 6), ("open files", 16)];
-/// How long connections may take to be gone: idle ones stay for 75 s.
+/// How long connections may take to end: idle ones stay for 75 s.
 const LEAVING: Duration = Duration::from_secs(90);
 
-/// One process's.
+/// What one process uses.
 #[derive(Debug, Clone, Copy)]
-struct Taken {
+struct Usage {
     resident_kib: u64,
     /// In the order of [`BUSY`].
     counts: [u64; 3],
 }
 
-/// What each service takes, ingest-svc first.
+/// What each service uses, ingest-svc first.
 #[derive(Debug)]
-pub(super) struct Footprint(Vec<Taken>);
+pub(super) struct Footprint(Vec<Usage>);
 
 impl Footprint {
     /// # Panics
     /// A service does not run.
-    pub(super) async fn of(stage: &Stage) -> Self {
-        let mut taken = Vec::new();
-        for (_, service, admin) in services(stage) {
+    pub(super) async fn of(installation: &Installation) -> Self {
+        let mut usages = Vec::new();
+        for (_, service, admin) in services(installation) {
             let counts = counts(service, admin).await;
             let (resident_kib, counts) = resident(service).zip(counts).expect("it runs");
-            taken.push(Taken { resident_kib, counts });
+            usages.push(Usage { resident_kib, counts });
         }
-        Self(taken)
+        Self(usages)
     }
 
-    /// Says what memory has become of this footprint's.
-    pub(super) fn compare_memory(&self, stage: &Stage, verdict: &mut Verdict) {
-        for ((name, service, _), before) in services(stage).zip(&self.0) {
+    /// Compares the memory of now with this.
+    pub(super) fn compare_memory(&self, installation: &Installation, verdict: &mut Verdict) {
+        for ((name, service, _), before) in services(installation).zip(&self.0) {
             let (before, after) = (before.resident_kib, resident(service).unwrap_or(u64::MAX));
             verdict.footprint.push(format!("memory of {name}  {before} KiB before, {after} KiB after"));
             if after > GROWTH * before + SLACK {
@@ -56,10 +56,10 @@ impl Footprint {
         }
     }
 
-    /// Waits until there are no more tasks, threads and open files than then; says how many there are.
-    pub(super) async fn compare_counts(&self, stage: &Stage, verdict: &mut Verdict) {
+    /// Waits until there are no more tasks, threads and open files than in this, and reports how many there are.
+    pub(super) async fn compare_counts(&self, installation: &Installation, verdict: &mut Verdict) {
         let begun = Instant::now();
-        for ((name, service, admin), before) in services(stage).zip(&self.0) {
+        for ((name, service, admin), before) in services(installation).zip(&self.0) {
             let more = |now: &[u64; 3]| {
                 let pairs = now.iter().zip(before.counts).zip(BUSY);
                 pairs.filter(|((now, before), (_, busy))| **now > before + busy).count()
@@ -81,8 +81,8 @@ impl Footprint {
     }
 }
 
-fn services(stage: &Stage) -> impl Iterator<Item = (String, &Service, SocketAddr)> {
-    let system = &stage.system;
+fn services(installation: &Installation) -> impl Iterator<Item = (String, &Service, SocketAddr)> {
+    let system = &installation.system;
     let push = system.push.iter().zip(&system.push_at).enumerate();
     let push = push.map(|(number, (service, at))| (format!("push-svc {number}"), service, at.admin));
     std::iter::once(("ingest-svc".to_owned(), &system.ingest, system.ingest_at.admin)).chain(push)

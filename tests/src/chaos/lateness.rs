@@ -1,25 +1,24 @@
-//! How late a ring may be on a pad, by what was wrong meanwhile, and whether it was.
+//! How late a ring may be on a pad, by the faults of that time, and whether it was later.
 //!
-//! | what is wrong | a ring is on its pads | why |
+//! | fault | a ring is on its pads | why |
 //! | --- | --- | --- |
-//! | nothing, or only the provider's way to ingest-svc | within 500 ms of its answer | nothing stands in its way |
-//! | the broker, or the way to it, of any process | within 4 s | hubs take it from the log instead |
-//! | the log's disk, a clock, the way from replicas to ingest-svc | within 4 s | it is logged already, and the bus carries it |
-//! | the same way and the broker together | within 4 s of their end | there is no third way |
-//! | the pads' way, which is slow | within 4 s | it is a way all the same |
-//! | ingest-svc itself | within 4 s of its being back | nobody else has it |
-//! | a replica, nginx, the pads' way | within [`COMING_BACK`] of their end | the pad must notice it, and come back |
-//! | a clock or what is below it here, and the pad's token ended meanwhile | [`COMING_BACK`] more | it must come back through it |
+//! | none, or only between the provider and ingest-svc | within 500 ms of its answer | nothing delays it |
+//! | of the broker, or of any process's connection to it | within 4 s | hubs take it from the log instead |
+//! | of the log's disk, of a clock, between replicas and ingest-svc | within 4 s | it is logged already, and the bus carries it |
+//! | between replicas and ingest-svc, and of the broker too | within 4 s of their end | there is no third path |
+//! | a slow connection to the pads | within 4 s | it is slow, but it works |
+//! | of ingest-svc itself | within 4 s of its return | no other process has the ring |
+//! | of a replica, of nginx, of the connection to the pads | within [`COMING_BACK`] of their end | the pad must notice it, and reconnect |
+//! | of a clock or one listed after it here, and the pad's token ended in that time | [`COMING_BACK`] more | the pad must reconnect during the fault |
 //!
-//! Of several the latest counts; a fault counts for [`WAKE`] after its end (one of the pads' way for [`COMING_BACK`]), and
-//! only if it began before the ring was due. None is excused for its class alone: each ring is judged by itself.
+//! Of several faults the one that allows the latest ring counts. A fault counts until [`WAKE`] after its end (one of the connection
+//! to the pads until [`COMING_BACK`]), and only if it began before the ring was due. Each ring is judged by itself.
 //!
-//! **The margin.** All processes of the play share the machine's cores with whatever else runs there; a process that waits
-//! for a core is no fault of the product. [`Pulse`] measures how long that is: a timer of the play's own, every 20 ms, and
-//! how late it went off. On its way a ring waits for a core in [`HOPS`] processes, so that it may be late by so many times the
-//! longest wait that was measured between its answer and its showing. On an idle machine that is some milliseconds. On two
-//! cores that are fully taken it is tens of milliseconds; a hub that polls once a second, or one query that stands before a
-//! ring, is still found.
+//! **The margin.** All processes of the run share the machine's cores with other work; that a process waits for a core is not a
+//! fault of the product. [`StallMeter`] measures these waits: how late a timer of 20 ms fires. On its path a ring waits for a core
+//! in [`HOPS`] processes, so it may be late by [`HOPS`] times the longest wait between its answer and its showing. On an idle
+//! machine that is some milliseconds, on two busy cores tens of milliseconds; a hub that polls once a second, or one query that
+//! delays a ring, is still found.
 
 use std::{
     collections::BTreeMap,
@@ -35,36 +34,36 @@ use tokio::{
 
 use super::{
     fault::{Fault, Process, Route},
+    fault_log::{FaultLog, FaultSpan},
     verdict::Delay,
-    weather::{Spell, Weather},
 };
 use crate::pads::Transport;
 
-/// A ring while nothing is wrong.
+/// For a ring without any fault.
 const CALM: Duration = Duration::from_millis(500);
-/// A ring while there is another way for it, or once there is one again.
+/// For a ring that has another path, or from the time at which it has a path again.
 const LIVE: Duration = Duration::from_secs(4);
-/// How long a pad may need to notice that its stream is dead (5 s), to find that a replica does not answer (5 s), to wait
-/// before it tries again (4 s), and to be shown what it missed.
+/// How long a pad may need to notice that its stream is dead (5 s), to notice that a replica does not answer (5 s), to wait
+/// before the next try (4 s), and to be shown what it missed.
 const COMING_BACK: Duration = Duration::from_secs(18);
-/// What a fault leaves behind is its doing for so long: connections that are being built anew.
+/// For so long after its end a fault still has effects: connections that are being rebuilt.
 const WAKE: Duration = Duration::from_secs(8);
-/// nginx, ingest-svc, the broker, push-svc, and the play itself.
+/// nginx, ingest-svc, the broker, push-svc, and this process.
 const HOPS: u32 = 5;
-/// Between two measurements.
+/// The time between two measurements.
 const BEAT: Duration = Duration::from_millis(20);
 
-/// What is at fault for a ring's being late, from the least to the most.
+/// The fault that delays a ring, from the least to the most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Class {
     Calm,
     Broker,
     Disk,
     Clock,
-    SlowWay,
-    WayToLog,
+    SlowPads,
+    ReplicasToLog,
     Ingest,
-    PadsWay,
+    Pads,
 }
 
 impl fmt::Display for Class {
@@ -74,19 +73,19 @@ impl fmt::Display for Class {
             Self::Broker => "broker",
             Self::Disk => "disk",
             Self::Clock => "clock",
-            Self::SlowWay => "slow way",
-            Self::WayToLog => "way to the log",
+            Self::SlowPads => "slow pads",
+            Self::ReplicasToLog => "replicas to log",
             Self::Ingest => "ingest-svc",
-            Self::PadsWay => "pads' way",
+            Self::Pads => "pads",
         })
     }
 }
 
 impl Class {
-    /// Whose doing it is if this fault delays a ring to a pad of this transport; `None`: it cannot.
+    /// The class of a fault that can delay a ring to a pad of this transport; `None`: it cannot.
     fn of(fault: Fault, transport: Transport) -> Option<Self> {
         let native = transport == Transport::Grpc;
-        let pads_way = if matches!(fault, Fault::Delay(..)) { Self::SlowWay } else { Self::PadsWay };
+        let pads = if matches!(fault, Fault::Delay(..)) { Self::SlowPads } else { Self::Pads };
         match fault {
             Fault::Disk(_) => Some(Self::Disk),
             Fault::Clock(..) => Some(Self::Clock),
@@ -97,18 +96,18 @@ impl Class {
             Fault::Kill(process) | Fault::Freeze(process) | Fault::Restart(process) => Some(match process {
                 Process::Broker => Self::Broker,
                 Process::Ingest => Self::Ingest,
-                Process::Push(_) | Process::Nginx => Self::PadsWay,
+                Process::Push(_) | Process::Nginx => Self::Pads,
             }),
             Fault::Cut(route)
             | Fault::Delay(route, _)
             | Fault::BlackHole(route)
             | Fault::HalfClose(route, _) => match route {
                 Route::IngestToBroker | Route::PushToBroker(_) => Some(Self::Broker),
-                Route::PushToIngest(_) => Some(Self::WayToLog),
-                Route::NginxToPush(_) => Some(pads_way),
-                Route::PadsToNginx => (!native).then_some(pads_way),
-                Route::GrpcPadsToNginx => native.then_some(pads_way),
-                // A ring that was answered is past them.
+                Route::PushToIngest(_) => Some(Self::ReplicasToLog),
+                Route::NginxToPush(_) => Some(pads),
+                Route::PadsToNginx => (!native).then_some(pads),
+                Route::GrpcPadsToNginx => native.then_some(pads),
+                // A ring that was answered has passed them.
                 Route::NginxToIngest | Route::ProviderToNginx => None,
             },
         }
@@ -116,22 +115,22 @@ impl Class {
 
     /// How long a fault of this class counts after its end.
     fn wake(self) -> Duration {
-        if self == Self::PadsWay { COMING_BACK } else { WAKE }
+        if self == Self::Pads { COMING_BACK } else { WAKE }
     }
 }
 
-/// How long a ring that was answered at `accepted` may take to a pad, and for what.
-fn allowed(weather: &Weather, transport: Transport, accepted: Instant) -> (Class, Duration) {
+/// How long a ring that was answered at `accepted` may take to a pad, and the class that allows it.
+fn allowed(fault_log: &FaultLog, transport: Transport, accepted: Instant) -> (Class, Duration) {
     let mut allowed = (Class::Calm, CALM);
     loop {
         let due = accepted + allowed.1;
-        let on: Vec<_> = weather
-            .spells()
-            .filter_map(|spell| Some((Class::of(spell.fault, transport)?, spell)))
-            .filter(|(class, spell)| spell.was_on(accepted, due, class.wake()))
+        let on: Vec<_> = fault_log
+            .spans()
+            .filter_map(|span| Some((Class::of(span.fault, transport)?, span)))
+            .filter(|(class, span)| span.was_active(accepted, due, class.wake()))
             .collect();
         let no_bus = on.iter().any(|(class, _)| *class == Class::Broker);
-        let longest = on.iter().map(|(class, spell)| (*class, bound(*class, spell, accepted, no_bus)));
+        let longest = on.iter().map(|(class, span)| (*class, bound(*class, span, accepted, no_bus)));
         match longest.max_by_key(|(_, bound)| *bound) {
             Some(longer) if longer.1 > allowed.1 => allowed = longer,
             _ => return allowed,
@@ -139,14 +138,14 @@ fn allowed(weather: &Weather, transport: Transport, accepted: Instant) -> (Class
     }
 }
 
-fn bound(class: Class, spell: &Spell, accepted: Instant, no_bus: bool) -> Duration {
-    let over = spell.until.map_or(Duration::ZERO, |until| until.saturating_duration_since(accepted));
+fn bound(class: Class, span: &FaultSpan, accepted: Instant, no_bus: bool) -> Duration {
+    let over = span.until.map_or(Duration::ZERO, |until| until.saturating_duration_since(accepted));
     match class {
         Class::Calm => CALM,
-        Class::Broker | Class::Disk | Class::Clock | Class::SlowWay => LIVE,
-        Class::WayToLog if !no_bus => LIVE,
-        Class::WayToLog | Class::Ingest => over + LIVE,
-        Class::PadsWay => over + COMING_BACK,
+        Class::Broker | Class::Disk | Class::Clock | Class::SlowPads => LIVE,
+        Class::ReplicasToLog if !no_bus => LIVE,
+        Class::ReplicasToLog | Class::Ingest => over + LIVE,
+        Class::Pads => over + COMING_BACK,
     }
 }
 
@@ -154,26 +153,26 @@ fn bound(class: Class, spell: &Spell, accepted: Instant, no_bus: bool) -> Durati
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Rings {
     pub(super) count: usize,
-    /// Late, and by more than the machine was.
+    /// Late by more than the margin.
     pub(super) late: usize,
-    /// Late, but by no more than the machine was.
+    /// Late by no more than the margin.
     pub(super) excused: usize,
     pub(super) longest: Duration,
 }
 
-/// Judges each ring by its class, and says what is wrong with those that are late.
+/// Judges each ring by its class, and describes those that are late.
 pub(super) fn judge(
     delays: &[Delay],
-    weather: &Weather,
+    fault_log: &FaultLog,
     stalls: &Stalls,
 ) -> (BTreeMap<Class, Rings>, Vec<String>) {
     let (mut classes, mut wrongs) = (BTreeMap::<Class, Rings>::new(), Vec::new());
     for delay in delays {
         let transport = Transport::ALL[delay.pad % Transport::ALL.len()];
-        let (class, allowed) = match allowed(weather, transport, delay.accepted) {
-            // With replicas and the ways to them in order, a pad with a new token is back at once.
+        let (class, allowed) = match allowed(fault_log, transport, delay.accepted) {
+            // Without a fault of the replicas or of the connection to them, a pad with a new token is back at once.
             (class, allowed) if class > Class::Disk && delay.came_back => {
-                (Class::PadsWay, allowed + COMING_BACK)
+                (Class::Pads, allowed + COMING_BACK)
             }
             allowed => allowed,
         };
@@ -196,33 +195,33 @@ pub(super) fn judge(
             delay.took.as_secs_f64(),
             allowed.as_secs_f64(),
             margin.as_secs_f64(),
-            weather.during(delay.accepted, until),
+            fault_log.during(delay.accepted, until),
         ));
     }
     (classes, wrongs)
 }
 
-/// When the machine had the play wait for a core, and for how long.
+/// When this process waited for a core, and for how long.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Stalls(Vec<(Instant, Duration)>);
 
 impl Stalls {
     /// The longest wait that began or ended between the two.
     fn longest(&self, from: Instant, until: Instant) -> Duration {
-        // A wait is noted when it is over.
+        // A wait is recorded when it is over.
         let within = self.0.iter().filter(|(over, length)| *over >= from && *over <= until + *length);
         within.map(|(_, length)| *length).max().unwrap_or_default()
     }
 }
 
-/// Measures how long the machine has a task wait, until it is dropped.
+/// Measures how long a task waits for a core, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Pulse {
+pub(super) struct StallMeter {
     stalls: Arc<Mutex<Stalls>>,
     task: JoinHandle<()>,
 }
 
-impl Pulse {
+impl StallMeter {
     pub(super) fn start() -> Self {
         let stalls = Arc::<Mutex<Stalls>>::default();
         let noted = Arc::clone(&stalls);
@@ -242,7 +241,7 @@ impl Pulse {
     }
 }
 
-impl Drop for Pulse {
+impl Drop for StallMeter {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -254,18 +253,18 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// What a ring of the second 100 may take to a pad, with these faults from and to these seconds.
+    /// How long a ring of second 100 may take to a pad, with faults from and to these seconds.
     fn at(transport: Transport, faults: &[(Fault, u32, u32)]) -> (Class, Duration) {
         let begun = Instant::now();
-        let mut weather = Weather::default();
+        let mut fault_log = FaultLog::default();
         for (fault, from, until) in faults {
-            weather.add(*fault, begun + *from * SECOND, begun + *until * SECOND);
+            fault_log.add(*fault, begun + *from * SECOND, begun + *until * SECOND);
         }
-        allowed(&weather, transport, begun + 100 * SECOND)
+        allowed(&fault_log, transport, begun + 100 * SECOND)
     }
 
     #[test]
-    fn a_ring_of_calm_times_has_half_a_second() {
+    fn a_ring_without_a_fault_has_half_a_second() {
         let push = Fault::Kill(Process::Push(0));
         for faults in [
             vec![],
@@ -284,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn without_the_broker_it_has_four_seconds_however_long_that_lasts() {
+    fn without_the_broker_it_has_four_seconds() {
         for fault in [
             Fault::Freeze(Process::Broker),
             Fault::MemoryAlarm,
@@ -301,25 +300,25 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_that_has_the_ring_or_the_pad_is_waited_for() {
+    fn a_fault_that_stops_the_ring_or_the_pad_adds_its_length() {
         let log = (Fault::BlackHole(Route::PushToIngest(0)), 95, 110);
-        assert_eq!(at(Transport::Grpc, &[log]), (Class::WayToLog, LIVE));
+        assert_eq!(at(Transport::Grpc, &[log]), (Class::ReplicasToLog, LIVE));
         let both = at(Transport::Grpc, &[log, (Fault::MemoryAlarm, 99, 130)]);
-        assert_eq!(both, (Class::WayToLog, 10 * SECOND + LIVE));
+        assert_eq!(both, (Class::ReplicasToLog, 10 * SECOND + LIVE));
         let (class, allowed) = at(Transport::Grpc, &[(Fault::PowerLoss, 100, 103)]);
         assert_eq!((class, allowed), (Class::Ingest, 3 * SECOND + LIVE));
         let (class, allowed) = at(Transport::Grpc, &[(Fault::Cut(Route::GrpcPadsToNginx), 90, 90)]);
-        assert_eq!((class, allowed), (Class::PadsWay, COMING_BACK));
+        assert_eq!((class, allowed), (Class::Pads, COMING_BACK));
         let slow = (Fault::Delay(Route::GrpcPadsToNginx, SECOND / 2), 95, 110);
-        assert_eq!(at(Transport::Grpc, &[slow]), (Class::SlowWay, LIVE));
-        // One that begins while another is waited for.
+        assert_eq!(at(Transport::Grpc, &[slow]), (Class::SlowPads, LIVE));
+        // A fault that begins in the time that another one adds.
         let chain =
             at(Transport::Grpc, &[(Fault::PowerLoss, 100, 103), (Fault::Restart(Process::Nginx), 105, 106)]);
-        assert_eq!(chain, (Class::PadsWay, 6 * SECOND + COMING_BACK));
+        assert_eq!(chain, (Class::Pads, 6 * SECOND + COMING_BACK));
     }
 
     #[test]
-    fn what_the_machine_cannot_be_blamed_for_is_late() {
+    fn a_ring_that_the_margin_does_not_explain_is_late() {
         let accepted = Instant::now() + 100 * SECOND;
         let delay = |took| Delay { pad: 0, accepted, came_back: false, took, took_from_sending: took };
         let delays = [CALM, CALM + SECOND / 10, CALM + SECOND, 3 * SECOND].map(delay);
@@ -328,7 +327,7 @@ mod tests {
             (accepted + SECOND, SECOND / 10),
             (accepted + 20 * SECOND, 10 * SECOND),
         ]);
-        let (classes, wrongs) = judge(&delays, &Weather::default(), &stalls);
+        let (classes, wrongs) = judge(&delays, &FaultLog::default(), &stalls);
         let calm = classes[&Class::Calm];
         assert_eq!((calm.count, calm.late, calm.excused, calm.longest), (4, 2, 1, 3 * SECOND));
         assert_eq!(wrongs.len(), 2);

@@ -1,4 +1,4 @@
-//! A pad that is the npm package `@ringpad/pad`, in Node, and not the play's own [`Tablet`](super::tablet::Tablet): what it
+//! A pad that is the npm package `@ringpad/pad`, in Node, and not the run's own [`Tablet`](super::tablet::Tablet): what it
 //! hands to its page goes into the [`Ledger`].
 
 use std::{net::SocketAddr, path::PathBuf, process::Stdio, time::Duration};
@@ -10,15 +10,15 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::ledger::{Ledger, Wrong};
+use super::ledger::{Ledger, StreamFault};
 use crate::wait::must;
 
-/// One pad of the play.
+/// One pad of the run.
 #[derive(Debug)]
 pub(super) struct NpmPad {
     /// Its number in the ledger.
     pub(super) number: usize,
-    /// When it comes, see [`Tablet`](super::tablet::Tablet).
+    /// When it connects, see [`Tablet`](super::tablet::Tablet).
     pub(super) comes_after: Duration,
     pub(super) nginx: SocketAddr,
     pub(super) token: String,
@@ -33,7 +33,7 @@ impl NpmPad {
         sleep(self.comes_after).await;
         let mut node = Command::new("node");
         node.arg("--experimental-websocket").arg(&self.script).arg(format!("http://{}", self.nginx));
-        // Node says that its WebSocket is new, and the pad how its connection stands.
+        // On standard error Node warns that its WebSocket is new, and the pad reports the state of its connection.
         node.arg(&self.token).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
         let mut node = must("node", node.spawn());
         let printed = node.stdout.take().expect("it was asked for");
@@ -52,7 +52,7 @@ impl NpmPad {
             Event::Snapshot(snapshot) => {
                 let calls = snapshot.open_calls.len() + snapshot.recent_calls.len();
                 if calls > 0 && self.comes_after.is_zero() {
-                    self.broken(format!("the npm package began anew, with {calls} calls"));
+                    self.broken(format!("the npm package began with {calls} calls"));
                 }
                 self.ledger.begin(self.number, &snapshot);
             }
@@ -61,11 +61,11 @@ impl NpmPad {
                 let id = early.call.unwrap_or_default().id;
                 self.ledger.show_early(self.number, id, Instant::now());
             }
-            other => self.broken(format!("the npm package handed on {other:?}")),
+            other => self.broken(format!("the npm package passed on {other:?}")),
         }
     }
 
     fn broken(&self, words: String) {
-        self.ledger.wrong(self.number, Wrong::Broken, words);
+        self.ledger.wrong(self.number, StreamFault::Broken, words);
     }
 }

@@ -1,9 +1,9 @@
-//! The adopter's back office: gives the stores of the play new names while calls go on, and removes a store of its own and
-//! makes it again under the same id, over and over.
+//! The adopter's back office: renames the stores while calls go on, and again and again removes a store of its own and makes it
+//! again with the same id.
 //!
-//! What a rename does to pads is in the [`Ledger`](super::ledger) like everything else: they are asked to come for the new
-//! name, and miss nothing. What a removal must do is asked here: the store's pads are told that there is none, a ring for its
-//! number is nobody's, and once it is made again it begins without the former one's calls.
+//! What a rename does to pads is checked by the [`Ledger`](super::ledger): they are asked to reconnect for the new name, and
+//! miss nothing. What a removal does is checked here: the store's pads get NOT_FOUND, a ring for its number is unrouted, and
+//! the store that is made again does not have the calls of the removed one.
 
 use std::{
     collections::HashSet,
@@ -30,15 +30,15 @@ use super::{person::is_worth_another_try, verdict::Verdict};
 use crate::{
     cdr,
     pads::{Stream, StreamEnd, Subscription, Transport},
-    provider::{Provider, taken},
+    provider::{Provider, cdr_answer},
     secrets::Secrets,
     services::Shop,
     wait::must,
 };
 
-/// Between two renames, and between two steps with the store of its own.
+/// The time between two renames, and between two steps with the office's own store.
 const PAUSE: Duration = Duration::from_secs(2);
-/// How long an answer may take before the office asks again.
+/// How long an answer may take before the office tries again.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long it waits before that.
 const AGAIN: Duration = Duration::from_millis(500);
@@ -48,29 +48,28 @@ const AGAIN: Duration = Duration::from_millis(500);
 pub(super) struct Office<'a> {
     /// ingest-svc's internal port.
     pub(super) ingest: SocketAddr,
-    /// Where the number provider finds nginx, and native gRPC pads.
+    /// nginx's addresses for the number provider, and for native gRPC pads.
     pub(super) provider: SocketAddr,
     pub(super) pads: SocketAddr,
     pub(super) secrets: Secrets,
-    /// Those that get new names.
+    /// The stores that are renamed.
     pub(super) shops: Vec<&'a Shop>,
-    /// The store of its own, which is not there at first, and a pad of it.
+    /// The office's own store, which does not exist at first, and a pad of it.
     pub(super) own: Shop,
     pub(super) own_pad: Subscription,
-    /// What it has done, and what was wrong.
-    pub(super) done: Mutex<Deeds>,
+    pub(super) log: Mutex<OfficeLog>,
 }
 
-/// What the office has done, and what was wrong.
+/// What the office has done, and the faults that it found.
 #[derive(Debug, Default)]
-pub(super) struct Deeds {
+pub(super) struct OfficeLog {
     renamed: usize,
     removed: usize,
     wrongs: Vec<String>,
 }
 
 impl Office<'_> {
-    /// Works until `enough`. Whatever is under way then is left.
+    /// Works until `enough`, and drops what is under way then.
     pub(super) async fn run(&self, mut enough: watch::Receiver<bool>) {
         let work = async { tokio::join!(self.rename(), self.remove_and_make()) };
         tokio::select! {
@@ -83,7 +82,7 @@ impl Office<'_> {
         for (number, shop) in (1_u64..).zip(self.shops.iter().copied().cycle()) {
             sleep(PAUSE).await;
             self.make(shop, &format!("{} {number}호점", shop.id)).await;
-            self.note(|deeds| deeds.renamed += 1);
+            self.note(|log| log.renamed += 1);
         }
     }
 
@@ -104,7 +103,7 @@ impl Office<'_> {
             if self.first_message().await != Err(StreamEnd::NotFound) {
                 self.wrong("a store that was removed has a pad".to_owned());
             }
-            self.note(|deeds| deeds.removed += 1);
+            self.note(|log| log.removed += 1);
             sleep(PAUSE).await;
         }
     }
@@ -123,14 +122,14 @@ impl Office<'_> {
     async fn remove(&self) {
         let request = DeleteStoreRequest { store_id: self.own.id.clone() };
         self.insist(async || match self.client().delete_store(request.clone()).await {
-            // It was removed by an attempt whose answer did not come.
+            // An earlier attempt, whose answer was lost, has removed it.
             Err(status) if status.code() == Code::NotFound => Ok(()),
             answer => answer.map(drop),
         })
         .await;
     }
 
-    /// Asks until it is answered. Faults keep answers from coming; they refuse nothing.
+    /// Asks until there is an answer.
     async fn insist(&self, ask: impl AsyncFn() -> Result<(), Status>) {
         loop {
             match ask().await {
@@ -141,7 +140,7 @@ impl Office<'_> {
         }
     }
 
-    /// Rings for the number of its own store until that is answered; the call.
+    /// Rings for the number of the office's own store until that is answered; returns the call's id.
     async fn ring(&self, expected: &str) -> String {
         let ring = cdr::ring(&self.own.virtual_number, &cdr::caller());
         loop {
@@ -150,7 +149,7 @@ impl Office<'_> {
                 sleep(AGAIN).await;
                 continue;
             };
-            let taken = taken(&answer);
+            let taken = cdr_answer(&answer);
             if taken.status != expected && taken.status != "duplicate" {
                 self.wrong(format!("a ring was {}, not {expected}", taken.status));
             }
@@ -158,7 +157,7 @@ impl Office<'_> {
         }
     }
 
-    /// The calls that a pad of its own store begins with.
+    /// The calls in the snapshot of a pad of the office's own store.
     async fn calls(&self) -> HashSet<String> {
         match self.first_message().await {
             Ok(Event::Snapshot(snapshot)) => {
@@ -172,14 +171,14 @@ impl Office<'_> {
         }
     }
 
-    /// What a pad of its own store is told first, once it is told anything.
+    /// The first message to a pad of the office's own store.
     async fn first_message(&self) -> Result<Event, StreamEnd> {
         loop {
             let mut stream = Stream::open(Transport::Grpc, self.pads, &self.own_pad);
             match timeout(PATIENCE, stream.next()).await {
                 Err(_) => sleep(AGAIN).await,
                 Ok(Err(end)) if end.is_worth_another_try() => sleep(AGAIN).await,
-                Ok(told) => return told,
+                Ok(first) => return first,
             }
         }
     }
@@ -190,17 +189,17 @@ impl Office<'_> {
     }
 
     fn wrong(&self, words: String) {
-        self.note(|deeds| deeds.wrongs.push(words));
+        self.note(|log| log.wrongs.push(words));
     }
 
-    fn note(&self, write: impl FnOnce(&mut Deeds)) {
-        write(&mut self.done.lock().unwrap_or_else(PoisonError::into_inner));
+    fn note(&self, write: impl FnOnce(&mut OfficeLog)) {
+        write(&mut self.log.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Says what was wrong.
+    /// Adds the faults that it found.
     pub(super) fn judge(self, verdict: &mut Verdict) {
-        let Deeds { renamed, removed, wrongs } =
-            self.done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let OfficeLog { renamed, removed, wrongs } =
+            self.log.into_inner().unwrap_or_else(PoisonError::into_inner);
         verdict.office = (renamed, removed);
         verdict.left_over.extend(wrongs);
     }

@@ -18,7 +18,7 @@ use tonic::{
 };
 use uuid::Uuid;
 
-use super::ledger::{Acknowledged, Done, Ledger, Part, Record, Wrong};
+use super::ledger::{Acknowledged, Ledger, PadState, Record, Step, StreamFault};
 use crate::wait::must;
 
 /// How long an answer may take before the tap is repeated.
@@ -26,13 +26,13 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a pad waits before it repeats a tap, about.
 const AGAIN: Duration = Duration::from_millis(500);
 
-/// One person, who is at one call at a time.
+/// One person, with one call at a time.
 #[derive(Debug)]
 pub(super) struct Person {
     /// Where pads find nginx with native gRPC.
     pub(super) nginx: SocketAddr,
     pub(super) store: usize,
-    /// A pad of the store in the ledger, under which what goes wrong here is noted.
+    /// A pad of the store in the ledger, to which faults found here are added.
     pub(super) number: usize,
     /// The `sub` of the token.
     pub(super) pad: String,
@@ -45,28 +45,28 @@ pub(super) struct Person {
 impl Person {
     /// Claims a call.
     pub(super) async fn claim(&self, call_id: &str) {
-        self.insist(call_id, Part::Claim).await;
+        self.insist(call_id, Step::Claim).await;
     }
 
     /// Closes the call and writes a note; a colleague reopens it.
     pub(super) async fn finish(&self, call_id: &str) {
-        for part in [Part::Close, Part::Note, Part::Reopen] {
-            self.insist(call_id, part).await;
+        for step in [Step::Close, Step::Note, Step::Reopen] {
+            self.insist(call_id, step).await;
         }
     }
 
-    /// Repeats a tap until it is answered. The play's end is bounded by whoever waits for it.
-    async fn insist(&self, call_id: &str, part: Part) {
+    /// Repeats a tap until it is answered. The caller bounds how long this may take.
+    async fn insist(&self, call_id: &str, step: Step) {
         let (sent, request_id, mut repeated) = (Instant::now(), Uuid::new_v4().to_string(), false);
         loop {
-            match self.tap(call_id, &request_id, part).await {
-                Ok(call) => return self.answered(call_id, part, sent, &call),
+            match self.tap(call_id, &request_id, step).await {
+                Ok(call) => return self.answered(call_id, step, sent, &call),
                 Err(status) if is_worth_another_try(&status) => {}
-                // A frozen process finds all attempts at once: they may be more than a pad may have under way.
+                // A process that was frozen gets all attempts at once, which may be more than a pad may have under way.
                 Err(status) if repeated && status.code() == Code::ResourceExhausted => {}
                 Err(status) => {
-                    let words = format!("{part:?} of {call_id} was refused: {status:?}");
-                    return self.ledger.wrong(self.number, Wrong::Broken, words);
+                    let words = format!("{step:?} of {call_id} was refused: {status:?}");
+                    return self.ledger.wrong(self.number, StreamFault::Broken, words);
                 }
             }
             repeated = true;
@@ -74,30 +74,30 @@ impl Person {
         }
     }
 
-    async fn tap(&self, call_id: &str, request_id: &str, part: Part) -> Result<Call, Status> {
-        // A connection of its own: one that a fault has left half open takes no further tap with it.
+    async fn tap(&self, call_id: &str, request_id: &str, step: Step) -> Result<Call, Status> {
+        // A new connection each time, so that one that a fault has left half open cannot stop further taps.
         let mut client = client(self.nginx);
         let (call_id, request_id) = (call_id.to_owned(), request_id.to_owned());
-        let call = match part {
-            Part::Claim => {
+        let call = match step {
+            Step::Claim => {
                 let request = self.request(ClaimCallRequest { call_id, request_id });
                 client.claim_call(request).await?.into_inner().call
             }
-            Part::Note => {
+            Step::Note => {
                 let note = note_on(&call_id);
                 let request = SaveNoteRequest { call_id, request_id, note, reservation: None };
                 client.save_note(self.request(request)).await?.into_inner().call
             }
-            Part::Close => {
+            Step::Close => {
                 let request = self.request(CloseCallRequest { call_id, request_id });
                 client.close_call(request).await?.into_inner().call
             }
-            Part::Reopen => {
+            Step::Reopen => {
                 let request = ReopenCallRequest { call_id, request_id };
                 let request = with_token(&self.colleagues_token, request);
                 client.reopen_call(request).await?.into_inner().call
             }
-            Part::Ring | Part::End => unreachable!("the provider's"),
+            Step::Ring | Step::End => unreachable!("the provider's"),
         };
         Ok(call.unwrap_or_default())
     }
@@ -106,23 +106,24 @@ impl Person {
         with_token(&self.token, message)
     }
 
-    fn answered(&self, call_id: &str, part: Part, sent: Instant, call: &Call) {
-        let done = Done {
+    fn answered(&self, call_id: &str, step: Step, sent: Instant, call: &Call) {
+        let state = PadState {
             claimed_by: Some(self.pad.clone()),
-            note: if part >= Part::Note { note_on(call_id) } else { String::new() },
-            closed: matches!(part, Part::Close | Part::Note),
+            note: if step >= Step::Note { note_on(call_id) } else { String::new() },
+            closed: matches!(step, Step::Close | Step::Note),
         };
-        if Done::of(call) != done {
-            let words = format!("{part:?} of {call_id} was answered with {:?}, not {done:?}", Done::of(call));
-            self.ledger.wrong(self.number, Wrong::Broken, words);
+        if PadState::of(call) != state {
+            let words =
+                format!("{step:?} of {call_id} was answered with {:?}, not {state:?}", PadState::of(call));
+            self.ledger.wrong(self.number, StreamFault::Broken, words);
         }
         let acknowledged = Acknowledged { sent, at: Instant::now(), wall: SystemTime::now() };
-        self.ledger.acknowledge(self.store, Record { call_id: call_id.to_owned(), part }, acknowledged);
-        self.ledger.answer(self.store, call_id, done);
+        self.ledger.acknowledge(self.store, Record { call_id: call_id.to_owned(), step }, acknowledged);
+        self.ledger.answer(self.store, call_id, state);
     }
 }
 
-/// A note that no other call has.
+/// A note that is different for every call.
 fn note_on(call_id: &str) -> String {
     format!("흰색 SUV {call_id}")
 }
@@ -141,10 +142,10 @@ pub(super) fn with_token<T>(token: &str, message: T) -> Request<T> {
     request
 }
 
-/// Faults keep an answer from coming, or the log from being reached; they refuse nothing.
+/// Faults can stop an answer, or cut off the log. They are no reason for a refusal.
 pub(super) fn is_worth_another_try(status: &Status) -> bool {
     let code = status.code();
     matches!(code, Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled)
-        // The client's own, for want of an answer.
+        // The client's own status: there was no answer.
         || std::error::Error::source(status).is_some()
 }

@@ -1,4 +1,4 @@
-//! Which fault comes when: drawn from a seed, so that the same seed plays the same night again.
+//! Which fault comes when: drawn from a seed, so that a run can be repeated.
 //!
 //! ```text
 //!  calm │ cut off alone │ broker only │ anything │ broker only │ anything │ … │ calm
@@ -10,8 +10,8 @@
 //!
 //! [`lateness`](super::lateness) says how late each of them may make a ring.
 //!
-//! Faults are dealt like cards: each kind comes before any comes again. In the rounds of the broker nothing else is
-//! touched, so that what it alone does to providers can be told apart.
+//! Faults are dealt like cards: each kind comes before any kind comes again. In the rounds of the broker there is no other fault,
+//! so that its effect on providers can be measured alone.
 
 use std::{collections::BTreeMap, ops::Range, time::Duration};
 
@@ -24,13 +24,13 @@ use crate::{link::Way, machine};
 pub const CALM: Duration = Duration::from_secs(12);
 /// How long ingest-svc is cut off from the broker.
 const CUT_OFF: Duration = Duration::from_secs(60);
-/// For how much of that nothing else is at fault.
+/// For how long of that there is no other fault.
 const NOTHING_ELSE: Duration = Duration::from_secs(30);
 /// How long a frozen process stays frozen.
 const FREEZE: Duration = Duration::from_secs(40);
-/// Between the beginnings of two faults, in ms.
+/// The time between the beginnings of two faults, in ms.
 const GAP: Range<u64> = 500..3_000;
-/// Between two rounds: what is left of one must not be taken for the next one's doing.
+/// The time between two rounds, so that effects of one round are not attributed to the next.
 const BETWEEN: Duration = Duration::from_secs(4);
 /// Faults in a round of the broker, and in one of anything.
 const ROUNDS: [usize; 2] = [4, 28];
@@ -38,34 +38,34 @@ const ROUNDS: [usize; 2] = [4, 28];
 /// How far clocks jump, in seconds: less than a day, since a record that is further ahead of the clock is refused.
 const JUMPS: [i64; 6] = [-7_200, -600, -20, 20, 600, 7_200];
 
-/// A fault, and when.
+/// A fault, and when it is injected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Act {
-    /// When it begins, from the beginning of the play.
+pub struct PlannedFault {
+    /// When it begins, from the beginning of the run on.
     pub at: Duration,
-    /// How long it lasts, its victim's recovery not counted.
+    /// How long it lasts, without the recovery.
     pub lasts: Duration,
     /// What it is.
     pub fault: Fault,
 }
 
-impl Act {
-    /// When its victim is itself again.
+impl PlannedFault {
+    /// When what it strikes works again.
     fn is_over_at(self) -> Duration {
         self.at + self.lasts + self.fault.recovery()
     }
 }
 
-/// The acts of a play of this length, in the order in which they begin.
-pub fn schedule(seed: u64, length: Duration) -> Vec<Act> {
+/// The faults of a run of this length, in the order in which they begin.
+pub fn schedule(seed: u64, length: Duration) -> Vec<PlannedFault> {
     let mut rng = Rng::with_seed(seed);
     let end = length.saturating_sub(CALM);
     let mut decks = [Deck::of(|fault| fault.is_the_brokers()), Deck::of(|_| true)];
-    let (mut acts, mut round_begins) = (Vec::new(), CALM);
+    let (mut planned_faults, mut round_begins) = (Vec::new(), CALM);
     let mut free = BTreeMap::<Target, Duration>::new();
-    let cut_off = Act { at: CALM, lasts: CUT_OFF, fault: Fault::CutOff };
+    let cut_off = PlannedFault { at: CALM, lasts: CUT_OFF, fault: Fault::CutOff };
     if cut_off.is_over_at() <= end {
-        acts.push(cut_off);
+        planned_faults.push(cut_off);
         free.insert(cut_off.fault.target(), cut_off.is_over_at());
         round_begins += NOTHING_ELSE;
     }
@@ -77,20 +77,20 @@ pub fn schedule(seed: u64, length: Duration) -> Vec<Act> {
             let lasts = lasting(fault, &mut rng);
             let busy = free.get(&fault.target()).copied().unwrap_or_default();
             let begins = at.max(busy);
-            let act = Act { at: begins, lasts, fault };
-            if act.is_over_at() > end {
+            let planned = PlannedFault { at: begins, lasts, fault };
+            if planned.is_over_at() > end {
                 continue;
             }
-            acts.push(act);
-            free.insert(fault.target(), act.is_over_at());
-            over = over.max(Some(act.is_over_at()));
+            planned_faults.push(planned);
+            free.insert(fault.target(), planned.is_over_at());
+            over = over.max(Some(planned.is_over_at()));
             at += Duration::from_millis(rng.u64(GAP));
         }
         let Some(over) = over else { break };
         round_begins = over + BETWEEN;
     }
-    acts.sort_by_key(|act| act.at);
-    acts
+    planned_faults.sort_by_key(|planned| planned.at);
+    planned_faults
 }
 
 fn lasting(fault: Fault, rng: &mut Rng) -> Duration {
@@ -180,45 +180,54 @@ mod tests {
     #[test]
     fn ten_minutes_have_eighty_faults_of_every_kind_and_a_calm_at_both_ends() {
         for seed in 0..100 {
-            let acts = schedule(seed, TEN_MINUTES);
-            assert!(acts.len() >= 80, "seed {seed}: {}", acts.len());
-            let kinds: BTreeSet<_> = acts.iter().map(|act| act.fault.kind()).collect();
+            let planned_faults = schedule(seed, TEN_MINUTES);
+            assert!(planned_faults.len() >= 80, "seed {seed}: {}", planned_faults.len());
+            let kinds: BTreeSet<_> = planned_faults.iter().map(|planned| planned.fault.kind()).collect();
             assert_eq!(kinds.len(), 14, "seed {seed}: {kinds:?}");
-            for act in &acts {
-                assert!(act.at >= CALM && act.at + act.lasts <= TEN_MINUTES - CALM, "seed {seed}: {act:?}");
+            for planned in &planned_faults {
+                assert!(
+                    planned.at >= CALM && planned.at + planned.lasts <= TEN_MINUTES - CALM,
+                    "seed {seed}: {planned:?}"
+                );
             }
         }
     }
 
     #[test]
     fn the_two_minutes_of_every_test_run_have_faults_of_most_kinds_on_both_sides_of_the_broker() {
-        let acts = schedule(SEED_OF_EVERY_RUN, Duration::from_secs(120));
-        let kinds: BTreeSet<_> = acts.iter().map(|act| act.fault.kind()).collect();
-        let brokers = acts.iter().filter(|act| act.fault.is_the_brokers()).count();
-        assert!(acts.len() >= 12 && kinds.len() >= 7, "{acts:?}");
-        assert!(brokers >= 4 && acts.len() - brokers >= 6, "{acts:?}");
+        let planned_faults = schedule(SEED_OF_EVERY_RUN, Duration::from_secs(120));
+        let kinds: BTreeSet<_> = planned_faults.iter().map(|planned| planned.fault.kind()).collect();
+        let brokers = planned_faults.iter().filter(|planned| planned.fault.is_the_brokers()).count();
+        assert!(planned_faults.len() >= 12 && kinds.len() >= 7, "{planned_faults:?}");
+        assert!(brokers >= 4 && planned_faults.len() - brokers >= 6, "{planned_faults:?}");
     }
 
     #[test]
     fn ingest_svc_is_cut_off_for_a_minute_and_nothing_else_is_at_fault_at_first() {
         for seed in 0..100 {
             for minutes in [2, 10] {
-                let acts = schedule(seed, Duration::from_secs(60 * minutes));
-                assert_eq!((acts[0].fault, acts[0].lasts), (Fault::CutOff, CUT_OFF));
-                assert!(acts[1..].iter().all(|act| act.at >= acts[0].at + NOTHING_ELSE), "seed {seed}");
+                let planned_faults = schedule(seed, Duration::from_secs(60 * minutes));
+                assert_eq!((planned_faults[0].fault, planned_faults[0].lasts), (Fault::CutOff, CUT_OFF));
+                assert!(
+                    planned_faults[1..]
+                        .iter()
+                        .all(|planned| planned.at >= planned_faults[0].at + NOTHING_ELSE),
+                    "seed {seed}"
+                );
             }
         }
     }
 
     #[test]
-    fn nothing_has_two_faults_at_a_time() {
+    fn nothing_has_two_faults_at_the_same_time() {
         for seed in 0..100 {
-            let acts = schedule(seed, TEN_MINUTES);
-            for (index, act) in acts.iter().enumerate() {
-                let mut later = acts[index + 1..].iter().filter(|later| later.at < act.at + act.lasts);
+            let planned_faults = schedule(seed, TEN_MINUTES);
+            for (index, planned) in planned_faults.iter().enumerate() {
+                let mut later =
+                    planned_faults[index + 1..].iter().filter(|later| later.at < planned.at + planned.lasts);
                 assert!(
-                    later.all(|later| later.fault.target() != act.fault.target()),
-                    "seed {seed}: {act:?}"
+                    later.all(|later| later.fault.target() != planned.fault.target()),
+                    "seed {seed}: {planned:?}"
                 );
             }
         }

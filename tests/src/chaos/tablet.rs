@@ -1,6 +1,6 @@
-//! A pad that stays for the whole play, as the contract wants of pads: it takes a silent stream for dead, comes back
-//! with full jitter and what it has, and opens the next stream before it closes one that a replica asks it to leave.
-//! What it is shown goes into the [`Ledger`].
+//! A pad that stays for the whole run and does what `docs/protocol.md` asks of pads: it takes a silent stream for dead, comes
+//! back with its position after a wait with full jitter, and opens the next stream before it closes one that a replica asks it
+//! to leave. What it is shown goes into the [`Ledger`].
 
 use std::{future::pending, net::SocketAddr, ops::ControlFlow, pin::Pin, time::Duration};
 
@@ -8,18 +8,18 @@ use ringpad_proto::v1::{Snapshot, subscribe_response::Event};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    ledger::{Ledger, TOKEN_LIVES, Wrong},
+    ledger::{Ledger, StreamFault, TOKEN_LIVES},
+    stream_check::StreamCheck,
     tamper::Tamper,
-    wire::Wire,
 };
 use crate::{
     pads::{Stream, StreamEnd, Subscription, Transport},
     token::Claims,
 };
 
-/// A stream that is silent for so long is dead: 2.5 intervals of the heartbeat that [`super::SETTINGS`] asks for.
+/// A stream that is silent for so long is dead: 2.5 heartbeat intervals of [`super::SETTINGS`].
 const SILENCE: Duration = Duration::from_secs(5);
-/// How long a snapshot may take: 3 s on the server, and the way.
+/// How long a snapshot may take: 3 s on the server, and the network.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The first wait is drawn from up to this, each further one from up to twice as much.
 const RETRY_INITIAL: Duration = Duration::from_millis(250);
@@ -32,23 +32,23 @@ type Successor = Pin<Box<dyn Future<Output = Option<Open>> + Send>>;
 /// A stream that has brought its snapshot.
 struct Open {
     stream: Stream,
-    wire: Wire,
+    check: StreamCheck,
     /// When its token was made.
     minted: Instant,
     position: u64,
     epoch: String,
 }
 
-/// One pad of the play.
+/// One pad of the run.
 #[derive(Debug, Clone)]
 pub(super) struct Tablet {
     /// Its number in the ledger.
     pub(super) number: usize,
     pub(super) transport: Transport,
-    /// When it comes: at once, before the first call, or later.
+    /// When it connects: at once, before the first call, or later.
     pub(super) comes_after: Duration,
     pub(super) nginx: SocketAddr,
-    /// Of a pad whose tokens live for [`TOKEN_LIVES`]: what each says. A new one is made for every stream.
+    /// Of a pad whose tokens are valid for [`TOKEN_LIVES`]: their claims. A new token is made for every stream.
     pub(super) claims: Option<Claims>,
     /// What it asks for; `after` is kept up to date.
     pub(super) asked: Subscription,
@@ -101,12 +101,12 @@ impl Tablet {
         if !self.goes_on(&snapshot) {
             self.broken(format!("a stream began at {} and did not go on", snapshot.position));
         }
-        let wire = Wire::new(&self.ledger, self.number, snapshot.position);
-        Some(Open { stream, wire, minted, position: snapshot.position, epoch: snapshot.epoch })
+        let check = StreamCheck::new(&self.ledger, self.number, snapshot.position);
+        Some(Open { stream, check, minted, position: snapshot.position, epoch: snapshot.epoch })
     }
 
-    /// Whether a snapshot is what was asked for: but for those that come late, pads come before the first call, and all go on
-    /// where they are from then on.
+    /// Whether a snapshot is what was asked for. Pads that do not come late connect before the first call; after its first
+    /// snapshot every pad resumes at its position.
     fn goes_on(&self, snapshot: &Snapshot) -> bool {
         let where_it_was = self.asked.after.as_ref().is_none_or(|(position, epoch)| {
             snapshot.resumed && snapshot.position == *position && snapshot.epoch == *epoch
@@ -115,8 +115,8 @@ impl Tablet {
         where_it_was && (begins_late || snapshot.open_calls.is_empty() && snapshot.recent_calls.is_empty())
     }
 
-    /// Faults cut streams, keep the log from answering and replicas from being found; they refuse nobody. A replica that
-    /// was frozen finds all that this pad tried meanwhile, in whatever order, and of one session keeps the last it takes up.
+    /// Faults can cut streams and cut off the log and replicas; they are no reason for a refusal. A replica that was frozen gets
+    /// all that this pad tried meanwhile, in any order, and of one session keeps the stream that it opens last.
     fn note_end(&self, end: &StreamEnd, minted: Instant) {
         if self.claims.is_some() && *end == StreamEnd::Unauthenticated {
             return self.ledger.expire(self.number, minted);
@@ -127,10 +127,10 @@ impl Tablet {
     }
 
     fn broken(&self, words: String) {
-        self.ledger.wrong(self.number, Wrong::Broken, words);
+        self.ledger.wrong(self.number, StreamFault::Broken, words);
     }
 
-    /// Shows what comes until the stream ends, or the next one has taken its place.
+    /// Shows what comes until the stream ends or the next one replaces it.
     async fn follow(&mut self, mut open: Open) -> Option<Open> {
         self.asked.after.get_or_insert_with(|| (open.position, open.epoch.clone()));
         let mut successor: Option<Successor> = None;
@@ -149,7 +149,7 @@ impl Tablet {
                 event = timeout(SILENCE, open.stream.next()) => match self.take(&mut open, event.ok()).await {
                     ControlFlow::Continue(None) => {}
                     ControlFlow::Continue(Some(after)) => successor = Some(Box::pin(self.clone().open(after))),
-                    // A successor that is on its way is as good as a new attempt.
+                    // A successor that is being opened serves as the new attempt.
                     ControlFlow::Break(end) => {
                         if let Some(end) = end {
                             self.note_end(&end, open.minted);
@@ -164,7 +164,8 @@ impl Tablet {
         }
     }
 
-    /// Takes an event, or the want of one. Returns when to move on, if the replica says so, or how the stream ended.
+    /// Takes an event; `None`: none came in time. Returns the delay after which to reconnect, if the replica asks for it, or how the
+    /// stream ended.
     async fn take(
         &mut self,
         open: &mut Open,
@@ -174,17 +175,17 @@ impl Tablet {
             Some(Ok(Event::Update(update))) => {
                 sleep(self.tamper.hold_up()).await;
                 for update in self.tamper.pass(update) {
-                    open.wire.update(&update);
+                    open.check.update(&update);
                     let had = self.asked.after.as_ref().map_or(0, |(position, _)| *position);
-                    // While two streams overlap, both bring it: a pad shows it once.
+                    // While two streams overlap, both bring it; a pad shows it once.
                     if update.position > had {
                         self.ledger.show(self.number, &update);
                         self.asked.after = Some((update.position, open.epoch.clone()));
                     }
                 }
             }
-            Some(Ok(Event::Early(early))) => open.wire.early(&early),
-            Some(Ok(Event::Heartbeat(heartbeat))) => open.wire.heartbeat(heartbeat.position),
+            Some(Ok(Event::Early(early))) => open.check.early(&early),
+            Some(Ok(Event::Heartbeat(heartbeat))) => open.check.heartbeat(heartbeat.position),
             Some(Ok(Event::Reconnect(reconnect))) => {
                 let after = reconnect.after.and_then(|after| Duration::try_from(after).ok());
                 return ControlFlow::Continue(Some(after.unwrap_or_default()));

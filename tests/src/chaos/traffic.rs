@@ -1,5 +1,5 @@
-//! The number provider: rings at a steady rate, each followed by its final record, sent again until it is acknowledged; and
-//! on some stores a [`Person`] who takes a call whenever there is one and the last is done.
+//! The number provider: rings at a steady rate, each followed by its final record, each sent again until it is acknowledged. At
+//! some stores a [`Person`] takes calls, one after the other.
 
 use std::{
     collections::BTreeMap,
@@ -17,26 +17,26 @@ use tokio::{
 };
 
 use super::{
-    ledger::{Acknowledged, Ledger, Part, Record},
+    ledger::{Acknowledged, Ledger, Record, Step},
     person::Person,
 };
 use crate::{
     cdr,
-    provider::{Provider, taken},
+    provider::{Provider, cdr_answer},
     secrets::Secrets,
     services::Shop,
     wait::must,
 };
 
-/// How long after its ring a call is over, in ms.
+/// The time from a ring to the end of its call, in ms.
 const TALK: std::ops::Range<u64> = 300..3_000;
-/// One memo of so many is long, and repeats a text so many times: 2,000 bytes.
+/// One memo in `LONG_EACH` is long, 2,000 bytes: a text `LONG_MEMO` times.
 const LONG_EACH: u32 = 20;
 const LONG_MEMO: usize = 142;
 /// How long a provider waits before it sends an unacknowledged record again.
 const AGAIN: Duration = Duration::from_millis(500);
 
-/// A request that was answered, or not.
+/// A request, and whether it was refused.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Request {
     pub(super) from: Instant,
@@ -44,15 +44,15 @@ pub(super) struct Request {
     pub(super) refused: bool,
 }
 
-/// A provider at work. Cloning shares it.
+/// A provider. Clones share everything.
 #[derive(Debug, Clone)]
 pub(super) struct Traffic {
     nginx: SocketAddr,
     secrets: Secrets,
     ledger: Ledger,
-    /// Who takes calls, by the store's number.
+    /// The people who take calls, by the store's number.
     people: Arc<BTreeMap<usize, Turn<Person>>>,
-    /// Connections that nobody uses just now.
+    /// Connections that are not in use now.
     idle: Arc<Mutex<Vec<Provider>>>,
     requests: Arc<Mutex<Vec<Request>>>,
 }
@@ -70,10 +70,11 @@ impl Traffic {
         }
     }
 
-    /// Rings `a_second` times a second, at the stores in turn, until `enough`; returns when every record is acknowledged and every call done with.
+    /// Rings `a_second` times a second, at one store after the other, until `enough`. Returns when every record is acknowledged
+    /// and every call finished.
     pub(super) async fn run(&self, shops: &[Shop], a_second: u32, mut enough: watch::Receiver<bool>) {
         let (mut ticks, mut calls) = (interval(Duration::from_secs(1) / a_second), JoinSet::new());
-        // The rate is what it is; a late tick must not make a burst.
+        // A late tick must not cause a burst.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         for (store, shop) in shops.iter().enumerate().cycle() {
             tokio::select! {
@@ -89,7 +90,8 @@ impl Traffic {
         calls.join_all().await;
     }
 
-    /// Rings once at each store, and returns when every record is acknowledged and every call done with: whatever else there is comes before it.
+    /// Rings once at each store, and returns when every record is acknowledged and every call finished. Everything else comes
+    /// before these rings.
     pub(super) async fn sentinel(&self, shops: &[Shop]) {
         let calls = shops.iter().enumerate().map(|(store, shop)| self.call(store, &shop.virtual_number));
         futures_util::future::join_all(calls).await;
@@ -105,22 +107,22 @@ impl Traffic {
         if fastrand::u32(..).is_multiple_of(LONG_EACH) {
             ring.memo = "세차 예약 ".repeat(LONG_MEMO);
         }
-        let call_id = self.insist(store, &ring, Part::Ring).await;
-        // Whoever has a call takes no other.
+        let call_id = self.insist(store, &ring, Step::Ring).await;
+        // A person who has a call takes no other one.
         let person = self.people.get(&store).and_then(|person| person.try_lock().ok());
         if let Some(person) = &person {
             person.claim(&call_id).await;
         }
         sleep(Duration::from_millis(fastrand::u64(TALK))).await;
         let last = if fastrand::bool() { cdr::answered(&ring) } else { cdr::missed(&ring) };
-        self.insist(store, &last, Part::End).await;
+        self.insist(store, &last, Step::End).await;
         if let Some(person) = &person {
             person.finish(&call_id).await;
         }
     }
 
-    /// Sends a record until it is acknowledged, and returns its call's id. The play's end is bounded by whoever waits for it.
-    async fn insist(&self, store: usize, record: &Cdr, part: Part) -> String {
+    /// Sends a record until it is acknowledged, and returns its call's id. The caller bounds how long this may take.
+    async fn insist(&self, store: usize, record: &Cdr, step: Step) -> String {
         let sent = Instant::now();
         loop {
             let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -133,8 +135,8 @@ impl Traffic {
             if let Some(answer) = answer {
                 self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(provider);
                 let acknowledged = Acknowledged { sent, at: until, wall: SystemTime::now() };
-                let call_id = taken(&answer).call_id;
-                self.ledger.acknowledge(store, Record { call_id: call_id.clone(), part }, acknowledged);
+                let call_id = cdr_answer(&answer).call_id;
+                self.ledger.acknowledge(store, Record { call_id: call_id.clone(), step }, acknowledged);
                 return call_id;
             }
             sleep(AGAIN.mul_f64(0.5 + fastrand::f64())).await;

@@ -1,16 +1,16 @@
-//! What came of a play, in figures.
+//! The result of a run, in figures.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use tokio::time::Instant;
 
 use super::{
+    fault_log::FaultLog,
     lateness::{self, Class, Rings, Stalls},
-    weather::Weather,
 };
 
-/// Faults that are told one by one; the rest is only counted.
-const TOLD: usize = 20;
+/// Wrongs that are described; the rest is only counted.
+const DESCRIBED: usize = 20;
 
 /// How long an acknowledged ring took to a pad.
 #[derive(Debug, Clone, Copy)]
@@ -25,18 +25,18 @@ pub(super) struct Delay {
     pub(super) took_from_sending: Duration,
 }
 
-/// What came of a play. [`Verdict::is_clean`] says whether everything that is promised was kept.
+/// The result of a run. [`Verdict::is_clean`]: everything that the product promises was kept.
 #[derive(Debug, Default)]
 pub struct Verdict {
-    /// Acknowledged records, and what pads did that was answered OK.
+    /// Acknowledged records and pads' actions.
     pub events: usize,
-    /// Those of them that pads did.
-    pub acted: usize,
-    /// What was answered OK and is not what a pad shows of the call in the end.
+    /// Of these, pads' actions.
+    pub actions: usize,
+    /// Calls that a pad shows in another state than the last action was answered with.
     pub undone: usize,
-    /// How often stores were given a new name, and one was removed and made again.
+    /// How often stores were renamed, and one was removed and made again.
     pub(super) office: (usize, usize),
-    /// What a pad that floods was answered, by code.
+    /// The answers to a pad that floods, by code.
     pub(super) flood: BTreeMap<String, usize>,
     /// Updates that pads were shown, all pads together.
     pub shown: usize,
@@ -50,38 +50,38 @@ pub struct Verdict {
     pub lost: usize,
     /// Updates that came twice on a stream, or were shown twice.
     pub twice: u64,
-    /// Updates that came or were shown behind a later one.
+    /// Updates that came or were shown after a later one.
     pub out_of_order: u64,
     /// Updates of another store, or of records that nobody sent.
     pub foreign: u64,
-    /// What streams did against the contract apart from that: gaps, wrong heartbeats, beginnings and ends.
+    /// Other violations of the protocol: gaps, wrong heartbeats, beginnings and ends.
     pub broken: u64,
-    /// Records that were to pop when they were no ring any more.
+    /// Records that were to pop after the time for a popup.
     pub late_pops: u64,
-    /// Rings that came to a pad later than what was wrong meanwhile allows.
+    /// Rings that came to a pad later than the faults of that time allow.
     pub late: usize,
     /// Requests of the provider that were not answered 200.
     pub refused: usize,
-    /// Those of them with no fault on the provider's way: whatever happens to the broker and to the replicas.
-    pub refused_for_nothing: usize,
+    /// Of these, requests without a fault between the provider and the log.
+    pub refused_without_reason: usize,
     /// Requests sent while only the broker was at fault, and those of them that were not answered 200.
     pub without_broker: (usize, usize),
     /// How often each kind of fault came.
     pub faults: BTreeMap<&'static str, usize>,
-    /// What is not back where it was, in words.
+    /// What is not as before, in words.
     pub left_over: Vec<String>,
     /// Memory, tasks and the like before and after, in words.
     pub footprint: Vec<String>,
     /// The first wrongs, in words.
-    pub told: Vec<String>,
+    pub described: Vec<String>,
     pub(super) delays: Vec<Delay>,
     /// The rings of each class.
     pub(super) classes: BTreeMap<Class, Rings>,
-    pub(super) weather: Weather,
+    pub(super) fault_log: FaultLog,
 }
 
 impl Verdict {
-    /// Nothing lost, twice, out of order, of another store, late, refused for the broker's sake, or left over.
+    /// Nothing was lost, twice, out of order, of another store, late, refused because of the broker, or left over.
     pub fn is_clean(&self) -> bool {
         self.events > 0
             && self.lost == 0
@@ -92,35 +92,35 @@ impl Verdict {
             && self.late_pops == 0
             && self.late == 0
             && self.undone == 0
-            && self.refused_for_nothing == 0
+            && self.refused_without_reason == 0
             && self.left_over.is_empty()
     }
 
     /// Looks for rings that were later than they may be.
     pub(super) fn find_late(&mut self, stalls: &Stalls) {
-        let (classes, wrongs) = lateness::judge(&self.delays, &self.weather, stalls);
+        let (classes, wrongs) = lateness::judge(&self.delays, &self.fault_log, stalls);
         self.late = classes.values().map(|rings| rings.late).sum();
         self.classes = classes;
         wrongs.into_iter().for_each(|wrong| self.say(wrong));
     }
 
     pub(super) fn say(&mut self, wrong: String) {
-        if self.told.len() < TOLD {
-            self.told.push(wrong);
+        if self.described.len() < DESCRIBED {
+            self.described.push(wrong);
         }
     }
 
-    /// The longest of the delays that are wanted, whose it was, and what was wrong meanwhile, in words.
+    /// The longest of the wanted delays, its pad, and the faults of that time, in words.
     fn longest(&self, wanted: impl Fn(&Delay) -> bool) -> String {
         // They are sorted.
         let Some(delay) = self.delays.iter().rfind(|delay| wanted(delay)) else { return "none".to_owned() };
-        let meanwhile = self.weather.during(delay.accepted, delay.accepted + delay.took);
+        let meanwhile = self.fault_log.during(delay.accepted, delay.accepted + delay.took);
         format!("{:.1} s (pad {}; meanwhile: {meanwhile})", delay.took.as_secs_f64(), delay.pad)
     }
 
     /// How long the rings of calm times took to pads from their first sending: p50, p99, and how many they were.
     fn calm(&self) -> (Duration, Duration, usize) {
-        let calm = self.delays.iter().filter(|delay| self.weather.is_calm(delay.accepted));
+        let calm = self.delays.iter().filter(|delay| self.fault_log.is_calm(delay.accepted));
         let mut took: Vec<_> = calm.map(|delay| delay.took_from_sending).collect();
         took.sort();
         let of = |percent: usize| took.get(took.len() * percent / 100).copied().unwrap_or_default();
@@ -133,7 +133,11 @@ impl fmt::Display for Verdict {
         let faults: usize = self.faults.values().sum();
         let kinds: Vec<_> = self.faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
         writeln!(f, "events        {} acknowledged, {} shown on pads", self.events, self.shown)?;
-        writeln!(f, "actions       {} answered, {} not shown so in the end", self.acted, self.undone)?;
+        writeln!(
+            f,
+            "actions       {} answered, {} shown in another state in the end",
+            self.actions, self.undone
+        )?;
         let flood: Vec<_> = self.flood.iter().map(|(code, count)| format!("{code} {count}")).collect();
         writeln!(f, "flood         {}", flood.join(", "))?;
         let (renamed, removed) = self.office;
@@ -146,7 +150,7 @@ impl fmt::Display for Verdict {
         writeln!(f, "out of order  {}", self.out_of_order)?;
         writeln!(f, "another's     {}", self.foreign)?;
         let (sent, refused) = self.without_broker;
-        writeln!(f, "refused       {}, for nothing {}", self.refused, self.refused_for_nothing)?;
+        writeln!(f, "refused       {}, without reason {}", self.refused, self.refused_without_reason)?;
         writeln!(f, "  while only the broker was down  {refused} of {sent}")?;
         writeln!(f, "broken        {} streams; {} popups too late", self.broken, self.late_pops)?;
         writeln!(f, "late          {}", self.late)?;
@@ -167,7 +171,7 @@ impl fmt::Display for Verdict {
             late(30),
             self.delays.len()
         )?;
-        let brokers = |delay: &Delay| self.weather.only_broker(delay.accepted, delay.accepted + delay.took);
+        let brokers = |delay: &Delay| self.fault_log.only_broker(delay.accepted, delay.accepted + delay.took);
         writeln!(f, "  while only the broker was down  {}", self.longest(brokers))?;
         let (p50, p99, rings) = self.calm();
         let ms = |took: Duration| took.as_secs_f64() * 1e3;
@@ -175,7 +179,7 @@ impl fmt::Display for Verdict {
         for line in &self.footprint {
             writeln!(f, "{line}")?;
         }
-        for wrong in self.told.iter().chain(&self.left_over) {
+        for wrong in self.described.iter().chain(&self.left_over) {
             writeln!(f, "WRONG: {wrong}")?;
         }
         write!(f, "{}", if self.is_clean() { "clean" } else { "NOT CLEAN" })

@@ -28,12 +28,12 @@ exec "$@"
 
 /// What is passed. Whatever else this process starts meanwhile inherits it as well, and only leaves it alone.
 #[derive(Debug)]
-pub struct Passed {
+pub struct PassedSockets {
     descriptors: Vec<OwnedFd>,
     names: String,
 }
 
-impl Passed {
+impl PassedSockets {
     /// Listens on each of these addresses, and calls the sockets so.
     ///
     /// # Panics
@@ -71,7 +71,7 @@ impl Passed {
 
 impl Service {
     /// Has it get these sockets, from the next start on.
-    pub fn pass(&mut self, passed: &Passed) {
+    pub fn pass(&mut self, passed: &PassedSockets) {
         self.program = passed.to(self.program.clone());
     }
 }

@@ -4,23 +4,23 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Weather;
+use super::FaultLog;
 
-/// How long a short-lived token lives.
+/// How long a short-lived token is valid.
 pub(crate) const TOKEN_LIVES: Duration = Duration::from_secs(20);
-/// By how much it may end sooner: a token tells whole seconds, and two clocks are read.
+/// How much earlier it may end: a token has whole seconds, and two clocks are read.
 const SOONER: Duration = Duration::from_secs(2);
-/// How long a pad may still be coming back after its token's end.
+/// How long a pad may take to reconnect after its token's end.
 const COMING_BACK: Duration = Duration::from_secs(8);
 
-/// A token, and when a replica said that it was none any more.
+/// When a token was made, and when a replica refused it.
 #[derive(Debug, Clone, Copy)]
 struct Expiry {
     minted: Instant,
     at: Instant,
 }
 
-/// All of one pad.
+/// All expiries of one pad.
 #[derive(Debug, Default)]
 pub(super) struct Expiries(Vec<Expiry>);
 
@@ -34,17 +34,17 @@ impl Expiries {
         self.0.len()
     }
 
-    /// Whether the pad may have been coming back at some time between the two.
+    /// Whether the pad may have been reconnecting at some time between the two.
     pub(super) fn came_back(&self, from: Instant, until: Instant) -> bool {
         self.0.iter().any(|expiry| expiry.at <= until && expiry.at + COMING_BACK >= from)
     }
 
-    /// Those that came before the token's end, though no replica's clock was wrong: in words.
-    pub(super) fn too_early(&self, weather: &Weather) -> Vec<String> {
+    /// The ends before the token's time, while no replica's clock was wrong, in words.
+    pub(super) fn too_early(&self, fault_log: &FaultLog) -> Vec<String> {
         let lived = |expiry: &Expiry| expiry.at.saturating_duration_since(expiry.minted);
         let early = self.0.iter().filter(|expiry| lived(expiry) + SOONER < TOKEN_LIVES);
-        let for_nothing = early.filter(|expiry| !weather.replicas_clock_is_wrong(expiry.minted, expiry.at));
-        for_nothing
+        let unexplained = early.filter(|expiry| !fault_log.replicas_clock_is_wrong(expiry.minted, expiry.at));
+        unexplained
             .map(|expiry| format!("lost its token after {:.1} s", lived(expiry).as_secs_f64()))
             .collect()
     }

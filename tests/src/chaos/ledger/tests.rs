@@ -5,12 +5,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ringpad_proto::v1::{Call, CallState, Claim, Early};
 
 use super::{
-    book::{POPUP_TTL, SLACK},
+    pad_history::{POPUP_TTL, SLACK},
     *,
 };
 use crate::chaos::{
     fault::{Fault, Process},
-    wire::Wire,
+    stream_check::StreamCheck,
 };
 
 /// One pad of one store, and what the store's calls were acknowledged as: `a` and `b`, rung and over.
@@ -18,12 +18,12 @@ fn ledger() -> Ledger {
     let ledger = Ledger::new(2, 1);
     let now = Acknowledged { sent: Instant::now(), at: Instant::now(), wall: SystemTime::now() };
     for (store, call) in [(0, "a"), (0, "b"), (1, "c")] {
-        for part in [Part::Ring, Part::End] {
-            ledger.acknowledge(store, Record { call_id: call.to_owned(), part }, now);
+        for step in [Step::Ring, Step::End] {
+            ledger.acknowledge(store, Record { call_id: call.to_owned(), step }, now);
         }
     }
     // Only the first store's pad is looked at.
-    ledger.lock().books.truncate(1);
+    ledger.lock().histories.truncate(1);
     ledger
 }
 
@@ -40,83 +40,86 @@ const WHOLE: [(u64, &str, CallState); 4] = [
 ];
 
 /// Brings updates on one stream, and shows each.
-fn play(ledger: &Ledger, updates: &[(u64, &str, CallState)]) -> Verdict {
-    let mut wire = Wire::new(ledger, 0, 0);
+fn run(ledger: &Ledger, updates: &[(u64, &str, CallState)]) -> Verdict {
+    let mut check = StreamCheck::new(ledger, 0, 0);
     for (position, call, state) in updates {
         let update = update(*position, call, *state);
-        wire.update(&update);
+        check.update(&update);
         ledger.show(0, &update);
     }
-    drop(wire);
-    ledger.judge(&Weather::default())
+    drop(check);
+    ledger.judge(&FaultLog::default())
 }
 
 #[test]
 fn what_is_whole_is_clean() {
-    let verdict = play(&ledger(), &WHOLE);
+    let verdict = run(&ledger(), &WHOLE);
     assert!(verdict.is_clean(), "{verdict}");
     assert_eq!(verdict.delays.len(), 2);
 }
 
 #[test]
 fn what_is_missing_is_lost_and_a_gap_of_its_stream() {
-    let verdict = play(&ledger(), &[WHOLE[0], WHOLE[1], WHOLE[3]]);
+    let verdict = run(&ledger(), &[WHOLE[0], WHOLE[1], WHOLE[3]]);
     assert_eq!((verdict.lost, verdict.broken), (1, 1));
     assert!(!verdict.is_clean());
 }
 
 #[test]
 fn what_comes_again_or_behind_is_found_on_the_stream_and_on_the_pad() {
-    let verdict = play(&ledger(), &[WHOLE[0], WHOLE[1], WHOLE[1], WHOLE[2], WHOLE[3]]);
+    let verdict = run(&ledger(), &[WHOLE[0], WHOLE[1], WHOLE[1], WHOLE[2], WHOLE[3]]);
     assert_eq!((verdict.twice, verdict.out_of_order), (2, 0), "on the stream, and on the pad");
-    let verdict = play(&ledger(), &[WHOLE[2], WHOLE[0], WHOLE[1], WHOLE[3]]);
+    let verdict = run(&ledger(), &[WHOLE[2], WHOLE[0], WHOLE[1], WHOLE[3]]);
     assert_eq!(verdict.out_of_order, 3, "two came behind, and an end before its ring");
 }
 
 #[test]
 fn what_is_another_stores_is_found_in_its_turn_and_early() {
     let ledger = ledger();
-    let mut wire = Wire::new(&ledger, 0, 4);
+    let mut check = StreamCheck::new(&ledger, 0, 4);
     let other = update(9, "c", CallState::Ringing);
-    wire.early(&Early { call: other.call.clone(), pop_until: None });
-    drop(wire);
+    check.early(&Early { call: other.call.clone(), pop_until: None });
+    drop(check);
     ledger.show(0, &other);
-    assert_eq!(play(&ledger, &WHOLE).foreign, 2);
+    assert_eq!(run(&ledger, &WHOLE).foreign, 2);
 }
 
 #[test]
 fn an_early_ring_is_shown_once_and_never_behind_its_update() {
     let ledger = ledger();
-    let mut wire = Wire::new(&ledger, 0, 0);
+    let mut check = StreamCheck::new(&ledger, 0, 0);
     let ahead = update(2, "b", CallState::Ringing);
     let early = Early { call: ahead.call.clone(), pop_until: None };
-    wire.early(&early);
-    assert!(ledger.lock().books[0].1.wrongs.is_empty());
-    wire.early(&early);
-    wire.update(&update(1, "a", CallState::Ringing));
-    wire.update(&ahead);
-    wire.early(&early);
-    assert_eq!(ledger.judge(&Weather::default()).twice, 2);
+    check.early(&early);
+    assert!(ledger.lock().histories[0].1.wrongs.is_empty());
+    check.early(&early);
+    check.update(&update(1, "a", CallState::Ringing));
+    check.update(&ahead);
+    check.early(&early);
+    assert_eq!(ledger.judge(&FaultLog::default()).twice, 2);
 }
 
 #[test]
 fn a_heartbeat_that_tells_another_position_and_a_late_popup_are_found() {
     let ledger = ledger();
-    Wire::new(&ledger, 0, 7).heartbeat(8);
-    assert_eq!(ledger.judge(&Weather::default()).broken, 1);
+    StreamCheck::new(&ledger, 0, 7).heartbeat(8);
+    assert_eq!(ledger.judge(&FaultLog::default()).broken, 1);
     let late = SystemTime::now() + POPUP_TTL + 2 * SLACK;
     let seconds = late.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let until = ringpad_proto::Timestamp { seconds: seconds.cast_signed(), nanos: 0 };
     ledger.show(0, &Update { pop_until: Some(until), ..update(1, "a", CallState::Ringing) });
-    assert_eq!(ledger.judge(&Weather::default()).late_pops, 1);
+    assert_eq!(ledger.judge(&FaultLog::default()).late_pops, 1);
 }
 
 #[test]
 fn a_pad_that_comes_late_is_shown_all_behind_its_snapshot() {
     let ledger = ledger();
-    // Two books of one store: a pad from the beginning, and one that comes late.
-    ledger.lock().books.push((0, Book { late: Some(Beginning::default()), ..Book::default() }));
-    play(&ledger, &WHOLE);
+    // Two histories of one store: a pad from the beginning, and one that comes late.
+    ledger
+        .lock()
+        .histories
+        .push((0, PadHistory { late: Some(FirstSnapshot::default()), ..PadHistory::default() }));
+    run(&ledger, &WHOLE);
     let snapshot = |calls: &[&str]| Snapshot {
         position: 2,
         recent_calls: calls.iter().map(|id| Call { id: (*id).to_owned(), ..Call::default() }).collect(),
@@ -124,14 +127,14 @@ fn a_pad_that_comes_late_is_shown_all_behind_its_snapshot() {
     };
     ledger.begin(1, &snapshot(&["a", "b"]));
     ledger.show(1, &update(3, "a", CallState::Missed));
-    assert_eq!(ledger.judge(&Weather::default()).lost, 1, "the end of b");
+    assert_eq!(ledger.judge(&FaultLog::default()).lost, 1, "the end of b");
     ledger.show(1, &update(4, "b", CallState::Completed));
-    let verdict = ledger.judge(&Weather::default());
+    let verdict = ledger.judge(&FaultLog::default());
     assert!(verdict.is_clean(), "{verdict}");
     ledger.begin(1, &snapshot(&["a"]));
-    assert_eq!(ledger.judge(&Weather::default()).lost, 1, "b was open");
+    assert_eq!(ledger.judge(&FaultLog::default()).lost, 1, "b was open");
     ledger.begin(1, &snapshot(&["a", "b", "c"]));
-    assert_eq!(ledger.judge(&Weather::default()).foreign, 1, "c is another's");
+    assert_eq!(ledger.judge(&FaultLog::default()).foreign, 1, "c is another's");
 }
 
 #[test]
@@ -145,19 +148,19 @@ fn what_pads_did_is_shown_once_in_its_turn_and_stays() {
     let reopened = Call { closed: false, ..noted.clone() };
     let judged = |calls: &[&Call]| {
         let ledger = Ledger::new(1, 1);
-        ledger.lock().books.truncate(1);
+        ledger.lock().histories.truncate(1);
         let now = Acknowledged { sent: Instant::now(), at: Instant::now(), wall: SystemTime::now() };
-        for part in [Part::Ring, Part::Claim, Part::End, Part::Close, Part::Note, Part::Reopen] {
-            ledger.acknowledge(0, Record { call_id: "a".to_owned(), part }, now);
+        for step in [Step::Ring, Step::Claim, Step::End, Step::Close, Step::Note, Step::Reopen] {
+            ledger.acknowledge(0, Record { call_id: "a".to_owned(), step }, now);
         }
-        ledger.answer(0, "a", Done::of(&reopened));
+        ledger.answer(0, "a", PadState::of(&reopened));
         for (call, position) in calls.iter().zip(1..) {
             ledger.show(0, &Update { position, call: Some((*call).clone()), pop_until: None });
         }
-        ledger.judge(&Weather::default())
+        ledger.judge(&FaultLog::default())
     };
     let verdict = judged(&[&ring, &claimed, &ended, &closed, &noted, &reopened]);
-    assert!(verdict.is_clean() && verdict.acted == 4, "{verdict}");
+    assert!(verdict.is_clean() && verdict.actions == 4, "{verdict}");
     assert_eq!(judged(&[&ring, &ended, &closed, &noted, &reopened]).lost, 1, "the claim");
     assert_eq!(judged(&[&ring, &claimed, &claimed, &ended, &closed, &noted, &reopened]).twice, 1);
     assert_eq!(judged(&[&claimed, &ring, &ended, &closed, &noted, &reopened]).out_of_order, 1);
@@ -173,12 +176,12 @@ fn a_token_that_ends_before_its_time_is_found_unless_a_clock_was_wrong() {
     let ledger = ledger();
     let now = Instant::now();
     ledger.expire(0, now - TOKEN_LIVES);
-    let verdict = ledger.judge(&Weather::default());
+    let verdict = ledger.judge(&FaultLog::default());
     assert_eq!((verdict.expired, verdict.broken), (1, 0));
     ledger.expire(0, now - TOKEN_LIVES / 2);
-    let verdict = ledger.judge(&Weather::default());
+    let verdict = ledger.judge(&FaultLog::default());
     assert_eq!((verdict.expired, verdict.broken), (2, 1));
-    let mut weather = Weather::default();
-    weather.add(Fault::Clock(Process::Push(1), 600), now - TOKEN_LIVES / 4, now);
-    assert_eq!(ledger.judge(&weather).broken, 0);
+    let mut fault_log = FaultLog::default();
+    fault_log.add(Fault::Clock(Process::Push(1), 600), now - TOKEN_LIVES / 4, now);
+    assert_eq!(ledger.judge(&fault_log).broken, 0);
 }

@@ -1,4 +1,4 @@
-//! What one pad was shown, and whether it is what was acknowledged.
+//! What one pad was shown, compared with what was acknowledged.
 
 use std::{
     collections::HashMap,
@@ -10,11 +10,11 @@ use tokio::time::Instant;
 
 use super::{
     super::{
+        fault_log::FaultLog,
         verdict::{Delay, Verdict},
-        weather::Weather,
     },
-    done::{LastShown, Part},
     expiry::Expiries,
+    pad_state::{LastShown, Step},
 };
 
 /// How long a ring is worth a popup: the setting's default.
@@ -22,17 +22,17 @@ pub(super) const POPUP_TTL: Duration = Duration::from_secs(30);
 /// How far two readings of one clock may lie apart.
 pub(super) const SLACK: Duration = Duration::from_secs(1);
 
-/// One of a call's two records, or what a pad did to it.
+/// One of a call's two records, or an action on it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(in crate::chaos) struct Record {
     pub(in crate::chaos) call_id: String,
-    pub(in crate::chaos) part: Part,
+    pub(in crate::chaos) step: Step,
 }
 
 impl Record {
     /// The record that left a call as it is.
-    pub(super) fn behind(call: &Call) -> Self {
-        Self { call_id: call.id.clone(), part: Part::behind(call) }
+    pub(super) fn last_of(call: &Call) -> Self {
+        Self { call_id: call.id.clone(), step: Step::last_of(call) }
     }
 }
 
@@ -44,9 +44,9 @@ pub(in crate::chaos) struct Acknowledged {
     pub(in crate::chaos) wall: SystemTime,
 }
 
-/// Something a pad was shown.
+/// An event that a pad was shown.
 #[derive(Debug)]
-pub(super) struct Shown {
+pub(super) struct ShownEvent {
     pub(super) position: u64,
     pub(super) record: Record,
     pub(super) pop_until: Option<Duration>,
@@ -55,22 +55,22 @@ pub(super) struct Shown {
 
 /// What one pad was shown.
 #[derive(Debug, Default)]
-pub(super) struct Book {
-    pub(super) shown: Vec<Shown>,
+pub(super) struct PadHistory {
+    pub(super) shown: Vec<ShownEvent>,
     /// Rings that it was shown ahead of their turn.
     pub(super) early: HashMap<String, Instant>,
-    /// What its streams did wrong by themselves, in words.
-    pub(super) wrongs: Vec<(Wrong, String)>,
+    /// How its streams broke the protocol, in words.
+    pub(super) wrongs: Vec<(StreamFault, String)>,
     pub(super) streams: u64,
     pub(super) last_shown: LastShown,
     pub(super) expiries: Expiries,
-    /// Of a pad that comes late: where its first snapshot stood, and the calls in it.
-    pub(super) late: Option<Beginning>,
+    /// Of a pad that comes late: the position of its first snapshot, and the calls in it.
+    pub(super) late: Option<FirstSnapshot>,
 }
 
-/// What a late pad begins with.
+/// The first snapshot of a pad that comes late.
 #[derive(Debug, Default)]
-pub(super) struct Beginning {
+pub(super) struct FirstSnapshot {
     pub(super) position: u64,
     pub(super) calls: Vec<String>,
 }
@@ -78,37 +78,37 @@ pub(super) struct Beginning {
 /// The positions of a store's records, as its pads were shown them.
 pub(super) type Positions<'a> = HashMap<&'a Record, u64>;
 
-/// What a stream can do wrong by itself.
+/// How a stream can break the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::chaos) enum Wrong {
+pub(in crate::chaos) enum StreamFault {
     /// It brought something twice.
     Twice,
-    /// It brought something behind what follows it.
+    /// It brought an update after a later one.
     OutOfOrder,
-    /// It passed over something, told another position than its own, began with something else than was asked for, or
-    /// ended for no reason that a fault could give it.
+    /// It left an update out, named a wrong position, did not begin with what was asked for, or ended for a reason that no fault
+    /// explains.
     Broken,
 }
 
-impl Book {
-    /// Holds what the pad was shown against what was acknowledged.
+impl PadHistory {
+    /// Compares what the pad was shown with what was acknowledged.
     pub(super) fn judge(
         &self,
         pad: usize,
         acknowledged: &HashMap<Record, Acknowledged>,
         positions: &Positions<'_>,
-        weather: &Weather,
+        fault_log: &FaultLog,
         verdict: &mut Verdict,
     ) {
         verdict.streams += self.streams;
         verdict.shown += self.shown.len();
         verdict.early += self.early.len();
-        self.judge_streams(pad, weather, verdict);
-        let first = self.judge_shown(pad, acknowledged, positions, weather, verdict);
+        self.judge_streams(pad, fault_log, verdict);
+        let first = self.judge_shown(pad, acknowledged, positions, fault_log, verdict);
         self.judge_foreign(pad, acknowledged, verdict);
         for (record, acknowledged) in acknowledged {
             match first.get(record) {
-                Some(shown) if record.part == Part::Ring => {
+                Some(shown) if record.step == Step::Ring => {
                     verdict.delays.push(self.delay(pad, record, *acknowledged, *shown));
                 }
                 Some(_) => {}
@@ -123,18 +123,18 @@ impl Book {
         }
     }
 
-    /// What its streams did wrong by themselves, and how its tokens ended.
-    fn judge_streams(&self, pad: usize, weather: &Weather, verdict: &mut Verdict) {
+    /// How its streams broke the protocol, and how its tokens ended.
+    fn judge_streams(&self, pad: usize, fault_log: &FaultLog, verdict: &mut Verdict) {
         verdict.expired += self.expiries.count();
-        for words in self.expiries.too_early(weather) {
+        for words in self.expiries.too_early(fault_log) {
             verdict.broken += 1;
             verdict.say(format!("pad {pad} {words}"));
         }
         for (wrong, words) in &self.wrongs {
             *match wrong {
-                Wrong::Twice => &mut verdict.twice,
-                Wrong::OutOfOrder => &mut verdict.out_of_order,
-                Wrong::Broken => &mut verdict.broken,
+                StreamFault::Twice => &mut verdict.twice,
+                StreamFault::OutOfOrder => &mut verdict.out_of_order,
+                StreamFault::Broken => &mut verdict.broken,
             } += 1;
             verdict.say(format!("pad {pad}: {words}"));
         }
@@ -145,7 +145,7 @@ impl Book {
         let early = self.early.keys().map(|call_id| ("was shown early", call_id));
         let begun_with = self.late.iter().flat_map(|late| &late.calls).map(|call_id| ("began with", call_id));
         for (how, call_id) in early.chain(begun_with) {
-            if !acknowledged.contains_key(&Record { call_id: call_id.clone(), part: Part::Ring }) {
+            if !acknowledged.contains_key(&Record { call_id: call_id.clone(), step: Step::Ring }) {
                 verdict.foreign += 1;
                 verdict.say(format!("pad {pad} {how} {call_id}, which is not its store's"));
             }
@@ -178,8 +178,8 @@ impl Book {
         positions: &Positions<'_>,
         verdict: &mut Verdict,
     ) {
-        let end = Record { part: Part::End, ..record.clone() };
-        let is_open = record.part == Part::Ring && !self.began_behind(&end, positions);
+        let end = Record { step: Step::End, ..record.clone() };
+        let is_open = record.step == Step::Ring && !self.began_behind(&end, positions);
         let calls = self.late.as_ref().map_or(&[][..], |late| &late.calls);
         if is_open && !calls.contains(&record.call_id) {
             verdict.lost += 1;
@@ -188,17 +188,17 @@ impl Book {
         }
     }
 
-    /// What was shown, one after the other; when each record was first.
+    /// Judges the shown events one after the other. Returns when each record was shown first.
     fn judge_shown<'a>(
         &'a self,
         pad: usize,
         acknowledged: &HashMap<Record, Acknowledged>,
         positions: &Positions<'_>,
-        weather: &Weather,
+        fault_log: &FaultLog,
         verdict: &mut Verdict,
     ) -> HashMap<&'a Record, Instant> {
         let mut first = HashMap::new();
-        for Shown { position, record, pop_until, at } in &self.shown {
+        for ShownEvent { position, record, pop_until, at } in &self.shown {
             let Some(acknowledged) = acknowledged.get(record) else {
                 verdict.foreign += 1;
                 verdict.say(format!("pad {pad} was shown {record:?}, which is not its store's"));
@@ -208,16 +208,16 @@ impl Book {
                 verdict.twice += 1;
                 verdict.say(format!("pad {pad} was shown {record:?} twice"));
             }
-            let ring = Record { part: Part::Ring, ..record.clone() };
-            if record.part != Part::Ring && !first.contains_key(&ring) && !self.began_behind(&ring, positions)
+            let ring = Record { step: Step::Ring, ..record.clone() };
+            if record.step != Step::Ring && !first.contains_key(&ring) && !self.began_behind(&ring, positions)
             {
                 verdict.out_of_order += 1;
                 verdict.say(format!("pad {pad} was shown {record:?} at {position} before the ring"));
             }
             // By ingest-svc's clock.
-            let ahead = weather.clock_ahead(acknowledged.sent, acknowledged.at);
+            let ahead = fault_log.clock_ahead(acknowledged.sent, acknowledged.at);
             let latest = acknowledged.wall + ahead + POPUP_TTL + SLACK;
-            let in_time = |until: Duration| record.part == Part::Ring && UNIX_EPOCH + until <= latest;
+            let in_time = |until: Duration| record.step == Step::Ring && UNIX_EPOCH + until <= latest;
             if pop_until.is_some_and(|until| !in_time(until)) {
                 verdict.late_pops += 1;
                 verdict.say(format!("pad {pad} was to pop {record:?} after its time for a popup was over"));

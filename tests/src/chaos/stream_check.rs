@@ -5,21 +5,21 @@ use std::collections::{BTreeSet, HashSet};
 use ringpad_proto::v1::{Early, Update};
 use tokio::time::Instant;
 
-use super::ledger::{Ledger, Wrong};
+use super::ledger::{Ledger, StreamFault};
 
 /// One stream of a pad, as it comes.
 #[derive(Debug)]
-pub(super) struct Wire {
+pub(super) struct StreamCheck {
     ledger: Ledger,
     pad: usize,
     cursor: u64,
     passed_over: BTreeSet<u64>,
-    /// Rings that it has shown, in their turn or ahead of it.
+    /// The rings that it has brought, in their turn or ahead of it.
     rung: HashSet<String>,
 }
 
-impl Wire {
-    /// A stream that begins behind `position`.
+impl StreamCheck {
+    /// A stream that begins after `position`.
     pub(super) fn new(ledger: &Ledger, pad: usize, position: u64) -> Self {
         let (passed_over, rung) = (BTreeSet::new(), HashSet::new());
         Self { ledger: ledger.clone(), pad, cursor: position, passed_over, rung }
@@ -33,37 +33,40 @@ impl Wire {
             self.passed_over.extend(self.cursor + 1..position);
             self.cursor = position;
         } else if self.passed_over.remove(&position) {
-            self.wrong(Wrong::OutOfOrder, format!("{position} came after {}", self.cursor));
+            self.wrong(StreamFault::OutOfOrder, format!("{position} came after {}", self.cursor));
         } else {
-            self.wrong(Wrong::Twice, format!("{position} came twice on a stream"));
+            self.wrong(StreamFault::Twice, format!("{position} came twice on a stream"));
         }
     }
 
-    /// The stream shows a ring ahead of its turn.
+    /// The stream brings a ring ahead of its turn.
     pub(super) fn early(&mut self, early: &Early) {
         let call = early.call.clone().unwrap_or_default();
         if call.revision <= self.cursor || !self.rung.insert(call.id.clone()) {
-            self.wrong(Wrong::Twice, format!("{} came early, and had been shown", call.id));
+            self.wrong(StreamFault::Twice, format!("{} came early, and had been shown", call.id));
         }
         self.ledger.show_early(self.pad, call.id, Instant::now());
     }
 
-    /// A heartbeat tells how far the stream should be.
+    /// A heartbeat names the position that the stream should have.
     pub(super) fn heartbeat(&self, position: u64) {
         if position != self.cursor {
-            self.wrong(Wrong::Broken, format!("a heartbeat of {position} on a stream at {}", self.cursor));
+            self.wrong(
+                StreamFault::Broken,
+                format!("a heartbeat of {position} on a stream at {}", self.cursor),
+            );
         }
     }
 
-    fn wrong(&self, wrong: Wrong, words: String) {
+    fn wrong(&self, wrong: StreamFault, words: String) {
         self.ledger.wrong(self.pad, wrong, words);
     }
 }
 
-impl Drop for Wire {
+impl Drop for StreamCheck {
     fn drop(&mut self) {
         if !self.passed_over.is_empty() {
-            self.wrong(Wrong::Broken, format!("a stream passed over {:?}", self.passed_over));
+            self.wrong(StreamFault::Broken, format!("a stream passed over {:?}", self.passed_over));
         }
     }
 }

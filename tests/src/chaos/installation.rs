@@ -1,4 +1,4 @@
-//! The play's processes, and the links between every pair of them that talk.
+//! The processes of a run, and the links between every two of them that are connected.
 //!
 //! ```text
 //!  provider ─► nginx ─► ingest-svc ─► RabbitMQ
@@ -23,8 +23,8 @@ use tokio::{
 use super::{
     SETTINGS,
     fault::{Disk, Fault, Process, REPLICAS, Route},
-    schedule::Act,
-    weather::Weather,
+    fault_log::FaultLog,
+    schedule::PlannedFault,
 };
 use crate::{
     link::Link,
@@ -36,12 +36,12 @@ use crate::{
     wait::must,
 };
 
-/// The broker of a play.
+/// The broker.
 #[derive(Debug)]
 pub enum Broker {
     /// Its own, which may be killed, stopped and frozen.
     Own(RabbitNode),
-    /// One that others use as well.
+    /// One that other tests use too.
     Shared(&'static RabbitNode),
 }
 
@@ -60,26 +60,26 @@ impl DerefMut for Broker {
     fn deref_mut(&mut self) -> &mut RabbitNode {
         match self {
             Self::Own(node) => node,
-            Self::Shared(_) => panic!("a play that harms its broker needs one of its own"),
+            Self::Shared(_) => panic!("a run with faults of the broker needs its own broker"),
         }
     }
 }
 
-/// All that a play needs, running.
-pub(super) struct Stage {
+/// All processes of a run.
+pub(super) struct Installation {
     pub(super) node: Broker,
     pub(super) system: System,
     pub(super) nginx: Nginx,
-    /// Another installation, which is never to be heard here.
+    /// Another installation, whose messages must have no effect here.
     neighbour: System,
     links: BTreeMap<Route, Link>,
-    /// What each service runs on: clocks that can be wrong, and for ingest-svc a disk.
+    /// The machine of each service: a clock that can be wrong, and for ingest-svc a disk.
     machines: BTreeMap<Process, Machine>,
 }
 
-impl Stage {
-    /// Starts everything, in front of and behind its links.
-    pub(super) async fn set(node: Broker) -> Self {
+impl Installation {
+    /// Starts everything, with links in between.
+    pub(super) async fn start(node: Broker) -> Self {
         let mut system = System::prepare(&node.url(), REPLICAS, &SETTINGS);
         let mut links = BTreeMap::new();
         for route in Route::all() {
@@ -119,12 +119,12 @@ impl Stage {
         Self { node, system, nginx, neighbour, links, machines }
     }
 
-    /// Where the provider finds nginx.
+    /// nginx's address for the provider.
     pub(super) fn for_provider(&self) -> SocketAddr {
         self.links[&Route::ProviderToNginx].at
     }
 
-    /// Where pads find nginx.
+    /// nginx's address for pads.
     pub(super) fn for_pads(&self, transport: Transport) -> SocketAddr {
         match transport {
             Transport::Grpc => self.links[&Route::GrpcPadsToNginx].at,
@@ -132,12 +132,12 @@ impl Stage {
         }
     }
 
-    /// Has the log's disk do this.
+    /// Sets what the log's disk does.
     pub(super) fn set_disk(&self, disk: machine::Disk) {
         self.machines[&Process::Ingest].set_disk(disk);
     }
 
-    /// Leaves the logs where they are, and says where.
+    /// Keeps the logs, and prints where they are.
     pub(super) fn keep_logs(&mut self) {
         for system in [&mut self.system, &mut self.neighbour] {
             system.directory.disable_cleanup(true);
@@ -145,7 +145,7 @@ impl Stage {
         }
     }
 
-    /// What the services' logs say of panics.
+    /// The panics in the services' logs.
     pub(super) fn panics(&self) -> Vec<String> {
         let services = [&self.system.ingest, &self.neighbour.ingest].into_iter().chain(&self.system.push);
         let logs = services.map(Service::logged);
@@ -155,11 +155,11 @@ impl Stage {
         .collect()
     }
 
-    /// Plays all acts from now on, and returns when the last victim is itself again.
-    pub(super) async fn play(&mut self, acts: &[Act], weather: &Lock<Weather>) {
+    /// Injects all faults at their times from now, and returns when everything works again.
+    pub(super) async fn inject(&mut self, planned_faults: &[PlannedFault], fault_log: &Lock<FaultLog>) {
         let begun = Instant::now();
         let prefix = format!("{}-", self.system.queue_prefix);
-        let victims = Victims {
+        let targets = Targets {
             node: Mutex::new(&mut self.node),
             ingest: Mutex::new(&mut self.system.ingest),
             push: self.system.push.iter_mut().map(Mutex::new).collect(),
@@ -168,26 +168,26 @@ impl Stage {
             machines: &self.machines,
             queue_prefix: prefix,
         };
-        let plays = acts.iter().map(async |act| {
-            sleep_until(begun + act.at).await;
-            let number = lock(weather).begin(act.fault);
-            eprintln!("{:6.1} s  {}", begun.elapsed().as_secs_f64(), act.fault);
-            let happened = victims.befall(act.fault, act.lasts).await;
-            eprintln!("{:6.1} s  {}: over", begun.elapsed().as_secs_f64(), act.fault);
-            lock(weather).end(number, happened);
+        let runs = planned_faults.iter().map(async |planned| {
+            sleep_until(begun + planned.at).await;
+            let number = lock(fault_log).begin(planned.fault);
+            eprintln!("{:6.1} s  {}", begun.elapsed().as_secs_f64(), planned.fault);
+            let happened = targets.inject(planned.fault, planned.lasts).await;
+            eprintln!("{:6.1} s  {}: over", begun.elapsed().as_secs_f64(), planned.fault);
+            lock(fault_log).end(number, happened);
         });
-        futures_util::future::join_all(plays).await;
+        futures_util::future::join_all(runs).await;
     }
 }
 
 /// Gives each service a machine.
 fn machines(system: &mut System) -> BTreeMap<Process, Machine> {
-    let place = system.directory.path().join("machines");
+    let machines = system.directory.path().join("machines");
     let log = system.directory.path().join("ringpad.db");
     let push = system.push.iter_mut().enumerate().map(|(number, service)| (Process::Push(number), service));
     let services = std::iter::once((Process::Ingest, &mut system.ingest)).chain(push);
     let machine = |(process, service): (Process, &mut Service)| {
-        let directory = place.join(format!("{process:?}"));
+        let directory = machines.join(format!("{process:?}"));
         must("a directory", std::fs::create_dir_all(&directory));
         let machine = Machine::new(&directory, (process == Process::Ingest).then_some(log.as_path()));
         service.run_on(&machine);
@@ -196,13 +196,13 @@ fn machines(system: &mut System) -> BTreeMap<Process, Machine> {
     services.map(machine).collect()
 }
 
-/// The weather, whatever happened to another thread.
-fn lock(weather: &Lock<Weather>) -> std::sync::MutexGuard<'_, Weather> {
-    weather.lock().unwrap_or_else(PoisonError::into_inner)
+/// The log of faults; a panic of another thread does not matter.
+fn lock(fault_log: &Lock<FaultLog>) -> std::sync::MutexGuard<'_, FaultLog> {
+    fault_log.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whatever faults befall, each by one at a time.
-struct Victims<'a> {
+/// Whatever faults inject, each by one at a time.
+struct Targets<'a> {
     node: Mutex<&'a mut Broker>,
     ingest: Mutex<&'a mut Service>,
     push: Vec<Mutex<&'a mut Service>>,
@@ -212,9 +212,9 @@ struct Victims<'a> {
     queue_prefix: String,
 }
 
-impl Victims<'_> {
-    /// Has the fault happen, and returns when its victim is itself again; false: it found none.
-    async fn befall(&self, fault: Fault, lasts: Duration) -> bool {
+impl Targets<'_> {
+    /// Injects the fault, and returns when what it strikes works again; false: there was nothing to strike.
+    async fn inject(&self, fault: Fault, lasts: Duration) -> bool {
         match fault {
             Fault::Kill(process) | Fault::Freeze(process) | Fault::Restart(process) => match process {
                 Process::Broker => of_broker(*self.node.lock().await, fault, lasts).await,
@@ -236,7 +236,7 @@ impl Victims<'_> {
             }
             Fault::PowerLoss => {
                 let mut ingest = self.ingest.lock().await;
-                assert!(!ingest.has_ended(), "it had ended by itself:\n{}", ingest.logged());
+                assert!(!ingest.has_ended(), "it had ended already:\n{}", ingest.logged());
                 ingest.kill().await;
                 self.machines[&Process::Ingest].lose_power();
                 sleep(lasts).await;
@@ -252,7 +252,7 @@ impl Victims<'_> {
                 let node = self.node.lock().await;
                 let mut queues = node.queues().await;
                 queues.retain(|queue| queue.name.starts_with(&self.queue_prefix));
-                // Whose it is does not matter; a replica that is just connecting has none.
+                // Any queue will do; a replica that is just connecting has none.
                 let Some(queue) = queues.get(replica) else { return false };
                 node.delete_queue(&queue.name).await;
             }
@@ -269,7 +269,7 @@ impl Victims<'_> {
         true
     }
 
-    /// Returns when the log is written again.
+    /// Returns when the log can be written again.
     async fn faulty_disk(&self, disk: Disk, lasts: Duration) {
         let (mut ingest, machine) = (self.ingest.lock().await, &self.machines[&Process::Ingest]);
         match disk {
@@ -318,9 +318,9 @@ async fn of_nginx(nginx: &mut Nginx, fault: Fault, lasts: Duration) {
 }
 
 /// # Panics
-/// The service has ended by itself before, or leaves with another exit code than 0.
+/// The service had ended already, or ends with another exit code than 0.
 async fn of_service(service: &mut Service, fault: Fault, lasts: Duration) {
-    assert!(!service.has_ended(), "{fault}: it had ended by itself:\n{}", service.logged());
+    assert!(!service.has_ended(), "{fault}: it had ended already:\n{}", service.logged());
     match fault {
         Fault::Freeze(_) => {
             service.running().freeze();
