@@ -57,13 +57,13 @@ async fn slow_heads_hold_nobody_up_and_are_cut() {
         slow.spawn(async move { stream.read(&mut [0; 256]).await.unwrap_or(0) });
     }
     for _ in 0..20 {
-        system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+        system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     }
     assert!(slow.try_join_next().is_none(), "all of them were held while others were answered");
     // Ten seconds for a first request, and some for the machine.
     let cut = within("the slow ones are cut", 3 * SOON, slow.join_all()).await;
     assert_eq!(cut.len(), SLOW);
-    system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
 }
 
 #[tokio::test]
@@ -152,7 +152,7 @@ async fn a_flood_on_one_source_leaves_another_alone() {
         });
     }
     for _ in 0..50 {
-        system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+        system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     }
     let refused: usize = flood.join_all().await.into_iter().sum();
     assert!(refused > 400, "only {refused} of 800 were refused");
@@ -182,7 +182,7 @@ async fn a_call_with_ever_new_parameters_costs_no_other_store_a_ring() {
     }
     let mut rings = 0;
     while !senders.is_empty() {
-        let taken = system.provider().take(&ring(&other.virtual_number, &cdr::caller())).await;
+        let taken = system.provider().deliver(&ring(&other.virtual_number, &cdr::caller())).await;
         assert_eq!(taken.status, "accepted");
         rings += 1;
         for pad in &mut pads {

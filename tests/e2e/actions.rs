@@ -103,7 +103,7 @@ async fn ringing() -> (System, Shop, Vec<Pad>, ringpad_proto::v1::Cdr, String) {
     let store = system.store("gangnam").await;
     let mut pads = system.pads(&store.id).await;
     let record = ring(&store.virtual_number, &cdr::caller());
-    let id = system.provider().take(&record).await.call_id;
+    let id = system.provider().deliver(&record).await.call_id;
     for pad in &mut pads {
         pad.update().await;
     }
@@ -138,7 +138,7 @@ async fn the_first_claim_wins_and_every_pad_sees_whose_it_is() {
     assert_eq!((claimant(&claimed), claimed.revision), (Some("office"), 4));
     everywhere(&mut pads, &claimed).await;
     // What the provider says next does not take the claim away.
-    system.provider().take(&answered(&record)).await;
+    system.provider().deliver(&answered(&record)).await;
     for pad in &mut pads {
         let call = pad.update().await.call.unwrap_or_default();
         assert_eq!((call.state(), claimant(&call)), (CallState::Completed, Some("office")));
@@ -166,7 +166,7 @@ async fn a_note_and_a_reservation_stay_and_the_next_call_of_the_caller_tells_the
 
     system.ingest.kill().await;
     system.ingest.start().await;
-    let last = system.provider().take(&answered(&record)).await;
+    let last = system.provider().deliver(&answered(&record)).await;
     assert_eq!(last.call_id, id);
     for pad in &mut pads {
         let call = pad.update().await.call.unwrap_or_default();
@@ -175,7 +175,7 @@ async fn a_note_and_a_reservation_stay_and_the_next_call_of_the_caller_tells_the
             (noted.note.clone(), noted.reservation.clone(), true)
         );
     }
-    system.provider().take(&ring(&store.virtual_number, &record.fromn)).await;
+    system.provider().deliver(&ring(&store.virtual_number, &record.fromn)).await;
     for pad in &mut pads {
         let history = pad.update().await.call.and_then(|call| call.history).unwrap_or_default();
         assert_eq!((history.calls, history.last_note.as_str()), (1, "흰색 SUV"));
@@ -211,7 +211,7 @@ async fn a_pad_acts_on_its_own_stores_calls_only_and_faults_are_said_all_at_once
         assert_eq!(refused.expect_err("no token").code(), Code::Unauthenticated);
     }
     // The sentinel: nothing of all that was an event.
-    let next = system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    let next = system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     for pad in &mut pads {
         assert_eq!(pad.update().await.call.map(|call| call.id).as_ref(), Some(&next.call_id));
     }
@@ -248,7 +248,7 @@ async fn calls_are_found_by_the_callers_last_digits_and_without_the_log_a_pad_ma
     let (mut system, store, _pads, record, id) = ringing().await;
     let mut counter = Tablet::at(&system, 1, &store, "counter").await;
     let last_four = record.fromn.rsplit('-').next().unwrap_or_default().to_owned();
-    system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     let found = must("a search", counter.search(&last_four).await);
     assert_eq!(found.iter().map(|call| call.id.as_str()).collect::<Vec<_>>(), [id.as_str()]);
     let refused = counter.search("12-34").await.expect_err("digits only");

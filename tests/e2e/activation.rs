@@ -106,7 +106,7 @@ impl Sender {
     /// Sends one record, once; anything but a 200 is a panic.
     async fn send(&self, provider: &mut Provider) -> String {
         self.sent.fetch_add(1, SeqCst);
-        let taken = provider.take(&ring(&self.virtual_number, &cdr::caller())).await;
+        let taken = provider.deliver(&ring(&self.virtual_number, &cdr::caller())).await;
         self.answered.fetch_add(1, SeqCst);
         taken.call_id
     }
@@ -188,7 +188,7 @@ async fn a_pad_that_comes_while_a_replica_is_replaced_is_served_by_the_successor
 
     let (at, asked) = (system.push_at[0].pads, system.subscription(&store.id));
     let (mut pad, ()) = tokio::join!(Pad::open(Transport::GrpcWeb, at, &asked), system.push[0].start());
-    system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     pad.until_position(1).await;
     must("the port of its own", TcpStream::connect(system.push_at[0].admin));
 }
@@ -199,7 +199,7 @@ async fn sockets_for_another_process_are_left_alone() {
     let system = System::start_with(&RabbitNode::shared().await.url(), 1, &settings).await;
     let store = system.store("gangnam").await;
     let mut pad = system.pad(Transport::Grpc, 0, &store.id).await;
-    system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     pad.until_position(1).await;
 }
 

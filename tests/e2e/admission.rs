@@ -147,7 +147,7 @@ async fn a_newer_stream_of_a_session_replaces_the_older_and_other_tabs_live_on()
         let mut older = Pad::open(transport, replica, &tab).await;
         let mut newer = Pad::open(transport, replica, &tab).await;
         assert_eq!(older.end().await, StreamEnd::Replaced, "{transport:?}");
-        system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+        system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
         newer.update().await;
         other_tab.update().await;
     }
@@ -170,7 +170,7 @@ async fn a_pad_has_at_most_eight_streams_on_a_replica() {
     }
     // Another pad of the same store is not the ninth of this one.
     let mut other = system.pad(Transport::GrpcWeb, 0, &store.id).await;
-    system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     other.update().await;
     for pad in &mut tabs {
         pad.update().await;

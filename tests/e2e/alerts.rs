@@ -80,13 +80,13 @@ async fn no_alert_fires_while_calls_ring_and_pads_show_them() {
     let (system, store, mut pads) = installation(&RabbitNode::shared().await.url()).await;
     let mut timeline = Timeline::begin(&system).await;
     for call in 0..20 {
-        system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+        system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
         for pad in &mut pads {
             pad.until_position(call + 1).await;
         }
         sleep(WHILE / 20).await;
     }
-    timeline.look().await;
+    timeline.sample().await;
     let mut verdict = timeline.judge(Afterwards::TheSame).await;
     // How fast a busy machine is, benchmarks say.
     verdict.end.retain(|alert| !["LogSlow", "PopupsLate"].contains(&alert.as_str()));
@@ -119,7 +119,7 @@ async fn until_more(timeline: &mut Timeline, metric: &str, than: f64) {
         (now.value(metric) > than).then_some(())
     })
     .await;
-    timeline.look().await;
+    timeline.sample().await;
 }
 
 mod cases {
@@ -129,7 +129,7 @@ mod cases {
         let (system, _, _pads) = installation(&RabbitNode::shared().await.url()).await;
         let mut timeline = Timeline::begin(&system).await;
         system.push[0].running().freeze();
-        timeline.look().await;
+        timeline.sample().await;
         system.push[0].running().thaw();
         (timeline, Afterwards::Nothing)
     }
@@ -137,8 +137,8 @@ mod cases {
     pub(super) async fn a_ring_that_comes_late() -> (Timeline, Afterwards) {
         let (system, store, _pads) = installation(&RabbitNode::shared().await.url()).await;
         let mut timeline = Timeline::begin(&system).await;
-        system.provider().take(&ring_at(&hours_ago(1), &store.virtual_number, &cdr::caller())).await;
-        timeline.look().await;
+        system.provider().deliver(&ring_at(&hours_ago(1), &store.virtual_number, &cdr::caller())).await;
+        timeline.sample().await;
         (timeline, Afterwards::Nothing)
     }
 
@@ -161,7 +161,7 @@ mod cases {
         system.ingest.start().await;
         system.push[0].start().await;
         let (store, _pads) = ready(&system).await;
-        system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+        system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
         let mut timeline = Timeline::begin(&system).await;
         machine.set_clock(100 * 24 * 60 * 60 * 1_000);
         until_more(&mut timeline, "ringpad_retention_waits", 0.0).await;
@@ -215,11 +215,11 @@ mod cases {
         let mut timeline = Timeline::begin(&system).await;
         machine.slow_disk(milliseconds);
         for call in 0..3 {
-            system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+            system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
             for pad in &mut pads {
                 pad.until_position(call + 1).await;
             }
-            timeline.look().await;
+            timeline.sample().await;
         }
         machine.slow_disk(0);
         (timeline, Afterwards::TheSame)
@@ -233,7 +233,7 @@ mod cases {
         // Only signs of life are sent, until the broker takes none any more.
         sleep(WHILE).await;
         for _ in 0..3 {
-            system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+            system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
         }
         until_more(&mut timeline, "ringpad_outbox_age_seconds", 5.0).await;
         assert_eq!(timeline.value("ringpad_outbox_events"), 3.0);
@@ -246,9 +246,9 @@ mod cases {
         let (system, _, _pads) = installation(&node.url()).await;
         let mut timeline = Timeline::begin(&system).await;
         node.kill().await;
-        timeline.look().await;
+        timeline.sample().await;
         sleep(WHILE).await;
-        timeline.look().await;
+        timeline.sample().await;
         (timeline, Afterwards::Nothing)
     }
 
@@ -270,7 +270,7 @@ mod cases {
         other.ingest.start().await;
         until_more(&mut timeline, "ringpad_push_bus_messages_total{kind=\"other_log\"}", 0.0).await;
         sleep(WHILE).await;
-        timeline.look().await;
+        timeline.sample().await;
         (timeline, Afterwards::TheSame)
     }
 
@@ -279,7 +279,7 @@ mod cases {
         let system = System::start_with(&RabbitNode::shared().await.url(), 0, &settings).await;
         let store = system.store("gangnam").await;
         let mut timeline = Timeline::begin(&system).await;
-        system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+        system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
         until_more(&mut timeline, "ringpad_relay_expired_total", 0.0).await;
         (timeline, Afterwards::Nothing)
     }
@@ -289,7 +289,7 @@ mod cases {
         let (system, store, _pads) = installation(&node.url()).await;
         let mut timeline = Timeline::begin(&system).await;
         let long = Cdr { memo: "x".repeat(2_000), ..ring(&store.virtual_number, &cdr::caller()) };
-        system.provider().take(&long).await;
+        system.provider().deliver(&long).await;
         until_more(&mut timeline, "ringpad_relay_too_large_total", 0.0).await;
         (timeline, Afterwards::Nothing)
     }
@@ -315,7 +315,7 @@ mod cases {
         for _ in 0..2 {
             let asked = system.subscription(&store.id);
             assert!(Pad::try_open(Transport::Grpc, system.push_at[0].pads, &asked).await.is_err());
-            timeline.look().await;
+            timeline.sample().await;
         }
         (timeline, Afterwards::TheSame)
     }
@@ -331,7 +331,7 @@ mod cases {
             (now.value("ringpad_push_pads") == 0.0).then_some(())
         })
         .await;
-        timeline.look().await;
+        timeline.sample().await;
         (timeline, Afterwards::Nothing)
     }
 
@@ -359,7 +359,7 @@ mod cases {
         for _ in 0..7 {
             let answer = Client::new(system.ingest_at.http).get("/v1/cdr/bizcall/wrong").await;
             assert_eq!(must("an answer", answer).status.as_u16(), 404);
-            timeline.look().await;
+            timeline.sample().await;
         }
         (timeline, Afterwards::Nothing)
     }
@@ -369,15 +369,15 @@ mod cases {
         let mut timeline = Timeline::begin(&system).await;
         let answer = Client::new(system.ingest_at.http).get("/v1/cdr/bizcall?x=y").await;
         assert_eq!(must("an answer", answer).status.as_u16(), 422);
-        timeline.look().await;
+        timeline.sample().await;
         (timeline, Afterwards::Nothing)
     }
 
     pub(super) async fn a_call_for_nobodys_number() -> (Timeline, Afterwards) {
         let system = System::start(&RabbitNode::shared().await.url(), 0).await;
         let mut timeline = Timeline::begin(&system).await;
-        system.provider().take(&ring(&cdr::virtual_number(), &cdr::caller())).await;
-        timeline.look().await;
+        system.provider().deliver(&ring(&cdr::virtual_number(), &cdr::caller())).await;
+        timeline.sample().await;
         (timeline, Afterwards::Nothing)
     }
 }

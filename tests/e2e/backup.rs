@@ -54,7 +54,7 @@ async fn a_backup_under_traffic_ends_and_has_every_record_that_was_accepted_befo
             while !done.load(Ordering::Relaxed) {
                 let record = Cdr { memo: "세차 ".repeat(100), ..ring(&number, &cdr::caller()) };
                 // Fails if it is refused.
-                provider.take(&record).await;
+                provider.deliver(&record).await;
                 must("the list", accepted.lock()).push(record);
             }
         });
@@ -101,7 +101,7 @@ async fn pads_begin_anew_after_a_restore() {
     let mut provider = system.provider();
     let mut before = Vec::new();
     for _ in 0..3 {
-        before.push(provider.take(&ring(&store.virtual_number, &cdr::caller())).await.call_id);
+        before.push(provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await.call_id);
     }
     let log = system.directory.path().join("ringpad.db");
     let target = system.directory.path().join("backup.db").display().to_string();
@@ -109,7 +109,7 @@ async fn pads_begin_anew_after_a_restore() {
     assert_eq!(code, 0, "{said}");
     let mut pads = system.pads(&store.id).await;
     for _ in 0..2 {
-        provider.take(&ring(&store.virtual_number, &cdr::caller())).await;
+        provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     }
     for pad in &mut pads {
         pad.until_position(5).await;
@@ -126,7 +126,7 @@ async fn pads_begin_anew_after_a_restore() {
     assert!(code == 0 && said.contains("is kept: "), "{code}: {said}");
     system.ingest.start().await;
     // The replicas were there all the time. A ring tells them that the positions are others now, and they end the streams.
-    let fourth = system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await.call_id;
+    let fourth = system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await.call_id;
     for pad in &mut pads {
         pad.end().await;
         assert!(pad.updates.iter().all(|update| update.position != 4 || !pad.calls.contains_key(&fourth)));

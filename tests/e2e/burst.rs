@@ -25,7 +25,7 @@ async fn a_thousand_calls_from_sixteen_connections_reach_every_pad_once() {
         senders.spawn(async move {
             let mut taken = Vec::new();
             for _ in (connection..CALLS).step_by(CONNECTIONS) {
-                let answer = provider.take(&ring(&number, &cdr::caller())).await;
+                let answer = provider.deliver(&ring(&number, &cdr::caller())).await;
                 assert_eq!(answer.status, "accepted");
                 taken.push(answer.call_id);
             }

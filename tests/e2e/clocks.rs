@@ -26,7 +26,7 @@ async fn a_ring_pops_only_around_now_and_far_ahead_it_is_no_record() {
     let (mut provider, mut grpc) = (system.provider(), system.calls().await);
     for (minutes, pops) in [(-3, false), (-1, true), (1, true), (3, false), (23 * 60, false)] {
         let record = ring_at(&in_minutes(minutes), &store.virtual_number, &cdr::caller());
-        assert_eq!(provider.take(&record).await.status, "accepted");
+        assert_eq!(provider.deliver(&record).await.status, "accepted");
         let over_grpc = ring_at(&in_minutes(minutes), &store.virtual_number, &cdr::caller());
         system.secrets.note(&over_grpc);
         let request = IngestCallRequest { source: "bizcall".to_owned(), cdr: Some(over_grpc) };
@@ -37,8 +37,8 @@ async fn a_ring_pops_only_around_now_and_far_ahead_it_is_no_record() {
     }
 
     // An end that comes late, and a late ring for a number that nobody owns, keep no popup from anybody.
-    provider.take(&missed(&ring_at(&in_minutes(-30), &store.virtual_number, &cdr::caller()))).await;
-    provider.take(&ring_at(&in_minutes(-30), &cdr::virtual_number(), &cdr::caller())).await;
+    provider.deliver(&missed(&ring_at(&in_minutes(-30), &store.virtual_number, &cdr::caller()))).await;
+    provider.deliver(&ring_at(&in_minutes(-30), &cdr::virtual_number(), &cdr::caller())).await;
     let metrics = must("metrics", Client::new(system.ingest_at.admin).get("/metrics").await).text();
     assert!(metrics.contains("ringpad_records_late_total{source=\"bizcall\"} 6\n"), "{metrics}");
 
@@ -80,11 +80,11 @@ async fn zeros_and_first_dates_are_no_time_of_an_answer_or_an_end() {
     for nothing in ["00000000000000", "00010101000000", "1970-01-01 00:00:00", "-", "null"] {
         let ringing = ring(&store.virtual_number, &cdr::caller());
         let open = Cdr { edt: nothing.to_owned(), swidt: nothing.to_owned(), ..ringing.clone() };
-        provider.take(&open).await;
+        provider.deliver(&open).await;
         let update = pad.update().await;
         assert!(update.pop_until.is_some(), "{nothing}: it rings");
         let ended = Cdr { swidt: nothing.to_owned(), ..missed(&ringing) };
-        provider.take(&ended).await;
+        provider.deliver(&ended).await;
         let call = pad.update().await.call.expect("a call");
         assert_eq!((call.state(), call.answered_at), (CallState::Missed, None), "{nothing}");
     }

@@ -123,7 +123,7 @@ async fn dead_letters_are_listed_as_json_masked() {
     );
     let caller = cdr::caller();
     system.secrets.note_number(&caller);
-    system.provider().take(&ring(&store.virtual_number, &caller)).await;
+    system.provider().deliver(&ring(&store.virtual_number, &caller)).await;
     let set_aside = async |body: &[u8], properties: BasicProperties| {
         let sent =
             channel.basic_publish(dead.as_str().into(), "".into(), <_>::default(), body, properties).await;

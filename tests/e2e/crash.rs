@@ -38,7 +38,7 @@ async fn what_ingest_acknowledged_before_it_was_killed_is_logged_and_reaches_the
             let mut calls = Vec::new();
             for _ in 0..CALLS {
                 // Sent again until it is answered; a repeat is recognised, so no call is there twice.
-                calls.push(provider.insist(&ring(&number, &cdr::caller())).await.call_id);
+                calls.push(provider.deliver_with_retries(&ring(&number, &cdr::caller())).await.call_id);
                 count.fetch_add(1, Ordering::Relaxed);
             }
             calls
@@ -85,13 +85,13 @@ async fn a_call_logged_while_the_relay_was_cut_off_is_published_after_a_restart(
     system.ingest.kill().await;
     system.ingest.set("AMQP_URL", "amqp://guest:guest@127.0.0.1:9/%2f");
     system.ingest.start().await;
-    let taken = system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    let taken = system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     system.ingest.kill().await;
     system.ingest.set("AMQP_URL", &right);
     system.ingest.start().await;
     assert_eq!(pad.update().await.call.map(|call| call.id), Some(taken.call_id));
     // A new publisher after the crash goes on where the log is.
-    let taken = system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    let taken = system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     assert_eq!(pad.update().await.call.map(|call| call.id), Some(taken.call_id));
 }
 
@@ -107,12 +107,12 @@ async fn pads_of_a_killed_replica_go_on_at_the_other_one() {
     for transport in Transport::ALL {
         pads.push(system.pad(transport, 0, &store.id).await);
     }
-    provider.take(&ring(&store.virtual_number, &cdr::caller())).await;
+    provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     for pad in &mut pads {
         pad.until_position(1).await;
     }
     system.push[0].kill().await;
-    provider.take(&ring(&store.virtual_number, &cdr::caller())).await;
+    provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     for pad in &mut pads {
         let end = pad.end().await;
         assert!(matches!(end, StreamEnd::Lost(_)), "{:?}: {end:?}", pad.transport);

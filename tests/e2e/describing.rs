@@ -15,7 +15,7 @@ async fn log_lines_for_machines_are_one_json_object_each() {
     let system = System::start_with(&RabbitNode::shared().await.url(), 1, &[("LOG_FORMAT", "json")]).await;
     let store = system.store("gangnam").await;
     let mut pad = system.pad(Transport::WebSocket, 0, &store.id).await;
-    system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     pad.update().await;
     for log in ["ingest.log", "push-0.log"] {
         let text = must("a log", fs::read_to_string(system.directory.path().join(log)));

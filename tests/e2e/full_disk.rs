@@ -57,7 +57,7 @@ async fn a_full_disk_is_noticed_before_any_record_is_refused() {
     let store = system.store("gangnam").await;
     let mut provider = system.provider();
     for _ in 0..20 {
-        provider.take(&ring(&store.virtual_number, &cdr::caller())).await;
+        provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     }
     until("it is ready, and all say so", SOON, async || ready(&system).await.filter(|(ready, _)| *ready))
         .await;
@@ -71,7 +71,7 @@ async fn a_full_disk_is_noticed_before_any_record_is_refused() {
         assert!(said.contains("log: ") && said.contains("disk is full"), "{said}");
         system.ingest.drop_ballast(&disk);
         until("it is ready again", SOON, async || ready(&system).await.filter(|(ready, _)| *ready)).await;
-        provider.take(&ring(&store.virtual_number, &cdr::caller())).await;
+        provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     }
 }
 
@@ -115,7 +115,7 @@ async fn a_full_disk_refuses_and_loses_nothing_that_was_accepted() {
 
     system.ingest.drop_ballast(&disk);
     system.ingest.ready().await;
-    accepted.insert(provider.take(&ring(&store.virtual_number, &cdr::caller())).await.call_id);
+    accepted.insert(provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await.call_id);
     let request =
         ListCallsRequest { store_id: store.id.clone(), page_size: 500, ..ListCallsRequest::default() };
     let (mut listed, mut client) = (BTreeSet::new(), system.calls().await);

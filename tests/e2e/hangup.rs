@@ -26,7 +26,7 @@ async fn a_service_that_is_hung_up_on_says_so_and_goes_on() {
             .await;
         }
         // The streams that were open before go on.
-        provider.take(&ring(&store.virtual_number, &cdr::caller())).await;
+        provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
         for pad in &mut pads {
             pad.until_position(round as u64).await;
         }
@@ -48,8 +48,8 @@ async fn a_service_whose_log_cannot_be_written_serves_all_the_same() {
     }
     // Refused with a line of the log, which every thread that serves may write.
     let unknown = ring("0507-0000-0000", &cdr::caller());
-    assert_eq!(system.provider().take(&unknown).await.status, "unrouted");
-    system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    assert_eq!(system.provider().deliver(&unknown).await.status, "unrouted");
+    system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     for pad in &mut pads {
         pad.until_position(1).await;
     }

@@ -50,7 +50,7 @@ impl Installation {
     /// Rings once; it is the next that every pad shows.
     async fn ring(&mut self) {
         let record = ring(&self.store.virtual_number, &cdr::caller());
-        let call = self.system.provider().take(&record).await.call_id;
+        let call = self.system.provider().deliver(&record).await.call_id;
         for pad in &mut self.pads {
             let update = pad.update().await;
             assert_eq!(update.call.map(|shown| shown.id), Some(call.clone()), "{:?}", pad.transport);

@@ -64,7 +64,7 @@ async fn a_leaving_replica_asks_its_pads_to_go_and_exits_0() {
     for transport in Transport::ALL {
         pads.push(system.pad(transport, 0, &store.id).await);
     }
-    provider.take(&ring(&store.virtual_number, &cdr::caller())).await;
+    provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     for pad in &mut pads {
         pad.until_position(1).await;
     }
@@ -75,7 +75,7 @@ async fn a_leaving_replica_asks_its_pads_to_go_and_exits_0() {
         // Make before break: the next stream first.
         let mut next = Pad::open(pad.transport, system.push_at[1].pads, &pad.resumption(&token)).await;
         assert!(next.snapshot.resumed);
-        provider.take(&ring(&store.virtual_number, &cdr::caller())).await;
+        provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
         let position = next.position() + 1;
         next.until_position(position).await;
         assert_eq!(pad.end().await, StreamEnd::of_leaving(pad.transport), "{:?}", pad.transport);
@@ -125,7 +125,7 @@ async fn a_pad_that_finds_no_other_replica_is_served_until_the_drain_window_is_o
     for pad in &mut pads {
         pad.asked_to_leave().await;
     }
-    system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     for pad in &mut pads {
         pad.until_position(1).await;
     }
@@ -147,7 +147,7 @@ async fn until_the_drain_delay_is_over_a_replica_that_is_not_ready_takes_new_str
     })
     .await;
     pads.extend(system.pads(&store.id).await);
-    system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     for pad in &mut pads {
         pad.until_position(1).await;
         assert_eq!(pad.reconnect_after, None, "{:?}: sent away too early", pad.transport);
@@ -167,11 +167,11 @@ async fn ingest_exits_0_and_its_log_goes_on_at_the_next_start() {
     let mut system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let store = system.store("gangnam").await;
     let mut pad = system.pad(Transport::GrpcWeb, 0, &store.id).await;
-    system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     system.ingest.terminate();
     assert_eq!(system.ingest.exit().await, 0);
     system.ingest.start().await;
-    system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     pad.until_position(2).await;
 }
 
@@ -192,10 +192,10 @@ async fn a_second_sigterm_ends_ingest_at_once() {
     let nobody = format!("amqp://guest:guest@127.0.0.1:{}/%2f", free_port());
     let mut system = System::start(&nobody, 0).await;
     let store = system.store("gangnam").await;
-    system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     let _unfinished = unfinished_request(&system, "seq=1").await;
     // The next request is answered, so that one has been read.
-    system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     leave(&system.ingest).await;
     system.ingest.terminate();
     assert_eq!(system.ingest.exit().await, AT_ONCE);

@@ -219,6 +219,6 @@ async fn an_address_that_asks_without_end_is_told_so_and_nobody_else_nor_anythin
     assert_eq!(page.status, StatusCode::OK);
     let mut pad = Pad::open(Transport::GrpcWeb, nginx.at, &system.subscription(&store.id)).await;
     let record = ring(&store.virtual_number, &cdr::caller());
-    let call = Provider::new(nginx.at, system.secrets.clone()).take(&record).await;
+    let call = Provider::new(nginx.at, system.secrets.clone()).deliver(&record).await;
     assert_eq!(pad.update().await.call.unwrap_or_default().id, call.call_id);
 }

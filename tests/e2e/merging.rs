@@ -18,7 +18,7 @@ async fn shop() -> (System, Shop, Vec<Pad>) {
 
 /// Sends one more ring and waits until each pad has it: what the pads have then is all there was before it.
 async fn after_a_sentinel(system: &System, store: &Shop, pads: &mut [Pad]) {
-    let sentinel = system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    let sentinel = system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     for pad in pads {
         while !pad.calls.contains_key(&sentinel.call_id) {
             pad.update().await;
@@ -45,9 +45,9 @@ async fn a_call_goes_from_ringing_to_completed_or_missed() {
     {
         let record = ring(&store.virtual_number, &cdr::caller());
         let end = finish(&record);
-        let id = provider.take(&record).await.call_id;
+        let id = provider.deliver(&record).await.call_id;
         assert_eq!(next_call(&mut pads).await.state(), CallState::Ringing);
-        let taken = provider.take(&end).await;
+        let taken = provider.deliver(&end).await;
         assert_eq!((taken.call_id, taken.status.as_str()), (id.clone(), "accepted"));
         let call = next_call(&mut pads).await;
         assert_eq!((call.id.clone(), call.state()), (id, state));
@@ -62,8 +62,8 @@ async fn a_final_record_before_its_ring_neither_pops_nor_rings_again() {
     let (system, store, mut pads) = shop().await;
     let mut provider = system.provider();
     let record = ring(&store.virtual_number, &cdr::caller());
-    let first = provider.take(&missed(&record)).await;
-    let second = provider.take(&record).await;
+    let first = provider.deliver(&missed(&record)).await;
+    let second = provider.deliver(&record).await;
     assert_eq!(first.call_id, second.call_id);
     assert_eq!(second.status, "accepted");
     after_a_sentinel(&system, &store, &mut pads).await;
@@ -84,14 +84,14 @@ async fn a_record_equal_after_parsing_is_a_duplicate_and_makes_no_event() {
     let (system, store, mut pads) = shop().await;
     let mut provider = system.provider();
     let record = ring(&store.virtual_number, &cdr::caller());
-    let first = provider.take(&record).await;
+    let first = provider.deliver(&record).await;
     let respelled = Cdr {
         fromn: record.fromn.replacen("010-", "+82 10-", 1),
         vn: record.vn.replace('-', ""),
         ..record.clone()
     };
     for again in [record, respelled] {
-        let again = provider.take(&again).await;
+        let again = provider.deliver(&again).await;
         assert_eq!((again.call_id, again.status.as_str()), (first.call_id.clone(), "duplicate"));
     }
     after_a_sentinel(&system, &store, &mut pads).await;
@@ -103,10 +103,10 @@ async fn a_corrected_final_record_replaces_the_earlier_one() {
     let (system, store, mut pads) = shop().await;
     let mut provider = system.provider();
     let record = ring(&store.virtual_number, &cdr::caller());
-    let first = provider.take(&missed(&record)).await;
+    let first = provider.deliver(&missed(&record)).await;
     assert_eq!(next_call(&mut pads).await.state(), CallState::Missed);
     let corrected = Cdr { memo: "정정".to_owned(), edt: later(&record.sdt, 4), ..answered(&record) };
-    let second = provider.take(&corrected).await;
+    let second = provider.deliver(&corrected).await;
     assert_eq!((second.call_id, second.status.as_str()), (first.call_id, "accepted"));
     let call = next_call(&mut pads).await;
     assert_eq!((call.state(), call.memo.as_str()), (CallState::Completed, "정정"));
@@ -119,10 +119,10 @@ async fn a_call_that_no_store_owned_is_routed_at_its_next_record() {
     let mut provider = system.provider();
     let number = cdr::virtual_number();
     let record = ring(&number, &cdr::caller());
-    let first = provider.take(&record).await;
+    let first = provider.deliver(&record).await;
     assert_eq!(first.status, "unrouted");
     system.upsert(&store, &[&store.virtual_number, &number]).await;
-    let second = provider.take(&answered(&record)).await;
+    let second = provider.deliver(&answered(&record)).await;
     assert_eq!((second.call_id, second.status.as_str()), (first.call_id.clone(), "accepted"));
     let call = next_call(&mut pads).await;
     assert_eq!(call.state(), CallState::Completed);
@@ -134,15 +134,15 @@ async fn a_call_stays_with_its_store_when_the_number_moves() {
     let (system, store, mut pads) = shop().await;
     let mut provider = system.provider();
     let record = ring(&store.virtual_number, &cdr::caller());
-    let first = provider.take(&record).await;
+    let first = provider.deliver(&record).await;
     next_call(&mut pads).await;
     system.upsert(&store, &[&cdr::virtual_number()]).await;
     let heir = system.store("heir").await;
     system.upsert(&heir, &[&heir.virtual_number, &store.virtual_number]).await;
     let mut heirs_pad = system.pad(Transport::Grpc, 0, &heir.id).await;
-    provider.take(&missed(&record)).await;
+    provider.deliver(&missed(&record)).await;
     assert_eq!(next_call(&mut pads).await.id, first.call_id);
-    let sentinel = provider.take(&ring(&store.virtual_number, &cdr::caller())).await;
+    let sentinel = provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     assert_eq!(heirs_pad.update().await.call.map(|call| call.id), Some(sentinel.call_id));
 }
 
@@ -160,7 +160,7 @@ async fn a_withheld_caller_is_shown_as_such() {
         ("010-****-5678", CallerKind::Unparsed),
     ];
     for (form, kind) in forms {
-        provider.take(&ring(&store.virtual_number, form)).await;
+        provider.deliver(&ring(&store.virtual_number, form)).await;
         let caller = next_call(&mut pads).await.caller.expect("a call has a caller");
         assert_eq!((caller.kind(), caller.number.as_str()), (kind, ""), "{form:?}");
         match kind {
@@ -177,14 +177,14 @@ async fn a_seq_used_again_is_another_call_and_rings() {
     let mut provider = system.provider();
     for hours in [30, 23, 3] {
         let earlier = ring_at(&hours_ago(hours), &store.virtual_number, &cdr::caller());
-        let first = provider.take(&earlier).await;
+        let first = provider.deliver(&earlier).await;
         assert_eq!(next_call(&mut pads).await.id, first.call_id);
         assert!(pads.iter().all(|pad| pad.updates.last().is_some_and(|update| update.pop_until.is_none())));
-        provider.take(&answered(&earlier)).await;
+        provider.deliver(&answered(&earlier)).await;
         assert_eq!(next_call(&mut pads).await.state(), CallState::Completed);
 
         let now = Cdr { seq: earlier.seq.clone(), ..ring(&store.virtual_number, &cdr::caller()) };
-        let second = provider.take(&now).await;
+        let second = provider.deliver(&now).await;
         assert_eq!(second.status, "accepted");
         let call = next_call(&mut pads).await;
         assert_eq!((&call.id, call.state()), (&second.call_id, CallState::Ringing), "{hours} h later");
@@ -193,9 +193,9 @@ async fn a_seq_used_again_is_another_call_and_rings() {
         assert_ne!(second.call_id, first.call_id);
 
         // Its own end, and repeats of both, find their own calls.
-        assert_eq!(provider.take(&missed(&now)).await.call_id, second.call_id);
+        assert_eq!(provider.deliver(&missed(&now)).await.call_id, second.call_id);
         next_call(&mut pads).await;
-        let repeat = provider.take(&answered(&earlier)).await;
+        let repeat = provider.deliver(&answered(&earlier)).await;
         assert_eq!((repeat.call_id, repeat.status.as_str()), (first.call_id, "duplicate"));
     }
 }
@@ -208,8 +208,8 @@ async fn a_seq_that_two_stores_share_shows_each_its_own_caller() {
     let mut provider = system.provider();
     let ours = ring(&store.virtual_number, &cdr::caller());
     let theirs = Cdr { seq: ours.seq.clone(), ..ring(&other.virtual_number, &cdr::caller()) };
-    let first = provider.take(&ours).await;
-    let second = provider.take(&theirs).await;
+    let first = provider.deliver(&ours).await;
+    let second = provider.deliver(&theirs).await;
     assert_ne!(first.call_id, second.call_id);
     for (pads, record, id) in
         [(&mut pads, &ours, &first.call_id), (&mut others_pads, &theirs, &second.call_id)]
@@ -217,7 +217,7 @@ async fn a_seq_that_two_stores_share_shows_each_its_own_caller() {
         let call = next_call(pads).await;
         assert_eq!((&call.id, call.state()), (id, CallState::Ringing));
         assert_eq!(call.caller.map(|caller| caller.display), Some(record.fromn.clone()));
-        provider.take(&answered(record)).await;
+        provider.deliver(&answered(record)).await;
         let call = next_call(pads).await;
         assert_eq!((&call.id, call.state()), (id, CallState::Completed));
     }

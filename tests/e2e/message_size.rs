@@ -111,7 +111,7 @@ async fn a_backlog_of_long_memos_goes_out_in_messages_that_the_broker_takes() {
     let mut provider = system.provider();
     let mut calls = Vec::new();
     for _ in 0..300 {
-        calls.push(provider.take(&long(&store)).await.call_id);
+        calls.push(provider.deliver(&long(&store)).await.call_id);
     }
     until("the backlog is long", SOON, async || {
         (metric(&system, WAITING_BYTES).await > 5 * SMALL as u64).then_some(())

@@ -211,7 +211,7 @@ fn what_others_do_wrong_wakes_nobody_and_what_they_are_refused_does() {
 async fn every_scraper_gets_the_format_it_reads_with_the_process_and_its_build() {
     let system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let store = system.store("gangnam").await;
-    system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     let open_metrics =
         "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1";
     for (service, admin, counter) in [
@@ -266,7 +266,7 @@ async fn every_scraper_gets_the_format_it_reads_with_the_process_and_its_build()
 async fn promtool_finds_no_fault_with_either_format() {
     let system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let store = system.store("gangnam").await;
-    system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     for admin in [system.ingest_at.admin, system.push_at[0].admin] {
         let text = must("/metrics", Client::new(admin).get("/metrics").await).text();
         let file = must("a file", tempfile::NamedTempFile::new());

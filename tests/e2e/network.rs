@@ -36,7 +36,7 @@ async fn connections_to_the_broker_that_are_cut_leave_nothing_behind() {
     let mut before = Vec::new();
     for round in 0..10 {
         let name = &system.private_queues(node, 1).await[0].name;
-        provider.take(&ring(&store.virtual_number, &cdr::caller())).await;
+        provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
         pad.until_position(round + 1).await;
         if before.is_empty() {
             for admin in admins {
@@ -73,7 +73,7 @@ async fn a_black_hole_before_the_broker_is_noticed_and_the_connection_built_anew
     let before = system.private_queues(node, 1).await;
     link.black_hole();
     // Rings go on popping, from the log.
-    system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     pad.until_position(1).await;
     until("the connection is given up", 2 * SOON, async || {
         system.push[0].logged().contains("making a new connection").then_some(())
@@ -85,6 +85,6 @@ async fn a_black_hole_before_the_broker_is_noticed_and_the_connection_built_anew
         (queues[0].name != before[0].name).then_some(())
     })
     .await;
-    system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     pad.until_position(2).await;
 }

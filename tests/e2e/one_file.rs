@@ -73,7 +73,7 @@ async fn a_second_process_notices_the_first_by_any_name_of_the_file() {
         assert!(code == 1 && said.contains(HELD), "{what}: {code}, {said}");
     }
     // The first one has noticed nothing.
-    Provider::new(http, Secrets::default()).take(&ring(&cdr::virtual_number(), &cdr::caller())).await;
+    Provider::new(http, Secrets::default()).deliver(&ring(&cdr::virtual_number(), &cdr::caller())).await;
 }
 
 #[tokio::test]
@@ -109,12 +109,12 @@ async fn records_that_a_crash_left_beside_one_name_are_there_by_another() {
     first.start().await;
     must("a hard link", fs::hard_link(&own, &hard));
     let record = ring(&cdr::virtual_number(), &cdr::caller());
-    let taken = Provider::new(http, Secrets::default()).take(&record).await;
+    let taken = Provider::new(http, Secrets::default()).deliver(&record).await;
     first.kill().await;
 
     let (program, http) = ingest(directory.path(), &hard.display().to_string());
     let mut second = Service::new(program, http);
     second.start().await;
-    let again = Provider::new(http, Secrets::default()).take(&record).await;
+    let again = Provider::new(http, Secrets::default()).deliver(&record).await;
     assert_eq!((again.call_id, again.status.as_str()), (taken.call_id, "duplicate"));
 }

@@ -104,7 +104,7 @@ async fn a_pad_that_asks_without_end_keeps_no_other_store_from_its_pads_and_ring
     for transport in Transport::ALL {
         let mut pad = system.pad(transport, 0, &other.id).await;
         let before = pad.snapshot.position;
-        system.provider().take(&ring(&other.virtual_number, &cdr::caller())).await;
+        system.provider().deliver(&ring(&other.virtual_number, &cdr::caller())).await;
         pad.until_position(before + 1).await;
     }
     // What the pad may ask it gets, and for the rest it is told when to ask again.
@@ -119,7 +119,7 @@ async fn a_pad_that_asks_without_end_keeps_no_other_store_from_its_pads_and_ring
 async fn notes_without_end_become_a_bounded_number_of_events() {
     let system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let store = system.store("flood").await;
-    let call_id = system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await.call_id;
+    let call_id = system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await.call_id;
     let mut notes = JoinSet::new();
     for pad in 0..4 {
         let flood = Flood::of(&system, &store, &pad.to_string()).await;

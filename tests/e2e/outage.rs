@@ -45,7 +45,7 @@ impl Traffic {
             while !stop.load(Ordering::Relaxed) {
                 ticks.tick().await;
                 // Refused or unanswered, even once, fails the test.
-                let taken = provider.take(&ring(&number, &cdr::caller())).await;
+                let taken = provider.deliver(&ring(&number, &cdr::caller())).await;
                 assert_eq!(taken.status, "accepted");
                 calls.push(taken.call_id);
                 count.store(calls.len(), Ordering::Relaxed);
@@ -135,7 +135,7 @@ async fn without_a_broker_services_start_and_calls_reach_the_pads_from_the_log()
     let mut pads = system.pads(&store.id).await;
     let mut calls = Vec::new();
     for _ in 0..3 {
-        calls.push(system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await.call_id);
+        calls.push(system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await.call_id);
         for pad in &mut pads {
             pad.update().await;
         }

@@ -184,8 +184,8 @@ async fn every_port_says_that_it_lives_and_metrics_show_no_number() {
     let system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let store = system.store("gangnam").await;
     let mut pad = system.pad(Transport::Grpc, 0, &store.id).await;
-    system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
-    system.provider().take(&ring(&cdr::virtual_number(), &cdr::caller())).await;
+    system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+    system.provider().deliver(&ring(&cdr::virtual_number(), &cdr::caller())).await;
     pad.update().await;
     for port in
         [system.ingest_at.http, system.ingest_at.admin, system.push_at[0].pads, system.push_at[0].admin]

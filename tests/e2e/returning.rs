@@ -18,25 +18,25 @@ async fn a_pad_that_returns_to_the_other_replica_gets_exactly_what_it_missed() {
     let mut provider = system.provider();
     let token = Claims::new(&store.id, "counter").token();
     for _ in 0..3 {
-        provider.take(&ring(&store.virtual_number, &cdr::caller())).await;
+        provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     }
     for transport in Transport::ALL {
         let mut pad = system.pad(transport, 0, &store.id).await;
         let began = pad.snapshot.position;
-        provider.take(&ring(&store.virtual_number, &cdr::caller())).await;
+        provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
         pad.until_position(began + 1).await;
         let asked = pad.resumption(&token);
         drop(pad);
 
         let mut missed = Vec::new();
         for _ in 0..4 {
-            missed.push(provider.take(&ring(&store.virtual_number, &cdr::caller())).await.call_id);
+            missed.push(provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await.call_id);
         }
         let mut back = Pad::open(transport, system.push_at[1].pads, &asked).await;
         assert!(back.snapshot.resumed, "{transport:?}");
         assert_eq!(back.snapshot.position, began + 1);
         assert!(back.snapshot.open_calls.is_empty() && back.snapshot.recent_calls.is_empty());
-        missed.push(provider.take(&ring(&store.virtual_number, &cdr::caller())).await.call_id);
+        missed.push(provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await.call_id);
         back.until_position(began + 6).await;
         let got: Vec<_> =
             back.updates.iter().filter_map(|update| update.call.clone()).map(|call| call.id).collect();
@@ -51,8 +51,8 @@ async fn a_pad_without_a_position_of_this_log_gets_a_fresh_snapshot() {
     let mut provider = system.provider();
     let open = ring(&store.virtual_number, &cdr::caller());
     let over = ring(&store.virtual_number, &cdr::caller());
-    let open_id = provider.take(&open).await.call_id;
-    let over_id = provider.take(&missed(&over)).await.call_id;
+    let open_id = provider.deliver(&open).await.call_id;
+    let over_id = provider.deliver(&missed(&over)).await.call_id;
     let token = Claims::new(&store.id, "counter").token();
     let epoch = system.pad(Transport::Grpc, 0, &store.id).await.snapshot.epoch.clone();
     assert!(Uuid::parse_str(&epoch).is_ok(), "an epoch is a UUID: {epoch}");
@@ -71,7 +71,7 @@ async fn a_pad_without_a_position_of_this_log_gets_a_fresh_snapshot() {
             assert!(ids(&snapshot.open_calls).contains(&open_id), "{transport:?}");
             assert!(ids(&snapshot.recent_calls).contains(&over_id), "{transport:?}");
             assert!(snapshot.recent_calls.iter().all(|call| call.state() == CallState::Missed));
-            provider.take(&ring(&store.virtual_number, &cdr::caller())).await;
+            provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
             pad.until_position(snapshot.position + 1).await;
         }
     }
@@ -90,7 +90,7 @@ async fn a_pad_that_was_away_for_longer_than_the_retention_begins_afresh() {
     let mut provider = system.provider();
     let epoch = system.pad(Transport::Grpc, 0, &store.id).await.snapshot.epoch.clone();
     for _ in 0..3 {
-        provider.take(&ring(&store.virtual_number, &cdr::caller())).await;
+        provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     }
     let mut log = system.calls().await;
     until("all calls and their events are deleted", SOON, async || {
@@ -113,6 +113,6 @@ async fn a_pad_that_was_away_for_longer_than_the_retention_begins_afresh() {
         }
     }
     let mut pad = system.pad(Transport::WebSocket, 0, &store.id).await;
-    provider.take(&ring(&store.virtual_number, &cdr::caller())).await;
+    provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     pad.until_position(4).await;
 }

@@ -86,7 +86,7 @@ impl Follower {
 async fn calls(provider: &mut Provider, store: &Shop, count: usize) -> Vec<String> {
     let mut ids = Vec::new();
     for _ in 0..count {
-        ids.push(provider.take(&ring(&store.virtual_number, &cdr::caller())).await.call_id);
+        ids.push(provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await.call_id);
     }
     ids
 }

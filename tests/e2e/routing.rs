@@ -21,7 +21,7 @@ async fn every_pad_of_the_called_store_gets_each_position_once_and_no_other_pad_
 
     let mut calls = Vec::new();
     for _ in 0..5 {
-        let taken = provider.take(&ring(&called.virtual_number, &cdr::caller())).await;
+        let taken = provider.deliver(&ring(&called.virtual_number, &cdr::caller())).await;
         assert_eq!(taken.status, "accepted");
         calls.push(taken.call_id);
     }
@@ -34,13 +34,13 @@ async fn every_pad_of_the_called_store_gets_each_position_once_and_no_other_pad_
     }
 
     // The sentinel: had anything reached the other store's pads, it would stand before this.
-    let sentinel = provider.take(&ring(&other.virtual_number, &cdr::caller())).await;
+    let sentinel = provider.deliver(&ring(&other.virtual_number, &cdr::caller())).await;
     for pad in &mut others {
         let update = pad.update().await;
         assert_eq!((update.position, update.call.map(|call| call.id)), (1, Some(sentinel.call_id.clone())));
         assert!(pad.early.is_empty() && pad.calls.len() == 1);
     }
-    let last = provider.take(&ring(&called.virtual_number, &cdr::caller())).await;
+    let last = provider.deliver(&ring(&called.virtual_number, &cdr::caller())).await;
     for pad in &mut pads {
         let update = pad.update().await;
         assert_eq!((update.position, update.call.map(|call| call.id)), (6, Some(last.call_id.clone())));
@@ -56,8 +56,8 @@ async fn a_ring_tells_the_pad_who_calls_and_until_when_it_pops() {
     let mut provider = system.provider();
     let caller = cdr::caller();
     let record = Cdr { memo: "세차 문의".to_owned(), ..ring(&store.virtual_number, &caller) };
-    provider.take(&record).await;
-    provider.take(&ring(&store.virtual_number, &caller)).await;
+    provider.deliver(&record).await;
+    provider.deliver(&ring(&store.virtual_number, &caller)).await;
 
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs().cast_signed();
     for pad in &mut pads {
@@ -98,12 +98,12 @@ async fn the_line_finds_the_store_only_when_the_virtual_number_does_not() {
     let mut provider = system.provider();
 
     let both = Cdr { ton: second.line.clone(), ..ring(&first.virtual_number, &cdr::caller()) };
-    let of_first = provider.take(&both).await;
+    let of_first = provider.deliver(&both).await;
     assert_eq!(first_pad.update().await.call.map(|call| call.id), Some(of_first.call_id));
 
-    let absent = provider.take(&Cdr { ton: second.line.clone(), ..ring("", &cdr::caller()) }).await;
+    let absent = provider.deliver(&Cdr { ton: second.line.clone(), ..ring("", &cdr::caller()) }).await;
     let unknown = Cdr { ton: second.line.clone(), ..ring(&cdr::virtual_number(), &cdr::caller()) };
-    let unknown = provider.take(&unknown).await;
+    let unknown = provider.deliver(&unknown).await;
     second_pad.until_position(2).await;
     let seen: Vec<_> =
         second_pad.updates.iter().filter_map(|update| update.call.clone()).map(|call| call.id).collect();

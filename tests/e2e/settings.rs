@@ -210,7 +210,7 @@ async fn an_empty_variable_is_not_set() {
     let system = System::start_with(&RabbitNode::start().await.url(), 1, &settings).await;
     let store = system.store("gangnam").await;
     let mut pad = system.pad(Transport::Grpc, 0, &store.id).await;
-    system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     assert!(pad.update().await.pop_until.is_some());
 
     // Where one is required, or has another meaning, it counts as missing.

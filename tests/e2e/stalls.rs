@@ -36,7 +36,7 @@ fn thaw(service: &Service) {
 async fn rings(system: &System, store: &Shop, count: usize) -> Vec<String> {
     let (mut provider, mut calls) = (system.provider(), Vec::new());
     for _ in 0..count {
-        calls.push(provider.take(&ring(&store.virtual_number, &cdr::caller())).await.call_id);
+        calls.push(provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await.call_id);
     }
     calls
 }
@@ -117,13 +117,13 @@ async fn a_pad_that_does_not_read_is_told_so_and_costs_the_others_nothing() {
     let mut slow = must("Subscribe", PadServiceClient::new(channel).subscribe(request).await).into_inner();
     let mut next = async || within("an event or the end", SOON, slow.message()).await;
     let mut provider = system.provider();
-    provider.take(&ring(&store.virtual_number, &cdr::caller())).await;
+    provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     // It has caught up, and from now on takes nothing.
     while !matches!(next().await, Ok(Some(response)) if matches!(response.event, Some(Event::Update(_)))) {}
 
     for _ in 0..CALLS {
         let bulky = Cdr { memo: "x".repeat(MEMO), ..ring(&store.virtual_number, &cdr::caller()) };
-        provider.take(&bulky).await;
+        provider.deliver(&bulky).await;
     }
     for pad in &mut pads {
         pad.until_position(1 + CALLS).await;
@@ -140,7 +140,7 @@ async fn a_pad_that_does_not_read_is_told_so_and_costs_the_others_nothing() {
     let end = within("the stream's end", SOON, reading).await;
     assert_eq!(end.code(), Code::ResourceExhausted, "{end:?}");
     // The others go on.
-    provider.take(&ring(&store.virtual_number, &cdr::caller())).await;
+    provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     for pad in &mut pads {
         pad.until_position(CALLS + 2).await;
     }

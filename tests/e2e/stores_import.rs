@@ -159,7 +159,7 @@ async fn records_are_accepted_while_stores_are_imported() {
         let record = ring(&called.virtual_number, &cdr::caller());
         tokio::select! {
             biased;
-            taken = provider.take(&record) => {
+            taken = provider.deliver(&record) => {
                 assert_eq!(taken.status, "accepted");
                 rings += 1;
             }
@@ -170,7 +170,7 @@ async fn records_are_accepted_while_stores_are_imported() {
     assert!(rings > 20, "only {rings} records were accepted meanwhile");
     pad.until_position(rings).await;
     // The new ones have their calls.
-    let new = provider.take(&ring("0507-7001-9999", &cdr::caller())).await;
+    let new = provider.deliver(&ring("0507-7001-9999", &cdr::caller())).await;
     assert_eq!(new.status, "accepted");
 }
 

@@ -36,7 +36,7 @@ async fn an_internal_service_sends_one_call_and_is_told_all_faults_at_once() {
     assert_eq!(first.status(), IngestStatus::Accepted);
     assert_eq!(pad.update().await.call.map(|call| call.id), Some(first.call_id.clone()));
     // The same record over HTTP is a repeat of this one.
-    let again = system.provider().take(&cdr).await;
+    let again = system.provider().deliver(&cdr).await;
     assert_eq!((again.call_id, again.status.as_str()), (first.call_id, "duplicate"));
 
     let wrong =
@@ -120,7 +120,7 @@ async fn the_log_is_listed_in_pages_and_by_what_is_asked_for() {
     let mut last_caller = String::new();
     for _ in 0..7 {
         last_caller = cdr::caller();
-        ids.push(provider.take(&ring(&store.virtual_number, &last_caller)).await.call_id);
+        ids.push(provider.deliver(&ring(&store.virtual_number, &last_caller)).await.call_id);
     }
     let mut client = system.calls().await;
     let mut request =

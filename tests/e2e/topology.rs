@@ -96,7 +96,7 @@ async fn a_poison_message_is_set_aside_and_a_foreign_one_passed_over() {
         (dead.messages == 1).then_some(())
     })
     .await;
-    system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     pad.until_position(1).await;
 }
 

@@ -41,7 +41,7 @@ async fn traced(collector: &Collector) -> System {
 /// A replica that hears a publisher for the first time compares with the log, and an event that comes from there is not
 /// traced. A ring and some heartbeats later that is over.
 async fn settle<const N: usize>(system: &System, store: &Shop, pads: [&mut Pad; N]) {
-    system.provider().take(&ring(&store.virtual_number, &cdr::caller())).await;
+    system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     for pad in pads {
         pad.update().await;
         pad.until_heartbeats(pad.heartbeats + 3).await;

@@ -1,14 +1,14 @@
-//! The shipped alerts, evaluated by promtool on what real services have measured.
+//! The shipped alerts, evaluated by promtool on the metrics of real services.
 //!
-//! Rules look back over minutes and hours, for which no test waits. So the services are asked a few times, and each answer
-//! stands for a stretch of time:
+//! Rules look back over minutes and hours, for which no test can wait. So the services are asked a few times, and each answer is
+//! repeated for a while:
 //!
 //! ```text
 //! quiet          before        after ──► as it goes on
 //! 0 … 20 min     20 min        20 min + 10 s …
 //! ```
 //!
-//! [`Timeline::judge`] says which alerts fire at the end of the quiet, and which at any time after it.
+//! [`Timeline::judge`] tells which alerts fire at the end of the quiet time, and which at any time after it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,18 +29,18 @@ use crate::{
 
 /// Seconds between two samples, as in prometheus.yml.
 const STEP: u64 = 10;
-/// Samples of the quiet: longer than any rule looks back with `offset`, but for an hour's.
+/// Samples of the quiet time: longer than any rule looks back with `offset`, except the one of an hour.
 const QUIET: u64 = 120;
-/// Samples of what comes after: longer than any rule's `for` and a window of 5 minutes.
+/// Samples after it: longer than any rule's `for` and a window of 5 minutes.
 const AFTER: u64 = 66;
 
-/// How long Prometheus waits for an answer, unless it is told otherwise.
+/// How long Prometheus waits for an answer by default.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What one program measured at a moment; nothing, if it did not answer.
+/// The metrics of one program at a moment; empty if it did not answer.
 type Samples = BTreeMap<String, Value>;
 
-/// What one metric was.
+/// A metric's value.
 #[derive(Debug, Clone, Copy)]
 enum Value {
     /// As it was measured.
@@ -49,15 +49,15 @@ enum Value {
     Ago(f64),
 }
 
-/// What happened to the services, as Prometheus sees it.
+/// The metrics of the services over time, as Prometheus sees them.
 #[derive(Debug, Clone)]
 pub struct Timeline {
-    /// Job, instance, and where its metrics are.
+    /// Job, instance, and the address of its metrics.
     targets: Vec<(&'static str, String, SocketAddr)>,
     moments: Vec<(Instant, Vec<Option<Samples>>)>,
 }
 
-/// What is after the last moment.
+/// What comes after the last moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Afterwards {
     /// Nothing more happens.
@@ -68,26 +68,26 @@ pub enum Afterwards {
 
 /// The alerts that fire.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict {
-    /// When nothing had happened yet.
+pub struct FiringAlerts {
+    /// At the end of the quiet time.
     pub quiet: BTreeSet<String>,
     /// At any time after that.
     pub end: BTreeSet<String>,
 }
 
 impl Timeline {
-    /// Begins with the quiet, as the services are now.
+    /// Begins with the quiet time, with the metrics of now.
     pub async fn begin(system: &System) -> Self {
         let ingest = [("ingest-svc", "ingest-svc:9464".to_owned(), system.ingest_at.admin)];
         let push = system.push_at.iter().enumerate();
         let push = push.map(|(index, at)| ("push-svc", format!("push-{}:9465", index + 1), at.admin));
         let mut timeline = Self { targets: ingest.into_iter().chain(push).collect(), moments: Vec::new() };
-        timeline.look().await;
+        timeline.sample().await;
         timeline
     }
 
-    /// Asks the services what they measure now.
-    pub async fn look(&mut self) {
+    /// Adds the metrics of now.
+    pub async fn sample(&mut self) {
         let mut seen = Vec::new();
         for (_, _, address) in &self.targets {
             let mut client = Client::new(*address);
@@ -100,9 +100,9 @@ impl Timeline {
     /// A metric as it was last seen, over all services and labels.
     ///
     /// # Panics
-    /// It has not begun.
+    /// There is no sample yet.
     pub fn value(&self, name: &str) -> f64 {
-        let (_, last) = self.moments.last().expect("it has begun");
+        let (_, last) = self.moments.last().expect("there is a sample");
         let series = last.iter().flatten().flatten().filter(|(series, _)| series.starts_with(name));
         series.map(|(_, Value::Number(value) | Value::Ago(value))| value).sum()
     }
@@ -110,8 +110,8 @@ impl Timeline {
     /// Evaluates all alerts.
     ///
     /// # Panics
-    /// promtool is not there, or does not take what it is given.
-    pub async fn judge(&self, then: Afterwards) -> Verdict {
+    /// promtool is not installed, or refuses its input.
+    pub async fn judge(&self, then: Afterwards) -> FiringAlerts {
         let names = names();
         let begun = QUIET * STEP;
         let minutes = 1..=AFTER * STEP / 60;
@@ -122,10 +122,11 @@ impl Timeline {
             self.firing(then, asked).await.into_iter().partition(|(at, _)| *at < begun);
         let only_names =
             |fired: Vec<(u64, &String)>| fired.into_iter().map(|(_, name)| name.clone()).collect();
-        Verdict { quiet: only_names(quiet), end: only_names(end) }
+        FiringAlerts { quiet: only_names(quiet), end: only_names(end) }
     }
 
-    /// Which of these alerts fire at these times, in seconds. promtool is told that none does, and says which do.
+    /// Which of these alerts fire at these times, in seconds. promtool is given the expectation that none fires, and prints those
+    /// that do.
     async fn firing<'a>(
         &self,
         then: Afterwards,
@@ -148,11 +149,11 @@ impl Timeline {
         must("a file", std::fs::write(&file, text));
         let output =
             must("promtool", Command::new("promtool").args(["test", "rules"]).arg(&file).output().await);
-        let said =
+        let printed =
             [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
         let fires: BTreeSet<_> =
-            asked.into_iter().filter(|(at, name)| said.contains(&query(*at, name))).collect();
-        assert_eq!(output.status.success(), fires.is_empty(), "promtool: {said}");
+            asked.into_iter().filter(|(at, name)| printed.contains(&query(*at, name))).collect();
+        assert_eq!(output.status.success(), fires.is_empty(), "promtool: {printed}");
         fires
     }
 
@@ -188,7 +189,7 @@ impl Timeline {
         let [.., (before, _), (after, _)] = &self.moments[..] else { panic!("at least two moments") };
         let between = after.duration_since(*before).as_secs_f64();
         let [.., last_but_one, last] = seen else { panic!("at least two moments") };
-        // The last sample of the quiet, and then each moment, is a step later than the one before.
+        // Each moment is a step after the one before; the first is the last sample of the quiet time.
         let at = |moment: u64| (QUIET - 1 + moment) * STEP;
         let mut values = vec![line(seen[0], at(0), QUIET, Some(STEP as f64))];
         values.extend((1..).zip(&seen[1..]).map(|(moment, value)| line(*value, at(moment), 1, None)));
@@ -206,7 +207,7 @@ impl Timeline {
         values.push(match (last, each) {
             (Some(Value::Number(value)), Some(each)) => format!("{}+{each}x{}", value + each, AFTER - 1),
             (Some(Value::Ago(_)), None) => {
-                // The same instant as before, and ever longer ago.
+                // The same instant, longer and longer ago.
                 line(*last, end, AFTER, None)
             }
             _ => line(*last, end + AFTER * STEP, AFTER, each),
@@ -215,7 +216,7 @@ impl Timeline {
     }
 }
 
-/// `count` samples, of which the last is at `end`. Instants move by `each` from one to the next, if they do.
+/// `count` samples, of which the last is at `end`. `each` is how far an instant moves from one sample to the next.
 fn line(value: Option<Value>, end: u64, count: u64, each: Option<f64>) -> String {
     match value {
         None => format!("_x{count}"),
@@ -253,7 +254,7 @@ pub fn names() -> Vec<String> {
     file.groups.into_iter().flat_map(|group| group.rules).map(|rule| rule.alert).collect()
 }
 
-/// What a `/metrics` shows.
+/// The samples of an answer of `/metrics`.
 fn samples(text: &str) -> Samples {
     let now = must("the time", SystemTime::now().duration_since(UNIX_EPOCH)).as_secs_f64();
     let mut samples = Samples::new();

@@ -1,4 +1,4 @@
-//! Call detail records as a number provider makes them.
+//! CDRs as a number provider makes them.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -47,7 +47,7 @@ pub fn ring_at(sdt: &str, virtual_number: &str, caller: &str) -> Cdr {
     }
 }
 
-/// The final record of a call that somebody answered, two seconds after its ring.
+/// The final record of a call that was answered two seconds after its ring.
 pub fn answered(ring: &Cdr) -> Cdr {
     Cdr { swidt: later(&ring.sdt, 2), edt: later(&ring.sdt, 4), ..ring.clone() }
 }
@@ -70,7 +70,7 @@ fn in_seoul(instant: Timestamp) -> String {
 /// `seconds` after the instant that a record writes as `sdt`.
 ///
 /// # Panics
-/// `sdt` is no instant.
+/// `sdt` is not an instant.
 pub fn later(sdt: &str, seconds: i64) -> String {
     (civil(sdt) + SignedDuration::from_secs(seconds)).strftime(FORM).to_string()
 }
@@ -78,7 +78,7 @@ pub fn later(sdt: &str, seconds: i64) -> String {
 /// The instant that a record writes as `sdt`, in seconds since 1970.
 ///
 /// # Panics
-/// `sdt` is no instant.
+/// `sdt` is not an instant.
 pub fn unix_seconds(sdt: &str) -> i64 {
     let zoned: Zoned = civil(sdt).to_zoned(seoul()).expect("Seoul's offset is fixed");
     zoned.timestamp().as_second()
@@ -122,7 +122,7 @@ pub fn urlencoded(cdr: &Cdr) -> String {
     pairs.map(|(name, value)| format!("{name}={}", percent(value.as_bytes()))).collect::<Vec<_>>().join("&")
 }
 
-/// Percent-encodes bytes, whatever they are.
+/// Percent-encodes any bytes.
 pub fn percent(bytes: &[u8]) -> String {
     let encoded = bytes.iter().map(|&byte| match byte {
         b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'.' | b'_' => char::from(byte).to_string(),

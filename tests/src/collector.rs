@@ -1,4 +1,4 @@
-//! An OpenTelemetry collector: takes traces over OTLP and keeps them.
+//! An OpenTelemetry collector that keeps the traces it gets over OTLP.
 
 use std::{
     net::SocketAddr,

@@ -1,8 +1,8 @@
 //! Child processes that cannot outlive the tests.
 //!
-//! Each child runs under a small shell, the guard, whose standard input is a pipe that only this process holds. When
-//! this process ends, however it ends, the pipe closes and the guard kills the child's whole process group. `Drop` does
-//! the same. The guard's exit status is the child's.
+//! Each child runs under a small shell, the guard, whose standard input is a pipe that only this process holds. When this process
+//! ends for any reason, the pipe closes and the guard kills the child's whole process group. `Drop` does the same. The guard's
+//! exit status is the child's.
 
 use std::{
     fs,
@@ -18,10 +18,10 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::wait::{SOON, must, until};
 
-/// `$1` is the child's open-file limit, `$2` the file its output goes to, `$3` what to remove in the end (or nothing),
-/// the rest is its command line. What is removed may be in use by another child that is just being killed. The child's
-/// process group is made by `setsid` and not by bash's job control, under which `wait` returns when a child is stopped; a child that is just being born has
-/// none yet.
+/// `$1` is the child's limit of open files, `$2` the file of its output, `$3` a directory to remove at the end (or nothing), the
+/// rest is its command line. The directory may still be in use by another child that is being killed, so it is tried again. The
+/// child's process group is made by `setsid` and not by bash's job control, with which `wait` returns when a child is stopped.
+/// Before `setsid` has run there is no group; then the child itself is killed.
 const SCRIPT: &str = r#"
 ulimit -n "$1"; log=$2; remove=$3; shift 3
 exec 3<&0
@@ -37,7 +37,7 @@ fi
 exit "$status"
 "#;
 
-/// How long a killed child may take to be gone.
+/// How long a killed child may take to end.
 const DEATH: Duration = Duration::from_secs(10);
 
 /// What to run.
@@ -49,7 +49,7 @@ pub struct Program {
     pub arguments: Vec<String>,
     /// Its whole environment: nothing is inherited.
     pub environment: Vec<(String, String)>,
-    /// Where its output is appended.
+    /// The file to which its output is appended.
     pub log: PathBuf,
     /// How many files it may have open.
     pub open_files: u32,
@@ -90,7 +90,7 @@ impl Program {
     /// # Panics
     /// It cannot be started.
     pub fn spawn(&self) -> Running {
-        // The guard's own remarks on its child's end would stand among the child's words.
+        // Without the guard's standard error: bash would print how the child ended into the child's output.
         let mut guard = Command::new("bash")
             .args(["-c", SCRIPT, "guard", &self.open_files.to_string()])
             .arg(&self.log)
@@ -102,16 +102,16 @@ impl Program {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            // What a terminal or `timeout` sends to the tests' group must not keep it from its work.
+            // A signal of a terminal or of `timeout` to the tests' process group must not end the guard.
             .process_group(0)
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start bash: {error}"));
         let alive = guard.stdin.take();
         let mut line = String::new();
-        let said = guard.stdout.take().map(|stdout| BufReader::new(stdout).read_line(&mut line));
+        let read = guard.stdout.take().map(|stdout| BufReader::new(stdout).read_line(&mut line));
         let pid = line.trim().parse().ok().and_then(Pid::from_raw);
         let Some(pid) = pid else {
-            panic!("cannot start {}: {said:?}, see {}", self.file.display(), self.log.display());
+            panic!("cannot start {}: {read:?}, see {}", self.file.display(), self.log.display());
         };
         Running { guard, alive, pid }
     }
@@ -131,20 +131,20 @@ impl Running {
         self.pid
     }
 
-    /// Sends a signal to the child; one that is gone already is no error.
+    /// Sends a signal to the child; that it has ended already is not an error.
     pub fn signal(&self, signal: Signal) {
         send(self.pid, signal);
     }
 
-    /// Halts the child (`SIGSTOP`), and returns when none of its threads runs any more; its connections stay open.
+    /// Stops the child (`SIGSTOP`), and returns when none of its threads runs any more; its connections stay open.
     ///
     /// # Panics
-    /// It goes on.
+    /// It does not stop.
     pub fn freeze(&self) {
         freeze(self.pid);
     }
 
-    /// Lets the child go on after [`freeze`](Self::freeze).
+    /// Continues the child after [`freeze`](Self::freeze).
     pub fn thaw(&self) {
         self.signal(Signal::CONT);
     }
@@ -165,7 +165,7 @@ impl Running {
         self.guard.try_wait().expect("the guard is our own child")
     }
 
-    /// Waits until it has ended and tells its exit code; 128 and the signal's number when a signal ended it.
+    /// Waits until it has ended, and returns its exit code; 128 and the signal's number when a signal ended it.
     ///
     /// # Panics
     /// It has not ended after `bound`.
@@ -175,7 +175,7 @@ impl Running {
         status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
     }
 
-    /// Kills the whole process group at once, with no chance to tidy up, and waits until it is gone.
+    /// Kills the whole process group at once, and waits until it has ended.
     pub async fn kill(&mut self) {
         self.alive = None;
         self.exit(DEATH).await;
@@ -192,7 +192,7 @@ impl Drop for Running {
     }
 }
 
-/// Sends `signal` to the process `pid`; one that is gone already is no error.
+/// Sends `signal` to the process `pid`; that it has ended already is not an error.
 pub(crate) fn send(pid: Pid, signal: Signal) {
     match kill_process(pid, signal) {
         Ok(()) | Err(rustix::io::Errno::SRCH) => {}
@@ -200,8 +200,7 @@ pub(crate) fn send(pid: Pid, signal: Signal) {
     }
 }
 
-/// Halts a process in the middle of whatever it does (`SIGSTOP`), and returns when none of its threads runs any more; its
-/// connections stay open.
+/// Stops a process (`SIGSTOP`), and returns when none of its threads runs any more; its connections stay open.
 pub(crate) fn freeze(pid: Pid) {
     send(pid, Signal::STOP);
     let begun = Instant::now();
@@ -218,7 +217,7 @@ fn halted(pid: Pid) -> bool {
     let state = |stat: String| stat.rsplit_once(')').and_then(|(_, rest)| rest.trim().chars().next());
     tasks.flatten().all(|task| {
         let stat = fs::read_to_string(task.path().join("stat"));
-        // A thread that has just ended runs no more either.
+        // A thread that has just ended does not run either.
         stat.map_or(true, |stat| matches!(state(stat), Some('T' | 'Z' | 'X')))
     })
 }

@@ -19,13 +19,13 @@ use tokio::{
 /// How long an answer may take. Providers give up after 5–15 s; a test machine is slower.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Why a request got no answer: nobody listens, or the connection broke.
+/// A request got no answer: nothing listens, or the connection broke.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer from {address}: {why}")]
 pub struct NoAnswer {
-    /// Whom it went to.
+    /// The server's address.
     pub address: SocketAddr,
-    /// What went wrong.
+    /// The cause.
     pub why: String,
 }
 
@@ -49,10 +49,10 @@ impl Answer {
     /// The body as JSON.
     ///
     /// # Panics
-    /// It is none.
+    /// It is not JSON.
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body)
-            .unwrap_or_else(|error| panic!("no JSON ({error}): {}", self.text()))
+            .unwrap_or_else(|error| panic!("is not JSON ({error}): {}", self.text()))
     }
 }
 
@@ -75,7 +75,7 @@ pub async fn send_raw(address: SocketAddr, bytes: &[u8]) -> Result<String, NoAns
     answered.map_err(|why| NoAnswer { address, why })
 }
 
-/// One client with at most one connection.
+/// A client with at most one connection.
 #[derive(Debug)]
 pub struct Client {
     address: SocketAddr,
@@ -89,7 +89,7 @@ impl Client {
         Self { address, own: None, connection: None }
     }
 
-    /// Gives it another address of its own than 127.0.0.1: all of 127.0.0.0/8 is this machine.
+    /// Gives it another source address than 127.0.0.1: all of 127.0.0.0/8 is this machine.
     #[must_use]
     pub fn own(mut self, own: Ipv4Addr) -> Self {
         self.own = Some(own);
@@ -107,7 +107,7 @@ impl Client {
     /// Sends a request once and reads the whole answer.
     ///
     /// # Errors
-    /// There is no answer. The request may have arrived all the same.
+    /// There is no answer. The request may have arrived nevertheless.
     pub async fn send(
         &mut self,
         method: &str,
@@ -120,7 +120,7 @@ impl Client {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Full::new(body.into())).expect("the test's own request is one");
+        let request = request.body(Full::new(body.into())).expect("the test's request is valid");
         let answered = timeout(PATIENCE, self.exchange(request)).await;
         let answered = answered.unwrap_or_else(|_| Err(format!("it took more than {PATIENCE:?}")));
         if answered.is_err() {
@@ -161,7 +161,7 @@ async fn connect(own: Option<Ipv4Addr>, address: SocketAddr) -> Result<SendReque
     stream.set_nodelay(true).map_err(|error| error.to_string())?;
     let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
     tokio::spawn(async move {
-        // Its failure is the failure of the request that is under way.
+        // If it fails, the request that is under way fails.
         connection.await.ok();
     });
     Ok(sender)

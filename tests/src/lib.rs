@@ -1,15 +1,15 @@
 //! The harness of the end-to-end tests and benchmarks: real binaries on a real RabbitMQ node.
 //!
-//! * [`rabbit`]: private RabbitMQ nodes that are stopped, killed and frozen at will.
-//! * [`services`]: ingest-svc and replicas of push-svc, killed and started again at will.
-//! * [`link`]: a network that is cut, delayed, black-holed and half-closed at will.
+//! * [`rabbit`]: private RabbitMQ nodes, which a test can stop, kill and freeze.
+//! * [`services`]: ingest-svc and replicas of push-svc, which a test can kill and start again.
+//! * [`link`]: a network that a test can cut, delay, black-hole and half-close.
 //! * [`nginx`]: the load balancer, with the configuration that is shipped.
-//! * [`provider`] sends what [`cdr`] makes; [`pads`] see it on all three transports and check what they see.
-//! * [`alerts`]: what Prometheus would say to what the services measure.
-//! * [`chaos`]: a bad night, played from a seed on all of these.
-//! * `ringpad-testbed`: all of it at the command of the pad page's tests, which are TypeScript.
-//! * [`secrets`]: what no log line may show. [`token`]: pad tokens, minted independently of the project's own code.
-//! * [`guard`]: child processes that end with the tests; [`port`]: where they listen.
+//! * [`provider`] sends what [`cdr`] makes; [`pads`] get it on all three transports and check what they get.
+//! * [`alerts`]: which alerts Prometheus would fire on the services' metrics.
+//! * [`chaos`]: a run with many faults, drawn from a seed, on all of these.
+//! * `ringpad-testbed`: all of it, controlled by the pad page's tests, which are TypeScript.
+//! * [`secrets`]: what no log line may show. [`token`]: pad tokens, minted independently of the product's code.
+//! * [`guard`]: child processes that end with the tests; [`port`]: free ports for them.
 //! * [`wait`]: waiting for values with a bound. [`http`]: a small HTTP/1.1 client.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 

@@ -1,12 +1,11 @@
-//! A network between two processes that does what networks do: a TCP proxy whose connections are cut, delayed,
-//! black-holed and half-closed at will.
+//! A network between two processes: a TCP proxy whose connections can be cut, delayed, black-holed and half-closed.
 //!
 //! ```text
 //! client ──► Link::at ══╡ conditions ╞══► server
 //! ```
 //!
-//! A link holds at most [`IN_FLIGHT`] chunks of [`CHUNK`] bytes a direction; whoever sends more waits, as with a full
-//! window. What a black hole swallows comes when it ends, as TCP would send it again.
+//! A link holds at most [`IN_FLIGHT`] chunks of [`CHUNK`] bytes a direction; a sender of more waits, as with a full window. Data in
+//! a black hole arrives when the black hole ends, as TCP would send it again.
 
 use std::{io, net::SocketAddr, pin::pin, time::Duration};
 
@@ -29,7 +28,7 @@ const CHUNK: usize = 16 * 1024;
 /// Chunks on the way in one direction of a connection.
 const IN_FLIGHT: usize = 64;
 
-/// One of a connection's two ways.
+/// One of a connection's two directions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
     /// From the client to the server.
@@ -38,7 +37,7 @@ pub enum Way {
     Down,
 }
 
-/// How the network is just now. The counters are compared with what they were when a connection was opened.
+/// The state of the network. The counters are compared with their values at the opening of a connection.
 #[derive(Debug, Clone, Copy, Default)]
 struct Conditions {
     delay: Duration,
@@ -57,10 +56,10 @@ impl Conditions {
     }
 }
 
-/// A running link. Dropped, it cuts its connections and listens no more.
+/// A running link. When it is dropped, it cuts its connections and stops listening.
 #[derive(Debug)]
 pub struct Link {
-    /// Where clients find it.
+    /// Its address for clients.
     pub at: SocketAddr,
     conditions: watch::Sender<Conditions>,
     acceptor: JoinHandle<()>,
@@ -84,7 +83,7 @@ impl Link {
         self.conditions.send_modify(|now| now.cuts += 1);
     }
 
-    /// Ends one way of all connections, while the other goes on: what is sent that way afterwards is lost.
+    /// Ends one direction of all connections, while the other goes on. What is sent in that direction afterwards is lost.
     pub fn half_close(&self, way: Way) {
         self.conditions.send_modify(|now| match way {
             Way::Up => now.half_closes_up += 1,
@@ -92,12 +91,12 @@ impl Link {
         });
     }
 
-    /// From now on everything takes so much longer; zero is the plain network.
+    /// Delays everything from now on; zero ends the delay.
     pub fn delay(&self, delay: Duration) {
         self.conditions.send_modify(|now| now.delay = delay);
     }
 
-    /// Nothing passes any more, and nobody is told; new connections are taken and never answered.
+    /// Nothing passes any more, and no connection ends; new connections are accepted and not answered.
     pub fn black_hole(&self) {
         self.conditions.send_modify(|now| now.black_hole = true);
     }
@@ -130,7 +129,7 @@ async fn accept(listener: TcpListener, server: SocketAddr, conditions: watch::Re
     }
 }
 
-/// One connection, until both ways have ended or something breaks it.
+/// One connection, until both directions have ended or something breaks it.
 async fn carry(mut client: TcpStream, server: SocketAddr, conditions: watch::Receiver<Conditions>) {
     let opened = *conditions.borrow();
     let (mut seen, mut passable) = (conditions.clone(), conditions.clone());
@@ -142,7 +141,7 @@ async fn carry(mut client: TcpStream, server: SocketAddr, conditions: watch::Rec
             TcpStream::connect(server).await
         } => connected,
     };
-    // Nobody listens there: the nearest that a connection which was already taken can come to being refused.
+    // Nothing listens there. The client's connection is already accepted, so it can only be reset instead of refused.
     let Ok(mut server) = connected else { return reset(&client) };
     for stream in [&client, &server] {
         must("TCP_NODELAY", stream.set_nodelay(true));
@@ -166,7 +165,7 @@ async fn carry(mut client: TcpStream, server: SocketAddr, conditions: watch::Rec
     }
 }
 
-/// One way of a connection, to its end.
+/// One direction of a connection, to its end.
 async fn pump(
     way: Way,
     from: ReadHalf<'_>,
@@ -194,7 +193,7 @@ async fn read(
         }
         passes(&mut conditions).await;
         let due = Instant::now() + conditions.borrow().delay;
-        // Behind a half-close nobody takes it any more: it is lost.
+        // After a half-close it is lost.
         chunks.send((due, chunk.freeze())).await.ok();
     }
 }
@@ -221,12 +220,12 @@ async fn write(
 
 /// Waits while there is a black hole.
 async fn passes(conditions: &mut watch::Receiver<Conditions>) {
-    // Without its link there is nothing to wait for either.
+    // Without its link it passes at once, and the connection ends.
     conditions.wait_for(|now| !now.black_hole).await.ok();
 }
 
 /// Has the connection reset when it is dropped.
 fn reset(stream: &TcpStream) {
-    // One that has broken already cannot be reset any more.
+    // A connection that has broken already cannot be reset.
     stream.set_zero_linger().ok();
 }

@@ -1,9 +1,9 @@
-//! A machine with faults of its own for one process: a wall clock that is wrong, a disk that is slow, hangs, errs, is full or
-//! lies, and a power cut, which takes back what was not flushed.
+//! A machine with faults for one process: a wrong wall clock, a disk that is slow, hangs, fails, is full or does not flush, and a
+//! power cut, which undoes what was not flushed.
 //!
-//! It is a library (`machine/shim.c`) that is loaded into the process before libc, compiled by `cc` when it is first wanted, and
-//! told what to do by a few numbers in a file that both have mapped. A program that is linked statically, or that calls the
-//! kernel past libc, would not notice it: [`Machine::has_noted`] shows that this one does.
+//! It is a library (`machine/shim.c`) that is loaded into the process before libc, compiled by `cc` when it is first used, and
+//! controlled by a few numbers in a file that both have mapped. It has no effect on a program that is linked statically or calls
+//! the kernel without libc: [`Machine::has_noted`] shows that it has an effect.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -18,7 +18,7 @@ use crate::{guard::Program, wait::must};
 
 const SOURCE: &str = include_str!("machine/shim.c");
 
-/// Where the control values are, in bytes, and how long all of them are. As in `shim.c`.
+/// The offsets of the control values, and their length, in bytes. As in `shim.c`.
 const WALL_AHEAD: u64 = 0;
 const FLUSH_TAKES: u64 = 8;
 const DISK: u64 = 16;
@@ -27,7 +27,7 @@ const CONTROL: u64 = 24;
 /// What a disk does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Disk {
-    /// What it should.
+    /// It works.
     Sound,
     /// A flush does not return until the disk does something else.
     Hangs,
@@ -35,25 +35,25 @@ pub enum Disk {
     Errs,
     /// A write fails with ENOSPC.
     Full,
-    /// A flush does nothing, and says that all is well.
+    /// A flush does nothing, and succeeds.
     Lies,
 }
 
-/// What stands between one process and its machine.
+/// What one process sees as its machine.
 #[derive(Debug)]
 pub struct Machine {
     library: PathBuf,
     path: PathBuf,
     control: File,
-    /// What the paths of its files begin with.
+    /// The beginning of the paths of its files.
     files: Option<PathBuf>,
 }
 
 impl Machine {
-    /// A sound machine, which keeps its own files in `directory`. Only files whose paths begin with `files` are on its disk.
+    /// A machine without faults, which keeps its own files in `directory`. Only files whose paths begin with `files` are on its disk.
     ///
     /// # Panics
-    /// `cc` is not there.
+    /// `cc` is not installed.
     pub fn new(directory: &Path, files: Option<&Path>) -> Self {
         let (library, path) = (directory.join("shim.so"), directory.join("control"));
         compile(&library);
@@ -76,17 +76,17 @@ impl Machine {
         }
     }
 
-    /// Sets the wall clock so many milliseconds ahead of the right time, or behind it.
+    /// Sets how many milliseconds the wall clock is ahead of the right time; negative: behind it.
     pub fn set_clock(&self, ahead_ms: i64) {
         self.tell(WALL_AHEAD, ahead_ms * 1_000_000);
     }
 
-    /// Has each flush take so many milliseconds more.
+    /// Sets how many milliseconds each flush takes longer.
     pub fn slow_disk(&self, flush_ms: i64) {
         self.tell(FLUSH_TAKES, flush_ms);
     }
 
-    /// Has the disk do this.
+    /// Sets what the disk does.
     pub fn set_disk(&self, disk: Disk) {
         self.tell(DISK, disk as i64);
     }
@@ -100,7 +100,7 @@ impl Machine {
         !self.undo_files().is_empty()
     }
 
-    /// Takes back what was written and not flushed, of each file all of it or what came last; all of it if the disk lies. The
+    /// Undoes what was written and not flushed: of each file all of it or only the last writes; all of it if the disk lies. The
     /// process must have been killed.
     ///
     /// # Panics
@@ -149,7 +149,7 @@ fn compile(library: &Path) {
     assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
 }
 
-/// What was at a place of a file before it was written.
+/// The former bytes of a place in a file that was written.
 struct Note<'a> {
     offset: u64,
     old_length: u64,
@@ -157,7 +157,7 @@ struct Note<'a> {
 }
 
 impl<'a> Note<'a> {
-    /// A note that was being written when the process was killed had no write behind it.
+    /// All complete notes. An incomplete one was being written when the process was killed, and its write never followed.
     fn all(mut noted: &'a [u8]) -> Vec<Self> {
         let mut notes = Vec::new();
         while let Some((header, rest)) = noted.split_first_chunk::<24>() {
@@ -188,16 +188,16 @@ mod tests {
     use super::*;
     use crate::wait::SOON;
 
-    /// Runs a shell's script on the machine; what it said.
+    /// Runs a shell script on the machine; returns its output.
     async fn shell(machine: &Machine, directory: &Path, script: &str) -> String {
         let log = directory.join(format!("{}.log", crate::rabbit::unique("shell")));
         let program = machine.run(Program::new("sh", &log).argument("-c").argument(script));
         program.spawn().exit(SOON).await;
-        must("its words", fs::read_to_string(log))
+        must("its output", fs::read_to_string(log))
     }
 
     #[tokio::test]
-    async fn a_power_cut_takes_back_what_was_not_flushed_and_nothing_else() {
+    async fn a_power_cut_undoes_what_was_not_flushed_and_nothing_else() {
         let directory = must("a directory", tempfile::tempdir());
         let file = directory.path().join("disk-file");
         let machine = Machine::new(directory.path(), Some(&directory.path().join("disk-")));
@@ -207,7 +207,7 @@ mod tests {
         let script = format!("printf new | dd of={path} conv=notrunc 2>&1; printf more >>{path}");
         shell(&machine, directory.path(), &script).await;
         assert_eq!(must("the file", fs::read_to_string(&file)), "new words\nmore");
-        // What came last may be lost alone.
+        // Perhaps only the last write is lost.
         machine.lose_power();
         let left = must("the file", fs::read_to_string(&file));
         assert!(["old words\n", "new words\n", "new words\nmore"].contains(&left.as_str()), "{left}");
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_is_not_taken_for_a_removed_one_whose_number_it_has() {
+    async fn a_new_file_is_not_mistaken_for_a_removed_one_with_its_descriptor() {
         let directory = must("a directory", tempfile::tempdir());
         let machine = Machine::new(directory.path(), Some(&directory.path().join("disk-")));
         machine.set_disk(Disk::Lies);
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_disk_errs_and_is_full_and_a_clock_is_wrong_for_its_process_alone() {
+    async fn a_disk_fails_and_is_full_and_a_clock_is_wrong_only_for_its_process() {
         let directory = must("a directory", tempfile::tempdir());
         let path = directory.path().join("disk-file").display().to_string();
         let machine = Machine::new(directory.path(), Some(&directory.path().join("disk-")));
@@ -246,8 +246,8 @@ mod tests {
         assert!(!shell(&machine, directory.path(), &write).await.contains("error"));
 
         machine.set_clock(-3_600_000);
-        let said = shell(&machine, directory.path(), "date +%s").await;
-        let theirs: u64 = must("seconds", said.trim().parse());
+        let printed = shell(&machine, directory.path(), "date +%s").await;
+        let theirs: u64 = must("seconds", printed.trim().parse());
         let ours = must("a time", SystemTime::now().duration_since(UNIX_EPOCH));
         let behind = ours.saturating_sub(Duration::from_secs(theirs)).as_secs();
         assert!((3_599..3_630).contains(&behind), "{behind}");

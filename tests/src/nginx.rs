@@ -1,4 +1,4 @@
-//! nginx with the configuration that is shipped, in front of a [`System`]. Only the addresses are the tests' own.
+//! nginx with the shipped configuration, in front of a [`System`]. Only the addresses are changed.
 
 use std::{
     fs,
@@ -19,7 +19,7 @@ use crate::{
     wait::{SOON, must, until},
 };
 
-/// Where Debian has it.
+/// Its path on Debian.
 const NGINX: &str = "/usr/sbin/nginx";
 
 /// A file or folder of the project, by its path from the project's root.
@@ -35,7 +35,7 @@ pub fn shipped_text(path: &str) -> String {
     must(path, fs::read_to_string(shipped(path)))
 }
 
-/// Whom nginx passes requests to.
+/// The servers to which nginx passes requests.
 #[derive(Debug, Clone, Copy)]
 pub struct Upstreams {
     /// ingest-svc, for number providers.
@@ -48,7 +48,7 @@ impl Upstreams {
     /// The services themselves.
     ///
     /// # Panics
-    /// The system has not three replicas.
+    /// The system does not have three replicas.
     pub fn of(system: &System) -> Self {
         let [first, second, third] = &system.push_at[..] else {
             panic!("the shipped configuration has three replicas, not {}", system.push_at.len());
@@ -64,7 +64,7 @@ impl Upstreams {
             ("push-1:8081", first),
             ("push-2:8081", second),
             ("push-3:8081", third),
-            // It has no tokens either, and shows that it was asked.
+            // In place of the adopter's token server. It has no tokens, but its access log shows the request.
             ("127.0.0.1:9", self.ingest),
         ];
         let shipped = shipped_text("deploy/nginx/upstreams.conf");
@@ -72,17 +72,17 @@ impl Upstreams {
     }
 }
 
-/// An nginx that is killed and started again at will. Its output is in the system's directory, and is searched for
-/// secrets with the services' logs.
+/// An nginx that can be killed and started again. Its output is in the system's directory, and is searched for secrets together
+/// with the services' logs.
 #[derive(Debug)]
 pub struct Nginx {
-    /// Where it listens.
+    /// Its address.
     pub at: SocketAddr,
-    /// Where it listens for native gRPC.
+    /// Its address for native gRPC.
     pub grpc_at: SocketAddr,
     program: Program,
     running: Option<Running>,
-    /// Where its files are.
+    /// The directory of its files.
     directory: PathBuf,
 }
 
@@ -90,7 +90,7 @@ impl Nginx {
     /// Starts it in front of ingest-svc and three replicas, and waits until it answers.
     ///
     /// # Panics
-    /// nginx is not installed or does not take the configuration, or the system has not three replicas.
+    /// nginx is not installed or refuses the configuration, or the system does not have three replicas.
     pub async fn start(system: &System) -> Self {
         Self::start_before(Upstreams::of(system), system.directory.path()).await
     }
@@ -98,7 +98,7 @@ impl Nginx {
     /// Starts it in front of `upstreams`, with its files in `directory`, and waits until it answers.
     ///
     /// # Panics
-    /// nginx is not installed or does not take the configuration.
+    /// nginx is not installed or refuses the configuration.
     pub async fn start_before(upstreams: Upstreams, directory: &Path) -> Self {
         Self::start_with(&upstreams.shipped(), directory).await
     }
@@ -106,7 +106,7 @@ impl Nginx {
     /// Starts it with this as `upstreams.conf`, with its files in `directory`, and waits until it answers.
     ///
     /// # Panics
-    /// nginx is not installed or does not take the configuration.
+    /// nginx is not installed or refuses the configuration.
     pub async fn start_with(upstreams: &str, directory: &Path) -> Self {
         assert!(Path::new(NGINX).exists(), "these tests need nginx: apt-get install nginx-light");
         let (at, grpc_at, own) = (free_address(), free_address(), directory.join("nginx"));
@@ -125,8 +125,7 @@ impl Nginx {
         nginx
     }
 
-    /// Has it pass requests to other `upstreams` from now on, with the connections that there are going on, and waits
-    /// until it does.
+    /// Makes it pass requests to other `upstreams`, and waits until it does. Its connections go on.
     ///
     /// # Panics
     /// It does not, or is not running.
@@ -136,7 +135,7 @@ impl Nginx {
         let (mut client, push) = (Client::new(self.at), upstreams.push.map(|at| at.to_string()));
         until("nginx passes requests to the new upstreams", SOON, async || {
             client.get("/livez").await.ok()?;
-            // The line is written after the answer, so this may be an earlier one; then the next is looked at.
+            // The line is written after the answer, so this may be an earlier line; then it is tried again.
             let asked = self.accesses().pop()?["upstream"].as_str()?.to_owned();
             push.iter().any(|at| asked.ends_with(at)).then_some(())
         })
@@ -157,7 +156,7 @@ impl Nginx {
         self.running = Some(running);
     }
 
-    /// Stops it at once, as SIGTERM does: its connections are cut.
+    /// Stops it at once with SIGTERM: its connections are cut.
     ///
     /// # Panics
     /// It does not end.
@@ -168,12 +167,12 @@ impl Nginx {
         }
     }
 
-    /// Halts it and its workers; their connections stay open.
+    /// Stops it and its workers (`SIGSTOP`); their connections stay open.
     pub fn freeze(&self) {
         self.signal_all(Signal::STOP);
     }
 
-    /// Lets them go on after [`freeze`](Self::freeze).
+    /// Continues them after [`freeze`](Self::freeze).
     pub fn thaw(&self) {
         self.signal_all(Signal::CONT);
     }
@@ -191,7 +190,7 @@ impl Nginx {
         }
     }
 
-    /// Where pads of this transport find it.
+    /// Its address for pads of this transport.
     pub fn at_for(&self, transport: Transport) -> SocketAddr {
         match transport {
             Transport::Grpc => self.grpc_at,
@@ -199,7 +198,7 @@ impl Nginx {
         }
     }
 
-    /// All it has said, errors too.
+    /// Its output so far, errors too.
     ///
     /// # Panics
     /// It cannot be read.
@@ -210,16 +209,16 @@ impl Nginx {
     /// The lines of its access log so far.
     ///
     /// # Panics
-    /// One of them is no JSON.
+    /// One of them is not JSON.
     pub fn accesses(&self) -> Vec<Value> {
         let logged = self.logged();
-        // A line that is just being written has no end yet.
+        // A line that is being written has no end yet.
         let lines = logged.split_inclusive('\n').filter(|line| line.starts_with('{') && line.ends_with('\n'));
         lines.map(|line| must(line, serde_json::from_str(line))).collect()
     }
 }
 
-/// Copies the configuration and puts the tests' addresses in.
+/// Copies the configuration with the addresses of the test.
 fn configure(directory: &Path, at: SocketAddr, grpc_at: SocketAddr, upstreams: &str) {
     let mut text = upstreams.to_owned();
     // Debian's nginx would write below /var/lib.
@@ -230,7 +229,7 @@ fn configure(directory: &Path, at: SocketAddr, grpc_at: SocketAddr, upstreams: &
         let text = shipped_text(&format!("deploy/nginx/{file}"));
         replace(&text, &format!("\nlisten {port}"), &format!("\nlisten {at}"))
     };
-    // With the errors, where all of it is searched for secrets.
+    // To the same output as the errors, which is searched for secrets.
     let shipped = shipped_text("deploy/nginx/nginx.conf");
     let main = replace(&shipped, "access_log /var/log/nginx/access.log ", "access_log /dev/stdout ");
     let files = [
@@ -244,7 +243,7 @@ fn configure(directory: &Path, at: SocketAddr, grpc_at: SocketAddr, upstreams: &
     }
 }
 
-/// Replaces what must be there once.
+/// Replaces text that must occur exactly once.
 fn replace(text: &str, old: &str, new: &str) -> String {
     assert_eq!(text.matches(old).count(), 1, "{old:?} is not there once:\n{text}");
     text.replace(old, new)

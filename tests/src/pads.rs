@@ -1,7 +1,8 @@
-//! Pads on all three transports, which check by themselves what the contract promises of every stream: first the
-//! snapshot, directly after it a heartbeat, then each position once and in order, heartbeats that tell the last one.
+//! Pads on all three transports, independent of the product's own clients. They check what `docs/protocol.md` promises of every
+//! stream: first the snapshot, directly after it a heartbeat, then each position once and in order, and heartbeats with the last
+//! position.
 //!
-//! `pads/grpc.rs`, `pads/grpc_web.rs` and `pads/websocket.rs` only carry events; everything else is here.
+//! `pads/grpc.rs`, `pads/grpc_web.rs` and `pads/websocket.rs` only carry events; the checks are here.
 
 mod grpc;
 mod grpc_web;
@@ -18,7 +19,7 @@ pub use grpc_web::raw_subscription;
 pub use stream::Stream;
 use stream::{Item, Items};
 
-/// How a pad is connected.
+/// The transport of a pad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
     /// Native gRPC over HTTP/2.
@@ -34,12 +35,12 @@ impl Transport {
     pub const ALL: [Self; 3] = [Self::Grpc, Self::GrpcWeb, Self::WebSocket];
 }
 
-/// What a pad asks for.
+/// A pad's request for a stream.
 #[derive(Debug, Clone)]
 pub struct Subscription {
     /// The bearer token; `None` sends none.
     pub token: Option<String>,
-    /// The last position it has, and of which epoch.
+    /// The pad's last position, and its epoch.
     pub after: Option<(u64, String)>,
     /// A uuid for each page load; empty sends none.
     pub session: String,
@@ -54,7 +55,7 @@ impl Subscription {
         Self { token: Some(token.to_owned()), after: None, session, origin: None }
     }
 
-    /// The same pad, coming back after a position.
+    /// The request of the same pad when it resumes after a position.
     #[must_use]
     pub fn after(mut self, position: u64, epoch: &str) -> Self {
         self.after = Some((position, epoch.to_owned()));
@@ -100,7 +101,7 @@ impl StreamEnd {
         }
     }
 
-    /// Whether it says nothing against the pad: the next stream may stay.
+    /// Whether the pad may try again: the end has nothing to do with its token or its store.
     pub fn is_worth_another_try(&self) -> bool {
         matches!(self, Self::Lost(_) | Self::GoingAway | Self::Unavailable | Self::Http(502..=504))
     }
@@ -109,19 +110,19 @@ impl StreamEnd {
 /// A pad that has its snapshot.
 #[derive(Debug)]
 pub struct Pad {
-    /// How it is connected.
+    /// Its transport.
     pub transport: Transport,
-    /// What the stream began with.
+    /// The snapshot.
     pub snapshot: Snapshot,
     /// All updates so far.
     pub updates: Vec<Update>,
     /// Rings shown ahead of their turn.
     pub early: Vec<Early>,
-    /// Every call it knows, as the pad page would show it.
+    /// Every call that it has, as the pad page would show it.
     pub calls: BTreeMap<String, Call>,
-    /// What the replica asked for with `reconnect`.
+    /// The delay of the replica's `reconnect`.
     pub reconnect_after: Option<Duration>,
-    /// Heartbeats after the one directly behind the snapshot.
+    /// Heartbeats after the first one.
     pub heartbeats: u64,
     stream: Stream,
 }
@@ -152,7 +153,7 @@ impl Pad {
         let mut stream = Stream::open(transport, replica, asked);
         let snapshot = match soon(&mut stream).await? {
             Event::Snapshot(snapshot) => snapshot,
-            other => panic!("{transport:?}: the first event is no snapshot: {other:?}"),
+            other => panic!("{transport:?}: the first event is not a snapshot: {other:?}"),
         };
         let known = snapshot.open_calls.iter().chain(&snapshot.recent_calls);
         let calls = known.map(|call| (call.id.clone(), call.clone())).collect();
@@ -198,7 +199,7 @@ impl Pad {
         self.updates.last().map_or(self.snapshot.position, |update| update.position)
     }
 
-    /// A subscription that goes on where this pad is.
+    /// A request to resume at this pad's position.
     pub fn resumption(&self, token: &str) -> Subscription {
         Subscription::new(token).after(self.position(), &self.snapshot.epoch)
     }
@@ -215,7 +216,7 @@ impl Pad {
     /// The next update, however long it takes.
     ///
     /// # Panics
-    /// The stream ends, or says nothing at all.
+    /// The stream ends, or nothing comes in time.
     pub async fn update_at_any_time(&mut self) -> Update {
         let before = self.updates.len();
         loop {
@@ -231,7 +232,7 @@ impl Pad {
     /// Waits until so many heartbeats have come after the first.
     ///
     /// # Panics
-    /// The stream ends, or says nothing at all.
+    /// The stream ends, or nothing comes in time.
     pub async fn until_heartbeats(&mut self, count: u64) {
         while self.heartbeats < count {
             if let Err(end) = self.next().await {
@@ -240,7 +241,7 @@ impl Pad {
         }
     }
 
-    /// Waits until the pad has this position, and no more than it.
+    /// Waits until the pad has this position, and not a later one.
     ///
     /// # Panics
     /// It does not come, or the stream ends.
@@ -256,7 +257,7 @@ impl Pad {
         if let Err(end) = self.reach(position, bound).await {
             let at = self.position();
             panic!(
-                "{:?} pad gets position {position}: stands at {at}, and the stream ended: {end:?}",
+                "{:?} pad did not get position {position}: it has {at}, and the stream ended: {end:?}",
                 self.transport
             );
         }
@@ -280,7 +281,7 @@ impl Pad {
         .await
     }
 
-    /// Waits until the replica asks the pad to leave, and returns the delay it asks for.
+    /// Waits until the replica asks the pad to reconnect, and returns the delay.
     ///
     /// # Panics
     /// It does not, or the stream ends first.

@@ -1,17 +1,17 @@
-//! Free TCP ports for processes that are told which to use, and keep it over a restart.
+//! Free TCP ports for processes that are given their port and keep it over a restart.
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     sync::atomic::{AtomicU16, Ordering},
 };
 
-/// Below the range that the kernel takes the local ports of outgoing connections from (32768 and up): a port handed out
-/// here cannot be lost to one between two starts of a process.
+/// Below the range of the local ports of outgoing connections (32768 and up): no outgoing connection can take a port of this
+/// range between two starts of a process.
 const PORTS: std::ops::Range<u16> = 12_000..32_000;
 
 static TAKEN: AtomicU16 = AtomicU16::new(0);
 
-/// A loopback address nobody listens on; no two calls in one process give the same.
+/// A loopback address on which nothing listens; no two calls in one process return the same.
 ///
 /// # Panics
 /// There is none left.

@@ -55,7 +55,7 @@ impl Provider {
     ///
     /// # Panics
     /// It is not.
-    pub async fn take(&mut self, cdr: &Cdr) -> CdrAnswer {
+    pub async fn deliver(&mut self, cdr: &Cdr) -> CdrAnswer {
         let answer = self.post(cdr).await.unwrap_or_else(|error| panic!("{error}"));
         cdr_answer(&answer)
     }
@@ -64,7 +64,7 @@ impl Provider {
     ///
     /// # Panics
     /// It is not accepted within a bound, or the answer is neither 200 nor 503.
-    pub async fn insist(&mut self, cdr: &Cdr) -> CdrAnswer {
+    pub async fn deliver_with_retries(&mut self, cdr: &Cdr) -> CdrAnswer {
         within("the record is accepted", 3 * SOON, async {
             loop {
                 match self.post(cdr).await {

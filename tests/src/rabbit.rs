@@ -1,9 +1,8 @@
 //! Private RabbitMQ nodes.
 //!
-//! A node has its own name, ports, directories and port mapper, so it meets no other node of this machine, and it ends
-//! with the test process whatever happens (see [`crate::guard`]). Starting one takes 6–10 s: tests that do no harm to
-//! the broker take [`RabbitNode::shared`] and keep apart by an exchange name of their own ([`unique`]); tests that stop,
-//! kill or freeze it start their own.
+//! A node has its own name, ports, directories and port mapper, so it does not meet another node of this machine, and it always
+//! ends with the test process (see [`crate::guard`]). Starting one takes 6–10 s: tests without faults of the broker use
+//! [`RabbitNode::shared`], each with its own exchange name ([`unique`]); tests that stop, kill or freeze it start their own.
 //!
 //! ```text
 //! let node = RabbitNode::shared().await;          // or RabbitNode::start().await
@@ -29,7 +28,7 @@ use crate::{
     wait::{must, until, within},
 };
 
-/// Where Debian keeps RabbitMQ's own scripts; those in `/usr/sbin` insist on a user of their own.
+/// The directory of RabbitMQ's own scripts on Debian; those in `/usr/sbin` require a certain user.
 const SCRIPTS: &str = "/usr/lib/rabbitmq/bin";
 /// How long a node may take to start, with both cores busy.
 const START: Duration = Duration::from_secs(90);
@@ -40,9 +39,9 @@ const STOP: Duration = Duration::from_secs(60);
 /// How long one `rabbitmqctl` may take.
 const CTL: Duration = Duration::from_secs(60);
 
-/// The share of the machine's memory from which on it takes no more messages.
+/// The share of the machine's memory above which it takes no more messages.
 const WATERMARK: &str = "0.8";
-/// What must be left of the disk.
+/// The free disk space below which it takes no more messages.
 const DISK_FREE: &str = "50MB";
 
 static SHARED: OnceCell<RabbitNode> = OnceCell::const_new();
@@ -60,7 +59,7 @@ pub struct RabbitNode {
     port: u16,
     // `None` while it is stopped.
     running: Option<Running>,
-    // Ends last, and its end removes the directory: a node that is never dropped leaves nothing behind either.
+    // Ends last, and then its guard removes the directory, also if the node is never dropped.
     _port_mapper: Running,
     directory: PathBuf,
     environment: Vec<(String, String)>,
@@ -73,11 +72,11 @@ pub struct Queue {
     pub name: String,
     /// `classic`, `quorum` or `stream`.
     pub kind: String,
-    /// Gone with its connection.
+    /// It is deleted with its connection.
     pub exclusive: bool,
-    /// Gone with its last consumer.
+    /// It is deleted with its last consumer.
     pub auto_delete: bool,
-    /// Still there after a restart.
+    /// It survives a restart.
     pub durable: bool,
     /// Its arguments, in Erlang's notation.
     pub arguments: String,
@@ -86,7 +85,7 @@ pub struct Queue {
 }
 
 impl RabbitNode {
-    /// The node that all tests of this process share. Do it no harm.
+    /// The node that all tests of this process share; no test may stop it or inject a fault.
     ///
     /// # Panics
     /// See [`RabbitNode::start`].
@@ -94,7 +93,7 @@ impl RabbitNode {
         SHARED.get_or_init(Self::start).await
     }
 
-    /// Starts a node of its own and waits until it takes connections.
+    /// Starts a new node and waits until it accepts connections.
     ///
     /// # Panics
     /// RabbitMQ is not installed, or the node does not start.
@@ -127,17 +126,17 @@ impl RabbitNode {
         node
     }
 
-    /// The URL that a service finds it at; guest's password is no secret.
+    /// Its URL for a service; guest's password is not a secret.
     pub fn url(&self) -> String {
         self.url_at(self.address())
     }
 
-    /// The same through something in between that listens at `address`.
+    /// The URL through a proxy at `address`.
     pub fn url_at(&self, address: SocketAddr) -> String {
         format!("amqp://guest:guest@{address}/%2f")
     }
 
-    /// Where it takes AMQP connections; stays the same over a restart.
+    /// Its address for AMQP connections, which stays the same over a restart.
     pub fn address(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
     }
@@ -145,7 +144,7 @@ impl RabbitNode {
     /// A bare AMQP connection.
     ///
     /// # Panics
-    /// The node does not take it.
+    /// The node does not accept it.
     pub async fn connect(&self) -> Connection {
         must(
             "a connection to RabbitMQ",
@@ -153,7 +152,7 @@ impl RabbitNode {
         )
     }
 
-    /// Starts it again after [`stop`](Self::stop) or [`kill`](Self::kill), with the same ports and what it had kept.
+    /// Starts it again after [`stop`](Self::stop) or [`kill`](Self::kill), with the same ports and data.
     ///
     /// # Panics
     /// It does not come up.
@@ -163,9 +162,9 @@ impl RabbitNode {
         let mut running = program.spawn();
         let url = self.url();
         let log = self.log();
-        until(&format!("RabbitMQ takes connections, see {}", log.display()), START, async || {
+        until(&format!("RabbitMQ accepts connections, see {}", log.display()), START, async || {
             assert!(running.status().is_none(), "RabbitMQ ended at its start:\n{}", tail(&log));
-            // An attempt that meets a starting node may never be answered, and lapin would wait for ever.
+            // A starting node may never answer an attempt, and lapin has no timeout.
             timeout(ATTEMPT, connect(&url)).await.ok()?.ok()
         })
         .await;
@@ -173,7 +172,7 @@ impl RabbitNode {
         eprintln!("RabbitMQ node {} is up after {:.1} s", self.name, begun.elapsed().as_secs_f64());
     }
 
-    /// Stops it in order, as for maintenance.
+    /// Stops it with SIGTERM, as for maintenance.
     ///
     /// # Panics
     /// It does not end.
@@ -191,16 +190,15 @@ impl RabbitNode {
         }
     }
 
-    /// Halts it in the middle of whatever it does (`SIGSTOP`), and returns when none of its threads runs any more; its
-    /// connections stay open.
+    /// Stops it (`SIGSTOP`), and returns when none of its threads runs any more; its connections stay open.
     ///
     /// # Panics
-    /// It goes on.
+    /// It does not stop.
     pub fn freeze(&self) {
         freeze(self.pid());
     }
 
-    /// Lets it go on after [`freeze`](Self::freeze).
+    /// Continues it after [`freeze`](Self::freeze).
     pub fn thaw(&self) {
         send(self.pid(), Signal::CONT);
     }
@@ -237,42 +235,42 @@ impl RabbitNode {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// Has it take no more messages, as for want of memory.
+    /// Makes it take no more messages, as if it had no memory left.
     ///
     /// # Panics
-    /// The broker cannot be told.
+    /// `rabbitmqctl` fails.
     pub async fn raise_memory_alarm(&self) {
         self.ctl(&["set_vm_memory_high_watermark", "absolute", "1"]).await;
     }
 
-    /// Has it take messages again.
+    /// Makes it take messages again.
     ///
     /// # Panics
-    /// The broker cannot be told.
+    /// `rabbitmqctl` fails.
     pub async fn end_memory_alarm(&self) {
         self.ctl(&["set_vm_memory_high_watermark", WATERMARK]).await;
     }
 
-    /// Has it take no more messages, as for want of room on its disk.
+    /// Makes it take no more messages, as if its disk were full.
     ///
     /// # Panics
-    /// The broker cannot be told.
+    /// `rabbitmqctl` fails.
     pub async fn raise_disk_alarm(&self) {
         self.ctl(&["set_disk_free_limit", "1000000000000000"]).await;
     }
 
-    /// Has it take messages again.
+    /// Makes it take messages again.
     ///
     /// # Panics
-    /// The broker cannot be told.
+    /// `rabbitmqctl` fails.
     pub async fn end_disk_alarm(&self) {
         self.ctl(&["set_disk_free_limit", DISK_FREE]).await;
     }
 
-    /// Deletes a queue, whoever uses it: an exclusive one, too. One that is gone already is no error.
+    /// Deletes a queue, also one that is in use or exclusive. That there is no such queue is not an error.
     ///
     /// # Panics
-    /// The broker cannot be told.
+    /// `rabbitmqctl` fails.
     pub async fn delete_queue(&self, name: &str) {
         let deletion = format!(
             "case rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{name}\">>)) of \
@@ -285,7 +283,7 @@ impl RabbitNode {
     /// All queues of the node, as the broker itself sees them.
     ///
     /// # Panics
-    /// The broker cannot be asked.
+    /// `rabbitmqctl` fails.
     pub async fn queues(&self) -> Vec<Queue> {
         let columns = ["name", "type", "exclusive", "auto_delete", "durable", "arguments", "messages"];
         let listed = self.ctl(&[&["list_queues", "--no-table-headers"][..], &columns[..]].concat()).await;
@@ -314,7 +312,7 @@ async fn connect(url: &str) -> lapin::Result<Connection> {
 }
 
 fn configuration_file(more: &str) -> String {
-    // The watermark is a share of the whole machine's memory, and tests share it with other things.
+    // The watermark is a share of the whole machine's memory, which other processes use too.
     format!(
         "vm_memory_high_watermark.relative = {WATERMARK}\ndisk_free_limit.absolute = {DISK_FREE}\nlog.console = true\nlog.file = false\n{more}\n"
     )
@@ -352,7 +350,7 @@ fn script(name: &str) -> PathBuf {
     Path::new(SCRIPTS).join(name)
 }
 
-/// The end of a log, for a test's last words.
+/// The last lines of a log, for the message of a failed test.
 pub(crate) fn tail(log: &Path) -> String {
     let text = fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     let lines: Vec<_> = text.lines().collect();

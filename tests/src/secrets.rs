@@ -1,4 +1,4 @@
-//! What no log line may show whole: phone numbers, tokens, passwords.
+//! What no log line may show: whole phone numbers, tokens, passwords.
 
 use std::{
     collections::HashSet,
@@ -27,7 +27,7 @@ impl Secrets {
         }
     }
 
-    /// Notes a number in any spelling; what is no number is left out.
+    /// Notes a number in any spelling; text that is not a number is ignored.
     pub fn note_number(&self, number: &str) {
         let digits: String = number.chars().filter(char::is_ascii_digit).collect();
         // What all spellings have in common: no leading 0, no country code.
@@ -68,7 +68,7 @@ impl Secrets {
     }
 }
 
-/// The number of `numbers` that stands in a line in whatever spelling.
+/// The number of `numbers` that is in a line in any spelling.
 fn number_in(line: &str, numbers: &HashSet<String>) -> Option<String> {
     let joined: Vec<u8> = line.bytes().filter(|byte| *byte != b'-').collect();
     let runs = joined.split(|byte| !byte.is_ascii_digit()).filter(|run| run.len() >= 8);
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_found_in_every_spelling_and_a_masked_one_is_none() {
+    fn a_number_is_found_in_every_spelling_and_a_masked_one_is_not() {
         let secrets = Secrets::default();
         secrets.note_number("010-1234-5678");
         let numbers = secrets.0.lock().map(|numbers| numbers.clone()).unwrap_or_default();
@@ -95,7 +95,7 @@ mod tests {
             "00821012345678",
             "from=1012345678&",
         ] {
-            assert!(number_in(&format!("INFO said {spelling} end"), &numbers).is_some(), "{spelling}");
+            assert!(number_in(&format!("INFO logged {spelling} end"), &numbers).is_some(), "{spelling}");
         }
         for harmless in ["010-****-5678", "2026-11-23T04:02:57.123456Z", "seq=1234-5678"] {
             assert_eq!(number_in(harmless, &numbers), None);

@@ -1,13 +1,13 @@
-//! The services under test: the real binaries, each with an environment of its own, on free ports of 127.0.0.1.
+//! The services under test: the real binaries, each with its own environment, on free ports of 127.0.0.1.
 //!
 //! ```text
 //! let mut system = System::start(&RabbitNode::shared().await.url(), 2).await;
 //! let store = system.store("gangnam").await;
-//! system.provider().take(&cdr::ring(&store.virtual_number, &cdr::caller())).await;
+//! system.provider().deliver(&cdr::ring(&store.virtual_number, &cdr::caller())).await;
 //! ```
 //!
-//! A [`System`] that is dropped has all its logs searched for what they must not show; when its test has failed, it
-//! prints their ends instead.
+//! When a [`System`] is dropped, all its logs are searched for secrets; if its test has failed, it prints their last lines
+//! instead.
 
 mod activation;
 mod service;
@@ -37,7 +37,7 @@ use crate::{
 pub use activation::PassedSockets;
 pub use service::{Service, binary};
 
-/// Where one ingest-svc listens.
+/// The addresses of one ingest-svc.
 #[derive(Debug, Clone, Copy)]
 pub struct IngestAddresses {
     /// Number providers.
@@ -48,7 +48,7 @@ pub struct IngestAddresses {
     pub admin: SocketAddr,
 }
 
-/// Where one replica of push-svc listens.
+/// The addresses of one replica of push-svc.
 #[derive(Debug, Clone, Copy)]
 pub struct PushAddresses {
     /// Pads.
@@ -57,7 +57,7 @@ pub struct PushAddresses {
     pub admin: SocketAddr,
 }
 
-/// A store that a test has set up.
+/// A store of a test.
 #[derive(Debug, Clone)]
 pub struct Shop {
     /// Its id.
@@ -71,17 +71,17 @@ pub struct Shop {
 /// One ingest-svc, some replicas of push-svc, and what they share.
 #[derive(Debug)]
 pub struct System {
-    /// The one ingest-svc.
+    /// ingest-svc.
     pub ingest: Service,
-    /// Where it listens.
+    /// Its addresses.
     pub ingest_at: IngestAddresses,
     /// The replicas.
     pub push: Vec<Service>,
-    /// Where they listen.
+    /// Their addresses.
     pub push_at: Vec<PushAddresses>,
-    /// The fanout exchange, of this system alone.
+    /// The fanout exchange, which only this system uses.
     pub exchange: String,
-    /// What the replicas' private queues are called before their uuid.
+    /// The prefix of the replicas' private queues.
     pub queue_prefix: String,
     /// The numbers used so far.
     pub secrets: Secrets,
@@ -113,7 +113,7 @@ impl System {
         system
     }
 
-    /// Sets everything up and starts nothing.
+    /// Prepares everything and starts nothing.
     pub fn prepare(amqp_url: &str, replicas: usize, settings: &[(&str, &str)]) -> Self {
         let directory = must("a directory", tempfile::Builder::new().prefix("ringpad-e2e-").tempdir());
         let (exchange, queue_prefix) = (unique("ringpad-exchange"), unique("ringpad-push"));
@@ -160,13 +160,13 @@ impl System {
         }
     }
 
-    /// A number provider with a connection of its own.
+    /// A number provider with its own connection.
     pub fn provider(&self) -> Provider {
         Provider::new(self.ingest_at.http, self.secrets.clone())
     }
 
-    /// Starts a replica that is to take the place of the one of that index, with addresses of its own, and waits until
-    /// it is ready. Returns the other one, which still runs.
+    /// Starts a replica that replaces the one of that index, at new addresses, and waits until it is ready. Returns the old one,
+    /// which still runs.
     ///
     /// # Panics
     /// It does not start.
@@ -181,7 +181,7 @@ impl System {
         std::mem::replace(&mut self.push[replica], service)
     }
 
-    /// Makes a store with one virtual number and one line, both of it alone.
+    /// Makes a store with one virtual number and one line of its own.
     ///
     /// # Panics
     /// It cannot be made.
@@ -220,7 +220,7 @@ impl System {
     /// A connection to the internal gRPC.
     ///
     /// # Panics
-    /// Nobody listens.
+    /// Nothing listens.
     pub async fn channel(&self) -> Channel {
         let endpoint = must("an endpoint", Endpoint::from_shared(format!("http://{}", self.ingest_at.grpc)));
         must("a connection to ingest-svc", endpoint.timeout(SOON).connect().await)
@@ -248,7 +248,7 @@ impl System {
         pads
     }
 
-    /// What a new pad of `store` asks for.
+    /// The request of a new pad of `store`.
     pub fn subscription(&self, store: &str) -> Subscription {
         Subscription::new(&Claims::new(store, &unique("pad")).token())
     }
@@ -256,7 +256,7 @@ impl System {
     /// Waits until the broker has a private queue for each running replica, and returns them.
     ///
     /// # Panics
-    /// It has not in time.
+    /// It does not have them in time.
     pub async fn private_queues(
         &self,
         node: &crate::rabbit::RabbitNode,

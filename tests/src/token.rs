@@ -1,4 +1,4 @@
-//! Pad tokens, minted here independently of the project's own code.
+//! Pad tokens, minted independently of the product's code.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,18 +8,18 @@ use serde::Serialize;
 
 use crate::secrets::TOKEN_SECRET;
 
-/// What a token says.
+/// The claims of a token.
 #[derive(Debug, Clone, Serialize)]
 pub struct Claims {
     /// The pad.
     pub sub: String,
-    /// The store it opens.
+    /// The store that it is for.
     pub store: String,
-    /// What people call the pad.
+    /// The pad's name for people.
     pub name: String,
-    /// When it ends, in seconds since 1970.
+    /// Its end, in seconds since 1970.
     pub exp: u64,
-    /// Whom it is for.
+    /// Its audience.
     pub aud: String,
 }
 
@@ -36,7 +36,7 @@ impl Claims {
         }
     }
 
-    /// The same for so long from now.
+    /// The same claims, valid for `time` from now.
     ///
     /// # Panics
     /// The clock is before 1970.
@@ -46,12 +46,12 @@ impl Claims {
         self
     }
 
-    /// Signs them with the tests' key.
+    /// A token that is signed with the tests' key.
     pub fn token(&self) -> String {
         self.signed_with(TOKEN_SECRET)
     }
 
-    /// Signs them with any key.
+    /// A token that is signed with any key.
     ///
     /// # Panics
     /// They cannot be signed.

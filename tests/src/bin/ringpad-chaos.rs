@@ -1,5 +1,5 @@
-//! `make chaos SEED=… MINUTES=…`: runs a night of faults on real binaries and a private RabbitMQ node, prints what came
-//! of it, and exits 1 if anything that is promised was not kept. See `ringpad_tests::chaos`.
+//! `make chaos SEED=… MINUTES=…`: a run with many faults on real binaries and a private RabbitMQ node. It prints the result, and
+//! exits 1 if a promise of the product was not kept. See `ringpad_tests::chaos`.
 #![expect(clippy::print_stdout, reason = "the figures are for the terminal")]
 
 use std::{process::ExitCode, str::FromStr, time::Duration};
@@ -15,7 +15,7 @@ const STORES: usize = 25;
 /// Calls a second, all stores together.
 const CALLS_A_SECOND: u32 = 10;
 
-/// How long everything may take to settle once all is well again.
+/// How long everything may take to settle after the last fault.
 const SETTLING: Duration = Duration::from_secs(120);
 
 #[tokio::main]
@@ -52,9 +52,9 @@ async fn main() -> ExitCode {
     };
     let verdict = plan.run(Broker::Own(RabbitNode::start().await)).await;
     println!("{verdict}");
-    // Nothing refused of nothing sent would prove nothing.
-    let meant_something = verdict.without_broker.0 > 0 || verdict.faults.is_empty();
-    if verdict.is_clean() && meant_something { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    // Without a request while the broker was down the run proves nothing.
+    let is_meaningful = verdict.without_broker.0 > 0 || verdict.faults.is_empty();
+    if verdict.is_clean() && is_meaningful { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn number<T: FromStr>(argument: Option<String>) -> Option<T> {

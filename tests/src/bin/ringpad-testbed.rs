@@ -1,5 +1,4 @@
-//! The real services behind the shipped nginx, at the command of tests in other languages: the pad page's own, in
-//! Chromium.
+//! The real services behind the shipped nginx, controlled by tests in other languages: those of the pad page, in Chromium.
 //!
 //! ```text
 //! ringpad-testbed [NAME=VALUE …]        settings for both services
@@ -9,8 +8,7 @@
 //! stdout: {"virtual_number":"0507-1300-0001"}           … and one answer: its result, or {"error":"…"}
 //! ```
 //!
-//! It ends, and everything that it started with it, when its standard input does; its exit code says whether a log
-//! showed a secret.
+//! When its standard input ends, it ends with everything that it started; its exit code is not 0 if a log showed a secret.
 #![expect(clippy::print_stdout, reason = "answers are for the test that started it")]
 
 use std::{collections::BTreeMap, io::stdin, time::Duration};
@@ -32,7 +30,7 @@ use tokio::{task::spawn_blocking, time::sleep};
 /// As many as nginx's shipped configuration has.
 const REPLICAS: usize = 3;
 
-/// What a test may ask for.
+/// A command of a test.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 enum Command {
@@ -42,9 +40,9 @@ enum Command {
     Token { store: String, pad: String, name: String, seconds: u64 },
     /// Numbers that the test has sent or typed: no log may show them whole.
     Secrets { numbers: Vec<String> },
-    /// A way of its own to nginx, to be harmed; answers its `url`.
+    /// Makes a link to nginx, whose network the test can change; answers its `url`.
     Link { name: String },
-    /// Nothing passes the link any more, and nobody is told.
+    /// Nothing passes the link any more, and no connection ends.
     BlackHole { link: String },
     /// Ends a black hole.
     Heal { link: String },
@@ -54,7 +52,7 @@ enum Command {
     Kill { replica: usize },
     /// Starts a replica again, and waits until it is ready.
     Start { replica: usize },
-    /// Replaces all replicas, and waits until all are there again; answers with which codes they `exit`ed.
+    /// Replaces all replicas, and waits until all are ready again; answers their codes of `exit`.
     RollOut { pace: Pace },
 }
 
@@ -62,15 +60,15 @@ enum Command {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Pace {
-    /// One leaves when the one before is back.
+    /// Each is replaced when the one before is ready.
     OneByOne,
-    /// One leaves a second after the one before, which may or may not be back.
+    /// Each is replaced a second after the one before, which may not be ready yet.
     ASecondApart,
-    /// All leave at once: three others are there first, at other addresses, and nginx has been told.
+    /// All leave at once, after three others are ready at other addresses and nginx uses those.
     AllAtOnce,
 }
 
-/// What has been started.
+/// Everything that was started.
 struct Testbed {
     system: System,
     nginx: Nginx,
@@ -91,7 +89,7 @@ async fn main() {
     while let Some(line) = must("the reader of commands", next().await) {
         let line = must("a command", line);
         let answer = match serde_json::from_str(&line) {
-            Ok(command) => testbed.obey(command).await,
+            Ok(command) => testbed.run(command).await,
             Err(error) => Err(format!("{line}: {error}")),
         };
         println!("{}", answer.unwrap_or_else(|error| json!({ "error": error })));
@@ -99,7 +97,7 @@ async fn main() {
 }
 
 impl Testbed {
-    async fn obey(&mut self, command: Command) -> Result<Value, String> {
+    async fn run(&mut self, command: Command) -> Result<Value, String> {
         match command {
             Command::Store { id } => {
                 let shop = self.system.store(&id).await;
@@ -140,7 +138,7 @@ impl Testbed {
         }
     }
 
-    /// Replaces all replicas; gives their exit codes.
+    /// Replaces all replicas; returns their exit codes.
     async fn roll_out(&mut self, pace: Pace) -> Vec<i32> {
         match pace {
             Pace::OneByOne => {
@@ -172,7 +170,7 @@ impl Testbed {
     }
 
     fn link(&self, name: &str) -> Result<&Link, String> {
-        self.links.get(name).ok_or_else(|| format!("no link is called {name}"))
+        self.links.get(name).ok_or_else(|| format!("there is no link {name}"))
     }
 
     fn replica(&mut self, index: usize) -> Result<&mut Service, String> {
@@ -180,7 +178,7 @@ impl Testbed {
     }
 }
 
-/// Asks a replica to leave, as a deployment does, and starts it again when it has; gives its exit code.
+/// Sends a replica SIGTERM, as a deployment does, and starts it again after its end; returns its exit code.
 async fn restart(replica: &mut Service) -> i32 {
     replica.terminate();
     let code = replica.exit().await;

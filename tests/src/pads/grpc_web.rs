@@ -34,20 +34,20 @@ async fn stream(replica: SocketAddr, asked: &Subscription, items: &Items) -> Res
     let stream = TcpStream::connect(replica).await.map_err(|error| error.to_string())?;
     let (mut sender, connection) =
         handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
-    let talk = async {
+    let exchange = async {
         let response =
             sender.send_request(request(replica, asked)).await.map_err(|error| error.to_string())?;
         read(response, items).await
     };
-    // The connection is driven beside the talk, and ends with it.
+    // The connection is driven together with the exchange, and ends with it.
     tokio::select! {
         biased;
-        end = talk => end,
+        end = exchange => end,
         broken = connection => Err(format!("the connection ended: {broken:?}")),
     }
 }
 
-/// A subscription as the bytes of an HTTP/1.1 request, for tests that need the socket to themselves.
+/// A subscription as the bytes of an HTTP/1.1 request, for tests that use the socket directly.
 pub fn raw_subscription(replica: SocketAddr, asked: &Subscription) -> Vec<u8> {
     let (head, body) = parts(replica, asked);
     let mut bytes = format!("{} {} HTTP/1.1\r\n", head.method, head.uri).into_bytes();
@@ -81,7 +81,7 @@ fn parts(replica: SocketAddr, asked: &Subscription) -> (http::request::Parts, By
     if let Some(origin) = &asked.origin {
         request = request.header(header::ORIGIN, origin);
     }
-    let request = request.body(()).expect("the test's own request is one");
+    let request = request.body(()).expect("the test's request is valid");
     (request.into_parts().0, body.freeze())
 }
 
@@ -129,7 +129,7 @@ fn frame(unread: &mut BytesMut) -> Option<(u8, Bytes)> {
     Some((flags, unread.split_to(length).freeze()))
 }
 
-/// Trailers stand as an HTTP/1.1 header block.
+/// Reads trailers, which have the form of an HTTP/1.1 header block.
 fn trailers(block: &[u8]) -> HeaderMap {
     let text = String::from_utf8_lossy(block);
     let lines = text.lines().filter_map(|line| line.split_once(':'));

@@ -8,10 +8,10 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{StreamEnd, Subscription, Transport, grpc, grpc_web, websocket};
 
-/// Events that a pad may have unread; beyond it the pad is a slow one.
+/// Events that a pad may have unread; a pad with more is a slow one.
 const UNREAD: usize = 16_384;
 
-/// What the transports hand over.
+/// What the transports pass on.
 #[derive(Debug)]
 pub(super) enum Item {
     /// push-svc has taken the request; the headers of its HTTP answer.

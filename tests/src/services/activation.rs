@@ -10,11 +10,11 @@ use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use super::service::Service;
 use crate::{guard::Program, wait::must};
 
-/// Above whatever descriptors the shells between this process and the program use themselves.
+/// Above all descriptors that the shells between this process and the program use.
 const ABOVE: i32 = 64;
 
-/// Puts the sockets `$1` (descriptors, with colons between them) at 3, 4 …, and calls them `$2`. The rest is the command
-/// line. Bash keeps its process id when it becomes the program.
+/// Moves the sockets `$1` (descriptors, with colons between them) to 3, 4 …, and names them `$2`. The rest is the command line.
+/// With `exec` bash keeps its process id, which `LISTEN_PID` names.
 const SCRIPT: &str = r#"
 IFS=: read -r -a descriptors <<<"$1"; names=$2; shift 2
 next=3
@@ -26,7 +26,7 @@ export LISTEN_PID=$$ LISTEN_FDS=${#descriptors[@]} LISTEN_FDNAMES=$names
 exec "$@"
 "#;
 
-/// What is passed. Whatever else this process starts meanwhile inherits it as well, and only leaves it alone.
+/// Sockets that are passed to a program. Other children that this process starts meanwhile inherit them too, and do not use them.
 #[derive(Debug)]
 pub struct PassedSockets {
     descriptors: Vec<OwnedFd>,
@@ -34,7 +34,7 @@ pub struct PassedSockets {
 }
 
 impl PassedSockets {
-    /// Listens on each of these addresses, and calls the sockets so.
+    /// Listens on each of these addresses, and gives each socket its name.
     ///
     /// # Panics
     /// An address is in use.
@@ -44,7 +44,7 @@ impl PassedSockets {
         Self::new(&names.join(":"), listeners)
     }
 
-    /// Any descriptors, whose names stand in `names` with colons between them.
+    /// Any descriptors; `names` are their names, with colons between them.
     ///
     /// # Panics
     /// There are too many open files.
@@ -57,7 +57,7 @@ impl PassedSockets {
         Self { descriptors: descriptors.into_iter().map(inheritable).collect(), names: names.to_owned() }
     }
 
-    /// The same program, which gets them.
+    /// The same program, which gets the sockets.
     pub fn to(&self, program: Program) -> Program {
         let descriptors: Vec<_> = self.descriptors.iter().map(|copy| copy.as_raw_fd().to_string()).collect();
         let mut shell = Program { file: "bash".into(), arguments: Vec::new(), ..program.clone() };
@@ -70,7 +70,7 @@ impl PassedSockets {
 }
 
 impl Service {
-    /// Has it get these sockets, from the next start on.
+    /// Passes it these sockets, from the next start on.
     pub fn pass(&mut self, passed: &PassedSockets) {
         self.program = passed.to(self.program.clone());
     }

@@ -12,7 +12,7 @@ use crate::{
     wait::{SOON, until},
 };
 
-/// One of the project's binaries, beside the running test.
+/// The file of one of the project's binaries, next to the running test.
 ///
 /// # Panics
 /// It has not been built.
@@ -21,7 +21,7 @@ pub fn binary(name: &str) -> PathBuf {
     let found =
         test.ancestors().skip(1).take(2).map(|directory| directory.join(name)).find(|file| file.is_file());
     found.unwrap_or_else(|| {
-        panic!("there is no {name} beside {}: run `cargo build --workspace --bins` first", test.display())
+        panic!("there is no {name} next to {}: run `cargo build --workspace --bins` first", test.display())
     })
 }
 
@@ -34,7 +34,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// A service not yet started; `ready_at` is where its `/readyz` answers.
+    /// A service that is not started yet; `ready_at` is the address of its `/readyz`.
     pub fn new(program: Program, ready_at: SocketAddr) -> Self {
         Self { program, ready_at, running: None }
     }
@@ -44,7 +44,7 @@ impl Service {
         self.program = self.program.clone().set(name, value);
     }
 
-    /// Has it log to where nothing can be written, from the next start on.
+    /// Makes it log to a file that cannot be written, from the next start on.
     pub fn log_nowhere(&mut self) {
         let Program { file, arguments, .. } = &mut self.program;
         let shell = ["-c", r#"exec "$0" "$@" >/dev/full 2>&1"#].map(str::to_owned);
@@ -52,7 +52,7 @@ impl Service {
         *file = "/bin/sh".into();
     }
 
-    /// Has it run on this machine, from the next start on.
+    /// Makes it run on this machine, from the next start on.
     pub fn run_on(&mut self, machine: &Machine) {
         self.program = machine.run(self.program.clone());
     }
@@ -62,7 +62,7 @@ impl Service {
         self.running = Some(self.program.spawn());
     }
 
-    /// Starts it and waits until `/readyz` says so.
+    /// Starts it and waits until `/readyz` is 200.
     ///
     /// # Panics
     /// It ends, or is not ready in time.
@@ -71,12 +71,12 @@ impl Service {
         self.ready().await;
     }
 
-    /// Waits until `/readyz` says that it is ready.
+    /// Waits until `/readyz` is 200.
     ///
     /// # Panics
     /// It ends, or is not ready in time.
     pub async fn ready(&mut self) {
-        let (mut client, mut said) = (Client::new(self.ready_at), String::new());
+        let (mut client, mut last) = (Client::new(self.ready_at), String::new());
         let log = self.program.log.clone();
         let running = self.running.as_mut().expect("it has been started");
         until(&format!("/readyz is 200; see {}", log.display()), 3 * SOON, async || {
@@ -84,22 +84,22 @@ impl Service {
                 panic!("ended before it was ready ({status}):\n{}", tail(&log));
             }
             let answer = client.get("/readyz").await.ok()?;
-            if answer.text() != said {
-                said = answer.text();
-                eprintln!("{}: {}", log.display(), said.trim());
+            if answer.text() != last {
+                last = answer.text();
+                eprintln!("{}: {}", log.display(), last.trim());
             }
             answer.status.is_success().then_some(())
         })
         .await;
     }
 
-    /// What `/readyz` answers now: the status and the words.
+    /// The answer of `/readyz` now: the status and the text.
     pub async fn readiness(&self) -> Option<(u16, String)> {
         let answer = Client::new(self.ready_at).get("/readyz").await.ok()?;
         Some((answer.status.as_u16(), answer.text()))
     }
 
-    /// Asks it to leave.
+    /// Sends SIGTERM.
     ///
     /// # Panics
     /// It is not running.
@@ -137,7 +137,7 @@ impl Service {
         self.running.as_ref().expect("it is running")
     }
 
-    /// What it has logged so far.
+    /// Its log so far.
     pub fn logged(&self) -> String {
         std::fs::read(&self.program.log)
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())

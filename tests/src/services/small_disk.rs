@@ -1,4 +1,4 @@
-//! A service on a small disk of its own, to be filled.
+//! A service on its own small disk, which a test can fill.
 
 use std::{
     fs::OpenOptions,
@@ -10,8 +10,8 @@ use super::service::Service;
 use crate::wait::must;
 
 impl Service {
-    /// Has it run with a disk of its own of so many KiB, mounted at `at`, which nobody else sees; `ballast` KiB of it are
-    /// taken by a file of that name, which [`Self::drop_ballast`] removes.
+    /// Makes it run with its own disk of `size` KiB, mounted at `at`, which no other process sees. A file of `ballast` KiB on it can
+    /// be removed by [`Self::drop_ballast`].
     pub fn on_small_disk(&mut self, at: &Path, size: u32, ballast: u32) {
         let script = "mount -t tmpfs -o size=${1}k ringpad-test \"$3\" && head -c ${2}k /dev/zero >\"$3/ballast\" && exec \"$4\"";
         let service = std::mem::replace(&mut self.program.file, PathBuf::from("unshare"));
@@ -21,18 +21,18 @@ impl Service {
         self.program.arguments.extend([size.to_string(), ballast.to_string(), at, service]);
     }
 
-    /// Makes room on its small disk.
+    /// Frees space on its small disk.
     ///
     /// # Panics
-    /// It has none, or is not running.
+    /// There is no ballast, or it is not running.
     pub fn drop_ballast(&self, at: &Path) {
         must("the ballast is removed", std::fs::remove_file(self.sees(at).join("ballast")));
     }
 
-    /// Makes the ballast take all that is left of its small disk.
+    /// Fills its small disk with ballast.
     ///
     /// # Panics
-    /// There is no end of room, or it is not running.
+    /// The disk does not become full, or it is not running.
     pub fn fill_disk(&self, at: &Path) {
         let ballast = OpenOptions::new().create(true).append(true).open(self.sees(at).join("ballast"));
         let mut ballast = must("the ballast", ballast);
@@ -40,7 +40,7 @@ impl Service {
         assert_eq!(filled.map_err(|error| error.kind()), Err(ErrorKind::StorageFull));
     }
 
-    /// A directory of its small disk, from outside.
+    /// A directory of its small disk, as this process can reach it.
     fn sees(&self, at: &Path) -> PathBuf {
         let pid = self.running().pid().as_raw_nonzero();
         PathBuf::from(format!("/proc/{pid}/root{}", at.display()))

@@ -37,7 +37,7 @@ name = "bizcall"
 open = true
 "#;
 
-/// Prints how long a well-behaved source waits for its answers, alone and beside the others.
+/// Prints how long a well-behaved source waits for its answers, alone and together with the others.
 pub(crate) async fn measure(node: &RabbitNode) {
     let mut system = System::prepare(&node.url(), 0, &SETTINGS);
     let config = system.directory.path().join("sources.toml");
@@ -45,14 +45,14 @@ pub(crate) async fn measure(node: &RabbitNode) {
     system.ingest.set("INGEST_CONFIG", &config.display().to_string());
     system.ingest.start().await;
     let shop = system.store("gangnam").await;
-    let (mut calm, mut beside) = (Vec::new(), Vec::new());
+    let (mut alone, mut together) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        calm.push(answers(&mut system.provider(), &shop).await);
+        alone.push(answers(&mut system.provider(), &shop).await);
         let abuse = abuse(&system, &shop).await;
-        beside.push(answers(&mut system.provider(), &shop).await);
+        together.push(answers(&mut system.provider(), &shop).await);
         drop(abuse);
     }
-    for (name, rounds) in [("alone", calm), ("beside slow heads, 10 MB bodies and a flood", beside)] {
+    for (name, rounds) in [("alone", alone), ("with slow heads, 10 MB bodies and a flood", together)] {
         let of = |share: f64| {
             let each: Vec<_> = rounds.iter().map(|round| milliseconds(percentile(round, share))).collect();
             median(&each)
@@ -67,7 +67,7 @@ async fn answers(provider: &mut Provider, shop: &Shop) -> Vec<Duration> {
     for _ in 0..RECORDS {
         let record = ring(&shop.virtual_number, &cdr::caller());
         let begun = Instant::now();
-        provider.take(&record).await;
+        provider.deliver(&record).await;
         took.push(begun.elapsed());
     }
     took.sort_unstable();

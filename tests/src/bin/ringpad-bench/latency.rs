@@ -41,7 +41,7 @@ const SEEN: usize = 16_384;
 /// A call and when a pad had it.
 pub(crate) type Seen = (String, Instant);
 
-/// Prints p50 and p99 at each rate beside the bare hop's.
+/// Prints p50 and p99 at each rate, and those of the bare hop.
 pub(crate) async fn measure(node: &RabbitNode) {
     let system = System::start_with(&node.url(), 1, &SETTINGS).await;
     let mut bare = BareHop::new(node).await;
@@ -92,7 +92,7 @@ async fn round(
             let provider = providers[due.number % providers.len()].clone();
             let caller = format!("010-4{:03}-{:04}", due.number / 10_000, due.number % 10_000);
             let record = ring(&shops[due.number % shops.len()].virtual_number, &caller);
-            rings.spawn(async move { (provider.lock().await.take(&record).await.call_id, due.at) });
+            rings.spawn(async move { (provider.lock().await.deliver(&record).await.call_id, due.at) });
         }
         rings.join_all().await.into_iter().collect::<HashMap<_, _>>()
     };

@@ -4,8 +4,8 @@
 //!
 //! * `accepts`: records a second that are durably logged, over HTTP and over a gRPC stream, with a fixed number in
 //!   flight.
-//! * `latency`: from a ring that is due to the pad that shows it, open loop, beside a bare publish → consume on the same
-//!   node at the same rate, in turns.
+//! * `latency`: from a ring that is due to the pad that shows it, open loop, and a bare publish → consume on the same
+//!   node at the same rate, one after the other.
 //! * `memory`: what an idle pad costs a replica.
 //! * `stampede`: a replica with 5,000 pads is killed; how soon they are back, and how late others' popups are meanwhile.
 //! * `abuse`: how long a source waits for its answers while others behave badly.

@@ -128,7 +128,7 @@ async fn rings(
     while let Some(due) = schedule.recv().await {
         let caller = format!("010-5{:03}-{:04}", calls % 1_000, due.number);
         let record = ring(&shops[due.number % shops.len()].virtual_number, &caller);
-        provider.take(&record).await;
+        provider.deliver(&record).await;
         // One at a time: the next ring is due in 10 ms, and what is late makes the next one late, too.
         let (_, at) = within("a popup", SOON, seeing.recv()).await.expect("pads go on");
         delays.push(at - due.at);

@@ -33,7 +33,7 @@ const LOOK: Duration = Duration::from_millis(10);
 /// A prime number above all of the above: numbers scattered by it come in no order, and none twice.
 const PRIME: usize = 100_003;
 
-/// Prints the import's time and size, and the cost of an accept beside few and beside many stores.
+/// Prints the import's time and size, and the cost of an accept with few and with many stores.
 pub(crate) async fn measure(node: &RabbitNode) {
     let system = System::start_with(&node.url(), 0, &SETTINGS).await;
     for (what, renamed) in [("new stores", ""), ("the same file again", ""), ("all renamed", " 2호점")] {
