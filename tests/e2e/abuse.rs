@@ -19,7 +19,7 @@ use tokio::{
 
 /// Connections that never finish a request's head.
 const SLOW: usize = 500;
-/// Connections that a port of number providers takes, and those of one address.
+/// Connections that a port of number providers accepts, in all and from one address.
 const CONNECTIONS: usize = 2_048;
 const CONNECTIONS_OF_ONE: usize = 1_024;
 /// Addresses of this machine.
@@ -39,7 +39,7 @@ async fn open_from(address: Ipv4Addr, system: &System, head: &[u8]) -> TcpStream
     stream
 }
 
-/// Asks for `/livez` on a connection of its own, which stays open.
+/// Asks for `/livez` on a new connection, which stays open.
 async fn livez(address: Ipv4Addr, system: &System) -> (TcpStream, String) {
     let mut stream = open_from(address, system, b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await;
     let mut answer = vec![0; 512];
@@ -48,7 +48,7 @@ async fn livez(address: Ipv4Addr, system: &System) -> (TcpStream, String) {
 }
 
 #[tokio::test]
-async fn slow_heads_hold_nobody_up_and_are_cut() {
+async fn slow_heads_delay_no_other_request_and_are_cut() {
     let system = System::start(&RabbitNode::shared().await.url(), 0).await;
     let store = system.store("gangnam").await;
     let mut slow = JoinSet::new();
@@ -60,14 +60,14 @@ async fn slow_heads_hold_nobody_up_and_are_cut() {
         system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     }
     assert!(slow.try_join_next().is_none(), "all of them were held while others were answered");
-    // Ten seconds for a first request, and some for the machine.
+    // Ten seconds for a first request, and more on a slow machine.
     let cut = within("the slow ones are cut", 3 * SOON, slow.join_all()).await;
     assert_eq!(cut.len(), SLOW);
     system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_come_is_answered_as_such_and_kept_as_far_as_it_came() {
+async fn a_body_that_does_not_arrive_is_answered_408_and_its_first_part_is_kept() {
     let system = System::start(&RabbitNode::shared().await.url(), 0).await;
     let part = format!(
         "POST /v1/cdr/bizcall HTTP/1.1\r\nhost: x\r\ncontent-type: {FORM}\r\ncontent-length: 99\r\n\r\nseq=1&vn="
@@ -83,7 +83,7 @@ async fn a_body_that_does_not_come_is_answered_as_such_and_kept_as_far_as_it_cam
 }
 
 #[tokio::test]
-async fn a_connection_too_many_is_told_so() {
+async fn a_connection_over_the_limit_is_answered_503() {
     let mut system = System::prepare(&RabbitNode::shared().await.url(), 0, &[]);
     system.ingest.start().await;
     let mut held = Vec::new();
@@ -103,7 +103,7 @@ async fn a_connection_too_many_is_told_so() {
         );
         refusals.push((held.len(), refusal.contains("of your address")));
     }
-    // The second one has its share as well, and then there is nothing left for the third.
+    // The second address gets its share too, and then none is left for the third.
     assert_eq!(refusals, [(CONNECTIONS_OF_ONE, true), (CONNECTIONS, true), (CONNECTIONS, false)]);
     drop(held);
     until("the next one is taken", SOON, async || {

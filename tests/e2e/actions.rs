@@ -88,7 +88,7 @@ fn claimant(call: &Call) -> Option<&str> {
     call.claim.as_ref().map(|claim| claim.pad_id.as_str())
 }
 
-/// Each pad's next update, which must be this call as it now is.
+/// Waits for each pad's next update, which must have this call in its newest state.
 async fn everywhere(pads: &mut [Pad], call: &Call) {
     for pad in pads {
         let update = pad.update().await;
@@ -125,7 +125,7 @@ async fn the_first_claim_wins_and_every_pad_sees_whose_it_is() {
     assert!(refused.message().contains("counter"), "it says who was first: {refused:?}");
     let refused = office.release(&id).await.expect_err("it is not the office's to give back");
     assert_eq!(refused.code(), Code::FailedPrecondition);
-    // The same tap again, and another tap of the same pad: as it is.
+    // The same tap again, and another tap of the same pad: nothing changes.
     for tap in [tap, Uuid::new_v4()] {
         assert_eq!(must("the same pad's claim", counter.claim(&id, tap).await), claimed);
     }
@@ -137,7 +137,7 @@ async fn the_first_claim_wins_and_every_pad_sees_whose_it_is() {
     let claimed = must("the office's claim", office.claim(&id, Uuid::new_v4()).await);
     assert_eq!((claimant(&claimed), claimed.revision), (Some("office"), 4));
     everywhere(&mut pads, &claimed).await;
-    // What the provider says next does not take the claim away.
+    // The next record does not remove the claim.
     system.provider().deliver(&answered(&record)).await;
     for pad in &mut pads {
         let call = pad.update().await.call.unwrap_or_default();
@@ -146,7 +146,7 @@ async fn the_first_claim_wins_and_every_pad_sees_whose_it_is() {
 }
 
 #[tokio::test]
-async fn a_note_and_a_reservation_stay_and_the_next_call_of_the_caller_tells_them() {
+async fn a_note_and_a_reservation_stay_and_are_in_the_history_of_the_callers_next_call() {
     let (mut system, store, mut pads, record, id) = ringing().await;
     let mut counter = Tablet::at(&system, 0, &store, "counter").await;
     let reservation = Reservation {
@@ -161,7 +161,7 @@ async fn a_note_and_a_reservation_stay_and_the_next_call_of_the_caller_tells_the
     let closed = must("a close", counter.close(&id).await);
     assert!(closed.closed);
     everywhere(&mut pads, &closed).await;
-    // Done already: as it is, and no event.
+    // It is done already: nothing changes, and there is no event.
     assert_eq!(must("another close", counter.close(&id).await), closed);
 
     system.ingest.kill().await;
@@ -184,7 +184,7 @@ async fn a_note_and_a_reservation_stay_and_the_next_call_of_the_caller_tells_the
 }
 
 #[tokio::test]
-async fn a_pad_acts_on_its_own_stores_calls_only_and_faults_are_said_all_at_once() {
+async fn a_pad_acts_only_on_its_own_stores_calls_and_all_faults_are_reported_at_once() {
     let (system, store, mut pads, _, id) = ringing().await;
     let other = system.store("seocho").await;
     let mut stranger = Tablet::at(&system, 0, &other, "counter").await;
@@ -210,7 +210,7 @@ async fn a_pad_acts_on_its_own_stores_calls_only_and_faults_are_said_all_at_once
     for refused in [counter.claim(&id, Uuid::new_v4()).await, counter.reopen(&id, Uuid::new_v4()).await] {
         assert_eq!(refused.expect_err("no token").code(), Code::Unauthenticated);
     }
-    // The sentinel: nothing of all that was an event.
+    // The sentinel: none of these was an event.
     let next = system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     for pad in &mut pads {
         assert_eq!(pad.update().await.call.map(|call| call.id).as_ref(), Some(&next.call_id));
@@ -229,7 +229,7 @@ async fn a_closed_call_is_reopened_by_another_pad_once_and_every_pad_sees_it() {
     let reopened = must("a reopening", office.reopen(&id, tap).await);
     assert_eq!((reopened.closed, reopened.revision), (false, 3));
     everywhere(&mut pads, &reopened).await;
-    // The same tap again, and one on a call that is open: as it is.
+    // The same tap again, and one on a call that is open: nothing changes.
     for tap in [tap, Uuid::new_v4()] {
         assert_eq!(must("a reopening of what is open", office.reopen(&id, tap).await), reopened);
     }

@@ -1,5 +1,5 @@
-//! Socket activation as systemd does it: the listening sockets stay open while a service is replaced, and what comes
-//! meanwhile waits for the successor.
+//! Socket activation as systemd does it: the listening sockets stay open while a service is replaced, and requests that come
+//! meanwhile wait for the successor.
 
 use std::{
     fs::File,
@@ -32,7 +32,7 @@ use tokio::{
 
 use crate::settings::{refused, right};
 
-/// Between two requests of one sender: below the 500 ms of silence after which a leaving ingest-svc closes a connection.
+/// The time between two requests of one sender: below the 500 ms of silence after which a leaving ingest-svc closes a connection.
 const PERIOD: Duration = Duration::from_millis(100);
 
 /// The sockets of ingest-svc, by the names that the shipped units give them.
@@ -48,12 +48,12 @@ fn sockets_of_ingest(system: &System) -> PassedSockets {
     PassedSockets::listen(&[(&http, at.http), (&grpc, at.grpc), (&admin, at.admin)])
 }
 
-/// Senders that go on whatever happens: 20 requests a second, half of them on connections of their own.
+/// Senders that go on over every replacement: 20 requests a second, half of them on new connections.
 struct Traffic {
     sent: Arc<AtomicUsize>,
     answered: Arc<AtomicUsize>,
     stop: watch::Sender<bool>,
-    /// Each returns the calls that it was answered.
+    /// Each returns the calls of its answers.
     senders: JoinSet<Vec<String>>,
 }
 
@@ -103,7 +103,7 @@ struct Sender {
 }
 
 impl Sender {
-    /// Sends one record, once; anything but a 200 is a panic.
+    /// Sends one record once; any other answer than 200 is a panic.
     async fn send(&self, provider: &mut Provider) -> String {
         self.sent.fetch_add(1, SeqCst);
         let taken = provider.deliver(&ring(&self.virtual_number, &cdr::caller())).await;
@@ -157,7 +157,7 @@ async fn while_ingest_is_replaced_every_request_waits_for_its_answer() {
         traffic.more(&traffic.answered, 20).await;
         system.ingest.terminate();
         assert_eq!(system.ingest.exit().await, 0);
-        // Nobody is there, and they come all the same.
+        // There is no process, and the requests come nevertheless.
         traffic.more(&traffic.sent, 5).await;
         let mut internal = system.calls().await;
         let request = ListCallsRequest { store_id: store.id.clone(), ..ListCallsRequest::default() };
@@ -194,7 +194,7 @@ async fn a_pad_that_comes_while_a_replica_is_replaced_is_served_by_the_successor
 }
 
 #[tokio::test]
-async fn sockets_for_another_process_are_left_alone() {
+async fn sockets_for_another_process_are_not_used() {
     let settings = [("LISTEN_PID", "1"), ("LISTEN_FDS", "2"), ("LISTEN_FDNAMES", "any:thing")];
     let system = System::start_with(&RabbitNode::shared().await.url(), 1, &settings).await;
     let store = system.store("gangnam").await;
@@ -225,7 +225,7 @@ async fn a_socket_of_an_unknown_name_is_a_wrong_setting() {
 }
 
 #[tokio::test]
-async fn a_descriptor_that_is_no_listening_tcp_socket_is_a_wrong_setting() {
+async fn a_descriptor_that_is_not_a_listening_tcp_socket_is_a_wrong_setting() {
     let directory = tempfile::tempdir().expect("a directory");
     let listener = must("a socket", TcpListener::bind("127.0.0.1:0"));
     let connection = must("a connection", TcpStream::connect(must("an address", listener.local_addr())));

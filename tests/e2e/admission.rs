@@ -1,4 +1,4 @@
-//! Who is let in: tokens, origins, deadlines, sessions.
+//! Admission: tokens, origins, deadlines, sessions.
 
 use ringpad_tests::{
     cdr::{self, ring},
@@ -10,7 +10,7 @@ use ringpad_tests::{
 use serde_json::json;
 
 #[tokio::test]
-async fn a_bad_or_expired_token_opens_nothing() {
+async fn a_bad_or_expired_token_is_refused() {
     let system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let store = system.store("gangnam").await;
     let claims = Claims::new(&store.id, "counter");
@@ -31,7 +31,7 @@ async fn a_bad_or_expired_token_opens_nothing() {
 }
 
 #[tokio::test]
-async fn why_a_token_opens_nothing_is_in_the_log_with_its_pad_and_without_its_content() {
+async fn the_reason_for_a_refused_token_is_logged_with_its_pad_and_without_its_content() {
     let system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let tokens = [
         (
@@ -77,7 +77,7 @@ async fn an_expiring_token_ends_its_stream() {
 }
 
 #[tokio::test]
-async fn a_token_opens_its_own_store_and_there_must_be_one() {
+async fn a_token_is_for_its_own_store_and_that_must_exist() {
     let system = System::start(&RabbitNode::shared().await.url(), 1).await;
     system.store("gangnam").await;
     for transport in Transport::ALL {
@@ -130,7 +130,7 @@ async fn a_websocket_sends_its_first_message_in_time() {
     let replica = system.push_at[0].pads;
     assert_eq!(Pad::end_of_websocket(replica, None).await, StreamEnd::NoFirstMessage);
     assert_eq!(Pad::end_of_websocket(replica, Some("{}")).await, StreamEnd::Unauthenticated);
-    // A number where proto3 JSON would have a string is read as well, and the token is looked at.
+    // A number where proto3 JSON would have a string is read too, and then the token is checked.
     let first = json!({"token": "no-token", "afterPosition": 7, "epoch": "", "session": store.id});
     assert_eq!(Pad::end_of_websocket(replica, Some(&first.to_string())).await, StreamEnd::Unauthenticated);
 }

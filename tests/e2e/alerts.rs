@@ -1,4 +1,4 @@
-//! Every shipped alert fires in its case, made to happen on real parts, and none fires while all is well.
+//! Every shipped alert fires in its case, which is produced on real parts, and none fires without a fault.
 
 use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
@@ -18,9 +18,9 @@ use ringpad_tests::{
 };
 use tokio::{net::TcpStream, time::sleep};
 
-/// Connections of one address that a port of number providers takes.
+/// Connections of one address that a port of number providers accepts.
 const CONNECTIONS_OF_ONE: usize = 1_024;
-/// Between two looks at what goes on.
+/// The time between two samples.
 const WHILE: Duration = Duration::from_secs(3);
 
 /// Each alert and the test of its case.
@@ -88,12 +88,12 @@ async fn no_alert_fires_while_calls_ring_and_pads_show_them() {
     }
     timeline.sample().await;
     let mut verdict = timeline.judge(Afterwards::TheSame).await;
-    // How fast a busy machine is, benchmarks say.
+    // The speed of a busy machine is a matter for benchmarks.
     verdict.end.retain(|alert| !["LogSlow", "PopupsLate"].contains(&alert.as_str()));
     assert_eq!((verdict.quiet, verdict.end), (BTreeSet::new(), BTreeSet::new()));
 }
 
-/// A system whose replica hears its ingest-svc, with a store and a pad on each transport.
+/// A system whose replica gets messages of ingest-svc, with a store and a pad on each transport.
 async fn installation(amqp_url: &str) -> (System, Shop, Vec<Pad>) {
     let system = System::start(amqp_url, 1).await;
     let (store, pads) = ready(&system).await;
@@ -111,7 +111,7 @@ async fn ready(system: &System) -> (Shop, Vec<Pad>) {
     (store, pads)
 }
 
-/// Looks until a metric is more than so much.
+/// Takes samples until a metric is above a limit.
 async fn until_more(timeline: &mut Timeline, metric: &str, than: f64) {
     until(&format!("{metric} is more than {than}"), 2 * SOON, async || {
         let mut now = timeline.clone();
@@ -230,7 +230,7 @@ mod cases {
         let (system, store, _pads) = installation(&node.url()).await;
         let mut timeline = Timeline::begin(&system).await;
         node.raise_memory_alarm().await;
-        // Only signs of life are sent, until the broker takes none any more.
+        // Only canaries are sent, until the broker takes no more of them.
         sleep(WHILE).await;
         for _ in 0..3 {
             system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;

@@ -1,4 +1,4 @@
-//! A backup ends, however busy the log is, and has all that was accepted before it; a restored log is a new history.
+//! A backup ends also if the log is very busy, and has everything that was accepted before it; a restored log is a new history.
 
 use std::{
     path::Path,
@@ -21,14 +21,14 @@ use ringpad_tests::{
 };
 use tokio::task::JoinSet;
 
-/// Connections of the provider; each sends the next record when the last one was taken.
+/// Connections of the provider; each sends the next record when the last one is accepted.
 const CONNECTIONS: usize = 4;
 /// Records before the backup begins: enough that it takes a while.
 const BEFORE: usize = 1_500;
 /// Records a second, at least, while it is made.
 const RATE: f64 = 100.0;
 
-/// Runs a command of `ringpad` on the log of `system`; its code and what it said.
+/// Runs a command of `ringpad` on the log of `system`; returns its exit code and output.
 async fn ringpad(system: &System, log: &Path, arguments: &[&str]) -> (i32, String) {
     let output =
         system.directory.path().join(format!("ringpad-{}.log", ringpad_tests::rabbit::unique("cli")));
@@ -79,7 +79,7 @@ async fn a_backup_under_traffic_ends_and_has_every_record_that_was_accepted_befo
     let (code, said) = ringpad(&system, &log, &["backup", &target]).await;
     assert!(code == 1 && said.contains("there is such a file already"), "{code}: {said}");
 
-    // Restored elsewhere, it knows each of them.
+    // A log that is restored elsewhere has each of them.
     let restored = system.directory.path().join("restored.db");
     let (code, said) = ringpad(&system, &restored, &["restore", &target]).await;
     assert_eq!(code, 0, "{said}");
@@ -94,7 +94,7 @@ async fn a_backup_under_traffic_ends_and_has_every_record_that_was_accepted_befo
 }
 
 #[tokio::test]
-async fn pads_begin_anew_after_a_restore() {
+async fn pads_get_a_fresh_snapshot_after_a_restore() {
     let mut system = System::start(&RabbitNode::shared().await.url(), 2).await;
     let store = system.store("gangnam").await;
     let token = Claims::new(&store.id, "counter").token();
@@ -125,12 +125,12 @@ async fn pads_begin_anew_after_a_restore() {
     let (code, said) = ringpad(&system, &log, &["restore", "--replace", &target]).await;
     assert!(code == 0 && said.contains("is kept: "), "{code}: {said}");
     system.ingest.start().await;
-    // The replicas were there all the time. A ring tells them that the positions are others now, and they end the streams.
+    // The replicas ran all the time. From a ring they learn that the positions have changed, and they end the streams.
     let fourth = system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await.call_id;
     for pad in &mut pads {
         pad.end().await;
         assert!(pad.updates.iter().all(|update| update.position != 4 || !pad.calls.contains_key(&fourth)));
-        // As a pad comes back: with the position it has.
+        // As a pad that reconnects: with its position.
         let asked = pad.resumption(&token);
         let replica = system.push_at[0].pads;
         let back = Pad::open(pad.transport, replica, &asked).await;
@@ -140,7 +140,7 @@ async fn pads_begin_anew_after_a_restore() {
         assert_eq!((known.len(), back.calls.len(), back.snapshot.position), (4, 4, 4));
         assert!(back.updates.is_empty(), "nothing old comes as if it were new");
     }
-    // The old log is whole, under its new name.
+    // The old log is complete, under its new name.
     let kept = must("its directory", std::fs::read_dir(system.directory.path()))
         .flatten()
         .map(|entry| entry.path())

@@ -1,4 +1,4 @@
-//! The harness's own RabbitMQ nodes do what the other tests rely on.
+//! The harness's RabbitMQ nodes do what the other tests need of them.
 
 use lapin::options::{ConfirmSelectOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
@@ -7,7 +7,7 @@ use ringpad_tests::wait::{must, within};
 use std::time::Duration;
 
 #[tokio::test]
-async fn a_node_is_stopped_killed_and_started_again_with_what_it_had_kept() {
+async fn a_node_is_stopped_killed_and_started_again_with_its_data() {
     let mut node = RabbitNode::start().await;
     let name = unique("kept");
     let channel = must("a channel", node.connect().await.create_channel().await);

@@ -1,5 +1,5 @@
-//! Internal services that send much at once, or wait for little: they are made to wait, and never cut off, and what else is
-//! on their connection goes on.
+//! Internal services that send much at once, or do not read their answers: they have to wait and are never cut off, and the
+//! other calls on their connection go on.
 
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ use tokio::{task::JoinSet, time::timeout};
 
 /// Streams of one connection, and records of each. More than the log takes in the time in which they are sent.
 const BULK: (usize, usize) = (8, 1_000);
-/// Calls at a time whose client does not wait for the answer, and for how long it would.
+/// Calls at a time whose client does not wait for the answer, and their deadline.
 const IMPATIENT: (usize, Duration) = (40, Duration::from_millis(2));
-/// Calls beside them whose client does.
+/// Other calls, whose client waits.
 const PATIENT: usize = 4;
-/// How often.
+/// How often they are made.
 const WAVES: usize = 20;
 
 fn one_record(number: &str) -> IngestCallRequest {
@@ -27,7 +27,7 @@ fn one_record(number: &str) -> IngestCallRequest {
 }
 
 #[tokio::test]
-async fn every_record_is_answered_on_eight_streams_of_one_connection_and_calls_beside_them_too() {
+async fn every_record_is_answered_on_eight_streams_of_one_connection_and_other_calls_too() {
     let system = System::start(&RabbitNode::shared().await.url(), 0).await;
     let store = system.store("gangnam").await;
     let client = system.calls().await;
@@ -47,10 +47,10 @@ async fn every_record_is_answered_on_eight_streams_of_one_connection_and_calls_b
             accepted.filter(|status| std::future::ready(*status == IngestStatus::Accepted)).count().await
         });
     }
-    let (mut beside, mut answered) = (client.clone(), Vec::new());
+    let (mut others, mut answered) = (client.clone(), Vec::new());
     while answered.len() < BULK.0 {
         let record = one_record(&store.virtual_number);
-        must("a call beside the streams", within("an answer", SOON, beside.ingest_call(record)).await);
+        must("a call next to the streams", within("an answer", SOON, others.ingest_call(record)).await);
         answered.extend(streams.try_join_next().map(|records| must("a stream", records)));
     }
     assert_eq!(answered, vec![BULK.1; BULK.0]);
@@ -58,7 +58,7 @@ async fn every_record_is_answered_on_eight_streams_of_one_connection_and_calls_b
 }
 
 #[tokio::test]
-async fn a_client_that_waits_for_no_answer_costs_no_other_call_of_its_connection() {
+async fn a_client_that_does_not_read_answers_delays_no_other_call_of_its_connection() {
     let system = System::start(&RabbitNode::shared().await.url(), 0).await;
     let store = system.store("gangnam").await;
     let client = system.calls().await;

@@ -9,7 +9,7 @@ use ringpad_tests::{
 };
 use tokio::task::JoinSet;
 
-/// Connections, and calls on each: 1,000 in all, the last two connections sending the odd ones.
+/// Connections, and calls on each: 1,000 in all, the last two connections send the rest.
 const CONNECTIONS: usize = 16;
 const CALLS: usize = 1_000;
 

@@ -14,12 +14,12 @@ use ringpad_bus::{
 use ringpad_tests::wait::{SOON, must, within};
 use uuid::Uuid;
 
-/// Long enough not to matter.
+/// So long that it has no effect.
 const TTL: Duration = Duration::from_secs(300);
-/// Who publishes.
+/// The publisher's origin.
 const ORIGIN: Origin = Origin { epoch: Uuid::from_u128(7), instance: Uuid::from_u128(8) };
 
-/// The settings' defaults but for the broker and the exchange, of which each test has its own.
+/// The defaults of the settings, except the broker and the exchange, which each test has for itself.
 fn settings(url: &str, exchange: &str) -> BusSettings {
     BusSettings {
         amqp_url: must("the broker's URL", url.parse()),

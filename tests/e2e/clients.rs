@@ -1,4 +1,4 @@
-//! The programs in docs/integrate.md that call the internal API, as they stand there: they are started before ingest-svc is,
+//! The programs in docs/integrate.md that call the internal API, copied from there: they are started before ingest-svc,
 //! which is killed while they send, and bring every record into the log.
 //!
 //! What they need is installed by `make clients`, in the versions that `tests/clients` names.
@@ -24,7 +24,7 @@ const TOKEN: &str = "an-internal-token-for-tests";
 /// The number of the store that the programs make.
 const VIRTUAL_NUMBER: &str = "0507-1234-5678";
 const RECORDS: usize = 5_000;
-/// ingest-svc is killed once it has taken so many.
+/// ingest-svc is killed when it has accepted so many.
 const BEFORE_KILL: f64 = 500.0;
 
 /// A language's program, and the commands that run it.
@@ -83,7 +83,7 @@ fn write_records(system: &System, file: &Path) {
     must("the records", fs::write(file, text));
 }
 
-/// What the program counted: how many records got which status.
+/// How many records got each status, as the program counted them.
 fn counted(output: &Path) -> BTreeMap<String, usize> {
     let text = must("the program's output", fs::read_to_string(output));
     let lines = text.lines().filter_map(|line| line.split_once(' '));
@@ -122,7 +122,7 @@ async fn brings_every_record_into_the_log(
             .set("INTERNAL_TOKEN", TOKEN)
             .spawn()
     };
-    // Whoever comes now finds nobody.
+    // A client that connects now finds no process.
     let nobody = must("a listener", TcpListener::bind(system.ingest_at.grpc).await);
     let mut running = run("first");
     must("the program connects", within("a connection", 3 * SOON, nobody.accept()).await);

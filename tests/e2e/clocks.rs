@@ -1,4 +1,4 @@
-//! Instants of records that no call of now can have.
+//! Records with instants that a call of now cannot have.
 
 use http::StatusCode;
 use ringpad_proto::v1::{CallState, Cdr, IngestCallRequest, ReplayQuarantineRequest};
@@ -19,7 +19,7 @@ fn in_minutes(minutes: i64) -> String {
 }
 
 #[tokio::test]
-async fn a_ring_pops_only_around_now_and_far_ahead_it_is_no_record() {
+async fn a_ring_pops_only_around_now_and_one_far_ahead_is_refused() {
     let system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let store = system.store("gangnam").await;
     let mut pad = system.pad(Transport::Grpc, 0, &store.id).await;
@@ -36,7 +36,7 @@ async fn a_ring_pops_only_around_now_and_far_ahead_it_is_no_record() {
         }
     }
 
-    // An end that comes late, and a late ring for a number that nobody owns, keep no popup from anybody.
+    // A late end, and a late ring for a number that no store owns, stop no other popup.
     provider.deliver(&missed(&ring_at(&in_minutes(-30), &store.virtual_number, &cdr::caller()))).await;
     provider.deliver(&ring_at(&in_minutes(-30), &cdr::virtual_number(), &cdr::caller())).await;
     let metrics = must("metrics", Client::new(system.ingest_at.admin).get("/metrics").await).text();
@@ -72,7 +72,7 @@ async fn a_ring_pops_only_around_now_and_far_ahead_it_is_no_record() {
 }
 
 #[tokio::test]
-async fn zeros_and_first_dates_are_no_time_of_an_answer_or_an_end() {
+async fn zeros_and_first_dates_are_not_times_of_an_answer_or_an_end() {
     let system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let store = system.store("gangnam").await;
     let mut pad = system.pad(Transport::GrpcWeb, 0, &store.id).await;

@@ -1,4 +1,4 @@
-//! The command line at running services.
+//! The command line with running services.
 
 use std::fs;
 
@@ -14,7 +14,7 @@ use tokio::process::Command;
 
 const TOKEN: &str = "an-internal-token-for-tests";
 
-/// What a command ends with: exit code, standard output, standard error.
+/// The result of a command: exit code, standard output, standard error.
 async fn run(command: &mut Command) -> (Option<i32>, String, String) {
     let output = must("ringpad", within("ringpad", SOON, command.kill_on_drop(true).output()).await);
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();

@@ -1,4 +1,4 @@
-//! `kill -9`: what was acknowledged is there afterwards, and reaches the pads.
+//! `kill -9`: what was acknowledged is still in the log afterwards, and reaches the pads.
 
 use std::{
     collections::BTreeSet,
@@ -37,7 +37,7 @@ async fn what_ingest_acknowledged_before_it_was_killed_is_logged_and_reaches_the
         senders.spawn(async move {
             let mut calls = Vec::new();
             for _ in 0..CALLS {
-                // Sent again until it is answered; a repeat is recognised, so no call is there twice.
+                // Sent again until it is answered; a repeat is recognised, so no call exists twice.
                 calls.push(provider.deliver_with_retries(&ring(&number, &cdr::caller())).await.call_id);
                 count.fetch_add(1, Ordering::Relaxed);
             }
@@ -45,7 +45,7 @@ async fn what_ingest_acknowledged_before_it_was_killed_is_logged_and_reaches_the
         });
     }
     for share in 1..=3 {
-        until("calls are taken", 3 * SOON, async || {
+        until("calls are accepted", 3 * SOON, async || {
             (acknowledged.load(Ordering::Relaxed) >= share * CONNECTIONS * CALLS / 4).then_some(())
         })
         .await;
@@ -90,7 +90,7 @@ async fn a_call_logged_while_the_relay_was_cut_off_is_published_after_a_restart(
     system.ingest.set("AMQP_URL", &right);
     system.ingest.start().await;
     assert_eq!(pad.update().await.call.map(|call| call.id), Some(taken.call_id));
-    // A new publisher after the crash goes on where the log is.
+    // A new publisher after the crash continues with the log's positions.
     let taken = system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     assert_eq!(pad.update().await.call.map(|call| call.id), Some(taken.call_id));
 }
@@ -123,9 +123,9 @@ async fn pads_of_a_killed_replica_go_on_at_the_other_one() {
     let after = system.private_queues(node, 1).await;
     assert!(before.iter().any(|queue| queue.name == after[0].name), "the other replica keeps its queue");
     system.push[0].start().await;
-    let anew = system.private_queues(node, 2).await;
+    let after = system.private_queues(node, 2).await;
     assert_eq!(
-        anew.iter().filter(|queue| before.iter().any(|old| old.name == queue.name)).count(),
+        after.iter().filter(|queue| before.iter().any(|old| old.name == queue.name)).count(),
         1,
         "a new uuid"
     );

@@ -1,4 +1,4 @@
-//! docker-compose.yml and the files around it, read strictly and held against the real programs. No container engine is
+//! docker-compose.yml and the files that it uses, read strictly and compared with the real programs. No container engine is
 //! needed, and none is tested.
 
 use std::{
@@ -35,7 +35,7 @@ pub(crate) struct Compose {
     volumes: BTreeMap<String, ()>,
 }
 
-/// A key that is not here is misspelled, or new: then it is to be thought about here, too.
+/// A key that is not here is misspelled, or new: then this test must learn it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "some keys are only here so that others are refused")]
@@ -119,7 +119,7 @@ pub(crate) fn compose() -> Compose {
 }
 
 impl Compose {
-    /// The services that run a program of ours, with its name.
+    /// The services that run a program of the project, each with its name.
     fn programs(&self) -> impl Iterator<Item = (&str, &Service, &str)> {
         self.services.iter().filter(|(_, service)| service.image == self.replica.image).map(
             |(name, service)| {
@@ -131,7 +131,7 @@ impl Compose {
         )
     }
 
-    /// The names of the services that run a program of ours, each with that program's name.
+    /// The names of the services that run a program of the project, each with that program's name.
     pub(crate) fn running(&self) -> impl Iterator<Item = (&str, &str)> {
         self.programs().map(|(name, _, program)| (name, program))
     }
@@ -161,7 +161,7 @@ pub(crate) async fn settings(program: &str) -> BTreeMap<String, String> {
 }
 
 pub(crate) async fn run(command: &mut Command) -> Output {
-    // What `make test` tells its own children is not meant for these.
+    // Variables that `make test` sets are not meant for these.
     let command = command.env_remove("MAKEFLAGS").env_remove("MAKELEVEL").kill_on_drop(true);
     must("a command", within("a command ends", SOON, command.output()).await)
 }
@@ -215,12 +215,12 @@ async fn make_env_writes_every_variable_that_is_asked_for_and_keeps_what_is_ther
             .collect()
     };
     let (text, other) = (variables(&text), variables(&written(&second).await));
-    // What only the operator knows: in the file, and empty.
+    // Values that only the operator knows are in the file, and empty.
     let known_to_the_operator = "PAD_TOKEN_URL";
     assert_eq!(text.get(known_to_the_operator).map(String::as_str), Some(""));
     for (name, value) in text.iter().filter(|(name, _)| *name != known_to_the_operator) {
         assert!(value.len() >= 32 && value.bytes().all(|byte| byte.is_ascii_hexdigit()), "{name}");
-        assert_ne!(other.get(name), Some(value), "{name} is made anew each time");
+        assert_ne!(other.get(name), Some(value), "{name} is generated each time");
     }
 
     let compose = shipped_text("docker-compose.yml");
@@ -235,7 +235,7 @@ async fn make_env_writes_every_variable_that_is_asked_for_and_keeps_what_is_ther
 }
 
 #[test]
-fn what_is_mounted_is_there_and_ports_are_published_on_loopback_only() {
+fn mounted_files_exist_and_ports_are_published_only_on_loopback() {
     let compose = compose();
     for (name, service) in &compose.services {
         for port in &service.ports {
@@ -304,14 +304,14 @@ async fn nginx_finds_the_services_at_fixed_addresses_and_is_the_proxy_that_inges
 }
 
 #[tokio::test]
-async fn ingest_takes_the_shipped_sources() {
+async fn ingest_accepts_the_shipped_sources() {
     let file = shipped("deploy/ingest.toml").display().to_string();
     let system =
         System::start_with(&RabbitNode::shared().await.url(), 0, &[("INGEST_CONFIG", file.as_str())]).await;
     let store = system.store("gangnam").await;
     let record = ring(&store.virtual_number, &cdr::caller());
     system.secrets.note(&record);
-    // In the container; the claim of one that is no proxy is not heard.
+    // In the container. A header of an address that is not a trusted proxy is not used.
     let headers = [("content-type", FORM), ("x-forwarded-for", "198.51.100.1")];
     let mut client = Client::new(system.ingest_at.http);
     let answer = client.send("POST", "/v1/cdr/bizcall", &headers, urlencoded(&record)).await;
@@ -319,7 +319,7 @@ async fn ingest_takes_the_shipped_sources() {
 }
 
 #[tokio::test]
-async fn the_health_check_of_the_image_says_what_readyz_says() {
+async fn the_health_check_of_the_image_agrees_with_readyz() {
     let compose = compose();
     for (name, service, program) in compose.programs() {
         let setting = if program == "ingest-svc" { "INGEST_HTTP_ADDR" } else { "PUSH_ADDR" };
@@ -365,7 +365,7 @@ fn blocks(section: &str, language: &str) -> String {
 async fn the_set_up_for_one_host_serves_providers_and_pads_through_nginx() {
     const ONE_HOST: &str = "On one host, behind nginx";
     let mut system = System::prepare(&RabbitNode::shared().await.url(), 2, &[]);
-    // Its addresses may be in use here: the tests' are put in their place.
+    // Its addresses may be in use on this machine, so they are replaced.
     let addresses = [
         ("127.0.0.1:8080", system.ingest_at.http),
         ("127.0.0.1:8081", system.push_at[0].pads),
@@ -392,7 +392,7 @@ async fn the_set_up_for_one_host_serves_providers_and_pads_through_nginx() {
             assert!(known.contains_key(name), "{program} has no setting {name}");
             match name {
                 "INGEST_CONFIG" => service.set(name, &sources.display().to_string()),
-                // The tests' own.
+                // The test's own address.
                 "DATABASE_URL" | "AMQP_URL" | "PAD_TOKEN_SECRET" => {}
                 _ => service.set(name, value),
             }
@@ -439,5 +439,5 @@ fn the_image_is_built_from_every_member_of_the_workspace() {
     for kept in kept {
         assert!(shipped(kept).exists(), "{kept}");
     }
-    assert!(ignored.contains("\n*\n"), "whatever is not named stays out, .env above all");
+    assert!(ignored.contains("\n*\n"), "only what is named is copied, and above all not .env");
 }

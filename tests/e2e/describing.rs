@@ -1,4 +1,4 @@
-//! What services say of themselves: log lines for machines.
+//! Log lines for machines.
 
 use std::fs;
 
@@ -19,7 +19,7 @@ async fn log_lines_for_machines_are_one_json_object_each() {
     pad.update().await;
     for log in ["ingest.log", "push-0.log"] {
         let text = must("a log", fs::read_to_string(system.directory.path().join(log)));
-        // The last line may be half-written still.
+        // The last line may be incomplete.
         let (whole, _) = text.rsplit_once('\n').expect("a line");
         assert!(whole.lines().count() > 3, "{whole}");
         for line in whole.lines() {

@@ -1,4 +1,4 @@
-//! Each fault of `make chaos` by itself, on a small scale: calls go on, one thing goes wrong and mends, and in the end
+//! Each fault of `make chaos` alone, on a small scale: calls go on, one fault begins and ends, and in the end
 //! every acknowledged record is on every pad of its store, once and in order, with nothing left over.
 
 use std::time::Duration;
@@ -14,18 +14,18 @@ use ringpad_tests::{
     rabbit::RabbitNode,
 };
 
-/// When the fault begins: by then calls are ringing.
+/// When the fault begins: calls are ringing by then.
 const BEGINS: Duration = Duration::from_secs(2);
-/// How long what lasts does: a silent stream is dead after 5 s, and the broker's silence known after 3 s.
+/// How long it lasts: a silent stream is dead after 5 s, and the broker's silence is noticed after 3 s.
 const LASTS: Duration = Duration::from_secs(7);
-/// Longer than a silent bus is waited for until its connection is built anew, 15 s.
+/// Longer than the 15 s after which the connection to a silent bus is rebuilt.
 const REBUILT: Duration = Duration::from_secs(18);
-/// How long calls go on once it is over.
+/// How long calls go on after it.
 const AFTER: Duration = Duration::from_secs(4);
-/// How long everything may take to settle once all is well again.
+/// How long everything may take to settle after it.
 const SETTLING: Duration = Duration::from_secs(60);
 
-/// Plays these faults at once on a small installation.
+/// Injects these faults at the same time in a small installation.
 async fn survive(broker: Broker, faults: &[Fault], lasts: Duration) {
     let planned_faults =
         faults.iter().map(|fault| PlannedFault { at: BEGINS, lasts, fault: *fault }).collect();
@@ -42,7 +42,7 @@ async fn survive(broker: Broker, faults: &[Fault], lasts: Duration) {
     assert!(verdict.is_clean(), "{faults:?}:\n{verdict}");
 }
 
-/// A test for each fault that only this run's own processes and links feel.
+/// A test for each fault that affects only this run's own processes and links.
 macro_rules! on_a_shared_broker {
     ($($name:ident: $faults:expr, $lasts:expr;)*) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -52,7 +52,7 @@ macro_rules! on_a_shared_broker {
     )*};
 }
 
-/// The same for those that the broker itself feels.
+/// The same for faults that affect the broker itself.
 macro_rules! on_a_broker_of_its_own {
     ($($name:ident: $fault:expr, $lasts:expr;)*) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -115,7 +115,7 @@ on_a_shared_broker! {
 
 /// As an upgrade does it: one after the other, 6 s apart.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_process_is_restarted_in_turn() {
+async fn every_process_is_restarted_one_after_the_other() {
     let replicas = [0, 1, 2].map(Process::Push);
     let turn = replicas.into_iter().chain([Process::Ingest, Process::Nginx, Process::Broker]);
     let planned = |(index, process)| PlannedFault {
@@ -150,12 +150,12 @@ fn slow(route: Route) -> Fault {
     Fault::Delay(route, Duration::from_millis(300))
 }
 
-/// Whoever connected hears no more, and is heard.
+/// The side that opened the connections receives nothing more, and can still send.
 fn deaf(route: Route) -> Fault {
     Fault::HalfClose(route, Way::Down)
 }
 
-/// And the other way round.
+/// The side that opened the connections can send nothing more, and still receives.
 fn mute(route: Route) -> Fault {
     Fault::HalfClose(route, Way::Up)
 }

@@ -1,4 +1,4 @@
-//! A full disk: requests are refused in words, nothing is half-written, and with room again all goes on.
+//! A full disk: requests are refused with a reason, nothing is half-written, and with free space everything goes on.
 
 use std::{collections::BTreeSet, fs};
 
@@ -19,9 +19,9 @@ use tonic_health::pb::{
 };
 use tonic_types::StatusExt;
 
-/// The log's disk, and what of it is taken from the start, in KiB.
+/// The size of the log's disk, and how much of it is used from the start, in KiB.
 const DISK: (u32, u32) = (24 * 1024, 16 * 1024);
-/// Long enough to fill the rest soon.
+/// So long that it soon fills the rest.
 const MEMO: usize = 30_000;
 /// Records after which the disk must have been full.
 const RECORDS: usize = 1_000;
@@ -30,7 +30,7 @@ fn bulky(store: &Shop) -> Cdr {
     Cdr { memo: "x".repeat(MEMO), ..ring(&store.virtual_number, &cdr::caller()) }
 }
 
-/// Whether HTTP, on both ports, and gRPC say that it is ready, if they all say the same; and what HTTP says.
+/// Whether HTTP on both ports and gRPC say that it is ready, if they agree; and the text of HTTP.
 async fn ready(system: &System) -> Option<(bool, String)> {
     let mut health = HealthClient::new(system.channel().await);
     let asked = must("a health check", health.check(HealthCheckRequest::default()).await).into_inner();
@@ -62,7 +62,7 @@ async fn a_full_disk_is_noticed_before_any_record_is_refused() {
     until("it is ready, and all say so", SOON, async || ready(&system).await.filter(|(ready, _)| *ready))
         .await;
     for _ in 0..2 {
-        // Nobody sends anything, and what the log has taken of the disk before still has room for a page.
+        // No request comes, and the log's files still have room for a page.
         system.ingest.fill_disk(&disk);
         let (_, said) = until("it is not ready, and all say so", SOON, async || {
             ready(&system).await.filter(|(ready, _)| !ready)
@@ -101,7 +101,7 @@ async fn a_full_disk_refuses_and_loses_nothing_that_was_accepted() {
     let over_grpc = system.calls().await.ingest_call(over_grpc).await.expect_err("the disk is full");
     assert_eq!(over_grpc.code(), Code::Unavailable, "{over_grpc:?}");
     assert!(over_grpc.get_details_retry_info().is_some(), "{over_grpc:?}");
-    // What is small still finds room for a while.
+    // Small records still fit for a while.
     until("nothing finds room any more: it is not ready, and says why", 3 * SOON, async || {
         for _ in 0..20 {
             let answer = must("an answer", provider.post(&ring(&store.virtual_number, &cdr::caller())).await);
@@ -130,7 +130,7 @@ async fn a_full_disk_refuses_and_loses_nothing_that_was_accepted() {
         }
     };
     assert_eq!(listed, accepted, "what was accepted, and nothing else");
-    // A pad checks by itself that no position is missing and none comes twice.
+    // The harness's pads check that no position is missing and none comes twice.
     let from_the_start = system.subscription(&store.id).after(0, &epoch);
     let mut pad = Pad::open(Transport::Grpc, system.push_at[0].pads, &from_the_start).await;
     pad.until_position(u64::try_from(accepted.len()).expect("a small number")).await;

@@ -1,5 +1,5 @@
-//! What both gRPC ports have beside their services, as other teams' tools ask for it: reflection, health by name, an answer
-//! to calls that nobody serves, compressed requests, a bearer token in any case.
+//! What both gRPC ports offer besides their services, for the tools of other teams: reflection, health by name, an answer
+//! to unknown methods, compressed requests, a bearer token in any case.
 
 use std::{collections::BTreeSet, net::SocketAddr};
 
@@ -36,7 +36,7 @@ const BESIDE: [&str; 3] = [
     "grpc.reflection.v1alpha.ServerReflection",
 ];
 
-/// Both ports and what each serves beside health and reflection.
+/// Both ports, and the services of each besides health and reflection.
 fn ports(system: &System) -> [(SocketAddr, &'static [&'static str]); 2] {
     [
         (system.ingest_at.grpc, &["ringpad.v1.IngestService", "ringpad.v1.StoreService"]),
@@ -49,7 +49,7 @@ async fn channel(port: SocketAddr) -> Channel {
     must("a connection", endpoint.timeout(SOON).connect().await)
 }
 
-/// Asks one thing of reflection v1.
+/// Sends one request to reflection v1.
 async fn reflected(
     port: SocketAddr,
     wanted: v1::server_reflection_request::MessageRequest,
@@ -97,7 +97,7 @@ async fn both_ports_describe_what_they_serve_and_nothing_else() {
         };
         assert_eq!(served, listed, "{port}, v1");
         assert_eq!(served, listed_by_v1alpha(port).await.into_iter().collect(), "{port}, v1alpha");
-        // What is listed, and the details of a status, can be read with nothing but what is described here.
+        // The listed services and the details of a status can be read with these descriptions alone.
         let details = [
             "google.rpc.BadRequest",
             "google.rpc.PreconditionFailure",
@@ -135,7 +135,7 @@ async fn both_ports_describe_what_they_serve_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn health_is_known_by_each_services_name_and_a_watch_sees_the_leave() {
+async fn health_is_known_by_each_services_name_and_a_watch_sees_the_end() {
     let mut system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let mut watches = Vec::new();
     for (port, own) in ports(&system) {
@@ -153,7 +153,7 @@ async fn health_is_known_by_each_services_name_and_a_watch_sees_the_leave() {
             let asked = HealthCheckRequest { service: name.to_owned() };
             let status = health.check(asked.clone()).await.expect_err("no such service");
             assert_eq!(status.code(), Code::NotFound, "{port}: {name:?}");
-            // The protocol has a watch go on, since the service may come yet.
+            // By the protocol a watch goes on, since the service may be added later.
             let mut watch = must(name, health.watch(asked).await).into_inner();
             let first = must(name, within("a status", SOON, watch.message()).await).expect("a status");
             assert_eq!(first.status(), ServingStatus::ServiceUnknown, "{port}: {name:?}");
@@ -170,14 +170,14 @@ async fn health_is_known_by_each_services_name_and_a_watch_sees_the_leave() {
         let ended = within("the end", SOON, watch.message()).await.expect_err("it ends with a reason");
         assert_eq!(ended.code(), Code::Unavailable);
     }
-    // No watch had to be cut.
+    // No watch had to be cut off.
     assert_eq!((system.push[0].exit().await, system.ingest.exit().await), (0, 0));
     assert!(!system.ingest.logged().contains("did not end in time"), "{}", system.ingest.logged());
     assert!(!system.push[0].logged().contains("did not end in time"), "{}", system.push[0].logged());
 }
 
 #[tokio::test]
-async fn a_call_that_nobody_serves_is_unimplemented_and_a_browser_is_told_in_http() {
+async fn an_unknown_method_is_unimplemented_over_grpc_and_grpc_web_and_404_over_http() {
     let system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let [(ingest, _), (push, _)] = ports(&system);
     let pads = PadServiceClient::new(channel(ingest).await).claim_call(ClaimCallRequest::default()).await;
@@ -202,7 +202,7 @@ async fn a_call_that_nobody_serves_is_unimplemented_and_a_browser_is_told_in_htt
         assert_eq!(must("an answer", browser.get("/no.Such/Service").await).status, StatusCode::NOT_FOUND);
     }
     let mut browser = Client::new(ingest);
-    // Read as gRPC, this would be answered without a status that a browser sees.
+    // As plain gRPC it would get an answer whose status a browser cannot see.
     let kind = [("content-type", "application/grpc-web")];
     let list = "/ringpad.v1.StoreService/ListStores";
     let answer = must("an answer", browser.send("POST", list, &kind, &b"\0\0\0\0\0"[..]).await);
@@ -292,7 +292,7 @@ async fn a_message_that_is_too_large_is_resource_exhausted() {
 
     let mut pads = PadServiceClient::new(channel(push).await);
     let claim = ClaimCallRequest { call_id: large, request_id: String::new() };
-    // None of it is read before it is known who sends it.
+    // Nothing of it is read before the token is checked.
     let refused = pads.claim_call(claim.clone()).await.expect_err("no token");
     assert_eq!(refused.code(), Code::Unauthenticated, "{refused}");
     let mut claim = Request::new(claim);

@@ -1,5 +1,5 @@
-//! Clients that close their side of the connection before they have their answer: a number provider waits for it, a pad
-//! is gone.
+//! Clients that close their side of the connection before they have their answer: a number provider still waits for it; a pad
+//! has gone.
 
 use ringpad_proto::v1::Cdr;
 use ringpad_tests::{
@@ -17,7 +17,7 @@ use tokio::{
     net::TcpStream,
 };
 
-/// What became of each record, in the order of the answers.
+/// The status of each record, in the order of the answers.
 fn cdr_answer(answers: &str) -> Vec<CdrAnswer> {
     let bodies = answers.match_indices("{\"call_id\"").map(|(at, _)| &answers[at..]);
     let read = |body: &str| serde_json::Deserializer::from_str(body).into_iter().next();
@@ -25,7 +25,7 @@ fn cdr_answer(answers: &str) -> Vec<CdrAnswer> {
 }
 
 #[tokio::test]
-async fn a_provider_that_closes_its_side_behind_a_request_has_its_answer() {
+async fn a_provider_that_closes_its_side_after_a_request_gets_its_answer() {
     let system = System::start(&RabbitNode::shared().await.url(), 0).await;
     let store = system.store("gangnam").await;
     let record = || {
@@ -53,7 +53,7 @@ async fn a_provider_that_closes_its_side_behind_a_request_has_its_answer() {
         post("1.0"),
         post("1.1"),
         chunked(),
-        // Several on one connection, each answered in its turn.
+        // Several on one connection, answered in order.
         format!("{}{}{}", get("1.1", ""), post("1.1"), chunked()),
     ];
     for (number, request) in requests.iter().enumerate() {
@@ -71,7 +71,7 @@ async fn a_provider_that_closes_its_side_behind_a_request_has_its_answer() {
 }
 
 #[tokio::test]
-async fn a_provider_that_breaks_off_in_its_body_is_told_so() {
+async fn a_provider_that_ends_its_body_early_gets_an_answer() {
     let system = System::start(&RabbitNode::shared().await.url(), 0).await;
     let head = format!("POST /v1/cdr/bizcall HTTP/1.1\r\nHost: x\r\nContent-Type: {FORM}\r\n");
     let cut = format!("{head}Content-Length: 100\r\n\r\nseq=1");
@@ -79,9 +79,9 @@ async fn a_provider_that_breaks_off_in_its_body_is_told_so() {
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
 }
 
-/// Had the replica waited for such a pad, it would send heartbeats for ever, and the stream would not end.
+/// If the replica waited for such a pad, it would send heartbeats for ever, and the stream would not end.
 #[tokio::test]
-async fn a_pad_that_closes_its_side_is_gone_and_its_stream_ends() {
+async fn a_pad_that_closes_its_side_ends_its_stream() {
     let system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let store = system.store("gangnam").await;
     let asked = Subscription::new(&Claims::new(&store.id, "counter").token());
@@ -93,6 +93,6 @@ async fn a_pad_that_closes_its_side_is_gone_and_its_stream_ends() {
     assert!(beginning[..read].starts_with(b"HTTP/1.1 200"), "{:?}", beginning[..read].escape_ascii());
     must("the sending side is closed", stream.shutdown().await);
     let mut rest = Vec::new();
-    // A reset is an end as well.
+    // A reset is an end too.
     within("the stream's end", SOON, stream.read_to_end(&mut rest)).await.ok();
 }

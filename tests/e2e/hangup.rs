@@ -1,5 +1,5 @@
-//! SIGHUP, by which process managers ask for settings to be read again, and which a closing terminal sends, ends nothing; nor
-//! does a log that cannot be written any more.
+//! SIGHUP, with which process managers ask a service to read its settings again, and which a closing terminal sends, ends nothing.
+//! Log output that cannot be written any more ends nothing either.
 
 use ringpad_tests::{
     cdr::{self, ring},
@@ -10,7 +10,7 @@ use ringpad_tests::{
 use rustix::process::Signal;
 
 #[tokio::test]
-async fn a_service_that_is_hung_up_on_says_so_and_goes_on() {
+async fn a_service_logs_sighup_and_goes_on() {
     let mut system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let store = system.store("gangnam").await;
     let mut pads = system.pads(&store.id).await;
@@ -18,7 +18,7 @@ async fn a_service_that_is_hung_up_on_says_so_and_goes_on() {
     for round in 1..=2 {
         for service in [&system.ingest, &system.push[0]] {
             service.running().signal(Signal::HUP);
-            until("it says so, once each time", SOON, async || {
+            until("it is logged once for each signal", SOON, async || {
                 let said = service.logged().matches("SIGHUP").count();
                 assert!(said <= round, "{}", service.logged());
                 (said == round).then_some(())
@@ -35,7 +35,7 @@ async fn a_service_that_is_hung_up_on_says_so_and_goes_on() {
 }
 
 #[tokio::test]
-async fn a_service_whose_log_cannot_be_written_serves_all_the_same() {
+async fn a_service_whose_log_lines_cannot_be_written_still_serves() {
     let mut system = System::prepare(&RabbitNode::shared().await.url(), 1, &[]);
     system.ingest.log_nowhere();
     system.push[0].log_nowhere();
@@ -46,7 +46,7 @@ async fn a_service_whose_log_cannot_be_written_serves_all_the_same() {
     for service in [&system.ingest, &system.push[0]] {
         service.running().signal(Signal::HUP);
     }
-    // Refused with a line of the log, which every thread that serves may write.
+    // It is refused with a log line, which any thread that serves may write.
     let unknown = ring("0507-0000-0000", &cdr::caller());
     assert_eq!(system.provider().deliver(&unknown).await.status, "unrouted");
     system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;

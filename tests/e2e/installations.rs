@@ -1,4 +1,4 @@
-//! Two installations on one exchange: neither hears the other, and neither takes the other's signs of life for its own.
+//! Two installations on one exchange: neither uses the other's messages, or takes the other's canaries for its own.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -82,7 +82,7 @@ async fn two(node: &RabbitNode, link: &Link) -> [Installation; 2] {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rings_arrive_and_it_is_said_when_ours_alone_loses_the_broker() {
+async fn rings_arrive_and_it_is_reported_when_only_our_installation_loses_the_broker() {
     let node = RabbitNode::shared().await;
     let link = Link::to(node.address()).await;
     let [mut ours, mut another] = two(node, &link).await;
@@ -93,7 +93,7 @@ async fn rings_arrive_and_it_is_said_when_ours_alone_loses_the_broker() {
     link.black_hole();
     ours.ring().await;
     says(&ours.system.push[0], "no ingest-svc of our log is alive on the bus, only others").await;
-    // Whatever the other one says, the silence of ours goes on, or no alert could tell.
+    // With all messages of the other one, ours is still silent: otherwise no alert could fire.
     let (heard, others) = (metric(&ours.system, HEARD).await, metric(&ours.system, OTHERS).await);
     until("the other one is heard some more", SOON, async || {
         (metric(&ours.system, OTHERS).await > others + 5.0).then_some(())
@@ -106,20 +106,20 @@ async fn rings_arrive_and_it_is_said_when_ours_alone_loses_the_broker() {
         ours.ring().await;
         another.ring().await;
     }
-    // Without an answer the relay connects for 10 s, and waits before it does so again.
+    // Without an answer the relay tries to connect for 10 s, and waits before the next try.
     link.heal();
     until("ours is heard again", REBUILT, async || (metric(&ours.system, HEARD).await > heard).then_some(()))
         .await;
     let live = metric(&ours.system, LIVE).await;
     ours.ring().await;
     assert!(metric(&ours.system, LIVE).await > live, "it came over the bus");
-    // Nothing of the other one's is on the way: it would have come before these.
+    // No message of the other one is on the way: it would have come before these.
     another.ring().await;
     assert!(!another.system.push[0].logged().contains("only others"), "its own was heard all the time");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_queue_that_is_bound_to_no_exchange_any_more_is_made_anew() {
+async fn a_queue_that_is_no_longer_bound_is_made_again() {
     let node = RabbitNode::shared().await;
     let mut ours = Installation::start(System::prepare(&node.url(), 1, &[])).await;
     ours.ring().await;
@@ -128,7 +128,7 @@ async fn a_queue_that_is_bound_to_no_exchange_any_more_is_made_anew() {
         "rabbit_exchange:delete(rabbit_misc:r(<<\"/\">>, exchange, <<\"{exchange}\">>), false, <<\"test\">>)."
     );
     node.ctl(&["eval", &deletion]).await;
-    // ingest-svc makes a new exchange; nobody tells push-svc.
+    // ingest-svc makes a new exchange, and push-svc is not told.
     ours.ring().await;
     let live = metric(&ours.system, LIVE).await;
     until("rings come over the bus again", REBUILT, async || {
@@ -140,13 +140,13 @@ async fn a_queue_that_is_bound_to_no_exchange_any_more_is_made_anew() {
 }
 
 #[tokio::test]
-async fn messages_of_an_older_version_bring_their_events_and_are_no_sign_of_life() {
+async fn messages_of_an_older_version_bring_their_events_and_are_not_canaries() {
     let node = RabbitNode::shared().await;
     let mut ours = Installation::start(System::prepare(&node.url(), 1, &[])).await;
     ours.ring().await;
     let heard = metric(&ours.system, HEARD).await;
     ours.system.ingest.kill().await;
-    // Messages as versions before wrote them.
+    // Messages as earlier versions wrote them.
     let channel = must("a channel", node.connect().await.create_channel().await);
     let publisher = Uuid::new_v4();
     let mut number = 0;

@@ -1,4 +1,4 @@
-//! SIGTERM: a replica sends its pads away, ingest-svc finishes what it was sent, and both end with exit code 0. A second
+//! SIGTERM: a replica asks its pads to leave, ingest-svc finishes what it was sent, and both end with exit code 0. A second
 //! one ends them at once.
 
 use std::time::Duration;
@@ -24,10 +24,10 @@ use tonic::{Code, Status, transport::Endpoint};
 use tonic_reflection::pb::v1::{ServerReflectionRequest, server_reflection_client::ServerReflectionClient};
 use tonic_types::StatusExt;
 
-/// The exit code after a second signal: what a shell reports for SIGINT.
+/// The exit code after a second signal: the one that a shell reports for SIGINT.
 const AT_ONCE: i32 = 130;
 
-/// Sends the first SIGTERM and waits until the service has heard it.
+/// Sends the first SIGTERM and waits until the service has received it.
 async fn leave(service: &Service) {
     service.terminate();
     until("it says that it leaves", SOON, async || {
@@ -36,14 +36,14 @@ async fn leave(service: &Service) {
     .await;
 }
 
-/// The stream was ended because the process leaves, and says when to try again.
+/// The status says that the process leaves, and when to try again.
 fn told_to_go(status: &Status) {
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
     assert!(status.message().contains("leaving"), "{status:?}");
     assert!(status.get_details_retry_info().is_some(), "{status:?}");
 }
 
-/// A request whose last byte is still to come.
+/// A request without its last byte.
 async fn unfinished_request(system: &System, body: &str) -> TcpStream {
     let mut stream = must("a connection", TcpStream::connect(system.ingest_at.http).await);
     let (length, body) = (body.len(), &body[..body.len() - 1]);
@@ -94,11 +94,11 @@ async fn while_it_drains_a_replica_is_not_ready_and_takes_no_new_stream() {
         pads.extend(system.pads(&store.id).await);
     }
     system.push[0].terminate();
-    let said = until("a draining replica says so", SOON, async || {
+    let readiness = until("a draining replica is not ready", SOON, async || {
         system.push[0].readiness().await.filter(|(status, _)| *status == 503)
     })
     .await;
-    assert!(said.1.len() > "not ready: ".len(), "a 503 says why in words: {said:?}");
+    assert!(readiness.1.len() > "not ready: ".len(), "a 503 says why in words: {readiness:?}");
     let asked = system.subscription(&store.id);
     for transport in Transport::ALL {
         let end = Pad::try_open(transport, system.push_at[0].pads, &asked).await.expect_err("no new stream");
@@ -121,7 +121,7 @@ async fn a_pad_that_finds_no_other_replica_is_served_until_the_drain_window_is_o
         pads.extend(system.pads(&store.id).await);
     }
     system.push[0].terminate();
-    // One after the other; the first of them seconds before the last.
+    // The pads are asked one after the other; the first one seconds before the last.
     for pad in &mut pads {
         pad.asked_to_leave().await;
     }
@@ -136,7 +136,7 @@ async fn a_pad_that_finds_no_other_replica_is_served_until_the_drain_window_is_o
 }
 
 #[tokio::test]
-async fn until_the_drain_delay_is_over_a_replica_that_is_not_ready_takes_new_streams_and_sends_nobody_away() {
+async fn until_the_drain_delay_is_over_a_replica_that_is_not_ready_accepts_new_streams_and_ends_none() {
     let settings = [("DRAIN_DELAY", "8s"), ("DRAIN_WINDOW", "200ms")];
     let mut system = System::start_with(&RabbitNode::shared().await.url(), 1, &settings).await;
     let store = system.store("gangnam").await;
@@ -188,7 +188,7 @@ async fn a_second_sigterm_ends_a_draining_replica_at_once() {
 
 #[tokio::test]
 async fn a_second_sigterm_ends_ingest_at_once() {
-    // An unfinished request, and an event that nobody takes, keep it from leaving for ten seconds.
+    // An unfinished request, and an event that cannot be published, delay its end by ten seconds.
     let nobody = format!("amqp://guest:guest@127.0.0.1:{}/%2f", free_port());
     let mut system = System::start(&nobody, 0).await;
     let store = system.store("gangnam").await;
@@ -226,7 +226,7 @@ async fn ingest_answers_what_was_under_way_and_loses_none_of_it() {
     let mut calls = vec![answer.call_id];
 
     leave(&system.ingest).await;
-    // Its client has not closed it, and has nothing to send: it is told to go, and not cut.
+    // Its client has not closed it and has nothing to send: it gets a status, and is not cut off.
     told_to_go(&within("the stream's end", SOON, answers.message()).await.expect_err("not by itself"));
     must("the last byte", unfinished.write_all(&body.as_bytes()[body.len() - 1..]).await);
     let mut said = String::new();
@@ -247,7 +247,7 @@ async fn ingest_answers_what_was_under_way_and_loses_none_of_it() {
 }
 
 #[tokio::test]
-async fn ingest_answers_every_record_that_it_takes_of_a_stream_that_never_pauses() {
+async fn ingest_answers_every_record_that_it_accepts_of_a_stream_that_never_pauses() {
     let mut system = System::start(&RabbitNode::shared().await.url(), 0).await;
     let store = system.store("gangnam").await;
     let number = store.virtual_number.clone();
@@ -282,7 +282,7 @@ async fn ingest_answers_every_record_that_it_takes_of_a_stream_that_never_pauses
 }
 
 #[tokio::test]
-async fn reflection_that_a_client_keeps_open_ends_with_a_status_and_holds_nobody_up() {
+async fn reflection_that_a_client_keeps_open_ends_with_a_status_and_delays_no_shutdown() {
     let mut system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let mut streams = Vec::new();
     for port in [system.ingest_at.grpc, system.push_at[0].pads] {

@@ -1,4 +1,4 @@
-//! The shipped nginx configuration, in a real nginx before three replicas and ingest-svc.
+//! The shipped nginx configuration, in a real nginx in front of three replicas and ingest-svc.
 
 use std::{fs, net::Ipv4Addr};
 
@@ -16,13 +16,13 @@ use ringpad_tests::{
 };
 use tokio::task::JoinSet;
 
-/// What browsers use. Native gRPC has a port of its own.
+/// The transports of browsers. Native gRPC has its own port.
 pub(crate) const BROWSERS: [Transport; 2] = [Transport::GrpcWeb, Transport::WebSocket];
 
-/// What a pad asks for calls.
+/// The path of a pad's request for calls.
 const LIST_CALLS: &str = "/ringpad.v1.PadService/ListCalls";
 
-/// One source that anyone may send to, one behind a secret, one that believes nginx and nobody else.
+/// One source that accepts every request, one with a secret, one that trusts only nginx as a proxy.
 const SOURCES: &str = r#"
 [[source]]
 name = "bizcall"
@@ -56,7 +56,7 @@ async fn webhooks_and_pads_pass_nginx() {
     let store = system.store("gangnam").await;
     let mut pads = Vec::new();
     for transport in BROWSERS {
-        // A page of the load balancer's host: a replica can only tell so if it is told the host.
+        // A page of the load balancer's host: a replica can only check that if nginx passes the host.
         let origin = Some(format!("http://{}", nginx.at));
         let asked = Subscription { origin, ..system.subscription(&store.id) };
         pads.push(Pad::open(transport, nginx.at, &asked).await);
@@ -81,7 +81,7 @@ async fn webhooks_and_pads_pass_nginx() {
             );
         }
     }
-    // A stream that nothing but heartbeats pass is not cut, and not held back.
+    // A stream with nothing but heartbeats is not cut off, and not delayed.
     for pad in &mut pads {
         pad.until_heartbeats(pad.heartbeats + 2).await;
     }
@@ -101,7 +101,7 @@ async fn webhooks_and_pads_pass_nginx() {
 }
 
 #[tokio::test]
-async fn nginx_logs_neither_query_strings_nor_path_secrets_even_when_nobody_is_behind_it() {
+async fn nginx_logs_no_query_strings_and_no_path_secrets_even_without_an_upstream() {
     let (mut system, nginx) = balanced(&[]).await;
     let store = system.store("gangnam").await;
     let mut client = Client::new(nginx.at);
@@ -121,7 +121,7 @@ async fn nginx_logs_neither_query_strings_nor_path_secrets_even_when_nobody_is_b
     for target in &wrong {
         assert_eq!(must("an answer", client.get(target).await).status, StatusCode::NOT_FOUND, "{target}");
     }
-    // An error is said with the request that met it.
+    // An error is logged with its request.
     for service in std::iter::once(&mut system.ingest).chain(&mut system.push) {
         service.kill().await;
     }
@@ -130,7 +130,7 @@ async fn nginx_logs_neither_query_strings_nor_path_secrets_even_when_nobody_is_b
         assert_eq!(away.status, StatusCode::BAD_GATEWAY, "{target}");
     }
 
-    // A line is written after its answer. With the sentinel's line all before it are there: they came on one connection.
+    // A line is written after its answer. With the sentinel's line all earlier ones are there, since they came on one connection.
     must("a sentinel", client.get("/livez").await);
     let routes = until("the access log is complete", SOON, async || {
         let routes: Vec<_> = nginx.accesses().iter().map(|line| line["route"].clone()).collect();
@@ -146,17 +146,17 @@ async fn nginx_logs_neither_query_strings_nor_path_secrets_even_when_nobody_is_b
     }
     system.secrets.assert_none_in("nginx's log", &logged);
 
-    // A native gRPC client hears as gRPC that nobody is there.
+    // A native gRPC client gets a gRPC status if there is no upstream.
     let asked = system.subscription(&store.id);
     let end = Pad::try_open(Transport::Grpc, nginx.grpc_at, &asked).await.expect_err("nobody is there");
     assert_eq!(end, StreamEnd::Unavailable);
 }
 
 #[tokio::test]
-async fn a_pads_next_token_is_asked_of_the_adopters_back_end() {
+async fn the_adopters_back_end_is_asked_for_a_pads_next_token() {
     let (system, nginx) = balanced(&[]).await;
     let mut client = Client::new(nginx.at);
-    // The tests' nginx has ingest-svc in its place, which knows no such path.
+    // The tests' nginx has ingest-svc in place of the back end; ingest-svc has no such path.
     let answer = must("an answer", client.get("/pad-token?tablet=a-secret-of-the-shop").await);
     assert_eq!(answer.status, StatusCode::NOT_FOUND);
     let line = until("a line of the access log", SOON, async || {
@@ -168,7 +168,7 @@ async fn a_pads_next_token_is_asked_of_the_adopters_back_end() {
 }
 
 #[tokio::test]
-async fn the_sender_of_a_record_is_whom_nginx_saw_and_not_whom_the_record_says() {
+async fn the_sender_of_a_record_is_the_address_that_nginx_saw_and_not_one_that_a_header_names() {
     let (system, nginx) = balanced(&[]).await;
     let store = system.store("gangnam").await;
     let (allowed, other) = (Ipv4Addr::new(127, 0, 0, 2), Ipv4Addr::new(127, 0, 0, 3));
@@ -190,7 +190,7 @@ async fn the_sender_of_a_record_is_whom_nginx_saw_and_not_whom_the_record_says()
     }
 }
 
-/// Asks for lists without a token until nginx has enough of it; whether it had.
+/// Asks for lists without a token until nginx refuses; returns whether it did.
 async fn flood(mut client: Client) -> bool {
     for _ in 0..2_000 {
         let asked =
@@ -203,18 +203,18 @@ async fn flood(mut client: Client) -> bool {
 }
 
 #[tokio::test]
-async fn an_address_that_asks_without_end_is_told_so_and_nobody_else_nor_anything_else() {
+async fn an_address_that_floods_is_refused_and_no_other_address_and_no_other_path() {
     let (system, nginx) = balanced(&[]).await;
     let store = system.store("gangnam").await;
     let floods: JoinSet<_> = (0..16).map(|_| flood(Client::new(nginx.at))).collect();
-    let told = floods.join_all().await;
-    assert!(told.iter().all(|told| *told), "32,000 requests of one address were passed on");
+    let refused = floods.join_all().await;
+    assert!(refused.iter().all(|refused| *refused), "32,000 requests of one address were passed on");
 
     let mut neighbour = Client::new(nginx.at).own(Ipv4Addr::new(127, 0, 0, 2));
     let answer =
         neighbour.send("POST", LIST_CALLS, &[("content-type", "application/grpc-web+proto")], "").await;
     assert_eq!(must("an answer", answer).status, StatusCode::OK);
-    // The same address has its page, its streams, and its calls.
+    // The same address still gets the page, its streams and its calls.
     let page = must("a page", Client::new(nginx.at).get("/").await);
     assert_eq!(page.status, StatusCode::OK);
     let mut pad = Pad::open(Transport::GrpcWeb, nginx.at, &system.subscription(&store.id)).await;

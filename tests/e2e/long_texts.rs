@@ -1,4 +1,4 @@
-//! Records with texts as long as a request may be: every client opens with what its library takes by default.
+//! Records with texts as long as a request may be: every client connects with the default limits of its library.
 
 use ringpad_proto::v1::{
     Cdr, IngestCallRequest, ListCallEventsRequest, ListCallsRequest, Snapshot, StoreCursor,
@@ -12,7 +12,7 @@ use ringpad_tests::{
 
 /// No broker is needed: pads get everything from the log.
 const NO_BROKER: &str = "amqp://guest:guest@127.0.0.1:9/%2f";
-/// With [`MEMO`] 30 MB in all; most gRPC libraries, those of the clients here among them, take 4 MiB a message.
+/// With [`MEMO`] 30 MB in all; most gRPC libraries, also those of the clients here, accept 4 MiB a message.
 const RECORDS: usize = 500;
 /// Bytes of a memo.
 const MEMO: usize = 60_000;
@@ -39,7 +39,7 @@ async fn a_backlog_of_long_memos_reaches_pads_and_internal_clients_that_take_the
     for pad in &mut early {
         pad.until_position(RECORDS as u64).await;
     }
-    // A pad that comes now finds the newest ones in its first message.
+    // A pad that connects now gets the newest ones in its first message.
     for transport in Transport::ALL {
         let pad = system.pad(transport, 0, &store.id).await;
         let Snapshot { open_calls, position, .. } = &pad.snapshot;

@@ -1,4 +1,4 @@
-//! What a call becomes when its records come late, twice, corrected, in the wrong order or before their store.
+//! Calls whose records come late, twice, corrected, in the wrong order or before their store exists.
 
 use ringpad_proto::v1::{Call, CallState, CallerKind, Cdr};
 use ringpad_tests::{
@@ -16,7 +16,7 @@ async fn shop() -> (System, Shop, Vec<Pad>) {
     (system, store, pads)
 }
 
-/// Sends one more ring and waits until each pad has it: what the pads have then is all there was before it.
+/// Sends one more ring and waits until each pad has it: then the pads have everything that was before it.
 async fn after_a_sentinel(system: &System, store: &Shop, pads: &mut [Pad]) {
     let sentinel = system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     for pad in pads {
@@ -26,7 +26,7 @@ async fn after_a_sentinel(system: &System, store: &Shop, pads: &mut [Pad]) {
     }
 }
 
-/// The call of an update, which all pads see alike.
+/// The call of an update, which must be the same on all pads.
 async fn next_call(pads: &mut [Pad]) -> Call {
     let mut seen = Vec::new();
     for pad in pads {
@@ -201,7 +201,7 @@ async fn a_seq_used_again_is_another_call_and_rings() {
 }
 
 #[tokio::test]
-async fn a_seq_that_two_stores_share_shows_each_its_own_caller() {
+async fn a_seq_that_two_stores_share_shows_each_store_its_own_caller() {
     let (system, store, mut pads) = shop().await;
     let other = system.store("mapo").await;
     let mut others_pads = system.pads(&other.id).await;

@@ -1,4 +1,4 @@
-//! Messages are never larger than the broker takes, however long the backlog and its records' texts.
+//! Messages are never larger than the broker accepts, also with a long backlog of records with long texts.
 
 use std::time::Duration;
 
@@ -17,13 +17,13 @@ use tokio::sync::OnceCell;
 
 use crate::bus;
 
-/// A broker's limit that a ring fits, and one with a long memo does not.
+/// A broker's limit that a ring does not exceed, and one with a long memo does.
 const TIGHT: usize = 1_500;
-/// A limit that a message of a backlog does not fit: 256 events, or 256 KiB of them.
+/// A limit that a message of a backlog exceeds: it has up to 256 events, or 256 KiB of them.
 const SMALL: usize = 60_000;
 /// As long as a memo may be.
 const MEMO: usize = 2_048;
-/// The relay connects anew after a refusal.
+/// The relay connects again after a refusal.
 const RECONNECTED: Duration = Duration::from_secs(60);
 
 const CONNECTIONS: &str = "ringpad_relay_connections_total";
@@ -42,11 +42,11 @@ fn limit(bytes: usize) -> String {
     format!("max_message_size = {bytes}")
 }
 
-/// What ingest-svc's `/metrics` says now.
+/// A metric of ingest-svc now.
 async fn metric(system: &System, name: &str) -> u64 {
     let metrics = must("/metrics", Client::new(system.ingest_at.admin).get("/metrics").await).text();
     let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    // A gauge has a fraction, which is none here.
+    // A gauge is printed with a fraction, which is zero here.
     must("a whole number", line.unwrap_or("0").trim_end_matches(".0").parse())
 }
 
@@ -63,7 +63,7 @@ fn long(store: &Shop) -> Cdr {
 }
 
 #[tokio::test]
-async fn the_brokers_limit_is_told_with_the_refusal() {
+async fn a_refusal_names_the_brokers_limit() {
     let bus = bus::bus(&tight().await.url(), &unique("tight"));
     let mut publisher = bus::publisher(&bus).await;
     let event = ringpad_bus::Event { bytes: Bytes::from(vec![7; TIGHT]), ..bus::event(1) };
@@ -79,7 +79,7 @@ async fn the_brokers_limit_is_told_with_the_refusal() {
 #[tokio::test]
 async fn a_record_that_alone_is_too_large_is_read_from_the_log_and_the_next_one_comes_over_the_bus() {
     let node = tight().await;
-    // Long, so that nothing is left out for its age.
+    // So long that no event is left out because of its age.
     let system = System::start_with(&node.url(), 1, &[("POPUP_TTL", "10m")]).await;
     let store = system.store("gangnam").await;
     let mut pads = system.pads(&store.id).await;

@@ -1,4 +1,4 @@
-//! The shipped alerts and dashboard name nothing that the services do not measure.
+//! The shipped alerts and dashboard name only metrics that the services have.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::deployment::compose;
 
-/// The words of Prometheus that our queries use, and what it adds to every target.
+/// The words of PromQL that our queries use, and the labels that Prometheus adds to every target.
 const PROMETHEUS: [&str; 14] = [
     "abs",
     "by",
@@ -87,7 +87,7 @@ struct Targets {
     targets: Vec<String>,
 }
 
-/// Every query of the alerts and the dashboard, and every label that a text of theirs shows.
+/// Every query of the alerts and the dashboard, and every label in their texts.
 fn queries() -> (Vec<String>, BTreeSet<String>) {
     let alerts: Alerts = must("alerts.yml", serde_saphyr::from_str(&shipped_text("deploy/alerts.yml")));
     let (mut queries, mut shown) = (Vec::new(), Vec::new());
@@ -120,7 +120,7 @@ fn texts(value: &Value, key: &str, found: &mut Vec<String>) {
     }
 }
 
-/// The names in a query: of metrics, labels and functions, not what stands in quotes.
+/// The names in a query: of metrics, labels and functions, without text in quotes.
 fn names(query: &str) -> BTreeSet<String> {
     let outside: Vec<_> = query.split('"').step_by(2).collect();
     let bare = outside.join(" ").replace("$__rate_interval", "");
@@ -161,7 +161,7 @@ async fn every_metric_of_the_alerts_and_the_dashboard_is_measured() {
 
     let system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let store = system.store("gangnam").await;
-    // A label is there from its first event on: all that a quiet hour brings must have happened.
+    // A label exists from its first event on, so everything that happens in a quiet hour must have happened.
     let mut pads = system.pads(&store.id).await;
     let record = ring(&store.virtual_number, &cdr::caller());
     let mut provider = system.provider();
@@ -191,7 +191,7 @@ async fn every_metric_of_the_alerts_and_the_dashboard_is_measured() {
 }
 
 #[test]
-fn what_others_do_wrong_wakes_nobody_and_what_they_are_refused_does() {
+fn faults_of_clients_open_a_ticket_and_refusals_of_ours_page() {
     let alerts: Alerts = must("alerts.yml", serde_saphyr::from_str(&shipped_text("deploy/alerts.yml")));
     let alerts = alerts.groups.into_iter().flat_map(|group| group.rules);
     let severities: BTreeMap<_, _> =
@@ -218,7 +218,7 @@ async fn every_scraper_gets_the_format_it_reads_with_the_process_and_its_build()
         (&system.ingest, system.ingest_at.admin, "ringpad_http_answers"),
         (&system.push[0], system.push_at[0].admin, "ringpad_push_bus_messages"),
     ] {
-        until("the counter is born", SOON, async || {
+        until("the counter exists", SOON, async || {
             let text = must("/metrics", Client::new(admin).get("/metrics").await).text();
             text.contains(&format!("\n{counter}_total{{")).then_some(())
         })
@@ -275,7 +275,7 @@ async fn promtool_finds_no_fault_with_either_format() {
         let input = must("the file", std::fs::File::open(file.path()));
         let output = must("promtool", promtool.args(["check", "metrics"]).stdin(input).output().await);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        // 3: names that it would choose otherwise. 1: what cannot be read.
+        // 3: it would choose other names. 1: it cannot read the text.
         assert!(matches!(output.status.code(), Some(0 | 3)), "{said}\n{text}");
     }
 }

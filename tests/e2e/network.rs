@@ -1,4 +1,4 @@
-//! The network between two processes fails, each way by itself.
+//! The network between two processes fails, in one direction at a time.
 
 use std::net::SocketAddr;
 
@@ -61,7 +61,7 @@ async fn connections_to_the_broker_that_are_cut_leave_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_black_hole_before_the_broker_is_noticed_and_the_connection_built_anew() {
+async fn a_black_hole_before_the_broker_is_noticed_and_the_connection_is_rebuilt() {
     let node = RabbitNode::shared().await;
     let mut system = System::prepare(&node.url(), 1, &[]);
     let link = Link::to(node.address()).await;
@@ -72,7 +72,7 @@ async fn a_black_hole_before_the_broker_is_noticed_and_the_connection_built_anew
     let mut pad = system.pad(Transport::GrpcWeb, 0, &store.id).await;
     let before = system.private_queues(node, 1).await;
     link.black_hole();
-    // Rings go on popping, from the log.
+    // Rings still pop, from the log.
     system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     pad.until_position(1).await;
     until("the connection is given up", 2 * SOON, async || {

@@ -1,4 +1,4 @@
-//! One log, one ingest-svc: whatever names the file has, a second process notices the first.
+//! One log, one ingest-svc: a second process notices the first by any name of the file.
 
 use std::{fs, net::SocketAddr, os::unix::fs::symlink, path::Path};
 
@@ -14,7 +14,7 @@ use ringpad_tests::{
 
 const HELD: &str = "another ingest-svc holds it";
 
-/// An ingest-svc that needs nobody else, and where providers reach it. It takes records that no store owns.
+/// An ingest-svc that needs no other process, and its address for providers. It accepts records that no store owns.
 fn ingest(directory: &Path, database: &str) -> (Program, SocketAddr) {
     let http = free_address();
     let program = Program::new(binary("ingest-svc"), directory.join(format!("ingest-{}.log", http.port())))
@@ -26,14 +26,14 @@ fn ingest(directory: &Path, database: &str) -> (Program, SocketAddr) {
     (program, http)
 }
 
-/// Has `program` run by this script, whose `$@` it is.
+/// Runs `program` in this script, as its `$@`.
 fn by(script: &str, program: Program) -> Program {
     let service = program.file.display().to_string();
     let arguments = ["-c", script, "by"].map(str::to_owned);
     Program { file: "sh".into(), arguments: [arguments.as_slice(), &[service]].concat(), ..program }
 }
 
-/// The same with mounts that nobody else sees.
+/// The same with mounts that no other process sees.
 fn with_own_mounts(script: &str, program: Program) -> Program {
     let mut program = by(script, program);
     let before = ["--map-root-user", "--mount", "sh"].map(str::to_owned);
@@ -101,7 +101,7 @@ async fn of_two_that_make_the_file_at_once_one_gets_it() {
 }
 
 #[tokio::test]
-async fn records_that_a_crash_left_beside_one_name_are_there_by_another() {
+async fn records_in_the_wal_of_a_crash_are_found_by_another_name_of_the_file() {
     let directory = must("a directory", tempfile::tempdir());
     let (own, hard) = (directory.path().join("ringpad.db"), directory.path().join("hard.db"));
     let (program, http) = ingest(directory.path(), &own.display().to_string());

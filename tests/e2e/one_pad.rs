@@ -1,4 +1,4 @@
-//! A tablet that asks without end costs its own shop something, and no other.
+//! A tablet that floods has an effect on its own shop, and on no other.
 
 use ringpad_proto::v1::{
     ClaimCallRequest, PadServiceListCallsRequest, SaveNoteRequest, pad_service_client::PadServiceClient,
@@ -21,7 +21,7 @@ use tonic::{
 use tonic_types::StatusExt;
 use uuid::Uuid;
 
-/// Calls of a store as busy as any, written past the writer while it is away.
+/// Calls of a very busy store, written into the file while ingest-svc is stopped.
 const CALLS: &str = "
     WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 45000)
     INSERT INTO calls (id, source, seq, sdt, store, caller, state, facts, call, fingerprints)
@@ -29,7 +29,7 @@ const CALLS: &str = "
         FROM number, stores WHERE stores.id = 'flood';
 ";
 
-/// One pad's requests, as many at a time as it likes.
+/// One pad's requests, with no limit at a time.
 #[derive(Clone)]
 struct Flood {
     client: PadServiceClient<Channel>,
@@ -69,7 +69,7 @@ impl Flood {
     }
 }
 
-/// How many were answered as expected. All others were refused and told when to try again.
+/// How many were answered as expected. All others were refused with the time to try again.
 fn answered(answers: &[Result<(), Status>], expected: Code) -> usize {
     let (as_expected, refused): (Vec<_>, Vec<_>) = answers
         .iter()
@@ -84,7 +84,7 @@ fn answered(answers: &[Result<(), Status>], expected: Code) -> usize {
 }
 
 #[tokio::test]
-async fn a_pad_that_asks_without_end_keeps_no_other_store_from_its_pads_and_rings() {
+async fn a_pad_that_floods_does_not_delay_another_stores_pads_and_rings() {
     let mut system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let (flooded, other) = (system.store("flood").await, system.store("gangnam").await);
     system.ingest.terminate();
@@ -107,7 +107,7 @@ async fn a_pad_that_asks_without_end_keeps_no_other_store_from_its_pads_and_ring
         system.provider().deliver(&ring(&other.virtual_number, &cdr::caller())).await;
         pad.until_position(before + 1).await;
     }
-    // What the pad may ask it gets, and for the rest it is told when to ask again.
+    // The pad gets its share of answers; the refusals say when to try again.
     let (searches, claims) = (searches.join_all().await, claims.join_all().await);
     let (searched, claimed) = (answered(&searches, Code::Ok), answered(&claims, Code::NotFound));
     assert!((1..200).contains(&(searched + claimed)), "{searched} searches, {claimed} claims");
@@ -116,7 +116,7 @@ async fn a_pad_that_asks_without_end_keeps_no_other_store_from_its_pads_and_ring
 }
 
 #[tokio::test]
-async fn notes_without_end_become_a_bounded_number_of_events() {
+async fn a_flood_of_notes_becomes_a_bounded_number_of_events() {
     let system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let store = system.store("flood").await;
     let call_id = system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await.call_id;

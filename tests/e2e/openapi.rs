@@ -1,5 +1,5 @@
-//! ingest-svc does what docs/openapi.json says: Schemathesis makes requests from the document, right ones and wrong ones, and
-//! looks at the answers. `make clients` installs it, in the version that `tests/clients/openapi` names.
+//! ingest-svc does what docs/openapi.json says: Schemathesis makes valid and invalid requests from the document, and
+//! checks the answers. `make clients` installs it, in the version that `tests/clients/openapi` names.
 
 use std::{fs, path::Path};
 
@@ -14,11 +14,11 @@ use ringpad_tests::{
 /// The sources that `schemathesis.toml` names.
 const SOURCES: &str =
     "[[source]]\nname = \"open\"\nopen = true\n[[source]]\nname = \"guarded\"\nsecret = \"s3cret\"\n";
-/// Records that are logged at least: requests that reach no source show little.
+/// The least number of logged records: requests that reach no source prove little.
 const RECORDS: f64 = 100.0;
 
 #[tokio::test]
-async fn requests_made_from_the_document_are_answered_as_it_says() {
+async fn requests_made_from_the_openapi_document_are_answered_as_it_says() {
     let mut system = System::prepare(&RabbitNode::shared().await.url(), 0, &[]);
     let config = system.directory.path().join("sources.toml");
     must("a file", fs::write(&config, SOURCES));
@@ -29,7 +29,7 @@ async fn requests_made_from_the_document_are_answered_as_it_says() {
     let installed = tests.join("clients/.venv/bin/schemathesis");
     assert!(installed.exists(), "{} is not there: run `make clients`", installed.display());
     let said = system.directory.path().join("schemathesis.txt");
-    // Not where the tests are: it leaves files behind.
+    // In a directory of its own, since it leaves files behind.
     let script =
         "cd \"$1\" && exec \"$2\" --config-file \"$3/schemathesis.toml\" run \"$4\" --url \"$5\" --no-color";
     let mut program = Program::new("/bin/sh", &said)

@@ -1,4 +1,4 @@
-//! The broker goes away under traffic: no call is refused, and every one is on every pad in the end, once.
+//! The broker fails under traffic: no call is refused, and each one reaches every pad once.
 
 use std::{
     net::SocketAddr,
@@ -24,9 +24,9 @@ use tokio::{
 
 /// How long a broker's maintenance takes in these tests.
 const OUTAGE: Duration = Duration::from_secs(20);
-/// How long a broker has no memory to spare.
+/// How long a broker has no memory left.
 const ALARM: Duration = Duration::from_secs(60);
-/// A look at the broker takes 2–3 s.
+/// One query of the broker takes 2–3 s.
 const LOOKS: Duration = Duration::from_secs(60);
 
 /// A provider that rings twenty times a second until it is told to stop.
@@ -44,7 +44,7 @@ impl Traffic {
             let (mut ticks, mut calls) = (interval(Duration::from_millis(50)), Vec::new());
             while !stop.load(Ordering::Relaxed) {
                 ticks.tick().await;
-                // Refused or unanswered, even once, fails the test.
+                // One refused or unanswered request fails the test.
                 let taken = provider.deliver(&ring(&number, &cdr::caller())).await;
                 assert_eq!(taken.status, "accepted");
                 calls.push(taken.call_id);
@@ -55,10 +55,10 @@ impl Traffic {
         Self { enough, sent, sender }
     }
 
-    /// Lets so many more calls through.
+    /// Waits for so many more calls.
     async fn more(&self, calls: usize) {
         let until_now = self.sent.load(Ordering::Relaxed);
-        until("more calls are taken", 3 * SOON, async || {
+        until("more calls are accepted", 3 * SOON, async || {
             assert!(!self.sender.is_finished(), "a call was refused");
             (self.sent.load(Ordering::Relaxed) >= until_now + calls).then_some(())
         })
@@ -96,7 +96,7 @@ async fn a_broker_stopped_for_twenty_seconds_refuses_no_call_and_loses_none() {
 
     node.stop().await;
     sleep(OUTAGE).await;
-    // While the broker is still away, the pads get what is sent now.
+    // Also without the broker the pads get what is sent now.
     traffic.more(10).await;
     up_to_now(&mut pads, &traffic).await;
     all_are_ready(&system).await;
@@ -141,7 +141,7 @@ async fn without_a_broker_services_start_and_calls_reach_the_pads_from_the_log()
         }
     }
     everywhere_once(&mut pads, &calls).await;
-    // What waits for the broker is told while it is away, or no alert could.
+    // The metric of waiting events grows while the broker is away: otherwise no alert could fire.
     until("/metrics shows what waits", SOON, async || {
         let waits = metric(&system, "ringpad_outbox_events").await? >= 1.0;
         (waits && metric(&system, "ringpad_outbox_age_seconds").await? > 0.0).then_some(())
@@ -149,14 +149,14 @@ async fn without_a_broker_services_start_and_calls_reach_the_pads_from_the_log()
     .await;
 }
 
-/// What ingest-svc's `/metrics` says now.
+/// A metric of ingest-svc now.
 async fn metric(system: &System, name: &str) -> Option<f64> {
     let metrics = Client::new(system.ingest_at.admin).get("/metrics").await.ok()?.text();
     let line = metrics.lines().find(|line| line.split(' ').next() == Some(name))?;
     line.rsplit(' ').next()?.parse().ok()
 }
 
-/// Each replica can serve, from whichever source.
+/// Each replica can serve, from one of its two sources.
 async fn all_are_ready(system: &System) {
     for service in &system.push {
         assert_eq!(service.readiness().await.map(|(status, _)| status), Some(200));
@@ -204,7 +204,7 @@ async fn a_broker_without_memory_for_a_minute_refuses_no_call_and_loses_none() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_queue_deleted_behind_a_replicas_back_costs_no_call() {
+async fn a_queue_deleted_while_its_replica_uses_it_loses_no_call() {
     let node = RabbitNode::shared().await;
     let system = System::start(&node.url(), 2).await;
     let store = system.store("gangnam").await;
@@ -228,7 +228,7 @@ async fn a_queue_deleted_behind_a_replicas_back_costs_no_call() {
 }
 
 #[tokio::test]
-async fn a_replica_without_queue_and_log_says_why_it_is_not_ready_and_mends_itself() {
+async fn a_replica_without_queue_and_log_says_why_it_is_not_ready_and_recovers() {
     let nobody = format!("amqp://guest:guest@127.0.0.1:{}/%2f", free_port());
     let mut system = System::prepare(&nobody, 1, &[]);
     system.push[0].spawn();
@@ -241,7 +241,7 @@ async fn a_replica_without_queue_and_log_says_why_it_is_not_ready_and_mends_itse
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_said_in_the_log_and_not_shown() {
+async fn a_wrong_password_is_logged_and_not_shown() {
     let node = RabbitNode::shared().await;
     let url = node.url().replace("guest:guest", "guest:a-wrong-password");
     let system = System::start(&url, 1).await;

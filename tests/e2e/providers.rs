@@ -1,4 +1,4 @@
-//! What a number provider is answered over HTTP.
+//! The answers to a number provider over HTTP.
 
 use std::fs;
 
@@ -35,7 +35,7 @@ fn faults(answer: &Answer) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_record_is_taken_from_a_query_a_form_and_json() {
+async fn a_record_is_read_from_a_query_a_form_and_json() {
     let system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let store = system.store("gangnam").await;
     let mut pad = system.pad(Transport::WebSocket, 0, &store.id).await;
@@ -73,7 +73,7 @@ async fn a_record_is_taken_from_a_query_a_form_and_json() {
 }
 
 #[tokio::test]
-async fn what_is_no_record_is_told_all_its_faults_at_once() {
+async fn all_faults_of_a_record_are_reported_at_once() {
     let system = System::start(&RabbitNode::shared().await.url(), 0).await;
     let mut client = Client::new(system.ingest_at.http);
     let nothing = must("an answer", client.get("/v1/cdr/bizcall").await);
@@ -92,7 +92,7 @@ async fn what_is_no_record_is_told_all_its_faults_at_once() {
 }
 
 #[tokio::test]
-async fn what_is_too_large_or_of_another_kind_is_refused() {
+async fn a_body_that_is_too_large_or_of_another_type_is_refused() {
     let system = System::start(&RabbitNode::shared().await.url(), 0).await;
     let mut client = Client::new(system.ingest_at.http);
     let large = format!("memo={}", "x".repeat(70 * 1024));
@@ -130,7 +130,7 @@ rate = 1
 "#;
 
 #[tokio::test]
-async fn a_source_lets_in_whom_it_names() {
+async fn a_source_accepts_only_the_addresses_that_it_names() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("ingest.toml");
     fs::write(&file, SOURCES).expect("a file");
@@ -145,13 +145,13 @@ async fn a_source_lets_in_whom_it_names() {
     };
     let forwarded = [
         ("elsewhere", "", StatusCode::FORBIDDEN),
-        // Nobody's proxy may say who sent it.
+        // No untrusted proxy can name the sender.
         ("elsewhere", "210.109.108.7", StatusCode::FORBIDDEN),
         ("proxied", "", StatusCode::FORBIDDEN),
         ("proxied", "210.109.108.7", StatusCode::OK),
         ("proxied", "210.109.108.7:4711, 10.1.2.3", StatusCode::OK),
         ("proxied", "[2001:db8::7]:4711", StatusCode::OK),
-        // Left of the client stands whatever the client wrote.
+        // Entries to the left of the client's address are written by the client.
         ("proxied", "210.109.108.7, 198.51.100.1", StatusCode::FORBIDDEN),
         ("secret/a-path-of-its-own", "", StatusCode::OK),
         ("secret/another-path", "", StatusCode::NOT_FOUND),
@@ -180,7 +180,7 @@ async fn a_source_lets_in_whom_it_names() {
 }
 
 #[tokio::test]
-async fn every_port_says_that_it_lives_and_metrics_show_no_number() {
+async fn every_port_answers_livez_and_metrics_show_no_number() {
     let system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let store = system.store("gangnam").await;
     let mut pad = system.pad(Transport::Grpc, 0, &store.id).await;

@@ -1,4 +1,4 @@
-//! What is no CDR is kept, shown masked, and logged once the cause is mended.
+//! A request that is not a CDR is kept, shown masked, and can be logged after the cause is repaired.
 
 use std::{fs, process::Output};
 
@@ -14,7 +14,7 @@ use ringpad_tests::{
 };
 use tokio::process::Command;
 
-/// `02:30` of that day is no time in New York, where clocks go from 02:00 to 03:00; in Seoul it is one.
+/// `02:30` of that day does not exist in New York, where clocks go from 02:00 to 03:00; in Seoul it does.
 const SDT: &str = "20260308023000";
 
 pub(crate) async fn ringpad(system: &System, arguments: &[&str]) -> Output {
@@ -32,7 +32,7 @@ pub(crate) fn text(output: &Output) -> String {
 }
 
 #[tokio::test]
-async fn a_request_that_was_no_cdr_is_replayed_once_the_cause_is_mended() {
+async fn a_request_that_was_not_a_cdr_can_be_replayed_after_the_cause_is_repaired() {
     let mut system = System::prepare(&RabbitNode::shared().await.url(), 1, &[]);
     let config = system.directory.path().join("sources.toml");
     let source =

@@ -1,4 +1,4 @@
-//! A pad that comes back, to whichever replica, gets exactly what it missed.
+//! A pad that reconnects to any replica gets exactly what it missed.
 
 use ringpad_proto::v1::{CallState, ListCallEventsRequest, ListCallsRequest, StoreCursor};
 use ringpad_tests::{
@@ -84,7 +84,7 @@ async fn a_pad_without_a_position_of_this_log_gets_a_fresh_snapshot() {
 }
 
 #[tokio::test]
-async fn a_pad_that_was_away_for_longer_than_the_retention_begins_afresh() {
+async fn a_pad_that_was_away_for_longer_than_the_retention_gets_a_fresh_snapshot() {
     let system = System::start_with(&RabbitNode::shared().await.url(), 1, &[("RETENTION", "2s")]).await;
     let store = system.store("gangnam").await;
     let mut provider = system.provider();
@@ -104,7 +104,7 @@ async fn a_pad_that_was_away_for_longer_than_the_retention_begins_afresh() {
     })
     .await;
     for transport in Transport::ALL {
-        // The last event is gone as well: nothing is missing after it, but before it.
+        // The last event was purged too: nothing is missing after it, but before it.
         for (after, resumed) in [(0, false), (2, false), (3, true)] {
             let asked = system.subscription(&store.id).after(after, &epoch);
             let pad = Pad::open(transport, system.push_at[0].pads, &asked).await;

@@ -1,5 +1,5 @@
-//! Replicas that leave, are killed, hang, or are not there at all, behind the shipped nginx: whoever asks for a stream,
-//! or does something to a call, finds one that serves, if any does.
+//! Replicas that leave, are killed, hang or do not exist, behind the shipped nginx: every request for a stream and every action
+//! finds a replica that serves, if there is one.
 
 use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 
@@ -32,7 +32,7 @@ struct Follower {
     nginx: SocketAddr,
     token: String,
     pad: Pad,
-    /// What its earlier streams showed.
+    /// What it was shown on its earlier streams.
     before: Vec<String>,
     returned: usize,
 }
@@ -45,7 +45,7 @@ impl Follower {
         Self { nginx: at, token, pad, before: Vec::new(), returned: 0 }
     }
 
-    /// Eighteen of them: the replicas have two of each transport, since nginx gives them streams in turn, and the
+    /// Eighteen of them: the replicas have two of each transport, since nginx gives them streams one after the other, and the
     /// transports come in another order each time.
     async fn eighteen(nginx: &Nginx, store: &Shop) -> Vec<Self> {
         let mut followers = Vec::new();
@@ -59,8 +59,8 @@ impl Follower {
         followers
     }
 
-    /// Reads up to a position. A stream's end on the way costs one attempt, which must do: to find a replica that takes
-    /// the next stream is the load balancer's work.
+    /// Reads up to a position. After a stream's end there is one attempt, which must succeed: to find a replica that accepts
+    /// the next stream is the task of the load balancer.
     async fn follow(&mut self, position: u64) {
         within("a pad that comes back gets everything", 2 * SOON, async {
             while self.pad.reach(position, SOON).await.is_err() {
@@ -125,7 +125,7 @@ async fn pads_of_a_leaving_and_of_a_killed_replica_come_back_through_nginx_and_m
     }
     assert_eq!(moved(&followers).len(), 3, "pads of all transports were on the replica that was killed");
 
-    // Whatever came twice or late would stand before the sentinel.
+    // An update that came twice or late would be before the sentinel.
     ids.extend(calls(&mut provider, &store, 1).await);
     for follower in &mut followers {
         follower.follow(12).await;
@@ -143,7 +143,7 @@ async fn a_new_stream_that_meets_a_leaving_replica_gets_another_one() {
         system.push[0].readiness().await.filter(|(status, _)| *status == 503)
     })
     .await;
-    // Each replica's turn comes, the leaving one's too.
+    // Each replica is tried, also the leaving one.
     for _ in 0..3 {
         for transport in BROWSERS {
             followers.push(Follower::open(&nginx, transport, &store).await);
@@ -169,7 +169,7 @@ async fn a_new_stream_that_meets_a_leaving_replica_gets_another_one() {
     .await;
 }
 
-/// An address where connections are neither taken nor refused, as with a machine that is gone.
+/// An address where connections are neither accepted nor refused, as with a machine that does not run.
 struct Unreachable {
     at: SocketAddr,
     _listener: TcpListener,
@@ -193,10 +193,10 @@ impl Unreachable {
     }
 }
 
-/// One try of everything a pad may want, several at once, so that each replica's turn comes more than once: a stream on
+/// One try of everything that a pad may need, several at once, so that each replica is tried more than once: a stream on
 /// each transport, and a single call from a browser and from a native client. Each must be answered at its first try.
 async fn all_are_served(nginx: &Nginx, store: &Shop, moment: &str) {
-    // Each of a pad of its own, since a pad has its share of streams.
+    // Each with another pad, since a pad has a limit of streams.
     let token = || Claims::new(&store.id, &unique("pad")).token();
     let turns = 0..4;
     let streams = turns.clone().flat_map(|_| Transport::ALL).map(async |transport| {
@@ -214,7 +214,7 @@ async fn all_are_served(nginx: &Nginx, store: &Shop, moment: &str) {
     assert_eq!(failed, Vec::<String>::new(), "{moment}");
 }
 
-/// `ListCalls` as a page sends it; what went wrong, if anything did.
+/// `ListCalls` as a page sends it; returns the error, if there is one.
 async fn browser_lists_calls(nginx: SocketAddr, token: &str) -> Option<String> {
     const TYPE: &str = "application/grpc-web+proto";
     let message = PadServiceListCallsRequest::default().encode_to_vec();
@@ -233,7 +233,7 @@ async fn browser_lists_calls(nginx: SocketAddr, token: &str) -> Option<String> {
     }
 }
 
-/// `ListCalls` as a native client sends it; what went wrong, if anything did.
+/// `ListCalls` as a native client sends it; returns the error, if there is one.
 async fn native_client_lists_calls(nginx: SocketAddr, token: &str) -> Option<String> {
     let endpoint = must("an endpoint", Endpoint::from_shared(format!("http://{nginx}")));
     let channel = must("a connection", endpoint.connect().await);
@@ -245,11 +245,11 @@ async fn native_client_lists_calls(nginx: SocketAddr, token: &str) -> Option<Str
 }
 
 #[tokio::test]
-async fn however_fast_the_replicas_are_replaced_whoever_asks_finds_one_that_serves() {
+async fn every_request_finds_a_replica_that_serves_while_all_are_replaced_at_any_pace() {
     let (mut system, nginx) = balanced(&[("DRAIN_WINDOW", "600s")]).await;
     let store = system.store("gangnam").await;
     for replica in 0..3 {
-        // It stays for as long as this pad does.
+        // The replica stays as long as this pad.
         let held = system.pad(Transport::WebSocket, replica, &store.id).await;
         system.push[replica].terminate();
         until("the replica is leaving", SOON, async || {
@@ -266,7 +266,7 @@ async fn however_fast_the_replicas_are_replaced_whoever_asks_finds_one_that_serv
 }
 
 #[tokio::test]
-async fn while_one_replica_serves_whoever_asks_finds_it() {
+async fn every_request_finds_the_only_replica_that_serves() {
     let (mut system, nginx) = balanced(&[("DRAIN_WINDOW", "600s")]).await;
     let store = system.store("gangnam").await;
     let (leaving, killed) = (0, 1);
@@ -285,7 +285,7 @@ async fn while_one_replica_serves_whoever_asks_finds_it() {
 }
 
 #[tokio::test]
-async fn a_replica_that_hangs_costs_time_and_nothing_else() {
+async fn a_replica_that_hangs_only_costs_time() {
     let (system, nginx) = balanced(&[]).await;
     let store = system.store("gangnam").await;
     system.push[1].running().freeze();
@@ -296,7 +296,7 @@ async fn a_replica_that_hangs_costs_time_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_machine_that_is_not_there_costs_time_and_nothing_else() {
+async fn a_machine_that_does_not_exist_only_costs_time() {
     let system = System::start(&RabbitNode::shared().await.url(), 2).await;
     let store = system.store("gangnam").await;
     let nobody = Unreachable::new().await;

@@ -33,7 +33,7 @@ async fn every_pad_of_the_called_store_gets_each_position_once_and_no_other_pad_
         assert_eq!(seen, calls.iter().collect::<Vec<_>>(), "{:?}", pad.transport);
     }
 
-    // The sentinel: had anything reached the other store's pads, it would stand before this.
+    // The sentinel: an event for the other store's pads would have come before this.
     let sentinel = provider.deliver(&ring(&other.virtual_number, &cdr::caller())).await;
     for pad in &mut others {
         let update = pad.update().await;
@@ -49,7 +49,7 @@ async fn every_pad_of_the_called_store_gets_each_position_once_and_no_other_pad_
 }
 
 #[tokio::test]
-async fn a_ring_tells_the_pad_who_calls_and_until_when_it_pops() {
+async fn a_ring_shows_who_calls_and_until_when_it_pops() {
     let system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let store = system.store("gangnam").await;
     let mut pads = system.pads(&store.id).await;

@@ -1,4 +1,4 @@
-//! Requests as old systems write them onto the wire: read if they mean something plain, else counted, answered and kept.
+//! Requests as old systems write them: read if their meaning is clear, otherwise counted, answered and kept.
 
 use std::fs;
 
@@ -22,7 +22,7 @@ async fn metric(system: &System, name: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn a_request_line_that_is_no_http_and_means_something_plain_is_read() {
+async fn a_request_line_that_is_not_valid_http_but_clear_is_read() {
     let system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let store = system.store("gangnam").await;
     let mut pad = system.pad(Transport::WebSocket, 0, &store.id).await;
@@ -45,10 +45,10 @@ async fn a_request_line_that_is_no_http_and_means_something_plain_is_read() {
     let tail = |head: &str| format!("HTTP/1.1\r\nHost: x\r\n{head}\r\n").into_bytes();
     let mut all = Vec::new();
     for (memo, _) in memos {
-        // The memo first: what is behind it must not be lost.
+        // The memo comes first: the parameters after it must not be lost.
         let line = [b"GET /v1/cdr/bizcall?memo=", memo, b"&", record().as_bytes(), b" "].concat();
         all.extend([&line[..], &tail("")].concat());
-        // On the same connection, behind a body that looks like a head.
+        // On the same connection, after a body that looks like a head.
         let body = "GET / HTTP/1.1\r\n\r\n=1";
         let length = format!("Content-Type: {FORM}\r\nContent-Length: {}\r\n", body.len());
         let line = [b"POST /v1/cdr/bizcall?memo=", memo, b"&", record().as_bytes(), b" "].concat();
@@ -77,7 +77,7 @@ async fn a_request_line_that_is_no_http_and_means_something_plain_is_read() {
     }
 }
 
-/// One that anybody may send to, one with a secret, and one that nobody here may send to.
+/// An open source, one with a secret, and one that accepts no address of this machine.
 const SOURCES: &str = r#"
 [[source]]
 name = "bizcall"
@@ -94,7 +94,7 @@ trusted_proxies = ["10.0.0.0/8"]
 "#;
 
 #[tokio::test]
-async fn what_is_no_http_is_answered_counted_and_kept_with_what_was_sent() {
+async fn a_request_that_is_not_http_is_answered_counted_and_kept() {
     let mut system = System::prepare(&RabbitNode::shared().await.url(), 0, &[]);
     let config = system.directory.path().join("sources.toml");
     must("a file", fs::write(&config, SOURCES));
@@ -129,7 +129,7 @@ async fn what_is_no_http_is_answered_counted_and_kept_with_what_was_sent() {
             "bizcall",
         ),
         (format!("GET /v1/cdr/secret/a-path-of-its-own?{query}\r\n\r\n"), 400, "version", "secret"),
-        // Nobody who would not have been let in leaves anything behind.
+        // Of a sender that is not allowed nothing is kept.
         (format!("GET /v1/cdr/secret/a-wrong-one?{query}\r\n\r\n"), 404, "version", ""),
         (format!("GET /v1/cdr/nobody?{query}\r\n\r\n"), 404, "version", ""),
         (
@@ -163,7 +163,7 @@ async fn what_is_no_http_is_answered_counted_and_kept_with_what_was_sent() {
     assert_eq!(answered, 4);
     let nobodys = metric(&system, "ringpad_http_answers_total{source=\"\",status=\"400\"}").await;
     assert_eq!(nobodys, 2);
-    // As it came, but for the path: in the log's file, which has such numbers whole.
+    // It is kept as it came, except the path, in the log's file, which has whole numbers.
     let file = system.directory.path().join("ringpad.db");
     let log = [fs::read(&file), fs::read(file.with_extension("db-wal"))]
         .map(|bytes| must("the log", bytes))
@@ -176,13 +176,13 @@ async fn what_is_no_http_is_answered_counted_and_kept_with_what_was_sent() {
 }
 
 #[tokio::test]
-async fn a_request_before_one_that_is_no_http_is_answered_first() {
+async fn a_request_before_one_that_is_not_http_is_answered_first() {
     let system = System::start(&RabbitNode::shared().await.url(), 0).await;
     let record = urlencoded(&ring(&cdr::virtual_number(), &cdr::caller()));
     let good = format!("GET /v1/cdr/bizcall?{record} HTTP/1.1\r\n\r\n");
     let all = format!("{good}{good}GET /v1/cdr/bizcall?seq=1\r\n\r\n{good}");
     let answers = must("answers", send_raw(system.ingest_at.http, all.as_bytes()).await);
-    // The problem's own words speak of HTTP/1.1, too.
+    // The text of the problem names HTTP/1.1 too.
     let statuses = answers.split("HTTP/1.1 ").filter_map(|answer| answer.get(..3)?.parse::<u16>().ok());
     let statuses: Vec<_> = statuses.collect();
     assert_eq!(statuses, [200, 200, 400], "{answers}");

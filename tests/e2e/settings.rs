@@ -1,4 +1,4 @@
-//! A wrong setting ends a start with exit code 2 and one line; a port in use with 1.
+//! A wrong setting ends the start with exit code 2 and one line, a port in use with 1.
 
 use std::{fs, net::TcpListener, path::Path};
 
@@ -14,14 +14,14 @@ use ringpad_tests::{
 };
 use tonic::{Code, metadata::MetadataValue};
 
-/// Runs a program to its end: its exit code and all it said.
+/// Runs a program to its end; returns its exit code and output.
 async fn last_words(program: Program) -> (i32, String) {
     let log = program.log.clone();
     let code = program.spawn().exit(SOON).await;
     (code, fs::read_to_string(log).expect("its output"))
 }
 
-/// A program on loopback and free ports, whose settings are all right.
+/// A program on loopback and free ports, with valid settings.
 pub(crate) fn right(name: &str, directory: &Path) -> Program {
     let address = || format!("127.0.0.1:{}", free_port());
     let log = directory.join(format!("{name}-{}.log", free_port()));
@@ -51,7 +51,7 @@ pub(crate) async fn refused(program: Program, words: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn a_wrong_setting_is_said_in_one_line_with_its_name_and_value() {
+async fn a_wrong_setting_is_reported_in_one_line_with_its_name_and_value() {
     let directory = tempfile::tempdir().expect("a directory");
     let ingest = [
         ("POPUP_TTL", "soon"),
@@ -151,7 +151,7 @@ async fn the_internal_grpc_beyond_loopback_needs_a_token() {
 }
 
 #[tokio::test]
-async fn a_log_that_cannot_be_opened_ends_a_start_with_exit_code_1() {
+async fn a_log_that_cannot_be_opened_ends_the_start_with_exit_code_1() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("a-file");
     fs::write(&file, "not a database, and far too long to be an empty one").expect("a file");
@@ -166,7 +166,7 @@ async fn a_log_that_cannot_be_opened_ends_a_start_with_exit_code_1() {
 }
 
 #[tokio::test]
-async fn a_port_in_use_ends_a_start_with_exit_code_1() {
+async fn a_port_in_use_ends_the_start_with_exit_code_1() {
     let directory = tempfile::tempdir().expect("a directory");
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("its address").to_string();
@@ -221,7 +221,7 @@ async fn an_empty_variable_is_not_set() {
     let without_token =
         right("ingest-svc", directory.path()).set("INGEST_GRPC_ADDR", everywhere).set("INTERNAL_TOKEN", "");
     refused(without_token, &["INTERNAL_TOKEN", "required"]).await;
-    // A flag is somebody's own word.
+    // An empty flag is a value.
     let flag = right("ingest-svc", directory.path()).argument("--popup-ttl=");
     refused(flag, &["POPUP_TTL", "\"\" is wrong"]).await;
 

@@ -1,4 +1,4 @@
-//! Somebody stands still for a while: a service is frozen, a pad does not read. Nobody else notices, and nothing is lost.
+//! A service is frozen for a while, or a pad does not read. Others do not notice it, and nothing is lost.
 
 use std::time::Duration;
 
@@ -16,12 +16,12 @@ use ringpad_tests::{
 use tokio::time::sleep;
 use tonic::{Code, Request, transport::Endpoint};
 
-/// Longer than a silent bus is waited for, shorter than a provider's patience.
+/// Longer than the time after which a bus counts as silent, shorter than a provider waits.
 const STALL: Duration = Duration::from_secs(6);
-/// More than a hub keeps at hand of calls with a memo of this length.
+/// More calls with a memo of this length than a hub keeps.
 const CALLS: u64 = 700;
 const MEMO: usize = 2_000;
-/// What a client that reads nothing takes all the same: HTTP/2's own default, and not tonic's 2 MiB.
+/// How much a client that reads nothing still receives: the default of HTTP/2, not tonic's 2 MiB.
 const WINDOW: u32 = 65_535;
 
 fn freeze(service: &Service) {
@@ -32,7 +32,7 @@ fn thaw(service: &Service) {
     service.running().thaw();
 }
 
-/// Rings so often and returns the calls.
+/// Rings `count` times and returns the calls.
 async fn rings(system: &System, store: &Shop, count: usize) -> Vec<String> {
     let (mut provider, mut calls) = (system.provider(), Vec::new());
     for _ in 0..count {
@@ -48,7 +48,7 @@ async fn has_once(pad: &mut Pad, calls: &[String]) {
 }
 
 #[tokio::test]
-async fn a_replica_that_freezes_for_seconds_gives_its_pads_all_of_it_when_it_goes_on() {
+async fn after_a_freeze_of_seconds_a_replica_gives_its_pads_everything() {
     let system = System::start(&RabbitNode::shared().await.url(), 2).await;
     let store = system.store("gangnam").await;
     let mut pads = system.pads(&store.id).await;
@@ -95,7 +95,7 @@ async fn while_ingest_is_frozen_requests_wait_and_pads_stay() {
         }
         thaw(&system.ingest);
     };
-    // Answered with 200 after all, as any that is not taken would fail the test.
+    // All are answered with 200 in the end: any other answer would fail the test.
     let (waited, ()) = tokio::join!(rings(&system, &store, 3), melting);
     calls.extend(waited);
     for pad in &mut pads {
@@ -104,7 +104,7 @@ async fn while_ingest_is_frozen_requests_wait_and_pads_stay() {
 }
 
 #[tokio::test]
-async fn a_pad_that_does_not_read_is_told_so_and_costs_the_others_nothing() {
+async fn a_pad_that_does_not_read_is_ended_and_delays_no_other() {
     let system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let store = system.store("gangnam").await;
     let mut pads = system.pads(&store.id).await;
@@ -118,7 +118,7 @@ async fn a_pad_that_does_not_read_is_told_so_and_costs_the_others_nothing() {
     let mut next = async || within("an event or the end", SOON, slow.message()).await;
     let mut provider = system.provider();
     provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
-    // It has caught up, and from now on takes nothing.
+    // It has caught up, and from now on reads nothing.
     while !matches!(next().await, Ok(Some(response)) if matches!(response.event, Some(Event::Update(_)))) {}
 
     for _ in 0..CALLS {

@@ -67,7 +67,7 @@ async fn a_renamed_stores_pads_go_on_under_its_new_name() {
     for (index, pad) in old.iter_mut().enumerate() {
         pad.asked_to_leave().await;
         let replica = system.push_at[index / Transport::ALL.len()].pads;
-        // The next stream first.
+        // The next stream is opened first.
         let next = Pad::open(pad.transport, replica, &pad.resumption(&token)).await;
         let called = next.snapshot.store.as_ref().map(|store| store.name.as_str());
         assert_eq!((next.snapshot.resumed, called), (true, Some("역삼 세차장")), "{:?}", pad.transport);
@@ -112,7 +112,7 @@ async fn a_number_moves_to_another_store_and_an_open_call_stays_where_it_rang() 
     }
 
     let numbers = vec![new.virtual_number.clone(), old.virtual_number.clone()];
-    // The same name as before: a new one would send its pads away.
+    // The same name as before, since for a new one the pads would have to reconnect.
     let name = format!("{} 세차장", new.id);
     let store = Store { id: new.id.clone(), name, virtual_numbers: numbers, lines: vec![] };
     let request =
@@ -123,7 +123,7 @@ async fn a_number_moves_to_another_store_and_an_open_call_stays_where_it_rang() 
     assert_eq!(next.status, "accepted");
     let ended = provider.deliver(&missed(&open)).await;
     assert_eq!((ended.call_id.as_str(), ended.status.as_str()), (open_id.as_str(), "accepted"));
-    // To the old owner's pads the open call's end is the sentinel behind a call that is not theirs any more.
+    // For the old owner's pads the open call's end is the sentinel after a call that is no longer theirs.
     for pad in &mut old_pads {
         let update = pad.update().await;
         assert_eq!((update.position, update.call.map(|call| call.id)), (2, Some(open_id.clone())));
@@ -177,7 +177,7 @@ async fn stores_are_made_changed_and_listed() {
 }
 
 #[tokio::test]
-async fn a_faulty_store_is_told_all_its_faults_at_once() {
+async fn all_faults_of_a_store_are_reported_at_once() {
     let system = System::start(&RabbitNode::shared().await.url(), 0).await;
     let mut stores = system.stores().await;
     let store = Store {
@@ -196,7 +196,7 @@ async fn a_faulty_store_is_told_all_its_faults_at_once() {
 }
 
 #[tokio::test]
-async fn a_line_with_an_extension_is_that_line_and_one_that_is_unclear_is_none() {
+async fn a_line_with_an_extension_is_that_line_and_an_unclear_one_is_ignored() {
     let system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let line = cdr::line();
     let upsert = async |lines: Vec<String>| {

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
 
-/// Stores of an import that goes on for a while: many parts.
+/// Stores of a long import, in many parts.
 const MANY: usize = 20_000;
 
 fn store(id: &str, virtual_numbers: &[&str], lines: &[&str]) -> Store {
@@ -28,7 +28,7 @@ fn many(stores: usize) -> Vec<Store> {
     (0..stores).map(|index| store(&format!("many-{index}"), &[&number(index)], &[])).collect()
 }
 
-/// In messages of a few, the flags in the first.
+/// In messages with a few stores each, the flags in the first one.
 fn messages(stores: Vec<Store>, first: ImportStoresRequest) -> Vec<ImportStoresRequest> {
     let mut messages: Vec<_> = stores
         .chunks(700)
@@ -59,7 +59,7 @@ async fn listed(system: &System) -> Vec<Store> {
 }
 
 #[tokio::test]
-async fn all_kinds_of_faults_are_told_at_once_unmasked_and_nothing_is_imported() {
+async fn all_kinds_of_faults_are_reported_at_once_unmasked_and_nothing_is_imported() {
     let system = System::start(&RabbitNode::shared().await.url(), 0).await;
     let owner = system.store("owner").await;
     let before = listed(&system).await;
@@ -111,7 +111,7 @@ async fn all_kinds_of_faults_are_told_at_once_unmasked_and_nothing_is_imported()
 }
 
 #[tokio::test]
-async fn an_import_counts_what_it_makes_of_each_store() {
+async fn an_import_counts_created_changed_and_unchanged_stores() {
     let system = System::start(&RabbitNode::shared().await.url(), 0).await;
     let owner = system.store("owner").await;
     let stores = vec![
@@ -127,7 +127,7 @@ async fn an_import_counts_what_it_makes_of_each_store() {
     let again = must("ImportStores", import(&system, stores.clone(), ImportStoresRequest::default()).await);
     assert_eq!(counts(&again), [0, 0, 2, 0]);
 
-    // Numbers trade places, one is left out, one store is new.
+    // Two numbers are exchanged, one is left out, one store is new.
     let changed = vec![
         Store { name: "새 이름".to_owned(), ..store("a", &["0507-4444-0002"], &["02-555-4401"]) },
         store("b", &["0507-4444-0001"], &[]),
@@ -169,15 +169,15 @@ async fn records_are_accepted_while_stores_are_imported() {
     assert_eq!(counts(&answer), [20_000, 0, 0, 0]);
     assert!(rings > 20, "only {rings} records were accepted meanwhile");
     pad.until_position(rings).await;
-    // The new ones have their calls.
+    // Calls reach the new stores.
     let new = provider.deliver(&ring("0507-7001-9999", &cdr::caller())).await;
     assert_eq!(new.status, "accepted");
 }
 
 #[tokio::test]
-async fn an_import_without_end_is_refused_and_the_next_one_has_its_turn() {
+async fn an_import_without_end_is_refused_and_the_next_one_follows() {
     let system = System::start(&RabbitNode::shared().await.url(), 0).await;
-    // More stores than fit: refused at once, though the client would send on.
+    // More stores than the limit are refused at once, although the client would send more.
     let (send, messages) = mpsc::channel(1);
     let sending = tokio::spawn(async move {
         let stores: Vec<_> = (0..10_000).map(|index| store(&format!("s{index}"), &[], &[])).collect();

@@ -1,4 +1,4 @@
-//! Records over gRPC: the same rules as HTTP, and a bad one fails alone.
+//! Records over gRPC: the same rules as over HTTP, and a faulty one fails alone.
 
 use futures_util::{StreamExt, stream};
 use http::StatusCode;
@@ -23,7 +23,7 @@ fn of_bizcall(cdr: &Cdr) -> IngestCallStreamRequest {
 }
 
 #[tokio::test]
-async fn an_internal_service_sends_one_call_and_is_told_all_faults_at_once() {
+async fn an_internal_service_sends_one_call_and_gets_all_faults_at_once() {
     let system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let store = system.store("gangnam").await;
     let mut pad = system.pad(Transport::GrpcWeb, 0, &store.id).await;
@@ -112,7 +112,7 @@ async fn answers(system: &System, requests: Vec<IngestCallStreamRequest>) -> Vec
 }
 
 #[tokio::test]
-async fn the_log_is_listed_in_pages_and_by_what_is_asked_for() {
+async fn the_log_is_listed_in_pages_and_with_filters() {
     let system = System::start(&RabbitNode::shared().await.url(), 0).await;
     let store = system.store("gangnam").await;
     let mut provider = system.provider();

@@ -1,4 +1,4 @@
-//! What the services make of the broker, as the broker itself sees it.
+//! The services' exchanges and queues, as the broker shows them.
 
 use lapin::{
     BasicProperties, ExchangeKind,
@@ -15,7 +15,7 @@ use ringpad_tests::{
 use uuid::Uuid;
 
 #[tokio::test]
-async fn each_replica_has_a_private_queue_that_goes_with_it() {
+async fn each_replica_has_a_private_queue_that_ends_with_it() {
     let node = RabbitNode::shared().await;
     let mut system = System::start(&node.url(), 2).await;
     let queues = system.private_queues(node, 2).await;
@@ -55,7 +55,7 @@ async fn the_exchanges_are_durable_fanouts_and_dead_letters_are_kept_within_boun
 }
 
 #[tokio::test]
-async fn a_poison_message_is_set_aside_and_a_foreign_one_passed_over() {
+async fn an_unreadable_message_is_dead_lettered_and_a_foreign_one_ignored() {
     let node = RabbitNode::shared().await;
     let system = System::start(&node.url(), 1).await;
     let store = system.store("gangnam").await;
@@ -65,7 +65,7 @@ async fn a_poison_message_is_set_aside_and_a_foreign_one_passed_over() {
     let channel = must("a channel", connection.create_channel().await);
     must("confirms", channel.confirm_select(ConfirmSelectOptions::default()).await);
 
-    // The content type of our own messages is learnt from one of them.
+    // The content type of the product's messages is read from one of them.
     let spy = must("a queue", channel.queue_declare("".into(), spying(), FieldTable::default()).await);
     let bound = channel.queue_bind(
         spy.name().clone(),
@@ -105,7 +105,7 @@ fn spying() -> lapin::options::QueueDeclareOptions {
 }
 
 #[tokio::test]
-async fn an_exchange_of_another_type_ends_a_start_with_the_sentence_that_mends_it() {
+async fn an_exchange_of_another_type_ends_the_start_with_the_command_that_repairs_it() {
     let node = RabbitNode::shared().await;
     let mut system = System::prepare(&node.url(), 1, &[]);
     let channel = must("a channel", node.connect().await.create_channel().await);

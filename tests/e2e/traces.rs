@@ -38,8 +38,8 @@ async fn traced(collector: &Collector) -> System {
     System::start_with(&RabbitNode::shared().await.url(), 2, &settings).await
 }
 
-/// A replica that hears a publisher for the first time compares with the log, and an event that comes from there is not
-/// traced. A ring and some heartbeats later that is over.
+/// A replica that gets the first message of a publisher compares with the log, and an event that comes from the log is not
+/// traced. After a ring and some heartbeats that is over.
 async fn settle<const N: usize>(system: &System, store: &Shop, pads: [&mut Pad; N]) {
     system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     for pad in pads {

@@ -151,7 +151,7 @@ fn the_first_commands_of_integrate_md_pop_once_and_end_the_call() {
 }
 
 #[test]
-fn a_person_reads_who_calls() {
+fn the_output_for_people_shows_who_calls() {
     let dev = Dev::start(&[]);
     let pad = dev.pads[0].open_for_people();
     pad.line("the snapshot", |line| line.contains("행복세차 강남점: connected"));
@@ -175,7 +175,7 @@ fn a_bad_token_ends_a_pad_with_one_line_on_every_transport() {
 }
 
 #[test]
-fn a_taken_port_is_named_with_a_way_out() {
+fn a_port_in_use_is_named_with_the_flag_for_others() {
     let dev = Dev::start(&[]);
     let (code, remarks) = Program::start(&["dev", "--port-offset", &dev.offset.to_string()]).end();
     assert_eq!((code, remarks.lines().count()), (Some(1), 1), "{remarks}");
@@ -232,7 +232,7 @@ fn stores_are_imported_whole_or_not_at_all() {
 }
 
 #[test]
-fn an_import_takes_what_spreadsheets_save_and_tells_all_faults_at_once() {
+fn an_import_reads_what_spreadsheets_save_and_reports_all_faults_at_once() {
     let dev = Dev::start(&[]);
     let import = |bytes: &[u8]| program::output_of(dev.stores_command(&["import", "-"]), bytes);
     let name_of = |id: &str| {
@@ -282,7 +282,7 @@ fn an_import_takes_what_spreadsheets_save_and_tells_all_faults_at_once() {
 }
 
 #[test]
-fn a_ring_that_is_no_cdr_is_told_in_words() {
+fn a_ring_that_is_not_a_valid_cdr_is_refused_in_words() {
     let dev = Dev::start(&[]);
     let url = dev.http();
     let ring = |flags: &[&str]| {
@@ -306,7 +306,7 @@ fn a_ring_that_is_no_cdr_is_told_in_words() {
 }
 
 #[test]
-fn a_command_whose_output_nobody_reads_ends_without_an_error() {
+fn a_command_whose_output_is_no_longer_read_ends_without_an_error() {
     let dev = Dev::start(&[]);
     let (http, grpc) = (dev.http(), format!("http://127.0.0.1:{}", 50_051 + dev.offset));
     let secret = "a-secret-of-32-bytes-or-more-for-this-test";

@@ -1,4 +1,4 @@
-//! The broker goes away: everything says so, at once. And what is no loss: a broker that takes nothing for a while.
+//! The connection to the broker ends: everything fails at once. A broker that takes nothing for a while is not a loss.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::{net::TcpListener, runtime::Handle};
 
 use super::{ORIGIN, TTL, batch, bus, event, publisher, send, subscription};
 
-/// A look at the broker takes 2–3 s.
+/// One query of the broker takes 2–3 s.
 const LOOKS: Duration = Duration::from_secs(60);
 
 #[tokio::test]
@@ -26,7 +26,7 @@ async fn a_broker_that_ends_takes_publisher_confirms_and_subscription_with_it() 
         assert_eq!(send(&mut busy, 1).await, Ok(PublishOutcome::Delivered));
         assert_eq!(batch(&mut subscription).await.events, [event(1)]);
 
-        // A frozen broker takes messages and answers none, so these confirms are surely out.
+        // A frozen broker reads messages and answers none, so these confirms are surely missing.
         node.freeze();
         let mut confirms = Vec::new();
         for position in 2..=5 {
@@ -40,7 +40,7 @@ async fn a_broker_that_ends_takes_publisher_confirms_and_subscription_with_it() 
         }
         for confirm in confirms {
             let outcome = within("an outcome", SOON, async { confirm?.outcome().await }).await;
-            // In order it may answer first; what matters is that there is an answer.
+            // In an orderly stop the broker may answer first; it only matters that there is an answer.
             assert!(!abruptly || outcome.is_err(), "{outcome:?}");
         }
         assert!(matches!(within("the idle publisher's loss", SOON, idle.lost()).await, Loss::Connection(_)));
@@ -61,7 +61,7 @@ async fn a_broker_that_ends_takes_publisher_confirms_and_subscription_with_it() 
 }
 
 #[tokio::test]
-async fn a_broker_that_falls_silent_is_noticed_and_holds_up_nobody() {
+async fn a_broker_that_falls_silent_is_noticed_and_delays_nothing() {
     let node = RabbitNode::start().await;
     let exchange = unique("silent");
     let quick = bus(&format!("{}?heartbeat=1&connection_timeout=500", node.url()), &exchange);
@@ -75,7 +75,7 @@ async fn a_broker_that_falls_silent_is_noticed_and_holds_up_nobody() {
         within("the subscription's loss", SOON, subscription.next()).await,
         Err(Loss::Connection(_))
     ));
-    // Orderly, with a broker that does not answer.
+    // An orderly close, with a broker that does not answer.
     within("both are closed", SOON, async {
         publisher.close().await;
         subscription.close().await;
@@ -85,7 +85,7 @@ async fn a_broker_that_falls_silent_is_noticed_and_holds_up_nobody() {
 }
 
 #[tokio::test]
-async fn a_queue_deleted_under_its_replica_is_lost() {
+async fn a_subscription_whose_queue_is_deleted_is_lost() {
     let node = RabbitNode::shared().await;
     let bus = bus(&node.url(), &unique("deleted"));
     let mut subscription = subscription(&bus).await;
@@ -96,7 +96,7 @@ async fn a_queue_deleted_under_its_replica_is_lost() {
 }
 
 #[tokio::test]
-async fn an_exchange_deleted_under_its_publisher_is_lost() {
+async fn a_publisher_whose_exchange_is_deleted_is_lost() {
     let node = RabbitNode::shared().await;
     let exchange = unique("deleted");
     let bus = bus(&node.url(), &exchange);
@@ -146,7 +146,7 @@ async fn while_the_broker_blocks_publishers_messages_wait_and_then_go_on_by_them
     }
 }
 
-/// A broker that is away for a day is tried a few thousand times.
+/// In a day without the broker there are a few thousand tries.
 #[tokio::test]
 async fn a_connection_that_fails_leaves_no_task_behind() {
     let nobody = free_address();

@@ -1,4 +1,4 @@
-//! The way of a message, and of those that go astray.
+//! The path of a message, and of messages that are not delivered.
 
 use std::{
     collections::BTreeSet,
@@ -22,14 +22,14 @@ use ringpad_tests::{
 
 use super::{ORIGIN, TTL, batch, bus, event, publisher, receive, send, subscription};
 
-/// A look at the broker takes 2–3 s.
+/// One query of the broker takes 2–3 s.
 const LOOKS: Duration = Duration::from_secs(60);
 
 async fn channel(node: &RabbitNode) -> Channel {
     must("a channel", node.connect().await.create_channel().await)
 }
 
-/// Publishes what the bus would not.
+/// Publishes messages that the bus would not send.
 async fn publish(channel: &Channel, exchange: &str, content_type: Option<&str>, body: &[u8]) {
     let properties = match content_type {
         Some(content_type) => BasicProperties::default().with_content_type(content_type.into()),
@@ -40,7 +40,7 @@ async fn publish(channel: &Channel, exchange: &str, content_type: Option<&str>, 
     must("a message of another program", sent.await);
 }
 
-/// The next message of a queue; taken off it.
+/// Takes the next message of a queue.
 async fn get(channel: &Channel, queue: &str) -> BasicGetMessage {
     let message = until(&format!("a message in {queue}"), SOON, async || {
         must("a look", channel.basic_get(queue.into(), BasicGetOptions::default()).await)
@@ -50,7 +50,7 @@ async fn get(channel: &Channel, queue: &str) -> BasicGetMessage {
     message
 }
 
-/// Why the broker set a message aside.
+/// Why the broker moved a message to the dead letters.
 fn reason(letter: &BasicGetMessage) -> String {
     let headers = letter.properties.headers().as_ref().map(FieldTable::inner);
     match headers.and_then(|headers| headers.get("x-first-death-reason")) {
@@ -76,7 +76,7 @@ async fn every_replica_receives_every_batch_in_order_and_numbered() {
     for replica in &mut replicas {
         for number in 1..=1000 {
             let received = batch(replica).await;
-            // By our own clock, which may not have gone on since.
+            // By the clock of this machine, whose reading may be the same.
             let sent_at = received.head.sent_at;
             assert!(sent_at.is_some_and(|at| (began..=unix_milliseconds()).contains(&at)), "{sent_at:?}");
             let (publisher, origin) = (publisher.id(), Some(ORIGIN));
@@ -86,7 +86,7 @@ async fn every_replica_receives_every_batch_in_order_and_numbered() {
         }
     }
     let names = replicas.each_ref().map(|replica| replica.queue().to_owned());
-    // Acknowledgements go out with the next look for a message.
+    // Acknowledgements are sent when the next message is asked for.
     for replica in &mut replicas {
         let nothing = tokio::time::timeout(Duration::from_millis(1), replica.next()).await;
         assert!(nothing.is_err(), "{nothing:?} was not sent");
@@ -102,7 +102,7 @@ async fn every_replica_receives_every_batch_in_order_and_numbered() {
 }
 
 #[tokio::test]
-async fn a_message_is_persistent_expires_and_says_what_it_is() {
+async fn a_message_is_persistent_has_an_expiration_and_names_its_type() {
     let node = RabbitNode::shared().await;
     let exchange = unique("properties");
     let bus = bus(&node.url(), &exchange);
@@ -132,7 +132,7 @@ async fn a_message_that_reaches_no_queue_has_no_route() {
 }
 
 #[tokio::test]
-async fn what_was_not_delivered_never_counts_as_delivered_while_queues_come_and_go() {
+async fn an_undelivered_message_never_counts_as_delivered_while_queues_come_and_go() {
     let node = RabbitNode::shared().await;
     let exchange = unique("flapping");
     let bus = bus(&node.url(), &exchange);
@@ -175,7 +175,7 @@ async fn what_was_not_delivered_never_counts_as_delivered_while_queues_come_and_
 }
 
 #[tokio::test]
-async fn poison_goes_to_the_dead_letters_and_the_next_message_is_received() {
+async fn an_unreadable_message_goes_to_the_dead_letters_and_the_next_one_is_received() {
     let node = RabbitNode::shared().await;
     let exchange = unique("poison");
     let bus = bus(&node.url(), &exchange);
@@ -198,7 +198,7 @@ async fn poison_goes_to_the_dead_letters_and_the_next_message_is_received() {
 }
 
 #[tokio::test]
-async fn a_message_of_another_program_is_passed_over() {
+async fn a_message_of_another_program_is_ignored() {
     let node = RabbitNode::shared().await;
     let exchange = unique("foreign");
     let bus = bus(&node.url(), &exchange);
@@ -212,12 +212,12 @@ async fn a_message_of_another_program_is_passed_over() {
             other => panic!("{other:?} instead of a foreign message"),
         }
     }
-    // The sentinel behind them: had they been rejected, they would lie in front of it.
+    // The sentinel: if they had been rejected, they would come before it.
     publish(&raw, &exchange, Some(CONTENT_TYPE), b"sentinel").await;
     assert!(matches!(receive(&mut replica).await, ReceivedMessage::Poison { .. }));
     assert_eq!(get(&raw, &format!("{exchange}.dead")).await.delivery.data, b"sentinel");
 
-    // Between batches of ours that are not acknowledged, it settles only itself.
+    // Between our batches that are not acknowledged yet, only this message is acknowledged.
     assert_eq!(send(&mut publisher, 1).await, Ok(PublishOutcome::Delivered));
     publish(&raw, &exchange, None, b"{}").await;
     assert!(matches!(receive(&mut replica).await, ReceivedMessage::Batch(_)));
@@ -236,7 +236,7 @@ async fn a_message_that_waits_too_long_goes_to_the_dead_letters() {
     let bus = bus(&node.url(), &exchange);
     let mut standing_still = subscription(&bus).await;
     let mut publisher = publisher(&bus).await;
-    // The first 256 are on their way to the replica; what it cannot take waits in its queue.
+    // The first 256 are on their way to the replica; the others wait in its queue.
     for position in 1..=260 {
         let sent = must("a send", publisher.send(&[event(position)], Duration::from_millis(1)).await);
         assert_eq!(sent.outcome().await, Ok(PublishOutcome::Delivered));
@@ -250,7 +250,7 @@ async fn a_message_that_waits_too_long_goes_to_the_dead_letters() {
 }
 
 #[tokio::test]
-async fn dead_letters_are_listed_with_why_and_when_and_stay_until_they_are_purged() {
+async fn dead_letters_are_listed_with_reason_and_time_and_stay_until_they_are_purged() {
     let node = RabbitNode::shared().await;
     let exchange = unique("letters");
     let bus = bus(&node.url(), &exchange);
@@ -259,7 +259,7 @@ async fn dead_letters_are_listed_with_why_and_when_and_stay_until_they_are_purge
     let raw = channel(node).await;
     publish(&raw, &exchange, Some(CONTENT_TYPE), b"poison").await;
     assert!(matches!(receive(&mut replica).await, ReceivedMessage::Poison { .. }));
-    // Held back behind what the replica does not acknowledge.
+    // They wait behind messages that the replica has not acknowledged.
     for position in 1..=257 {
         let sent = must("a send", publisher.send(&[event(position)], Duration::from_millis(1)).await);
         assert_eq!(sent.outcome().await, Ok(PublishOutcome::Delivered));
@@ -288,7 +288,7 @@ async fn dead_letters_are_listed_with_why_and_when_and_stay_until_they_are_purge
     assert_eq!(must("dead letters", bus.dead_letters(10).await), []);
 }
 
-/// A queue that keeps all that it is sent while it is bound.
+/// A queue that keeps every message that is sent while it is bound.
 struct Tap {
     channel: Channel,
     exchange: String,

@@ -1,4 +1,4 @@
-//! What is declared, as the broker itself shows it, and what happens if something else is there.
+//! The declared exchanges and queues, as the broker shows them, and what happens if something else has their names.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use ringpad_tests::{
 
 use super::{ORIGIN, bus, publisher, send, subscription};
 
-/// A look at the broker takes 2–3 s.
+/// One query of the broker takes 2–3 s.
 const LOOKS: Duration = Duration::from_secs(60);
 
 async fn queue(node: &RabbitNode, name: &str) -> Option<Queue> {
@@ -20,7 +20,7 @@ async fn queue(node: &RabbitNode, name: &str) -> Option<Queue> {
 }
 
 #[tokio::test]
-async fn a_replica_has_a_private_queue_that_goes_with_its_connection() {
+async fn a_replica_has_a_private_queue_that_is_deleted_with_its_connection() {
     let node = RabbitNode::shared().await;
     let exchange = unique("private");
     let bus = bus(&node.url(), &exchange);
@@ -75,7 +75,7 @@ async fn a_publisher_alone_declares_the_exchanges_and_the_dead_letter_queue() {
 }
 
 #[tokio::test]
-async fn an_exchange_of_another_type_is_said_with_the_command_that_mends_it() {
+async fn an_exchange_of_another_type_is_an_error_with_the_command_that_repairs_it() {
     let node = RabbitNode::shared().await;
     for suffix in ["", ".dead"] {
         let exchange = unique("owner's");
@@ -83,7 +83,7 @@ async fn an_exchange_of_another_type_is_said_with_the_command_that_mends_it() {
         declare(node, &wrong, ExchangeKind::Topic, true).await;
 
         let bus = bus(&node.url(), &exchange);
-        let Err(error) = bus.publisher(ORIGIN).await else { panic!("{wrong} was taken as it is") };
+        let Err(error) = bus.publisher(ORIGIN).await else { panic!("{wrong} was accepted as it is") };
         assert!(error.is_fatal());
         let said = error.to_string();
         assert!(
@@ -98,13 +98,13 @@ async fn an_exchange_of_another_type_is_said_with_the_command_that_mends_it() {
         let expression = command.strip_prefix("rabbitmqctl eval '").and_then(|rest| rest.strip_suffix('\''));
         let Some(expression) = expression else { panic!("{command}") };
         node.ctl(&["eval", &expression.replace(r"'\''", "'")]).await;
-        let mut mended = publisher(&bus).await;
-        assert_eq!(send(&mut mended, 1).await, Ok(PublishOutcome::NoRoute));
+        let mut repaired = publisher(&bus).await;
+        assert_eq!(send(&mut repaired, 1).await, Ok(PublishOutcome::NoRoute));
     }
 }
 
 #[tokio::test]
-async fn an_exchange_that_is_not_durable_is_said_and_tried_again() {
+async fn an_exchange_that_is_not_durable_is_an_error_and_is_tried_again() {
     let node = RabbitNode::shared().await;
     let exchange = unique("transient");
     declare(node, &exchange, ExchangeKind::Fanout, false).await;
@@ -118,7 +118,7 @@ async fn an_exchange_that_is_not_durable_is_said_and_tried_again() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_a_missing_virtual_host_and_a_closed_port_are_told_apart() {
+async fn a_wrong_password_a_missing_virtual_host_and_a_closed_port_are_different_errors() {
     let node = RabbitNode::shared().await;
     let port = node.address().port();
     for wrong in [

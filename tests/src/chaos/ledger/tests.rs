@@ -52,21 +52,21 @@ fn run(ledger: &Ledger, updates: &[(u64, &str, CallState)]) -> Verdict {
 }
 
 #[test]
-fn what_is_whole_is_clean() {
+fn a_complete_stream_is_clean() {
     let verdict = run(&ledger(), &WHOLE);
     assert!(verdict.is_clean(), "{verdict}");
     assert_eq!(verdict.delays.len(), 2);
 }
 
 #[test]
-fn what_is_missing_is_lost_and_a_gap_of_its_stream() {
+fn a_missing_update_is_lost_and_a_gap_of_its_stream() {
     let verdict = run(&ledger(), &[WHOLE[0], WHOLE[1], WHOLE[3]]);
     assert_eq!((verdict.lost, verdict.broken), (1, 1));
     assert!(!verdict.is_clean());
 }
 
 #[test]
-fn what_comes_again_or_behind_is_found_on_the_stream_and_on_the_pad() {
+fn a_repeated_or_late_update_is_found_on_the_stream_and_on_the_pad() {
     let verdict = run(&ledger(), &[WHOLE[0], WHOLE[1], WHOLE[1], WHOLE[2], WHOLE[3]]);
     assert_eq!((verdict.twice, verdict.out_of_order), (2, 0), "on the stream, and on the pad");
     let verdict = run(&ledger(), &[WHOLE[2], WHOLE[0], WHOLE[1], WHOLE[3]]);
@@ -74,7 +74,7 @@ fn what_comes_again_or_behind_is_found_on_the_stream_and_on_the_pad() {
 }
 
 #[test]
-fn what_is_another_stores_is_found_in_its_turn_and_early() {
+fn a_call_of_another_store_is_found_in_its_turn_and_early() {
     let ledger = ledger();
     let mut check = StreamCheck::new(&ledger, 0, 4);
     let other = update(9, "c", CallState::Ringing);
@@ -85,7 +85,7 @@ fn what_is_another_stores_is_found_in_its_turn_and_early() {
 }
 
 #[test]
-fn an_early_ring_is_shown_once_and_never_behind_its_update() {
+fn an_early_ring_is_shown_once_and_never_after_its_update() {
     let ledger = ledger();
     let mut check = StreamCheck::new(&ledger, 0, 0);
     let ahead = update(2, "b", CallState::Ringing);
@@ -100,7 +100,7 @@ fn an_early_ring_is_shown_once_and_never_behind_its_update() {
 }
 
 #[test]
-fn a_heartbeat_that_tells_another_position_and_a_late_popup_are_found() {
+fn a_heartbeat_with_another_position_and_a_late_popup_are_found() {
     let ledger = ledger();
     StreamCheck::new(&ledger, 0, 7).heartbeat(8);
     assert_eq!(ledger.judge(&FaultLog::default()).broken, 1);
@@ -112,7 +112,7 @@ fn a_heartbeat_that_tells_another_position_and_a_late_popup_are_found() {
 }
 
 #[test]
-fn a_pad_that_comes_late_is_shown_all_behind_its_snapshot() {
+fn a_pad_that_comes_late_is_shown_all_after_its_snapshot() {
     let ledger = ledger();
     // Two histories of one store: a pad from the beginning, and one that comes late.
     ledger
@@ -138,7 +138,7 @@ fn a_pad_that_comes_late_is_shown_all_behind_its_snapshot() {
 }
 
 #[test]
-fn what_pads_did_is_shown_once_in_its_turn_and_stays() {
+fn an_action_is_shown_once_in_its_turn_and_stays() {
     let claim = Claim { pad_id: "counter".to_owned(), ..Claim::default() };
     let ring = Call { id: "a".to_owned(), state: CallState::Ringing.into(), ..Call::default() };
     let claimed = Call { claim: Some(claim), ..ring.clone() };
