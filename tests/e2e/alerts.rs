@@ -115,7 +115,7 @@ async fn ready(system: &System) -> (Shop, Vec<Pad>) {
 async fn until_more(timeline: &mut Timeline, metric: &str, than: f64) {
     until(&format!("{metric} is more than {than}"), 2 * SOON, async || {
         let mut now = timeline.clone();
-        now.look().await;
+        now.sample().await;
         (now.value(metric) > than).then_some(())
     })
     .await;
@@ -327,7 +327,7 @@ mod cases {
         drop(pads);
         until("no pad is there any more", SOON, async || {
             let mut now = timeline.clone();
-            now.look().await;
+            now.sample().await;
             (now.value("ringpad_push_pads") == 0.0).then_some(())
         })
         .await;

@@ -89,7 +89,7 @@ async fn a_backup_under_traffic_ends_and_has_every_record_that_was_accepted_befo
     system.ingest.start().await;
     let mut provider = system.provider();
     for record in &before {
-        assert_eq!(provider.take(record).await.status, "duplicate");
+        assert_eq!(provider.deliver(record).await.status, "duplicate");
     }
 }
 

@@ -86,7 +86,7 @@ async fn a_record_that_alone_is_too_large_is_read_from_the_log_and_the_next_one_
     let mut provider = system.provider();
     let records = [long(&store), ring(&store.virtual_number, &cdr::caller()), long(&store)];
     for record in &records {
-        let call = provider.take(record).await.call_id;
+        let call = provider.deliver(record).await.call_id;
         for pad in &mut pads {
             assert_eq!(pad.update().await.call.map(|shown| shown.id), Some(call.clone()));
         }

@@ -168,7 +168,7 @@ async fn every_metric_of_the_alerts_and_the_dashboard_is_measured() {
     let late = ring_at(&hours_ago(1), &store.virtual_number, &cdr::caller());
     for record in [&record, &record, &answered(&record), &ring(&cdr::virtual_number(), &cdr::caller()), &late]
     {
-        provider.take(record).await;
+        provider.deliver(record).await;
     }
     for pad in &mut pads {
         pad.until_position(2).await;
