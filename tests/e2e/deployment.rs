@@ -1,13 +1,14 @@
 //! docker-compose.yml and the files that it uses, read strictly and compared with the real programs. No container engine is
 //! needed, and none is tested.
 
+mod compose;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     net::Ipv4Addr,
     os::unix::fs::PermissionsExt,
     path::Path,
-    process::Output,
 };
 
 use ringpad_tests::{
@@ -18,153 +19,12 @@ use ringpad_tests::{
     port::free_port,
     provider::{FORM, cdr_answer},
     rabbit::RabbitNode,
-    services::{System, binary},
-    wait::{SOON, must, until, within},
+    services::System,
+    wait::{SOON, must, until},
 };
-use serde::Deserialize;
 use tokio::process::Command;
 
-/// All of the file: an unknown key anywhere is refused.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Compose {
-    #[serde(rename = "x-push")]
-    replica: Service,
-    services: BTreeMap<String, Service>,
-    networks: BTreeMap<String, Network>,
-    volumes: BTreeMap<String, ()>,
-}
-
-/// A key that is not here is misspelled, or new: then this test must learn it.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "some keys are only here so that others are refused")]
-struct Service {
-    image: String,
-    build: Option<String>,
-    #[serde(default)]
-    command: Vec<String>,
-    hostname: Option<String>,
-    #[serde(default)]
-    profiles: Vec<String>,
-    #[serde(default)]
-    ports: Vec<String>,
-    #[serde(default)]
-    environment: BTreeMap<String, String>,
-    #[serde(default)]
-    volumes: Vec<String>,
-    #[serde(default)]
-    depends_on: BTreeMap<String, Dependency>,
-    /// Not optional: each service has one.
-    healthcheck: Health,
-    #[serde(default)]
-    networks: BTreeMap<String, Attached>,
-    stop_grace_period: Option<String>,
-    restart: Option<String>,
-    #[serde(default)]
-    read_only: bool,
-    #[serde(default)]
-    tmpfs: Vec<String>,
-    #[serde(default)]
-    cap_drop: Vec<String>,
-    #[serde(default)]
-    security_opt: Vec<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Dependency {
-    condition: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "its times are nobody's contract")]
-struct Health {
-    test: Vec<String>,
-    interval: String,
-    timeout: String,
-    retries: u32,
-    start_period: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Attached {
-    ipv4_address: Ipv4Addr,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Network {
-    ipam: Ipam,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Ipam {
-    config: Vec<Subnet>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Subnet {
-    subnet: String,
-    ip_range: String,
-}
-
-/// docker-compose.yml.
-pub(crate) fn compose() -> Compose {
-    must("docker-compose.yml", serde_saphyr::from_str(&shipped_text("docker-compose.yml")))
-}
-
-impl Compose {
-    /// The services that run a program of the project, each with its name.
-    fn programs(&self) -> impl Iterator<Item = (&str, &Service, &str)> {
-        self.services.iter().filter(|(_, service)| service.image == self.replica.image).map(
-            |(name, service)| {
-                let [program] = &service.command[..] else {
-                    panic!("{name}: one program: {:?}", service.command)
-                };
-                (name.as_str(), service, program.as_str())
-            },
-        )
-    }
-
-    /// The names of the services that run a program of the project, each with that program's name.
-    pub(crate) fn running(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.programs().map(|(name, _, program)| (name, program))
-    }
-
-    /// The port that a service's program listens on, by the name of the setting.
-    pub(crate) async fn port(&self, service: &str, setting: &str) -> u16 {
-        let service = &self.services[service];
-        let address = match service.environment.get(setting) {
-            Some(address) => address.clone(),
-            None => settings(&service.command[0]).await.remove(setting).expect(setting),
-        };
-        address.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("an address with a port")
-    }
-}
-
-/// The settings that a program's `--help` names, with their defaults.
-pub(crate) async fn settings(program: &str) -> BTreeMap<String, String> {
-    let help = run(Command::new(binary(program)).arg("--help")).await;
-    assert!(help.status.success(), "{program} --help: {help:?}");
-    let help = String::from_utf8_lossy(&help.stdout).into_owned();
-    let named = help.split("[env: ").skip(1).map(|rest| {
-        let name = rest.chars().take_while(|letter| letter.is_ascii_uppercase() || *letter == '_');
-        let default = rest.split_once("[default: ").and_then(|(_, rest)| rest.split_once(']'));
-        (name.collect(), default.map_or(String::new(), |(default, _)| default.to_owned()))
-    });
-    named.collect()
-}
-
-pub(crate) async fn run(command: &mut Command) -> Output {
-    // Variables that `make test` sets are not meant for these.
-    let command = command.env_remove("MAKEFLAGS").env_remove("MAKELEVEL").kill_on_drop(true);
-    must("a command", within("a command ends", SOON, command.output()).await)
-}
+pub(crate) use compose::{compose, run, settings};
 
 #[tokio::test]
 async fn every_variable_of_a_service_is_a_setting_of_its_program() {

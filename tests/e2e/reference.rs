@@ -220,7 +220,7 @@ async fn the_metrics_are_those_of_the_programs() {
     let store = system.store("gangnam").await;
     let mut pads = system.pads(&store.id).await;
     let record = ring(&store.virtual_number, &cdr::caller());
-    system.provider().take(&record).await;
+    system.provider().deliver(&record).await;
     for pad in &mut pads {
         pad.until_position(1).await;
     }

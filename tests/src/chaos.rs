@@ -116,14 +116,7 @@ impl Plan {
         let tablets = self.tablets(&installation, &shops, &ledger);
         until("every pad has its snapshot", COMING, async || ledger.all_begun().then_some(())).await;
         let full = Footprint::of(&installation).await;
-
-        let people = self.people(&installation, &shops, &ledger);
-        let traffic = Traffic::new(
-            installation.for_provider(),
-            installation.system.secrets.clone(),
-            ledger.clone(),
-            people,
-        );
+        let traffic = self.traffic(&installation, &shops, &ledger);
         let (fault_log, enough) = (Mutex::new(FaultLog::default()), watch::Sender::new(false));
         if self.tampering == Some(Tampering::LyingDisk) {
             installation.set_disk(Disk::Lies);
@@ -147,16 +140,15 @@ impl Plan {
         count(&traffic, fault_log, &mut verdict);
         flood.judge(&mut verdict);
         office.judge(&mut verdict);
-        if self.length > 2 * TOKEN_LIVES && verdict.expired == 0 {
-            verdict.left_over.push("no stream ended with its token".to_owned());
-        }
         verdict.find_late(&meter.stalls());
         verdict.left_over.extend(installation.panics());
-        if ended.is_err() {
-            verdict.left_over.push("calls that were not finished long after the last fault".to_owned());
-        }
-        if !settled {
-            verdict.left_over.push("pads that did not have everything long after the last fault".to_owned());
+        let has_expired = self.length <= 2 * TOKEN_LIVES || verdict.expired > 0;
+        for (holds, words) in [
+            (has_expired, "no stream ended with its token"),
+            (ended.is_ok(), "calls that were not finished long after the last fault"),
+            (settled, "pads that did not have everything long after the last fault"),
+        ] {
+            verdict.left_over.extend((!holds).then(|| words.to_owned()));
         }
         full.compare_memory(&installation, &mut verdict);
         drop(tablets);
@@ -204,6 +196,13 @@ impl Plan {
             tablets.spawn(tablet.stay());
         }
         tablets
+    }
+
+    /// The number provider, with the people who take its calls.
+    fn traffic(&self, installation: &Installation, shops: &[Shop], ledger: &Ledger) -> Traffic {
+        let people = self.people(installation, shops, ledger);
+        let secrets = installation.system.secrets.clone();
+        Traffic::new(installation.for_provider(), secrets, ledger.clone(), people)
     }
 
     /// A person at a pad of every second store.

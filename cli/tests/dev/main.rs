@@ -1,5 +1,5 @@
-//! `ringpad dev` and the other commands against it, as a newcomer meets them: the binary itself, its printed lines,
-//! real ports. Every wait is for a line and has a bound; that a pad got nothing is proved by what came behind it.
+//! `ringpad dev`, and the other commands with it: the real binary, its printed lines, real ports. Every wait is for a line and
+//! has a bound; that a pad got nothing is proved by an update that came after it.
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -112,17 +112,17 @@ fn a_key_and_a_token_from_files_open_a_pad() {
     let key = "a-key-of-32-bytes-or-more-in-a-file";
     let file = in_file("key", format!("{key}\n"));
     let minted = |flags: &[&str]| {
-        let (code, token, said) =
+        let (code, token, printed) =
             output(program::ringpad(&[&["token", "--store", "a", "--pad", "b"], flags].concat()));
-        assert_eq!((code, token.split('.').count()), (Some(0), 3), "{said}");
+        assert_eq!((code, token.split('.').count()), (Some(0), 3), "{printed}");
     };
     minted(&["--token-file", &file]);
     minted(&["--pad-token-secret", key]);
     let short = in_file("short", "hunter2\n".to_owned());
-    let (code, _, said) =
+    let (code, _, printed) =
         output(program::ringpad(&["token", "--store", "a", "--pad", "b", "--token-file", &short]));
-    assert_eq!((code, said.lines().count()), (Some(2), 1), "{said}");
-    assert!(said.contains("--token-file") && !said.contains("hunter2"), "{said}");
+    assert_eq!((code, printed.lines().count()), (Some(2), 1), "{printed}");
+    assert!(printed.contains("--token-file") && !printed.contains("hunter2"), "{printed}");
 }
 
 #[test]
@@ -136,9 +136,9 @@ fn the_first_commands_of_integrate_md_pop_once_and_end_the_call() {
     pad.event("snapshot");
     let mut shell = Command::new("sh");
     shell.args(["-euc", &commands.replace("http://127.0.0.1:8080", &dev.http())]);
-    let (code, said, complaints) = output(shell);
+    let (code, printed, complaints) = output(shell);
     assert_eq!(code, Some(0), "{complaints}");
-    let answers = serde_json::Deserializer::from_str(&said).into_iter::<Value>();
+    let answers = serde_json::Deserializer::from_str(&printed).into_iter::<Value>();
     let statuses: Vec<_> = answers.map(|answer| answer.expect("JSON")["status"].clone()).collect();
     assert_eq!(statuses, ["accepted", "duplicate", "accepted"]);
     let (ring, end) = (pad.event("update"), pad.event("update"));
@@ -210,13 +210,13 @@ fn stores_are_imported_whole_or_not_at_all() {
     assert_eq!(ids(), ["gangnam", "mapo"]);
 
     let moved = "new,새 가게,0507-3333-4444,\nnew,,0507-1234-5678,\n";
-    let (code, said, _) = import(moved, &["--move", "--dry-run"]);
-    assert_eq!((code, said.as_str()), (Some(0), "1 would be created, 0 changed, 0 unchanged\n"));
+    let (code, printed, _) = import(moved, &["--move", "--dry-run"]);
+    assert_eq!((code, printed.as_str()), (Some(0), "1 would be created, 0 changed, 0 unchanged\n"));
     assert_eq!(ids(), ["gangnam", "mapo"]);
-    let (code, said, _) = import(moved, &["--move"]);
-    assert_eq!((code, said.as_str()), (Some(0), "1 created, 0 changed, 0 unchanged, 0 failed\n"));
-    let (code, said, _) = import(moved, &[]);
-    assert_eq!((code, said.as_str()), (Some(0), "0 created, 0 changed, 1 unchanged, 0 failed\n"));
+    let (code, printed, _) = import(moved, &["--move"]);
+    assert_eq!((code, printed.as_str()), (Some(0), "1 created, 0 changed, 0 unchanged, 0 failed\n"));
+    let (code, printed, _) = import(moved, &[]);
+    assert_eq!((code, printed.as_str()), (Some(0), "0 created, 0 changed, 1 unchanged, 0 failed\n"));
     let (_, table, _) = dev.stores(&["list"]);
     let row = table.lines().find(|row| row.starts_with("new")).unwrap_or_default();
     assert!(
@@ -225,9 +225,9 @@ fn stores_are_imported_whole_or_not_at_all() {
     );
 
     assert_eq!(dev.stores(&["remove", "new"]).0, Some(0));
-    let (code, _, said) = dev.stores(&["remove", "new"]);
+    let (code, _, printed) = dev.stores(&["remove", "new"]);
     assert_eq!(code, Some(1));
-    assert!(said.contains("no store"), "{said}");
+    assert!(printed.contains("no store"), "{printed}");
     assert_eq!(ids(), ["gangnam", "mapo"]);
 }
 
@@ -244,8 +244,8 @@ fn an_import_reads_what_spreadsheets_save_and_reports_all_faults_at_once() {
 
     // "행복", in what a Korean Excel saves.
     let cp949 = b"store_id,name,virtual_number,line\r\ncp949,\xc7\xe0\xba\xb9,0507-4444-0001,\r\n";
-    let (code, said, remark) = import(cp949);
-    assert_eq!((code, &said, remark.as_str()), (Some(0), &created.1, "standard input: read as CP949\n"));
+    let (code, printed, remark) = import(cp949);
+    assert_eq!((code, &printed, remark.as_str()), (Some(0), &created.1, "standard input: read as CP949\n"));
     assert_eq!(name_of("cp949"), Some("행복".into()));
     let semicolons = "\u{feff}store_id;name;virtual_number;line\nsemicolons;세차, 행복;0507-4444-0002;\n";
     assert_eq!(import(semicolons.as_bytes()), created);
@@ -262,8 +262,8 @@ fn an_import_reads_what_spreadsheets_save_and_reports_all_faults_at_once() {
         c d,,,\n\
         e,E\n\
         f,F,0507-1234-5678,\n";
-    let (code, said, faults) = import(faulty.as_bytes());
-    assert_eq!((code, said.as_str()), (Some(1), ""));
+    let (code, printed, faults) = import(faulty.as_bytes());
+    assert_eq!((code, printed.as_str()), (Some(1), ""));
     let expected = [
         "line 3: name: \"Other\", but the same store is \"A\" above",
         "line 3: virtual_number: \"0507-5555-000x\" is not a phone number; digits are expected, e.g. 0507-1234-5678",
@@ -289,17 +289,17 @@ fn a_ring_that_is_not_a_valid_cdr_is_refused_in_words() {
         let output = ringpad(&[&["ring", "--from", "010-1234-5678", "--url", &url], flags].concat());
         program::output(output)
     };
-    let (code, _, said) = ring(&["--vn", ""]);
-    assert_eq!((code, said.lines().count()), (Some(1), 1), "{said}");
-    assert!(said.contains("422") && said.contains("vn: "), "{said}");
-    let (code, _, said) = ring(&["--vn", OTHER_NUMBER, "--source", "nobody"]);
-    assert!(code == Some(1) && said.contains("404"), "{said}");
+    let (code, _, printed) = ring(&["--vn", ""]);
+    assert_eq!((code, printed.lines().count()), (Some(1), 1), "{printed}");
+    assert!(printed.contains("422") && printed.contains("vn: "), "{printed}");
+    let (code, _, printed) = ring(&["--vn", OTHER_NUMBER, "--source", "nobody"]);
+    assert!(code == Some(1) && printed.contains("404"), "{printed}");
     for (flags, records) in [(&[][..], 1), (&["--end-after", "10ms"][..], 2)] {
-        let (code, said, why) = ring(&[&["--vn", "0507-9999-9999"], flags].concat());
+        let (code, printed, why) = ring(&[&["--vn", "0507-9999-9999"], flags].concat());
         assert_eq!(
-            (code, said.matches("unrouted ").count(), why.lines().count()),
+            (code, printed.matches("unrouted ").count(), why.lines().count()),
             (Some(1), records, 1),
-            "{said}"
+            "{printed}"
         );
         assert!(why.contains("no store owns this virtual number") && why.contains("stores list"), "{why}");
     }

@@ -19,7 +19,7 @@ use serde_json::Value;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The ports of `ringpad dev`.
 const PORTS: [u16; 7] = [8080, 8081, 8082, 9464, 9465, 9466, 50_051];
-/// Offsets that leave the range from which the system takes ports of its own accord.
+/// Offsets outside the range from which the kernel takes ports of outgoing connections.
 const OFFSETS: std::ops::Range<u16> = 10_950..15_484;
 
 /// A running command. Killed when dropped.
@@ -223,11 +223,11 @@ impl Dev {
 
     /// Rings with `ringpad ring`; the call's id, once for each record.
     pub(crate) fn ring(&self, vn: &str, from: &str, flags: &[&str]) -> Vec<String> {
-        let (code, said, complaints) =
+        let (code, printed, complaints) =
             output(ringpad(&[&["ring", "--vn", vn, "--from", from, "--url", &self.http()], flags].concat()));
         assert_eq!(code, Some(0), "{complaints}");
         let id = |line: &str| line.strip_prefix("accepted ").map(str::to_owned).expect("accepted");
-        said.lines().map(id).collect()
+        printed.lines().map(id).collect()
     }
 
     /// Runs `ringpad stores`.

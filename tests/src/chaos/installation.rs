@@ -234,14 +234,7 @@ impl Targets<'_> {
                 sleep(lasts).await;
                 node.end_disk_alarm().await;
             }
-            Fault::PowerLoss => {
-                let mut ingest = self.ingest.lock().await;
-                assert!(!ingest.has_ended(), "it had ended already:\n{}", ingest.logged());
-                ingest.kill().await;
-                self.machines[&Process::Ingest].lose_power();
-                sleep(lasts).await;
-                ingest.start().await;
-            }
+            Fault::PowerLoss => self.power_loss(lasts).await,
             Fault::Disk(disk) => self.faulty_disk(disk, lasts).await,
             Fault::Clock(process, seconds) => {
                 self.machines[&process].set_clock(1_000 * seconds);
@@ -267,6 +260,15 @@ impl Targets<'_> {
             Fault::CutOff => self.black_hole(Route::IngestToBroker, lasts).await,
         }
         true
+    }
+
+    async fn power_loss(&self, lasts: Duration) {
+        let mut ingest = self.ingest.lock().await;
+        assert!(!ingest.has_ended(), "it had ended already:\n{}", ingest.logged());
+        ingest.kill().await;
+        self.machines[&Process::Ingest].lose_power();
+        sleep(lasts).await;
+        ingest.start().await;
     }
 
     /// Returns when the log can be written again.

@@ -153,6 +153,19 @@ impl fmt::Display for Verdict {
         writeln!(f, "refused       {}, without reason {}", self.refused, self.refused_without_reason)?;
         writeln!(f, "  while only the broker was down  {refused} of {sent}")?;
         writeln!(f, "broken        {} streams; {} popups too late", self.broken, self.late_pops)?;
+        self.fmt_lateness(f)?;
+        for line in &self.footprint {
+            writeln!(f, "{line}")?;
+        }
+        for wrong in self.described.iter().chain(&self.left_over) {
+            writeln!(f, "WRONG: {wrong}")?;
+        }
+        write!(f, "{}", if self.is_clean() { "clean" } else { "NOT CLEAN" })
+    }
+}
+
+impl Verdict {
+    fn fmt_lateness(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "late          {}", self.late)?;
         for (class, Rings { count, late, excused, longest }) in &self.classes {
             let longest = longest.as_secs_f64();
@@ -175,13 +188,6 @@ impl fmt::Display for Verdict {
         writeln!(f, "  while only the broker was down  {}", self.longest(brokers))?;
         let (p50, p99, rings) = self.calm();
         let ms = |took: Duration| took.as_secs_f64() * 1e3;
-        writeln!(f, "ring to pad while calm  p50 {:.1} ms, p99 {:.1} ms ({rings} shown)", ms(p50), ms(p99))?;
-        for line in &self.footprint {
-            writeln!(f, "{line}")?;
-        }
-        for wrong in self.described.iter().chain(&self.left_over) {
-            writeln!(f, "WRONG: {wrong}")?;
-        }
-        write!(f, "{}", if self.is_clean() { "clean" } else { "NOT CLEAN" })
+        writeln!(f, "ring to pad while calm  p50 {:.1} ms, p99 {:.1} ms ({rings} shown)", ms(p50), ms(p99))
     }
 }
