@@ -11,10 +11,10 @@ const LIMIT: usize = 512;
 fn sent<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<u8>, Option<UnreadableHead>) {
     let (mut requests, mut ready, mut unreadable) = (HeadRepair::new(LIMIT), Vec::new(), None);
     for piece in pieces {
-        unreadable = unreadable.or(requests.take(piece, &mut ready));
+        unreadable = unreadable.or(requests.push(piece, &mut ready));
     }
-    unreadable = unreadable.or(requests.end(&mut ready));
-    assert_eq!(requests.have_ended(), unreadable.is_some(), "nothing is passed on behind what is refused");
+    unreadable = unreadable.or(requests.finish(&mut ready));
+    assert_eq!(requests.is_finished(), unreadable.is_some(), "nothing is passed on behind what is refused");
     (ready, unreadable)
 }
 

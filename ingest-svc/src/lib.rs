@@ -35,7 +35,7 @@ use ringpad_runtime::{
     activation::PassedListeners,
     admin,
     readiness::Readiness,
-    serve::{Clients, HalfClose, Heads, Limits, SMALL_HEAD, ServeMetrics, serve},
+    serve::{Clients, Connections, HalfClose, Heads, Limits, ServeMetrics, serve},
     supervisor::Supervisor,
     traces::Traces,
 };
@@ -53,12 +53,10 @@ use source::Sources;
 const GRACE: Duration = Duration::from_secs(5);
 /// How long the relay may then take to publish what was accepted last.
 const LAST_RELAY: Duration = Duration::from_secs(5);
-/// Connections of number providers, or of the proxy before them, at a time.
-const PROVIDERS: usize = 2_048;
-/// Those of one address: a client that leaves its connections open takes up to 13 a second of them.
-const PROVIDERS_OF_ONE: usize = 1_024;
-/// Connections of internal services, and of operators, and those of one address.
-const INTERNAL: (usize, usize) = (512, 256);
+/// Connections of number providers, or of their proxies. A client that leaves its connections open opens up to 13 a second.
+const PROVIDERS: Connections = Connections { total: 2_048, per_address: 1_024 };
+/// Connections of internal services, and as many of operators.
+const INTERNAL: Connections = Connections { total: 512, per_address: 256 };
 
 /// Where the service listens.
 #[derive(Debug)]
@@ -167,31 +165,18 @@ fn spawn_edges(
     let retention = RetentionMetrics::new(&mut registry);
     let http = http::router(shared, answers, admin::health(readiness.clone()));
     let admin = admin::router(readiness.clone(), registry);
-    let (connections_in_all, per_address) = INTERNAL;
-    let internal = |half_close, streams| Limits {
-        head: SMALL_HEAD,
-        connections: connections_in_all,
-        per_address,
-        proxies: Arc::default(),
-        clients: Clients::Internal,
-        streams,
-        half_close,
-        heads: Heads::Strict,
-    };
     let providers = Limits {
         head: http::HEAD_BYTES,
-        connections: PROVIDERS,
-        per_address: PROVIDERS_OF_ONE,
         proxies,
-        clients: Clients::Public,
-        streams: &[],
-        half_close: HalfClose::Allow,
         heads: Heads::Lenient,
+        ..Limits::new(PROVIDERS, Clients::Public)
     };
+    let internal = Limits::new(INTERNAL, Clients::Internal);
+    let services = Limits { streams: &grpc::STREAMS, half_close: HalfClose::Disconnect, ..internal.clone() };
     let ports = [
         ("http", listeners.http, http, providers),
-        ("grpc", listeners.grpc, grpc, internal(HalfClose::Disconnect, &grpc::STREAMS)),
-        ("admin", listeners.admin, admin, internal(HalfClose::Allow, &[])),
+        ("grpc", listeners.grpc, grpc, services),
+        ("admin", listeners.admin, admin, internal),
     ];
     let mut edges = Supervisor::new(stop.clone());
     for (name, listener, router, limits) in ports {

@@ -3,6 +3,8 @@
 
 use std::num::NonZeroU32;
 
+use ringpad_runtime::serve::Connections;
+
 /// The limits of one replica.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Capacity {
@@ -19,17 +21,9 @@ pub(crate) struct Capacity {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ConnectionCapacity {
     /// Of pads, about 20 KiB each. The stores of a chain may share an address.
-    pub pads: PortCapacity,
+    pub pads: Connections,
     /// Of operators.
-    pub admin: PortCapacity,
-}
-
-/// Connections to one port.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct PortCapacity {
-    pub connections: usize,
-    /// Those of one address.
-    pub per_address: usize,
+    pub admin: Connections,
 }
 
 /// Single requests of pads.
@@ -130,8 +124,8 @@ pub(crate) struct PublisherCapacity {
 impl Default for ConnectionCapacity {
     fn default() -> Self {
         Self {
-            pads: PortCapacity { connections: 50_000, per_address: 12_500 },
-            admin: PortCapacity { connections: 128, per_address: 64 },
+            pads: Connections { total: 50_000, per_address: 12_500 },
+            admin: Connections { total: 128, per_address: 64 },
         }
     }
 }
@@ -202,7 +196,7 @@ mod tests {
         let of_store = requests.store;
         let mebibytes = |bytes: usize| bytes / (1024 * 1024);
         let rows = [
-            ("connections |", format!("{} from pads {} on", pads.connections, admin.connections)),
+            ("connections |", format!("{} from pads {} on", pads.total, admin.total)),
             (
                 "connections from one address",
                 format!("{} from pads {} on", pads.per_address, admin.per_address),

@@ -11,7 +11,7 @@ use ringpad_bus::Bus;
 use ringpad_runtime::{
     CancellationToken, Failure, admin,
     readiness::Readiness,
-    serve::{Clients, HalfClose, Heads, Limits, SMALL_HEAD, ServeMetrics, serve},
+    serve::{Clients, HalfClose, Limits, ServeMetrics, serve},
     supervisor::Supervisor,
     traces::Traces,
 };
@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     Listeners, Settings,
     admission::{Admission, AdmissionMetrics},
-    capacity::{Capacity, PortCapacity},
+    capacity::Capacity,
     catch_up::{CatchUp, CatchUpMetrics},
     event_sources::EventSources,
     grpc::{self, GrpcEdge},
@@ -128,21 +128,15 @@ impl Replica {
             .merge(admin::health(self.readiness.clone()))
             .merge(page);
         let connections = ServeMetrics::new(&mut registry);
-        let limits = |PortCapacity { connections, per_address }, half_close| Limits {
-            head: SMALL_HEAD,
-            connections,
-            per_address,
+        let limits = |connections| Limits {
             proxies: settings.push_trusted_proxies.0.clone(),
-            clients: Clients::Public,
             streams: &ringpad_runtime::grpc::REFLECTIONS,
-            half_close,
-            heads: Heads::Strict,
+            ..Limits::new(connections, Clients::Public)
         };
+        let pads = Limits { half_close: HalfClose::Disconnect, ..limits(capacity.connections.pads) };
         let admin = admin::router(self.readiness.clone(), registry);
-        let ports = [
-            ("pads", listeners.pads, router, limits(capacity.connections.pads, HalfClose::Disconnect)),
-            ("admin", listeners.admin, admin, limits(capacity.connections.admin, HalfClose::Allow)),
-        ];
+        let operators = limits(capacity.connections.admin);
+        let ports = [("pads", listeners.pads, router, pads), ("admin", listeners.admin, admin, operators)];
         for (name, listener, router, limits) in ports {
             let served = serve(listener, router, limits, connections.port(name), stop.clone(), GRACE);
             self.supervisor.spawn(name, served);

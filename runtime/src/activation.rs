@@ -11,7 +11,7 @@ use listenfd::ListenFd;
 use socket2::SockRef;
 use tokio::net::TcpListener;
 
-use crate::{Failure, serve::bind};
+use crate::{failure::Failure, serve::bind};
 
 /// The descriptor of the first socket (`SD_LISTEN_FDS_START`).
 const FIRST: usize = 3;

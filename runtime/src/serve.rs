@@ -1,14 +1,17 @@
 //! Serves one router on one port: HTTP/1.1 with upgrades (WebSocket) and HTTP/2 without TLS (gRPC).
 //!
-//! `tonic`'s own server cannot upgrade, and `axum::serve` never ends while a stream is open; so connections are served
-//! by hyper directly. Each connection is a task of its own, and so is each request over HTTP/2; all of them are joined
-//! before [`serve`] returns.
+//! `tonic`'s own server cannot upgrade, and `axum::serve` never ends while a stream is open; so hyper serves the connections
+//! directly. Each connection is a task, and over HTTP/2 each request too; all of them are joined before [`serve`] returns.
 
+mod admission;
 mod connection;
 mod frames;
+mod http2;
 pub mod lenient;
+mod limits;
 mod metrics;
 mod pace;
+mod port;
 mod reading;
 mod requests;
 mod shares;
@@ -19,38 +22,34 @@ mod tests;
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
-use hyper::rt::Executor;
-use ipnet::IpNet;
 use tokio::{
     io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{Failure, forwarded};
-use connection::Caller;
-use metrics::Refused;
+pub use admission::ConnectionPermit;
+pub use limits::{Clients, Connections, HalfClose, Heads, Limits, SMALL_HEAD, Timeouts};
 pub use metrics::{PortMetrics, ServeMetrics};
 pub use requests::{InTime, is_late};
-use shares::{Share, Shares};
 
-/// Bytes of a request's head over HTTP/1.1 for which a connection has room without more: hyper's smallest buffer. Who
-/// expects no long queries takes it, for it is most of what an idle connection costs.
-pub const SMALL_HEAD: usize = 8 * 1024;
-/// What a connection too many is told.
-const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\nretry-after: 1\r\n\
+use self::{admission::Admission, metrics::Refused, port::Port};
+use crate::failure::Failure;
+
+/// The answer to a connection if the port has as many as it takes.
+const PORT_FULL: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\nretry-after: 1\r\n\
     content-length: 21\r\nconnection: close\r\n\r\ntoo many connections\n";
-/// What a connection too many of one address is told.
-const TOO_MANY_OF_ONE: &[u8] =
+/// The answer to a connection if its address has as many as it may have.
+const ADDRESS_FULL: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\nretry-after: 1\r\n\
     content-length: 38\r\nconnection: close\r\n\r\ntoo many connections of your address.\n";
-/// Refused connections that are read to their end, so that the refusal arrives; further ones are just closed.
-const REFUSED_TOGETHER: usize = 64;
-/// How long a client may take to take its refusal.
-const REFUSAL: Duration = Duration::from_secs(1);
-/// Pause after a failed `accept`, e.g. for want of file descriptors.
+/// Refused connections that get an answer at the same time; further ones are only closed.
+const ANSWERED_REFUSALS: usize = 64;
+/// How long a client may take to read its refusal.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
+/// Pause after a failed `accept`, e.g. because there are no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Listens on `address`.
@@ -63,68 +62,8 @@ pub async fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, Fai
         .map_err(|error| Failure::other(format!("{setting}: cannot listen on {address}"), error))
 }
 
-/// What one port takes.
-#[derive(Debug, Clone)]
-pub struct Limits {
-    /// Bytes of a request's head over HTTP/1.1; more is answered 431. Also most of what an idle connection costs.
-    pub head: usize,
-    /// Connections at a time; one more is answered 503 and closed.
-    pub connections: usize,
-    /// Connections of one address at a time; one more is answered 503 and closed. A proxy of ours may have any number, and
-    /// so many requests at a time for each address that it forwards; one more is answered 429.
-    pub per_address: usize,
-    /// The proxies of ours, whose word counts about whom they forward requests for; see [`forwarded`].
-    pub proxies: Arc<[IpNet]>,
-    /// Who can reach the port.
-    pub clients: Clients,
-    /// Paths of the calls whose requests go on for as long as their clients like. Every other request must come whole within
-    /// 10 s of its head.
-    pub streams: &'static [&'static str],
-    /// How a client is understood that closes its side behind a request over HTTP/1.x.
-    pub half_close: HalfClose,
-    /// How requests' heads over HTTP/1.x are read.
-    pub heads: Heads,
-}
-
-/// Who can reach a port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Clients {
-    /// Anyone, with or without a token.
-    Public,
-    /// Our own services, which may send many small messages over one HTTP/2 connection.
-    Internal,
-}
-
-/// How requests' heads over HTTP/1.x are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Heads {
-    /// By the book: what hyper does not take it answers by itself.
-    Strict,
-    /// From senders that do not keep to it: what has a plain meaning is read, and handlers see what has none; see [`lenient`].
-    Lenient,
-}
-
-/// A client over HTTP/1.x that closes its side of the connection (`shutdown(SHUT_WR)`) before it has its answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HalfClose {
-    /// It has said everything and waits for its answer: senders over HTTP/1.0 do so. That one is gone is noticed when
-    /// the answer is written, so this is for answers that end.
-    Allow,
-    /// It is gone, and what streams to it ends at once: a closed tablet looks the same.
-    Disconnect,
-}
-
-/// A connection's place among those that its port takes. Requests have it as an extension; who takes the connection over
-/// (an upgrade) keeps it as long as the connection.
-#[derive(Debug, Clone)]
-pub struct ConnectionPermit {
-    _room: Arc<OwnedSemaphorePermit>,
-    /// Of the connection's own address, or of the one that a request was forwarded for.
-    _share: Option<Arc<Share>>,
-}
-
-/// Serves `router` until `shutdown`; then accepts nothing more, lets open requests finish for `grace`, and cuts what is
-/// left. Handlers find the peer's address as `ConnectInfo<SocketAddr>`.
+/// Serves `router` until `shutdown`; then accepts nothing more, lets open requests finish for `grace`, and aborts the rest.
+/// Handlers find the peer's address as `ConnectInfo<SocketAddr>`.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -133,24 +72,19 @@ pub async fn serve(
     shutdown: CancellationToken,
     grace: Duration,
 ) {
-    let mut port = Port {
-        router,
-        room: Arc::new(Semaphore::new(limits.connections)),
-        shares: Shares::new(limits.per_address),
-        limits,
-        metrics,
-        shutdown: shutdown.clone(),
+    let admission = Admission::new(&limits);
+    let server = Server {
+        port: Arc::new(Port { router, limits, admission, metrics, shutdown: shutdown.clone() }),
         cut: CancellationToken::new(),
-        // Not all of the tracked tasks are connections: over HTTP/2 each request is one as well.
         connections: TaskTracker::new(),
-        refused: TaskTracker::new(),
+        refusals: TaskTracker::new(),
     };
     loop {
-        // In this order: what the system has accepted for us until now is served, and not reset.
+        // Accepting comes first, so that connections which the system has accepted for us are served, and not reset.
         tokio::select! {
             biased;
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => port.take(stream, peer),
+                Ok((stream, address)) => server.take(stream, address),
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     sleep(ACCEPT_PAUSE).await;
@@ -160,46 +94,34 @@ pub async fn serve(
         }
     }
     drop(listener);
-    port.leave(grace).await;
+    server.leave(grace).await;
 }
 
-/// A port that is being served.
-struct Port {
-    router: Router,
-    limits: Limits,
-    metrics: PortMetrics,
-    shutdown: CancellationToken,
+/// The tasks of one port.
+struct Server {
+    port: Arc<Port>,
+    /// Cancelled to abort connections.
     cut: CancellationToken,
+    /// Connections and, over HTTP/2, requests.
     connections: TaskTracker,
-    room: Arc<Semaphore>,
-    shares: Shares,
-    refused: TaskTracker,
+    refusals: TaskTracker,
 }
 
-impl Port {
+impl Server {
     /// Serves a new connection, or refuses it if there are too many.
-    fn take(&mut self, stream: TcpStream, peer: SocketAddr) {
-        let permit = match self.permit(peer) {
-            Ok(permit) => permit,
-            Err(why) => {
-                self.metrics.refused(why, peer.ip());
-                if self.refused.len() < REFUSED_TOGETHER {
-                    let told = if why == Refused::Port { TOO_MANY } else { TOO_MANY_OF_ONE };
-                    self.refused.spawn(refuse(stream, told));
+    fn take(&self, stream: TcpStream, address: SocketAddr) {
+        let peer = match self.port.admission.connect(address) {
+            Ok(peer) => peer,
+            Err(reason) => {
+                self.port.metrics.refused(reason, address.ip());
+                if self.refusals.len() < ANSWERED_REFUSALS {
+                    let answer = if reason == Refused::Port { PORT_FULL } else { ADDRESS_FULL };
+                    self.refusals.spawn(refuse(stream, answer));
                 }
                 return;
             }
         };
-        let caller = Caller { peer, permit, shares: self.shares.clone() };
-        let connection = connection::serve(
-            stream,
-            caller,
-            self.router.clone(),
-            self.limits.clone(),
-            self.metrics.clone(),
-            Tracked(self.connections.clone()),
-            self.shutdown.clone(),
-        );
+        let connection = connection::serve(stream, peer, Arc::clone(&self.port), self.connections.clone());
         let cut = self.cut.clone();
         self.connections.spawn(async move {
             tokio::select! {
@@ -209,56 +131,33 @@ impl Port {
         });
     }
 
-    /// The place of a connection from `peer`.
-    fn permit(&self, peer: SocketAddr) -> Result<ConnectionPermit, Refused> {
-        let share = match forwarded::contains(&self.limits.proxies, peer.ip()) {
-            true => None,
-            false => Some(Arc::new(self.shares.take(peer.ip()).ok_or(Refused::Address)?)),
-        };
-        let room = Arc::clone(&self.room).try_acquire_owned().map_err(|_| Refused::Port)?;
-        Ok(ConnectionPermit { _room: Arc::new(room), _share: share })
-    }
-
-    /// Waits for the connections, and cuts those that do not end in time.
+    /// Waits for the connections, and aborts those that do not end in time.
     async fn leave(self, grace: Duration) {
         self.connections.close();
-        self.refused.close();
+        self.refusals.close();
         if timeout(grace, self.connections.wait()).await.is_err() {
             tracing::warn!(
                 connections = self.connections.len(),
-                "cutting connections that did not end in time"
+                "aborting connections that did not end in time"
             );
             self.cut.cancel();
             self.connections.wait().await;
         }
-        self.refused.wait().await;
+        self.refusals.wait().await;
     }
 }
 
-/// Says why, and waits until the peer has taken it: a connection that is closed with something unread in it is reset, and
-/// the answer with it.
-async fn refuse(mut stream: TcpStream, words: &'static [u8]) {
-    let told = async {
-        stream.write_all(words).await?;
+/// Sends the refusal, and waits until the client has read it: a connection that is closed with unread bytes is reset, and the
+/// client's system then drops the answer.
+async fn refuse(mut stream: TcpStream, answer: &'static [u8]) {
+    let sent = async {
+        stream.write_all(answer).await?;
         stream.shutdown().await?;
         io::Result::Ok(())
     };
-    match timeout(REFUSAL, told).await {
-        Ok(Ok(())) => reading::read_out(stream).await,
+    match timeout(REFUSAL_TIMEOUT, sent).await {
+        Ok(Ok(())) => reading::read_to_end(stream).await,
         Ok(Err(error)) => tracing::debug!(%error, "a refused connection ended"),
-        Err(_) => tracing::debug!("a refused connection took no refusal"),
-    }
-}
-
-/// Runs hyper's tasks where they are joined.
-#[derive(Clone)]
-struct Tracked(TaskTracker);
-
-impl<F> Executor<F> for Tracked
-where
-    F: Future<Output: Send + 'static> + Send + 'static,
-{
-    fn execute(&self, task: F) {
-        self.0.spawn(task);
+        Err(_) => tracing::debug!("the client of a refused connection does not read"),
     }
 }

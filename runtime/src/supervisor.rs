@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
-use crate::Failure;
+use crate::failure::Failure;
 
 /// The tasks that a process needs as long as it runs. Dropping it aborts them: call [`join`](Self::join).
 #[derive(Debug)]

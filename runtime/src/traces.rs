@@ -27,7 +27,7 @@ use opentelemetry_sdk::{
     trace::{SdkTracer, SdkTracerProvider, Span},
 };
 
-use crate::Failure;
+use crate::failure::Failure;
 
 /// The header, and its name wherever else it goes.
 pub const TRACEPARENT: &str = "traceparent";

@@ -12,7 +12,7 @@ use ringpad_bus::Event;
 use ringpad_proto::v1::{ingest_service_server::IngestServiceServer, *};
 use ringpad_runtime::{
     CancellationToken,
-    serve::{Clients, HalfClose, Heads, Limits, SMALL_HEAD, ServeMetrics, bind, serve},
+    serve::{Clients, Connections, HalfClose, Limits, ServeMetrics, bind, serve},
 };
 use tokio::time::sleep;
 use tokio_stream::Empty;
@@ -152,14 +152,8 @@ impl FakeLog {
             listener,
             router,
             Limits {
-                head: SMALL_HEAD,
-                connections: 64,
-                per_address: 64,
-                proxies: Arc::default(),
-                clients: Clients::Internal,
-                streams: &[],
                 half_close: HalfClose::Disconnect,
-                heads: Heads::Strict,
+                ..Limits::new(Connections { total: 64, per_address: 64 }, Clients::Internal)
             },
             ServeMetrics::default().port("test"),
             stop,

@@ -1,5 +1,5 @@
-//! `grpc.health.v1`, from the process's readiness. By hand, because `tonic-health`'s own ends a watch of an unknown
-//! service, which the protocol says must go on as SERVICE_UNKNOWN, and its watches outlive the process's leave.
+//! `grpc.health.v1`, from the process's readiness. `tonic-health`'s own service ends a watch of an unknown service, which by the
+//! protocol must continue as SERVICE_UNKNOWN, and its watches do not end when the process leaves.
 
 use futures_util::stream::{BoxStream, StreamExt, unfold};
 use tokio_util::sync::CancellationToken;
@@ -10,7 +10,10 @@ use tonic_health::pb::{
     health_server::{Health, HealthServer},
 };
 
-use super::{BESIDE, REQUEST, unavailable};
+use super::{
+    reflection::{REQUEST, STANDARD_SERVICES},
+    status::unavailable,
+};
 use crate::readiness::{Readiness, ReadinessChanges};
 
 /// The health of the process as a whole, which is the empty name, and of each of its services by name, health and
@@ -33,7 +36,7 @@ struct OfReadiness {
 
 impl OfReadiness {
     fn knows(&self, service: &str) -> bool {
-        service.is_empty() || self.services.contains(&service) || BESIDE.contains(&service)
+        service.is_empty() || self.services.contains(&service) || STANDARD_SERVICES.contains(&service)
     }
 }
 
@@ -59,7 +62,7 @@ impl Health for OfReadiness {
             known: self.knows(&request.into_inner().service),
             changes: self.readiness.changes(),
             leaving: self.leaving.clone(),
-            told: None,
+            sent: None,
         };
         let answers = unfold(Some(watch), async |watch| {
             let mut watch = watch?;
@@ -77,11 +80,11 @@ struct Watch {
     known: bool,
     changes: ReadinessChanges,
     leaving: CancellationToken,
-    told: Option<ServingStatus>,
+    sent: Option<ServingStatus>,
 }
 
 impl Watch {
-    /// The next status that is not the one before; `None` once the process is leaving and that has been told.
+    /// The next status that differs from the last one sent; `None` once the process is leaving, and that was sent.
     async fn next(&mut self) -> Option<ServingStatus> {
         loop {
             let leaving = self.leaving.is_cancelled();
@@ -90,8 +93,8 @@ impl Watch {
                 _ if leaving => ServingStatus::NotServing,
                 status => status,
             };
-            if self.told != Some(status) {
-                self.told = Some(status);
+            if self.sent != Some(status) {
+                self.sent = Some(status);
                 return Some(status);
             }
             if leaving {

@@ -1,4 +1,4 @@
-//! What ports count about their connections.
+//! Metrics of ports and their connections.
 
 use std::{
     net::IpAddr,
@@ -11,8 +11,8 @@ use prometheus_client::{
 };
 use tokio::time::{Duration, Instant};
 
-/// How often one thing is said in the log at most, however often it happens.
-const WARNING: Duration = Duration::from_secs(10);
+/// Shortest time between two log lines about the same thing.
+const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Counters of all ports of a process.
 #[derive(Debug, Clone, Default)]
@@ -22,14 +22,14 @@ pub struct ServeMetrics {
     refused: Family<[(&'static str, &'static str); 2], Counter>,
 }
 
-/// Why a connection, or a request that came through a proxy of ours, was refused.
+/// Why a connection, or a request through one of our proxies, was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refused {
     /// The port has as many connections as it takes.
     Port,
     /// The address has as many connections as one may have.
     Address,
-    /// The address that a proxy of ours names has as many requests open as one may have.
+    /// The address that one of our proxies names has as many open requests as one may have.
     Forwarded,
 }
 
@@ -70,7 +70,7 @@ impl ServeMetrics {
 
     /// The counters of one port, which is named as in the logs: `grpc`.
     pub fn port(&self, name: &'static str) -> PortMetrics {
-        // All of them from the start, so that the first one refused is seen as an increase.
+        // All of them exist from the start, so that the first refusal is an increase.
         let refused = Refused::ALL
             .map(|why| self.refused.get_or_create_owned(&[("port", name), ("reason", why.reason())]));
         PortMetrics {
@@ -78,8 +78,8 @@ impl ServeMetrics {
             resets: self.resets.get_or_create_owned(&[("port", name)]),
             ended: self.ended.clone(),
             refused,
-            said: Arc::default(),
-            said_refused: Arc::default(),
+            warned_of_ended: Arc::default(),
+            warned_of_refused: Arc::default(),
         }
     }
 }
@@ -91,40 +91,41 @@ pub struct PortMetrics {
     resets: Counter,
     ended: Family<[(&'static str, String); 2], Counter>,
     refused: [Counter; Refused::ALL.len()],
-    said: Said,
-    said_refused: Said,
+    warned_of_ended: LastWarning,
+    warned_of_refused: LastWarning,
 }
 
-/// When something was last said in the log.
-type Said = Arc<Mutex<Option<Instant>>>;
+/// When the last warning was logged.
+type LastWarning = Arc<Mutex<Option<Instant>>>;
 
-/// Whether it is time to say something again.
-fn is_time(said: &Said) -> bool {
-    let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
-    let time = said.is_none_or(|at| at.elapsed() > WARNING);
-    if time {
-        *said = Some(Instant::now());
+/// Whether another warning is due.
+fn is_due(last: &LastWarning) -> bool {
+    let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_due = last.is_none_or(|at| at.elapsed() > WARNING_INTERVAL);
+    if is_due {
+        *last = Some(Instant::now());
     }
-    time
+    is_due
 }
 
 impl PortMetrics {
-    pub(super) fn taken_back(&self, resets: u32) {
+    /// Counts calls that the client cancelled.
+    pub(super) fn cancelled(&self, resets: u32) {
         if resets > 0 {
             self.resets.inc_by(resets.into());
         }
     }
 
-    /// Counts an HTTP/2 connection that we ended, and says so, but not more often than every 10 s.
+    /// Counts an HTTP/2 connection that we ended, with a log line every 10 s at most.
     pub(super) fn ended(&self, error: &h2::Error) {
         let reason = error.reason().map(|reason| format!("{reason:?}")).unwrap_or_default();
         self.ended.get_or_create_owned(&[("port", self.name.to_owned()), ("reason", reason)]).inc();
-        if is_time(&self.said) {
+        if is_due(&self.warned_of_ended) {
             tracing::warn!(port = self.name, %error, "ended an HTTP/2 connection, and all calls on it");
         }
     }
 
-    /// Counts what was refused, and says so, but not more often than every 10 s.
+    /// Counts a refused connection or request, with a log line every 10 s at most.
     pub(super) fn refused(&self, why: Refused, client: IpAddr) {
         let [port_full, address_full, forwarded_full] = &self.refused;
         let counter = match why {
@@ -133,7 +134,7 @@ impl PortMetrics {
             Refused::Forwarded => forwarded_full,
         };
         counter.inc();
-        if is_time(&self.said_refused) {
+        if is_due(&self.warned_of_refused) {
             let (port, reason) = (self.name, why.reason());
             tracing::warn!(port, reason, %client, "refusing connections or requests: there are too many");
         }

@@ -1,29 +1,30 @@
-//! How fast a client may take streams back over HTTP/2.
+//! How fast a client may cancel calls over HTTP/2.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What a stream that is taken back costs its connection: so long nothing is read from it. 10,000 a second.
+/// How long nothing is read from a connection for each call that it cancels: 10,000 a second.
 const COST: Duration = Duration::from_micros(100);
-/// What a connection may owe before it has to wait: as many streams as it may have open at a time, all taken back at once.
+/// How much of that time a connection may owe before it has to wait: as many calls as it may have open at the same time, all
+/// cancelled at once.
 const CREDIT: Duration = Duration::from_millis(20);
 
-/// What a connection owes for streams that it took back.
+/// The time that a connection owes for cancelled calls.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     paid: Option<Instant>,
 }
 
 impl Pace {
-    /// Notes that so many streams were taken back.
+    /// Counts cancelled calls.
     pub(super) fn charge(&mut self, resets: u32, now: Instant) {
         if resets > 0 {
             self.paid = Some(self.paid.map_or(now, |paid| paid.max(now)) + COST * resets);
         }
     }
 
-    /// Until when nothing is to be read, if the connection owes too much.
+    /// Until when nothing may be read, if the connection owes too much.
     pub(super) fn resume(&self, now: Instant) -> Option<Instant> {
         self.paid.filter(|paid| *paid > now + CREDIT).map(|paid| paid - CREDIT)
     }
@@ -38,7 +39,7 @@ mod tests {
     use super::Pace;
 
     #[test]
-    fn two_hundred_at_once_cost_nothing_and_a_flood_is_slowed_to_ten_thousand_a_second() {
+    fn two_hundred_cancelled_calls_do_not_wait_and_a_flood_is_slowed_to_ten_thousand_a_second() {
         let now = Instant::now();
         let mut pace = Pace::default();
         assert_eq!(pace.resume(now), None);
@@ -49,6 +50,10 @@ mod tests {
         let later = now + Duration::from_secs(60);
         assert_eq!(pace.resume(later), None);
         pace.charge(300, later);
-        assert_eq!(pace.resume(later), Some(later + Duration::from_millis(10)), "patience is not saved up");
+        assert_eq!(
+            pace.resume(later),
+            Some(later + Duration::from_millis(10)),
+            "unused time is not saved up"
+        );
     }
 }

@@ -1,8 +1,7 @@
-//! A connection's bytes, read turn by turn: a few, and then the calls that they brought are begun before more are read.
+//! Reads a connection in turns of a few bytes: the calls in them begin before more is read.
 //!
-//! hyper reads for as long as there is something to read, up to a megabyte before any other task of that thread runs.
-//! What a client sends faster than we look at it would so come in one heap: thousands of streams that were opened and
-//! taken back before the first of them was looked at.
+//! hyper reads as long as there is something to read, up to a megabyte before any other task of that thread runs. So it
+//! could find thousands of calls that a fast client has opened and cancelled before the first of them begins.
 
 use std::{
     future::poll_fn,
@@ -22,25 +21,25 @@ use tokio::{
 
 use super::{frames::Frames, pace::Pace};
 
-/// Bytes that are read from a connection in a turn at most.
+/// Bytes that are read from a connection in one turn at most.
 pub(super) const TURN: usize = 8 * 1024;
-/// How long a client has to take what it was told last, once we have closed our side.
-const LAST_WORDS: Duration = Duration::from_secs(1);
-/// How long a client may take nothing of what it is sent. One that is gone does not acknowledge either, and is found out by
-/// that; this is for one that is there and does not read.
-const STUCK: Duration = if cfg!(test) { Duration::from_millis(500) } else { Duration::from_secs(30) };
+/// How long a client may take to close its side once we have closed ours.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A TCP stream whose reading is watched. Once it is dropped, the [`Watch`] has the stream back.
+/// A TCP stream that is read in turns. When it is dropped, the [`Watch`] gets the stream.
 #[derive(Debug)]
-pub(super) struct Watched {
+pub(super) struct WatchedStream {
     stream: Option<TcpStream>,
     reading: Arc<Mutex<Reading>>,
     give_back: Option<oneshot::Sender<TcpStream>>,
-    /// While the client takes nothing: until when it may.
-    stuck: Option<Pin<Box<Sleep>>>,
+    /// How long the client may leave the socket's buffer full. TCP notices a client that has disconnected; this is for a
+    /// client that acknowledges and does not read.
+    write_timeout: Duration,
+    /// While the buffer is full: the end of that time.
+    write_deadline: Option<Pin<Box<Sleep>>>,
 }
 
-/// Sees what is read from a connection, and says when.
+/// Allows turns of reading, and sees what is read.
 #[derive(Debug)]
 pub(super) struct Watch {
     reading: Arc<Mutex<Reading>>,
@@ -63,14 +62,14 @@ struct Reading {
 enum Turn {
     /// So many bytes may be read.
     Left(usize),
-    /// The connection waits, having taken back too many streams.
+    /// Nothing is read for now, because the client has cancelled too many calls.
     Paused,
-    /// Nobody drives the connection turn by turn any more: it is a WebSocket.
+    /// Without turns: the connection is a WebSocket now.
     Free,
 }
 
-/// Watches what is read from `stream`.
-pub(super) fn watch(stream: TcpStream) -> (Watched, Watch) {
+/// Lets `stream` be read in turns.
+pub(super) fn watch(stream: TcpStream, write_timeout: Duration) -> (WatchedStream, Watch) {
     let reading = Reading {
         turn: Turn::Left(TURN),
         frames: Frames::default(),
@@ -81,22 +80,23 @@ pub(super) fn watch(stream: TcpStream) -> (Watched, Watch) {
     };
     let reading = Arc::new(Mutex::new(reading));
     let (give_back, given_back) = oneshot::channel();
-    let watched = Watched {
+    let watched = WatchedStream {
         stream: Some(stream),
         reading: Arc::clone(&reading),
         give_back: Some(give_back),
-        stuck: None,
+        write_timeout,
+        write_deadline: None,
     };
     (watched, Watch { reading, stream: given_back })
 }
 
 fn lock(reading: &Mutex<Reading>) -> MutexGuard<'_, Reading> {
-    // Whoever held it and panicked left nothing half done that matters: at most a wrong count.
+    // A panic while it was locked leaves at most a wrong count.
     reading.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Watch {
-    /// Polls `connection` to its end, each time with a turn to read.
+    /// Polls `connection` to its end, with one turn for each poll. `resets` gets the number of cancelled calls.
     pub(super) async fn drive<C: Future>(
         &self,
         mut connection: Pin<&mut C>,
@@ -125,7 +125,7 @@ impl Watch {
         reading.turn = if waits { Turn::Paused } else { Turn::Left(TURN) };
     }
 
-    /// Returns how many streams were taken back in this turn.
+    /// Returns how many calls were cancelled in this turn.
     fn end_turn(&self) -> u32 {
         let mut reading = lock(&self.reading);
         let resets = std::mem::take(&mut reading.resets);
@@ -133,7 +133,7 @@ impl Watch {
         resets
     }
 
-    /// Whether the client has begun to speak HTTP/2.
+    /// Whether the client uses HTTP/2.
     pub(super) fn is_http2(&self) -> bool {
         lock(&self.reading).frames.is_http2()
     }
@@ -148,29 +148,28 @@ impl Watch {
         lock(&self.reading).last
     }
 
-    /// Once the connection has been served: reads what the client still sends, until it closes its side too. A stream that
-    /// is closed with something unread in it is reset, and the client's system throws away the answers that the client
-    /// has not looked at yet.
-    pub(super) async fn last_words(mut self) {
+    /// Reads what the client still sends after the connection has been served, until it closes its side too. A socket that is
+    /// closed with unread bytes is reset, and the client's system then drops the answers that the client has not read.
+    pub(super) async fn read_to_end(mut self) {
         lock(&self.reading).turn = Turn::Free;
-        // None is given back by a WebSocket, which lives on.
+        // A WebSocket still has it.
         if let Ok(stream) = self.stream.try_recv() {
-            read_out(stream).await;
+            read_to_end(stream).await;
         }
     }
 }
 
-/// Reads until the peer closes its side, for a while.
-pub(super) async fn read_out(mut stream: TcpStream) {
+/// Reads until the client closes its side, for a second at most.
+pub(super) async fn read_to_end(mut stream: TcpStream) {
     let mut unread = [0; 1024];
     let read = async { while !matches!(stream.read(&mut unread).await, Ok(0) | Err(_)) {} };
-    if timeout(LAST_WORDS, read).await.is_err() {
+    if timeout(CLOSE_TIMEOUT, read).await.is_err() {
         tracing::debug!("a client has not closed its side in time");
     }
 }
 
 impl Reading {
-    /// How many bytes may be read now; with none, whoever reads is woken when there is another turn.
+    /// How many bytes may be read now. With none, the reader is woken in its next turn.
     fn left(&self, waker: &Waker) -> usize {
         match self.turn {
             Turn::Left(0) => {
@@ -192,40 +191,41 @@ impl Reading {
         self.last = now;
         if let Turn::Left(left) = &mut self.turn {
             *left -= bytes.len().min(*left);
-            self.resets += self.frames.follow(bytes);
+            self.resets += self.frames.read(bytes);
         }
     }
 }
 
-impl Watched {
-    /// The stream; there is one until this is dropped.
+impl WatchedStream {
+    /// The stream, which is there until this is dropped.
     fn stream(&mut self) -> io::Result<Pin<&mut TcpStream>> {
         self.stream.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
-    /// Notes what became of writing; an error if nothing has been taken for too long.
+    /// Checks the result of a write; an error if nothing could be written for too long.
     fn wrote(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if written.is_pending() {
-            let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep(STUCK)));
-            ready!(stuck.as_mut().poll(cx));
+            let time = self.write_timeout;
+            let deadline = self.write_deadline.get_or_insert_with(|| Box::pin(sleep(time)));
+            ready!(deadline.as_mut().poll(cx));
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
-        self.stuck = None;
+        self.write_deadline = None;
         lock(&self.reading).last = Instant::now();
         written
     }
 }
 
-impl Drop for Watched {
+impl Drop for WatchedStream {
     fn drop(&mut self) {
         if let (Some(stream), Some(give_back)) = (self.stream.take(), self.give_back.take()) {
-            // Nobody waits for it when a WebSocket ends: then it is closed here.
+            // Nobody waits for it when a WebSocket ends: then the failed send closes it.
             drop(give_back.send(stream));
         }
     }
 }
 
-impl AsyncRead for Watched {
+impl AsyncRead for WatchedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -245,7 +245,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl AsyncWrite for WatchedStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = self.stream()?.poll_write(cx, bytes);
         self.wrote(cx, written)

@@ -1,15 +1,14 @@
-//! A connection's requests, while they are open: how many there are, and how long each may take to come.
+//! The open requests of a connection: how many there are, and how long each may take to arrive.
 
 use std::{
     convert::Infallible,
-    net::IpAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use axum::{Router, body, extract::ConnectInfo, response::IntoResponse};
+use axum::{body, extract::ConnectInfo, response::IntoResponse};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::{
@@ -21,48 +20,37 @@ use tokio::{
     sync::watch,
     time::{Sleep, sleep, timeout},
 };
-use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 use tower::ServiceExt;
 
-use super::{ConnectionPermit, Limits, PortMetrics, connection::Caller, metrics::Refused};
-use crate::forwarded;
+use super::{
+    admission::{ConnectionPermit, Peer},
+    metrics::Refused,
+    port::Port,
+};
 
-/// How long a request's body may take, from its head to its end. What goes on for as long as its client likes is excepted;
-/// see [`Limits::streams`].
-const BODY: Duration = if cfg!(test) { Duration::from_millis(500) } else { Duration::from_secs(10) };
-
-/// What answers the requests of one connection, and counts those that are open.
+/// Answers the requests of one connection, and counts the open ones.
 pub(super) struct Requests {
-    router: Router,
-    caller: Caller,
-    limits: Limits,
-    metrics: PortMetrics,
-    leaving: CancellationToken,
-    /// None before the first one.
+    port: Arc<Port>,
+    peer: Peer,
+    /// `None` before the first request.
     open: Arc<watch::Sender<Option<usize>>>,
 }
 
-/// A request that is open, until its answer has been given away to its end.
-struct Open {
-    requests: Arc<watch::Sender<Option<usize>>>,
+/// A request that is open, until hyper has taken its whole answer.
+struct OpenRequest {
+    all: Arc<watch::Sender<Option<usize>>>,
     _permit: Option<ConnectionPermit>,
 }
 
 impl Requests {
-    pub(super) fn new(
-        router: Router,
-        caller: Caller,
-        limits: Limits,
-        metrics: PortMetrics,
-        leaving: CancellationToken,
-    ) -> Self {
-        Self { router, caller, limits, metrics, leaving, open: Arc::new(watch::Sender::new(None)) }
+    pub(super) fn new(port: Arc<Port>, peer: Peer) -> Self {
+        Self { port, peer, open: Arc::new(watch::Sender::new(None)) }
     }
 
     /// For waiting until there are none.
-    pub(super) fn idle(&self) -> Idle {
-        Idle(self.open.subscribe())
+    pub(super) fn open(&self) -> OpenRequests {
+        OpenRequests(self.open.subscribe())
     }
 
     /// Answers a request.
@@ -70,102 +58,82 @@ impl Requests {
         &self,
         mut request: Request<Incoming>,
     ) -> impl Future<Output = Result<Response<Answer>, Infallible>> + Send + use<> {
-        let (version, leaving, permit) = (request.version(), self.leaving.clone(), self.permit(&request));
+        let (version, port) = (request.version(), Arc::clone(&self.port));
+        let permit = port.admission.request(&self.peer, request.headers());
         self.open.send_modify(|open| *open = Some(open.unwrap_or_default() + 1));
-        let open = Open { requests: Arc::clone(&self.open), _permit: permit.clone().ok() };
+        let open = OpenRequest { all: Arc::clone(&self.open), _permit: permit.clone().ok() };
         let answering = permit.map(|permit| {
-            request.extensions_mut().insert(ConnectInfo(self.caller.peer));
+            request.extensions_mut().insert(ConnectInfo(self.peer.address));
             request.extensions_mut().insert(permit);
-            let streams = self.limits.streams.contains(&request.uri().path());
-            let request = request.map(|body| {
-                if streams { body::Body::new(body) } else { body::Body::new(InTime::new(body, BODY)) }
+            let is_stream = port.limits.streams.contains(&request.uri().path());
+            let request = request.map(|body| match is_stream {
+                true => body::Body::new(body),
+                false => body::Body::new(InTime::new(body, port.limits.timeouts.body)),
             });
-            self.router.clone().oneshot(request)
+            port.router.clone().oneshot(request)
         });
         async move {
             let mut answer = match answering {
                 Ok(answer) => answer.await?,
-                Err(TooMany) => (
-                    StatusCode::TOO_MANY_REQUESTS,
-                    [(RETRY_AFTER, "1")],
-                    "too many requests of your address\n",
-                )
-                    .into_response(),
+                Err(client) => {
+                    port.metrics.refused(Refused::Forwarded, client);
+                    let retry = [(RETRY_AFTER, "1")];
+                    (StatusCode::TOO_MANY_REQUESTS, retry, "too many requests of your address\n")
+                        .into_response()
+                }
             };
-            if leaving.is_cancelled() {
-                tell_to_go(&mut answer, version);
+            if port.shutdown.is_cancelled() {
+                announce_close(&mut answer, version);
             }
             Ok(answer.map(|body| Answer { body, _open: open }))
         }
     }
-
-    /// A request's place: its connection's, and if that is of a proxy of ours, a share of the address that it names.
-    fn permit(&self, request: &Request<Incoming>) -> Result<ConnectionPermit, TooMany> {
-        let Caller { peer, permit, shares } = &self.caller;
-        let trusts = |address: IpAddr| forwarded::contains(&self.limits.proxies, address);
-        if !trusts(peer.ip()) {
-            return Ok(permit.clone());
-        }
-        // One whose client cannot be told is the proxy's own.
-        let Some(client) = forwarded::client(request.headers(), peer.ip(), trusts) else {
-            return Ok(permit.clone());
-        };
-        let Some(share) = shares.take(client) else {
-            self.metrics.refused(Refused::Forwarded, client);
-            return Err(TooMany);
-        };
-        Ok(ConnectionPermit { _share: Some(Arc::new(share)), ..permit.clone() })
-    }
 }
 
-/// The address that a request was forwarded for has all that it may have.
-#[derive(Clone)]
-struct TooMany;
-
-impl Drop for Open {
+impl Drop for OpenRequest {
     fn drop(&mut self) {
-        self.requests.send_modify(|open| *open = open.map(|open| open - 1));
+        self.all.send_modify(|open| *open = open.map(|open| open - 1));
     }
 }
 
-/// Over HTTP/1.1 an answer says that it is the connection's last; an upgrade takes the connection over instead.
-fn tell_to_go<B>(answer: &mut Response<B>, version: Version) {
+/// Over HTTP/1.1 an answer announces that it is the connection's last one, unless it is an upgrade.
+fn announce_close<B>(answer: &mut Response<B>, version: Version) {
     if version < Version::HTTP_2 && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
 }
 
-/// Sees whether a connection has an open request.
-pub(super) struct Idle(watch::Receiver<Option<usize>>);
+/// Whether a connection has open requests.
+pub(super) struct OpenRequests(watch::Receiver<Option<usize>>);
 
-impl Idle {
-    /// Resolves once there has been a request.
-    pub(super) async fn begun(&mut self) {
+impl OpenRequests {
+    /// Resolves after the first request.
+    pub(super) async fn first(&mut self) {
         if self.0.wait_for(Option::is_some).await.is_err() {
-            // No request can come any more, and the connection sees that by itself.
+            // No request can come any more, and the connection notices that itself.
             std::future::pending().await
         }
     }
 
-    /// Resolves once there has been no open request for so long.
-    pub(super) async fn lasts(&mut self, bound: Duration) {
+    /// Resolves when no request has been open for so long.
+    pub(super) async fn none_for(&mut self, time: Duration) {
         let is_open = |open: &Option<usize>| open.is_some_and(|open| open > 0);
         loop {
             if self.0.wait_for(|open| !is_open(open)).await.is_err() {
-                // No request can come any more, and the connection sees that by itself.
+                // No request can come any more, and the connection notices that itself.
                 return std::future::pending().await;
             }
-            if timeout(bound, self.0.wait_for(is_open)).await.is_err() {
+            if timeout(time, self.0.wait_for(is_open)).await.is_err() {
                 return;
             }
         }
     }
 }
 
-/// An answer's body, and the request that is open until it has been given away.
+/// An answer's body. Its request is open until hyper has taken the whole body.
 pub(super) struct Answer {
     body: body::Body,
-    _open: Open,
+    _open: OpenRequest,
 }
 
 impl Body for Answer {
@@ -188,20 +156,20 @@ impl Body for Answer {
     }
 }
 
-/// A request's body, which must have come in time. What has come is read however late that is.
+/// A request's body with a deadline. What arrived before the deadline can also be read after it.
 pub struct InTime<B> {
     body: B,
-    late: Pin<Box<Sleep>>,
+    deadline: Pin<Box<Sleep>>,
 }
 
 impl<B> InTime<B> {
-    /// A body that ends in an error unless it has come whole `within` so long; see [`is_late`].
+    /// A body that ends with an error if it has not arrived completely within this time; see [`is_late`].
     pub fn new(body: B, within: Duration) -> Self {
-        Self { body, late: Box::pin(sleep(within)) }
+        Self { body, deadline: Box::pin(sleep(within)) }
     }
 }
 
-/// Whether an error that a body ended in says that it did not come in time, and not that it broke off.
+/// Whether a body ended with this error because it did not arrive in time.
 pub fn is_late(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut errors = std::iter::successors(Some(error), |error| error.source());
     errors.any(|error| {
@@ -219,10 +187,10 @@ impl<B: Body<Data = Bytes, Error: Into<axum::BoxError>> + Unpin> Body for InTime
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         match Pin::new(&mut self.body).poll_frame(cx) {
             Poll::Ready(frame) => Poll::Ready(frame.map(|frame| frame.map_err(Into::into))),
-            Poll::Pending if self.late.as_mut().poll(cx).is_ready() => {
-                // A status, for gRPC has no other way to tell one error of a body from another.
-                let late = Status::deadline_exceeded("the request's body took too long to come");
-                Poll::Ready(Some(Err(late.into())))
+            Poll::Pending if self.deadline.as_mut().poll(cx).is_ready() => {
+                // A status, because gRPC cannot distinguish the errors of a body in another way.
+                let error = Status::deadline_exceeded("the request's body took too long to arrive");
+                Poll::Ready(Some(Err(error.into())))
             }
             Poll::Pending => Poll::Pending,
         }

@@ -1,4 +1,4 @@
-//! How much of a port each client's address has taken: connections, and requests that come through a proxy of ours.
+//! How many connections each address has on a port, and requests through one of our proxies.
 
 use std::{
     collections::HashMap,
@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// What the addresses have taken of a port.
+/// The connections and requests of all addresses.
 #[derive(Debug, Clone)]
 pub(super) struct Shares {
     bound: usize,
@@ -21,12 +21,12 @@ pub(super) struct Share {
 }
 
 impl Shares {
-    /// None yet; each address may have `bound` at a time.
+    /// None yet; each address may have `bound` at the same time.
     pub(super) fn new(bound: usize) -> Self {
         Self { bound, taken: Arc::default() }
     }
 
-    /// One more for `address`, unless it has all that it may have.
+    /// One more for `address`, unless it has as many as it may have.
     pub(super) fn take(&self, address: IpAddr) -> Option<Share> {
         let address = owner(address);
         let mut taken = self.lock();
@@ -56,7 +56,7 @@ impl Drop for Share {
     }
 }
 
-/// Whom an address stands for. Over IPv6 whoever has one address has a network of them, of 64 bits (RFC 6177).
+/// The address that counts. A client with one IPv6 address has a whole network of 64 bits (RFC 6177).
 fn owner(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_its_share_and_no_more_until_it_gives_back() {
+    fn an_address_has_its_share_and_no_more_until_one_is_dropped() {
         let shares = Shares::new(2);
         let first = take(&shares, "203.0.113.9");
         let second = take(&shares, "::ffff:203.0.113.9");
@@ -84,7 +84,7 @@ mod tests {
         drop(first);
         assert!(take(&shares, "203.0.113.9").is_some());
         drop(second);
-        assert!(shares.lock().is_empty(), "nothing is kept of who has left");
+        assert!(shares.lock().is_empty(), "an address without a share is forgotten");
     }
 
     #[test]

@@ -21,9 +21,19 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Clients, HalfClose, Heads, Limits, SMALL_HEAD, ServeMetrics, bind, serve};
+use super::{Clients, Connections, Limits, ServeMetrics, Timeouts, bind, serve};
 use crate::forwarded;
 use client::{Client, Frame, data, headers, reset};
+
+/// Short, but for `quiet`: no connection is closed before its next request.
+const SHORT: Timeouts = Timeouts {
+    idle: Duration::from_secs(1),
+    first_head: Duration::from_millis(250),
+    body: Duration::from_millis(500),
+    write: Duration::from_millis(500),
+    unacknowledged: Duration::from_secs(30),
+    quiet: Duration::from_secs(10),
+};
 
 /// A port with a few handlers.
 struct Port {
@@ -104,14 +114,10 @@ impl Port {
             .with_state(handlers.clone());
         let shutdown = CancellationToken::new();
         let limits = Limits {
-            head: SMALL_HEAD,
-            connections: 16,
-            per_address: 12,
             proxies: proxies.iter().map(|proxy| forwarded::network(proxy).unwrap()).collect(),
-            clients,
             streams: &["/wait", "/read"],
-            half_close: HalfClose::Allow,
-            heads: Heads::Strict,
+            timeouts: SHORT,
+            ..Limits::new(Connections { total: 16, per_address: 12 }, clients)
         };
         let serving =
             tokio::spawn(serve(listener, router, limits, metrics, shutdown.clone(), Duration::from_secs(20)));

@@ -130,13 +130,8 @@ async fn unreadable(router: &Router, operation: &Operation<'_>) -> [Produced; 2]
     let stop = CancellationToken::new();
     let limits = serve::Limits {
         head: HEAD_BYTES,
-        connections: 16,
-        per_address: 16,
-        proxies: Arc::default(),
-        clients: serve::Clients::Public,
-        streams: &[],
-        half_close: serve::HalfClose::Allow,
         heads: serve::Heads::Lenient,
+        ..serve::Limits::new(serve::Connections { total: 16, per_address: 16 }, serve::Clients::Public)
     };
     let metrics = serve::ServeMetrics::default().port("test");
     let serving = serve::serve(listener, router.clone(), limits, metrics, stop.clone(), Duration::ZERO);

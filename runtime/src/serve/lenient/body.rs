@@ -1,35 +1,35 @@
-//! Where a body ends (RFC 9112, 6 and 7).
+//! Finds the end of a body (RFC 9112, sections 6 and 7).
 
-/// Bytes of the line before a chunk, or of a line of trailers, at most. hyper takes fewer.
+/// Bytes of the line before a chunk, or of a line of trailers, at most. hyper allows fewer.
 const MAX_LINE: usize = 16 * 1024;
 
-/// A body, and how far it has come.
+/// A body, and how much of it has been read.
 #[derive(Debug)]
 pub(super) enum Body {
-    /// So many bytes are still to come.
+    /// So many bytes are missing.
     Length(u64),
-    /// It comes in chunks.
+    /// It is sent in chunks.
     Chunked(Chunked),
-    /// Its chunks make no sense.
+    /// Its chunks are not valid.
     Broken,
 }
 
-/// What comes next of a body in chunks.
+/// The next part of a body in chunks.
 #[derive(Debug)]
 pub(super) enum Chunked {
-    /// The line with the next chunk's length; what came of it.
+    /// The line with the next chunk's length, as far as it has arrived.
     Size(Vec<u8>),
-    /// So many bytes of a chunk, the line's end behind it among them; what came of that end.
+    /// So many bytes of a chunk, including the end of line after it; and that end of line, as far as it has arrived.
     Data(u64, [u8; 2]),
-    /// A line of trailers; what came of it. The empty one is the last.
+    /// A line of trailers, as far as it has arrived. The empty one is the last.
     Trailer(Vec<u8>),
 }
 
-/// What was followed of some bytes.
-pub(super) struct Followed {
-    /// So many belong to the body.
+/// What some bytes are to a body.
+pub(super) struct BodyStep {
+    /// How many of them belong to it.
     pub(super) length: usize,
-    /// Its end was among them.
+    /// Whether its end is among them.
     pub(super) ended: bool,
 }
 
@@ -48,55 +48,55 @@ impl Body {
         matches!(self, Self::Broken)
     }
 
-    /// Follows the body through bytes that came.
-    pub(super) fn follow(&mut self, bytes: &[u8]) -> Followed {
+    /// Reads bytes that have arrived.
+    pub(super) fn read(&mut self, bytes: &[u8]) -> BodyStep {
         match self {
             Self::Length(left) => {
                 let length = shorter(*left, bytes.len());
                 *left -= length as u64;
-                Followed { length, ended: *left == 0 }
+                BodyStep { length, ended: *left == 0 }
             }
-            Self::Chunked(_) => self.follow_chunks(bytes),
-            Self::Broken => Followed { length: bytes.len(), ended: false },
+            Self::Chunked(_) => self.read_chunks(bytes),
+            Self::Broken => BodyStep { length: bytes.len(), ended: false },
         }
     }
 
-    fn follow_chunks(&mut self, bytes: &[u8]) -> Followed {
+    fn read_chunks(&mut self, bytes: &[u8]) -> BodyStep {
         let mut length = 0;
         while let Self::Chunked(chunked) = self {
-            let came = &bytes[length..];
-            if came.is_empty() {
-                return Followed { length, ended: false };
+            let rest = &bytes[length..];
+            if rest.is_empty() {
+                return BodyStep { length, ended: false };
             }
-            length += match chunked.follow(came) {
-                Ok(Step { length, next: None }) => {
-                    return Followed { length: bytes.len() - came.len() + length, ended: true };
+            length += match chunked.read(rest) {
+                Ok(ChunkStep { length, next: None }) => {
+                    return BodyStep { length: bytes.len() - rest.len() + length, ended: true };
                 }
-                Ok(Step { length, next: Some(next) }) => {
+                Ok(ChunkStep { length, next: Some(next) }) => {
                     *chunked = next;
                     length
                 }
-                Err(Nonsense) => {
+                Err(InvalidChunk) => {
                     *self = Self::Broken;
                     0
                 }
             };
         }
-        Followed { length: bytes.len(), ended: false }
+        BodyStep { length: bytes.len(), ended: false }
     }
 }
 
-struct Step {
+struct ChunkStep {
     length: usize,
-    /// None: that was the end.
+    /// `None`: the body has ended.
     next: Option<Chunked>,
 }
 
-struct Nonsense;
+struct InvalidChunk;
 
 impl Chunked {
-    /// Takes a part of one line or of one chunk.
-    fn follow(&mut self, bytes: &[u8]) -> Result<Step, Nonsense> {
+    /// Reads a part of one line or of one chunk.
+    fn read(&mut self, bytes: &[u8]) -> Result<ChunkStep, InvalidChunk> {
         match self {
             Self::Size(line) => {
                 let mut line = std::mem::take(line);
@@ -107,12 +107,12 @@ impl Chunked {
                     match httparse::parse_chunk_size(&line) {
                         Ok(httparse::Status::Complete((_, 0))) => Self::Trailer(Vec::new()),
                         Ok(httparse::Status::Complete((_, size))) => {
-                            Self::Data(size.checked_add(2).ok_or(Nonsense)?, [0; 2])
+                            Self::Data(size.checked_add(2).ok_or(InvalidChunk)?, [0; 2])
                         }
-                        Ok(httparse::Status::Partial) | Err(_) => return Err(Nonsense),
+                        Ok(httparse::Status::Partial) | Err(_) => return Err(InvalidChunk),
                     }
                 };
-                Ok(Step { length, next: Some(next) })
+                Ok(ChunkStep { length, next: Some(next) })
             }
             Self::Data(left, end) => {
                 let length = shorter(*left, bytes.len());
@@ -127,10 +127,10 @@ impl Chunked {
                 }
                 let next = match (left, &end) {
                     (0, b"\r\n") => Self::Size(Vec::new()),
-                    (0, _) => return Err(Nonsense),
+                    (0, _) => return Err(InvalidChunk),
                     _ => Self::Data(left, end),
                 };
-                Ok(Step { length, next: Some(next) })
+                Ok(ChunkStep { length, next: Some(next) })
             }
             Self::Trailer(line) => {
                 let mut line = std::mem::take(line);
@@ -140,18 +140,18 @@ impl Chunked {
                     [.., b'\n'] => Some(Self::Trailer(Vec::new())),
                     _ => Some(Self::Trailer(line)),
                 };
-                Ok(Step { length, next })
+                Ok(ChunkStep { length, next })
             }
         }
     }
 }
 
-/// Takes bytes up to a line's end, which is a carriage return and a line feed and nothing else.
-fn take_line(line: &mut Vec<u8>, bytes: &[u8]) -> Result<usize, Nonsense> {
+/// Takes bytes up to the end of the line, which must be a carriage return and a line feed.
+fn take_line(line: &mut Vec<u8>, bytes: &[u8]) -> Result<usize, InvalidChunk> {
     let length = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1);
     line.extend_from_slice(&bytes[..length]);
     let bare = line.ends_with(b"\n") && !line.ends_with(b"\r\n");
-    if line.len() > MAX_LINE || bare { Err(Nonsense) } else { Ok(length) }
+    if line.len() > MAX_LINE || bare { Err(InvalidChunk) } else { Ok(length) }
 }
 
 fn shorter(left: u64, length: usize) -> usize {

@@ -1,4 +1,4 @@
-//! A request's head: its request line, as it came or mended, and its headers.
+//! Reads and repairs a request's head: its request line and its headers.
 
 use std::borrow::Cow;
 
@@ -7,25 +7,25 @@ use hyper::{
     header::{HeaderName, HeaderValue},
 };
 
-use super::{HeadFault, body::Body};
+use super::{body::Body, fault::HeadFault};
 
 /// Bytes of a method at most: the longest that is registered has 17.
 const MAX_METHOD: usize = 32;
-/// Headers of a request at most: what hyper takes.
+/// Headers of a request at most: hyper's limit.
 const MAX_HEADERS: usize = 100;
-/// Bytes of a target at most, percent-encoded: what hyper takes.
+/// Bytes of a target at most, percent-encoded: hyper's limit.
 const MAX_TARGET: usize = 65_534;
 /// The longest body that hyper can count.
 const MAX_LENGTH: u64 = u64::MAX - 2;
-/// Bytes at most of what is kept of an unreadable head for the request in its place: a path, and the addresses it came by.
+/// Bytes of an unreadable head's path, and of its `X-Forwarded-For` headers, that the replacement keeps at most.
 const MAX_PATH: usize = 1024;
 const MAX_FORWARDED: usize = 4 * 1024;
 
 /// A head that can be read.
 pub(super) struct Head {
-    /// What hyper is to read.
+    /// The bytes for hyper.
     pub(super) bytes: Vec<u8>,
-    /// What is behind it, if anything is.
+    /// The body that follows, if there is one.
     pub(super) body: Option<Body>,
 }
 
@@ -35,27 +35,27 @@ enum Version {
     Http11,
 }
 
-/// Whether a request may begin so.
+/// Whether a request may begin with this word.
 pub(super) fn is_method(word: &[u8]) -> bool {
     word.len() <= MAX_METHOD && Method::from_bytes(word).is_ok()
 }
 
-/// Whether these bytes end with an empty line, and so a head's last one.
-pub(super) fn is_whole(head: &[u8]) -> bool {
+/// Whether these bytes end with an empty line, which ends a head.
+pub(super) fn is_complete(head: &[u8]) -> bool {
     head.ends_with(b"\n\n") || head.ends_with(b"\n\r\n")
 }
 
-/// Reads a head that begins with its request line, and mends it.
+/// Reads a head that begins with its request line, and repairs it.
 pub(super) fn read(head: &[u8], limit: usize) -> Result<Head, HeadFault> {
     let (line, headers) = split_line(head);
     let Some(end) = line_end(line) else {
-        // As long as it may be, or no request at all.
+        // Either as long as it may be, or not a request at all.
         let (method, _) = split_once(line, b' ').unwrap_or((line, b""));
         let request = is_method(method) && line.len() >= limit;
         return Err(if request { HeadFault::TargetTooLong } else { HeadFault::RequestLine });
     };
     let (method, target, version) = request_line(&line[..line.len() - end.len()])?;
-    if !is_whole(head) {
+    if !is_complete(head) {
         return Err(HeadFault::HeadTooLong);
     }
     let target = percent_encoded(target);
@@ -72,25 +72,24 @@ pub(super) fn read(head: &[u8], limit: usize) -> Result<Head, HeadFault> {
     Ok(Head { bytes, body })
 }
 
-/// A request that stands in the place of one that cannot be read: for the same path, and from the same addresses, as far as
-/// they can be told.
-pub(super) fn in_its_place(head: &[u8]) -> Vec<u8> {
+/// A request that replaces an unreadable one: for the same path, and from the same addresses, as far as they are known.
+pub(super) fn replacement(head: &[u8]) -> Vec<u8> {
     let (line, _) = split_line(head);
     let Some((_, target)) = split_once(line, b' ').filter(|(method, _)| is_method(method)) else {
         return b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n".to_vec();
     };
     let path = without_blanks(target).split(|byte| b" ?#\r\n".contains(byte)).next().unwrap_or_default();
     let path = percent_encoded(path);
-    let told = path.starts_with(b"/") && path.len() <= MAX_PATH && Uri::try_from(&*path).is_ok();
-    let path = if told { &path[..] } else { b"/" };
+    let is_known = path.starts_with(b"/") && path.len() <= MAX_PATH && Uri::try_from(&*path).is_ok();
+    let path = if is_known { &path[..] } else { b"/" };
     [b"GET ", path, b" HTTP/1.1\r\n", &forwarded(head), b"connection: close\r\n\r\n"].concat()
 }
 
-/// All of a head's `X-Forwarded-For` lines, or none: the last one is the one that a proxy of ours vouches for.
+/// All of a head's `X-Forwarded-For` lines, or none of them: the last one is the one that our own proxy wrote.
 fn forwarded(head: &[u8]) -> Vec<u8> {
     let mut lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
     let folded = lines.clone().any(|line| line.starts_with(b" ") || line.starts_with(b"\t"));
-    if folded || !is_whole(head) {
+    if folded || !is_complete(head) {
         return Vec::new();
     }
     let mut forwarded = Vec::new();
@@ -107,7 +106,7 @@ fn forwarded(head: &[u8]) -> Vec<u8> {
     if forwarded.len() <= MAX_FORWARDED { forwarded } else { Vec::new() }
 }
 
-/// Reads a method, a target and a version: the first word, the last, and what is between them, blanks and all.
+/// Reads a method, a target and a version: the first word, the text between, with its blanks, and the last word.
 fn request_line(line: &[u8]) -> Result<(&[u8], &[u8], Version), HeadFault> {
     let (method, rest) = split_once(line, b' ').ok_or(HeadFault::RequestLine)?;
     if !is_method(method) || line.contains(&b'\r') {
@@ -123,40 +122,40 @@ fn request_line(line: &[u8]) -> Result<(&[u8], &[u8], Version), HeadFault> {
     Ok((method, without_blanks(&rest[..at]), version))
 }
 
-/// Percent-encodes what no URI holds and hyper refuses, or cuts a query at: a sender has no reason to send a fragment, and
-/// one to send a `#`.
+/// Percent-encodes the bytes that are not allowed in a URI, which hyper refuses; and `#`, from which hyper ignores a query: no
+/// sender means a fragment by it.
 fn percent_encoded(target: &[u8]) -> Cow<'_, [u8]> {
     let encoded = |byte: &u8| matches!(byte, 0..=b' ' | b'"' | b'#' | b'<' | b'>' | b'`' | 0x7f..);
     if !target.iter().any(encoded) {
         return Cow::Borrowed(target);
     }
-    let mut mended = Vec::with_capacity(target.len() + 32);
+    let mut repaired = Vec::with_capacity(target.len() + 32);
     for byte in target {
         if encoded(byte) {
-            mended.extend_from_slice(format!("%{byte:02X}").as_bytes());
+            repaired.extend_from_slice(format!("%{byte:02X}").as_bytes());
         } else {
-            mended.push(*byte);
+            repaired.push(*byte);
         }
     }
-    Cow::Owned(mended)
+    Cow::Owned(repaired)
 }
 
-/// Puts a header that goes on in the next line (RFC 9112, 5.2) into one.
+/// Joins a header that continues in the next line (RFC 9112, section 5.2).
 fn unfolded(headers: &[u8]) -> Result<Cow<'_, [u8]>, HeadFault> {
     let lines = || headers.split_inclusive(|byte| *byte == b'\n');
-    let goes_on = |line: &[u8]| line.starts_with(b" ") || line.starts_with(b"\t");
-    if !lines().any(goes_on) {
+    let is_continuation = |line: &[u8]| line.starts_with(b" ") || line.starts_with(b"\t");
+    if !lines().any(is_continuation) {
         return Ok(Cow::Borrowed(headers));
     }
     let mut unfolded: Vec<u8> = Vec::with_capacity(headers.len());
     let mut name: &[u8] = b"";
     for line in lines() {
-        if !goes_on(line) {
+        if !is_continuation(line) {
             name = split_once(line, b':').map_or(b"", |(name, _)| name);
             unfolded.extend_from_slice(line);
             continue;
         }
-        // Of those that say where the body ends, not all readers take the second line for a part of the first.
+        // Not all readers join the lines of a header that sets the body's length.
         if is_about_length(name) {
             return Err(HeadFault::Length);
         }
@@ -168,8 +167,8 @@ fn unfolded(headers: &[u8]) -> Result<Cow<'_, [u8]>, HeadFault> {
     Ok(Cow::Owned(unfolded))
 }
 
-/// Reads the head as hyper will, and tells where its body ends. What two readers could understand differently is refused
-/// (RFC 9112, 6.3).
+/// Reads the head as hyper does, and finds the end of its body. A head that two readers could understand differently is
+/// refused (RFC 9112, section 6.3).
 fn body(head: &[u8], version: Version) -> Result<Option<Body>, HeadFault> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut headers);
@@ -180,7 +179,7 @@ fn body(head: &[u8], version: Version) -> Result<Option<Body>, HeadFault> {
     }
     let (mut length, mut chunked) = (None, false);
     for httparse::Header { name, value } in &*request.headers {
-        // A token, but longer than hyper expects one to be.
+        // A valid name may be longer than hyper allows.
         HeaderName::from_bytes(name.as_bytes()).map_err(|_| HeadFault::Header)?;
         if name.eq_ignore_ascii_case("transfer-encoding") {
             if chunked || version == Version::Http10 || !value.eq_ignore_ascii_case(b"chunked") {
@@ -188,8 +187,8 @@ fn body(head: &[u8], version: Version) -> Result<Option<Body>, HeadFault> {
             }
             chunked = true;
         } else if name.eq_ignore_ascii_case("content-length") {
-            let again = digits(value).ok_or(HeadFault::Length)?;
-            if *length.get_or_insert(again) != again {
+            let value = digits(value).ok_or(HeadFault::Length)?;
+            if *length.get_or_insert(value) != value {
                 return Err(HeadFault::Length);
             }
         }
@@ -206,17 +205,17 @@ fn is_about_length(name: &[u8]) -> bool {
 }
 
 fn digits(value: &[u8]) -> Option<u64> {
-    // A sign would be taken by `parse`.
+    // `parse` alone would accept a sign.
     let digits = value.iter().all(u8::is_ascii_digit).then_some(value)?;
     std::str::from_utf8(digits).ok()?.parse().ok().filter(|length| *length <= MAX_LENGTH)
 }
 
-/// Splits the first line off, with its end.
+/// Splits after the first line and its end.
 fn split_line(bytes: &[u8]) -> (&[u8], &[u8]) {
     bytes.split_at(bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1))
 }
 
-/// What ends a line, if it has an end.
+/// The end of a line, if it has one.
 fn line_end(line: &[u8]) -> Option<&[u8]> {
     let length = if line.ends_with(b"\r\n") { 2 } else { usize::from(line.ends_with(b"\n")) };
     (length > 0).then(|| &line[line.len() - length..])

@@ -1,57 +1,57 @@
-//! The requests of one connection, one behind the other: where each begins and ends.
+//! Finds the beginning and end of each request of one connection, and repairs its head.
 
 use bytes::Bytes;
 
 use super::{
-    HeadFault, UnreadableHead,
     body::Body,
+    fault::{HeadFault, UnreadableHead},
     head::{self, Head},
 };
 
-/// How HTTP/2 begins; the rest of its preface is not looked at.
+/// The first bytes of HTTP/2; the rest of its preface is not checked.
 const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n\r\n";
 
-/// Takes bytes as they come, in any pieces, and gives back what hyper is to read. Bytes that are requests by the book come
-/// out as they went in, but for empty lines before a request.
+/// Takes the bytes of a connection in pieces of any size, and returns the bytes that hyper reads. Requests that keep to the
+/// standard are not changed, except that empty lines before a request are removed.
 #[derive(Debug)]
 pub struct HeadRepair {
     /// Bytes of a head at most.
     limit: usize,
     state: State,
-    /// Requests that have been passed on, with the one that may stand in an unreadable one's place.
-    begun: u64,
+    /// Requests that were passed on, including the one that replaces an unreadable one.
+    passed_on: u64,
 }
 
 #[derive(Debug)]
 enum State {
-    /// A head, as far as it came.
+    /// A head, as far as it has arrived.
     Head(Vec<u8>),
     Body(Body),
-    /// Not HTTP/1.x any more, or a body that is broken: hyper's to read, or to refuse.
-    Through,
-    /// Behind an unreadable request. Nothing more is passed on.
-    Ended,
+    /// Not HTTP/1.x any more, or a body that is broken: hyper reads it unchanged, or refuses it.
+    Unchanged,
+    /// After an unreadable request. Nothing more is passed on.
+    Finished,
 }
 
 impl HeadRepair {
-    /// Of a new connection; `limit` is how many bytes a head may have.
+    /// For a new connection; `limit` is how many bytes a head may have.
     pub fn new(limit: usize) -> Self {
-        Self { limit, state: State::Head(Vec::new()), begun: 0 }
+        Self { limit, state: State::Head(Vec::new()), passed_on: 0 }
     }
 
-    /// Requests passed on until now.
-    pub fn begun(&self) -> u64 {
-        self.begun
+    /// How many requests were passed on, including the one that replaces an unreadable one.
+    pub fn passed_on(&self) -> u64 {
+        self.passed_on
     }
 
     /// Whether nothing more will be passed on.
-    pub fn have_ended(&self) -> bool {
-        matches!(self.state, State::Ended)
+    pub fn is_finished(&self) -> bool {
+        matches!(self.state, State::Finished)
     }
 
-    /// Takes what came, and appends to `ready` what can be read. A request that cannot be read is returned; `ready` then
-    /// ends with the one that stands in its place.
-    pub fn take(&mut self, mut bytes: &[u8], ready: &mut Vec<u8>) -> Option<UnreadableHead> {
+    /// Takes bytes that have arrived, and appends to `ready` what hyper can read. The head of a request that cannot be read is
+    /// returned; `ready` then ends with the request that replaces it.
+    pub fn push(&mut self, mut bytes: &[u8], ready: &mut Vec<u8>) -> Option<UnreadableHead> {
         while !bytes.is_empty() {
             match &mut self.state {
                 State::Head(head) => {
@@ -61,13 +61,13 @@ impl HeadRepair {
                     head.extend_from_slice(part);
                     bytes = behind;
                     if matches!(&head[..], b"\n" | b"\r\n") {
-                        // Some send an empty line behind a body, where none belongs.
+                        // Some senders write an empty line after a body.
                         head.clear();
-                    } else if head::is_whole(head) || head.len() >= self.limit || !may_be_a_request(head) {
+                    } else if head::is_complete(head) || head.len() >= self.limit || !may_be_a_request(head) {
                         let mut head = std::mem::take(head);
                         if let Err(fault) = self.pass_on(&head, ready) {
-                            if fault == HeadFault::RequestLine && !head::is_whole(&head) {
-                                // No request at all, and so without an end that could be found.
+                            if fault == HeadFault::RequestLine && !head::is_complete(&head) {
+                                // Not a request at all, so it has no end to search for.
                                 head.extend_from_slice(&bytes[..bytes.len().min(self.limit)]);
                             }
                             return Some(self.refuse(fault, head, ready));
@@ -75,28 +75,28 @@ impl HeadRepair {
                     }
                 }
                 State::Body(body) => {
-                    let followed = body.follow(bytes);
-                    let (part, behind) = bytes.split_at(followed.length);
+                    let step = body.read(bytes);
+                    let (part, behind) = bytes.split_at(step.length);
                     ready.extend_from_slice(part);
                     bytes = behind;
-                    if followed.ended {
+                    if step.ended {
                         self.state = State::Head(Vec::new());
                     } else if body.is_broken() {
-                        self.state = State::Through;
+                        self.state = State::Unchanged;
                     }
                 }
-                State::Through => {
+                State::Unchanged => {
                     ready.extend_from_slice(bytes);
                     break;
                 }
-                State::Ended => break,
+                State::Finished => break,
             }
         }
         None
     }
 
-    /// Nothing more comes. A head that is not whole is returned like any other that cannot be read.
-    pub fn end(&mut self, ready: &mut Vec<u8>) -> Option<UnreadableHead> {
+    /// The client sends nothing more. An incomplete head is returned like any other one that cannot be read.
+    pub fn finish(&mut self, ready: &mut Vec<u8>) -> Option<UnreadableHead> {
         match &mut self.state {
             State::Head(head) if !matches!(&head[..], b"" | b"\r") => {
                 let head = std::mem::take(head);
@@ -107,27 +107,27 @@ impl HeadRepair {
     }
 
     fn pass_on(&mut self, head: &[u8], ready: &mut Vec<u8>) -> Result<(), HeadFault> {
-        if self.begun == 0 && head.starts_with(HTTP2) {
+        if self.passed_on == 0 && head.starts_with(HTTP2) {
             ready.extend_from_slice(head);
-            self.state = State::Through;
+            self.state = State::Unchanged;
             return Ok(());
         }
         let Head { bytes, body } = head::read(head, self.limit)?;
         ready.extend_from_slice(&bytes);
-        self.begun += 1;
+        self.passed_on += 1;
         self.state = body.map_or_else(|| State::Head(Vec::new()), State::Body);
         Ok(())
     }
 
     fn refuse(&mut self, fault: HeadFault, head: Vec<u8>, ready: &mut Vec<u8>) -> UnreadableHead {
-        ready.extend_from_slice(&head::in_its_place(&head));
-        self.begun += 1;
-        self.state = State::Ended;
+        ready.extend_from_slice(&head::replacement(&head));
+        self.passed_on += 1;
+        self.state = State::Finished;
         UnreadableHead { fault, head: Bytes::from(head) }
     }
 }
 
-/// Whether what came of a head may be the beginning of one: who speaks TLS, say, is not waited for.
+/// Whether these bytes may be the beginning of a head. A client that uses TLS, for example, is refused at once.
 fn may_be_a_request(head: &[u8]) -> bool {
     let method = head.split(|byte| *byte == b' ').next().unwrap_or_default();
     // A carriage return may be the first half of an empty line.

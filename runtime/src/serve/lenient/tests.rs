@@ -21,11 +21,11 @@ fn sent(bytes: &[u8], cuts: &[Index]) -> Outcome {
     cuts.sort_unstable();
     let (mut requests, mut ready, mut unreadable) = (HeadRepair::new(LIMIT), Vec::new(), None);
     for piece in cuts.windows(2) {
-        let refused = requests.take(&bytes[piece[0]..piece[1]], &mut ready);
+        let refused = requests.push(&bytes[piece[0]..piece[1]], &mut ready);
         assert!(refused.is_none() || unreadable.is_none(), "one is refused at most");
         unreadable = unreadable.or(refused);
     }
-    let refused = requests.end(&mut ready);
+    let refused = requests.finish(&mut ready);
     assert!(refused.is_none() || unreadable.is_none(), "one is refused at most");
     (ready, unreadable.or(refused))
 }
@@ -103,7 +103,7 @@ fn what_senders_leave_out_or_write_otherwise_is_read() {
 }
 
 #[test]
-fn requests_behind_a_body_are_mended_too() {
+fn requests_behind_a_body_are_repaired_too() {
     let bad = "GET /a?b= c HTTP/1.1\r\n\r\n";
     let good = "GET /a?b=%20c HTTP/1.1\r\n\r\n";
     // The body is nobody's head, whatever it looks like.
@@ -309,9 +309,9 @@ proptest! {
         prop_assert_eq!(sent(&bytes, &cuts), (bytes.clone(), None));
         let each: Vec<_> = (0..bytes.len()).map(|at| bytes[at..=at].to_vec()).collect();
         let (mut state, mut ready) = (HeadRepair::new(LIMIT), Vec::new());
-        each.iter().for_each(|byte| assert_eq!(state.take(byte, &mut ready), None));
+        each.iter().for_each(|byte| assert_eq!(state.push(byte, &mut ready), None));
         prop_assert_eq!(ready, bytes);
-        prop_assert_eq!(state.begun(), requests.len() as u64);
+        prop_assert_eq!(state.passed_on(), requests.len() as u64);
     }
 
     #[test]
@@ -344,17 +344,17 @@ proptest! {
         let line = [b"GET /a?", &query[..], b" HTTP/1.1"].concat();
         let target = target(line);
         let uri: hyper::Uri = target.parse().unwrap();
-        let mended = uri.query().unwrap();
+        let encoded_query = uri.query().unwrap();
         // A `%` of the sender's own stands as it was; so undo only what was done.
         let mut undone = Vec::new();
         let mut at = 0;
         for byte in &query {
-            let came = mended.as_bytes()[at];
+            let came = encoded_query.as_bytes()[at];
             let encoded = came == b'%' && *byte != b'%';
-            undone.push(if encoded { u8::from_str_radix(&mended[at + 1..at + 3], 16).unwrap() } else { came });
+            undone.push(if encoded { u8::from_str_radix(&encoded_query[at + 1..at + 3], 16).unwrap() } else { came });
             at += if encoded { 3 } else { 1 };
         }
-        prop_assert_eq!(at, mended.len());
+        prop_assert_eq!(at, encoded_query.len());
         prop_assert_eq!(undone, query);
     }
 }

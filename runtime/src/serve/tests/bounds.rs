@@ -54,7 +54,7 @@ async fn who_has_called_and_calls_no_more_is_told_to_go_and_who_is_in_a_call_sta
 async fn a_body_that_stalls_is_given_up_and_a_stream_is_not() {
     let port = Port::start().await;
     let mut client = port.client().await;
-    let late = "the request's body took too long to come";
+    let late = "the request's body took too long to arrive";
     client
         .send([headers(1, "/wait"), data(1, 3, false), headers(3, "/whole"), data(3, 3, false)].concat())
         .await;
