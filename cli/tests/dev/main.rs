@@ -268,7 +268,7 @@ fn an_import_reads_what_spreadsheets_save_and_reports_all_faults_at_once() {
         "line 3: name: \"Other\", but the same store is \"A\" above",
         "line 3: virtual_number: \"0507-5555-000x\" is not a phone number; digits are expected, e.g. 0507-1234-5678",
         "line 4: virtual_number: 0507-5555-0001 is also store \"a\"'s; a number belongs to one store (line 2)",
-        "line 5: name: \"\" is no name: 1–100 printable characters are expected",
+        "line 5: name: \"\" is not a valid name: 1–100 printable characters are expected",
         "line 5: store_id: \"c d\" is not a valid store id: 1–64 characters of A–Z a–z 0–9 . _ - are expected",
         "line 5: virtual_number, line: one of them is expected",
         "line 6: 4 fields are expected, there are 2",
