@@ -9,11 +9,11 @@
 //! this form, to merge it with the call's next one, and nothing else may use it. `Deserialize` trusts the log, and does not
 //! check anything.
 
+mod fault;
 mod fields;
 mod instant;
 mod other;
 mod parse;
-mod raw_fields;
 mod times;
 mod value;
 
@@ -25,8 +25,8 @@ use crate::{
     phone::{Called, Caller},
     source::Source,
 };
-pub use fields::{Cdr, Field};
-pub use raw_fields::RawFields;
+pub use fault::{Fault, Faults};
+pub use fields::{Cdr, Field, RawFields};
 pub use value::Fingerprint;
 
 /// A record as it was received.
@@ -47,20 +47,6 @@ pub struct Record {
     pub traceparent: Option<Box<str>>,
 }
 
-/// One thing that is wrong with a record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// The parameter, or `body` if the request's body cannot be read.
-    pub field: String,
-    /// What is wrong with its value, and what would be right; phone numbers are masked.
-    pub message: String,
-}
-
-/// All that is wrong with a record; never empty.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a call record: {}", self.sentence())]
-pub struct Faults(pub Vec<Fault>);
-
 impl Record {
     /// Reads a record from `source`.
     ///
@@ -71,25 +57,6 @@ impl Record {
         let cdr = Cdr::parse(fields, source, received_at)?;
         let fingerprint = cdr.fingerprint();
         Ok(Self { source: source.name().clone(), cdr, answered, received_at, fingerprint, traceparent: None })
-    }
-}
-
-impl Fault {
-    fn of(field: Field, message: String) -> Self {
-        Self { field: field.name().to_owned(), message }
-    }
-}
-
-impl Faults {
-    /// The value, or `None` and one more fault.
-    fn value_of<T>(&mut self, field: Field, value: Result<T, String>) -> Option<T> {
-        value.map_err(|message| self.0.push(Fault::of(field, message))).ok()
-    }
-
-    fn sentence(&self) -> String {
-        let faults: Vec<_> =
-            self.0.iter().map(|fault| format!("{}: {}", fault.field, fault.message)).collect();
-        faults.join("; ")
     }
 }
 

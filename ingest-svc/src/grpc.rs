@@ -4,6 +4,7 @@ mod act;
 mod calls;
 mod ingest;
 mod quarantine;
+mod status;
 mod stores;
 mod token;
 
@@ -26,13 +27,11 @@ use ringpad_runtime::{
     readiness::Readiness,
 };
 use tonic::{
-    Code, Status,
     codec::CompressionEncoding,
     service::{Routes, interceptor::InterceptedService},
 };
-use tonic_types::{ErrorDetails, StatusExt};
 
-use crate::{Shared, log::LogError, settings::Settings};
+use crate::{settings::Settings, shared::Shared};
 use ingest::Ingest;
 use stores::Stores;
 use token::TokenCheck;
@@ -93,17 +92,6 @@ async fn no_grpc_web(request: Request, next: Next) -> Response {
         }
         Some(Protocol::Grpc) | None => next.run(request).await,
     }
-}
-
-/// The status for one wrong field of a request.
-fn faulty(field: &str, description: impl Into<String>) -> Status {
-    let details = ErrorDetails::with_bad_request_violation(field, description);
-    Status::with_error_details(Code::InvalidArgument, "the request is faulty", details)
-}
-
-/// Turns an error of the log into a gRPC status; used everywhere.
-fn unavailable(error: LogError) -> Status {
-    grpc::unavailable(error.to_string())
 }
 
 #[cfg(test)]

@@ -28,19 +28,15 @@ use jiff::Timestamp;
 use ringpad_runtime::{forwarded::client, serve::lenient::UnreadableHead, traces::TRACEPARENT};
 
 use crate::{
-    Shared,
     call::{Ingested, Status},
     cdr::Faults,
     log::LogError,
     request::{MAX_BYTES, Quarantined, RawBody, RawRequest},
+    shared::Shared,
     source::{AdmissionError, Source},
 };
 pub(crate) use metrics::HttpMetrics;
 use problem::Problem;
-
-/// The fields of faults of the head and of the method.
-const HEAD: &str = "head";
-const METHOD: &str = "method";
 
 /// Bytes of a request's head at most: the longest query, and the headers.
 pub(crate) const HEAD_BYTES: usize = MAX_BYTES + 16 * 1024;

@@ -24,6 +24,7 @@ mod relay;
 pub mod request;
 mod retention;
 pub mod settings;
+mod shared;
 pub mod source;
 pub mod store;
 
@@ -42,12 +43,12 @@ use ringpad_runtime::{
 use tokio::{net::TcpListener, time::timeout};
 
 use http::HttpMetrics;
-use log::{Capacity, Log, LogMetrics, OpenLog, Waiting};
+use log::{Capacity, LogMetrics, OpenLog, Waiting};
 use relay::{Relay, RelayMetrics};
 use retention::{Retention, RetentionMetrics};
 use settings::Database;
 pub use settings::{Checked, Settings};
-use source::Sources;
+use shared::Shared;
 
 /// How long open requests may take to finish once the service is leaving.
 const GRACE: Duration = Duration::from_secs(5);
@@ -138,14 +139,6 @@ pub async fn run(
         tracing::error!(%failure, "another task failed");
     }
     left.and(served).and(traces.close().await)
-}
-
-/// What both edges need.
-#[derive(Clone)]
-struct Shared {
-    sources: Arc<Sources>,
-    log: Log,
-    traces: Traces,
 }
 
 /// Everything that has the log's handle, and so must end before the writer does.

@@ -33,6 +33,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bounds::{TEXT, shortened};
 
+use absent::{AbsenceReason, absent};
 use address::Address;
 use normal::normal;
 use written::{Trailing, WrittenNumber};
@@ -206,10 +207,15 @@ impl Caller {
     pub fn parse(text: &str) -> Self {
         let normal = normal(text);
         let address = Address::of(&normal);
-        absent::absent(&address).unwrap_or_else(|| match PhoneNumber::at(&address, text) {
-            Some(number) => Self::Number(number),
-            None => Self::Unparsed(RawNumber::new(text)),
-        })
+        match absent(&address) {
+            Some(AbsenceReason::Withheld) => Self::Withheld,
+            Some(AbsenceReason::Payphone) => Self::Payphone,
+            Some(AbsenceReason::Unavailable) => Self::Unavailable,
+            None => match PhoneNumber::at(&address, text) {
+                Some(number) => Self::Number(number),
+                None => Self::Unparsed(RawNumber::new(text)),
+            },
+        }
     }
 
     /// The number, if there is one.

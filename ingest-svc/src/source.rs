@@ -3,7 +3,7 @@
 mod config;
 mod guard;
 
-use std::{borrow::Borrow, collections::HashMap, net::IpAddr, path::Path, sync::Arc};
+use std::{borrow::Borrow, collections::HashMap, net::IpAddr, sync::Arc};
 
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
@@ -81,26 +81,6 @@ impl Source {
 }
 
 impl Sources {
-    /// Reads the sources of `INGEST_CONFIG`; without it, the open default.
-    ///
-    /// # Errors
-    /// One line that names the file, the key, the value and what would be right.
-    pub fn read(file: Option<&Path>) -> Result<Self, String> {
-        let Some(file) = file else { return Ok(Self::open()) };
-        let wrong = |why: String| format!("INGEST_CONFIG (or --ingest-config): {}: {why}", file.display());
-        let text =
-            std::fs::read_to_string(file).map_err(|error| wrong(format!("cannot be read: {error}")))?;
-        Self::parse(&text).map_err(wrong)
-    }
-
-    /// Reads the sources from TOML.
-    ///
-    /// # Errors
-    /// One line that names the key, the value and what would be right.
-    pub fn parse(toml: &str) -> Result<Self, String> {
-        Self::of(config::sources(toml)?)
-    }
-
     /// One source, `bizcall`, for which everybody may send.
     pub fn open() -> Self {
         let source = Source {

@@ -3,8 +3,8 @@
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
-    Cdr, Fault, Faults, Field, RawFields,
-    fields::Parsed,
+    fault::{Fault, Faults},
+    fields::{Cdr, Field, Parsed, RawFields},
     times::{Times, times},
 };
 use crate::phone::{Called, Caller};
@@ -15,7 +15,7 @@ const MAX_SEQ: usize = 64;
 /// Reads a record that was received at `received_at`.
 pub(super) fn cdr(mut fields: RawFields, timezone: &TimeZone, received_at: Timestamp) -> Result<Cdr, Faults> {
     let mut faults = Faults(Vec::new());
-    let seq = faults.value_of(Field::Seq, seq(fields.take(Field::Seq)));
+    let seq = faults.value_of(Field::Seq.name(), seq(fields.take(Field::Seq)));
     let Times { sdt, edt, swidt } = times(&mut fields, timezone, received_at, &mut faults);
     let caller = Caller::parse(&fields.take(Field::Fromn));
     let mut called = |field| {
@@ -25,7 +25,7 @@ pub(super) fn cdr(mut fields: RawFields, timezone: &TimeZone, received_at: Times
     let (vn, ton) = (called(Field::Vn), called(Field::Ton));
     if vn.is_none() && ton.is_none() {
         let message = "is required where there is no ton: the number that was dialled, e.g. 0507-1234-5678";
-        faults.0.push(Fault::of(Field::Vn, message.to_owned()));
+        faults.0.push(Fault::of(Field::Vn.name(), message.to_owned()));
     }
     faults.0.append(&mut fields.faults);
     let (Some(seq), Some(sdt), true) = (seq, sdt, faults.0.is_empty()) else {

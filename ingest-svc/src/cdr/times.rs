@@ -3,7 +3,8 @@
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 use super::{
-    Fault, Faults, Field, RawFields,
+    fault::{Fault, Faults},
+    fields::{Field, RawFields},
     instant::{InstantError, LocalInstant, stands_for_none},
 };
 use crate::phone::mask_digits;
@@ -37,14 +38,17 @@ pub(super) fn times(
         }
         let instant =
             instant(&value, timezone).and_then(|instant| in_time(field, &value, instant, received_at));
-        faults.value_of(field, instant).flatten()
+        faults.value_of(field.name(), instant).flatten()
     };
     let (begin, end, connected) = (instant(Field::Sdt), instant(Field::Edt), instant(Field::Swidt));
     let sdt = begin.map(LocalInstant::earlier);
     if sdt.is_none() && !faults.0.iter().any(|fault| fault.field == Field::Sdt.name()) {
-        faults.0.push(Fault::of(Field::Sdt, "is required: YYYYMMDDHH24MISS, e.g. 20261123142530".to_owned()));
+        faults.0.push(Fault::of(
+            Field::Sdt.name(),
+            "is required: YYYYMMDDHH24MISS, e.g. 20261123142530".to_owned(),
+        ));
     }
-    let edt = end.and_then(|end| faults.value_of(Field::Edt, not_before(end, sdt)));
+    let edt = end.and_then(|end| faults.value_of(Field::Edt.name(), not_before(end, sdt)));
     let swidt = connected.map(|connected| not_before(connected, sdt).unwrap_or(connected.earlier()));
     Times { sdt, edt, swidt }
 }

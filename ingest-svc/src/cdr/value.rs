@@ -9,10 +9,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use super::fields::Field;
 use crate::phone::{Called, Caller, PhoneNumber};
 
-/// See [`Cdr::fingerprint`](super::Cdr::fingerprint).
+/// By what a record is recognised when it is sent again.
 pub type Fingerprint = [u8; 16];
 
 /// The value of a field that has rules of its own.
@@ -28,16 +27,8 @@ pub(super) trait Value {
 pub(super) struct Digest(Sha256);
 
 impl Digest {
-    /// Adds a text of the table. A field that the oldest records in logs do not have adds nothing where it is absent, so that
-    /// a repeat of them is recognised.
-    pub(super) fn add_field(&mut self, field: Field, text: Option<&str>) {
-        if field <= Field::LAST_ORIGINAL {
-            self.text(text);
-        } else {
-            self.add_later(field.name(), text);
-        }
-    }
-
+    /// Adds a field that the oldest records in logs do not have: nothing if it is absent, so that a repeat of them is
+    /// recognised.
     pub(super) fn add_later(&mut self, name: &str, text: Option<&str>) {
         if text.is_some() {
             self.0.update([3]);
@@ -57,7 +48,7 @@ impl Digest {
         half
     }
 
-    fn text(&mut self, text: Option<&str>) {
+    pub(super) fn text(&mut self, text: Option<&str>) {
         self.number(text.map(|text| text.len().cast_signed() as i64));
         self.0.update(text.unwrap_or_default());
     }

@@ -10,7 +10,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 use uuid::Uuid;
 
-use super::unavailable;
+use super::status::unavailable;
 use crate::{
     bounds::{TEXT, cut},
     call::{ActingPad, Action, ActionOutcome, ActionRequest, Claim, Reservation},

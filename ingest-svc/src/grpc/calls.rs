@@ -7,7 +7,7 @@ use ringpad_proto::v1::{
 };
 use tonic::Status;
 
-use super::{faulty, unavailable};
+use super::status::{faulty, unavailable};
 use crate::log::{AllMissed, CallQuery, Cursor, Extent, LogReader, Missed, PageMark, Purpose};
 
 /// Calls in one answer at most, and by default.

@@ -19,13 +19,13 @@ use ringpad_runtime::{
 use tonic::{Code, Request, Response, Status, Streaming, async_trait};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use super::{act, calls, quarantine, unavailable};
+use super::{act, calls, quarantine, status::unavailable};
 use crate::{
-    Shared,
     call::{self, Ingested},
     cdr::{Fault, Faults, RawFields, Record},
     log::{LogError, Submitted},
     request::MAX_BYTES,
+    shared::Shared,
 };
 
 /// Records of one stream that may wait for the log. When there are as many, the stream is not read further.
@@ -167,7 +167,7 @@ async fn submit(
     let cdr = cdr.unwrap_or_default();
     if cdr.encoded_len() > MAX_BYTES {
         let message = format!("has {} bytes; {MAX_BYTES} at most are expected", cdr.encoded_len());
-        return Err(RecordError::Faults(Faults(vec![Fault { field: "cdr".to_owned(), message }])));
+        return Err(RecordError::Faults(Faults(vec![Fault::of("cdr", message)])));
     }
     let ingest = shared.traces.begin("ingest", traceparent);
     let mut record = {

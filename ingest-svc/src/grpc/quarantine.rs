@@ -9,7 +9,7 @@ use ringpad_proto::{
 };
 use tonic::Status;
 
-use super::{faulty, unavailable};
+use super::status::{faulty, unavailable};
 use crate::{
     log::{Log, LogReader},
     request::Quarantined,

@@ -13,7 +13,7 @@ use tonic::{Code, Request, Response, Status, Streaming, async_trait};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use self::{import::Importer, read::FaultBudget};
-use super::unavailable;
+use super::status::unavailable;
 use crate::{
     log::Log,
     store::{Moving, NumberKind, StoreEntry, Upserted},

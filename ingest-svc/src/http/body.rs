@@ -8,8 +8,9 @@ use http_body_util::BodyExt;
 use ringpad_runtime::serve::is_late;
 
 use super::{
-    Problem, content_encoding,
+    content_encoding,
     content_type::{self, BodyFormat},
+    problem::Problem,
 };
 use crate::request::{MAX_BYTES, RawBody};
 

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, header::CONTENT_ENCODING};
 use bytes::Bytes;
 use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 
-use super::Problem;
+use super::problem::Problem;
 use crate::{
     cdr::{Fault, Faults},
     phone::mask_digits,
@@ -79,7 +79,7 @@ fn inflate(coding: Coding, body: &[u8], limit: usize) -> Result<Bytes, Problem> 
             Coding::Deflate => "deflate",
         };
         let message = format!("is not {name}, as its Content-Encoding says, or has no end");
-        Problem::NotACdr(Faults(vec![Fault { field: BODY.to_owned(), message }]))
+        Problem::NotACdr(Faults(vec![Fault::of(BODY, message)]))
     })?;
     if inflated.len() > limit { Err(Problem::TooLarge) } else { Ok(inflated.into()) }
 }

@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, header::CONTENT_TYPE};
 use encoding_rs::Encoding;
 
-use super::Problem;
+use super::problem::Problem;
 use crate::{phone::mask_digits, request::charset};
 
 /// The formats of bodies that are read.

@@ -12,11 +12,14 @@ use axum::{
 use ringpad_runtime::serve::lenient::HeadFault;
 use serde::Serialize;
 
-use super::{HEAD, METHOD};
 use crate::{
     cdr::{Fault, Faults},
     request::BODY,
 };
+
+/// The fields of faults of the head and of the method.
+const HEAD: &str = "head";
+const METHOD: &str = "method";
 
 /// Seconds after which a sender may try again if the log cannot be written.
 const LOG_RETRY: u64 = 2;
@@ -141,7 +144,7 @@ impl Problem {
             Self::Method => METHOD,
             _ => BODY,
         };
-        vec![Fault { field: field.to_owned(), message: self.detail().into_owned() }]
+        vec![Fault::of(field, self.detail().into_owned())]
     }
 
     fn header(&self) -> Option<(HeaderName, HeaderValue)> {

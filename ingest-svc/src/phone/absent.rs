@@ -6,11 +6,11 @@
 //! these strange numbers?") for the digits, which spell a word on a telephone's keypad; Korean carriers' and handsets' texts
 //! for the rest. `8566` was sent to a user's system for a call without a number; its origin is not known.
 
-use super::{Caller, address::Address};
+use super::address::Address;
 
 /// Why a caller has no number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum AbsenceReason {
+pub(super) enum AbsenceReason {
     Withheld,
     Payphone,
     Unavailable,
@@ -183,25 +183,20 @@ const KEYPAD: [Forms; 2] = [
 const ANONYMOUS_HOSTS: [(&str, AbsenceReason); 2] =
     [("anonymous.invalid", AbsenceReason::Withheld), ("unknown.invalid", AbsenceReason::Unavailable)];
 
-/// The caller without a number that an address stands for; `None` if it may be a number.
-pub(super) fn absent(address: &Address<'_>) -> Option<Caller> {
+/// Why an address has no number; `None` if it may be a number.
+pub(super) fn absent(address: &Address<'_>) -> Option<AbsenceReason> {
     let user = address.user.trim_start();
-    let reason = if user.starts_with(|first: char| first == '+' || first.is_ascii_digit()) {
-        found(&KEYPAD, user.strip_prefix('+').unwrap_or(user))?
+    if user.starts_with(|first: char| first == '+' || first.is_ascii_digit()) {
+        found(&KEYPAD, user.strip_prefix('+').unwrap_or(user))
     } else if let Some((_, reason)) =
         ANONYMOUS_HOSTS.iter().find(|(host, _)| address.host.eq_ignore_ascii_case(host))
     {
-        *reason
+        Some(*reason)
     } else if user.is_empty() && !address.host.is_empty() {
-        return None; // A host alone says nothing about the caller.
+        None // A host alone says nothing about the caller.
     } else {
-        found(&WORDS, &folded(user))?
-    };
-    Some(match reason {
-        AbsenceReason::Withheld => Caller::Withheld,
-        AbsenceReason::Payphone => Caller::Payphone,
-        AbsenceReason::Unavailable => Caller::Unavailable,
-    })
+        found(&WORDS, &folded(user))
+    }
 }
 
 /// A text in lower case, without blanks and punctuation. `+` and `*` stay, because they are part of a number, even of an

@@ -10,8 +10,8 @@ use ringpad_runtime::backoff::Backoff;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use super::{
-    CANARY, ConnectionEnd, RunningRelay,
     backlog::{NextMessage, OutgoingMessage},
+    state::{CANARY, RunningRelay},
 };
 
 /// Messages that may wait for their publisher confirm.
@@ -19,6 +19,13 @@ const WINDOW: usize = 32;
 
 /// The longest pause before events that found no queue are sent again: a replica may connect at any moment.
 const NO_ROUTE_PAUSE: Duration = Duration::from_secs(1);
+
+/// Why publishing over a connection ended.
+pub(super) enum ConnectionEnd {
+    /// The writer has ended, and everything is handled.
+    Finished,
+    Lost(Loss),
+}
 
 impl RunningRelay {
     /// Publishes over one connection until it is lost. Messages without a confirm then go back into the backlog.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use prometheus_client::registry::Registry;
-use ringpad_bus::{ReceivedMessage, Subscription};
+use ringpad_bus::{Bus, ReceivedMessage, Subscription};
+use ringpad_runtime::backoff::RetrySettings;
 use tempfile::TempDir;
 use tokio::{task::JoinHandle, time::timeout};
 

@@ -133,5 +133,5 @@ pub(super) fn scalar(json: &str) -> String {
 }
 
 fn fault(message: &str) -> Faults {
-    Faults(vec![Fault { field: BODY.to_owned(), message: message.to_owned() }])
+    Faults(vec![Fault::of(BODY, message.to_owned())])
 }

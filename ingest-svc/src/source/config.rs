@@ -1,6 +1,6 @@
 //! `INGEST_CONFIG`: from TOML to sources, or to one line that names the key, the value and what would be right.
 
-use std::{num::NonZeroU32, sync::Arc};
+use std::{num::NonZeroU32, path::Path, sync::Arc};
 
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use toml::Value;
 
-use super::{DEFAULT_ANSWERED_BY, DEFAULT_TIMEZONE, Guard, Source};
+use super::{DEFAULT_ANSWERED_BY, DEFAULT_TIMEZONE, Guard, Source, Sources};
 
 /// Characters of a source's name at most.
 const MAX_NAME: usize = 64;
@@ -36,8 +36,30 @@ struct SourceTable {
     decode_twice: Option<Value>,
 }
 
+impl Sources {
+    /// Reads the sources of `INGEST_CONFIG`; without it, the open default.
+    ///
+    /// # Errors
+    /// One line that names the file, the key, the value and what would be right.
+    pub fn read(file: Option<&Path>) -> Result<Self, String> {
+        let Some(file) = file else { return Ok(Self::open()) };
+        let wrong = |why: String| format!("INGEST_CONFIG (or --ingest-config): {}: {why}", file.display());
+        let text =
+            std::fs::read_to_string(file).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+        Self::parse(&text).map_err(wrong)
+    }
+
+    /// Reads the sources from TOML.
+    ///
+    /// # Errors
+    /// One line that names the key, the value and what would be right.
+    pub fn parse(toml: &str) -> Result<Self, String> {
+        Self::of(sources(toml)?)
+    }
+}
+
 /// Reads every `[[source]]`.
-pub(super) fn sources(toml: &str) -> Result<Vec<Source>, String> {
+fn sources(toml: &str) -> Result<Vec<Source>, String> {
     let file: ConfigFile = toml::from_str(toml).map_err(|error| {
         let line = error
             .span()

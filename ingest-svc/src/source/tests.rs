@@ -1,6 +1,6 @@
 //! `INGEST_CONFIG`: every key, and the error for every wrong one; then which requests are admitted.
 
-use std::{io::Write, time::Duration};
+use std::{io::Write, path::Path, time::Duration};
 
 use super::*;
 

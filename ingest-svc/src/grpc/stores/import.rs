@@ -23,7 +23,7 @@ use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 use tonic::{Status, Streaming};
 
 use super::{
-    super::unavailable,
+    super::status::unavailable,
     read::{self, FaultBudget, ID, ParsedStore, shown},
 };
 use crate::{
