@@ -17,7 +17,6 @@ pub mod cdr;
 mod grpc;
 mod http;
 pub mod log;
-mod metrics;
 pub mod phone;
 mod ready;
 mod relay;

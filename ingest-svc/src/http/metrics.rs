@@ -10,10 +10,8 @@ use prometheus_client::{
 };
 use ringpad_runtime::serve::lenient::HeadFault;
 
-use crate::metrics::metric;
-
 /// Cloneable handles on the edge's metrics.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct HttpMetrics {
     answers: Family<AnswerLabels, Counter>,
     unreadable: Family<ReasonLabel, Counter>,
@@ -32,18 +30,18 @@ struct ReasonLabel {
 
 impl HttpMetrics {
     pub(crate) fn new(registry: &mut Registry) -> Self {
-        Self {
-            answers: metric(
-                registry,
-                "ringpad_http_answers",
-                "Answers to number providers, by source (empty if unknown) and HTTP status",
-            ),
-            unreadable: metric(
-                registry,
-                "ringpad_http_unreadable",
-                "Requests of number providers whose head could not be read, by reason",
-            ),
-        }
+        let metrics = Self::default();
+        registry.register(
+            "ringpad_http_answers",
+            "Answers to number providers, by source (empty if unknown) and HTTP status",
+            metrics.answers.clone(),
+        );
+        registry.register(
+            "ringpad_http_unreadable",
+            "Requests of number providers whose head could not be read, by reason",
+            metrics.unreadable.clone(),
+        );
+        metrics
     }
 
     /// A request's head could not be read.
