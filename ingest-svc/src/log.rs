@@ -147,7 +147,7 @@ impl Log {
         self.ask(|answer| Job::Import(Box::new(import), answer)).await
     }
 
-    /// Removes a store; false: there is none.
+    /// Removes a store; false: there is no such store.
     ///
     /// # Errors
     /// The log cannot be written.
@@ -155,8 +155,7 @@ impl Log {
         self.ask(|answer| Job::Delete(id, answer)).await
     }
 
-    /// Keeps a request that was no CDR. When there are more than [`QUARANTINE`], or more than 256 MiB of them, the oldest one of
-    /// the source that has most goes.
+    /// Keeps a request that is not a CDR. When the quarantine is full, the oldest request of the source that has most is dropped.
     ///
     /// # Errors
     /// The log cannot be written.

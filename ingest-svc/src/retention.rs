@@ -1,5 +1,5 @@
-//! Deletes what is older than the retention, in small steps, and only by a clock that can be believed: what is deleted is
-//! gone. A clock that was set ahead would take every call with it.
+//! Deletes what is older than the retention, in small steps, and only if the clock can be trusted: with a clock that was set ahead,
+//! every call would be deleted, and nothing brings it back.
 
 mod clock;
 mod metrics;
@@ -14,7 +14,7 @@ use crate::log::{Log, LogError};
 use clock::{Clock, Doubt, Reading};
 pub(crate) use metrics::RetentionMetrics;
 
-/// How often old calls are looked for; a short retention has it more often.
+/// How often old calls are looked for; more often if the retention is shorter.
 const LOOK: Duration = Duration::from_secs(60);
 /// The pause between two steps of deleting them.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Before any call, in Unix seconds.
 const BEFORE_ALL: i64 = 0;
 
-/// What a look at the log led to.
+/// What one step did.
 enum Step {
     /// Deleted something; there may be more.
     More,
@@ -43,7 +43,7 @@ impl Retention {
         let began = Instant::now();
         let read = || Reading { wall: Timestamp::now(), running: began.elapsed() };
         let mut clock = Clock::new(read());
-        let mut said = None;
+        let mut reported = None;
         let look = LOOK.min(self.retention).max(PAUSE);
         let mut wait = look;
         loop {
@@ -51,7 +51,7 @@ impl Retention {
                 () = sleep(wait) => {}
                 () = leaving.cancelled() => return,
             }
-            wait = match self.step(&mut clock, read(), &mut said).await {
+            wait = match self.step(&mut clock, read(), &mut reported).await {
                 Ok(Step::More) => PAUSE,
                 Ok(Step::Done) => look,
                 Err(error) => {
@@ -66,15 +66,15 @@ impl Retention {
         &self,
         clock: &mut Clock,
         now: Reading,
-        said: &mut Option<Doubt>,
+        reported: &mut Option<Doubt>,
     ) -> Result<Step, LogError> {
         let newest = self.log.reader().newest_call().await?;
         let doubt = clock.doubt(now, newest);
-        self.say(doubt, *said, now, newest);
-        *said = doubt;
+        self.report(doubt, *reported, now, newest);
+        *reported = doubt;
         let retention = i64::try_from(self.retention.as_secs()).unwrap_or(i64::MAX);
         let before = match doubt {
-            // What deleted stores have left is due whatever the clock shows.
+            // What deleted stores have left is due in any case.
             Some(_) => BEFORE_ALL,
             None => now.wall.as_second().saturating_sub(retention),
         };
@@ -82,16 +82,16 @@ impl Retention {
         Ok(if more { Step::More } else { Step::Done })
     }
 
-    /// Says once why nothing is deleted, and when it is again.
-    fn say(&self, doubt: Option<Doubt>, said: Option<Doubt>, now: Reading, newest: Option<Timestamp>) {
+    /// Reports once why nothing is deleted, and when calls are deleted again.
+    fn report(&self, doubt: Option<Doubt>, reported: Option<Doubt>, now: Reading, newest: Option<Timestamp>) {
         self.metrics.waits(doubt);
-        if doubt == said {
+        if doubt == reported {
             return;
         }
         let clock = format_args!("{:.0}", now.wall);
         let newest = newest.map(|newest| format!("{newest:.0}"));
         match doubt {
-            Some(Doubt::Jumped) => tracing::warn!(
+            Some(Doubt::WasSet) => tracing::warn!(
                 %clock,
                 newest_call = newest,
                 "the clock was set by more than a minute; no old calls are deleted until a call has begun since then, an \

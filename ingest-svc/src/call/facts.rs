@@ -1,5 +1,5 @@
-//! A call: everything that its records have said. What a final record says takes precedence over what was said at ring time,
-//! whichever came first. Among records of one kind the later one corrects the earlier one, parameter by parameter.
+//! A call, merged from its records. Values of a final record take precedence over values of a ring record, whichever came first.
+//! Among records of one kind the later one corrects the earlier one, parameter by parameter.
 
 use ringpad_proto::v1;
 use serde::{Deserialize, Serialize};
@@ -35,13 +35,13 @@ impl Call {
     }
 }
 
-/// What a call's records have said, and what pads have done. The log keeps it as JSON, so that the call's next record can be
+/// The values of a call's records, and what pads have done. The log keeps it as JSON, so that the call's next record can be
 /// merged: the names of the members must not change.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Facts {
-    /// What was said while the call was going on.
+    /// The ring records, merged.
     ring: Option<Cdr>,
-    /// What was said when it was over.
+    /// The final records, merged.
     end: Option<Cdr>,
     /// By the source's rule, which is applied to final records.
     answered: bool,

@@ -91,7 +91,7 @@ fn new_call_reason(call: &Call, record: &Record, directory: &Directory) -> Optio
 }
 
 /// Whether the record's number belongs to another store than the call. A number that the call has had itself does not, though
-/// it may have got an owner, or another one, since then.
+/// it may have a new owner now.
 fn is_elsewhere(call: &Call, cdr: &Cdr, directory: &Directory) -> bool {
     let facts = &call.facts;
     let (virtual_number, line) = (cdr.vn().map(VirtualNumber::of), cdr.ton().map(Line::of));

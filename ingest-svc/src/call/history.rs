@@ -37,8 +37,8 @@ impl From<Reservation> for v1::Reservation {
 }
 
 /// What a note changes in what the store knows of the caller; the caller's next call shows it. A reservation without a note
-/// leaves an earlier call's note as it is, and the other way round: an empty value takes back only what its own call had
-/// said.
+/// leaves an earlier call's note as it is, and the other way round: an empty value only takes back what was
+/// written on the same call.
 #[derive(Debug)]
 pub(crate) struct CallerChange<'a> {
     pub(crate) note: &'a str,

@@ -37,7 +37,7 @@ pub(crate) struct Merged {
 }
 
 impl Merged {
-    /// The caller whose history is to be read, and who then has called the store once more.
+    /// The caller whose history is to be read, and whose call is then to be counted.
     pub(crate) fn caller_to_count<'a>(&self, call: &'a Call) -> Option<(StoreKey, &'a PhoneNumber)> {
         call.store.filter(|_| self.is_new_caller).zip(call.facts.caller_number())
     }

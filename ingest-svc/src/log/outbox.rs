@@ -130,7 +130,8 @@ impl Outbox {
         self.nudge.notified().await;
     }
 
-    /// A store was changed or deleted: push-svc is told to ask the log about it. Bounded by the number of stores.
+    /// A store was changed or deleted: push-svc gets a hint to ask the log about it. There are at most as many
+    /// as stores.
     pub(crate) fn store_changed(&self, store_id: String) {
         lock(&self.changed).insert(store_id);
         self.nudge();
@@ -176,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_has_the_age_of_the_oldest() {
+    fn the_outbox_has_the_age_of_its_oldest_event() {
         let outbox = outbox_at(7, 7);
         let age = |outbox: &Outbox| outbox.oldest_age(Instant::now() + Duration::from_secs(5));
         assert_eq!((outbox.waiting(), age(&outbox)), (0, None));
@@ -193,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_of_a_long_outage_is_bounded() {
+    fn the_times_kept_during_a_long_outage_are_bounded() {
         let outbox = outbox_at(0, 0);
         for key in 1..=TIMES as u64 + 10 {
             let mut since = lock(&outbox.since);

@@ -62,8 +62,8 @@ pub struct PageMark {
 pub struct CallPage {
     /// Each an encoded `ringpad.v1.Call`, newest first: as many as were asked for, or about 1 MiB of them.
     pub calls: Vec<Vec<u8>>,
-    /// Where the next page goes on; `None` on the last. Of calls that few are like a page may be short, or empty, without being
-    /// the last.
+    /// Where the next page continues; `None` on the last one. If few calls match, a page may be short, or empty, without being the
+    /// last one.
     pub next: Option<PageMark>,
     /// What pads show.
     pub store_name: String,
@@ -94,7 +94,7 @@ pub struct AllMissed {
 pub enum Extent {
     /// It has.
     Whole,
-    /// There is more for who asks again from where this ends.
+    /// There is more; the next request continues where this answer ends.
     Part,
 }
 

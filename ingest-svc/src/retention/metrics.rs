@@ -24,7 +24,7 @@ impl RetentionMetrics {
         let metrics = Self::default();
         registry.register(
             "ringpad_retention_waits",
-            "1 while no old calls are deleted because the clock is not believed, by reason",
+            "1 while no old calls are deleted because the clock is not trusted, by reason",
             metrics.waits.clone(),
         );
         metrics.waits(None);
@@ -33,7 +33,7 @@ impl RetentionMetrics {
 
     /// Why no old calls are deleted, if they are not.
     pub(crate) fn waits(&self, why: Option<Doubt>) {
-        for (doubt, reason) in [(Doubt::Jumped, "clock_set"), (Doubt::Ahead, "clock_ahead")] {
+        for (doubt, reason) in [(Doubt::WasSet, "clock_set"), (Doubt::Ahead, "clock_ahead")] {
             self.waits.get_or_create(&Reason { reason }).set(i64::from(why == Some(doubt)));
         }
     }

@@ -1,4 +1,4 @@
-//! A log with an old call, and clocks that can and cannot be believed.
+//! A log with an old call, and clocks that can and cannot be trusted.
 
 use jiff::{SignedDuration, tz};
 use prometheus_client::{encoding::text::encode, registry::Registry};
@@ -11,13 +11,13 @@ use crate::{
     source::Sources,
 };
 
-/// A log that keeps calls for 90 days, and who deletes them.
+/// A log that keeps calls for 90 days, and the task that deletes them.
 struct Kept {
     _directory: TempDir,
     retention: Retention,
     registry: Registry,
     clock: Clock,
-    said: Option<Doubt>,
+    reported: Option<Doubt>,
 }
 
 fn in_days(days: i64) -> Timestamp {
@@ -39,7 +39,7 @@ impl Kept {
             metrics: RetentionMetrics::new(&mut registry),
         };
         let clock = Clock::new(Reading { wall: in_days(0), running: Duration::ZERO });
-        Self { _directory: directory, retention, registry, clock, said: None }
+        Self { _directory: directory, retention, registry, clock, reported: None }
     }
 
     /// Logs a call that begins so many days from now.
@@ -60,7 +60,7 @@ impl Kept {
     async fn delete(&mut self, running: u64, days: i64) -> Option<String> {
         let running = Duration::from_secs(running);
         let now = Reading { wall: in_days(days) + running, running };
-        while let Step::More = self.retention.step(&mut self.clock, now, &mut self.said).await.unwrap() {}
+        while let Step::More = self.retention.step(&mut self.clock, now, &mut self.reported).await.unwrap() {}
         let mut text = String::new();
         encode(&mut text, &self.registry).unwrap();
         let waits = |line: &str| {

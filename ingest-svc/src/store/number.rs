@@ -71,9 +71,9 @@ number_of_a_store! {
 /// A number that a store can own.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum StoreNumber {
-    /// See [`NumberKind::VirtualNumber`].
+    /// The 050 number that customers dial.
     VirtualNumber(VirtualNumber),
-    /// See [`NumberKind::Line`].
+    /// The real number to which the provider forwards.
     Line(Line),
 }
 

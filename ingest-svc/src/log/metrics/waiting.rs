@@ -1,4 +1,4 @@
-//! What is measured when somebody asks, and not when something happens: whatever hangs cannot keep it from moving.
+//! What is measured when Prometheus asks, and not when something happens: a part that hangs cannot stop it.
 
 use std::{
     fmt,

@@ -1,11 +1,11 @@
 //! A consistent copy of a log, made while it is in use.
 //!
 //! ```text
-//! log ─► VACUUM INTO a temporary file beside the target ─► flush ─► integrity check ─► the target's name
+//! log ─► VACUUM INTO a temporary file next to the target ─► flush ─► integrity check ─► the target's name
 //! ```
 //!
-//! `VACUUM INTO` reads all of it in one read transaction, and so neither waits for the writer nor begins anew at each
-//! commit, as SQLite's backup API does when another process writes. It has what was committed before it began. Until it
+//! `VACUUM INTO` reads all of it in one read transaction, so it does not wait for the writer, and does not begin
+//! again at each commit, as SQLite's backup API does when another process writes. It has what was committed before it began. Until it
 //! is done, the write-ahead log is not shortened. An interrupted backup leaves no file under the target's name.
 
 use std::{
@@ -26,7 +26,7 @@ use super::{connection::connect_read_only, error::OpenError, file, schema};
 pub struct Contents {
     /// Of its file.
     pub bytes: u64,
-    /// All calls, those that no store owns among them.
+    /// All calls, also calls without a store.
     pub calls: u64,
     /// Without those that were removed.
     pub stores: u64,
@@ -34,7 +34,7 @@ pub struct Contents {
     pub newest: Option<NewestEvent>,
 }
 
-/// The last of what pads were, or are to be, sent.
+/// The newest event in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewestEvent {
     /// Counts the events of all stores, in the order of their commits.
@@ -62,7 +62,7 @@ pub enum BackupError {
         /// By which it is open.
         name: PathBuf,
     },
-    /// Nothing is overwritten.
+    /// A backup overwrites nothing.
     #[error("{}: there is such a file already; name another one, or remove it", .0.display())]
     Exists(PathBuf),
     /// The copy cannot be written.
@@ -79,7 +79,7 @@ pub enum BackupError {
     /// What SQLite's integrity check says of the copy.
     #[error("the copy is damaged, and was removed: {0}")]
     Damaged(String),
-    /// Somebody did not want to wait.
+    /// The user has interrupted it.
     #[error("interrupted; no backup was made")]
     Interrupted,
     /// A defect of this code.
@@ -90,7 +90,7 @@ pub enum BackupError {
 /// Copies the log `log` to the new file `target`, for its owner's eyes alone, and says what the copy holds.
 ///
 /// # Errors
-/// See [`BackupError`]. There is no file `target` then, unless there was one before.
+/// The reason why there is no backup. The file `target` is as it was before.
 pub async fn back_up(
     log: PathBuf,
     target: PathBuf,
@@ -111,10 +111,10 @@ pub async fn back_up(
     done.map_err(|_| BackupError::Panicked)?
 }
 
-/// Everything that can be refused at once has been looked at.
+/// A backup that can begin: the log can be read, and the target does not exist.
 struct Backup {
     log: Connection,
-    /// Where it is written: in the target's directory, removed when dropped.
+    /// It is written in the target's directory, and removed when dropped.
     copy: NamedTempFile,
     target: PathBuf,
 }
@@ -123,7 +123,7 @@ impl Backup {
     fn prepare(log: &Path, target: PathBuf) -> Result<Self, BackupError> {
         let connection = open(log)?;
         let at_target = |why| BackupError::Target { path: target.clone(), why };
-        // What is there is told at once; what comes meanwhile, in the end.
+        // A file that exists now is reported at once; one that is made while copying, at the end.
         match fs::symlink_metadata(&target) {
             Ok(_) => return Err(BackupError::Exists(target)),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -169,7 +169,7 @@ fn open(log: &Path) -> Result<Connection, BackupError> {
     }
 }
 
-/// A file beside `target` that is on the way to become it, for its owner alone: it holds callers' numbers.
+/// A temporary file next to `target`, which is to become it. Only its owner may read it: it holds callers' numbers.
 pub(super) fn partial(target: &Path) -> io::Result<NamedTempFile> {
     let name = target.file_name().ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "no file's name"))?;
     let mut prefix = name.to_owned();
@@ -177,7 +177,7 @@ pub(super) fn partial(target: &Path) -> io::Result<NamedTempFile> {
     tempfile::Builder::new().prefix(&prefix).suffix(".partial").tempfile_in(directory(target))
 }
 
-/// Has a name in the directory of `path` survive a power cut.
+/// Makes a new name in the directory of `path` survive a power cut.
 pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(directory(path))?.sync_all()
 }
@@ -186,10 +186,10 @@ fn directory(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// What SQLite finds wrong with the file first, if anything.
+/// The first fault that SQLite finds in the file, if there is one.
 pub(super) fn check_integrity(connection: &Connection) -> rusqlite::Result<Result<(), String>> {
-    let said: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
-    Ok(if said == "ok" { Ok(()) } else { Err(said) })
+    let result: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    Ok(if result == "ok" { Ok(()) } else { Err(result) })
 }
 
 /// What is in the log.

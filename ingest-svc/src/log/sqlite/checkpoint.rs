@@ -1,10 +1,10 @@
-//! Moves committed pages from the write-ahead log into the database file, beside the writer: an accept does not wait for it.
+//! Moves committed pages from the write-ahead log into the database file, on a thread of its own: an accept does not wait for it.
 //!
-//! The file is written from its beginning again once all of it has been moved and nobody reads it. Under a steady load that
-//! moment does not come by itself, so the writer is asked for it between two commits, when next to nothing is left to be
-//! moved: see [`Emptying`]. The file keeps its length then, since to write where something was costs half of what it costs
-//! to make a file longer. While another program reads, e.g. a backup, nothing that is newer than what it reads can be
-//! moved; the file grows, which a gauge and a WARN line show, and shrinks when that program has gone.
+//! SQLite writes the file from its beginning again once all of it has been moved and nobody reads it. Under a steady load that
+//! moment does not come by itself, so the writer creates it between two commits, when almost nothing is left to be moved; see
+//! [`Emptying`]. The file keeps its length then, because overwriting costs half of what it costs to make a file longer. While
+//! another program reads, e.g. a backup, pages that are newer than its snapshot cannot be moved. The file grows, which a gauge and
+//! a WARN line show, and shrinks when that program has ended.
 
 use std::{
     sync::{
@@ -24,15 +24,15 @@ use super::{
     file::LogFile,
 };
 
-/// Pages (of 4 KiB) in the write-ahead log at which it is to be emptied: with what is written meanwhile it has 256 MiB at
+/// Pages (of 4 KiB) in the write-ahead log at which it is to be emptied: with what is written until then it has 256 MiB at
 /// most.
 const FULL: i64 = 32 * 1024;
-/// Bytes that it has only while somebody reads it.
+/// Bytes that it has only while another program reads it.
 const HELD: u64 = 256 * 1024 * 1024;
-/// How often that is said.
-const SAID: Duration = Duration::from_secs(60);
+/// How often that is reported.
+const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How often the write-ahead log is checkpointed on a calm day. A checkpoint's writes delay the commits beside it for
+/// How often the write-ahead log is checkpointed without much load. A checkpoint's writes delay concurrent commits for
 /// some milliseconds, so it is rare; each page then moves once, however often it was written.
 const INTERVAL: Duration = Duration::from_secs(4);
 
@@ -45,30 +45,30 @@ const READERS: Duration = Duration::from_millis(20);
 /// Whether the write-ahead log is to be emptied: because much is in it, or because what was deleted is still in it.
 #[derive(Debug, Default)]
 pub(super) struct Emptying {
-    /// Nothing of what is in it now may be left on the disk, or it is too long: the file is to be cut off.
-    cut_off: AtomicBool,
-    /// All but a few pages have been moved, and nobody reads it: the writer may.
+    /// What is in it now must not be left on the disk, or the file is too long: it is to be truncated.
+    truncate: AtomicBool,
+    /// All but a few pages have been moved, and nobody reads the file: the writer may empty it.
     possible: AtomicBool,
 }
 
 impl Emptying {
-    /// Asks for it, as soon as it is possible, and for the file to be cut off.
-    pub(super) fn cut_off(&self) {
-        self.cut_off.store(true, Ordering::Release);
+    /// Asks for the file to be emptied and truncated, as soon as that is possible.
+    pub(super) fn request_truncation(&self) {
+        self.truncate.store(true, Ordering::Release);
     }
 
-    /// For the writer, between two commits: does it, if the time has come. Should somebody have begun to read, it is tried
+    /// For the writer, between two commits: empties the file if that is possible now. If a reader has begun to read, it is tried
     /// again after the next checkpoint.
-    pub(super) fn do_if_possible(&self, connection: &Connection) -> rusqlite::Result<()> {
+    pub(super) fn empty_if_possible(&self, connection: &Connection) -> rusqlite::Result<()> {
         if !self.possible.swap(false, Ordering::AcqRel) {
             return Ok(());
         }
-        let cuts_off = self.cut_off.swap(false, Ordering::AcqRel);
+        let truncates = self.truncate.swap(false, Ordering::AcqRel);
         connection.busy_timeout(READERS)?;
-        let done = checkpoint(connection, if cuts_off { "TRUNCATE" } else { "RESTART" });
+        let done = checkpoint(connection, if truncates { "TRUNCATE" } else { "RESTART" });
         connection.busy_timeout(BUSY_TIMEOUT)?;
-        if cuts_off && !done.as_ref().is_ok_and(|done| done.all) {
-            self.cut_off();
+        if truncates && !done.as_ref().is_ok_and(|done| done.all) {
+            self.request_truncation();
         }
         done.map(|_| ())
     }
@@ -76,27 +76,27 @@ impl Emptying {
 
 /// What a checkpoint has done.
 #[derive(Debug, Clone, Copy)]
-struct Done {
-    /// All that was in the write-ahead log when it began has been moved. If not, somebody reads what is older than the rest.
+struct Checkpoint {
+    /// Everything that was in the write-ahead log when it began has been moved. If not, a reader reads an older snapshot.
     all: bool,
     /// How many pages are in the write-ahead log, moved or not.
     pages: i64,
 }
 
-fn checkpoint(connection: &Connection, mode: &str) -> rusqlite::Result<Done> {
+fn checkpoint(connection: &Connection, mode: &str) -> rusqlite::Result<Checkpoint> {
     connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
         let (busy, pages, moved): (bool, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        Ok(Done { all: !busy && moved >= pages, pages })
+        Ok(Checkpoint { all: !busy && moved >= pages, pages })
     })
 }
 
-/// See the module's text.
+/// The thread that moves the pages.
 pub(super) struct Checkpoints {
     connection: Connection,
     file: Arc<LogFile>,
     emptying: Arc<Emptying>,
     metrics: LogMetrics,
-    said_at: Option<Instant>,
+    reported_at: Option<Instant>,
 }
 
 impl Checkpoints {
@@ -106,45 +106,45 @@ impl Checkpoints {
         metrics: LogMetrics,
     ) -> Result<Self, OpenError> {
         let connection = connect(file.path())?;
-        Ok(Self { connection, file, emptying, metrics, said_at: None })
+        Ok(Self { connection, file, emptying, metrics, reported_at: None })
     }
 
     /// Checkpoints at each request, and at every interval, until the other end of `requests` is dropped.
     pub(super) fn run(mut self, requests: &Receiver<()>) {
         while requests.recv_timeout(INTERVAL) != Err(RecvTimeoutError::Disconnected) {
-            if let Err(error) = self.once() {
+            if let Err(error) = self.checkpoint() {
                 tracing::warn!(%error, "cannot checkpoint the log; trying again");
             }
         }
     }
 
-    fn once(&mut self) -> rusqlite::Result<()> {
+    fn checkpoint(&mut self) -> rusqlite::Result<()> {
         let done = checkpoint(&self.connection, "PASSIVE")?;
         let bytes = self.file.wal_bytes();
         self.metrics.wal_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
         if !done.all {
-            self.say_if_held(bytes);
+            self.report_if_held(bytes);
             return Ok(());
         }
         if bytes >= HELD {
-            self.emptying.cut_off();
+            self.emptying.request_truncation();
         }
-        if done.pages >= FULL || self.emptying.cut_off.load(Ordering::Acquire) {
-            // What was written during the first one, so that little is left to the writer.
+        if done.pages >= FULL || self.emptying.truncate.load(Ordering::Acquire) {
+            // Moves what was written during the first one, so that little is left to the writer.
             checkpoint(&self.connection, "PASSIVE")?;
             self.emptying.possible.store(true, Ordering::Release);
         }
         Ok(())
     }
 
-    fn say_if_held(&mut self, bytes: u64) {
-        if bytes < HELD || self.said_at.is_some_and(|at| at.elapsed() < SAID) {
+    fn report_if_held(&mut self, bytes: u64) {
+        if bytes < HELD || self.reported_at.is_some_and(|at| at.elapsed() < REPORT_INTERVAL) {
             return;
         }
-        self.said_at = Some(Instant::now());
+        self.reported_at = Some(Instant::now());
         tracing::warn!(
             mib = bytes / 1024 / 1024,
-            "the write-ahead log grows, because another program has been reading the log's file for long: is it a backup, or sqlite3?"
+            "the write-ahead log grows, because another program has been reading the log's file for a long time: is it a backup, or sqlite3?"
         );
     }
 }

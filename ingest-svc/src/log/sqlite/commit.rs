@@ -207,7 +207,7 @@ impl Writer {
         }
         self.purged |= step.deleted > 0;
         if !step.more && std::mem::take(&mut self.purged) {
-            self.emptying.cut_off();
+            self.emptying.request_truncation();
         }
         Ok(step.more)
     }

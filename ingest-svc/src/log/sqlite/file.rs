@@ -1,9 +1,8 @@
-//! The log's file: held by one ingest-svc at a time whatever name it is opened by, and never opened without its newest
-//! records.
+//! The log's file: used by one ingest-svc at a time, also if it has several names, and never opened without its newest records.
 //!
-//! SQLite keeps the newest commits in a write-ahead log beside the *name* of the database file. A file with several names
+//! SQLite keeps the newest commits in a write-ahead log next to the *name* of the database file. A file with several names
 //! (symbolic link, hard link, bind mount) would have several of them, each with records that the others lack. So the lock
-//! is on the file itself, and the file says by which name it was last opened: what was left beside another name is
+//! is on the file itself, and the file says by which name it was last opened: what was left next to another name is
 //! taken over first.
 //!
 //! ```text
@@ -12,7 +11,7 @@
 //!
 //! The lock is `flock`, which on a local file system is independent of the `fcntl` locks that SQLite takes on the same
 //! file. But closing any descriptor of a file drops the `fcntl` locks that the process has on it. So the locked
-//! descriptor is closed after the last connection: whoever has a connection has the [`LogFile`] too, and drops it later.
+//! descriptor is closed after the last connection: each owner of a connection also owns the [`LogFile`], and drops it later.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -50,7 +49,7 @@ pub(super) struct LogFile {
     _former_lock: File,
 }
 
-/// Which file it is, whatever its names.
+/// Which file it is, independent of its names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Identity {
     device: u64,
@@ -64,10 +63,11 @@ impl From<Metadata> for Identity {
 }
 
 impl LogFile {
-    /// Makes the file if there is none, and locks it until dropped.
+    /// Makes the file if it does not exist, and locks it until dropped.
     pub(super) fn hold(name: &Path) -> Result<Self, OpenError> {
         for _ in 0..TRIES {
-            // Callers' numbers are in it: a new file is its owner's alone, and SQLite makes the files beside it likewise.
+            // Callers' numbers are in it: only its owner may read a new file, and SQLite makes the other files with
+            // the same permissions.
             let mut options = OpenOptions::new();
             options.create(true).append(true).mode(0o600);
             let file = options.open(name).map_err(OpenError::File)?;
@@ -100,7 +100,7 @@ impl LogFile {
     /// Bytes of the write-ahead log on disk.
     pub(super) fn wal_bytes(&self) -> u64 {
         // None: it is empty.
-        std::fs::metadata(beside(&self.path, "-wal")).map_or(0, |wal| wal.len())
+        std::fs::metadata(next_to(&self.path, "-wal")).map_or(0, |wal| wal.len())
     }
 
     /// Whether there is room for another record.
@@ -123,10 +123,10 @@ impl LogFile {
         fallocate(nameless, FallocateFlags::empty(), 0, ROOM)
     }
 
-    /// Whether the file was last opened by another name, beside which commits may have been left. `connection` has it open
+    /// Whether the file was last opened by another name, next to which commits may have been left. `connection` has it open
     /// by [its path](Self::path).
-    pub(super) fn left_behind(&self, connection: &Connection) -> Result<Option<LeftBehind>, OpenError> {
-        left_behind(connection, &self.path, self.identity)
+    pub(super) fn other_name(&self, connection: &Connection) -> Result<Option<OtherName>, OpenError> {
+        other_name(connection, &self.path, self.identity)
     }
 
     /// Notes in the file by which name it is open, and has that written through to the file itself.
@@ -145,17 +145,17 @@ impl LogFile {
 }
 
 /// Whether a file that nobody here has locked is open by another name than `path`, which `connection` has it open by: its
-/// newest commits are then beside that one.
+/// newest commits are then next to that name.
 pub(super) fn open_elsewhere(connection: &Connection, path: &Path) -> Result<Option<PathBuf>, OpenError> {
     let identity = Identity::from(fs::metadata(path).map_err(OpenError::File)?);
-    Ok(left_behind(connection, path, identity)?.map(|LeftBehind(name)| name))
+    Ok(other_name(connection, path, identity)?.map(|OtherName(name)| name))
 }
 
-fn left_behind(
+fn other_name(
     connection: &Connection,
     path: &Path,
     identity: Identity,
-) -> Result<Option<LeftBehind>, OpenError> {
+) -> Result<Option<OtherName>, OpenError> {
     if !connection.table_exists(None, "file")? {
         return Ok(None);
     }
@@ -168,11 +168,11 @@ fn left_behind(
     if name == path || inode != identity.inode.cast_signed() {
         return Ok(None);
     }
-    let wal = beside(&name, "-wal");
+    let wal = next_to(&name, "-wal");
     match fs::metadata(&wal) {
         Ok(found) if found.len() > 0 => {
             // The same directory by another name.
-            if leads_to(&beside(path, "-wal"), found.into()).map_err(OpenError::File)? {
+            if leads_to(&next_to(path, "-wal"), found.into()).map_err(OpenError::File)? {
                 return Ok(None);
             }
         }
@@ -181,19 +181,19 @@ fn left_behind(
         Err(error) => return Err(OpenError::File(error)),
     }
     if leads_to(&name, identity).map_err(OpenError::File)? {
-        return Ok(Some(LeftBehind(name)));
+        return Ok(Some(OtherName(name)));
     }
     if name.exists() {
         // It belongs to another file by now.
         return Ok(None);
     }
-    Err(OpenError::Renamed { wal, expected: beside(path, "-wal") })
+    Err(OpenError::Renamed { wal, expected: next_to(path, "-wal") })
 }
 
-/// The name beside which commits have been left.
-pub(super) struct LeftBehind(PathBuf);
+/// Another name of the file, next to which commits have been left.
+pub(super) struct OtherName(PathBuf);
 
-impl LeftBehind {
+impl OtherName {
     /// Moves those commits into the file. Nobody may have it open by another name.
     pub(super) fn take_over(self) -> Result<(), OpenError> {
         let connection = connect(&self.0)?;
@@ -201,7 +201,7 @@ impl LeftBehind {
         connection.close().map_err(|(_, error)| error)?;
         tracing::warn!(
             name = %self.0.display(),
-            "the log was open by another name before, and did not end in order; what was left beside that name is taken over"
+            "the log was open by another name before, and was not closed; what was left next to that name is taken over"
         );
         Ok(())
     }
@@ -230,14 +230,14 @@ fn lock(file: File) -> Result<File, OpenError> {
     }
 }
 
-/// Versions before this one lock only `<name>.lock`: one of them may still be running, or be started beside this one.
+/// Older versions lock only `<name>.lock`: one of them may still be running, or be started while this one runs.
 fn former_lock(name: &Path) -> Result<File, OpenError> {
-    lock(File::create(beside(name, ".lock")).map_err(OpenError::Lock)?)
+    lock(File::create(next_to(name, ".lock")).map_err(OpenError::Lock)?)
 }
 
-/// The name of a file that lies beside it.
-pub(super) fn beside(name: &Path, suffix: impl AsRef<OsStr>) -> PathBuf {
-    let mut beside = name.as_os_str().to_owned();
-    beside.push(suffix);
-    PathBuf::from(beside)
+/// The name of a file next to it.
+pub(super) fn next_to(name: &Path, suffix: impl AsRef<OsStr>) -> PathBuf {
+    let mut path = name.as_os_str().to_owned();
+    path.push(suffix);
+    PathBuf::from(path)
 }

@@ -10,9 +10,9 @@ use super::{connection::connect, error::OpenError, file::LogFile, schema::migrat
 /// [`super::checkpoint`], so that no accept pays for one.
 pub(super) fn open_writer(file: &LogFile) -> Result<Connection, OpenError> {
     let mut connection = connect(file.path())?;
-    if let Some(left_behind) = file.left_behind(&connection)? {
+    if let Some(other_name) = file.other_name(&connection)? {
         connection.close().map_err(|(_, error)| error)?;
-        left_behind.take_over()?;
+        other_name.take_over()?;
         connection = connect(file.path())?;
     }
     connection.pragma_update(None, "journal_mode", "WAL")?;

@@ -1,14 +1,14 @@
 //! Puts a backup in the place of a log.
 //!
 //! ```text
-//! lock the log ─► copy the backup beside it ─► check, new epoch, flush ─► keep the old log under another name
-//!        ─► move its newest commits into its file ─► remove what lies beside it ─► give the copy its name
+//! lock the log ─► copy the backup next to it ─► check, new epoch, flush ─► keep the old log under another name
+//!        ─► move its newest commits into its file ─► remove the files next to it ─► give the copy its name
 //! ```
 //!
 //! The backup takes the log's name in the last step: a restoration that is interrupted, also by a power cut, leaves the
-//! old log, whole. Only of one that is damaged are the newest commits not moved: they stay beside its other name, and an
-//! interruption between the last two steps leaves it without them. What positions the pads have seen since the backup will be given out again; the new epoch tells them, and
-//! push-svc, to begin anew with a fresh snapshot.
+//! old log, whole. If the old log is damaged, its newest commits are not moved: they stay next to its other name, and
+//! an interruption between the last two steps leaves it without them. Positions that pads have seen since the backup will be used
+//! again; because of the new epoch, pads and push-svc begin again with a fresh snapshot.
 
 use std::{
     ffi::OsStr,
@@ -26,16 +26,16 @@ use super::{
     backup::{Contents, check_integrity, contents, partial, sync_directory},
     connection::connect,
     error::OpenError,
-    file::{LogFile, beside, write_through},
+    file::{LogFile, next_to, write_through},
     schema,
 };
 
-/// What is to become of a log that is there already.
+/// What happens to a log that exists already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Existing {
     /// It stays, and nothing is restored.
     Refused,
-    /// It is kept beside the restored one, under a name that says so.
+    /// It is kept next to the restored one, under another name.
     Kept,
 }
 
@@ -59,7 +59,7 @@ pub enum RestoreError {
         /// What is wrong with it.
         why: OpenError,
     },
-    /// Nothing is overwritten without being asked for.
+    /// A log is not overwritten unless the user asks for it.
     #[error("the log {}: there is one already; --replace keeps it under another name", .0.display())]
     Exists(PathBuf),
     /// The backup cannot be used.
@@ -70,9 +70,9 @@ pub enum RestoreError {
         /// What is wrong with it.
         why: OpenError,
     },
-    /// It is not all there is.
+    /// Its newest records are in another file.
     #[error(
-        "the backup {}: {} lies beside it: it is a log that is in use, or was left by a crash; make a backup of it first",
+        "the backup {}: {} is next to it: it is a log that is in use, or was left by a crash; make a backup of it first",
         path.display(),
         other.display()
     )]
@@ -82,7 +82,7 @@ pub enum RestoreError {
         /// The file with its newest records.
         other: PathBuf,
     },
-    /// What SQLite's integrity check says of it.
+    /// SQLite's integrity check has found a fault.
     #[error("the backup {}: it is damaged: {why}", path.display())]
     Damaged {
         /// Which file.
@@ -111,13 +111,13 @@ pub enum RestoreError {
 /// Makes the log `log` of the backup `backup`, with an epoch of its own. Blocks for as long as it takes.
 ///
 /// # Errors
-/// See [`RestoreError`].
+/// The reason why nothing was restored.
 pub fn restore(backup: &Path, log: &Path, existing: Existing) -> Result<Restored, RestoreError> {
     refuse_if_in_use(backup)?;
     let source = File::open(backup)
         .map_err(|error| RestoreError::Backup { path: backup.to_owned(), why: OpenError::File(error) })?;
     let at_log = |why| RestoreError::Log { path: log.to_owned(), why };
-    let mut made = vec![log.to_owned(), lock_beside(log)];
+    let mut made = vec![log.to_owned(), lock_file(log)];
     made.retain(|file| fs::symlink_metadata(file).is_err());
     let held = LogFile::hold(log).map_err(at_log)?;
     let place = Place { log: held.path() };
@@ -128,7 +128,7 @@ pub fn restore(backup: &Path, log: &Path, existing: Existing) -> Result<Restored
     };
     if restored.is_err() {
         for file in made {
-            // An empty file of this process would keep ingest-svc, under its own user, from starting.
+            // An empty file that belongs to this user would prevent ingest-svc from starting as its own user.
             if let Err(error) = fs::remove_file(&file) {
                 tracing::warn!(file = %file.display(), %error, "an empty file was left");
             }
@@ -137,10 +137,10 @@ pub fn restore(backup: &Path, log: &Path, existing: Existing) -> Result<Restored
     restored
 }
 
-/// What lies beside a database file that is more than itself.
+/// Refuses a backup with newer records in a file next to it.
 fn refuse_if_in_use(backup: &Path) -> Result<(), RestoreError> {
     for suffix in ["-wal", "-journal"] {
-        let other = beside(backup, suffix);
+        let other = next_to(backup, suffix);
         if fs::metadata(&other).is_ok_and(|found| found.len() > 0) {
             return Err(RestoreError::InUse { path: backup.to_owned(), other });
         }
@@ -156,18 +156,18 @@ fn renew(backup: &Path, copy: &Path) -> Result<Contents, RestoreError> {
     schema::check_version(&connection).map_err(unfit)?;
     let sound = check_integrity(&connection).map_err(sql)?;
     sound.map_err(|why| RestoreError::Damaged { path: backup.to_owned(), why })?;
-    begin_anew(&connection).map_err(sql)?;
+    start_new_history(&connection).map_err(sql)?;
     let contents = contents(&connection).map_err(sql)?;
     connection.close().map_err(|(_, error)| sql(error))?;
     Ok(contents)
 }
 
 /// Makes the copy a single file with a history of its own.
-fn begin_anew(connection: &Connection) -> rusqlite::Result<()> {
-    // A copy made by other means may want a write-ahead log beside it; ingest-svc makes its own.
+fn start_new_history(connection: &Connection) -> rusqlite::Result<()> {
+    // A copy made by another program may need a write-ahead log next to it; ingest-svc makes its own.
     connection.pragma_update(None, "journal_mode", "DELETE")?;
     connection.execute("UPDATE meta SET epoch = ?1", [Uuid::new_v4().as_bytes()])?;
-    // By which name another file was open.
+    // The name of the file that was backed up.
     if connection.table_exists(None, "file")? {
         connection.execute("DELETE FROM file", [])?;
     }
@@ -180,14 +180,14 @@ pub(super) struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// Whether there is anything that would be lost. Holding it has made an empty file, if there was none.
+    /// Whether there is anything that would be lost. Locking it has made an empty file, if there was none.
     fn is_taken(&self) -> io::Result<bool> {
         let length = |path: &Path| match fs::metadata(path) {
             Ok(found) => Ok(found.len()),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(0),
             Err(error) => Err(error),
         };
-        Ok(length(self.log)? > 0 || length(&beside(self.log, "-wal"))? > 0)
+        Ok(length(self.log)? > 0 || length(&next_to(self.log, "-wal"))? > 0)
     }
 
     /// Puts the backup here; `there`: in the place of a log.
@@ -195,7 +195,7 @@ impl Place<'_> {
         let copy = self.copy(source)?;
         let contents = renew(backup, copy.path())?;
         copy.as_file().sync_all().map_err(at(copy.path()))?;
-        let lock = lock_beside(self.log);
+        let lock = lock_file(self.log);
         File::open(&lock).and_then(|file| self.give_to_owner(&file)).map_err(at(&lock))?;
         if !there {
             self.replace(copy)?;
@@ -216,8 +216,8 @@ impl Place<'_> {
         sync_directory(self.log).map_err(at(self.log))
     }
 
-    /// Moves the newest commits of the old log into its file, so that it is whole without what lies beside it. Of one that is
-    /// damaged nothing is moved: what can be saved of it is in what lies beside its other name.
+    /// Moves the newest commits of the old log into its file, so that it is complete without the files next to it. If it is
+    /// damaged, nothing is moved: what can be saved is in the files next to its other name.
     pub(super) fn settle(&self) {
         let settled = connect(self.log).and_then(|connection| {
             connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
@@ -231,7 +231,7 @@ impl Place<'_> {
         }
     }
 
-    /// Copies the backup beside the log, for the log's owner alone.
+    /// Copies the backup next to the log; only the log's owner may read it.
     fn copy(&self, mut backup: File) -> Result<NamedTempFile, RestoreError> {
         let mut copy = partial(self.log).map_err(at(self.log))?;
         let copied = io::copy(&mut backup, &mut copy).and_then(|_| self.give_to_owner(copy.as_file()));
@@ -239,10 +239,10 @@ impl Place<'_> {
         Ok(copy)
     }
 
-    /// Somebody else, often root, may be restoring than ingest-svc runs as: whose the log was, its successor is.
+    /// The user who restores, often root, may be another one than ingest-svc runs as. The new log gets the owner of the old one.
     fn give_to_owner(&self, copy: &File) -> io::Result<()> {
         let (own, log) = (copy.metadata()?, fs::metadata(self.log)?);
-        // A file that was made just now is of its maker; the directory then says whose it is to be.
+        // A file that was made just now belongs to the user who restores; then the owner of the directory counts.
         let owner = if log.len() == 0 && own.uid() == 0 {
             fs::metadata(self.log.parent().unwrap_or(Path::new("/")))?
         } else {
@@ -254,13 +254,13 @@ impl Place<'_> {
         fchown(copy, Some(owner.uid()), Some(owner.gid()))
     }
 
-    /// Gives the old log a second name, and what a crash left beside it. Both are kept as they are: SQLite might take a log
-    /// that is damaged for one that needs nothing of what lies beside it.
+    /// Gives a second name to the old log, and to what a crash has left next to it. Both are kept as they are: SQLite might ignore
+    /// the files next to a damaged log.
     pub(super) fn keep(&self) -> Result<PathBuf, RestoreError> {
         let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S.%3fZ").to_string();
-        let kept = beside(self.log, format!(".replaced-{now}"));
+        let kept = next_to(self.log, format!(".replaced-{now}"));
         for suffix in ["-wal", ""] {
-            match fs::hard_link(beside(self.log, suffix), beside(&kept, suffix)) {
+            match fs::hard_link(next_to(self.log, suffix), next_to(&kept, suffix)) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(at(&kept)(error)),
@@ -270,10 +270,10 @@ impl Place<'_> {
         Ok(kept)
     }
 
-    /// Removes what SQLite would take for the newest records of the file that is about to take the log's name.
+    /// Removes the files that SQLite would take for the newest records of the restored log.
     pub(super) fn clear(&self) -> Result<(), RestoreError> {
         for suffix in ["-wal", "-shm", "-journal"] {
-            let other = beside(self.log, OsStr::new(suffix));
+            let other = next_to(self.log, OsStr::new(suffix));
             match fs::remove_file(&other) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -284,9 +284,9 @@ impl Place<'_> {
     }
 }
 
-/// What [`LogFile::hold`] locks beside the log.
-fn lock_beside(log: &Path) -> PathBuf {
-    beside(log, ".lock")
+/// The file next to the log that [`LogFile::hold`] locks.
+fn lock_file(log: &Path) -> PathBuf {
+    next_to(log, ".lock")
 }
 
 fn at(path: &Path) -> impl Fn(io::Error) -> RestoreError {

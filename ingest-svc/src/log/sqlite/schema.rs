@@ -4,7 +4,7 @@
 //! meta ── epoch, how far the relay has come
 //! file                     by which name this file is open
 //! probe                    what is written when nothing else is
-//! quarantine               requests that were no CDRs
+//! quarantine               requests that are not CDRs
 //! stores ─< numbers        which virtual number or line belongs to which store
 //!    │
 //!    ├─< calls             a call as it now is, and by what to recognise the records it has had
@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::error::OpenError;
 
-/// The version that this code reads and writes; an older file is brought up to it.
+/// The version that this code reads and writes; an older file is migrated to it.
 const VERSION: i64 = 8;
 
 const TABLES: &str = "
@@ -67,8 +67,8 @@ CREATE UNIQUE INDEX events_of_store ON events (store, position);
 ";
 
 /// In this form since version 8. A search for the last digits of a number finds out here whether the store knows such a
-/// number, and when it last called. An index on the calls would serve it, too, but each accept would write a page of that
-/// somewhere: numbers come in no order. This table it writes anyway.
+/// number, and when it last called. An index on the calls would do that, too, but each accept would write to a random page of it,
+/// because numbers come in no order. An accept writes to this table anyway.
 const CALLERS: &str = "
 CREATE TABLE callers (
     store     INTEGER NOT NULL REFERENCES stores,
@@ -81,7 +81,7 @@ CREATE TABLE callers (
 ) WITHOUT ROWID;
 ";
 
-/// New in version 2, beside what [`FROM_VERSION_1`] changes.
+/// New in version 2, together with what [`FROM_VERSION_1`] changes.
 const QUARANTINE: &str = "
 CREATE TABLE quarantine (
     key       INTEGER PRIMARY KEY AUTOINCREMENT, -- an id is never given out twice: people write it down
@@ -111,7 +111,7 @@ const FROM_VERSION_2: &str = "ALTER TABLE callers ADD COLUMN last_reservation BL
 const FILE_AND_PROBE: &str = "
 CREATE TABLE file (
     only      INTEGER PRIMARY KEY CHECK (only = 1),
-    name      BLOB NOT NULL,                -- by which it was last opened; what lies beside it is a part of the log
+    name      BLOB NOT NULL,                -- by which it was last opened; the files next to it are a part of the log
     inode     INTEGER NOT NULL              -- of the file that this was true of: a copy has another one
 );
 CREATE TABLE probe (
@@ -122,8 +122,8 @@ CREATE TABLE probe (
 
 const FROM_VERSION_4: &str = "ALTER TABLE quarantine ADD COLUMN charset TEXT NOT NULL DEFAULT ''";
 
-/// Callers as versions before 8 have them, by number. Before version 6 a call's later record could name a caller that was not
-/// among them.
+/// Changes the callers of versions before 8, which have them by number. Before version 6 a later record of a call could have a
+/// caller that was not added to the table.
 fn callers_from_numbers(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     transaction.execute_batch("ALTER TABLE callers RENAME TO callers_by_number")?;
     transaction.execute_batch(CALLERS)?;
@@ -151,7 +151,7 @@ CREATE UNIQUE INDEX calls_by_id ON calls (id);
 CREATE INDEX stores_deleted ON stores (deleted) WHERE deleted = 1;
 ";
 
-/// New in version 7: what finds rows that are due to be deleted, in whatever order they were written.
+/// New in version 7: what finds rows that are due to be deleted, also if they were not written in the order of their age.
 const AGE_INDEXES: &str = "
 CREATE INDEX events_by_age ON events (created);
 CREATE INDEX quarantine_by_age ON quarantine (received);
@@ -160,7 +160,7 @@ CREATE INDEX quarantine_by_age ON quarantine (received);
 /// New in version 8: what finds a source's oldest request.
 const QUARANTINE_OF_SOURCE: &str = "CREATE INDEX quarantine_of_source ON quarantine (source)";
 
-/// Makes the tables of a new file, and those that an older file lacks.
+/// Makes the tables of a new file, and changes the tables of an older one.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let transaction = connection.transaction()?;
@@ -190,7 +190,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
     Ok(transaction.commit()?)
 }
 
-/// Whether the tables are ones that this code can read, or bring up to its version.
+/// Whether this code can read the tables, or migrate them.
 pub(super) fn check_version(connection: &Connection) -> Result<(), OpenError> {
     match connection.pragma_query_value(None, "user_version", |row| row.get(0))? {
         1..=VERSION if connection.table_exists(None, "meta")? => Ok(()),

@@ -23,7 +23,7 @@ pub(super) struct UnreadableRows {
 pub(super) enum Kind {
     /// A call as pads see it.
     Call,
-    /// What a call's records have said.
+    /// The merged records of a call.
     Facts,
     /// An event.
     Event,

@@ -120,11 +120,11 @@ impl Writer {
             since_checkpoint += waiting.len() + bytes / PAGE;
             if matches!(waiting[..], [Job::Import(..)]) {
                 // Each part writes most pages of the directory's indexes again.
-                self.emptying.cut_off();
+                self.emptying.request_truncation();
             }
             self.commit(&mut waiting);
             self.committer.metrics.commit_seconds.observe(began.elapsed().as_secs_f64());
-            if let Err(error) = self.emptying.do_if_possible(&self.connection) {
+            if let Err(error) = self.emptying.empty_if_possible(&self.connection) {
                 tracing::warn!(%error, "cannot empty the write-ahead log; trying again");
             }
             // Full: one is asked for already.

@@ -34,7 +34,7 @@ async fn a_call_is_found_whether_its_record_came_in_time_or_months_late(backend:
     opened.close();
 }
 
-async fn a_request_is_done_once_and_what_changes_nothing_is_no_event(backend: Backend) {
+async fn a_request_is_done_once_and_makes_an_event_only_if_it_changes_something(backend: Backend) {
     let (place, opened) = with_store(backend).await;
     let id = opened.log.ingest(ring("1", "20261123142530")).await.unwrap().call_id;
     let note = |text: &str| Action::Note(text.to_owned(), None);
@@ -53,7 +53,7 @@ async fn a_request_is_done_once_and_what_changes_nothing_is_no_event(backend: Ba
     opened.close();
 }
 
-async fn a_closed_call_is_reopened_by_any_pad_and_one_that_is_open_stays_as_it_is(backend: Backend) {
+async fn any_pad_reopens_a_closed_call_and_an_open_call_stays_open(backend: Backend) {
     let (place, opened) = with_store(backend).await;
     let id = opened.log.ingest(ring("1", "20261123142530")).await.unwrap().call_id;
     done(opened.log.act(act(id, Action::Claim, 1)).await.unwrap());
@@ -120,7 +120,7 @@ async fn the_next_call_tells_note_and_reservation_until_they_are_taken_back_wher
     opened.close();
 }
 
-async fn a_repeat_of_what_had_changed_nothing_changes_nothing_later(backend: Backend) {
+async fn a_repeated_request_that_had_no_effect_has_none_later(backend: Backend) {
     let (place, opened) = with_store(backend).await;
     let id = opened.log.ingest(ring("1", "20261123142530")).await.unwrap().call_id;
     done(opened.log.act(act(id, Action::Release, 1)).await.unwrap());
@@ -135,8 +135,8 @@ async fn a_repeat_of_what_had_changed_nothing_changes_nothing_later(backend: Bac
 
 on_each_backend! {
     a_call_is_found_whether_its_record_came_in_time_or_months_late,
-    a_request_is_done_once_and_what_changes_nothing_is_no_event,
-    a_closed_call_is_reopened_by_any_pad_and_one_that_is_open_stays_as_it_is,
+    a_request_is_done_once_and_makes_an_event_only_if_it_changes_something,
+    any_pad_reopens_a_closed_call_and_an_open_call_stays_open,
     the_next_call_tells_note_and_reservation_until_they_are_taken_back_where_they_were_made,
-    a_repeat_of_what_had_changed_nothing_changes_nothing_later,
+    a_repeated_request_that_had_no_effect_has_none_later,
 }

@@ -46,7 +46,7 @@ pub(in crate::log) async fn missed(reader: &LogReader, limit: usize) -> (Vec<v1:
     }
 }
 
-async fn what_the_relay_reads_at_once_has_a_bounded_number_of_bytes(backend: Backend) {
+async fn a_page_for_the_relay_has_a_bounded_number_of_bytes(backend: Backend) {
     let (_place, opened) = with_store(backend).await;
     for seq in 0..10 {
         opened.status(ring(&format!("{seq}"), "20261123142530")).await;
@@ -64,7 +64,7 @@ async fn what_the_relay_reads_at_once_has_a_bounded_number_of_bytes(backend: Bac
     opened.close();
 }
 
-async fn an_answer_has_a_bounded_number_of_bytes_and_the_next_one_goes_on(backend: Backend) {
+async fn an_answer_has_a_bounded_number_of_bytes_and_the_next_one_continues(backend: Backend) {
     let (_place, opened) = with_store(backend).await;
     for seq in 0..4 * CALLS {
         let Ingested { call_id, .. } =
@@ -93,6 +93,6 @@ async fn an_answer_has_a_bounded_number_of_bytes_and_the_next_one_goes_on(backen
 }
 
 on_each_backend! {
-    what_the_relay_reads_at_once_has_a_bounded_number_of_bytes,
-    an_answer_has_a_bounded_number_of_bytes_and_the_next_one_goes_on,
+    a_page_for_the_relay_has_a_bounded_number_of_bytes,
+    an_answer_has_a_bounded_number_of_bytes_and_the_next_one_continues,
 }

@@ -12,7 +12,7 @@ fn import(entries: Vec<StoreEntry>, all: &[StoreEntry]) -> Import {
     Import { entries, moving: Moving::Allowed, assigned: Arc::new(assigned) }
 }
 
-async fn a_number_that_changes_hands_within_an_import_is_never_without_a_store(backend: Backend) {
+async fn a_number_that_moves_within_an_import_always_has_a_store(backend: Backend) {
     let (_place, opened) = with_store(backend).await;
     let gangnam = store("gangnam", OTHER, "+8225550001");
     let busan = store("busan", "+8250712345678", "+82515550001");
@@ -28,7 +28,7 @@ async fn a_number_that_changes_hands_within_an_import_is_never_without_a_store(b
     opened.close();
 }
 
-async fn a_number_that_was_given_away_meanwhile_fails_alone(backend: Backend) {
+async fn a_number_that_another_store_has_taken_fails_alone(backend: Backend) {
     let (place, opened) = with_store(backend).await;
     let all = [store("busan", "+8250712345678", "+82515550001"), store("mapo", OTHER, "+8225550002")];
     let part = Import { moving: Moving::Refused, ..import(all.to_vec(), &all) };
@@ -45,7 +45,7 @@ async fn a_number_that_was_given_away_meanwhile_fails_alone(backend: Backend) {
     opened.close();
 }
 
-async fn a_number_that_a_store_has_lost_leads_nowhere(backend: Backend) {
+async fn a_number_that_a_store_has_lost_belongs_to_no_store(backend: Backend) {
     let (place, mut opened) = with_store(backend).await;
     opened.log.upsert_store(store("gangnam", OTHER, "+8225550001"), Moving::Refused).await.unwrap();
     for _ in 0..2 {
@@ -60,7 +60,7 @@ async fn a_number_that_a_store_has_lost_leads_nowhere(backend: Backend) {
 }
 
 on_each_backend! {
-    a_number_that_changes_hands_within_an_import_is_never_without_a_store,
-    a_number_that_was_given_away_meanwhile_fails_alone,
-    a_number_that_a_store_has_lost_leads_nowhere,
+    a_number_that_moves_within_an_import_always_has_a_store,
+    a_number_that_another_store_has_taken_fails_alone,
+    a_number_that_a_store_has_lost_belongs_to_no_store,
 }

@@ -127,7 +127,7 @@ async fn a_ring_pops_only_if_it_began_within_two_minutes_of_our_clock(backend: B
     opened.close();
 }
 
-async fn a_caller_that_the_final_record_gives_otherwise_is_known_by_that_number(backend: Backend) {
+async fn the_caller_of_the_final_record_replaces_the_caller_of_the_ring_record(backend: Backend) {
     let (_place, opened) = with_store(backend).await;
     let from = |caller: &str, edt: &str| {
         record(&[
@@ -155,5 +155,5 @@ on_each_backend! {
     the_line_finds_the_store_only_if_the_virtual_number_does_not,
     a_withheld_caller_has_no_history_and_a_known_one_has,
     a_ring_pops_only_if_it_began_within_two_minutes_of_our_clock,
-    a_caller_that_the_final_record_gives_otherwise_is_known_by_that_number,
+    the_caller_of_the_final_record_replaces_the_caller_of_the_ring_record,
 }

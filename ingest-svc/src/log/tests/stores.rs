@@ -2,7 +2,7 @@
 
 use super::*;
 
-async fn positions_go_on_after_a_restart_and_after_a_deletion(backend: Backend) {
+async fn positions_continue_after_a_restart_and_after_a_deletion(backend: Backend) {
     let (place, opened) = with_store(backend).await;
     opened.status(ring("1", "20261123142530")).await;
     let epoch = opened.log.reader().epoch();
@@ -22,7 +22,7 @@ async fn positions_go_on_after_a_restart_and_after_a_deletion(backend: Backend) 
     opened.close();
 }
 
-async fn a_number_changes_hands_only_when_told_so(backend: Backend) {
+async fn a_number_moves_to_another_store_only_if_the_request_allows_it(backend: Backend) {
     let (_place, opened) = with_store(backend).await;
     let claimed = store("busan", "+8250712345678", "+82515550001");
     let refused = opened.log.upsert_store(claimed.clone(), Moving::Refused).await.unwrap();
@@ -43,7 +43,7 @@ async fn a_number_changes_hands_only_when_told_so(backend: Backend) {
 /// After every call that a test makes.
 const AFTER: i64 = 4_000_000_000;
 
-async fn a_store_that_is_deleted_and_made_again_and_again_counts_on(backend: Backend) {
+async fn positions_continue_when_a_store_is_deleted_and_made_again_many_times(backend: Backend) {
     let (place, mut opened) = with_store(backend).await;
     for round in 1..=5 {
         opened.status(ring(&round.to_string(), "20261123142530")).await;
@@ -61,7 +61,7 @@ async fn a_store_that_is_deleted_and_made_again_and_again_counts_on(backend: Bac
 }
 
 on_each_backend! {
-    positions_go_on_after_a_restart_and_after_a_deletion,
-    a_number_changes_hands_only_when_told_so,
-    a_store_that_is_deleted_and_made_again_and_again_counts_on,
+    positions_continue_after_a_restart_and_after_a_deletion,
+    a_number_moves_to_another_store_only_if_the_request_allows_it,
+    positions_continue_when_a_store_is_deleted_and_made_again_many_times,
 }

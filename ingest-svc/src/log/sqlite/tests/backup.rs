@@ -31,7 +31,7 @@ async fn in_use() -> (TempDir, Opened, PathBuf) {
 }
 
 #[tokio::test]
-async fn a_copy_of_a_log_in_use_is_one_private_file_with_all_of_it() {
+async fn a_backup_of_a_log_in_use_is_one_complete_private_file() {
     let (directory, opened, log) = in_use().await;
     let target = TempDir::new().unwrap();
     let file = target.path().join("backup.db");
@@ -50,7 +50,7 @@ async fn a_copy_of_a_log_in_use_is_one_private_file_with_all_of_it() {
 }
 
 #[tokio::test]
-async fn a_log_that_is_not_in_use_is_copied_with_what_a_crash_left_beside_it() {
+async fn a_log_that_is_not_in_use_is_copied_with_what_a_crash_left_next_to_it() {
     let directory = TempDir::new().unwrap();
     let log = super::file::after_a_crash(&directory).await;
     let wal = fs::read(directory.path().join("log.db-wal")).unwrap();
@@ -67,7 +67,7 @@ async fn a_log_that_is_not_in_use_is_copied_with_what_a_crash_left_beside_it() {
 }
 
 #[tokio::test]
-async fn nothing_is_overwritten_and_nothing_else_than_a_log_is_copied() {
+async fn a_backup_overwrites_nothing_and_copies_only_a_log() {
     let (directory, opened, log) = in_use().await;
     let path = |name: &str| directory.path().join(name);
     fs::write(path("there.db"), "mine").unwrap();
@@ -114,7 +114,7 @@ async fn an_interrupted_backup_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_restored_log_is_the_backup_with_an_epoch_of_its_own() {
+async fn a_restored_log_is_the_backup_with_a_new_epoch() {
     let (directory, opened, log) = in_use().await;
     let file = directory.path().join("backup.db");
     copy(&log, &file).await.unwrap();
@@ -152,7 +152,7 @@ async fn a_restored_log_is_the_backup_with_an_epoch_of_its_own() {
 }
 
 #[tokio::test]
-async fn what_a_crash_left_belongs_to_the_old_log_alone() {
+async fn the_records_left_by_a_crash_stay_with_the_old_log() {
     let directory = TempDir::new().unwrap();
     let log = super::file::after_a_crash(&directory).await;
     let elsewhere = TempDir::new().unwrap();
@@ -181,7 +181,7 @@ async fn what_a_crash_left_belongs_to_the_old_log_alone() {
 }
 
 #[tokio::test]
-async fn a_restoration_that_is_interrupted_leaves_the_old_log_whole() {
+async fn an_interrupted_restoration_leaves_the_old_log_complete() {
     let directory = TempDir::new().unwrap();
     let log = super::file::after_a_crash(&directory).await;
     // All but the last step.
@@ -196,7 +196,7 @@ async fn a_restoration_that_is_interrupted_leaves_the_old_log_whole() {
 }
 
 #[tokio::test]
-async fn what_fails_once_the_old_log_has_its_second_name_says_that_name() {
+async fn a_failure_after_the_old_log_was_kept_names_the_kept_file() {
     let (directory, opened, log) = in_use().await;
     let backup = directory.path().join("backup.db");
     copy(&log, &backup).await.unwrap();
@@ -208,7 +208,7 @@ async fn what_fails_once_the_old_log_has_its_second_name_says_that_name() {
 }
 
 #[tokio::test]
-async fn whose_the_directory_is_all_files_are() {
+async fn all_files_belong_to_the_owner_of_the_directory() {
     use std::os::unix::fs::{MetadataExt, chown};
     let (_directory, opened, log) = in_use().await;
     let place = TempDir::new().unwrap();

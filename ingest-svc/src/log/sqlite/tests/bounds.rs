@@ -38,7 +38,7 @@ fn lengthen(directory: &TempDir) {
 }
 
 #[tokio::test]
-async fn what_was_logged_before_there_were_bounds_is_cut_where_it_is_read() {
+async fn a_text_from_before_there_were_bounds_is_cut_when_it_is_read() {
     let (directory, opened) = with_store().await;
     let rings: Vec<_> = (0..CALLS).map(|seq| ring(&format!("{seq}"), "20261123142530")).collect();
     for ring in rings {
@@ -78,7 +78,7 @@ fn stored(directory: &TempDir) -> (usize, usize) {
 }
 
 #[tokio::test]
-async fn a_calls_records_are_bounded_whatever_they_name() {
+async fn the_records_of_a_call_are_bounded_with_any_parameters() {
     let (directory, opened) = with_store().await;
     let mut largest = 0;
     for round in 0..300 {
@@ -107,7 +107,7 @@ async fn a_calls_records_are_bounded_whatever_they_name() {
 }
 
 #[tokio::test]
-async fn what_a_call_held_before_there_was_a_bound_is_cut_at_its_next_record() {
+async fn a_call_from_before_there_were_bounds_is_cut_at_its_next_record() {
     let (directory, opened) = with_store().await;
     opened.status(ring("7", "20261123142530")).await;
     let many: std::collections::BTreeMap<_, _> =

@@ -67,7 +67,7 @@ fn unknown_call() -> ActionRequest {
 }
 
 #[tokio::test]
-async fn what_matches_nothing_costs_a_look_up_and_no_scan() {
+async fn a_request_without_a_match_costs_a_look_up_and_no_scan() {
     let (directory, opened) = with_store().await;
     opened.status(ring("1", "20261123142530")).await;
     opened.close();
@@ -117,7 +117,7 @@ async fn the_calls_of_one_number_are_found_in_pages_newest_first() {
 }
 
 #[tokio::test]
-async fn a_state_that_few_calls_are_in_is_looked_for_in_pages() {
+async fn a_state_that_few_calls_have_is_searched_in_pages() {
     let (directory, opened) = with_store().await;
     opened.close();
     Connection::open(directory.path().join("log.db")).unwrap().execute_batch(MANY).unwrap();
@@ -138,7 +138,7 @@ async fn a_state_that_few_calls_are_in_is_looked_for_in_pages() {
 }
 
 #[tokio::test]
-async fn a_caller_of_long_ago_is_found_without_a_look_at_all_calls_since() {
+async fn an_old_caller_is_found_without_reading_all_later_calls() {
     let (directory, opened) = with_store().await;
     let other =
         record(&[("seq", "1"), ("sdt", "20250101120000"), ("fromn", "01033334444"), ("vn", "050712345678")]);
@@ -171,7 +171,7 @@ async fn a_record_costs_the_same_however_many_calls_have_had_its_seq() {
 }
 
 #[tokio::test]
-async fn a_record_costs_the_same_beside_any_number_of_stores() {
+async fn a_record_costs_the_same_with_any_number_of_stores() {
     let (directory, opened) = with_store().await;
     opened.status(ring("1", "20261123142530")).await;
     opened.close();

@@ -21,7 +21,7 @@ impl Opened {
 }
 
 #[tokio::test]
-async fn an_event_that_cannot_be_read_ends_what_can_be_fetched_before_it_and_nothing_else() {
+async fn events_are_read_up_to_an_unreadable_one() {
     for damage in DAMAGES {
         let (directory, opened) = with_store().await;
         for seq in 1..=5 {
@@ -76,7 +76,7 @@ async fn a_call_that_cannot_be_read_is_left_out_and_the_others_are_shown() {
 }
 
 #[tokio::test]
-async fn a_record_is_never_refused_for_what_cannot_be_read_of_earlier_ones() {
+async fn an_unreadable_earlier_record_does_not_refuse_a_new_one() {
     for damage in ["x''", "'{'", "'[1,2]'", "x'ff'", "7"] {
         let (directory, opened) = with_store().await;
         let first = opened.log.ingest(ring("1", "20261122142530")).await.unwrap().call_id;

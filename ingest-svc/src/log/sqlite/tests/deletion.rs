@@ -94,7 +94,7 @@ async fn a_caller_is_known_until_the_retention_after_the_last_call() {
 }
 
 #[tokio::test]
-async fn a_deleted_store_made_anew_has_nothing_of_the_former_one() {
+async fn a_store_made_again_has_nothing_of_the_deleted_one() {
     let (directory, opened) = with_store().await;
     let first = opened.log.ingest(ring("1", "20261123142530")).await.unwrap().call_id;
     opened.status(ring("2", "20261123142531")).await;

@@ -12,7 +12,7 @@ fn try_open(name: &Path) -> Result<crate::log::OpenLog, OpenError> {
 }
 
 #[tokio::test]
-async fn a_file_is_held_whatever_it_is_called() {
+async fn a_file_is_locked_by_all_of_its_names() {
     let directory = TempDir::new().unwrap();
     let own = directory.path().join("log.db");
     let opened = open_at(&own);
@@ -33,7 +33,7 @@ async fn a_file_is_held_whatever_it_is_called() {
 }
 
 #[tokio::test]
-async fn a_link_that_leads_nowhere_makes_the_file_where_it_points() {
+async fn a_link_to_a_missing_file_makes_that_file() {
     let directory = TempDir::new().unwrap();
     let (link, real) = (directory.path().join("link.db"), directory.path().join("real.db"));
     symlink("real.db", &link).unwrap();
@@ -43,7 +43,7 @@ async fn a_link_that_leads_nowhere_makes_the_file_where_it_points() {
 }
 
 #[tokio::test]
-async fn a_version_that_locks_only_the_file_beside_it_is_noticed() {
+async fn an_older_version_that_locks_only_the_lock_file_is_noticed() {
     let directory = TempDir::new().unwrap();
     let own = directory.path().join("log.db");
     let older = File::create(directory.path().join("log.db.lock")).unwrap();
@@ -57,7 +57,7 @@ async fn a_version_that_locks_only_the_file_beside_it_is_noticed() {
 }
 
 #[tokio::test]
-async fn nothing_is_accepted_into_a_file_that_has_lost_its_name() {
+async fn a_renamed_or_replaced_file_accepts_nothing() {
     let (directory, opened) = with_store().await;
     let (own, elsewhere) = (directory.path().join("log.db"), directory.path().join("elsewhere.db"));
     opened.status(ring("1", "20261123142530")).await;
@@ -97,7 +97,7 @@ fn beside(name: &Path, suffix: &str) -> PathBuf {
 }
 
 #[tokio::test]
-async fn what_a_crash_left_beside_another_name_is_taken_over() {
+async fn the_records_left_by_a_crash_next_to_another_name_are_taken_over() {
     let directory = TempDir::new().unwrap();
     let own = after_a_crash(&directory).await;
     let other = directory.path().join("other.db");

@@ -68,7 +68,7 @@ async fn a_backlog_is_deleted_in_small_steps_with_accepts_between_them() {
 }
 
 #[tokio::test]
-async fn with_every_event_deleted_positions_and_keys_go_on() {
+async fn positions_and_keys_continue_when_every_event_is_deleted() {
     let (directory, opened) = with_a_backlog().await;
     while opened.log.purge(BEFORE).await.unwrap() {}
     assert_eq!(rows(&directory), (0, 0));
@@ -81,7 +81,7 @@ async fn with_every_event_deleted_positions_and_keys_go_on() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_not_expired_holds_up_no_other() {
+async fn a_call_that_is_not_expired_does_not_delay_other_ones() {
     let (directory, opened) = with_store().await;
     // It came first, and more of its like than a step looks at.
     for seq in 0..=STEP {
@@ -118,7 +118,7 @@ async fn old_calls_and_events_are_deleted_and_the_position_stays() {
 }
 
 #[tokio::test]
-async fn what_is_due_is_found_behind_what_was_written_by_a_clock_that_was_ahead() {
+async fn expired_rows_are_found_after_rows_that_were_written_with_a_clock_ahead() {
     let (directory, opened) = with_a_backlog().await;
     let request = || Quarantined {
         source: "bizcall".into(),

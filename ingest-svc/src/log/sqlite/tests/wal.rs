@@ -8,7 +8,7 @@ use super::{readers::bounded, *};
 const HELD: u64 = 256 * 1024 * 1024;
 
 #[tokio::test]
-async fn what_a_reader_has_held_in_the_write_ahead_log_goes_with_it() {
+async fn the_write_ahead_log_shrinks_after_a_long_reader_has_ended() {
     let (directory, opened) = with_store().await;
     let wal = directory.path().join("log.db-wal");
     let size = || std::fs::metadata(&wal).unwrap().len();
@@ -45,7 +45,7 @@ async fn what_a_reader_has_held_in_the_write_ahead_log_goes_with_it() {
 }
 
 #[tokio::test]
-async fn a_query_without_end_is_ended_and_so_is_one_that_nobody_waits_for() {
+async fn an_endless_query_and_an_abandoned_query_are_ended() {
     let (directory, opened) = with_store().await;
     let mut connection = connection::connect(&directory.path().join("log.db")).unwrap();
     let endless = |connection: &mut Connection| {
