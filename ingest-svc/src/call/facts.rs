@@ -93,11 +93,11 @@ impl Facts {
     }
 
     pub(super) fn virtual_number(&self) -> Option<VirtualNumber> {
-        self.value(Cdr::vn).map(VirtualNumber::of)
+        self.value(VirtualNumber::of)
     }
 
     pub(super) fn line(&self) -> Option<Line> {
-        self.value(Cdr::ton).map(Line::of)
+        self.value(Line::of)
     }
 
     pub(super) fn called(&self, kind: NumberKind) -> Option<&Called> {

@@ -94,7 +94,7 @@ fn new_call_reason(call: &Call, record: &Record, directory: &Directory) -> Optio
 /// it may have a new owner now.
 fn is_elsewhere(call: &Call, cdr: &Cdr, directory: &Directory) -> bool {
     let facts = &call.facts;
-    let (virtual_number, line) = (cdr.vn().map(VirtualNumber::of), cdr.ton().map(Line::of));
+    let (virtual_number, line) = (VirtualNumber::of(cdr), Line::of(cdr));
     match directory.route(virtual_number.as_ref(), line.as_ref()) {
         Some(Route { store, by }) => {
             // A call without a store, and without such a number, may get both.

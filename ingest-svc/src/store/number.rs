@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use crate::phone::{Called, PhoneNumber, mask_text};
+use crate::{
+    cdr::Cdr,
+    phone::{PhoneNumber, mask_text},
+};
 
 /// What a number is to a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -34,15 +37,15 @@ impl fmt::Debug for Comparable {
 }
 
 macro_rules! number_of_a_store {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident, $parameter:ident) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(Comparable);
 
         impl $name {
-            /// The number of a record.
-            pub(crate) fn of(called: &Called) -> Self {
-                Self::from_log(called.canonical())
+            /// The number of a record, if it has one.
+            pub(crate) fn of(cdr: &Cdr) -> Option<Self> {
+                cdr.$parameter().map(|called| Self::from_log(called.canonical()))
             }
 
             /// A number as the log keeps it.
@@ -60,12 +63,12 @@ macro_rules! number_of_a_store {
 
 number_of_a_store! {
     /// A number that customers dial, as records and stores are compared by it.
-    VirtualNumber
+    VirtualNumber, vn
 }
 
 number_of_a_store! {
     /// A number to which the provider forwards, as records and stores are compared by it.
-    Line
+    Line, ton
 }
 
 /// A number that a store can own.

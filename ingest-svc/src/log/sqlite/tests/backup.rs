@@ -250,7 +250,7 @@ async fn a_faulty_backup_is_refused_and_the_log_stays() {
         ("flipped.db", "damaged"),
         ("text.db", "not a database"),
         ("empty.db", "not a log of RingPad"),
-        ("used.db", "used.db-wal lies beside it"),
+        ("used.db", "used.db-wal is next to it"),
     ] {
         let said = restore(&path(name), &log, Existing::Kept).unwrap_err().to_string();
         assert!(said.contains(why), "{name}: {said}");
