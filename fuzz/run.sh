@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# fuzz/run.sh SECONDS [TARGET…]: runs each target for so long, or until it finds something, and says how often it ran.
+# fuzz/run.sh SECONDS [TARGET…]: runs each target for this time, or until it finds a fault, and prints how often it ran.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 

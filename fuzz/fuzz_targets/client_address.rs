@@ -1,5 +1,5 @@
-//! Who sent a request: `X-Forwarded-For`, which anybody may write. The input's lines are headers; the first byte says
-//! whether the TCP peer is a proxy of ours.
+//! The client address from `X-Forwarded-For`, which any client may write. The input's lines are headers; the first byte
+//! decides whether the TCP peer is one of our proxies.
 
 #![no_main]
 
@@ -36,7 +36,7 @@ fuzz_target!(|input: &[u8]| {
     }
 });
 
-/// Nobody vouches for the headers of who connects to us directly.
+/// Without a trusted proxy the header is ignored.
 fn from_a_stranger(lines: &[&[u8]], source: &Source) {
     let peer = IpAddr::from(STRANGER);
     assert_eq!(client(lines, peer, source), Some(peer));
@@ -45,18 +45,18 @@ fn from_a_stranger(lines: &[&[u8]], source: &Source) {
 fn through_a_proxy(lines: &[&[u8]], source: &Source) {
     let peer = IpAddr::from(PROXY);
     let Some(found) = client(lines, peer, source) else { return };
-    assert!(!source.trusts(found), "a proxy is nobody's client");
-    // What stands left of the client is whatever it wrote.
+    assert!(!source.trusts(found), "a proxy is not a client");
+    // The entries before the client were written by the client.
     let forged = [&[&b"210.109.108.7"[..]], lines].concat();
     assert_eq!(client(&forged, peer, source), Some(found));
-    // One more proxy of ours changes nothing.
+    // One more trusted proxy changes nothing.
     let appended = [lines, &[&b"192.0.2.1:443, [fd00::1]"[..]]].concat();
     assert_eq!(client(&appended, peer, source), Some(found));
 }
 
 fn client(lines: &[&[u8]], peer: IpAddr, source: &Source) -> Option<IpAddr> {
     let mut headers = HeaderMap::new();
-    // What is no header's value does not get past the HTTP server.
+    // The HTTP server refuses invalid header values.
     for value in lines.iter().filter_map(|line| HeaderValue::from_bytes(line).ok()) {
         headers.append("x-forwarded-for", value);
     }

@@ -1,4 +1,4 @@
-//! What comes over the bus.
+//! Messages on the bus.
 
 #![no_main]
 
@@ -12,7 +12,7 @@ fuzz_target!(|body: &[u8]| {
     let mut again = b"what was there before".to_vec();
     Batch::encode(&batch.head, &batch.events, &mut again);
     assert_eq!(Batch::decode(again.into()).as_ref(), Ok(&batch), "what is encoded is decoded");
-    // Of an event's bytes, which hold phone numbers, only the length shows.
+    // Only the length of an event's bytes is shown, since they have phone numbers.
     for event in &batch.events {
         assert!(format!("{event:?}").ends_with(&format!("bytes: {} }}", event.bytes.len())));
     }

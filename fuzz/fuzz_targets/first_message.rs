@@ -1,4 +1,4 @@
-//! The first message of a WebSocket pad, from anybody who can reach push-svc.
+//! The first message of a WebSocket pad, which any client of push-svc may send.
 
 #![no_main]
 
@@ -9,7 +9,7 @@ use serde_json::json;
 fuzz_target!(|text: &str| {
     match FirstMessage::parse(text) {
         Ok(first) => check(&first),
-        // One of a few sentences: nothing of the message, and with it of the token, is repeated.
+        // One of a few sentences, without any part of the message, which has the token.
         Err(said) => {
             assert!(said.len() < 120 && said.ends_with("expected") | said.ends_with("strings"), "{said}")
         }
@@ -18,7 +18,7 @@ fuzz_target!(|text: &str| {
 
 fn check(first: &FirstMessage) {
     let request = &first.request;
-    // As the pad page writes it: 64 bits as a string, what is absent as null.
+    // As the pad page writes it: 64-bit numbers as strings, absent members as null.
     let position = request.after_position.map(|position| position.to_string());
     let again = json!({
         "token": first.token,

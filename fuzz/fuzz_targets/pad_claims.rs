@@ -1,4 +1,4 @@
-//! What a pad token claims, from whoever holds a key that signs tokens: an adopter's own program, in any language.
+//! The claims of a pad token, which an adopter's own program signs, in any language.
 
 #![no_main]
 
@@ -18,7 +18,7 @@ fuzz_target!(|text: &str| {
         Ok(pad) => {
             assert!(!pad.id.is_empty() && !pad.store.is_empty(), "{pad:?}");
             assert!(now < pad.expires, "{pad:?}");
-            // `exp` is the first instant at which it opens nothing (RFC 7519, section 4.1.4).
+            // `exp` is the first instant at which the token is not valid (RFC 7519, section 4.1.4).
             assert_eq!(claims::read(&claimed, pad.expires), Err(TokenFault::Expired));
             unread_claims_decide_nothing(claimed, now);
         }
@@ -35,7 +35,7 @@ fn unread_claims_decide_nothing(mut claimed: Map<String, Value>, now: SystemTime
     assert_eq!(claims::read(&claimed, now), read);
 }
 
-/// Which claims are wrong and what was expected, each once; nothing of what they held.
+/// The wrong claims and what was expected, each once; without their values.
 fn says_only_which(said: &str) {
     let faults: Vec<&str> = said.split(", ").collect();
     assert!(!said.is_empty() && faults.len() <= CLAIMS.len(), "{said}");

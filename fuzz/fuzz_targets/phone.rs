@@ -10,7 +10,7 @@ fuzz_target!(init: ringpad_fuzz::warm_up(), |text: &str| {
     let (caller, called) = (Caller::parse(text), Called::parse(text));
     assert_masked(&caller.to_string());
     assert_masked(&called.to_string());
-    // A caller may be withheld where a called number is a text or a number; they agree on what is a caller's number.
+    // A text may mean a withheld caller, but not a withheld called number; a caller's number is also a called number.
     if let Some(number) = caller.number() {
         check(number);
         assert_accounted_for(text, number);

@@ -1,11 +1,11 @@
-//! A connection of a number provider: what is passed on is HTTP/1.x that hyper takes, however the bytes are cut up.
+//! A connection of a number provider: requests that are passed on are HTTP/1.x that hyper accepts, for any split of the bytes.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use ringpad_runtime::serve::lenient::{HeadRepair, UnreadableHead};
 
-/// Bytes of a head at most: few, so that a short input reaches it.
+/// Limit of a head, in bytes: small, so that a short input reaches it.
 const LIMIT: usize = 512;
 
 fn sent<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<u8>, Option<UnreadableHead>) {
@@ -18,7 +18,7 @@ fn sent<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<u8>, Option<Unreadab
     (ready, unreadable)
 }
 
-/// Reads the first head as hyper does; returns what is behind it, if that is a head as well.
+/// Reads the first head as hyper does; returns the bytes after it, if they are a head as well.
 fn next_head(ready: &[u8]) -> Option<&[u8]> {
     let mut headers = [httparse::EMPTY_HEADER; 100];
     let mut request = httparse::Request::new(&mut headers);

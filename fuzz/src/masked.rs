@@ -1,14 +1,14 @@
-//! No phone number shows whole: not in `Debug`, not in an error.
+//! No full phone number is shown: not in `Debug`, not in an error.
 
-/// A run of fewer digits than this is nobody's number.
+/// A run of fewer digits than this is not a phone number.
 const NUMBER: usize = 7;
 /// The longest group of digits that a masked number keeps.
 const GROUP: usize = 4;
-/// What stands where a long text is cut.
+/// The mark at the end of a text that was cut.
 const CUT: &str = "…";
 
-/// Panics if a text for people shows what may be a phone number. Times may show, of 14 digits unless they are cut, and
-/// dates: they begin like a year.
+/// Panics if a text for people shows what may be a phone number. Times (14 digits, unless they are cut) and dates are
+/// allowed: they begin like a year.
 pub fn assert_no_number(shown: &str) {
     // `Debug` of a text writes NUL as `\0`, which is no digit of what follows.
     for (run, rest) in runs(&shown.replace("\\0", " ")) {

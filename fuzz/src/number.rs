@@ -1,9 +1,9 @@
-//! No digit of a number is made, lost or moved: what was sent is a prefix, the number, its extension.
+//! No digit of a number is added, lost or moved: the input is a prefix, the number, and its extension.
 
 use ingest_svc::phone::PhoneNumber;
 
-/// Panics if a number has a digit that the text does not account for. Texts in ASCII only, and none with other digits than
-/// a number's: an address's host and parameters, an exponent, percent-encoding.
+/// Panics if a number has a digit that is not in the text. Only for ASCII texts without other digits, as in an address's
+/// host and parameters, an exponent, or percent-encoding.
 pub fn assert_accounted_for(text: &str, number: &PhoneNumber) {
     if !text.is_ascii() || text.contains(['@', '<', ';', '=', '%', 'e', 'E']) {
         return;
@@ -23,7 +23,7 @@ pub fn assert_accounted_for(text: &str, number: &PhoneNumber) {
     assert!(accounted, "{text:?} was read as {} and {behind:?}", number.e164());
 }
 
-/// Whether digits may stand before a number's own: an international prefix, the country's code, a trunk 0.
+/// Whether digits may come before the national number: an international prefix, the country code, a trunk 0.
 fn is_prefix(before: &str, e164: &str) -> bool {
     let international = |before: &str| {
         (1..=3).any(|code| {

@@ -1,4 +1,4 @@
-//! What must hold of a call record, however it was encoded.
+//! Properties of a call record, in every encoding.
 
 use std::sync::OnceLock;
 
@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::masked::{assert_masked, assert_no_number};
 
-/// One as most providers are, and one with everything that is rare: clocks that change, text that is encoded twice.
+/// A typical source, and one with rare settings: a time zone with clock changes, text that is encoded twice.
 const SOURCES: &str = r#"
 [[source]]
 name = "bizcall"
@@ -31,7 +31,7 @@ decode_twice = ["memo", "memo2"]
 /// Encodings that a sender may declare; the first byte of an input chooses.
 const CHARSETS: [Option<&Encoding>; 5] = [None, Some(UTF_8), Some(EUC_KR), Some(SHIFT_JIS), Some(BIG5)];
 
-/// Takes from an input what it declares, and what it then sends.
+/// Splits an input into the declared encoding and the body.
 pub fn declared(bytes: &[u8]) -> (Option<&'static Encoding>, &[u8]) {
     match bytes.split_first() {
         Some((choice, sent)) if usize::from(*choice) < CHARSETS.len() => {
@@ -41,7 +41,7 @@ pub fn declared(bytes: &[u8]) -> (Option<&'static Encoding>, &[u8]) {
     }
 }
 
-/// Reads a request as each of the sources, and checks what comes of it.
+/// Reads a request for each of the sources, and checks the result.
 pub fn check(query: &str, body: RawBody, charset: Option<&'static Encoding>) {
     let request = RawRequest { query: query.to_owned(), body, charset };
     for name in ["bizcall", "twice"] {
@@ -105,7 +105,7 @@ fn check_record(record: &Record) {
     assert_eq!(read.fingerprint(), record.fingerprint);
 }
 
-/// What one encoding says, the others say too: the same record, recognised as a repeat.
+/// The same record in another encoding is recognised as a repeat.
 fn check_encodings(sent: &RawFields, record: &Record, source: &Source) {
     let named = Field::ALL.map(|field| (field.name(), sent.get(field.name()).unwrap_or_default()));
     let other = record.cdr.other().iter().map(|(name, value)| (name.as_str(), value.as_str()));

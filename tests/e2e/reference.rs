@@ -1,4 +1,5 @@
-//! docs/reference.md has exactly the settings, ports, answers, RPCs, commands and metrics that the programs have.
+//! docs/reference.md has exactly the settings, ports, answers, RPCs, commands and metrics that the programs have, and
+//! docs/operate.md quotes log lines that exist.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -275,5 +276,18 @@ async fn the_metrics_are_those_of_the_programs() {
             let is_named = [&name, &short].into_iter().any(|name| quoted.all.contains(name));
             assert!(is_named, "{service} has no metric {name}");
         }
+    }
+}
+
+#[test]
+fn the_log_lines_in_operate_md_are_those_of_push_svc() {
+    let document = shipped_text("docs/operate.md");
+    let (_, table) = document.split_once("| log line | look at |\n").expect("the table");
+    let rows = table.lines().skip(1).map_while(|line| line.strip_prefix("| `"));
+    let quotes: Vec<_> = rows.filter_map(|row| row.split('`').next()).collect();
+    assert_eq!(quotes.len(), 3, "{quotes:?}");
+    let source = shipped_text("push-svc/src/subscription.rs");
+    for quote in quotes {
+        assert!(source.contains(quote), "push-svc does not log {quote:?}");
     }
 }
