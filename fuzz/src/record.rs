@@ -91,7 +91,8 @@ fn check_record(record: &Record) {
         let text = cdr.text(field).unwrap_or_default();
         assert!(text.len() <= field.limit().unwrap_or_default(), "a long text is cut");
     }
-    let numbers = [cdr.caller().canonical(), cdr.vn().map(Called::canonical), cdr.ton().map(Called::canonical)];
+    let numbers =
+        [cdr.caller().canonical(), cdr.vn().map(Called::canonical), cdr.ton().map(Called::canonical)];
     assert!(numbers.into_iter().flatten().all(|text| text.len() <= 256), "and so is what is not a number");
     assert_masked(&cdr.caller().to_string());
     for called in [cdr.vn(), cdr.ton()].into_iter().flatten() {
