@@ -1,4 +1,4 @@
-// What people do on the page, on one and on several pads of a shop.
+// Actions on the page, on one pad and on several pads of a shop.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -68,7 +68,7 @@ test("the first tap counts, although it turns sound on and the banner above leav
   await settled(page);
   const box = await popup(page, "a").getByRole("button", { name: "내가 응대", exact: true }).boundingBox();
   assert(box);
-  // Near its lower edge: were the button to move up, the finger would leave it.
+  // Near its lower edge: if the button moves up, the release is outside.
   await page.mouse.move(box.x + box.width / 2, box.y + box.height - 6);
   await page.mouse.down();
   await page.locator('#sound[aria-pressed="true"]').waitFor();
@@ -89,7 +89,7 @@ test("an action whose answer was lost is done once, under one id", async () => {
   await held(page, "a", "me");
 });
 
-/** Two pads that ring, and can be heard. */
+/** Two pads that ring audibly. */
 async function twoLoudPads(rings = 27_000): Promise<[Page, Page]> {
   const loud = (token: string) => shop.pad({}, token, (page) => page.addInitScript(listen));
   const pads = await Promise.all([loud(FIRST), loud(SECOND)]);
@@ -111,7 +111,7 @@ test("sound ends on both pads when the caller hangs up", async () => {
   const pads = await twoLoudPads();
   shop.server.update({ id: "a", state: CallState.MISSED, endedAt: timestampFromMs(Date.now()) });
   for (const page of pads) await sounds(page, "silent");
-  // And not because the call has left the screen.
+  // And not because the call is no longer on the screen.
   for (const page of pads) assert.ok(await popup(page, "a").isVisible());
 });
 
@@ -317,7 +317,7 @@ test("search finds a whole number in any form, and reports that only numbers can
   assert.deepEqual(shop.server.actions.searches, Array(4).fill("1055551234"));
 });
 
-/** Presses Tab until the focus is there, as somebody without a mouse would; not once around the page. */
+/** Presses Tab until the element has the focus; fails after one round of the page. */
 async function tabTo(page: Page, wanted: Locator): Promise<void> {
   for (let presses = 0; presses < 12; presses += 1) {
     await page.keyboard.press("Tab");
@@ -364,7 +364,7 @@ test("the time of ringing, and then of the conversation, is updated by itself", 
   await goesOn(page, 0);
 });
 
-/** Waits for three steps of the time on the card; `from` seconds are the least that it may show. */
+/** Waits until the time on the card has changed three times; it must begin at `from` seconds or more. */
 async function goesOn(page: Page, from: number): Promise<void> {
   for (let [step, last] = [0, from - 1]; step < 3; step += 1) {
     const seconds = await page.waitForFunction((shown) => {

@@ -1,5 +1,5 @@
-// An adopter's own back end, on a host of its own: where people log in, where pads get their next token
-// (PAD_TOKEN_URL), and where the adopter's own pages are.
+// An adopter's own back end, on its own host: for the login, for the pads' next token
+// (PAD_TOKEN_URL), and for the adopter's own pages.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -8,11 +8,11 @@ import type { BrowserContext } from "playwright-core";
 const TOKEN_PATH = "/pad-token";
 const LOGGED_IN = { name: "shop-session", value: "8f1c2d" };
 
-/** Gives `token` to every page of somebody who is logged in. */
+/** Gives `token` to the pages of logged-in users. */
 export class BackEnd {
   readonly #server: Server;
   readonly #host: string;
-  /** What it gives; nobody is let in while it is empty. */
+  /** The token; while it is empty every request is refused. */
   token = "";
   /** How often it was asked. */
   asked = 0;
@@ -21,7 +21,7 @@ export class BackEnd {
   /** The Content-Security-Policy of its pages. */
   policy = "default-src 'none'";
 
-  /** `host` is what browsers call it. */
+  /** `host` is the name in the browser's address. */
   constructor(host = "127.0.0.1") {
     this.#host = host;
     this.#server = createServer((request, response) => {
@@ -40,7 +40,7 @@ export class BackEnd {
     return `http://${this.#host}:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** From now on this browser has the cookie without which there is no token. */
+  /** Gives this browser the cookie that is needed for a token. */
   async logIn(context: BrowserContext): Promise<void> {
     await context.addCookies([{ ...LOGGED_IN, url: this.origin }]);
   }

@@ -1,4 +1,4 @@
-// A proxy of the kind that some shops have: it holds streamed responses back until they end, which a pad's never do.
+// A proxy that buffers, as some shops have: it holds streamed responses back until they end, which a pad's never do.
 // WebSockets pass.
 
 import { createServer, request as forward, type Server } from "node:http";
@@ -10,7 +10,7 @@ const STREAM = "/ringpad.v1.PadService/Subscribe";
 export class BufferingProxy {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
-  /** Streams swallowed so far. */
+  /** Streams held back so far. */
   swallowed = 0;
 
   constructor(target: string) {

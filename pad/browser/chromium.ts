@@ -16,10 +16,10 @@ const ARGS = [
 ];
 const SCREENS = process.env["SCREENSHOT_DIR"] ?? join(tmpdir(), "ringpad-screens");
 
-/** How long anything that should happen may take. */
+/** Upper bound for every wait, in milliseconds. */
 export const SOON = 30_000;
 
-/** Waits for what only the test's own process sees. */
+/** Waits for a condition in the test's process. */
 export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
   const end = Date.now() + SOON;
   while (!(await holds())) {
@@ -28,7 +28,7 @@ export async function until(what: string, holds: () => boolean | Promise<boolean
   }
 }
 
-/** A tablet on a counter, lying on its side. */
+/** A tablet in landscape. */
 export const TABLET = { width: 1280, height: 800 };
 
 export async function launch(): Promise<Browser> {
@@ -36,7 +36,7 @@ export async function launch(): Promise<Browser> {
   return chromium.launch({ executablePath, args: ARGS });
 }
 
-/** What a page said that it should not have: errors, refused resources, requests to other hosts. */
+/** Unwanted messages of a page: errors, refused resources, requests to other hosts. */
 export interface Complaints {
   readonly list: string[];
 }
@@ -56,13 +56,13 @@ export async function openPage(
   return { page, complaints: complaintsOf(page) };
 }
 
-/** Listens to what the page says from now on. */
+/** Collects the page's messages from now on. */
 export function complaintsOf(page: Page): Complaints {
   page.setDefaultTimeout(SOON);
   const list: string[] = [];
   page.on("pageerror", (error) => list.push(`error: ${error.message}`));
   page.on("console", (message) => {
-    // Chromium says so whenever a connection breaks, which tests do on purpose.
+    // Chromium reports each broken connection, and tests break connections.
     const broken = /net::ERR_|WebSocket connection to/.test(message.text());
     if (message.type() === "error" && !broken) list.push(`console: ${message.text()}`);
   });

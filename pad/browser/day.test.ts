@@ -1,4 +1,4 @@
-// A pad stays open for months: a day's calls, over the real services, leave no more behind than the lists hold.
+// A pad stays open for months: after a day's calls over the real services it keeps only what the lists show.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -9,9 +9,9 @@ import { connected, popup } from "./shop.ts";
 const floor = new Floor();
 const DAY = 500;
 const MIB = 1024 * 1024;
-/** Makes a call weigh something: a day's are 4 MiB. */
+/** Makes calls large: those of a day are 4 MiB. */
 const MEMO = 8 * 1024;
-/** What 500 more calls may leave: far below what they would weigh if nothing were let go. */
+/** Memory that 500 more calls may add: far less than if all of them were kept. */
 const HEAP_GROWTH = 1 * MIB;
 const NODE_GROWTH = 500;
 
@@ -24,7 +24,7 @@ async function weight(session: CDPSession): Promise<{ heap: number; nodes: numbe
   return { heap: usedSize + backingStorageSize, nodes };
 }
 
-/** Nobody waits until each popup has left by itself. */
+/** Dismisses popups instead of waiting until they are removed. */
 async function dismissAll(page: Page): Promise<void> {
   await page.evaluate(() => document.querySelectorAll<HTMLElement>(".popup-dismiss").forEach((button) => button.click()));
 }

@@ -1,4 +1,4 @@
-// `ringpad dev` in Chromium, as the README has it: open the printed pages, run the printed command, see the popup.
+// `ringpad dev` in Chromium, as in the README: open the printed pages, run the printed command, see the popup.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -81,7 +81,7 @@ test("the printed command pops up on both replicas' pages of its store, and on n
   await screenshot(first, "dev-replica-1");
   await screenshot(second, "dev-replica-2");
 
-  // What comes after shows that the first call never came to them.
+  // The next call shows that the first one never came to them.
   const sentinel = ring(dev.curl.replace(/vn=[\d-]+/, `vn=${OTHER_NUMBER}`));
   for (const page of others) {
     await popup(page, sentinel).waitFor();

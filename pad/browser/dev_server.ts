@@ -1,4 +1,4 @@
-// The real thing: `ringpad dev`, started on ports that are free, and what it prints.
+// Starts `ringpad dev` on free ports, and reads its output.
 
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -37,12 +37,12 @@ export class DevServer {
     }
   }
 
-  /** The pad pages of one store, one a replica. */
+  /** The pad pages of one store, one for each replica. */
   pagesOf(store: string): string[] {
     return this.pads.filter((pad) => pad.store === store).map(({ url }) => url);
   }
 
-  /** Ends it as a person would, and gives its exit code. */
+  /** Stops it with Ctrl-C; returns its exit code. */
   async stop(): Promise<number | null> {
     if (this.#child.exitCode !== null) return this.#child.exitCode;
     const gone = once(this.#child, "exit") as Promise<[number | null]>;
@@ -59,7 +59,7 @@ interface Said {
   curl: string;
 }
 
-/** Reads until the `curl` line and what follows it; undefined if the process ends before. */
+/** Reads until the line after the `curl` line; undefined if the process ends before. */
 async function listen(child: ChildProcess): Promise<Said | undefined> {
   if (!child.stdout) return undefined;
   const said: Said = { pads: [], curl: "" };
@@ -73,7 +73,7 @@ async function listen(child: ChildProcess): Promise<Said | undefined> {
     if (said.curl !== "") break;
   }
   clearTimeout(timer);
-  // Nobody listens any more, but the process must be able to go on talking.
+  // The rest is not used, but must be read so that the process can write.
   child.stdout.resume();
   return said.curl === "" ? undefined : said;
 }

@@ -1,4 +1,4 @@
-// What the fake server does with a pad's actions: the semantics of the contract, on gRPC-Web's unary calls. The first
+// The fake server's actions: the semantics of the contract, for gRPC-Web's unary calls. The first
 // claim wins, a repeat of a request id is the same action, and every change comes back to all pads as an update.
 
 import { create, fromBinary, toBinary, type MessageInitShape } from "@bufbuild/protobuf";
@@ -53,7 +53,7 @@ export class FakeActions {
   readonly sent: Sent[] = [];
   /** Every search so far. */
   readonly searches: string[] = [];
-  /** What pages have asked by themselves so far, each for what its snapshot did not have. */
+  /** Queries that pages made by themselves so far, for calls that their snapshot did not have. */
   questions = 0;
 
   constructor(store: CallStore) {
@@ -63,7 +63,7 @@ export class FakeActions {
   /** The answer's bytes; throws a {@link Refusal}. */
   answer(method: string, body: Uint8Array, token: string): Uint8Array {
     if (method === "ListCalls") return this.#list(body);
-    // The five requests begin alike.
+    // The five requests begin with the same fields.
     const request = fromBinary(SaveNoteRequestSchema, body);
     this.sent.push({ method, callId: request.callId, requestId: request.requestId });
     const before = this.#done.get(request.requestId);
@@ -71,7 +71,7 @@ export class FakeActions {
     const call = create(CallSchema, this.#store.get(request.callId) ?? {});
     if (call.id === "") throw new Refusal(NOT_FOUND, "no such call");
     const { id: padId, name: padName } = identityOf(token) ?? { id: "opaque", name: "" };
-    // The others are anybody's.
+    // Every pad may do the others.
     if (CLAIMS.has(method) && call.claim && call.claim.padId !== padId) throw heldBy(call);
     if (method === "ClaimCall" && !call.claim) call.claim = create(ClaimSchema, { padId, padName, at: timestampFromMs(Date.now()) });
     if (method === "ReleaseCall") delete call.claim;
@@ -84,7 +84,7 @@ export class FakeActions {
     }
     this.#store.update(call);
     const now = create(CallSchema, this.#store.get(call.id) ?? {});
-    // The five responses are alike.
+    // The five responses have the same field.
     const bytes = toBinary(ClaimCallResponseSchema, create(ClaimCallResponseSchema, { call: now }));
     this.#done.set(request.requestId, bytes);
     return bytes;
@@ -94,7 +94,7 @@ export class FakeActions {
     const { callerSuffix, pageSize, pageToken, since, states } = fromBinary(PadServiceListCallsRequestSchema, body);
     if (callerSuffix === "") this.questions += 1;
     else if (pageToken === "") {
-      // As if none of the first calls that the server looks at were as asked for.
+      // As if none of the calls that the server reads first matched.
       this.searches.push(callerSuffix);
       return toBinary(PadServiceListCallsResponseSchema, create(PadServiceListCallsResponseSchema, { nextPageToken: "0" }));
     }
@@ -128,7 +128,7 @@ export function isOpen({ state }: CallInit): boolean {
   return state === CallState.RINGING || state === CallState.ANSWERED;
 }
 
-/** A token as the server would mint it, unsigned: the page only reads whose it is. */
+/** A token without a signature: the page only reads its claims. */
 export function padToken(id: string, name: string): string {
   return `a.${Buffer.from(JSON.stringify({ sub: id, name })).toString("base64url")}.c`;
 }

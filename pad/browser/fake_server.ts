@@ -1,4 +1,4 @@
-// A push-svc for tests of the page alone: serves dist/ as push-svc does, and streams over gRPC-Web what a test says.
+// A push-svc for tests of the page alone: serves dist/ as push-svc does, and streams a test's events over gRPC-Web.
 
 import { create, fromBinary, toBinary, type MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs, TimestampSchema, timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
@@ -21,22 +21,22 @@ const TYPES: Record<string, string> = {
   "icon-maskable.png": "image/png",
   "manifest.webmanifest": "application/manifest+json",
 };
-/** The strictest under which the page must work. */
+/** The strictest Content-Security-Policy with which the page must work. */
 const CSP =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; " +
   "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
 const HEARTBEAT = 1_000;
 const UNAUTHENTICATED = 16;
-/** How long a ring is worth a popup where a test says nothing of it. */
+/** How long a popup is shown, by default. */
 const POPUP_TTL = 30_000;
 
 type Event = MessageInitShape<typeof SubscribeResponseSchema>["event"] & object;
 type CallInit = MessageInitShape<typeof CallSchema>;
 
-/** A call as tests write it; `rings` (ms) makes it pop. */
+/** A call as tests write it. */
 export type RingInit = CallInit & { id: string };
 
-/** What each stream of the page asked for. */
+/** An open stream of the page, with its request. */
 interface Subscriber {
   request: SubscribeRequest;
   token: string;
@@ -50,23 +50,23 @@ export class FakeServer {
   readonly #log: Event[] = [];
   readonly #calls = new Map<string, CallInit>();
   readonly #tokenUrl: string;
-  /** What pads did. */
+  /** The pads' actions. */
   readonly actions = new FakeActions({
     get: (id) => this.#calls.get(id),
     all: () => [...this.#calls.values()],
     update: (call) => this.update(call),
   });
-  /** Files instead of, or beside, those of dist/. */
+  /** Files that replace those of dist/, or are served in addition. */
   readonly files = new Map<string, Uint8Array>();
-  /** Answers actions only once this is over. */
+  /** Actions are answered after this promise. */
   actionsWait: Promise<void> = Promise.resolve();
-  /** How many calls that are over a snapshot has at most. */
+  /** How many closed or ended calls a snapshot has at most. */
   snapshotHas = Infinity;
-  /** Loses the answers of as many actions, after they were done. */
+  /** Loses the answers of so many actions, after they were done. */
   loseAnswers = 0;
   /** Every Subscribe so far. */
   readonly requests: { request: SubscribeRequest; token: string }[] = [];
-  /** Answers Subscribe with this gRPC status instead of a stream, and where it is about the token, everything else, too. */
+  /** Answers Subscribe with this gRPC status instead of a stream; if it is about the token, all other requests as well. */
   refuseWith: number | undefined;
   /** Breaks every connection. */
   away = false;
@@ -89,7 +89,7 @@ export class FakeServer {
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
-  /** Begins anew, with another log's positions: for the next page of the same test. */
+  /** Forgets all calls and positions: for the next page of the same test. */
   forget(): void {
     this.cut();
     this.#calls.clear();
@@ -101,14 +101,14 @@ export class FakeServer {
     for (const { response } of this.#subscribers) response.destroy();
   }
 
-  /** The call as it now is, to every stream; with `popFor` (ms) it pops. */
+  /** Sends a call's newest version to every stream; with `popFor` (ms) it pops up. */
   update(call: RingInit, popFor?: number): void {
     const position = BigInt(this.#log.length + 1);
-    // An action's call is whole: what it lacks is gone.
+    // An action's call is complete: missing fields are removed.
     const before = "$typeName" in call ? {} : (this.#calls.get(call.id) ?? {});
     const popUntil = popFor === undefined ? {} : { popUntil: timestampFromMs(Date.now() + popFor) };
     const whole = { ...before, ...call, ...popUntil, revision: position } as CallInit;
-    // Nobody needs to know it of a call that no longer rings.
+    // Only a ringing call has it.
     if (whole.state !== CallState.RINGING) delete whole.popUntil;
     this.#calls.set(call.id, whole);
     const event: Event = { case: "update", value: { position, call: whole, ...popUntil } };
@@ -116,7 +116,7 @@ export class FakeServer {
     for (const { response } of this.#subscribers) send(response, event);
   }
 
-  /** A stored call that no stream is told of: it comes with the next snapshot. Its record came when it began. */
+  /** Stores a call without an update: it is in the next snapshot. */
   store(call: RingInit): void {
     const rings = call.state === CallState.RINGING && call.startedAt !== undefined;
     const popUntil = rings ? { popUntil: timestampFromMs(timestampMs(create(TimestampSchema, call.startedAt)) + POPUP_TTL) } : {};

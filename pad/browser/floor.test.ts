@@ -56,7 +56,7 @@ test("three pads on three replicas: ring, claim, release, note, hang-up", async 
   await popup(third, call.id).waitFor({ state: "detached" });
   for (const page of pads) assert.equal((await sightings(page, call.id)).shown, 1);
 
-  // The next call of the same person: what is known of them.
+  // The next call of the same caller shows its history.
   const again = await floor.store.ring("010-1234-5678");
   for (const page of pads) {
     await popup(page, again.id).waitFor();
@@ -158,7 +158,7 @@ test("two tabs of one pad use the same replica, and a call that one of them clai
 
 for (const pace of ["one_by_one", "a_second_apart", "all_at_once"] as const) {
   test(`a new version is rolled out, ${pace}: the pad stays connected, and shows each ring once`, async () => {
-    // On a busy machine none of the three may be back when the last one leaves. Then the pad hears so, and waits.
+    // On a busy machine none of the three may be ready when the last one leaves. Then the pad waits.
     if (pace === "a_second_apart") floor.expected = /the server responded with a status of 50[23]/;
     const page = await floor.padOn(0, "1번 카운터");
     const states = await watchStates(page);

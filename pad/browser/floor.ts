@@ -1,4 +1,4 @@
-// What tests on the real services share: one testbed and one browser a file, and pads on the replica that a test wants.
+// Shared by tests on the real services: one testbed and one browser for each file, and pads on a chosen replica.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach } from "node:test";
@@ -7,16 +7,16 @@ import { complaintsOf, launch, openPage, until, type Complaints } from "./chromi
 import { connected, popup } from "./shop.ts";
 import { Testbed, type RealStore } from "./testbed.ts";
 
-/** nginx deals requests out in turn: how often a page is opened until its stream is where it should be. */
+/** nginx uses the replicas one after the other: how often a page is opened until its stream is on the chosen one. */
 const DEALS = 18;
 
-/** What a test file on the real services works with; everything starts before its first test. */
+/** The environment of a test file on the real services; everything starts before its first test. */
 export class Floor {
   browser!: Browser;
   testbed!: Testbed;
-  /** A store of the running test's own. */
+  /** The running test's own store. */
   store!: RealStore;
-  /** What pages may say in the running test, beside what all may. */
+  /** Messages that pages may show in the running test, in addition to the usual ones. */
   expected: RegExp | undefined;
   #complaints: Complaints[] = [];
   #stores = 0;
@@ -66,7 +66,7 @@ export class Floor {
     return page;
   }
 
-  /** A pad whose stream `replica` serves; opened anew until it is so. */
+  /** A pad whose stream is on `replica`; opened again until it is. */
   async padOn(replica: number, name: string, open = () => this.pad(name)): Promise<Page> {
     for (let deal = 0; deal < DEALS; deal += 1) {
       const before = await this.testbed.pads();
@@ -75,7 +75,7 @@ export class Floor {
       if (serves === replica) return page;
       await page.close();
       await until("the pad is gone", async () => same(await this.testbed.pads(), before));
-      // A page's requests may come to whole rounds, and so may they with one more; not both.
+      // If a page makes a multiple of three requests, it stays on one replica; one more request changes that.
       if (deal % 6 < 3) await fetch(`${this.testbed.url}/livez`);
     }
     throw new Error(`no stream of ${name} came to replica ${replica} in ${DEALS} deals`);
@@ -95,7 +95,7 @@ export class Floor {
 
 const same = (one: (number | null)[], other: (number | null)[]) => one.every((count, replica) => count === other[replica]);
 
-/** In the page: counts how often each call's popup came, and notes which went away. */
+/** In the page: counts how often each call's popup appeared, and records which were removed. */
 function watchPopups(): void {
   const shown: Record<string, number> = {};
   const gone: string[] = [];
@@ -107,7 +107,7 @@ function watchPopups(): void {
       for (const node of changes.flatMap(({ addedNodes, removedNodes }) => [...addedNodes, ...removedNodes])) {
         const call = id(node);
         if (!call) continue;
-        // One that is only moved was known before, and is still there.
+        // A popup that is only moved is removed and added again.
         if (!known.has(node)) shown[call] = (shown[call] ?? 0) + 1;
         known.add(node);
         if (!node.isConnected) gone.push(call);
@@ -120,7 +120,7 @@ function watchPopups(): void {
   });
 }
 
-/** How often a call's popup came to this page since it was loaded, and whether it ever went away. */
+/** How often a call's popup appeared on this page since it was loaded, and whether it was ever removed. */
 export async function sightings(page: Page, call: string): Promise<{ shown: number; gone: boolean }> {
   return page.evaluate((id) => {
     const { shown, gone } = (globalThis as unknown as { watched: { shown: Record<string, number>; gone: string[] } }).watched;
@@ -132,7 +132,7 @@ export async function sightings(page: Page, call: string): Promise<{ shown: numb
 export const tap = (page: Page, id: string, name: string): Promise<void> =>
   popup(page, id).getByRole("button", { name, exact: true }).click();
 
-/** Waits until this page shows who has the call: `me`, `other` or `nobody`. */
+/** Waits until this page shows the holder of the call: `me`, `other` or `nobody`. */
 export const held = (page: Page, id: string, holder: string): Promise<void> =>
   page.locator(`.popup[data-call="${id}"][data-holder="${holder}"]`).waitFor();
 
@@ -140,7 +140,7 @@ export const held = (page: Page, id: string, holder: string): Promise<void> =>
 export const inPhase = (page: Page, id: string, phase: string): Promise<void> =>
   page.locator(`.popup[data-call="${id}"][data-phase="${phase}"]`).waitFor();
 
-/** Waits until this page rings, or is silent: its title says which. */
+/** Waits until this page rings, or is silent, by its title. */
 export const ringing = (page: Page): Promise<unknown> => page.waitForFunction(() => document.title.startsWith("☎"));
 export const silent = (page: Page): Promise<unknown> => page.waitForFunction(() => !document.title.startsWith("☎"));
 

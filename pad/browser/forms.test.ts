@@ -1,4 +1,4 @@
-// The form, under the hands of several people: what each of them typed is saved, and nothing else is taken away.
+// A form that several people use: what each of them typed is saved, and nothing else is changed.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -45,7 +45,7 @@ test("spaces and new lines after what is saved are typed as any others, one at a
   await page.keyboard.press("Control+End");
   for (const key of [" ", "왁스", "\n", "뒷좌석"]) {
     await page.keyboard.insertText(key);
-    // Whatever comes draws the page anew.
+    // Each update draws the page again.
     shop.server.update(ring("b", "010-7777-8888", 1_000), 60_000);
     await page.waitForTimeout(150);
   }

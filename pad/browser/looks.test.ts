@@ -1,4 +1,4 @@
-// How the page looks and reads, in every main state: nothing cut off, everything large enough to touch, nothing serious
+// The look of the page in every main state: nothing is cut off, everything is large enough to touch, and nothing serious
 // for axe. The screenshots are for people to open.
 
 import assert from "node:assert/strict";
@@ -109,7 +109,7 @@ test("each state of the connection has its own words and colour", async () => {
     [7, "forbidden", "접속 권한이 없습니다"],
   ] as const) {
     shop.server.refuseWith = status;
-    // Whoever did something about it does not wait.
+    // A user who has corrected the cause does not wait.
     await page.evaluate((token) => void (location.hash = `token=a.b.${token}`), kind);
     await state(page, kind);
     assert.deepEqual(await said(), ["bad", words, bad, bad]);
@@ -120,7 +120,7 @@ test("each state of the connection has its own words and colour", async () => {
   assert.deepEqual(await said(), ["good", "연결됨", good, good]);
 });
 
-/** Of the words and of the lamp beside them. */
+/** The colours of the text and of the lamp next to it. */
 async function colours(page: Page): Promise<string[]> {
   return page.evaluate(() => {
     const of = (selector: string) => getComputedStyle(document.querySelector(selector) ?? document.body);
@@ -128,7 +128,7 @@ async function colours(page: Page): Promise<string[]> {
   });
 }
 
-/** Whether a finger reaches it as the page stands. */
+/** Whether a finger reaches it without scrolling. */
 async function inReach(page: Page, id: string, name: string): Promise<boolean> {
   await settled(page);
   return popup(page, id).getByRole("button", { name, exact: true }).evaluate((node) => {
@@ -281,7 +281,7 @@ test("a ring does not take the focus, and everything works by keyboard", async (
   await popup(page, "a").getByRole("button", { name: "내가 응대" }).focus();
   await page.keyboard.press("Enter");
   await page.locator('[data-call="a"][data-holder="me"]').waitFor();
-  // The button that was pressed is gone; whoever uses a keyboard must not be thrown back to the top.
+  // The pressed button is removed; the keyboard focus must not return to the top.
   await page.waitForFunction(() => document.activeElement?.closest(".popup") !== null);
 });
 

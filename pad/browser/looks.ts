@@ -1,4 +1,4 @@
-// What a page must look like in any state: nothing cut off, everything large enough to touch, nothing serious for axe.
+// Checks of a page in any state: nothing is cut off, everything is large enough to touch, nothing serious for axe.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -23,7 +23,7 @@ export async function accessible(page: Page): Promise<void> {
   assert.deepEqual(serious, []);
 }
 
-/** Nothing hangs out of the page, is cut off, is too small for a finger, or breaks a number. */
+/** Elements that are outside of the page, cut off, or too small for a finger, and numbers that are broken over lines. */
 async function fits(page: Page): Promise<void> {
   assert.deepEqual(await page.evaluate(cutOff), []);
   const layout = await page.evaluate(() => ({
@@ -39,7 +39,7 @@ async function fits(page: Page): Promise<void> {
   assert.deepEqual(layout, { scrolls: false, small: [], wrapped: 0 });
 }
 
-/** In the page: words that a box clips, where nobody can scroll to them. Ellipses are meant. */
+/** In the page: texts that are cut off without scrolling. Ellipses are allowed. */
 function cutOff(): string[] {
   const cut: string[] = [];
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -77,7 +77,7 @@ function cutOff(): string[] {
   return cut;
 }
 
-/** Leaves a screenshot for people to open, and looks for what a program can find. */
+/** Saves a screenshot for people, and runs the automatic checks. */
 export async function looksRight(page: Page, name: string): Promise<void> {
   await screenshot(page, name);
   await fits(page);

@@ -1,4 +1,4 @@
-// The npm package as somebody else gets it: packed, installed from its tarball with no more than that names, type-checked,
+// The npm package as another project gets it: packed, installed from its tarball with its dependencies only, type-checked,
 // bundled, and used by the ten lines of example/ on a page of their own.
 
 import assert from "node:assert/strict";
@@ -18,7 +18,7 @@ import { FakeServer, ring } from "./fake_server.ts";
 import { Floor } from "./floor.ts";
 import { Shop } from "./shop.ts";
 
-/** The one thing in the example that is not yet its reader's. */
+/** The only value in the example that a reader must change. */
 const ITS_URL = "https://pads.example.com";
 const COMPILER_OPTIONS = { strict: true, noEmit: true, target: "es2022", module: "esnext", moduleResolution: "bundler", lib: ["es2022", "dom"], types: [] };
 /** Milliseconds; a refused page tries again by itself after 15 s or more. */
@@ -32,7 +32,7 @@ interface Manifest {
 
 let consumer: string;
 
-/** A project that has nothing of ours but the tarball, and what that names; copied from ours, so that no registry is asked. */
+/** A project with only the tarball and its dependencies, which are copied from ours, so that no registry is needed. */
 function install(): void {
   execFileSync("npm", ["pack", "--silent", "--pack-destination", consumer]);
   const tarball = readdirSync(consumer).find((name) => name.endsWith(".tgz")) ?? "";
@@ -44,7 +44,7 @@ function install(): void {
   writeFileSync(join(consumer, "tsconfig.json"), JSON.stringify({ compilerOptions: COMPILER_OPTIONS, files: ["example.ts"] }));
 }
 
-/** Copies, not links: from behind a link our other packages would be in reach. */
+/** Copies, not links: through a link our other packages could be imported. */
 function installDependencies(of: string, installed: Set<string>): void {
   for (const [name, version] of Object.entries(manifest(of).dependencies ?? {})) {
     if (installed.has(name)) continue;
@@ -103,7 +103,7 @@ describe("on the real services, in a page of another host", () => {
     return { PAD_ALLOWED_ORIGINS: backEnd.origin };
   });
 
-  /** An adopter's own page, for somebody who is logged in there. */
+  /** An adopter's own page, for a logged-in user. */
   async function open(name: string, at = backEnd): Promise<Page> {
     const { url } = floor.testbed;
     at.token = await floor.store.token(name, name);
@@ -133,7 +133,7 @@ describe("on the real services, in a page of another host", () => {
       assert.ok(await rings(page, second.caller).isVisible());
       assert.equal(await page.locator("#words").textContent(), "");
     }
-    // The finger that was on its way.
+    // A tap that was meant for the button before.
     await late?.evaluate((button) => (button as HTMLElement).click());
     await theirs.locator("#words", { hasText: /^1번 카운터$/ }).waitFor();
     const loadedMidRing = await open("3번 카운터");
@@ -210,7 +210,7 @@ describe("on a server that does what a test wants", () => {
       online: () => window.dispatchEvent(new Event("online")),
     };
     for (const [event, happens] of Object.entries(dispatch)) {
-      // While a try is under way there is nothing to hasten: only what comes after its answer counts.
+      // During a try checkNow() has nothing to do: only events after its answer count.
       await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 500)));
       const [before, began] = [tries(), Date.now()];
       const answered = page.waitForEvent("response");

@@ -57,7 +57,7 @@ export class Shop {
     return page;
   }
 
-  /** Waits until the only page has asked for the day and for older missed calls, which it does some time after a snapshot. */
+  /** Waits until the only page has read the day's figures and older missed calls, which it does some time after a snapshot. */
   async hasAsked(): Promise<void> {
     await until("the page's questions", () => this.server.actions.questions >= 2);
   }
@@ -83,7 +83,7 @@ export class Shop {
   }
 }
 
-/** A caller of whom the shop knows something. */
+/** A caller with a history. */
 export const known = {
   history: {
     calls: 2,
@@ -100,7 +100,7 @@ export async function connected(page: Page): Promise<void> {
 
 export const popup = (page: Page, id: string): Locator => page.locator(`.popup[data-call="${id}"]`);
 
-/** Waits until everything takes taps: nothing has come or moved for half a second. */
+/** Waits until all elements accept taps: nothing has appeared or moved for half a second. */
 export async function settled(page: Page): Promise<void> {
   await page.waitForFunction(() => document.querySelector("[data-settling]") === null);
 }
@@ -134,15 +134,15 @@ export async function withoutSoundBanner(page: Page): Promise<void> {
   await page.locator("#unlock").waitFor({ state: "hidden" });
 }
 
-/** What {@link listen} leaves in the page. */
+/** What {@link listen} records in the page. */
 interface Heard {
-  /** Notes that were really played. */
+  /** Notes that were played. */
   notes: number;
-  /** What leads to the loudspeaker now. */
+  /** Nodes that are connected to the loudspeaker now. */
   playing: Set<AudioNode>;
 }
 
-/** For a page's beginning: hears what it plays. */
+/** To be run before the page's scripts: records the sound that it plays. */
 export function listen(): void {
   const heard: Heard = { notes: 0, playing: new Set() };
   Object.assign(globalThis, { heard });

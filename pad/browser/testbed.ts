@@ -21,12 +21,12 @@ export class Testbed {
   readonly url: string;
   readonly #child: ChildProcess;
   readonly #lines: AsyncIterator<string>;
-  /** Callers so far, whom no log may show whole. */
+  /** Callers so far, whose full numbers must not be in any log. */
   readonly callers = new Set<string>();
   /** The last command: answers come in the order of the commands. */
   #last: Promise<unknown> = Promise.resolve();
 
-  /** What it said, in pieces: where a log shows a secret, it says which and where. */
+  /** Its standard error, in pieces: if a log shows a secret, it names the secret and the log. */
   readonly #errors: string[];
 
   private constructor(child: ChildProcess, lines: AsyncIterator<string>, errors: string[], url: string) {
@@ -54,7 +54,7 @@ export class Testbed {
     return new Testbed(child, lines, errors, (JSON.parse(first.value) as { url: string }).url);
   }
 
-  /** Ends it. Throws what it said if it did not end well, e.g. that a log showed a secret. */
+  /** Stops it. Throws its standard error if it fails, e.g. because a log shows a secret. */
   async stop(): Promise<void> {
     await this.#do({ do: "secrets", numbers: [...this.callers] });
     const gone = once(this.#child, "close") as Promise<[number | null]>;
@@ -75,8 +75,8 @@ export class Testbed {
     return ((await this.#do({ do: "token", store, pad, name, seconds })) as { token: string }).token;
   }
 
-  /** A way of its own to nginx, to be harmed. */
-  async link(name: string): Promise<Way> {
+  /** A separate network link to nginx, for faults. */
+  async link(name: string): Promise<NetworkLink> {
     const { url } = (await this.#do({ do: "link", name })) as { url: string };
     const harm = (what: string) => async () => void (await this.#do({ do: what, link: name }));
     return { url, blackHole: harm("black_hole"), heal: harm("heal") };
@@ -117,9 +117,9 @@ export class Testbed {
 }
 
 /** A network between one pad and nginx. */
-export interface Way {
+export interface NetworkLink {
   url: string;
-  /** Nothing passes any more, and nobody is told. */
+  /** All packets are dropped silently. */
   blackHole(): Promise<void>;
   heal(): Promise<void>;
 }
@@ -161,13 +161,13 @@ export class RealStore {
   }
 }
 
-/** A call as its number provider knows it. */
+/** A call, as its number provider sends it. */
 export interface RealCall {
   readonly id: string;
   readonly caller: string;
-  /** The final record: somebody answered, and it is over. */
+  /** The final record of an answered call. */
   answered(): Promise<string>;
-  /** The final record: the caller hung up. */
+  /** The final record of a missed call. */
   missed(): Promise<string>;
 }
 
