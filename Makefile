@@ -1,20 +1,20 @@
 # `make test` is the one command: it installs what the tests need, and runs all of them. `.ci/run` calls it.
 #
 #   make test      everything below but `bench`, `deny` and `fuzz`; `chaos` for two minutes
-#   make fmt       is the code formatted? (`cargo fmt` mends it)
+#   make fmt       is the code formatted? (`cargo fmt` corrects it)
 #   make lint      clippy, warnings are errors
 #   make unit      tests inside the crates
 #   make clients   installs what the programs in docs/integrate.md need, Schemathesis, which `make e2e` runs, and both linters below
 #   make e2e       real binaries on a real RabbitMQ node; `make e2e ONLY=outage` runs one module
-#   make chaos     a night of faults; SEED=6 and MINUTES=2 unless told otherwise, the same seed plays the same faults
+#   make chaos     random faults; by default SEED=6 and MINUTES=2; the same seed makes the same faults
 #   make pad       the pad's types, bundle and client
-#   make proto-lint  buf: is the contract well-formed, and does it break nobody who has the baseline's?
-#   make openapi-lint  Redocly: is docs/openapi.json as its recommended rules want it?
+#   make proto-lint  buf: is the contract well-formed, and compatible with the baseline?
+#   make openapi-lint  Redocly: does docs/openapi.json follow its recommended rules?
 #   make asyncapi-lint  AsyncAPI's parser: are docs/asyncapi-*.yaml valid, and do the messages match them?
 #   make browser   the pad page in Chromium: alone, on `ringpad dev`, and on real replicas behind nginx; ONLY=floor
 #   make bench     measures; by hand, some ten minutes, prints and asserts nothing; ONLY=painted is the one in Chromium
 #   make env       writes fresh secrets for docker-compose.yml into .env, unless it is there
-#   make bulk      8 × 10,000 records at once from Go, Java, Python and Node; by hand, wants all four, prints what was answered
+#   make bulk      8 × 10,000 records at once from Go, Java, Python and Node; by hand, needs all four, prints the answers
 #   make deny      cargo-deny: licences, sources, duplicates; by hand, installing it takes minutes
 #   make fuzz      each fuzz target for SECONDS_EACH (60); by hand, the first build takes minutes
 #
@@ -34,7 +34,7 @@ BUF = pad/node_modules/.bin/buf
 .DEFAULT_GOAL := test
 # The steps share cores, ports and cargo's lock.
 .NOTPARALLEL:
-# Most of an end-to-end test is waiting: for brokers that start, for streams that are taken for dead.
+# End-to-end tests mostly wait: for brokers that start, for deadlines of streams.
 export RUST_TEST_THREADS ?= 6
 
 test: tools clients fmt lint build
@@ -62,7 +62,7 @@ fmt:
 lint:
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
-# With the tests, so that dependencies get the features that `cargo test` wants.
+# With the tests, so that dependencies get the features that `cargo test` needs.
 build:
 	$(CARGO) build --workspace --all-targets
 
@@ -72,11 +72,11 @@ unit:
 e2e: build clients
 	$(CARGO) test --workspace --test e2e -- $(ONLY)
 
-# Real binaries, a RabbitMQ node of its own, a network between every two of them that fails, and a machine under each
-# service whose disk, clock and power fail; people at pads act on calls, stores get new names, one comes and goes, one pad
-# floods, some have tokens that soon end, and some are the npm package in Node. Red
-# if anything acknowledged was lost, came twice or out of order, came later than the faults of that time allow
-# (tests/src/chaos/lateness.rs), was refused for the broker's sake, or left something behind.
+# Real programs and a RabbitMQ node, with faults of the network between any two of them, and of each service's disk, clock and
+# power; pads act on calls, stores get new names, one store is deleted and created again, one pad sends requests without end,
+# some pads' tokens expire soon, and some pads are the npm package in Node. Fails if an accepted record or an answered action
+# was lost, came twice, out of order or too late (tests/src/chaos/lateness.rs), if a record was refused because of the broker,
+# or if something was left behind.
 chaos: build pad/node_modules/.package-lock.json
 	$(NPM) run build:lib
 	target/debug/ringpad-chaos $(SEED) $(MINUTES)
@@ -89,7 +89,7 @@ pad: pad/node_modules/.package-lock.json
 	$(NPM) run check
 	$(NPM) test
 
-# Against what is committed as the contract that somebody may have built on: proto/baseline.binpb.
+# Compares with the committed baseline of the contract: proto/baseline.binpb.
 proto-lint: pad/node_modules/.package-lock.json
 	$(BUF) lint
 	$(BUF) breaking --against proto/baseline.binpb
@@ -102,7 +102,7 @@ openapi-lint: clients
 asyncapi-lint: clients
 	node tests/clients/asyncapi/check.mjs
 
-# After a release: from now on this contract is the one not to break.
+# After a release: makes this contract the baseline.
 proto-baseline: pad/node_modules/.package-lock.json
 	$(BUF) build --exclude-source-info -o proto/baseline.binpb
 
@@ -119,7 +119,7 @@ ifneq ($(filter painted,$(or $(ONLY),painted)),)
 	$(NPM) run test:browser -- painted
 endif
 
-# What e2e's `bulk` shows with one client, with those of other teams.
+# Like the end-to-end test `bulk`, with clients in other languages.
 bulk: clients
 	$(CARGO) build --release --workspace --bins
 	tests/clients/bulk.sh
@@ -132,7 +132,7 @@ deny:
 	$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-deny
 	$(CARGO) deny check bans licenses sources
 
-# Whatever the targets find beyond fuzz/seeds is kept in fuzz/corpus, which is not committed.
+# Inputs that the targets find are kept in fuzz/corpus, which is not committed.
 fuzz:
 	$(CARGO) fuzz --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-fuzz
 	CARGO="$(CARGO)" fuzz/run.sh $(SECONDS_EACH) $(ONLY)

@@ -205,7 +205,7 @@ test("a missing token and a refused one are shown in words", async () => {
   await page.goto(`${shop.url}/`);
   await page.locator('#connection[data-state="needs-token"]').waitFor();
   assert.equal(shop.server.requests.length, 0);
-  // Nothing is known of the store, so nothing is said of its calls.
+  // Without a snapshot the lists are hidden.
   assert.equal(await page.locator("#lists").isVisible(), false);
   assert.match(await page.locator("#quiet").innerText(), /태블릿 등록이 필요합니다/);
   await screenshot(page, "needs-token");

@@ -164,7 +164,7 @@ export function listen(): void {
   });
 }
 
-/** Waits until the page, which {@link listen}s, can be heard, or no longer. */
+/** Waits until the page, with {@link listen}, is audible or silent. */
 export async function sounds(page: Page, wanted: "audible" | "silent"): Promise<void> {
   await page.waitForFunction((audible) => {
     const { notes, playing } = (globalThis as unknown as { heard: Heard }).heard;

@@ -1,4 +1,4 @@
-// `npm run check`: what is committed is what the sources make. Generates and builds anew beside it, and compares.
+// `npm run check`: is the committed output up to date? Generates and builds it in another directory, and compares.
 
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";

@@ -1,4 +1,4 @@
-// `npm run fixtures`: writes ../tests/fixtures/wire anew from test/wire_samples.ts.
+// `npm run fixtures`: writes ../tests/fixtures/wire from test/wire_samples.ts.
 
 import { build } from "esbuild";
 import { mkdir, writeFile } from "node:fs/promises";

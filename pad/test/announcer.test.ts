@@ -16,7 +16,7 @@ function popup(id: string, display: string, holder: Holder = "nobody"): Popup {
   return { call, phase: "ringing", holder, ringsUntil: undefined, ringingSince: T, opened: false, writing: false };
 }
 
-/** A page that says what it is told. */
+/** A page with the announcer only. */
 function announcer(): { said: string[]; rung: string[]; hears(...popups: Popup[]): void } {
   const said: string[] = [];
   const region = {

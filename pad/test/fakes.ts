@@ -1,4 +1,4 @@
-// What the client's tests put in place of time and the network.
+// Replacements of time and the network for the client's tests.
 
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
@@ -11,10 +11,10 @@ import { TransportChoice, type Memory } from "../src/client/transport_choice.ts"
 import { CallState } from "../src/gen/ringpad/v1/call_pb.ts";
 import { SubscribeResponseSchema, type SnapshotSchema, type SubscribeRequest } from "../src/gen/ringpad/v1/pad_pb.ts";
 
-/** Time that passes when a test says so. */
+/** A clock that runs only when a test advances it. */
 export class FakeClock implements Clock {
   #now = 1_000;
-  /** What the machine's own clock has more than the monotonic one. */
+  /** Wall clock minus monotonic clock. */
   slept = 0;
   #timers: { at: number; run: () => void }[] = [];
 
@@ -54,7 +54,7 @@ export class FakeClock implements Clock {
   }
 }
 
-/** Lets what waits on promises go on. */
+/** Lets pending promises continue. */
 export async function settle(): Promise<void> {
   await new Promise<void>((resolve) => setImmediate(resolve));
 }
@@ -136,7 +136,7 @@ export class Rig {
   readonly states: ConnectionState["kind"][] = [];
   readonly events: CallEvent[] = [];
   readonly snapshots: bigint[] = [];
-  /** The ids of each list of ringing calls that a page was told of. */
+  /** The ids of each reported list of ringing calls. */
   readonly ringing: string[] = [];
   readonly connection: Connection;
   /** What the server's clock has more than the monotonic one, since a sleep. */
@@ -144,7 +144,7 @@ export class Rig {
   /** What `random` gives: the longest wait, unless a test wants another. */
   random = 1;
   asked: (string | undefined)[] = [];
-  /** What a listener does beside taking note. */
+  /** What the listener does in addition to recording. */
   onState: (kind: ConnectionState["kind"]) => void = () => {};
   onSnapshot: () => void = () => {};
   /** What opening a stream throws. */

@@ -17,7 +17,7 @@ test("back-off stays between 0 and min(10 s, 0.5 s · 2^n)", () => {
   assert.equal(backoff(5_000, () => 1), 10_000);
 });
 
-/** The machine's own clock, whatever it says. */
+/** The machine's own clock, at any time. */
 const WALL = 5_000_000;
 
 test("a refusal is asked about again after 15 to 30 s", () => {

@@ -1,4 +1,4 @@
-// What the server refuses, and a pad without a token: said, and not hammered with.
+// Refusals of the server, and a pad without a token: shown, and tried again slowly.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,4 +1,4 @@
-// The ring tone: it sounds while a call rings, and not a note longer, whatever ends it.
+// The ring tone: it sounds while a call rings, and stops at once.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -19,7 +19,7 @@ class FakeNode {
     this.into = undefined;
   }
 
-  /** Whether what it plays can be heard. */
+  /** Whether the sound reaches the loudspeaker. */
   reaches(end: FakeNode): boolean {
     return this === end || (this.into?.reaches(end) ?? false);
   }

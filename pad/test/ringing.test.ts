@@ -14,7 +14,7 @@ type CallInit = Omit<MessageInitShape<typeof CallSchema>, "$typeName">;
 const RING = 30_000;
 const claim = { padId: "p2", padName: "2번 카운터" };
 
-/** A store's connection, and what a page was told of it. */
+/** A store's connection, and the lists of ringing calls that a page got. */
 class Page {
   readonly clock = new FakeClock();
   /** The ids of each list. */

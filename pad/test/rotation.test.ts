@@ -1,4 +1,4 @@
-// A stream that is open all day is replaced now and then, and nobody at the shop notices.
+// A stream is replaced now and then without an interruption.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

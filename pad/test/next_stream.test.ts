@@ -1,5 +1,5 @@
-// Whatever the next stream is opened for, and whatever becomes of it: as long as the old one lives it is listened to, and
-// nobody is told of anything.
+// While the next stream is opened, for any reason and with any result, the current stream is still used, and the state does
+// not change.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
