@@ -201,7 +201,7 @@ fn lock(fault_log: &Lock<FaultLog>) -> std::sync::MutexGuard<'_, FaultLog> {
     fault_log.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whatever faults inject, each by one at a time.
+/// What faults strike, each by one fault at a time.
 struct Targets<'a> {
     node: Mutex<&'a mut Broker>,
     ingest: Mutex<&'a mut Service>,
