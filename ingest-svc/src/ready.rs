@@ -1,8 +1,7 @@
-//! Whether the service is ready: while a write has reached the disk within the last 2 s, and there is room for the next
-//! one.
+//! The service is ready while a write has reached the disk within the last 2 s, and there is room for the next one.
 //!
-//! Any record that is accepted is such a write. When none comes, the log is asked once a second to write something that
-//! SQLite cannot leave out. HTTP and gRPC are told the same.
+//! Every accepted record is such a write. Without any, the log writes something once a second that SQLite cannot skip. HTTP
+//! and gRPC have the same readiness.
 
 use std::time::Duration;
 
@@ -11,14 +10,14 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use crate::log::{Log, LogError};
 
-/// How often the log is asked.
+/// How often the log is probed.
 const PROBE: Duration = Duration::from_secs(1);
 /// How long the service is ready after a write.
 const READY_FOR: Duration = Duration::from_secs(2);
 
-/// Says whether the service is ready, until `leaving`.
+/// Keeps the readiness up to date, until `leaving`.
 pub(crate) async fn watch(log: Log, readiness: Readiness, leaving: CancellationToken) {
-    let mut sign = Sign { readiness, ready: false };
+    let mut state = LogReadiness { readiness, ready: false };
     let mut tick = interval(PROBE);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -27,35 +26,35 @@ pub(crate) async fn watch(log: Log, readiness: Readiness, leaving: CancellationT
             () = leaving.cancelled() => break,
         }
         tokio::select! {
-            probed = probe(&log, &mut sign) => sign.show(probed),
+            probed = probe(&log, &mut state) => state.show(probed),
             () = leaving.cancelled() => break,
         }
     }
-    sign.readiness.hold("process", "leaving");
+    state.readiness.hold("process", "leaving");
 }
 
 /// Asks the log whether it can be written. While the answer is awaited, the last write may get too old.
-async fn probe(log: &Log, sign: &mut Sign) -> Result<(), LogError> {
+async fn probe(log: &Log, state: &mut LogReadiness) -> Result<(), LogError> {
     let probed = log.probe();
     tokio::pin!(probed);
-    if sign.ready
+    if state.ready
         && let Some(written_at) = log.written_at()
     {
         tokio::select! {
             probed = &mut probed => return probed,
-            () = sleep_until((written_at + READY_FOR).into()) => sign.show(Err(LogError::silent())),
+            () = sleep_until((written_at + READY_FOR).into()) => state.show(Err(LogError::silent())),
         }
     }
     probed.await
 }
 
-/// Where the service's readiness is to be seen.
-struct Sign {
+/// The readiness of the log, as a part of the service's.
+struct LogReadiness {
     readiness: Readiness,
     ready: bool,
 }
 
-impl Sign {
+impl LogReadiness {
     fn show(&mut self, probed: Result<(), LogError>) {
         let was_ready = std::mem::replace(&mut self.ready, probed.is_ok());
         match probed {
@@ -97,7 +96,7 @@ mod tests {
     async fn until(what: &str, mut look: impl AsyncFnMut() -> bool) {
         let begun = Instant::now();
         while !look().await {
-            assert!(begun.elapsed() < SOON, "waited in vain: {what}");
+            assert!(begun.elapsed() < SOON, "waited without success: {what}");
             sleep(Duration::from_millis(10)).await;
         }
     }
@@ -125,7 +124,7 @@ mod tests {
         let other = OtherProgram::open(&path);
         other.execute("BEGIN IMMEDIATE");
         let silent = async || readiness.reason().is_some_and(|why| why.contains("the disk does not answer"));
-        // A request gives up after a while, too; long before that it must be known.
+        // The readiness must change long before a request gives up.
         tokio::select! {
             given_up = log.probe() => panic!("a request has given up by now: {given_up:?}"),
             () = until("it is not ready, and says why", silent) => {}

@@ -1,9 +1,9 @@
 //! Listening sockets that a service manager opens and passes on, as systemd does for its `.socket` units (socket
-//! activation, `sd_listen_fds(3)`). The manager keeps them open while the process is replaced: what connects meanwhile
-//! waits in the kernel for the next process, and is not refused.
+//! activation, `sd_listen_fds(3)`). The manager keeps them open while the process is replaced: new connections then wait in
+//! the kernel for the next process, and are not refused.
 //!
-//! `LISTEN_PID` is the process that the sockets are for, `LISTEN_FDS` their count, from descriptor 3 on, and
-//! `LISTEN_FDNAMES` their names, with colons between them.
+//! `LISTEN_PID` is the process that gets the sockets, `LISTEN_FDS` their number, from descriptor 3 on, and `LISTEN_FDNAMES`
+//! their names, separated by colons.
 
 use std::{env, net::SocketAddr, process};
 
@@ -25,7 +25,7 @@ impl PassedListeners {
     /// process (`LISTEN_PID`) are left alone.
     ///
     /// Call it in `main`, before there is a second thread: it removes `LISTEN_PID` and `LISTEN_FDS` from the environment, so
-    /// that no child takes the sockets for its own.
+    /// that no child process uses the sockets.
     ///
     /// # Errors
     /// A name that is unknown, missing or there twice, or a descriptor that is no listening TCP socket.
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_set_or_for_another_process_passes_nothing() {
+    fn without_variables_or_for_another_process_there_are_no_sockets() {
         for (pid, count, given) in
             [("", "", ""), ("", "1", "http"), ("4711", "", "x"), ("4711", "0", ""), ("1", "9", "x:y")]
         {
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_wrong_is_said() {
+    fn all_faults_are_reported_at_once() {
         let cases: [(_, _, _, &[&str]); 7] = [
             ("me", "1", "http", &["LISTEN_PID: \"me\""]),
             ("4711", "two", "http", &["LISTEN_FDS: \"two\""]),

@@ -1,7 +1,7 @@
 //! Bearer tokens in an `authorization` header.
 
 /// The token in the value of an `authorization` header; `None` if the scheme is another one, or there is no token.
-/// The scheme's name may be in any case, and any number of blanks stands behind it (RFC 9110, sections 11.1 and 11.4).
+/// The scheme's name may be in any case, with any number of blanks after it (RFC 9110, sections 11.1 and 11.4).
 pub fn bearer(value: &[u8]) -> Option<&[u8]> {
     let value = value.trim_ascii();
     let (scheme, token) = value.split_at(value.iter().position(|byte| matches!(byte, b' ' | b'\t'))?);

@@ -1,5 +1,5 @@
-//! Turns at something that few can use at a time, shared out fairly: whoever asks in the name of one key waits behind that
-//! key's own requests, and never behind all of another's.
+//! A fair queue for something that only a few can use at the same time: a request waits behind the other requests of its key,
+//! and never behind all requests of another key.
 
 use std::{
     collections::HashMap,
@@ -8,8 +8,8 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// A cloneable queue. Each key has a few of its requests in it, and the rest behind those: so a key that asks a thousand
-/// times delays another one by a few turns.
+/// A cloneable queue. Only a few requests of each key are in it, the others wait behind those: so a key with a thousand
+/// requests delays another key by a few turns.
 #[derive(Debug, Clone)]
 pub struct Turns(Arc<Inner>);
 
@@ -17,7 +17,7 @@ pub struct Turns(Arc<Inner>);
 struct Inner {
     all: Arc<Semaphore>,
     each: usize,
-    /// Keys that have a turn or wait for one.
+    /// The keys with requests.
     keys: Mutex<HashMap<Box<str>, Arc<Semaphore>>>,
 }
 
@@ -26,24 +26,24 @@ struct Inner {
 pub struct Turn {
     _of_all: Option<OwnedSemaphorePermit>,
     _of_key: Option<OwnedSemaphorePermit>,
-    _place: Place,
+    _request: Request,
 }
 
-/// A request of a key, from when it asks to the end of its turn.
+/// A request of a key, to the end of its turn.
 #[derive(Debug)]
-struct Place {
+struct Request {
     turns: Arc<Inner>,
     key: Box<str>,
     own: Option<Arc<Semaphore>>,
 }
 
 impl Turns {
-    /// `all` turns at the same time, and `each` of them for one key.
+    /// `all` turns at the same time, and at most `each` of them for one key.
     pub fn new(all: usize, each: usize) -> Self {
         Self(Arc::new(Inner { all: Arc::new(Semaphore::new(all)), each, keys: Mutex::default() }))
     }
 
-    /// Waits for a turn of `key`. First come, first served: among a key's own requests, and among the keys.
+    /// Waits for a turn of `key`. First come, first served, both among the requests of a key and among the keys.
     pub async fn wait(&self, key: &str) -> Turn {
         let own = {
             let mut keys = self.0.keys();
@@ -54,11 +54,11 @@ impl Turns {
                 }
             }
         };
-        let place = Place { turns: self.0.clone(), key: key.into(), own: Some(own.clone()) };
-        // Neither semaphore is ever closed.
+        let request = Request { turns: self.0.clone(), key: key.into(), own: Some(own.clone()) };
+        // `acquire_owned` fails only for a closed semaphore, and neither is ever closed.
         let of_key = own.acquire_owned().await.ok();
         let of_all = self.0.all.clone().acquire_owned().await.ok();
-        Turn { _of_all: of_all, _of_key: of_key, _place: place }
+        Turn { _of_all: of_all, _of_key: of_key, _request: request }
     }
 }
 
@@ -68,11 +68,11 @@ impl Inner {
     }
 }
 
-impl Drop for Place {
+impl Drop for Request {
     fn drop(&mut self) {
         let mut keys = self.turns.keys();
         self.own = None;
-        // Copies are made under the lock only: with one left nobody else is in this key's queue.
+        // Clones are made only under the lock, so with one left this was the key's last request.
         if keys.get(&self.key).is_some_and(|own| Arc::strong_count(own) == 1) {
             keys.remove(&self.key);
         }
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_key_that_asks_very_often_is_one_turn_ahead_of_another_at_most() {
+    async fn a_key_with_very_many_requests_delays_another_key_by_one_turn() {
         let turns = Turns::new(2, 1);
         let first = turns.wait("flood").await;
         let mut flood: Vec<_> = (0..200).map(|_| asks(&turns, "flood")).collect();
@@ -99,18 +99,18 @@ mod tests {
         let mut third = asks(&turns, "third");
         assert!((&mut third).now_or_never().is_none(), "there are two turns in all");
         drop(first);
-        // Whoever of the flood is next came to the queue of all just after the third one.
+        // The next request of the flood joined the queue of all keys after the third key's.
         let third = third.now_or_never();
         assert!(third.is_some());
         drop((others, third));
         for waiting in flood {
             drop(waiting.await);
         }
-        assert!(turns.0.keys().is_empty(), "nothing is kept of who has gone");
+        assert!(turns.0.keys().is_empty(), "a key without requests is forgotten");
     }
 
     #[tokio::test]
-    async fn who_gives_up_leaves_nothing_behind() {
+    async fn a_request_that_gives_up_is_forgotten() {
         let turns = Turns::new(1, 1);
         let held = turns.wait("a").await;
         let mut waiting = [asks(&turns, "a"), asks(&turns, "b"), asks(&turns, "b")];

@@ -1,7 +1,7 @@
-//! Who sent a request: the rightmost of (`X-Forwarded-For` entries, TCP peer) that is not one of our own proxies.
+//! The client address of a request: the rightmost of (`X-Forwarded-For` entries, TCP peer) that is not one of our own proxies.
 //!
-//! Each proxy appends the address that connected to it, so what stands left of the first stranger is whatever that
-//! stranger wrote. A request that reached us without passing a proxy has no entry to trust at all.
+//! Each proxy appends the address that connected to it, so the client itself may have written all entries left of its own
+//! address. A request that does not come from one of our proxies has no entry that can be trusted.
 
 use std::{
     net::{IpAddr, Ipv6Addr, SocketAddr},
@@ -14,8 +14,8 @@ use ipnet::{IpNet, Ipv4Net};
 
 const X_FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// The client's address, where `trusts` tells our own proxies; `None` if it cannot be told: an entry that a proxy of ours
-/// vouches for is no address, or all of them are proxies.
+/// The client address. `trusts` is true for our own proxies. `None` if it is unknown: an entry that one of our proxies wrote
+/// is not an address, or all of them are proxies.
 pub fn client(headers: &HeaderMap, peer: IpAddr, trusts: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
     let peer = peer.to_canonical();
     if !trusts(peer) {
@@ -50,7 +50,7 @@ fn entry_address(entry: &[u8]) -> Option<IpAddr> {
     Some(address.to_canonical())
 }
 
-/// A network, or an address alone. One of IPv4 in IPv6's clothes is taken for what it is, as clients' addresses are.
+/// A network, or a single address. An IPv4-mapped IPv6 address is read as IPv4, as clients' addresses are.
 pub fn network(text: &str) -> Option<IpNet> {
     let net = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).ok()?;
     match (net.addr().to_canonical(), net.prefix_len()) {
@@ -78,7 +78,7 @@ impl FromStr for Networks {
     fn from_str(text: &str) -> Result<Self, String> {
         let networks = text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(|text| {
             network(text).ok_or_else(|| {
-                format!("{text:?} is none; networks or addresses are expected, e.g. 10.0.0.0/8,2001:db8::7")
+                format!("{text:?} is wrong; networks or addresses are expected, e.g. 10.0.0.0/8,2001:db8::7")
             })
         });
         networks.collect::<Result<_, _>>().map(Self)

@@ -1,5 +1,5 @@
-//! Readiness as a latch: a process is ready while nobody holds it back. Whoever is not ready says so with a reason in
-//! words, and takes it back when that has changed.
+//! A process is ready while no part of it holds it back. A part that is not ready gives a reason in words, and releases the
+//! process when it is ready again.
 
 use std::future::pending;
 
@@ -13,7 +13,7 @@ type Held = Vec<(&'static str, String)>;
 pub struct Readiness(watch::Sender<Held>);
 
 impl Readiness {
-    /// Holds the process back. `who` is one part of it; its newer reason replaces the older.
+    /// Holds the process back. `who` is a part of it; its new reason replaces the last one.
     pub fn hold(&self, who: &'static str, reason: impl Into<String>) {
         self.0.send_modify(|held| {
             held.retain(|(holder, _)| *holder != who);
@@ -33,7 +33,7 @@ impl Readiness {
         (!reasons.is_empty()).then(|| reasons.join("; "))
     }
 
-    /// What sees the changes from now on.
+    /// Sees the changes from now on.
     pub fn changes(&self) -> ReadinessChanges {
         ReadinessChanges(self.0.subscribe())
     }
@@ -52,7 +52,7 @@ impl ReadinessChanges {
     /// Waits for a change after the latest [`is_ready`](Self::is_ready). Cancel-safe.
     pub async fn next(&mut self) {
         if self.0.changed().await.is_err() {
-            // Nobody is left who could change it.
+            // No handle is left that could change it.
             pending::<()>().await;
         }
     }
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ready_while_nobody_holds_it_back() {
+    fn ready_while_no_part_holds_it_back() {
         let readiness = Readiness::default();
         assert_eq!(readiness.reason(), None);
         readiness.hold("log", "starting");

@@ -1,8 +1,8 @@
 //! Settings: each an environment variable and the same flag in kebab case. `clap` reads both; this module turns its
-//! errors into one line that names the setting, the value and what would be right. A variable that is set to the empty
-//! string is not set: so Compose and others pass on what they have no value for.
+//! errors into one line with the setting, the value and what would be right. A variable that is set to the empty string
+//! counts as not set, because Compose and others pass variables without a value so.
 //!
-//! A secret's argument has `hide_env_values = true`; its value then never shows, neither in `--help` nor in an error.
+//! A secret's argument has `hide_env_values = true`; then neither `--help` nor an error shows its value.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -20,8 +20,7 @@ use clap::{
 /// Reads the settings from the process's arguments and environment.
 ///
 /// # Errors
-/// The exit code to end with: 0 after `--help` or `--version`, 2 for a wrong setting, which has then been said in one
-/// line on standard error.
+/// The exit code to end with: 0 after `--help` or `--version`; 2 for a wrong setting, after one line on standard error.
 pub fn read<S: Parser>() -> Result<S, ExitCode> {
     read_from(std::env::args_os())
 }
@@ -32,7 +31,7 @@ pub fn read<S: Parser>() -> Result<S, ExitCode> {
 /// The exit code to end with.
 pub fn read_from<S: Parser>(arguments: impl IntoIterator<Item = OsString>) -> Result<S, ExitCode> {
     try_read_from(arguments).map_err(|error: clap::Error| match error.kind() {
-        // That nobody reads what is said is no failure.
+        // Standard output may be closed.
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             error.print().ok();
             ExitCode::SUCCESS
@@ -48,7 +47,7 @@ pub fn read_from<S: Parser>(arguments: impl IntoIterator<Item = OsString>) -> Re
     })
 }
 
-/// The same for those who say themselves what is wrong.
+/// The same, for programs that report errors themselves.
 ///
 /// # Errors
 /// `clap`'s, help and version among them.
@@ -61,7 +60,7 @@ pub fn try_read_from<S: Parser>(
     S::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }
 
-/// The command, which does not read the variables that are empty.
+/// The command without the variables that are empty.
 fn without(command: clap::Command, is_empty: &dyn Fn(&OsStr) -> bool) -> clap::Command {
     let unset = |argument: clap::Arg| match argument.get_env() {
         Some(name) if is_empty(name) => argument.env(Resettable::Reset),
@@ -126,7 +125,7 @@ impl Setting {
                 ),
                 secret: known.is_hide_env_values_set(),
             },
-            // What cannot be looked up might be a secret.
+            // An unknown argument might be a secret.
             None => Self { name: flag.to_owned(), secret: flag.starts_with("--") },
         }
     }
@@ -172,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_value_is_said_in_one_line_with_what_would_be_right() {
+    fn an_error_is_one_line_with_the_value_and_what_would_be_right() {
         assert_eq!(
             sentence("--ttl=soon"),
             "SETTINGS_TEST_TTL (or --ttl): \"soon\" is wrong: a length of time above zero is expected, \
@@ -183,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_does_not_show() {
+    fn no_error_shows_a_secret() {
         let said = sentence("--key=hunter2");
         assert!(!said.contains("hunter2"), "{said}");
         assert!(said.contains("SETTINGS_TEST_KEY") && said.contains("32 bytes"), "{said}");
@@ -213,7 +212,7 @@ mod tests {
         assert_eq!(variables(&service), ["SETTINGS_TEST_TTL"]);
         let program = without(Program::command(), &empty);
         assert_eq!(program.get_subcommands().flat_map(variables).collect::<Vec<_>>(), ["SETTINGS_TEST_TTL"]);
-        // A flag is somebody's own word.
+        // An empty flag is an error.
         assert!(try_read_from::<Settings>(["test", "--ttl="]).is_err());
     }
 

@@ -1,5 +1,5 @@
-//! Leaving: the first SIGTERM or SIGINT cancels a token that every long loop selects on; a second one exits at once. A
-//! service goes on after a SIGHUP, by which process managers ask for settings to be read again.
+//! Signals: the first SIGTERM or SIGINT cancels a token that every long loop selects on; a second one exits at once. A SIGHUP,
+//! with which process managers ask for settings to be read again, does not end a service.
 
 use std::{io, process};
 
@@ -12,9 +12,9 @@ const INTERRUPTED: i32 = 130;
 /// What SIGHUP does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hangup {
-    /// It is logged, and changes nothing: for services.
+    /// It is only logged: for services.
     Logged,
-    /// What the system has it do, which is the end, unless `nohup` has switched it off: for what runs in a terminal.
+    /// It ends the process, unless `nohup` has turned it off: for programs in a terminal.
     Ends,
 }
 
@@ -30,7 +30,7 @@ pub fn on_signal(hangup: Hangup) -> io::Result<CancellationToken> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let token = CancellationToken::new();
     let cancelled = token.clone();
-    // Not joined: it has nothing to finish, and must outlive the drain to hear the second signal.
+    // Not joined: it has nothing to finish, and must receive a second signal during the drain.
     tokio::spawn(async move {
         let mut next = async || {
             tokio::select! {
@@ -53,10 +53,7 @@ fn log_hangups() -> io::Result<()> {
     // Not joined: it has nothing to finish.
     tokio::spawn(async move {
         while hangups.recv().await.is_some() {
-            tracing::info!(
-                signal = "SIGHUP",
-                "settings are read at the start only: start again to change them; going on"
-            );
+            tracing::info!(signal = "SIGHUP", "settings are only read at the start; restart to change them");
         }
     });
     Ok(())

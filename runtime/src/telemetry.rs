@@ -1,13 +1,13 @@
 //! The lines that a process logs: text for people, JSON for machines, on standard error. Levels: ERROR, somebody must act; WARN, something is
-//! wrong and is being handled; INFO, a state an operator wants to know; DEBUG, each step.
+//! wrong and is being handled; INFO, a state that an operator wants to know; DEBUG, each step.
 
 use std::io;
 
 use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
-/// Libraries that say what we say ourselves, and with it the bodies of messages, phone numbers included. `RUST_LOG` can
-/// still name them.
+/// Libraries whose log lines are off by default, because they quote the bodies of messages with phone numbers. We log the same
+/// events ourselves. `RUST_LOG` can turn them on.
 const QUIET: &str = "lapin=off";
 
 /// What lines to log, and in which form.
@@ -21,7 +21,7 @@ pub struct LoggingSettings {
     pub rust_log: String,
 }
 
-/// The form of a log line.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// For people.
@@ -35,7 +35,7 @@ pub fn init(settings: &LoggingSettings) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(format!("{QUIET},{}", settings.rust_log)))
         .with_writer(io::stderr)
-        // Said on standard error again, and if that is closed, e.g. with its terminal, whoever logs panics.
+        // Such errors are written to standard error too, and if that is closed, e.g. with its terminal, logging would panic.
         .log_internal_errors(false)
         .with_ansi(io::IsTerminal::is_terminal(&io::stderr()));
     let installed = match settings.log_format {

@@ -1,5 +1,5 @@
-//! Traces: what became of one record, from the request that brought it to the pads that showed it, in OpenTelemetry's
-//! terms. Off unless an endpoint is set, and then costs nothing.
+//! Traces of single records, from the request with the record to the pads that show it, with OpenTelemetry. Without an endpoint
+//! they are off, and cost nothing.
 //!
 //! ```text
 //! ingest ─┬─ parse
@@ -9,8 +9,7 @@
 //!         └─ deliver   (push-svc, each pad)
 //! ```
 //!
-//! From process to process a trace goes as W3C's `traceparent`, which only a trace that is recorded has. No span holds
-//! a phone number.
+//! A trace continues in another process with W3C's `traceparent`, which only a recorded trace has. No span has a phone number.
 
 use std::{collections::HashMap, sync::Arc, time::SystemTime};
 
@@ -29,7 +28,7 @@ use opentelemetry_sdk::{
 
 use crate::failure::Failure;
 
-/// The header, and its name wherever else it goes.
+/// The name of the header, and of the same value elsewhere.
 pub const TRACEPARENT: &str = "traceparent";
 
 /// Where traces go.
@@ -50,7 +49,7 @@ pub struct TraceSettings {
 fn endpoint(text: &str) -> Result<String, String> {
     let host = text.strip_prefix("http://").filter(|host| !host.is_empty() && !host.contains('@'));
     host.map(|_| text.to_owned()).ok_or_else(|| {
-        "http://host:port is expected; put a collector beside this process, it speaks TLS".to_owned()
+        "http://host:port is expected; run a collector next to this process, which can use TLS".to_owned()
     })
 }
 
@@ -64,7 +63,7 @@ struct Exported {
     tracer: SdkTracer,
 }
 
-/// A part of a trace under way; it ends when dropped. Of no trace at all if traces are off.
+/// An open span of a trace; it ends when dropped. Empty if traces are off.
 #[derive(Debug)]
 pub struct Stage(Option<(Arc<Exported>, Span)>);
 
@@ -72,7 +71,7 @@ impl Traces {
     /// The traces of `service`. Needs the async runtime, on which they are sent.
     ///
     /// # Errors
-    /// The endpoint is none.
+    /// The endpoint is not valid.
     pub fn new(service: &'static str, settings: &TraceSettings) -> Result<Self, Failure> {
         let Some(endpoint) = &settings.otel_exporter_otlp_endpoint else { return Ok(Self::default()) };
         let exporter =
@@ -86,12 +85,12 @@ impl Traces {
         Ok(Self(Some(Arc::new(Exported { provider, tracer }))))
     }
 
-    /// Whether there are any.
+    /// Whether they are on.
     pub fn are_on(&self) -> bool {
         self.0.is_some()
     }
 
-    /// Begins the first stage of this process, within the trace that `traceparent` names, else within a new one.
+    /// Begins the first stage in this process, in the trace of `traceparent`, or in a new one.
     pub fn begin(&self, name: &'static str, traceparent: Option<&str>) -> Stage {
         Stage(self.0.as_ref().map(|exported| {
             let parent = traceparent.map_or_else(Context::new, context);
@@ -100,7 +99,7 @@ impl Traces {
         }))
     }
 
-    /// Notes a stage that began at `began` and ends now.
+    /// Records a stage that began at `began` and ends now.
     pub fn note(&self, name: &'static str, traceparent: &str, began: SystemTime, attributes: Vec<KeyValue>) {
         let Some(exported) = &self.0 else { return };
         let builder = exported.tracer.span_builder(name).with_start_time(began).with_attributes(attributes);
@@ -131,14 +130,14 @@ impl Stage {
         }))
     }
 
-    /// Notes something about it; no phone numbers.
+    /// Sets an attribute; never a phone number.
     pub fn set(&mut self, name: &'static str, value: impl Into<opentelemetry::Value>) {
         if let Some((_, span)) = &mut self.0 {
             span.set_attribute(KeyValue::new(name, value));
         }
     }
 
-    /// What later stages, here or elsewhere, name as their parent; `None` if the trace is not recorded.
+    /// The parent for later stages, here or in another process; `None` if the trace is not recorded.
     pub fn traceparent(&self) -> Option<Box<str>> {
         let (_, span) = self.0.as_ref()?;
         let context = span.span_context();
@@ -152,7 +151,7 @@ impl Stage {
     }
 }
 
-/// The context that a `traceparent` names; an empty one if it is none.
+/// The context of a `traceparent`; empty if it is not valid.
 fn context(traceparent: &str) -> Context {
     let carrier = HashMap::from([(TRACEPARENT.to_owned(), traceparent.to_owned())]);
     TraceContextPropagator::new().extract_with_context(&Context::new(), &carrier)

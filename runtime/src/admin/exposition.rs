@@ -1,5 +1,5 @@
-//! In which text metrics are told: OpenMetrics to those who ask for it, else the older text format 0.0.4, which every
-//! scraper reads. The latter is made from the former; they differ in a few lines.
+//! The text formats of metrics: OpenMetrics if the request names it, else the older format 0.0.4, which every scraper reads.
+//! The older text is made from OpenMetrics; a few lines differ.
 
 use std::{borrow::Cow, collections::HashMap};
 
@@ -15,7 +15,7 @@ pub(super) enum Exposition {
 }
 
 impl Exposition {
-    /// What a request's `Accept` wants.
+    /// The format for a request's `Accept`.
     pub(super) fn wanted(headers: &HeaderMap) -> Self {
         let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
         let (mut open_metrics, mut text) = (0.0_f32, 0.0_f32);
@@ -40,7 +40,7 @@ impl Exposition {
         }
     }
 
-    /// The text in this format, of one in OpenMetrics.
+    /// Converts a text in OpenMetrics to this format.
     pub(super) fn of(self, open_metrics: String) -> String {
         match self {
             Self::OpenMetrics => open_metrics,
@@ -49,7 +49,7 @@ impl Exposition {
     }
 }
 
-/// The text format knows no units, no end and no infos, and a counter's name is that of its samples.
+/// The older format has no units, no end and no infos, and names a counter like its samples.
 fn older(open_metrics: &str) -> String {
     let described = |line: &'_ str, what| -> Option<(String, String)> {
         let (name, rest) = str::strip_prefix(line, what)?.split_once(' ')?;
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn open_metrics_is_for_those_who_name_it() {
+    fn open_metrics_is_sent_only_if_accept_names_it() {
         let prometheus = "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
         for accept in [prometheus, "Application/OpenMetrics-Text", "text/plain, application/openmetrics-text"]
         {

@@ -1,4 +1,4 @@
-//! What every process says of itself, under the names that all Prometheus clients use for it: `process_…`.
+//! Metrics of the process, with the names that all Prometheus clients use: `process_…`.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ use prometheus_client::{
 #[derive(Debug)]
 pub(super) struct ProcessMetrics;
 
-/// What `/proc/self` says.
+/// Values from `/proc/self`.
 struct Usage {
     cpu_seconds: f64,
     start_seconds: f64,
@@ -55,7 +55,7 @@ impl Collector for ProcessMetrics {
         let usage = match Usage::read() {
             Ok(usage) => usage,
             Err(error) => {
-                // The rest of the metrics is worth more.
+                // The other metrics are still useful.
                 tracing::debug!(%error, "cannot read /proc/self");
                 return Ok(());
             }

@@ -1,4 +1,4 @@
-//! Forged and honest `X-Forwarded-For` headers.
+//! Forged and genuine `X-Forwarded-For` headers.
 
 use axum::http::HeaderValue;
 
@@ -6,7 +6,7 @@ use super::*;
 
 type Headers = &'static [&'static [u8]];
 
-/// Who sent it, behind the proxies 10.0.0.0/8 and 2001:db8::/32.
+/// The client address, with the proxies 10.0.0.0/8 and 2001:db8::/32.
 fn client_of(peer: &str, headers: &[&[u8]]) -> Option<String> {
     let proxies = ["10.0.0.0/8", "2001:db8::/32"].map(|text| network(text).unwrap());
     let mut map = HeaderMap::new();
@@ -18,13 +18,13 @@ fn client_of(peer: &str, headers: &[&[u8]]) -> Option<String> {
 }
 
 #[test]
-fn the_client_is_the_rightmost_stranger() {
+fn the_client_is_the_rightmost_address_that_is_not_our_proxy() {
     let rows: &[(&str, Headers, Option<&str>)] = &[
-        // Directly: nobody vouches for what the headers say.
+        // Without a proxy no header is trusted.
         ("203.0.113.9", &[], Some("203.0.113.9")),
         ("203.0.113.9", &[b"210.109.108.7"], Some("203.0.113.9")),
         ("::ffff:203.0.113.9", &[b"210.109.108.7"], Some("203.0.113.9")),
-        // Through proxies: what the first stranger wrote is left of it.
+        // With proxies: entries left of the client are the client's own.
         ("10.0.0.1", &[b"210.109.108.7"], Some("210.109.108.7")),
         ("10.0.0.1", &[b"210.109.108.7, 203.0.113.9"], Some("203.0.113.9")),
         ("10.0.0.1", &[b"210.109.108.7,203.0.113.9 , 10.0.0.2"], Some("203.0.113.9")),
@@ -33,21 +33,21 @@ fn the_client_is_the_rightmost_stranger() {
         // Several headers are one list.
         ("10.0.0.1", &[b"210.109.108.7", b"203.0.113.9"], Some("203.0.113.9")),
         ("10.0.0.1", &[b"203.0.113.9", b"10.0.0.3", b"10.0.0.2, 10.0.0.4"], Some("203.0.113.9")),
-        // Ports, brackets, IPv6, IPv4 in its clothes, empty entries.
+        // Ports, brackets, IPv6, IPv4-mapped addresses, empty entries.
         ("10.0.0.1", &[b"210.109.108.7:52100"], Some("210.109.108.7")),
         ("10.0.0.1", &[b"[2a00::7]:52100"], Some("2a00::7")),
         ("10.0.0.1", &[b"[2a00::7]"], Some("2a00::7")),
         ("10.0.0.1", &[b"2a00::7"], Some("2a00::7")),
         ("10.0.0.1", &[b"[::ffff:210.109.108.7]:443, ::ffff:10.0.0.2"], Some("210.109.108.7")),
         ("10.0.0.1", &[b"210.109.108.7, ,"], Some("210.109.108.7")),
-        // What a proxy vouches for is no address: it cannot be told, and nothing left of it counts.
+        // A proxy wrote something that is not an address: the client is unknown.
         ("10.0.0.1", &[b"210.109.108.7, unknown"], None),
         ("10.0.0.1", &[b"210.109.108.7, _hidden, 10.0.0.2"], None),
         ("10.0.0.1", &[b"210.109.108.7, 210.109.108"], None),
         ("10.0.0.1", &[b"210.109.108.7, 210.109.108.7:99999"], None),
         ("10.0.0.1", &[b"210.109.108.7", b"\xff"], None),
         ("10.0.0.1", &[b"210.109.108.7, fe80::1%eth0"], None),
-        // Nothing but proxies.
+        // Only proxies.
         ("10.0.0.1", &[], None),
         ("10.0.0.1", &[b"10.0.0.2"], None),
     ];

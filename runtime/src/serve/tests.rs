@@ -1,4 +1,4 @@
-//! Clients that send fast, take back, idle and come late: frame by frame, so that the order of things is ours.
+//! Clients that send fast, cancel, are idle or late. They send frame by frame, so that the tests set the order.
 
 mod bounds;
 mod client;
@@ -44,7 +44,7 @@ struct Port {
     serving: JoinHandle<()>,
 }
 
-/// `/wait` reads its request, and answers how long it was, once the gate is open; `/at-once` answers and reads nothing.
+/// `/wait` waits for the gate, then reads its request and answers with its length; `/at-once` answers and reads nothing.
 #[derive(Default)]
 struct Handlers {
     gate: CancellationToken,
@@ -75,7 +75,7 @@ async fn wait(State(handlers): State<Arc<Handlers>>, body: Body) -> String {
     axum::body::to_bytes(body, usize::MAX).await.map_or(0, |body| body.len()).to_string()
 }
 
-/// Answers when the whole request has come, or why it has not.
+/// Answers when the whole request has arrived, or with the error.
 async fn whole(State(handlers): State<Arc<Handlers>>, body: Body) -> String {
     let _open = handlers.enter();
     axum::body::to_bytes(body, usize::MAX)
@@ -139,7 +139,7 @@ impl Port {
     }
 }
 
-/// What the server says to a request over HTTP/1.1, and whether it closes the connection then.
+/// The server's answer to a request over HTTP/1.1, up to `done`.
 async fn ask(stream: &mut TcpStream, request: &str) -> String {
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut said = Vec::new();
@@ -161,7 +161,7 @@ async fn send_fast(calls: u32, size: usize) {
     for stream in streams.clone() {
         sent.extend(headers(stream, "/wait"));
     }
-    // One frame of each in turn: so the frames of no call stand together.
+    // One frame of each call after the other.
     for begin in (0..window).step_by(size) {
         for stream in streams.clone() {
             sent.extend(data(stream, size.min(window - begin), false));
@@ -203,7 +203,7 @@ async fn a_client_that_sends_before_it_has_our_settings_may_go_on_sending() {
 }
 
 #[tokio::test]
-async fn calls_taken_back_in_a_heap_cost_no_other_call_and_are_looked_at_a_few_at_a_time() {
+async fn many_calls_cancelled_at_once_cost_no_other_call_and_begin_a_few_at_a_time() {
     let port = Port::start().await;
     let mut client = port.client().await;
     client.send([headers(1, "/wait"), data(1, 4, true)].concat()).await;
@@ -222,7 +222,7 @@ async fn calls_taken_back_in_a_heap_cost_no_other_call_and_are_looked_at_a_few_a
 }
 
 #[tokio::test]
-async fn a_client_that_is_told_to_stop_in_the_middle_of_what_it_sends_keeps_its_connection() {
+async fn a_client_that_gets_early_answers_while_it_sends_keeps_its_connection() {
     let port = Port::start().await;
     let mut client = port.client().await;
     let streams = (0..200).map(|call| 2 * call + 1);
@@ -230,7 +230,7 @@ async fn a_client_that_is_told_to_stop_in_the_middle_of_what_it_sends_keeps_its_
     for stream in streams.clone() {
         assert_eq!(client.answer(stream).await, b"done");
     }
-    // What was on its way when the answers were written: a frame of each call in turn.
+    // Frames that were on their way when the answers were written, one of each call after the other.
     let late = (0..client.stream_window / 65).flat_map(|_| streams.clone());
     client.send(late.flat_map(|stream| data(stream, 65, false)).collect()).await;
     client.ping().await;
@@ -255,11 +255,11 @@ async fn a_connection_that_we_end_is_counted() {
 }
 
 #[tokio::test]
-async fn an_idle_client_is_told_to_go_and_a_call_that_crosses_that_is_served() {
+async fn an_idle_client_is_asked_to_leave_and_a_call_on_its_way_is_served() {
     let port = Port::start().await;
     let mut client = port.client().await;
     assert!(matches!(client.next().await, Some(Frame::GoAway(0))), "NO_ERROR");
-    // It is not answered before: so the call comes while the server waits for this client to have heard it.
+    // The ping is answered after the call: so the call arrives while the server waits for the client to know.
     let Some(Frame::Ping(asked)) = client.next().await else { panic!("no ping behind it") };
     client.send(headers(1, "/at-once")).await;
     assert_eq!(client.answer(1).await, b"done");
@@ -268,7 +268,7 @@ async fn an_idle_client_is_told_to_go_and_a_call_that_crosses_that_is_served() {
 }
 
 #[tokio::test]
-async fn who_opens_a_connection_and_sends_nothing_may_still_call_later() {
+async fn a_client_that_sends_nothing_at_first_may_call_later() {
     let port = Port::start().await;
     let mut silent = port.http1().await;
     let mut slow = port.http1().await;
@@ -278,14 +278,14 @@ async fn who_opens_a_connection_and_sends_nothing_may_still_call_later() {
 }
 
 #[tokio::test]
-async fn who_sends_nothing_at_all_is_closed_in_the_end() {
+async fn a_connection_without_a_byte_is_closed_after_the_idle_timeout() {
     let port = Port::start().await;
     let mut silent = port.http1().await;
     assert_eq!(silent.read(&mut [0; 1]).await.unwrap(), 0, "and not by a reset");
 }
 
 #[tokio::test]
-async fn a_port_that_leaves_answers_the_next_request_of_a_connection_and_says_that_it_is_the_last() {
+async fn a_port_that_leaves_announces_the_end_of_a_connection_with_its_next_answer() {
     let port = Port::start().await;
     let mut stream = port.http1().await;
     assert!(!ask(&mut stream, AT_ONCE).await.contains("connection: close"));
@@ -297,7 +297,7 @@ async fn a_port_that_leaves_answers_the_next_request_of_a_connection_and_says_th
 }
 
 #[tokio::test]
-async fn a_port_that_leaves_finishes_its_calls_and_tells_clients_over_http_2_to_go() {
+async fn a_port_that_leaves_finishes_its_calls_and_asks_http_2_clients_to_leave() {
     let port = Port::start().await;
     let mut client = port.client().await;
     client.send(headers(1, "/wait")).await;
@@ -322,7 +322,7 @@ async fn an_answer_arrives_although_the_client_is_still_sending() {
     let mut stream = port.http1().await;
     let head = "POST /at-once HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 4000000\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
-    // More than the sockets hold, and nobody reads it: it must be taken off the wire all the same.
+    // More than the sockets hold, and the handler does not read it: the server must read it nevertheless.
     let (mut reading, mut writing) = stream.into_split();
     let sending = tokio::spawn(async move { writing.write_all(&vec![b'x'; 4_000_000]).await });
     let mut said = Vec::new();

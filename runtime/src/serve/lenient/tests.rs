@@ -1,4 +1,4 @@
-//! What comes out, of requests by the book, of those that are not, and of any bytes.
+//! Requests that keep to the standard, requests that do not, and arbitrary bytes.
 
 use proptest::{
     collection::vec,
@@ -76,7 +76,7 @@ fn a_target_that_hyper_refuses_is_percent_encoded() {
 }
 
 #[test]
-fn what_senders_leave_out_or_write_otherwise_is_read() {
+fn usual_deviations_of_senders_are_read() {
     for request in [
         "GET /a HTTP/1.0\r\n\r\n",
         "GET /a HTTP/1.1\n\n",
@@ -95,7 +95,7 @@ fn what_senders_leave_out_or_write_otherwise_is_read() {
         read("\r\n\n\r\nGET /a HTTP/1.1\r\n\r\n\r\nGET /b HTTP/1.1\r\n\r\n"),
         "GET /a HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\n\r\n"
     );
-    // A header that goes on in the next line.
+    // A header that continues in the next line.
     assert_eq!(
         read("GET /a HTTP/1.1\r\nX: a\r\n  b\n\tc\r\n \r\nHost: x\r\n\r\n"),
         "GET /a HTTP/1.1\r\nX: a b \tc \r\nHost: x\r\n\r\n"
@@ -103,10 +103,10 @@ fn what_senders_leave_out_or_write_otherwise_is_read() {
 }
 
 #[test]
-fn requests_behind_a_body_are_repaired_too() {
+fn requests_after_a_body_are_repaired_too() {
     let bad = "GET /a?b= c HTTP/1.1\r\n\r\n";
     let good = "GET /a?b=%20c HTTP/1.1\r\n\r\n";
-    // The body is nobody's head, whatever it looks like.
+    // A body that looks like a head.
     let by_length = format!("POST /x HTTP/1.1\r\nContent-Length: {}\r\n\r\n{bad}", bad.len());
     let chunks = format!("{:x}\r\n{bad}\r\n3\r\n\r\n\r\r\n0\r\nA: b\r\nC: d\r\n\r\n", bad.len());
     let chunked = format!("POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}");
@@ -117,7 +117,7 @@ fn requests_behind_a_body_are_repaired_too() {
 }
 
 #[test]
-fn what_has_no_plain_meaning_is_refused() {
+fn a_head_without_a_plain_meaning_is_refused() {
     for (request, fault) in [
         ("GET\r\n\r\n", HeadFault::RequestLine),
         (" GET /a HTTP/1.1\r\n\r\n", HeadFault::RequestLine),
@@ -171,7 +171,7 @@ fn what_has_no_plain_meaning_is_refused() {
 }
 
 #[test]
-fn what_is_too_long_is_refused_when_that_is_certain() {
+fn a_head_is_refused_as_soon_as_it_is_certainly_too_long() {
     let target = |length: usize| format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(length - 1));
     assert_eq!(read(target(65_534)), target(65_534));
     assert_eq!(refused(target(65_535)).0, HeadFault::TargetTooLong);
@@ -193,7 +193,7 @@ fn what_is_too_long_is_refused_when_that_is_certain() {
 }
 
 #[test]
-fn what_stands_in_the_place_of_a_request_says_where_it_went_and_whence() {
+fn the_replacement_has_the_path_and_the_forwarded_addresses() {
     let tail = "connection: close\r\n\r\n";
     for (request, expected) in [
         ("GET /v1/cdr/biz?seq=1\r\n\r\n", "GET /v1/cdr/biz HTTP/1.1\r\n"),
@@ -206,7 +206,7 @@ fn what_stands_in_the_place_of_a_request_says_where_it_went_and_whence() {
             "GET /a HTTP/9\r\nX: y\r\nX-Forwarded-For: 1.2.3.4\r\nx-forwarded-for:5.6.7.8, 9.9.9.9 \r\n\r\n",
             "GET /a HTTP/1.1\r\nx-forwarded-for: 1.2.3.4\r\nx-forwarded-for: 5.6.7.8, 9.9.9.9\r\n",
         ),
-        // Of a head that is not whole the proxy's own line may be what is missing.
+        // In an incomplete head the line of our own proxy may be missing.
         ("GET /a HTTP/1.1\r\nX-Forwarded-For: 1.2.3.4\r\n", "GET /a HTTP/1.1\r\n"),
         ("GET /a HTTP/9\r\nX-Forwarded-For: 1.2.3.4\r\n , 6.6.6.6\r\n\r\n", "GET /a HTTP/1.1\r\n"),
         (
@@ -218,7 +218,7 @@ fn what_stands_in_the_place_of_a_request_says_where_it_went_and_whence() {
         assert_eq!(ready, format!("{expected}{tail}"), "{request:?}");
         assert_eq!(read(&ready), ready, "it can be read itself");
     }
-    // Nothing behind it is looked at, and what is before it is read.
+    // Nothing after it is read, and everything before it is.
     let all = "GET /b HTTP/1.1\r\n\r\nGET /a\r\n\r\nGET /c HTTP/1.1\r\n\r\n";
     let (_, ready) = refused(all);
     assert_eq!(ready, format!("GET /b HTTP/1.1\r\n\r\nGET /a HTTP/1.1\r\n{tail}"));
@@ -227,7 +227,7 @@ fn what_stands_in_the_place_of_a_request_says_where_it_went_and_whence() {
 }
 
 #[test]
-fn http2_and_broken_chunks_go_through() {
+fn http2_and_broken_chunks_are_not_changed() {
     let http2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\n\n<>\"";
     assert_eq!(sent(http2, &[]), (http2.to_vec(), None));
     assert_eq!(refused("GET /a HTTP/1.1\r\n\r\nPRI * HTTP/2.0\r\n\r\n").0, HeadFault::Version);
@@ -240,7 +240,7 @@ fn http2_and_broken_chunks_go_through() {
     }
 }
 
-/// A request by the book.
+/// A request that keeps to the standard.
 fn request() -> impl Strategy<Value = Vec<u8>> {
     let target = "(/[!$%&'()*+,./0-9:;=?@A-Z_a-z~-]{0,20}|\\*|http://x[.]y:80(/[a-z?=]{0,9})?)";
     let headers = vec(("X-[A-Za-z-]{1,8}", "[ -~]{0,20}"), 0..4);
@@ -288,7 +288,7 @@ fn read_as_hyper(mut ready: &[u8]) {
             other => return assert!(ready.is_empty(), "{other:?}: {}", ready.escape_ascii()),
         };
         hyper::Uri::try_from(request.path.unwrap().as_bytes()).unwrap();
-        // With a body, where it ends is another test's.
+        // Another test finds the end of bodies.
         let has_body = |header: &httparse::Header<'_>| {
             ["content-length", "transfer-encoding"].iter().any(|name| header.name.eq_ignore_ascii_case(name))
         };
@@ -301,7 +301,7 @@ fn read_as_hyper(mut ready: &[u8]) {
 
 proptest! {
     #[test]
-    fn requests_by_the_book_come_out_as_they_went_in(
+    fn requests_that_keep_to_the_standard_are_not_changed(
         requests in vec(request(), 0..4),
         cuts in vec(any::<Index>(), 0..12),
     ) {
@@ -315,12 +315,12 @@ proptest! {
     }
 
     #[test]
-    fn how_bytes_are_cut_up_makes_no_difference(bytes in nearly(), cuts in vec(any::<Index>(), 0..12)) {
+    fn pieces_of_any_size_give_the_same_result(bytes in nearly(), cuts in vec(any::<Index>(), 0..12)) {
         let ((pieces, of_pieces), (whole, of_whole)) = (sent(&bytes, &cuts), sent(&bytes, &[]));
         prop_assert_eq!(pieces, whole);
         let fault = |unreadable: &Option<UnreadableHead>| unreadable.as_ref().map(|unreadable| unreadable.fault);
         prop_assert_eq!(fault(&of_pieces), fault(&of_whole));
-        // Of what is no request at all, as much is kept as had come.
+        // If it is not a request at all, the kept head depends on the pieces.
         if let (Some(of_pieces), Some(of_whole)) = (of_pieces, of_whole) {
             prop_assert!(of_pieces == of_whole || of_pieces.fault == HeadFault::RequestLine);
             prop_assert!(of_whole.head.starts_with(&of_pieces.head));
@@ -328,7 +328,7 @@ proptest! {
     }
 
     #[test]
-    fn hyper_reads_what_comes_out(bytes in nearly()) {
+    fn hyper_reads_the_result(bytes in nearly()) {
         let (ready, unreadable) = sent(&bytes, &[]);
         if !ready.starts_with(b"PRI * HTTP/2.0") {
             read_as_hyper(&ready);
@@ -339,7 +339,7 @@ proptest! {
     }
 
     #[test]
-    fn a_target_says_what_was_sent(query in vec(any::<u8>(), 0..60)) {
+    fn a_target_decodes_to_what_was_sent(query in vec(any::<u8>(), 0..60)) {
         prop_assume!(!query.contains(&b'\n') && !query.contains(&b'\r') && query.last() != Some(&b' '));
         let line = [b"GET /a?", &query[..], b" HTTP/1.1"].concat();
         let target = target(line);

@@ -1,4 +1,4 @@
-//! What clients cost that have no token: each has its time, and each address its share.
+//! What clients without a token can take: each has its timeouts, and each address its share.
 
 use std::net::Ipv4Addr;
 
@@ -13,15 +13,15 @@ async fn from(address: [u8; 4], port: &Port) -> TcpStream {
     socket.connect(port.address).await.unwrap()
 }
 
-/// All that the server says, until it closes the connection.
-async fn last_words(mut stream: TcpStream) -> String {
+/// Everything that the server sends until it closes the connection.
+async fn read_all(mut stream: TcpStream) -> String {
     let mut said = Vec::new();
     stream.read_to_end(&mut said).await.unwrap();
     String::from_utf8_lossy(&said).into_owned()
 }
 
-/// Waits until a client is told to go, and goes.
-async fn told_to_go(client: &mut Client) {
+/// Waits until the server asks a client to leave, and closes the connection.
+async fn asked_to_leave(client: &mut Client) {
     loop {
         match client.next().await {
             Some(Frame::GoAway(reason)) => assert_eq!(reason, 0, "NO_ERROR"),
@@ -33,7 +33,7 @@ async fn told_to_go(client: &mut Client) {
 }
 
 #[tokio::test]
-async fn who_has_called_and_calls_no_more_is_told_to_go_and_who_is_in_a_call_stays() {
+async fn an_idle_client_is_asked_to_leave_and_one_with_an_open_call_stays() {
     let port = Port::start().await;
     let mut busy = port.client().await;
     busy.send(headers(1, "/wait")).await;
@@ -41,17 +41,17 @@ async fn who_has_called_and_calls_no_more_is_told_to_go_and_who_is_in_a_call_sta
     let mut idle = port.client().await;
     idle.send(headers(1, "/at-once")).await;
     assert_eq!(idle.answer(1).await, b"done");
-    told_to_go(&mut idle).await;
-    // This one has been there for longer.
+    asked_to_leave(&mut idle).await;
+    // This one is older.
     busy.ping().await;
     port.handlers.gate.cancel();
     busy.send(data(1, 3, true)).await;
     assert_eq!(busy.answer(1).await, b"3");
-    told_to_go(&mut busy).await;
+    asked_to_leave(&mut busy).await;
 }
 
 #[tokio::test]
-async fn a_body_that_stalls_is_given_up_and_a_stream_is_not() {
+async fn a_slow_body_has_a_timeout_and_a_stream_has_none() {
     let port = Port::start().await;
     let mut client = port.client().await;
     let late = "the request's body took too long to arrive";
@@ -64,7 +64,7 @@ async fn a_body_that_stalls_is_given_up_and_a_stream_is_not() {
     let said = ask(&mut http1, "POST /whole HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nxxx").await;
     assert!(said.contains(late), "{said}");
     assert_eq!(http1.read(&mut [0; 1]).await.unwrap(), 0, "what it still owes is not waited for");
-    // One byte at a time is no progress.
+    // Single bytes do not extend the timeout.
     let mut slow = port.client().await;
     slow.send(headers(1, "/whole")).await;
     let answer = loop {
@@ -82,7 +82,7 @@ async fn a_body_that_stalls_is_given_up_and_a_stream_is_not() {
 }
 
 #[tokio::test]
-async fn who_takes_nothing_of_an_answer_is_cut() {
+async fn a_client_that_does_not_read_its_answer_is_disconnected() {
     let port = Port::start().await;
     let mut stream = port.http1().await;
     stream.write_all(b"GET /endless HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
@@ -92,7 +92,7 @@ async fn who_takes_nothing_of_an_answer_is_cut() {
 }
 
 #[tokio::test]
-async fn one_address_has_its_share_of_a_port_and_what_is_refused_is_counted() {
+async fn an_address_has_its_share_of_a_port_and_refusals_are_counted() {
     let port = Port::start().await;
     let (one, other, third) = ([127, 0, 0, 1], [127, 0, 0, 2], [127, 0, 0, 3]);
     let mut held = Vec::new();
@@ -101,7 +101,7 @@ async fn one_address_has_its_share_of_a_port_and_what_is_refused_is_counted() {
         assert!(ask(&mut stream, AT_ONCE).await.starts_with("HTTP/1.1 200"));
         held.push(stream);
     }
-    let refusal = last_words(from(one, &port).await).await;
+    let refusal = read_all(from(one, &port).await).await;
     assert!(
         refusal.starts_with("HTTP/1.1 503") && refusal.ends_with("too many connections of your address.\n")
     );
@@ -110,7 +110,7 @@ async fn one_address_has_its_share_of_a_port_and_what_is_refused_is_counted() {
         assert!(ask(&mut stream, AT_ONCE).await.starts_with("HTTP/1.1 200"));
         held.push(stream);
     }
-    let refusal = last_words(from(third, &port).await).await;
+    let refusal = read_all(from(third, &port).await).await;
     assert!(refusal.starts_with("HTTP/1.1 503") && refusal.ends_with("\r\n\r\ntoo many connections\n"));
     for counted in ["address_full\"} 1", "port_full\"} 1", "forwarded_full\"} 0"] {
         let line = format!("ringpad_connections_refused_total{{port=\"test\",reason=\"{counted}\n");
@@ -129,7 +129,7 @@ async fn one_address_has_its_share_of_a_port_and_what_is_refused_is_counted() {
 }
 
 #[tokio::test]
-async fn a_proxy_of_ours_has_no_share_and_those_it_names_have_theirs() {
+async fn one_of_our_proxies_has_no_share_and_the_addresses_it_names_have_one() {
     let port = Port::start_for(Clients::Public, &["127.0.0.0/8"]).await;
     let get = |path: &str, client: &str| {
         format!("GET {path} HTTP/1.1\r\nhost: x\r\nx-forwarded-for: {client}\r\n\r\n")
@@ -191,7 +191,7 @@ async fn one_byte_frames(clients: Clients) -> usize {
 }
 
 #[tokio::test]
-async fn small_frames_that_nobody_reads_are_held_up_to_a_bound() {
+async fn unread_small_frames_are_kept_up_to_a_bound() {
     let strangers = one_byte_frames(Clients::Public).await;
     assert!((40_000..=65_793).contains(&strangers), "{strangers}");
     let internal = one_byte_frames(Clients::Internal).await;

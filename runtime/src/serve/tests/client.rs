@@ -1,4 +1,4 @@
-//! A client over HTTP/2 that sends exactly the frames it is told to.
+//! A client over HTTP/2 that sends exactly the frames of a test.
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
@@ -76,7 +76,7 @@ pub(super) fn data(stream: u32, length: usize, end: bool) -> Vec<u8> {
     frame(0, if end { END_STREAM } else { 0 }, stream, &vec![b'x'; length])
 }
 
-/// Takes a call back.
+/// Cancels a call.
 pub(super) fn reset(stream: u32) -> Vec<u8> {
     frame(3, 0, stream, &8_u32.to_be_bytes())
 }
@@ -93,7 +93,7 @@ impl Client {
     pub(super) async fn begin(address: SocketAddr, early: Vec<Vec<u8>>) -> Self {
         let (reading, mut writing) = TcpStream::connect(address).await.unwrap().into_split();
         let (sending, mut to_send) = tokio::sync::mpsc::unbounded_channel::<Vec<u8>>();
-        // Beside the reading: both sides may have more to say than the sockets hold.
+        // Sends while it reads, because both sides may send more than the sockets hold.
         let sender = tokio::spawn(async move {
             while let Some(bytes) = to_send.recv().await {
                 if writing.write_all(&bytes).await.is_err() {
@@ -152,7 +152,7 @@ impl Client {
         self.send(frame(6, ACK, 0, &asked)).await;
     }
 
-    /// Returns when the server has looked at all frames sent until now.
+    /// Returns when the server has read all frames sent until now.
     pub(super) async fn ping(&mut self) {
         self.send(frame(6, 0, 0, &[7; 8])).await;
         loop {
@@ -165,7 +165,7 @@ impl Client {
         }
     }
 
-    /// Whether the server looks at what is sent; false if it has ended the connection for that.
+    /// Whether the server still reads; false if it has ended the connection because of the frames.
     pub(super) async fn reaches(&mut self) -> bool {
         self.send(frame(6, 0, 0, &[7; 8])).await;
         loop {
