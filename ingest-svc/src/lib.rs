@@ -1,4 +1,4 @@
-//! ingest-svc takes the number providers' call records (CDRs), logs them durably and publishes what became of them.
+//! ingest-svc takes the number providers' call records (CDRs), logs them durably and publishes the events of their calls.
 //!
 //! ```text
 //! number provider ──http──┐
@@ -7,7 +7,7 @@
 //!                            once    + position      fanout
 //! ```
 //!
-//! Contract: a CDR is answered when its commit is on disk, never before, and never later for the broker's sake. Past
+//! Contract: a CDR is answered when its commit is on disk, never before, and it never waits for the broker. Past
 //! `cdr` there are no strings that might be phone numbers; `call` and `store` decide, without a database; all SQL is in
 //! `log/sqlite`; the edges never see the broker.
 
@@ -49,16 +49,16 @@ use settings::Database;
 pub use settings::{Checked, Settings};
 use shared::Shared;
 
-/// How long open requests may take to finish once the service is leaving.
+/// How long open requests may take to finish when the service leaves.
 const GRACE: Duration = Duration::from_secs(5);
-/// How long the relay may then take to publish what was accepted last.
+/// How long the relay may then take to publish the last events.
 const LAST_RELAY: Duration = Duration::from_secs(5);
 /// Connections of number providers, or of their proxies. A client that leaves its connections open opens up to 13 a second.
 const PROVIDERS: Connections = Connections { total: 2_048, per_address: 1_024 };
 /// Connections of internal services, and as many of operators.
 const INTERNAL: Connections = Connections { total: 512, per_address: 256 };
 
-/// Where the service listens.
+/// The sockets that the service listens on.
 #[derive(Debug)]
 pub struct Listeners {
     /// Number providers.
@@ -105,12 +105,12 @@ pub async fn run(
     }
     let mut registry = Registry::default();
     let traces = Traces::new("ingest-svc", &settings.traces)?;
-    // Loads what the first number of an unusual shape would otherwise wait for.
+    // Loads data that the first number of an unusual form would otherwise wait for.
     let warm = tokio::task::spawn_blocking(phone::warm_up).await;
     warm.map_err(|error| Failure::other("cannot start", error))?;
     let OpenLog { log, outbox, fresh, threads } = open_log(&settings, LogMetrics::new(&mut registry))?;
-    // The relay and the log's threads end by themselves after the edges: the writer when nobody has its handle any more,
-    // and the relay when the writer has ended and everything is published.
+    // The log and the relay end after the edges: the writer when the last handle on the log is dropped, and the relay when the
+    // writer has ended and everything is published.
     let stop = shutdown.child_token();
     let mut backend = Supervisor::new(stop.clone());
     backend.spawn_blocking("log", || threads.join());
@@ -140,7 +140,7 @@ pub async fn run(
     left.and(served).and(traces.close().await)
 }
 
-/// Everything that has the log's handle, and so must end before the writer does.
+/// Starts the tasks with a handle on the log, which must end before the writer can.
 fn spawn_edges(
     settings: &Settings,
     shared: Shared,
@@ -187,8 +187,8 @@ fn open_log(settings: &Settings, metrics: LogMetrics) -> Result<OpenLog, Failure
     })
 }
 
-/// Waits for the log and the relay, which publishes what was accepted last. What it does not manage in time it finds in
-/// the log at the next start.
+/// Waits for the log, and for the relay to publish the last events. It reads those that it did not publish in time from the
+/// log at the next start.
 async fn leave(backend: Supervisor, cut: CancellationToken) -> Result<(), Failure> {
     let mut left = pin!(backend.join());
     match timeout(LAST_RELAY, left.as_mut()).await {

@@ -1,7 +1,7 @@
-//! One replica: its parts, wired, and the order in which they end.
+//! One replica: wires its parts, and ends them in order.
 //!
-//! Leaving: not ready any more → after the delay no new streams, and every pad is told to go, spread over the window → the
-//! last streams end → the ports close → everything else stops and is joined.
+//! Leaving: not ready any more → after the delay no new streams, and every pad is sent away, spread over the window → the
+//! last streams end → the ports close → all other tasks end and are joined.
 
 use std::{sync::Arc, time::Duration};
 
@@ -44,10 +44,10 @@ const GRACE: Duration = Duration::from_secs(1);
 /// How a replica leaves.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Drain {
-    /// How long it goes on as before, but not ready: a load balancer that tries no other replica after a 503 must have
-    /// noticed before there is one.
+    /// How long it works as before, but is not ready: a load balancer that tries no other replica after a 503 must notice that
+    /// before the first 503.
     pub delay: Duration,
-    /// Over how long its pads are then sent away.
+    /// The time over which its pads are then sent away.
     pub window: Duration,
 }
 
