@@ -64,5 +64,5 @@ fn a_setting_lists_networks() {
     assert!(!is_in("11.0.0.1") && !is_in("2001:db8::8"));
     assert_eq!("".parse(), Ok(Networks::default()));
     let wrong = "10.0.0.0/8,lb.internal".parse::<Networks>().unwrap_err();
-    assert!(wrong.contains("\"lb.internal\" is none"), "{wrong}");
+    assert!(wrong.contains("\"lb.internal\" is wrong"), "{wrong}");
 }
