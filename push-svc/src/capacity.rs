@@ -180,7 +180,7 @@ impl Default for PublisherCapacity {
 mod tests {
     use super::*;
 
-    /// The bound in the row of docs/reference.md that begins with `what`, without commas.
+    /// The limit in the row of docs/reference.md that begins with `what`, without commas.
     fn documented(what: &str) -> String {
         let (_, table) =
             include_str!("../../docs/reference.md").split_once("### Limits of push-svc").unwrap();
@@ -188,14 +188,14 @@ mod tests {
         row.unwrap_or_else(|| panic!("no row {what}")).split(" | ").nth(1).unwrap().replace(',', "")
     }
 
-    #[test]
-    fn docs_reference_md_has_the_same_figures() {
+    /// What rows of the table begin with, and the figures that they must have.
+    fn expected() -> Vec<(&'static str, String)> {
         let Capacity { connections, requests, hub, streams, log, catch_up, publishers } = Capacity::default();
         let ConnectionCapacity { pads, admin } = connections;
         let Rate { per_second, burst } = requests.pad;
         let of_store = requests.store;
         let mebibytes = |bytes: usize| bytes / (1024 * 1024);
-        let rows = [
+        vec![
             ("connections |", format!("{} from pads {} on", pads.total, admin.total)),
             (
                 "connections from one address",
@@ -237,10 +237,14 @@ mod tests {
             ),
             ("missed events", format!("{} or", streams.page)),
             ("what a pad may send", format!("a request of {} KiB", requests.bytes / 1024)),
-        ];
-        for (what, figures) in rows {
-            let bound = documented(what);
-            assert!(bound.contains(&figures), "{what}: {figures:?} is not in {bound:?}");
+        ]
+    }
+
+    #[test]
+    fn docs_reference_md_has_the_same_figures() {
+        for (what, figures) in expected() {
+            let limit = documented(what);
+            assert!(limit.contains(&figures), "{what}: {figures:?} is not in {limit:?}");
         }
     }
 }

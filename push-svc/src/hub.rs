@@ -14,6 +14,7 @@
 mod answers;
 mod control;
 mod event;
+mod name;
 mod recent;
 mod store;
 #[cfg(test)]

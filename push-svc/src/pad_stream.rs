@@ -1,4 +1,4 @@
-//! Opens the streams of pads, over whatever transport: token, registration in the hub, snapshot.
+//! Opens the streams of pads, over any transport: token, registration in the hub, snapshot.
 
 mod message;
 mod metrics;

@@ -79,10 +79,7 @@ impl Subscriber {
                 Err(error) => {
                     self.queue_lost();
                     warn_unconnected(&error);
-                    tokio::select! {
-                        () = stop.cancelled() => return Ok(()),
-                        () = sleep(backoff.delay().min(RECONNECT_MAX)) => {}
-                    }
+                    sleep_unless(&stop, backoff.delay().min(RECONNECT_MAX)).await;
                     continue;
                 }
             };
@@ -126,9 +123,7 @@ impl Subscriber {
         let end = loop {
             let now = Instant::now();
             let before = std::mem::replace(&mut liveness, publishers.liveness(now));
-            if liveness != before {
-                self.liveness_changed(liveness, before, publishers.receives_others(now));
-            }
+            self.follow_liveness(liveness, before, publishers.receives_others(now));
             self.metrics.silent_publishers(publishers.silent_count(now));
             let rebuild_at = publishers.silent_since() + *rebuild;
             if rebuild_at <= now {
@@ -165,9 +160,10 @@ impl Subscriber {
         end
     }
 
-    /// Sets whether the log is asked once a second, and logs why. `others`: messages of other logs come.
-    fn liveness_changed(&self, liveness: Liveness, before: Liveness, others: bool) {
+    /// After a change, sets whether the log is asked once a second, and logs why. `others`: messages of other logs come.
+    fn follow_liveness(&self, liveness: Liveness, before: Liveness, others: bool) {
         match liveness {
+            unchanged if unchanged == before => return,
             Liveness::AllAlive => {
                 self.catch_up.set_bus(BusState::Alive);
                 if before != Liveness::TooEarly {
@@ -181,7 +177,7 @@ impl Subscriber {
                 "an ingest-svc of our log is silent on the bus, but others are not; asking the log as well"
             ),
             Liveness::NoneAlive if self.catch_up.log().is_none() => tracing::warn!(
-                "the log has not answered yet, so its messages on the bus cannot be told from those of others; asking it"
+                "the log has not answered yet, so its messages on the bus cannot be distinguished from those of other logs; asking it"
             ),
             Liveness::NoneAlive if others => tracing::warn!(
                 "no ingest-svc of our log is alive on the bus, only others; has ours lost the broker? Asking the log instead"

@@ -23,6 +23,7 @@ use super::{
     answers::{ApplyOutcome, Completeness, EarlyRing, NextEvent},
     control::StreamControl,
     event::{PadEvent, is_readable},
+    name::StoreName,
     recent::RecentEvents,
 };
 use crate::{capacity::StoreCapacity, stream_end::StreamEnd};
@@ -81,10 +82,7 @@ pub(super) struct Store {
     capacity: StoreCapacity,
     /// `None` until the log has answered for the first time.
     log: Option<LogPosition>,
-    /// The store's name, once the log has told it.
-    name: Option<Arc<str>>,
-    /// The log was asked, and no change has been reported since: its answer has the current name.
-    name_requested: bool,
+    name: StoreName,
     recent: RecentEvents,
     ahead: BTreeMap<u64, AheadEvent>,
     /// Since when an event is missing, or since the log was last asked for it.
@@ -102,8 +100,7 @@ impl Store {
         Self {
             capacity,
             log: None,
-            name: None,
-            name_requested: false,
+            name: StoreName::default(),
             recent: RecentEvents::default(),
             ahead: BTreeMap::new(),
             gap_since: None,
@@ -119,8 +116,7 @@ impl Store {
         let position = event.position;
         if position == 0 {
             self.needs_catch_up = true;
-            self.name_requested = false;
-            self.name = None;
+            self.name.invalidate();
             return ApplyOutcome::Hint;
         }
         match self.log {
@@ -227,14 +223,14 @@ impl Store {
             self.other_epoch.asked_at = Some(now);
         }
         self.gap_since = self.gap_since.map(|_| now);
-        self.name_requested = true;
+        self.name.request();
         Some(log.next - 1)
     }
 
     /// The log did not answer.
     pub(super) fn catch_up_failed(&mut self) {
         self.needs_catch_up = true;
-        self.name_requested = false;
+        self.name.request_failed();
     }
 
     /// Takes the epoch and the position of the log. If the epoch is another one than before, nothing known is valid any more,
@@ -322,37 +318,27 @@ impl Store {
     pub(super) fn resumable(&self, epoch: Uuid, after: u64) -> Option<Arc<str>> {
         let log = self.log.filter(|log| log.epoch == epoch)?;
         let in_memory = after < log.next && after + 1 >= self.oldest(log);
-        self.name.clone().filter(|_| in_memory)
+        self.name.known().filter(|_| in_memory)
     }
 
-    /// A pad has read this name from the log. It may be newer or older than the one that is known or being read; then the
-    /// log is asked again, and that answer decides.
+    /// Takes a name that was read for one pad, and returns the name for that pad.
     pub(super) fn suggest_name(&mut self, name: &str) -> Arc<str> {
-        match &self.name {
-            Some(known) if **known == *name => known.clone(),
-            known => {
-                self.needs_catch_up |= std::mem::take(&mut self.name_requested) || known.is_some();
-                let read: Arc<str> = name.into();
-                self.name.get_or_insert_with(|| read.clone());
-                read
-            }
-        }
+        let (name, must_ask) = self.name.suggest(name);
+        self.needs_catch_up |= must_ask;
+        name
     }
 
-    /// Takes the name in the log's answer to [`start_catch_up`](Self::start_catch_up), and returns the streams whose snapshot has
-    /// another one. An answer that was asked for pads that have left, or before a change, may have an old name.
+    /// Takes the name in the log's answer to [`start_catch_up`](Self::start_catch_up), and returns the streams whose
+    /// snapshot has another one.
     pub(super) fn take_name(&mut self, name: &str) -> Vec<Arc<StreamControl>> {
-        if !std::mem::take(&mut self.name_requested) || name.is_empty() {
+        if !self.name.answered(name) {
             return Vec::new();
-        }
-        if self.name.as_deref() != Some(name) {
-            self.name = Some(name.into());
         }
         self.streams.iter().filter(|stream| stream.needs_name(name)).cloned().collect()
     }
 
     pub(super) fn name(&self) -> Option<Arc<str>> {
-        self.name.clone()
+        self.name.known()
     }
 
     /// The event after `cursor`.

@@ -335,7 +335,7 @@ impl World {
                     Settled::Silence if !self.log.has(pad.store) => {}
                     Settled::Silence if stream.epoch == self.log.epoch => assert!(stream.cursor >= known),
                     Settled::Silence => assert_eq!(known, 0, "the other log was seen"),
-                    _ if !self.log.has(pad.store) => panic!("the stream of a deleted store goes on"),
+                    _ if !self.log.has(pad.store) => panic!("the stream of a deleted store continues"),
                     _ => assert_eq!(at, (self.log.epoch, self.log.position(pad.store))),
                 }
                 self.check_name(pad, stream, by);
