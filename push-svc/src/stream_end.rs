@@ -117,7 +117,7 @@ impl StreamEnd {
             Self::Leaving => "leaving",
             Self::Renamed => "renamed",
             Self::LogUnreachable => "log_unreachable",
-            Self::NeedsResync => "anew",
+            Self::NeedsResync => "needs_resync",
             Self::Unreadable => "unreadable",
         }
     }

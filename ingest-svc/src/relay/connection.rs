@@ -7,7 +7,7 @@ use std::{
 
 use ringpad_bus::{Confirm, Loss, PublishOutcome, Publisher};
 use ringpad_runtime::backoff::Backoff;
-use tokio::time::{MissedTickBehavior, interval, sleep_until};
+use tokio::time::{MissedTickBehavior, interval, interval_at, sleep_until};
 
 use super::{
     backlog::{NextMessage, OutgoingMessage},
@@ -122,8 +122,8 @@ impl RunningRelay {
     async fn send(&self, publisher: &mut Publisher, message: &OutgoingMessage) -> Result<Confirm, Loss> {
         let sending = publisher.send(&message.events, self.relay.popup_ttl);
         tokio::pin!(sending);
-        let mut tick = interval(CANARY);
-        tick.tick().await;
+        // The first tick of `interval` waits for the timer's next millisecond, and the message with it.
+        let mut tick = interval_at(tokio::time::Instant::now() + CANARY, CANARY);
         loop {
             tokio::select! {
                 sent = &mut sending => return sent,

@@ -31,7 +31,7 @@ impl CatchUpMetrics {
     /// The log was asked, and answered or did not.
     pub(super) fn asked<E>(&self, reason: Reason, outcome: &Result<(), E>) {
         let reason = match reason {
-            Reason::Due => "amiss",
+            Reason::Due => "needs_catch_up",
             Reason::Compare => "compare",
         };
         let outcome = if outcome.is_ok() { "answered" } else { "failed" };
