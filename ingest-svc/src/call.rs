@@ -2,32 +2,35 @@
 //! database, and the time is an argument.
 //!
 //! ```text
-//! record ─► find its call ─► merge ─► count the caller ─► encode ─► event
-//! action ──────────────────► apply ─────────────────────► encode ─► event
+//! record ─► find ─► log_record: merge ─► count the caller ─► encode ─► event
+//! action ─────────► apply ────────────────────────────────► encode ─► event
 //! ```
 //!
 //! A backend of the log loads what these functions need, calls them, and stores what they return.
 
 mod action;
 mod encode;
+mod event;
 mod facts;
 mod find;
 mod history;
 mod merge;
 mod pad_state;
+mod record;
 mod timestamps;
 
 use uuid::Uuid;
 
+pub(crate) use action::{ActionChange, Applied, apply};
 pub use action::{ActionOutcome, ActionRequest};
-pub(crate) use action::{Applied, apply};
-pub(crate) use encode::{call_within_bounds, encode_update, update_within_bounds};
+pub(crate) use encode::{call_within_bounds, update_within_bounds};
+pub(crate) use event::NewEvent;
 pub(crate) use facts::{Call, Facts};
 pub(crate) use find::{CANDIDATES, Candidate, Found, NewCallReason, SAME_CALL, find};
 pub use history::Reservation;
 pub(crate) use history::{CallerChange, History};
-pub(crate) use merge::{Popup, merge};
 pub use pad_state::{ActingPad, Action, Claim};
+pub(crate) use record::{Context, RecordOutcome, log_record};
 
 /// What became of a record that is durably logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

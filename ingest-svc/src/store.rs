@@ -5,7 +5,7 @@ mod key;
 mod number;
 mod upsert;
 
-pub(crate) use directory::{Directory, Route};
+pub(crate) use directory::{Directory, NextPosition, Route};
 pub(crate) use key::StoreKey;
 pub use number::{Line, NumberKind, OwnedNumber, StoreNumber, VirtualNumber};
 pub(crate) use upsert::{Assigned, ExistingStore, changed_numbers, plan};

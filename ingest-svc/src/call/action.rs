@@ -1,13 +1,18 @@
 //! What a pad does to a call: claim, release, close, reopen, note. The first claim wins, and a request that comes twice is
 //! done once. An action that changes something becomes an event; an action that changes nothing does not.
 
+use prost::Message;
 use uuid::Uuid;
 
 use super::{
+    encode::encode_update,
+    event::NewEvent,
     facts::Call,
     history::CallerChange,
+    merge::Popup,
     pad_state::{ActingPad, Action, Claim},
 };
+use crate::store::Directory;
 
 /// A pad's action on a call of its own store.
 #[derive(Debug, Clone)]
@@ -37,36 +42,62 @@ pub enum ActionOutcome {
     NoSuchCall,
 }
 
-/// What an action has done to its call.
+/// What an action has done to its call, and what a backend stores of that.
 #[derive(Debug)]
 pub(crate) enum Applied<'a> {
-    /// Nothing: an earlier request with this id was the same action.
-    Repeat,
-    /// Nothing: another pad has claimed the call.
+    /// The call's store was deleted. Nothing is stored.
+    NoSuchCall,
+    /// Another pad has claimed the call. Nothing is stored.
     ClaimedBy(Claim),
-    /// Pads see the call as before. The request is remembered: done later, it might change something.
+    /// An earlier request with this id was the same action. Nothing is stored; the answer is the call as pads see it.
+    Repeat,
+    /// Pads see the call as before, with its former revision: that is the answer. The call is stored all the same, because it
+    /// remembers the request: done later, it might change something.
     Unchanged,
-    /// Pads see a change. Perhaps the caller's next call shows it, too.
-    Changed(Option<CallerChange<'a>>),
+    /// Pads see a change. The call is stored, and the event.
+    Changed(ActionChange<'a>),
+}
+
+/// What an action has changed.
+#[derive(Debug)]
+pub(crate) struct ActionChange<'a> {
+    /// What the caller's next call shows, if that is changed, too.
+    pub(crate) caller: Option<CallerChange<'a>>,
+    /// The call as pads see it, an encoded `ringpad.v1.Call`: the answer.
+    pub(crate) seen: Vec<u8>,
+    pub(crate) event: NewEvent,
 }
 
 /// Does an action.
-pub(crate) fn apply<'a>(call: &mut Call, request: &'a ActionRequest) -> Applied<'a> {
+pub(crate) fn apply<'a>(call: &mut Call, request: &'a ActionRequest, directory: &Directory) -> Applied<'a> {
+    let Some(next) = call.store.and_then(|store| directory.next_position(store)) else {
+        return Applied::NoSuchCall;
+    };
     let state = &mut call.facts.pad_state;
     if state.has_done(request.request_id) {
         return Applied::Repeat;
     }
     let before = state.written();
-    let changed = match state.change(&request.action, &request.pad, request.received_at) {
-        Ok(changed) => changed,
+    let is_changed = match state.change(&request.action, &request.pad, request.received_at) {
+        Ok(is_changed) => is_changed,
         Err(claim) => return Applied::ClaimedBy(claim),
     };
     state.remember(request.request_id);
-    match (&request.action, changed) {
-        (_, false) => Applied::Unchanged,
-        (Action::Note(note, reservation), true) => {
-            Applied::Changed(Some(CallerChange::new(&before, note, reservation.as_ref())))
-        }
-        (Action::Claim | Action::Release | Action::Close | Action::Reopen, true) => Applied::Changed(None),
+    if !is_changed {
+        return Applied::Unchanged;
     }
+    let caller = match (&request.action, call.facts.caller_number()) {
+        (Action::Note(note, reservation), Some(caller)) => {
+            let caller = (next.store, caller.clone());
+            Some(CallerChange::new(caller, &before, note, reservation.as_ref()))
+        }
+        (Action::Note(..), None) | (Action::Claim | Action::Release | Action::Close | Action::Reopen, _) => {
+            None
+        }
+    };
+    let seen = call.as_seen(next.position);
+    let encoded = seen.encode_to_vec();
+    // It does not pop up: pads that were to show the ring have done so.
+    let bytes = encode_update(next.position, seen, Popup::None);
+    Applied::Changed(ActionChange { caller, seen: encoded, event: NewEvent { next, bytes, receipt: None } })
 }

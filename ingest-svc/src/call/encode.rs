@@ -15,7 +15,7 @@ use crate::{
 
 impl Call {
     /// The call as pads see it, as of `revision`.
-    pub(crate) fn as_seen(&self, revision: u64) -> v1::Call {
+    pub(super) fn as_seen(&self, revision: u64) -> v1::Call {
         let seconds = |instant: jiff::Timestamp| timestamp(instant.as_second());
         let (facts, state, caller) = (&self.facts, self.facts.state(), self.facts.caller());
         let history = facts.history.clone().unwrap_or_default();
@@ -110,7 +110,7 @@ pub(crate) fn update_within_bounds(position: u64, encoded: Vec<u8>) -> Option<Ve
 }
 
 /// The event as every pad will receive it: encoded here, once.
-pub(crate) fn encode_update(position: u64, call: v1::Call, popup: Popup) -> Vec<u8> {
+pub(super) fn encode_update(position: u64, call: v1::Call, popup: Popup) -> Vec<u8> {
     let pop_until = match popup {
         Popup::Until(until) => Some(exact(until)),
         Popup::Late | Popup::None => None,

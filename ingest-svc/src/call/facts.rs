@@ -28,11 +28,6 @@ impl Call {
     pub(crate) fn new(id: Uuid) -> Self {
         Self { id, store: None, facts: Facts::default(), fingerprints: Vec::new() }
     }
-
-    /// Notes what the store knew of the caller before this call.
-    pub(crate) fn set_history(&mut self, history: History) {
-        self.facts.history = Some(history);
-    }
 }
 
 /// The values of a call's records, and what pads have done. The log keeps it as JSON, so that the call's next record can be

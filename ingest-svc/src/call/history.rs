@@ -4,6 +4,7 @@ use ringpad_proto::v1;
 use serde::{Deserialize, Serialize};
 
 use super::timestamps::timestamp;
+use crate::{phone::PhoneNumber, store::StoreKey};
 
 /// What the store knew of the caller when the call came in.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -41,6 +42,8 @@ impl From<Reservation> for v1::Reservation {
 /// written on the same call.
 #[derive(Debug)]
 pub(crate) struct CallerChange<'a> {
+    pub(crate) store: StoreKey,
+    pub(crate) caller: PhoneNumber,
     pub(crate) note: &'a str,
     pub(crate) reservation: Option<&'a Reservation>,
     pub(crate) keeps_note: bool,
@@ -49,10 +52,15 @@ pub(crate) struct CallerChange<'a> {
 
 impl<'a> CallerChange<'a> {
     /// `before`: what the call had until now.
-    pub(super) fn new(before: &Written, note: &'a str, reservation: Option<&'a Reservation>) -> Self {
+    pub(super) fn new(
+        (store, caller): (StoreKey, PhoneNumber),
+        before: &Written,
+        note: &'a str,
+        reservation: Option<&'a Reservation>,
+    ) -> Self {
         let keeps_note = note.is_empty() && !before.note;
         let keeps_reservation = reservation.is_none() && !before.reservation;
-        Self { note, reservation, keeps_note, keeps_reservation }
+        Self { store, caller, note, reservation, keeps_note, keeps_reservation }
     }
 }
 

@@ -17,7 +17,7 @@ const RECORDS: usize = 256;
 
 /// Whether an update makes its call pop up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Popup {
+pub(super) enum Popup {
     /// It does, until then.
     Until(jiff::Timestamp),
     /// The call rings, but it began too long before or after its record was received.
@@ -28,23 +28,23 @@ pub(crate) enum Popup {
 
 /// What a record has changed in its call.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Merged {
-    pub(crate) popup: Popup,
+pub(super) struct Merged {
+    pub(super) popup: Popup,
     /// Not all parameters of the record, or of the call, were kept.
-    pub(crate) had_more: bool,
+    pub(super) had_more: bool,
     /// The store and the caller are both known for the first time, or the caller is another one: the caller is to be counted.
     is_new_caller: bool,
 }
 
 impl Merged {
     /// The caller whose history is to be read, and whose call is then to be counted.
-    pub(crate) fn caller_to_count<'a>(&self, call: &'a Call) -> Option<(StoreKey, &'a PhoneNumber)> {
+    pub(super) fn caller_to_count<'a>(&self, call: &'a Call) -> Option<(StoreKey, &'a PhoneNumber)> {
         call.store.filter(|_| self.is_new_caller).zip(call.facts.caller_number())
     }
 }
 
 /// Merges a record into its call, and finds the call's store if it has none yet.
-pub(crate) fn merge(
+pub(super) fn merge(
     call: &mut Call,
     record: &Record,
     directory: &Directory,

@@ -17,6 +17,14 @@ pub(crate) struct Route {
     pub(crate) by: NumberKind,
 }
 
+/// The position of a store's next event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NextPosition {
+    pub(crate) store: StoreKey,
+    pub(crate) store_id: String,
+    pub(crate) position: u64,
+}
+
 /// A store in memory.
 #[derive(Debug, Clone)]
 pub(crate) struct StoreState {
@@ -83,6 +91,15 @@ impl Directory {
     /// A store that [`Self::route`] or a call has named; `None`: it was deleted.
     pub(crate) fn store(&self, key: StoreKey) -> Option<&StoreState> {
         self.stores.get(&key).filter(|store| !store.deleted)
+    }
+
+    /// The position of a store's next event; [`Self::take_position`] takes it. `None`: the store was deleted.
+    pub(crate) fn next_position(&self, key: StoreKey) -> Option<NextPosition> {
+        self.store(key).map(|store| NextPosition {
+            store: key,
+            store_id: store.id.to_string(),
+            position: store.position + 1,
+        })
     }
 
     /// The position of a store's newest event, also of a deleted store.

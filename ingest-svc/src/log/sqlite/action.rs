@@ -1,6 +1,5 @@
 //! Does a pad's action: loads its call, and stores what the rules make of it.
 
-use prost::Message;
 use ringpad_bus::Event;
 use rusqlite::{Connection, params};
 
@@ -9,11 +8,7 @@ use super::{
     rows::{CallKey, as_json, read_call, reversed, update_call},
     unreadable::Kind,
 };
-use crate::{
-    call::{self, ActionOutcome, ActionRequest, Applied, Call, CallerChange, Popup, encode_update},
-    phone::PhoneNumber,
-    store::StoreKey,
-};
+use crate::call::{self, ActionChange, ActionOutcome, ActionRequest, Applied, Call, CallerChange};
 
 impl Savepoint<'_> {
     /// Does an action.
@@ -24,10 +19,8 @@ impl Savepoint<'_> {
         let Some((key, mut call)) = self.find_call(request)? else {
             return Ok((ActionOutcome::NoSuchCall, None));
         };
-        let Some((store, position)) = call.store.and_then(|store| self.next_position(store)) else {
-            return Ok((ActionOutcome::NoSuchCall, None));
-        };
-        let change = match call::apply(&mut call, request) {
+        let changed = match call::apply(&mut call, request, self.directory) {
+            Applied::NoSuchCall => return Ok((ActionOutcome::NoSuchCall, None)),
             Applied::ClaimedBy(claim) => return Ok((ActionOutcome::ClaimedBy(claim), None)),
             Applied::Repeat => return Ok((ActionOutcome::Done(seen(self.connection, key)?), None)),
             Applied::Unchanged => {
@@ -35,18 +28,15 @@ impl Savepoint<'_> {
                 update_call(self.connection, key, &call, &seen)?;
                 return Ok((ActionOutcome::Done(seen), None));
             }
-            Applied::Changed(change) => change,
+            Applied::Changed(changed) => changed,
         };
-        if let (Some(change), Some(caller)) = (change, call.facts.caller_number()) {
-            change_caller(self.connection, store, caller, &change)?;
+        let ActionChange { caller, seen, event } = changed;
+        if let Some(change) = caller {
+            change_caller(self.connection, &change)?;
         }
-        let seen = call.as_seen(position);
-        let encoded = seen.encode_to_vec();
-        update_call(self.connection, key, &call, &encoded)?;
-        // It does not pop up: pads that were to show the ring have done so.
-        let bytes = encode_update(position, seen, Popup::None);
-        let event = self.write_event(store, bytes, None)?;
-        Ok((ActionOutcome::Done(encoded), event))
+        update_call(self.connection, key, &call, &seen)?;
+        let event = self.write_event(event)?;
+        Ok((ActionOutcome::Done(seen), Some(event)))
     }
 
     /// The call, if the store has it and it can be read. By the index on the id alone: an unknown id costs one look-up, however
@@ -65,13 +55,8 @@ impl Savepoint<'_> {
     }
 }
 
-fn change_caller(
-    connection: &Connection,
-    store: StoreKey,
-    caller: &PhoneNumber,
-    change: &CallerChange<'_>,
-) -> rusqlite::Result<()> {
-    let CallerChange { note, reservation, keeps_note, keeps_reservation } = change;
+fn change_caller(connection: &Connection, change: &CallerChange<'_>) -> rusqlite::Result<()> {
+    let CallerChange { store, caller, note, reservation, keeps_note, keeps_reservation } = change;
     let reservation = reservation.map(as_json).transpose()?;
     connection
         .prepare_cached(

@@ -11,12 +11,12 @@ use super::{
         metrics::Counted,
     },
     purge, quarantine,
-    record::{Logged, Savepoint},
+    record::Savepoint,
     stores,
     writer::Writer,
 };
 use crate::{
-    call::{ActionOutcome, ActionRequest, Ingested, Status},
+    call::{ActionOutcome, ActionRequest, Ingested, RecordOutcome, Status},
     cdr::Record,
     request::Quarantined,
     store::{Assigned, Change, Moving, StoreEntry, Upserted},
@@ -153,8 +153,8 @@ impl Writer {
 
     fn ingest(&mut self, record: &Record, batch: &mut Batch) -> rusqlite::Result<Ingested> {
         let popup_ttl = self.popup_ttl;
-        let logged = self.savepoint(batch).log(record, popup_ttl)?;
-        let Logged { ingested, event, new_call, is_late, had_more } = logged;
+        let (outcome, event) = self.savepoint(batch).log(record, popup_ttl)?;
+        let RecordOutcome { ingested, new_call, is_late, had_more } = outcome;
         batch.writes |= ingested.status != Status::Duplicate;
         batch.events.extend(event);
         let source = Arc::clone(&record.source);

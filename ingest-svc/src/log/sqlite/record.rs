@@ -1,7 +1,6 @@
 //! Logs a record: loads its call and what the store knows of the caller, and stores what the rules make of them.
 
-use prost::Message;
-use ringpad_bus::{Event, Receipt};
+use ringpad_bus::Event;
 use rusqlite::{Connection, OptionalExtension, params, types::ValueRef};
 use uuid::Uuid;
 
@@ -10,13 +9,10 @@ use super::{
     unreadable::{Kind, UnreadableRows},
 };
 use crate::{
-    call::{
-        self, CANDIDATES, Call, Candidate, Facts, Found, History, Ingested, NewCallReason, Popup, Status,
-        encode_update,
-    },
+    call::{self, CANDIDATES, Call, Candidate, Context, Facts, Found, History, NewEvent, RecordOutcome},
     cdr::Record,
     phone::PhoneNumber,
-    store::{Directory, StoreKey},
+    store::{Directory, NextPosition, StoreKey},
 };
 
 /// What a job works with inside its savepoint.
@@ -30,87 +26,37 @@ pub(super) struct Savepoint<'a> {
     pub(super) now: jiff::Timestamp,
 }
 
-/// What became of a record.
-pub(super) struct Logged {
-    pub(super) ingested: Ingested,
-    pub(super) event: Option<Event>,
-    /// There is an earlier call with its `seq`, and this is why the record does not belong to it.
-    pub(super) new_call: Option<NewCallReason>,
-    /// It does not pop up because of its age alone.
-    pub(super) is_late: bool,
-    /// Not all parameters of the record, or of the call, were kept.
-    pub(super) had_more: bool,
-}
-
 impl Savepoint<'_> {
     /// Logs a record.
     pub(super) fn log(
         &mut self,
         record: &Record,
         popup_ttl: jiff::SignedDuration,
-    ) -> rusqlite::Result<Logged> {
-        let (key, mut call, new_call) = match self.find(record)? {
-            Found::Repeat(call_id) => {
-                let ingested = Ingested { call_id, status: Status::Duplicate };
-                return Ok(Logged { ingested, event: None, new_call: None, is_late: false, had_more: false });
-            }
-            Found::Known(key, call) => (Some(key), *call, None),
-            Found::New(reason) => (None, Call::new(Uuid::now_v7()), reason),
-        };
-        let merged = call::merge(&mut call, record, self.directory, popup_ttl);
-        if let Some((store, caller)) = merged.caller_to_count(&call) {
-            let history = self.count_caller(store, caller, call.facts.sdt())?;
-            call.set_history(history);
+    ) -> rusqlite::Result<(RecordOutcome, Option<Event>)> {
+        let found = self.find(record)?;
+        let context = Context { directory: self.directory, popup_ttl, now: self.now, new_id: Uuid::now_v7 };
+        let (outcome, changed) = call::log_record(found, record, &context, |store, caller, sdt| {
+            self.count_caller(store, caller, sdt)
+        })?;
+        let Some(changed) = changed else { return Ok((outcome, None)) };
+        match changed.key {
+            Some(key) => update_call(self.connection, key, &changed.call, &changed.seen)?,
+            None => insert_call(self.connection, &changed.call, record, &changed.seen)?,
         }
-        let next = call.store.and_then(|key| self.next_position(key));
-        let seen = call.as_seen(next.map_or(0, |(_, position)| position));
-        match key {
-            Some(key) => update_call(self.connection, key, &call, &seen.encode_to_vec())?,
-            None => insert_call(self.connection, &call, record, &seen.encode_to_vec())?,
-        }
-        let (status, event) = match next {
-            Some((store, position)) => {
-                let bytes = encode_update(position, seen, merged.popup);
-                // A record from the quarantine was received long ago: how long it has taken says nothing.
-                let is_fresh = self.now.duration_since(record.received_at) <= popup_ttl;
-                let receipt = is_fresh.then(|| Receipt {
-                    at: record.received_at.as_millisecond(),
-                    traceparent: record.traceparent.clone(),
-                });
-                (Status::Accepted, self.write_event(store, bytes, receipt)?)
-            }
-            None => (Status::Unrouted, None),
-        };
-        Ok(Logged {
-            ingested: Ingested { call_id: call.id, status },
-            event,
-            new_call,
-            is_late: status == Status::Accepted && merged.popup == Popup::Late,
-            had_more: merged.had_more,
-        })
-    }
-
-    /// A store, and the position of its next event; `None`: it was deleted.
-    pub(super) fn next_position(&self, key: StoreKey) -> Option<(StoreKey, u64)> {
-        self.directory.store(key).map(|store| (key, store.position + 1))
+        let event = changed.event.map(|event| self.write_event(event)).transpose()?;
+        Ok((outcome, event))
     }
 
     /// Writes a store's next event, and takes its position.
-    pub(super) fn write_event(
-        &mut self,
-        store: StoreKey,
-        bytes: Vec<u8>,
-        receipt: Option<Receipt>,
-    ) -> rusqlite::Result<Option<Event>> {
-        let Some(state) = self.directory.store(store) else { return Ok(None) };
-        let (store_id, position) = (state.id.to_string(), state.position + 1);
+    pub(super) fn write_event(&mut self, event: NewEvent) -> rusqlite::Result<Event> {
+        let NewEvent { next: NextPosition { store, store_id, position }, bytes, receipt } = event;
         self.connection
             .prepare_cached(
                 "INSERT INTO events (key, store, position, created, bytes) VALUES (?1, ?2, ?3, ?4, ?5)",
             )?
             .execute(params![self.event_key, store, position, self.now.as_millisecond(), bytes])?;
         self.directory.take_position(store);
-        Ok(Some(Event { store_id, epoch: self.epoch, position, bytes: bytes.into(), receipt }))
+        Ok(Event { store_id, epoch: self.epoch, position, bytes: bytes.into(), receipt })
     }
 
     fn find(&self, record: &Record) -> rusqlite::Result<Found<CallKey>> {

@@ -161,12 +161,12 @@ async fn a_record_costs_the_same_however_many_calls_have_had_its_seq() {
     let connection = Connection::open(directory.path().join("log.db")).unwrap();
     connection.execute_batch(MANY).unwrap();
     connection.execute("UPDATE calls SET seq = '1', sdt = ?1 + key * 60", [IN_2026]).unwrap();
-    let (steps, logged) = steps(&directory, |connection| {
+    let (steps, (outcome, _)) = steps(&directory, |connection| {
         let mut stores = stores::load(connection).unwrap();
         let ring = ring("1", "20260115120000");
         savepoint(connection, &mut stores, 1, &UnreadableRows::default()).log(&ring, POPUP_TTL).unwrap()
     });
-    assert_eq!(logged.ingested.status, Status::Accepted);
+    assert_eq!(outcome.ingested.status, Status::Accepted);
     assert!(steps < 3_000, "{steps} steps");
 }
 
