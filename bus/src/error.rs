@@ -24,7 +24,7 @@ pub enum ConnectError {
     #[error("the broker has an exchange or queue of this name with different properties: {0}")]
     WrongTopology(String),
     /// Wrong user or password, no such virtual host, or no permission there.
-    #[error("the broker refuses us: {0}")]
+    #[error("the broker refused the login: {0}. Check user, password, virtual host and permissions")]
     Refused(String),
     /// No connection to the broker, or no TLS with it.
     #[error("cannot reach the broker at {address}")]

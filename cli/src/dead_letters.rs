@@ -59,7 +59,7 @@ pub(crate) async fn run(args: DeadLettersArgs) -> Result<(), Failure> {
 }
 
 fn show(letter: &DeadLetter) -> Result<(), Failure> {
-    let at = letter.at.map(instant).unwrap_or_else(|| "at an unknown time".to_owned());
+    let at = letter.at.map(instant).unwrap_or_else(|| "unknown time".to_owned());
     let (reason, queue) = (harmless(&letter.reason), harmless(&letter.queue));
     print(format!("{at}  {reason}  {queue}  {} bytes", letter.bytes))?;
     match &letter.batch {

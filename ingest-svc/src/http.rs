@@ -221,7 +221,7 @@ async fn receive(mut request: Request) -> Result<RawRequest, (Problem, RawReques
 }
 
 fn unavailable(source: &Source, error: LogError) -> Problem {
-    tracing::warn!(source = &**source.name(), %error, "a request was refused");
+    tracing::warn!(source = &**source.name(), %error, "the log cannot be written; a record was answered 503");
     Problem::Unavailable
 }
 

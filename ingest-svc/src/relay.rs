@@ -43,7 +43,7 @@ impl Relay {
         tokio::select! {
             ended = running.connections() => ended,
             () = cut.cancelled() => {
-                tracing::warn!(waiting = running.backlog.len(), "leaving before everything is published; the rest is in the log");
+                tracing::warn!(waiting = running.backlog.len(), "stopping before all events are published; the rest is published at the next start");
                 Ok(())
             }
         }

@@ -34,7 +34,7 @@ pub struct Settings {
     /// Bearer token of the internal gRPC; required when `INGEST_GRPC_ADDR` is not loopback.
     #[arg(long, env = "INTERNAL_TOKEN", hide_env_values = true, value_parser = secret)]
     pub internal_token: Option<SecretString>,
-    /// How long a ring is worth a popup.
+    /// How long a popup is shown after a ring.
     #[arg(long, env = "POPUP_TTL", default_value = "30s", value_parser = duration)]
     pub popup_ttl: Duration,
     /// Calls older than this are deleted.

@@ -41,7 +41,7 @@ pub enum StreamEnd {
     #[error("too many streams of this pad")]
     TooManyStreams,
     /// The replica is leaving.
-    #[error("this replica is leaving")]
+    #[error("this replica is shutting down: connect again")]
     Leaving,
     /// The store has a new name, and the pad did not connect again when it was asked to.
     #[error("the store has a new name: connect again")]

@@ -115,7 +115,7 @@ fn names(
                 known.join(", ")
             )),
             Some(known) if names.contains(known) => {
-                faults.push(format!("LISTEN_FDNAMES: {name} is there twice: one socket of each name is expected"));
+                faults.push(format!("LISTEN_FDNAMES: {name} is listed twice: one socket of each name is expected"));
             }
             Some(known) => names.push(*known),
         }
@@ -165,7 +165,7 @@ mod tests {
             ("4711", "2", "http", &["1 names, but LISTEN_FDS says 2"]),
             ("4711", "1", "", &["\"\" is wrong: one of http, grpc is expected"]),
             ("4711", "2", "htpp:admin", &["\"htpp\" is wrong", "\"admin\" is wrong"]),
-            ("4711", "3", "http:x:http", &["\"x\" is wrong", "http is there twice"]),
+            ("4711", "3", "http:x:http", &["\"x\" is wrong", "http is listed twice"]),
         ];
         for (pid, count, given, expected) in cases {
             let said = read(pid, count, given).map_err(|faults| (faults.len(), faults.join("; ")));

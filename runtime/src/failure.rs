@@ -14,7 +14,7 @@ pub enum Failure {
     #[error("{0}")]
     Other(String),
     /// The program that read our output has ended, as `head` does when it has enough: not an error, exit code 0, no message.
-    #[error("nobody reads the output any more")]
+    #[error("the output was closed")]
     Unread,
 }
 

@@ -44,7 +44,7 @@ const PORT_FULL: &[u8] =
 /// The answer to a connection if its address has as many as it may have.
 const ADDRESS_FULL: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\nretry-after: 1\r\n\
-    content-length: 38\r\nconnection: close\r\n\r\ntoo many connections of your address.\n";
+    content-length: 40\r\nconnection: close\r\n\r\ntoo many connections from your address.\n";
 /// Refused connections that get an answer at the same time; further ones are only closed.
 const ANSWERED_REFUSALS: usize = 64;
 /// How long a client may take to read its refusal.

@@ -86,7 +86,7 @@ impl Supervisor {
         }
         match (first, self.ended_early.get()) {
             (Some(failure), _) => Err(failure),
-            (None, Some(name)) => Err(Failure::other(name, "ended, although the process was not stopping")),
+            (None, Some(name)) => Err(Failure::other(name, "stopped unexpectedly")),
             (None, None) => Ok(()),
         }
     }
@@ -141,7 +141,7 @@ mod tests {
     #[tokio::test]
     async fn a_task_that_ends_too_early_stops_all_and_is_a_failure() {
         let outcome = outcome_of(async { Ok(()) }).await;
-        assert_eq!(text(outcome), "tested: ended, although the process was not stopping");
+        assert_eq!(text(outcome), "tested: stopped unexpectedly");
     }
 
     #[tokio::test]

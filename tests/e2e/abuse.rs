@@ -101,7 +101,7 @@ async fn a_connection_over_the_limit_is_answered_503() {
             refusal.starts_with("HTTP/1.1 503") && refusal.contains("too many connections"),
             "{refusal:?}"
         );
-        refusals.push((held.len(), refusal.contains("of your address")));
+        refusals.push((held.len(), refusal.contains("from your address")));
     }
     // The second address gets its share too, and then none is left for the third.
     assert_eq!(refusals, [(CONNECTIONS_OF_ONE, true), (CONNECTIONS, true), (CONNECTIONS, false)]);

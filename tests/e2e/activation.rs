@@ -217,7 +217,7 @@ async fn a_socket_of_an_unknown_name_is_a_wrong_setting() {
         refused(program, &["LISTEN_FDNAMES", &format!("{socket:?}"), right_would_be]).await;
     }
     let twice = PassedSockets::listen(&[("http", free_address()), ("http", free_address())]);
-    refused(twice.to(right("ingest-svc", directory.path())), &["LISTEN_FDNAMES", "http is there twice"])
+    refused(twice.to(right("ingest-svc", directory.path())), &["LISTEN_FDNAMES", "http is listed twice"])
         .await;
     let one = must("a socket", TcpListener::bind(free_address()));
     let unnamed = PassedSockets::new("http:grpc", [one]);

@@ -117,7 +117,7 @@ async fn pads_get_a_fresh_snapshot_after_a_restore() {
     let old = pads[0].snapshot.epoch.clone();
 
     let (code, said) = ringpad(&system, &log, &["restore", "--replace", &target]).await;
-    assert!(code == 1 && said.contains("another ingest-svc holds it"), "{code}: {said}");
+    assert!(code == 1 && said.contains("another ingest-svc has this file locked"), "{code}: {said}");
     system.ingest.terminate();
     assert_eq!(system.ingest.exit().await, 0);
     let (code, said) = ringpad(&system, &log, &["restore", &target]).await;

@@ -12,7 +12,7 @@ use ringpad_tests::{
     wait::{SOON, must, until},
 };
 
-const HELD: &str = "another ingest-svc holds it";
+const HELD: &str = "another ingest-svc has this file locked";
 
 /// An ingest-svc that needs no other process, and its address for providers. It accepts records that no store owns.
 fn ingest(directory: &Path, database: &str) -> (Program, SocketAddr) {

@@ -60,7 +60,7 @@ impl Services {
         };
         let (name, ended) = ended;
         match ended {
-            Ok(Ok(())) => Failure::other(name, "ended by itself"),
+            Ok(Ok(())) => Failure::other(name, "stopped unexpectedly"),
             Ok(Err(failure)) => named(name, failure),
             Err(panicked) => Failure::other(name, panicked),
         }

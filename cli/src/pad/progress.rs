@@ -36,7 +36,7 @@ pub(super) enum ProtocolViolation {
     #[error("the stream did not begin with a snapshot")]
     NoSnapshot,
     /// A position is missing, or came twice on one stream.
-    #[error("position {expected} was due, {got} came")]
+    #[error("expected position {expected}, received {got}")]
     Gap { expected: u64, got: u64 },
 }
 

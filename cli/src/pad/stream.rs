@@ -43,8 +43,9 @@ impl EventStream {
     /// The stream has ended, or been silent for too long.
     pub(super) async fn next(&mut self) -> Result<SubscribeResponse, StreamError> {
         let message = timeout_at(self.silent_at, self.connection.next()).await;
+        let waited = self.interval.mul_f64(SILENT_INTERVALS).as_secs_f64();
         let message =
-            message.unwrap_or_else(|_| Err(StreamError::Lost("the stream is silent".to_owned())))?;
+            message.unwrap_or_else(|_| Err(StreamError::Lost(format!("no message for {waited:.1} s"))))?;
         if let Some(Event::Snapshot(snapshot)) = &message.event {
             self.interval = heartbeat_interval(snapshot.heartbeat_interval.as_ref());
         }

@@ -104,9 +104,9 @@ fn ended(error: tungstenite::Error) -> StreamError {
     match error {
         tungstenite::Error::Http(answer) => match answer.status() {
             status @ (StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::UNAUTHORIZED) => {
-                StreamError::Refused(format!("no WebSocket here ({status})"))
+                StreamError::Refused(format!("this address does not serve WebSockets ({status})"))
             }
-            status => StreamError::Lost(format!("not now ({status})")),
+            status => StreamError::Lost(format!("the server refused the connection for now ({status})")),
         },
         error => StreamError::Lost(one_line(&error.to_string())),
     }

@@ -277,10 +277,14 @@ mod tests {
     #[test]
     fn a_wrong_header_is_shown_with_its_line() {
         for (text, line, words) in [
-            ("sep=;\n\nid;name\n", 3, &["no store_id, virtual_number, line;", "\"id;name\""][..]),
-            ("store_id,name,line,line,virtual_number\n", 1, &["line is there twice"]),
+            (
+                "sep=;\n\nid;name\n",
+                3,
+                &["the columns `store_id`, `virtual_number`, `line` are missing;", "\"id;name\""][..],
+            ),
+            ("store_id,name,line,line,virtual_number\n", 1, &["the column `line` appears twice"]),
             ("sep=;\nsep=;\n", 2, &["found \"sep=;\""]),
-            ("\r\rstore_id,name,virtual_number\r", 3, &["there is no line;"]),
+            ("\r\rstore_id,name,virtual_number\r", 3, &["the column `line` is missing;"]),
             ("매장,이름\n", 1, &["found \"매장,이름\""]),
         ] {
             let told = faults(text.as_bytes());

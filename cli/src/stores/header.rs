@@ -122,11 +122,16 @@ fn columns(names: Vec<String>) -> (Option<Columns>, Option<String>) {
     let missing: Vec<_> =
         COLUMNS.into_iter().filter(|column| !names.iter().any(|name| name == column)).collect();
     if !missing.is_empty() {
-        return (None, Some(format!("there is no {}", missing.join(", "))));
+        let named = format!("`{}`", missing.join("`, `"));
+        let why = match missing.len() {
+            1 => format!("the column {named} is missing"),
+            _ => format!("the columns {named} are missing"),
+        };
+        return (None, Some(why));
     }
     let twice = COLUMNS.into_iter().find(|column| names.iter().filter(|name| name == column).count() > 1);
     if let Some(column) = twice {
-        return (None, Some(format!("{column} is there twice")));
+        return (None, Some(format!("the column `{column}` appears twice")));
     }
     let others: Vec<_> = names.iter().filter(|name| !COLUMNS.contains(&name.as_str())).collect();
     let why = (!others.is_empty()).then(|| {

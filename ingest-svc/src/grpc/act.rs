@@ -82,7 +82,7 @@ fn parse(request: ActOnCallRequest) -> Result<ActionRequest, Status> {
         }
     };
     if faults.has_bad_request_violations() {
-        return Err(Status::with_error_details(Code::InvalidArgument, "the request is faulty", faults));
+        return Err(Status::with_error_details(Code::InvalidArgument, "the request is not valid", faults));
     }
     Ok(ActionRequest { store_id, call_id, pad, action, request_id, received_at: jiff::Timestamp::now() })
 }

@@ -151,7 +151,7 @@ fn until_leaving(
             message = messages.next(), if left > 0 => {
                 Some((message?.map_err(grpc::unreadable), Some((messages, leaving, left))))
             }
-            () = leaving.cancelled() => Some((Err(grpc::unavailable("ingest-svc is leaving")), None)),
+            () = leaving.cancelled() => Some((Err(grpc::unavailable("ingest-svc is shutting down; try again")), None)),
         }
     })
 }

@@ -8,8 +8,10 @@ use crate::log::LogError;
 
 /// The status for one wrong field of a request.
 pub(super) fn faulty(field: &str, description: impl Into<String>) -> Status {
+    let description = description.into();
+    let message = format!("invalid request: {field}: {description}");
     let details = ErrorDetails::with_bad_request_violation(field, description);
-    Status::with_error_details(Code::InvalidArgument, "the request is faulty", details)
+    Status::with_error_details(Code::InvalidArgument, message, details)
 }
 
 /// Turns an error of the log into a gRPC status; used everywhere.

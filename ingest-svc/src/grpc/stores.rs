@@ -50,7 +50,7 @@ impl StoreService for Stores {
         if parsed.is_faulty() {
             return Err(refused(
                 Code::InvalidArgument,
-                "the store is faulty",
+                "the store is not valid",
                 parsed.faults,
                 parsed.left_out,
             ));

@@ -104,7 +104,7 @@ impl Problem {
                 ));
             }
             Self::NotFound => "nothing is served at this path",
-            Self::Forbidden => "the client address of this request may not send for this source",
+            Self::Forbidden => "requests from this client address are not allowed for this source",
             Self::Method => "call records are sent with GET or POST",
             Self::TooLarge => "a body may have 64 KiB, decoded; this one has more",
             Self::Slow => "the body took too long to arrive",

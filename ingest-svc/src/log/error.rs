@@ -15,9 +15,9 @@ impl fmt::Display for LogError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unavailable(cause) => write!(f, "the log cannot be used now: {cause}"),
-            Self::TooLong => {
-                f.write_str("the log is not read any longer for one request: ask for less, or later")
-            }
+            Self::TooLong => f.write_str(
+                "the query took too long and was stopped: ask for fewer calls, or try again later",
+            ),
         }
     }
 }

@@ -90,7 +90,7 @@ impl RunningRelay {
         match publisher.say_goodbye(self.relay.popup_ttl).await {
             // It is sent before the connection is closed.
             Ok(confirm) => drop(confirm),
-            Err(lost) => tracing::debug!(%lost, "cannot say goodbye on the bus"),
+            Err(lost) => tracing::debug!(%lost, "cannot send the goodbye message"),
         }
         publisher.close().await;
     }

@@ -45,7 +45,7 @@ impl RawRequest {
                 insert(&bytes, charset);
             }
             RawBody::Json(bytes) => object(&json::text(bytes, self.charset), &mut fields)?,
-            RawBody::Unread(_) => return Err(fault("is neither a form nor JSON, or is not whole")),
+            RawBody::Unread(_) => return Err(fault("is neither a form nor JSON, or is incomplete")),
         }
         Ok(fields)
     }

@@ -68,7 +68,7 @@ impl Health for OfReadiness {
             let mut watch = watch?;
             Some(match watch.next().await {
                 Some(status) => (Ok(answer(status)), Some(watch)),
-                None => (Err(unavailable("this process is leaving")), None),
+                None => (Err(unavailable("this process is shutting down; try again")), None),
             })
         });
         Ok(Response::new(answers.boxed()))

@@ -75,7 +75,7 @@ pub async fn bound_open_calls(State(open): State<OpenCalls>, request: Request, n
     let held = (permit, answered.drop_guard());
     let end = async move {
         tokio::select! {
-            () = open.leaving.cancelled() => unavailable("this process is leaving"),
+            () = open.leaving.cancelled() => unavailable("this process is shutting down; try again"),
             () = sleep(REFLECTION) => unavailable("a stream of reflection is open for 60 s at most"),
         }
     };

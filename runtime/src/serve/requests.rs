@@ -78,7 +78,7 @@ impl Requests {
                 Err(client) => {
                     port.metrics.refused(Refused::Forwarded, client);
                     let retry = [(RETRY_AFTER, "1")];
-                    (StatusCode::TOO_MANY_REQUESTS, retry, "too many requests of your address\n")
+                    (StatusCode::TOO_MANY_REQUESTS, retry, "too many requests from your address\n")
                         .into_response()
                 }
             };

@@ -82,7 +82,8 @@ impl Importer {
         messages: Streaming<ImportStoresRequest>,
     ) -> Result<ImportStoresResponse, Status> {
         let work = async {
-            let turn = self.turn.acquire().await.map_err(|_| Status::internal("no import has a turn"))?;
+            let turn =
+                self.turn.acquire().await.map_err(|_| Status::internal("the import queue is closed"))?;
             let received = timeout(MESSAGES, receive(messages)).await;
             let late = |_| Status::deadline_exceeded("the import was not complete after 5 min");
             let received = received.map_err(late)??;
@@ -163,7 +164,7 @@ impl Importer {
 }
 
 fn leaving(how_far: &str) -> Status {
-    grpc::unavailable(format!("ingest-svc is leaving{how_far}"))
+    grpc::unavailable(format!("ingest-svc is shutting down; try again{how_far}"))
 }
 
 /// Reads the stream to its end.

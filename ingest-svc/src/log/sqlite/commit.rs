@@ -46,7 +46,7 @@ impl Writer {
         };
         // What a probe finds is reported by its sender.
         if asked > 0 {
-            tracing::error!(%error, jobs = asked, "refusing these requests");
+            tracing::error!(%error, jobs = asked, "the commit failed; its requests are refused");
         }
         self.committer.metrics.failed_commits.inc();
         self.roll_back();

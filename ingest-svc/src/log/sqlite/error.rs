@@ -14,7 +14,7 @@ impl From<rusqlite::Error> for LogError {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Two writers would give out the same positions.
-    #[error("another ingest-svc holds it")]
+    #[error("another ingest-svc has this file locked; stop that process first")]
     Held,
     /// The file, or the one that former versions lock, cannot be locked.
     #[error("cannot lock it: {0}")]
@@ -23,7 +23,7 @@ pub enum OpenError {
     #[error("{0}")]
     File(#[source] std::io::Error),
     /// It was renamed after a crash, without the file that has its newest records.
-    #[error("its newest records are in {}: it was renamed without that file; rename that to {}", wal.display(), expected.display())]
+    #[error("its newest records are in {wal}: the file was renamed without its -wal file. Rename {wal} to {expected}", wal = wal.display(), expected = expected.display())]
     Renamed {
         /// Where the newest records are.
         wal: PathBuf,
@@ -34,7 +34,7 @@ pub enum OpenError {
     #[error("it is a database, but not a log of RingPad")]
     NoLog,
     /// Written by another version.
-    #[error("it has version {found}, and this ingest-svc knows version {known}")]
+    #[error("its schema version is {found}; this ingest-svc supports up to {known}. Use a newer ingest-svc")]
     Version {
         /// The file's.
         found: i64,

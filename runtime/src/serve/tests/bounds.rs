@@ -103,7 +103,7 @@ async fn an_address_has_its_share_of_a_port_and_refusals_are_counted() {
     }
     let refusal = read_all(from(one, &port).await).await;
     assert!(
-        refusal.starts_with("HTTP/1.1 503") && refusal.ends_with("too many connections of your address.\n")
+        refusal.starts_with("HTTP/1.1 503") && refusal.ends_with("too many connections from your address.\n")
     );
     for _ in 0..4 {
         let mut stream = from(other, &port).await;

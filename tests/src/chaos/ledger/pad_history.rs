@@ -17,7 +17,7 @@ use super::{
     pad_state::{LastShown, Step},
 };
 
-/// How long a ring is worth a popup: the setting's default.
+/// How long a popup is shown after a ring: the setting's default.
 pub(super) const POPUP_TTL: Duration = Duration::from_secs(30);
 /// How far two readings of one clock may lie apart.
 pub(super) const SLACK: Duration = Duration::from_secs(1);

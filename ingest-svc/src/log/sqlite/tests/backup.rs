@@ -121,7 +121,7 @@ async fn a_restored_log_is_the_backup_with_a_new_epoch() {
     opened.status(ring("2", "20261123142530")).await;
     // Not under a running ingest-svc.
     let held = restore(&file, &log, Existing::Kept).unwrap_err().to_string();
-    assert!(held.contains("another ingest-svc holds it"), "{held}");
+    assert!(held.contains("another ingest-svc has this file locked"), "{held}");
     opened.close();
     let before = epoch(&log);
 

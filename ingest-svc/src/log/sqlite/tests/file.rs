@@ -118,7 +118,7 @@ async fn a_file_that_was_renamed_without_its_newest_records_is_refused() {
     let other = directory.path().join("other.db");
     fs::rename(&own, &other).unwrap();
     let why = try_open(&other).unwrap_err().to_string();
-    for words in ["newest records are in", "log.db-wal", "rename that to", "other.db-wal"] {
+    for words in ["newest records are in", "log.db-wal", "Rename ", "other.db-wal"] {
         assert!(why.contains(words), "{why}");
     }
     fs::rename(beside(&own, "-wal"), beside(&other, "-wal")).unwrap();
