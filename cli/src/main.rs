@@ -1,9 +1,9 @@
 //! `ringpad`, the command line: RingPad for people.
 //!
 //! * `dev`: everything in one process, to try it out;
-//! * `ring`: plays the number provider;
+//! * `ring`: acts as a number provider;
 //! * `pad`: a pad in the terminal;
-//! * `token`: mints a pad's token;
+//! * `token`: creates and signs a pad's token;
 //! * `stores`: the directory of stores;
 //! * `quarantine`: requests that were not valid CDRs;
 //! * `dead-letters`: the messages that no replica received;

@@ -1,4 +1,4 @@
-//! `ringpad ring`: plays the number provider. Sends the CDR of a ring and, if asked, the final one later.
+//! `ringpad ring`: acts as a number provider. Sends the CDR of a ring and, if asked, the final one later.
 
 use std::time::Duration;
 

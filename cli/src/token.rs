@@ -1,4 +1,4 @@
-//! `ringpad token`: mints a pad's token, as an adopter's back end does.
+//! `ringpad token`: creates and signs a pad's token, as an adopter's back end does.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +11,7 @@ use crate::{
     terminal::print,
 };
 
-/// Mints a pad's token and prints it, and nothing else.
+/// Creates and signs a pad's token and prints it, and nothing else.
 #[derive(Debug, Args)]
 pub(crate) struct TokenArgs {
     /// The id of the only store that the token opens.
@@ -43,16 +43,16 @@ impl Flag for PadTokenSecret {
     }
 }
 
-/// Mints the token.
+/// Creates and signs the token.
 ///
 /// # Errors
 /// The key is too short, the token would expire after the last possible time, or it cannot be signed.
 pub(crate) fn run(args: &TokenArgs) -> Result<(), Failure> {
     let tokens = key(args.secret.required()?)?;
-    print(mint(args, &tokens, SystemTime::now())?)
+    print(sign(args, &tokens, SystemTime::now())?)
 }
 
-fn mint(args: &TokenArgs, tokens: &PadTokens, now: SystemTime) -> Result<String, Failure> {
+fn sign(args: &TokenArgs, tokens: &PadTokens, now: SystemTime) -> Result<String, Failure> {
     let expires = now.checked_add(args.expires_in);
     let expires = expires.ok_or_else(|| Failure::Setting("--expires-in: too long".to_owned()))?;
     let pad = Pad {
@@ -61,7 +61,7 @@ fn mint(args: &TokenArgs, tokens: &PadTokens, now: SystemTime) -> Result<String,
         store: args.store.as_str().into(),
         expires,
     };
-    tokens.mint(&pad).map_err(|fault| Failure::other("cannot make the token", fault))
+    tokens.sign(&pad).map_err(|fault| Failure::other("cannot make the token", fault))
 }
 
 fn id(text: &str) -> Result<String, String> {
@@ -94,7 +94,7 @@ mod tests {
         for (name, called) in [(&["--name", "카운터"][..], "카운터"), (&[], "counter")] {
             let args = args(KEY, name);
             let tokens = key(args.secret.required().unwrap()).unwrap();
-            let pad = tokens.verify(Ok(&mint(&args, &tokens, now).unwrap())).unwrap();
+            let pad = tokens.verify(Ok(&sign(&args, &tokens, now).unwrap())).unwrap();
             assert_eq!((&*pad.store, &*pad.id, &*pad.name), ("gangnam", "counter", called));
             let left = pad.expires.duration_since(now).unwrap_or_default();
             assert!(left <= Duration::from_secs(60) && left > Duration::from_secs(58), "{left:?}");

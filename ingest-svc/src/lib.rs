@@ -70,7 +70,7 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// What the sockets are called that a service manager passes.
+    /// The names of the sockets that a service manager passes.
     pub const NAMES: [&str; 3] = ["http", "grpc", "admin"];
 
     /// Listens on the sockets that were passed, else where the settings say.

@@ -153,7 +153,7 @@ for (const hours of [3, -3]) {
 }
 
 for (const hours of [5, -5]) {
-  test(`a tablet whose clock is set ${hours} h off while the phone rings: what rings goes on, and what comes then pops`, async () => {
+  test(`a tablet whose clock is set ${hours} h off while the phone rings: a ring continues, and what comes then pops`, async () => {
     const page = await shop.pad();
     shop.server.update(ring("a", "010-1234-5678", 0), 30_000);
     await popup(page, "a").waitFor();
@@ -232,7 +232,7 @@ test("a refused token is followed by one from the token URL", async () => {
   await connected(page);
 });
 
-/** A token as the server would have minted it, valid until then. */
+/** A token as the server would have signed it, valid until then. */
 const validUntil = (seconds: number) => `a.${Buffer.from(JSON.stringify({ sub: "p1", exp: seconds })).toString("base64url")}.c`;
 
 for (const [what, token, words] of [

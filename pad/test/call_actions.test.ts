@@ -125,7 +125,7 @@ test("a claim that is lost says who has the call, before the winner's update is 
   assert.deepEqual(page.failures, ["claim claimed"]);
 });
 
-test("a claim without an answer is taken back; whatever else goes wrong is a refusal", async () => {
+test("a claim without an answer is taken back; every other failure is a refusal", async () => {
   for (const [error, failure] of [
     [new ActionError("offline", ""), "claim offline"],
     [new Error("a fault of ours"), "claim refused"],
@@ -146,7 +146,7 @@ test("somebody else's claim that came meanwhile is not covered by ours", async (
   assert.equal(page.holder, "other");
 });
 
-test("taps reach the server one after the other, whatever becomes of each; the screen is ahead of them", async () => {
+test("taps reach the server one after the other, also if one fails; the screen shows them before", async () => {
   const page = new Page();
   void page.actions.claim("a");
   void page.actions.release("a");
@@ -202,7 +202,7 @@ test("done is offered to be taken back for 6 s: then the server reopens the call
   assert.deepEqual([page.holder, page.unsent.all("reopen"), page.asked.length], ["nobody", [], 2]);
 });
 
-test("who has pressed in the last moment is heard; long afterwards there is nothing to take back", async () => {
+test("a press in the last moment counts; long afterwards done cannot be taken back", async () => {
   for (const [after, asked] of [[9_000, ["close", "reopen"]], [11_000, ["close"]]] as const) {
     const page = new Page();
     page.actions.close("a");
@@ -216,7 +216,7 @@ test("who has pressed in the last moment is heard; long afterwards there is noth
   }
 });
 
-test("done that is taken back before it was sent was never said", async () => {
+test("done that is taken back before it was sent is never sent", async () => {
   const page = new Page();
   page.connected = false;
   page.actions.close("a");
@@ -229,7 +229,7 @@ test("done that is taken back before it was sent was never said", async () => {
   assert.deepEqual(page.asked, []);
 });
 
-test("done that is taken back while it is being told is reopened, whatever becomes of it, also with the next connection", async () => {
+test("done that is taken back while it is being told is reopened, also if it fails, and also with the next connection", async () => {
   for (const lost of [false, true]) {
     const page = new Page();
     page.actions.close("a");
@@ -274,7 +274,7 @@ test("a call whose reopening is refused is as the server has it", async () => {
   assert.deepEqual([page.failures, page.holder, page.unsent.all("reopen")], [["reopen refused"], undefined, []]);
 });
 
-test("a card that is done does not show again before the answer is here, whoever tells it first", async () => {
+test("a card that is done does not show again before the answer is here, also if the update comes first", async () => {
   const page = new Page();
   page.board.open(page.board.call("a") ?? assert.fail("no call"), T);
   page.actions.close("a");
@@ -339,7 +339,7 @@ test("what got no answer is told again, soon also without a word of a connection
   assert.deepEqual([page.asked, page.drafts.has("a"), page.unsent.all("save")], [["save", "save"], false, []]);
 });
 
-test("what the server does not take for want of a token waits for the next one, and nothing typed is lost", async () => {
+test("what the server does not take without a valid token waits for the next one, and nothing typed is lost", async () => {
   const page = new Page();
   page.drafts.set("a", { ...emptyDraft(), note: "흰색" });
   page.actions.close("a");

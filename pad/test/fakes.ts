@@ -217,7 +217,7 @@ export class Rig {
     await settle();
   }
 
-  /** The last stream goes on where the one before was. */
+  /** The last stream continues where the one before was. */
   resume(): FakeStream {
     const stream = this.last();
     const position = stream.request.afterPosition ?? 0n;

@@ -38,7 +38,7 @@ const reasons: Record<string, Reason> = {
     begin: (rig, old) => rig.live(old, 13 * MINUTE),
   },
   "there is another token": { rig: () => new Rig({ token: fresh() }), begin: (rig) => rig.connection.tokenChanged() },
-  "gRPC-Web is tried again beside a WebSocket": {
+  "gRPC-Web is tried again next to a WebSocket": {
     rig: () => {
       const memory = fakeMemory();
       memory.setItem("ringpad.transport", "websocket");
@@ -65,7 +65,7 @@ const failures: Record<string, (next: FakeStream, rig: Rig, old: FakeStream) => 
 
 for (const [why, reason] of Object.entries(reasons)) {
   for (const [what, fail] of Object.entries(failures)) {
-    test(`${why}; ${what}: the old stream is listened to, and tries go on beside it`, async () => {
+    test(`${why}; ${what}: the old stream is listened to, and tries continue next to it`, async () => {
       const rig = reason.rig();
       const old = await rig.connected(7n);
       old.heartbeat(7n);

@@ -1,4 +1,4 @@
-// Whatever the network does: each position once, in order, none missing. A server with a log, and seeds that choose
+// With every fault of the network: each position once, in order, none missing. A server with a log, and seeds that choose
 // what goes wrong; a failure names its seed.
 
 import assert from "node:assert/strict";
@@ -7,8 +7,8 @@ import { Rig, settle, type FakeStream } from "./fakes.ts";
 
 const SEEDS = 300;
 const STEPS = 150;
-/** Bytes that wear a stream out. */
-const WORN = 16 * 1024 * 1024;
+/** Bytes after which a stream is replaced. */
+const BYTE_LIMIT = 16 * 1024 * 1024;
 
 /** mulberry32. */
 function randomOf(seed: number): () => number {
@@ -76,7 +76,7 @@ class Server {
   }
 }
 
-async function misfortune(rig: Rig, random: () => number): Promise<void> {
+async function injectFault(rig: Rig, random: () => number): Promise<void> {
   const streams = rig.open;
   const stream = streams[Math.floor(random() * streams.length)];
   const luck = random();
@@ -84,7 +84,7 @@ async function misfortune(rig: Rig, random: () => number): Promise<void> {
   else if (luck < 0.6) stream?.send({ case: "reconnect", value: { after: { seconds: 1n } } });
   else if (luck < 0.7) stream?.end("replaced");
   else if (luck < 0.75) rig.connection.checkNow();
-  else if (luck < 0.85 && stream) stream.received = WORN;
+  else if (luck < 0.85 && stream) stream.received = BYTE_LIMIT;
   else if (luck < 0.87) await rig.clock.advance(40 * 60_000);
   else await rig.clock.advance(random() * 15_000);
   rig.connection.retryNow();
@@ -102,7 +102,7 @@ async function run(seed: number): Promise<void> {
     if (luck < 0.45) server.publish();
     else if (luck < 0.7) server.answer();
     else if (luck < 0.85) server.heartbeat();
-    else await misfortune(rig, random);
+    else await injectFault(rig, random);
     await settle();
     assert.ok(rig.open.length <= 2, `seed ${seed}: ${rig.open.length} streams open`);
   }

@@ -111,7 +111,7 @@ test("while no next stream can be opened the old one continues and the state doe
   }
 });
 
-test("a stream that is sent away and worn at once is replaced once", async () => {
+test("a stream that is sent away and reaches its byte limit at once is replaced once", async () => {
   const rig = new Rig();
   const first = await rig.connected(7n);
   first.send({ case: "reconnect", value: { after: { seconds: 3n } } });

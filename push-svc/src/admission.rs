@@ -1,4 +1,4 @@
-//! Who may come in: from which page, with which token, and how often.
+//! Admission: allowed origins, pad tokens and request limits.
 
 mod metrics;
 pub(crate) mod origin;

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Contract: a pad gets each of its store's positions exactly once and in order, whatever the bus loses, repeats or
-//! swaps; a replica keeps no truth and can be killed at any moment. The edges never see the broker; the hub knows no
+//! swaps; a replica stores nothing that is not also in the log, and can be killed at any moment. The edges never see the broker; the hub knows no
 //! HTTP. Nothing is global: two replicas run in one process.
 
 pub mod admission;
@@ -45,7 +45,7 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// What the sockets are called that a service manager passes.
+    /// The names of the sockets that a service manager passes.
     pub const NAMES: [&str; 2] = ["pads", "admin"];
 
     /// Listens on the sockets that were passed, else where the settings say.

@@ -51,7 +51,7 @@ pub struct Settings {
     /// How often each pad is told that its stream is alive.
     #[arg(long, env = "HEARTBEAT_INTERVAL", default_value = "5s", value_parser = duration)]
     pub heartbeat_interval: Duration,
-    /// How long this process, told to leave, goes on as before, but not ready: for a load balancer that looks at the
+    /// How long this process, told to stop, continues as before, but not ready: for a load balancer that looks at the
     /// readiness and tries no other replica after a 503. Not at all, unless it is set.
     #[arg(long, env = "DRAIN_DELAY", value_parser = duration)]
     pub drain_delay: Option<Duration>,

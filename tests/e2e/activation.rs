@@ -48,7 +48,7 @@ fn sockets_of_ingest(system: &System) -> PassedSockets {
     PassedSockets::listen(&[(&http, at.http), (&grpc, at.grpc), (&admin, at.admin)])
 }
 
-/// Senders that go on over every replacement: 20 requests a second, half of them on new connections.
+/// Senders that continue during every replacement: 20 requests a second, half of them on new connections.
 struct Traffic {
     sent: Arc<AtomicUsize>,
     answered: Arc<AtomicUsize>,
@@ -78,7 +78,7 @@ impl Traffic {
     /// Waits until so many more have been counted.
     async fn more(&self, counted: &AtomicUsize, count: usize) {
         let before = counted.load(SeqCst);
-        until("the senders go on", SOON, async || (counted.load(SeqCst) >= before + count).then_some(()))
+        until("the senders continue", SOON, async || (counted.load(SeqCst) >= before + count).then_some(()))
             .await;
     }
 

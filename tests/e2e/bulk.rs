@@ -1,5 +1,5 @@
 //! Internal services that send much at once, or do not read their answers: they have to wait and are never cut off, and the
-//! other calls on their connection go on.
+//! other calls on their connection continue.
 
 use std::time::Duration;
 

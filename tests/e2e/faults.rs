@@ -1,4 +1,4 @@
-//! Each fault of `make chaos` alone, on a small scale: calls go on, one fault begins and ends, and in the end
+//! Each fault of `make chaos` alone, on a small scale: calls continue, one fault begins and ends, and in the end
 //! every acknowledged record is on every pad of its store, once and in order, with nothing left over.
 
 use std::time::Duration;
@@ -20,7 +20,7 @@ const BEGINS: Duration = Duration::from_secs(2);
 const LASTS: Duration = Duration::from_secs(7);
 /// Longer than the 15 s after which the connection to a silent bus is rebuilt.
 const REBUILT: Duration = Duration::from_secs(18);
-/// How long calls go on after it.
+/// How long calls continue after it.
 const AFTER: Duration = Duration::from_secs(4);
 /// How long everything may take to settle after it.
 const SETTLING: Duration = Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! A full disk: requests are refused with a reason, nothing is half-written, and with free space everything goes on.
+//! A full disk: requests are refused with a reason, nothing is half-written, and with free space everything continues.
 
 use std::{collections::BTreeSet, fs};
 

@@ -30,7 +30,7 @@ use tonic_health::pb::{
 };
 use tonic_reflection::pb::{v1, v1alpha};
 
-const BESIDE: [&str; 3] = [
+const SHARED: [&str; 3] = [
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
@@ -88,7 +88,7 @@ async fn both_ports_describe_what_they_serve_and_nothing_else() {
     use v1::{server_reflection_request::MessageRequest, server_reflection_response::MessageResponse};
     let system = System::start(&RabbitNode::shared().await.url(), 1).await;
     for (port, own) in ports(&system) {
-        let served: BTreeSet<_> = own.iter().chain(&BESIDE).map(|name| (*name).to_owned()).collect();
+        let served: BTreeSet<_> = own.iter().chain(&SHARED).map(|name| (*name).to_owned()).collect();
         let listed = match must("v1", reflected(port, MessageRequest::ListServices(String::new())).await) {
             MessageResponse::ListServicesResponse(list) => {
                 list.service.into_iter().map(|one| one.name).collect()
@@ -140,7 +140,7 @@ async fn health_is_known_by_each_services_name_and_a_watch_sees_the_end() {
     let mut watches = Vec::new();
     for (port, own) in ports(&system) {
         let mut health = HealthClient::new(channel(port).await).send_compressed(CompressionEncoding::Gzip);
-        for name in own.iter().chain(&BESIDE).chain(&[""]) {
+        for name in own.iter().chain(&SHARED).chain(&[""]) {
             let asked = HealthCheckRequest { service: (*name).to_owned() };
             let answer = must(name, health.check(asked.clone()).await).into_inner();
             assert_eq!(answer.status(), ServingStatus::Serving, "{port}: {name:?}");
@@ -153,7 +153,7 @@ async fn health_is_known_by_each_services_name_and_a_watch_sees_the_end() {
             let asked = HealthCheckRequest { service: name.to_owned() };
             let status = health.check(asked.clone()).await.expect_err("no such service");
             assert_eq!(status.code(), Code::NotFound, "{port}: {name:?}");
-            // By the protocol a watch goes on, since the service may be added later.
+            // By the protocol a watch stays open, since the service may be added later.
             let mut watch = must(name, health.watch(asked).await).into_inner();
             let first = must(name, within("a status", SOON, watch.message()).await).expect("a status");
             assert_eq!(first.status(), ServingStatus::ServiceUnknown, "{port}: {name:?}");

@@ -25,7 +25,7 @@ async fn a_service_logs_sighup_and_goes_on() {
             })
             .await;
         }
-        // The streams that were open before go on.
+        // The streams that were open before stay open.
         provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
         for pad in &mut pads {
             pad.until_position(round as u64).await;

@@ -139,7 +139,7 @@ async fn a_pad_that_does_not_read_is_ended_and_delays_no_other() {
     };
     let end = within("the stream's end", SOON, reading).await;
     assert_eq!(end.code(), Code::ResourceExhausted, "{end:?}");
-    // The others go on.
+    // The others continue.
     provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     for pad in &mut pads {
         pad.until_position(CALLS + 2).await;

@@ -83,7 +83,7 @@ impl Link {
         self.conditions.send_modify(|now| now.cuts += 1);
     }
 
-    /// Ends one direction of all connections, while the other goes on. What is sent in that direction afterwards is lost.
+    /// Ends one direction of all connections, while the other stays open. What is sent in that direction afterwards is lost.
     pub fn half_close(&self, way: Way) {
         self.conditions.send_modify(|now| match way {
             Way::Up => now.half_closes_up += 1,

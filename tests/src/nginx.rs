@@ -125,7 +125,7 @@ impl Nginx {
         nginx
     }
 
-    /// Makes it pass requests to other `upstreams`, and waits until it does. Its connections go on.
+    /// Makes it pass requests to other `upstreams`, and waits until it does. Its connections stay open.
     ///
     /// # Panics
     /// It does not, or is not running.

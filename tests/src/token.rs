@@ -1,4 +1,4 @@
-//! Pad tokens, minted independently of the product's code.
+//! Pad tokens, signed independently of the product's code.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,4 @@
-//! One connection to the broker, which certainly ends.
+//! One connection to the broker; it is closed in every case.
 //!
 //! lapin runs each connection on its own thread, which lives as long as the socket: an attempt that is given up while a
 //! frozen broker does not answer would leave a thread and a socket behind. So the [`Link`] keeps a second handle on the

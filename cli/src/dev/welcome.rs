@@ -90,7 +90,7 @@ fn pad_lines(ports: &Ports, data: &DataDirectory, stores: &[Store]) -> Result<Ve
                 store: store.id.as_str().into(),
                 expires,
             };
-            let token = tokens.mint(&pad).map_err(|fault| Failure::other("cannot make a token", fault))?;
+            let token = tokens.sign(&pad).map_err(|fault| Failure::other("cannot make a token", fault))?;
             lines.push(format!("{}: http://{}/#token={token}", harmless(&store.name), replica.pads));
         }
     }
@@ -114,7 +114,7 @@ fn program() -> PathBuf {
     std::env::current_exe().unwrap_or_else(|_| "ringpad".into())
 }
 
-/// The command that mints a token with the key of push-svc. It reads the key from its file, so that the key is not on the screen.
+/// The command that creates a token with the key of push-svc. It reads the key from its file, so that the key is not on the screen.
 fn token_line(program: &Path, secret: &Path, store: &str) -> String {
     let [program, secret] = [program, secret].map(|path| path.display().to_string());
     // Words of a POSIX shell. No path has a NUL in it, which alone has no quotes.

@@ -32,7 +32,7 @@ const HANDOVER: Duration = Duration::from_secs(1);
 /// The next stream, being opened while this one still runs.
 type Successor = Pin<Box<dyn Future<Output = Result<OpenStream, StreamError>> + Send>>;
 
-/// A pad that goes on until it is refused.
+/// A pad that runs until it is refused.
 pub(super) struct PadClient {
     connector: Connector,
     progress: Progress,
@@ -43,7 +43,7 @@ pub(super) struct PadClient {
 enum Stop {
     /// The stream has ended; the pad can open another one.
     Stream(StreamError),
-    /// The pad itself cannot go on.
+    /// The pad itself cannot continue.
     Pad(Failure),
 }
 

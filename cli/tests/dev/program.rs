@@ -210,7 +210,7 @@ impl Dev {
         serde_json::from_str(&answer).expect("the answer is JSON")
     }
 
-    /// Runs the printed line that mints a token as a newcomer does; a pad that has it, on the first replica.
+    /// Runs the printed line that creates a token as a newcomer does; a pad that has it, on the first replica.
     pub(crate) fn one_more_pad(&self) -> Pad {
         let line = self.program.line("the token line", |line| line.starts_with("PAD_TOKEN_SECRET="));
         let mut shell = Command::new("sh");

@@ -31,7 +31,7 @@ use crate::{
 /// Records of one stream that may wait for the log. When there are as many, the stream is not read further.
 const IN_FLIGHT: usize = 512;
 /// Records of one stream that are still accepted once the process leaves: at least all that had arrived by then. So a client that
-/// had sent its last record gets all answers, and a client that goes on sending is ended.
+/// had sent its last record gets all answers, and a client that continues to send is ended.
 const LAST_RECORDS: usize = IN_FLIGHT;
 
 /// The server of `IngestService`.

@@ -126,7 +126,7 @@ mod tests {
     fn a_clock_that_was_set_is_not_trusted_before_calls_confirm_it() {
         for by in [-100 * DAY, -HOUR, -61, 61, HOUR, 100 * DAY] {
             let set = |now: i64| if now < HOUR { 0 } else { by };
-            // The providers' clocks go on as before.
+            // The providers' clocks continue as before.
             assert_eq!(after(2 * HOUR - 60, set, |now| now), Some(Doubt::WasSet), "{by}");
             // They say that it is right now; that alone is not enough at once.
             assert_eq!(after(2 * HOUR - 60, set, |now| now + set(now)), Some(Doubt::WasSet), "{by}");

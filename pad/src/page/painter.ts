@@ -1,5 +1,5 @@
-// Brings the screen up to date, but never under a finger: while somebody presses, what would move waits; and what has
-// moved takes no tap for half a second. Keys and screen readers press no pointer, and are never made to wait.
+// Updates the screen, but never during a tap: while a pointer is down, the update waits; and a control that has moved
+// accepts no tap for half a second. Keys and screen readers use no pointer, and never wait.
 
 import { DrawQueue } from "./draw_queue.ts";
 import { places } from "./places.ts";
@@ -8,7 +8,7 @@ import { Settling, type Place } from "./settling.ts";
 
 /** What is painted. */
 export interface Painting {
-  /** What nobody sees does not wait: a ring is heard also while somebody presses. */
+  /** Sound does not wait: a ring is heard also while a pointer is down. */
   sound(): void;
   screen(): void;
 }
@@ -19,15 +19,15 @@ export class Painter {
   readonly #press = new Press();
   readonly #settling = new Settling<Element>();
   readonly #queue = new DrawQueue(() => this.paint());
-  /** Where everything stood when the browser last showed it, as far as somebody saw it. */
+  /** Where each visible control was when the page was last painted, scrolled or resized. */
   #stood: ReadonlyMap<Element, Place> = new Map();
   /** How far the page was scrolled then, and how wide it was. */
   #view = view();
-  /** Something waits for the finger to leave. */
+  /** An update waits until the tap is over. */
   #waits = false;
-  /** Paints it. */
+  /** Paints the update that waits. */
   #held: ReturnType<typeof setTimeout> | undefined;
-  /** Lets what has settled take taps again. */
+  /** Lets the controls that moved accept taps again. */
   #settles: ReturnType<typeof setTimeout> | undefined;
 
   constructor(painting: Painting) {
@@ -43,9 +43,9 @@ export class Painter {
       this.#press.cancel(pointer);
       this.#wait();
     });
-    // Before any button hears of it: what a tap does shows at once.
+    // In the capture phase, so before any button's own listener: the result of a tap is painted at once.
     addEventListener("click", () => this.#clicked(), { capture: true });
-    // Whoever scrolls sees where things go.
+    // A user who scrolls sees the controls move, so they accept taps at once.
     addEventListener("scroll", () => this.#measure(), { capture: true, passive: true });
   }
 
@@ -54,20 +54,20 @@ export class Painter {
     this.#queue.ask();
   }
 
-  /** Paints at once, unless somebody presses: then when the tap is over. */
+  /** Paints at once, or, while a pointer is down, when the tap is over. */
   paint(): void {
     this.#painting.sound();
     this.#waits = this.#press.heldFor(performance.now()) > 0;
     if (this.#waits) return this.#wait();
     clearTimeout(this.#held);
-    // Where nobody looks nobody aims.
+    // Nobody taps on a hidden page, so no control has to settle.
     if (document.hidden) return this.#painting.screen();
     const before = places();
     this.#painting.screen();
     this.#settle(before);
   }
 
-  /** The browser may have moved what is on the screen, e.g. since a keyboard came. */
+  /** The browser may have moved the controls, e.g. because a keyboard was opened. */
   resized(): void {
     if (this.#userScrolls()) this.#measure();
     else this.#settle(this.#stood);
@@ -75,8 +75,8 @@ export class Painter {
   }
 
   /**
-   * The user has scrolled, and the page has not heard of it yet: browsers report the resize of a frame before its scroll,
-   * and resize the page during a scroll, since their bars leave. A page at its end may have been scrolled by the browser,
+   * The user has scrolled, and the page has had no scroll event yet: browsers report the resize of a frame before its scroll,
+   * and resize the page during a scroll, because their bars disappear. A page at its end may have been scrolled by the browser,
    * which had to fill a larger view.
    */
   #userScrolls(): boolean {
@@ -90,7 +90,7 @@ export class Painter {
     if (this.#waits) this.ask();
   }
 
-  /** Where something waits: for the end of the press, as that now stands. */
+  /** If an update waits: plans it for the end of the press. */
   #wait(): void {
     if (!this.#waits) return;
     clearTimeout(this.#held);

@@ -1,12 +1,12 @@
-// Where everything that a finger can hit stands. Measured at each painting, so only what is in sight: of the lists' hundreds
-// of lines a few are.
+// The places of all controls on the screen. They are measured at each painting, so only the visible ones: a list may have
+// hundreds of lines, and few of them are visible.
 
 import type { Place } from "./settling.ts";
 
-/** Whatever a finger can hit. */
+/** Selects the controls that a user can tap. */
 const CONTROLS = ":is(button, a, input, textarea)";
 
-/** Where every control in sight stands. */
+/** The place of every visible control. */
 export function places(): Map<Element, Place> {
   const shown = new Map<Element, Place>();
   const measure = (nodes: Iterable<Element>): void => {
@@ -22,7 +22,7 @@ export function places(): Map<Element, Place> {
   return shown;
 }
 
-/** Of the lines of a list, which stand one below the other, those in sight. */
+/** The visible lines of a list. Its lines are one below the other. */
 function* inSight(lines: HTMLCollection): Iterable<Element> {
   for (let at = firstInSight(lines); at < lines.length; at += 1) {
     const line = lines[at];
@@ -31,7 +31,7 @@ function* inSight(lines: HTMLCollection): Iterable<Element> {
   }
 }
 
-/** Which line is the first that does not end above the screen: found by halves. */
+/** The index of the first line that does not end above the screen, by binary search. */
 function firstInSight(lines: HTMLCollection): number {
   let [from, to] = [0, lines.length];
   while (from < to) {

@@ -1,9 +1,9 @@
-// Whether somebody is pressing on the screen: until the tap is over, nothing may move, because otherwise the press and the
+// Whether a pointer is down: until the tap is over, no control may move, because otherwise the press and the
 // release would be on different buttons. Pure: time is an argument (ms, monotonic).
 
-/** Milliseconds; a finger that stays longer is resting, and the screen must be updated all the same. */
+/** Milliseconds; a finger that stays longer is no tap, and the screen is updated. */
 const LONGEST_PRESS = 3_000;
-/** Milliseconds in which a tap's click comes after the finger has left the screen; otherwise it was not a tap. */
+/** Milliseconds in which a tap's click comes after the release; otherwise it was not a tap. */
 const CLICK_COMES = 350;
 
 /** The pointers on the screen. */
@@ -32,7 +32,7 @@ export class Press {
     this.#lifted = undefined;
   }
 
-  /** For how many ms nothing may move, at most; 0 if nobody presses. */
+  /** For how many ms no control may move, at most; 0 if no pointer is down. */
   heldFor(now: number): number {
     const ends = [...this.#down.values()].map((since) => since + LONGEST_PRESS);
     if (this.#lifted !== undefined) ends.push(this.#lifted + CLICK_COMES);

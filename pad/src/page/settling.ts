@@ -1,12 +1,12 @@
-// What has just come or moved takes no tap: whoever taps within half a second has aimed at what was there before. Pure:
-// time is an argument (ms, monotonic).
+// A control that has just appeared or moved accepts no tap for half a second: a user who taps within that time meant what
+// was there before. Pure: time is an argument (ms, monotonic).
 
-/** How long it takes to see what is there now, and to aim anew. */
+/** Milliseconds that a user needs to see the change. */
 const SETTLES = 500;
-/** Pixels that no finger notices. */
+/** Pixels; a smaller move does not matter to a tap. */
 const UNNOTICED = 4;
 
-/** Where something stands on the screen; undefined when it is not shown. */
+/** Where a control is on the screen. */
 export interface Place {
   left: number;
   top: number;
@@ -14,11 +14,11 @@ export interface Place {
   bottom: number;
 }
 
-/** What came or moved less than half a second ago. */
+/** The controls that appeared or moved less than half a second ago. */
 export class Settling<Key> {
   readonly #until = new Map<Key, number>();
 
-  /** The screen was painted: where things stood before, and where they stand now. */
+  /** The screen was painted: where the controls were before, and where they are now. */
   painted(before: ReadonlyMap<Key, Place>, after: ReadonlyMap<Key, Place>, now: number): void {
     for (const [key, place] of after) {
       const last = before.get(key);
@@ -27,13 +27,13 @@ export class Settling<Key> {
     for (const key of this.#until.keys()) if (!after.has(key)) this.#until.delete(key);
   }
 
-  /** What takes no tap. */
+  /** The controls that accept no tap. */
   at(now: number): Set<Key> {
     for (const [key, until] of this.#until) if (until <= now) this.#until.delete(key);
     return new Set(this.#until.keys());
   }
 
-  /** In how many ms the next of them takes taps again; undefined when all do. */
+  /** In how many ms the next of them accepts taps again; undefined when all do. */
   next(now: number): number | undefined {
     return this.#until.size > 0 ? Math.max(0, Math.min(...this.#until.values()) - now) : undefined;
   }

@@ -37,7 +37,7 @@ pub enum KeyFault {
 /// A token could not be signed.
 #[derive(Debug, thiserror::Error)]
 #[error("the token cannot be signed")]
-pub struct MintFault(#[source] jsonwebtoken::errors::Error);
+pub struct SignFault(#[source] jsonwebtoken::errors::Error);
 
 /// Checks pad tokens and makes new ones.
 #[derive(Clone)]
@@ -55,7 +55,7 @@ impl fmt::Debug for PadTokens {
 
 /// The claims of a new token.
 #[derive(Serialize)]
-struct Minted<'a> {
+struct SignedClaims<'a> {
     sub: &'a str,
     store: &'a str,
     name: &'a str,
@@ -119,8 +119,8 @@ impl PadTokens {
     ///
     /// # Errors
     /// The token could not be signed.
-    pub fn mint(&self, pad: &Pad) -> Result<String, MintFault> {
-        let claims = Minted {
+    pub fn sign(&self, pad: &Pad) -> Result<String, SignFault> {
+        let claims = SignedClaims {
             sub: &pad.id,
             store: &pad.store,
             name: &pad.name,
@@ -128,7 +128,7 @@ impl PadTokens {
             exp: pad.expires.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
             aud: AUDIENCE,
         };
-        encode(&Header::new(Algorithm::HS256), &claims, &self.sign).map_err(MintFault)
+        encode(&Header::new(Algorithm::HS256), &claims, &self.sign).map_err(SignFault)
     }
 }
 
@@ -183,20 +183,20 @@ mod tests {
     #[test]
     fn a_new_token_is_valid_for_its_store() {
         let expires = UNIX_EPOCH + Duration::from_secs(seconds_from_now(60));
-        let minted = tokens().mint(&pad(expires)).unwrap();
+        let minted = tokens().sign(&pad(expires)).unwrap();
         assert_eq!(tokens().verify(Ok(&minted)), Ok(pad(expires)));
     }
 
     #[test]
     fn there_is_no_leeway() {
-        let expired = tokens().mint(&pad(SystemTime::now())).unwrap();
+        let expired = tokens().sign(&pad(SystemTime::now())).unwrap();
         assert_eq!(tokens().verify(Ok(&expired)), Err(TokenFault::Expired));
     }
 
     #[test]
     fn a_token_with_another_key_or_algorithm_is_refused() {
         let other = PadTokens::new(&"ffffffffffffffffffffffffffffffff".into()).unwrap();
-        let minted = other.mint(&pad(SystemTime::now() + Duration::from_secs(60))).unwrap();
+        let minted = other.sign(&pad(SystemTime::now() + Duration::from_secs(60))).unwrap();
         assert_eq!(tokens().verify(Ok(&minted)), Err(TokenFault::Signature));
         assert!(tokens().verify(Ok(&signed(r#"{"alg":"HS256"}"#))).is_ok());
         for header in [r#"{"alg":"HS384"}"#, r#"{"alg":"none"}"#, r#"{"alg":"hs256"}"#, r#"{"alg":7}"#, "{}"]

@@ -56,7 +56,7 @@ impl SubscriptionMetrics {
         );
         registry.register(
             "silent_publishers",
-            "Instances of ingest-svc that sent messages, did not say goodbye, and have been silent for 3 s or more",
+            "Instances of ingest-svc that sent messages, sent no goodbye, and have been silent for 3 s or more",
             metrics.silent_publishers.clone(),
         );
         registry.register_with_unit(

@@ -169,7 +169,7 @@ impl Publishers {
         }
     }
 
-    /// How many instances were alive, did not say goodbye, and are silent now.
+    /// How many instances were alive, sent no goodbye, and are silent now.
     pub(super) fn silent_count(&self, now: Instant) -> usize {
         self.instances.values().filter(|instance| now >= instance.last_received + SILENT).count()
     }

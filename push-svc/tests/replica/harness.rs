@@ -144,7 +144,7 @@ pub fn token(pad: &str, store: &str) -> String {
 
 pub fn token_until(pad: &str, store: &str, expires: SystemTime) -> String {
     let pad = Pad { id: pad.into(), name: "Counter".into(), store: store.into(), expires };
-    PadTokens::new(&SECRET.into()).unwrap().mint(&pad).unwrap()
+    PadTokens::new(&SECRET.into()).unwrap().sign(&pad).unwrap()
 }
 
 /// A token with these claims and no others.

@@ -36,7 +36,7 @@ const REPLICAS: usize = 3;
 enum Command {
     /// Makes a store; answers its `virtual_number`.
     Store { id: String },
-    /// Mints a pad's token for so many seconds; answers the `token`.
+    /// Creates and signs a pad's token for so many seconds; answers the `token`.
     Token { store: String, pad: String, name: String, seconds: u64 },
     /// Numbers that the test has sent or typed: no log may show them whole.
     Secrets { numbers: Vec<String> },

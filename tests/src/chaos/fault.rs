@@ -89,7 +89,7 @@ pub enum Fault {
     BlackHole(Route),
     /// One direction of all connections ends.
     HalfClose(Route, Way),
-    /// Only ingest-svc cannot reach the broker, while another installation on the same exchange goes on.
+    /// Only ingest-svc cannot reach the broker, while another installation on the same exchange continues.
     CutOff,
 }
 

@@ -1,4 +1,4 @@
-//! The adopter's back office: renames the stores while calls go on, and again and again removes a store of its own and makes it
+//! The adopter's back office: renames the stores while calls continue, and again and again removes a store of its own and makes it
 //! again with the same id.
 //!
 //! What a rename does to pads is checked by the [`Ledger`](super::ledger): they are asked to reconnect for the new name, and

@@ -78,7 +78,7 @@ async fn a_slow_body_has_a_timeout_and_a_stream_has_none() {
     assert!(String::from_utf8_lossy(&answer).contains(late), "{answer:?}");
     port.handlers.gate.cancel();
     client.send(data(1, 4, true)).await;
-    assert_eq!(client.answer(1).await, b"7", "a stream goes on for as long as it likes");
+    assert_eq!(client.answer(1).await, b"7", "a stream stays open without a limit");
 }
 
 #[tokio::test]
@@ -192,8 +192,8 @@ async fn one_byte_frames(clients: Clients) -> usize {
 
 #[tokio::test]
 async fn unread_small_frames_are_kept_up_to_a_bound() {
-    let strangers = one_byte_frames(Clients::Public).await;
-    assert!((40_000..=65_793).contains(&strangers), "{strangers}");
+    let unknown = one_byte_frames(Clients::Public).await;
+    assert!((40_000..=65_793).contains(&unknown), "{unknown}");
     let internal = one_byte_frames(Clients::Internal).await;
     assert!((500_000..=526_344).contains(&internal), "{internal}");
 }

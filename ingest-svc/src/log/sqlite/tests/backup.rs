@@ -86,7 +86,7 @@ async fn a_backup_overwrites_nothing_and_copies_only_a_log() {
         ("text.db", "backup.db", "file is not a database"),
         ("empty.db", "backup.db", "not a log of RingPad"),
         ("other.db", "backup.db", "not a log of RingPad"),
-        ("newer.db", "backup.db", "version 1000"),
+        ("newer.db", "backup.db", "schema version is 1000"),
         ("hard.db", "backup.db", "back it up by that name"),
     ];
     for (from, to, why) in cases {
