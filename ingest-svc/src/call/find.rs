@@ -61,11 +61,11 @@ pub(crate) fn find<K, E>(
     directory: &Directory,
     read: impl Fn(Candidate<K>) -> Result<Option<(K, Call)>, E>,
 ) -> Result<Found<K>, E> {
+    candidates.sort_by_key(|candidate| candidate.apart);
     // Every candidate is compared: a repeat must find its own call, though another one may be as near.
     if let Some(call) = candidates.iter().find(|call| call.fingerprints.contains(&record.fingerprint)) {
         return Ok(Found::Repeat(call.id));
     }
-    candidates.sort_by_key(|candidate| candidate.apart);
     let is_used = !candidates.is_empty();
     let mut nearest = None;
     for candidate in candidates.into_iter().take_while(|candidate| candidate.apart <= SAME_CALL).take(READ) {
