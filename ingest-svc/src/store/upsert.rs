@@ -36,6 +36,20 @@ pub enum Upserted {
     Conflicts(Vec<Conflict>),
 }
 
+/// Which outcomes tell push-svc to ask the log about the store. A deletion always does.
+impl Upserted {
+    /// After an upsert of one store: also if nothing is different.
+    pub(crate) fn hints_pads(&self) -> bool {
+        matches!(self, Self::Stored(_))
+    }
+
+    /// After an import: only if the store has existed before and is different now. No pad can have a new store, and thousands of
+    /// hints would only keep the bus busy.
+    pub(crate) fn hints_pads_after_import(&self) -> bool {
+        matches!(self, Self::Stored(Change::Recreated | Change::Changed))
+    }
+}
+
 /// What an upsert changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {

@@ -19,7 +19,7 @@ use crate::{
     call::{ActionOutcome, ActionRequest, Ingested, RecordOutcome, Status},
     cdr::Record,
     request::Quarantined,
-    store::{Assigned, Change, Moving, StoreEntry, Upserted},
+    store::{Assigned, Moving, StoreEntry, Upserted},
 };
 
 /// A commit that is younger than this shows well enough that the log can be written: a probe then writes nothing.
@@ -172,7 +172,7 @@ impl Writer {
     fn upsert(&mut self, entry: StoreEntry, moving: Moving, batch: &mut Batch) -> rusqlite::Result<Upserted> {
         let none = Assigned::default();
         let outcome = stores::upsert(&self.connection, &mut self.directory, &entry, moving, &none)?;
-        if matches!(outcome, Upserted::Stored(_)) {
+        if outcome.hints_pads() {
             batch.changed.push(entry.id);
         }
         Ok(outcome)
@@ -183,8 +183,7 @@ impl Writer {
         let mut outcomes = Vec::with_capacity(entries.len());
         for entry in entries {
             let outcome = stores::upsert(&self.connection, &mut self.directory, &entry, moving, &assigned)?;
-            // No pad can have a new store, and thousands of hints would only keep the bus busy.
-            if matches!(outcome, Upserted::Stored(Change::Recreated | Change::Changed)) {
+            if outcome.hints_pads_after_import() {
                 batch.changed.push(entry.id);
             }
             outcomes.push(outcome);
