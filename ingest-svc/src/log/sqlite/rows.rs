@@ -1,5 +1,7 @@
 //! Our types as SQLite's values, and the rows of calls.
 
+use std::fmt;
+
 use rusqlite::{
     Connection, ToSql, params,
     types::{FromSql, FromSqlResult, ToSqlOutput, Type, ValueRef},
@@ -111,8 +113,31 @@ pub(super) fn update_call(
 }
 
 /// A number, or its last digits, in the order in which the callers are kept: read backwards.
-pub(super) fn reversed(digits: &str) -> String {
-    digits.chars().rev().collect()
+#[derive(Clone, Default)]
+pub(super) struct ReversedNumber(String);
+
+/// Reads the digits of a number, or of its end, backwards.
+pub(super) fn reversed(digits: &str) -> ReversedNumber {
+    ReversedNumber(digits.chars().rev().collect())
+}
+
+/// Without the digits.
+impl fmt::Debug for ReversedNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReversedNumber(***)")
+    }
+}
+
+impl ToSql for ReversedNumber {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        self.0.to_sql()
+    }
+}
+
+impl FromSql for ReversedNumber {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        String::column_result(value).map(Self)
+    }
 }
 
 /// A value that the log keeps as JSON.

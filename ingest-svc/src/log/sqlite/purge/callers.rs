@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, params};
 
+use super::super::rows::ReversedNumber;
+
 /// Callers looked at in one step: a millisecond or two.
 const LOOKS: usize = 1_000;
 /// The pause after all have been looked through, unless calls are kept for a shorter time.
@@ -15,8 +17,8 @@ const REST: Duration = Duration::from_secs(60 * 60);
 /// How far it has come.
 #[derive(Default)]
 pub(in super::super) struct Sweep {
-    /// The caller that was looked at last: its store, and its number read backwards.
-    after: Option<(i64, String)>,
+    /// The caller that was looked at last.
+    after: Option<(i64, ReversedNumber)>,
     /// When it begins again; `None`: it is under way, or due.
     rests_until: Option<Instant>,
 }
@@ -35,7 +37,7 @@ pub(super) fn step(connection: &Connection, sweep: &mut Sweep, before: i64) -> r
     if sweep.rests_until.is_some_and(|until| now < until) {
         return Ok(Swept::default());
     }
-    let (store, reversed) = sweep.after.clone().unwrap_or((i64::MIN, String::new()));
+    let (store, reversed) = sweep.after.clone().unwrap_or((i64::MIN, ReversedNumber::default()));
     let mut look = connection.prepare_cached(
         "SELECT store, reversed, last_call < ?3 FROM callers
          WHERE (store, reversed) > (?1, ?2) ORDER BY store, reversed LIMIT ?4",
@@ -43,7 +45,7 @@ pub(super) fn step(connection: &Connection, sweep: &mut Sweep, before: i64) -> r
     let seen = look.query_map(params![store, reversed, before, LOOKS], |row| {
         Ok(((row.get(0)?, row.get(1)?), row.get(2)?))
     })?;
-    let seen: Vec<((i64, String), bool)> = seen.collect::<Result<_, _>>()?;
+    let seen: Vec<((i64, ReversedNumber), bool)> = seen.collect::<Result<_, _>>()?;
     let mut delete = connection.prepare_cached("DELETE FROM callers WHERE store = ?1 AND reversed = ?2")?;
     let mut deleted = 0;
     for ((store, reversed), _) in seen.iter().filter(|(_, is_old)| *is_old) {
