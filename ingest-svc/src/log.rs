@@ -1,4 +1,4 @@
-//! The log, where the truth is kept: stores, calls, events. A record is merged into its call, takes its store's next position and
+//! The log, the authoritative copy: stores, calls, events. A record is merged into its call, takes its store's next position and
 //! becomes an event in one transaction; an answer means that the commit is on disk.
 //!
 //! ```text

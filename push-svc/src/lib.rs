@@ -7,7 +7,7 @@
 //!   └───────► log_client ───────┘ (snapshot, events that a returning pad missed)
 //! ```
 //!
-//! Contract: a pad gets each of its store's positions exactly once and in order, whatever the bus loses, repeats or
+//! Contract: a pad gets each of its store's positions exactly once and in order, even if the bus loses, repeats or
 //! swaps; a replica stores nothing that is not also in the log, and can be killed at any moment. The edges never see the broker; the hub knows no
 //! HTTP. Nothing is global: two replicas run in one process.
 

@@ -39,7 +39,7 @@ async fn leave(service: &Service) {
 /// The status says that the process leaves, and when to try again.
 fn told_to_go(status: &Status) {
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
-    assert!(status.message().contains("leaving"), "{status:?}");
+    assert!(status.message().contains("shutting down"), "{status:?}");
     assert!(status.get_details_retry_info().is_some(), "{status:?}");
 }
 
