@@ -27,7 +27,7 @@ mod shared;
 pub mod source;
 pub mod store;
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{panic::resume_unwind, pin::pin, sync::Arc, time::Duration};
 
 use prometheus_client::registry::Registry;
 use ringpad_runtime::{
@@ -113,7 +113,9 @@ pub async fn run(
     // writer has ended and everything is published.
     let stop = shutdown.child_token();
     let mut backend = Supervisor::new(stop.clone());
-    backend.spawn_blocking("log", || threads.join());
+    for thread in threads.into_handles() {
+        backend.spawn_blocking("log", || thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+    }
     registry.register_collector(Box::new(Waiting::new(log.written(), Arc::clone(&outbox))));
     let relay = Relay {
         bus,

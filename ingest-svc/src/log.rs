@@ -94,6 +94,11 @@ impl LogThreads {
             std::panic::resume_unwind(panic);
         }
     }
+
+    /// Each thread by itself, so that the end of one is noticed while the others still run.
+    pub(crate) fn into_handles(self) -> Vec<JoinHandle<()>> {
+        self.0
+    }
 }
 
 /// Opens the log, or makes it. A ring pops up for `popup_ttl` after its receipt.
