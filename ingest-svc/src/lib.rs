@@ -13,6 +13,7 @@
 
 mod bounds;
 pub mod call;
+mod capacity;
 pub mod cdr;
 mod grpc;
 mod http;
@@ -41,8 +42,9 @@ use ringpad_runtime::{
 };
 use tokio::{net::TcpListener, time::timeout};
 
+use capacity::LogCapacity;
 use http::HttpMetrics;
-use log::{Capacity, LogMetrics, OpenLog, Waiting};
+use log::{LogMetrics, OpenLog, Waiting};
 use relay::{Relay, RelayMetrics};
 use retention::{Retention, RetentionMetrics};
 use settings::Database;
@@ -184,7 +186,7 @@ fn spawn_edges(
 
 fn open_log(settings: &Settings, metrics: LogMetrics) -> Result<OpenLog, Failure> {
     let Database::Sqlite(path) = &settings.database_url;
-    log::open(path, settings.popup_ttl, &Capacity::default(), metrics).map_err(|error| {
+    log::open(path, settings.popup_ttl, &LogCapacity::default(), metrics).map_err(|error| {
         Failure::other(format!("DATABASE_URL: cannot open the log {}", path.display()), error)
     })
 }

@@ -11,7 +11,6 @@
 //! What is decided about calls and stores is in [`crate::call`] and [`crate::store`]; how it is stored, in [`sqlite`].
 
 mod batch;
-mod capacity;
 mod error;
 mod holdings;
 mod job;
@@ -36,11 +35,11 @@ use tokio::{
 
 use crate::{
     call::{ActionOutcome, ActionRequest, Ingested},
+    capacity::LogCapacity,
     cdr::Record,
     request::Quarantined,
     store::{Moving, StoreEntry, Upserted},
 };
-pub use capacity::{Capacity, Readers};
 pub use error::LogError;
 use error::Obstacle;
 use job::{Answer, Job};
@@ -105,7 +104,7 @@ impl LogThreads {
 pub(crate) fn open(
     path: &Path,
     popup_ttl: Duration,
-    capacity: &Capacity,
+    capacity: &LogCapacity,
     metrics: LogMetrics,
 ) -> Result<OpenLog, OpenError> {
     let database = sqlite::open(path, popup_ttl, capacity, &metrics)?;

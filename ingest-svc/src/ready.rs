@@ -88,7 +88,10 @@ mod tests {
     };
 
     use super::*;
-    use crate::log::{self, Capacity, LogMetrics, OpenLog, OtherProgram};
+    use crate::{
+        capacity::LogCapacity,
+        log::{self, LogMetrics, OpenLog, OtherProgram},
+    };
 
     /// Longer than anything here takes.
     const SOON: Duration = Duration::from_secs(20);
@@ -112,7 +115,7 @@ mod tests {
         let path = directory.path().join("log.db");
         let metrics = LogMetrics::new(&mut Registry::default());
         let OpenLog { log, threads, .. } =
-            log::open(&path, Duration::from_secs(30), &Capacity::default(), metrics).unwrap();
+            log::open(&path, Duration::from_secs(30), &LogCapacity::default(), metrics).unwrap();
         let (readiness, leaving) = (Readiness::default(), CancellationToken::new());
         readiness.hold("log", "starting");
         let health = ringpad_runtime::grpc::health(readiness.clone(), &[], leaving.clone());

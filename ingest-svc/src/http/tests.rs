@@ -21,7 +21,8 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::{
-    log::{Capacity, LogMetrics, OpenLog, OtherProgram},
+    capacity::LogCapacity,
+    log::{LogMetrics, OpenLog, OtherProgram},
     phone::PhoneNumber,
     source::Sources,
     store::{Moving, NumberKind, OwnedNumber, StoreEntry},
@@ -78,7 +79,7 @@ impl Edge {
         let open = crate::log::open(
             &directory.path().join("log.db"),
             Duration::from_secs(30),
-            &Capacity::default(),
+            &LogCapacity::default(),
             metrics,
         )
         .unwrap();

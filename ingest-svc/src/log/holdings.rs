@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::capacity::Capacity;
+use crate::capacity::LogCapacity;
 
 /// What each source has in the quarantine.
 #[derive(Debug, Default)]
@@ -47,7 +47,7 @@ impl Holdings {
 
     /// The source whose oldest request is to be dropped, if one is: of too many requests the source that has most of them,
     /// of too many bytes likewise.
-    pub(super) fn too_much(&self, capacity: &Capacity) -> Option<Arc<str>> {
+    pub(super) fn too_much(&self, capacity: &LogCapacity) -> Option<Arc<str>> {
         self.largest(capacity.quarantine_requests, |holding| holding.requests)
             .or_else(|| self.largest(capacity.quarantine_bytes, |holding| holding.bytes))
     }

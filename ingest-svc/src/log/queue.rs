@@ -6,7 +6,8 @@ use std::collections::VecDeque;
 
 use tokio::sync::mpsc;
 
-use super::{capacity::Capacity, job::Job};
+use super::job::Job;
+use crate::capacity::LogCapacity;
 
 /// The jobs that wait for the writer.
 pub(super) struct Queue {
@@ -22,8 +23,8 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn new(jobs: mpsc::Receiver<Job>, capacity: &Capacity) -> Self {
-        let Capacity { batch_jobs, batch_bytes, .. } = *capacity;
+    pub(super) fn new(jobs: mpsc::Receiver<Job>, capacity: &LogCapacity) -> Self {
+        let LogCapacity { batch_jobs, batch_bytes, .. } = *capacity;
         Self { jobs, imports: VecDeque::new(), is_imports_turn: false, batch_jobs, batch_bytes }
     }
 
@@ -90,7 +91,7 @@ mod tests {
     #[test]
     fn live_jobs_and_parts_of_imports_take_turns() {
         let (sender, jobs) = mpsc::channel(1_024);
-        let mut queue = Queue::new(jobs, &Capacity { batch_jobs: BATCH, ..Capacity::default() });
+        let mut queue = Queue::new(jobs, &LogCapacity { batch_jobs: BATCH, ..LogCapacity::default() });
         for job in [import(), probe(), import(), probe(), import()] {
             sender.try_send(job).unwrap();
         }

@@ -6,13 +6,13 @@ use ringpad_runtime::fair::Turns;
 use uuid::Uuid;
 
 use super::{
-    capacity::{Capacity, Readers},
     error::LogError,
     metrics::LogMetrics,
     read::{AllMissed, CallPage, CallQuery, Cursor, OutboxPage, PageSize, Purpose},
     sqlite::Connections,
 };
 use crate::{
+    capacity::{LogCapacity, Readers},
     request::Quarantined,
     store::{Moving, StoreEntry, Upserted},
 };
@@ -38,7 +38,7 @@ impl LogReader {
     pub(super) fn new(
         epoch: Uuid,
         connections: Connections,
-        capacity: &Capacity,
+        capacity: &LogCapacity,
         metrics: LogMetrics,
     ) -> Self {
         let turns = |readers: Readers| Turns::new(readers.all, readers.of_one_store);

@@ -40,11 +40,11 @@ use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 use super::{
-    capacity::Capacity,
     job::Job,
     metrics::LogMetrics,
     outbox::{Committed, Outbox},
 };
+use crate::capacity::LogCapacity;
 pub use backup::{BackupError, Contents, NewestEvent, back_up};
 use checkpoint::{Checkpoints, Emptying};
 pub use error::OpenError;
@@ -70,7 +70,7 @@ pub(super) struct Database {
 pub(super) fn open(
     path: &Path,
     popup_ttl: Duration,
-    capacity: &Capacity,
+    capacity: &LogCapacity,
     metrics: &LogMetrics,
 ) -> Result<Database, OpenError> {
     let popup_ttl = popup_ttl.try_into().unwrap_or(jiff::SignedDuration::MAX);

@@ -71,10 +71,10 @@ impl Place {
     }
 
     pub(super) fn open(&self) -> Opened {
-        self.open_with(&Capacity::default(), LogMetrics::new(&mut Registry::default()))
+        self.open_with(&LogCapacity::default(), LogMetrics::new(&mut Registry::default()))
     }
 
-    pub(super) fn open_with(&self, capacity: &Capacity, metrics: LogMetrics) -> Opened {
+    pub(super) fn open_with(&self, capacity: &LogCapacity, metrics: LogMetrics) -> Opened {
         let Self::Sqlite(directory) = self;
         let opened = open(&directory.path().join("log.db"), TTL, capacity, metrics).unwrap();
         Opened { log: opened.log, fresh: opened.fresh, threads: opened.threads }

@@ -10,8 +10,9 @@ use tokio::{task::JoinHandle, time::timeout};
 
 use super::*;
 use crate::{
+    capacity::LogCapacity,
     cdr::{RawFields, Record},
-    log::{Capacity, Log, LogMetrics, LogThreads, OpenLog, open},
+    log::{Log, LogMetrics, LogThreads, OpenLog, open},
     phone::PhoneNumber,
     source::Sources,
     store::{Moving, NumberKind, OwnedNumber, StoreEntry},
@@ -30,7 +31,7 @@ struct Running {
 fn start(directory: &TempDir, bus: &Bus) -> Running {
     let metrics = LogMetrics::new(&mut Registry::default());
     let OpenLog { log, outbox, fresh, threads } =
-        open(&directory.path().join("log.db"), TTL, &Capacity::default(), metrics).unwrap();
+        open(&directory.path().join("log.db"), TTL, &LogCapacity::default(), metrics).unwrap();
     let millis = Duration::from_millis;
     let relay = Relay {
         bus: bus.clone(),

@@ -6,8 +6,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
+    capacity::LogCapacity,
     cdr::{RawFields, Record},
-    log::{Capacity, LogMetrics, open},
+    log::{LogMetrics, open},
     source::Sources,
 };
 
@@ -30,7 +31,7 @@ impl Kept {
         let mut registry = Registry::default();
         let metrics = LogMetrics::new(&mut registry);
         let log =
-            open(&directory.path().join("log.db"), Duration::from_secs(30), &Capacity::default(), metrics)
+            open(&directory.path().join("log.db"), Duration::from_secs(30), &LogCapacity::default(), metrics)
                 .unwrap()
                 .log;
         let retention = Retention {

@@ -5,11 +5,9 @@ use encoding_rs::Encoding;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::super::{
-    capacity::Capacity,
-    holdings::{Holding, Holdings},
-};
+use super::super::holdings::{Holding, Holdings};
 use crate::{
+    capacity::LogCapacity,
     cdr::Fault,
     request::{Quarantined, RawBody, RawRequest},
 };
@@ -29,7 +27,7 @@ pub(super) fn holdings(connection: &Connection) -> rusqlite::Result<Holdings> {
 pub(super) fn add(
     connection: &Connection,
     holdings: &mut Holdings,
-    capacity: &Capacity,
+    capacity: &LogCapacity,
     request: &Quarantined,
 ) -> rusqlite::Result<u64> {
     holdings.add(&request.source, insert(connection, request)?);

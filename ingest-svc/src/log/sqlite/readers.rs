@@ -10,7 +10,6 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::{
     super::{
-        capacity::Capacity,
         error::{LogError, Obstacle},
         metrics::LogMetrics,
         read::{AllMissed, CallPage, CallQuery, Cursor, OutboxPage, PageSize},
@@ -21,6 +20,7 @@ use super::{
     unreadable::UnreadableRows,
 };
 use crate::{
+    capacity::LogCapacity,
     request::Quarantined,
     store::{Moving, StoreEntry, Upserted},
 };
@@ -35,7 +35,7 @@ const STEPS: i32 = 1_000;
 #[derive(Debug, Clone)]
 pub(in super::super) struct Connections {
     shared: Arc<Shared>,
-    capacity: Capacity,
+    capacity: LogCapacity,
     unreadable: UnreadableRows,
 }
 
@@ -48,7 +48,7 @@ struct Shared {
 
 /// Its methods do one query each. `held` is dropped when the query has ended, also if nobody waits for it any more.
 impl Connections {
-    pub(super) fn new(file: Arc<LogFile>, capacity: Capacity, metrics: &LogMetrics) -> Self {
+    pub(super) fn new(file: Arc<LogFile>, capacity: LogCapacity, metrics: &LogMetrics) -> Self {
         let unreadable = UnreadableRows::new(metrics.unreadable_rows.clone());
         Self { shared: Arc::new(Shared { idle: Mutex::default(), file }), capacity, unreadable }
     }

@@ -22,7 +22,7 @@ use super::{super::tests as suite, *};
 use crate::{
     call::{ActingPad, Action, ActionOutcome, ActionRequest, Ingested, Status},
     log::{
-        CallQuery, Capacity, Cursor, LogError, LogMetrics, PageSize, open,
+        CallQuery, Cursor, LogError, LogMetrics, PageSize, open,
         tests::{Backend, Opened, Place, TTL, any_call, end, gangnam, record, ring, store, update},
     },
     request::{Quarantined, RawBody, RawRequest},
@@ -68,7 +68,7 @@ fn open_in(directory: &TempDir) -> Opened {
 }
 
 fn open_at(name: &Path) -> Opened {
-    let opened = open(name, TTL, &Capacity::default(), LogMetrics::new(&mut Registry::default())).unwrap();
+    let opened = open(name, TTL, &LogCapacity::default(), LogMetrics::new(&mut Registry::default())).unwrap();
     Opened { log: opened.log, fresh: opened.fresh, threads: opened.threads }
 }
 
@@ -110,7 +110,7 @@ async fn a_second_writer_is_refused() {
     let (directory, opened) = with_store().await;
     let metrics = LogMetrics::new(&mut Registry::default());
     assert!(matches!(
-        open(&directory.path().join("log.db"), TTL, &Capacity::default(), metrics),
+        open(&directory.path().join("log.db"), TTL, &LogCapacity::default(), metrics),
         Err(OpenError::Held)
     ));
     opened.close();

@@ -13,7 +13,6 @@ use uuid::Uuid;
 use super::{
     super::{
         batch::Committer,
-        capacity::Capacity,
         holdings::Holdings,
         job::Job,
         metrics::LogMetrics,
@@ -28,7 +27,7 @@ use super::{
     quarantine, stores,
     unreadable::UnreadableRows,
 };
-use crate::store::Directory;
+use crate::{capacity::LogCapacity, store::Directory};
 
 /// Bytes of a page of the file.
 const PAGE: usize = 4 * 1024;
@@ -39,7 +38,7 @@ pub(super) struct Writer {
     pub(super) directory: Directory,
     pub(super) epoch: Uuid,
     pub(super) popup_ttl: jiff::SignedDuration,
-    pub(super) capacity: Capacity,
+    pub(super) capacity: LogCapacity,
     /// The key of the newest committed event.
     pub(super) newest_key: u64,
     /// How much is in the quarantine.
@@ -65,7 +64,7 @@ impl Writer {
     pub(super) fn open(
         file: &Arc<LogFile>,
         popup_ttl: jiff::SignedDuration,
-        capacity: &Capacity,
+        capacity: &LogCapacity,
         metrics: LogMetrics,
         emptying: Arc<Emptying>,
     ) -> Result<(Self, mpsc::Receiver<Committed>), OpenError> {

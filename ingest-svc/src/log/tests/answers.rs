@@ -15,7 +15,7 @@ pub(in crate::log) async fn paged(reader: &LogReader, limit: u32) -> Vec<v1::Cal
         let page = reader.calls(query.clone()).await.unwrap().unwrap();
         assert!(
             !page.calls.is_empty()
-                && page.calls.iter().map(Vec::len).sum::<usize>() <= Capacity::default().answer_bytes
+                && page.calls.iter().map(Vec::len).sum::<usize>() <= LogCapacity::default().answer_bytes
         );
         calls.extend(page.calls.iter().map(|call| v1::Call::decode(call.as_slice()).unwrap()));
         match page.next {
@@ -36,7 +36,7 @@ pub(in crate::log) async fn missed(reader: &LogReader, limit: usize) -> (Vec<v1:
         answers += 1;
         let events = &stores[1].events;
         assert!(
-            events.iter().map(|(_, event)| event.len()).sum::<usize>() <= Capacity::default().answer_bytes
+            events.iter().map(|(_, event)| event.len()).sum::<usize>() <= LogCapacity::default().answer_bytes
         );
         updates.extend(events.iter().map(|(_, event)| update(event)));
         if extent == Extent::Whole {

@@ -4,7 +4,7 @@ use super::*;
 
 async fn the_quarantine_keeps_the_newest(backend: Backend) {
     let (place, most) = (Place::new(backend), 20);
-    let capacity = Capacity { quarantine_requests: most, ..Capacity::default() };
+    let capacity = LogCapacity { quarantine_requests: most, ..LogCapacity::default() };
     let opened = place.open_with(&capacity, LogMetrics::new(&mut Registry::default()));
     let request = |number: u64| Quarantined {
         source: "bizcall".into(),
@@ -33,7 +33,8 @@ async fn the_quarantine_keeps_the_newest(backend: Backend) {
 
 async fn a_source_that_fills_the_quarantine_pushes_out_its_own(backend: Backend) {
     let (place, most) = (Place::new(backend), 50);
-    let capacity = Capacity { quarantine_requests: most, quarantine_bytes: 5_000_000, ..Capacity::default() };
+    let capacity =
+        LogCapacity { quarantine_requests: most, quarantine_bytes: 5_000_000, ..LogCapacity::default() };
     let opened = place.open_with(&capacity, LogMetrics::new(&mut Registry::default()));
     let request = |source: &str, length: usize| Quarantined {
         source: source.into(),

@@ -27,7 +27,7 @@ const A_MOBILE: (&str, &str) = ("ton", "01099998888");
 async fn two_stores(backend: Backend) -> (Place, Opened, Registry) {
     let mut registry = Registry::default();
     let place = Place::new(backend);
-    let opened = place.open_with(&Capacity::default(), LogMetrics::new(&mut registry));
+    let opened = place.open_with(&LogCapacity::default(), LogMetrics::new(&mut registry));
     for entry in [gangnam(), store("busan", "+8250799999999", "+82515550001")] {
         opened.log.upsert_store(entry, Moving::Refused).await.unwrap();
     }

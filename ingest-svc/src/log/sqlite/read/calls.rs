@@ -3,15 +3,13 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::{
-    super::{
-        capacity::Capacity,
-        read::{CallPage, CallQuery, PageMark},
-    },
+    super::read::{CallPage, CallQuery, PageMark},
     rows::reversed,
     unreadable::{Kind, UnreadableRows},
 };
 use crate::{
     call::{SAME_CALL, call_within_bounds},
+    capacity::LogCapacity,
     store::StoreKey,
 };
 
@@ -22,7 +20,7 @@ const CALLERS: u32 = 200;
 pub(in super::super) fn calls(
     connection: &mut Connection,
     query: &CallQuery,
-    capacity: &Capacity,
+    capacity: &LogCapacity,
     unreadable: &UnreadableRows,
 ) -> rusqlite::Result<Option<CallPage>> {
     let snapshot = connection.transaction()?;
@@ -43,7 +41,7 @@ pub(in super::super) fn calls(
 /// A page that is being filled.
 struct Page<'a> {
     query: &'a CallQuery,
-    capacity: &'a Capacity,
+    capacity: &'a LogCapacity,
     unreadable: &'a UnreadableRows,
     calls: Vec<Vec<u8>>,
     bytes: usize,

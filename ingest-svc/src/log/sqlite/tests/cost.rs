@@ -80,7 +80,7 @@ async fn a_request_without_a_match_costs_a_look_up_and_no_scan() {
         let searches = ["4", "90123", "1082101234567"].map(|digits| {
             let query = CallQuery { caller_suffix: digits.to_owned(), ..any_call() };
             steps(&directory, |connection| {
-                read::calls(connection, &query, &Capacity::default(), &UnreadableRows::default())
+                read::calls(connection, &query, &LogCapacity::default(), &UnreadableRows::default())
                     .unwrap()
                     .unwrap()
             })
@@ -125,7 +125,7 @@ async fn a_state_that_few_calls_have_is_searched_in_pages() {
     let mut pages = 0;
     loop {
         let (steps, page) = steps(&directory, |connection| {
-            read::calls(connection, &query, &Capacity::default(), &UnreadableRows::default())
+            read::calls(connection, &query, &LogCapacity::default(), &UnreadableRows::default())
                 .unwrap()
                 .unwrap()
         });
@@ -149,7 +149,7 @@ async fn an_old_caller_is_found_without_reading_all_later_calls() {
     connection.execute("UPDATE calls SET sdt = sdt + ?1 WHERE seq <> '1'", [IN_2026]).unwrap();
     let query = CallQuery { caller_suffix: "4444".to_owned(), ..any_call() };
     let (steps, page) = steps(&directory, |connection| {
-        read::calls(connection, &query, &Capacity::default(), &UnreadableRows::default()).unwrap().unwrap()
+        read::calls(connection, &query, &LogCapacity::default(), &UnreadableRows::default()).unwrap().unwrap()
     });
     assert!(page.calls.len() == 1 && page.next.is_none() && steps < 2_000, "{steps} steps");
 }
@@ -239,7 +239,7 @@ proptest! {
         let own = &numbers[whose % numbers.len()][1..];
         for digits in [&own[own.len().saturating_sub(length)..], &other] {
             let query = CallQuery { caller_suffix: digits.to_owned(), ..any_call() };
-            let page = steps(&directory, |connection| read::calls(connection, &query, &Capacity::default(), &UnreadableRows::default()).unwrap().unwrap()).1;
+            let page = steps(&directory, |connection| read::calls(connection, &query, &LogCapacity::default(), &UnreadableRows::default()).unwrap().unwrap()).1;
             let mut found: Vec<_> =
                 page.calls.iter().map(|call| v1::Call::decode(call.as_slice()).unwrap().id).collect();
             let mut right: Vec<_> =

@@ -8,7 +8,7 @@ use std::{
 use super::*;
 
 fn try_open(name: &Path) -> Result<crate::log::OpenLog, OpenError> {
-    open(name, TTL, &Capacity::default(), LogMetrics::new(&mut Registry::default()))
+    open(name, TTL, &LogCapacity::default(), LogMetrics::new(&mut Registry::default()))
 }
 
 #[tokio::test]

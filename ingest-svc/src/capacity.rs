@@ -2,45 +2,45 @@
 
 /// The capacities of the log. Tests that need a small one pass it.
 #[derive(Debug, Clone)]
-pub struct Capacity {
+pub(crate) struct LogCapacity {
     /// Jobs that may wait for the writer. When it is full, the next ones wait for a place, and their senders with them.
-    pub jobs: usize,
+    pub(crate) jobs: usize,
     /// Jobs in one transaction: a commit of a few milliseconds, in which a flush to disk is a small part.
-    pub batch_jobs: usize,
+    pub(crate) batch_jobs: usize,
     /// Bytes of quarantined requests in one transaction, about: a flood of them delays no ring for long.
-    pub batch_bytes: usize,
+    pub(crate) batch_bytes: usize,
     /// Requests in the quarantine. Then the oldest one of the source that has most is dropped.
-    pub quarantine_requests: u64,
+    pub(crate) quarantine_requests: u64,
     /// Bytes of them; the same.
-    pub quarantine_bytes: u64,
+    pub(crate) quarantine_bytes: u64,
     /// Commits that wait for the relay in memory. A relay that is further behind reads the log.
-    pub outbox_commits: usize,
+    pub(crate) outbox_commits: usize,
     /// Bytes of events in them, or one commit with more; the same.
-    pub outbox_bytes: usize,
+    pub(crate) outbox_bytes: usize,
     /// Queries at the same time of the relay, and of replicas that compare their stores.
-    pub live_readers: Readers,
+    pub(crate) live_readers: Readers,
     /// Queries at the same time of pads that open a stream.
-    pub pad_readers: Readers,
+    pub(crate) pad_readers: Readers,
     /// Queries at the same time of pads that look for calls, and of people.
-    pub search_readers: Readers,
+    pub(crate) search_readers: Readers,
     /// Bytes of calls or events in one answer, unless the first alone has more: with all around them far less than the 4 MiB
     /// that most gRPC libraries take as a message.
-    pub answer_bytes: usize,
+    pub(crate) answer_bytes: usize,
     /// Calls that a page looks at for those that are wanted: some 30 ms. The next page continues after them, so a page may have
     /// fewer calls than were asked for, or none.
-    pub page_looks: u32,
+    pub(crate) page_looks: u32,
 }
 
 /// How many queries one queue runs at the same time.
 #[derive(Debug, Clone, Copy)]
-pub struct Readers {
+pub(crate) struct Readers {
     /// Of all stores together.
-    pub all: usize,
+    pub(crate) all: usize,
     /// Of one store.
-    pub of_one_store: usize,
+    pub(crate) of_one_store: usize,
 }
 
-impl Default for Capacity {
+impl Default for LogCapacity {
     fn default() -> Self {
         Self {
             jobs: 1_024,
