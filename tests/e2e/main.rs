@@ -35,6 +35,7 @@ mod one_file;
 mod one_pad;
 mod openapi;
 mod outage;
+mod postgres_harness;
 mod providers;
 mod quarantine;
 mod reference;

@@ -1,6 +1,7 @@
 //! The harness of the end-to-end tests and benchmarks: real binaries on a real RabbitMQ node.
 //!
 //! * [`rabbit`]: private RabbitMQ nodes, which a test can stop, kill and freeze.
+//! * [`postgres`]: private PostgreSQL servers, the same, and standbys of them.
 //! * [`services`]: ingest-svc and replicas of push-svc, which a test can kill and start again.
 //! * [`link`]: a network that a test can cut, delay, black-hole and half-close.
 //! * [`nginx`]: the load balancer, with the configuration that is shipped.
@@ -24,6 +25,7 @@ pub mod machine;
 pub mod nginx;
 pub mod pads;
 pub mod port;
+pub mod postgres;
 pub mod provider;
 pub mod rabbit;
 pub mod secrets;
