@@ -17,8 +17,8 @@ pub(crate) struct TokenArgs {
     /// The id of the only store that the token opens.
     #[arg(long, value_name = "ID", value_parser = id)]
     store: String,
-    /// The pad's id, unique within its store.
-    #[arg(long, value_name = "ID", value_parser = id)]
+    /// The pad's id, unique within its store: at most 256 bytes.
+    #[arg(long, value_name = "ID", value_parser = pad_id)]
     pad: String,
     /// The pad's name for people; by default its id.
     #[arg(long)]
@@ -68,6 +68,15 @@ fn id(text: &str) -> Result<String, String> {
     if text.is_empty() { Err("an id is expected".to_owned()) } else { Ok(text.to_owned()) }
 }
 
+fn pad_id(text: &str) -> Result<String, String> {
+    match text.len() {
+        length if length > Pad::ID_BYTES => {
+            Err(format!("{length} bytes: {} at most are expected", Pad::ID_BYTES))
+        }
+        _ => id(text),
+    }
+}
+
 fn key(secret: &GivenSecret) -> Result<PadTokens, Failure> {
     PadTokens::new(&secret.value).map_err(|fault| secret.wrong(fault))
 }
@@ -99,6 +108,13 @@ mod tests {
             let left = pad.expires.duration_since(now).unwrap_or_default();
             assert!(left <= Duration::from_secs(60) && left > Duration::from_secs(58), "{left:?}");
         }
+    }
+
+    #[test]
+    fn a_pad_id_that_push_svc_would_refuse_is_refused() {
+        assert!(pad_id(&"x".repeat(256)).is_ok());
+        assert_eq!(pad_id(&"x".repeat(257)), Err("257 bytes: 256 at most are expected".to_owned()));
+        assert_eq!(pad_id(""), id(""));
     }
 
     #[test]

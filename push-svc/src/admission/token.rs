@@ -92,7 +92,7 @@ impl PadTokens {
             tracing::debug!(%fault, "refused a token");
         })?;
         claims::read(&claims, SystemTime::now()).inspect_err(|fault| {
-            tracing::debug!(pad = claims::pad_id(&claims), %fault, "refused a token");
+            tracing::debug!(pad = claims::subject(&claims), %fault, "refused a token");
         })
     }
 

@@ -22,8 +22,19 @@ async fn a_token_that_is_not_valid_is_refused() {
     let expired = token_until("p", "a", SystemTime::now());
     let mut forged = token("p", "a");
     forged.truncate(forged.len() - 4);
+    let long_id = token(&"x".repeat(257), "a");
     for transport in TRANSPORTS {
-        for bad in ["", "no-jwt", &expired, &forged] {
+        TestPad::connect(
+            transport,
+            replica.pads,
+            &token(&"x".repeat(256), "a"),
+            SubscribeRequest::default(),
+            None,
+        )
+        .await
+        .begin()
+        .await;
+        for bad in ["", "no-jwt", &expired, &forged, &long_id] {
             let ended = end_of(&replica, transport, bad, SubscribeRequest::default()).await;
             assert_eq!(ended, StreamEnd::Unauthenticated, "{transport:?}");
         }

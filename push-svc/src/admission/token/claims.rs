@@ -15,7 +15,7 @@ pub(super) const AUDIENCE: &str = "ringpad";
 /// A pad, as its token describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pad {
-    /// The pad's id, unique within its store.
+    /// The pad's id, unique within its store: 1 to [`ID_BYTES`](Self::ID_BYTES) bytes.
     pub id: Arc<str>,
     /// The name that people use for it.
     pub name: Arc<str>,
@@ -25,13 +25,18 @@ pub struct Pad {
     pub expires: SystemTime,
 }
 
+impl Pad {
+    /// Bytes of the longest id: with a longer one ingest-svc refuses each action.
+    pub const ID_BYTES: usize = 256;
+}
+
 /// The pad that the token describes, at the instant `now`. The signature has been verified.
 ///
 /// # Errors
 /// Says which claims are missing or wrong; if none is, that the token has expired or is not valid yet.
 pub fn read(claims: &Map<String, Value>, now: SystemTime) -> Result<Pad, TokenFault> {
     let mut reader = Reader { claims, faults: Vec::new() };
-    let id = reader.required("sub", "a pad's id", named);
+    let id = reader.required("sub", PAD_ID, pad_id);
     let store = reader.required("store", "a store's id", named);
     let name = reader.required("name", "text", Value::as_str);
     let expires = reader.required("exp", SECONDS, time);
@@ -54,11 +59,13 @@ pub fn read(claims: &Map<String, Value>, now: SystemTime) -> Result<Pad, TokenFa
     Ok(Pad { id: id.into(), name: name.into(), store: store.into(), expires })
 }
 
-/// The id of the pad that the token names, for a log line.
-pub(super) fn pad_id(claims: &Map<String, Value>) -> Option<&str> {
+/// The value of `sub`, for a log line.
+pub(super) fn subject(claims: &Map<String, Value>) -> Option<&str> {
     claims.get("sub")?.as_str()
 }
 
+/// What is expected of `sub`.
+const PAD_ID: &str = "a pad's id of 1 to 256 bytes";
 /// What is expected of a claim that is a time.
 const SECONDS: &str = "seconds since 1970";
 
@@ -92,6 +99,10 @@ impl<'a> Reader<'a> {
         }
         value
     }
+}
+
+fn pad_id(value: &Value) -> Option<&str> {
+    named(value).filter(|id| id.len() <= Pad::ID_BYTES)
 }
 
 fn named(value: &Value) -> Option<&str> {
@@ -190,11 +201,21 @@ mod tests {
         let wrong = json!({"sub": "", "store": 7, "name": null, "exp": "hunter2", "aud": ["hunter2"], "nbf": [], "iat": {}});
         assert_eq!(
             outcome(&wrong),
-            Err("the token is faulty: sub is not a pad's id, store is not a store's id, name is not text, \
+            Err("the token is faulty: sub is not a pad's id of 1 to 256 bytes, store is not a store's id, name is not text, \
                  exp is not seconds since 1970, aud is not \"ringpad\", nbf is not seconds since 1970, \
                  iat is not seconds since 1970"
                 .to_owned())
         );
+    }
+
+    #[test]
+    fn a_pad_id_has_at_most_256_bytes() {
+        assert!(outcome(&json!({"sub": "x".repeat(256)})).is_ok());
+        // Bytes of UTF-8, not characters.
+        for long in ["x".repeat(257), "가".repeat(86)] {
+            let fault = "the token is faulty: sub is not a pad's id of 1 to 256 bytes".to_owned();
+            assert_eq!(outcome(&json!({"sub": long})), Err(fault));
+        }
     }
 
     #[test]
