@@ -19,27 +19,27 @@ use crate::{
 /// One connection to the broker that only publishes. It does not reconnect: after a loss make a new one, and send again what
 /// has no outcome.
 #[derive(Debug)]
-pub struct Publisher(Kind);
+pub struct Publisher(PublisherKind);
 
-enum Kind {
+enum PublisherKind {
     Amqp(Box<AmqpPublisher>),
     InProcess(InProcessPublisher),
 }
 
 impl Publisher {
     pub(crate) fn amqp(publisher: AmqpPublisher) -> Self {
-        Self(Kind::Amqp(Box::new(publisher)))
+        Self(PublisherKind::Amqp(Box::new(publisher)))
     }
 
     pub(crate) fn in_process(publisher: InProcessPublisher) -> Self {
-        Self(Kind::InProcess(publisher))
+        Self(PublisherKind::InProcess(publisher))
     }
 
     /// The publisher's id in every [`Batch`](crate::Batch) that it sends.
     pub fn id(&self) -> Uuid {
         match &self.0 {
-            Kind::Amqp(publisher) => publisher.id(),
-            Kind::InProcess(publisher) => publisher.id,
+            PublisherKind::Amqp(publisher) => publisher.id(),
+            PublisherKind::InProcess(publisher) => publisher.id,
         }
     }
 
@@ -67,11 +67,11 @@ impl Publisher {
 
     async fn publish(&mut self, content: Content<'_>, ttl: Duration) -> Result<Confirm, Loss> {
         match &mut self.0 {
-            Kind::Amqp(publisher) => {
-                publisher.publish(content, ttl).await.map(|outcome| Confirm(Answer::Later(outcome)))
+            PublisherKind::Amqp(publisher) => {
+                publisher.publish(content, ttl).await.map(|outcome| Confirm(ConfirmState::Later(outcome)))
             }
-            Kind::InProcess(publisher) => {
-                publisher.publish(content).map(|routed| Confirm(Answer::Known(routed)))
+            PublisherKind::InProcess(publisher) => {
+                publisher.publish(content).map(|routed| Confirm(ConfirmState::Known(routed)))
             }
         }
     }
@@ -79,8 +79,8 @@ impl Publisher {
     /// Resolves when the connection is lost, so that an idle publisher notices it too.
     pub fn lost(&self) -> impl Future<Output = Loss> + Send + use<> {
         let lost = match &self.0 {
-            Kind::Amqp(publisher) => Ok(publisher.lost()),
-            Kind::InProcess(publisher) => Err(publisher.lost()),
+            PublisherKind::Amqp(publisher) => Ok(publisher.lost()),
+            PublisherKind::InProcess(publisher) => Err(publisher.lost()),
         };
         async move {
             match lost {
@@ -93,13 +93,13 @@ impl Publisher {
     /// Closes the connection in order; takes 2 s at most. Confirms without an answer then end with a [`Loss`].
     pub async fn close(self) {
         match self.0 {
-            Kind::Amqp(publisher) => publisher.close().await,
-            Kind::InProcess(_) => {}
+            PublisherKind::Amqp(publisher) => publisher.close().await,
+            PublisherKind::InProcess(_) => {}
         }
     }
 }
 
-impl std::fmt::Debug for Kind {
+impl std::fmt::Debug for PublisherKind {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(match self {
             Self::Amqp(_) => "Amqp",
@@ -111,10 +111,10 @@ impl std::fmt::Debug for Kind {
 /// The outcome of a message, as a future. Many may wait at the same time; 16–64 are enough for full speed.
 #[derive(Debug)]
 #[must_use = "only the outcome shows whether the message arrived"]
-pub struct Confirm(Answer);
+pub struct Confirm(ConfirmState);
 
 #[derive(Debug)]
-enum Answer {
+enum ConfirmState {
     Known(PublishOutcome),
     Later(PendingOutcome),
 }
@@ -134,8 +134,8 @@ impl Future for Confirm {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.get_mut().0 {
-            Answer::Known(routed) => Poll::Ready(Ok(*routed)),
-            Answer::Later(outcome) => Pin::new(outcome).poll(context),
+            ConfirmState::Known(routed) => Poll::Ready(Ok(*routed)),
+            ConfirmState::Later(outcome) => Pin::new(outcome).poll(context),
         }
     }
 }

@@ -20,11 +20,11 @@ pub(crate) struct DeadLettersArgs {
     #[command(flatten)]
     bus: BusSettings,
     #[command(subcommand)]
-    action: Action,
+    command: DeadLettersCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Action {
+enum DeadLettersCommand {
     /// Prints the oldest ones, and leaves them where they are.
     List {
         /// How many at most; the broker keeps 10,000.
@@ -45,8 +45,8 @@ enum Action {
 pub(crate) async fn run(args: DeadLettersArgs) -> Result<(), Failure> {
     let bus = args.bus.bus().map_err(Failure::Setting)?;
     let failed = |error| Failure::other("dead letters", error);
-    match args.action {
-        Action::List { limit, json } => {
+    match args.command {
+        DeadLettersCommand::List { limit, json } => {
             let letters = bus.dead_letters(limit).await.map_err(failed)?;
             if json {
                 return letters.iter().try_for_each(|letter| print(as_json(letter)));
@@ -54,7 +54,9 @@ pub(crate) async fn run(args: DeadLettersArgs) -> Result<(), Failure> {
             letters.iter().try_for_each(show)?;
             if letters.is_empty() { print("there are no dead letters") } else { Ok(()) }
         }
-        Action::Purge => report(format!("{} deleted", bus.purge_dead_letters().await.map_err(failed)?)),
+        DeadLettersCommand::Purge => {
+            report(format!("{} deleted", bus.purge_dead_letters().await.map_err(failed)?))
+        }
     }
 }
 

@@ -28,11 +28,11 @@ pub(crate) struct QuarantineArgs {
     #[command(flatten)]
     internal: InternalArgs,
     #[command(subcommand)]
-    action: Action,
+    command: QuarantineCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Action {
+enum QuarantineCommand {
     /// Prints them, newest first, with the faults of each.
     List {
         /// Print each as one line of JSON.
@@ -54,8 +54,8 @@ enum Action {
 pub(crate) async fn run(args: QuarantineArgs) -> Result<(), Failure> {
     let internal = args.internal.open(PATIENCE)?;
     let mut client = IngestServiceClient::new(internal.channel());
-    match args.action {
-        Action::List { json } => {
+    match args.command {
+        QuarantineCommand::List { json } => {
             let (mut page_token, mut count) = (String::new(), 0);
             loop {
                 let request = internal.request(ListQuarantineRequest { page_size: PAGE, page_token });
@@ -71,7 +71,7 @@ pub(crate) async fn run(args: QuarantineArgs) -> Result<(), Failure> {
             }
             if count == 0 && !json { print("the quarantine is empty") } else { Ok(()) }
         }
-        Action::Replay { ids } => {
+        QuarantineCommand::Replay { ids } => {
             let request = internal.request(ReplayQuarantineRequest { ids });
             let answer =
                 client.replay_quarantine(request).await.map_err(|status| internal.failure(&status))?;

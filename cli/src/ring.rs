@@ -64,7 +64,7 @@ impl Flag for SourceSecret {
 /// ingest-svc was not reached or did not accept a record, or no store owns the number.
 pub(crate) async fn run(args: RingArgs) -> Result<(), Failure> {
     let uri = address(&args)?;
-    let call = Call {
+    let call = ProviderCall {
         seq: Uuid::new_v4().simple().to_string(),
         vn: args.vn,
         from: args.from,
@@ -107,14 +107,14 @@ fn address(args: &RingArgs) -> Result<Uri, Failure> {
 }
 
 /// A call as the number provider sees it.
-struct Call {
+struct ProviderCall {
     seq: String,
     vn: String,
     from: String,
     start: Timestamp,
 }
 
-impl Call {
+impl ProviderCall {
     /// The record at ring time.
     fn ring(&self) -> Result<Value, Failure> {
         Ok(json!({ "seq": self.seq, "sdt": provider_time(self.start)?, "vn": self.vn, "fromn": self.from }))
@@ -209,8 +209,8 @@ mod tests {
         assert_eq!(uri.path(), "/v1/cdr/bizcall/s%2F3");
     }
 
-    fn call() -> Call {
-        Call {
+    fn call() -> ProviderCall {
+        ProviderCall {
             seq: "s".to_owned(),
             vn: "0507-1234-5678".to_owned(),
             from: "010-1234-5678".to_owned(),

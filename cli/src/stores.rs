@@ -21,7 +21,7 @@ use crate::{
 
 use self::import::{Mode, Numbers};
 
-pub(crate) use self::directory::Directory;
+pub(crate) use self::directory::StoreDirectory;
 
 /// How long an import may take; the largest takes a minute.
 const IMPORT: Duration = Duration::from_secs(600);
@@ -32,11 +32,11 @@ pub(crate) struct StoresArgs {
     #[command(flatten)]
     internal: InternalArgs,
     #[command(subcommand)]
-    action: Action,
+    command: StoresCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Action {
+enum StoresCommand {
     /// Prints all stores, by id.
     List {
         /// Print each store as one line of JSON; by default a table.
@@ -67,19 +67,19 @@ enum Action {
 /// # Errors
 /// ingest-svc was not reached or refused, or the file has faults.
 pub(crate) async fn run(args: StoresArgs) -> Result<(), Failure> {
-    let patience = if matches!(args.action, Action::Import { .. }) { IMPORT } else { PATIENCE };
-    let mut directory = Directory::new(args.internal.open(patience)?);
-    match args.action {
-        Action::List { json } => {
+    let patience = if matches!(args.command, StoresCommand::Import { .. }) { IMPORT } else { PATIENCE };
+    let mut directory = StoreDirectory::new(args.internal.open(patience)?);
+    match args.command {
+        StoresCommand::List { json } => {
             let stores = directory.list().await?;
             if json { print_json(&stores) } else { print_table(&stores) }
         }
-        Action::Import { file, move_numbers, dry_run } => {
+        StoresCommand::Import { file, move_numbers, dry_run } => {
             let numbers = if move_numbers { Numbers::Move } else { Numbers::Keep };
             let mode = if dry_run { Mode::DryRun } else { Mode::Apply };
             import::import(&mut directory, file, numbers, mode).await
         }
-        Action::Remove { id } => {
+        StoresCommand::Remove { id } => {
             directory.remove(&id).await?;
             report(format!("removed {}", harmless(&id)))
         }

@@ -36,7 +36,7 @@ use ringpad_runtime::{
     activation::PassedListeners,
     admin,
     readiness::Readiness,
-    serve::{Clients, Connections, HalfClose, Heads, Limits, ServeMetrics, serve},
+    serve::{Clients, ConnectionLimits, HalfClose, Heads, Limits, ServeMetrics, serve},
     supervisor::Supervisor,
     traces::Traces,
 };
@@ -56,9 +56,9 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How long the relay may then take to publish the last events.
 const LAST_RELAY: Duration = Duration::from_secs(5);
 /// Connections of number providers, or of their proxies. A client that leaves its connections open opens up to 13 a second.
-const PROVIDERS: Connections = Connections { total: 2_048, per_address: 1_024 };
+const PROVIDERS: ConnectionLimits = ConnectionLimits { total: 2_048, per_address: 1_024 };
 /// Connections of internal services, and as many of operators.
-const INTERNAL: Connections = Connections { total: 512, per_address: 256 };
+const INTERNAL: ConnectionLimits = ConnectionLimits { total: 512, per_address: 256 };
 
 /// The sockets that the service listens on.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 
 use std::num::NonZeroU32;
 
-use ringpad_runtime::serve::Connections;
+use ringpad_runtime::serve::ConnectionLimits;
 
 /// The limits of one replica.
 #[derive(Debug, Clone, Copy, Default)]
@@ -21,9 +21,9 @@ pub(crate) struct Capacity {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ConnectionCapacity {
     /// Of pads, about 20 KiB each. The stores of a chain may share an address.
-    pub pads: Connections,
+    pub pads: ConnectionLimits,
     /// Of operators.
-    pub admin: Connections,
+    pub admin: ConnectionLimits,
 }
 
 /// Single requests of pads.
@@ -124,8 +124,8 @@ pub(crate) struct PublisherCapacity {
 impl Default for ConnectionCapacity {
     fn default() -> Self {
         Self {
-            pads: Connections { total: 50_000, per_address: 12_500 },
-            admin: Connections { total: 128, per_address: 64 },
+            pads: ConnectionLimits { total: 50_000, per_address: 12_500 },
+            admin: ConnectionLimits { total: 128, per_address: 64 },
         }
     }
 }

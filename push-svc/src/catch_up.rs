@@ -20,10 +20,10 @@ use uuid::Uuid;
 use crate::{
     capacity::CatchUpCapacity,
     hub::Hub,
-    log_client::{Events, LogClient, LogError},
+    log_client::{Events, LogClient, LogClientError},
 };
 pub(crate) use metrics::CatchUpMetrics;
-use metrics::Reason;
+use metrics::CatchUpReason;
 
 /// How often all stores are compared while the bus is not alive, and how often old events are forgotten.
 const TICK: Duration = Duration::from_secs(1);
@@ -99,18 +99,18 @@ impl CatchUp {
             let reason = tokio::select! {
                 () = stop.cancelled() => return,
                 changed = needs.changed() => match changed {
-                    Ok(()) => Reason::Compare,
+                    Ok(()) => CatchUpReason::Compare,
                     Err(_) => return,
                 },
                 _ = tick.tick() => {
                     task.hub.sweep(Instant::now());
                     match needs.borrow().bus {
-                        BusState::Silent => Reason::Compare,
+                        BusState::Silent => CatchUpReason::Compare,
                         BusState::Alive => continue,
                     }
                 }
                 () = task.hub.catch_up_needed() => continue,
-                () = until(due) => Reason::Due,
+                () = until(due) => CatchUpReason::Due,
             };
             let outcome = tokio::select! {
                 () = stop.cancelled() => return,
@@ -142,13 +142,13 @@ struct Task {
 impl Task {
     /// Asks the log and passes its answer to the hub. A comparison asks even if there is no store, to see whether the log can
     /// be reached.
-    async fn ask(&self, reason: Reason) -> Result<(), LogError> {
+    async fn ask(&self, reason: CatchUpReason) -> Result<(), LogClientError> {
         let now = Instant::now();
         let mut cursors = match reason {
-            Reason::Due => self.hub.due_for_catch_up(now),
-            Reason::Compare => self.hub.all_cursors(now),
+            CatchUpReason::Due => self.hub.due_for_catch_up(now),
+            CatchUpReason::Compare => self.hub.all_cursors(now),
         };
-        if cursors.is_empty() && reason == Reason::Due {
+        if cursors.is_empty() && reason == CatchUpReason::Due {
             return Ok(());
         }
         loop {
@@ -166,7 +166,7 @@ impl Task {
         }
     }
 
-    async fn ask_about(&self, cursors: &[StoreCursor]) -> Result<(), LogError> {
+    async fn ask_about(&self, cursors: &[StoreCursor]) -> Result<(), LogClientError> {
         let Events { epoch, stores, completeness } =
             self.log.events(cursors.to_vec(), self.capacity.events).await?;
         let now = Instant::now();

@@ -14,10 +14,10 @@ const HOLDER: &str = "events";
 
 /// A cloneable handle on the state of both sources.
 #[derive(Debug, Clone)]
-pub(crate) struct EventSources(Arc<State>);
+pub(crate) struct EventSources(Arc<SourceState>);
 
 #[derive(Debug)]
-struct State {
+struct SourceState {
     readiness: Readiness,
     queue: AtomicBool,
     log: AtomicBool,
@@ -26,8 +26,11 @@ struct State {
 impl EventSources {
     /// Neither source is available yet.
     pub(crate) fn new(readiness: Readiness) -> Self {
-        let sources =
-            Self(Arc::new(State { readiness, queue: AtomicBool::new(false), log: AtomicBool::new(false) }));
+        let sources = Self(Arc::new(SourceState {
+            readiness,
+            queue: AtomicBool::new(false),
+            log: AtomicBool::new(false),
+        }));
         sources.update_readiness();
         sources
     }

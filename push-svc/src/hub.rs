@@ -37,7 +37,7 @@ pub(crate) use control::{ReconnectRequest, StreamControl};
 pub(crate) use event::{PadEvent, is_readable, json};
 
 use crate::{admission::token::Pad, capacity::HubCapacity, stream_end::StreamEnd};
-use store::{IncomingEvent, Store};
+use store::{HeldStore, IncomingEvent};
 
 /// Over how long the pads of a renamed store are asked to connect again.
 const RENAMED_WINDOW: Duration = Duration::from_secs(2);
@@ -49,18 +49,18 @@ const LINGER: Duration = Duration::from_secs(7);
 
 /// A cloneable handle on the hub.
 #[derive(Clone)]
-pub(crate) struct Hub(Arc<Shared>);
+pub(crate) struct Hub(Arc<HubInner>);
 
-struct Shared {
+struct HubInner {
     capacity: HubCapacity,
-    state: Mutex<State>,
+    state: Mutex<HubState>,
     catch_up_needed: Notify,
     streams: TaskTracker,
 }
 
 #[derive(Default)]
-struct State {
-    stores: HashMap<Arc<str>, Store>,
+struct HubState {
+    stores: HashMap<Arc<str>, HeldStore>,
     /// All stores about which the log must be asked, and some about which it need not be asked any more.
     needs_catch_up: HashSet<Arc<str>>,
     /// How many streams were registered.
@@ -79,7 +79,7 @@ pub(crate) struct Registration {
 impl Hub {
     pub(crate) fn new(capacity: HubCapacity) -> Self {
         let (state, catch_up_needed, streams) = Default::default();
-        Self(Arc::new(Shared { capacity, state, catch_up_needed, streams }))
+        Self(Arc::new(HubInner { capacity, state, catch_up_needed, streams }))
     }
 
     /// Registers one more stream of `pad`. Events are kept for it from now on. An older stream of its `session` continues
@@ -100,7 +100,8 @@ impl Hub {
         };
         let control = Arc::new(StreamControl::new(id, store.clone(), pad.id.clone(), session));
         let HubCapacity { streams_per_pad, store: store_capacity } = self.0.capacity;
-        let streams = &mut state.stores.entry(store).or_insert_with(|| Store::new(store_capacity)).streams;
+        let streams =
+            &mut state.stores.entry(store).or_insert_with(|| HeldStore::new(store_capacity)).streams;
         let others = streams.iter().filter(|other| other.shares_pad(&control)).count();
         // The new stream replaces its session's older one.
         let replaced = usize::from(streams.iter().any(|other| other.shares_session(&control)));
@@ -136,7 +137,7 @@ impl Hub {
     /// When the log must be asked next; `None` if it need not be.
     pub(crate) fn next_catch_up(&self, now: Instant) -> Option<Instant> {
         let mut state = self.lock();
-        let State { stores, needs_catch_up, .. } = &mut *state;
+        let HubState { stores, needs_catch_up, .. } = &mut *state;
         let mut earliest: Option<Instant> = None;
         needs_catch_up.retain(|id| {
             let due = stores.get(id).and_then(|store| store.catch_up_at(now));
@@ -149,7 +150,7 @@ impl Hub {
     /// The stores about which the log must be asked now.
     pub(crate) fn due_for_catch_up(&self, now: Instant) -> Vec<StoreCursor> {
         let mut state = self.lock();
-        let State { stores, needs_catch_up, .. } = &mut *state;
+        let HubState { stores, needs_catch_up, .. } = &mut *state;
         let due = needs_catch_up.iter().filter_map(|id| {
             let store = stores.get_mut(id)?;
             let after_position =
@@ -171,7 +172,7 @@ impl Hub {
     /// The log did not answer about these stores.
     pub(crate) fn catch_up_failed(&self, cursors: &[StoreCursor]) {
         let mut state = self.lock();
-        let State { stores, needs_catch_up, .. } = &mut *state;
+        let HubState { stores, needs_catch_up, .. } = &mut *state;
         for cursor in cursors {
             if let Some((id, store)) = find(stores, &cursor.store_id) {
                 store.catch_up_failed();
@@ -231,8 +232,8 @@ impl Hub {
     }
 
     /// Remembers that the log must be asked about a store, if so, and wakes the task that asks it.
-    fn note_catch_up(&self, mut state: MutexGuard<'_, State>, store: &str, now: Instant) {
-        let State { stores, needs_catch_up, .. } = &mut *state;
+    fn note_catch_up(&self, mut state: MutexGuard<'_, HubState>, store: &str, now: Instant) {
+        let HubState { stores, needs_catch_up, .. } = &mut *state;
         if let Some((id, store)) = find(stores, store)
             && store.catch_up_at(now).is_some()
             && needs_catch_up.insert(id)
@@ -241,7 +242,7 @@ impl Hub {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, HubState> {
         // No panic can leave the state half changed.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -362,7 +363,7 @@ fn spread(
     }
 }
 
-fn find<'a>(stores: &'a mut HashMap<Arc<str>, Store>, id: &str) -> Option<(Arc<str>, &'a mut Store)> {
+fn find<'a>(stores: &'a mut HashMap<Arc<str>, HeldStore>, id: &str) -> Option<(Arc<str>, &'a mut HeldStore)> {
     let key = stores.get_key_value(id)?.0.clone();
     stores.get_mut(id).map(|store| (key, store))
 }

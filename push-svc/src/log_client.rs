@@ -37,7 +37,7 @@ const ANSWER_BYTES: usize = 64 * 1024 * 1024;
 /// A cloneable client of the log.
 #[derive(Clone)]
 pub(crate) struct LogClient {
-    client: IngestServiceClient<InterceptedService<Channel, InternalToken>>,
+    client: IngestServiceClient<InterceptedService<Channel, TokenInterceptor>>,
     /// For pads that open a stream or read what they missed.
     streams: Turns,
     /// For the single requests of pads.
@@ -58,7 +58,7 @@ pub(crate) struct Events {
 
 /// Why the log did not answer.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum LogError {
+pub(crate) enum LogClientError {
     /// It has no such store.
     #[error("no such store")]
     NoSuchStore,
@@ -90,7 +90,7 @@ impl LogClient {
             .keep_alive_timeout(PING.1)
             .keep_alive_while_idle(true)
             .connect_lazy();
-        let client = IngestServiceClient::with_interceptor(channel, InternalToken(bearer))
+        let client = IngestServiceClient::with_interceptor(channel, TokenInterceptor(bearer))
             .max_decoding_message_size(ANSWER_BYTES);
         let turns = |Concurrency { all, per_store }| Turns::new(all, per_store);
         let LogCapacity { streams, requests } = capacity;
@@ -101,7 +101,7 @@ impl LogClient {
     ///
     /// # Errors
     /// There is no such store, or no answer.
-    pub(crate) async fn calls(&self, request: ListCallsRequest) -> Result<ListCallsResponse, LogError> {
+    pub(crate) async fn calls(&self, request: ListCallsRequest) -> Result<ListCallsResponse, LogClientError> {
         let _turn = self.streams.wait(&request.store_id).await;
         self.answer(self.client.clone().list_calls(request).await)
     }
@@ -135,14 +135,14 @@ impl LogClient {
         &self,
         cursor: StoreCursor,
         limit: u32,
-    ) -> Result<(Uuid, StoreEvents), LogError> {
+    ) -> Result<(Uuid, StoreEvents), LogClientError> {
         let _turn = self.streams.wait(&cursor.store_id).await;
         let request = ListCallEventsRequest { stores: vec![cursor], limit, for_pad: true };
         let Events { epoch, mut stores, .. } = self.read_events(request).await?;
         match stores.pop() {
-            Some(StoreEvents { not_found: true, .. }) => Err(LogError::NoSuchStore),
+            Some(StoreEvents { not_found: true, .. }) => Err(LogClientError::NoSuchStore),
             Some(events) => Ok((epoch, events)),
-            None => Err(LogError::Unexpected("no store in the answer")),
+            None => Err(LogClientError::Unexpected("no store in the answer")),
         }
     }
 
@@ -151,11 +151,15 @@ impl LogClient {
     ///
     /// # Errors
     /// There is no answer.
-    pub(crate) async fn events(&self, stores: Vec<StoreCursor>, limit: u32) -> Result<Events, LogError> {
+    pub(crate) async fn events(
+        &self,
+        stores: Vec<StoreCursor>,
+        limit: u32,
+    ) -> Result<Events, LogClientError> {
         self.read_events(ListCallEventsRequest { stores, limit, for_pad: false }).await
     }
 
-    async fn read_events(&self, mut request: ListCallEventsRequest) -> Result<Events, LogError> {
+    async fn read_events(&self, mut request: ListCallEventsRequest) -> Result<Events, LogClientError> {
         let mut answer = loop {
             match self.client.clone().list_call_events(request.clone()).await {
                 // An older version of ingest-svc does not count bytes.
@@ -204,7 +208,7 @@ impl LogClient {
         }
     }
 
-    fn answer<T>(&self, answer: Result<tonic::Response<T>, Status>) -> Result<T, LogError> {
+    fn answer<T>(&self, answer: Result<tonic::Response<T>, Status>) -> Result<T, LogClientError> {
         match answer {
             Ok(answer) => {
                 self.sources.log_up();
@@ -212,11 +216,11 @@ impl LogClient {
             }
             Err(status) if status.code() == Code::NotFound => {
                 self.sources.log_up();
-                Err(LogError::NoSuchStore)
+                Err(LogClientError::NoSuchStore)
             }
             Err(status) => {
                 let error =
-                    LogError::Unreachable { code: status.code(), message: status.message().to_owned() };
+                    LogClientError::Unreachable { code: status.code(), message: status.message().to_owned() };
                 self.sources.log_down(&error.to_string());
                 Err(error)
             }
@@ -242,15 +246,15 @@ fn truncate_at_unreadable(store: &mut StoreEvents) {
 ///
 /// # Errors
 /// It is not a UUID.
-pub(crate) fn epoch(text: &str) -> Result<Uuid, LogError> {
-    Uuid::try_parse(text).map_err(|_| LogError::Unexpected("the epoch is not a UUID"))
+pub(crate) fn epoch(text: &str) -> Result<Uuid, LogClientError> {
+    Uuid::try_parse(text).map_err(|_| LogClientError::Unexpected("the epoch is not a UUID"))
 }
 
 /// Adds the internal token to each request.
 #[derive(Clone)]
-struct InternalToken(Option<MetadataValue<Ascii>>);
+struct TokenInterceptor(Option<MetadataValue<Ascii>>);
 
-impl Interceptor for InternalToken {
+impl Interceptor for TokenInterceptor {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         if let Some(bearer) = &self.0 {
             request.metadata_mut().insert("authorization", bearer.clone());

@@ -23,7 +23,7 @@ use crate::{
     capacity::StreamCapacity,
     clock::{self, Wall},
     hub::{Hub, Registration},
-    log_client::{LogClient, LogError},
+    log_client::{LogClient, LogClientError},
     stream_end::StreamEnd,
 };
 pub(crate) use metrics::{StreamMetrics, Transport};
@@ -91,10 +91,10 @@ impl PadStreams {
         let registration = self.hub.register(&pad, session(&request.session)?)?;
         // Boxed, so that the size of the log's answers does not count for the task of every stream as long as it lives.
         let beginning = Box::pin(timeout(ANSWER_DEADLINE, self.begin(&pad, &registration, &request))).await;
-        let beginning = beginning.unwrap_or(Err(LogError::Unexpected("no snapshot in time")));
+        let beginning = beginning.unwrap_or(Err(LogClientError::Unexpected("no snapshot in time")));
         let beginning = beginning.map_err(|error| match error {
-            LogError::NoSuchStore => StreamEnd::NoSuchStore,
-            LogError::Unreachable { .. } | LogError::Unexpected(_) => {
+            LogClientError::NoSuchStore => StreamEnd::NoSuchStore,
+            LogClientError::Unreachable { .. } | LogClientError::Unexpected(_) => {
                 tracing::debug!(store = &*pad.store, %error, "no snapshot for a pad");
                 StreamEnd::LogUnreachable
             }
@@ -108,7 +108,7 @@ impl PadStreams {
         pad: &Pad,
         registration: &Registration,
         request: &SubscribeRequest,
-    ) -> Result<Beginning, LogError> {
+    ) -> Result<Beginning, LogClientError> {
         let wanted = request.after_position.zip(Uuid::try_parse(&request.epoch).ok());
         if let Some((after, epoch)) = wanted
             && let Some(beginning) = self.resume(pad, registration, epoch, after).await?
@@ -135,7 +135,7 @@ impl PadStreams {
         registration: &Registration,
         epoch: Uuid,
         after: u64,
-    ) -> Result<Option<Beginning>, LogError> {
+    ) -> Result<Option<Beginning>, LogClientError> {
         let (name, missed) = match registration.resumable(epoch, after) {
             Some(name) => (name, Vec::new()),
             None => {
@@ -159,7 +159,7 @@ impl PadStreams {
         Ok(Some(Beginning { epoch, position: after, missed, snapshot: message(snapshot) }))
     }
 
-    async fn read_name(&self, pad: &Pad, registration: &Registration) -> Result<Arc<str>, LogError> {
+    async fn read_name(&self, pad: &Pad, registration: &Registration) -> Result<Arc<str>, LogClientError> {
         let one = ListCallsRequest {
             store_id: pad.store.to_string(),
             page_size: 1,
@@ -167,7 +167,7 @@ impl PadStreams {
             ..ListCallsRequest::default()
         };
         let answer = self.context.log.calls(one).await?;
-        let store = answer.store.ok_or(LogError::Unexpected("no store in the answer"))?;
+        let store = answer.store.ok_or(LogClientError::Unexpected("no store in the answer"))?;
         Ok(registration.suggest_name(&store.name, Instant::now()))
     }
 

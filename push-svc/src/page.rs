@@ -35,7 +35,7 @@ struct Files;
 
 /// What the page's routes use.
 #[derive(Clone)]
-struct Page {
+struct PadPage {
     /// By path.
     files: Arc<HashMap<String, File>>,
     policy: HeaderValue,
@@ -60,11 +60,11 @@ pub(crate) fn router(token_url: Option<&TokenUrl>) -> Router {
         };
         Some((path.to_string(), File::new(file.metadata.mimetype(), bytes)))
     });
-    let page = Page { files: Arc::new(files.collect()), policy: policy(token_url) };
+    let page = PadPage { files: Arc::new(files.collect()), policy: policy(token_url) };
     Router::new().fallback(get(serve)).with_state(page)
 }
 
-async fn serve(State(page): State<Page>, uri: Uri, headers: HeaderMap) -> Response {
+async fn serve(State(page): State<PadPage>, uri: Uri, headers: HeaderMap) -> Response {
     let path = match uri.path().trim_start_matches('/') {
         "" => INDEX,
         path => path,
@@ -75,7 +75,7 @@ async fn serve(State(page): State<Page>, uri: Uri, headers: HeaderMap) -> Respon
     }
 }
 
-impl Page {
+impl PadPage {
     fn answer(&self, file: &File, headers: &HeaderMap) -> Response {
         let is_current = headers.get_all(header::IF_NONE_MATCH).iter().any(|tags| lists(tags, &file.tag));
         let gzip = file.gzip.as_ref().filter(|_| accepts_gzip(headers));

@@ -51,7 +51,7 @@ pub(crate) struct Subscriber {
 }
 
 /// Why a connection ended.
-enum ConnectionEnd {
+enum SubscriptionEnd {
     Stopped,
     Lost(Loss),
     Silent,
@@ -89,14 +89,14 @@ impl Subscriber {
             self.catch_up.compare();
             publishers.connected(Instant::now());
             match self.consume(subscription, &mut publishers, &mut rebuild, &mut backoff, &stop).await {
-                ConnectionEnd::Stopped => return Ok(()),
-                ConnectionEnd::Lost(lost) => {
+                SubscriptionEnd::Stopped => return Ok(()),
+                SubscriptionEnd::Lost(lost) => {
                     tracing::warn!(%lost, "the bus is lost");
                     self.queue_lost();
                     sleep_unless(&stop, backoff.delay().min(RECONNECT_MAX)).await;
                 }
                 // The next connection is tried at once, so this short time without a queue is not reported.
-                ConnectionEnd::Silent => {
+                SubscriptionEnd::Silent => {
                     tracing::warn!(
                         "still no ingest-svc of our log is alive on the bus; making a new connection"
                     )
@@ -117,7 +117,7 @@ impl Subscriber {
         rebuild: &mut Duration,
         backoff: &mut Backoff,
         stop: &CancellationToken,
-    ) -> ConnectionEnd {
+    ) -> SubscriptionEnd {
         let mut liveness = Liveness::TooEarly;
         let mut clocks = Clocks::default();
         let end = loop {
@@ -128,11 +128,11 @@ impl Subscriber {
             let rebuild_at = publishers.silent_since() + *rebuild;
             if rebuild_at <= now {
                 *rebuild = (*rebuild * 2).min(REBUILD_MAX);
-                break ConnectionEnd::Silent;
+                break SubscriptionEnd::Silent;
             }
             let check_again = publishers.next_change(now).map_or(rebuild_at, |change| change.min(rebuild_at));
             let next = tokio::select! {
-                () = stop.cancelled() => break ConnectionEnd::Stopped,
+                () = stop.cancelled() => break SubscriptionEnd::Stopped,
                 next = timeout_at(check_again, subscription.next()) => next,
             };
             match next {
@@ -152,7 +152,7 @@ impl Subscriber {
                     tracing::warn!(%reason, "a message cannot be decoded; it is now a dead letter");
                     self.metrics.message(MessageKind::Poison);
                 }
-                Ok(Err(lost)) => break ConnectionEnd::Lost(lost),
+                Ok(Err(lost)) => break SubscriptionEnd::Lost(lost),
                 Err(_) => {}
             }
         };

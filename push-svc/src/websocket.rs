@@ -71,7 +71,7 @@ async fn upgrade(State(edge): State<WebSocketEdge>, mut request: Request) -> Res
         Err(error) => return error.into(),
     };
     let is_allowed = edge.admission.allows_page(request.uri(), request.headers());
-    let page = if is_allowed { Page::Allowed } else { Page::Foreign };
+    let origin = if is_allowed { OriginCheck::Allowed } else { OriginCheck::Foreign };
     let (answer, socket) = handshake.accept::<Body>();
     let permit = request.extensions().get::<ConnectionPermit>().cloned();
     edge.connections.spawn(async move {
@@ -79,7 +79,7 @@ async fn upgrade(State(edge): State<WebSocketEdge>, mut request: Request) -> Res
         let _permit = permit;
         let served = async {
             match socket.await {
-                Ok(socket) => serve(socket, &edge.streams, page).await,
+                Ok(socket) => serve(socket, &edge.streams, origin).await,
                 Err(error) => tracing::debug!(%error, "a connection did not become a WebSocket"),
             }
         };
@@ -93,13 +93,13 @@ async fn upgrade(State(edge): State<WebSocketEdge>, mut request: Request) -> Res
 
 /// The page that opened the WebSocket.
 #[derive(Debug, Clone, Copy)]
-enum Page {
+enum OriginCheck {
     Allowed,
     Foreign,
 }
 
 /// How a connection ends.
-enum ConnectionEnd {
+enum WebSocketEnd {
     /// By us, for this reason.
     Stream(StreamEnd),
     /// By the pad, with a Close that must be answered.
@@ -109,35 +109,39 @@ enum ConnectionEnd {
 }
 
 /// Serves one pad from its first message to the Close.
-async fn serve(mut socket: Socket, streams: &PadStreams, page: Page) {
+async fn serve(mut socket: Socket, streams: &PadStreams, origin: OriginCheck) {
     // Boxed, because opening takes far more memory than what follows, and is over soon.
-    let end = match Box::pin(open(&mut socket, streams, page)).await {
+    let end = match Box::pin(open(&mut socket, streams, origin)).await {
         Ok(mut stream) => forward(&mut socket, &mut stream).await,
         Err(end) => end,
     };
     let closed = async {
         match end {
-            ConnectionEnd::Stream(end) => closing::close(socket, &end).await,
-            ConnectionEnd::Close => closing::answer(socket).await,
-            ConnectionEnd::Disconnect => {}
+            WebSocketEnd::Stream(end) => closing::close(socket, &end).await,
+            WebSocketEnd::Close => closing::answer(socket).await,
+            WebSocketEnd::Disconnect => {}
         }
     };
     Box::pin(closed).await;
 }
 
-async fn open(socket: &mut Socket, streams: &PadStreams, page: Page) -> Result<PadStream, ConnectionEnd> {
-    let FirstMessage { token, request } = first_message(socket, page).await.inspect_err(|end| {
-        if let ConnectionEnd::Stream(end) = end {
+async fn open(
+    socket: &mut Socket,
+    streams: &PadStreams,
+    origin: OriginCheck,
+) -> Result<PadStream, WebSocketEnd> {
+    let FirstMessage { token, request } = first_message(socket, origin).await.inspect_err(|end| {
+        if let WebSocketEnd::Stream(end) = end {
             streams.count_refused(Transport::WebSocket, end);
         }
     })?;
     let token = if token.is_empty() { Err(TokenFault::Missing) } else { Ok(token.as_str()) };
-    streams.open(token, request, Transport::WebSocket).await.map_err(ConnectionEnd::Stream)
+    streams.open(token, request, Transport::WebSocket).await.map_err(WebSocketEnd::Stream)
 }
 
-async fn first_message(socket: &mut Socket, page: Page) -> Result<FirstMessage, ConnectionEnd> {
-    if let Page::Foreign = page {
-        return Err(ConnectionEnd::Stream(StreamEnd::Origin));
+async fn first_message(socket: &mut Socket, origin: OriginCheck) -> Result<FirstMessage, WebSocketEnd> {
+    if let OriginCheck::Foreign = origin {
+        return Err(WebSocketEnd::Stream(StreamEnd::Origin));
     }
     let first = async {
         loop {
@@ -146,20 +150,20 @@ async fn first_message(socket: &mut Socket, page: Page) -> Result<FirstMessage, 
             }
         }
     };
-    let no_message = Err(ConnectionEnd::Stream(StreamEnd::NoFirstMessage));
+    let no_message = Err(WebSocketEnd::Stream(StreamEnd::NoFirstMessage));
     let text = timeout(FIRST_MESSAGE_TIMEOUT, first).await.unwrap_or(no_message)?;
-    FirstMessage::parse(&text).map_err(|fault| ConnectionEnd::Stream(StreamEnd::Malformed(fault)))
+    FirstMessage::parse(&text).map_err(|fault| WebSocketEnd::Stream(StreamEnd::Malformed(fault)))
 }
 
 /// Sends the messages of the stream until it or the connection ends.
-async fn forward(socket: &mut Socket, stream: &mut PadStream) -> ConnectionEnd {
+async fn forward(socket: &mut Socket, stream: &mut PadStream) -> WebSocketEnd {
     loop {
         let message = tokio::select! {
             received = socket.next() => match text(received) {
                 // Further messages of a pad are ignored.
                 Ok(_) => continue,
                 Err(end) => {
-                    if let ConnectionEnd::Stream(end) = &end {
+                    if let WebSocketEnd::Stream(end) = &end {
                         stream.end(end);
                     }
                     return end;
@@ -170,29 +174,29 @@ async fn forward(socket: &mut Socket, stream: &mut PadStream) -> ConnectionEnd {
         match message.and_then(|message| message.json()) {
             Ok(text) => {
                 if send(socket, text).await.is_err() {
-                    return ConnectionEnd::Disconnect;
+                    return WebSocketEnd::Disconnect;
                 }
             }
-            Err(end) => return ConnectionEnd::Stream(end),
+            Err(end) => return WebSocketEnd::Stream(end),
         }
     }
 }
 
 /// The text of a received message, if it has one; pings are answered by the library.
-fn text(received: Option<Result<Message, tungstenite::Error>>) -> Result<Option<Utf8Bytes>, ConnectionEnd> {
+fn text(received: Option<Result<Message, tungstenite::Error>>) -> Result<Option<Utf8Bytes>, WebSocketEnd> {
     let violation = match received {
         Some(Ok(Message::Text(text))) => return Ok(Some(text)),
         Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => return Ok(None),
-        Some(Ok(Message::Close(_))) => return Err(ConnectionEnd::Close),
+        Some(Ok(Message::Close(_))) => return Err(WebSocketEnd::Close),
         Some(Ok(Message::Binary(_))) => Violation::Binary,
         Some(Err(Error::Utf8(_))) => Violation::NotUtf8,
         Some(Err(Error::Capacity(_))) => Violation::TooLong,
         Some(Err(Error::Protocol(fault))) if fault != ProtocolError::ResetWithoutClosingHandshake => {
             Violation::Protocol
         }
-        Some(Err(_)) | None => return Err(ConnectionEnd::Disconnect),
+        Some(Err(_)) | None => return Err(WebSocketEnd::Disconnect),
     };
-    Err(ConnectionEnd::Stream(StreamEnd::Violation(violation)))
+    Err(WebSocketEnd::Stream(StreamEnd::Violation(violation)))
 }
 
 /// The pad takes nothing more.

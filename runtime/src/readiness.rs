@@ -6,11 +6,11 @@ use std::future::pending;
 use tokio::sync::watch;
 
 /// The parts that hold the process back, each with its reason.
-type Held = Vec<(&'static str, String)>;
+type Holds = Vec<(&'static str, String)>;
 
 /// A cloneable handle on a process's readiness.
 #[derive(Debug, Clone, Default)]
-pub struct Readiness(watch::Sender<Held>);
+pub struct Readiness(watch::Sender<Holds>);
 
 impl Readiness {
     /// Holds the process back. `who` is a part of it; its new reason replaces the last one.
@@ -41,7 +41,7 @@ impl Readiness {
 
 /// Sees each change of a process's readiness.
 #[derive(Debug)]
-pub struct ReadinessChanges(watch::Receiver<Held>);
+pub struct ReadinessChanges(watch::Receiver<Holds>);
 
 impl ReadinessChanges {
     /// Whether the process is ready now.

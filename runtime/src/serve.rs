@@ -10,10 +10,10 @@ mod http2;
 pub mod lenient;
 mod limits;
 mod metrics;
-mod pace;
 mod port;
 mod reading;
 mod requests;
+mod reset_debt;
 mod shares;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -30,11 +30,11 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use admission::ConnectionPermit;
-pub use limits::{Clients, Connections, HalfClose, Heads, Limits, SMALL_HEAD, Timeouts};
+pub use limits::{Clients, ConnectionLimits, HalfClose, Heads, Limits, SMALL_HEAD, Timeouts};
 pub use metrics::{PortMetrics, ServeMetrics};
 pub use requests::{InTime, is_late};
 
-use self::{admission::Admission, metrics::Refused, port::Port};
+use self::{admission::ConnectionAdmission, metrics::Refused, port::Port};
 use crate::failure::Failure;
 
 /// The answer to a connection if the port has as many as it takes.
@@ -72,7 +72,7 @@ pub async fn serve(
     shutdown: CancellationToken,
     grace: Duration,
 ) {
-    let admission = Admission::new(&limits);
+    let admission = ConnectionAdmission::new(&limits);
     let server = Server {
         port: Arc::new(Port { router, limits, admission, metrics, shutdown: shutdown.clone() }),
         cut: CancellationToken::new(),

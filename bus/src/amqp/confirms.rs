@@ -43,7 +43,7 @@ pub(crate) struct PendingOutcome {
 }
 
 /// A message that the broker has answered.
-struct Answered {
+struct BrokerAnswer {
     number: u64,
     confirmation: Confirmation,
     answer: oneshot::Sender<Result<PublishOutcome, Loss>>,
@@ -59,8 +59,8 @@ impl Unanswered {
         (Self { number, confirm, answer: sender }, PendingOutcome { answer, lost })
     }
 
-    async fn answered(self) -> lapin::Result<Answered> {
-        Ok(Answered { number: self.number, confirmation: self.confirm.await?, answer: self.answer })
+    async fn answered(self) -> lapin::Result<BrokerAnswer> {
+        Ok(BrokerAnswer { number: self.number, confirmation: self.confirm.await?, answer: self.answer })
     }
 }
 
@@ -115,11 +115,11 @@ struct Answers {
     taken_over: u64,
     /// The numbers of returned messages.
     returned: HashSet<u64>,
-    held: VecDeque<Held>,
+    held: VecDeque<UncertainAnswer>,
 }
 
 /// An answer that is not certain yet: the returned message that shows it to be wrong may follow.
-struct Held {
+struct UncertainAnswer {
     /// The last message that was begun by then. When it has reached this task, and all completed answers have been read, the
     /// answer is certain.
     until: u64,
@@ -129,8 +129,8 @@ struct Held {
 }
 
 impl Answers {
-    fn note(&mut self, answered: lapin::Result<Answered>) -> Result<(), Loss> {
-        let Answered { number, confirmation, answer } = answered.map_err(|error| broken(&error))?;
+    fn note(&mut self, answered: lapin::Result<BrokerAnswer>) -> Result<(), Loss> {
+        let BrokerAnswer { number, confirmation, answer } = answered.map_err(|error| broken(&error))?;
         let routed = match &confirmation {
             Confirmation::Ack(_) => PublishOutcome::Delivered,
             Confirmation::Nack(_) | Confirmation::NotRequested => PublishOutcome::Refused,
@@ -138,7 +138,12 @@ impl Answers {
         if let Some(returned) = confirmation.take_message() {
             self.returned.insert(returned_number(returned).unwrap_or(number));
         }
-        self.held.push_back(Held { until: self.begun.load(Ordering::Acquire), number, routed, answer });
+        self.held.push_back(UncertainAnswer {
+            until: self.begun.load(Ordering::Acquire),
+            number,
+            routed,
+            answer,
+        });
         Ok(())
     }
 

@@ -34,12 +34,12 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 pub(super) struct Link {
     connection: Connection,
     address: BrokerAddress,
-    _socket: Arc<Socket>,
+    _socket: Arc<SocketHandle>,
 }
 
 /// The second handle on the connection's socket; empty until there is one.
 #[derive(Default)]
-struct Socket(OnceLock<TcpStream>);
+struct SocketHandle(OnceLock<TcpStream>);
 
 impl Link {
     /// Connects and logs in. `limit` bounds TCP and TLS; the caller bounds the rest.
@@ -52,7 +52,7 @@ impl Link {
         let given_up = CancellationToken::new();
         let runtime = tasks::runtime(given_up.clone());
         let unless_connected = given_up.drop_guard();
-        let socket = Arc::new(Socket::default());
+        let socket = Arc::new(SocketHandle::default());
         let (tls, second, reactor) = (tls.clone(), Arc::downgrade(&socket), runtime.clone());
         let connect = async move |uri: AMQPUri, _| {
             turn_logging_off();
@@ -66,7 +66,7 @@ impl Link {
                 }
                 _ => return Err(io::Error::from(io::ErrorKind::Unsupported).into()),
             };
-            Socket::put(&second, handle.into())?;
+            SocketHandle::put(&second, handle.into())?;
             Ok(stream)
         };
         let properties = ConnectionProperties::default().with_connection_name(name(purpose).into());
@@ -100,7 +100,7 @@ impl Link {
     }
 }
 
-impl Socket {
+impl SocketHandle {
     /// Fails if the link was given up while the socket was being connected.
     fn put(this: &Weak<Self>, stream: TcpStream) -> io::Result<()> {
         let this = this.upgrade().ok_or(io::ErrorKind::ConnectionAborted)?;
@@ -108,7 +108,7 @@ impl Socket {
     }
 }
 
-impl Drop for Socket {
+impl Drop for SocketHandle {
     fn drop(&mut self) {
         if let Some(stream) = self.0.get() {
             // It fails if the socket is not connected any more, which is what we want.

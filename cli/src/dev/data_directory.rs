@@ -20,12 +20,12 @@ const PRIVATE_DIRECTORY: u32 = 0o700;
 
 /// The data of one `ringpad dev`.
 pub(super) struct DataDirectory {
-    directory: Directory,
+    directory: DataLocation,
     secret: SecretString,
     secret_file: PathBuf,
 }
 
-enum Directory {
+enum DataLocation {
     Temporary(TempDir),
     Kept(PathBuf),
 }
@@ -37,7 +37,7 @@ impl DataDirectory {
     /// A file cannot be written or read.
     pub(super) fn open(data: Option<&Path>) -> Result<Self, Failure> {
         let directory = match data {
-            None => Directory::Temporary(
+            None => DataLocation::Temporary(
                 TempDir::with_prefix("ringpad-")
                     .map_err(|error| Failure::other("a temporary directory", error))?,
             ),
@@ -51,7 +51,7 @@ impl DataDirectory {
                 }
                 let made = DirBuilder::new().recursive(true).mode(PRIVATE_DIRECTORY).create(path);
                 made.map_err(|error| Failure::other(path.display(), error))?;
-                Directory::Kept(path.to_owned())
+                DataLocation::Kept(path.to_owned())
             }
         };
         keep(&directory.path().join("sources.toml"), SOURCES)?;
@@ -82,7 +82,7 @@ impl DataDirectory {
     }
 }
 
-impl Directory {
+impl DataLocation {
     fn path(&self) -> &Path {
         match self {
             Self::Temporary(directory) => directory.path(),

@@ -3,13 +3,13 @@
 use ringpad_proto::v1::{Store, UpsertStoreRequest};
 use ringpad_runtime::Failure;
 
-use crate::stores::Directory;
+use crate::stores::StoreDirectory;
 
 /// The stores of the log. If it has none, the demo stores are made first.
 ///
 /// # Errors
 /// ingest-svc does not answer, or refuses a demo store.
-pub(super) async fn ensure(directory: &mut Directory) -> Result<Vec<Store>, Failure> {
+pub(super) async fn ensure(directory: &mut StoreDirectory) -> Result<Vec<Store>, Failure> {
     let stores = directory.list().await?;
     if !stores.is_empty() {
         return Ok(stores);

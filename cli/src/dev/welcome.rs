@@ -18,7 +18,7 @@ use crate::{
     endpoint::Endpoint,
     http_client,
     internal::{self, Internal},
-    stores::Directory,
+    stores::StoreDirectory,
     terminal::{harmless, print},
 };
 
@@ -36,7 +36,7 @@ const STORES: usize = 10;
 /// # Errors
 /// It takes too long, or the demo stores cannot be made.
 pub(super) async fn when_ready(ports: &Ports, data: &DataDirectory) -> Result<(), Failure> {
-    let mut directory = Directory::new(Internal::new(ports.directory()?, None, internal::PATIENCE)?);
+    let mut directory = StoreDirectory::new(Internal::new(ports.directory()?, None, internal::PATIENCE)?);
     let stores = stores::ensure(&mut directory).await?;
     for edge in ports.edges() {
         ready(edge).await?;

@@ -18,7 +18,7 @@ struct LastPosition {
 
 /// The last position that one stream brought. Two streams overlap while a pad moves to another replica.
 #[derive(Debug, Default)]
-pub(super) struct Cursor(Option<u64>);
+pub(super) struct StreamPosition(Option<u64>);
 
 /// Whether the pad has a message already.
 #[derive(Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl Progress {
     /// The stream breaks the protocol; nothing was taken.
     pub(super) fn take(
         &mut self,
-        cursor: &mut Cursor,
+        cursor: &mut StreamPosition,
         message: &SubscribeResponse,
     ) -> Result<Novelty, ProtocolViolation> {
         match (&message.event, cursor.0) {
@@ -136,7 +136,7 @@ mod tests {
     fn a_pad_comes_back_with_what_it_has() {
         let mut progress = Progress::new();
         assert_eq!(after(&progress), (None, String::new()));
-        let mut cursor = Cursor::default();
+        let mut cursor = StreamPosition::default();
         for next in [snapshot(0, "a"), heartbeat(0), update(1), update(2)] {
             assert_eq!(progress.take(&mut cursor, &next), Ok(Novelty::New));
         }
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn an_update_on_two_overlapping_streams_is_shown_once() {
         let mut progress = Progress::new();
-        let (mut old, mut new) = (Cursor::default(), Cursor::default());
+        let (mut old, mut new) = (StreamPosition::default(), StreamPosition::default());
         let steps: [(bool, SubscribeResponse, Novelty); 5] = [
             (false, snapshot(4, "a"), Novelty::New),
             (false, update(5), Novelty::New),
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn a_gap_is_found_and_the_position_stays() {
         let mut progress = Progress::new();
-        let mut cursor = Cursor::default();
+        let mut cursor = StreamPosition::default();
         assert_eq!(progress.take(&mut cursor, &update(1)), Err(ProtocolViolation::NoSnapshot));
         assert_eq!(progress.take(&mut cursor, &snapshot(7, "a")), Ok(Novelty::New));
         assert_eq!(
@@ -185,8 +185,8 @@ mod tests {
     #[test]
     fn another_log_starts_from_its_own_snapshot() {
         let mut progress = Progress::new();
-        assert_eq!(progress.take(&mut Cursor::default(), &snapshot(7, "a")), Ok(Novelty::New));
-        assert_eq!(progress.take(&mut Cursor::default(), &snapshot(2, "b")), Ok(Novelty::New));
+        assert_eq!(progress.take(&mut StreamPosition::default(), &snapshot(7, "a")), Ok(Novelty::New));
+        assert_eq!(progress.take(&mut StreamPosition::default(), &snapshot(2, "b")), Ok(Novelty::New));
         assert_eq!(after(&progress), (Some(2), "b".to_owned()));
     }
 }

@@ -6,7 +6,7 @@ use ringpad_proto::v1::{SubscribeResponse, subscribe_response::Event};
 use tokio::time::{Instant, timeout_at};
 use tonic::Streaming;
 
-use super::{progress::Cursor, stream_error::StreamError, websocket::WebSocket};
+use super::{progress::StreamPosition, stream_error::StreamError, websocket::WebSocket};
 
 /// For how many heartbeat intervals a stream may be silent.
 const SILENT_INTERVALS: f64 = 2.5;
@@ -17,7 +17,7 @@ const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
 pub(super) struct EventStream {
     connection: Connection,
     /// The last position that it brought.
-    pub(super) cursor: Cursor,
+    pub(super) cursor: StreamPosition,
     interval: Duration,
     /// When it counts as dead, unless something comes before.
     silent_at: Instant,
@@ -34,7 +34,7 @@ pub(super) enum Connection {
 impl EventStream {
     pub(super) fn new(connection: Connection) -> Self {
         let interval = DEFAULT_INTERVAL;
-        Self { connection, cursor: Cursor::default(), interval, silent_at: silent_at(interval) }
+        Self { connection, cursor: StreamPosition::default(), interval, silent_at: silent_at(interval) }
     }
 
     /// The next message. Cancel-safe: no message is lost if this is dropped.

@@ -14,12 +14,12 @@ use crate::{internal::Internal, terminal::harmless};
 const PAGE: u32 = 1_000;
 
 /// The directory of stores at one ingest-svc.
-pub(crate) struct Directory {
+pub(crate) struct StoreDirectory {
     internal: Internal,
     client: StoreServiceClient<Channel>,
 }
 
-impl Directory {
+impl StoreDirectory {
     /// The directory of an ingest-svc.
     pub(crate) fn new(internal: Internal) -> Self {
         let client = StoreServiceClient::new(internal.channel());

@@ -4,12 +4,12 @@ use std::fmt;
 
 /// The line that has the fault, and the fault in words. The first line is 1.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Fault {
+pub(super) struct LineFault {
     pub(super) line: u64,
     pub(super) text: String,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for LineFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}: {}", self.line, self.text)
     }

@@ -12,7 +12,7 @@ use csv::{ReaderBuilder, StringRecord, Trim};
 use ringpad_proto::v1::Store;
 
 use super::{
-    fault::Fault,
+    fault::LineFault,
     header::{self, Columns, Header},
     lines::Lines,
     text::{self, Text},
@@ -23,11 +23,11 @@ const CELL: usize = 1024;
 
 /// The stores of a file, and its faults.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Contents {
+pub(super) struct StoresFile {
     /// In the order of their first rows.
     pub(super) stores: Vec<ListedStore>,
     /// By line.
-    pub(super) faults: Vec<Fault>,
+    pub(super) faults: Vec<LineFault>,
 }
 
 /// A store, and the lines of the file that it comes from.
@@ -61,7 +61,7 @@ impl ListedStore {
 }
 
 /// Reads a file.
-pub(super) fn read(bytes: &[u8]) -> Contents {
+pub(super) fn read(bytes: &[u8]) -> StoresFile {
     let Text { text, faults } = text::read(bytes);
     let mut table = Table { faults, ..Table::default() };
     let (header, faults) = header::find(&text);
@@ -94,12 +94,12 @@ pub(super) fn read(bytes: &[u8]) -> Contents {
 struct Table {
     stores: Vec<ListedStore>,
     by_id: HashMap<String, usize>,
-    faults: Vec<Fault>,
+    faults: Vec<LineFault>,
 }
 
 impl Table {
     fn fault(&mut self, line: u64, text: impl Into<String>) {
-        self.faults.push(Fault { line, text: text.into() });
+        self.faults.push(LineFault { line, text: text.into() });
     }
 
     fn row(&mut self, line: u64, record: &StringRecord, columns: &Columns) {
@@ -157,9 +157,9 @@ impl Table {
         }
     }
 
-    fn finish(mut self) -> Contents {
+    fn finish(mut self) -> StoresFile {
         self.faults.sort();
-        Contents { stores: self.stores, faults: self.faults }
+        StoresFile { stores: self.stores, faults: self.faults }
     }
 }
 
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_repeated_store_has_several_numbers() {
-        let Contents { stores, faults } = read(TWO_STORES.as_bytes());
+        let StoresFile { stores, faults } = read(TWO_STORES.as_bytes());
         assert_eq!((stores.len(), faults), (2, vec![]));
         let Store { id, name, virtual_numbers, lines } = &stores[0].store;
         assert_eq!((id.as_str(), name.as_str()), ("gangnam", "행복 세차 강남점"));
@@ -240,7 +240,7 @@ mod tests {
                 "{text:?}: {told:?}"
             );
         }
-        assert_eq!(read(b"store_id,name,virtual_number,line\n"), Contents::default());
+        assert_eq!(read(b"store_id,name,virtual_number,line\n"), StoresFile::default());
     }
 
     #[test]
@@ -264,7 +264,7 @@ mod tests {
                 2,
             ),
         ] {
-            let Contents { stores, faults } = read(text.as_bytes());
+            let StoresFile { stores, faults } = read(text.as_bytes());
             assert_eq!(faults, [], "{text:?}");
             assert_eq!(
                 (stores.len(), &stores[0].store, stores[0].line),
@@ -309,7 +309,7 @@ mod tests {
     fn a_field_without_its_closing_quote_is_a_fault_and_not_read() {
         let rest = "b,B,05071111111,\n".repeat(200);
         let text = format!("store_id,name,virtual_number,line\na,A,05072222222,\nc,\"C,05073333333,\n{rest}");
-        let Contents { stores, faults } = read(text.as_bytes());
+        let StoresFile { stores, faults } = read(text.as_bytes());
         let told: Vec<_> = faults.iter().map(ToString::to_string).collect();
         assert!(
             told.len() == 1 && told[0].starts_with("line 3: name: ") && told[0].contains("quote"),
@@ -336,7 +336,7 @@ mod tests {
         ) {
             let separator = char::from(separator).to_string();
             let text = format!("store_id,name,virtual_number,line\n{}\n", rows.join("\n")).replace([',', ';'], &separator);
-            let Contents { stores, faults } = read(text.as_bytes());
+            let StoresFile { stores, faults } = read(text.as_bytes());
             for (row, line) in text.lines().zip(1_u64..).skip(1) {
                 let cells: Vec<_> = row.split(&separator).collect();
                 if cells.iter().all(|cell| cell.is_empty()) || faults.iter().any(|fault| fault.line == line) {

@@ -3,7 +3,7 @@
 //!
 //! An unknown column is a fault, since it may be a known one with its name misspelt.
 
-use super::fault::Fault;
+use super::fault::LineFault;
 
 /// The columns.
 const COLUMNS: [&str; 4] = ["store_id", "name", "virtual_number", "line"];
@@ -53,7 +53,7 @@ impl Columns {
 }
 
 /// Finds the header, and what is wrong with it. With one column too many the rows can still be read, for their faults.
-pub(super) fn find(text: &str) -> (Option<Header<'_>>, Vec<Fault>) {
+pub(super) fn find(text: &str) -> (Option<Header<'_>>, Vec<LineFault>) {
     let mut rows = text;
     let mut line = 0;
     while !rows.is_empty() {
@@ -63,7 +63,7 @@ pub(super) fn find(text: &str) -> (Option<Header<'_>>, Vec<Fault>) {
         if is_header {
             let (separator, names) = names(first);
             let (columns, why) = columns(names);
-            let fault = why.map(|why| Fault {
+            let fault = why.map(|why| LineFault {
                 line,
                 text: format!("{why}; {} is expected, found {:?}", expected(), shown(first)),
             });
@@ -71,7 +71,7 @@ pub(super) fn find(text: &str) -> (Option<Header<'_>>, Vec<Fault>) {
             return (header, fault.into_iter().collect());
         }
     }
-    (None, vec![Fault { line: 1, text: format!("{} is expected, the file is empty", expected()) }])
+    (None, vec![LineFault { line: 1, text: format!("{} is expected, the file is empty", expected()) }])
 }
 
 fn expected() -> String {

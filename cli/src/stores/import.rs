@@ -15,9 +15,9 @@ use ringpad_runtime::{Failure, settings::one_line};
 use tokio::sync::oneshot;
 
 use super::{
-    directory::Directory,
-    fault::Fault,
-    file::{self, Contents, ListedStore},
+    directory::StoreDirectory,
+    fault::LineFault,
+    file::{self, ListedStore, StoresFile},
     text,
 };
 use crate::terminal::{harmless, remark, report};
@@ -50,7 +50,7 @@ pub(super) enum Mode {
 /// # Errors
 /// The file has faults, which are then printed, one a line; or it cannot be read, or ingest-svc was not reached.
 pub(super) async fn import(
-    directory: &mut Directory,
+    directory: &mut StoreDirectory,
     path: PathBuf,
     numbers: Numbers,
     mode: Mode,
@@ -61,7 +61,7 @@ pub(super) async fn import(
         // A short file can be valid in both encodings; a user who knows better sees it here.
         remark(format!("{name}: read as CP949"));
     }
-    let Contents { stores, mut faults } = file::read(&bytes);
+    let StoresFile { stores, mut faults } = file::read(&bytes);
     // ingest-svc only checks a faulty file, to find the rest of its faults.
     let mode = if faults.is_empty() { mode } else { Mode::DryRun };
     let answer = send(directory, &stores, numbers, mode).await;
@@ -106,7 +106,7 @@ async fn contents(path: PathBuf) -> io::Result<Vec<u8>> {
 
 /// Has ingest-svc import the stores, or check them.
 async fn send(
-    directory: &mut Directory,
+    directory: &mut StoreDirectory,
     stores: &[ListedStore],
     numbers: Numbers,
     mode: Mode,
@@ -165,7 +165,7 @@ fn progress(stores: usize) -> ProgressBar {
 }
 
 /// A fault that ingest-svc found, with its line; `None` if it names a store that was not sent.
-fn explain(fault: &StoreFault, stores: &[ListedStore]) -> Option<Fault> {
+fn explain(fault: &StoreFault, stores: &[ListedStore]) -> Option<LineFault> {
     let listed = stores.get(fault.entry as usize)?;
     let more = match fault.reason() {
         Reason::Owned => " (here: --move)".to_owned(),
@@ -176,7 +176,7 @@ fn explain(fault: &StoreFault, stores: &[ListedStore]) -> Option<Fault> {
         Reason::Invalid | Reason::Unspecified => String::new(),
     };
     let description = one_line(&harmless(&fault.description));
-    Some(Fault {
+    Some(LineFault {
         line: listed.line_of(&fault.field),
         text: format!("{}: {description}{more}", column(&fault.field)),
     })
@@ -193,7 +193,7 @@ fn column(field: &str) -> &str {
 }
 
 /// Prints the faults, one a line.
-fn print_faults(name: &str, faults: &mut [Fault]) {
+fn print_faults(name: &str, faults: &mut [LineFault]) {
     faults.sort();
     for fault in faults {
         remark(format!("{name}: {fault}"));

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use encoding_rs::{EUC_KR, Encoding};
 
-use super::fault::Fault;
+use super::fault::LineFault;
 
 /// A file's text, and its faults.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub(super) struct Text {
     /// With U+FFFD for bytes that cannot be decoded, and a line feed at each line's end.
     pub(super) text: String,
     /// One for each line that cannot be decoded.
-    pub(super) faults: Vec<Fault>,
+    pub(super) faults: Vec<LineFault>,
 }
 
 /// A line's text, and its fault.
@@ -47,7 +47,7 @@ fn joined<'a>(lines: impl Iterator<Item = Line<'a>>) -> Text {
             text.push('\n');
         }
         text.push_str(&line);
-        faults.extend(fault.map(|text| Fault { line: number, text }));
+        faults.extend(fault.map(|text| LineFault { line: number, text }));
     }
     Text { text, faults }
 }

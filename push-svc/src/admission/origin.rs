@@ -9,7 +9,7 @@ use http::{HeaderMap, Uri, header};
 
 /// A web origin: scheme, host and port.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Origin {
+pub(crate) struct PageOrigin {
     scheme: String,
     host: String,
     port: Option<u16>,
@@ -17,14 +17,14 @@ pub(crate) struct Origin {
 
 /// Further origins than the page's own, as `PAD_ALLOWED_ORIGINS` lists them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AllowedOrigins(Vec<Origin>);
+pub struct AllowedOrigins(Vec<PageOrigin>);
 
 impl AllowedOrigins {
     /// Whether the request comes from an allowed page, or from a client that is not a browser.
     pub(crate) fn allow(&self, uri: &Uri, headers: &HeaderMap) -> bool {
         let Some(origin) = headers.get(header::ORIGIN) else { return true };
         // `null`, for example, is not an origin, and no page that we allow sends it.
-        let Some(origin) = origin.to_str().ok().and_then(|text| text.parse::<Origin>().ok()) else {
+        let Some(origin) = origin.to_str().ok().and_then(|text| text.parse::<PageOrigin>().ok()) else {
             return false;
         };
         host(uri, headers).is_some_and(|host| host == origin.host) || self.0.contains(&origin)
@@ -38,7 +38,7 @@ fn host(uri: &Uri, headers: &HeaderMap) -> Option<String> {
     Some(authority.host().to_ascii_lowercase())
 }
 
-impl FromStr for Origin {
+impl FromStr for PageOrigin {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -60,7 +60,7 @@ impl FromStr for Origin {
     }
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for PageOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}", self.scheme, self.host)?;
         self.port.map_or(Ok(()), |port| write!(f, ":{port}"))

@@ -7,7 +7,7 @@ use prometheus_client::{
 
 /// Why the log is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reason {
+pub(super) enum CatchUpReason {
     /// Some stores need it.
     Due,
     /// All stores are compared: a new queue, a jump in a publisher's numbers, a silent bus.
@@ -29,10 +29,10 @@ impl CatchUpMetrics {
     }
 
     /// The log was asked, and answered or did not.
-    pub(super) fn asked<E>(&self, reason: Reason, outcome: &Result<(), E>) {
+    pub(super) fn asked<E>(&self, reason: CatchUpReason, outcome: &Result<(), E>) {
         let reason = match reason {
-            Reason::Due => "needs_catch_up",
-            Reason::Compare => "compare",
+            CatchUpReason::Due => "needs_catch_up",
+            CatchUpReason::Compare => "compare",
         };
         let outcome = if outcome.is_ok() { "answered" } else { "failed" };
         self.catch_ups.get_or_create(&[("reason", reason), ("outcome", outcome)]).inc();

@@ -78,7 +78,7 @@ struct OtherEpoch {
 }
 
 /// A store that has a pad here.
-pub(super) struct Store {
+pub(super) struct HeldStore {
     capacity: StoreCapacity,
     /// `None` until the log has answered for the first time.
     log: Option<LogPosition>,
@@ -95,7 +95,7 @@ pub(super) struct Store {
     pub(super) streams: Vec<Arc<StreamControl>>,
 }
 
-impl Store {
+impl HeldStore {
     pub(super) fn new(capacity: StoreCapacity) -> Self {
         Self {
             capacity,

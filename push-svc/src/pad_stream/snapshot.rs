@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::{
     capacity::SnapshotCapacity,
     clock::{self, Wall},
-    log_client::{LogClient, LogError, epoch},
+    log_client::{LogClient, LogClientError, epoch},
 };
 
 /// How old an open call may be; an older one without a final record is listed with the other calls.
@@ -45,7 +45,7 @@ pub(super) async fn read(
     store_id: &str,
     now: Wall,
     capacity: SnapshotCapacity,
-) -> Result<StoreCalls, LogError> {
+) -> Result<StoreCalls, LogClientError> {
     let since = clock::timestamp(now.earlier(OPEN_FOR));
     let newest = ListCallsRequest {
         store_id: store_id.to_owned(),
@@ -54,7 +54,7 @@ pub(super) async fn read(
         ..ListCallsRequest::default()
     };
     let first = log.calls(newest.clone()).await?;
-    let mut merged = Merged::new(&first, since)?;
+    let mut merged = MergedCalls::new(&first, since)?;
     let mut next = first.next_page_token.clone();
     let all_open_seen =
         next.is_empty() || first.calls.last().is_some_and(|oldest| !started_since(oldest, &merged.since));
@@ -86,7 +86,7 @@ pub(super) async fn read(
 }
 
 /// The calls of several pages; of each call the highest revision.
-struct Merged {
+struct MergedCalls {
     since: Timestamp,
     store: StoreRef,
     epoch: Uuid,
@@ -94,16 +94,16 @@ struct Merged {
     calls: HashMap<String, Call>,
 }
 
-impl Merged {
-    fn new(first: &ListCallsResponse, since: Timestamp) -> Result<Self, LogError> {
-        let store = first.store.clone().ok_or(LogError::Unexpected("no store in the answer"))?;
+impl MergedCalls {
+    fn new(first: &ListCallsResponse, since: Timestamp) -> Result<Self, LogClientError> {
+        let store = first.store.clone().ok_or(LogClientError::Unexpected("no store in the answer"))?;
         let calls = HashMap::with_capacity(first.calls.len());
         Ok(Self { since, store, epoch: epoch(&first.epoch)?, position: first.position, calls })
     }
 
-    fn add(&mut self, page: ListCallsResponse) -> Result<(), LogError> {
+    fn add(&mut self, page: ListCallsResponse) -> Result<(), LogClientError> {
         if epoch(&page.epoch)? != self.epoch {
-            return Err(LogError::Unexpected("the log changed between two pages"));
+            return Err(LogClientError::Unexpected("the log changed between two pages"));
         }
         // Events between two pages follow as updates, so the lower position is the right one.
         self.position = self.position.min(page.position);
@@ -196,7 +196,7 @@ mod tests {
             call("stale", 6, CallState::Ringing, 900),
         ];
         let first = page(9, calls);
-        let mut merged = Merged::new(&first, Timestamp { seconds: 1_000, nanos: 0 }).unwrap();
+        let mut merged = MergedCalls::new(&first, Timestamp { seconds: 1_000, nanos: 0 }).unwrap();
         merged.add(first).unwrap();
         let merged = merged.sorted(CAPACITY);
         assert_eq!(ids(&merged.open), ["rings", "talks"]);
@@ -212,7 +212,7 @@ mod tests {
                 long(&format!("r{index:03}"), CallState::Missed, 1_999 - i64::try_from(index).unwrap())
             });
             let first = page(9, open.chain(others).collect());
-            let mut merged = Merged::new(&first, Timestamp { seconds: 1_000, nanos: 0 }).unwrap();
+            let mut merged = MergedCalls::new(&first, Timestamp { seconds: 1_000, nanos: 0 }).unwrap();
             merged.add(first).unwrap();
             let merged = merged.sorted(CAPACITY);
             let bytes: usize = merged.open.iter().chain(&merged.recent).map(Call::encoded_len).sum();
@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn of_two_pages_the_lower_position_and_the_newer_call_are_taken() {
         let first = page(9, vec![call("a", 9, CallState::Ringing, 1_050)]);
-        let mut merged = Merged::new(&first, Timestamp { seconds: 1_000, nanos: 0 }).unwrap();
+        let mut merged = MergedCalls::new(&first, Timestamp { seconds: 1_000, nanos: 0 }).unwrap();
         merged.add(first).unwrap();
         merged.add(page(10, vec![call("a", 10, CallState::Completed, 1_050)])).unwrap();
         let merged = merged.sorted(CAPACITY);

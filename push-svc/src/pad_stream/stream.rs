@@ -31,7 +31,7 @@ use crate::{
     admission::token::TokenFault,
     clock::{self, Wall},
     hub::{EarlyRing, NextEvent, PadEvent, ReconnectRequest, Registration},
-    log_client::{LogClient, LogError},
+    log_client::{LogClient, LogClientError},
     stream_end::StreamEnd,
 };
 
@@ -76,12 +76,12 @@ pub(crate) struct PadStream {
     /// Read from the log, not sent yet.
     missed: VecDeque<StoreEvent>,
     /// The next page, while it is read from the log.
-    reading: Option<Reading>,
+    reading: Option<PageRead>,
     /// Positions after the cursor whose rings have been sent early.
     sent_early: BTreeSet<u64>,
     /// When to check for such rings next, if there may be one.
     early_at: Option<Instant>,
-    pace: Pace,
+    phase: Phase,
     heartbeat_at: Instant,
     /// `None`: later than the clock can represent.
     expires: Option<Instant>,
@@ -91,11 +91,11 @@ pub(crate) struct PadStream {
 }
 
 /// A page of missed events, being read.
-type Reading = Pin<Box<dyn Future<Output = Result<(Uuid, StoreEvents), StreamEnd>> + Send>>;
+type PageRead = Pin<Box<dyn Future<Output = Result<(Uuid, StoreEvents), StreamEnd>> + Send>>;
 
 /// Whether the pad has caught up with the hub since it came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pace {
+enum Phase {
     CatchingUp,
     Live,
 }
@@ -121,7 +121,7 @@ impl PadStream {
             reading: None,
             sent_early: BTreeSet::new(),
             early_at: Some(now + EARLY_INTERVAL),
-            pace: Pace::CatchingUp,
+            phase: Phase::CatchingUp,
             heartbeat_at: now,
             expires: now.checked_add(Wall::now().until(expires)),
             reconnect_sent: None,
@@ -148,7 +148,7 @@ impl PadStream {
             if let Some(message) = self.urgent(now)? {
                 return Ok(message);
             }
-            if self.pace == Pace::CatchingUp
+            if self.phase == Phase::CatchingUp
                 && self.early_at.is_some_and(|at| at <= now)
                 && let Some(ring) = self.next_early(now)
             {
@@ -159,21 +159,21 @@ impl PadStream {
             }
             match self.registration.next_event(self.cursor) {
                 NextEvent::Event(event) => {
-                    if self.pace == Pace::Live && !self.sent_early.contains(&event.position()) {
+                    if self.phase == Phase::Live && !self.sent_early.contains(&event.position()) {
                         self.record_delivery(&event);
                     }
                     self.advance_to(event.position());
-                    self.pace = Pace::Live;
+                    self.phase = Phase::Live;
                     return Ok(Message::Event(event));
                 }
                 NextEvent::NotYet => {
-                    self.pace = Pace::Live;
+                    self.phase = Phase::Live;
                     if let Some(ring) = self.next_early(now) {
                         return Ok(ring);
                     }
                     self.idle().await;
                 }
-                NextEvent::Behind if self.pace == Pace::Live => return Err(StreamEnd::TooSlow),
+                NextEvent::Behind if self.phase == Phase::Live => return Err(StreamEnd::TooSlow),
                 NextEvent::Behind => self.read_page().await?,
                 NextEvent::Ended(end) => return Err(end),
             }
@@ -260,7 +260,7 @@ impl PadStream {
             }
             // The hub wakes a live stream; one that is catching up must check by itself.
             EarlyRing::None => {
-                self.early_at = (self.pace == Pace::CatchingUp).then(|| now + EARLY_INTERVAL);
+                self.early_at = (self.phase == Phase::CatchingUp).then(|| now + EARLY_INTERVAL);
                 None
             }
         }
@@ -302,7 +302,7 @@ impl PadStream {
     }
 
     /// Asks the log for what follows the cursor.
-    fn start_reading(&self) -> Reading {
+    fn start_reading(&self) -> PageRead {
         let cursor = StoreCursor {
             store_id: self.registration.control().store().to_string(),
             after_position: self.cursor,
@@ -311,8 +311,10 @@ impl PadStream {
         Box::pin(async move {
             let read = timeout(ANSWER_DEADLINE, context.log.missed(cursor, context.page)).await;
             read.map_err(|_| StreamEnd::LogUnreachable)?.map_err(|error| match error {
-                LogError::NoSuchStore => StreamEnd::NoSuchStore,
-                LogError::Unreachable { .. } | LogError::Unexpected(_) => StreamEnd::LogUnreachable,
+                LogClientError::NoSuchStore => StreamEnd::NoSuchStore,
+                LogClientError::Unreachable { .. } | LogClientError::Unexpected(_) => {
+                    StreamEnd::LogUnreachable
+                }
             })
         })
     }

@@ -12,7 +12,7 @@ use ringpad_bus::Event;
 use ringpad_proto::v1::{ingest_service_server::IngestServiceServer, *};
 use ringpad_runtime::{
     CancellationToken,
-    serve::{Clients, Connections, HalfClose, Limits, ServeMetrics, bind, serve},
+    serve::{Clients, ConnectionLimits, HalfClose, Limits, ServeMetrics, bind, serve},
 };
 use tokio::time::sleep;
 use tokio_stream::Empty;
@@ -153,7 +153,7 @@ impl FakeLog {
             router,
             Limits {
                 half_close: HalfClose::Disconnect,
-                ..Limits::new(Connections { total: 64, per_address: 64 }, Clients::Internal)
+                ..Limits::new(ConnectionLimits { total: 64, per_address: 64 }, Clients::Internal)
             },
             ServeMetrics::default().port("test"),
             stop,

@@ -11,15 +11,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::{
     limits::Limits,
     metrics::Refused,
-    shares::{Share, Shares},
+    shares::{AddressShare, AddressShares},
 };
 use crate::forwarded;
 
 /// The connections and requests that a port has now. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(super) struct Admission {
+pub(super) struct ConnectionAdmission {
     connections: Arc<Semaphore>,
-    shares: Shares,
+    shares: AddressShares,
     proxies: Arc<[ipnet::IpNet]>,
 }
 
@@ -29,7 +29,7 @@ pub(super) struct Admission {
 pub struct ConnectionPermit {
     _connection: Arc<OwnedSemaphorePermit>,
     /// Of the connection's own address, or of the one that a request was forwarded for.
-    _share: Option<Arc<Share>>,
+    _share: Option<Arc<AddressShare>>,
 }
 
 /// The other side of a connection.
@@ -38,12 +38,12 @@ pub(super) struct Peer {
     pub(super) permit: ConnectionPermit,
 }
 
-impl Admission {
+impl ConnectionAdmission {
     /// Nothing admitted yet.
     pub(super) fn new(limits: &Limits) -> Self {
         Self {
             connections: Arc::new(Semaphore::new(limits.connections.total)),
-            shares: Shares::new(limits.connections.per_address),
+            shares: AddressShares::new(limits.connections.per_address),
             proxies: Arc::clone(&limits.proxies),
         }
     }

@@ -30,7 +30,7 @@ use super::{
     limits::{HalfClose, Heads, Limits, Timeouts},
     metrics::PortMetrics,
     port::Port,
-    reading::{Watch, watch},
+    reading::{StreamWatch, watch},
     requests::{OpenRequests, Requests},
 };
 
@@ -125,7 +125,7 @@ enum Close {
 }
 
 /// Resolves when the client has let a timeout pass without a request, or when the process leaves.
-async fn reason_to_close(open: &mut OpenRequests, watch: &Watch, port: &Port) -> Close {
+async fn reason_to_close(open: &mut OpenRequests, watch: &StreamWatch, port: &Port) -> Close {
     let timeouts = port.limits.timeouts;
     let process_leaves = async {
         port.shutdown.cancelled().await;
@@ -140,7 +140,7 @@ async fn reason_to_close(open: &mut OpenRequests, watch: &Watch, port: &Port) ->
 }
 
 /// Resolves if the first request has not begun in time, or over HTTP/2 if there has been none for a while.
-async fn no_request_in_time(open: &mut OpenRequests, watch: &Watch, timeouts: Timeouts) -> Close {
+async fn no_request_in_time(open: &mut OpenRequests, watch: &StreamWatch, timeouts: Timeouts) -> Close {
     let deadline = Instant::now() + timeouts.idle;
     let no_first_request = async {
         loop {
@@ -173,7 +173,7 @@ async fn no_request_in_time(open: &mut OpenRequests, watch: &Watch, timeouts: Ti
 }
 
 /// Resolves once a client can be told to leave.
-async fn quiet(watch: &Watch, silence: Duration) {
+async fn quiet(watch: &StreamWatch, silence: Duration) {
     while !watch.is_http2() {
         let quiet_at = watch.last_byte() + silence;
         if quiet_at <= Instant::now() {

@@ -13,7 +13,7 @@ pub const SMALL_HEAD: usize = 8 * 1024;
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Connections at the same time.
-    pub connections: Connections,
+    pub connections: ConnectionLimits,
     /// Bytes of a request's head over HTTP/1.1; more is answered 431.
     pub head: usize,
     /// Our own proxies, whose `X-Forwarded-For` is trusted; see [`forwarded`](crate::forwarded).
@@ -33,7 +33,7 @@ pub struct Limits {
 
 impl Limits {
     /// A port for these clients: small heads that keep to the standard, no proxies, no streams, and the usual timeouts.
-    pub fn new(connections: Connections, clients: Clients) -> Self {
+    pub fn new(connections: ConnectionLimits, clients: Clients) -> Self {
         Self {
             connections,
             head: SMALL_HEAD,
@@ -49,7 +49,7 @@ impl Limits {
 
 /// How many connections a port takes at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Connections {
+pub struct ConnectionLimits {
     /// Of all clients; one more is answered 503 and closed.
     pub total: usize,
     /// Of one address; one more is answered 503 and closed. One of our proxies may have any number of connections, and so

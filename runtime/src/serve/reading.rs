@@ -19,18 +19,18 @@ use tokio::{
     time::{Instant, Sleep, sleep, sleep_until, timeout},
 };
 
-use super::{frames::Frames, pace::Pace};
+use super::{frames::Frames, reset_debt::ResetDebt};
 
 /// Bytes that are read from a connection in one turn at most.
 pub(super) const TURN: usize = 8 * 1024;
 /// How long a client may take to close its side once we have closed ours.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A TCP stream that is read in turns. When it is dropped, the [`Watch`] gets the stream.
+/// A TCP stream that is read in turns. When it is dropped, the [`StreamWatch`] gets the stream.
 #[derive(Debug)]
 pub(super) struct WatchedStream {
     stream: Option<TcpStream>,
-    reading: Arc<Mutex<Reading>>,
+    reading: Arc<Mutex<ReadState>>,
     give_back: Option<oneshot::Sender<TcpStream>>,
     /// How long the client may leave the socket's buffer full. TCP notices a client that has disconnected; this is for a
     /// client that acknowledges and does not read.
@@ -41,16 +41,16 @@ pub(super) struct WatchedStream {
 
 /// Allows turns of reading, and sees what is read.
 #[derive(Debug)]
-pub(super) struct Watch {
-    reading: Arc<Mutex<Reading>>,
+pub(super) struct StreamWatch {
+    reading: Arc<Mutex<ReadState>>,
     stream: oneshot::Receiver<TcpStream>,
 }
 
 #[derive(Debug)]
-struct Reading {
-    turn: Turn,
+struct ReadState {
+    allowance: ReadAllowance,
     frames: Frames,
-    pace: Pace,
+    debt: ResetDebt,
     resets: u32,
     /// When the first byte came.
     first: Option<Instant>,
@@ -59,21 +59,21 @@ struct Reading {
 }
 
 #[derive(Debug)]
-enum Turn {
+enum ReadAllowance {
     /// So many bytes may be read.
     Left(usize),
     /// Nothing is read for now, because the client has cancelled too many calls.
     Paused,
     /// Without turns: the connection is a WebSocket now.
-    Free,
+    Unlimited,
 }
 
 /// Lets `stream` be read in turns.
-pub(super) fn watch(stream: TcpStream, write_timeout: Duration) -> (WatchedStream, Watch) {
-    let reading = Reading {
-        turn: Turn::Left(TURN),
+pub(super) fn watch(stream: TcpStream, write_timeout: Duration) -> (WatchedStream, StreamWatch) {
+    let reading = ReadState {
+        allowance: ReadAllowance::Left(TURN),
         frames: Frames::default(),
-        pace: Pace::default(),
+        debt: ResetDebt::default(),
         resets: 0,
         first: None,
         last: Instant::now(),
@@ -87,15 +87,15 @@ pub(super) fn watch(stream: TcpStream, write_timeout: Duration) -> (WatchedStrea
         write_timeout,
         write_deadline: None,
     };
-    (watched, Watch { reading, stream: given_back })
+    (watched, StreamWatch { reading, stream: given_back })
 }
 
-fn lock(reading: &Mutex<Reading>) -> MutexGuard<'_, Reading> {
+fn lock(reading: &Mutex<ReadState>) -> MutexGuard<'_, ReadState> {
     // A panic while it was locked leaves at most a wrong count.
     reading.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Watch {
+impl StreamWatch {
     /// Polls `connection` to its end, with one turn for each poll. `resets` gets the number of cancelled calls.
     pub(super) async fn drive<C: Future>(
         &self,
@@ -114,7 +114,7 @@ impl Watch {
 
     fn begin_turn(&self, pause: &mut Option<Pin<Box<Sleep>>>, cx: &mut Context<'_>) {
         let mut reading = lock(&self.reading);
-        let waits = match reading.pace.resume(Instant::now()) {
+        let waits = match reading.debt.resume(Instant::now()) {
             Some(resume) => {
                 let sleep = pause.get_or_insert_with(|| Box::pin(sleep_until(resume)));
                 sleep.as_mut().reset(resume);
@@ -122,14 +122,14 @@ impl Watch {
             }
             None => false,
         };
-        reading.turn = if waits { Turn::Paused } else { Turn::Left(TURN) };
+        reading.allowance = if waits { ReadAllowance::Paused } else { ReadAllowance::Left(TURN) };
     }
 
     /// Returns how many calls were cancelled in this turn.
     fn end_turn(&self) -> u32 {
         let mut reading = lock(&self.reading);
         let resets = std::mem::take(&mut reading.resets);
-        reading.pace.charge(resets, Instant::now());
+        reading.debt.charge(resets, Instant::now());
         resets
     }
 
@@ -151,7 +151,7 @@ impl Watch {
     /// Reads what the client still sends after the connection has been served, until it closes its side too. A socket that is
     /// closed with unread bytes is reset, and the client's system then drops the answers that the client has not read.
     pub(super) async fn read_to_end(mut self) {
-        lock(&self.reading).turn = Turn::Free;
+        lock(&self.reading).allowance = ReadAllowance::Unlimited;
         // A WebSocket still has it.
         if let Ok(stream) = self.stream.try_recv() {
             read_to_end(stream).await;
@@ -168,17 +168,17 @@ pub(super) async fn read_to_end(mut stream: TcpStream) {
     }
 }
 
-impl Reading {
+impl ReadState {
     /// How many bytes may be read now. With none, the reader is woken in its next turn.
     fn left(&self, waker: &Waker) -> usize {
-        match self.turn {
-            Turn::Left(0) => {
+        match self.allowance {
+            ReadAllowance::Left(0) => {
                 waker.wake_by_ref();
                 0
             }
-            Turn::Left(left) => left,
-            Turn::Paused => 0,
-            Turn::Free => usize::MAX,
+            ReadAllowance::Left(left) => left,
+            ReadAllowance::Paused => 0,
+            ReadAllowance::Unlimited => usize::MAX,
         }
     }
 
@@ -189,7 +189,7 @@ impl Reading {
         let now = Instant::now();
         self.first.get_or_insert(now);
         self.last = now;
-        if let Turn::Left(left) = &mut self.turn {
+        if let ReadAllowance::Left(left) = &mut self.allowance {
             *left -= bytes.len().min(*left);
             self.resets += self.frames.read(bytes);
         }

@@ -57,7 +57,7 @@ impl Requests {
     pub(super) fn answer(
         &self,
         mut request: Request<Incoming>,
-    ) -> impl Future<Output = Result<Response<Answer>, Infallible>> + Send + use<> {
+    ) -> impl Future<Output = Result<Response<AnswerBody>, Infallible>> + Send + use<> {
         let (version, port) = (request.version(), Arc::clone(&self.port));
         let permit = port.admission.request(&self.peer, request.headers());
         self.open.send_modify(|open| *open = Some(open.unwrap_or_default() + 1));
@@ -85,7 +85,7 @@ impl Requests {
             if port.shutdown.is_cancelled() {
                 announce_close(&mut answer, version);
             }
-            Ok(answer.map(|body| Answer { body, _open: open }))
+            Ok(answer.map(|body| AnswerBody { body, _open: open }))
         }
     }
 }
@@ -131,12 +131,12 @@ impl OpenRequests {
 }
 
 /// An answer's body. Its request is open until hyper has taken the whole body.
-pub(super) struct Answer {
+pub(super) struct AnswerBody {
     body: body::Body,
     _open: OpenRequest,
 }
 
-impl Body for Answer {
+impl Body for AnswerBody {
     type Data = Bytes;
     type Error = axum::Error;
 

@@ -8,26 +8,26 @@ use std::{
 
 /// The connections and requests of all addresses.
 #[derive(Debug, Clone)]
-pub(super) struct Shares {
+pub(super) struct AddressShares {
     bound: usize,
     taken: Arc<Mutex<HashMap<IpAddr, usize>>>,
 }
 
 /// One connection or request of an address, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Share {
+pub(super) struct AddressShare {
     address: IpAddr,
-    of: Shares,
+    of: AddressShares,
 }
 
-impl Shares {
+impl AddressShares {
     /// None yet; each address may have `bound` at the same time.
     pub(super) fn new(bound: usize) -> Self {
         Self { bound, taken: Arc::default() }
     }
 
     /// One more for `address`, unless it has as many as it may have.
-    pub(super) fn take(&self, address: IpAddr) -> Option<Share> {
+    pub(super) fn take(&self, address: IpAddr) -> Option<AddressShare> {
         let address = owner(address);
         let mut taken = self.lock();
         let count = taken.entry(address).or_default();
@@ -35,7 +35,7 @@ impl Shares {
             return None;
         }
         *count += 1;
-        Some(Share { address, of: self.clone() })
+        Some(AddressShare { address, of: self.clone() })
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
@@ -44,7 +44,7 @@ impl Shares {
     }
 }
 
-impl Drop for Share {
+impl Drop for AddressShare {
     fn drop(&mut self) {
         let mut taken = self.of.lock();
         if let Some(count) = taken.get_mut(&self.address) {
@@ -69,13 +69,13 @@ fn owner(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    fn take(shares: &Shares, address: &str) -> Option<Share> {
+    fn take(shares: &AddressShares, address: &str) -> Option<AddressShare> {
         shares.take(address.parse().unwrap())
     }
 
     #[test]
     fn an_address_has_its_share_and_no_more_until_one_is_dropped() {
-        let shares = Shares::new(2);
+        let shares = AddressShares::new(2);
         let first = take(&shares, "203.0.113.9");
         let second = take(&shares, "::ffff:203.0.113.9");
         assert!(first.is_some() && second.is_some());
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn over_ipv6_a_network_of_64_bits_is_one_client() {
-        let shares = Shares::new(1);
+        let shares = AddressShares::new(1);
         let _first = take(&shares, "2001:db8:0:1::1").unwrap();
         assert!(take(&shares, "2001:db8:0:1:ffff::2").is_none());
         assert!(take(&shares, "2001:db8:0:2::1").is_some());

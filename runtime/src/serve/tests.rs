@@ -21,7 +21,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Clients, Connections, Limits, ServeMetrics, Timeouts, bind, serve};
+use super::{Clients, ConnectionLimits, Limits, ServeMetrics, Timeouts, bind, serve};
 use crate::forwarded;
 use client::{Client, Frame, data, headers, reset};
 
@@ -36,7 +36,7 @@ const SHORT: Timeouts = Timeouts {
 };
 
 /// A port with a few handlers.
-struct Port {
+struct TestPort {
     registry: Registry,
     address: std::net::SocketAddr,
     handlers: Arc<Handlers>,
@@ -93,7 +93,7 @@ async fn endless() -> Body {
     Body::from_stream(futures_util::stream::repeat_with(|| Ok::<_, Infallible>(vec![b'x'; 64 * 1024])))
 }
 
-impl Port {
+impl TestPort {
     async fn start() -> Self {
         Self::start_for(Clients::Internal, &[]).await
     }
@@ -117,7 +117,7 @@ impl Port {
             proxies: proxies.iter().map(|proxy| forwarded::network(proxy).unwrap()).collect(),
             streams: &["/wait", "/read"],
             timeouts: SHORT,
-            ..Limits::new(Connections { total: 16, per_address: 12 }, clients)
+            ..Limits::new(ConnectionLimits { total: 16, per_address: 12 }, clients)
         };
         let serving =
             tokio::spawn(serve(listener, router, limits, metrics, shutdown.clone(), Duration::from_secs(20)));
@@ -154,7 +154,7 @@ const AT_ONCE: &str = "GET /at-once HTTP/1.1\r\nhost: x\r\n\r\n";
 
 /// Fills the windows of so many calls with frames of one size, while nobody reads them.
 async fn send_fast(calls: u32, size: usize) {
-    let port = Port::start().await;
+    let port = TestPort::start().await;
     let mut client = port.client().await;
     let (window, streams) = (client.stream_window, (0..calls).map(|call| 2 * call + 1));
     let mut sent = Vec::new();
@@ -188,7 +188,7 @@ async fn a_fast_sender_waits_whatever_the_size_of_its_frames() {
 
 #[tokio::test]
 async fn a_client_that_sends_before_it_has_our_settings_may_go_on_sending() {
-    let port = Port::start().await;
+    let port = TestPort::start().await;
     // Sixteen lengths from where h2 stops a call whose window is made smaller to where it does not.
     for early in (16_000..22_400).step_by(400) {
         let first = early.min(16_384);
@@ -204,7 +204,7 @@ async fn a_client_that_sends_before_it_has_our_settings_may_go_on_sending() {
 
 #[tokio::test]
 async fn many_calls_cancelled_at_once_cost_no_other_call_and_begin_a_few_at_a_time() {
-    let port = Port::start().await;
+    let port = TestPort::start().await;
     let mut client = port.client().await;
     client.send([headers(1, "/wait"), data(1, 4, true)].concat()).await;
     let heap = (0..5_000).flat_map(|call| [headers(2 * call + 3, "/wait"), reset(2 * call + 3)].concat());
@@ -223,7 +223,7 @@ async fn many_calls_cancelled_at_once_cost_no_other_call_and_begin_a_few_at_a_ti
 
 #[tokio::test]
 async fn a_client_that_gets_early_answers_while_it_sends_keeps_its_connection() {
-    let port = Port::start().await;
+    let port = TestPort::start().await;
     let mut client = port.client().await;
     // An open call, so that the connection is not idle however long the frames take.
     client.send(headers(1, "/wait")).await;
@@ -242,13 +242,13 @@ async fn a_client_that_gets_early_answers_while_it_sends_keeps_its_connection() 
 
 #[tokio::test]
 async fn a_connection_that_we_end_is_counted() {
-    let port = Port::start().await;
+    let port = TestPort::start().await;
     let mut client = port.client().await;
     client.send(data(0, 4, false)).await;
     assert!(matches!(client.next().await, Some(Frame::GoAway(1))), "PROTOCOL_ERROR");
     assert!(client.next().await.is_none());
     port.shutdown.cancel();
-    let Port { registry, serving, .. } = port;
+    let TestPort { registry, serving, .. } = port;
     serving.await.unwrap();
     let mut text = String::new();
     encode(&mut text, &registry).unwrap();
@@ -258,7 +258,7 @@ async fn a_connection_that_we_end_is_counted() {
 
 #[tokio::test]
 async fn an_idle_client_is_asked_to_leave_and_a_call_on_its_way_is_served() {
-    let port = Port::start().await;
+    let port = TestPort::start().await;
     let mut client = port.client().await;
     assert!(matches!(client.next().await, Some(Frame::GoAway(0))), "NO_ERROR");
     // The ping is answered after the call: so the call arrives while the server waits for the client to know.
@@ -271,7 +271,7 @@ async fn an_idle_client_is_asked_to_leave_and_a_call_on_its_way_is_served() {
 
 #[tokio::test]
 async fn a_client_that_sends_nothing_at_first_may_call_later() {
-    let port = Port::start().await;
+    let port = TestPort::start().await;
     let mut silent = port.http1().await;
     let mut slow = port.http1().await;
     slow.write_all(b"GET /at-once HTTP/1.1\r\nx").await.unwrap();
@@ -281,14 +281,14 @@ async fn a_client_that_sends_nothing_at_first_may_call_later() {
 
 #[tokio::test]
 async fn a_connection_without_a_byte_is_closed_after_the_idle_timeout() {
-    let port = Port::start().await;
+    let port = TestPort::start().await;
     let mut silent = port.http1().await;
     assert_eq!(silent.read(&mut [0; 1]).await.unwrap(), 0, "and not by a reset");
 }
 
 #[tokio::test]
 async fn a_port_that_leaves_announces_the_end_of_a_connection_with_its_next_answer() {
-    let port = Port::start().await;
+    let port = TestPort::start().await;
     let mut stream = port.http1().await;
     assert!(!ask(&mut stream, AT_ONCE).await.contains("connection: close"));
     port.shutdown.cancel();
@@ -300,7 +300,7 @@ async fn a_port_that_leaves_announces_the_end_of_a_connection_with_its_next_answ
 
 #[tokio::test]
 async fn a_port_that_leaves_finishes_its_calls_and_asks_http_2_clients_to_leave() {
-    let port = Port::start().await;
+    let port = TestPort::start().await;
     let mut client = port.client().await;
     client.send(headers(1, "/wait")).await;
     client.ping().await;
@@ -320,7 +320,7 @@ async fn a_port_that_leaves_finishes_its_calls_and_asks_http_2_clients_to_leave(
 
 #[tokio::test]
 async fn an_answer_arrives_although_the_client_is_still_sending() {
-    let port = Port::start().await;
+    let port = TestPort::start().await;
     let mut stream = port.http1().await;
     let head = "POST /at-once HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 4000000\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();

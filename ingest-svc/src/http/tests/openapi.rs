@@ -131,7 +131,7 @@ async fn unreadable(router: &Router, operation: &Operation<'_>) -> [Produced; 2]
     let limits = serve::Limits {
         head: HEAD_BYTES,
         heads: serve::Heads::Lenient,
-        ..serve::Limits::new(serve::Connections { total: 16, per_address: 16 }, serve::Clients::Public)
+        ..serve::Limits::new(serve::ConnectionLimits { total: 16, per_address: 16 }, serve::Clients::Public)
     };
     let metrics = serve::ServeMetrics::default().port("test");
     let serving = serve::serve(listener, router.clone(), limits, metrics, stop.clone(), Duration::ZERO);

@@ -22,7 +22,7 @@ const MAX_PATH: usize = 1024;
 const MAX_FORWARDED: usize = 4 * 1024;
 
 /// A head that can be read.
-pub(super) struct Head {
+pub(super) struct ReadableHead {
     /// The bytes for hyper.
     pub(super) bytes: Vec<u8>,
     /// The body that follows, if there is one.
@@ -46,7 +46,7 @@ pub(super) fn is_complete(head: &[u8]) -> bool {
 }
 
 /// Reads a head that begins with its request line, and repairs it.
-pub(super) fn read(head: &[u8], limit: usize) -> Result<Head, HeadFault> {
+pub(super) fn read(head: &[u8], limit: usize) -> Result<ReadableHead, HeadFault> {
     let (line, headers) = split_line(head);
     let Some(end) = line_end(line) else {
         // Either as long as it may be, or not a request at all.
@@ -69,7 +69,7 @@ pub(super) fn read(head: &[u8], limit: usize) -> Result<Head, HeadFault> {
         return Err(HeadFault::HeadTooLong);
     }
     let body = body(&bytes, version)?;
-    Ok(Head { bytes, body })
+    Ok(ReadableHead { bytes, body })
 }
 
 /// A request that replaces an unreadable one: for the same path, and from the same addresses, as far as they are known.

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{
     body::Body,
     fault::{HeadFault, UnreadableHead},
-    head::{self, Head},
+    head::{self, ReadableHead},
 };
 
 /// The first bytes of HTTP/2; the rest of its preface is not checked.
@@ -17,13 +17,13 @@ const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n\r\n";
 pub struct HeadRepair {
     /// Bytes of a head at most.
     limit: usize,
-    state: State,
+    state: RepairState,
     /// Requests that were passed on, including the one that replaces an unreadable one.
     passed_on: u64,
 }
 
 #[derive(Debug)]
-enum State {
+enum RepairState {
     /// A head, as far as it has arrived.
     Head(Vec<u8>),
     Body(Body),
@@ -36,7 +36,7 @@ enum State {
 impl HeadRepair {
     /// For a new connection; `limit` is how many bytes a head may have.
     pub fn new(limit: usize) -> Self {
-        Self { limit, state: State::Head(Vec::new()), passed_on: 0 }
+        Self { limit, state: RepairState::Head(Vec::new()), passed_on: 0 }
     }
 
     /// How many requests were passed on, including the one that replaces an unreadable one.
@@ -46,7 +46,7 @@ impl HeadRepair {
 
     /// Whether nothing more will be passed on.
     pub fn is_finished(&self) -> bool {
-        matches!(self.state, State::Finished)
+        matches!(self.state, RepairState::Finished)
     }
 
     /// Takes bytes that have arrived, and appends to `ready` what hyper can read. The head of a request that cannot be read is
@@ -54,7 +54,7 @@ impl HeadRepair {
     pub fn push(&mut self, mut bytes: &[u8], ready: &mut Vec<u8>) -> Option<UnreadableHead> {
         while !bytes.is_empty() {
             match &mut self.state {
-                State::Head(head) => {
+                RepairState::Head(head) => {
                     // Line by line.
                     let end = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1);
                     let (part, behind) = bytes.split_at(end);
@@ -74,22 +74,22 @@ impl HeadRepair {
                         }
                     }
                 }
-                State::Body(body) => {
+                RepairState::Body(body) => {
                     let step = body.read(bytes);
                     let (part, behind) = bytes.split_at(step.length);
                     ready.extend_from_slice(part);
                     bytes = behind;
                     if step.ended {
-                        self.state = State::Head(Vec::new());
+                        self.state = RepairState::Head(Vec::new());
                     } else if body.is_broken() {
-                        self.state = State::Unchanged;
+                        self.state = RepairState::Unchanged;
                     }
                 }
-                State::Unchanged => {
+                RepairState::Unchanged => {
                     ready.extend_from_slice(bytes);
                     break;
                 }
-                State::Finished => break,
+                RepairState::Finished => break,
             }
         }
         None
@@ -98,7 +98,7 @@ impl HeadRepair {
     /// The client sends nothing more. An incomplete head is returned like any other one that cannot be read.
     pub fn finish(&mut self, ready: &mut Vec<u8>) -> Option<UnreadableHead> {
         match &mut self.state {
-            State::Head(head) if !matches!(&head[..], b"" | b"\r") => {
+            RepairState::Head(head) if !matches!(&head[..], b"" | b"\r") => {
                 let head = std::mem::take(head);
                 Some(self.refuse(HeadFault::Incomplete, head, ready))
             }
@@ -109,20 +109,20 @@ impl HeadRepair {
     fn pass_on(&mut self, head: &[u8], ready: &mut Vec<u8>) -> Result<(), HeadFault> {
         if self.passed_on == 0 && head.starts_with(HTTP2) {
             ready.extend_from_slice(head);
-            self.state = State::Unchanged;
+            self.state = RepairState::Unchanged;
             return Ok(());
         }
-        let Head { bytes, body } = head::read(head, self.limit)?;
+        let ReadableHead { bytes, body } = head::read(head, self.limit)?;
         ready.extend_from_slice(&bytes);
         self.passed_on += 1;
-        self.state = body.map_or_else(|| State::Head(Vec::new()), State::Body);
+        self.state = body.map_or_else(|| RepairState::Head(Vec::new()), RepairState::Body);
         Ok(())
     }
 
     fn refuse(&mut self, fault: HeadFault, head: Vec<u8>, ready: &mut Vec<u8>) -> UnreadableHead {
         ready.extend_from_slice(&head::replacement(&head));
         self.passed_on += 1;
-        self.state = State::Finished;
+        self.state = RepairState::Finished;
         UnreadableHead { fault, head: Bytes::from(head) }
     }
 }

@@ -7,7 +7,7 @@ use tokio::net::TcpSocket;
 use super::*;
 
 /// A connection from that address of this machine.
-async fn from(address: [u8; 4], port: &Port) -> TcpStream {
+async fn from(address: [u8; 4], port: &TestPort) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind((Ipv4Addr::from(address), 0).into()).unwrap();
     socket.connect(port.address).await.unwrap()
@@ -34,7 +34,7 @@ async fn asked_to_leave(client: &mut Client) {
 
 #[tokio::test]
 async fn an_idle_client_is_asked_to_leave_and_one_with_an_open_call_stays() {
-    let port = Port::start().await;
+    let port = TestPort::start().await;
     let mut busy = port.client().await;
     busy.send(headers(1, "/wait")).await;
     busy.ping().await;
@@ -52,7 +52,7 @@ async fn an_idle_client_is_asked_to_leave_and_one_with_an_open_call_stays() {
 
 #[tokio::test]
 async fn a_slow_body_has_a_timeout_and_a_stream_has_none() {
-    let port = Port::start().await;
+    let port = TestPort::start().await;
     let mut client = port.client().await;
     let late = "the request's body took too long to arrive";
     client
@@ -83,7 +83,7 @@ async fn a_slow_body_has_a_timeout_and_a_stream_has_none() {
 
 #[tokio::test]
 async fn a_client_that_does_not_read_its_answer_is_disconnected() {
-    let port = Port::start().await;
+    let port = TestPort::start().await;
     let mut stream = port.http1().await;
     stream.write_all(b"GET /endless HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     port.shutdown.cancel();
@@ -93,7 +93,7 @@ async fn a_client_that_does_not_read_its_answer_is_disconnected() {
 
 #[tokio::test]
 async fn an_address_has_its_share_of_a_port_and_refusals_are_counted() {
-    let port = Port::start().await;
+    let port = TestPort::start().await;
     let (one, other, third) = ([127, 0, 0, 1], [127, 0, 0, 2], [127, 0, 0, 3]);
     let mut held = Vec::new();
     for _ in 0..12 {
@@ -130,7 +130,7 @@ async fn an_address_has_its_share_of_a_port_and_refusals_are_counted() {
 
 #[tokio::test]
 async fn one_of_our_proxies_has_no_share_and_the_addresses_it_names_have_one() {
-    let port = Port::start_for(Clients::Public, &["127.0.0.0/8"]).await;
+    let port = TestPort::start_for(Clients::Public, &["127.0.0.0/8"]).await;
     let get = |path: &str, client: &str| {
         format!("GET {path} HTTP/1.1\r\nhost: x\r\nx-forwarded-for: {client}\r\n\r\n")
     };
@@ -168,7 +168,7 @@ fn resident() -> usize {
 /// Fills the windows of 200 calls with frames of one byte that nobody reads, until the connection is ended; returns how many
 /// frames were taken.
 async fn one_byte_frames(clients: Clients) -> usize {
-    let port = Port::start_for(clients, &[]).await;
+    let port = TestPort::start_for(clients, &[]).await;
     let before = resident();
     let mut client = port.client().await;
     let (mut taken, mut most) = (0, before);

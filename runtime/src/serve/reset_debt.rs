@@ -12,11 +12,11 @@ const CREDIT: Duration = Duration::from_millis(20);
 
 /// The time that a connection owes for cancelled calls.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub(super) struct ResetDebt {
     paid: Option<Instant>,
 }
 
-impl Pace {
+impl ResetDebt {
     /// Counts cancelled calls.
     pub(super) fn charge(&mut self, resets: u32, now: Instant) {
         if resets > 0 {
@@ -36,22 +36,22 @@ mod tests {
 
     use tokio::time::Instant;
 
-    use super::Pace;
+    use super::ResetDebt;
 
     #[test]
     fn two_hundred_cancelled_calls_do_not_wait_and_a_flood_is_slowed_to_ten_thousand_a_second() {
         let now = Instant::now();
-        let mut pace = Pace::default();
-        assert_eq!(pace.resume(now), None);
-        pace.charge(200, now);
-        assert_eq!(pace.resume(now), None);
-        pace.charge(10_000, now);
-        assert_eq!(pace.resume(now), Some(now + Duration::from_secs(1)));
+        let mut debt = ResetDebt::default();
+        assert_eq!(debt.resume(now), None);
+        debt.charge(200, now);
+        assert_eq!(debt.resume(now), None);
+        debt.charge(10_000, now);
+        assert_eq!(debt.resume(now), Some(now + Duration::from_secs(1)));
         let later = now + Duration::from_secs(60);
-        assert_eq!(pace.resume(later), None);
-        pace.charge(300, later);
+        assert_eq!(debt.resume(later), None);
+        debt.charge(300, later);
         assert_eq!(
-            pace.resume(later),
+            debt.resume(later),
             Some(later + Duration::from_millis(10)),
             "unused time is not saved up"
         );
