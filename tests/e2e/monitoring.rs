@@ -173,6 +173,7 @@ async fn every_metric_of_the_alerts_and_the_dashboard_is_measured() {
     for pad in &mut pads {
         pad.until_position(2).await;
     }
+    system.ring_over_the_bus(&store).await;
     drop(pads);
     let mut missing = BTreeSet::new();
     until("all metrics are there", SOON, async || {

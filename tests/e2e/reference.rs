@@ -10,7 +10,6 @@ use std::{
 use prost::Message;
 use prost_types::FileDescriptorSet;
 use ringpad_tests::{
-    cdr::{self, ring},
     http::Client,
     nginx::shipped_text,
     rabbit::RabbitNode,
@@ -219,12 +218,8 @@ impl Quoted {
 async fn the_metrics_are_those_of_the_programs() {
     let system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let store = system.store("gangnam").await;
-    let mut pads = system.pads(&store.id).await;
-    let record = ring(&store.virtual_number, &cdr::caller());
-    system.provider().deliver(&record).await;
-    for pad in &mut pads {
-        pad.until_position(1).await;
-    }
+    let _pads = system.pads(&store.id).await;
+    system.ring_over_the_bus(&store).await;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     for (service, admin, seen) in [
         ("ingest-svc", system.ingest_at.admin, "ringpad_publish_confirm_seconds"),

@@ -25,6 +25,7 @@ use tonic::transport::{Channel, Endpoint};
 use crate::{
     cdr,
     guard::Program,
+    http,
     pads::{Pad, Subscription, Transport},
     port::free_address,
     provider::Provider,
@@ -246,6 +247,24 @@ impl System {
             }
         }
         pads
+    }
+
+    /// Rings at a store that has a pad on the first replica, until one of the rings has come there over the bus.
+    ///
+    /// A replica that has just started compares its stores with the log every second, until it knows that the bus is alive.
+    /// What it reads there first is not measured as an event of the bus.
+    ///
+    /// # Panics
+    /// None of them comes over the bus in time.
+    pub async fn ring_over_the_bus(&self, shop: &Shop) {
+        let mut provider = self.provider();
+        let mut admin = http::Client::new(self.push_at[0].admin);
+        until("a ring comes over the bus", SOON, async || {
+            provider.deliver(&cdr::ring(&shop.virtual_number, &cdr::caller())).await;
+            let shown = must("/metrics", admin.get("/metrics").await).text();
+            shown.contains("\nringpad_push_receipt_to_pad_seconds_count").then_some(())
+        })
+        .await;
     }
 
     /// The request of a new pad of `store`.

@@ -170,7 +170,7 @@ pub fn session(session: &str) -> SubscribeRequest {
 }
 
 /// Waits until `reached` is true.
-pub async fn wait_for(what: &str, reached: impl AsyncFn() -> bool) {
+pub async fn wait_for(what: &str, mut reached: impl AsyncFnMut() -> bool) {
     let waiting = async {
         while !reached().await {
             tokio::time::sleep(Duration::from_millis(10)).await;
