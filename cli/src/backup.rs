@@ -10,9 +10,9 @@ use clap::{
     Args,
     builder::{PathBufValueParser, TypedValueParser},
 };
-use ingest_svc::{
-    log::{self, Contents, Existing},
-    settings::Database,
+use ingest_svc::log::{
+    Database,
+    sqlite::{self, Contents, Existing},
 };
 use ringpad_runtime::{CancellationToken, Failure};
 
@@ -69,7 +69,7 @@ fn regular(path: PathBuf) -> Result<PathBuf, &'static str> {
 pub(crate) async fn back_up(args: BackupArgs, shutdown: CancellationToken) -> Result<(), Failure> {
     let Database::Sqlite(log) = args.log.database_url;
     let began = Instant::now();
-    let made = log::back_up(log, args.file.clone(), &shutdown).await;
+    let made = sqlite::back_up(log, args.file.clone(), &shutdown).await;
     let contents = made.map_err(|error| Failure::other("backup", error))?;
     report(format!("{}: {}", args.file.display(), summary(&contents, began)))
 }
@@ -82,7 +82,7 @@ pub(crate) async fn restore(args: RestoreArgs) -> Result<(), Failure> {
     let Database::Sqlite(log) = args.log.database_url;
     let existing = if args.replace { Existing::Kept } else { Existing::Refused };
     let (began, path) = (Instant::now(), log.clone());
-    let work = tokio::task::spawn_blocking(move || log::restore(&args.file, &path, existing));
+    let work = tokio::task::spawn_blocking(move || sqlite::restore(&args.file, &path, existing));
     let restored = work.await.map_err(|error| Failure::other("restore", error))?;
     let restored = restored.map_err(|error| Failure::other("restore", error))?;
     report(format!("{}: {}", log.display(), summary(&restored.contents, began)))?;

@@ -25,7 +25,7 @@ use axum::{
 };
 use bytes::Bytes;
 use jiff::Timestamp;
-use ringpad_runtime::{forwarded::client, serve::lenient::UnreadableHead, traces::TRACEPARENT};
+use ringpad_runtime::{ErrorChain, forwarded::client, serve::lenient::UnreadableHead, traces::TRACEPARENT};
 
 use crate::{
     call::{Ingested, Status},
@@ -221,6 +221,7 @@ async fn receive(mut request: Request) -> Result<RawRequest, (Problem, RawReques
 }
 
 fn unavailable(source: &Source, error: LogError) -> Problem {
+    let error = ErrorChain(&error);
     tracing::warn!(source = &**source.name(), %error, "the log cannot be written; a record was answered 503");
     Problem::Unavailable
 }

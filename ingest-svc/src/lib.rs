@@ -28,11 +28,11 @@ mod shared;
 pub mod source;
 pub mod store;
 
-use std::{panic::resume_unwind, pin::pin, sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use prometheus_client::registry::Registry;
 use ringpad_runtime::{
-    CancellationToken, Failure,
+    CancellationToken, ErrorChain, Failure,
     activation::PassedListeners,
     admin,
     readiness::Readiness,
@@ -44,10 +44,9 @@ use tokio::{net::TcpListener, time::timeout};
 
 use capacity::LogCapacity;
 use http::HttpMetrics;
-use log::{LogMetrics, OpenLog, Waiting};
+use log::OpenLog;
 use relay::{Relay, RelayMetrics};
 use retention::{Retention, RetentionMetrics};
-use settings::Database;
 pub use settings::{Checked, Settings};
 use shared::Shared;
 
@@ -110,15 +109,17 @@ pub async fn run(
     // Loads data that the first number of an unusual form would otherwise wait for.
     let warm = tokio::task::spawn_blocking(phone::warm_up).await;
     warm.map_err(|error| Failure::other("cannot start", error))?;
-    let OpenLog { log, outbox, fresh, threads } = open_log(&settings, LogMetrics::new(&mut registry))?;
+    let opened =
+        log::open(&settings.database_url, settings.popup_ttl, &LogCapacity::default(), &mut registry).await;
+    let OpenLog { log, outbox, fresh, tasks } =
+        opened.map_err(|error| Failure::other("DATABASE_URL", ErrorChain(&error)))?;
     // The log and the relay end after the edges: the writer when the last handle on the log is dropped, and the relay when the
     // writer has ended and everything is published.
     let stop = shutdown.child_token();
     let mut backend = Supervisor::new(stop.clone());
-    for thread in threads.into_handles() {
-        backend.spawn_blocking("log", || thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+    for task in tasks.into_handles() {
+        backend.spawn("log", task.join());
     }
-    registry.register_collector(Box::new(Waiting::new(log.written(), Arc::clone(&outbox))));
     let relay = Relay {
         bus,
         traces: traces.clone(),
@@ -182,13 +183,6 @@ fn spawn_edges(
     let retention = Retention { log, retention: settings.retention, metrics: retention };
     edges.spawn("retention", retention.run(stop));
     Ok(edges)
-}
-
-fn open_log(settings: &Settings, metrics: LogMetrics) -> Result<OpenLog, Failure> {
-    let Database::Sqlite(path) = &settings.database_url;
-    log::open(path, settings.popup_ttl, &LogCapacity::default(), metrics).map_err(|error| {
-        Failure::other(format!("DATABASE_URL: cannot open the log {}", path.display()), error)
-    })
 }
 
 /// Waits for the log, and for the relay to publish the last events. It reads those that it did not publish in time from the

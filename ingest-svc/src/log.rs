@@ -8,9 +8,11 @@
 //!                                         └─► outbox ─► relay
 //! ```
 //!
-//! What is decided about calls and stores is in [`crate::call`] and [`crate::store`]; how it is stored, in [`sqlite`].
+//! What is decided about calls and stores is in [`crate::call`] and [`crate::store`]; how it is stored, in the folder of each
+//! database.
 
 mod batch;
+mod database;
 mod error;
 mod holdings;
 mod job;
@@ -19,17 +21,20 @@ mod outbox;
 mod queue;
 mod read;
 mod reader;
-mod sqlite;
+pub mod sqlite;
+mod unreadable;
+mod writer;
 
 use std::{
-    path::Path,
     sync::Arc,
-    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
+use jiff::SignedDuration;
+use prometheus_client::registry::Registry;
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, watch},
+    task::JoinHandle,
     time::timeout,
 };
 
@@ -40,19 +45,20 @@ use crate::{
     request::Quarantined,
     store::{Moving, StoreEntry, Upserted},
 };
-pub use error::LogError;
+pub use database::Database;
+use database::OpenDatabase;
 use error::Obstacle;
-use job::{Answer, Job};
+pub use error::{LogError, OpenError};
+use job::{Answered, Job, Work};
 pub(crate) use job::{IMPORT, Import};
-pub(crate) use metrics::{LogMetrics, Waiting};
+use metrics::{LogMetrics, Waiting};
 pub use outbox::{Committed, Outbox};
+use queue::Queue;
 pub use read::{
     AllMissed, CallPage, CallQuery, Cursor, Extent, Missed, OutboxPage, PageMark, PageSize, Purpose,
 };
 pub use reader::LogReader;
-pub use sqlite::{
-    BackupError, Contents, Existing, NewestEvent, OpenError, RestoreError, Restored, back_up, restore,
-};
+use writer::Writer;
 
 /// How long a request waits for its commit: less than number providers wait for an answer.
 const ANSWER: Duration = Duration::from_secs(4);
@@ -74,43 +80,58 @@ pub struct OpenLog {
     pub outbox: Arc<Outbox>,
     /// For the relay: what has just been committed.
     pub fresh: mpsc::Receiver<Committed>,
-    /// To be joined after the last [`Log`] is dropped.
-    pub threads: LogThreads,
+    /// To be awaited after the last [`Log`] is dropped.
+    pub tasks: LogTasks,
 }
 
-/// The threads that write.
+/// What works for the log until the last handle is dropped: the writer, and what the database runs for itself.
 #[derive(Debug)]
-pub struct LogThreads(Vec<JoinHandle<()>>);
+pub struct LogTasks(Vec<JoinHandle<()>>);
 
-impl LogThreads {
-    /// Waits for the writer to finish what it was given, and for all other threads also if one has panicked.
+impl LogTasks {
+    /// Waits for the writer to finish what it was given, and for all other tasks also if one has panicked.
     ///
     /// # Panics
-    /// If a thread has panicked, with its panic.
-    pub fn join(self) {
-        let ended: Vec<_> = self.0.into_iter().map(JoinHandle::join).collect();
-        if let Some(panic) = ended.into_iter().find_map(Result::err) {
-            std::panic::resume_unwind(panic);
+    /// If a task has panicked, with its panic.
+    pub async fn join(self) {
+        let ended = futures_util::future::join_all(self.0).await;
+        if let Some(error) = ended.into_iter().find_map(Result::err) {
+            std::panic::resume_unwind(error.into_panic());
         }
     }
 
-    /// Each thread by itself, so that the end of one is noticed while the others still run.
-    pub(crate) fn into_handles(self) -> Vec<JoinHandle<()>> {
-        self.0
+    /// Each task by itself, so that the end of one is noticed while the others still run.
+    pub(crate) fn into_handles(self) -> impl Iterator<Item = Self> {
+        self.0.into_iter().map(|task| Self(vec![task]))
     }
 }
 
 /// Opens the log, or makes it. A ring pops up for `popup_ttl` after its receipt.
-pub(crate) fn open(
-    path: &Path,
+pub(crate) async fn open(
+    database: &Database,
     popup_ttl: Duration,
     capacity: &LogCapacity,
-    metrics: LogMetrics,
+    registry: &mut Registry,
 ) -> Result<OpenLog, OpenError> {
-    let database = sqlite::open(path, popup_ttl, capacity, &metrics)?;
-    let sqlite::Database { epoch, jobs, written, connections, outbox, fresh, threads } = database;
-    let reader = LogReader::new(epoch, connections, capacity, metrics);
-    Ok(OpenLog { log: Log { jobs, written, reader }, outbox, fresh, threads: LogThreads(threads) })
+    let metrics = LogMetrics::new(registry);
+    let popup_ttl = popup_ttl.try_into().unwrap_or(SignedDuration::MAX);
+    let open = database.open(popup_ttl, capacity, &metrics, registry).await?;
+    let OpenDatabase { epoch, outbox, writer: database, reader, mut tasks } = open;
+    let (jobs, receiver) = mpsc::channel(capacity.jobs);
+    let (sender, fresh) = mpsc::channel(capacity.outbox_commits);
+    let (sees_written, written) = watch::channel(None);
+    registry.register_collector(Box::new(Waiting::new(written.clone(), Arc::clone(&outbox))));
+    let reader = LogReader::new(epoch, reader, capacity, metrics.clone());
+    let writer = Writer {
+        queue: Queue::new(receiver, capacity),
+        outbox: Arc::clone(&outbox),
+        fresh: sender,
+        written: sees_written,
+        metrics,
+        writable: false,
+    };
+    tasks.push(database.start(writer));
+    Ok(OpenLog { log: Log { jobs, written, reader }, outbox, fresh, tasks: LogTasks(tasks) })
 }
 
 impl Log {
@@ -124,7 +145,7 @@ impl Log {
 
     /// Gives a record its place: records are logged in the order in which these calls end.
     pub(crate) async fn submit(&self, record: Record) -> Result<Submitted, LogError> {
-        self.hand_over(|answer| Job::Ingest(Box::new(record), answer)).await.map(Submitted)
+        self.hand_over(Job::Ingest, record).await.map(Submitted)
     }
 
     /// Does what a pad wants done to a call of its store.
@@ -132,7 +153,7 @@ impl Log {
     /// # Errors
     /// The log cannot be written.
     pub async fn act(&self, request: ActionRequest) -> Result<ActionOutcome, LogError> {
-        self.ask(|answer| Job::Act(Box::new(request), answer)).await
+        self.ask(Job::Act, request).await
     }
 
     /// Makes a store, or replaces its name and numbers.
@@ -140,7 +161,7 @@ impl Log {
     /// # Errors
     /// The log cannot be written.
     pub async fn upsert_store(&self, entry: StoreEntry, moving: Moving) -> Result<Upserted, LogError> {
-        self.ask(|answer| Job::Upsert(entry, moving, answer)).await
+        self.ask(Job::Upsert, (entry, moving)).await
     }
 
     /// The same for as many stores as [`IMPORT`] says, in one transaction; records that wait go first.
@@ -148,7 +169,7 @@ impl Log {
     /// # Errors
     /// The log cannot be written.
     pub(crate) async fn import_stores(&self, import: Import) -> Result<Vec<Upserted>, LogError> {
-        self.ask(|answer| Job::Import(Box::new(import), answer)).await
+        self.ask(Job::Import, import).await
     }
 
     /// Removes a store; false: there is no such store.
@@ -156,7 +177,7 @@ impl Log {
     /// # Errors
     /// The log cannot be written.
     pub async fn delete_store(&self, id: String) -> Result<bool, LogError> {
-        self.ask(|answer| Job::Delete(id, answer)).await
+        self.ask(Job::Delete, id).await
     }
 
     /// Keeps a request that is not a CDR. When the quarantine is full, the oldest request of the source that has most is dropped.
@@ -164,7 +185,7 @@ impl Log {
     /// # Errors
     /// The log cannot be written.
     pub async fn quarantine(&self, request: Quarantined) -> Result<(), LogError> {
-        self.ask(|answer| Job::Quarantine(Box::new(request), answer)).await
+        self.ask(Job::Quarantine, request).await
     }
 
     /// Takes requests out of the quarantine.
@@ -172,7 +193,7 @@ impl Log {
     /// # Errors
     /// The log cannot be written.
     pub async fn release(&self, ids: Vec<u64>) -> Result<(), LogError> {
-        self.ask(|answer| Job::Release(ids, answer)).await
+        self.ask(Job::Release, ids).await
     }
 
     /// Deletes a few calls and events from before a Unix second; says whether there may be more.
@@ -180,7 +201,7 @@ impl Log {
     /// # Errors
     /// The log cannot be written.
     pub async fn purge(&self, before: i64) -> Result<bool, LogError> {
-        self.ask(|answer| Job::Purge(before, answer)).await
+        self.ask(Job::Purge, before).await
     }
 
     /// Whether the log can be written: writes something, unless there was a commit just now that did.
@@ -188,17 +209,12 @@ impl Log {
     /// # Errors
     /// The log cannot be written.
     pub async fn probe(&self) -> Result<(), LogError> {
-        self.ask(Job::Probe).await
+        self.ask(Job::Probe, ()).await
     }
 
     /// When something was last written that is on disk; `None`: nothing yet.
     pub fn written_at(&self) -> Option<Instant> {
         *self.written.borrow()
-    }
-
-    /// Sees the same, without being a handle on the log.
-    pub(crate) fn written(&self) -> watch::Receiver<Option<Instant>> {
-        self.written.clone()
     }
 
     /// The reading half.
@@ -207,21 +223,21 @@ impl Log {
     }
 
     /// Has the writer do a job.
-    async fn ask<T>(&self, job: impl FnOnce(Answer<T>) -> Job) -> Result<T, LogError> {
-        answer(self.hand_over(job).await?).await
+    async fn ask<I, T>(&self, job: fn(Box<Work<I, T>>) -> Job, input: I) -> Result<T, LogError> {
+        answer(self.hand_over(job, input).await?).await
     }
 
     /// Gives the writer a job; the answer comes after the commit.
-    async fn hand_over<T>(&self, job: impl FnOnce(Answer<T>) -> Job) -> Result<Answered<T>, LogError> {
-        let (answer, answered) = oneshot::channel();
-        let handed_over =
-            timeout(ANSWER, self.jobs.send(job(answer))).await.map_err(|_| LogError::silent())?;
+    async fn hand_over<I, T>(
+        &self,
+        job: fn(Box<Work<I, T>>) -> Job,
+        input: I,
+    ) -> Result<Answered<T>, LogError> {
+        let (work, answered) = Work::new(input);
+        let handed_over = timeout(ANSWER, self.jobs.send(job(work))).await.map_err(|_| LogError::silent())?;
         handed_over.map(|()| answered).map_err(|_| Obstacle::Closing.into())
     }
 }
-
-/// Where an answer comes from.
-type Answered<T> = oneshot::Receiver<Result<T, LogError>>;
 
 /// Waits for the commit. What is not answered in time may have been done all the same: a repeat is recognised.
 async fn answer<T>(answered: Answered<T>) -> Result<T, LogError> {

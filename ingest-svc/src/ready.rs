@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use ringpad_runtime::{CancellationToken, readiness::Readiness};
+use ringpad_runtime::{CancellationToken, ErrorChain, readiness::Readiness};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use crate::log::{Log, LogError};
@@ -65,6 +65,7 @@ impl LogReadiness {
                 self.readiness.release("log");
             }
             Err(error) => {
+                let error = ErrorChain(&error);
                 if was_ready {
                     tracing::error!(%error, "not ready");
                 }
@@ -90,7 +91,7 @@ mod tests {
     use super::*;
     use crate::{
         capacity::LogCapacity,
-        log::{self, LogMetrics, OpenLog, OtherProgram},
+        log::{self, Database, OpenLog, OtherProgram},
     };
 
     /// Longer than anything here takes.
@@ -113,9 +114,9 @@ mod tests {
     async fn a_disk_that_does_not_answer_is_not_ready() {
         let directory = TempDir::new().unwrap();
         let path = directory.path().join("log.db");
-        let metrics = LogMetrics::new(&mut Registry::default());
-        let OpenLog { log, threads, .. } =
-            log::open(&path, Duration::from_secs(30), &LogCapacity::default(), metrics).unwrap();
+        let (database, ttl) = (Database::Sqlite(path.clone()), Duration::from_secs(30));
+        let opened = log::open(&database, ttl, &LogCapacity::default(), &mut Registry::default()).await;
+        let OpenLog { log, tasks, .. } = opened.unwrap();
         let (readiness, leaving) = (Readiness::default(), CancellationToken::new());
         readiness.hold("log", "starting");
         let health = ringpad_runtime::grpc::health(readiness.clone(), &[], leaving.clone());
@@ -140,6 +141,6 @@ mod tests {
         leaving.cancel();
         watching.await.unwrap();
         assert_eq!(readiness.reason().as_deref(), Some("process: leaving"));
-        tokio::task::spawn_blocking(|| threads.join()).await.unwrap();
+        tasks.join().await;
     }
 }

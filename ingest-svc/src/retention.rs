@@ -7,7 +7,7 @@ mod metrics;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use ringpad_runtime::CancellationToken;
+use ringpad_runtime::{CancellationToken, ErrorChain};
 use tokio::time::sleep;
 
 use crate::log::{Log, LogError};
@@ -55,7 +55,7 @@ impl Retention {
                 Ok(Step::More) => PAUSE,
                 Ok(Step::Done) => look,
                 Err(error) => {
-                    tracing::warn!(%error, "cannot delete old calls; trying again");
+                    tracing::warn!(error = %ErrorChain(&error), "cannot delete old calls; trying again");
                     look
                 }
             };

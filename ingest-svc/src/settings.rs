@@ -1,6 +1,6 @@
 //! The settings of ingest-svc: an environment variable each, or the same flag in kebab case.
 
-use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Parser;
 use ringpad_bus::{Bus, BusSettings};
@@ -9,7 +9,7 @@ use ringpad_runtime::{
 };
 use secrecy::SecretString;
 
-use crate::source::Sources;
+use crate::{log::Database, source::Sources};
 
 /// Takes number providers' call records, logs them durably and publishes them to push-svc.
 #[derive(Debug, Clone, Parser)]
@@ -63,28 +63,6 @@ pub struct Checked {
     pub sources: Sources,
     /// The broker; tests and `ringpad dev` put one in its place that runs in the process.
     pub bus: Bus,
-}
-
-/// Where the log is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Database {
-    /// A SQLite file.
-    Sqlite(PathBuf),
-}
-
-impl FromStr for Database {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.strip_prefix("sqlite://") {
-            Some(path) if !path.is_empty() && !path.contains('?') => Ok(Self::Sqlite(PathBuf::from(path))),
-            _ => Err(
-                "sqlite:// and a path is expected, e.g. sqlite:///var/lib/ringpad/ringpad.db; postgres:// \
-                      is not built yet"
-                    .to_owned(),
-            ),
-        }
-    }
 }
 
 impl Settings {

@@ -11,6 +11,7 @@ pub mod activation;
 pub mod admin;
 pub mod backoff;
 mod bearer;
+mod error_chain;
 mod failure;
 pub mod fair;
 pub mod forwarded;
@@ -25,6 +26,7 @@ pub mod telemetry;
 pub mod traces;
 
 pub use bearer::bearer;
+pub use error_chain::ErrorChain;
 pub use failure::Failure;
 pub use service::run_service;
 pub use shutdown::Hangup;

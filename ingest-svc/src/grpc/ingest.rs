@@ -13,7 +13,7 @@ use ringpad_proto::v1::{
     ingest_service_server::IngestService,
 };
 use ringpad_runtime::{
-    CancellationToken, grpc,
+    CancellationToken, ErrorChain, grpc,
     traces::{Stage, TRACEPARENT},
 };
 use tonic::{Code, Request, Response, Status, Streaming, async_trait};
@@ -235,7 +235,7 @@ impl RecordError {
         match self {
             Self::NoSource(name) => format!("there is no source {name:?}"),
             Self::Faults(_) => "not a call record".to_owned(),
-            Self::Log(error) => error.to_string(),
+            Self::Log(error) => ErrorChain(error).to_string(),
         }
     }
 

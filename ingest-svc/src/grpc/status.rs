@@ -1,6 +1,6 @@
 //! Statuses that several RPCs answer.
 
-use ringpad_runtime::grpc;
+use ringpad_runtime::{ErrorChain, grpc};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -16,5 +16,5 @@ pub(super) fn faulty(field: &str, description: impl Into<String>) -> Status {
 
 /// Turns an error of the log into a gRPC status; used everywhere.
 pub(super) fn unavailable(error: LogError) -> Status {
-    grpc::unavailable(error.to_string())
+    grpc::unavailable(ErrorChain(&error).to_string())
 }

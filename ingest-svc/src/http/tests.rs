@@ -22,7 +22,7 @@ use tower::ServiceExt;
 use super::*;
 use crate::{
     capacity::LogCapacity,
-    log::{LogMetrics, OpenLog, OtherProgram},
+    log::{Database, OpenLog, OtherProgram},
     phone::PhoneNumber,
     source::Sources,
     store::{Moving, NumberKind, OwnedNumber, StoreEntry},
@@ -75,14 +75,9 @@ impl Edge {
     /// The same with other sources.
     async fn of(sources: &str) -> Self {
         let directory = TempDir::new().unwrap();
-        let metrics = LogMetrics::new(&mut Registry::default());
-        let open = crate::log::open(
-            &directory.path().join("log.db"),
-            Duration::from_secs(30),
-            &LogCapacity::default(),
-            metrics,
-        )
-        .unwrap();
+        let (database, ttl) = (Database::Sqlite(directory.path().join("log.db")), Duration::from_secs(30));
+        let open = crate::log::open(&database, ttl, &LogCapacity::default(), &mut Registry::default()).await;
+        let open = open.unwrap();
         let number = PhoneNumber::parse("0507-1234-5678").unwrap();
         let number = OwnedNumber::new(NumberKind::VirtualNumber, &number);
         let store =

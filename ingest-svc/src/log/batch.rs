@@ -1,24 +1,21 @@
-//! What waits for one commit, and what happens once it is on disk: the events go to the relay, the answers to the clients.
+//! What the jobs of one commit have done, apart from their answers. It takes effect once it is on disk.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use ringpad_bus::Event;
-use tokio::sync::{mpsc, watch};
 
-use super::{
-    error::LogError,
-    job::Answer,
-    metrics::{Counted, LogMetrics},
-    outbox::{Committed, Outbox},
+use super::metrics::Counted;
+use crate::{
+    call::{Ingested, RecordOutcome, Status},
+    cdr::Record,
+    store::Upserted,
 };
 
-/// An answer that waits for the commit. It is called with the commit's outcome.
-type Due = Box<dyn FnOnce(Result<(), LogError>) + Send>;
-
-/// What waits for the commit.
+/// What one commit has done.
 #[derive(Default)]
 pub(super) struct Batch {
-    due: Vec<Due>,
+    /// The key of the first event; the others follow without a gap.
+    pub(super) first_key: u64,
     pub(super) events: Vec<Event>,
     /// The ids of stores that push-svc is to ask the log about.
     pub(super) changed: Vec<String>,
@@ -31,69 +28,50 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// Answers a failed job now, and one that succeeded after the commit. A client that has gone away needs no answer: what
-    /// it asked for is done, and a repeat is recognised.
-    ///
-    /// # Errors
-    /// The job has failed.
-    pub(super) fn settle<T: Send + 'static>(
+    /// A record was logged.
+    pub(super) fn record(
         &mut self,
-        answer: Answer<T>,
-        outcome: Result<T, LogError>,
-    ) -> Result<(), LogError> {
-        match outcome {
-            Ok(value) => {
-                self.due.push(Box::new(move |committed| drop(answer.send(committed.map(|()| value)))));
-                Ok(())
-            }
-            Err(error) => {
-                drop(answer.send(Err(error.clone())));
-                Err(error)
-            }
+        record: &Record,
+        outcome: RecordOutcome,
+        event: Option<Event>,
+    ) -> Ingested {
+        let RecordOutcome { ingested, new_call, is_late, had_more } = outcome;
+        self.writes |= ingested.status != Status::Duplicate;
+        self.events.extend(event);
+        let source = Arc::clone(&record.source);
+        self.logged.push(Counted { source, status: ingested.status, new_call, had_more, is_late });
+        ingested
+    }
+
+    /// A pad's action was done.
+    pub(super) fn action(&mut self, event: Option<Event>) {
+        self.writes |= event.is_some();
+        self.events.extend(event);
+    }
+
+    /// A store was made or replaced.
+    pub(super) fn upserted(&mut self, id: &str, outcome: &Upserted) {
+        if outcome.hints_pads() {
+            self.changed.push(id.to_owned());
         }
     }
 
-    /// The commit failed: nothing of it was done.
-    pub(super) fn refuse(self, error: &LogError) {
-        self.due.into_iter().for_each(|answer| answer(Err(error.clone())));
-    }
-}
-
-/// Where a backend sends what it has committed.
-pub(super) struct Committer {
-    pub(super) outbox: Arc<Outbox>,
-    pub(super) fresh: mpsc::Sender<Committed>,
-    /// When a commit that wrote something was last on disk.
-    pub(super) written: watch::Sender<Option<Instant>>,
-    pub(super) metrics: LogMetrics,
-}
-
-impl Committer {
-    /// The batch is on disk. The first of its events has the key `first_key`, the others follow without a gap.
-    pub(super) fn committed(&self, batch: Batch, first_key: u64) {
-        if batch.writes {
-            self.written.send_replace(Some(Instant::now()));
+    /// The same, as a part of an import.
+    pub(super) fn imported(&mut self, id: &str, outcome: &Upserted) {
+        if outcome.hints_pads_after_import() {
+            self.changed.push(id.to_owned());
         }
-        if !batch.events.is_empty() {
-            let committed = Committed { first_key, at: Instant::now(), events: batch.events };
-            self.outbox.committed(committed.last_key());
-            self.offer(committed);
-        }
-        batch.changed.into_iter().for_each(|id| self.outbox.store_changed(id));
-        batch.logged.into_iter().for_each(|logged| self.metrics.logged(logged));
-        self.metrics.quarantined.inc_by(batch.quarantined);
-        self.metrics.quarantine_dropped.inc_by(batch.dropped);
-        batch.due.into_iter().for_each(|answer| answer(Ok(())));
     }
 
-    /// Hands a commit to the relay. A relay that is behind will find it in the log.
-    fn offer(&self, committed: Committed) {
-        let size = committed.size();
-        if !self.outbox.has_room(size) {
-            self.outbox.nudge();
-        } else if self.fresh.try_send(committed).is_err() {
-            self.outbox.taken(size);
-            self.outbox.nudge();
-        }
+    /// A store was deleted, if there was one.
+    pub(super) fn deleted(&mut self, id: &str) {
+        self.changed.push(id.to_owned());
+    }
+
+    /// A request was quarantined, and so many others were dropped for it.
+    pub(super) fn quarantined(&mut self, dropped: u64) {
+        self.quarantined += 1;
+        self.dropped += dropped;
+        self.writes = true;
     }
 }

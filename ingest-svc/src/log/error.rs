@@ -1,6 +1,8 @@
 //! Why the log did not do what it was asked.
 
-use std::{error::Error, fmt, sync::Arc};
+use std::{error::Error, fmt, path::PathBuf, sync::Arc};
+
+use super::sqlite::FileError;
 
 /// Why the log did not do what it was asked.
 #[derive(Debug, Clone)]
@@ -14,7 +16,7 @@ pub enum LogError {
 impl fmt::Display for LogError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unavailable(cause) => write!(f, "the log cannot be used now: {cause}"),
+            Self::Unavailable(_) => f.write_str("the log cannot be used now"),
             Self::TooLong => f.write_str(
                 "the query took too long and was stopped: ask for fewer calls, or try again later",
             ),
@@ -32,6 +34,19 @@ impl Error for LogError {
     }
 }
 
+/// Why the log could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It is a file.
+    #[error("cannot open the log {}", path.display())]
+    Sqlite {
+        /// Which one.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: FileError,
+    },
+}
+
 /// What makes the log unavailable, apart from the errors of the database and of the system.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Obstacle {
@@ -39,14 +54,11 @@ pub(super) enum Obstacle {
     Closing,
     #[error("the disk does not answer")]
     NoAnswer,
-    #[error(
-        "its file was renamed, replaced or removed while in use: give it back its name, or start ingest-svc again"
-    )]
-    Replaced,
-    #[error("its disk is full: {left_kib} KiB are left, and {needed_kib} KiB at least are needed")]
-    Full { left_kib: u64, needed_kib: u64 },
     #[error("reading it panicked")]
     Panicked,
+    /// A defect of this code.
+    #[error("a job was not done")]
+    NotDone,
 }
 
 impl LogError {
@@ -76,6 +88,5 @@ mod tests {
         let error = LogError::unavailable(full);
         let cause = error.source().and_then(<dyn Error>::downcast_ref::<std::io::Error>);
         assert_eq!(cause.map(std::io::Error::kind), Some(std::io::ErrorKind::StorageFull));
-        assert!(error.to_string().ends_with("no storage space"), "{error}");
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::error::LogError;
+use super::error::{LogError, Obstacle};
 use crate::{
     call::{ActionOutcome, ActionRequest, Ingested},
     cdr::Record,
@@ -12,29 +12,71 @@ use crate::{
     store::{Assigned, Moving, StoreEntry, Upserted},
 };
 
-/// Where an answer goes.
-pub(super) type Answer<T> = oneshot::Sender<Result<T, LogError>>;
-
 /// What the writer is asked to do.
 pub(super) enum Job {
     /// Log a record.
-    Ingest(Box<Record>, Answer<Ingested>),
+    Ingest(Box<Work<Record, Ingested>>),
     /// Do a pad's action.
-    Act(Box<ActionRequest>, Answer<ActionOutcome>),
+    Act(Box<Work<ActionRequest, ActionOutcome>>),
     /// Make or replace a store.
-    Upsert(StoreEntry, Moving, Answer<Upserted>),
+    Upsert(Box<Work<(StoreEntry, Moving), Upserted>>),
     /// Many stores, in a transaction of their own.
-    Import(Box<Import>, Answer<Vec<Upserted>>),
+    Import(Box<Work<Import, Vec<Upserted>>>),
     /// Remove a store; answers whether there was one.
-    Delete(String, Answer<bool>),
+    Delete(Box<Work<String, bool>>),
     /// Keep a request that is not a CDR.
-    Quarantine(Box<Quarantined>, Answer<()>),
+    Quarantine(Box<Work<Quarantined, ()>>),
     /// Remove requests from the quarantine.
-    Release(Vec<u64>, Answer<()>),
+    Release(Box<Work<Vec<u64>, ()>>),
     /// Delete a few calls and events from before this Unix second; answers whether there are more.
-    Purge(i64, Answer<bool>),
+    Purge(Box<Work<i64, bool>>),
     /// Write something, to see whether it can be done; unless that is known from what was written just now.
-    Probe(Answer<()>),
+    Probe(Box<Work<(), ()>>),
+}
+
+/// The input of a job, and its outcome. The input stays until the commit, so that a database can try a batch again.
+pub(super) struct Work<I, T> {
+    pub(super) input: I,
+    /// `None`: the database has not done it yet.
+    outcome: Option<Result<T, LogError>>,
+    answer: Answer<T>,
+}
+
+/// Where an answer goes.
+type Answer<T> = oneshot::Sender<Result<T, LogError>>;
+
+/// Where an answer comes from.
+pub(super) type Answered<T> = oneshot::Receiver<Result<T, LogError>>;
+
+impl<I, T> Work<I, T> {
+    /// Work that is not done yet, and where its answer comes from.
+    pub(super) fn new(input: I) -> (Box<Self>, Answered<T>) {
+        let (answer, answered) = oneshot::channel();
+        (Box::new(Self { input, outcome: None, answer }), answered)
+    }
+
+    /// Keeps the outcome, which is answered after the commit.
+    ///
+    /// # Errors
+    /// The job has failed.
+    pub(super) fn set<E: Into<LogError>>(&mut self, outcome: Result<T, E>) -> Result<(), LogError> {
+        let outcome = outcome.map_err(E::into);
+        let failed = outcome.as_ref().err().cloned();
+        self.outcome = Some(outcome);
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Answers after a commit, or after a failed one. A client that has gone away needs no answer: what it asked for is done, and
+    /// a repeat is recognised.
+    fn answer(self, committed: Result<(), &LogError>) {
+        let outcome = match (committed, self.outcome) {
+            (_, Some(Err(error))) => Err(error),
+            (Err(error), _) => Err(error.clone()),
+            (Ok(()), Some(outcome)) => outcome,
+            (Ok(()), None) => Err(Obstacle::NotDone.into()),
+        };
+        drop(self.answer.send(outcome));
+    }
 }
 
 /// Stores and their numbers in one transaction of an import at most, unless a store has more by itself: some ten milliseconds,
@@ -58,25 +100,26 @@ impl Job {
     /// Bytes that it writes, where they may be many.
     pub(super) fn bytes(&self) -> usize {
         match self {
-            Self::Quarantine(request, _) => request.request.bytes(),
-            Self::Import(import, _) => {
-                import.entries.iter().map(|entry| (1 + entry.numbers.len()) * ROW).sum()
+            Self::Quarantine(work) => work.input.request.bytes(),
+            Self::Import(work) => {
+                work.input.entries.iter().map(|entry| (1 + entry.numbers.len()) * ROW).sum()
             }
             _ => 0,
         }
     }
 
-    /// Answers it without having done it.
-    pub(super) fn refuse(self, error: LogError) {
+    /// Answers it after a commit, or after a failed one.
+    pub(super) fn answer(self, committed: Result<(), &LogError>) {
         match self {
-            Self::Ingest(_, answer) => drop(answer.send(Err(error))),
-            Self::Act(_, answer) => drop(answer.send(Err(error))),
-            Self::Upsert(_, _, answer) => drop(answer.send(Err(error))),
-            Self::Import(_, answer) => drop(answer.send(Err(error))),
-            Self::Delete(_, answer) | Self::Purge(_, answer) => drop(answer.send(Err(error))),
-            Self::Quarantine(_, answer) | Self::Release(_, answer) | Self::Probe(answer) => {
-                drop(answer.send(Err(error)));
-            }
+            Self::Ingest(work) => work.answer(committed),
+            Self::Act(work) => work.answer(committed),
+            Self::Upsert(work) => work.answer(committed),
+            Self::Import(work) => work.answer(committed),
+            Self::Delete(work) => work.answer(committed),
+            Self::Quarantine(work) => work.answer(committed),
+            Self::Release(work) => work.answer(committed),
+            Self::Purge(work) => work.answer(committed),
+            Self::Probe(work) => work.answer(committed),
         }
     }
 }

@@ -9,7 +9,6 @@ use prometheus_client::{
     metrics::{
         counter::Counter,
         family::Family,
-        gauge::Gauge,
         histogram::{Histogram, exponential_buckets},
     },
     registry::{Registry, Unit},
@@ -31,7 +30,6 @@ pub(crate) struct LogMetrics {
     pub(crate) commit_seconds: Histogram,
     pub(crate) failed_commits: Counter,
     pub(crate) long_reads: Counter,
-    pub(crate) wal_bytes: Gauge,
     pub(crate) unreadable_rows: Counter,
 }
 
@@ -78,7 +76,6 @@ impl LogMetrics {
             commit_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 14)),
             failed_commits: Counter::default(),
             long_reads: Counter::default(),
-            wal_bytes: Gauge::default(),
             unreadable_rows: Counter::default(),
         };
         metrics.register_records(registry);
@@ -142,12 +139,6 @@ impl LogMetrics {
             "ringpad_log_long_reads",
             "Queries of the log that were ended because they took too long",
             self.long_reads.clone(),
-        );
-        registry.register_with_unit(
-            "ringpad_log_wal",
-            "Size of the log's write-ahead log on disk",
-            Unit::Bytes,
-            self.wal_bytes.clone(),
         );
         registry.register(
             "ringpad_log_unreadable_rows",

@@ -29,19 +29,17 @@ impl Queue {
     }
 
     /// Waits for the jobs of the next transaction; `None`: every sender is gone, and nothing is left.
-    pub(super) fn next(&mut self) -> Option<Vec<Job>> {
-        let live = if self.is_imports_turn && !self.imports.is_empty() { Vec::new() } else { self.live()? };
+    pub(super) async fn next(&mut self) -> Option<Vec<Job>> {
+        let live =
+            if self.is_imports_turn && !self.imports.is_empty() { Vec::new() } else { self.live().await? };
         self.is_imports_turn = !live.is_empty();
         if live.is_empty() { self.imports.pop_front().map(|import| vec![import]) } else { Some(live) }
     }
 
     /// The live jobs that there are. Waits for one unless there is an import; `None` as for [`Self::next`].
-    fn live(&mut self) -> Option<Vec<Job>> {
-        let mut next = if self.imports.is_empty() {
-            Some(self.jobs.blocking_recv()?)
-        } else {
-            self.jobs.try_recv().ok()
-        };
+    async fn live(&mut self) -> Option<Vec<Job>> {
+        let mut next =
+            if self.imports.is_empty() { Some(self.jobs.recv().await?) } else { self.jobs.try_recv().ok() };
         let (mut live, mut bytes) = (Vec::new(), 0);
         while let Some(job) = next {
             if matches!(job, Job::Import(..)) {
@@ -65,47 +63,52 @@ impl Queue {
 mod tests {
     use std::sync::Arc;
 
-    use tokio::sync::oneshot;
-
-    use super::{super::job::Import, *};
+    use super::{
+        super::job::{Import, Work},
+        *,
+    };
     use crate::store::{Assigned, Moving};
 
     const BATCH: usize = 16;
 
     fn probe() -> Job {
-        Job::Probe(oneshot::channel().0)
+        Job::Probe(Work::new(()).0)
     }
 
     fn import() -> Job {
         let import = Import { entries: vec![], moving: Moving::Refused, assigned: Arc::new(Assigned::new()) };
-        Job::Import(Box::new(import), oneshot::channel().0)
+        Job::Import(Work::new(import).0)
     }
 
     /// Of the next transaction: how many live jobs, how many parts of an import.
-    fn next(queue: &mut Queue) -> Option<(usize, usize)> {
-        let jobs = queue.next()?;
+    async fn next(queue: &mut Queue) -> Option<(usize, usize)> {
+        let jobs = queue.next().await?;
         let imports = jobs.iter().filter(|job| matches!(job, Job::Import(..))).count();
         Some((jobs.len() - imports, imports))
     }
 
-    #[test]
-    fn live_jobs_and_parts_of_imports_take_turns() {
+    #[tokio::test]
+    async fn live_jobs_and_parts_of_imports_take_turns() {
         let (sender, jobs) = mpsc::channel(1_024);
         let mut queue = Queue::new(jobs, &LogCapacity { batch_jobs: BATCH, ..LogCapacity::default() });
         for job in [import(), probe(), import(), probe(), import()] {
             sender.try_send(job).unwrap();
         }
-        assert_eq!(next(&mut queue), Some((2, 0)), "live jobs go first");
-        assert_eq!(next(&mut queue), Some((0, 1)));
+        assert_eq!(next(&mut queue).await, Some((2, 0)), "live jobs go first");
+        assert_eq!(next(&mut queue).await, Some((0, 1)));
         sender.try_send(probe()).unwrap();
-        assert_eq!(next(&mut queue), Some((1, 0)), "and again between two parts");
-        assert_eq!(next(&mut queue), Some((0, 1)));
+        assert_eq!(next(&mut queue).await, Some((1, 0)), "and again between two parts");
+        assert_eq!(next(&mut queue).await, Some((0, 1)));
         for _ in 0..BATCH + 1 {
             sender.try_send(probe()).unwrap();
         }
-        assert_eq!(next(&mut queue), Some((BATCH, 0)));
-        assert_eq!(next(&mut queue), Some((0, 1)), "an import continues, however many live jobs there are");
+        assert_eq!(next(&mut queue).await, Some((BATCH, 0)));
+        assert_eq!(
+            next(&mut queue).await,
+            Some((0, 1)),
+            "an import continues, however many live jobs there are"
+        );
         drop(sender);
-        assert_eq!((next(&mut queue), next(&mut queue)), (Some((1, 0)), None));
+        assert_eq!((next(&mut queue).await, next(&mut queue).await), (Some((1, 0)), None));
     }
 }

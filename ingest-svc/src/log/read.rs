@@ -1,5 +1,10 @@
 //! What push-svc, the relay and people ask of the log, and what it answers. Each answer is of one instant.
 
+use std::time::Duration;
+
+/// How long a query may take: push-svc waits 2.5 s.
+pub(super) const LONGEST_QUERY: Duration = Duration::from_secs(2);
+
 /// Which of a store's calls to read.
 #[derive(Debug, Clone)]
 pub struct CallQuery {

@@ -6,10 +6,10 @@ use ringpad_runtime::fair::Turns;
 use uuid::Uuid;
 
 use super::{
+    database::DatabaseReader,
     error::LogError,
     metrics::LogMetrics,
     read::{AllMissed, CallPage, CallQuery, Cursor, OutboxPage, PageSize, Purpose},
-    sqlite::Connections,
 };
 use crate::{
     capacity::{LogCapacity, Readers},
@@ -20,11 +20,20 @@ use crate::{
 /// The one key of a queue in which stores do not take turns.
 const ANYBODY: &str = "";
 
+/// Asks the database, and counts a query that was ended.
+macro_rules! ask {
+    ($log:ident.$query:ident($($argument:expr),*)) => {
+        $log.count(match &$log.database {
+            DatabaseReader::Sqlite(connections) => connections.$query($($argument),*).await,
+        })
+    };
+}
+
 /// A cloneable handle that only reads, and does not keep the writer alive.
 #[derive(Debug, Clone)]
 pub struct LogReader {
     epoch: Uuid,
-    connections: Connections,
+    database: DatabaseReader,
     /// What repairs live events: the relay, and replicas that compare their stores.
     live: Turns,
     /// Pads that open a stream, for the first time or again.
@@ -37,14 +46,14 @@ pub struct LogReader {
 impl LogReader {
     pub(super) fn new(
         epoch: Uuid,
-        connections: Connections,
+        database: DatabaseReader,
         capacity: &LogCapacity,
         metrics: LogMetrics,
     ) -> Self {
         let turns = |readers: Readers| Turns::new(readers.all, readers.of_one_store);
         Self {
             epoch,
-            connections,
+            database,
             live: turns(capacity.live_readers),
             pads: turns(capacity.pad_readers),
             searches: turns(capacity.search_readers),
@@ -67,7 +76,7 @@ impl LogReader {
             Purpose::Search => &self.searches,
         };
         let turn = queue.wait(&query.store_id).await;
-        self.count(self.connections.calls(query, turn).await)
+        ask!(self.calls(query, turn))
     }
 
     /// What replicas have missed, one answer for each cursor: `limit` events over all of them, and about 1 MiB of them. With
@@ -85,7 +94,7 @@ impl LogReader {
             Some(store) => self.pads.wait(store).await,
             None => self.live.wait(ANYBODY).await,
         };
-        self.count(self.connections.missed(cursors, limit, turn).await)
+        ask!(self.missed(cursors, limit, turn))
     }
 
     /// Stores with an id after `after`, by id.
@@ -94,7 +103,7 @@ impl LogReader {
     /// The log cannot be read.
     pub async fn stores(&self, after: String, limit: u32) -> Result<Vec<StoreEntry>, LogError> {
         let turn = self.searches.wait(ANYBODY).await;
-        self.count(self.connections.stores(after, limit, turn).await)
+        ask!(self.stores(after, limit, turn))
     }
 
     /// What [`super::Log::upsert_store`] would do with each of these stores now.
@@ -107,7 +116,7 @@ impl LogReader {
         moving: Moving,
     ) -> Result<Vec<Upserted>, LogError> {
         let turn = self.searches.wait(ANYBODY).await;
-        self.count(self.connections.plan_stores(entries, moving, turn).await)
+        ask!(self.plan_stores(entries, moving, turn))
     }
 
     /// Quarantined requests with an id below `before`, newest first.
@@ -120,7 +129,7 @@ impl LogReader {
         limit: u32,
     ) -> Result<Vec<(u64, Quarantined)>, LogError> {
         let turn = self.searches.wait(ANYBODY).await;
-        self.count(self.connections.newest_quarantined(before, limit, turn).await)
+        ask!(self.newest_quarantined(before, limit, turn))
     }
 
     /// Quarantined requests with an id from `from` on, oldest first.
@@ -133,7 +142,7 @@ impl LogReader {
         limit: u32,
     ) -> Result<Vec<(u64, Quarantined)>, LogError> {
         let turn = self.searches.wait(ANYBODY).await;
-        self.count(self.connections.oldest_quarantined(from, limit, turn).await)
+        ask!(self.oldest_quarantined(from, limit, turn))
     }
 
     /// Events for the relay: from a key on, and not older than `since` (Unix milliseconds).
@@ -142,7 +151,7 @@ impl LogReader {
     /// The log cannot be read.
     pub async fn outbox(&self, from_key: u64, since: i64, page: PageSize) -> Result<OutboxPage, LogError> {
         let turn = self.live.wait(ANYBODY).await;
-        self.count(self.connections.outbox(from_key, since, page, turn).await)
+        ask!(self.outbox(from_key, since, page, turn))
     }
 
     /// When the newest one of the calls began that were logged last; `None`: there is no call.
@@ -151,7 +160,7 @@ impl LogReader {
     /// The log cannot be read.
     pub async fn newest_call(&self) -> Result<Option<Timestamp>, LogError> {
         let turn = self.live.wait(ANYBODY).await;
-        self.count(self.connections.newest_call(turn).await)
+        ask!(self.newest_call(turn))
     }
 
     /// Counts a query that was ended.

@@ -1,9 +1,9 @@
 //! The log in SQLite: all of its SQL is in this folder, and nothing outside uses the database crate.
 //!
 //! ```text
-//! jobs ─► writer ─► commit ─► record, action, stores, quarantine, purge ─► SQLite ◄─── readers (a few connections)
-//!           │       (one transaction, a savepoint for each job)               ▲
-//!           └─ asks for ──────────────────────────────────────────────► checkpoint
+//! batch ─► commit ─► record, action, stores, quarantine, purge ─► SQLite ◄─── readers (a few connections)
+//!            │       (one transaction, a savepoint for each job)    ▲
+//!            └─ writer asks for ────────────────────────────► checkpoint
 //! ```
 //!
 //! The writer loads what a job needs, lets [`crate::call`] and [`crate::store`] decide, and stores the result. The file belongs to
@@ -32,65 +32,48 @@ mod writer;
 use std::{
     path::Path,
     sync::{Arc, mpsc::sync_channel},
-    thread::{self, JoinHandle},
-    time::{Duration, Instant},
 };
 
-use tokio::sync::{mpsc, watch};
-use uuid::Uuid;
+use jiff::SignedDuration;
+use prometheus_client::registry::Registry;
+use tokio::task::spawn_blocking;
 
 use super::{
-    job::Job,
+    database::{DatabaseReader, DatabaseWriter, OpenDatabase},
     metrics::LogMetrics,
-    outbox::{Committed, Outbox},
+    unreadable::UnreadableRows,
 };
 use crate::capacity::LogCapacity;
 pub use backup::{BackupError, Contents, NewestEvent, back_up};
 use checkpoint::{Checkpoints, Emptying};
-pub use error::OpenError;
+pub use error::FileError;
 use file::LogFile;
 pub(super) use readers::Connections;
 pub use restore::{Existing, RestoreError, Restored, restore};
-use writer::Writer;
-
-/// An open database, with its threads running.
-pub(super) struct Database {
-    pub(super) epoch: Uuid,
-    pub(super) jobs: mpsc::Sender<Job>,
-    /// When something was last written that is on disk.
-    pub(super) written: watch::Receiver<Option<Instant>>,
-    pub(super) connections: Connections,
-    pub(super) outbox: Arc<Outbox>,
-    pub(super) fresh: mpsc::Receiver<Committed>,
-    /// They end once the last sender of jobs is dropped.
-    pub(super) threads: Vec<JoinHandle<()>>,
-}
+pub(super) use writer::Writer;
 
 /// Opens the log's file, or makes it.
 pub(super) fn open(
     path: &Path,
-    popup_ttl: Duration,
+    popup_ttl: SignedDuration,
     capacity: &LogCapacity,
     metrics: &LogMetrics,
-) -> Result<Database, OpenError> {
-    let popup_ttl = popup_ttl.try_into().unwrap_or(jiff::SignedDuration::MAX);
+    registry: &mut Registry,
+) -> Result<OpenDatabase, FileError> {
     let file = Arc::new(LogFile::hold(path)?);
     let emptying = Arc::new(Emptying::default());
-    let (writer, fresh) = Writer::open(&file, popup_ttl, capacity, metrics.clone(), Arc::clone(&emptying))?;
-    let checkpointer = Checkpoints::open(Arc::clone(&file), emptying, metrics.clone())?;
-    let connections = Connections::new(file, capacity.clone(), metrics);
-    let (epoch, outbox, written) = (writer.epoch(), writer.outbox(), writer.written());
-    let (jobs, receiver) = mpsc::channel(capacity.jobs);
     let (checkpoints, requests) = sync_channel(1);
-    let threads = vec![
-        spawn("log-writer", move || writer.run(receiver, &checkpoints))?,
-        spawn("log-checkpoints", move || checkpointer.run(&requests))?,
-    ];
-    Ok(Database { epoch, jobs, written, connections, outbox, fresh, threads })
-}
-
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OpenError> {
-    thread::Builder::new().name(name.to_owned()).spawn(work).map_err(OpenError::Thread)
+    let unreadable = UnreadableRows::new(metrics.unreadable_rows.clone());
+    let writer =
+        Writer::open(&file, popup_ttl, capacity, unreadable.clone(), Arc::clone(&emptying), checkpoints)?;
+    let checkpointer = Checkpoints::open(Arc::clone(&file), emptying, registry)?;
+    Ok(OpenDatabase {
+        epoch: writer.epoch,
+        outbox: Arc::clone(&writer.outbox),
+        writer: DatabaseWriter::Sqlite(Box::new(writer)),
+        reader: DatabaseReader::Sqlite(Connections::new(file, capacity.clone(), unreadable)),
+        tasks: vec![spawn_blocking(move || checkpointer.run(&requests))],
+    })
 }
 
 #[cfg(test)]

@@ -15,7 +15,6 @@ use prometheus_client::registry::Registry;
 use prost::Message;
 use ringpad_proto::v1::{self, CallState, CallerKind, subscribe_response::Event as Sent};
 use tempfile::TempDir;
-use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::*;
@@ -64,34 +63,28 @@ pub(super) enum Place {
 }
 
 impl Place {
-    pub(super) fn new(backend: Backend) -> Self {
+    pub(super) async fn new(backend: Backend) -> Self {
         match backend {
             Backend::Sqlite => Self::Sqlite(TempDir::new().unwrap()),
         }
     }
 
-    pub(super) fn open(&self) -> Opened {
-        self.open_with(&LogCapacity::default(), LogMetrics::new(&mut Registry::default()))
+    pub(super) async fn open(&self) -> OpenLog {
+        self.open_with(&LogCapacity::default(), &mut Registry::default()).await
     }
 
-    pub(super) fn open_with(&self, capacity: &LogCapacity, metrics: LogMetrics) -> Opened {
-        let Self::Sqlite(directory) = self;
-        let opened = open(&directory.path().join("log.db"), TTL, capacity, metrics).unwrap();
-        Opened { log: opened.log, fresh: opened.fresh, threads: opened.threads }
+    pub(super) async fn open_with(&self, capacity: &LogCapacity, registry: &mut Registry) -> OpenLog {
+        let database = match self {
+            Self::Sqlite(directory) => Database::Sqlite(directory.path().join("log.db")),
+        };
+        open(&database, TTL, capacity, registry).await.unwrap()
     }
-}
-
-/// An open log.
-pub(super) struct Opened {
-    pub(super) log: Log,
-    pub(super) fresh: mpsc::Receiver<Committed>,
-    pub(super) threads: LogThreads,
 }
 
 /// A log with the store `gangnam` on 0507-1234-5678 and line 02-555-0001.
-pub(super) async fn with_store(backend: Backend) -> (Place, Opened) {
-    let place = Place::new(backend);
-    let opened = place.open();
+pub(super) async fn with_store(backend: Backend) -> (Place, OpenLog) {
+    let place = Place::new(backend).await;
+    let opened = place.open().await;
     let upserted = opened.log.upsert_store(gangnam(), Moving::Refused).await.unwrap();
     assert_eq!(upserted, Upserted::Stored(Change::Created));
     (place, opened)
@@ -136,7 +129,7 @@ pub(super) fn end(seq: &str, sdt: &str, more: &[(&str, &str)]) -> Record {
     record(&parameters)
 }
 
-impl Opened {
+impl OpenLog {
     pub(super) async fn status(&self, record: Record) -> Status {
         self.log.ingest(record).await.unwrap().status
     }
@@ -166,9 +159,9 @@ impl Opened {
         page.calls.iter().map(|call| v1::Call::decode(call.as_slice()).unwrap()).collect()
     }
 
-    pub(super) fn close(self) {
+    pub(super) async fn close(self) {
         drop(self.log);
-        self.threads.join();
+        self.tasks.join().await;
     }
 }
 

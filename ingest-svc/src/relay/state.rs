@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use ringpad_bus::{Bus, Confirm, Event, Origin, Receipt};
-use ringpad_runtime::{backoff::RetrySettings, traces::Traces};
+use ringpad_runtime::{ErrorChain, backoff::RetrySettings, traces::Traces};
 use tokio::{sync::mpsc, time::sleep};
 use uuid::Uuid;
 
@@ -108,7 +108,7 @@ impl RunningRelay {
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot read the outbox; trying again");
+                tracing::warn!(error = %ErrorChain(&error), "cannot read the outbox; trying again");
                 sleep(self.relay.retry.backoff().delay()).await;
             }
         }

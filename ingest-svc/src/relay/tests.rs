@@ -12,7 +12,7 @@ use super::*;
 use crate::{
     capacity::LogCapacity,
     cdr::{RawFields, Record},
-    log::{Log, LogMetrics, LogThreads, OpenLog, open},
+    log::{Database, Log, LogTasks, OpenLog, open},
     phone::PhoneNumber,
     source::Sources,
     store::{Moving, NumberKind, OwnedNumber, StoreEntry},
@@ -23,15 +23,15 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Running {
     log: Log,
-    threads: LogThreads,
+    tasks: LogTasks,
     relay: JoinHandle<Result<(), Failure>>,
     cut: CancellationToken,
 }
 
-fn start(directory: &TempDir, bus: &Bus) -> Running {
-    let metrics = LogMetrics::new(&mut Registry::default());
-    let OpenLog { log, outbox, fresh, threads } =
-        open(&directory.path().join("log.db"), TTL, &LogCapacity::default(), metrics).unwrap();
+async fn start(directory: &TempDir, bus: &Bus) -> Running {
+    let database = Database::Sqlite(directory.path().join("log.db"));
+    let opened = open(&database, TTL, &LogCapacity::default(), &mut Registry::default()).await;
+    let OpenLog { log, outbox, fresh, tasks } = opened.unwrap();
     let millis = Duration::from_millis;
     let relay = Relay {
         bus: bus.clone(),
@@ -44,7 +44,7 @@ fn start(directory: &TempDir, bus: &Bus) -> Running {
         metrics: RelayMetrics::new(&mut Registry::default()),
     };
     let cut = CancellationToken::new();
-    Running { log, threads, relay: tokio::spawn(relay.run(cut.clone())), cut }
+    Running { log, tasks, relay: tokio::spawn(relay.run(cut.clone())), cut }
 }
 
 impl Running {
@@ -69,7 +69,7 @@ impl Running {
     async fn leave(self) {
         drop(self.log);
         timeout(PATIENCE, self.relay).await.unwrap().unwrap().unwrap();
-        self.threads.join();
+        self.tasks.join().await;
     }
 
     /// Ends before everything is published.
@@ -77,7 +77,7 @@ impl Running {
         self.cut.cancel();
         self.relay.await.unwrap().unwrap();
         drop(self.log);
-        self.threads.join();
+        self.tasks.join().await;
     }
 }
 
@@ -107,7 +107,7 @@ async fn positions(subscription: &mut Subscription, wanted: &[(&str, u64)]) -> B
 async fn events_arrive_in_order_within_their_store() {
     let (directory, bus) = (TempDir::new().unwrap(), Bus::in_process());
     let mut subscription = bus.subscribe().await.unwrap();
-    let running = start(&directory, &bus);
+    let running = start(&directory, &bus).await;
     running.add_store("a", "50711111111").await;
     running.add_store("b", "50722222222").await;
     for seq in 0..50 {
@@ -122,7 +122,7 @@ async fn events_arrive_in_order_within_their_store() {
 #[tokio::test]
 async fn events_without_a_replica_are_sent_again_until_one_connects() {
     let (directory, bus) = (TempDir::new().unwrap(), Bus::in_process());
-    let running = start(&directory, &bus);
+    let running = start(&directory, &bus).await;
     running.add_store("a", "50711111111").await;
     for seq in 0..3 {
         running.ring(seq, "50711111111").await;
@@ -136,14 +136,14 @@ async fn events_without_a_replica_are_sent_again_until_one_connects() {
 #[tokio::test]
 async fn unconfirmed_events_are_sent_again_after_a_restart() {
     let (directory, bus) = (TempDir::new().unwrap(), Bus::in_process());
-    let running = start(&directory, &bus);
+    let running = start(&directory, &bus).await;
     running.add_store("a", "50711111111").await;
     running.ring(1, "50711111111").await;
     running.ring(2, "50711111111").await;
     running.cut().await;
 
     let mut subscription = bus.subscribe().await.unwrap();
-    let running = start(&directory, &bus);
+    let running = start(&directory, &bus).await;
     running.ring(3, "50711111111").await;
     let seen = positions(&mut subscription, &[("a", 3)]).await;
     assert_eq!(seen["a"], [1, 2, 3]);
@@ -151,7 +151,7 @@ async fn unconfirmed_events_are_sent_again_after_a_restart() {
 
     // All of them are handled now: after the next start only new events are sent.
     let mut subscription = bus.subscribe().await.unwrap();
-    let running = start(&directory, &bus);
+    let running = start(&directory, &bus).await;
     running.ring(4, "50711111111").await;
     let seen = positions(&mut subscription, &[("a", 4)]).await;
     assert_eq!(seen["a"], [4]);
@@ -162,7 +162,7 @@ async fn unconfirmed_events_are_sent_again_after_a_restart() {
 async fn a_changed_store_is_published_as_a_hint() {
     let (directory, bus) = (TempDir::new().unwrap(), Bus::in_process());
     let mut subscription = bus.subscribe().await.unwrap();
-    let running = start(&directory, &bus);
+    let running = start(&directory, &bus).await;
     running.add_store("a", "50711111111").await;
     let hint = async {
         loop {

@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     capacity::LogCapacity,
     cdr::{RawFields, Record},
-    log::{LogMetrics, open},
+    log::{Database, open},
     source::Sources,
 };
 
@@ -26,14 +26,11 @@ fn in_days(days: i64) -> Timestamp {
 }
 
 impl Kept {
-    fn new() -> Self {
+    async fn new() -> Self {
         let directory = TempDir::new().unwrap();
         let mut registry = Registry::default();
-        let metrics = LogMetrics::new(&mut registry);
-        let log =
-            open(&directory.path().join("log.db"), Duration::from_secs(30), &LogCapacity::default(), metrics)
-                .unwrap()
-                .log;
+        let (database, ttl) = (Database::Sqlite(directory.path().join("log.db")), Duration::from_secs(30));
+        let log = open(&database, ttl, &LogCapacity::default(), &mut registry).await.unwrap().log;
         let retention = Retention {
             log,
             retention: Duration::from_secs(90 * 24 * 60 * 60),
@@ -77,7 +74,7 @@ impl Kept {
 
 #[tokio::test]
 async fn a_clock_that_is_set_a_hundred_days_ahead_deletes_nothing() {
-    let mut kept = Kept::new();
+    let mut kept = Kept::new().await;
     kept.call(-100).await;
     kept.call(0).await;
     assert_eq!(kept.delete(0, 0).await, None, "what is due is deleted");
@@ -91,7 +88,7 @@ async fn a_clock_that_is_set_a_hundred_days_ahead_deletes_nothing() {
 
 #[tokio::test]
 async fn a_service_that_starts_with_a_clock_ahead_deletes_nothing_before_the_clock_is_confirmed() {
-    let mut kept = Kept::new();
+    let mut kept = Kept::new().await;
     kept.call(0).await;
     kept.clock = Clock::new(Reading { wall: in_days(100), running: Duration::ZERO });
     assert_eq!(kept.delete(60, 100).await.as_deref(), Some("clock_ahead"));

@@ -18,7 +18,7 @@ use prost::Message;
 use ringpad_proto::v1::{
     FieldViolation, ImportStoresRequest, ImportStoresResponse, Store, StoreFault, store_fault::Reason,
 };
-use ringpad_runtime::{CancellationToken, grpc};
+use ringpad_runtime::{CancellationToken, ErrorChain, grpc};
 use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 use tonic::{Status, Streaming};
 
@@ -152,7 +152,8 @@ impl Importer {
             let entries: Vec<StoreEntry> = part.iter().map(|entry| stores[*entry].entry.clone()).collect();
             let import = Import { entries, moving, assigned: Arc::clone(&assigned) };
             let outcomes = self.log.import_stores(import).await;
-            let outcomes = outcomes.map_err(|error| grpc::unavailable(format!("{error}{}", how_far())))?;
+            let outcomes = outcomes
+                .map_err(|error| grpc::unavailable(format!("{}{}", ErrorChain(&error), how_far())))?;
             for (entry, outcome) in part.iter().zip(outcomes) {
                 if faults.take(*entry, &stores[*entry], outcome).is_some() {
                     done.push(plan[*entry]);

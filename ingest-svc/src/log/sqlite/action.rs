@@ -4,9 +4,9 @@ use ringpad_bus::Event;
 use rusqlite::{Connection, params};
 
 use super::{
+    super::unreadable::Kind,
     record::Savepoint,
     rows::{CallKey, as_json, read_call, reversed, update_call},
-    unreadable::Kind,
 };
 use crate::call::{self, ActionChange, ActionOutcome, ActionRequest, Applied, Call, CallerChange};
 

@@ -19,7 +19,7 @@ use rusqlite::Connection;
 use tempfile::NamedTempFile;
 use tokio::task::spawn_blocking;
 
-use super::{connection::connect_read_only, error::OpenError, file, schema};
+use super::{connection::connect_read_only, error::FileError, file, schema};
 
 /// What a log holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub enum BackupError {
         /// Which file.
         path: PathBuf,
         /// What is wrong with it.
-        why: OpenError,
+        why: FileError,
     },
     /// Its newest records would be missing.
     #[error("the log {}: it is open as {}: back it up by that name", path.display(), name.display())]
@@ -160,7 +160,7 @@ impl Backup {
 /// Opens a log that others may have open, to read it.
 fn open(log: &Path) -> Result<Connection, BackupError> {
     let unfit = |why| BackupError::Log { path: log.to_owned(), why };
-    let path = fs::canonicalize(log).map_err(|error| unfit(OpenError::File(error)))?;
+    let path = fs::canonicalize(log).map_err(|error| unfit(FileError::File(error)))?;
     let connection = connect_read_only(&path).map_err(|error| unfit(error.into()))?;
     schema::check_version(&connection).map_err(unfit)?;
     match file::open_elsewhere(&connection, &path).map_err(unfit)? {

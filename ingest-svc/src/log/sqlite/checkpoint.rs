@@ -15,12 +15,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use prometheus_client::{
+    metrics::gauge::Gauge,
+    registry::{Registry, Unit},
+};
 use rusqlite::Connection;
 
 use super::{
-    super::metrics::LogMetrics,
     connection::{BUSY_TIMEOUT, connect},
-    error::OpenError,
+    error::FileError,
     file::LogFile,
 };
 
@@ -95,7 +98,7 @@ pub(super) struct Checkpoints {
     connection: Connection,
     file: Arc<LogFile>,
     emptying: Arc<Emptying>,
-    metrics: LogMetrics,
+    wal_bytes: Gauge,
     reported_at: Option<Instant>,
 }
 
@@ -103,10 +106,16 @@ impl Checkpoints {
     pub(super) fn open(
         file: Arc<LogFile>,
         emptying: Arc<Emptying>,
-        metrics: LogMetrics,
-    ) -> Result<Self, OpenError> {
-        let connection = connect(file.path())?;
-        Ok(Self { connection, file, emptying, metrics, reported_at: None })
+        registry: &mut Registry,
+    ) -> Result<Self, FileError> {
+        let (connection, wal_bytes) = (connect(file.path())?, Gauge::default());
+        registry.register_with_unit(
+            "ringpad_log_wal",
+            "Size of the log's write-ahead log on disk",
+            Unit::Bytes,
+            wal_bytes.clone(),
+        );
+        Ok(Self { connection, file, emptying, wal_bytes, reported_at: None })
     }
 
     /// Checkpoints at each request, and at every interval, until the other end of `requests` is dropped.
@@ -121,7 +130,7 @@ impl Checkpoints {
     fn checkpoint(&mut self) -> rusqlite::Result<()> {
         let done = checkpoint(&self.connection, "PASSIVE")?;
         let bytes = self.file.wal_bytes();
-        self.metrics.wal_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        self.wal_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
         if !done.all {
             self.report_if_held(bytes);
             return Ok(());

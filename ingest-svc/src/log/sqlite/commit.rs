@@ -1,14 +1,14 @@
-//! One transaction with all jobs that have accumulated. Each job has a savepoint of its own, so that a failed one takes back only
-//! itself. Memory changes only after the file has; answers go out after the commit.
+//! One transaction with all jobs of a batch. Each job has a savepoint of its own, so that a failed one takes back only itself.
+//! Memory changes only after the file has.
 
-use std::{sync::Arc, time::Duration};
+use ringpad_runtime::ErrorChain;
 
 use super::{
     super::{
         batch::Batch,
         error::LogError,
-        job::{Answer, Import, Job},
-        metrics::Counted,
+        job::{Import, Job},
+        writer::Probe,
     },
     purge, quarantine,
     record::Savepoint,
@@ -16,64 +16,52 @@ use super::{
     writer::Writer,
 };
 use crate::{
-    call::{ActionOutcome, ActionRequest, Ingested, RecordOutcome, Status},
+    call::{ActionOutcome, ActionRequest, Ingested},
     cdr::Record,
     request::Quarantined,
     store::{Assigned, Moving, StoreEntry, Upserted},
 };
 
-/// A commit that is younger than this shows well enough that the log can be written: a probe then writes nothing.
-const YOUNG: Duration = Duration::from_millis(500);
-
 /// Bytes that a probe writes while all is well: one page.
 const PROBE_BYTES: u32 = 16;
 
-/// Bytes that a probe writes after a commit that failed: more than the largest record, so that the log does not count as
-/// writable again because small records have room.
+/// Bytes that a probe writes after a commit that failed: more than the largest record.
 const LARGE_PROBE_BYTES: u32 = 128 * 1024;
 
 impl Writer {
-    /// Commits all jobs. If the commit fails, every job is answered with the error, and nothing is half-written.
-    pub(super) fn commit(&mut self, jobs: &mut Vec<Job>) {
-        let mut batch = Batch::default();
-        let asked = jobs.iter().filter(|job| !matches!(job, Job::Probe(_))).count();
-        let outcome = self.file.check_name().and_then(|()| self.transact(jobs, &mut batch));
-        self.writable = outcome.is_ok();
-        let Err(error) = outcome else {
-            let first_key = self.newest_key + 1;
-            self.newest_key += batch.events.len() as u64;
-            return self.committer.committed(batch, first_key);
-        };
-        // What a probe finds is reported by its sender.
-        if asked > 0 {
-            tracing::error!(%error, jobs = asked, "the commit failed; its requests are refused");
+    /// Commits all jobs. If the commit fails, nothing is half-written.
+    pub(in super::super) fn commit(&mut self, jobs: &mut [Job], probe: Probe) -> Result<Batch, LogError> {
+        self.count_towards_checkpoint(jobs);
+        let committed = self.file.check_name().and_then(|()| self.transact(jobs, probe));
+        match &committed {
+            Ok(batch) => self.newest_key += batch.events.len() as u64,
+            Err(_) => self.roll_back(),
         }
-        self.committer.metrics.failed_commits.inc();
-        self.roll_back();
-        jobs.drain(..).for_each(|job| job.refuse(error.clone()));
-        batch.refuse(&error);
+        committed
     }
 
-    fn transact(&mut self, jobs: &mut Vec<Job>, batch: &mut Batch) -> Result<(), LogError> {
+    fn transact(&mut self, jobs: &mut [Job], probe: Probe) -> Result<Batch, LogError> {
         self.reload_if_stale()?;
+        let mut batch = Batch { first_key: self.newest_key + 1, ..Batch::default() };
         self.execute("BEGIN IMMEDIATE")?;
-        for job in jobs.drain(..) {
-            let changes_directory = matches!(job, Job::Upsert(..) | Job::Import(..) | Job::Delete(..));
+        for job in jobs {
             self.execute("SAVEPOINT job")?;
-            if let Err(error) = self.perform(job, batch) {
+            if let Err(error) = self.perform(job, probe, &mut batch) {
+                let changes_directory = matches!(job, Job::Upsert(_) | Job::Import(_) | Job::Delete(_));
                 // Either SQLite has rolled everything back, e.g. because the disk is full. Or the directory in memory may be
                 // half-changed, and must be read again.
                 if self.connection.is_autocommit() || changes_directory {
                     return Err(error);
                 }
-                tracing::error!(%error, "cannot log a request; refusing it alone");
+                tracing::error!(error = %ErrorChain(&error), "cannot log a request; refusing it alone");
                 self.execute("ROLLBACK TO job")?;
             }
             self.execute("RELEASE job")?;
         }
         stores::write_positions(&self.connection, &mut self.directory)?;
         self.write_mark()?;
-        Ok(self.execute("COMMIT")?)
+        self.execute("COMMIT")?;
+        Ok(batch)
     }
 
     fn execute(&self, statement: &str) -> rusqlite::Result<()> {
@@ -90,50 +78,51 @@ impl Writer {
         self.stale = true;
     }
 
-    /// Does one job inside its savepoint. A job that fails has been answered.
-    fn perform(&mut self, job: Job, batch: &mut Batch) -> Result<(), LogError> {
+    /// Does one job inside its savepoint.
+    fn perform(&mut self, job: &mut Job, probe: Probe, batch: &mut Batch) -> Result<(), LogError> {
         match job {
-            Job::Ingest(record, answer) => {
-                let outcome = self.ingest(&record, batch);
-                settle(batch, answer, outcome)
+            Job::Ingest(work) => {
+                let outcome = self.ingest(&work.input, batch);
+                work.set(outcome)
             }
-            Job::Act(request, answer) => {
-                let outcome = self.act(&request, batch);
-                settle(batch, answer, outcome)
+            Job::Act(work) => {
+                let outcome = self.act(&work.input, batch);
+                work.set(outcome)
             }
-            Job::Upsert(entry, moving, answer) => {
-                let outcome = self.upsert(entry, moving, batch);
-                settle(batch, answer, outcome)
+            Job::Upsert(work) => {
+                let (entry, moving) = &work.input;
+                let outcome = self.upsert(entry, *moving, batch);
+                work.set(outcome)
             }
-            Job::Import(import, answer) => {
-                let outcome = self.import(*import, batch);
-                settle(batch, answer, outcome)
+            Job::Import(work) => {
+                let outcome = self.import(&work.input, batch);
+                work.set(outcome)
             }
-            Job::Delete(id, answer) => {
-                let outcome = stores::delete(&self.connection, &mut self.directory, &id);
-                batch.changed.push(id);
-                settle(batch, answer, outcome)
+            Job::Delete(work) => {
+                let outcome = stores::delete(&self.connection, &mut self.directory, &work.input);
+                batch.deleted(&work.input);
+                work.set(outcome)
             }
-            Job::Quarantine(request, answer) => {
-                let outcome = self.quarantine(&request, batch);
-                settle(batch, answer, outcome)
+            Job::Quarantine(work) => {
+                let outcome = self.quarantine(&work.input, batch);
+                work.set(outcome)
             }
-            Job::Release(ids, answer) => {
-                let outcome = quarantine::remove(&self.connection, &ids).and_then(|()| self.recount());
-                settle(batch, answer, outcome)
+            Job::Release(work) => {
+                let outcome = quarantine::remove(&self.connection, &work.input).and_then(|()| self.recount());
+                work.set(outcome)
             }
-            Job::Purge(before, answer) => {
-                let outcome = self.purge(before);
-                settle(batch, answer, outcome)
+            Job::Purge(work) => {
+                let outcome = self.purge(work.input);
+                work.set(outcome)
             }
-            Job::Probe(answer) => match self.file.check_room() {
+            Job::Probe(work) => match self.file.check_room() {
                 Ok(()) => {
-                    let outcome = self.probe(batch);
-                    settle(batch, answer, outcome)
+                    let outcome = self.probe(probe, batch);
+                    work.set(outcome)
                 }
-                // A client that has gone away is not waiting for it. The job has not failed: it has changed nothing.
+                // The job has not failed: it has changed nothing, and its sender reports the error.
                 Err(error) => {
-                    drop(answer.send(Err(error)));
+                    drop(work.set::<LogError>(Err(error)));
                     Ok(())
                 }
             },
@@ -146,7 +135,7 @@ impl Writer {
             directory: &mut self.directory,
             unreadable: &self.unreadable,
             epoch: self.epoch,
-            event_key: self.newest_key + batch.events.len() as u64 + 1,
+            event_key: batch.first_key + batch.events.len() as u64,
             now: jiff::Timestamp::now(),
         }
     }
@@ -154,47 +143,41 @@ impl Writer {
     fn ingest(&mut self, record: &Record, batch: &mut Batch) -> rusqlite::Result<Ingested> {
         let popup_ttl = self.popup_ttl;
         let (outcome, event) = self.savepoint(batch).log(record, popup_ttl)?;
-        let RecordOutcome { ingested, new_call, is_late, had_more } = outcome;
-        batch.writes |= ingested.status != Status::Duplicate;
-        batch.events.extend(event);
-        let source = Arc::clone(&record.source);
-        batch.logged.push(Counted { source, status: ingested.status, new_call, had_more, is_late });
-        Ok(ingested)
+        Ok(batch.record(record, outcome, event))
     }
 
     fn act(&mut self, request: &ActionRequest, batch: &mut Batch) -> rusqlite::Result<ActionOutcome> {
         let (outcome, event) = self.savepoint(batch).act(request)?;
-        batch.writes |= event.is_some();
-        batch.events.extend(event);
+        batch.action(event);
         Ok(outcome)
     }
 
-    fn upsert(&mut self, entry: StoreEntry, moving: Moving, batch: &mut Batch) -> rusqlite::Result<Upserted> {
+    fn upsert(
+        &mut self,
+        entry: &StoreEntry,
+        moving: Moving,
+        batch: &mut Batch,
+    ) -> rusqlite::Result<Upserted> {
         let none = Assigned::default();
-        let outcome = stores::upsert(&self.connection, &mut self.directory, &entry, moving, &none)?;
-        if outcome.hints_pads() {
-            batch.changed.push(entry.id);
-        }
+        let outcome = stores::upsert(&self.connection, &mut self.directory, entry, moving, &none)?;
+        batch.upserted(&entry.id, &outcome);
         Ok(outcome)
     }
 
-    fn import(&mut self, import: Import, batch: &mut Batch) -> rusqlite::Result<Vec<Upserted>> {
+    fn import(&mut self, import: &Import, batch: &mut Batch) -> rusqlite::Result<Vec<Upserted>> {
         let Import { entries, moving, assigned } = import;
         let mut outcomes = Vec::with_capacity(entries.len());
         for entry in entries {
-            let outcome = stores::upsert(&self.connection, &mut self.directory, &entry, moving, &assigned)?;
-            if outcome.hints_pads_after_import() {
-                batch.changed.push(entry.id);
-            }
+            let outcome = stores::upsert(&self.connection, &mut self.directory, entry, *moving, assigned)?;
+            batch.imported(&entry.id, &outcome);
             outcomes.push(outcome);
         }
         Ok(outcomes)
     }
 
     fn quarantine(&mut self, request: &Quarantined, batch: &mut Batch) -> rusqlite::Result<()> {
-        batch.dropped += quarantine::add(&self.connection, &mut self.holdings, &self.capacity, request)?;
-        batch.quarantined += 1;
-        batch.writes = true;
+        let dropped = quarantine::add(&self.connection, &mut self.holdings, &self.capacity, request)?;
+        batch.quarantined(dropped);
         Ok(())
     }
 
@@ -211,13 +194,14 @@ impl Writer {
         Ok(step.more)
     }
 
-    /// Writes something that SQLite cannot leave out, unless there was a commit just now.
-    fn probe(&self, batch: &mut Batch) -> rusqlite::Result<()> {
-        let is_young = self.committer.written.borrow().is_some_and(|at| at.elapsed() < YOUNG);
-        if batch.writes || (self.writable && is_young) {
-            return Ok(());
-        }
-        let bytes = if self.writable { PROBE_BYTES } else { LARGE_PROBE_BYTES };
+    /// Writes something that SQLite cannot leave out, unless nothing is needed.
+    fn probe(&self, probe: Probe, batch: &mut Batch) -> rusqlite::Result<()> {
+        let bytes = match probe {
+            Probe::Nothing => return Ok(()),
+            _ if batch.writes => return Ok(()),
+            Probe::Little => PROBE_BYTES,
+            Probe::Much => LARGE_PROBE_BYTES,
+        };
         self.connection
             .prepare_cached(
                 "INSERT INTO probe (only, bytes) VALUES (1, randomblob(?1))
@@ -227,12 +211,4 @@ impl Writer {
         batch.writes = true;
         Ok(())
     }
-}
-
-fn settle<T: Send + 'static>(
-    batch: &mut Batch,
-    answer: Answer<T>,
-    outcome: rusqlite::Result<T>,
-) -> Result<(), LogError> {
-    batch.settle(answer, outcome.map_err(LogError::from))
 }

@@ -10,18 +10,24 @@ impl From<rusqlite::Error> for LogError {
     }
 }
 
-/// Why the log could not be opened.
+impl From<FileError> for LogError {
+    fn from(error: FileError) -> Self {
+        Self::unavailable(error)
+    }
+}
+
+/// What is wrong with the log's file.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub enum FileError {
     /// Two writers would give out the same positions.
     #[error("another ingest-svc has this file locked; stop that process first")]
     Held,
     /// The file, or the one that former versions lock, cannot be locked.
-    #[error("cannot lock it: {0}")]
+    #[error("cannot lock it")]
     Lock(#[source] std::io::Error),
     /// The file cannot be made, or not be written.
-    #[error("{0}")]
-    File(#[source] std::io::Error),
+    #[error(transparent)]
+    File(std::io::Error),
     /// It was renamed after a crash, without the file that has its newest records.
     #[error("its newest records are in {wal}: the file was renamed without its -wal file. Rename {wal} to {expected}", wal = wal.display(), expected = expected.display())]
     Renamed {
@@ -42,9 +48,19 @@ pub enum OpenError {
         known: i64,
     },
     /// The database file.
-    #[error("{0}")]
+    #[error(transparent)]
     Database(#[from] rusqlite::Error),
-    /// The writer's thread.
-    #[error("cannot start a thread: {0}")]
-    Thread(#[source] std::io::Error),
+    /// Its name does not lead to it any more.
+    #[error(
+        "its file was renamed, replaced or removed while in use: give it back its name, or start ingest-svc again"
+    )]
+    Replaced,
+    /// The file system has no room for another record.
+    #[error("its disk is full: {left_kib} KiB are left, and {needed_kib} KiB at least are needed")]
+    Full {
+        /// What is left.
+        left_kib: u64,
+        /// What the largest record needs.
+        needed_kib: u64,
+    },
 }

@@ -26,11 +26,7 @@ use std::{
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{
-    super::error::{LogError, Obstacle},
-    connection::connect,
-    error::OpenError,
-};
+use super::{super::error::LogError, connection::connect, error::FileError};
 
 /// Bytes that the file system must have left: what the largest record writes, and once more to move it into the file. Less,
 /// and only as much can be accepted as SQLite happens to have taken before.
@@ -64,22 +60,22 @@ impl From<Metadata> for Identity {
 
 impl LogFile {
     /// Makes the file if it does not exist, and locks it until dropped.
-    pub(super) fn hold(name: &Path) -> Result<Self, OpenError> {
+    pub(super) fn hold(name: &Path) -> Result<Self, FileError> {
         for _ in 0..TRIES {
             // Callers' numbers are in it: only its owner may read a new file, and SQLite makes the other files with
             // the same permissions.
             let mut options = OpenOptions::new();
             options.create(true).append(true).mode(0o600);
-            let file = options.open(name).map_err(OpenError::File)?;
+            let file = options.open(name).map_err(FileError::File)?;
             let lock = lock(file)?;
-            let identity = Identity::from(lock.metadata().map_err(OpenError::File)?);
-            let path = fs::canonicalize(name).map_err(OpenError::File)?;
+            let identity = Identity::from(lock.metadata().map_err(FileError::File)?);
+            let path = fs::canonicalize(name).map_err(FileError::File)?;
             // Somebody may have put another file in its place before it was locked.
-            if leads_to(&path, identity).map_err(OpenError::File)? {
+            if leads_to(&path, identity).map_err(FileError::File)? {
                 return Ok(Self { path, identity, lock, _former_lock: former_lock(name)? });
             }
         }
-        Err(OpenError::File(ErrorKind::ResourceBusy.into()))
+        Err(FileError::File(ErrorKind::ResourceBusy.into()))
     }
 
     /// What SQLite opens.
@@ -92,7 +88,7 @@ impl LogFile {
     pub(super) fn check_name(&self) -> Result<(), LogError> {
         match leads_to(&self.path, self.identity) {
             Ok(true) => Ok(()),
-            Ok(false) => Err(Obstacle::Replaced.into()),
+            Ok(false) => Err(FileError::Replaced.into()),
             Err(error) => Err(LogError::unavailable(error)),
         }
     }
@@ -112,7 +108,7 @@ impl LogFile {
         if left >= ROOM || self.take_room().is_ok() {
             return Ok(());
         }
-        Err(Obstacle::Full { left_kib: left / 1024, needed_kib: ROOM / 1024 }.into())
+        Err(FileError::Full { left_kib: left / 1024, needed_kib: ROOM / 1024 }.into())
     }
 
     /// Takes the room from the file system, and gives it back.
@@ -125,7 +121,7 @@ impl LogFile {
 
     /// Whether the file was last opened by another name, next to which commits may have been left. `connection` has it open
     /// by [its path](Self::path).
-    pub(super) fn other_name(&self, connection: &Connection) -> Result<Option<OtherName>, OpenError> {
+    pub(super) fn other_name(&self, connection: &Connection) -> Result<Option<OtherName>, FileError> {
         other_name(connection, &self.path, self.identity)
     }
 
@@ -146,8 +142,8 @@ impl LogFile {
 
 /// Whether a file that nobody here has locked is open by another name than `path`, which `connection` has it open by: its
 /// newest commits are then next to that name.
-pub(super) fn open_elsewhere(connection: &Connection, path: &Path) -> Result<Option<PathBuf>, OpenError> {
-    let identity = Identity::from(fs::metadata(path).map_err(OpenError::File)?);
+pub(super) fn open_elsewhere(connection: &Connection, path: &Path) -> Result<Option<PathBuf>, FileError> {
+    let identity = Identity::from(fs::metadata(path).map_err(FileError::File)?);
     Ok(other_name(connection, path, identity)?.map(|OtherName(name)| name))
 }
 
@@ -155,7 +151,7 @@ fn other_name(
     connection: &Connection,
     path: &Path,
     identity: Identity,
-) -> Result<Option<OtherName>, OpenError> {
+) -> Result<Option<OtherName>, FileError> {
     if !connection.table_exists(None, "file")? {
         return Ok(None);
     }
@@ -172,22 +168,22 @@ fn other_name(
     match fs::metadata(&wal) {
         Ok(found) if found.len() > 0 => {
             // The same directory by another name.
-            if leads_to(&next_to(path, "-wal"), found.into()).map_err(OpenError::File)? {
+            if leads_to(&next_to(path, "-wal"), found.into()).map_err(FileError::File)? {
                 return Ok(None);
             }
         }
         Ok(_) => return Ok(None),
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(OpenError::File(error)),
+        Err(error) => return Err(FileError::File(error)),
     }
-    if leads_to(&name, identity).map_err(OpenError::File)? {
+    if leads_to(&name, identity).map_err(FileError::File)? {
         return Ok(Some(OtherName(name)));
     }
     if name.exists() {
         // It belongs to another file by now.
         return Ok(None);
     }
-    Err(OpenError::Renamed { wal, expected: next_to(path, "-wal") })
+    Err(FileError::Renamed { wal, expected: next_to(path, "-wal") })
 }
 
 /// Another name of the file, next to which commits have been left.
@@ -195,7 +191,7 @@ pub(super) struct OtherName(PathBuf);
 
 impl OtherName {
     /// Moves those commits into the file. Nobody may have it open by another name.
-    pub(super) fn take_over(self) -> Result<(), OpenError> {
+    pub(super) fn take_over(self) -> Result<(), FileError> {
         let connection = connect(&self.0)?;
         write_through(&connection)?;
         connection.close().map_err(|(_, error)| error)?;
@@ -222,17 +218,17 @@ fn leads_to(name: &Path, identity: Identity) -> io::Result<bool> {
 }
 
 /// A process that does not get the lock has no connection on the file, so that closing it drops nothing.
-fn lock(file: File) -> Result<File, OpenError> {
+fn lock(file: File) -> Result<File, FileError> {
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Held),
-        Err(TryLockError::Error(error)) => Err(OpenError::Lock(error)),
+        Err(TryLockError::WouldBlock) => Err(FileError::Held),
+        Err(TryLockError::Error(error)) => Err(FileError::Lock(error)),
     }
 }
 
 /// Older versions lock only `<name>.lock`: one of them may still be running, or be started while this one runs.
-fn former_lock(name: &Path) -> Result<File, OpenError> {
-    lock(File::create(next_to(name, ".lock")).map_err(OpenError::Lock)?)
+fn former_lock(name: &Path) -> Result<File, FileError> {
+    lock(File::create(next_to(name, ".lock")).map_err(FileError::Lock)?)
 }
 
 /// The name of a file next to it.

@@ -2,13 +2,13 @@
 
 use rusqlite::Connection;
 
-use super::{connection::connect, error::OpenError, file::LogFile, schema::migrate};
+use super::{connection::connect, error::FileError, file::LogFile, schema::migrate};
 
 /// Opens the log's one writing connection, and makes the tables if the file is new.
 ///
 /// `synchronous = FULL` is what makes an answered record survive a power cut. Checkpoints are left to
 /// [`super::checkpoint`], so that no accept pays for one.
-pub(super) fn open_writer(file: &LogFile) -> Result<Connection, OpenError> {
+pub(super) fn open_writer(file: &LogFile) -> Result<Connection, FileError> {
     let mut connection = connect(file.path())?;
     if let Some(other_name) = file.other_name(&connection)? {
         connection.close().map_err(|(_, error)| error)?;

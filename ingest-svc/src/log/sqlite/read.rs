@@ -5,9 +5,11 @@ mod calls;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
-    super::read::{AllMissed, Cursor, Extent, Missed, OutboxEvent, OutboxPage, PageSize},
+    super::{
+        read::{AllMissed, Cursor, Extent, Missed, OutboxEvent, OutboxPage, PageSize},
+        unreadable::{Kind, UnreadableRows},
+    },
     stores,
-    unreadable::{Kind, UnreadableRows},
 };
 use crate::{
     call::update_within_bounds,

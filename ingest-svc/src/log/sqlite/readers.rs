@@ -3,7 +3,7 @@
 
 use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use rusqlite::{Connection, ErrorCode};
@@ -11,22 +11,18 @@ use rusqlite::{Connection, ErrorCode};
 use super::{
     super::{
         error::{LogError, Obstacle},
-        metrics::LogMetrics,
-        read::{AllMissed, CallPage, CallQuery, Cursor, OutboxPage, PageSize},
+        read::{AllMissed, CallPage, CallQuery, Cursor, LONGEST_QUERY, OutboxPage, PageSize},
+        unreadable::UnreadableRows,
     },
     file::LogFile,
     open::open_reader,
     quarantine, read,
-    unreadable::UnreadableRows,
 };
 use crate::{
     capacity::LogCapacity,
     request::Quarantined,
     store::{Moving, StoreEntry, Upserted},
 };
-
-/// How long a query may take: push-svc waits 2.5 s.
-const LONGEST: Duration = Duration::from_secs(2);
 
 /// Steps of SQLite's virtual machine between two looks at the clock: some ten microseconds.
 const STEPS: i32 = 1_000;
@@ -48,8 +44,7 @@ struct Shared {
 
 /// Its methods do one query each. `held` is dropped when the query has ended, also if nobody waits for it any more.
 impl Connections {
-    pub(super) fn new(file: Arc<LogFile>, capacity: LogCapacity, metrics: &LogMetrics) -> Self {
-        let unreadable = UnreadableRows::new(metrics.unreadable_rows.clone());
+    pub(super) fn new(file: Arc<LogFile>, capacity: LogCapacity, unreadable: UnreadableRows) -> Self {
         Self { shared: Arc::new(Shared { idle: Mutex::default(), file }), capacity, unreadable }
     }
 
@@ -127,7 +122,7 @@ impl Connections {
         self.read(held, |connection| read::newest_call(connection)).await
     }
 
-    /// Reads on a thread for blocking work. A query that takes longer than [`LONGEST`], or that nobody waits for any more, is
+    /// Reads on a thread for blocking work. A query that takes longer than [`LONGEST_QUERY`], or that nobody waits for any more, is
     /// ended.
     async fn read<T: Send + 'static>(
         &self,
@@ -159,7 +154,7 @@ pub(super) fn bounded<T>(
     query: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
 ) -> Result<T, LogError> {
     let began = Instant::now();
-    let is_over = move || wanted.strong_count() == 0 || began.elapsed() > LONGEST;
+    let is_over = move || wanted.strong_count() == 0 || began.elapsed() > LONGEST_QUERY;
     let answer = connection.progress_handler(STEPS, Some(is_over)).and_then(|()| query(connection));
     answer.map_err(|error| match error.sqlite_error_code() {
         Some(ErrorCode::OperationInterrupted) => LogError::TooLong,

@@ -5,8 +5,8 @@ use rusqlite::{Connection, OptionalExtension, params, types::ValueRef};
 use uuid::Uuid;
 
 use super::{
+    super::unreadable::{Kind, UnreadableRows},
     rows::{CallKey, from_json, insert_call, reversed, update_call},
-    unreadable::{Kind, UnreadableRows},
 };
 use crate::{
     call::{self, CANDIDATES, Call, Candidate, Context, Facts, Found, History, NewEvent, RecordOutcome},

@@ -25,7 +25,7 @@ use uuid::Uuid;
 use super::{
     backup::{Contents, check_integrity, contents, partial, sync_directory},
     connection::connect,
-    error::OpenError,
+    error::FileError,
     file::{LogFile, next_to, write_through},
     schema,
 };
@@ -57,7 +57,7 @@ pub enum RestoreError {
         /// Which file.
         path: PathBuf,
         /// What is wrong with it.
-        why: OpenError,
+        why: FileError,
     },
     /// A log is not overwritten unless the user asks for it.
     #[error("the log {}: there is one already; --replace keeps it under another name", .0.display())]
@@ -68,7 +68,7 @@ pub enum RestoreError {
         /// Which file.
         path: PathBuf,
         /// What is wrong with it.
-        why: OpenError,
+        why: FileError,
     },
     /// Its newest records are in another file.
     #[error(
@@ -115,14 +115,14 @@ pub enum RestoreError {
 pub fn restore(backup: &Path, log: &Path, existing: Existing) -> Result<Restored, RestoreError> {
     refuse_if_in_use(backup)?;
     let source = File::open(backup)
-        .map_err(|error| RestoreError::Backup { path: backup.to_owned(), why: OpenError::File(error) })?;
+        .map_err(|error| RestoreError::Backup { path: backup.to_owned(), why: FileError::File(error) })?;
     let at_log = |why| RestoreError::Log { path: log.to_owned(), why };
     let mut made = vec![log.to_owned(), lock_file(log)];
     made.retain(|file| fs::symlink_metadata(file).is_err());
     let held = LogFile::hold(log).map_err(at_log)?;
     let place = Place { log: held.path() };
     let restored = match place.is_taken() {
-        Err(error) => Err(at_log(OpenError::File(error))),
+        Err(error) => Err(at_log(FileError::File(error))),
         Ok(true) if existing == Existing::Refused => Err(RestoreError::Exists(log.to_owned())),
         Ok(there) => place.fill(backup, source, there),
     };

@@ -15,7 +15,7 @@
 use rusqlite::{Connection, Transaction};
 use uuid::Uuid;
 
-use super::error::OpenError;
+use super::error::FileError;
 
 /// The version that this code reads and writes; an older file is migrated to it.
 const VERSION: i64 = 8;
@@ -161,7 +161,7 @@ CREATE INDEX quarantine_by_age ON quarantine (received);
 const QUARANTINE_OF_SOURCE: &str = "CREATE INDEX quarantine_of_source ON quarantine (source)";
 
 /// Makes the tables of a new file, and changes the tables of an older one.
-pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), FileError> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let transaction = connection.transaction()?;
     match version {
@@ -177,7 +177,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
             tracing::info!(from = version, to = VERSION, "migrating the log to this version");
             migrate_from(version, &transaction)?;
         }
-        found => return Err(OpenError::Version { found, known: VERSION }),
+        found => return Err(FileError::Version { found, known: VERSION }),
     }
     if version < 6 {
         transaction.execute_batch(LOOK_UPS)?;
@@ -191,11 +191,11 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
 }
 
 /// Whether this code can read the tables, or migrate them.
-pub(super) fn check_version(connection: &Connection) -> Result<(), OpenError> {
+pub(super) fn check_version(connection: &Connection) -> Result<(), FileError> {
     match connection.pragma_query_value(None, "user_version", |row| row.get(0))? {
         1..=VERSION if connection.table_exists(None, "meta")? => Ok(()),
-        found @ 1.. if found > VERSION => Err(OpenError::Version { found, known: VERSION }),
-        _ => Err(OpenError::NoLog),
+        found @ 1.. if found > VERSION => Err(FileError::Version { found, known: VERSION }),
+        _ => Err(FileError::NoLog),
     }
 }
 

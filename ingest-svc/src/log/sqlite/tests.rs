@@ -10,20 +10,21 @@ mod migration;
 mod retention;
 mod wal;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use prometheus_client::registry::Registry;
 use prost::Message;
 use ringpad_proto::v1::{self, CallState, subscribe_response::Event as Sent};
 use rusqlite::Connection;
 use tempfile::TempDir;
+use uuid::Uuid;
 
 use super::{super::tests as suite, *};
 use crate::{
     call::{ActingPad, Action, ActionOutcome, ActionRequest, Ingested, Status},
     log::{
-        CallQuery, Cursor, LogError, LogMetrics, PageSize, open,
-        tests::{Backend, Opened, Place, TTL, any_call, end, gangnam, record, ring, store, update},
+        CallQuery, Cursor, Database, LogError, OpenError, OpenLog, PageSize, open,
+        tests::{Backend, Place, TTL, any_call, end, gangnam, record, ring, store, update},
     },
     request::{Quarantined, RawBody, RawRequest},
     store::Moving,
@@ -63,17 +64,22 @@ fn only_this_folder_uses_the_database_crate() {
     assert!(files > 50, "{files} files were looked at");
 }
 
-fn open_in(directory: &TempDir) -> Opened {
-    open_at(&directory.path().join("log.db"))
+async fn open_in(directory: &TempDir) -> OpenLog {
+    open_at(&directory.path().join("log.db")).await
 }
 
-fn open_at(name: &Path) -> Opened {
-    let opened = open(name, TTL, &LogCapacity::default(), LogMetrics::new(&mut Registry::default())).unwrap();
-    Opened { log: opened.log, fresh: opened.fresh, threads: opened.threads }
+async fn open_at(name: &Path) -> OpenLog {
+    try_open(name).await.unwrap()
+}
+
+async fn try_open(name: &Path) -> Result<OpenLog, FileError> {
+    let database = Database::Sqlite(name.to_owned());
+    let opened = open(&database, TTL, &LogCapacity::default(), &mut Registry::default()).await;
+    opened.map_err(|OpenError::Sqlite { source, .. }| source)
 }
 
 /// A log with the store `gangnam`, in the file `log.db` of a directory of its own.
-async fn with_store() -> (TempDir, Opened) {
+async fn with_store() -> (TempDir, OpenLog) {
     let (Place::Sqlite(directory), opened) = suite::with_store(Backend::Sqlite).await;
     (directory, opened)
 }
@@ -102,18 +108,14 @@ async fn one_record_fails_alone() {
         Status::Accepted,
         "nothing of it was left behind"
     );
-    opened.close();
+    opened.close().await;
 }
 
 #[tokio::test]
 async fn a_second_writer_is_refused() {
     let (directory, opened) = with_store().await;
-    let metrics = LogMetrics::new(&mut Registry::default());
-    assert!(matches!(
-        open(&directory.path().join("log.db"), TTL, &LogCapacity::default(), metrics),
-        Err(OpenError::Held)
-    ));
-    opened.close();
+    assert!(matches!(try_open(&directory.path().join("log.db")).await, Err(FileError::Held)));
+    opened.close().await;
 }
 
 #[tokio::test]
@@ -140,5 +142,5 @@ async fn only_what_is_written_counts_as_a_write() {
     };
     tokio::time::timeout(Duration::from_secs(20), later).await.unwrap();
     assert!(wal() != before, "something that SQLite did not leave out");
-    opened.close();
+    opened.close().await;
 }

@@ -1,31 +1,23 @@
-//! The one thread that writes. It takes the jobs that have accumulated into one transaction, so that many requests share one
-//! flush to disk.
+//! The connection that writes, and what it has to do between two commits.
 
-use std::{
-    sync::{Arc, mpsc::SyncSender},
-    time::Instant,
-};
+use std::sync::{Arc, mpsc::SyncSender};
 
 use rusqlite::Connection;
-use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 use super::{
     super::{
-        batch::Committer,
         holdings::Holdings,
         job::Job,
-        metrics::LogMetrics,
-        outbox::{Committed, Marks, Outbox},
-        queue::Queue,
+        outbox::{Marks, Outbox},
+        unreadable::UnreadableRows,
     },
     checkpoint::{self, Emptying},
-    error::OpenError,
+    error::FileError,
     file::LogFile,
     open::open_writer,
     purge::Sweep,
     quarantine, stores,
-    unreadable::UnreadableRows,
 };
 use crate::{capacity::LogCapacity, store::Directory};
 
@@ -33,7 +25,7 @@ use crate::{capacity::LogCapacity, store::Directory};
 const PAGE: usize = 4 * 1024;
 
 /// The writing connection, and what the writer knows in memory of what is in the file.
-pub(super) struct Writer {
+pub(in super::super) struct Writer {
     pub(super) connection: Connection,
     pub(super) directory: Directory,
     pub(super) epoch: Uuid,
@@ -45,9 +37,7 @@ pub(super) struct Writer {
     pub(super) holdings: Holdings,
     /// Up to which event the relay has come, as the file says.
     pub(super) relayed: u64,
-    pub(super) committer: Committer,
-    /// Whether the last commit succeeded.
-    pub(super) writable: bool,
+    pub(super) outbox: Arc<Outbox>,
     /// Whether memory must be read again before the next commit.
     pub(super) stale: bool,
     pub(super) unreadable: UnreadableRows,
@@ -56,6 +46,9 @@ pub(super) struct Writer {
     pub(super) sweep: Sweep,
     /// Whether something was deleted after the write-ahead log was last asked to be emptied.
     pub(super) purged: bool,
+    /// Jobs, and pages of large ones, since the last checkpoint was asked for.
+    since_checkpoint: usize,
+    checkpoints: SyncSender<()>,
     /// Dropped after the connection.
     pub(super) file: Arc<LogFile>,
 }
@@ -65,17 +58,15 @@ impl Writer {
         file: &Arc<LogFile>,
         popup_ttl: jiff::SignedDuration,
         capacity: &LogCapacity,
-        metrics: LogMetrics,
+        unreadable: UnreadableRows,
         emptying: Arc<Emptying>,
-    ) -> Result<(Self, mpsc::Receiver<Committed>), OpenError> {
+        checkpoints: SyncSender<()>,
+    ) -> Result<Self, FileError> {
         let connection = open_writer(file)?;
         let epoch =
             connection.query_row("SELECT epoch FROM meta", [], |row| row.get(0).map(Uuid::from_bytes))?;
         let marks = marks(&connection)?;
-        let (fresh, receiver) = mpsc::channel(capacity.outbox_commits);
-        let unreadable = UnreadableRows::new(metrics.unreadable_rows.clone());
-        let outbox = Arc::new(Outbox::new(marks, capacity.outbox_bytes));
-        let writer = Self {
+        Ok(Self {
             directory: stores::load(&connection)?,
             holdings: quarantine::holdings(&connection)?,
             connection,
@@ -84,53 +75,39 @@ impl Writer {
             capacity: capacity.clone(),
             newest_key: marks.newest,
             relayed: marks.relayed,
-            committer: Committer { outbox, fresh, written: watch::Sender::new(None), metrics },
-            writable: false,
+            outbox: Arc::new(Outbox::new(marks, capacity.outbox_bytes)),
             stale: false,
             unreadable,
             emptying,
             sweep: Sweep::default(),
             purged: false,
+            since_checkpoint: 0,
+            checkpoints,
             file: Arc::clone(file),
-        };
-        Ok((writer, receiver))
+        })
     }
 
-    pub(super) fn outbox(&self) -> Arc<Outbox> {
-        Arc::clone(&self.committer.outbox)
-    }
-
-    pub(super) fn epoch(&self) -> Uuid {
-        self.epoch
-    }
-
-    pub(super) fn written(&self) -> watch::Receiver<Option<Instant>> {
-        self.committer.written.subscribe()
-    }
-
-    /// Works until every sender is gone. Asks for a checkpoint now and then.
-    pub(super) fn run(mut self, jobs: mpsc::Receiver<Job>, checkpoints: &SyncSender<()>) {
-        let mut queue = Queue::new(jobs, &self.capacity);
-        let mut since_checkpoint = 0;
-        while let Some(mut waiting) = queue.next() {
-            let bytes: usize = waiting.iter().map(Job::bytes).sum();
-            let began = Instant::now();
-            self.committer.metrics.batch_size.observe(waiting.len() as f64);
-            since_checkpoint += waiting.len() + bytes / PAGE;
-            if matches!(waiting[..], [Job::Import(..)]) {
-                // Each part writes most pages of the directory's indexes again.
-                self.emptying.request_truncation();
-            }
-            self.commit(&mut waiting);
-            self.committer.metrics.commit_seconds.observe(began.elapsed().as_secs_f64());
-            if let Err(error) = self.emptying.empty_if_possible(&self.connection) {
-                tracing::warn!(%error, "cannot empty the write-ahead log; trying again");
-            }
-            // Full: one is asked for already.
-            if since_checkpoint >= checkpoint::JOBS && checkpoints.try_send(()).is_ok() {
-                since_checkpoint = 0;
-            }
+    /// Each part of an import writes most pages of the directory's indexes again.
+    pub(super) fn count_towards_checkpoint(&mut self, jobs: &[Job]) {
+        self.since_checkpoint += jobs.len() + jobs.iter().map(Job::bytes).sum::<usize>() / PAGE;
+        if matches!(jobs, [Job::Import(_)]) {
+            self.emptying.request_truncation();
         }
+    }
+
+    /// Empties the write-ahead log if that is possible now, and asks for a checkpoint now and then.
+    pub(in super::super) fn maintain(&mut self) {
+        if let Err(error) = self.emptying.empty_if_possible(&self.connection) {
+            tracing::warn!(%error, "cannot empty the write-ahead log; trying again");
+        }
+        // Full: one is asked for already.
+        if self.since_checkpoint >= checkpoint::JOBS && self.checkpoints.try_send(()).is_ok() {
+            self.since_checkpoint = 0;
+        }
+    }
+
+    /// Notes how far the relay has come since the last commit.
+    pub(in super::super) fn close(mut self) {
         if let Err(error) = self.write_mark() {
             tracing::warn!(%error, "cannot note how far the relay has come; a few events will be published twice");
         }
@@ -138,7 +115,7 @@ impl Writer {
 
     /// Notes how far the relay has come, if it has come further.
     pub(super) fn write_mark(&mut self) -> rusqlite::Result<()> {
-        let relayed = self.committer.outbox.relayed();
+        let relayed = self.outbox.relayed();
         if relayed != self.relayed {
             self.connection.prepare_cached("UPDATE meta SET relayed = ?1")?.execute([relayed])?;
             self.relayed = relayed;
@@ -156,8 +133,8 @@ impl Writer {
             self.relayed = marks.relayed;
             self.recount()?;
             self.stale = false;
-            self.committer.outbox.committed(self.newest_key);
-            self.committer.outbox.nudge();
+            self.outbox.committed(self.newest_key);
+            self.outbox.nudge();
         }
         Ok(())
     }

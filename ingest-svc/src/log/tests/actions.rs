@@ -31,7 +31,7 @@ async fn a_call_is_found_whether_its_record_came_in_time_or_months_late(backend:
         assert_eq!(claimed.claim.map(|claim| claim.pad_name).as_deref(), Some("카운터"), "{sdt}");
     }
     assert_eq!(opened.updates("gangnam").await.len(), 4);
-    opened.close();
+    opened.close().await;
 }
 
 async fn a_request_is_done_once_and_makes_an_event_only_if_it_changes_something(backend: Backend) {
@@ -42,15 +42,15 @@ async fn a_request_is_done_once_and_makes_an_event_only_if_it_changes_something(
         done(opened.log.act(act(id, note(text), request)).await.unwrap());
     }
     assert_eq!(opened.updates("gangnam").await.len(), 3, "the ring and two notes");
-    opened.close();
+    opened.close().await;
     // The first one again, after a restart: it stays done, and undoes nothing.
-    let opened = place.open();
+    let opened = place.open().await;
     let call = done(opened.log.act(act(id, note("a"), 1)).await.unwrap());
     assert_eq!(call.note, "b");
     assert_eq!(opened.updates("gangnam").await.len(), 3);
     opened.log.delete_store("gangnam".to_owned()).await.unwrap();
     assert_eq!(opened.log.act(act(id, Action::Close, 4)).await.unwrap(), ActionOutcome::NoSuchCall);
-    opened.close();
+    opened.close().await;
 }
 
 async fn any_pad_reopens_a_closed_call_and_an_open_call_stays_open(backend: Backend) {
@@ -69,16 +69,16 @@ async fn any_pad_reopens_a_closed_call_and_an_open_call_stays_open(backend: Back
         Some("counter"),
         "it is still whose it was"
     );
-    opened.close();
+    opened.close().await;
     // Each of them once more, after a restart: neither is done again.
-    let opened = place.open();
+    let opened = place.open().await;
     for again in [reopen.clone(), act(id, Action::Close, 3)] {
         assert!(!done(opened.log.act(again).await.unwrap()).closed);
     }
     assert_eq!(opened.updates("gangnam").await.len(), 4);
     let elsewhere = ActionRequest { store_id: "busan".to_owned(), request_id: Uuid::from_u128(5), ..reopen };
     assert_eq!(opened.log.act(elsewhere).await.unwrap(), ActionOutcome::NoSuchCall);
-    opened.close();
+    opened.close().await;
 }
 
 async fn the_next_call_tells_note_and_reservation_until_they_are_taken_back_where_they_were_made(
@@ -117,7 +117,7 @@ async fn the_next_call_tells_note_and_reservation_until_they_are_taken_back_wher
     assert_eq!(next_call().await.1, "/광택");
     wrote(second, "", "", 5).await;
     assert_eq!(next_call().await.1, "/");
-    opened.close();
+    opened.close().await;
 }
 
 async fn a_repeated_request_that_had_no_effect_has_none_later(backend: Backend) {
@@ -125,12 +125,12 @@ async fn a_repeated_request_that_had_no_effect_has_none_later(backend: Backend) 
     let id = opened.log.ingest(ring("1", "20261123142530")).await.unwrap().call_id;
     done(opened.log.act(act(id, Action::Release, 1)).await.unwrap());
     done(opened.log.act(act(id, Action::Claim, 2)).await.unwrap());
-    opened.close();
-    let opened = place.open();
+    opened.close().await;
+    let opened = place.open().await;
     let call = done(opened.log.act(act(id, Action::Release, 1)).await.unwrap());
     assert!(call.claim.is_some(), "the release came before the claim, and late again");
     assert_eq!(opened.updates("gangnam").await.len(), 2, "the ring and the claim");
-    opened.close();
+    opened.close().await;
 }
 
 on_each_backend! {

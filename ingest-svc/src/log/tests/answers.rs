@@ -61,7 +61,7 @@ async fn a_page_for_the_relay_has_a_bounded_number_of_bytes(backend: Backend) {
         let page = read(events, bytes).await;
         assert_eq!((page.events.len(), page.extent), (wanted, Extent::Part), "{events}, {bytes}");
     }
-    opened.close();
+    opened.close().await;
 }
 
 async fn an_answer_has_a_bounded_number_of_bytes_and_the_next_one_continues(backend: Backend) {
@@ -89,7 +89,7 @@ async fn an_answer_has_a_bounded_number_of_bytes_and_the_next_one_continues(back
         assert_eq!(positions, (1..=8 * CALLS as u64).collect::<Vec<_>>());
         assert!(answers >= least, "{answers} for {limit}");
     }
-    opened.close();
+    opened.close().await;
 }
 
 on_each_backend! {

@@ -25,7 +25,7 @@ async fn a_number_that_moves_within_an_import_always_has_a_store(backend: Backen
     assert_eq!(created, [Upserted::Stored(Change::Created)]);
     opened.status(ring("2", "20261123142530")).await;
     assert_eq!((opened.updates("gangnam").await.len(), opened.updates("busan").await.len()), (1, 1));
-    opened.close();
+    opened.close().await;
 }
 
 async fn a_number_that_another_store_has_taken_fails_alone(backend: Backend) {
@@ -36,13 +36,13 @@ async fn a_number_that_another_store_has_taken_fails_alone(backend: Backend) {
     assert!(matches!(refused, Upserted::Conflicts(conflicts) if conflicts[0].owner == "gangnam"));
     assert_eq!(stored, Upserted::Stored(Change::Created));
     assert_eq!(opened.status(ring("1", "20261123142530")).await, Status::Accepted);
-    opened.close();
+    opened.close().await;
     // What is in memory is what is in the file.
-    let opened = place.open();
+    let opened = place.open().await;
     let taken = record(&[("seq", "2"), ("sdt", "20261123142530"), ("vn", "050799999999")]);
     assert_eq!(opened.status(taken).await, Status::Accepted);
     assert_eq!(opened.updates("mapo").await.len(), 1);
-    opened.close();
+    opened.close().await;
 }
 
 async fn a_number_that_a_store_has_lost_belongs_to_no_store(backend: Backend) {
@@ -51,12 +51,12 @@ async fn a_number_that_a_store_has_lost_belongs_to_no_store(backend: Backend) {
     for _ in 0..2 {
         let seq = Uuid::new_v4().to_string();
         assert_eq!(opened.status(ring(&seq, "20261123142530")).await, Status::Unrouted);
-        opened.close();
-        opened = place.open();
+        opened.close().await;
+        opened = place.open().await;
     }
     opened.log.upsert_store(gangnam(), Moving::Refused).await.unwrap();
     assert_eq!(opened.status(ring("3", "20261123142530")).await, Status::Accepted);
-    opened.close();
+    opened.close().await;
 }
 
 on_each_backend! {

@@ -3,9 +3,9 @@
 use super::*;
 
 async fn the_quarantine_keeps_the_newest(backend: Backend) {
-    let (place, most) = (Place::new(backend), 20);
+    let (place, most) = (Place::new(backend).await, 20);
     let capacity = LogCapacity { quarantine_requests: most, ..LogCapacity::default() };
-    let opened = place.open_with(&capacity, LogMetrics::new(&mut Registry::default()));
+    let opened = place.open_with(&capacity, &mut Registry::default()).await;
     let request = |number: u64| Quarantined {
         source: "bizcall".into(),
         received_at: jiff::Timestamp::now(),
@@ -28,14 +28,14 @@ async fn the_quarantine_keeps_the_newest(backend: Backend) {
     let newest = reader.newest_quarantined(most + 3, 2).await.unwrap();
     let ids: Vec<_> = newest.iter().map(|(id, _)| *id).collect();
     assert_eq!(ids, [most + 2, most + 1]);
-    opened.close();
+    opened.close().await;
 }
 
 async fn a_source_that_fills_the_quarantine_pushes_out_its_own(backend: Backend) {
-    let (place, most) = (Place::new(backend), 50);
+    let (place, most) = (Place::new(backend).await, 50);
     let capacity =
         LogCapacity { quarantine_requests: most, quarantine_bytes: 5_000_000, ..LogCapacity::default() };
-    let opened = place.open_with(&capacity, LogMetrics::new(&mut Registry::default()));
+    let opened = place.open_with(&capacity, &mut Registry::default()).await;
     let request = |source: &str, length: usize| Quarantined {
         source: source.into(),
         received_at: jiff::Timestamp::now(),
@@ -51,7 +51,7 @@ async fn a_source_that_fills_the_quarantine_pushes_out_its_own(backend: Backend)
         let oldest = reader.oldest_quarantined(0, 10).await.unwrap();
         assert_eq!((&*oldest[0].1.source, oldest[1].0), ("quiet", left));
     }
-    opened.close();
+    opened.close().await;
 }
 
 on_each_backend! {

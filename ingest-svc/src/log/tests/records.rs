@@ -24,7 +24,7 @@ async fn a_ring_and_its_end_are_one_call_in_two_events(backend: Backend) {
     // For pads that come later, in snapshots.
     assert_eq!((ringing.pop_until, completed.pop_until), (first.pop_until, None));
     assert_eq!(opened.calls("gangnam").await, [completed]);
-    opened.close();
+    opened.close().await;
 }
 
 async fn an_end_before_its_ring_stays_the_end(backend: Backend) {
@@ -35,7 +35,7 @@ async fn an_end_before_its_ring_stays_the_end(backend: Backend) {
     assert_eq!(late.pop_until, None);
     let call = late.call.unwrap();
     assert_eq!((call.state(), call.memo.as_str()), (CallState::Missed, "세차"));
-    opened.close();
+    opened.close().await;
 }
 
 async fn an_equal_record_is_a_duplicate_and_another_one_a_correction(backend: Backend) {
@@ -57,7 +57,7 @@ async fn an_equal_record_is_a_duplicate_and_another_one_a_correction(backend: Ba
     let call = second.call.unwrap();
     assert_eq!(call.memo, "왁스");
     assert_eq!(call.caller.unwrap().display, "010-1234-5678", "it was left out, not withheld");
-    opened.close();
+    opened.close().await;
 }
 
 async fn a_call_that_nobody_owns_is_kept_and_routed_at_its_next_record(backend: Backend) {
@@ -73,7 +73,7 @@ async fn a_call_that_nobody_owns_is_kept_and_routed_at_its_next_record(backend: 
     assert_eq!(second, Ingested { call_id: first.call_id, status: Status::Accepted });
     assert_eq!(opened.updates("busan").await.len(), 1);
     assert!(opened.updates("gangnam").await.is_empty());
-    opened.close();
+    opened.close().await;
 }
 
 async fn the_line_finds_the_store_only_if_the_virtual_number_does_not(backend: Backend) {
@@ -86,7 +86,7 @@ async fn the_line_finds_the_store_only_if_the_virtual_number_does_not(backend: B
     opened.status(to("3", "05070000000", "0515550001")).await;
     assert_eq!(opened.updates("gangnam").await.len(), 1);
     assert_eq!(opened.updates("busan").await.len(), 2);
-    opened.close();
+    opened.close().await;
 }
 
 async fn a_withheld_caller_has_no_history_and_a_known_one_has(backend: Backend) {
@@ -110,7 +110,7 @@ async fn a_withheld_caller_has_no_history_and_a_known_one_has(backend: Backend) 
     assert_eq!(Some(last), calls[0].started_at.as_ref());
     let caller = calls[3].caller.as_ref().unwrap();
     assert_eq!((caller.kind(), caller.display.as_str()), (CallerKind::Withheld, "발신번호 표시제한"));
-    opened.close();
+    opened.close().await;
 }
 
 async fn a_ring_pops_only_if_it_began_within_two_minutes_of_our_clock(backend: Backend) {
@@ -124,7 +124,7 @@ async fn a_ring_pops_only_if_it_began_within_two_minutes_of_our_clock(backend: B
         assert_eq!(update.pop_until.is_some(), pops, "{age} s old");
         assert_eq!(update.call.unwrap().pop_until.is_some(), pops, "{age} s old, for pads that come later");
     }
-    opened.close();
+    opened.close().await;
 }
 
 async fn the_caller_of_the_final_record_replaces_the_caller_of_the_ring_record(backend: Backend) {
@@ -144,7 +144,7 @@ async fn the_caller_of_the_final_record_replaces_the_caller_of_the_ring_record(b
         (opened.calls_ending_in("4444").await.len(), opened.calls_ending_in("6666").await.len()),
         (0, 1)
     );
-    opened.close();
+    opened.close().await;
 }
 
 on_each_backend! {

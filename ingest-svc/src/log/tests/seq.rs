@@ -24,10 +24,10 @@ const GANGNAMS_LINE: (&str, &str) = ("ton", "025550001");
 const BUSANS_LINE: (&str, &str) = ("ton", "0515550001");
 const A_MOBILE: (&str, &str) = ("ton", "01099998888");
 
-async fn two_stores(backend: Backend) -> (Place, Opened, Registry) {
+async fn two_stores(backend: Backend) -> (Place, OpenLog, Registry) {
     let mut registry = Registry::default();
-    let place = Place::new(backend);
-    let opened = place.open_with(&LogCapacity::default(), LogMetrics::new(&mut registry));
+    let place = Place::new(backend).await;
+    let opened = place.open_with(&LogCapacity::default(), &mut registry).await;
     for entry in [gangnam(), store("busan", "+8250799999999", "+82515550001")] {
         opened.log.upsert_store(entry, Moving::Refused).await.unwrap();
     }
@@ -55,7 +55,7 @@ async fn the_next_days_call_with_the_same_seq_rings_with_its_own_caller(backend:
     assert_eq!((call.state(), caller.display.as_str()), (CallState::Ringing, "010-3333-4444"));
     assert_eq!(opened.calls("gangnam").await.len(), 2);
     assert_eq!(reused(&registry, "apart"), 1);
-    opened.close();
+    opened.close().await;
 }
 
 async fn a_seq_with_the_numbers_of_two_stores_is_two_calls(backend: Backend) {
@@ -83,7 +83,7 @@ async fn a_seq_with_the_numbers_of_two_stores_is_two_calls(backend: Backend) {
         }
     }
     assert_eq!(reused(&registry, "number"), 1);
-    opened.close();
+    opened.close().await;
 }
 
 async fn which_records_are_one_call(backend: Backend) {
@@ -142,7 +142,7 @@ async fn which_records_are_one_call(backend: Backend) {
         for each in ["number", "ended", "apart"] {
             assert_eq!(reused(&registry, each), u64::from(*reason == Some(each)), "{what}: {each}");
         }
-        opened.close();
+        opened.close().await;
     }
 }
 
@@ -157,7 +157,7 @@ async fn a_call_keeps_its_records_when_its_number_moves(backend: Backend) {
     }
     assert_eq!((opened.updates("gangnam").await.len(), opened.updates("heir").await.len()), (3, 0));
     assert_eq!(reused(&registry, "number"), 0);
-    opened.close();
+    opened.close().await;
 }
 
 async fn each_record_finds_its_own_call_among_many_with_its_seq(backend: Backend) {
@@ -186,7 +186,7 @@ async fn each_record_finds_its_own_call_among_many_with_its_seq(backend: Backend
     calls.sort_unstable();
     calls.dedup();
     assert_eq!(calls.len(), 120);
-    opened.close();
+    opened.close().await;
 }
 
 async fn parameters_that_a_call_has_no_room_for_are_counted_once(backend: Backend) {
@@ -204,7 +204,7 @@ async fn parameters_that_a_call_has_no_room_for_are_counted_once(backend: Backen
         opened.status(begun(0, &[GANGNAM].into_iter().chain(others).collect::<Vec<_>>())).await;
         assert_eq!(dropped(), counts);
     }
-    opened.close();
+    opened.close().await;
 }
 
 on_each_backend! {

@@ -9,9 +9,9 @@ async fn positions_continue_after_a_restart_and_after_a_deletion(backend: Backen
     assert!(opened.log.delete_store("gangnam".to_owned()).await.unwrap());
     assert!(!opened.log.delete_store("gangnam".to_owned()).await.unwrap());
     assert_eq!(opened.status(ring("2", "20261123142530")).await, Status::Unrouted);
-    opened.close();
+    opened.close().await;
 
-    let opened = place.open();
+    let opened = place.open().await;
     assert_eq!(opened.log.reader().epoch(), epoch);
     opened.log.upsert_store(gangnam(), Moving::Refused).await.unwrap();
     opened.status(ring("3", "20261123142530")).await;
@@ -19,7 +19,7 @@ async fn positions_continue_after_a_restart_and_after_a_deletion(backend: Backen
     let missed = opened.log.reader().missed(vec![reach(0), reach(1)], 10, None).await.unwrap().stores;
     assert_eq!((missed[0].position, missed[0].events.len()), (Some(2), 0), "the former store's are gone");
     assert_eq!(missed[1].events[0].0, 2, "and its position goes on");
-    opened.close();
+    opened.close().await;
 }
 
 async fn a_number_moves_to_another_store_only_if_the_request_allows_it(backend: Backend) {
@@ -37,7 +37,7 @@ async fn a_number_moves_to_another_store_only_if_the_request_allows_it(backend: 
     opened.log.upsert_store(claimed, Moving::Allowed).await.unwrap();
     opened.status(ring("2", "20261123142530")).await;
     assert_eq!((opened.updates("gangnam").await.len(), opened.updates("busan").await.len()), (1, 1));
-    opened.close();
+    opened.close().await;
 }
 
 /// After every call that a test makes.
@@ -51,13 +51,13 @@ async fn positions_continue_when_a_store_is_deleted_and_made_again_many_times(ba
         assert!(opened.log.delete_store("gangnam".to_owned()).await.unwrap());
         if round % 2 == 0 {
             while opened.log.purge(AFTER).await.unwrap() {}
-            opened.close();
-            opened = place.open();
+            opened.close().await;
+            opened = place.open().await;
         }
         let made = opened.log.upsert_store(gangnam(), Moving::Refused).await.unwrap();
         assert_eq!(made, Upserted::Stored(Change::Recreated));
     }
-    opened.close();
+    opened.close().await;
 }
 
 on_each_backend! {

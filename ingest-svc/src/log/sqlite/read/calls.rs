@@ -3,9 +3,11 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::{
-    super::read::{CallPage, CallQuery, PageMark},
+    super::{
+        read::{CallPage, CallQuery, PageMark},
+        unreadable::{Kind, UnreadableRows},
+    },
     rows::reversed,
-    unreadable::{Kind, UnreadableRows},
 };
 use crate::{
     call::{SAME_CALL, call_within_bounds},

@@ -23,7 +23,7 @@ fn epoch(log: &Path) -> Uuid {
 }
 
 /// A log in use, with a ring, and where it is.
-async fn in_use() -> (TempDir, Opened, PathBuf) {
+async fn in_use() -> (TempDir, OpenLog, PathBuf) {
     let (directory, opened) = with_store().await;
     opened.status(ring("1", "20261123142530")).await;
     let log = directory.path().join("log.db");
@@ -43,10 +43,10 @@ async fn a_backup_of_a_log_in_use_is_one_complete_private_file() {
     assert_eq!((found.permissions().mode() & 0o777, found.len()), (0o600, contents.bytes));
     // The log has noticed nothing.
     assert_eq!(opened.status(ring("2", "20261123142530")).await, Status::Accepted);
-    opened.close();
-    let opened = open_in(&directory);
+    opened.close().await;
+    let opened = open_in(&directory).await;
     assert_eq!(opened.updates("gangnam").await.len(), 2);
-    opened.close();
+    opened.close().await;
 }
 
 #[tokio::test]
@@ -59,9 +59,9 @@ async fn a_log_that_is_not_in_use_is_copied_with_what_a_crash_left_next_to_it() 
     assert_eq!(copy(&log, &file).await.unwrap().calls, 1);
     assert_eq!(fs::read(directory.path().join("log.db-wal")).unwrap(), wal, "it is left as it was");
     // Closed in order, it has nothing beside it.
-    let opened = open_in(&directory);
+    let opened = open_in(&directory).await;
     assert_eq!(opened.status(ring("2", "20261123142530")).await, Status::Accepted);
-    opened.close();
+    opened.close().await;
     let file = directory.path().join("second.db");
     assert_eq!(copy(&log, &file).await.unwrap().calls, 2);
 }
@@ -98,7 +98,7 @@ async fn a_backup_overwrites_nothing_and_copies_only_a_log() {
     // SQLite's own, beside the name by which the file was looked at.
     after.retain(|name| !name.starts_with("hard.db-"));
     assert_eq!(after, before);
-    opened.close();
+    opened.close().await;
 }
 
 #[tokio::test]
@@ -110,7 +110,7 @@ async fn an_interrupted_backup_leaves_nothing() {
     let made = back_up(log, target.path().join("backup.db"), &shutdown).await;
     assert!(matches!(made, Err(BackupError::Interrupted)), "{made:?}");
     assert_eq!(names(&target), Vec::<String>::new());
-    opened.close();
+    opened.close().await;
 }
 
 #[tokio::test]
@@ -122,7 +122,7 @@ async fn a_restored_log_is_the_backup_with_a_new_epoch() {
     // Not under a running ingest-svc.
     let held = restore(&file, &log, Existing::Kept).unwrap_err().to_string();
     assert!(held.contains("another ingest-svc has this file locked"), "{held}");
-    opened.close();
+    opened.close().await;
     let before = epoch(&log);
 
     // Not over a log, unless asked for.
@@ -138,10 +138,10 @@ async fn a_restored_log_is_the_backup_with_a_new_epoch() {
     assert_eq!(fs::metadata(&log).unwrap().permissions().mode() & 0o777, 0o600);
 
     // What came after the backup is as new.
-    let opened = open_in(&directory);
+    let opened = open_in(&directory).await;
     assert_eq!(opened.status(ring("1", "20261123142530")).await, Status::Duplicate);
     assert_eq!(opened.status(ring("2", "20261123142530")).await, Status::Accepted);
-    opened.close();
+    opened.close().await;
 
     // To a place where there is none; twice from one backup are two histories.
     let [first, second] = ["first.db", "second.db"].map(|name| directory.path().join(name));
@@ -156,11 +156,11 @@ async fn the_records_left_by_a_crash_stay_with_the_old_log() {
     let directory = TempDir::new().unwrap();
     let log = super::file::after_a_crash(&directory).await;
     let elsewhere = TempDir::new().unwrap();
-    let opened = open_in(&elsewhere);
+    let opened = open_in(&elsewhere).await;
     opened.log.upsert_store(gangnam(), Moving::Refused).await.unwrap();
     let file = elsewhere.path().join("backup.db");
     copy(&elsewhere.path().join("log.db"), &file).await.unwrap();
-    opened.close();
+    opened.close().await;
 
     let kept = restore(&file, &log, Existing::Kept).unwrap().kept.unwrap();
     let calls = |log: &Path| {
@@ -190,9 +190,9 @@ async fn an_interrupted_restoration_leaves_the_old_log_complete() {
     place.settle();
     place.clear().unwrap();
     assert_eq!(epoch(&log), epoch(&kept));
-    let opened = open_in(&directory);
+    let opened = open_in(&directory).await;
     assert_eq!(opened.calls("gangnam").await.len(), 1);
-    opened.close();
+    opened.close().await;
 }
 
 #[tokio::test]
@@ -200,7 +200,7 @@ async fn a_failure_after_the_old_log_was_kept_names_the_kept_file() {
     let (directory, opened, log) = in_use().await;
     let backup = directory.path().join("backup.db");
     copy(&log, &backup).await.unwrap();
-    opened.close();
+    opened.close().await;
     // Cannot be removed.
     fs::create_dir(directory.path().join("log.db-journal")).unwrap();
     let said = restore(&backup, &log, Existing::Kept).unwrap_err().to_string();
@@ -219,7 +219,7 @@ async fn all_files_belong_to_the_owner_of_the_directory() {
     chown(place.path(), Some(4_321), Some(4_321)).unwrap();
     let backup = log.with_file_name("backup.db");
     copy(&log, &backup).await.unwrap();
-    opened.close();
+    opened.close().await;
     restore(&backup, &place.path().join("log.db"), Existing::Refused).unwrap();
     restore(&backup, &place.path().join("log.db"), Existing::Kept).unwrap();
     for name in names(&place) {
@@ -232,7 +232,7 @@ async fn a_faulty_backup_is_refused_and_the_log_stays() {
     let (directory, opened, log) = in_use().await;
     let path = |name: &str| directory.path().join(name);
     copy(&log, &path("backup.db")).await.unwrap();
-    opened.close();
+    opened.close().await;
     let before = epoch(&log);
     let mut bytes = fs::read(path("backup.db")).unwrap();
     fs::write(path("short.db"), &bytes[..bytes.len() / 2]).unwrap();

@@ -66,7 +66,7 @@ async fn a_text_from_before_there_were_bounds_is_cut_when_it_is_read() {
     opened.status(end("7", "20261123142530", &[])).await;
     let memo = opened.updates("gangnam").await.pop().unwrap().call.unwrap().memo;
     assert!(memo.len() <= bounds::MEMO && memo.ends_with('…'), "{}", memo.len());
-    opened.close();
+    opened.close().await;
 }
 
 /// Bytes that the log's file has of calls: their facts at most, and everything of them together.
@@ -103,7 +103,7 @@ async fn the_records_of_a_call_are_bounded_with_any_parameters() {
     assert!(largest <= 64 * 1024, "{largest}");
     assert!(all - facts <= 16 * 1024, "{all}");
     assert_eq!(opened.calls("gangnam").await.len(), 1);
-    opened.close();
+    opened.close().await;
 }
 
 #[tokio::test]
@@ -119,5 +119,5 @@ async fn a_call_from_before_there_were_bounds_is_cut_at_its_next_record() {
     assert!(stored(&directory).0 > 200_000);
     opened.status(end("7", "20261123142530", &[])).await;
     assert!(stored(&directory).0 < 16 * 1024);
-    opened.close();
+    opened.close().await;
 }

@@ -9,7 +9,7 @@ use std::sync::{
 use proptest::prelude::*;
 use rusqlite::params;
 
-use super::{record::Savepoint, unreadable::UnreadableRows, *};
+use super::{record::Savepoint, *};
 use crate::store::Directory;
 
 /// Calls of one number in 1970, written past the writer: as many as a busy store has in half a year.
@@ -70,7 +70,7 @@ fn unknown_call() -> ActionRequest {
 async fn a_request_without_a_match_costs_a_look_up_and_no_scan() {
     let (directory, opened) = with_store().await;
     opened.status(ring("1", "20261123142530")).await;
-    opened.close();
+    opened.close().await;
     let asked = || {
         let claim = steps(&directory, |connection| {
             let mut stores = stores::load(connection).unwrap();
@@ -97,10 +97,10 @@ async fn a_request_without_a_match_costs_a_look_up_and_no_scan() {
 #[tokio::test]
 async fn the_calls_of_one_number_are_found_in_pages_newest_first() {
     let (directory, opened) = with_store().await;
-    opened.close();
+    opened.close().await;
     let path = directory.path().join("log.db");
     Connection::open(path).unwrap().execute_batch(MANY).unwrap();
-    let opened = open_in(&directory);
+    let opened = open_in(&directory).await;
     opened.status(ring("1", "20261123142530")).await;
     let mut query = CallQuery { caller_suffix: "5678".to_owned(), limit: 500, until: Some(59), ..any_call() };
     let mut marks = Vec::new();
@@ -113,13 +113,13 @@ async fn the_calls_of_one_number_are_found_in_pages_newest_first() {
         marks.push(next.sdt);
     }
     assert_eq!((marks.len(), marks[0]), (44_250 / 500, 58), "all but those of the last second");
-    opened.close();
+    opened.close().await;
 }
 
 #[tokio::test]
 async fn a_state_that_few_calls_have_is_searched_in_pages() {
     let (directory, opened) = with_store().await;
-    opened.close();
+    opened.close().await;
     Connection::open(directory.path().join("log.db")).unwrap().execute_batch(MANY).unwrap();
     let mut query = CallQuery { states: vec![CallState::Missed.into()], ..any_call() };
     let mut pages = 0;
@@ -143,7 +143,7 @@ async fn an_old_caller_is_found_without_reading_all_later_calls() {
     let other =
         record(&[("seq", "1"), ("sdt", "20250101120000"), ("fromn", "01033334444"), ("vn", "050712345678")]);
     opened.status(other).await;
-    opened.close();
+    opened.close().await;
     let connection = Connection::open(directory.path().join("log.db")).unwrap();
     connection.execute_batch(MANY).unwrap();
     connection.execute("UPDATE calls SET sdt = sdt + ?1 WHERE seq <> '1'", [IN_2026]).unwrap();
@@ -157,7 +157,7 @@ async fn an_old_caller_is_found_without_reading_all_later_calls() {
 #[tokio::test]
 async fn a_record_costs_the_same_however_many_calls_have_had_its_seq() {
     let (directory, opened) = with_store().await;
-    opened.close();
+    opened.close().await;
     let connection = Connection::open(directory.path().join("log.db")).unwrap();
     connection.execute_batch(MANY).unwrap();
     connection.execute("UPDATE calls SET seq = '1', sdt = ?1 + key * 60", [IN_2026]).unwrap();
@@ -174,7 +174,7 @@ async fn a_record_costs_the_same_however_many_calls_have_had_its_seq() {
 async fn a_record_costs_the_same_with_any_number_of_stores() {
     let (directory, opened) = with_store().await;
     opened.status(ring("1", "20261123142530")).await;
-    opened.close();
+    opened.close().await;
     let accept = |seq: &str| {
         steps(&directory, |connection| {
             // Read before the steps are compared: in a running writer it is in memory.
@@ -218,7 +218,7 @@ proptest! {
         length in 1_usize..=15,
     ) {
         let directory = TempDir::new().unwrap();
-        open_in(&directory).close();
+        drop(open::open_writer(&LogFile::hold(&directory.path().join("log.db")).unwrap()).unwrap());
         let connection = Connection::open(directory.path().join("log.db")).unwrap();
         connection.execute_batch("INSERT INTO stores (id, name) VALUES ('gangnam', '강남점')").unwrap();
         for number in &numbers {

@@ -5,7 +5,7 @@ use super::*;
 /// What makes bytes unreadable: none, what is no message, one that breaks off, a message of nothing, and no bytes at all.
 const DAMAGES: [&str; 5] = ["x''", "x'ffff'", "substr(bytes, 1, length(bytes) - 2)", "x'7a00'", "'text'"];
 
-impl Opened {
+impl OpenLog {
     /// Changes the file past the writer.
     fn damage(&self, directory: &TempDir, sql: &str) {
         let changed = Connection::open(directory.path().join("log.db")).unwrap().execute(sql, []).unwrap();
@@ -38,7 +38,7 @@ async fn events_are_read_up_to_an_unreadable_one() {
         let positions: Vec<_> = published.iter().map(|event| event.position).collect();
         assert_eq!(positions, [1, 2, 0, 4, 5], "a hint in its place");
         assert!(published[2].bytes.is_empty());
-        opened.close();
+        opened.close().await;
     }
 }
 
@@ -51,7 +51,7 @@ async fn an_event_of_another_position_cannot_be_read() {
     let other = "UPDATE events SET bytes = (SELECT bytes FROM events WHERE position = 1) WHERE position = 2";
     opened.damage(&directory, other);
     assert_eq!(opened.reach(0).await, (vec![1], Some(3)));
-    opened.close();
+    opened.close().await;
 }
 
 #[tokio::test]
@@ -71,7 +71,7 @@ async fn a_call_that_cannot_be_read_is_left_out_and_the_others_are_shown() {
         // Its next record makes it whole again.
         opened.status(end("3", "20261123142530", &[])).await;
         assert_eq!(opened.calls("gangnam").await.len(), 5, "{damage}");
-        opened.close();
+        opened.close().await;
     }
 }
 
@@ -96,6 +96,6 @@ async fn an_unreadable_earlier_record_does_not_refuse_a_new_one() {
             received_at: jiff::Timestamp::UNIX_EPOCH,
         };
         assert_eq!(opened.log.act(act).await.unwrap(), ActionOutcome::NoSuchCall, "{damage}");
-        opened.close();
+        opened.close().await;
     }
 }

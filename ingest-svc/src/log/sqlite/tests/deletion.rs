@@ -9,7 +9,7 @@ fn has(directory: &TempDir, bytes: &[u8]) -> bool {
 }
 
 /// Purges to the end, and waits until the write-ahead log has been emptied after it.
-async fn purge_all(directory: &TempDir, opened: &Opened, before: i64) {
+async fn purge_all(directory: &TempDir, opened: &OpenLog, before: i64) {
     while opened.log.purge(before).await.unwrap() {}
     let wal = directory.path().join("log.db-wal");
     let emptied = async {
@@ -62,7 +62,7 @@ async fn after_the_retention_no_number_and_no_text_is_left_in_the_file() {
     }
     assert_eq!(opened.calls("gangnam").await.len(), 1, "what is not expired is kept");
     assert!(has(&directory, b"1012345678"), "its caller too");
-    opened.close();
+    opened.close().await;
 }
 
 #[tokio::test]
@@ -90,7 +90,7 @@ async fn a_caller_is_known_until_the_retention_after_the_last_call() {
         connection.query_row(sql, [rows::reversed(number)], |row| row.get::<_, u32>(0)).unwrap()
     };
     assert_eq!((known("+821011111111"), known("+821022222222"), known("+44%")), (0, 1, 1_250));
-    opened.close();
+    opened.close().await;
 }
 
 #[tokio::test]
@@ -125,9 +125,9 @@ async fn a_store_made_again_has_nothing_of_the_deleted_one() {
     assert_eq!(count("SELECT count(*) FROM events"), 1);
     assert_eq!(count("SELECT count(*) FROM callers"), 1);
     assert_eq!(count("SELECT count(*) FROM stores"), 1);
-    opened.close();
-    let opened = open_in(&directory);
+    opened.close().await;
+    let opened = open_in(&directory).await;
     opened.status(ring("4", "20261123142533")).await;
     assert_eq!(opened.calls("gangnam").await[0].revision, 4, "also after a restart");
-    opened.close();
+    opened.close().await;
 }

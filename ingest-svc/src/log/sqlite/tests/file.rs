@@ -7,15 +7,11 @@ use std::{
 
 use super::*;
 
-fn try_open(name: &Path) -> Result<crate::log::OpenLog, OpenError> {
-    open(name, TTL, &LogCapacity::default(), LogMetrics::new(&mut Registry::default()))
-}
-
 #[tokio::test]
 async fn a_file_is_locked_by_all_of_its_names() {
     let directory = TempDir::new().unwrap();
     let own = directory.path().join("log.db");
-    let opened = open_at(&own);
+    let opened = open_at(&own).await;
     let there = directory.path().join("there");
     fs::create_dir(&there).unwrap();
     let [soft, hard, link_to_link] = ["soft", "hard", "link-to-link"].map(|name| there.join(name));
@@ -25,11 +21,11 @@ async fn a_file_is_locked_by_all_of_its_names() {
     let by_directory = directory.path().join("by-directory");
     symlink(directory.path(), &by_directory).unwrap();
     for name in [own.clone(), soft, hard, link_to_link, by_directory.join("there/../log.db")] {
-        assert!(matches!(try_open(&name), Err(OpenError::Held)), "{name:?}");
+        assert!(matches!(try_open(&name).await, Err(FileError::Held)), "{name:?}");
     }
     // Free again once it is closed, by any name.
-    opened.close();
-    open_at(&by_directory.join("log.db")).close();
+    opened.close().await;
+    open_at(&by_directory.join("log.db")).await.close().await;
 }
 
 #[tokio::test]
@@ -37,9 +33,9 @@ async fn a_link_to_a_missing_file_makes_that_file() {
     let directory = TempDir::new().unwrap();
     let (link, real) = (directory.path().join("link.db"), directory.path().join("real.db"));
     symlink("real.db", &link).unwrap();
-    let opened = open_at(&link);
-    assert!(matches!(try_open(&real), Err(OpenError::Held)));
-    opened.close();
+    let opened = open_at(&link).await;
+    assert!(matches!(try_open(&real).await, Err(FileError::Held)));
+    opened.close().await;
 }
 
 #[tokio::test]
@@ -48,12 +44,12 @@ async fn an_older_version_that_locks_only_the_lock_file_is_noticed() {
     let own = directory.path().join("log.db");
     let older = File::create(directory.path().join("log.db.lock")).unwrap();
     older.try_lock().unwrap();
-    assert!(matches!(try_open(&own), Err(OpenError::Held)));
+    assert!(matches!(try_open(&own).await, Err(FileError::Held)));
     drop(older);
-    let opened = open_at(&own);
+    let opened = open_at(&own).await;
     let older = File::create(directory.path().join("log.db.lock")).unwrap();
     assert!(older.try_lock().is_err(), "it would not notice this one");
-    opened.close();
+    opened.close().await;
 }
 
 #[tokio::test]
@@ -76,18 +72,18 @@ async fn a_renamed_or_replaced_file_accepts_nothing() {
     fs::rename(&elsewhere, &own).unwrap();
     assert_eq!(opened.status(ring("2", "20261123142530")).await, Status::Accepted);
     assert_eq!(opened.updates("gangnam").await.len(), 2);
-    opened.close();
+    opened.close().await;
 }
 
 /// The path of a log as a crash leaves it: with a store and a ring that are only in the write-ahead log.
 pub(super) async fn after_a_crash(directory: &TempDir) -> PathBuf {
-    let opened = open_in(directory);
+    let opened = open_in(directory).await;
     opened.log.upsert_store(gangnam(), Moving::Refused).await.unwrap();
     opened.status(ring("1", "20261123142530")).await;
     let own = directory.path().join("log.db");
     let files = [own.clone(), beside(&own, "-wal")];
     let before = files.each_ref().map(|file| fs::read(file).unwrap());
-    opened.close();
+    opened.close().await;
     files.iter().zip(before).for_each(|(file, bytes)| fs::write(file, bytes).unwrap());
     own
 }
@@ -102,13 +98,13 @@ async fn the_records_left_by_a_crash_next_to_another_name_are_taken_over() {
     let own = after_a_crash(&directory).await;
     let other = directory.path().join("other.db");
     fs::hard_link(&own, &other).unwrap();
-    let opened = open_at(&other);
+    let opened = open_at(&other).await;
     assert_eq!(opened.status(ring("1", "20261123142530")).await, Status::Duplicate);
     assert_eq!(opened.status(ring("2", "20261123142530")).await, Status::Accepted);
-    opened.close();
-    let opened = open_at(&own);
+    opened.close().await;
+    let opened = open_at(&own).await;
     assert_eq!(opened.updates("gangnam").await.len(), 2);
-    opened.close();
+    opened.close().await;
 }
 
 #[tokio::test]
@@ -117,14 +113,14 @@ async fn a_file_that_was_renamed_without_its_newest_records_is_refused() {
     let own = after_a_crash(&directory).await;
     let other = directory.path().join("other.db");
     fs::rename(&own, &other).unwrap();
-    let why = try_open(&other).unwrap_err().to_string();
+    let why = try_open(&other).await.unwrap_err().to_string();
     for words in ["newest records are in", "log.db-wal", "Rename ", "other.db-wal"] {
         assert!(why.contains(words), "{why}");
     }
     fs::rename(beside(&own, "-wal"), beside(&other, "-wal")).unwrap();
-    let opened = open_at(&other);
+    let opened = open_at(&other).await;
     assert_eq!(opened.status(ring("1", "20261123142530")).await, Status::Duplicate);
-    opened.close();
+    opened.close().await;
 }
 
 #[tokio::test]
@@ -135,10 +131,10 @@ async fn a_copy_is_a_log_of_its_own() {
     for suffix in ["", "-wal"] {
         fs::copy(beside(&own, suffix), beside(&copy, suffix)).unwrap();
     }
-    let (opened, other) = (open_at(&own), open_at(&copy));
+    let (opened, other) = (open_at(&own).await, open_at(&copy).await);
     for log in [&opened, &other] {
         assert_eq!(log.status(ring("1", "20261123142530")).await, Status::Duplicate);
     }
-    opened.close();
-    other.close();
+    opened.close().await;
+    other.close().await;
 }

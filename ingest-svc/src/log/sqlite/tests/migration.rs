@@ -73,13 +73,13 @@ async fn an_older_file_is_migrated() {
         let (directory, opened) = with_store().await;
         opened.status(ring("1", "20261123142530")).await;
         let epoch = opened.log.reader().epoch();
-        opened.close();
+        opened.close().await;
         let path = directory.path().join("log.db");
         rusqlite::Connection::open(&path)
             .unwrap()
             .execute_batch(&[&[TO_VERSION_7], way].concat().concat())
             .unwrap();
-        let opened = open_in(&directory);
+        let opened = open_in(&directory).await;
         assert_eq!(opened.log.reader().epoch(), epoch);
         assert_eq!(opened.calls_ending_in("5678").await.len(), 1, "{way:?}");
         assert_eq!(opened.status(ring("1", "20261123142530")).await, Status::Duplicate);
@@ -90,6 +90,6 @@ async fn an_older_file_is_migrated() {
         assert_eq!((history.calls, history.last_note.as_str()), (3, "white"));
         assert_eq!(opened.status(ring("2", "20261123142530")).await, Status::Accepted);
         assert_eq!(opened.calls_ending_in("5678").await.len(), 2, "the first one too is found");
-        opened.close();
+        opened.close().await;
     }
 }

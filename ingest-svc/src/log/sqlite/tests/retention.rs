@@ -19,11 +19,11 @@ const EXPIRED: &str = "
     UPDATE meta SET relayed = 20000;
 ";
 
-async fn with_a_backlog() -> (TempDir, Opened) {
+async fn with_a_backlog() -> (TempDir, OpenLog) {
     let (directory, opened) = with_store().await;
-    opened.close();
+    opened.close().await;
     rusqlite::Connection::open(directory.path().join("log.db")).unwrap().execute_batch(EXPIRED).unwrap();
-    let opened = open_in(&directory);
+    let opened = open_in(&directory).await;
     (directory, opened)
 }
 
@@ -52,10 +52,10 @@ async fn a_backlog_is_deleted_in_small_steps_with_accepts_between_them() {
     }
     assert!(rung >= BACKLOG / STEP);
     assert_eq!(rows(&directory), (rung, rung), "what is not expired is all there");
-    opened.close();
+    opened.close().await;
 
     // Neither position nor epoch went with the calls.
-    let opened = open_in(&directory);
+    let opened = open_in(&directory).await;
     assert_eq!(opened.log.reader().epoch(), epoch);
     assert_eq!(opened.status(ring("after", "20261123142530")).await, Status::Accepted);
     let reach = |after| Cursor { store_id: "gangnam".to_owned(), after };
@@ -64,7 +64,7 @@ async fn a_backlog_is_deleted_in_small_steps_with_accepts_between_them() {
     let position = Some(BACKLOG + rung + 1);
     assert_eq!((missed[0].position, missed[0].events.len()), (position, 0), "out of reach");
     assert_eq!((missed[1].position, missed[1].events.len() as u64), (position, rung + 1));
-    opened.close();
+    opened.close().await;
 }
 
 #[tokio::test]
@@ -72,12 +72,12 @@ async fn positions_and_keys_continue_when_every_event_is_deleted() {
     let (directory, opened) = with_a_backlog().await;
     while opened.log.purge(BEFORE).await.unwrap() {}
     assert_eq!(rows(&directory), (0, 0));
-    opened.close();
-    let mut opened = open_in(&directory);
+    opened.close().await;
+    let mut opened = open_in(&directory).await;
     opened.status(ring("1", "20261123142530")).await;
     let committed = opened.fresh.recv().await.unwrap();
     assert_eq!((committed.first_key, committed.events[0].position), (BACKLOG + 1, BACKLOG + 1));
-    opened.close();
+    opened.close().await;
 }
 
 #[tokio::test]
@@ -94,7 +94,7 @@ async fn a_call_that_is_not_expired_does_not_delay_other_ones() {
     }
     while opened.log.purge(BEFORE).await.unwrap() {}
     assert_eq!(rows(&directory).0, STEP + 1);
-    opened.close();
+    opened.close().await;
 }
 
 #[tokio::test]
@@ -114,7 +114,7 @@ async fn old_calls_and_events_are_deleted_and_the_position_stays() {
         opened.log.reader().missed(vec![reach(0), reach(1), reach(2)], 100, None).await.unwrap().stores;
     let events: Vec<_> = missed.iter().map(|missed| (missed.position, missed.events.len())).collect();
     assert_eq!(events, [(Some(2), 0), (Some(2), 1), (Some(2), 0)]);
-    opened.close();
+    opened.close().await;
 }
 
 #[tokio::test]
@@ -142,5 +142,5 @@ async fn expired_rows_are_found_after_rows_that_were_written_with_a_clock_ahead(
     assert_eq!(rows(&directory), (0, kept));
     let left: u64 = intruder.query_one("SELECT count(*) FROM quarantine", [], |row| row.get(0)).unwrap();
     assert_eq!(left, set_aside);
-    opened.close();
+    opened.close().await;
 }

@@ -41,7 +41,7 @@ async fn the_write_ahead_log_shrinks_after_a_long_reader_has_ended() {
         }
     };
     tokio::time::timeout(Duration::from_secs(120), shrunk).await.unwrap();
-    opened.close();
+    opened.close().await;
 }
 
 #[tokio::test]
@@ -61,5 +61,5 @@ async fn an_endless_query_and_an_abandoned_query_are_ended() {
         connection.query_row("SELECT count(*) FROM stores", [], |row| row.get::<_, u64>(0))
     });
     assert_eq!(one.unwrap(), 1);
-    opened.close();
+    opened.close().await;
 }

@@ -1,0 +1,118 @@
+//! The databases that a log can be kept in. Nothing else outside their folders names one.
+//!
+//! A database commits a batch of jobs, and answers queries. How it does that is its own: SQLite uses small statements in
+//! savepoints, on threads.
+
+use std::{path::PathBuf, str::FromStr, sync::Arc};
+
+use jiff::SignedDuration;
+use prometheus_client::registry::Registry;
+use tokio::{
+    runtime::Handle,
+    task::{JoinHandle, spawn_blocking},
+};
+use uuid::Uuid;
+
+use super::{
+    batch::Batch,
+    error::{LogError, OpenError},
+    job::Job,
+    metrics::LogMetrics,
+    outbox::Outbox,
+    sqlite,
+    writer::{Probe, Writer},
+};
+use crate::capacity::LogCapacity;
+
+/// Where the log is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Database {
+    /// A SQLite file.
+    Sqlite(PathBuf),
+}
+
+impl FromStr for Database {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.strip_prefix("sqlite://") {
+            Some(path) if !path.is_empty() && !path.contains('?') => Ok(Self::Sqlite(PathBuf::from(path))),
+            _ => Err(
+                "sqlite:// and a path is expected, e.g. sqlite:///var/lib/ringpad/ringpad.db; postgres:// \
+                      is not built yet"
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
+/// An open database.
+pub(super) struct OpenDatabase {
+    pub(super) epoch: Uuid,
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) writer: DatabaseWriter,
+    pub(super) reader: DatabaseReader,
+    /// What the database runs for itself. It ends after the writer is dropped.
+    pub(super) tasks: Vec<JoinHandle<()>>,
+}
+
+impl Database {
+    /// Opens the database, or makes it. `registry` is for metrics that only this one has.
+    pub(super) async fn open(
+        &self,
+        popup_ttl: SignedDuration,
+        capacity: &LogCapacity,
+        metrics: &LogMetrics,
+        registry: &mut Registry,
+    ) -> Result<OpenDatabase, OpenError> {
+        match self {
+            Self::Sqlite(path) => sqlite::open(path, popup_ttl, capacity, metrics, registry)
+                .map_err(|source| OpenError::Sqlite { path: path.clone(), source }),
+        }
+    }
+}
+
+/// The half that writes. There is one for each open log.
+pub(super) enum DatabaseWriter {
+    Sqlite(Box<sqlite::Writer>),
+}
+
+impl DatabaseWriter {
+    /// Does all jobs in one transaction, and keeps the outcome of each in it. A job that fails takes back only itself.
+    ///
+    /// # Errors
+    /// The commit failed, or its outcome is unknown: every job is to be answered with the error.
+    pub(super) async fn commit(&mut self, jobs: &mut [Job], probe: Probe) -> Result<Batch, LogError> {
+        match self {
+            Self::Sqlite(writer) => writer.commit(jobs, probe),
+        }
+    }
+
+    /// What is to be done between two commits, after the answers.
+    pub(super) fn maintain(&mut self) {
+        match self {
+            Self::Sqlite(writer) => writer.maintain(),
+        }
+    }
+
+    /// There is nothing more to commit.
+    pub(super) async fn close(self) {
+        match self {
+            Self::Sqlite(writer) => writer.close(),
+        }
+    }
+
+    /// Has `writer` write to this database: a database that blocks its thread gets one of its own.
+    pub(super) fn start(self, writer: Writer) -> JoinHandle<()> {
+        let runtime = Handle::current();
+        match self {
+            Self::Sqlite(_) => spawn_blocking(move || runtime.block_on(writer.run(self))),
+        }
+    }
+}
+
+/// The half that reads. A cloneable handle.
+#[derive(Debug, Clone)]
+pub(super) enum DatabaseReader {
+    Sqlite(sqlite::Connections),
+}

@@ -1,0 +1,120 @@
+//! The one task that writes. It takes the jobs that have accumulated into one transaction, so that many requests share one flush to
+//! disk. Once it is on disk, the events go to the relay, and the answers to the clients.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use ringpad_runtime::ErrorChain;
+use tokio::sync::{mpsc, watch};
+
+use super::{
+    batch::Batch,
+    database::DatabaseWriter,
+    error::LogError,
+    job::Job,
+    metrics::LogMetrics,
+    outbox::{Committed, Outbox},
+    queue::Queue,
+};
+
+/// A commit that is younger than this shows well enough that the log can be written: a probe then writes nothing.
+const YOUNG: Duration = Duration::from_millis(500);
+
+/// What a probe writes, unless its transaction writes something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Probe {
+    /// Nothing: something was written just now.
+    Nothing,
+    /// As little as shows that all is well.
+    Little,
+    /// After a commit that failed: more than the largest record, so that the log does not count as writable again because small
+    /// records have room.
+    Much,
+}
+
+/// The task's state.
+pub(super) struct Writer {
+    pub(super) queue: Queue,
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) fresh: mpsc::Sender<Committed>,
+    /// When a commit that wrote something was last on disk.
+    pub(super) written: watch::Sender<Option<Instant>>,
+    pub(super) metrics: LogMetrics,
+    /// Whether the last commit succeeded.
+    pub(super) writable: bool,
+}
+
+impl Writer {
+    /// Works until every sender of jobs is gone.
+    pub(super) async fn run(mut self, mut database: DatabaseWriter) {
+        while let Some(mut jobs) = self.queue.next().await {
+            let began = Instant::now();
+            self.metrics.batch_size.observe(jobs.len() as f64);
+            let committed = database.commit(&mut jobs, self.probe()).await;
+            self.writable = committed.is_ok();
+            let answer = match committed {
+                Ok(batch) => {
+                    self.committed(batch);
+                    Ok(())
+                }
+                Err(error) => {
+                    self.failed(&jobs, &error);
+                    Err(error)
+                }
+            };
+            jobs.into_iter().for_each(|job| job.answer(answer.as_ref().copied()));
+            self.metrics.commit_seconds.observe(began.elapsed().as_secs_f64());
+            database.maintain();
+        }
+        database.close().await;
+    }
+
+    fn probe(&self) -> Probe {
+        match self.written.borrow().is_some_and(|at| at.elapsed() < YOUNG) {
+            _ if !self.writable => Probe::Much,
+            true => Probe::Nothing,
+            false => Probe::Little,
+        }
+    }
+
+    /// The batch is on disk.
+    fn committed(&self, batch: Batch) {
+        if batch.writes {
+            self.written.send_replace(Some(Instant::now()));
+        }
+        if !batch.events.is_empty() {
+            let committed =
+                Committed { first_key: batch.first_key, at: Instant::now(), events: batch.events };
+            self.outbox.committed(committed.last_key());
+            self.offer(committed);
+        }
+        batch.changed.into_iter().for_each(|id| self.outbox.store_changed(id));
+        batch.logged.into_iter().for_each(|logged| self.metrics.logged(logged));
+        self.metrics.quarantined.inc_by(batch.quarantined);
+        self.metrics.quarantine_dropped.inc_by(batch.dropped);
+    }
+
+    /// Hands a commit to the relay. A relay that is behind will find it in the log.
+    fn offer(&self, committed: Committed) {
+        let size = committed.size();
+        if !self.outbox.has_room(size) {
+            self.outbox.nudge();
+        } else if self.fresh.try_send(committed).is_err() {
+            self.outbox.taken(size);
+            self.outbox.nudge();
+        }
+    }
+
+    /// The commit failed: nothing of it was done.
+    fn failed(&self, jobs: &[Job], error: &LogError) {
+        // What a probe finds is reported by its sender.
+        let refused = jobs.iter().filter(|job| !matches!(job, Job::Probe(_))).count();
+        if refused > 0 {
+            let error = ErrorChain(error);
+            tracing::error!(%error, jobs = refused, "the commit failed; its requests are refused");
+        }
+        self.metrics.failed_commits.inc();
+    }
+}
