@@ -1,4 +1,4 @@
-// Sends many records at once on a few streams of one connection, and counts the answers; calls beside them are made as long
+// Sends many records at once on a few streams of one connection, and counts the answers; other calls are made at the same time, as long
 // as that takes.
 //
 //     node bulk.mjs 127.0.0.1:50051 8 10000
@@ -36,15 +36,15 @@ function send(stream) {
   });
 }
 
-const beside = { answered: 0, failed: 0 };
+const single = { answered: 0, failed: 0 };
 let done = false;
 async function callBeside() {
   while (!done) {
     await pause(10);
-    const request = record(`${run}-beside-${beside.answered + beside.failed}`);
+    const request = record(`${run}-single-${single.answered + single.failed}`);
     await new Promise((resolve) => {
       client.ingestCall(request, { deadline: Date.now() + 60_000 }, (error) => {
-        beside[error ? "failed" : "answered"] += 1;
+        single[error ? "failed" : "answered"] += 1;
         resolve();
       });
     });
@@ -60,6 +60,6 @@ client.close();
 const answered = counts.reduce((sum, count) => sum + count, 0);
 console.log(
   `node: ${answered} of ${streams * records} answered in ${((Date.now() - begun) / 1000).toFixed(1)} s; ` +
-    `beside them ${beside.answered} calls answered, ${beside.failed} failed`,
+    `single calls: ${single.answered} answered, ${single.failed} failed`,
 );
-process.exit(answered === streams * records && beside.failed === 0 ? 0 : 1);
+process.exit(answered === streams * records && single.failed === 0 ? 0 : 1);

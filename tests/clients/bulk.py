@@ -1,4 +1,4 @@
-"""Sends many records at once on a few streams of one connection, and counts the answers; calls beside them are made as long
+"""Sends many records at once on a few streams of one connection, and counts the answers; other calls are made at the same time, as long
 as that takes. The messages are written by hand, so that no generator is needed.
 
     python bulk.py 127.0.0.1:50051 8 10000
@@ -40,7 +40,7 @@ def main(target, streams, records):
     stream = channel.stream_stream(SERVICE + "IngestCallStream")
     unary = channel.unary_unary(SERVICE + "IngestCall")
     run, begun, done = f"{time.time_ns():x}", time.monotonic(), threading.Event()
-    answered, beside = [0] * streams, [0, 0]
+    answered, single = [0] * streams, [0, 0]
 
     def send(index):
         try:
@@ -52,10 +52,10 @@ def main(target, streams, records):
     def call_beside():
         while not done.wait(0.01):
             try:
-                unary(record(f"{run}-beside-{sum(beside)}"), timeout=30)
-                beside[0] += 1
+                unary(record(f"{run}-single-{sum(single)}"), timeout=30)
+                single[0] += 1
             except grpc.RpcError:
-                beside[1] += 1
+                single[1] += 1
 
     threads = [threading.Thread(target=send, args=[index]) for index in range(streams)]
     besides = threading.Thread(target=call_beside)
@@ -67,9 +67,9 @@ def main(target, streams, records):
     besides.join()
     print(
         f"python: {sum(answered)} of {streams * records} answered in {time.monotonic() - begun:.1f} s; "
-        f"beside them {beside[0]} calls answered, {beside[1]} failed"
+        f"single calls: {single[0]} answered, {single[1]} failed"
     )
-    return 0 if sum(answered) == streams * records and not beside[1] else 1
+    return 0 if sum(answered) == streams * records and not single[1] else 1
 
 
 sys.exit(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))

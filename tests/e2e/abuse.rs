@@ -48,7 +48,7 @@ async fn livez(address: Ipv4Addr, system: &System) -> (TcpStream, String) {
 }
 
 #[tokio::test]
-async fn slow_heads_delay_no_other_request_and_are_cut() {
+async fn slow_heads_delay_no_other_request_and_are_closed() {
     let system = System::start(&RabbitNode::shared().await.url(), 0).await;
     let store = system.store("gangnam").await;
     let mut slow = JoinSet::new();
@@ -61,8 +61,8 @@ async fn slow_heads_delay_no_other_request_and_are_cut() {
     }
     assert!(slow.try_join_next().is_none(), "all of them were held while others were answered");
     // Ten seconds for a first request, and more on a slow machine.
-    let cut = within("the slow ones are cut", 3 * SOON, slow.join_all()).await;
-    assert_eq!(cut.len(), SLOW);
+    let closed = within("the slow connections are closed", 3 * SOON, slow.join_all()).await;
+    assert_eq!(closed.len(), SLOW);
     system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
 }
 
@@ -128,7 +128,7 @@ async fn ten_megabytes_are_refused_before_they_are_read() {
 }
 
 #[tokio::test]
-async fn a_flood_on_one_source_leaves_another_alone() {
+async fn a_flood_on_one_source_does_not_affect_another() {
     let mut system = System::prepare(&RabbitNode::shared().await.url(), 0, &[]);
     let config = system.directory.path().join("sources.toml");
     let toml =
@@ -159,7 +159,7 @@ async fn a_flood_on_one_source_leaves_another_alone() {
 }
 
 #[tokio::test]
-async fn a_call_with_ever_new_parameters_costs_no_other_store_a_ring() {
+async fn a_call_with_more_and_more_parameters_costs_no_other_store_a_ring() {
     const SENDERS: usize = 4;
     const RECORDS: usize = 100;
     let system = System::start(&RabbitNode::shared().await.url(), 1).await;

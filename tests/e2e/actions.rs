@@ -1,4 +1,4 @@
-//! What pads do to calls: claim, release, close, reopen, note, search. Every pad of the store sees it, on every transport.
+//! The actions of pads: claim, release, close, reopen, note, search. Every pad of the store sees it, on every transport.
 
 use ringpad_proto::v1::{
     Call, CallState, ClaimCallRequest, CloseCallRequest, PadServiceListCallsRequest, ReleaseCallRequest,
@@ -89,11 +89,11 @@ fn claimant(call: &Call) -> Option<&str> {
 }
 
 /// Waits for each pad's next update, which must have this call in its newest state.
-async fn everywhere(pads: &mut [Pad], call: &Call) {
+async fn on_all_pads(pads: &mut [Pad], call: &Call) {
     for pad in pads {
         let update = pad.update().await;
         assert_eq!(update.call.as_ref(), Some(call), "{:?}", pad.transport);
-        assert_eq!(update.pop_until, None, "what a pad does pops nowhere");
+        assert_eq!(update.pop_until, None, "an action causes no popup");
     }
 }
 
@@ -111,19 +111,19 @@ async fn ringing() -> (System, Shop, Vec<Pad>, ringpad_proto::v1::Cdr, String) {
 }
 
 #[tokio::test]
-async fn the_first_claim_wins_and_every_pad_sees_whose_it_is() {
+async fn the_first_claim_wins_and_every_pad_sees_who_has_it() {
     let (system, store, mut pads, record, id) = ringing().await;
     let mut counter = Tablet::at(&system, 0, &store, "counter").await;
     let mut office = Tablet::at(&system, 1, &store, "office").await;
     let tap = Uuid::new_v4();
     let claimed = must("a claim", counter.claim(&id, tap).await);
     assert_eq!((claimant(&claimed), claimed.revision), (Some("counter"), 2));
-    everywhere(&mut pads, &claimed).await;
+    on_all_pads(&mut pads, &claimed).await;
 
     let refused = office.claim(&id, Uuid::new_v4()).await.expect_err("the second claim is refused");
     assert_eq!(refused.code(), Code::FailedPrecondition);
-    assert!(refused.message().contains("counter"), "it says who was first: {refused:?}");
-    let refused = office.release(&id).await.expect_err("it is not the office's to give back");
+    assert!(refused.message().contains("counter"), "it names the pad that was first: {refused:?}");
+    let refused = office.release(&id).await.expect_err("the office has not claimed it");
     assert_eq!(refused.code(), Code::FailedPrecondition);
     // The same tap again, and another tap of the same pad: nothing changes.
     for tap in [tap, Uuid::new_v4()] {
@@ -131,12 +131,12 @@ async fn the_first_claim_wins_and_every_pad_sees_whose_it_is() {
     }
     let released = must("a release", counter.release(&id).await);
     assert_eq!((claimant(&released), released.revision), (None, 3));
-    everywhere(&mut pads, &released).await;
+    on_all_pads(&mut pads, &released).await;
     // A repeat that comes late does not claim again.
     assert_eq!(must("the first tap, late", counter.claim(&id, tap).await), released);
     let claimed = must("the office's claim", office.claim(&id, Uuid::new_v4()).await);
     assert_eq!((claimant(&claimed), claimed.revision), (Some("office"), 4));
-    everywhere(&mut pads, &claimed).await;
+    on_all_pads(&mut pads, &claimed).await;
     // The next record does not remove the claim.
     system.provider().deliver(&answered(&record)).await;
     for pad in &mut pads {
@@ -157,11 +157,11 @@ async fn a_note_and_a_reservation_stay_and_are_in_the_history_of_the_callers_nex
     };
     let noted = must("a note", counter.note(&id, "흰색 SUV", Some(reservation.clone())).await);
     assert_eq!((noted.note.as_str(), noted.reservation.as_ref()), ("흰색 SUV", Some(&reservation)));
-    everywhere(&mut pads, &noted).await;
+    on_all_pads(&mut pads, &noted).await;
     let closed = must("a close", counter.close(&id).await);
     assert!(closed.closed);
-    everywhere(&mut pads, &closed).await;
-    // It is done already: nothing changes, and there is no event.
+    on_all_pads(&mut pads, &closed).await;
+    // It is closed already: nothing changes, and there is no event.
     assert_eq!(must("another close", counter.close(&id).await), closed);
 
     system.ingest.kill().await;
@@ -187,16 +187,16 @@ async fn a_note_and_a_reservation_stay_and_are_in_the_history_of_the_callers_nex
 async fn a_pad_acts_only_on_its_own_stores_calls_and_all_faults_are_reported_at_once() {
     let (system, store, mut pads, _, id) = ringing().await;
     let other = system.store("seocho").await;
-    let mut stranger = Tablet::at(&system, 0, &other, "counter").await;
+    let mut other_pad = Tablet::at(&system, 0, &other, "counter").await;
     for outcome in [
-        stranger.claim(&id, Uuid::new_v4()).await,
-        stranger.note(&id, "mine now", None).await,
-        stranger.reopen(&id, Uuid::new_v4()).await,
-        stranger.claim(&Uuid::new_v4().to_string(), Uuid::new_v4()).await,
+        other_pad.claim(&id, Uuid::new_v4()).await,
+        other_pad.note(&id, "mine now", None).await,
+        other_pad.reopen(&id, Uuid::new_v4()).await,
+        other_pad.claim(&Uuid::new_v4().to_string(), Uuid::new_v4()).await,
     ] {
-        assert_eq!(outcome.expect_err("not its store's").code(), Code::NotFound);
+        assert_eq!(outcome.expect_err("a call of another store").code(), Code::NotFound);
     }
-    assert_eq!(must("a search", stranger.search("").await), []);
+    assert_eq!(must("a search", other_pad.search("").await), []);
 
     let mut counter = Tablet::at(&system, 0, &store, "counter").await;
     let long = Reservation { car_number: "1".repeat(41), ..Reservation::default() };
@@ -224,23 +224,23 @@ async fn a_closed_call_is_reopened_by_another_pad_once_and_every_pad_sees_it() {
     let mut office = Tablet::at(&system, 1, &store, "office").await;
     let closed = must("a close", counter.close(&id).await);
     assert!(closed.closed);
-    everywhere(&mut pads, &closed).await;
+    on_all_pads(&mut pads, &closed).await;
     let tap = Uuid::new_v4();
     let reopened = must("a reopening", office.reopen(&id, tap).await);
     assert_eq!((reopened.closed, reopened.revision), (false, 3));
-    everywhere(&mut pads, &reopened).await;
+    on_all_pads(&mut pads, &reopened).await;
     // The same tap again, and one on a call that is open: nothing changes.
     for tap in [tap, Uuid::new_v4()] {
         assert_eq!(must("a reopening of what is open", office.reopen(&id, tap).await), reopened);
     }
     let closed = must("another close", counter.close(&id).await);
-    everywhere(&mut pads, &closed).await;
+    on_all_pads(&mut pads, &closed).await;
     // A repeat that comes late does not reopen again.
     assert_eq!(must("the first tap, late", office.reopen(&id, tap).await), closed);
     // The sentinel: none of the repeats was an event.
     let claimed = must("a claim", office.claim(&id, Uuid::new_v4()).await);
     assert_eq!(claimed.revision, 5);
-    everywhere(&mut pads, &claimed).await;
+    on_all_pads(&mut pads, &claimed).await;
 }
 
 #[tokio::test]
@@ -256,7 +256,7 @@ async fn calls_are_found_by_the_callers_last_digits_and_without_the_log_a_pad_ma
 
     system.ingest.kill().await;
     let tap = Uuid::new_v4();
-    let failed = counter.claim(&id, tap).await.expect_err("the log is away");
+    let failed = counter.claim(&id, tap).await.expect_err("the log cannot be reached");
     assert_eq!(failed.code(), Code::Unavailable, "{failed:?}");
     assert!(failed.get_details_retry_info().is_some(), "{failed:?}");
     system.ingest.start().await;

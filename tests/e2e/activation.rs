@@ -1,5 +1,5 @@
 //! Socket activation as systemd does it: the listening sockets stay open while a service is replaced, and requests that come
-//! meanwhile wait for the successor.
+//! meanwhile wait for the next process.
 
 use std::{
     fs::File,
@@ -30,9 +30,9 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use crate::settings::{refused, right};
+use crate::settings::{refused, valid};
 
-/// The time between two requests of one sender: below the 500 ms of silence after which a leaving ingest-svc closes a connection.
+/// The time between two requests of one sender: below the 500 ms of silence after which an ingest-svc that shuts down closes a connection.
 const PERIOD: Duration = Duration::from_millis(100);
 
 /// The sockets of ingest-svc, by the names that the shipped units give them.
@@ -69,9 +69,9 @@ impl Traffic {
             sent: traffic.sent.clone(),
             answered: traffic.answered.clone(),
         };
-        let (keeping, opening) = (sender(), sender());
-        traffic.senders.spawn(keeping.on_one_connection(traffic.stop.subscribe()));
-        traffic.senders.spawn(opening.on_a_connection_each(traffic.stop.subscribe()));
+        let (one_connection, new_connections) = (sender(), sender());
+        traffic.senders.spawn(one_connection.on_one_connection(traffic.stop.subscribe()));
+        traffic.senders.spawn(new_connections.on_a_connection_each(traffic.stop.subscribe()));
         traffic
     }
 
@@ -162,7 +162,7 @@ async fn while_ingest_is_replaced_every_request_waits_for_its_answer() {
         let mut internal = system.calls().await;
         let request = ListCallsRequest { store_id: store.id.clone(), ..ListCallsRequest::default() };
         let (listed, ()) = tokio::join!(internal.list_calls(request), system.ingest.start());
-        assert!(must("the successor answers", listed).into_inner().position > 0);
+        assert!(must("the next process answers", listed).into_inner().position > 0);
     }
     traffic.more(&traffic.answered, 20).await;
     let mut answered = traffic.end().await;
@@ -175,7 +175,7 @@ async fn while_ingest_is_replaced_every_request_waits_for_its_answer() {
 }
 
 #[tokio::test]
-async fn a_pad_that_comes_while_a_replica_is_replaced_is_served_by_the_successor() {
+async fn a_pad_that_comes_while_a_replica_is_replaced_is_served_by_the_next_process() {
     let mut system = System::prepare(&RabbitNode::shared().await.url(), 1, &[]);
     // Its other port is not passed.
     let sockets = PassedSockets::listen(&[("pads", system.push_at[0].pads)]);
@@ -190,7 +190,7 @@ async fn a_pad_that_comes_while_a_replica_is_replaced_is_served_by_the_successor
     let (mut pad, ()) = tokio::join!(Pad::open(Transport::GrpcWeb, at, &asked), system.push[0].start());
     system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     pad.until_position(1).await;
-    must("the port of its own", TcpStream::connect(system.push_at[0].admin));
+    must("the port that was not passed", TcpStream::connect(system.push_at[0].admin));
 }
 
 #[tokio::test]
@@ -211,17 +211,17 @@ async fn a_socket_of_an_unknown_name_is_a_wrong_setting() {
         ("ingest-svc", "ingest-svc.socket", "FileDescriptorName="),
         ("push-svc", "http", "one of pads, admin is expected"),
     ];
-    for (name, socket, right_would_be) in cases {
+    for (name, socket, what_is_expected) in cases {
         let passed = PassedSockets::listen(&[("admin", free_address()), (socket, free_address())]);
-        let program = passed.to(right(name, directory.path()));
-        refused(program, &["LISTEN_FDNAMES", &format!("{socket:?}"), right_would_be]).await;
+        let program = passed.to(valid(name, directory.path()));
+        refused(program, &["LISTEN_FDNAMES", &format!("{socket:?}"), what_is_expected]).await;
     }
     let twice = PassedSockets::listen(&[("http", free_address()), ("http", free_address())]);
-    refused(twice.to(right("ingest-svc", directory.path())), &["LISTEN_FDNAMES", "http is listed twice"])
+    refused(twice.to(valid("ingest-svc", directory.path())), &["LISTEN_FDNAMES", "http is listed twice"])
         .await;
     let one = must("a socket", TcpListener::bind(free_address()));
     let unnamed = PassedSockets::new("http:grpc", [one]);
-    refused(unnamed.to(right("ingest-svc", directory.path())), &["2 names", "1 sockets"]).await;
+    refused(unnamed.to(valid("ingest-svc", directory.path())), &["2 names", "1 sockets"]).await;
 }
 
 #[tokio::test]
@@ -241,7 +241,7 @@ async fn a_descriptor_that_is_not_a_listening_tcp_socket_is_a_wrong_setting() {
         for (name, first) in [("ingest-svc", "http"), ("push-svc", "pads")] {
             let passed = PassedSockets::new(&format!("{first}:admin"), [&listening, &descriptor]);
             let words = ["LISTEN_FDS", "descriptor 4, admin", "a listening TCP socket is expected"];
-            refused(passed.to(right(name, directory.path())), &words).await;
+            refused(passed.to(valid(name, directory.path())), &words).await;
         }
     }
 }
@@ -251,6 +251,6 @@ async fn a_socket_of_the_internal_grpc_beyond_loopback_needs_a_token() {
     let directory = tempfile::tempdir().expect("a directory");
     let everywhere = must("an address", format!("0.0.0.0:{}", free_port()).parse());
     let passed = PassedSockets::listen(&[("grpc", everywhere)]);
-    let program = passed.to(right("ingest-svc", directory.path()).set("RUST_LOG", "error"));
+    let program = passed.to(valid("ingest-svc", directory.path()).set("RUST_LOG", "error"));
     refused(program, &["INTERNAL_TOKEN", "the socket passed as grpc 0.0.0.0"]).await;
 }

@@ -88,7 +88,7 @@ async fn a_token_is_for_its_own_store_and_that_must_exist() {
 }
 
 #[tokio::test]
-async fn a_foreign_origin_is_refused_and_our_own_let_in() {
+async fn a_foreign_origin_is_refused_and_our_own_is_accepted() {
     let settings = [("PAD_ALLOWED_ORIGINS", "https://shop.example")];
     let url = RabbitNode::shared().await.url();
     let (same_host, listed) = (System::start(&url, 1).await, System::start_with(&url, 1, &settings).await);
@@ -136,7 +136,7 @@ async fn a_websocket_sends_its_first_message_in_time() {
 }
 
 #[tokio::test]
-async fn a_newer_stream_of_a_session_replaces_the_older_and_other_tabs_live_on() {
+async fn a_newer_stream_of_a_session_replaces_the_older_one_and_other_tabs_stay_open() {
     let system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let store = system.store("gangnam").await;
     let replica = system.push_at[0].pads;

@@ -6,7 +6,7 @@ use lapin::{BasicProperties, options::BasicPublishOptions};
 use ringpad_bus::CONTENT_TYPE;
 use ringpad_proto::v1::Cdr;
 use ringpad_tests::{
-    alerts::{Afterwards, Timeline, names},
+    alerts::{Continuation, Timeline, names},
     cdr::{self, hours_ago, ring, ring_at},
     http::Client,
     machine::{Disk, Machine},
@@ -21,7 +21,7 @@ use tokio::{net::TcpStream, time::sleep};
 /// Connections of one address that a port of number providers accepts.
 const CONNECTIONS_OF_ONE: usize = 1_024;
 /// The time between two samples.
-const WHILE: Duration = Duration::from_secs(3);
+const PERIOD: Duration = Duration::from_secs(3);
 
 /// Each alert and the test of its case.
 macro_rules! cases {
@@ -43,25 +43,25 @@ cases! {
     PopupsLate: popups_behind_a_slow_disk,
     EventsWaitForBroker: a_memory_alarm_on_a_quiet_line,
     BusSilent: a_broker_that_is_gone,
-    PublisherSilent: an_ingest_that_died,
+    PublisherSilent: an_ingest_svc_that_was_killed,
     AnotherLogOnExchange: two_installations_on_one_exchange,
     EventsExpired: rings_without_a_replica,
-    EventsTooLarge: a_broker_that_takes_little,
+    EventsTooLarge: a_broker_with_a_small_message_limit,
     ConnectionsRefused: an_address_with_too_many_connections,
     LogOutOfReach: a_replica_that_never_reached_the_log,
     PadsGone: pads_that_leave,
     PoisonMessages: another_programs_messages,
     SenderRefused: a_sender_with_a_wrong_secret,
     Quarantined: a_request_that_is_no_record,
-    CallsWithoutStore: a_call_for_nobodys_number,
+    CallsWithoutStore: a_call_for_an_unknown_number,
     RingsLate: a_ring_that_comes_late,
     ClocksDiffer: a_replica_whose_clock_is_ahead,
     RetentionWaits: a_clock_that_is_set_far_ahead,
 }
 
-async fn judge(alert: &str, (timeline, then): (Timeline, Afterwards)) {
+async fn judge(alert: &str, (timeline, then): (Timeline, Continuation)) {
     let verdict = timeline.judge(then).await;
-    assert_eq!(verdict.quiet, BTreeSet::new(), "while nothing had happened");
+    assert_eq!(verdict.quiet, BTreeSet::new(), "before anything had happened");
     assert!(verdict.end.contains(alert), "{alert} does not fire, only {:?}", verdict.end);
 }
 
@@ -84,10 +84,10 @@ async fn no_alert_fires_while_calls_ring_and_pads_show_them() {
         for pad in &mut pads {
             pad.until_position(call + 1).await;
         }
-        sleep(WHILE / 20).await;
+        sleep(PERIOD / 20).await;
     }
     timeline.sample().await;
-    let mut verdict = timeline.judge(Afterwards::TheSame).await;
+    let mut verdict = timeline.judge(Continuation::SameRates).await;
     // The speed of a busy machine is a matter for benchmarks.
     verdict.end.retain(|alert| !["LogSlow", "PopupsLate"].contains(&alert.as_str()));
     assert_eq!((verdict.quiet, verdict.end), (BTreeSet::new(), BTreeSet::new()));
@@ -103,7 +103,7 @@ async fn installation(amqp_url: &str) -> (System, Shop, Vec<Pad>) {
 async fn ready(system: &System) -> (Shop, Vec<Pad>) {
     let store = system.store("gangnam").await;
     let pads = system.pads(&store.id).await;
-    until("ingest-svc is heard", SOON, async || {
+    until("a message of ingest-svc has come", SOON, async || {
         let metrics = Client::new(system.push_at[0].admin).get("/metrics").await.ok()?.text();
         metrics.contains("bus_messages_total{kind=\"batch\"}").then_some(())
     })
@@ -112,11 +112,11 @@ async fn ready(system: &System) -> (Shop, Vec<Pad>) {
 }
 
 /// Takes samples until a metric is above a limit.
-async fn until_more(timeline: &mut Timeline, metric: &str, than: f64) {
-    until(&format!("{metric} is more than {than}"), 2 * SOON, async || {
+async fn sample_until_above(timeline: &mut Timeline, metric: &str, limit: f64) {
+    until(&format!("{metric} is above {limit}"), 2 * SOON, async || {
         let mut now = timeline.clone();
         now.sample().await;
-        (now.value(metric) > than).then_some(())
+        (now.value(metric) > limit).then_some(())
     })
     .await;
     timeline.sample().await;
@@ -125,51 +125,51 @@ async fn until_more(timeline: &mut Timeline, metric: &str, than: f64) {
 mod cases {
     use super::*;
 
-    pub(super) async fn a_service_that_is_frozen() -> (Timeline, Afterwards) {
+    pub(super) async fn a_service_that_is_frozen() -> (Timeline, Continuation) {
         let (system, _, _pads) = installation(&RabbitNode::shared().await.url()).await;
         let mut timeline = Timeline::begin(&system).await;
         system.push[0].running().freeze();
         timeline.sample().await;
         system.push[0].running().thaw();
-        (timeline, Afterwards::Nothing)
+        (timeline, Continuation::Idle)
     }
 
-    pub(super) async fn a_ring_that_comes_late() -> (Timeline, Afterwards) {
+    pub(super) async fn a_ring_that_comes_late() -> (Timeline, Continuation) {
         let (system, store, _pads) = installation(&RabbitNode::shared().await.url()).await;
         let mut timeline = Timeline::begin(&system).await;
         system.provider().deliver(&ring_at(&hours_ago(1), &store.virtual_number, &cdr::caller())).await;
         timeline.sample().await;
-        (timeline, Afterwards::Nothing)
+        (timeline, Continuation::Idle)
     }
 
-    pub(super) async fn a_replica_whose_clock_is_ahead() -> (Timeline, Afterwards) {
+    pub(super) async fn a_replica_whose_clock_is_ahead() -> (Timeline, Continuation) {
         let mut system = System::prepare(&RabbitNode::shared().await.url(), 1, &[]);
-        let machine = on_its_own_machine(&system.directory.path().join("replica"), &mut system.push[0]);
+        let machine = on_simulated_machine(&system.directory.path().join("replica"), &mut system.push[0]);
         system.ingest.start().await;
         system.push[0].start().await;
         let (_, _pads) = ready(&system).await;
         let mut timeline = Timeline::begin(&system).await;
         machine.set_clock(60_000);
-        until_more(&mut timeline, "ringpad_push_clock_offset_seconds", 2.0).await;
-        (timeline, Afterwards::Nothing)
+        sample_until_above(&mut timeline, "ringpad_push_clock_offset_seconds", 2.0).await;
+        (timeline, Continuation::Idle)
     }
 
-    pub(super) async fn a_clock_that_is_set_far_ahead() -> (Timeline, Afterwards) {
+    pub(super) async fn a_clock_that_is_set_far_ahead() -> (Timeline, Continuation) {
         let settings = [("RETENTION", "2s")];
         let mut system = System::prepare(&RabbitNode::shared().await.url(), 1, &settings);
-        let machine = on_its_own_machine(&system.directory.path().join("log"), &mut system.ingest);
+        let machine = on_simulated_machine(&system.directory.path().join("log"), &mut system.ingest);
         system.ingest.start().await;
         system.push[0].start().await;
         let (store, _pads) = ready(&system).await;
         system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
         let mut timeline = Timeline::begin(&system).await;
         machine.set_clock(100 * 24 * 60 * 60 * 1_000);
-        until_more(&mut timeline, "ringpad_retention_waits", 0.0).await;
-        (timeline, Afterwards::Nothing)
+        sample_until_above(&mut timeline, "ringpad_retention_waits", 0.0).await;
+        (timeline, Continuation::Idle)
     }
 
     /// Its clock can be set, and the disk of its log can be faulty, from its next start on.
-    fn on_its_own_machine(directory: &Path, service: &mut Service) -> Machine {
+    fn on_simulated_machine(directory: &Path, service: &mut Service) -> Machine {
         must("a directory", fs::create_dir(directory));
         let log = directory.with_file_name("ringpad.db");
         let machine = Machine::new(directory, Some(&log));
@@ -177,38 +177,38 @@ mod cases {
         machine
     }
 
-    pub(super) async fn a_disk_that_does_not_answer() -> (Timeline, Afterwards) {
+    pub(super) async fn a_disk_that_does_not_answer() -> (Timeline, Continuation) {
         let mut system = System::prepare(&RabbitNode::shared().await.url(), 1, &[]);
-        let machine = on_its_own_machine(&system.directory.path().join("disk"), &mut system.ingest);
+        let machine = on_simulated_machine(&system.directory.path().join("disk"), &mut system.ingest);
         system.ingest.start().await;
         system.push[0].start().await;
         let (store, _pads) = ready(&system).await;
         let mut timeline = Timeline::begin(&system).await;
-        machine.set_disk(Disk::Hangs);
+        machine.set_disk(Disk::Hanging);
         let answer =
             must("an answer", system.provider().post(&ring(&store.virtual_number, &cdr::caller())).await);
         assert_eq!(answer.status.as_u16(), 503, "{}", answer.text());
-        until_more(&mut timeline, "ringpad_log_unwritten_seconds", 5.0).await;
+        sample_until_above(&mut timeline, "ringpad_log_unwritten_seconds", 5.0).await;
         assert_eq!(timeline.value("ringpad_log_failed_commits_total"), 0.0, "nothing has failed yet");
-        machine.set_disk(Disk::Sound);
-        (timeline, Afterwards::Nothing)
+        machine.set_disk(Disk::Healthy);
+        (timeline, Continuation::Idle)
     }
 
-    pub(super) async fn a_record_that_is_answered_503() -> (Timeline, Afterwards) {
+    pub(super) async fn a_record_that_is_answered_503() -> (Timeline, Continuation) {
         a_disk_that_does_not_answer().await
     }
 
-    pub(super) async fn a_disk_that_is_slow() -> (Timeline, Afterwards) {
+    pub(super) async fn a_disk_that_is_slow() -> (Timeline, Continuation) {
         behind_a_slow_disk(400).await
     }
 
-    pub(super) async fn popups_behind_a_slow_disk() -> (Timeline, Afterwards) {
+    pub(super) async fn popups_behind_a_slow_disk() -> (Timeline, Continuation) {
         behind_a_slow_disk(800).await
     }
 
-    async fn behind_a_slow_disk(milliseconds: i64) -> (Timeline, Afterwards) {
+    async fn behind_a_slow_disk(milliseconds: i64) -> (Timeline, Continuation) {
         let mut system = System::prepare(&RabbitNode::shared().await.url(), 1, &[]);
-        let machine = on_its_own_machine(&system.directory.path().join("disk"), &mut system.ingest);
+        let machine = on_simulated_machine(&system.directory.path().join("disk"), &mut system.ingest);
         system.ingest.start().await;
         system.push[0].start().await;
         let (store, mut pads) = ready(&system).await;
@@ -222,90 +222,90 @@ mod cases {
             timeline.sample().await;
         }
         machine.slow_disk(0);
-        (timeline, Afterwards::TheSame)
+        (timeline, Continuation::SameRates)
     }
 
-    pub(super) async fn a_memory_alarm_on_a_quiet_line() -> (Timeline, Afterwards) {
+    pub(super) async fn a_memory_alarm_on_a_quiet_line() -> (Timeline, Continuation) {
         let node = RabbitNode::start().await;
         let (system, store, _pads) = installation(&node.url()).await;
         let mut timeline = Timeline::begin(&system).await;
         node.raise_memory_alarm().await;
         // Only canaries are sent, until the broker takes no more of them.
-        sleep(WHILE).await;
+        sleep(PERIOD).await;
         for _ in 0..3 {
             system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
         }
-        until_more(&mut timeline, "ringpad_outbox_age_seconds", 5.0).await;
+        sample_until_above(&mut timeline, "ringpad_outbox_age_seconds", 5.0).await;
         assert_eq!(timeline.value("ringpad_outbox_events"), 3.0);
         node.end_memory_alarm().await;
-        (timeline, Afterwards::Nothing)
+        (timeline, Continuation::Idle)
     }
 
-    pub(super) async fn a_broker_that_is_gone() -> (Timeline, Afterwards) {
+    pub(super) async fn a_broker_that_is_gone() -> (Timeline, Continuation) {
         let mut node = RabbitNode::start().await;
         let (system, _, _pads) = installation(&node.url()).await;
         let mut timeline = Timeline::begin(&system).await;
         node.kill().await;
         timeline.sample().await;
-        sleep(WHILE).await;
+        sleep(PERIOD).await;
         timeline.sample().await;
-        (timeline, Afterwards::Nothing)
+        (timeline, Continuation::Idle)
     }
 
-    pub(super) async fn an_ingest_that_died() -> (Timeline, Afterwards) {
+    pub(super) async fn an_ingest_svc_that_was_killed() -> (Timeline, Continuation) {
         let (mut system, _, _pads) = installation(&RabbitNode::shared().await.url()).await;
         let mut timeline = Timeline::begin(&system).await;
         system.ingest.kill().await;
         system.ingest.start().await;
-        until_more(&mut timeline, "ringpad_push_silent_publishers", 0.0).await;
-        (timeline, Afterwards::Nothing)
+        sample_until_above(&mut timeline, "ringpad_push_silent_publishers", 0.0).await;
+        (timeline, Continuation::Idle)
     }
 
-    pub(super) async fn two_installations_on_one_exchange() -> (Timeline, Afterwards) {
+    pub(super) async fn two_installations_on_one_exchange() -> (Timeline, Continuation) {
         let node = RabbitNode::shared().await;
         let (system, _, _pads) = installation(&node.url()).await;
         let mut timeline = Timeline::begin(&system).await;
         let mut other = System::prepare(&node.url(), 0, &[]);
         other.ingest.set("AMQP_EXCHANGE", &system.exchange);
         other.ingest.start().await;
-        until_more(&mut timeline, "ringpad_push_bus_messages_total{kind=\"other_log\"}", 0.0).await;
-        sleep(WHILE).await;
+        sample_until_above(&mut timeline, "ringpad_push_bus_messages_total{kind=\"other_log\"}", 0.0).await;
+        sleep(PERIOD).await;
         timeline.sample().await;
-        (timeline, Afterwards::TheSame)
+        (timeline, Continuation::SameRates)
     }
 
-    pub(super) async fn rings_without_a_replica() -> (Timeline, Afterwards) {
+    pub(super) async fn rings_without_a_replica() -> (Timeline, Continuation) {
         let settings = [("POPUP_TTL", "1s")];
         let system = System::start_with(&RabbitNode::shared().await.url(), 0, &settings).await;
         let store = system.store("gangnam").await;
         let mut timeline = Timeline::begin(&system).await;
         system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
-        until_more(&mut timeline, "ringpad_relay_expired_total", 0.0).await;
-        (timeline, Afterwards::Nothing)
+        sample_until_above(&mut timeline, "ringpad_relay_expired_total", 0.0).await;
+        (timeline, Continuation::Idle)
     }
 
-    pub(super) async fn a_broker_that_takes_little() -> (Timeline, Afterwards) {
+    pub(super) async fn a_broker_with_a_small_message_limit() -> (Timeline, Continuation) {
         let node = RabbitNode::start_with("max_message_size = 1500").await;
         let (system, store, _pads) = installation(&node.url()).await;
         let mut timeline = Timeline::begin(&system).await;
         let long = Cdr { memo: "x".repeat(2_000), ..ring(&store.virtual_number, &cdr::caller()) };
         system.provider().deliver(&long).await;
-        until_more(&mut timeline, "ringpad_relay_too_large_total", 0.0).await;
-        (timeline, Afterwards::Nothing)
+        sample_until_above(&mut timeline, "ringpad_relay_too_large_total", 0.0).await;
+        (timeline, Continuation::Idle)
     }
 
-    pub(super) async fn an_address_with_too_many_connections() -> (Timeline, Afterwards) {
+    pub(super) async fn an_address_with_too_many_connections() -> (Timeline, Continuation) {
         let system = System::start(&RabbitNode::shared().await.url(), 0).await;
         let mut timeline = Timeline::begin(&system).await;
         let mut held = Vec::new();
         for _ in 0..=CONNECTIONS_OF_ONE {
             held.push(must("a connection", TcpStream::connect(system.ingest_at.http).await));
         }
-        until_more(&mut timeline, "ringpad_connections_refused_total", 0.0).await;
-        (timeline, Afterwards::Nothing)
+        sample_until_above(&mut timeline, "ringpad_connections_refused_total", 0.0).await;
+        (timeline, Continuation::Idle)
     }
 
-    pub(super) async fn a_replica_that_never_reached_the_log() -> (Timeline, Afterwards) {
+    pub(super) async fn a_replica_that_never_reached_the_log() -> (Timeline, Continuation) {
         let (mut system, store, pads) = installation(&RabbitNode::shared().await.url()).await;
         let mut timeline = Timeline::begin(&system).await;
         drop(pads);
@@ -317,10 +317,10 @@ mod cases {
             assert!(Pad::try_open(Transport::Grpc, system.push_at[0].pads, &asked).await.is_err());
             timeline.sample().await;
         }
-        (timeline, Afterwards::TheSame)
+        (timeline, Continuation::SameRates)
     }
 
-    pub(super) async fn pads_that_leave() -> (Timeline, Afterwards) {
+    pub(super) async fn pads_that_leave() -> (Timeline, Continuation) {
         let (system, _, pads) = installation(&RabbitNode::shared().await.url()).await;
         let mut timeline = Timeline::begin(&system).await;
         assert!(timeline.value("ringpad_push_pads") > 2.0);
@@ -332,10 +332,10 @@ mod cases {
         })
         .await;
         timeline.sample().await;
-        (timeline, Afterwards::Nothing)
+        (timeline, Continuation::Idle)
     }
 
-    pub(super) async fn another_programs_messages() -> (Timeline, Afterwards) {
+    pub(super) async fn another_programs_messages() -> (Timeline, Continuation) {
         let node = RabbitNode::shared().await;
         let (system, _, _pads) = installation(&node.url()).await;
         let mut timeline = Timeline::begin(&system).await;
@@ -345,11 +345,11 @@ mod cases {
         let sent =
             channel.basic_publish(system.exchange.as_str().into(), "".into(), options, b"poison", properties);
         must("a message", sent.await);
-        until_more(&mut timeline, "ringpad_push_bus_messages_total{kind=\"poison\"}", 0.0).await;
-        (timeline, Afterwards::Nothing)
+        sample_until_above(&mut timeline, "ringpad_push_bus_messages_total{kind=\"poison\"}", 0.0).await;
+        (timeline, Continuation::Idle)
     }
 
-    pub(super) async fn a_sender_with_a_wrong_secret() -> (Timeline, Afterwards) {
+    pub(super) async fn a_sender_with_a_wrong_secret() -> (Timeline, Continuation) {
         let mut system = System::prepare(&RabbitNode::shared().await.url(), 0, &[]);
         let config = system.directory.path().join("sources.toml");
         must("a file", std::fs::write(&config, "[[source]]\nname = \"bizcall\"\nsecret = \"right\"\n"));
@@ -361,23 +361,23 @@ mod cases {
             assert_eq!(must("an answer", answer).status.as_u16(), 404);
             timeline.sample().await;
         }
-        (timeline, Afterwards::Nothing)
+        (timeline, Continuation::Idle)
     }
 
-    pub(super) async fn a_request_that_is_no_record() -> (Timeline, Afterwards) {
+    pub(super) async fn a_request_that_is_no_record() -> (Timeline, Continuation) {
         let system = System::start(&RabbitNode::shared().await.url(), 0).await;
         let mut timeline = Timeline::begin(&system).await;
         let answer = Client::new(system.ingest_at.http).get("/v1/cdr/bizcall?x=y").await;
         assert_eq!(must("an answer", answer).status.as_u16(), 422);
         timeline.sample().await;
-        (timeline, Afterwards::Nothing)
+        (timeline, Continuation::Idle)
     }
 
-    pub(super) async fn a_call_for_nobodys_number() -> (Timeline, Afterwards) {
+    pub(super) async fn a_call_for_an_unknown_number() -> (Timeline, Continuation) {
         let system = System::start(&RabbitNode::shared().await.url(), 0).await;
         let mut timeline = Timeline::begin(&system).await;
         system.provider().deliver(&ring(&cdr::virtual_number(), &cdr::caller())).await;
         timeline.sample().await;
-        (timeline, Afterwards::Nothing)
+        (timeline, Continuation::Idle)
     }
 }

@@ -1,4 +1,4 @@
-//! A backup ends also if the log is very busy, and has everything that was accepted before it; a restored log is a new history.
+//! A backup also ends if the log is very busy, and has everything that was accepted before it; a restored log is a new history.
 
 use std::{
     path::Path,
@@ -72,7 +72,10 @@ async fn a_backup_under_traffic_ends_and_has_every_record_that_was_accepted_befo
     done.store(true, Ordering::Relaxed);
     senders.join_all().await;
     assert_eq!(code, 0, "{said}");
-    assert!(during as f64 >= RATE * took.as_secs_f64(), "{during} records in {took:?} are no traffic");
+    assert!(
+        during as f64 >= RATE * took.as_secs_f64(),
+        "{during} records in {took:?} are too little traffic"
+    );
     for words in [" calls, 1 stores, newest event ", " bytes, "] {
         assert!(said.contains(words), "{said}");
     }
@@ -138,7 +141,7 @@ async fn pads_get_a_fresh_snapshot_after_a_restore() {
         let known: Vec<_> =
             before.iter().chain([&fourth]).filter(|id| back.calls.contains_key(*id)).collect();
         assert_eq!((known.len(), back.calls.len(), back.snapshot.position), (4, 4, 4));
-        assert!(back.updates.is_empty(), "nothing old comes as if it were new");
+        assert!(back.updates.is_empty(), "no old call comes as a new one");
     }
     // The old log is complete, under its new name.
     let kept = must("its directory", std::fs::read_dir(system.directory.path()))

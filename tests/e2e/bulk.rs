@@ -1,4 +1,4 @@
-//! Internal services that send much at once, or do not read their answers: they have to wait and are never cut off, and the
+//! Internal services that send much at once, or do not read their answers: they have to wait and are never disconnected, and the
 //! other calls on their connection continue.
 
 use std::time::Duration;

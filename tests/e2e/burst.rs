@@ -1,4 +1,4 @@
-//! Many calls at once.
+//! Many calls at the same time.
 
 use std::{collections::BTreeSet, time::Duration};
 

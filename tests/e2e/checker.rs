@@ -9,11 +9,11 @@ use ringpad_tests::{
 
 /// Some 2,000 updates on 15 pads.
 async fn run(tampering: Option<Tampering>) -> Verdict {
-    play_with(tampering, Vec::new()).await
+    run_with(tampering, Vec::new()).await
 }
 
-async fn play_with(tampering: Option<Tampering>, planned_faults: Vec<PlannedFault>) -> Verdict {
-    // What a faulty hub dropped never comes.
+async fn run_with(tampering: Option<Tampering>, planned_faults: Vec<PlannedFault>) -> Verdict {
+    // What a faulty hub dropped never arrives.
     let settling = Duration::from_secs(if tampering.is_none() { 60 } else { 5 });
     let plan = Plan {
         length: Duration::from_secs(8),
@@ -67,6 +67,6 @@ async fn a_hub_that_forgets_who_has_claimed_a_call_fails() {
 async fn a_log_that_is_not_flushed_fails_at_a_power_loss() {
     let at = Duration::from_secs(4);
     let power_loss = PlannedFault { at, lasts: Duration::from_millis(500), fault: Fault::PowerLoss };
-    let verdict = play_with(Some(Tampering::LyingDisk), vec![power_loss]).await;
+    let verdict = run_with(Some(Tampering::LyingDisk), vec![power_loss]).await;
     assert!(!verdict.is_clean() && verdict.lost + verdict.left_over.len() > 0, "{verdict}");
 }

@@ -21,7 +21,7 @@ use ringpad_tests::{
 use tokio::net::TcpListener;
 
 const TOKEN: &str = "an-internal-token-for-tests";
-/// The number of the store that the programs make.
+/// The number of the store that the programs create.
 const VIRTUAL_NUMBER: &str = "0507-1234-5678";
 const RECORDS: usize = 5_000;
 /// ingest-svc is killed when it has accepted so many.
@@ -123,10 +123,10 @@ async fn brings_every_record_into_the_log(
             .spawn()
     };
     // A client that connects now finds no process.
-    let nobody = must("a listener", TcpListener::bind(system.ingest_at.grpc).await);
+    let placeholder = must("a listener", TcpListener::bind(system.ingest_at.grpc).await);
     let mut running = run("first");
-    must("the program connects", within("a connection", 3 * SOON, nobody.accept()).await);
-    drop(nobody);
+    must("the program connects", within("a connection", 3 * SOON, placeholder.accept()).await);
+    drop(placeholder);
     system.ingest.start().await;
     until("it sends", SOON, async || (accepted(&system).await > BEFORE_KILL).then_some(())).await;
     system.ingest.kill().await;

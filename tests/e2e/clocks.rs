@@ -1,4 +1,4 @@
-//! Records with instants that a call of now cannot have.
+//! Records with times that a current call cannot have.
 
 use http::StatusCode;
 use ringpad_proto::v1::{CallState, Cdr, IngestCallRequest, ReplayQuarantineRequest};
@@ -68,7 +68,11 @@ async fn a_ring_pops_only_around_now_and_one_far_ahead_is_refused() {
     }
     let replayed = must("replay", grpc.replay_quarantine(ReplayQuarantineRequest::default()).await);
     let replayed = replayed.into_inner();
-    assert_eq!((replayed.accepted, replayed.still_faulty), (0, 5), "they came in too far ahead");
+    assert_eq!(
+        (replayed.accepted, replayed.still_faulty),
+        (0, 5),
+        "each one is measured by its time of receipt"
+    );
 }
 
 #[tokio::test]

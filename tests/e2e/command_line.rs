@@ -40,7 +40,7 @@ async fn the_internal_token_can_come_from_a_file() {
             &["stores", "--token-file", &path, "list"],
             &["quarantine", "list", "--json", "--token-file", &path],
         ] {
-            // The file goes before the environment.
+            // The file has priority over the environment.
             let mut command = ringpad(arguments);
             let ended =
                 run(command.env("INGEST_URL", &ingest).env("INTERNAL_TOKEN", "another-token-altogether"));
@@ -75,7 +75,7 @@ async fn a_file_of_a_secret_that_cannot_be_read_or_is_empty_is_a_wrong_setting()
         (&["token", "--store", "a", "--pad", "b"], "--pad-token-secret"),
     ];
     for (command, flag) in commands {
-        for (more, told) in [
+        for (more, named) in [
             (&["--token-file", &empty][..], &empty),
             (&["--token-file", &none], &none),
             (&["--token-file", &empty, flag, "hunter2"], &empty),
@@ -83,7 +83,7 @@ async fn a_file_of_a_secret_that_cannot_be_read_or_is_empty_is_a_wrong_setting()
             let (code, _, said) = run(&mut ringpad(&[command, more].concat())).await;
             assert_eq!((code, said.lines().count()), (Some(2), 1), "{command:?} {more:?}: {said}");
             assert!(
-                said.contains(told.as_str()) && !said.contains("hunter2"),
+                said.contains(named.as_str()) && !said.contains("hunter2"),
                 "{command:?} {more:?}: {said}"
             );
         }
@@ -112,27 +112,27 @@ async fn dead_letters_are_listed_as_json_masked() {
     let store = system.store("gangnam").await;
     let channel = must("a channel", node.connect().await.create_channel().await);
     let exclusive = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
-    let spy = must("a queue", channel.queue_declare("".into(), exclusive, FieldTable::default()).await);
-    let (spy, exchange, dead) =
-        (spy.name().clone(), system.exchange.clone(), format!("{}.dead", system.exchange));
+    let tap = must("a queue", channel.queue_declare("".into(), exclusive, FieldTable::default()).await);
+    let (tap, exchange, dead) =
+        (tap.name().clone(), system.exchange.clone(), format!("{}.dead", system.exchange));
     must(
         "a binding",
         channel
-            .queue_bind(spy.clone(), exchange.as_str().into(), "".into(), <_>::default(), <_>::default())
+            .queue_bind(tap.clone(), exchange.as_str().into(), "".into(), <_>::default(), <_>::default())
             .await,
     );
     let caller = cdr::caller();
     system.secrets.note_number(&caller);
     system.provider().deliver(&ring(&store.virtual_number, &caller)).await;
-    let set_aside = async |body: &[u8], properties: BasicProperties| {
+    let dead_letter = async |body: &[u8], properties: BasicProperties| {
         let sent =
             channel.basic_publish(dead.as_str().into(), "".into(), <_>::default(), body, properties).await;
         must("a publish", sent);
     };
-    set_aside(b"{}", BasicProperties::default().with_content_type("application/json".into())).await;
+    dead_letter(b"{}", BasicProperties::default().with_content_type("application/json".into())).await;
     let lines = until("a call among the dead letters", SOON, async || {
-        while let Some(message) = must("basic.get", channel.basic_get(spy.clone(), <_>::default()).await) {
-            set_aside(&message.delivery.data, message.delivery.properties.clone()).await;
+        while let Some(message) = must("basic.get", channel.basic_get(tap.clone(), <_>::default()).await) {
+            dead_letter(&message.delivery.data, message.delivery.properties.clone()).await;
         }
         let out = listed().await;
         let lines: Vec<Value> = out.lines().map(|line| must(line, serde_json::from_str(line))).collect();

@@ -96,7 +96,7 @@ async fn a_call_logged_while_the_relay_was_cut_off_is_published_after_a_restart(
 }
 
 #[tokio::test]
-async fn pads_of_a_killed_replica_go_on_at_the_other_one() {
+async fn pads_of_a_killed_replica_continue_at_the_other_one() {
     let node = RabbitNode::shared().await;
     let mut system = System::start(&node.url(), 2).await;
     let store = system.store("gangnam").await;

@@ -36,7 +36,7 @@ async fn every_variable_of_a_service_is_a_setting_of_its_program() {
             assert!(known.contains_key(variable), "{name}: {program} has no setting {variable}");
         }
         assert!(shipped_text("Dockerfile").contains(&format!("/src/target/release/{program} ")), "{program}");
-        assert_eq!(service.build.as_deref(), Some("."), "{name}: its image is made here, not fetched");
+        assert_eq!(service.build.as_deref(), Some("."), "{name}: its image is built here, not fetched");
         programs.insert(program);
     }
     assert_eq!(programs, BTreeSet::from(["ingest-svc", "push-svc"]));
@@ -45,7 +45,7 @@ async fn every_variable_of_a_service_is_a_setting_of_its_program() {
             assert!(compose.services.contains_key(other), "{name} waits for {other}, which is not there");
             assert_eq!(
                 dependency.condition, "service_started",
-                "{name}: all of them bear that {other} is away"
+                "{name}: each of them can run without {other}"
             );
         }
     }
@@ -99,7 +99,7 @@ fn mounted_files_exist_and_ports_are_published_only_on_loopback() {
     let compose = compose();
     for (name, service) in &compose.services {
         for port in &service.ports {
-            assert!(port.starts_with("127.0.0.1:"), "{name}: {port} is open to the world, without TLS");
+            assert!(port.starts_with("127.0.0.1:"), "{name}: {port} is open to everybody, without TLS");
         }
         for mount in &service.volumes {
             let (source, target) = mount.split_once(':').expect("a source and a target");
@@ -196,8 +196,8 @@ async fn the_health_check_of_the_image_agrees_with_readyz() {
     let store = system.store("gangnam").await;
     assert_eq!(ready(system.ingest_at.http.port()).await, (true, "ready\n".to_owned()));
     assert_eq!(ready(system.push_at[0].pads.port()).await, (true, "ready\n".to_owned()));
-    assert!(!ready(free_port()).await.0, "nobody listens there");
-    // Pads keep a leaving replica there for a while.
+    assert!(!ready(free_port()).await.0, "nothing listens there");
+    // Pads keep a draining replica running for a while.
     let mut pads = Vec::new();
     for _ in 0..4 {
         pads.push(system.pad(Transport::GrpcWeb, 0, &store.id).await);

@@ -9,7 +9,7 @@ use ringpad_tests::{
         fault::{Disk, Fault, Process, Route},
         schedule::PlannedFault,
     },
-    link::Way,
+    link::Direction,
     machine,
     rabbit::RabbitNode,
 };
@@ -62,7 +62,7 @@ macro_rules! on_a_broker_of_its_own {
     )*};
 }
 
-const AT_ONCE: Duration = Duration::ZERO;
+const INSTANT: Duration = Duration::ZERO;
 const SOON: Duration = Duration::from_secs(1);
 
 on_a_broker_of_its_own! {
@@ -74,14 +74,14 @@ on_a_broker_of_its_own! {
 }
 
 on_a_shared_broker! {
-    a_private_queue_is_deleted: [Fault::QueueDeleted(0)], AT_ONCE;
+    a_private_queue_is_deleted: [Fault::QueueDeleted(0)], INSTANT;
     ingest_svc_is_killed: [Fault::Kill(Process::Ingest)], SOON;
     ingest_svc_is_restarted: [Fault::Restart(Process::Ingest)], SOON;
     ingest_svc_is_frozen: [Fault::Freeze(Process::Ingest)], LASTS;
     ingest_svc_loses_power: [Fault::PowerLoss], SOON;
     the_logs_disk_is_slow: [Fault::Disk(Disk::Slow(Duration::from_millis(200)))], LASTS;
-    the_logs_disk_hangs: [faulty(machine::Disk::Hangs)], LASTS;
-    the_logs_disk_errs: [faulty(machine::Disk::Errs)], LASTS;
+    the_logs_disk_hangs: [faulty(machine::Disk::Hanging)], LASTS;
+    the_logs_disk_fails: [faulty(machine::Disk::Failing)], LASTS;
     the_logs_disk_is_full: [faulty(machine::Disk::Full)], LASTS;
     the_clock_of_ingest_svc_is_ahead: [Fault::Clock(Process::Ingest, 7_200)], LASTS;
     the_clock_of_ingest_svc_is_behind: [Fault::Clock(Process::Ingest, -7_200)], LASTS;
@@ -92,38 +92,38 @@ on_a_shared_broker! {
     a_replica_is_frozen: [Fault::Freeze(Process::Push(0))], 2 * LASTS;
     all_replicas_are_killed: [0, 1, 2].map(|replica| Fault::Kill(Process::Push(replica))), SOON;
     nginx_is_killed: [Fault::Kill(Process::Nginx)], SOON;
-    nginx_is_restarted: [Fault::Restart(Process::Nginx)], AT_ONCE;
+    nginx_is_restarted: [Fault::Restart(Process::Nginx)], INSTANT;
     nginx_is_frozen: [Fault::Freeze(Process::Nginx)], LASTS;
     a_replica_loses_its_queue_while_the_log_is_a_black_hole:
         [Fault::BlackHole(Route::PushToIngest(0)), Fault::Cut(Route::PushToBroker(0))], LASTS;
-    connections_to_the_broker_are_cut: TO_BROKER.map(Fault::Cut), AT_ONCE;
+    connections_to_the_broker_are_cut: TO_BROKER.map(Fault::Cut), INSTANT;
     connections_to_the_broker_are_slow: TO_BROKER.map(slow), LASTS;
     connections_to_the_broker_are_black_holes: TO_BROKER.map(Fault::BlackHole), REBUILT;
-    connections_to_the_broker_are_half_closed_by_the_server: TO_BROKER.map(deaf), AT_ONCE;
-    connections_to_the_broker_are_half_closed_by_the_client: TO_BROKER.map(mute), AT_ONCE;
-    connections_to_ingest_svc_are_cut: TO_INGEST.map(Fault::Cut), AT_ONCE;
+    connections_to_the_broker_are_half_closed_by_the_server: TO_BROKER.map(server_half_closes), INSTANT;
+    connections_to_the_broker_are_half_closed_by_the_client: TO_BROKER.map(client_half_closes), INSTANT;
+    connections_to_ingest_svc_are_cut: TO_INGEST.map(Fault::Cut), INSTANT;
     connections_to_ingest_svc_are_slow: TO_INGEST.map(slow), LASTS;
     connections_to_ingest_svc_are_black_holes: TO_INGEST.map(Fault::BlackHole), LASTS;
-    connections_to_ingest_svc_are_half_closed_by_the_server: TO_INGEST.map(deaf), AT_ONCE;
-    connections_to_ingest_svc_are_half_closed_by_the_client: TO_INGEST.map(mute), AT_ONCE;
-    connections_of_pads_are_cut: OF_PADS.map(Fault::Cut), AT_ONCE;
+    connections_to_ingest_svc_are_half_closed_by_the_server: TO_INGEST.map(server_half_closes), INSTANT;
+    connections_to_ingest_svc_are_half_closed_by_the_client: TO_INGEST.map(client_half_closes), INSTANT;
+    connections_of_pads_are_cut: OF_PADS.map(Fault::Cut), INSTANT;
     connections_of_pads_are_slow: OF_PADS.map(slow), LASTS;
     connections_of_pads_are_black_holes: OF_PADS.map(Fault::BlackHole), LASTS;
-    connections_of_pads_are_half_closed_by_the_server: OF_PADS.map(deaf), AT_ONCE;
-    connections_of_pads_are_half_closed_by_the_client: OF_PADS.map(mute), AT_ONCE;
+    connections_of_pads_are_half_closed_by_the_server: OF_PADS.map(server_half_closes), INSTANT;
+    connections_of_pads_are_half_closed_by_the_client: OF_PADS.map(client_half_closes), INSTANT;
 }
 
 /// As an upgrade does it: one after the other, 6 s apart.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_process_is_restarted_one_after_the_other() {
     let replicas = [0, 1, 2].map(Process::Push);
-    let turn = replicas.into_iter().chain([Process::Ingest, Process::Nginx, Process::Broker]);
+    let order = replicas.into_iter().chain([Process::Ingest, Process::Nginx, Process::Broker]);
     let planned = |(index, process)| PlannedFault {
         at: BEGINS + 6 * SOON * index,
         lasts: Duration::from_millis(100),
         fault: Fault::Restart(process),
     };
-    let planned_faults: Vec<_> = (0..).zip(turn).map(planned).collect();
+    let planned_faults: Vec<_> = (0..).zip(order).map(planned).collect();
     let length = planned_faults.iter().map(|planned| planned.at).max().unwrap_or_default() + 10 * SOON;
     let plan = Plan {
         length,
@@ -151,11 +151,11 @@ fn slow(route: Route) -> Fault {
 }
 
 /// The side that opened the connections receives nothing more, and can still send.
-fn deaf(route: Route) -> Fault {
-    Fault::HalfClose(route, Way::Down)
+fn server_half_closes(route: Route) -> Fault {
+    Fault::HalfClose(route, Direction::Down)
 }
 
 /// The side that opened the connections can send nothing more, and still receives.
-fn mute(route: Route) -> Fault {
-    Fault::HalfClose(route, Way::Up)
+fn client_half_closes(route: Route) -> Fault {
+    Fault::HalfClose(route, Direction::Up)
 }

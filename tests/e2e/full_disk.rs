@@ -26,7 +26,7 @@ const MEMO: usize = 30_000;
 /// Records after which the disk must have been full.
 const RECORDS: usize = 1_000;
 
-fn bulky(store: &Shop) -> Cdr {
+fn large(store: &Shop) -> Cdr {
     Cdr { memo: "x".repeat(MEMO), ..ring(&store.virtual_number, &cdr::caller()) }
 }
 
@@ -59,17 +59,19 @@ async fn a_full_disk_is_noticed_before_any_record_is_refused() {
     for _ in 0..20 {
         provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     }
-    until("it is ready, and all say so", SOON, async || ready(&system).await.filter(|(ready, _)| *ready))
-        .await;
+    until("all ports answer that it is ready", SOON, async || {
+        ready(&system).await.filter(|(ready, _)| *ready)
+    })
+    .await;
     for _ in 0..2 {
         // No request comes, and the log's files still have room for a page.
         system.ingest.fill_disk(&disk);
-        let (_, said) = until("it is not ready, and all say so", SOON, async || {
+        let (_, said) = until("all ports answer that it is not ready", SOON, async || {
             ready(&system).await.filter(|(ready, _)| !ready)
         })
         .await;
         assert!(said.contains("log: ") && said.contains("disk is full"), "{said}");
-        system.ingest.drop_ballast(&disk);
+        system.ingest.free_disk(&disk);
         until("it is ready again", SOON, async || ready(&system).await.filter(|(ready, _)| *ready)).await;
         provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     }
@@ -88,7 +90,7 @@ async fn a_full_disk_refuses_and_loses_nothing_that_was_accepted() {
 
     let (mut provider, mut accepted, mut refused) = (system.provider(), BTreeSet::new(), None);
     while refused.is_none() && accepted.len() < RECORDS {
-        let answer = must("an answer", provider.post(&bulky(&store)).await);
+        let answer = must("an answer", provider.post(&large(&store)).await);
         match answer.status {
             StatusCode::SERVICE_UNAVAILABLE => refused = Some(answer),
             _ => drop(accepted.insert(cdr_answer(&answer).call_id)),
@@ -97,12 +99,12 @@ async fn a_full_disk_refuses_and_loses_nothing_that_was_accepted() {
     let refused = refused.expect("the disk was full in time");
     assert!(refused.headers.contains_key("retry-after"));
     assert!(refused.text().contains("the log cannot be written"), "{}", refused.text());
-    let over_grpc = IngestCallRequest { source: "bizcall".to_owned(), cdr: Some(bulky(&store)) };
+    let over_grpc = IngestCallRequest { source: "bizcall".to_owned(), cdr: Some(large(&store)) };
     let over_grpc = system.calls().await.ingest_call(over_grpc).await.expect_err("the disk is full");
     assert_eq!(over_grpc.code(), Code::Unavailable, "{over_grpc:?}");
     assert!(over_grpc.get_details_retry_info().is_some(), "{over_grpc:?}");
     // Small records still fit for a while.
-    until("nothing finds room any more: it is not ready, and says why", 3 * SOON, async || {
+    until("no record fits any more: it is not ready, and says why", 3 * SOON, async || {
         for _ in 0..20 {
             let answer = must("an answer", provider.post(&ring(&store.virtual_number, &cdr::caller())).await);
             if answer.status != StatusCode::SERVICE_UNAVAILABLE {
@@ -113,7 +115,7 @@ async fn a_full_disk_refuses_and_loses_nothing_that_was_accepted() {
     })
     .await;
 
-    system.ingest.drop_ballast(&disk);
+    system.ingest.free_disk(&disk);
     system.ingest.ready().await;
     accepted.insert(provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await.call_id);
     let request =

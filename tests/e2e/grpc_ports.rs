@@ -164,13 +164,13 @@ async fn health_is_known_by_each_services_name_and_a_watch_sees_the_end() {
     system.ingest.terminate();
     for (mut watch, last) in watches {
         if last == ServingStatus::NotServing {
-            let told = must("a change", within("a change", SOON, watch.message()).await).expect("a change");
-            assert_eq!(told.status(), last);
+            let change = must("a change", within("a change", SOON, watch.message()).await).expect("a change");
+            assert_eq!(change.status(), last);
         }
         let ended = within("the end", SOON, watch.message()).await.expect_err("it ends with a reason");
         assert_eq!(ended.code(), Code::Unavailable);
     }
-    // No watch had to be cut off.
+    // No watch had to be aborted.
     assert_eq!((system.push[0].exit().await, system.ingest.exit().await), (0, 0));
     assert!(!system.ingest.logged().contains("did not end in time"), "{}", system.ingest.logged());
     assert!(!system.push[0].logged().contains("did not end in time"), "{}", system.push[0].logged());
@@ -244,7 +244,7 @@ async fn compressed_requests_are_read_and_bounded_by_what_they_decompress_to() {
     let mut calls = IngestServiceClient::new(channel).send_compressed(CompressionEncoding::Gzip);
     let faulty = calls.ingest_call(IngestCallRequest::default()).await.expect_err("no such source");
     assert_eq!(faulty.code(), Code::NotFound);
-    // A thousandth of it on the wire.
+    // Compressed it is a thousand times smaller.
     let bomb = "x".repeat(32 << 20);
     let refused = stores.upsert_store(store("gangnam", &bomb)).await.expect_err("too large");
     assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
@@ -284,7 +284,7 @@ async fn a_message_that_is_too_large_is_resource_exhausted() {
     let one = IngestCallRequest { source: large.clone(), cdr: None };
     let refused = calls.ingest_call(one).await.expect_err("too large");
     assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
-    assert!(refused.message().contains("4194304"), "the bound is said: {refused}");
+    assert!(refused.message().contains("4194304"), "the limit is named: {refused}");
     let streamed = stream::iter([IngestCallStreamRequest { source: large.clone(), cdr: None }]);
     let mut answers = must("a stream", calls.ingest_call_stream(streamed).await).into_inner();
     let refused = within("an end", SOON, answers.message()).await.expect_err("too large");

@@ -1,5 +1,5 @@
 //! Clients that close their side of the connection before they have their answer: a number provider still waits for it; a pad
-//! has gone.
+//! does not.
 
 use ringpad_proto::v1::Cdr;
 use ringpad_tests::{

@@ -1,5 +1,5 @@
-//! SIGHUP, with which process managers ask a service to read its settings again, and which a closing terminal sends, ends nothing.
-//! Log output that cannot be written any more ends nothing either.
+//! SIGHUP, with which process managers ask a service to read its settings again, and which a closing terminal sends, does not end
+//! a service. Log output that cannot be written does not end it either.
 
 use ringpad_tests::{
     cdr::{self, ring},
@@ -10,7 +10,7 @@ use ringpad_tests::{
 use rustix::process::Signal;
 
 #[tokio::test]
-async fn a_service_logs_sighup_and_goes_on() {
+async fn a_service_logs_sighup_and_continues() {
     let mut system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let store = system.store("gangnam").await;
     let mut pads = system.pads(&store.id).await;
@@ -35,10 +35,10 @@ async fn a_service_logs_sighup_and_goes_on() {
 }
 
 #[tokio::test]
-async fn a_service_whose_log_lines_cannot_be_written_still_serves() {
+async fn a_service_whose_log_lines_cannot_be_written_serves_as_before() {
     let mut system = System::prepare(&RabbitNode::shared().await.url(), 1, &[]);
-    system.ingest.log_nowhere();
-    system.push[0].log_nowhere();
+    system.ingest.log_to_full_device();
+    system.push[0].log_to_full_device();
     system.ingest.start().await;
     system.push[0].start().await;
     let store = system.store("gangnam").await;

@@ -16,7 +16,7 @@ use ringpad_tests::{
 };
 use uuid::Uuid;
 
-/// Longer than a connection on which nobody is heard is kept, 15 s.
+/// Longer than a connection without any message is kept, 15 s.
 const REBUILT: Duration = Duration::from_secs(60);
 
 const OTHERS: &str = r#"ringpad_push_bus_messages_total{kind="other_log"}"#;
@@ -39,7 +39,7 @@ impl Installation {
         system.push[0].start().await;
         // The same id everywhere, as a copy of production has it.
         let store = system.store("gangnam").await;
-        until("its own ingest-svc is heard", SOON, async || {
+        until("a message of its own ingest-svc has come", SOON, async || {
             (metric(&system, OURS).await >= 1.0).then_some(())
         })
         .await;
@@ -47,7 +47,7 @@ impl Installation {
         Self { system, store, pads }
     }
 
-    /// Rings once; it is the next that every pad shows.
+    /// Rings once; every pad shows this call next.
     async fn ring(&mut self) {
         let record = ring(&self.store.virtual_number, &cdr::caller());
         let call = self.system.provider().deliver(&record).await.call_id;
@@ -58,19 +58,19 @@ impl Installation {
     }
 }
 
-/// What push-svc's `/metrics` says now; zero if it does not yet.
+/// A metric of push-svc now; zero if it is not shown yet.
 async fn metric(system: &System, name: &str) -> f64 {
     let metrics = must("/metrics", Client::new(system.push_at[0].admin).get("/metrics").await).text();
     let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.map_or(0.0, |value| must("a number", value.parse()))
 }
 
-async fn says(service: &Service, words: &str) {
+async fn logs(service: &Service, words: &str) {
     until(words, SOON, async || service.logged().contains(words).then_some(())).await;
 }
 
 /// Ours, which reaches the broker through the link, and another one on the same exchange.
-async fn two(node: &RabbitNode, link: &Link) -> [Installation; 2] {
+async fn two_installations(node: &RabbitNode, link: &Link) -> [Installation; 2] {
     let mut ours = System::prepare(&node.url(), 1, &[]);
     ours.ingest.set("AMQP_URL", &node.url_at(link.at));
     let mut another = System::prepare(&node.url(), 1, &[]);
@@ -95,17 +95,17 @@ async fn rings_come_over_the_bus(ours: &mut Installation) {
 async fn rings_arrive_and_it_is_reported_when_only_our_installation_loses_the_broker() {
     let node = RabbitNode::shared().await;
     let link = Link::to(node.address()).await;
-    let [mut ours, mut another] = two(node, &link).await;
+    let [mut ours, mut another] = two_installations(node, &link).await;
     ours.ring().await;
     another.ring().await;
-    says(&ours.system.push[0], "messages of another log on our exchange").await;
+    logs(&ours.system.push[0], "messages of another log on our exchange").await;
 
     link.black_hole();
     ours.ring().await;
-    says(&ours.system.push[0], "no ingest-svc of our log is alive on the bus, only others").await;
+    logs(&ours.system.push[0], "no ingest-svc of our log is alive on the bus, only others").await;
     // With all messages of the other one, ours is still silent: otherwise no alert could fire.
     let (heard, others) = (metric(&ours.system, HEARD).await, metric(&ours.system, OTHERS).await);
-    until("the other one is heard some more", SOON, async || {
+    until("more messages of the other one come", SOON, async || {
         (metric(&ours.system, OTHERS).await > others + 5.0).then_some(())
     })
     .await;
@@ -118,12 +118,17 @@ async fn rings_arrive_and_it_is_reported_when_only_our_installation_loses_the_br
     }
     // Without an answer the relay tries to connect for 10 s, and waits before the next try.
     link.heal();
-    until("ours is heard again", REBUILT, async || (metric(&ours.system, HEARD).await > heard).then_some(()))
-        .await;
+    until("messages of ours come again", REBUILT, async || {
+        (metric(&ours.system, HEARD).await > heard).then_some(())
+    })
+    .await;
     rings_come_over_the_bus(&mut ours).await;
     // No message of the other one is on the way: it would have come before these.
     another.ring().await;
-    assert!(!another.system.push[0].logged().contains("only others"), "its own was heard all the time");
+    assert!(
+        !another.system.push[0].logged().contains("only others"),
+        "messages of its own came all the time"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -136,10 +141,10 @@ async fn a_queue_that_is_no_longer_bound_is_made_again() {
         "rabbit_exchange:delete(rabbit_misc:r(<<\"/\">>, exchange, <<\"{exchange}\">>), false, <<\"test\">>)."
     );
     node.ctl(&["eval", &deletion]).await;
-    // ingest-svc makes a new exchange, and push-svc is not told.
+    // ingest-svc makes a new exchange, and push-svc does not know of it.
     ours.ring().await;
     rings_come_over_the_bus(&mut ours).await;
-    says(&ours.system.push[0], "making a new connection").await;
+    logs(&ours.system.push[0], "making a new connection").await;
 }
 
 #[tokio::test]
@@ -153,7 +158,7 @@ async fn messages_of_an_older_version_bring_their_events_and_are_not_canaries() 
     let channel = must("a channel", node.connect().await.create_channel().await);
     let publisher = Uuid::new_v4();
     let mut number = 0;
-    until("it is said that nobody is heard", SOON, async || {
+    until("a log line says that no message of ours comes", SOON, async || {
         number += 1;
         let (mut body, head) =
             (Vec::new(), Head { publisher, number, origin: None, goodbye: false, sent_at: None });
@@ -167,7 +172,7 @@ async fn messages_of_an_older_version_bring_their_events_and_are_not_canaries() 
     })
     .await;
     assert!(metric(&ours.system, OLDER).await >= 1.0);
-    assert!(metric(&ours.system, NOT_HELD).await >= 1.0, "their events are looked at");
+    assert!(metric(&ours.system, NOT_HELD).await >= 1.0, "their events are counted");
     assert!(metric(&ours.system, HEARD).await < heard + 3.0);
     ours.system.ingest.start().await;
     ours.ring().await;

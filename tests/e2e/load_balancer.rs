@@ -81,7 +81,7 @@ async fn webhooks_and_pads_pass_nginx() {
             );
         }
     }
-    // A stream with nothing but heartbeats is not cut off, and not delayed.
+    // A stream with only heartbeats is neither ended nor delayed.
     for pad in &mut pads {
         pad.until_heartbeats(pad.heartbeats + 2).await;
     }
@@ -97,7 +97,7 @@ async fn webhooks_and_pads_pass_nginx() {
         client.send("POST", "/v1/cdr/bizcall", &[("content-type", FORM)], "x".repeat(70 * 1024)).await;
     let large = must("the answer to a large record", large);
     assert_eq!(large.status, StatusCode::PAYLOAD_TOO_LARGE);
-    assert!(large.text().contains("64 KiB"), "in ingest-svc's words: {}", large.text());
+    assert!(large.text().contains("64 KiB"), "the text of ingest-svc: {}", large.text());
 }
 
 #[tokio::test]
@@ -148,7 +148,7 @@ async fn nginx_logs_no_query_strings_and_no_path_secrets_even_without_an_upstrea
 
     // A native gRPC client gets a gRPC status if there is no upstream.
     let asked = system.subscription(&store.id);
-    let end = Pad::try_open(Transport::Grpc, nginx.grpc_at, &asked).await.expect_err("nobody is there");
+    let end = Pad::try_open(Transport::Grpc, nginx.grpc_at, &asked).await.expect_err("no upstream");
     assert_eq!(end, StreamEnd::Unavailable);
 }
 
@@ -208,7 +208,7 @@ async fn an_address_that_floods_is_refused_and_no_other_address_and_no_other_pat
     let store = system.store("gangnam").await;
     let floods: JoinSet<_> = (0..16).map(|_| flood(Client::new(nginx.at))).collect();
     let refused = floods.join_all().await;
-    assert!(refused.iter().all(|refused| *refused), "32,000 requests of one address were passed on");
+    assert!(refused.iter().all(|refused| *refused), "none of 32,000 requests of one address was refused");
 
     let mut neighbour = Client::new(nginx.at).own(Ipv4Addr::new(127, 0, 0, 2));
     let answer =

@@ -85,12 +85,12 @@ async fn a_record_equal_after_parsing_is_a_duplicate_and_makes_no_event() {
     let mut provider = system.provider();
     let record = ring(&store.virtual_number, &cdr::caller());
     let first = provider.deliver(&record).await;
-    let respelled = Cdr {
+    let spelled_differently = Cdr {
         fromn: record.fromn.replacen("010-", "+82 10-", 1),
         vn: record.vn.replace('-', ""),
         ..record.clone()
     };
-    for again in [record, respelled] {
+    for again in [record, spelled_differently] {
         let again = provider.deliver(&again).await;
         assert_eq!((again.call_id, again.status.as_str()), (first.call_id.clone(), "duplicate"));
     }
@@ -137,17 +137,17 @@ async fn a_call_stays_with_its_store_when_the_number_moves() {
     let first = provider.deliver(&record).await;
     next_call(&mut pads).await;
     system.upsert(&store, &[&cdr::virtual_number()]).await;
-    let heir = system.store("heir").await;
-    system.upsert(&heir, &[&heir.virtual_number, &store.virtual_number]).await;
-    let mut heirs_pad = system.pad(Transport::Grpc, 0, &heir.id).await;
+    let new_owner = system.store("mapo").await;
+    system.upsert(&new_owner, &[&new_owner.virtual_number, &store.virtual_number]).await;
+    let mut new_owners_pad = system.pad(Transport::Grpc, 0, &new_owner.id).await;
     provider.deliver(&missed(&record)).await;
     assert_eq!(next_call(&mut pads).await.id, first.call_id);
     let sentinel = provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
-    assert_eq!(heirs_pad.update().await.call.map(|call| call.id), Some(sentinel.call_id));
+    assert_eq!(new_owners_pad.update().await.call.map(|call| call.id), Some(sentinel.call_id));
 }
 
 #[tokio::test]
-async fn a_withheld_caller_is_shown_as_such() {
+async fn a_withheld_caller_is_shown_as_withheld() {
     let (system, store, mut pads) = shop().await;
     let mut provider = system.provider();
     let forms = [

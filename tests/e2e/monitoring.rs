@@ -49,7 +49,7 @@ struct Group {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "how long is nobody's contract")]
+#[expect(dead_code, reason = "not part of the contract")]
 struct Alert {
     alert: String,
     expr: String,

@@ -1,4 +1,4 @@
-//! The network between two processes fails, in one direction at a time.
+//! The network between two processes fails.
 
 use std::net::SocketAddr;
 
@@ -24,9 +24,9 @@ async fn metric(admin: SocketAddr, name: &str) -> Option<u64> {
 async fn connections_to_the_broker_that_are_cut_leave_nothing_behind() {
     let node = RabbitNode::shared().await;
     let mut system = System::prepare(&node.url(), 1, &[]);
-    let (ingests, pushes) = (Link::to(node.address()).await, Link::to(node.address()).await);
-    system.ingest.set("AMQP_URL", &node.url_at(ingests.at));
-    system.push[0].set("AMQP_URL", &node.url_at(pushes.at));
+    let (ingest_link, push_link) = (Link::to(node.address()).await, Link::to(node.address()).await);
+    system.ingest.set("AMQP_URL", &node.url_at(ingest_link.at));
+    system.push[0].set("AMQP_URL", &node.url_at(push_link.at));
     system.ingest.start().await;
     system.push[0].start().await;
     let store = system.store("gangnam").await;
@@ -43,8 +43,8 @@ async fn connections_to_the_broker_that_are_cut_leave_nothing_behind() {
                 before.push(metric(admin, "ringpad_tasks ").await.expect("a number of tasks"));
             }
         }
-        ingests.cut();
-        pushes.cut();
+        ingest_link.cut();
+        push_link.cut();
         until("a new queue", SOON, async || {
             let queues = system.private_queues(node, 1).await;
             (queues[0].name != *name).then_some(())
@@ -75,7 +75,7 @@ async fn a_black_hole_before_the_broker_is_noticed_and_the_connection_is_rebuilt
     // Rings still pop, from the log.
     system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     pad.until_position(1).await;
-    until("the connection is given up", 2 * SOON, async || {
+    until("the connection is replaced", 2 * SOON, async || {
         system.push[0].logged().contains("making a new connection").then_some(())
     })
     .await;

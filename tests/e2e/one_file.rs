@@ -27,15 +27,15 @@ fn ingest(directory: &Path, database: &str) -> (Program, SocketAddr) {
 }
 
 /// Runs `program` in this script, as its `$@`.
-fn by(script: &str, program: Program) -> Program {
+fn through_shell(script: &str, program: Program) -> Program {
     let service = program.file.display().to_string();
-    let arguments = ["-c", script, "by"].map(str::to_owned);
+    let arguments = ["-c", script, "sh"].map(str::to_owned);
     Program { file: "sh".into(), arguments: [arguments.as_slice(), &[service]].concat(), ..program }
 }
 
-/// The same with mounts that no other process sees.
+/// The same, with mounts that no other process sees.
 fn with_own_mounts(script: &str, program: Program) -> Program {
-    let mut program = by(script, program);
+    let mut program = through_shell(script, program);
     let before = ["--map-root-user", "--mount", "sh"].map(str::to_owned);
     program.arguments.splice(0..0, before);
     Program { file: "unshare".into(), ..program }
@@ -54,7 +54,7 @@ async fn a_second_process_notices_the_first_by_any_name_of_the_file() {
     must("a symbolic link", symlink("ringpad.db", &soft));
     must("a hard link", fs::hard_link(&own, &hard));
     must("a mount point", fs::write(&mounted, ""));
-    must("a directory", fs::create_dir(path("beneath")));
+    must("a directory", fs::create_dir(path("below")));
     let of = |database: &Path| ingest(directory.path(), &database.display().to_string()).0;
     let cd = format!("cd {} && exec \"$@\"", directory.path().display());
     let bind = format!("mount --bind {} {} && exec \"$@\"", own.display(), mounted.display());
@@ -62,8 +62,8 @@ async fn a_second_process_notices_the_first_by_any_name_of_the_file() {
         ("the same name", of(&own)),
         ("a symbolic link", of(&soft)),
         ("a hard link", of(&hard)),
-        ("a relative name", by(&cd, ingest(directory.path(), "ringpad.db").0)),
-        ("a name with dots", of(&path("beneath/../ringpad.db"))),
+        ("a relative name", through_shell(&cd, ingest(directory.path(), "ringpad.db").0)),
+        ("a name with dots", of(&path("below/../ringpad.db"))),
         ("a bind mount", with_own_mounts(&bind, of(&mounted))),
     ];
     for (what, other) in others {
@@ -77,7 +77,7 @@ async fn a_second_process_notices_the_first_by_any_name_of_the_file() {
 }
 
 #[tokio::test]
-async fn of_two_that_make_the_file_at_once_one_gets_it() {
+async fn of_two_that_create_the_file_at_the_same_time_one_gets_it() {
     for _ in 0..5 {
         let directory = must("a directory", tempfile::tempdir());
         let (own, link) = (directory.path().join("ringpad.db"), directory.path().join("link.db"));

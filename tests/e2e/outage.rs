@@ -31,18 +31,18 @@ const LOOKS: Duration = Duration::from_secs(60);
 
 /// A provider that rings twenty times a second until it is told to stop.
 struct Traffic {
-    enough: Arc<AtomicBool>,
+    stop: Arc<AtomicBool>,
     sent: Arc<AtomicUsize>,
     sender: JoinHandle<Vec<String>>,
 }
 
 impl Traffic {
     fn begin(mut provider: Provider, number: String) -> Self {
-        let (enough, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        let (stop, count) = (enough.clone(), sent.clone());
+        let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (stopped, count) = (stop.clone(), sent.clone());
         let sender = tokio::spawn(async move {
             let (mut ticks, mut calls) = (interval(Duration::from_millis(50)), Vec::new());
-            while !stop.load(Ordering::Relaxed) {
+            while !stopped.load(Ordering::Relaxed) {
                 ticks.tick().await;
                 // One refused or unanswered request fails the test.
                 let taken = provider.deliver(&ring(&number, &cdr::caller())).await;
@@ -52,7 +52,7 @@ impl Traffic {
             }
             calls
         });
-        Self { enough, sent, sender }
+        Self { stop, sent, sender }
     }
 
     /// Waits for so many more calls.
@@ -66,13 +66,13 @@ impl Traffic {
     }
 
     async fn end(self) -> Vec<String> {
-        self.enough.store(true, Ordering::Relaxed);
+        self.stop.store(true, Ordering::Relaxed);
         must("the provider", self.sender.await)
     }
 }
 
 /// Waits until each pad has every call, in the order it was sent in, once.
-async fn everywhere_once(pads: &mut [Pad], calls: &[String]) {
+async fn on_all_pads_once(pads: &mut [Pad], calls: &[String]) {
     for pad in pads {
         pad.until_position_within(calls.len() as u64, Duration::from_secs(90)).await;
         let seen: Vec<_> =
@@ -104,7 +104,7 @@ async fn a_broker_stopped_for_twenty_seconds_refuses_no_call_and_loses_none() {
     node.resume().await;
     system.private_queues(&node, 2).await;
     traffic.more(40).await;
-    everywhere_once(&mut pads, &traffic.end().await).await;
+    on_all_pads_once(&mut pads, &traffic.end().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -124,7 +124,7 @@ async fn a_broker_killed_and_one_frozen_lose_nothing() {
     traffic.more(200).await;
     node.thaw();
     traffic.more(20).await;
-    everywhere_once(&mut pads, &traffic.end().await).await;
+    on_all_pads_once(&mut pads, &traffic.end().await).await;
 }
 
 #[tokio::test]
@@ -140,7 +140,7 @@ async fn without_a_broker_services_start_and_calls_reach_the_pads_from_the_log()
             pad.update().await;
         }
     }
-    everywhere_once(&mut pads, &calls).await;
+    on_all_pads_once(&mut pads, &calls).await;
     // The metric of waiting events grows while the broker is away: otherwise no alert could fire.
     until("/metrics shows what waits", SOON, async || {
         let waits = metric(&system, "ringpad_outbox_events").await? >= 1.0;
@@ -196,7 +196,7 @@ async fn a_broker_without_memory_for_a_minute_refuses_no_call_and_loses_none() {
 
     node.end_memory_alarm().await;
     traffic.more(40).await;
-    everywhere_once(&mut pads, &traffic.end().await).await;
+    on_all_pads_once(&mut pads, &traffic.end().await).await;
     until("the relay has drained", LOOKS, async || {
         (metric(&system, "ringpad_outbox_events").await? == 0.0).then_some(())
     })
@@ -223,7 +223,7 @@ async fn a_queue_deleted_while_its_replica_uses_it_loses_no_call() {
     })
     .await;
     traffic.more(10).await;
-    everywhere_once(&mut pads, &traffic.end().await).await;
+    on_all_pads_once(&mut pads, &traffic.end().await).await;
     all_are_ready(&system).await;
 }
 
@@ -247,7 +247,7 @@ async fn a_wrong_password_is_logged_and_not_shown() {
     let system = System::start(&url, 1).await;
     let address: SocketAddr = system.push_at[0].pads;
     for service in [&system.ingest, &system.push[0]] {
-        until("a refused password is said", SOON, async || {
+        until("the refused password is logged", SOON, async || {
             service.logged().contains("refused").then_some(())
         })
         .await;

@@ -21,7 +21,7 @@ use tokio::process::Command;
 
 use crate::{
     deployment::{run, settings},
-    settings::{refused, right},
+    settings::{refused, valid},
 };
 
 /// The cells of all table rows between a heading and the next one. An empty first cell repeats the one above it.
@@ -70,7 +70,7 @@ async fn the_keys_of_a_source_are_those_that_ingest_svc_knows() {
     let directory = must("a directory", tempfile::tempdir());
     let file = directory.path().join("ingest.toml");
     must("a file", fs::write(&file, "[[source]]\nunknown = 1\n"));
-    let program = right("ingest-svc", directory.path()).set("INGEST_CONFIG", file.display().to_string());
+    let program = valid("ingest-svc", directory.path()).set("INGEST_CONFIG", file.display().to_string());
     let said = refused(program, &["unknown field"]).await;
     let (_, known) = said.split_once("expected one of").expect("the keys that it knows");
     assert_eq!(documented, quoted(known).map(str::to_owned).collect());

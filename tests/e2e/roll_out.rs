@@ -1,4 +1,4 @@
-//! Replicas that leave, are killed, hang or do not exist, behind the shipped nginx: every request for a stream and every action
+//! Replicas that drain, are killed, hang or do not exist, behind the shipped nginx: every request for a stream and every action
 //! finds a replica that serves, if there is one.
 
 use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
@@ -92,7 +92,7 @@ async fn calls(provider: &mut Provider, store: &Shop, count: usize) -> Vec<Strin
 }
 
 #[tokio::test]
-async fn pads_of_a_leaving_and_of_a_killed_replica_come_back_through_nginx_and_miss_nothing() {
+async fn pads_of_a_draining_and_of_a_killed_replica_come_back_through_nginx_and_miss_nothing() {
     let (mut system, nginx) = balanced(&[]).await;
     let store = system.store("gangnam").await;
     let mut provider = Provider::new(nginx.at, system.secrets.clone());
@@ -113,7 +113,7 @@ async fn pads_of_a_leaving_and_of_a_killed_replica_come_back_through_nginx_and_m
         let moved = followers.iter().filter(|follower| follower.returned > 0);
         moved.map(|follower| format!("{:?}", follower.pad.transport)).collect::<BTreeSet<_>>()
     };
-    assert_eq!(moved(&followers).len(), 3, "pads of all transports were on the replica that left");
+    assert_eq!(moved(&followers).len(), 3, "pads of all transports were on the replica that drained");
 
     for follower in &mut followers {
         follower.returned = 0;
@@ -134,16 +134,16 @@ async fn pads_of_a_leaving_and_of_a_killed_replica_come_back_through_nginx_and_m
 }
 
 #[tokio::test]
-async fn a_new_stream_that_meets_a_leaving_replica_gets_another_one() {
+async fn a_new_stream_that_meets_a_draining_replica_gets_another_one() {
     let (mut system, nginx) = balanced(&[("DRAIN_WINDOW", "5s")]).await;
     let store = system.store("gangnam").await;
     let mut followers = Follower::eighteen(&nginx, &store).await;
     system.push[0].terminate();
-    until("the replica is leaving", SOON, async || {
+    until("the replica drains", SOON, async || {
         system.push[0].readiness().await.filter(|(status, _)| *status == 503)
     })
     .await;
-    // Each replica is tried, also the leaving one.
+    // Each replica is tried, also the draining one.
     for _ in 0..3 {
         for transport in BROWSERS {
             followers.push(Follower::open(&nginx, transport, &store).await);
@@ -252,11 +252,11 @@ async fn every_request_finds_a_replica_that_serves_while_all_are_replaced_at_any
         // The replica stays as long as this pad.
         let held = system.pad(Transport::WebSocket, replica, &store.id).await;
         system.push[replica].terminate();
-        until("the replica is leaving", SOON, async || {
+        until("the replica drains", SOON, async || {
             system.push[replica].readiness().await.filter(|(status, _)| *status == 503)
         })
         .await;
-        all_are_served(&nginx, &store, &format!("replica {replica} leaves")).await;
+        all_are_served(&nginx, &store, &format!("replica {replica} drains")).await;
         drop(held);
         assert_eq!(system.push[replica].exit().await, 0);
         all_are_served(&nginx, &store, &format!("replica {replica} is gone")).await;
@@ -269,18 +269,18 @@ async fn every_request_finds_a_replica_that_serves_while_all_are_replaced_at_any
 async fn every_request_finds_the_only_replica_that_serves() {
     let (mut system, nginx) = balanced(&[("DRAIN_WINDOW", "600s")]).await;
     let store = system.store("gangnam").await;
-    let (leaving, killed) = (0, 1);
-    let _held = system.pad(Transport::WebSocket, leaving, &store.id).await;
-    system.push[leaving].terminate();
+    let (draining, killed) = (0, 1);
+    let _held = system.pad(Transport::WebSocket, draining, &store.id).await;
+    system.push[draining].terminate();
     system.push[killed].kill().await;
-    until("the replica is leaving", SOON, async || {
-        system.push[leaving].readiness().await.filter(|(status, _)| *status == 503)
+    until("the replica drains", SOON, async || {
+        system.push[draining].readiness().await.filter(|(status, _)| *status == 503)
     })
     .await;
-    all_are_served(&nginx, &store, "one leaves and one is gone").await;
+    all_are_served(&nginx, &store, "one drains and one is gone").await;
     system.push[killed].start().await;
     system.push[2].kill().await;
-    // At once: all three have just failed.
+    // Immediately: all three have just failed.
     all_are_served(&nginx, &store, "another one is gone, and the first is back").await;
 }
 
@@ -290,17 +290,17 @@ async fn a_replica_that_hangs_only_costs_time() {
     let store = system.store("gangnam").await;
     system.push[1].running().freeze();
     all_are_served(&nginx, &store, "one hangs").await;
-    all_are_served(&nginx, &store, "one still hangs").await;
+    all_are_served(&nginx, &store, "one hangs, second try").await;
     system.push[1].running().thaw();
-    all_are_served(&nginx, &store, "it goes on").await;
+    all_are_served(&nginx, &store, "it continues").await;
 }
 
 #[tokio::test]
 async fn a_machine_that_does_not_exist_only_costs_time() {
     let system = System::start(&RabbitNode::shared().await.url(), 2).await;
     let store = system.store("gangnam").await;
-    let nobody = Unreachable::new().await;
-    let push = [system.push_at[0].pads, nobody.at, system.push_at[1].pads];
+    let unreachable = Unreachable::new().await;
+    let push = [system.push_at[0].pads, unreachable.at, system.push_at[1].pads];
     let upstreams = Upstreams { ingest: system.ingest_at.http, push };
     let nginx = Nginx::start_before(upstreams, system.directory.path()).await;
     all_are_served(&nginx, &store, "one is not there").await;

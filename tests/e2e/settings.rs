@@ -15,14 +15,14 @@ use ringpad_tests::{
 use tonic::{Code, metadata::MetadataValue};
 
 /// Runs a program to its end; returns its exit code and output.
-async fn last_words(program: Program) -> (i32, String) {
+async fn run_to_end(program: Program) -> (i32, String) {
     let log = program.log.clone();
     let code = program.spawn().exit(SOON).await;
     (code, fs::read_to_string(log).expect("its output"))
 }
 
 /// A program on loopback and free ports, with valid settings.
-pub(crate) fn right(name: &str, directory: &Path) -> Program {
+pub(crate) fn valid(name: &str, directory: &Path) -> Program {
     let address = || format!("127.0.0.1:{}", free_port());
     let log = directory.join(format!("{name}-{}.log", free_port()));
     let program = Program::new(binary(name), log).set("AMQP_URL", "amqp://guest:guest@127.0.0.1:9/%2f");
@@ -41,7 +41,7 @@ pub(crate) fn right(name: &str, directory: &Path) -> Program {
 
 /// Starts `program` and expects one line with all these words, which it returns.
 pub(crate) async fn refused(program: Program, words: &[&str]) -> String {
-    let (code, said) = last_words(program).await;
+    let (code, said) = run_to_end(program).await;
     assert_eq!(code, 2, "{said}");
     assert_eq!(said.lines().filter(|line| !line.trim().is_empty()).count(), 1, "one line: {said}");
     for word in words {
@@ -63,7 +63,7 @@ async fn a_wrong_setting_is_reported_in_one_line_with_its_name_and_value() {
         ("INGEST_CONFIG", "/nowhere/ingest.toml"),
     ];
     for (name, value) in ingest {
-        refused(right("ingest-svc", directory.path()).set(name, value), &[name, value]).await;
+        refused(valid("ingest-svc", directory.path()).set(name, value), &[name, value]).await;
     }
     let push = [
         ("PUSH_ADDR", "8081"),
@@ -74,31 +74,31 @@ async fn a_wrong_setting_is_reported_in_one_line_with_its_name_and_value() {
         ("RUST_LOG", "push_svc=loud"),
     ];
     for (name, value) in push {
-        refused(right("push-svc", directory.path()).set(name, value), &[name, value]).await;
+        refused(valid("push-svc", directory.path()).set(name, value), &[name, value]).await;
     }
     for name in ["ingest-svc", "push-svc"] {
-        refused(right(name, directory.path()).argument("--amqp-ulr=x"), &["--amqp-ulr"]).await;
+        refused(valid(name, directory.path()).argument("--amqp-ulr=x"), &["--amqp-ulr"]).await;
     }
 }
 
 #[tokio::test]
 async fn a_secret_setting_is_named_and_not_shown() {
     let directory = tempfile::tempdir().expect("a directory");
-    let short = right("push-svc", directory.path()).set("PAD_TOKEN_SECRET", "hunter2");
-    let url = |name| right(name, directory.path()).set("AMQP_URL", "http://guest:hunter2@127.0.0.1");
+    let short = valid("push-svc", directory.path()).set("PAD_TOKEN_SECRET", "hunter2");
+    let url = |name| valid(name, directory.path()).set("AMQP_URL", "http://guest:hunter2@127.0.0.1");
     let cases = [(short, "PAD_TOKEN_SECRET"), (url("push-svc"), "AMQP_URL"), (url("ingest-svc"), "AMQP_URL")];
     for (program, name) in cases {
-        let (code, said) = last_words(program).await;
+        let (code, said) = run_to_end(program).await;
         assert_eq!(code, 2, "{said}");
         assert!(said.contains(name) && !said.contains("hunter2"), "{said}");
     }
-    let mut without = right("push-svc", directory.path());
+    let mut without = valid("push-svc", directory.path());
     without.environment.retain(|(name, _)| name != "PAD_TOKEN_SECRET");
     refused(without, &["PAD_TOKEN_SECRET"]).await;
 
     for name in ["ingest-svc", "push-svc"] {
-        let program = right(name, directory.path()).argument("--help").set("INTERNAL_TOKEN", "hunter2");
-        let (code, said) = last_words(program).await;
+        let program = valid(name, directory.path()).argument("--help").set("INTERNAL_TOKEN", "hunter2");
+        let (code, said) = run_to_end(program).await;
         assert_eq!(code, 0);
         for setting in
             ["AMQP_URL", "AMQP_EXCHANGE", "ringpad-exchange", "RETRY_MAX_INTERVAL", "30s", "LOG_FORMAT"]
@@ -125,7 +125,7 @@ async fn an_unknown_or_faulty_key_of_the_sources_file_is_named() {
     for (index, (text, word)) in cases.into_iter().enumerate() {
         let file = directory.path().join(format!("{index}.toml"));
         fs::write(&file, text).expect("a file");
-        let program = right("ingest-svc", directory.path()).set("INGEST_CONFIG", file.display().to_string());
+        let program = valid("ingest-svc", directory.path()).set("INGEST_CONFIG", file.display().to_string());
         refused(program, &["INGEST_CONFIG", word]).await;
     }
 }
@@ -134,7 +134,7 @@ async fn an_unknown_or_faulty_key_of_the_sources_file_is_named() {
 async fn the_internal_grpc_beyond_loopback_needs_a_token() {
     let directory = tempfile::tempdir().expect("a directory");
     let everywhere = format!("0.0.0.0:{}", free_port());
-    let program = right("ingest-svc", directory.path()).set("INGEST_GRPC_ADDR", everywhere);
+    let program = valid("ingest-svc", directory.path()).set("INGEST_GRPC_ADDR", everywhere);
     refused(program, &["INTERNAL_TOKEN"]).await;
 
     let settings = [("INTERNAL_TOKEN", "an-internal-token-for-tests")];
@@ -157,8 +157,8 @@ async fn a_log_that_cannot_be_opened_ends_the_start_with_exit_code_1() {
     fs::write(&file, "not a database, and far too long to be an empty one").expect("a file");
     let nowhere = format!("{}/beneath/ringpad.db", file.display());
     for path in [nowhere, file.display().to_string()] {
-        let program = right("ingest-svc", directory.path()).set("DATABASE_URL", format!("sqlite://{path}"));
-        let (code, said) = last_words(program).await;
+        let program = valid("ingest-svc", directory.path()).set("DATABASE_URL", format!("sqlite://{path}"));
+        let (code, said) = run_to_end(program).await;
         assert_eq!(code, 1, "{said}");
         let last = said.lines().last().unwrap_or_default();
         assert!(last.contains("DATABASE_URL") && last.contains(&path), "{last}");
@@ -178,7 +178,7 @@ async fn a_port_in_use_ends_the_start_with_exit_code_1() {
         ("push-svc", "PUSH_ADMIN_ADDR"),
     ];
     for (name, setting) in cases {
-        let (code, said) = last_words(right(name, directory.path()).set(setting, address.clone())).await;
+        let (code, said) = run_to_end(valid(name, directory.path()).set(setting, address.clone())).await;
         assert_eq!(code, 1, "{said}");
         let last = said.lines().last().unwrap_or_default();
         assert!(last.contains(setting) && last.contains(&address), "{last}");
@@ -215,20 +215,20 @@ async fn an_empty_variable_is_not_set() {
 
     // Where one is required, or has another meaning, it counts as missing.
     let directory = tempfile::tempdir().expect("a directory");
-    let without_key = right("push-svc", directory.path()).set("PAD_TOKEN_SECRET", "");
+    let without_key = valid("push-svc", directory.path()).set("PAD_TOKEN_SECRET", "");
     refused(without_key, &["PAD_TOKEN_SECRET", "required, but not set"]).await;
     let everywhere = format!("0.0.0.0:{}", free_port());
     let without_token =
-        right("ingest-svc", directory.path()).set("INGEST_GRPC_ADDR", everywhere).set("INTERNAL_TOKEN", "");
+        valid("ingest-svc", directory.path()).set("INGEST_GRPC_ADDR", everywhere).set("INTERNAL_TOKEN", "");
     refused(without_token, &["INTERNAL_TOKEN", "required"]).await;
     // An empty flag is a value.
-    let flag = right("ingest-svc", directory.path()).argument("--popup-ttl=");
+    let flag = valid("ingest-svc", directory.path()).argument("--popup-ttl=");
     refused(flag, &["POPUP_TTL", "\"\" is wrong"]).await;
 
     // The command line reads its settings from subcommands.
     let list = Program::new(binary("ringpad"), directory.path().join("ringpad.log"));
     let list = list.argument("stores").argument("list").set("INTERNAL_TOKEN", "").set("RUST_LOG", "");
     let list = list.set("INGEST_URL", format!("http://{}", system.ingest_at.grpc));
-    let (code, said) = last_words(list).await;
+    let (code, said) = run_to_end(list).await;
     assert!(code == 0 && said.contains(&store.id), "{code}: {said}");
 }

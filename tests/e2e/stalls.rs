@@ -1,4 +1,4 @@
-//! A service is frozen for a while, or a pad does not read. Others do not notice it, and nothing is lost.
+//! A service is frozen for a while, or a pad does not read. That has no effect on others, and nothing is lost.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ async fn rings(system: &System, store: &Shop, count: usize) -> Vec<String> {
     calls
 }
 
-async fn has_once(pad: &mut Pad, calls: &[String]) {
+async fn has_each_once(pad: &mut Pad, calls: &[String]) {
     pad.until_position(calls.len() as u64).await;
     let seen = pad.updates.iter().filter_map(|update| update.call.as_ref()).map(|call| &call.id);
     assert!(seen.eq(calls), "{:?}", pad.transport);
@@ -54,23 +54,23 @@ async fn after_a_freeze_of_seconds_a_replica_gives_its_pads_everything() {
     let mut pads = system.pads(&store.id).await;
     let mut calls = rings(&system, &store, 3).await;
     for pad in &mut pads {
-        has_once(pad, &calls).await;
+        has_each_once(pad, &calls).await;
     }
     freeze(&system.push[0]);
     calls.extend(rings(&system, &store, 5).await);
     let (frozen, others) = pads.split_at_mut(Transport::ALL.len());
     for pad in others.iter_mut() {
-        has_once(pad, &calls).await;
+        has_each_once(pad, &calls).await;
     }
     sleep(STALL).await;
     calls.extend(rings(&system, &store, 5).await);
     thaw(&system.push[0]);
     for pad in frozen.iter_mut().chain(others) {
-        has_once(pad, &calls).await;
+        has_each_once(pad, &calls).await;
     }
     calls.extend(rings(&system, &store, 1).await);
     for pad in &mut pads {
-        has_once(pad, &calls).await;
+        has_each_once(pad, &calls).await;
     }
 }
 
@@ -81,11 +81,11 @@ async fn while_ingest_is_frozen_requests_wait_and_pads_stay() {
     let mut pads = system.pads(&store.id).await;
     let mut calls = rings(&system, &store, 1).await;
     for pad in &mut pads {
-        has_once(pad, &calls).await;
+        has_each_once(pad, &calls).await;
     }
     freeze(&system.ingest);
     let beats: Vec<_> = pads.iter().map(|pad| pad.heartbeats).collect();
-    let melting = async {
+    let thawing = async {
         sleep(STALL).await;
         for (pad, beats) in pads.iter_mut().zip(beats) {
             pad.until_heartbeats(beats + 1).await;
@@ -96,10 +96,10 @@ async fn while_ingest_is_frozen_requests_wait_and_pads_stay() {
         thaw(&system.ingest);
     };
     // All are answered with 200 in the end: any other answer would fail the test.
-    let (waited, ()) = tokio::join!(rings(&system, &store, 3), melting);
+    let (waited, ()) = tokio::join!(rings(&system, &store, 3), thawing);
     calls.extend(waited);
     for pad in &mut pads {
-        has_once(pad, &calls).await;
+        has_each_once(pad, &calls).await;
     }
 }
 
@@ -122,8 +122,8 @@ async fn a_pad_that_does_not_read_is_ended_and_delays_no_other() {
     while !matches!(next().await, Ok(Some(response)) if matches!(response.event, Some(Event::Update(_)))) {}
 
     for _ in 0..CALLS {
-        let bulky = Cdr { memo: "x".repeat(MEMO), ..ring(&store.virtual_number, &cdr::caller()) };
-        provider.deliver(&bulky).await;
+        let large = Cdr { memo: "x".repeat(MEMO), ..ring(&store.virtual_number, &cdr::caller()) };
+        provider.deliver(&large).await;
     }
     for pad in &mut pads {
         pad.until_position(1 + CALLS).await;
@@ -132,7 +132,7 @@ async fn a_pad_that_does_not_read_is_ended_and_delays_no_other() {
         loop {
             match next().await {
                 Ok(Some(_)) => {}
-                Ok(None) => panic!("the stream ended without a word"),
+                Ok(None) => panic!("the stream ended without a status"),
                 Err(status) => break status,
             }
         }

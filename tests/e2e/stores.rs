@@ -13,7 +13,7 @@ use tonic::Code;
 use tonic_types::StatusExt;
 
 #[tokio::test]
-async fn a_deleted_store_ends_its_pads_and_goes_on_counting_when_it_comes_back() {
+async fn a_deleted_store_ends_its_pads_and_continues_its_positions_when_it_comes_back() {
     let system = System::start(&RabbitNode::shared().await.url(), 2).await;
     let (store, other) = (system.store("gangnam").await, system.store("suwon").await);
     let mut pads = system.pads(&store.id).await;
@@ -52,7 +52,7 @@ async fn a_deleted_store_ends_its_pads_and_goes_on_counting_when_it_comes_back()
 }
 
 #[tokio::test]
-async fn a_renamed_stores_pads_go_on_under_its_new_name() {
+async fn a_renamed_stores_pads_continue_under_its_new_name() {
     let system = System::start(&RabbitNode::shared().await.url(), 2).await;
     let store = system.store("gangnam").await;
     let token = Claims::new(&store.id, "counter").token();
@@ -65,7 +65,7 @@ async fn a_renamed_stores_pads_go_on_under_its_new_name() {
     rename(&system, &store, "역삼 세차장").await;
     let (mut old, mut new) = (pads, Vec::new());
     for (index, pad) in old.iter_mut().enumerate() {
-        pad.asked_to_leave().await;
+        pad.asked_to_reconnect().await;
         let replica = system.push_at[index / Transport::ALL.len()].pads;
         // The next stream is opened first.
         let next = Pad::open(pad.transport, replica, &pad.resumption(&token)).await;
@@ -75,10 +75,15 @@ async fn a_renamed_stores_pads_go_on_under_its_new_name() {
         new.push(next);
     }
     for pad in &mut old {
-        assert_eq!(pad.end().await, StreamEnd::Unavailable, "{:?}: it did not go by itself", pad.transport);
+        assert_eq!(
+            pad.end().await,
+            StreamEnd::Unavailable,
+            "{:?}: it did not leave by itself",
+            pad.transport
+        );
     }
     for service in &system.push {
-        assert_eq!(service.readiness().await.map(|(status, _)| status), Some(200), "nobody is leaving");
+        assert_eq!(service.readiness().await.map(|(status, _)| status), Some(200), "no replica drains");
     }
     let last = 1 + new.len() as u64 + 1;
     provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;

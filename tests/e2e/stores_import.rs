@@ -70,9 +70,9 @@ async fn all_kinds_of_faults_are_reported_at_once_unmasked_and_nothing_is_import
         store("b@d", &["0507-3333-0002", "abc"], &["0507-3333-000x"]),
         store("twice", &["0507-3333-0003", "+82 507 3333 0001"], &["02 555 3301"]),
         store("fine", &["0507-3333-0004"], &[]),
-        store("thief", &[&owned], &[]),
-        Store { name: String::new(), ..store("nameless", &["0507-3333-0005"], &[]) },
-        Store { name: long.clone(), ..store("talkative", &["0507-3333-0003"], &[]) },
+        store("takes-owned", &[&owned], &[]),
+        Store { name: String::new(), ..store("no-name", &["0507-3333-0005"], &[]) },
+        Store { name: long.clone(), ..store("long-name", &["0507-3333-0003"], &[]) },
         store("", &[], &[]),
     ];
     for flags in [
@@ -81,10 +81,10 @@ async fn all_kinds_of_faults_are_reported_at_once_unmasked_and_nothing_is_import
     ] {
         let answer = must("ImportStores", import(&system, stores.clone(), flags).await);
         assert_eq!(counts(&answer), [0, 0, 0, 7]);
-        let told = |fault: &StoreFault| (fault.entry, fault.field.clone(), fault.reason());
+        let shape = |fault: &StoreFault| (fault.entry, fault.field.clone(), fault.reason());
         let of = |entry, field: &str, reason| (entry, field.to_owned(), reason);
         assert_eq!(
-            answer.faults.iter().map(told).collect::<Vec<_>>(),
+            answer.faults.iter().map(shape).collect::<Vec<_>>(),
             [
                 of(1, "id", Reason::Invalid),
                 of(1, "virtual_numbers[1]", Reason::Invalid),
@@ -177,7 +177,7 @@ async fn records_are_accepted_while_stores_are_imported() {
 #[tokio::test]
 async fn an_import_without_end_is_refused_and_the_next_one_follows() {
     let system = System::start(&RabbitNode::shared().await.url(), 0).await;
-    // More stores than the limit are refused at once, although the client would send more.
+    // More stores than the limit are refused immediately, although the client would send more.
     let (send, messages) = mpsc::channel(1);
     let sending = tokio::spawn(async move {
         let stores: Vec<_> = (0..10_000).map(|index| store(&format!("s{index}"), &[], &[])).collect();

@@ -66,9 +66,9 @@ async fn an_unreadable_message_is_dead_lettered_and_a_foreign_one_ignored() {
     must("confirms", channel.confirm_select(ConfirmSelectOptions::default()).await);
 
     // The content type of the product's messages is read from one of them.
-    let spy = must("a queue", channel.queue_declare("".into(), spying(), FieldTable::default()).await);
+    let tap = must("a queue", channel.queue_declare("".into(), exclusive(), FieldTable::default()).await);
     let bound = channel.queue_bind(
-        spy.name().clone(),
+        tap.name().clone(),
         system.exchange.as_str().into(),
         "".into(),
         <_>::default(),
@@ -76,7 +76,7 @@ async fn an_unreadable_message_is_dead_lettered_and_a_foreign_one_ignored() {
     );
     must("a binding", bound.await);
     let ours = until("a message of ours", SOON, async || {
-        must("basic.get", channel.basic_get(spy.name().clone(), <_>::default()).await)
+        must("basic.get", channel.basic_get(tap.name().clone(), <_>::default()).await)
     })
     .await;
     let kind = ours.delivery.properties.content_type().clone().expect("our messages have a content type");
@@ -90,7 +90,7 @@ async fn an_unreadable_message_is_dead_lettered_and_a_foreign_one_ignored() {
             .await;
         must("a confirm", must("a publish", sent).await);
     }
-    until("the poison is set aside, and nothing else", SOON * 2, async || {
+    until("the poison message is dead-lettered, and nothing else", SOON * 2, async || {
         let queues = node.queues().await;
         let dead = queues.iter().find(|queue| queue.name == format!("{}.dead", system.exchange))?;
         (dead.messages == 1).then_some(())
@@ -100,7 +100,7 @@ async fn an_unreadable_message_is_dead_lettered_and_a_foreign_one_ignored() {
     pad.until_position(1).await;
 }
 
-fn spying() -> lapin::options::QueueDeclareOptions {
+fn exclusive() -> lapin::options::QueueDeclareOptions {
     lapin::options::QueueDeclareOptions { exclusive: true, ..lapin::options::QueueDeclareOptions::default() }
 }
 
@@ -121,7 +121,7 @@ async fn an_exchange_of_another_type_ends_the_start_with_the_command_that_repair
         let logged = service.logged();
         let last = logged.lines().last().unwrap_or_default();
         for word in [name.as_str(), "topic", "fanout", "delete"] {
-            assert!(last.contains(word), "no {word:?} in the last words: {last}");
+            assert!(last.contains(word), "no {word:?} in the last line: {last}");
         }
     }
 }

@@ -4,7 +4,7 @@
 //! repeated for a while:
 //!
 //! ```text
-//! quiet          before        after ──► as it goes on
+//! quiet          before        after ──► continued
 //! 0 … 20 min     20 min        20 min + 10 s …
 //! ```
 //!
@@ -35,7 +35,7 @@ const QUIET: u64 = 120;
 const AFTER: u64 = 66;
 
 /// How long Prometheus waits for an answer by default.
-const PATIENCE: Duration = Duration::from_secs(10);
+const SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The metrics of one program at a moment; empty if it did not answer.
 type Samples = BTreeMap<String, Value>;
@@ -59,11 +59,11 @@ pub struct Timeline {
 
 /// What comes after the last moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Afterwards {
+pub enum Continuation {
     /// Nothing more happens.
-    Nothing,
-    /// Counters go on as between the last two moments.
-    TheSame,
+    Idle,
+    /// Counters grow at the same rates as between the last two moments.
+    SameRates,
 }
 
 /// The alerts that fire.
@@ -91,7 +91,7 @@ impl Timeline {
         let mut seen = Vec::new();
         for (_, _, address) in &self.targets {
             let mut client = Client::new(*address);
-            let answer = timeout(PATIENCE, client.get("/metrics")).await;
+            let answer = timeout(SCRAPE_TIMEOUT, client.get("/metrics")).await;
             seen.push(answer.ok().and_then(Result::ok).map(|answer| samples(&answer.text())));
         }
         self.moments.push((Instant::now(), seen));
@@ -111,7 +111,7 @@ impl Timeline {
     ///
     /// # Panics
     /// promtool is not installed, or refuses its input.
-    pub async fn judge(&self, then: Afterwards) -> FiringAlerts {
+    pub async fn judge(&self, continuation: Continuation) -> FiringAlerts {
         let names = names();
         let begun = QUIET * STEP;
         let minutes = 1..=AFTER * STEP / 60;
@@ -119,7 +119,7 @@ impl Timeline {
         let times: Vec<_> = std::iter::once(begun - STEP).chain(after).collect();
         let asked = times.iter().flat_map(|at| names.iter().map(|name| (*at, name))).collect();
         let (quiet, end): (Vec<_>, Vec<_>) =
-            self.firing(then, asked).await.into_iter().partition(|(at, _)| *at < begun);
+            self.firing(continuation, asked).await.into_iter().partition(|(at, _)| *at < begun);
         let only_names =
             |fired: Vec<(u64, &String)>| fired.into_iter().map(|(_, name)| name.clone()).collect();
         FiringAlerts { quiet: only_names(quiet), end: only_names(end) }
@@ -129,14 +129,14 @@ impl Timeline {
     /// that do.
     async fn firing<'a>(
         &self,
-        then: Afterwards,
+        continuation: Continuation,
         asked: Vec<(u64, &'a String)>,
     ) -> BTreeSet<(u64, &'a String)> {
         let mut text = format!(
             "rule_files: [{}]\nevaluation_interval: {STEP}s\ntests:\n- interval: {STEP}s\n  input_series:\n",
             shipped("deploy/alerts.yml").display()
         );
-        for (series, values) in self.series(then) {
+        for (series, values) in self.series(continuation) {
             must("a line", writeln!(text, "  - series: '{series}'\n    values: '{values}'"));
         }
         text.push_str("  promql_expr_test:\n");
@@ -158,14 +158,14 @@ impl Timeline {
     }
 
     /// Every series and its values, as promtool writes them.
-    fn series(&self, then: Afterwards) -> BTreeMap<String, String> {
+    fn series(&self, continuation: Continuation) -> BTreeMap<String, String> {
         let mut series = BTreeMap::new();
         for (index, (job, instance, _)) in self.targets.iter().enumerate() {
             let target = format!("job=\"{job}\",instance=\"{instance}\"");
             let seen: Vec<_> = self.moments.iter().map(|(_, seen)| seen[index].as_ref()).collect();
             let up = |seen: &Option<&Samples>| Some(Value::Number(f64::from(u8::from(seen.is_some()))));
             let up: Vec<_> = seen.iter().map(up).collect();
-            series.insert(format!("up{{{target}}}"), self.values(&up, Afterwards::Nothing));
+            series.insert(format!("up{{{target}}}"), self.values(&up, Continuation::Idle));
             let names: BTreeSet<_> =
                 seen.iter().flat_map(|seen| seen.iter().flat_map(|seen| seen.keys())).collect();
             for name in names {
@@ -177,15 +177,17 @@ impl Timeline {
                 let counts = ["_total", "_bucket", "_sum", "_count"]
                     .iter()
                     .any(|ending| name.split('{').next().is_some_and(|name| name.ends_with(ending)));
-                series
-                    .insert(labelled, self.values(&values, if counts { then } else { Afterwards::Nothing }));
+                series.insert(
+                    labelled,
+                    self.values(&values, if counts { continuation } else { Continuation::Idle }),
+                );
             }
         }
         series
     }
 
     /// The values of one series.
-    fn values(&self, seen: &[Option<Value>], then: Afterwards) -> String {
+    fn values(&self, seen: &[Option<Value>], continuation: Continuation) -> String {
         let [.., (before, _), (after, _)] = &self.moments[..] else { panic!("at least two moments") };
         let between = after.duration_since(*before).as_secs_f64();
         let [.., last_but_one, last] = seen else { panic!("at least two moments") };
@@ -195,11 +197,13 @@ impl Timeline {
         values.extend((1..).zip(&seen[1..]).map(|(moment, value)| line(*value, at(moment), 1, None)));
         let end = at(seen.len() as u64 - 1);
         let each = match (last_but_one, last) {
-            // Was there another instant meanwhile? Afterwards there are further ones.
+            // If the instant has changed meanwhile, it continues to change.
             (Some(Value::Ago(first)), Some(Value::Ago(last))) => {
                 (*last < first + between / 2.0).then_some(STEP as f64)
             }
-            (Some(Value::Number(first)), Some(Value::Number(last))) if then == Afterwards::TheSame => {
+            (Some(Value::Number(first)), Some(Value::Number(last)))
+                if continuation == Continuation::SameRates =>
+            {
                 Some((last - first) * STEP as f64 / between)
             }
             _ => None,

@@ -57,7 +57,7 @@ use flood::Flood;
 use footprint::Footprint;
 use installation::Installation;
 use lateness::StallMeter;
-use ledger::{Ledger, TOKEN_LIVES};
+use ledger::{Ledger, TOKEN_LIFETIME};
 use npm_pad::NpmPad;
 use office::Office;
 use person::Person;
@@ -77,7 +77,7 @@ const SETTINGS: [(&str, &str); 5] = [
 /// Pads that a store has from the beginning, one on each transport.
 const PADS: usize = Transport::ALL.len();
 /// How long pads may take to connect at first.
-const COMING: Duration = Duration::from_secs(60);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How far ahead a replica's clock may be, by which a token expires.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(3 * 3_600);
@@ -114,24 +114,24 @@ impl Plan {
         }
         let ledger = Ledger::new(self.stores, PADS);
         let tablets = self.tablets(&installation, &shops, &ledger);
-        until("every pad has its snapshot", COMING, async || ledger.all_begun().then_some(())).await;
+        until("every pad has its snapshot", CONNECT_TIMEOUT, async || ledger.all_begun().then_some(())).await;
         let full = Footprint::of(&installation).await;
         let traffic = self.traffic(&installation, &shops, &ledger);
-        let (fault_log, enough) = (Mutex::new(FaultLog::default()), watch::Sender::new(false));
+        let (fault_log, stop) = (Mutex::new(FaultLog::default()), watch::Sender::new(false));
         if self.tampering == Some(Tampering::LyingDisk) {
-            installation.set_disk(Disk::Lies);
+            installation.set_disk(Disk::IgnoresFlush);
         }
         let (begun, meter) = (Instant::now(), StallMeter::start());
-        let calls = traffic.run(&shops, self.calls_a_second, enough.subscribe());
+        let calls = traffic.run(&shops, self.calls_a_second, stop.subscribe());
         let flood = self.flood(&installation, &shops);
         let office = self.office(&installation, &shops);
         let faults = async {
             installation.inject(&self.planned_faults, &fault_log).await;
             sleep(self.length.saturating_sub(begun.elapsed())).await;
-            enough.send_replace(true);
+            stop.send_replace(true);
         };
         let ended = timeout(self.length + self.settling, async {
-            tokio::join!(calls, faults, flood.run(enough.subscribe()), office.run(enough.subscribe()))
+            tokio::join!(calls, faults, flood.run(stop.subscribe()), office.run(stop.subscribe()))
         })
         .await;
         let settled = self.settle_for_good(&ledger, &traffic, &shops).await;
@@ -142,7 +142,7 @@ impl Plan {
         office.judge(&mut verdict);
         verdict.find_late(&meter.stalls());
         verdict.left_over.extend(installation.panics());
-        let has_expired = self.length <= 2 * TOKEN_LIVES || verdict.expired > 0;
+        let has_expired = self.length <= 2 * TOKEN_LIFETIME || verdict.expired > 0;
         for (holds, words) in [
             (has_expired, "no stream ended with its token"),
             (ended.is_ok(), "calls that were not finished long after the last fault"),
@@ -248,7 +248,7 @@ impl Plan {
 
     /// A pad's token that is valid for the whole run.
     fn token(&self, shop: &Shop, pad: &str) -> String {
-        let lasts = COMING + self.length + 2 * self.settling + CLOCKS_DIFFER;
+        let lasts = CONNECT_TIMEOUT + self.length + 2 * self.settling + CLOCKS_DIFFER;
         Claims::new(&shop.id, pad).lasting(lasts).token()
     }
 
@@ -271,7 +271,7 @@ impl Plan {
     }
 }
 
-/// Whether the pads of a store have tokens that end after [`TOKEN_LIVES`]: those of every fifth store. Such a store keeps its
+/// Whether the pads of a store have tokens that end after [`TOKEN_LIFETIME`]: those of every fifth store. Such a store keeps its
 /// name, since after a rename its pads would connect again before their tokens end.
 fn tokens_end(store: usize) -> bool {
     store % 5 == 2

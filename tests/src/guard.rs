@@ -38,7 +38,7 @@ exit "$status"
 "#;
 
 /// How long a killed child may take to end.
-const DEATH: Duration = Duration::from_secs(10);
+const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What to run.
 #[derive(Debug, Clone)]
@@ -175,10 +175,10 @@ impl Running {
         status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
     }
 
-    /// Kills the whole process group at once, and waits until it has ended.
+    /// Kills the whole process group immediately, and waits until it has ended.
     pub async fn kill(&mut self) {
         self.alive = None;
-        self.exit(DEATH).await;
+        self.exit(KILL_TIMEOUT).await;
     }
 }
 
@@ -186,7 +186,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.alive = None;
         let begun = Instant::now();
-        while self.status().is_none() && begun.elapsed() < DEATH {
+        while self.status().is_none() && begun.elapsed() < KILL_TIMEOUT {
             sleep(Duration::from_millis(5));
         }
     }

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 /// How long an answer may take. Providers give up after 5–15 s; a test machine is slower.
-const PATIENCE: Duration = Duration::from_secs(20);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A request got no answer: nothing listens, or the connection broke.
 #[derive(Debug, thiserror::Error)]
@@ -69,8 +69,8 @@ pub async fn send_raw(address: SocketAddr, bytes: &[u8]) -> Result<String, NoAns
         stream.read_to_end(&mut answers).await?;
         std::io::Result::Ok(String::from_utf8_lossy(&answers).into_owned())
     };
-    let answered = timeout(PATIENCE, exchange).await;
-    let answered = answered.map_err(|_| format!("it took more than {PATIENCE:?}"));
+    let answered = timeout(ANSWER_TIMEOUT, exchange).await;
+    let answered = answered.map_err(|_| format!("it took more than {ANSWER_TIMEOUT:?}"));
     let answered = answered.and_then(|answered| answered.map_err(|error| error.to_string()));
     answered.map_err(|why| NoAnswer { address, why })
 }
@@ -121,8 +121,8 @@ impl Client {
             request = request.header(*name, *value);
         }
         let request = request.body(Full::new(body.into())).expect("the test's request is valid");
-        let answered = timeout(PATIENCE, self.exchange(request)).await;
-        let answered = answered.unwrap_or_else(|_| Err(format!("it took more than {PATIENCE:?}")));
+        let answered = timeout(ANSWER_TIMEOUT, self.exchange(request)).await;
+        let answered = answered.unwrap_or_else(|_| Err(format!("it took more than {ANSWER_TIMEOUT:?}")));
         if answered.is_err() {
             self.connection = None;
         }

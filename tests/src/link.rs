@@ -23,14 +23,14 @@ use tokio::{
 
 use crate::wait::must;
 
-/// Bytes that are read at once.
+/// Bytes of one read.
 const CHUNK: usize = 16 * 1024;
 /// Chunks on the way in one direction of a connection.
 const IN_FLIGHT: usize = 64;
 
 /// One of a connection's two directions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum Direction {
     /// From the client to the server.
     Up,
     /// From the server to the client.
@@ -48,10 +48,10 @@ struct Conditions {
 }
 
 impl Conditions {
-    fn half_closes(&self, way: Way) -> u64 {
-        match way {
-            Way::Up => self.half_closes_up,
-            Way::Down => self.half_closes_down,
+    fn half_closes(&self, direction: Direction) -> u64 {
+        match direction {
+            Direction::Up => self.half_closes_up,
+            Direction::Down => self.half_closes_down,
         }
     }
 }
@@ -84,10 +84,10 @@ impl Link {
     }
 
     /// Ends one direction of all connections, while the other stays open. What is sent in that direction afterwards is lost.
-    pub fn half_close(&self, way: Way) {
-        self.conditions.send_modify(|now| match way {
-            Way::Up => now.half_closes_up += 1,
-            Way::Down => now.half_closes_down += 1,
+    pub fn half_close(&self, direction: Direction) {
+        self.conditions.send_modify(|now| match direction {
+            Direction::Up => now.half_closes_up += 1,
+            Direction::Down => now.half_closes_down += 1,
         });
     }
 
@@ -153,8 +153,8 @@ async fn carry(mut client: TcpStream, server: SocketAddr, conditions: watch::Rec
             _ = cut => false,
             ended = async {
                 tokio::try_join!(
-                    pump(Way::Up, from_client, to_server, opened, up),
-                    pump(Way::Down, from_server, to_client, opened, down),
+                    pump(Direction::Up, from_client, to_server, opened, up),
+                    pump(Direction::Down, from_server, to_client, opened, down),
                 )
             } => ended.is_ok(),
         }
@@ -167,7 +167,7 @@ async fn carry(mut client: TcpStream, server: SocketAddr, conditions: watch::Rec
 
 /// One direction of a connection, to its end.
 async fn pump(
-    way: Way,
+    direction: Direction,
     from: ReadHalf<'_>,
     to: WriteHalf<'_>,
     opened: Conditions,
@@ -176,7 +176,7 @@ async fn pump(
     let (sender, chunks) = mpsc::channel(IN_FLIGHT);
     tokio::try_join!(
         read(from, sender, conditions.clone()),
-        write(to, chunks, conditions, |now| now.half_closes(way) > opened.half_closes(way)),
+        write(to, chunks, conditions, |now| now.half_closes(direction) > opened.half_closes(direction)),
     )?;
     Ok(())
 }
@@ -220,7 +220,7 @@ async fn write(
 
 /// Waits while there is a black hole.
 async fn passes(conditions: &mut watch::Receiver<Conditions>) {
-    // Without its link it passes at once, and the connection ends.
+    // Without its link it passes immediately, and the connection ends.
     conditions.wait_for(|now| !now.black_hole).await.ok();
 }
 

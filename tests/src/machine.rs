@@ -1,7 +1,7 @@
 //! A machine with faults for one process: a wrong wall clock, a disk that is slow, hangs, fails, is full or does not flush, and a
 //! power cut, which undoes what was not flushed.
 //!
-//! It is a library (`machine/shim.c`) that is loaded into the process before libc, compiled by `cc` when it is first used, and
+//! The machine is a library (`machine/shim.c`) that is loaded into the process before libc, compiled by `cc` when it is first used, and
 //! controlled by a few numbers in a file that both have mapped. It has no effect on a program that is linked statically or calls
 //! the kernel without libc: [`Machine::has_noted`] shows that it has an effect.
 
@@ -28,15 +28,15 @@ const CONTROL: u64 = 24;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Disk {
     /// It works.
-    Sound,
+    Healthy,
     /// A flush does not return until the disk does something else.
-    Hangs,
+    Hanging,
     /// A flush fails with EIO.
-    Errs,
+    Failing,
     /// A write fails with ENOSPC.
     Full,
     /// A flush does nothing, and succeeds.
-    Lies,
+    IgnoresFlush,
 }
 
 /// What one process sees as its machine.
@@ -78,20 +78,20 @@ impl Machine {
 
     /// Sets how many milliseconds the wall clock is ahead of the right time; negative: behind it.
     pub fn set_clock(&self, ahead_ms: i64) {
-        self.tell(WALL_AHEAD, ahead_ms * 1_000_000);
+        self.write(WALL_AHEAD, ahead_ms * 1_000_000);
     }
 
     /// Sets how many milliseconds each flush takes longer.
     pub fn slow_disk(&self, flush_ms: i64) {
-        self.tell(FLUSH_TAKES, flush_ms);
+        self.write(FLUSH_TAKES, flush_ms);
     }
 
     /// Sets what the disk does.
     pub fn set_disk(&self, disk: Disk) {
-        self.tell(DISK, disk as i64);
+        self.write(DISK, disk as i64);
     }
 
-    fn tell(&self, at: u64, value: i64) {
+    fn write(&self, at: u64, value: i64) {
         must("the control values", self.control.write_all_at(&value.to_ne_bytes(), at));
     }
 
@@ -100,7 +100,7 @@ impl Machine {
         !self.undo_files().is_empty()
     }
 
-    /// Undoes what was written and not flushed: of each file all of it or only the last writes; all of it if the disk lies. The
+    /// Undoes what was written and not flushed: of each file all of it or only the last writes; all of it if the disk ignores flushes. The
     /// process must have been killed.
     ///
     /// # Panics
@@ -108,14 +108,14 @@ impl Machine {
     pub fn lose_power(&self) {
         let mut disk = [0; 8];
         must("the control values", self.control.read_exact_at(&mut disk, DISK));
-        let lies = i64::from_ne_bytes(disk) == Disk::Lies as i64;
+        let ignores_flush = i64::from_ne_bytes(disk) == Disk::IgnoresFlush as i64;
         for undo in self.undo_files() {
             let path = without_suffix(&undo);
             let noted = must("the notes", fs::read(&undo));
             let notes = Note::all(&noted);
-            let kept = if lies || fastrand::bool() { 0 } else { fastrand::usize(..=notes.len()) };
+            let kept = if ignores_flush || fastrand::bool() { 0 } else { fastrand::usize(..=notes.len()) };
             match OpenOptions::new().write(true).open(&path) {
-                Ok(file) => notes[kept..].iter().rev().for_each(|note| note.take_back(&file)),
+                Ok(file) => notes[kept..].iter().rev().for_each(|note| note.restore(&file)),
                 // It was removed.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => panic!("{}: {error}", path.display()),
@@ -175,7 +175,7 @@ impl<'a> Note<'a> {
         notes
     }
 
-    fn take_back(&self, file: &File) {
+    fn restore(&self, file: &File) {
         must("the old bytes", file.write_all_at(self.bytes, self.offset));
         must("the old length", file.set_len(self.old_length));
     }
@@ -212,9 +212,9 @@ mod tests {
         let left = must("the file", fs::read_to_string(&file));
         assert!(["old words\n", "new words\n", "new words\nmore"].contains(&left.as_str()), "{left}");
         assert!(!machine.has_noted());
-        // A disk that lies loses what was flushed.
-        machine.set_disk(Disk::Lies);
-        shell(&machine, directory.path(), &format!("dd of={path} conv=fsync,notrunc 2>&1 <<X\nlies\nX"))
+        // A disk that ignores flushes loses what was flushed.
+        machine.set_disk(Disk::IgnoresFlush);
+        shell(&machine, directory.path(), &format!("dd of={path} conv=fsync,notrunc 2>&1 <<X\nlost\nX"))
             .await;
         machine.lose_power();
         assert_eq!(must("the file", fs::read_to_string(&file)), left);
@@ -224,7 +224,7 @@ mod tests {
     async fn a_new_file_is_not_mistaken_for_a_removed_one_with_its_descriptor() {
         let directory = must("a directory", tempfile::tempdir());
         let machine = Machine::new(directory.path(), Some(&directory.path().join("disk-")));
-        machine.set_disk(Disk::Lies);
+        machine.set_disk(Disk::IgnoresFlush);
         let at = directory.path().join("disk-").display().to_string();
         let script = format!("printf old >{at}journal; rm {at}journal; printf new >{at}wal");
         shell(&machine, directory.path(), &script).await;
@@ -240,9 +240,9 @@ mod tests {
         let write = format!("LC_ALL=C dd of={path} conv=fsync 2>&1 <<X\nwords\nX");
         machine.set_disk(Disk::Full);
         assert!(shell(&machine, directory.path(), &write).await.contains("No space left on device"));
-        machine.set_disk(Disk::Errs);
+        machine.set_disk(Disk::Failing);
         assert!(shell(&machine, directory.path(), &write).await.contains("Input/output error"));
-        machine.set_disk(Disk::Sound);
+        machine.set_disk(Disk::Healthy);
         assert!(!shell(&machine, directory.path(), &write).await.contains("error"));
 
         machine.set_clock(-3_600_000);

@@ -129,7 +129,7 @@ impl Nginx {
     ///
     /// # Panics
     /// It does not, or is not running.
-    pub async fn turn_to(&self, upstreams: Upstreams) {
+    pub async fn use_upstreams(&self, upstreams: Upstreams) {
         configure(&self.directory, self.at, self.grpc_at, &upstreams.shipped());
         self.running.as_ref().expect("it is running").signal(Signal::HUP);
         let (mut client, push) = (Client::new(self.at), upstreams.push.map(|at| at.to_string()));
@@ -156,7 +156,7 @@ impl Nginx {
         self.running = Some(running);
     }
 
-    /// Stops it at once with SIGTERM: its connections are cut.
+    /// Stops it immediately with SIGTERM: its connections are closed.
     ///
     /// # Panics
     /// It does not end.

@@ -80,7 +80,7 @@ pub enum StreamEnd {
     Exhausted,
     /// `INVALID_ARGUMENT`, 1007.
     Malformed,
-    /// 1001. See [`Self::of_leaving`].
+    /// 1001. See [`Self::of_drain`].
     GoingAway,
     /// `UNAVAILABLE`, 1013.
     Unavailable,
@@ -93,8 +93,8 @@ pub enum StreamEnd {
 }
 
 impl StreamEnd {
-    /// The end of a stream on this transport whose replica leaves.
-    pub fn of_leaving(transport: Transport) -> Self {
+    /// The end of a stream on this transport whose replica drains.
+    pub fn of_drain(transport: Transport) -> Self {
         match transport {
             Transport::WebSocket => Self::GoingAway,
             Transport::Grpc | Transport::GrpcWeb => Self::Unavailable,
@@ -285,7 +285,7 @@ impl Pad {
     ///
     /// # Panics
     /// It does not, or the stream ends first.
-    pub async fn asked_to_leave(&mut self) -> Duration {
+    pub async fn asked_to_reconnect(&mut self) -> Duration {
         within("a reconnect", SOON, async {
             loop {
                 if let Some(after) = self.reconnect_after {

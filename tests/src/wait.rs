@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::{sleep, timeout};
 
-/// How long a test waits for something that should come at once. Long, since CI machines are slow; only a failure takes so long.
+/// How long a test waits for something that should come soon. Long, since CI machines are slow; only a failure takes so long.
 pub const SOON: Duration = Duration::from_secs(20);
 
 /// The time between two attempts.

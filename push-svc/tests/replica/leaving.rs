@@ -39,7 +39,7 @@ async fn pads_are_asked_to_reconnect_and_then_their_streams_end() {
                 Err(ended) => break ended,
             }
         };
-        assert_eq!((asked, last, ended), (1, rung, StreamEnd::of_leaving(transport)));
+        assert_eq!((asked, last, ended), (1, rung, StreamEnd::of_drain(transport)));
     }
     replica.end().await.unwrap();
 }

@@ -1,4 +1,4 @@
-// Sends many records at once on a few streams of one connection, and counts the answers; calls beside them are made as long
+// Sends many records at once on a few streams of one connection, and counts the answers; other calls are made at the same time, as long
 // as that takes. The messages are written by hand, so that no generator is needed.
 //
 //	go run . 127.0.0.1:50051 8 10000
@@ -92,7 +92,7 @@ func main() {
 	}
 	run := strconv.FormatInt(time.Now().UnixNano(), 36)
 	begun := time.Now()
-	var answered, beside, besideFailed atomic.Int64
+	var answered, single, singleFailed atomic.Int64
 	done := make(chan struct{})
 	var group, besides sync.WaitGroup
 	besides.Go(func() {
@@ -103,11 +103,11 @@ func main() {
 			case <-time.After(10 * time.Millisecond):
 			}
 			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-			request, answer := record(fmt.Sprintf("%s-beside-%d", run, index)), []byte(nil)
+			request, answer := record(fmt.Sprintf("%s-single-%d", run, index)), []byte(nil)
 			if connection.Invoke(ctx, service+"IngestCall", &request, &answer) == nil {
-				beside.Add(1)
+				single.Add(1)
 			} else {
-				besideFailed.Add(1)
+				singleFailed.Add(1)
 			}
 			cancel()
 		}
@@ -122,9 +122,9 @@ func main() {
 	group.Wait()
 	close(done)
 	besides.Wait()
-	fmt.Printf("go: %d of %d answered in %.1f s; beside them %d calls answered, %d failed\n",
-		answered.Load(), streams*records, time.Since(begun).Seconds(), beside.Load(), besideFailed.Load())
-	if answered.Load() != int64(streams*records) || besideFailed.Load() != 0 {
+	fmt.Printf("go: %d of %d answered in %.1f s; single calls: %d answered, %d failed\n",
+		answered.Load(), streams*records, time.Since(begun).Seconds(), single.Load(), singleFailed.Load())
+	if answered.Load() != int64(streams*records) || singleFailed.Load() != 0 {
 		os.Exit(1)
 	}
 }

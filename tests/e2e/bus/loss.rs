@@ -1,4 +1,4 @@
-//! The connection to the broker ends: everything fails at once. A broker that takes nothing for a while is not a loss.
+//! The connection to the broker ends: everything fails immediately. A broker that accepts nothing for a while is not a loss.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use super::{ORIGIN, TTL, batch, bus, event, publisher, send, subscription};
 const LOOKS: Duration = Duration::from_secs(60);
 
 #[tokio::test]
-async fn a_broker_that_ends_takes_publisher_confirms_and_subscription_with_it() {
+async fn when_the_broker_ends_publishers_confirms_and_subscriptions_are_lost() {
     let mut node = RabbitNode::start().await;
     let bus = bus(&node.url(), &unique("ends"));
     for abruptly in [true, false] {
@@ -40,7 +40,7 @@ async fn a_broker_that_ends_takes_publisher_confirms_and_subscription_with_it() 
         }
         for confirm in confirms {
             let outcome = within("an outcome", SOON, async { confirm?.outcome().await }).await;
-            // In an orderly stop the broker may answer first; it only matters that there is an answer.
+            // In an orderly stop the broker may answer first, so any outcome will do.
             assert!(!abruptly || outcome.is_err(), "{outcome:?}");
         }
         assert!(matches!(within("the idle publisher's loss", SOON, idle.lost()).await, Loss::Connection(_)));
@@ -65,7 +65,7 @@ async fn a_broker_that_falls_silent_is_noticed_and_delays_nothing() {
     let node = RabbitNode::start().await;
     let exchange = unique("silent");
     let bus_at = |parameters: &str| bus(&format!("{}?heartbeat=1{parameters}", node.url()), &exchange);
-    // On a busy machine a sound broker may take longer to answer than the bound of the connections that must fail.
+    // On a busy machine a healthy broker may take longer to answer than the bound of the connections that must fail.
     let patient = bus_at("");
     let quick = bus_at("&connection_timeout=500");
     let mut subscription = subscription(&patient).await;
@@ -115,7 +115,7 @@ async fn a_publisher_whose_exchange_is_deleted_is_lost() {
 }
 
 #[tokio::test]
-async fn while_the_broker_blocks_publishers_messages_wait_and_then_go_on_by_themselves() {
+async fn while_the_broker_blocks_publishers_messages_wait_and_are_delivered_afterwards() {
     let node = RabbitNode::start().await;
     let exchange = unique("blocked");
     let bus = bus(&format!("{}?heartbeat=1", node.url()), &exchange);
@@ -152,19 +152,19 @@ async fn while_the_broker_blocks_publishers_messages_wait_and_then_go_on_by_them
 /// In a day without the broker there are a few thousand tries.
 #[tokio::test]
 async fn a_connection_that_fails_leaves_no_task_behind() {
-    let nobody = free_address();
+    let closed = free_address();
     let resets = must("a listener", TcpListener::bind("127.0.0.1:0").await);
     let silent = must("a listener", TcpListener::bind("127.0.0.1:0").await);
-    let mute = must("its address", silent.local_addr());
-    let cuts = must("its address", resets.local_addr());
+    let silent_address = must("its address", silent.local_addr());
+    let resetting_address = must("its address", resets.local_addr());
     let resetting = tokio::spawn(async move {
         loop {
             let (stream, _) = must("accept", resets.accept().await);
             must("a reset", stream.set_zero_linger());
         }
     });
-    let limited = format!("amqp://guest:guest@{mute}/%2f?connection_timeout=300");
-    let urls = [nobody, cuts].map(|at| format!("amqp://guest:guest@{at}/%2f"));
+    let limited = format!("amqp://guest:guest@{silent_address}/%2f?connection_timeout=300");
+    let urls = [closed, resetting_address].map(|at| format!("amqp://guest:guest@{at}/%2f"));
     let alive = || Handle::current().metrics().num_alive_tasks();
     for url in urls.iter().chain([&limited]) {
         let (bus, before) = (bus(url, &unique("fails")), alive());

@@ -43,7 +43,7 @@ async fn publish(channel: &Channel, exchange: &str, content_type: Option<&str>, 
 /// Takes the next message of a queue.
 async fn get(channel: &Channel, queue: &str) -> BasicGetMessage {
     let message = until(&format!("a message in {queue}"), SOON, async || {
-        must("a look", channel.basic_get(queue.into(), BasicGetOptions::default()).await)
+        must("basic.get", channel.basic_get(queue.into(), BasicGetOptions::default()).await)
     })
     .await;
     must("an acknowledgement", message.ack(BasicAckOptions::default()).await);
@@ -155,7 +155,7 @@ async fn an_undelivered_message_never_counts_as_delivered_while_queues_come_and_
     }
     let mut arrived = BTreeSet::new();
     while let Some(message) =
-        must("a look", tap.channel.basic_get(tap.queue(), BasicGetOptions::default()).await)
+        must("basic.get", tap.channel.basic_get(tap.queue(), BasicGetOptions::default()).await)
     {
         arrived.insert(must("a batch", Batch::decode(message.delivery.data.into())).head.number);
     }
@@ -205,10 +205,10 @@ async fn a_message_of_another_program_is_ignored() {
     let mut replica = subscription(&bus).await;
     let mut publisher = publisher(&bus).await;
     let raw = channel(node).await;
-    for (content_type, seen) in [(Some("application/json"), "application/json"), (None, "")] {
+    for (content_type, expected) in [(Some("application/json"), "application/json"), (None, "")] {
         publish(&raw, &exchange, content_type, br#"{"fromn":"01012345678"}"#).await;
         match receive(&mut replica).await {
-            ReceivedMessage::Foreign { content_type } => assert_eq!(content_type, seen),
+            ReceivedMessage::Foreign { content_type } => assert_eq!(content_type, expected),
             other => panic!("{other:?} instead of a foreign message"),
         }
     }
@@ -234,7 +234,7 @@ async fn a_message_that_waits_too_long_goes_to_the_dead_letters() {
     let node = RabbitNode::shared().await;
     let exchange = unique("expired");
     let bus = bus(&node.url(), &exchange);
-    let mut standing_still = subscription(&bus).await;
+    let mut stuck = subscription(&bus).await;
     let mut publisher = publisher(&bus).await;
     // The first 256 are on their way to the replica; the others wait in its queue.
     for position in 1..=260 {
@@ -246,7 +246,7 @@ async fn a_message_that_waits_too_long_goes_to_the_dead_letters() {
     assert_eq!(reason(&letter), "expired");
     let expired = must("a batch", Batch::decode(letter.delivery.data.into())).head.number;
     assert!(expired > 256, "{expired} was with the replica");
-    assert_eq!(batch(&mut standing_still).await.head.number, 1);
+    assert_eq!(batch(&mut stuck).await.head.number, 1);
 }
 
 #[tokio::test]

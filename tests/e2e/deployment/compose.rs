@@ -65,7 +65,7 @@ pub(super) struct Dependency {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "its times are nobody's contract")]
+#[expect(dead_code, reason = "not part of the contract")]
 pub(super) struct Health {
     pub(super) test: Vec<String>,
     pub(super) interval: String,

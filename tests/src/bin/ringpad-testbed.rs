@@ -64,7 +64,7 @@ enum Pace {
     OneByOne,
     /// Each is replaced a second after the one before, which may not be ready yet.
     ASecondApart,
-    /// All leave at once, after three others are ready at other addresses and nginx uses those.
+    /// All drain at the same time, after three others are ready at other addresses and nginx uses those.
     AllAtOnce,
 }
 
@@ -164,7 +164,7 @@ impl Testbed {
         for replica in 0..REPLICAS {
             old.push(self.system.successor(replica).await);
         }
-        self.nginx.turn_to(Upstreams::of(&self.system)).await;
+        self.nginx.use_upstreams(Upstreams::of(&self.system)).await;
         old.iter().for_each(Service::terminate);
         join_all(old.iter_mut().map(Service::exit)).await
     }

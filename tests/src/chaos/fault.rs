@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{link::Way, machine};
+use crate::{link::Direction, machine};
 
 /// Replicas of push-svc in the run.
 pub const REPLICAS: usize = 3;
@@ -88,7 +88,7 @@ pub enum Fault {
     /// Nothing passes, and no connection ends.
     BlackHole(Route),
     /// One direction of all connections ends.
-    HalfClose(Route, Way),
+    HalfClose(Route, Direction),
     /// Only ingest-svc cannot reach the broker, while another installation on the same exchange continues.
     CutOff,
 }
@@ -195,7 +195,7 @@ impl fmt::Display for Fault {
             Self::QueueDeleted(replica) => write!(f, "{} of Push({replica})", self.kind()),
             Self::Cut(route) | Self::BlackHole(route) => write!(f, "{} {route:?}", self.kind()),
             Self::Delay(route, delay) => write!(f, "{} {route:?} by {delay:?}", self.kind()),
-            Self::HalfClose(route, way) => write!(f, "{} {route:?} {way:?}", self.kind()),
+            Self::HalfClose(route, direction) => write!(f, "{} {route:?} {direction:?}", self.kind()),
             Self::CutOff => f.write_str("Ingest alone cut off from the broker"),
         }
     }

@@ -1,5 +1,5 @@
 //! A pad that lists calls and claims unknown ones, twenty times as often as a pad may, for the whole run. It must be refused, and
-//! others must not notice it: a person at a pad of the same store goes on, and [`lateness`](super::lateness) judges every ring
+//! others must not notice it: a person at a pad of the same store continues, and [`lateness`](super::lateness) judges every ring
 //! as if this pad were not there.
 
 use std::{
@@ -24,9 +24,9 @@ use super::{
     verdict::Verdict,
 };
 
-/// How many requests it has under way: twice as many as a pad may have on each of three replicas, so that it asks too much also
+/// How many requests it has under way: twice as many as a pad may have on each of three replicas, so that it also asks too much
 /// if they answer slowly.
-const AT_ONCE: usize = 24;
+const CONCURRENT: usize = 24;
 /// The time between two requests of each: 100 a second together, half of what nginx allows an address, so that the refusals come
 /// from push-svc.
 const PAUSE: Duration = Duration::from_millis(240);
@@ -42,19 +42,19 @@ pub(super) struct Flood {
 }
 
 impl Flood {
-    /// Asks until `enough`.
-    pub(super) async fn run(&self, enough: watch::Receiver<bool>) {
-        join_all((0..AT_ONCE).map(|_| self.ask(enough.clone()))).await;
+    /// Asks until `stop`.
+    pub(super) async fn run(&self, stop: watch::Receiver<bool>) {
+        join_all((0..CONCURRENT).map(|_| self.ask(stop.clone()))).await;
     }
 
-    async fn ask(&self, mut enough: watch::Receiver<bool>) {
+    async fn ask(&self, mut stop: watch::Receiver<bool>) {
         let mut ticks = interval(PAUSE);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut pad = client(self.nginx);
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
-                _ = enough.wait_for(|enough| *enough) => return,
+                _ = stop.wait_for(|stop| *stop) => return,
             }
             let answer = if fastrand::bool() {
                 let request = PadServiceListCallsRequest::default();

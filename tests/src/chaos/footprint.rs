@@ -18,7 +18,7 @@ const SLACK: u64 = 16 * 1024;
 /// log's readers open at their first query.
 const BUSY: [(&str, u64); 3] = [("tasks", 4), ("threads", 6), ("open files", 16)];
 /// How long connections may take to end: idle ones stay for 75 s.
-const LEAVING: Duration = Duration::from_secs(90);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// What one process uses.
 #[derive(Debug, Clone, Copy)]
@@ -66,7 +66,7 @@ impl Footprint {
             };
             let after = loop {
                 let now = counts(service, admin).await;
-                if now.is_some_and(|now| more(&now) == 0) || begun.elapsed() > LEAVING {
+                if now.is_some_and(|now| more(&now) == 0) || begun.elapsed() > IDLE_TIMEOUT {
                     break now.unwrap_or([u64::MAX; 3]);
                 }
                 sleep(Duration::from_millis(200)).await;

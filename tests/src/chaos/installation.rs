@@ -250,7 +250,7 @@ impl Targets<'_> {
                 node.delete_queue(&queue.name).await;
             }
             Fault::Cut(route) => self.links[&route].cut(),
-            Fault::HalfClose(route, way) => self.links[&route].half_close(way),
+            Fault::HalfClose(route, direction) => self.links[&route].half_close(direction),
             Fault::Delay(route, by) => {
                 self.links[&route].delay(by);
                 sleep(lasts).await;
@@ -280,7 +280,7 @@ impl Targets<'_> {
         }
         sleep(lasts).await;
         machine.slow_disk(0);
-        machine.set_disk(machine::Disk::Sound);
+        machine.set_disk(machine::Disk::Healthy);
         ingest.ready().await;
     }
 

@@ -8,11 +8,11 @@
 //! | between replicas and ingest-svc, and of the broker too | within 4 s of their end | there is no third path |
 //! | a slow connection to the pads | within 4 s | it is slow, but it works |
 //! | of ingest-svc itself | within 4 s of its return | no other process has the ring |
-//! | of a replica, of nginx, of the connection to the pads | within [`COMING_BACK`] of their end | the pad must notice it, and reconnect |
-//! | of a clock or one listed after it here, and the pad's token ended in that time | [`COMING_BACK`] more | the pad must reconnect during the fault |
+//! | of a replica, of nginx, of the connection to the pads | within [`RECONNECT`] of their end | the pad must notice it, and reconnect |
+//! | of a clock or one listed after it here, and the pad's token ended in that time | [`RECONNECT`] more | the pad must reconnect during the fault |
 //!
 //! Of several faults the one that allows the latest ring counts. A fault counts until [`WAKE`] after its end (one of the connection
-//! to the pads until [`COMING_BACK`]), and only if it began before the ring was due. Each ring is judged by itself.
+//! to the pads until [`RECONNECT`]), and only if it began before the ring was due. Each ring is judged by itself.
 //!
 //! **The margin.** All processes of the run share the machine's cores with other work; that a process waits for a core is not a
 //! fault of the product. [`StallMeter`] measures these waits: how late a timer of 20 ms fires. On its path a ring waits for a core
@@ -45,13 +45,13 @@ const CALM: Duration = Duration::from_millis(500);
 const LIVE: Duration = Duration::from_secs(4);
 /// How long a pad may need to notice that its stream is dead (5 s), to notice that a replica does not answer (5 s), to wait
 /// before the next try (4 s), and to be shown what it missed.
-const COMING_BACK: Duration = Duration::from_secs(18);
+const RECONNECT: Duration = Duration::from_secs(18);
 /// For so long after its end a fault still has effects: connections that are being rebuilt.
 const WAKE: Duration = Duration::from_secs(8);
 /// nginx, ingest-svc, the broker, push-svc, and this process.
 const HOPS: u32 = 5;
 /// The time between two measurements.
-const BEAT: Duration = Duration::from_millis(20);
+const METER_PERIOD: Duration = Duration::from_millis(20);
 
 /// The fault that delays a ring, from the least to the most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -115,7 +115,7 @@ impl Class {
 
     /// How long a fault of this class counts after its end.
     fn wake(self) -> Duration {
-        if self == Self::Pads { COMING_BACK } else { WAKE }
+        if self == Self::Pads { RECONNECT } else { WAKE }
     }
 }
 
@@ -145,7 +145,7 @@ fn bound(class: Class, span: &FaultSpan, accepted: Instant, no_bus: bool) -> Dur
         Class::Broker | Class::Disk | Class::Clock | Class::SlowPads => LIVE,
         Class::ReplicasToLog if !no_bus => LIVE,
         Class::ReplicasToLog | Class::Ingest => over + LIVE,
-        Class::Pads => over + COMING_BACK,
+        Class::Pads => over + RECONNECT,
     }
 }
 
@@ -170,10 +170,8 @@ pub(super) fn judge(
     for delay in delays {
         let transport = Transport::ALL[delay.pad % Transport::ALL.len()];
         let (class, allowed) = match allowed(fault_log, transport, delay.accepted) {
-            // Without a fault of the replicas or of the connection to them, a pad with a new token is back at once.
-            (class, allowed) if class > Class::Disk && delay.came_back => {
-                (Class::Pads, allowed + COMING_BACK)
-            }
+            // Without a fault of the replicas or of the connection to them, a pad with a new token is back immediately.
+            (class, allowed) if class > Class::Disk && delay.came_back => (Class::Pads, allowed + RECONNECT),
             allowed => allowed,
         };
         let rings = classes.entry(class).or_default();
@@ -227,7 +225,7 @@ impl StallMeter {
         let noted = Arc::clone(&stalls);
         let task = tokio::spawn(async move {
             loop {
-                let due = Instant::now() + BEAT;
+                let due = Instant::now() + METER_PERIOD;
                 sleep_until(due).await;
                 let late = due.elapsed();
                 noted.lock().unwrap_or_else(PoisonError::into_inner).0.push((Instant::now(), late));
@@ -308,13 +306,13 @@ mod tests {
         let (class, allowed) = at(Transport::Grpc, &[(Fault::PowerLoss, 100, 103)]);
         assert_eq!((class, allowed), (Class::Ingest, 3 * SECOND + LIVE));
         let (class, allowed) = at(Transport::Grpc, &[(Fault::Cut(Route::GrpcPadsToNginx), 90, 90)]);
-        assert_eq!((class, allowed), (Class::Pads, COMING_BACK));
+        assert_eq!((class, allowed), (Class::Pads, RECONNECT));
         let slow = (Fault::Delay(Route::GrpcPadsToNginx, SECOND / 2), 95, 110);
         assert_eq!(at(Transport::Grpc, &[slow]), (Class::SlowPads, LIVE));
         // A fault that begins in the time that another one adds.
         let chain =
             at(Transport::Grpc, &[(Fault::PowerLoss, 100, 103), (Fault::Restart(Process::Nginx), 105, 106)]);
-        assert_eq!(chain, (Class::Pads, 6 * SECOND + COMING_BACK));
+        assert_eq!(chain, (Class::Pads, 6 * SECOND + RECONNECT));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What was acknowledged, what each pad was shown, and whether both are the same.
 //!
-//! The ledger repairs nothing: a pad that misses an event goes on behind it, so that a hub's mistake stays visible.
+//! The ledger repairs nothing: a pad that misses an event continues after it, so that a hub's mistake stays visible.
 //! Each stream is checked as it comes ([`super::stream_check`]); what a pad was shown over all its streams is checked at the end
 //! ([`Ledger::judge`]).
 
@@ -20,7 +20,7 @@ use ringpad_proto::v1::{Snapshot, Update};
 use tokio::time::Instant;
 
 use super::{fault_log::FaultLog, verdict::Verdict};
-pub(super) use expiry::TOKEN_LIVES;
+pub(super) use expiry::TOKEN_LIFETIME;
 pub(super) use pad_history::{Acknowledged, Record, StreamFault};
 use pad_history::{FirstSnapshot, PadHistory, ShownEvent};
 pub(super) use pad_state::{PadState, Step};
@@ -120,9 +120,9 @@ impl Ledger {
         self.history(pad, |history| history.wrongs.push((wrong, words)));
     }
 
-    /// A replica has refused a pad's token that was made then.
-    pub(super) fn expire(&self, pad: usize, minted: Instant) {
-        self.history(pad, |history| history.expiries.note(minted));
+    /// A replica has refused a pad's token that was issued then.
+    pub(super) fn expire(&self, pad: usize, issued: Instant) {
+        self.history(pad, |history| history.expiries.note(issued));
     }
 
     fn history(&self, pad: usize, write: impl FnOnce(&mut PadHistory)) {

@@ -39,9 +39,9 @@ use crate::{
 /// The time between two renames, and between two steps with the office's own store.
 const PAUSE: Duration = Duration::from_secs(2);
 /// How long an answer may take before the office tries again.
-const PATIENCE: Duration = Duration::from_secs(5);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long it waits before that.
-const AGAIN: Duration = Duration::from_millis(500);
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 /// The office.
 #[derive(Debug)]
@@ -69,12 +69,12 @@ pub(super) struct OfficeLog {
 }
 
 impl Office<'_> {
-    /// Works until `enough`, and drops what is under way then.
-    pub(super) async fn run(&self, mut enough: watch::Receiver<bool>) {
+    /// Works until `stop`, and drops what is under way then.
+    pub(super) async fn run(&self, mut stop: watch::Receiver<bool>) {
         let work = async { tokio::join!(self.rename(), self.remove_and_make()) };
         tokio::select! {
             _ = work => {}
-            _ = enough.wait_for(|enough| *enough) => {}
+            _ = stop.wait_for(|stop| *stop) => {}
         }
     }
 
@@ -134,7 +134,7 @@ impl Office<'_> {
         loop {
             match ask().await {
                 Ok(()) => return,
-                Err(status) if is_worth_another_try(&status) => sleep(AGAIN).await,
+                Err(status) if is_worth_another_try(&status) => sleep(RETRY_PAUSE).await,
                 Err(status) => return self.wrong(format!("the office was refused: {status:?}")),
             }
         }
@@ -146,7 +146,7 @@ impl Office<'_> {
         loop {
             let answer = Provider::new(self.provider, self.secrets.clone()).post(&ring).await;
             let Some(answer) = answer.ok().filter(|answer| answer.status == StatusCode::OK) else {
-                sleep(AGAIN).await;
+                sleep(RETRY_PAUSE).await;
                 continue;
             };
             let taken = cdr_answer(&answer);
@@ -175,9 +175,9 @@ impl Office<'_> {
     async fn first_message(&self) -> Result<Event, StreamEnd> {
         loop {
             let mut stream = Stream::open(Transport::Grpc, self.pads, &self.own_pad);
-            match timeout(PATIENCE, stream.next()).await {
-                Err(_) => sleep(AGAIN).await,
-                Ok(Err(end)) if end.is_worth_another_try() => sleep(AGAIN).await,
+            match timeout(ANSWER_TIMEOUT, stream.next()).await {
+                Err(_) => sleep(RETRY_PAUSE).await,
+                Ok(Err(end)) if end.is_worth_another_try() => sleep(RETRY_PAUSE).await,
                 Ok(first) => return first,
             }
         }
@@ -185,7 +185,9 @@ impl Office<'_> {
 
     fn client(&self) -> StoreServiceClient<Channel> {
         let endpoint = must("an endpoint", Endpoint::from_shared(format!("http://{}", self.ingest)));
-        StoreServiceClient::new(endpoint.connect_timeout(PATIENCE).timeout(PATIENCE).connect_lazy())
+        StoreServiceClient::new(
+            endpoint.connect_timeout(ANSWER_TIMEOUT).timeout(ANSWER_TIMEOUT).connect_lazy(),
+        )
     }
 
     fn wrong(&self, words: String) {

@@ -22,9 +22,9 @@ use super::ledger::{Acknowledged, Ledger, PadState, Record, Step, StreamFault};
 use crate::wait::must;
 
 /// How long an answer may take before the tap is repeated.
-const PATIENCE: Duration = Duration::from_secs(5);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a pad waits before it repeats a tap, about.
-const AGAIN: Duration = Duration::from_millis(500);
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 /// One person, with one call at a time.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl Person {
             match self.tap(call_id, &request_id, step).await {
                 Ok(call) => return self.answered(call_id, step, sent, &call),
                 Err(status) if is_worth_another_try(&status) => {}
-                // A process that was frozen gets all attempts at once, which may be more than a pad may have under way.
+                // A process that was frozen gets all attempts at the same time, which may be more than a pad may have under way.
                 Err(status) if repeated && status.code() == Code::ResourceExhausted => {}
                 Err(status) => {
                     let words = format!("{step:?} of {call_id} was refused: {status:?}");
@@ -70,7 +70,7 @@ impl Person {
                 }
             }
             repeated = true;
-            sleep(AGAIN.mul_f64(0.5 + fastrand::f64())).await;
+            sleep(RETRY_PAUSE.mul_f64(0.5 + fastrand::f64())).await;
         }
     }
 
@@ -131,7 +131,7 @@ fn note_on(call_id: &str) -> String {
 /// A pad's client, not yet connected.
 pub(super) fn client(nginx: SocketAddr) -> PadServiceClient<Channel> {
     let endpoint = must("an endpoint", Endpoint::from_shared(format!("http://{nginx}")));
-    PadServiceClient::new(endpoint.connect_timeout(PATIENCE).timeout(PATIENCE).connect_lazy())
+    PadServiceClient::new(endpoint.connect_timeout(ANSWER_TIMEOUT).timeout(ANSWER_TIMEOUT).connect_lazy())
 }
 
 /// A pad's request.

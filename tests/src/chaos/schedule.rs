@@ -18,7 +18,7 @@ use std::{collections::BTreeMap, ops::Range, time::Duration};
 use fastrand::Rng;
 
 use super::fault::{Disk, Fault, Process, REPLICAS, Route, Target};
-use crate::{link::Way, machine};
+use crate::{link::Direction, machine};
 
 /// Time without faults before the first and after the last.
 pub const CALM: Duration = Duration::from_secs(12);
@@ -139,7 +139,7 @@ fn all(rng: &mut Rng) -> Vec<Fault> {
             Fault::Disk(Disk::Slow(Duration::from_millis(rng.u64(50..400)))),
         ])
         .chain(
-            [machine::Disk::Hangs, machine::Disk::Errs, machine::Disk::Full]
+            [machine::Disk::Hanging, machine::Disk::Failing, machine::Disk::Full]
                 .map(|how| Fault::Disk(Disk::Faulty(how))),
         )
         .collect();
@@ -150,12 +150,12 @@ fn all(rng: &mut Rng) -> Vec<Fault> {
     rng.shuffle(&mut routes);
     for (index, route) in routes.into_iter().enumerate() {
         let delay = Duration::from_millis(rng.u64(100..800));
-        let way = if rng.bool() { Way::Up } else { Way::Down };
+        let direction = if rng.bool() { Direction::Up } else { Direction::Down };
         faults.push(match index % 4 {
             0 => Fault::Cut(route),
             1 => Fault::Delay(route, delay),
             2 => Fault::BlackHole(route),
-            _ => Fault::HalfClose(route, way),
+            _ => Fault::HalfClose(route, direction),
         });
     }
     faults

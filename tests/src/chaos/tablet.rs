@@ -8,7 +8,7 @@ use ringpad_proto::v1::{Snapshot, subscribe_response::Event};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    ledger::{Ledger, StreamFault, TOKEN_LIVES},
+    ledger::{Ledger, StreamFault, TOKEN_LIFETIME},
     stream_check::StreamCheck,
     tamper::Tamper,
 };
@@ -20,7 +20,7 @@ use crate::{
 /// A stream that is silent for so long is dead: 2.5 heartbeat intervals of [`super::SETTINGS`].
 const SILENCE: Duration = Duration::from_secs(5);
 /// How long a snapshot may take: 3 s on the server, and the network.
-const PATIENCE: Duration = Duration::from_secs(5);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// The first wait is drawn from up to this, each further one from up to twice as much.
 const RETRY_INITIAL: Duration = Duration::from_millis(250);
 /// At most.
@@ -33,8 +33,8 @@ type Successor = Pin<Box<dyn Future<Output = Option<Open>> + Send>>;
 struct Open {
     stream: Stream,
     check: StreamCheck,
-    /// When its token was made.
-    minted: Instant,
+    /// When its token was issued.
+    issued: Instant,
     position: u64,
     epoch: String,
 }
@@ -45,10 +45,10 @@ pub(super) struct Tablet {
     /// Its number in the ledger.
     pub(super) number: usize,
     pub(super) transport: Transport,
-    /// When it connects: at once, before the first call, or later.
+    /// When it connects: immediately, before the first call, or later.
     pub(super) comes_after: Duration,
     pub(super) nginx: SocketAddr,
-    /// Of a pad whose tokens are valid for [`TOKEN_LIVES`]: their claims. A new token is made for every stream.
+    /// Of a pad whose tokens are valid for [`TOKEN_LIFETIME`]: their claims. A new token is issued for every stream.
     pub(super) claims: Option<Claims>,
     /// What it asks for; `after` is kept up to date.
     pub(super) asked: Subscription,
@@ -80,34 +80,34 @@ impl Tablet {
     /// Asks for a stream after `delay` and waits for its snapshot.
     async fn open(mut self, delay: Duration) -> Option<Open> {
         sleep(delay).await;
-        let minted = Instant::now();
+        let issued = Instant::now();
         if let Some(claims) = &self.claims {
-            self.asked.token = Some(claims.clone().lasting(TOKEN_LIVES).token());
+            self.asked.token = Some(claims.clone().lasting(TOKEN_LIFETIME).token());
         }
         let mut stream = Stream::open(self.transport, self.nginx, &self.asked);
-        let snapshot = match timeout(PATIENCE, stream.next()).await {
+        let snapshot = match timeout(ANSWER_TIMEOUT, stream.next()).await {
             Ok(Ok(Event::Snapshot(snapshot))) => snapshot,
             Ok(Ok(other)) => {
                 self.broken(format!("a stream began with {other:?}"));
                 return None;
             }
             Ok(Err(end)) => {
-                self.note_end(&end, minted);
+                self.note_end(&end, issued);
                 return None;
             }
             Err(_) => return None,
         };
         self.ledger.begin(self.number, &snapshot);
-        if !self.goes_on(&snapshot) {
-            self.broken(format!("a stream began at {} and did not go on", snapshot.position));
+        if !self.continues(&snapshot) {
+            self.broken(format!("a stream began at {} and did not continue", snapshot.position));
         }
         let check = StreamCheck::new(&self.ledger, self.number, snapshot.position);
-        Some(Open { stream, check, minted, position: snapshot.position, epoch: snapshot.epoch })
+        Some(Open { stream, check, issued, position: snapshot.position, epoch: snapshot.epoch })
     }
 
     /// Whether a snapshot is what was asked for. Pads that do not come late connect before the first call; after its first
     /// snapshot every pad resumes at its position.
-    fn goes_on(&self, snapshot: &Snapshot) -> bool {
+    fn continues(&self, snapshot: &Snapshot) -> bool {
         let where_it_was = self.asked.after.as_ref().is_none_or(|(position, epoch)| {
             snapshot.resumed && snapshot.position == *position && snapshot.epoch == *epoch
         });
@@ -117,9 +117,9 @@ impl Tablet {
 
     /// Faults can cut streams and cut off the log and replicas; they are no reason for a refusal. A replica that was frozen gets
     /// all that this pad tried meanwhile, in any order, and of one session keeps the stream that it opens last.
-    fn note_end(&self, end: &StreamEnd, minted: Instant) {
+    fn note_end(&self, end: &StreamEnd, issued: Instant) {
         if self.claims.is_some() && *end == StreamEnd::Unauthenticated {
-            return self.ledger.expire(self.number, minted);
+            return self.ledger.expire(self.number, issued);
         }
         if !end.is_worth_another_try() && *end != StreamEnd::Replaced {
             self.broken(format!("a stream ended: {end:?}"));
@@ -152,7 +152,7 @@ impl Tablet {
                     // A successor that is being opened serves as the new attempt.
                     ControlFlow::Break(end) => {
                         if let Some(end) = end {
-                            self.note_end(&end, open.minted);
+                            self.note_end(&end, open.issued);
                         }
                         return match successor {
                             Some(successor) => successor.await,

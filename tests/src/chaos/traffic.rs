@@ -34,7 +34,7 @@ const TALK: std::ops::Range<u64> = 300..3_000;
 const LONG_EACH: u32 = 20;
 const LONG_MEMO: usize = 142;
 /// How long a provider waits before it sends an unacknowledged record again.
-const AGAIN: Duration = Duration::from_millis(500);
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 /// A request, and whether it was refused.
 #[derive(Debug, Clone, Copy)]
@@ -70,16 +70,16 @@ impl Traffic {
         }
     }
 
-    /// Rings `a_second` times a second, at one store after the other, until `enough`. Returns when every record is acknowledged
+    /// Rings `a_second` times a second, at one store after the other, until `stop`. Returns when every record is acknowledged
     /// and every call finished.
-    pub(super) async fn run(&self, shops: &[Shop], a_second: u32, mut enough: watch::Receiver<bool>) {
+    pub(super) async fn run(&self, shops: &[Shop], a_second: u32, mut stop: watch::Receiver<bool>) {
         let (mut ticks, mut calls) = (interval(Duration::from_secs(1) / a_second), JoinSet::new());
         // A late tick must not cause a burst.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         for (store, shop) in shops.iter().enumerate().cycle() {
             tokio::select! {
                 _ = ticks.tick() => {}
-                _ = enough.wait_for(|enough| *enough) => break,
+                _ = stop.wait_for(|stop| *stop) => break,
             }
             let (traffic, number) = (self.clone(), shop.virtual_number.clone());
             calls.spawn(async move { traffic.call(store, &number).await });
@@ -139,7 +139,7 @@ impl Traffic {
                 self.ledger.acknowledge(store, Record { call_id: call_id.clone(), step }, acknowledged);
                 return call_id;
             }
-            sleep(AGAIN.mul_f64(0.5 + fastrand::f64())).await;
+            sleep(RETRY_PAUSE.mul_f64(0.5 + fastrand::f64())).await;
         }
     }
 

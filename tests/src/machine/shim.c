@@ -143,7 +143,7 @@ static int path_on_disk(int fd, char *path)
 }
 
 /* The disk's file behind a descriptor, or NULL. The lock is held. Files are known by their paths: a number (inode) is given
- * again at once when its file is removed, as SQLite removes its journal before it makes the write-ahead log. */
+ * again immediately when its file is removed, as SQLite removes its journal before it makes the write-ahead log. */
 static struct file *file_of(int fd, struct stat *found)
 {
     char path[PATH];

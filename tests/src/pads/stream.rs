@@ -31,7 +31,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// Begins to connect, and returns at once.
+    /// Begins to connect, and returns immediately.
     pub fn open(transport: Transport, replica: SocketAddr, asked: &Subscription) -> Self {
         Self::open_with_room(UNREAD, transport, replica, asked)
     }

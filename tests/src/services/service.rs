@@ -45,7 +45,7 @@ impl Service {
     }
 
     /// Makes it log to a file that cannot be written, from the next start on.
-    pub fn log_nowhere(&mut self) {
+    pub fn log_to_full_device(&mut self) {
         let Program { file, arguments, .. } = &mut self.program;
         let shell = ["-c", r#"exec "$0" "$@" >/dev/full 2>&1"#].map(str::to_owned);
         arguments.splice(..0, shell.into_iter().chain([file.display().to_string()]));
@@ -57,7 +57,7 @@ impl Service {
         self.program = machine.run(self.program.clone());
     }
 
-    /// Starts it and returns at once.
+    /// Starts it and returns immediately.
     pub fn spawn(&mut self) {
         self.running = Some(self.program.spawn());
     }

@@ -74,7 +74,7 @@ async fn answers(provider: &mut Provider, shop: &Shop) -> Vec<Duration> {
     took
 }
 
-/// Everything bad at once, until it is dropped.
+/// All kinds of abuse at the same time, until it is dropped.
 async fn abuse(system: &System, shop: &Shop) -> JoinSet<()> {
     let (address, mut bad) = (system.ingest_at.http, JoinSet::new());
     for _ in 0..SLOW {
@@ -90,7 +90,7 @@ async fn abuse(system: &System, shop: &Shop) -> JoinSet<()> {
         loop {
             let mut stream = must("a connection", TcpStream::connect(address).await);
             must("a head", stream.write_all(head.as_bytes()).await);
-            // It is refused by its length, and the connection closed: writing on then fails.
+            // It is refused by its length, and the connection closed: further writes then fail.
             stream.write_all(&vec![b'x'; LARGE]).await.ok();
         }
     });

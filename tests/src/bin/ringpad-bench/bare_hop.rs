@@ -91,7 +91,8 @@ impl BareHop {
         let consuming = async {
             let mut took = Vec::with_capacity(calls);
             while took.len() < calls {
-                let delivery = must("a delivery", self.consumer.next().await.expect("the consumer goes on"));
+                let delivery =
+                    must("a delivery", self.consumer.next().await.expect("the consumer continues"));
                 let at = u64::from_be_bytes(delivery.data[..8].try_into().expect("eight bytes"));
                 took.push((epoch + Duration::from_nanos(at)).elapsed());
                 must("an ack", delivery.acker.ack(BasicAckOptions::default()).await);

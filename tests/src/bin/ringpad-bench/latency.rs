@@ -67,7 +67,7 @@ pub(crate) async fn measure(node: &RabbitNode) {
     }
 }
 
-/// Tells of every call that a pad shows.
+/// Reports every call that a pad shows.
 pub(crate) async fn watch(mut pad: Pad, seen: mpsc::Sender<Seen>) {
     loop {
         let call = pad.update_at_any_time().await.call.expect("an update has a call");
@@ -99,7 +99,7 @@ async fn round(
     let watching = async {
         let mut shown = Vec::with_capacity(calls);
         while shown.len() < calls {
-            shown.push(seeing.recv().await.expect("pads go on"));
+            shown.push(seeing.recv().await.expect("pads continue"));
         }
         shown
     };

@@ -17,7 +17,7 @@ use crate::SETTINGS;
 const PADS: usize = 5_000;
 const PADS_OF_A_STORE: usize = 2;
 /// Pads that connect at the same time.
-const AT_ONCE: usize = 50;
+const CONCURRENT: usize = 50;
 /// Pads that come and go before the first reading, so that what is paid once is not counted.
 const WARM: usize = 100;
 /// Heartbeats that every pad gets before the second reading.
@@ -49,7 +49,7 @@ pub(crate) async fn measure(node: &RabbitNode) {
 async fn open(system: &System, transport: Transport, count: usize) -> Vec<Pad> {
     let (mut opening, mut pads) = (JoinSet::new(), Vec::with_capacity(count));
     for number in 0..count {
-        if opening.len() == AT_ONCE {
+        if opening.len() == CONCURRENT {
             pads.extend(opening.join_next().await.transpose().expect("a pad opens"));
         }
         let claims = Claims::new(&format!("store-{}", number / PADS_OF_A_STORE), &format!("pad-{number}"));

@@ -1,5 +1,5 @@
-//! A replica with thousands of pads is killed, and all of them come to the other one at once: how long that takes, and
-//! what the pads that were there before notice of it.
+//! A replica with thousands of pads is killed, and all of them come to the other one at the same time: how long that takes, and
+//! how it affects the pads that were there before.
 
 use std::{
     net::SocketAddr,
@@ -27,7 +27,7 @@ use crate::{
 const PADS: usize = 5_000;
 const PADS_OF_A_STORE: usize = 2;
 /// Pads that connect at the same time, before.
-const AT_ONCE: usize = 50;
+const CONCURRENT: usize = 50;
 /// Stores with a pad on the other replica, and their calls a second.
 const OTHERS: usize = 20;
 const RATE: u32 = 100;
@@ -82,7 +82,7 @@ pub(crate) async fn measure(node: &RabbitNode) {
 async fn open(system: &System) -> Vec<(Pad, String)> {
     let (mut opening, mut pads) = (JoinSet::new(), Vec::with_capacity(PADS));
     for number in 0..PADS {
-        if opening.len() == AT_ONCE {
+        if opening.len() == CONCURRENT {
             pads.extend(opening.join_next().await.transpose().expect("a pad opens"));
         }
         let claims = Claims::new(&format!("store-{}", number / PADS_OF_A_STORE), &format!("pad-{number}"));
@@ -95,7 +95,7 @@ async fn open(system: &System) -> Vec<(Pad, String)> {
     pads
 }
 
-/// Returns with what the pad has, as the pad page does, until a stream goes on; how often it tried. Stays for a while,
+/// Returns with what the pad has, as the pad page does, until a stream continues; how often it tried. Stays for a while,
 /// so that the replica has all of them.
 async fn come_back(mut pad: Pad, token: String, replica: SocketAddr) -> usize {
     pad.end().await;
@@ -104,7 +104,7 @@ async fn come_back(mut pad: Pad, token: String, replica: SocketAddr) -> usize {
         sleep(longest.mul_f64(fastrand::f64())).await;
         longest = (longest * 2).min(RETRY_MAX);
         if let Ok(back) = Pad::try_open(pad.transport, replica, &asked).await {
-            assert!(back.snapshot.resumed, "a pad that returns goes on where it was");
+            assert!(back.snapshot.resumed, "a pad that returns continues where it was");
             // Not joined: it ends with the benchmark.
             tokio::spawn(stay(back));
             return tries;
@@ -130,7 +130,7 @@ async fn rings(
         let record = ring(&shops[due.number % shops.len()].virtual_number, &caller);
         provider.deliver(&record).await;
         // One at a time: the next ring is due in 10 ms, and what is late makes the next one late, too.
-        let (_, at) = within("a popup", SOON, seeing.recv()).await.expect("pads go on");
+        let (_, at) = within("a popup", SOON, seeing.recv()).await.expect("pads continue");
         delays.push(at - due.at);
     }
     delays

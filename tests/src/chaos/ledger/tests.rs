@@ -175,13 +175,13 @@ fn an_action_is_shown_once_in_its_turn_and_stays() {
 fn a_token_that_ends_before_its_time_is_found_unless_a_clock_was_wrong() {
     let ledger = ledger();
     let now = Instant::now();
-    ledger.expire(0, now - TOKEN_LIVES);
+    ledger.expire(0, now - TOKEN_LIFETIME);
     let verdict = ledger.judge(&FaultLog::default());
     assert_eq!((verdict.expired, verdict.broken), (1, 0));
-    ledger.expire(0, now - TOKEN_LIVES / 2);
+    ledger.expire(0, now - TOKEN_LIFETIME / 2);
     let verdict = ledger.judge(&FaultLog::default());
     assert_eq!((verdict.expired, verdict.broken), (2, 1));
     let mut fault_log = FaultLog::default();
-    fault_log.add(Fault::Clock(Process::Push(1), 600), now - TOKEN_LIVES / 4, now);
+    fault_log.add(Fault::Clock(Process::Push(1), 600), now - TOKEN_LIFETIME / 4, now);
     assert_eq!(ledger.judge(&fault_log).broken, 0);
 }

@@ -19,7 +19,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * Sends many records at once on a few streams of one connection, and counts the answers; calls beside them are made as long
+ * Sends many records at once on a few streams of one connection, and counts the answers; other calls are made at the same time, as long
  * as that takes. The messages are written by hand, so that no generator is needed.
  *
  * <pre>mvn -q compile exec:java -Dexec.args="127.0.0.1:50051 8 10000"</pre>
@@ -119,21 +119,21 @@ public final class Bulk {
           .start();
     }
     var one = method("IngestCall", MethodDescriptor.MethodType.UNARY);
-    int beside = 0;
+    int single = 0;
     int failed = 0;
     while (!ended.await(10, TimeUnit.MILLISECONDS)) {
       try {
         var options = CallOptions.DEFAULT.withDeadlineAfter(30, TimeUnit.SECONDS);
-        ClientCalls.blockingUnaryCall(channel, one, options, record(run + "-beside-" + (beside + failed)));
-        beside++;
+        ClientCalls.blockingUnaryCall(channel, one, options, record(run + "-single-" + (single + failed)));
+        single++;
       } catch (StatusRuntimeException error) {
         failed++;
       }
     }
     channel.shutdown().awaitTermination(5, TimeUnit.SECONDS);
     System.out.printf(
-        "java: %d of %d answered in %.1f s; beside them %d calls answered, %d failed%n",
-        answered.get(), streams * records, (System.nanoTime() - begun) / 1e9, beside, failed);
+        "java: %d of %d answered in %.1f s; single calls: %d answered, %d failed%n",
+        answered.get(), streams * records, (System.nanoTime() - begun) / 1e9, single, failed);
     System.exit(answered.get() == streams * records && failed == 0 ? 0 : 1);
   }
 }

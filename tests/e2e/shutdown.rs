@@ -1,5 +1,5 @@
-//! SIGTERM: a replica asks its pads to leave, ingest-svc finishes what it was sent, and both end with exit code 0. A second
-//! one ends them at once.
+//! SIGTERM: a replica asks its pads to reconnect, ingest-svc finishes what it was sent, and both end with exit code 0. A second
+//! one ends them immediately.
 
 use std::time::Duration;
 
@@ -25,19 +25,19 @@ use tonic_reflection::pb::v1::{ServerReflectionRequest, server_reflection_client
 use tonic_types::StatusExt;
 
 /// The exit code after a second signal: the one that a shell reports for SIGINT.
-const AT_ONCE: i32 = 130;
+const SECOND_SIGNAL: i32 = 130;
 
 /// Sends the first SIGTERM and waits until the service has received it.
-async fn leave(service: &Service) {
+async fn shut_down(service: &Service) {
     service.terminate();
-    until("it says that it leaves", SOON, async || {
+    until("it logs that it shuts down", SOON, async || {
         service.logged().contains("a second signal exits at once").then_some(())
     })
     .await;
 }
 
-/// The status says that the process leaves, and when to try again.
-fn told_to_go(status: &Status) {
+/// The status says that the process shuts down, and when to try again.
+fn is_shutting_down(status: &Status) {
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
     assert!(status.message().contains("shutting down"), "{status:?}");
     assert!(status.get_details_retry_info().is_some(), "{status:?}");
@@ -55,7 +55,7 @@ async fn unfinished_request(system: &System, body: &str) -> TcpStream {
 }
 
 #[tokio::test]
-async fn a_leaving_replica_asks_its_pads_to_go_and_exits_0() {
+async fn a_draining_replica_asks_its_pads_to_reconnect_and_exits_0() {
     let mut system = System::start(&RabbitNode::shared().await.url(), 2).await;
     let store = system.store("gangnam").await;
     let token = Claims::new(&store.id, "counter").token();
@@ -71,14 +71,14 @@ async fn a_leaving_replica_asks_its_pads_to_go_and_exits_0() {
 
     system.push[0].terminate();
     for pad in &mut pads {
-        assert!(pad.asked_to_leave().await <= Duration::from_secs(30));
+        assert!(pad.asked_to_reconnect().await <= Duration::from_secs(30));
         // Make before break: the next stream first.
         let mut next = Pad::open(pad.transport, system.push_at[1].pads, &pad.resumption(&token)).await;
         assert!(next.snapshot.resumed);
         provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
         let position = next.position() + 1;
         next.until_position(position).await;
-        assert_eq!(pad.end().await, StreamEnd::of_leaving(pad.transport), "{:?}", pad.transport);
+        assert_eq!(pad.end().await, StreamEnd::of_drain(pad.transport), "{:?}", pad.transport);
     }
     assert_eq!(system.push[0].exit().await, 0);
 }
@@ -88,7 +88,7 @@ async fn while_it_drains_a_replica_is_not_ready_and_takes_no_new_stream() {
     let settings = [("DRAIN_WINDOW", "8s")];
     let mut system = System::start_with(&RabbitNode::shared().await.url(), 1, &settings).await;
     let store = system.store("gangnam").await;
-    // Enough pads that some still wait for their turn to leave.
+    // Enough pads that some have not been asked to reconnect yet.
     let mut pads = Vec::new();
     for _ in 0..4 {
         pads.extend(system.pads(&store.id).await);
@@ -106,7 +106,7 @@ async fn while_it_drains_a_replica_is_not_ready_and_takes_no_new_stream() {
         assert_eq!(end, StreamEnd::Http(503), "{transport:?}");
     }
     for pad in &mut pads {
-        pad.asked_to_leave().await;
+        pad.asked_to_reconnect().await;
     }
     assert_eq!(system.push[0].exit().await, 0);
 }
@@ -123,14 +123,14 @@ async fn a_pad_that_finds_no_other_replica_is_served_until_the_drain_window_is_o
     system.push[0].terminate();
     // The pads are asked one after the other; the first one seconds before the last.
     for pad in &mut pads {
-        pad.asked_to_leave().await;
+        pad.asked_to_reconnect().await;
     }
     system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
     for pad in &mut pads {
         pad.until_position(1).await;
     }
     for pad in &mut pads {
-        assert_eq!(pad.end().await, StreamEnd::of_leaving(pad.transport), "{:?}", pad.transport);
+        assert_eq!(pad.end().await, StreamEnd::of_drain(pad.transport), "{:?}", pad.transport);
     }
     assert_eq!(system.push[0].exit().await, 0);
 }
@@ -153,7 +153,7 @@ async fn until_the_drain_delay_is_over_a_replica_that_is_not_ready_accepts_new_s
         assert_eq!(pad.reconnect_after, None, "{:?}: sent away too early", pad.transport);
     }
     for pad in &mut pads {
-        pad.asked_to_leave().await;
+        pad.asked_to_reconnect().await;
     }
     let asked = system.subscription(&store.id);
     let refused = Pad::try_open(Transport::GrpcWeb, system.push_at[0].pads, &asked).await;
@@ -163,7 +163,7 @@ async fn until_the_drain_delay_is_over_a_replica_that_is_not_ready_accepts_new_s
 }
 
 #[tokio::test]
-async fn ingest_exits_0_and_its_log_goes_on_at_the_next_start() {
+async fn ingest_exits_0_and_its_log_continues_at_the_next_start() {
     let mut system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let store = system.store("gangnam").await;
     let mut pad = system.pad(Transport::GrpcWeb, 0, &store.id).await;
@@ -176,18 +176,18 @@ async fn ingest_exits_0_and_its_log_goes_on_at_the_next_start() {
 }
 
 #[tokio::test]
-async fn a_second_sigterm_ends_a_draining_replica_at_once() {
+async fn a_second_sigterm_ends_a_draining_replica_immediately() {
     let settings = [("DRAIN_WINDOW", "600s")];
     let mut system = System::start_with(&RabbitNode::shared().await.url(), 1, &settings).await;
     let store = system.store("gangnam").await;
     let _pads = system.pads(&store.id).await;
-    leave(&system.push[0]).await;
+    shut_down(&system.push[0]).await;
     system.push[0].terminate();
-    assert_eq!(system.push[0].exit().await, AT_ONCE);
+    assert_eq!(system.push[0].exit().await, SECOND_SIGNAL);
 }
 
 #[tokio::test]
-async fn a_second_sigterm_ends_ingest_at_once() {
+async fn a_second_sigterm_ends_ingest_immediately() {
     // An unfinished request, and an event that cannot be published, delay its end by ten seconds.
     let nobody = format!("amqp://guest:guest@127.0.0.1:{}/%2f", free_port());
     let mut system = System::start(&nobody, 0).await;
@@ -196,9 +196,9 @@ async fn a_second_sigterm_ends_ingest_at_once() {
     let _unfinished = unfinished_request(&system, "seq=1").await;
     // The next request is answered, so that one has been read.
     system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
-    leave(&system.ingest).await;
+    shut_down(&system.ingest).await;
     system.ingest.terminate();
-    assert_eq!(system.ingest.exit().await, AT_ONCE);
+    assert_eq!(system.ingest.exit().await, SECOND_SIGNAL);
 }
 
 #[tokio::test]
@@ -225,9 +225,11 @@ async fn ingest_answers_what_was_under_way_and_loses_none_of_it() {
     assert_eq!(answer.status(), IngestStatus::Accepted, "{:?}", answer.error);
     let mut calls = vec![answer.call_id];
 
-    leave(&system.ingest).await;
-    // Its client has not closed it and has nothing to send: it gets a status, and is not cut off.
-    told_to_go(&within("the stream's end", SOON, answers.message()).await.expect_err("not by itself"));
+    shut_down(&system.ingest).await;
+    // Its client has not closed it and has nothing to send: it gets a status, not a broken connection.
+    is_shutting_down(
+        &within("the stream's end", SOON, answers.message()).await.expect_err("it ends with a status"),
+    );
     must("the last byte", unfinished.write_all(&body.as_bytes()[body.len() - 1..]).await);
     let mut said = String::new();
     must("an answer", within("an answer", SOON, unfinished.read_to_string(&mut said)).await);
@@ -271,14 +273,14 @@ async fn ingest_answers_every_record_that_it_accepts_of_a_stream_that_never_paus
             Err(status) => break status,
         }
     };
-    told_to_go(&status);
+    is_shutting_down(&status);
     drop(answers);
     drop(client);
     assert_eq!(system.ingest.exit().await, 0);
     system.ingest.start().await;
     let request = ListCallsRequest { store_id: store.id.clone(), ..ListCallsRequest::default() };
     let listed = must("ListCalls", system.calls().await.list_calls(request).await).into_inner();
-    assert_eq!(listed.position, answered, "what was taken, and nothing else");
+    assert_eq!(listed.position, answered, "what was accepted, and nothing else");
 }
 
 #[tokio::test]
@@ -295,7 +297,9 @@ async fn reflection_that_a_client_keeps_open_ends_with_a_status_and_delays_no_sh
     system.push[0].terminate();
     system.ingest.terminate();
     for answers in &mut streams {
-        told_to_go(&within("the stream's end", SOON, answers.message()).await.expect_err("not by itself"));
+        is_shutting_down(
+            &within("the stream's end", SOON, answers.message()).await.expect_err("it ends with a status"),
+        );
     }
     for service in [&mut system.push[0], &mut system.ingest] {
         assert_eq!(service.exit().await, 0);

@@ -1,4 +1,4 @@
-//! Log lines for machines.
+//! `LOG_FORMAT=json`.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ use ringpad_tests::{
 };
 
 #[tokio::test]
-async fn log_lines_for_machines_are_one_json_object_each() {
+async fn log_lines_in_json_are_one_object_each() {
     let system = System::start_with(&RabbitNode::shared().await.url(), 1, &[("LOG_FORMAT", "json")]).await;
     let store = system.store("gangnam").await;
     let mut pad = system.pad(Transport::WebSocket, 0, &store.id).await;
