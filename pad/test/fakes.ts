@@ -2,7 +2,8 @@
 
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { Connection, type CallEvent, type ConnectionListener, type ConnectionState } from "../src/client/connection.ts";
+import { Connection } from "../src/client/connection.ts";
+import type { CallEvent, ConnectionListener, ConnectionState } from "../src/client/listener.ts";
 import type { Clock, Timer } from "../src/client/clock.ts";
 import { notifyBoth, Ringing } from "../src/client/ringing.ts";
 import type { StreamEnd, StreamHandlers, Transport, TransportName } from "../src/client/transport.ts";
@@ -27,7 +28,7 @@ export class FakeClock implements Clock {
   }
 
   after(milliseconds: number, run: () => void): Timer {
-    // A browser would run it at once.
+    // A browser would run it immediately.
     if (milliseconds >= 2 ** 31) throw new Error(`a timer overflows: ${milliseconds} ms`);
     const timer = { at: this.#now + milliseconds, run };
     this.#timers.push(timer);
@@ -123,7 +124,7 @@ export class FakeStream {
 /** The server's time when a test begins. */
 export const SERVER_EPOCH = Date.parse("2025-11-23T05:00:00Z");
 
-/** A token that says these claims. */
+/** A token with these claims. */
 export const jwt = (claims: object) => `h.${Buffer.from(JSON.stringify(claims)).toString("base64url")}.s`;
 
 /** A token that expires so many seconds after a test begins. */
@@ -207,7 +208,7 @@ export class Rig {
     return stream;
   }
 
-  /** Lets time pass with a stream that beats. */
+  /** Lets time pass with a stream that sends heartbeats. */
   async live(stream: FakeStream, milliseconds: number): Promise<void> {
     const position = stream.request.afterPosition ?? this.snapshots.at(-1) ?? 0n;
     for (let left = milliseconds; left > 0; left -= 10_000) {
@@ -232,7 +233,7 @@ export class Rig {
     return stream;
   }
 
-  /** The positions handed on, in order. */
+  /** The delivered positions, in order. */
   get positions(): bigint[] {
     return this.events.flatMap(({ position }) => (position === undefined ? [] : [position]));
   }

@@ -16,53 +16,18 @@ import { create } from "@bufbuild/protobuf";
 import { durationMs, timestampMs, type Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import { SubscribeRequestSchema } from "../gen/ringpad/v1/pad_pb.ts";
-import type { Snapshot, StoreRef, SubscribeResponse } from "../gen/ringpad/v1/pad_pb.ts";
+import type { Snapshot, SubscribeResponse } from "../gen/ringpad/v1/pad_pb.ts";
 import { backoff, slowRetry } from "./backoff.ts";
 import type { Clock, Timer } from "./clock.ts";
 import { Cursor } from "./cursor.ts";
 import { Link, type LinkEnd, type LinkOwner } from "./link.ts";
+import { notify, type ConnectionListener, type ConnectionState } from "./listener.ts";
 import { ServerTime } from "./server_time.ts";
 import { Renewal } from "./renewal.ts";
 import { NoToken, type Tokens } from "./tokens.ts";
 import type { Transport, TransportName } from "./transport.ts";
 import { TransportChoice } from "./transport_choice.ts";
 import { newUuid } from "./uuid.ts";
-
-/** The state of the connection. */
-export type ConnectionState =
-  | { kind: "connecting" }
-  | { kind: "connected"; store: StoreRef | undefined; transport: TransportName }
-  | { kind: "reconnecting" }
-  /** No token, or one that the server refuses. The token source is asked again now and then. */
-  | { kind: "needs-token" }
-  | { kind: "forbidden" }
-  | { kind: "no-store" }
-  /** Another stream of this session has replaced ours repeatedly. Tried again now and then. */
-  | { kind: "replaced" }
-  | { kind: "closed" };
-
-/** The newest version of a call. */
-export interface CallEvent {
-  call: Call;
-  /** Until when (server time, ms since 1970) it is worth a popup; undefined: do not pop. */
-  popUntil: number | undefined;
-  /** Undefined for an early one, which comes again with its position. */
-  position: bigint | undefined;
-}
-
-/** Gets the events of a connection. */
-export interface ConnectionListener {
-  /** Replaces all calls. */
-  onSnapshot(snapshot: Snapshot): void;
-  /** Replaces the call with the same id, unless that one has a higher revision. */
-  onCall(event: CallEvent): void;
-  onState(state: ConnectionState): void;
-  /**
-   * The server's time was estimated wrongly by `corrected` milliseconds: by hours if the machine's own clock was set.
-   * Everything that depends on {@link Connection.serverNow} must be decided again.
-   */
-  onServerTime?(corrected: number): void;
-}
 
 /** What a connection is made of. */
 export interface ConnectionParts {
@@ -199,7 +164,7 @@ export class Connection {
     }
     if (attempt !== this.#try) return;
     this.#asking = false;
-    // The same token again: it is not sent at once. The slow tries send it, since the server may accept it later.
+    // The same token again: it is not sent immediately. The slow tries send it, since the server may accept it later.
     if (this.#tokens.stillRefused && !this.#isRefused()) return this.#refusedWith({ kind: "needs-token" });
     const transport = probe ?? this.#parts.transports.next();
     try {
@@ -242,7 +207,7 @@ export class Connection {
         if (this.#cursor.isBehind(event.value.position)) link.end("gap");
         return;
       case "reconnect":
-        return this.#leave(link, event.value.after ? durationMs(event.value.after) : 0);
+        return this.#reconnectIn(link, event.value.after ? durationMs(event.value.after) : 0);
       case undefined:
         // An event of a newer server. If it has a position, the next update shows the gap.
         return;
@@ -282,8 +247,8 @@ export class Connection {
     notify(() => this.#parts.listener.onCall(event));
   }
 
-  /** The replica is leaving: opens the next stream after `delay`, also if a try was planned for later. */
-  #leave(link: Link, delay: number): void {
+  /** The replica drains: opens the next stream after `delay`, also if a try was planned for later. */
+  #reconnectIn(link: Link, delay: number): void {
     const at = this.#parts.clock.now() + delay;
     if (this.#next || this.#asking || (this.#retry && this.#retryAt <= at)) return;
     this.#retry?.cancel();
@@ -344,7 +309,7 @@ export class Connection {
     this.#openAfter(backoff(this.#failures++, this.#parts.random));
   }
 
-  /** Once is normal: the token has expired. Twice in a row needs a person. */
+  /** Once is normal: the token has expired. Twice in a row a person must help. */
   #unauthenticated(link: Link): void {
     if (!this.#tokens.refused(link.token) || this.#isRefused()) return this.#refusedWith({ kind: "needs-token" });
     if (!this.#current) this.#setState({ kind: "reconnecting" });
@@ -402,14 +367,5 @@ export class Connection {
     const same = state.kind === this.#state.kind && state.kind !== "connected";
     this.#state = state;
     if (!same) notify(() => this.#parts.listener.onState(state));
-  }
-}
-
-/** An exception in a listener is reported to the page, and changes neither the stream nor the order of events. */
-function notify(call: () => void): void {
-  try {
-    call();
-  } catch (error) {
-    reportError(error);
   }
 }

@@ -7,7 +7,7 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { CallState, type Call } from "../gen/ringpad/v1/call_pb.ts";
 import type { Snapshot } from "../gen/ringpad/v1/pad_pb.ts";
 import type { Clock, Timer } from "./clock.ts";
-import type { CallEvent, ConnectionListener, ConnectionState } from "./connection.ts";
+import type { CallEvent, ConnectionListener, ConnectionState } from "./listener.ts";
 
 /** Milliseconds after which the server's time is checked again, also if all calls ring longer. */
 const LOOK_AGAIN = 60_000;

@@ -15,7 +15,7 @@ export type StreamEnd =
   | "no-store"
   /** A newer stream of the same session has replaced this one. */
   | "replaced"
-  /** The server accepted the stream and ended it: leaving, too slow, too many streams, the log cannot be reached. */
+  /** The server accepted the stream and ended it: it drains, the pad is too slow, too many streams, the log cannot be reached. */
   | "unavailable"
   /** The connection was refused or broke. */
   | "network";

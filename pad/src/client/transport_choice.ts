@@ -70,7 +70,7 @@ export class TransportChoice {
     this.#next = this.#preferred;
   }
 
-  /** No message came over `name`. True: try the other transport at once. */
+  /** No message came over `name`. True: try the other transport immediately. */
   failed(name: TransportName, failure: AttemptFailure): boolean {
     if (failure === "buffered") {
       this.#heldBack ||= name === "grpc-web";

@@ -13,7 +13,7 @@ export class Announcer {
   readonly #rung = new Set<string>();
   readonly #held = new Set<string>();
 
-  /** `onRing` gets the topmost of new rings, also if there are several at once. */
+  /** `onRing` gets the topmost of new rings, also if there are several at the same time. */
   constructor(onRing: (call: Call) => void) {
     this.#onRing = onRing;
   }

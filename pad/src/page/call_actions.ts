@@ -1,4 +1,4 @@
-// The actions on this page. Each one is shown at once: while it is sent, the call looks as if it had succeeded; afterwards
+// The actions on this page. Each one is shown immediately: while it is sent, the call looks as if it had succeeded; afterwards
 // the call is shown as the server has it. Saving, closing and reopening can wait for a connection, in `Unsent`.
 
 import { create } from "@bufbuild/protobuf";
@@ -108,7 +108,7 @@ export class CallActions {
   }
 
   /**
-   * Closes the call at once; that can be taken back for 6 s. What was typed is saved first, also if that takes long: a tap
+   * Closes the call immediately; that can be taken back for 6 s. What was typed is saved first, also if that takes long: a tap
    * on "done" does not mean to delete it. Without a connection both wait for one.
    */
   close(id: string): void {

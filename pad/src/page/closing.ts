@@ -1,4 +1,4 @@
-// "Done", with 6 s in which it can be taken back. It is sent at once, so that every pad sees it; to take it back, the server
+// "Done", with 6 s in which it can be taken back. It is sent immediately, so that every pad sees it; to take it back, the server
 // is asked to reopen the call. What got no answer waits in `Unsent`, so that a reload loses nothing; a "done" that was never
 // sent is only dropped. From the tap on the call is shown as the user wants it, and its card is hidden; if the "done" is
 // taken back, the card is shown again as it was.

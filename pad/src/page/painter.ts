@@ -43,9 +43,9 @@ export class Painter {
       this.#press.cancel(pointer);
       this.#wait();
     });
-    // In the capture phase, so before any button's own listener: the result of a tap is painted at once.
+    // In the capture phase, so before any button's own listener: the result of a tap is painted immediately.
     addEventListener("click", () => this.#clicked(), { capture: true });
-    // A user who scrolls sees the controls move, so they accept taps at once.
+    // A user who scrolls sees the controls move, so they accept taps immediately.
     addEventListener("scroll", () => this.#measure(), { capture: true, passive: true });
   }
 
@@ -54,7 +54,7 @@ export class Painter {
     this.#queue.ask();
   }
 
-  /** Paints at once, or, while a pointer is down, when the tap is over. */
+  /** Paints immediately, or, while a pointer is down, when the tap is over. */
   paint(): void {
     this.#painting.sound();
     this.#waits = this.#press.heldFor(performance.now()) > 0;

@@ -84,7 +84,7 @@ export class Ringer {
     this.#again = this.#clock.after(EVERY, () => this.#play(context));
   }
 
-  /** At once, also notes that are sounding. */
+  /** Immediately, also notes that are sounding. */
   #stop(): void {
     this.#again?.cancel();
     this.#again = undefined;

@@ -1,6 +1,6 @@
 // The state of the connection, always in words and colour, and advice when a person can do something about it.
 
-import type { ConnectionState } from "../client/connection.ts";
+import type { ConnectionState } from "../client/listener.ts";
 import { byId, setData, setHidden, setText } from "./dom.ts";
 import { text } from "./text.ts";
 import type { TokenFault } from "./token.ts";

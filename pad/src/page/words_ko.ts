@@ -1,6 +1,6 @@
 // Every word that the page shows, in Korean. Other languages are objects of the same shape.
 
-import type { ConnectionState } from "../client/connection.ts";
+import type { ConnectionState } from "../client/listener.ts";
 import type { ActionFailure } from "../client/action_error.ts";
 import { CallerKind } from "../gen/ringpad/v1/call_pb.ts";
 import type { DayFigures } from "./day.ts";
@@ -60,7 +60,7 @@ const failed: Record<Exclude<ActionFailure, "claimed">, string> = {
   offline: "응답이 없어 처리되었는지 확인하지 못했습니다. 화면이 그대로면 다시 눌러 주세요.",
 };
 
-/** Why nothing came of a tap, where another pad has the call and nobody said which. */
+/** Why a tap did nothing, if another pad has the call and its name is not known. */
 const lost = {
   claim: "다른 태블릿에서 먼저 응대하고 있습니다.",
   release: "다른 태블릿에서 응대 중인 전화입니다.",
