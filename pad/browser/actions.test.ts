@@ -24,7 +24,7 @@ const held = (page: Page, id: string, holder: string) => page.locator(`.popup[da
 const title = (page: Page, wanted: RegExp) => page.waitForFunction((source) => new RegExp(source).test(document.title), wanted.source);
 const field = (page: Page, id: string, label: string) => popup(page, id).getByLabel(label, { exact: true });
 
-test("a claim on one pad silences the other, which says who has it; released, it rings again", async () => {
+test("a claim on one pad silences the other, which shows who has it; after a release it rings again", async () => {
   shop.storeADay();
   const [first, second] = await twoPads();
   await withoutSoundBanner(second);
@@ -61,7 +61,7 @@ test("a claim is shown before the server has answered; if another pad was first,
   assert.match((await page.locator("#toast").textContent()) ?? "", /1번 카운터에서 응대 중/);
 });
 
-test("the first tap counts, although it turns sound on and the banner above leaves", async () => {
+test("the first tap counts, although it turns sound on and the banner above disappears", async () => {
   const page = await shop.pad({}, FIRST);
   shop.server.update(ring("a", "010-1234-5678", 3_000), 27_000);
   await popup(page, "a").waitFor();
@@ -207,7 +207,7 @@ test("a reservation is saved, shown on the other pad, and its draft is removed",
   await until("the close", () => shop.server.actions.sent.some(({ method }) => method === "CloseCall"));
 });
 
-test("done saves what was typed first; a day without a time is asked for", async () => {
+test("done saves what was typed first; for a day without a time it asks for the time", async () => {
   const page = await shop.pad({}, FIRST);
   shop.server.update(ring("a", "010-1234-5678", 3_000), 27_000);
   await popup(page, "a").waitFor();
@@ -326,7 +326,7 @@ async function tabTo(page: Page, wanted: Locator): Promise<void> {
   throw new Error(`not reached: ${wanted}`);
 }
 
-test("from ring to done with the keyboard alone, in the order in which the card reads", async () => {
+test("from ring to done with the keyboard alone, in reading order", async () => {
   const page = await shop.pad({}, FIRST);
   shop.server.update(ring("a", "010-1234-5678", 1_000, known), 60_000);
   await popup(page, "a").waitFor();
@@ -354,18 +354,18 @@ test("from ring to done with the keyboard alone, in the order in which the card 
   assert.deepEqual(shop.server.actions.sent.map(({ method }) => method), ["ClaimCall", "SaveNote", "CloseCall"]);
 });
 
-test("the time of ringing, and then of the conversation, is updated by itself", async () => {
+test("the time of ringing, and then of the conversation, is updated every second", async () => {
   const page = await shop.pad({}, FIRST);
   shop.server.update(ring("a", "010-1234-5678", 65_000), 60_000);
-  await goesOn(page, 65);
+  await runs(page, 65);
   await tap(page, "a", "내가 응대");
   await held(page, "a", "me");
   assert.match(await popup(page, "a").locator(".popup-time").innerText(), /^0:\d\d$/);
-  await goesOn(page, 0);
+  await runs(page, 0);
 });
 
 /** Waits until the time on the card has changed three times; it must begin at `from` seconds or more. */
-async function goesOn(page: Page, from: number): Promise<void> {
+async function runs(page: Page, from: number): Promise<void> {
   for (let [step, last] = [0, from - 1]; step < 3; step += 1) {
     const seconds = await page.waitForFunction((shown) => {
       const [minutes, rest] = (document.querySelector(".popup-time")?.textContent ?? "").split(":").map(Number);

@@ -37,15 +37,15 @@ export async function launch(): Promise<Browser> {
 }
 
 /** Unwanted messages of a page: errors, refused resources, requests to other hosts. */
-export interface Complaints {
+export interface PageMessages {
   readonly list: string[];
 }
 
-/** A fresh page as a shop in Korea has it. */
+/** A new page with the settings of a shop in Korea. */
 export async function openPage(
   browser: Browser,
   options: Parameters<Browser["newContext"]>[0] = {},
-): Promise<{ page: Page; complaints: Complaints }> {
+): Promise<{ page: Page; messages: PageMessages }> {
   const context = await browser.newContext({
     locale: "ko-KR",
     timezoneId: "Asia/Seoul",
@@ -53,11 +53,11 @@ export async function openPage(
     ...options,
   });
   const page = await context.newPage();
-  return { page, complaints: complaintsOf(page) };
+  return { page, messages: messagesOf(page) };
 }
 
 /** Collects the page's messages from now on. */
-export function complaintsOf(page: Page): Complaints {
+export function messagesOf(page: Page): PageMessages {
   page.setDefaultTimeout(SOON);
   const list: string[] = [];
   page.on("pageerror", (error) => list.push(`error: ${error.message}`));

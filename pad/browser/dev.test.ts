@@ -5,34 +5,34 @@ import { execFileSync } from "node:child_process";
 import { after, afterEach, before, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
 import { BufferingProxy } from "./buffering_proxy.ts";
-import { launch, openPage, screenshot, until, type Complaints } from "./chromium.ts";
+import { launch, openPage, screenshot, until, type PageMessages } from "./chromium.ts";
 import { DevServer } from "./dev_server.ts";
 
 /** The number of the demo store that the printed command does not ring. */
 const OTHER_NUMBER = "0507-2345-6789";
-/** From the held-back request on; 5 s of it are the wait for the first message. */
+/** Milliseconds from the held-back request on; 5 s of it are the wait for the first message. */
 const FALLS_BACK_WITHIN = 8_000;
 
 let browser: Browser;
 let dev: DevServer;
-let complaints: Complaints[] = [];
+let messages: PageMessages[] = [];
 
 before(async () => {
   [browser, dev] = await Promise.all([launch(), DevServer.start()]);
 });
 after(async () => {
   await browser?.close();
-  assert.equal(await dev?.stop(), 0, "ringpad dev ends well");
+  assert.equal(await dev?.stop(), 0, "ringpad dev exits with 0");
 });
 afterEach(async () => {
   for (const context of browser.contexts()) await context.close();
-  for (const { list } of complaints) assert.deepEqual(list, []);
-  complaints = [];
+  for (const { list } of messages) assert.deepEqual(list, []);
+  messages = [];
 });
 
 async function pad(url: string): Promise<Page> {
   const opened = await openPage(browser);
-  complaints.push(opened.complaints);
+  messages.push(opened.messages);
   await opened.page.goto(url);
   return opened.page;
 }

@@ -68,7 +68,7 @@ test("three pads on three replicas: ring, claim, release, note, hang-up", async 
   await screenshot(first, "floor-known-caller");
 });
 
-test("a missed call stops ringing everywhere, is listed, survives a reload, and is done with for all", async () => {
+test("a missed call stops ringing everywhere, is listed, survives a reload, and is closed for all", async () => {
   const pads = [await floor.pad("1번 카운터"), await floor.pad("2번 카운터")] as const;
   const call = await floor.store.ring("02-555-0134");
   for (const page of pads) await ringing(page);
@@ -97,7 +97,7 @@ test("a missed call stops ringing everywhere, is listed, survives a reload, and 
   await first.locator(`#found [data-call="${call.id}"]`).waitFor();
 });
 
-test("two rings while a form is half typed: nothing typed is lost, not by a reload either", async () => {
+test("two rings while a form is half typed: nothing typed is lost, also with a reload", async () => {
   const page = await floor.pad("1번 카운터");
   const first = await floor.store.ring("010-1111-2222");
   await tap(page, first.id, "내가 응대");
@@ -158,7 +158,7 @@ test("two tabs of one pad use the same replica, and a call that one of them clai
 
 for (const pace of ["one_by_one", "a_second_apart", "all_at_once"] as const) {
   test(`a new version is rolled out, ${pace}: the pad stays connected, and shows each ring once`, async () => {
-    // On a busy machine none of the three may be ready when the last one leaves. Then the pad waits.
+    // On a busy machine none of the three may be ready when the last one drains. Then the pad waits.
     if (pace === "a_second_apart") floor.expected = /the server responded with a status of 50[23]/;
     const page = await floor.padOn(0, "1번 카운터");
     const states = await watchStates(page);

@@ -3,12 +3,12 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach } from "node:test";
 import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
-import { complaintsOf, launch, openPage, until, type Complaints } from "./chromium.ts";
+import { messagesOf, launch, openPage, until, type PageMessages } from "./chromium.ts";
 import { connected, popup } from "./shop.ts";
 import { Testbed, type RealStore } from "./testbed.ts";
 
 /** nginx uses the replicas one after the other: how often a page is opened until its stream is on the chosen one. */
-const DEALS = 18;
+const ATTEMPTS = 18;
 
 /** The environment of a test file on the real services; everything starts before its first test. */
 export class Floor {
@@ -18,7 +18,7 @@ export class Floor {
   store!: RealStore;
   /** Messages that pages may show in the running test, in addition to the usual ones. */
   expected: RegExp | undefined;
-  #complaints: Complaints[] = [];
+  #messages: PageMessages[] = [];
   #stores = 0;
 
   constructor(settings: () => Record<string, string> | Promise<Record<string, string>> = () => ({})) {
@@ -35,16 +35,16 @@ export class Floor {
       for (const context of this.browser.contexts()) await context.close();
       // The next test counts pads.
       await until("all pads are gone", async () => (await this.testbed.pads()).every((count) => !count));
-      const said = this.#complaints.flatMap(({ list }) => list.filter((line) => !this.expected?.test(line)));
-      [this.#complaints, this.expected] = [[], undefined];
+      const said = this.#messages.flatMap(({ list }) => list.filter((line) => !this.expected?.test(line)));
+      [this.#messages, this.expected] = [[], undefined];
       assert.deepEqual(said, []);
     });
   }
 
   /** A pad's page, not yet connected; by default straight to nginx, with a token for an hour. */
   async open(name: string, { url = this.testbed.url, token = "" } = {}): Promise<Page> {
-    const { page, complaints } = await openPage(this.browser);
-    this.#complaints.push(complaints);
+    const { page, messages } = await openPage(this.browser);
+    this.#messages.push(messages);
     await page.addInitScript(watchPopups);
     await page.goto(`${url}/#token=${token || (await this.store.token(name, name))}`);
     return page;
@@ -60,7 +60,7 @@ export class Floor {
   /** Another tab of the same tablet. */
   async tab(context: BrowserContext, token: string): Promise<Page> {
     const page = await context.newPage();
-    this.#complaints.push(complaintsOf(page));
+    this.#messages.push(messagesOf(page));
     await page.goto(`${this.testbed.url}/#token=${token}`);
     await connected(page);
     return page;
@@ -68,7 +68,7 @@ export class Floor {
 
   /** A pad whose stream is on `replica`; opened again until it is. */
   async padOn(replica: number, name: string, open = () => this.pad(name)): Promise<Page> {
-    for (let deal = 0; deal < DEALS; deal += 1) {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       const before = await this.testbed.pads();
       const page = await open();
       const serves = await this.#newPadOf(before);
@@ -76,9 +76,9 @@ export class Floor {
       await page.close();
       await until("the pad is gone", async () => same(await this.testbed.pads(), before));
       // If a page makes a multiple of three requests, it stays on one replica; one more request changes that.
-      if (deal % 6 < 3) await fetch(`${this.testbed.url}/livez`);
+      if (attempt % 6 < 3) await fetch(`${this.testbed.url}/livez`);
     }
-    throw new Error(`no stream of ${name} came to replica ${replica} in ${DEALS} deals`);
+    throw new Error(`no stream of ${name} came to replica ${replica} in ${ATTEMPTS} attempts`);
   }
 
   /** Which replica has one pad more than it had. */

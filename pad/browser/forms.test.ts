@@ -17,7 +17,7 @@ const field = (page: Page, id: string, label: string) => popup(page, id).getByLa
 const holds = (page: Page, id: string, label: string, value: string) =>
   until(`${label} ${value}`, async () => (await field(page, id, label).inputValue()) === value);
 
-test("a note left half-typed on one pad does not wipe the reservation that another saved", async () => {
+test("a half-typed note on one pad does not remove the reservation that another saved", async () => {
   const [first, second] = await Promise.all([shop.pad({}, FIRST), shop.pad({}, SECOND)]);
   shop.server.update(ring("a", "010-1234-5678", 3_000), 60_000);
   await tap(first, "a", "내가 응대");
@@ -72,7 +72,7 @@ for (const dismissed of [false, true]) {
   });
 }
 
-test("done in the missed list asks for the rest of a date that has begun with its day", async () => {
+test("done in the missed list asks for the rest of a date of which only the day was typed", async () => {
   shop.storeADay();
   const page = await shop.pad({}, FIRST);
   await page.locator('#missed [data-call="d2"]').getByRole("button", { name: "열기" }).click();

@@ -42,7 +42,7 @@ test("two taps on done close one call: the next call, which moves under the fing
   assert.equal(await page.locator("#missed-count").textContent(), "2");
 });
 
-test("done is shown on every pad at once; if it is taken back within 6 s, the call and its form are shown again", async () => {
+test("done is shown on every pad immediately; if it is taken back within 6 s, the call and its form are shown again", async () => {
   shop.storeADay();
   const other = await shop.pad({}, padToken("p2", "2번 카운터"));
   const page = await pausedPad(shop, FIRST);
@@ -114,7 +114,7 @@ test("a closed card is never shown again between its update and its answer", asy
   assert.deepEqual(await page.evaluate(() => (globalThis as unknown as { shown: string[] }).shown), ["sentinel", "another"]);
 });
 
-test("done hides the card at once, also during a long save, and can be taken back then", async () => {
+test("done hides the card immediately, also during a long save, and can be taken back then", async () => {
   const page = await shop.pad({}, FIRST);
   await claimACall(page);
   await popup(page, "a").getByLabel("차량 번호").fill("12가 3456");

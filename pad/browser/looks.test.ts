@@ -55,7 +55,7 @@ for (const [name, options] of SCREENS) {
 const state = (page: Page, kind: string) => page.locator(`#connection[data-state="${kind}"]`).waitFor();
 
 for (const [name, options] of SCREENS.filter(([it]) => ["tablet", "360-dark", "english-360"].includes(it))) {
-  test(`${name}: what goes wrong fits and can be read out, too`, async () => {
+  test(`${name}: every fault fits and can be read out`, async () => {
     shop.storeADay();
     const page = await shop.pad(options, FIRST);
     await withoutSoundBanner(page);
@@ -138,7 +138,7 @@ async function inReach(page: Page, id: string, name: string): Promise<boolean> {
   });
 }
 
-test("an open form's buttons are in reach without scrolling while two others ring, written in or not", async () => {
+test("an open form's buttons can be reached without scrolling while two others ring, with and without the focus", async () => {
   shop.storeADay();
   const page = await shop.pad({}, FIRST);
   await withoutSoundBanner(page);
@@ -147,7 +147,7 @@ test("an open form's buttons are in reach without scrolling while two others rin
   for (const id of ["b", "c"]) shop.server.update(ring(id, "010-7777-8888", 3_000, known), 60_000);
   await popup(page, "c").waitFor();
   await screenshot(page, "two-rings-form-open");
-  for (const name of ["완료", "응대 취소"]) assert.ok(await inReach(page, "a", name), `${name} beside the form`);
+  for (const name of ["완료", "응대 취소"]) assert.ok(await inReach(page, "a", name), `${name} next to the form`);
   await popup(page, "a").getByLabel("이름").focus();
   await page.evaluate(() => document.querySelector(".stage")?.scrollTo(0, 0));
   await screenshot(page, "two-rings-form-focused");
@@ -155,7 +155,7 @@ test("an open form's buttons are in reach without scrolling while two others rin
   await accessible(page);
 });
 
-test("of three rings each can be taken without scrolling, however much is known of the callers", async () => {
+test("of three rings each can be claimed without scrolling, also with a long history", async () => {
   shop.storeADay();
   const page = await shop.pad({}, FIRST);
   await withoutSoundBanner(page);
@@ -170,7 +170,7 @@ for (const [name, options, words] of [
   ["360", { viewport: { width: 360, height: 740 } }, "소리 꺼짐"],
   ["english-360", { locale: "en-GB", viewport: { width: 360, height: 740 } }, "Sound off"],
 ] as [string, Parameters<Browser["newContext"]>[0], string][]) {
-  test(`${name}: that sound is off is said in words, also while a call rings and the lists are looked at`, async () => {
+  test(`${name}: a text says that sound is off, also while a call rings and the lists are scrolled`, async () => {
     shop.storeADay();
     const page = await shop.pad(options, FIRST);
     await withoutSoundBanner(page);
@@ -204,7 +204,7 @@ test("a ring is scrolled into view, but not while somebody types", async () => {
   assert.equal(await inSight("b"), false);
 });
 
-test("ten rings on a phone: the longest is on top, and can be taken", async () => {
+test("ten rings on a phone: the oldest is on top, and can be claimed", async () => {
   const page = await shop.pad({ viewport: { width: 360, height: 740 } }, FIRST);
   await withoutSoundBanner(page);
   for (let i = 0; i < 10; i += 1) shop.server.update(ring(`r${i}`, "010-1234-5678", 3_000, known), 60_000);
@@ -234,7 +234,7 @@ function linesBegin(): string[] {
     const written = detail.firstChild;
     const edge = detail.parentElement?.getBoundingClientRect().left ?? NaN;
     const phase = [...(detail.previousElementSibling?.getClientRects() ?? [])].at(-1);
-    if (!written || !phase) return ["nothing to look at"];
+    if (!written || !phase) return ["no details"];
     const place = (at: number) => {
       const letter = document.createRange();
       letter.setStart(written, at);
@@ -248,7 +248,7 @@ function linesBegin(): string[] {
   });
 }
 
-test("the number is written large enough for two metres", async () => {
+test("the number is large enough to read from two metres", async () => {
   const page = await shop.pad();
   shop.server.update(ring("a", "010-1234-5678", 1_000), 30_000);
   const size = await popup(page, "a").locator("h2").evaluate((node) => parseFloat(getComputedStyle(node).fontSize));

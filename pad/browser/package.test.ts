@@ -22,7 +22,7 @@ import { Shop } from "./shop.ts";
 const ITS_URL = "https://pads.example.com";
 const COMPILER_OPTIONS = { strict: true, noEmit: true, target: "es2022", module: "esnext", moduleResolution: "bundler", lib: ["es2022", "dom"], types: [] };
 /** Milliseconds; a refused page tries again by itself after 15 s or more. */
-const AT_ONCE = 5_000;
+const SOON_AFTER = 5_000;
 const NO_SUCH_STORE = 5;
 
 interface Manifest {
@@ -89,17 +89,17 @@ test("the example is ten lines, and the README has it word for word", () => {
   const example = readFileSync("example/example.ts", "utf8");
   const lines = example.split("\n").filter((line) => line.trim() !== "");
   assert.ok(lines.length <= 10, `${lines.length} lines`);
-  assert.ok(Math.max(...lines.map(({ length }) => length)) <= 130, "and lines they are");
+  assert.ok(Math.max(...lines.map(({ length }) => length)) <= 130, "none of them too long");
   assert.ok(readFileSync("README.md", "utf8").includes(`\`\`\`ts\n${example}\`\`\``));
 });
 
 describe("on the real services, in a page of another host", () => {
   const backEnd = new BackEnd("localhost");
-  const stranger = new BackEnd("localhost");
-  const complaints: string[][] = [];
-  after(() => Promise.all([backEnd.close(), stranger.close()]));
+  const otherSite = new BackEnd("localhost");
+  const messages: string[][] = [];
+  after(() => Promise.all([backEnd.close(), otherSite.close()]));
   const floor = new Floor(async () => {
-    await Promise.all([backEnd.listen(), stranger.listen()]);
+    await Promise.all([backEnd.listen(), otherSite.listen()]);
     return { PAD_ALLOWED_ORIGINS: backEnd.origin };
   });
 
@@ -110,8 +110,8 @@ describe("on the real services, in a page of another host", () => {
     at.policy = `default-src 'none'; script-src 'self'; connect-src 'self' ${url} ${url.replace("http", "ws")}`;
     at.files.set("/", readFileSync("example/index.html", "utf8"));
     at.files.set("/example.js", await bundled(url));
-    const { page, complaints: said } = await openPage(floor.browser);
-    if (at === backEnd) complaints.push(said.list);
+    const { page, messages: said } = await openPage(floor.browser);
+    if (at === backEnd) messages.push(said.list);
     await at.logIn(page.context());
     await page.goto(at.origin);
     await state(page, at === backEnd ? "connected" : "forbidden");
@@ -141,18 +141,18 @@ describe("on the real services, in a page of another host", () => {
     assert.equal(await loadedMidRing.getByRole("button").count(), 1);
     await second.missed();
     for (const page of [mine, theirs, loadedMidRing]) await gone(rings(page, second.caller));
-    assert.deepEqual(complaints.flat().filter((complaint) => complaint !== "request to localhost"), []);
+    assert.deepEqual(messages.flat().filter((message) => message !== "request to localhost"), []);
   });
 
   test("a page whose origin is not in PAD_ALLOWED_ORIGINS gets nothing, and the reason", async () => {
-    const page = await open("1번 카운터", stranger);
+    const page = await open("1번 카운터", otherSite);
     await floor.store.ring("010-1234-5678");
     await sleep(1_000);
     assert.equal(await page.getByRole("button").count(), 0);
   });
 });
 
-describe("on a server that does what a test wants", () => {
+describe("on a fake server", () => {
   const shop = new Shop();
   beforeEach(async () => {
     await shop.server.close();
@@ -216,13 +216,13 @@ describe("on a server that does what a test wants", () => {
       const answered = page.waitForEvent("response");
       await page.evaluate(happens);
       await until(`a try at ${event}`, () => tries() > before);
-      assert.ok(Date.now() - began < AT_ONCE, event);
+      assert.ok(Date.now() - began < SOON_AFTER, event);
       await answered;
     }
     const before = tries();
     await page.evaluate(() => Object.defineProperty(document, "visibilityState", { value: "hidden" }));
     await page.evaluate(dispatch["visibilitychange"] as () => void);
     await sleep(500);
-    assert.equal(tries(), before, "nobody looks at it now");
+    assert.equal(tries(), before, "the page is hidden");
   });
 });

@@ -11,7 +11,7 @@ import { connected, known, popup, Shop, withoutSoundBanner } from "./shop.ts";
 
 const shop = new Shop();
 
-test("without a ring: store, connection and lists; the token is removed from the address at once", async () => {
+test("without a ring: store, connection and lists; the token is removed from the address immediately", async () => {
   shop.storeADay();
   const page = await shop.open();
   await connected(page);
@@ -106,7 +106,7 @@ test("with three rings, what is typed into one of them survives the others", asy
   await screenshot(page, "three-mixed");
 });
 
-test("the day in a line: more calls than a snapshot has, then what comes; nothing while the page is cut off", async () => {
+test("the day in a line: more calls than a snapshot has, then updates; nothing while the page is cut off", async () => {
   const missed = { state: CallState.MISSED };
   for (let i = 0; i < 600; i += 1) shop.server.store(ring(`t${i}`, "010-2345-6789", 0, missed));
   shop.server.store(ring("old", "010-2345-6789", 86_400_000, missed));
@@ -138,7 +138,7 @@ test("a ring whose end is not reported stops ringing, and is shown as unknown", 
 });
 
 for (const hours of [3, -3]) {
-  test(`a tablet whose clock is ${hours} h off: it pops, counts and ends by the server's time`, async () => {
+  test(`a tablet whose clock is ${hours} h off: popups and times follow the server's time`, async () => {
     const page = await shop.pad({}, "a.b.c", (it) => it.addInitScript(shiftClock, hours * 3_600_000));
     assert.ok(Math.abs((await page.evaluate(() => Date.now())) - Date.now() - hours * 3_600_000) < 60_000);
     const until = Date.now() + 4_000;
@@ -153,7 +153,7 @@ for (const hours of [3, -3]) {
 }
 
 for (const hours of [5, -5]) {
-  test(`a tablet whose clock is set ${hours} h off while the phone rings: a ring continues, and what comes then pops`, async () => {
+  test(`a tablet whose clock is set ${hours} h off while the phone rings: a ring continues, and the next calls pop up`, async () => {
     const page = await shop.pad();
     shop.server.update(ring("a", "010-1234-5678", 0), 30_000);
     await popup(page, "a").waitFor();
@@ -178,7 +178,7 @@ function shiftClock(by: number): void {
   globalThis.Date = Wrong as DateConstructor;
 }
 
-test("a lost connection is shown, repaired, and calls from that time are shown once", async () => {
+test("a lost connection is shown and replaced, and calls from that time are shown once", async () => {
   shop.storeADay();
   const page = await shop.open();
   await connected(page);
@@ -200,7 +200,7 @@ test("a lost connection is shown, repaired, and calls from that time are shown o
   await page.locator("#advice").waitFor({ state: "hidden" });
 });
 
-test("a missing token and a refused one are shown in words", async () => {
+test("a missing token and a refused one are explained", async () => {
   const { page } = await openPage(shop.browser);
   await page.goto(`${shop.url}/`);
   await page.locator('#connection[data-state="needs-token"]').waitFor();

@@ -103,7 +103,7 @@ for (const { name, options } of SCREENS) {
     await look(page, "13-undo");
   });
 
-  test(`${name}: what keeps a tablet from its calls fits and can be read out`, async () => {
+  test(`${name}: every reason why a tablet shows no calls fits and can be read out`, async () => {
     const none = await shop.open(options, "");
     await none.locator("#advice").waitFor();
     await looksRight(none, `${name}-14-no-token`);

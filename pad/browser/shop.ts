@@ -5,7 +5,7 @@ import { after, afterEach, before, beforeEach } from "node:test";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { Browser, Locator, Page } from "playwright-core";
 import { CallerKind, CallState } from "../src/gen/ringpad/v1/call_pb.ts";
-import { launch, openPage, until, type Complaints } from "./chromium.ts";
+import { launch, openPage, until, type PageMessages } from "./chromium.ts";
 import { FakeServer, ring } from "./fake_server.ts";
 
 const MINUTE = 60_000;
@@ -20,7 +20,7 @@ export class Shop {
   browser!: Browser;
   server!: FakeServer;
   url!: string;
-  #complaints: Complaints[] = [];
+  #messages: PageMessages[] = [];
 
   /** Starts before, and cleans up after, each test of the file. */
   constructor() {
@@ -30,8 +30,8 @@ export class Shop {
     afterEach(async () => {
       for (const context of this.browser.contexts()) await context.close();
       await this.server.close();
-      const said = this.#complaints.flatMap(({ list }) => list);
-      this.#complaints = [];
+      const said = this.#messages.flatMap(({ list }) => list);
+      this.#messages = [];
       assert.deepEqual(said, []);
     });
   }
@@ -44,7 +44,7 @@ export class Shop {
   /** A pad's page; `prepare` changes what it will find. */
   async open(options: ContextOptions = {}, token = "a.b.c", prepare?: (page: Page) => Promise<unknown>): Promise<Page> {
     const opened = await openPage(this.browser, options);
-    this.#complaints.push(opened.complaints);
+    this.#messages.push(opened.messages);
     await prepare?.(opened.page);
     await opened.page.goto(`${this.url}/#token=${token}`);
     return opened.page;

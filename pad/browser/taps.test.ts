@@ -1,5 +1,5 @@
-// Taps on a counter where everything happens at once, with raw pointers: what somebody has aimed at is what they hit,
-// whichever field has the focus and whatever comes between a finger's coming and its leaving.
+// Taps while calls, updates and typing happen at the same time, with raw pointers: a tap acts on the button where it began,
+// with any field focused, and with any update between press and release.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -67,7 +67,7 @@ async function hasGot(page: Page, part: string): Promise<void> {
 
 const clicks = (page: Page) => page.evaluate(() => (globalThis as unknown as { clicks: string[] }).clicks);
 
-/** A counter with every kind of card, and the focus in the form of the call in hand. */
+/** A page with every kind of card, and the focus in the form of the claimed call. */
 async function busyCounter(viewport: { width: number; height: number }, kind: PointerKind): Promise<Page> {
   const page = await shop.pad({ viewport, hasTouch: kind === "touch" }, FIRST, (it) => it.addInitScript(recordChunks));
   await page.evaluate(recordClicks);
@@ -100,7 +100,7 @@ const BUTTONS = [
 
 for (const [screen, viewport] of Object.entries(SCREENS)) {
   for (const kind of ["mouse", "touch"] as const) {
-    test(`${screen}, ${kind}: every button of every card is hit, with a field focused and a ring coming between down and up`, async () => {
+    test(`${screen}, ${kind}: every button of every card is hit, with a field focused and a ring between press and release`, async () => {
       for (const [id, name] of BUTTONS) {
         const page = await busyCounter(viewport, kind);
         await popup(page, "mine").getByLabel("이름", { exact: true }).focus();
@@ -110,7 +110,7 @@ for (const [screen, viewport] of Object.entries(SCREENS)) {
         await tap.down(x, y);
         shop.server.update(ring("next", "010-9999-0000", 0, known), 60_000);
         await hasGot(page, "010-9999-0000");
-        assert.equal(await popup(page, "next").count(), 0, `${id} ${name}: nothing may move under a finger`);
+        assert.equal(await popup(page, "next").count(), 0, `${id} ${name}: nothing may move while a finger is down`);
         await tap.up();
         await popup(page, "next").waitFor();
         assert.deepEqual(await clicks(page), [`${id} ${name}`]);
@@ -135,9 +135,9 @@ for (const [screen, viewport] of Object.entries(SCREENS)) {
   });
 }
 
-const inMyHands = (page: Page, id: string) => page.locator(`.popup[data-call="${id}"][data-holder="me"]`).count();
+const claimedHere = (page: Page, id: string) => page.locator(`.popup[data-call="${id}"][data-holder="me"]`).count();
 
-test("a card younger than half a second takes no tap, and every key", async () => {
+test("a card that is shown for less than half a second ignores taps, and accepts keys", async () => {
   const page = await pausedPad(shop, FIRST);
   for (const id of ["a", "b"]) shop.server.update(ring(id, "010-1234-5678", 0), 4_000_000);
   await popup(page, "b").waitFor();
@@ -148,29 +148,29 @@ test("a card younger than half a second takes no tap, and every key", async () =
   await popup(page, "b").locator(".popup-claim").focus();
   await page.keyboard.press("Enter");
   await page.locator('.popup[data-call="b"][data-holder="me"]').waitFor();
-  assert.equal(await inMyHands(page, "a"), 0);
+  assert.equal(await claimedHere(page, "a"), 0);
   await page.clock.runFor(1_000);
   await page.mouse.click(...(await middleOf(popup(page, "a").locator(".popup-claim"))));
   await page.locator('.popup[data-call="a"][data-holder="me"]').waitFor();
 });
 
-test("what a ring's end moves under the finger takes no tap for half a second", async () => {
+test("a button that moves under the finger when another ring ends ignores taps for half a second", async () => {
   const page = await pausedPad(shop, FIRST);
   for (const id of ["a", "b"]) shop.server.update(ring(id, "010-1234-5678", 0), 4_000_000);
   await popup(page, "b").waitFor();
   await page.clock.runFor(1_000);
   const at = await middleOf(popup(page, "a").locator(".popup-claim"));
-  // Another pad has taken the first: the second comes where the finger is going.
+  // Another pad has taken the first: the second moves to the place of the tap.
   shop.server.update({ id: "a", claim: create(ClaimSchema, { padId: "p2", padName: "2번 카운터" }) });
   await page.locator('.popup[data-call="a"][data-holder="other"]').waitFor();
   await page.mouse.click(...at);
-  assert.equal(await inMyHands(page, "b"), 0);
+  assert.equal(await claimedHere(page, "b"), 0);
   await page.clock.runFor(1_000);
   await page.mouse.click(...at);
   await page.locator('.popup[data-call="b"][data-holder="me"]').waitFor();
 });
 
-test("a newer ring takes nobody's place: the call that was aimed at is claimed at once", async () => {
+test("a newer ring moves no button: the call that the user taps is claimed immediately", async () => {
   const page = await pausedPad(shop, FIRST);
   shop.server.update(ring("a", "010-1234-5678", 9_000), 4_000_000);
   await popup(page, "a").waitFor();
@@ -180,24 +180,24 @@ test("a newer ring takes nobody's place: the call that was aimed at is claimed a
   await popup(page, "b").waitFor();
   await page.mouse.click(...at);
   await page.locator('.popup[data-call="a"][data-holder="me"]').waitFor();
-  assert.equal(await inMyHands(page, "b"), 0);
+  assert.equal(await claimedHere(page, "b"), 0);
 });
 
-/** The calls whose buttons take no tap right after the browser has said that the page was resized. */
+/** The calls whose buttons ignore taps directly after a resize event. */
 function heldByResize(): string[] {
   visualViewport?.dispatchEvent(new Event("resize"));
   const held = [...document.querySelectorAll("[data-settling]")];
   return [...new Set(held.map((node) => node.closest("[data-call]")?.getAttribute("data-call") ?? node.id))];
 }
 
-test("a browser that says again and again that it was resized takes no tap away, but for what has moved", async () => {
+test("after repeated resize events of the browser taps are accepted, except on what has moved", async () => {
   shop.storeADay();
   const page = await pausedPad(shop, FIRST, { viewport: { width: 360, height: 740 } });
   for (const id of ["a", "b"]) shop.server.update(ring(id, "010-1234-5678", 0), 4_000_000);
   await popup(page, "b").waitFor();
   await page.clock.runFor(1_000);
   assert.deepEqual(await page.evaluate(heldByResize), []);
-  // Browsers say so whenever their bars go, which is when somebody scrolls.
+  // Browsers send it when their bars disappear, which happens when the user scrolls.
   await page.evaluate(() => new Promise((scrolled) => {
     addEventListener("scroll", scrolled, { once: true });
     scrollBy(0, 80);
@@ -213,7 +213,7 @@ test("a browser that says again and again that it was resized takes no tap away,
   await page.locator('.popup[data-call="b"][data-holder="me"]').waitFor();
 });
 
-test("a resize that the browser reports before the scroll of the same frame takes no tap away", async () => {
+test("after a resize event before the scroll of the same frame taps are accepted", async () => {
   for (let i = 1; i <= 100; i += 1) shop.server.store(ring(`c${i}`, "010-2345-6789", i * 60_000, { state: CallState.COMPLETED }));
   const page = await shop.pad({ viewport: { width: 360, height: 740 } }, FIRST);
   await withoutSoundBanner(page);
@@ -227,7 +227,7 @@ test("a resize that the browser reports before the scroll of the same frame take
   assert.notDeepEqual(await heldAfter(100_000), []);
 });
 
-test("of lists of hundreds of lines, one that was scrolled to takes taps at once", async () => {
+test("in lists of hundreds of lines, one that was scrolled to accepts taps immediately", async () => {
   for (let i = 1; i <= 100; i += 1) shop.server.store(ring(`c${i}`, "010-2345-6789", i * 60_000, { state: CallState.COMPLETED }));
   const page = await shop.pad({ viewport: { width: 360, height: 740 } }, FIRST);
   await withoutSoundBanner(page);

@@ -1,5 +1,5 @@
-// Fingers: what unlocks sound on a screen that is touched. A browser may be more generous than an iPad is, so here
-// sound obeys the HTML specification to the letter: a finger counts when it leaves the screen, a mouse when it comes.
+// What unlocks sound on a touch screen. Other browsers allow more than an iPad does, so here sound follows the HTML
+// specification exactly: a touch counts at its release, a mouse button at its press.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -12,7 +12,7 @@ const shop = new Shop();
 const FIRST = padToken("p1", "1번 카운터");
 const ON = '#sound[aria-pressed="true"]';
 
-/** In the page: sound as an iPad has it, and `contexts`, to interrupt it. */
+/** In the page: sound as on an iPad, and `contexts`, to interrupt it. */
 function strict(): void {
   const contexts: AudioContext[] = [];
   const { resume } = AudioContext.prototype;
@@ -42,9 +42,9 @@ async function tablet(): Promise<Page> {
   return page;
 }
 
-const bannerLeaves = (page: Page) => page.locator("#unlock").waitFor({ state: "hidden" });
+const bannerDisappears = (page: Page) => page.locator("#unlock").waitFor({ state: "hidden" });
 
-/** A finger that comes and, later, goes. */
+/** A finger that is put down and, later, lifted. */
 async function finger(page: Page): Promise<{ down(x: number, y: number): Promise<void>; up(): Promise<void> }> {
   const session = await page.context().newCDPSession(page);
   const send = async (type: "touchStart" | "touchEnd", touchPoints: { x: number; y: number }[]) =>
@@ -56,18 +56,18 @@ test("any touch turns sound on, and again after an interruption", async () => {
   const page = await tablet();
   await page.locator("h1").tap();
   await page.locator(ON).waitFor();
-  await bannerLeaves(page);
+  await bannerDisappears(page);
   await page.evaluate(() => (globalThis as unknown as { contexts: AudioContext[] }).contexts[0]?.suspend());
   await page.locator("#unlock").tap();
   await page.locator(ON).waitFor();
-  await bannerLeaves(page);
+  await bannerDisappears(page);
 });
 
 test("a finger on the switch turns sound on the first time, and off the second", async () => {
   const page = await tablet();
   await page.locator("#sound").tap();
   await page.locator(ON).waitFor();
-  await bannerLeaves(page);
+  await bannerDisappears(page);
   await page.locator("#sound").tap();
   await page.locator('#sound[data-sound="off"]').waitFor();
 });
@@ -85,7 +85,7 @@ test("the first tap counts: nothing moves until the release", async () => {
   await up();
   await page.locator('.popup[data-call="a"][data-holder="me"]').waitFor();
   await page.locator(ON).waitFor();
-  await bannerLeaves(page);
+  await bannerDisappears(page);
 });
 
 for (const id of ["unlock", "sound"]) {
@@ -93,16 +93,16 @@ for (const id of ["unlock", "sound"]) {
     const page = await tablet();
     await page.locator(`#${id}`).dispatchEvent("click");
     await page.locator(ON).waitFor();
-    await bannerLeaves(page);
+    await bannerDisappears(page);
     await page.locator("#sound").dispatchEvent("click");
     await page.locator('#sound[data-sound="off"]').waitFor();
   });
 }
 
-test("a click without a touch is the switch's own, also after a touch that unlocked sound elsewhere", async () => {
+test("a click without a touch acts on the switch, also after a touch that unlocked sound elsewhere", async () => {
   const page = await tablet();
   await page.locator("h1").tap();
-  await bannerLeaves(page);
+  await bannerDisappears(page);
   await page.locator("#sound").dispatchEvent("click");
   await page.locator('#sound[data-sound="off"]').waitFor();
 });
@@ -111,7 +111,7 @@ test("a mouse on the switch turns sound on first, too", async () => {
   const page = await tablet();
   await page.locator("#sound").click();
   await page.locator(ON).waitFor();
-  await bannerLeaves(page);
+  await bannerDisappears(page);
 });
 
 test("a key turns sound on; the next one on the switch turns it off", async () => {
@@ -123,7 +123,7 @@ test("a key turns sound on; the next one on the switch turns it off", async () =
   await page.locator('#sound[data-sound="off"]').waitFor();
 });
 
-test("the switch is called the same whether it is on or off: pressed says which", async () => {
+test("the switch has the same name whether it is on or off; aria-pressed shows its state", async () => {
   const page = await tablet();
   const named = (pressed: boolean) => page.getByRole("button", { name: "소리", exact: true, pressed });
   await named(false).tap();

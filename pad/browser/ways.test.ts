@@ -1,4 +1,4 @@
-// Pads of the real services whose way to them breaks: a replica that dies, a network that goes, a proxy that holds
+// Pads of the real services whose path to them breaks: a replica that dies, a network that fails, a proxy that holds
 // streams back, a token that ends.
 
 import assert from "node:assert/strict";
@@ -14,7 +14,7 @@ import { connected, popup } from "./shop.ts";
 /** From the moment on at which the proxy holds a stream back; 5 s of it are the wait for the first message. */
 const FALLS_BACK_WITHIN = 6_000;
 const OFFLINE = 60_000;
-/** 2.5 heartbeats of 5 s, from which on silence is a cut; and a busy machine. */
+/** 2.5 heartbeats of 5 s, after which a silent stream is dead; and a busy machine. */
 const SAID_WITHIN = 15_000;
 /** Seconds that a short token lasts. */
 const SHORT = 20;
@@ -47,7 +47,7 @@ test("the replica of a pad is killed during a ring: the popup stays, later event
   await floor.testbed.revive(0);
 });
 
-test("behind a proxy that holds streams back, the pad falls back to WebSocket within 6 s, and acts from there", async () => {
+test("behind a proxy that holds streams back, the pad falls back to WebSocket within 6 s, and its actions work", async () => {
   const proxy = new BufferingProxy(floor.testbed.url);
   const url = await proxy.listen();
   try {

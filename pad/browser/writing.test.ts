@@ -36,7 +36,7 @@ async function writing(viewport: { width: number; height: number }, prepare?: (p
 for (const viewport of [{ width: 360, height: 740 }, { width: 800, height: 1280 }, { width: 1280, height: 800 }]) {
   const size = `${viewport.width}x${viewport.height}`;
 
-  test(`${size}: a note of any length is three lines, then more on request; the call can be taken without scrolling`, async () => {
+  test(`${size}: a long note is shown in three lines, and whole on request; the call can be claimed without scrolling`, async () => {
     const page = await shop.pad({ viewport }, FIRST);
     await withoutSoundBanner(page);
     const history = { ...known.history, lastNote: LONG.slice(0, 2_000) };
@@ -59,7 +59,7 @@ for (const viewport of [{ width: 360, height: 740 }, { width: 800, height: 1280 
   });
 
   for (const keyboard of [0, 300]) {
-    test(`${size}${keyboard ? " over a keyboard" : ""}: who writes keeps the form, and can take what rings meanwhile, however far they have scrolled`, async () => {
+    test(`${size}${keyboard ? " over a keyboard" : ""}: a user who writes keeps the form, and can claim calls that ring meanwhile, at any scroll position`, async () => {
       const page = await writing({ ...viewport, height: viewport.height - keyboard });
       for (const id of ["b", "c"]) shop.server.update(ring(id, "010-7777-8888", 3_000, known), 60_000);
       await popup(page, "c").waitFor();
@@ -80,11 +80,11 @@ for (const viewport of [{ width: 360, height: 740 }, { width: 800, height: 1280 
 }
 
 for (const viewport of [{ width: 360, height: 440 }, { width: 800, height: 700 }, { width: 1280, height: 500 }]) {
-  test(`${viewport.width}x${viewport.height}: rings that make the strip grow leave the field that is written into in sight, and let it be scrolled away`, async () => {
+  test(`${viewport.width}x${viewport.height}: when rings make the strip grow, the focused field stays visible, and can be scrolled away`, async () => {
     const page = await writing(viewport);
     const field = popup(page, "mine").getByLabel("차량 번호", { exact: true });
     await field.focus();
-    // At the lower end of what is seen.
+    // At the lower end of the visible part.
     await field.evaluate((node) => node.scrollIntoView({ block: "end" }));
     for (let i = 0; i < 5; i += 1) {
       shop.server.update(ring(`r${i}`, "010-7777-8888", 3_000, known), 60_000);
@@ -102,7 +102,7 @@ for (const viewport of [{ width: 360, height: 440 }, { width: 800, height: 700 }
   });
 }
 
-/** In the page: a keyboard that covers it from `top + height` on, as an iPad has it: the page itself stays as large. */
+/** In the page: a keyboard that covers it from `top + height` on, as on an iPad: the size of the page itself does not change. */
 function keyboard({ top, height }: { top: number; height: number }): void {
   const viewport = visualViewport;
   if (!viewport) throw new Error("no visual viewport");
@@ -111,7 +111,7 @@ function keyboard({ top, height }: { top: number; height: number }): void {
 }
 
 for (const viewport of [{ width: 360, height: 740 }, { width: 1180, height: 820 }]) {
-  test(`${viewport.width}x${viewport.height}: where a keyboard leaves the page as large, the strip is at the top of what is seen`, async () => {
+  test(`${viewport.width}x${viewport.height}: where a keyboard covers the page without resizing it, the strip is at the top of the visible part`, async () => {
     const page = await writing(viewport);
     shop.server.update(ring("b", "010-7777-8888", 3_000, known), 60_000);
     await popup(page, "b").waitFor();
@@ -127,7 +127,7 @@ for (const viewport of [{ width: 360, height: 740 }, { width: 1180, height: 820 
   });
 }
 
-test("ten rings while somebody writes leave the form its room, and all can be reached in the strip", async () => {
+test("ten rings while a user writes leave room for the form, and all can be reached in the strip", async () => {
   for (const viewport of [{ width: 360, height: 740 }, { width: 1280, height: 800 }]) {
     const page = await writing(viewport);
     for (let i = 0; i < 10; i += 1) shop.server.update(ring(`r${i}`, "010-7777-8888", 3_000, known), 60_000);
@@ -141,7 +141,7 @@ test("ten rings while somebody writes leave the form its room, and all can be re
   }
 });
 
-test("what rang in the strip is in sight when the call in hand is done, however far its form was scrolled", async () => {
+test("calls that rang in the strip are visible when the claimed call is done, at any scroll position of its form", async () => {
   const page = await writing({ width: 360, height: 740 });
   for (const id of ["b", "c"]) shop.server.update(ring(id, "010-7777-8888", 3_000, known), 60_000);
   await popup(page, "c").waitFor();

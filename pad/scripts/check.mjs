@@ -21,10 +21,10 @@ function differences(committed, fresh) {
   return [...names].filter((name) => !committed.get(name)?.equals(fresh.get(name) ?? Buffer.alloc(0)));
 }
 
-function compare(what, committed, fresh, mend) {
+function compare(what, committed, fresh, repair) {
   const different = differences(filesOf(committed), filesOf(fresh));
   if (different.length === 0) return true;
-  console.error(`${what} is stale (${different.join(", ")}): run \`${mend}\` and commit`);
+  console.error(`${what} is stale (${different.join(", ")}): run \`${repair}\` and commit`);
   return false;
 }
 

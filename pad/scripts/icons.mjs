@@ -1,5 +1,5 @@
 // `npm run icons`: the installed page's icons, drawn from src/page/icon.svg by Chromium. Only when the drawing changes:
-// the pictures are committed, since another Chromium may draw them otherwise.
+// the pictures are committed, since another Chromium may draw them differently.
 
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";

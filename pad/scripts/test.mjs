@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 /** Milliseconds for a whole file; what hangs must not hang for ever. */
 const LONGEST = 480_000;
 /** Files that run side by side: those on the real services mostly wait. */
-const AT_ONCE = 3;
+const CONCURRENT = 3;
 const root = fileURLToPath(new URL("..", import.meta.url));
 const suite = process.argv[2] ?? "test";
 const out = join(root, "build", suite);
@@ -33,7 +33,7 @@ await build({
 });
 
 const bundles = tests.map((name) => join(out, name.replace(/\.ts$/, ".mjs")));
-const limits = [`--test-timeout=${LONGEST}`, `--test-concurrency=${AT_ONCE}`];
+const limits = [`--test-timeout=${LONGEST}`, `--test-concurrency=${CONCURRENT}`];
 const run = spawnSync(process.execPath, ["--enable-source-maps", "--test", "--test-reporter=spec", ...limits, ...bundles], {
   cwd: root,
   stdio: "inherit",

@@ -24,7 +24,7 @@ function rig(handlers: Handlers, source: TokenSource = () => Promise.resolve("to
 }
 
 const call = create(CallSchema, { id: "a", revision: 9n });
-const unavailable = () => new ConnectError("leaving", Code.Unavailable);
+const unavailable = () => new ConnectError("draining", Code.Unavailable);
 
 /** Lets time pass until the action is over; gives the error it rejected with, if it did. */
 async function outcome(clock: FakeClock, action: Promise<unknown>): Promise<ActionError | undefined> {
@@ -98,7 +98,7 @@ test("after 10 s without an answer an action fails, and is not sent again", asyn
   assert.equal(asked, before);
 });
 
-test("an attempt that hangs is given up, and the next one may succeed", async () => {
+test("an attempt that hangs is aborted, and the next one may succeed", async () => {
   let asked = 0;
   const { actions, clock } = rig({
     releaseCall() {
@@ -110,7 +110,7 @@ test("an attempt that hangs is given up, and the next one may succeed", async ()
   assert.equal(asked, 2);
 });
 
-test("if another pad was first, the action fails at once, with that pad's name if the server sends it", async () => {
+test("if another pad was first, the action fails immediately, with that pad's name if the server sends it", async () => {
   const holder = { padId: "p2", padName: "2번 카운터" };
   for (const details of [[{ desc: ClaimSchema, value: holder }], []]) {
     let asked = 0;

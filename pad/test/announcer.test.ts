@@ -1,4 +1,4 @@
-// What a screen reader says: all that a draw brings, for the next words take the last ones' place.
+// What a screen reader reads: everything that one drawing shows, because the next text replaces the last one.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -16,32 +16,32 @@ function popup(id: string, display: string, holder: Holder = "nobody"): Popup {
   return { call, phase: "ringing", holder, ringsUntil: undefined, ringingSince: T, opened: false, writing: false };
 }
 
-/** A page with the announcer only. */
-function announcer(): { said: string[]; rung: string[]; hears(...popups: Popup[]): void } {
-  const said: string[] = [];
+/** A page that has only the announcer. */
+function announcer(): { texts: string[]; rung: string[]; show(...popups: Popup[]): void } {
+  const texts: string[] = [];
   const region = {
     set textContent(words: string) {
-      said.push(words);
+      texts.push(words);
     },
   };
   Object.assign(globalThis, { document: { title: "", getElementById: () => region } });
   const rung: string[] = [];
   const it = new Announcer(({ id }) => rung.push(id));
-  return { said, rung, hears: (...popups) => it.update(popups, "반짝", T) };
+  return { texts, rung, show: (...popups) => it.update(popups, "반짝", T) };
 }
 
-test("rings that come at once are all read out, each once", () => {
-  const { said, rung, hears } = announcer();
-  hears(popup("a", "010-1234-5678"), popup("b", "010-7777-8888"));
-  assert.deepEqual(said, ["전화가 왔습니다. 010-1234-5678. 처음 전화한 손님. 전화가 왔습니다. 010-7777-8888. 처음 전화한 손님"]);
-  hears(popup("a", "010-1234-5678"), popup("b", "010-7777-8888"));
-  assert.equal(said.length, 1);
+test("rings that come at the same time are all read out, each once", () => {
+  const { texts, rung, show } = announcer();
+  show(popup("a", "010-1234-5678"), popup("b", "010-7777-8888"));
+  assert.deepEqual(texts, ["전화가 왔습니다. 010-1234-5678. 처음 전화한 손님. 전화가 왔습니다. 010-7777-8888. 처음 전화한 손님"]);
+  show(popup("a", "010-1234-5678"), popup("b", "010-7777-8888"));
+  assert.equal(texts.length, 1);
   assert.deepEqual(rung, ["a"]);
 });
 
 test("a ring and the claim of another one are read out together", () => {
-  const { said, hears } = announcer();
-  hears(popup("a", "010-1234-5678"));
-  hears(popup("b", "010-7777-8888"), popup("a", "010-1234-5678", "other"));
-  assert.deepEqual(said.slice(1), ["전화가 왔습니다. 010-7777-8888. 처음 전화한 손님. 010-1234-5678, 2번 카운터에서 응대 중"]);
+  const { texts, show } = announcer();
+  show(popup("a", "010-1234-5678"));
+  show(popup("b", "010-7777-8888"), popup("a", "010-1234-5678", "other"));
+  assert.deepEqual(texts.slice(1), ["전화가 왔습니다. 010-7777-8888. 처음 전화한 손님. 010-1234-5678, 2번 카운터에서 응대 중"]);
 });

@@ -214,7 +214,7 @@ test("a call that another pad has claimed moves down, is hidden after 15 s, and 
   assert.deepEqual(holders(T + 17_000), ["a nobody", "b nobody"]);
 });
 
-test("an expected change is shown at once, and removed if the action fails", () => {
+test("an expected change is shown immediately, and removed if the action fails", () => {
   const expectations = new Expectations();
   const board = new Board({ me: () => "p1", expected: (it) => expectations.of(it), hasDraft: () => false, isDone: () => false });
   board.apply(call("a", RINGING), T + 30_000, T);

@@ -1,4 +1,4 @@
-// The machine's own clock is set, or stands still: nothing is forgotten by an estimate of the server's time.
+// The machine's own clock is set, or stands still: nothing is deleted because of an estimate of the server's time.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

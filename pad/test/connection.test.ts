@@ -104,7 +104,7 @@ test("a snapshot that does not resume replaces all, and its epoch and position a
   assert.deepEqual([rig.last().request.epoch, rig.last().request.afterPosition], ["e2", 4n]);
 });
 
-test("an early ring is delivered at once, and again in order", async () => {
+test("an early ring is delivered immediately, and again in order", async () => {
   const rig = new Rig();
   const stream = await rig.connected(7n);
   const call = { id: "a", revision: 9n, state: CallState.RINGING };
@@ -229,7 +229,7 @@ test("a token for another store begins with a fresh snapshot, without the old po
   assert.deepEqual([rig.snapshots, rig.positions], [[7n, 3n], [4n]]);
 });
 
-test("back-off grows while nothing comes, and is reset by a message", async () => {
+test("back-off grows while no message comes, and is reset by a message", async () => {
   const rig = new Rig();
   await rig.start();
   const waits: number[] = [];
@@ -244,7 +244,7 @@ test("back-off grows while nothing comes, and is reset by a message", async () =
   assert.equal(rig.clock.nextIn, 500);
 });
 
-test("without a first message within 5 s, WebSocket is used at once, and remembered", async () => {
+test("without a first message within 5 s, WebSocket is used immediately, and remembered", async () => {
   const memory = fakeMemory();
   const rig = new Rig({ memory });
   await rig.start();

@@ -103,7 +103,7 @@ test("with more calls than are kept, there are no figures until the next day", (
   assert.deepEqual(figures(day, TOMORROW), [1, 0, 1, 0]);
 });
 
-/** A summary whose questions are answered by hand. */
+/** A summary whose queries a test answers. */
 function asked() {
   const questions: { query: CallQuery; answer(page: CallPage): void; fail(): void }[] = [];
   const clock = new FakeClock();

@@ -1,4 +1,4 @@
-// Back from the WebSocket to gRPC-Web, and away from a way whose streams are cut.
+// The return from WebSocket to gRPC-Web, and the change away from a transport whose streams break.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,4 +1,4 @@
-// A connection that is closed from within what it tells, one that cannot be opened at all, and one whose token changes.
+// A connection that is closed by its own listener, one that cannot be opened at all, and one whose token changes.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -53,7 +53,7 @@ test("an address that the browser does not accept is an error: reported, and tri
   assert.ok(errors.length > 0 && errors.every((error) => error instanceof SyntaxError));
 });
 
-test("another token is used at once for a new stream, while the current one continues", async () => {
+test("another token is used immediately for a new stream, while the current one continues", async () => {
   let token = "a";
   const rig = new Rig({ token: () => Promise.resolve(token) });
   const first = await rig.connected(7n);

@@ -1,4 +1,4 @@
-// Missed calls that are older than a snapshot: asked for once, not by all pads at once, and not for ever.
+// Missed calls that are older than a snapshot: queried once, not by all pads at the same time, and not without end.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -13,7 +13,7 @@ const MINUTE = 60_000;
 const missed = (id: string, closed = false): Call => create(CallSchema, { id, state: CallState.MISSED, closed });
 const last = (...calls: Call[]): CallPage => ({ calls, nextPageToken: "" });
 
-/** A search whose questions are answered by hand. */
+/** A search whose queries a test answers. */
 class Rig {
   readonly clock = new FakeClock();
   readonly questions: { query: CallQuery; answer(page: CallPage): void; fail(): void }[] = [];

@@ -65,7 +65,7 @@ const failures: Record<string, (next: FakeStream, rig: Rig, old: FakeStream) => 
 
 for (const [why, reason] of Object.entries(reasons)) {
   for (const [what, fail] of Object.entries(failures)) {
-    test(`${why}; ${what}: the old stream is listened to, and tries continue next to it`, async () => {
+    test(`${why}; ${what}: the old stream is used, and tries continue meanwhile`, async () => {
       const rig = reason.rig();
       const old = await rig.connected(7n);
       old.heartbeat(7n);
@@ -99,7 +99,7 @@ for (const [why, reason] of Object.entries(reasons)) {
 }
 
 for (const [why, reason] of Object.entries(reasons)) {
-  test(`${why}, and no next stream can be had: the old one's end is the cut, and the next try comes at once`, async () => {
+  test(`${why}, and no next stream can be opened: only the end of the old one is an interruption, and the next try follows immediately`, async () => {
     const rig = reason.rig();
     const old = await rig.connected(7n);
     await reason.begin(rig, old);
@@ -134,7 +134,7 @@ test("a token source that fails, or has no token, does not end the current strea
   }
 });
 
-test("a reconnect that comes before the next planned try is followed at its own time", async () => {
+test("a reconnect that comes before the next planned try is made at its own time", async () => {
   const rig = new Rig();
   const old = await rig.connected(7n);
   old.received = SIZE;

@@ -20,12 +20,12 @@ test("back-off stays between 0 and min(10 s, 0.5 s · 2^n)", () => {
 /** The machine's own clock, at any time. */
 const WALL = 5_000_000;
 
-test("a refusal is asked about again after 15 to 30 s", () => {
+test("after a refusal the source is asked again after 15 to 30 s", () => {
   assert.equal(slowRetry(() => 0), 15_000);
   assert.equal(slowRetry(() => 1), 30_000);
 });
 
-test("the server's time is the best of the last samples: a delayed message makes it no worse", () => {
+test("the server's time is the best of the last samples: a delayed message does not make it worse", () => {
   const time = new ServerTime();
   assert.equal(time.at(0, WALL), undefined);
   time.sample(1_000_000, 100, WALL + 100);
@@ -33,14 +33,14 @@ test("the server's time is the best of the last samples: a delayed message makes
   assert.equal(time.at(6_000, WALL + 6_000), 1_005_900);
 });
 
-test("the server's time follows a clock that went on while ours stood still", () => {
+test("the server's time follows a clock that continued while ours stood still", () => {
   const time = new ServerTime();
   time.sample(1_000_000, 100, WALL);
   time.sample(1_600_000, 5_100, WALL + 600_000);
   assert.equal(time.at(5_200, WALL + 600_100), 1_600_100);
 });
 
-test("a machine that slept knows it by its own clock, before the server says so; a clock that was set a little says nothing", () => {
+test("sleep of the machine is noticed by its own clock, before a message of the server; a clock that was set by a little is not sleep", () => {
   const time = new ServerTime();
   time.sample(1_000_000, 100, WALL);
   assert.equal(time.at(200, WALL + 3 * 3_600_000 + 100), 1_000_100 + 3 * 3_600_000);
@@ -48,14 +48,14 @@ test("a machine that slept knows it by its own clock, before the server says so;
   assert.equal(time.at(200, WALL - 3_600_000), 1_000_100);
 });
 
-test("an old sample is forgotten", () => {
+test("an old sample is dropped", () => {
   const time = new ServerTime();
   time.sample(9_000_000, 0, WALL);
   for (let i = 1; i <= 12; i += 1) time.sample(1_000_000 + i * 5_000, i * 5_000, WALL);
   assert.equal(time.at(60_000, WALL), 1_060_000);
 });
 
-test("a token's expiry is read, and anything else is opaque", () => {
+test("a token's expiry is read; other tokens are opaque", () => {
   assert.equal(expiryOf(jwt({ exp: 1_700_000_000, name: "카운터" })), 1_700_000_000_000);
   assert.equal(expiryOf(jwt({})), undefined);
   assert.equal(expiryOf("opaque"), undefined);
@@ -88,7 +88,7 @@ test("a stream and an action that are refused together ask for the next token on
   assert.ok(!tokens.refused("token-2"), "the new one is refused too");
 });
 
-test("a token says whose it is, in any script; what cannot be read says nothing", () => {
+test("a token names its pad, in any script; one that cannot be read names none", () => {
   const claims = Buffer.from(JSON.stringify({ sub: "p1", name: "1번 카운터" })).toString("base64url");
   assert.deepEqual(identityOf(`a.${claims}.c`), { id: "p1", name: "1번 카운터" });
   for (const token of ["", "a.b.c", "opaque"]) assert.equal(identityOf(token), undefined);

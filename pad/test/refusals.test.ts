@@ -44,7 +44,7 @@ test("new tokens that are all refused are tried slowly", async () => {
   assert.equal(rig.state, "needs-token");
 });
 
-test("without a token the state is shown, and a new one is used at once", async () => {
+test("without a token the state is shown, and a new one is used immediately", async () => {
   let token = "";
   const rig = new Rig({
     token: () => (token === "" ? Promise.reject(new NoToken("none")) : Promise.resolve(token)),

@@ -1,4 +1,4 @@
-// A fresh token before the old one expires: the shop sees no cut, and a source without one is not hammered with.
+// A fresh token before the old one expires: the shop sees no interruption, and a source without one is not asked all the time.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

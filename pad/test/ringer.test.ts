@@ -1,4 +1,4 @@
-// The ring tone: it sounds while a call rings, and stops at once.
+// The ring tone: it sounds while a call rings, and stops immediately.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -88,7 +88,7 @@ const ENDS: [string, (parts: ReturnType<typeof rig>) => void][] = [
   ["the browser takes sound away", ({ audio }) => audio.become("suspended")],
 ];
 for (const [what, end] of ENDS) {
-  test(`when ${what}, sound stops at once, and no note follows`, async () => {
+  test(`when ${what}, sound stops immediately, and no note follows`, async () => {
     const parts = rig();
     const { clock, audio, ringer } = parts;
     ringer.ring("ringing");

@@ -1,4 +1,4 @@
-// Which calls ring now, as `connect` tells pages that ask for nothing else.
+// Which calls ring now, as `connect` reports them to pages with `onRinging` only.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -111,7 +111,7 @@ test("while no next stream can be opened the old one continues and the state doe
   }
 });
 
-test("a stream that is sent away and reaches its byte limit at once is replaced once", async () => {
+test("a stream that is sent away and reaches its byte limit immediately is replaced once", async () => {
   const rig = new Rig();
   const first = await rig.connected(7n);
   first.send({ case: "reconnect", value: { after: { seconds: 3n } } });
@@ -177,7 +177,7 @@ test("a stream that greets and then stays silent is a cut", async () => {
   assert.equal(rig.state, "reconnecting");
 });
 
-test("what is closed does not wear", async () => {
+test("a closed stream is not replaced", async () => {
   const rig = new Rig();
   await rig.connected(7n);
   rig.connection.close();
@@ -209,7 +209,7 @@ test("the bytes of an answer are counted as they come, and the answer is the sam
   }
 });
 
-test("what a WebSocket brings is counted", () => {
+test("the messages of a WebSocket are counted", () => {
   const sockets: FakeSocket[] = [];
   class FakeSocket {
     onmessage?: (event: { data: unknown }) => void;

@@ -7,7 +7,7 @@ import type { Popup } from "../src/page/board.ts";
 import { Press } from "../src/page/press.ts";
 import { Settling, type Place } from "../src/page/settling.ts";
 
-test("nothing moves from the press until its click, and then at once", () => {
+test("nothing moves from the press until its click, and then immediately", () => {
   const press = new Press();
   assert.equal(press.heldFor(0), 0);
   press.down(1, 1_000);
@@ -19,7 +19,7 @@ test("nothing moves from the press until its click, and then at once", () => {
   assert.equal(press.heldFor(2_950), 0);
 });
 
-test("a press without a click ends soon after the release; a scroll at once; a resting finger after 3 s", () => {
+test("a press without a click ends soon after the release; a scroll immediately; a resting finger after 3 s", () => {
   const press = new Press();
   press.down(1, 0);
   press.up(1, 100);
@@ -76,6 +76,6 @@ test("ringing calls are in the strip while somebody works on a call, otherwise o
   const mine = popup({ holder: "me", writing: true });
   assert.deepEqual(spots(popup({}), popup({}), mine), ["strip", "strip", "stage"]);
   assert.deepEqual(spots(popup({}), popup({ phase: "ended", writing: true })), ["strip", "stage"]);
-  // Neither what somebody has typed into, nor what nobody need look at.
+  // Neither a form with typed text, nor a call that needs no attention.
   assert.deepEqual(spots(popup({ writing: true }), popup({ holder: "other" }), popup({ phase: "missed" }), mine), Array(4).fill("stage"));
 });
