@@ -47,7 +47,7 @@ struct Edge {
 }
 
 /// The edge's routes, and those of `health`. Handlers need the peer's address as `ConnectInfo<SocketAddr>`; without it a source
-/// with `allow` admits nobody.
+/// with `allow` admits no client.
 pub(crate) fn router(shared: Shared, metrics: HttpMetrics, health: Router) -> Router {
     let edge = Arc::new(Edge { shared, metrics });
     Router::new()

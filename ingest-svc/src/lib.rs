@@ -50,7 +50,7 @@ use retention::{Retention, RetentionMetrics};
 pub use settings::{Checked, Settings};
 use shared::Shared;
 
-/// How long open requests may take to finish when the service leaves.
+/// How long open requests may take to finish when the service shuts down.
 const GRACE: Duration = Duration::from_secs(5);
 /// How long the relay may then take to publish the last events.
 const LAST_RELAY: Duration = Duration::from_secs(5);

@@ -15,22 +15,22 @@ const PROBE: Duration = Duration::from_secs(1);
 /// How long the service is ready after a write.
 const READY_FOR: Duration = Duration::from_secs(2);
 
-/// Keeps the readiness up to date, until `leaving`.
-pub(crate) async fn watch(log: Log, readiness: Readiness, leaving: CancellationToken) {
+/// Keeps the readiness up to date, until `shutdown`.
+pub(crate) async fn watch(log: Log, readiness: Readiness, shutdown: CancellationToken) {
     let mut state = LogReadiness { readiness, ready: false };
     let mut tick = interval(PROBE);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             _ = tick.tick() => {}
-            () = leaving.cancelled() => break,
+            () = shutdown.cancelled() => break,
         }
         tokio::select! {
             probed = probe(&log, &mut state) => state.show(probed),
-            () = leaving.cancelled() => break,
+            () = shutdown.cancelled() => break,
         }
     }
-    state.readiness.hold("process", "leaving");
+    state.readiness.hold("process", "shutting down");
 }
 
 /// Asks the log whether it can be written. While the answer is awaited, the last write may get too old.
@@ -117,12 +117,12 @@ mod tests {
         let (database, ttl) = (Database::Sqlite(path.clone()), Duration::from_secs(30));
         let opened = log::open(&database, ttl, &LogCapacity::default(), &mut Registry::default()).await;
         let OpenLog { log, tasks, .. } = opened.unwrap();
-        let (readiness, leaving) = (Readiness::default(), CancellationToken::new());
+        let (readiness, shutdown) = (Readiness::default(), CancellationToken::new());
         readiness.hold("log", "starting");
-        let health = ringpad_runtime::grpc::health(readiness.clone(), &[], leaving.clone());
-        let watching: JoinHandle<_> = tokio::spawn(watch(log.clone(), readiness.clone(), leaving.clone()));
+        let health = ringpad_runtime::grpc::health(readiness.clone(), &[], shutdown.clone());
+        let watching: JoinHandle<_> = tokio::spawn(watch(log.clone(), readiness.clone(), shutdown.clone()));
         until("it is ready", async || readiness.reason().is_none()).await;
-        until("gRPC says so", async || serving(&health).await).await;
+        until("gRPC agrees", async || serving(&health).await).await;
 
         // The writer waits for this as it would for a disk.
         let other = OtherProgram::open(&path);
@@ -133,14 +133,14 @@ mod tests {
             given_up = log.probe() => panic!("a request has given up by now: {given_up:?}"),
             () = until("it is not ready, and says why", silent) => {}
         }
-        until("gRPC says so", async || !serving(&health).await).await;
+        until("gRPC agrees", async || !serving(&health).await).await;
         other.execute("ROLLBACK");
         until("it is ready again", async || readiness.reason().is_none()).await;
 
         drop(log);
-        leaving.cancel();
+        shutdown.cancel();
         watching.await.unwrap();
-        assert_eq!(readiness.reason().as_deref(), Some("process: leaving"));
+        assert_eq!(readiness.reason().as_deref(), Some("process: shutting down"));
         tasks.join().await;
     }
 }

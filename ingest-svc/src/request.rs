@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! RawRequest ─► parameters ─► RawFields ─► Record
-//!      │                  └─► Faults, all at once ─► Quarantined
+//!      │                  └─► all Faults ─► Quarantined
 //!      └─► masked, to be shown
 //! ```
 

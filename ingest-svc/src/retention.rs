@@ -38,8 +38,8 @@ pub(crate) struct Retention {
 }
 
 impl Retention {
-    /// Runs until `leaving`.
-    pub(crate) async fn run(self, leaving: CancellationToken) {
+    /// Runs until `shutdown`.
+    pub(crate) async fn run(self, shutdown: CancellationToken) {
         let began = Instant::now();
         let read = || Reading { wall: Timestamp::now(), running: began.elapsed() };
         let mut clock = Clock::new(read());
@@ -49,7 +49,7 @@ impl Retention {
         loop {
             tokio::select! {
                 () = sleep(wait) => {}
-                () = leaving.cancelled() => return,
+                () = shutdown.cancelled() => return,
             }
             wait = match self.step(&mut clock, read(), &mut reported).await {
                 Ok(Step::More) => PAUSE,

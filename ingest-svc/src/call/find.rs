@@ -45,7 +45,7 @@ pub(crate) enum Found<K> {
 /// Why a record does not belong to an earlier call with the same `seq`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NewCallReason {
-    /// Its number belongs to another store, or to nobody.
+    /// Its number belongs to another store, or to none.
     Number,
     /// One of the two calls had ended before the other one began.
     Ended,

@@ -8,7 +8,7 @@ use crate::{
 };
 use ringpad_proto::v1;
 
-/// By how many seconds a record's `sdt` may be before or after our clock at receipt. Beyond that nobody knows when the phone
+/// By how many seconds a record's `sdt` may be before or after our clock at receipt. Beyond that it is not known when the phone
 /// rang, or whether it still does: the call is listed, and does not pop up.
 const FRESH: u64 = 120;
 

@@ -45,7 +45,7 @@ async fn collect(mut body: Body, limit: usize) -> Result<Bytes, BodyError> {
     let mut read = BytesMut::new();
     let reading = fill(&mut body, limit, &mut read);
     let filled = if announced > limit as u64 {
-        // Refused at once, with as much of it as has arrived.
+        // Refused immediately, with what has arrived of it.
         reading.now_or_never();
         Err(Problem::TooLarge)
     } else {

@@ -41,7 +41,7 @@ fn labelled(text: &str) -> Option<&str> {
         begin.eq_ignore_ascii_case(label).then(|| &text[label.len()..])
     };
     let rest = LABELS.iter().find_map(after)?;
-    // After a pause the digits follow at once; a list has a blank after its comma.
+    // After a pause the digits follow directly; a list has a blank after its comma.
     if text.starts_with([',', ';']) && rest.starts_with(' ') {
         return None;
     }

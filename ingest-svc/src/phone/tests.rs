@@ -59,7 +59,7 @@ const NUMBERS: &[(&str, &str, &str, &str, Validity)] = &[
     ("00821012345678", "+821012345678", "010-1234-5678", "010-****-5678", Valid),
     ("0082-10-1234-5678", "+821012345678", "010-1234-5678", "010-****-5678", Valid),
     ("0082010-1234-5678", "+821012345678", "010-1234-5678", "010-****-5678", Valid),
-    // Valid for libphonenumber, although nobody has this number.
+    // Valid for libphonenumber, although it is not in use.
     ("01000000000", "+821000000000", "010-0000-0000", "010-****-0000", Valid),
     // As a Korean keyboard types them: NFKC, and any hyphen.
     ("０１０－１２３４－５６７８", "+821012345678", "010-1234-5678", "010-****-5678", Valid),

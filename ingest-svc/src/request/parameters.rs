@@ -22,7 +22,7 @@ impl RawRequest {
     /// Reads the record in a request that came in at `received_at`.
     ///
     /// # Errors
-    /// Everything that is wrong with it, at once.
+    /// Everything that is wrong with it.
     pub(crate) fn record(&self, source: &Source, received_at: Timestamp) -> Result<Record, Faults> {
         self.parameters(source).and_then(|fields| Record::parse(fields, source, received_at))
     }

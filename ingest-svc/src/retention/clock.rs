@@ -1,4 +1,4 @@
-//! Whether the wall clock can be trusted. It is compared with the machine's monotonic clock, which nobody sets, and with the clocks
+//! Whether the wall clock can be trusted. It is compared with the machine's monotonic clock, which cannot be set, and with the clocks
 //! of the number providers, which show in the calls.
 
 use std::time::Duration;
@@ -128,7 +128,7 @@ mod tests {
             let set = |now: i64| if now < HOUR { 0 } else { by };
             // The providers' clocks continue as before.
             assert_eq!(after(2 * HOUR - 60, set, |now| now), Some(Doubt::WasSet), "{by}");
-            // They say that it is right now; that alone is not enough at once.
+            // They say that it is right now; that alone is not enough yet.
             assert_eq!(after(2 * HOUR - 60, set, |now| now + set(now)), Some(Doubt::WasSet), "{by}");
             assert_eq!(after(2 * HOUR, set, |now| now + set(now)), None, "{by}");
         }

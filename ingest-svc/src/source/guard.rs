@@ -38,7 +38,7 @@ impl Guard {
         secret: Option<SecretString>,
         rate: Option<NonZeroU32>,
     ) -> Self {
-        // As many at once as in one second.
+        // As many together as in one second.
         let rate = rate.map(|rate| DefaultDirectRateLimiter::direct(Quota::per_second(rate)));
         Self { allow, trusted_proxies, secret, rate }
     }

@@ -156,8 +156,8 @@ fn only_allowed_addresses_are_admitted() {
     for allowed in ["210.109.108.9", "::ffff:210.109.108.9", "2001:db8::7"] {
         assert_eq!(guarded.admit(None, Some(ip(allowed))), Ok(()), "{allowed}");
     }
-    for stranger in ["210.109.109.9", "2001:db8::8", "::210.109.108.9"] {
-        assert_eq!(guarded.admit(None, Some(ip(stranger))), Err(AdmissionError::Address), "{stranger}");
+    for other in ["210.109.109.9", "2001:db8::8", "::210.109.108.9"] {
+        assert_eq!(guarded.admit(None, Some(ip(other))), Err(AdmissionError::Address), "{other}");
     }
     assert_eq!(guarded.admit(None, None), Err(AdmissionError::Address));
 }
@@ -165,10 +165,10 @@ fn only_allowed_addresses_are_admitted() {
 #[test]
 fn all_checks_apply_and_refused_clients_do_not_count_for_the_rate() {
     let guarded = source("allow = [\"10.0.0.1\"]\nsecret = \"s\"\nrate = 2");
-    let (known, stranger) = (Some(ip("10.0.0.1")), Some(ip("10.0.0.2")));
+    let (known, other) = (Some(ip("10.0.0.1")), Some(ip("10.0.0.2")));
     for _ in 0..5 {
         assert_eq!(guarded.admit(None, known), Err(AdmissionError::Secret));
-        assert_eq!(guarded.admit(Some("s"), stranger), Err(AdmissionError::Address));
+        assert_eq!(guarded.admit(Some("s"), other), Err(AdmissionError::Address));
     }
     assert_eq!(guarded.admit(Some("s"), known), Ok(()));
     assert_eq!(guarded.admit(Some("s"), known), Ok(()));
