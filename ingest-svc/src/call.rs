@@ -14,6 +14,7 @@ mod event;
 mod facts;
 mod find;
 mod history;
+mod key;
 mod merge;
 mod pad_state;
 mod record;
@@ -29,6 +30,7 @@ pub(crate) use facts::{Call, Facts};
 pub(crate) use find::{CANDIDATES, Candidate, Found, NewCallReason, SAME_CALL, find};
 pub use history::Reservation;
 pub(crate) use history::{CallerChange, History};
+pub use key::CallKey;
 pub use pad_state::{ActingPad, Action, Claim};
 pub(crate) use record::{Context, RecordOutcome, log_record};
 

@@ -11,11 +11,13 @@
 //! What is decided about calls and stores is in [`crate::call`] and [`crate::store`]; how it is stored, in the folder of each
 //! database.
 
+mod answer;
 mod batch;
 mod database;
 mod error;
 mod holdings;
 mod job;
+mod json;
 mod metrics;
 mod outbox;
 mod queue;

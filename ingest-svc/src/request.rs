@@ -17,6 +17,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use encoding_rs::Encoding;
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::cdr::Fault;
 
@@ -61,6 +62,29 @@ pub enum RawBody {
     Unread(Bytes),
 }
 
+impl RawBody {
+    /// Its kind, and its bytes, as the log keeps them.
+    pub(crate) fn to_log(&self) -> (i16, Option<&[u8]>) {
+        match self {
+            Self::None => (0, None),
+            Self::Form(body) => (1, Some(body)),
+            Self::Json(body) => (2, Some(body)),
+            Self::Unread(body) => (3, Some(body)),
+        }
+    }
+
+    /// What the log has kept.
+    pub(crate) fn from_log(kind: i16, body: Option<Vec<u8>>) -> Self {
+        let body = Bytes::from(body.unwrap_or_default());
+        match kind {
+            0 => Self::None,
+            1 => Self::Form(body),
+            2 => Self::Json(body),
+            _ => Self::Unread(body),
+        }
+    }
+}
+
 /// A request in the quarantine, or on its way there.
 #[derive(Clone)]
 pub struct Quarantined {
@@ -72,6 +96,20 @@ pub struct Quarantined {
     pub request: RawRequest,
     /// Its faults.
     pub faults: Vec<Fault>,
+}
+
+impl Quarantined {
+    /// Its faults, as the log keeps them: JSON, pairs of field and message.
+    pub(crate) fn faults_to_log(&self) -> String {
+        let pairs = self.faults.iter().map(|fault| vec![&*fault.field, &*fault.message]);
+        Value::from_iter(pairs).to_string()
+    }
+
+    /// What the log has kept of its faults.
+    pub(crate) fn faults_from_log(kept: &str) -> Vec<Fault> {
+        let pairs: Vec<(String, String)> = serde_json::from_str(kept).unwrap_or_default();
+        pairs.into_iter().map(|(field, message)| Fault { field, message }).collect()
+    }
 }
 
 #[cfg(test)]

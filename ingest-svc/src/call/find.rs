@@ -3,7 +3,10 @@
 
 use uuid::Uuid;
 
-use super::facts::{Call, called};
+use super::{
+    facts::{Call, called},
+    key::CallKey,
+};
 use crate::{
     cdr::{Cdr, Fingerprint, Record},
     phone::Called,
@@ -21,9 +24,8 @@ const READ: usize = 8;
 
 /// A call with the `seq` of a record; its facts are not read yet.
 #[derive(Debug)]
-pub(crate) struct Candidate<K> {
-    /// The backend's key of the call.
-    pub(crate) key: K,
+pub(crate) struct Candidate {
+    pub(crate) key: CallKey,
     pub(crate) id: Uuid,
     pub(crate) store: Option<StoreKey>,
     pub(crate) fingerprints: Vec<Fingerprint>,
@@ -33,11 +35,11 @@ pub(crate) struct Candidate<K> {
 
 /// The call of a record.
 #[derive(Debug)]
-pub(crate) enum Found<K> {
+pub(crate) enum Found {
     /// This call has had it already.
     Repeat(Uuid),
     /// It is one more of this call.
-    Known(K, Box<Call>),
+    Known(CallKey, Box<Call>),
     /// It is the first one of its call. If there are other calls with its `seq`: why it does not belong to the nearest one.
     New(Option<NewCallReason>),
 }
@@ -55,12 +57,12 @@ pub(crate) enum NewCallReason {
 
 /// Finds the call that a record belongs to: of several, the one whose `sdt` is nearest. `read` reads a candidate completely;
 /// `None`: it cannot be read, and does not count.
-pub(crate) fn find<K, E>(
-    mut candidates: Vec<Candidate<K>>,
+pub(crate) fn find<E>(
+    mut candidates: Vec<Candidate>,
     record: &Record,
     directory: &Directory,
-    read: impl Fn(Candidate<K>) -> Result<Option<(K, Call)>, E>,
-) -> Result<Found<K>, E> {
+    read: impl Fn(Candidate) -> Result<Option<(CallKey, Call)>, E>,
+) -> Result<Found, E> {
     candidates.sort_by_key(|candidate| candidate.apart);
     // Every candidate is compared: a repeat must find its own call, though another one may be as near.
     if let Some(call) = candidates.iter().find(|call| call.fingerprints.contains(&record.fingerprint)) {

@@ -11,6 +11,7 @@ use super::{
     facts::Call,
     find::{Found, NewCallReason},
     history::History,
+    key::CallKey,
     merge::{Popup, merge},
 };
 use crate::{
@@ -43,9 +44,9 @@ pub(crate) struct RecordOutcome {
 
 /// What a backend stores of a record.
 #[derive(Debug)]
-pub(crate) struct ChangedCall<K> {
-    /// The backend's key of the call; `None`: the call is new.
-    pub(crate) key: Option<K>,
+pub(crate) struct ChangedCall {
+    /// `None`: the call is new.
+    pub(crate) key: Option<CallKey>,
     pub(crate) call: Call,
     /// The call as pads see it, an encoded `ringpad.v1.Call`.
     pub(crate) seen: Vec<u8>,
@@ -55,12 +56,12 @@ pub(crate) struct ChangedCall<K> {
 
 /// Adds a record to its call. A repeat changes nothing. `count_caller` returns what the store knows of a caller, and counts one
 /// more call, which began at a Unix second.
-pub(crate) fn log_record<K, E>(
-    found: Found<K>,
+pub(crate) fn log_record<E>(
+    found: Found,
     record: &Record,
     context: &Context<'_>,
     count_caller: impl FnOnce(StoreKey, &PhoneNumber, i64) -> Result<History, E>,
-) -> Result<(RecordOutcome, Option<ChangedCall<K>>), E> {
+) -> Result<(RecordOutcome, Option<ChangedCall>), E> {
     let (key, mut call, new_call) = match found {
         Found::Repeat(call_id) => {
             let ingested = Ingested { call_id, status: Status::Duplicate };

@@ -8,7 +8,10 @@ use ringpad_proto::v1::{
 use tonic::Status;
 
 use super::status::{faulty, unavailable};
-use crate::log::{AllMissed, CallQuery, Cursor, Extent, LogReader, Missed, PageMark, Purpose};
+use crate::{
+    call::CallKey,
+    log::{AllMissed, CallQuery, Cursor, Extent, LogReader, Missed, PageMark, Purpose},
+};
 
 /// Calls in one answer at most, and by default.
 const CALLS: (u32, u32) = (500, 100);
@@ -110,10 +113,10 @@ fn query(request: ListCallsRequest) -> Result<CallQuery, Status> {
 }
 
 fn token(mark: PageMark) -> String {
-    format!("{}.{}", mark.sdt, mark.key)
+    format!("{}.{}", mark.sdt, mark.key.0)
 }
 
 fn mark(token: &str) -> Option<PageMark> {
     let (sdt, key) = token.split_once('.')?;
-    Some(PageMark { sdt: sdt.parse().ok()?, key: key.parse().ok()? })
+    Some(PageMark { sdt: sdt.parse().ok()?, key: CallKey(key.parse().ok()?) })
 }

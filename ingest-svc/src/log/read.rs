@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
+use crate::call::CallKey;
+
 /// How long a query may take: push-svc waits 2.5 s.
 pub(super) const LONGEST_QUERY: Duration = Duration::from_secs(2);
+
+/// Calls that are looked at for the newest one: a day's, or an hour's, so that a single wrong one does not decide.
+pub(super) const LAST_CALLS: u32 = 1_000;
 
 /// Which of a store's calls to read.
 #[derive(Debug, Clone)]
@@ -39,7 +44,7 @@ impl CallQuery {
 
     /// From which `sdt` on, before which one, and after which call.
     pub(super) fn range(&self) -> (i64, i64, PageMark) {
-        let after = self.after.unwrap_or(PageMark { sdt: i64::MAX, key: i64::MAX });
+        let after = self.after.unwrap_or(PageMark { sdt: i64::MAX, key: CallKey(i64::MAX) });
         (self.since.unwrap_or(i64::MIN), self.until.unwrap_or(i64::MAX), after)
     }
 }
@@ -58,8 +63,8 @@ pub enum Purpose {
 pub struct PageMark {
     /// The call's `sdt`, in Unix seconds.
     pub sdt: i64,
-    /// The call's key in the log.
-    pub key: i64,
+    /// The call.
+    pub key: CallKey,
 }
 
 /// A store's calls at one instant.

@@ -24,6 +24,19 @@ impl NumberKind {
             Self::Line => "lines",
         }
     }
+
+    /// As the log keeps it.
+    pub(crate) fn to_log(self) -> i16 {
+        match self {
+            Self::VirtualNumber => 1,
+            Self::Line => 2,
+        }
+    }
+
+    /// What the log has kept.
+    pub(crate) fn from_log(kept: i16) -> Self {
+        if kept == 1 { Self::VirtualNumber } else { Self::Line }
+    }
 }
 
 /// What a called number is compared by: E.164, or the text as it came if it is not a number. Masked in `Debug`.

@@ -4,11 +4,11 @@ use ringpad_bus::Event;
 use rusqlite::{Connection, params};
 
 use super::{
-    super::unreadable::Kind,
+    super::{json::as_json, unreadable::Kind},
     record::Savepoint,
-    rows::{CallKey, as_json, read_call, reversed, update_call},
+    rows::{read_call, reversed, update_call},
 };
-use crate::call::{self, ActionChange, ActionOutcome, ActionRequest, Applied, Call, CallerChange};
+use crate::call::{self, ActionChange, ActionOutcome, ActionRequest, Applied, Call, CallKey, CallerChange};
 
 impl Savepoint<'_> {
     /// Does an action.
@@ -49,9 +49,9 @@ impl Savepoint<'_> {
         )?;
         let mut rows = select.query(params![request.call_id.as_bytes(), request.store_id])?;
         let Some(row) = rows.next()? else { return Ok(None) };
-        let key = row.get(0)?;
-        let call = self.unreadable.readable(Kind::Facts, key, read_call(row, 1))?;
-        Ok(call.map(|call| (CallKey(key), call)))
+        let key: CallKey = row.get(0)?;
+        let call = self.unreadable.readable(Kind::Facts, key.0, read_call(row, 1))?;
+        Ok(call.map(|call| (key, call)))
     }
 }
 
@@ -68,6 +68,6 @@ fn change_caller(connection: &Connection, change: &CallerChange<'_>) -> rusqlite
 }
 
 /// The call as pads see it now.
-fn seen(connection: &Connection, CallKey(key): CallKey) -> rusqlite::Result<Vec<u8>> {
+fn seen(connection: &Connection, key: CallKey) -> rusqlite::Result<Vec<u8>> {
     connection.prepare_cached("SELECT call FROM calls WHERE key = ?1")?.query_row([key], |row| row.get(0))
 }

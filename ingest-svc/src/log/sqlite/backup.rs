@@ -47,12 +47,12 @@ pub struct NewestEvent {
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     /// There is nothing to back up, or it cannot be read.
-    #[error("the log {}: {why}", path.display())]
+    #[error("the log {}", path.display())]
     Log {
         /// Which file.
         path: PathBuf,
         /// What is wrong with it.
-        why: FileError,
+        source: FileError,
     },
     /// Its newest records would be missing.
     #[error("the log {}: it is open as {}: back it up by that name", path.display(), name.display())]
@@ -66,15 +66,15 @@ pub enum BackupError {
     #[error("{}: there is such a file already; name another one, or remove it", .0.display())]
     Exists(PathBuf),
     /// The copy cannot be written.
-    #[error("{}: {why}", path.display())]
+    #[error("{}", path.display())]
     Target {
         /// Which file.
         path: PathBuf,
         /// What the system says.
-        why: io::Error,
+        source: io::Error,
     },
     /// The log cannot be copied, or not be copied whole.
-    #[error("cannot copy the log: {0}")]
+    #[error("cannot copy the log")]
     Copy(#[from] rusqlite::Error),
     /// What SQLite's integrity check says of the copy.
     #[error("the copy is damaged, and was removed: {0}")]
@@ -122,7 +122,7 @@ struct Backup {
 impl Backup {
     fn prepare(log: &Path, target: PathBuf) -> Result<Self, BackupError> {
         let connection = open(log)?;
-        let at_target = |why| BackupError::Target { path: target.clone(), why };
+        let at_target = |source| BackupError::Target { path: target.clone(), source };
         // A file that exists now is reported at once; one that is made while copying, at the end.
         match fs::symlink_metadata(&target) {
             Ok(_) => return Err(BackupError::Exists(target)),
@@ -135,7 +135,7 @@ impl Backup {
 
     fn run(self, shutdown: &CancellationToken) -> Result<Contents, BackupError> {
         let interrupted = || if shutdown.is_cancelled() { Err(BackupError::Interrupted) } else { Ok(()) };
-        let at_target = |why| BackupError::Target { path: self.target.clone(), why };
+        let at_target = |source| BackupError::Target { path: self.target.clone(), source };
         let Some(name) = self.copy.path().to_str() else {
             return Err(at_target(io::Error::new(ErrorKind::InvalidInput, "a name in UTF-8 is expected")));
         };
@@ -150,16 +150,16 @@ impl Backup {
         interrupted()?;
         self.copy.persist_noclobber(&self.target).map_err(|failed| match failed.error.kind() {
             ErrorKind::AlreadyExists => BackupError::Exists(self.target.clone()),
-            _ => BackupError::Target { path: self.target.clone(), why: failed.error },
+            _ => BackupError::Target { path: self.target.clone(), source: failed.error },
         })?;
-        sync_directory(&self.target).map_err(|why| BackupError::Target { path: self.target, why })?;
+        sync_directory(&self.target).map_err(|source| BackupError::Target { path: self.target, source })?;
         Ok(contents)
     }
 }
 
 /// Opens a log that others may have open, to read it.
 fn open(log: &Path) -> Result<Connection, BackupError> {
-    let unfit = |why| BackupError::Log { path: log.to_owned(), why };
+    let unfit = |source| BackupError::Log { path: log.to_owned(), source };
     let path = fs::canonicalize(log).map_err(|error| unfit(FileError::File(error)))?;
     let connection = connect_read_only(&path).map_err(|error| unfit(error.into()))?;
     schema::check_version(&connection).map_err(unfit)?;

@@ -1,6 +1,5 @@
 //! The table of quarantined requests.
 
-use bytes::Bytes;
 use encoding_rs::Encoding;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -8,7 +7,6 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::super::holdings::{Holding, Holdings};
 use crate::{
     capacity::LogCapacity,
-    cdr::Fault,
     request::{Quarantined, RawBody, RawRequest},
 };
 
@@ -52,18 +50,10 @@ fn remove_oldest(connection: &Connection, source: &str) -> rusqlite::Result<Opti
 
 /// Adds a request; its bytes.
 fn insert(connection: &Connection, quarantined: &Quarantined) -> rusqlite::Result<u64> {
-    let Quarantined { source, received_at, request: RawRequest { query, body, charset }, faults } =
-        quarantined;
-    let (kind, body) = match body {
-        RawBody::None => (0, None),
-        RawBody::Form(body) => (1, Some(&**body)),
-        RawBody::Json(body) => (2, Some(&**body)),
-        RawBody::Unread(body) => (3, Some(&**body)),
-    };
+    let Quarantined { source, received_at, request: RawRequest { query, body, charset }, .. } = quarantined;
+    let (kind, body) = body.to_log();
     let charset = charset.map_or("", Encoding::name);
-    let faults: Vec<_> = faults.iter().map(|fault| (&fault.field, &fault.message)).collect();
-    let faults = serde_json::to_string(&faults)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let faults = quarantined.faults_to_log();
     connection
         .prepare_cached(
             "INSERT INTO quarantine (source, received, query, kind, body, faults, charset)
@@ -109,21 +99,13 @@ pub(super) fn oldest(
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<(u64, Quarantined)> {
-    let body =
-        |row: &Row<'_>| row.get::<_, Option<Vec<u8>>>(5).map(|body| Bytes::from(body.unwrap_or_default()));
-    let body = match row.get(4)? {
-        0 => RawBody::None,
-        1 => RawBody::Form(body(row)?),
-        2 => RawBody::Json(body(row)?),
-        _ => RawBody::Unread(body(row)?),
-    };
+    let body = RawBody::from_log(row.get(4)?, row.get(5)?);
     let charset = Encoding::for_label(row.get_ref(7)?.as_bytes()?);
-    let faults: Vec<(String, String)> = serde_json::from_str(row.get_ref(6)?.as_str()?).unwrap_or_default();
     let quarantined = Quarantined {
         source: row.get(1)?,
         received_at: Timestamp::from_millisecond(row.get(2)?).unwrap_or(Timestamp::MIN),
         request: RawRequest { query: row.get(3)?, body, charset },
-        faults: faults.into_iter().map(|(field, message)| Fault { field, message }).collect(),
+        faults: Quarantined::faults_from_log(row.get_ref(6)?.as_str()?),
     };
     Ok((row.get(0)?, quarantined))
 }

@@ -5,11 +5,16 @@ use rusqlite::{Connection, OptionalExtension, params, types::ValueRef};
 use uuid::Uuid;
 
 use super::{
-    super::unreadable::{Kind, UnreadableRows},
-    rows::{CallKey, from_json, insert_call, reversed, update_call},
+    super::{
+        json::from_json,
+        unreadable::{Kind, UnreadableRows},
+    },
+    rows::{insert_call, reversed, update_call},
 };
 use crate::{
-    call::{self, CANDIDATES, Call, Candidate, Context, Facts, Found, History, NewEvent, RecordOutcome},
+    call::{
+        self, CANDIDATES, Call, CallKey, Candidate, Context, Facts, Found, History, NewEvent, RecordOutcome,
+    },
     cdr::Record,
     phone::PhoneNumber,
     store::{Directory, NextPosition, StoreKey},
@@ -59,7 +64,7 @@ impl Savepoint<'_> {
         Ok(Event { store_id, epoch: self.epoch, position, bytes: bytes.into(), receipt })
     }
 
-    fn find(&self, record: &Record) -> rusqlite::Result<Found<CallKey>> {
+    fn find(&self, record: &Record) -> rusqlite::Result<Found> {
         let candidates = self.candidates(record)?;
         call::find(candidates, record, self.directory, |candidate| {
             let Candidate { key, id, store, fingerprints, apart: _ } = candidate;
@@ -70,14 +75,14 @@ impl Savepoint<'_> {
         })
     }
 
-    fn read_facts(&self, CallKey(key): CallKey) -> rusqlite::Result<Facts> {
+    fn read_facts(&self, key: CallKey) -> rusqlite::Result<Facts> {
         self.connection
             .prepare_cached("SELECT facts FROM calls WHERE key = ?1")?
-            .query_row([key], |row| from_json(row.get_ref(0)?.as_bytes()?, 0))
+            .query_row([key], |row| Ok(from_json(row.get_ref(0)?.as_bytes()?)?))
     }
 
     /// The calls with the record's `seq`.
-    fn candidates(&self, record: &Record) -> rusqlite::Result<Vec<Candidate<CallKey>>> {
+    fn candidates(&self, record: &Record) -> rusqlite::Result<Vec<Candidate>> {
         let mut select = self.connection.prepare_cached(
             "SELECT * FROM (
                SELECT key, id, store, fingerprints, sdt FROM calls
@@ -107,7 +112,7 @@ impl Savepoint<'_> {
             )?
             .query_row(params![store, reversed], |row| {
                 let reservation = (!matches!(row.get_ref(3)?, ValueRef::Null))
-                    .then(|| from_json(row.get_ref(3)?.as_bytes()?, 3))
+                    .then(|| Ok(from_json(row.get_ref(3)?.as_bytes()?)?))
                     .transpose();
                 let reservation = self.unreadable.readable(Kind::Reservation, store.0, reservation)?;
                 Ok(History {
@@ -129,10 +134,10 @@ impl Savepoint<'_> {
 }
 
 /// Reads `key, id, store, fingerprints, sdt`; `sdt` is the record's.
-fn candidate(row: &rusqlite::Row<'_>, sdt: i64) -> rusqlite::Result<Candidate<CallKey>> {
+fn candidate(row: &rusqlite::Row<'_>, sdt: i64) -> rusqlite::Result<Candidate> {
     let (fingerprints, _) = row.get_ref(3)?.as_blob()?.as_chunks();
     Ok(Candidate {
-        key: CallKey(row.get(0)?),
+        key: row.get(0)?,
         id: Uuid::from_bytes(row.get(1)?),
         store: row.get(2)?,
         fingerprints: fingerprints.to_vec(),

@@ -52,23 +52,23 @@ pub struct Restored {
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
     /// It is in use, or cannot be used.
-    #[error("the log {}: {why}", path.display())]
+    #[error("the log {}", path.display())]
     Log {
         /// Which file.
         path: PathBuf,
         /// What is wrong with it.
-        why: FileError,
+        source: FileError,
     },
     /// A log is not overwritten unless the user asks for it.
     #[error("the log {}: there is one already; --replace keeps it under another name", .0.display())]
     Exists(PathBuf),
     /// The backup cannot be used.
-    #[error("the backup {}: {why}", path.display())]
+    #[error("the backup {}", path.display())]
     Backup {
         /// Which file.
         path: PathBuf,
         /// What is wrong with it.
-        why: FileError,
+        source: FileError,
     },
     /// Its newest records are in another file.
     #[error(
@@ -91,20 +91,20 @@ pub enum RestoreError {
         why: String,
     },
     /// A file cannot be written.
-    #[error("{}: {why}", path.display())]
+    #[error("{}", path.display())]
     File {
         /// Which one.
         path: PathBuf,
         /// What the system says.
-        why: io::Error,
+        source: io::Error,
     },
     /// It failed when the log that was there had its second name already.
-    #[error("{why}; the log that was there is kept: {}", kept.display())]
+    #[error("the backup was not put in place, and the log that was there is kept as {}", kept.display())]
     Kept {
         /// That name.
         kept: PathBuf,
         /// What failed.
-        why: Box<RestoreError>,
+        source: Box<RestoreError>,
     },
 }
 
@@ -115,8 +115,8 @@ pub enum RestoreError {
 pub fn restore(backup: &Path, log: &Path, existing: Existing) -> Result<Restored, RestoreError> {
     refuse_if_in_use(backup)?;
     let source = File::open(backup)
-        .map_err(|error| RestoreError::Backup { path: backup.to_owned(), why: FileError::File(error) })?;
-    let at_log = |why| RestoreError::Log { path: log.to_owned(), why };
+        .map_err(|error| RestoreError::Backup { path: backup.to_owned(), source: FileError::File(error) })?;
+    let at_log = |source| RestoreError::Log { path: log.to_owned(), source };
     let mut made = vec![log.to_owned(), lock_file(log)];
     made.retain(|file| fs::symlink_metadata(file).is_err());
     let held = LogFile::hold(log).map_err(at_log)?;
@@ -150,7 +150,7 @@ fn refuse_if_in_use(backup: &Path) -> Result<(), RestoreError> {
 
 /// Checks the copy of a backup, and gives it a new epoch.
 fn renew(backup: &Path, copy: &Path) -> Result<Contents, RestoreError> {
-    let unfit = |why| RestoreError::Backup { path: backup.to_owned(), why };
+    let unfit = |source| RestoreError::Backup { path: backup.to_owned(), source };
     let sql = |error: rusqlite::Error| unfit(error.into());
     let connection = connect(copy).map_err(sql)?;
     schema::check_version(&connection).map_err(unfit)?;
@@ -205,7 +205,7 @@ impl Place<'_> {
         self.settle();
         match self.replace(copy) {
             Ok(()) => Ok(Restored { contents, kept: Some(kept) }),
-            Err(why) => Err(RestoreError::Kept { kept, why: Box::new(why) }),
+            Err(error) => Err(RestoreError::Kept { kept, source: Box::new(error) }),
         }
     }
 
@@ -291,5 +291,5 @@ fn lock_file(log: &Path) -> PathBuf {
 
 fn at(path: &Path) -> impl Fn(io::Error) -> RestoreError {
     let path = path.to_owned();
-    move |why| RestoreError::File { path: path.clone(), why }
+    move |source| RestoreError::File { path: path.clone(), source }
 }

@@ -6,11 +6,11 @@ use rusqlite::{
     Connection, ToSql, params,
     types::{FromSql, FromSqlResult, ToSqlOutput, Type, ValueRef},
 };
-use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
+use super::super::json::{JsonError, as_json, from_json};
 use crate::{
-    call::Call,
+    call::{Call, CallKey},
     cdr::Record,
     store::{NumberKind, StoreKey},
 };
@@ -27,24 +27,37 @@ impl FromSql for StoreKey {
     }
 }
 
+impl ToSql for CallKey {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.0.into())
+    }
+}
+
+impl FromSql for CallKey {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_i64().map(Self)
+    }
+}
+
 impl ToSql for NumberKind {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(match self {
-            Self::VirtualNumber => 1_i64.into(),
-            Self::Line => 2_i64.into(),
-        })
+        Ok(self.to_log().into())
     }
 }
 
 impl FromSql for NumberKind {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        Ok(if value.as_i64()? == 1 { Self::VirtualNumber } else { Self::Line })
+        i16::column_result(value).map(Self::from_log)
     }
 }
 
-/// The key of a call's row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct CallKey(pub(super) i64);
+/// The file says what the values were.
+impl From<JsonError> for rusqlite::Error {
+    fn from(error: JsonError) -> Self {
+        // Without the number of a column.
+        Self::FromSqlConversionFailure(usize::MAX, Type::Blob, error.into())
+    }
+}
 
 /// Reads a call from `id, store, facts, fingerprints`, which begin at a column.
 pub(super) fn read_call(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<Call> {
@@ -52,7 +65,7 @@ pub(super) fn read_call(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Resu
     Ok(Call {
         id: Uuid::from_bytes(row.get(first)?),
         store: row.get(first + 1)?,
-        facts: from_json(row.get_ref(first + 2)?.as_bytes()?, first + 2)?,
+        facts: from_json(row.get_ref(first + 2)?.as_bytes()?)?,
         fingerprints: fingerprints.to_vec(),
     })
 }
@@ -88,7 +101,7 @@ pub(super) fn insert_call(
 /// Writes what has changed in a call. `seen`: the call as pads see it.
 pub(super) fn update_call(
     connection: &Connection,
-    CallKey(key): CallKey,
+    key: CallKey,
     call: &Call,
     seen: &[u8],
 ) -> rusqlite::Result<()> {
@@ -138,18 +151,4 @@ impl FromSql for ReversedNumber {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         String::column_result(value).map(Self)
     }
-}
-
-/// A value that the log keeps as JSON.
-pub(super) fn as_json(value: &impl Serialize) -> rusqlite::Result<Vec<u8>> {
-    serde_json::to_vec(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
-}
-
-/// Reads what [`as_json`] wrote; `column`: where it was.
-pub(super) fn from_json<T: DeserializeOwned>(json: &[u8], column: usize) -> rusqlite::Result<T> {
-    // serde's own message would quote the value, which may be a phone number.
-    serde_json::from_slice(json).map_err(|error| {
-        let place = format!("{} cannot be read, at byte {}", std::any::type_name::<T>(), error.column());
-        rusqlite::Error::FromSqlConversionFailure(column, Type::Blob, place.into())
-    })
 }

@@ -4,13 +4,14 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::{
     super::{
+        answer::CallsOfPage,
         read::{CallPage, CallQuery, PageMark},
-        unreadable::{Kind, UnreadableRows},
+        unreadable::UnreadableRows,
     },
     rows::reversed,
 };
 use crate::{
-    call::{SAME_CALL, call_within_bounds},
+    call::{CallKey, SAME_CALL},
     capacity::LogCapacity,
     store::StoreKey,
 };
@@ -31,43 +32,26 @@ pub(in super::super) fn calls(
         .query_row([&query.store_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
     let Some((store, store_name, position)) = store else { return Ok(None) };
-    let mut page = Page { query, capacity, unreadable, calls: Vec::new(), bytes: 0, last: None };
+    let mut page = Page { query, capacity, calls: CallsOfPage::new(query, capacity, unreadable) };
     let next = if query.caller_suffix.is_empty() {
         newest(&snapshot, store, &mut page)?
     } else {
         ending_in(&snapshot, store, &mut page)?
     };
-    Ok(Some(CallPage { calls: page.calls, next, store_name, position }))
+    Ok(Some(page.calls.into_page(store_name, position, next)))
 }
 
 /// A page that is being filled.
 struct Page<'a> {
     query: &'a CallQuery,
     capacity: &'a LogCapacity,
-    unreadable: &'a UnreadableRows,
-    calls: Vec<Vec<u8>>,
-    bytes: usize,
-    /// The call that was added last.
-    last: Option<PageMark>,
+    calls: CallsOfPage<'a>,
 }
 
 impl Page<'_> {
-    /// Adds a row of `key, sdt, call`, unless the call cannot be read. If the page is full already: where the next page continues.
+    /// Adds a row of `key, sdt, call`. If the page is full already: where the next page continues.
     fn add(&mut self, row: &Row<'_>) -> rusqlite::Result<Option<PageMark>> {
-        let key = row.get(0)?;
-        let Some(call) = row.get(2).ok().and_then(call_within_bounds) else {
-            self.unreadable.note(Kind::Call, key);
-            return Ok(None);
-        };
-        self.bytes += call.len();
-        if self.calls.len() == self.query.limit as usize
-            || (self.bytes > self.capacity.answer_bytes && self.last.is_some())
-        {
-            return Ok(self.last);
-        }
-        self.last = Some(PageMark { key, sdt: row.get(1)? });
-        self.calls.push(call);
-        Ok(None)
+        Ok(self.calls.add(PageMark { key: row.get(0)?, sdt: row.get(1)? }, row.get(2).ok()))
     }
 }
 
@@ -132,7 +116,7 @@ fn look_through(
         look.query(params![store, since, until, after.sdt, after.key, page.capacity.page_looks])?;
     let (mut looked, mut place) = (0, None);
     while let Some(row) = rows.next()? {
-        let (key, state): (i64, u32) = (row.get(0)?, row.get(3)?);
+        let (key, state): (CallKey, u32) = (row.get(0)?, row.get(3)?);
         // A call without a number has none that ends in anything.
         let caller = row.get_ref(2)?.as_str_or_null()?.unwrap_or_default();
         if (page.query.states() >> state.min(63)) & 1 == 1 && is_wanted(caller) {

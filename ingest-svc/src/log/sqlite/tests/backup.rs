@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use ringpad_runtime::CancellationToken;
+use ringpad_runtime::{CancellationToken, ErrorChain};
 
 use super::*;
 
@@ -90,7 +90,8 @@ async fn a_backup_overwrites_nothing_and_copies_only_a_log() {
         ("hard.db", "backup.db", "back it up by that name"),
     ];
     for (from, to, why) in cases {
-        let said = copy(&path(from), &path(to)).await.unwrap_err().to_string();
+        let said = copy(&path(from), &path(to)).await.unwrap_err();
+        let said = ErrorChain(&said).to_string();
         assert!(said.contains(why), "{from} to {to}: {said}");
     }
     assert_eq!(fs::read(path("there.db")).unwrap(), b"mine");
@@ -120,7 +121,7 @@ async fn a_restored_log_is_the_backup_with_a_new_epoch() {
     copy(&log, &file).await.unwrap();
     opened.status(ring("2", "20261123142530")).await;
     // Not under a running ingest-svc.
-    let held = restore(&file, &log, Existing::Kept).unwrap_err().to_string();
+    let held = ErrorChain(&restore(&file, &log, Existing::Kept).unwrap_err()).to_string();
     assert!(held.contains("another ingest-svc has this file locked"), "{held}");
     opened.close().await;
     let before = epoch(&log);
@@ -203,8 +204,8 @@ async fn a_failure_after_the_old_log_was_kept_names_the_kept_file() {
     opened.close().await;
     // Cannot be removed.
     fs::create_dir(directory.path().join("log.db-journal")).unwrap();
-    let said = restore(&backup, &log, Existing::Kept).unwrap_err().to_string();
-    assert!(said.contains("log.db-journal: ") && said.contains("is kept: "), "{said}");
+    let said = ErrorChain(&restore(&backup, &log, Existing::Kept).unwrap_err()).to_string();
+    assert!(said.contains("log.db-journal: ") && said.contains("is kept as "), "{said}");
 }
 
 #[tokio::test]
@@ -252,7 +253,7 @@ async fn a_faulty_backup_is_refused_and_the_log_stays() {
         ("empty.db", "not a log of RingPad"),
         ("used.db", "used.db-wal is next to it"),
     ] {
-        let said = restore(&path(name), &log, Existing::Kept).unwrap_err().to_string();
+        let said = ErrorChain(&restore(&path(name), &log, Existing::Kept).unwrap_err()).to_string();
         assert!(said.contains(why), "{name}: {said}");
         restore(&path(name), &path("new.db"), Existing::Refused).unwrap_err();
     }
