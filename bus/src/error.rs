@@ -2,6 +2,13 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use lapin::protocol::AMQPError;
+
+/// What the broker answered to a login or a declaration.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.get_message())]
+pub struct BrokerRefusal(pub(crate) AMQPError);
+
 /// Why no connection could be opened. After all but [`WrongExchangeType`](Self::WrongExchangeType) another attempt may succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -21,11 +28,11 @@ pub enum ConnectError {
         command: String,
     },
     /// An exchange or queue with our name exists with different properties, e.g. it is not durable.
-    #[error("the broker has an exchange or queue of this name with different properties: {0}")]
-    WrongTopology(String),
+    #[error("the broker has an exchange or queue of this name with different properties")]
+    WrongTopology(#[source] BrokerRefusal),
     /// Wrong user or password, no such virtual host, or no permission there.
-    #[error("the broker refused the login: {0}. Check user, password, virtual host and permissions")]
-    Refused(String),
+    #[error("the broker refused the login; check user, password, virtual host and permissions")]
+    Refused(#[source] BrokerRefusal),
     /// No connection to the broker, or no TLS with it.
     #[error("cannot reach the broker at {address}")]
     Unreachable {
@@ -55,11 +62,11 @@ impl ConnectError {
 }
 
 /// Why a publisher or a subscription can no longer be used. Make a new one.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Loss {
-    /// The connection broke, or the broker closed it.
-    #[error("the connection to the broker is lost: {0}")]
-    Connection(Arc<str>),
+    /// The connection broke, or the broker closed it. Without an error, it was closed in order.
+    #[error("the connection to the broker is lost")]
+    Connection(#[source] Option<lapin::Error>),
     /// The private queue was deleted on the broker.
     #[error("the private queue was deleted")]
     QueueDeleted,

@@ -132,5 +132,5 @@ fn is_interrupted(interrupted: &watch::Receiver<()>) -> bool {
 }
 
 fn broken() -> Loss {
-    Loss::Connection("the in-process bus was interrupted".into())
+    Loss::Connection(None)
 }

@@ -34,7 +34,7 @@ pub use address::{AddressError, BrokerAddress};
 pub use amqp::{Amqp, DeadLetter};
 pub use bus::Bus;
 pub use envelope::{Batch, CONTENT_TYPE, EnvelopeError, Event, Head, Origin, Receipt, unix_milliseconds};
-pub use error::{ConnectError, Loss};
+pub use error::{BrokerRefusal, ConnectError, Loss};
 pub use in_process::{CAPACITY as IN_PROCESS_CAPACITY, InProcess};
 pub use message::{PublishOutcome, ReceivedMessage};
 pub use publisher::{Confirm, Publisher};

@@ -43,7 +43,7 @@ enum DeadLettersCommand {
 /// # Errors
 /// A wrong setting, or the broker was not reached.
 pub(crate) async fn run(args: DeadLettersArgs) -> Result<(), Failure> {
-    let bus = args.bus.bus().map_err(Failure::Setting)?;
+    let bus = args.bus.bus().map_err(Failure::setting)?;
     let failed = |error| Failure::other("dead letters", error);
     match args.command {
         DeadLettersCommand::List { limit, json } => {

@@ -75,8 +75,8 @@ fn rabbitmq(address: BrokerAddress) -> Result<Bus, Failure> {
         // The address, which holds a password, was read before; none of the other settings is secret.
         let text = error.to_string();
         let why = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        Failure::Setting(format!("from the environment: {why}"))
+        Failure::setting(format!("from the environment: {why}"))
     })?;
     bus.amqp_url = address;
-    bus.bus().map_err(Failure::Setting)
+    bus.bus().map_err(Failure::setting)
 }

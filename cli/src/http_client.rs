@@ -9,6 +9,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
+use ringpad_runtime::Cause;
 use tokio::time::timeout;
 
 /// How long an answer may take.
@@ -20,11 +21,11 @@ const LARGEST_ANSWER: usize = 256 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NoAnswer {
     /// The request could not be built.
-    #[error("is not a valid request: {0}")]
-    Request(http::Error),
+    #[error("is not a valid request")]
+    Request(#[source] http::Error),
     /// The server was not reached, or the connection broke.
-    #[error("{0}")]
-    Connection(String),
+    #[error("{}", root(&**_0))]
+    Connection(Cause),
     /// The server did not answer in time.
     #[error("no answer within {} s", PATIENCE.as_secs())]
     Silent,
@@ -50,10 +51,10 @@ pub(crate) async fn post_json(uri: Uri, value: &serde_json::Value) -> Result<Res
 async fn send(request: Request<Full<Bytes>>) -> Result<Response<Bytes>, NoAnswer> {
     let exchange = async {
         let client: Client<HttpConnector, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
-        let answer = client.request(request).await.map_err(|error| NoAnswer::Connection(root(&error)))?;
+        let answer = client.request(request).await.map_err(|error| NoAnswer::Connection(error.into()))?;
         let (head, body) = answer.into_parts();
         let body = Limited::new(body, LARGEST_ANSWER).collect().await;
-        let body = body.map_err(|error| NoAnswer::Connection(root(error.as_ref())))?.to_bytes();
+        let body = body.map_err(NoAnswer::Connection)?.to_bytes();
         Ok(Response::from_parts(head, body))
     };
     timeout(PATIENCE, exchange).await.unwrap_or(Err(NoAnswer::Silent))

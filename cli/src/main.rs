@@ -88,7 +88,7 @@ async fn until(
     command: impl Future<Output = Result<(), Failure>>,
 ) -> Result<(), Failure> {
     let outcome = shutdown.run_until_cancelled(command).await;
-    outcome.unwrap_or_else(|| Err(Failure::Other("interrupted".to_owned())))
+    outcome.unwrap_or_else(|| Err(Failure::Other("interrupted".into())))
 }
 
 #[cfg(test)]

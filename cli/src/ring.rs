@@ -80,8 +80,7 @@ pub(crate) async fn run(args: RingArgs) -> Result<(), Failure> {
     match routed {
         Routed::ToStore => Ok(()),
         Routed::Nowhere => Err(Failure::Other(
-            "no store owns this virtual number, so no pad shows the call; `ringpad stores list` shows those that are owned"
-                .to_owned(),
+            "no store owns this virtual number, so no pad shows the call; `ringpad stores list` shows those that are owned".into(),
         )),
     }
 }
@@ -101,9 +100,7 @@ fn address(args: &RingArgs) -> Result<Uri, Failure> {
         path = format!("{path}/{}", encode(secret.expose()));
     }
     // Without the reason, which may quote the address and with it the secret.
-    args.url
-        .join(&path)
-        .map_err(|_| Failure::Setting("--source or --secret: too long for an address".to_owned()))
+    args.url.join(&path).map_err(|_| Failure::setting("--source or --secret: too long for an address"))
 }
 
 /// A call as the number provider sees it.
@@ -147,7 +144,7 @@ async fn send(url: &Endpoint, uri: &Uri, record: &Value) -> Result<Routed, Failu
     let answer = http_client::post_json(uri.clone(), record).await;
     let answer =
         answer.map_err(|error| Failure::other(format!("cannot reach ingest-svc at {url}"), error))?;
-    let (status, call_id) = accepted(&answer).map_err(Failure::Other)?;
+    let (status, call_id) = accepted(&answer).map_err(|why| Failure::Other(why.into()))?;
     report(format!("{status} {call_id}"))?;
     Ok(if status == "unrouted" { Routed::Nowhere } else { Routed::ToStore })
 }

@@ -57,7 +57,7 @@ impl GivenSecret {
 
     /// The failure if its value is wrong; the value is not in it.
     pub(crate) fn wrong(&self, why: impl fmt::Display) -> Failure {
-        Failure::Setting(format!("{}: the value (not shown here) is not valid: {why}", self.name))
+        Failure::setting(format!("{}: the value (not shown here) is not valid: {why}", self.name))
     }
 
     /// The secret itself.
@@ -77,7 +77,7 @@ impl<F: Flag> Secret<F> {
     /// # Errors
     /// None was given.
     pub(crate) fn required(&self) -> Result<&GivenSecret, Failure> {
-        self.given().ok_or_else(|| Failure::Setting(format!("{}: required, but not set", name::<F>())))
+        self.given().ok_or_else(|| Failure::setting(format!("{}: required, but not set", name::<F>())))
     }
 
     fn argument() -> Arg {

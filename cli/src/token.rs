@@ -54,7 +54,7 @@ pub(crate) fn run(args: &TokenArgs) -> Result<(), Failure> {
 
 fn sign(args: &TokenArgs, tokens: &PadTokens, now: SystemTime) -> Result<String, Failure> {
     let expires = now.checked_add(args.expires_in);
-    let expires = expires.ok_or_else(|| Failure::Setting("--expires-in: too long".to_owned()))?;
+    let expires = expires.ok_or_else(|| Failure::setting("--expires-in: too long"))?;
     let pad = Pad {
         id: args.pad.as_str().into(),
         name: args.name.as_ref().unwrap_or(&args.pad).as_str().into(),

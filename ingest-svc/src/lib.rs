@@ -32,7 +32,7 @@ use std::{pin::pin, sync::Arc, time::Duration};
 
 use prometheus_client::registry::Registry;
 use ringpad_runtime::{
-    CancellationToken, ErrorChain, Failure,
+    CancellationToken, Failure,
     activation::PassedListeners,
     admin,
     readiness::Readiness,
@@ -85,7 +85,7 @@ impl Listeners {
             admin: passed.listen("admin", "INGEST_ADMIN_ADDR", settings.ingest_admin_addr).await?,
         };
         let grpc = listeners.grpc.local_addr().map_err(|error| Failure::other("the internal gRPC", error))?;
-        settings.check_token("the socket passed as grpc", grpc).map_err(Failure::Setting)?;
+        settings.check_token("the socket passed as grpc", grpc).map_err(Failure::setting)?;
         Ok(listeners)
     }
 }
@@ -112,7 +112,7 @@ pub async fn run(
     let opened =
         log::open(&settings.database_url, settings.popup_ttl, &LogCapacity::default(), &mut registry).await;
     let OpenLog { log, outbox, fresh, tasks } =
-        opened.map_err(|error| Failure::other("DATABASE_URL", ErrorChain(&error)))?;
+        opened.map_err(|error| Failure::other("DATABASE_URL", error))?;
     // The log and the relay end after the edges: the writer when the last handle on the log is dropped, and the relay when the
     // writer has ended and everything is published.
     let stop = shutdown.child_token();

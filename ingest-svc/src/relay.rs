@@ -20,7 +20,7 @@ mod state;
 use std::{collections::VecDeque, time::Duration};
 
 use ringpad_bus::{Loss, Origin};
-use ringpad_runtime::{CancellationToken, Failure};
+use ringpad_runtime::{CancellationToken, ErrorChain, Failure};
 use tokio::time::{interval, sleep};
 use uuid::Uuid;
 
@@ -67,10 +67,10 @@ impl RunningRelay {
                     }
                 }
                 Err(error) if error.is_fatal() && !connected_before => {
-                    return Err(Failure::Setting(error.to_string()));
+                    return Err(Failure::setting(error));
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot publish to the bus; calls are still accepted")
+                    tracing::warn!(error = %ErrorChain(&error), "cannot publish to the bus; calls are still accepted")
                 }
             }
             if self.wait_without_bus(backoff.delay()).await {
@@ -80,7 +80,7 @@ impl RunningRelay {
     }
 
     fn connection_lost(&mut self, lost: &Loss) {
-        tracing::warn!(%lost, "the connection to the bus is lost; calls are still accepted");
+        tracing::warn!(lost = %ErrorChain(lost), "the connection to the bus is lost; calls are still accepted");
         if let Loss::TooLarge { limit } = lost {
             self.backlog.limit_messages(*limit);
         }

@@ -71,9 +71,9 @@ impl Settings {
     /// # Errors
     /// [`Failure::Setting`]: one line that names the setting and what would be right.
     pub fn check(self) -> Result<Checked, Failure> {
-        let bus = self.bus.bus().map_err(Failure::Setting)?;
-        self.check_token("INGEST_GRPC_ADDR", self.ingest_grpc_addr).map_err(Failure::Setting)?;
-        let sources = Sources::read(self.ingest_config.as_deref()).map_err(Failure::Setting)?;
+        let bus = self.bus.bus().map_err(Failure::setting)?;
+        self.check_token("INGEST_GRPC_ADDR", self.ingest_grpc_addr).map_err(Failure::setting)?;
+        let sources = Sources::read(self.ingest_config.as_deref()).map_err(Failure::setting)?;
         Ok(Checked { settings: self, sources, bus })
     }
 

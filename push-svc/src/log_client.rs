@@ -63,13 +63,8 @@ pub(crate) enum LogClientError {
     #[error("no such store")]
     NoSuchStore,
     /// It cannot be reached, is too slow, or refuses the request.
-    #[error("{code}: {message}")]
-    Unreachable {
-        /// The gRPC status code.
-        code: Code,
-        /// The gRPC status message.
-        message: String,
-    },
+    #[error("{}: {}", .0.code(), .0.message())]
+    Unreachable(Box<Status>),
     /// Its answer is not as the protocol requires.
     #[error("unexpected answer: {0}")]
     Unexpected(&'static str),
@@ -219,8 +214,7 @@ impl LogClient {
                 Err(LogClientError::NoSuchStore)
             }
             Err(status) => {
-                let error =
-                    LogClientError::Unreachable { code: status.code(), message: status.message().to_owned() };
+                let error = LogClientError::Unreachable(Box::new(status));
                 self.sources.log_down(&error.to_string());
                 Err(error)
             }

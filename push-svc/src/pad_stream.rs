@@ -94,7 +94,7 @@ impl PadStreams {
         let beginning = beginning.unwrap_or(Err(LogClientError::Unexpected("no snapshot in time")));
         let beginning = beginning.map_err(|error| match error {
             LogClientError::NoSuchStore => StreamEnd::NoSuchStore,
-            LogClientError::Unreachable { .. } | LogClientError::Unexpected(_) => {
+            LogClientError::Unreachable(_) | LogClientError::Unexpected(_) => {
                 tracing::debug!(store = &*pad.store, %error, "no snapshot for a pad");
                 StreamEnd::LogUnreachable
             }

@@ -106,7 +106,7 @@ impl Settings {
     /// # Errors
     /// [`Failure::Setting`]: one line that names the setting and what would be right.
     pub fn check(self) -> Result<Checked, Failure> {
-        let bus = self.bus.bus().map_err(Failure::Setting)?;
+        let bus = self.bus.bus().map_err(Failure::setting)?;
         Ok(Checked { settings: self, bus })
     }
 }

@@ -12,8 +12,8 @@ mod publishers;
 
 use std::time::{Duration, SystemTime};
 
-use ringpad_bus::{Batch, Bus, ConnectError, Event, Loss, ReceivedMessage, Subscription, unix_milliseconds};
-use ringpad_runtime::{CancellationToken, Failure, backoff::Backoff, traces::Traces};
+use ringpad_bus::{Batch, Bus, Event, Loss, ReceivedMessage, Subscription, unix_milliseconds};
+use ringpad_runtime::{CancellationToken, ErrorChain, Failure, backoff::Backoff, traces::Traces};
 use tokio::time::{Instant, sleep, timeout_at};
 
 pub(crate) use metrics::SubscriptionMetrics;
@@ -74,11 +74,11 @@ impl Subscriber {
             let subscription = match subscribed {
                 Ok(subscription) => subscription,
                 Err(error) if error.is_fatal() && !ever_connected => {
-                    return Err(Failure::Setting(error.to_string()));
+                    return Err(Failure::setting(error));
                 }
                 Err(error) => {
                     self.queue_lost();
-                    warn_unconnected(&error);
+                    tracing::warn!(error = %ErrorChain(&error), "no connection to the broker; trying again");
                     sleep_unless(&stop, backoff.delay().min(RECONNECT_MAX)).await;
                     continue;
                 }
@@ -91,7 +91,7 @@ impl Subscriber {
             match self.consume(subscription, &mut publishers, &mut rebuild, &mut backoff, &stop).await {
                 SubscriptionEnd::Stopped => return Ok(()),
                 SubscriptionEnd::Lost(lost) => {
-                    tracing::warn!(%lost, "the bus is lost");
+                    tracing::warn!(lost = %ErrorChain(&lost), "the bus is lost");
                     self.queue_lost();
                     sleep_unless(&stop, backoff.delay().min(RECONNECT_MAX)).await;
                 }
@@ -260,11 +260,6 @@ impl Subscriber {
             }
         }
     }
-}
-
-fn warn_unconnected(error: &ConnectError) {
-    let cause = std::error::Error::source(error).map(ToString::to_string);
-    tracing::warn!(%error, cause, "no connection to the broker; trying again");
 }
 
 async fn sleep_unless(stop: &CancellationToken, length: Duration) {

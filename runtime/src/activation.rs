@@ -34,7 +34,7 @@ impl PassedListeners {
             let value = env::var_os(name)?;
             (!value.is_empty()).then(|| value.to_string_lossy().into_owned())
         };
-        let wrong = |faults: Vec<String>| Failure::Setting(faults.join("; "));
+        let wrong = |faults: Vec<String>| Failure::setting(faults.join("; "));
         let names = names(known, process::id(), variable).map_err(wrong)?;
         if names.is_empty() {
             return Ok(Self::default());

@@ -10,7 +10,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    error_chain::ErrorChain,
     failure::Failure,
+    settings::one_line,
     shutdown::{self, Hangup},
     telemetry::{self, LoggingSettings},
 };
@@ -52,7 +54,7 @@ where
 fn report(name: &str, failure: &Failure) -> ExitCode {
     if !matches!(failure, Failure::Unread) {
         // Standard error may be closed; there is still the exit code.
-        writeln!(stderr(), "{name}: {failure}").ok();
+        writeln!(stderr(), "{name}: {}", one_line(&ErrorChain(failure).to_string())).ok();
     }
     failure.exit_code()
 }

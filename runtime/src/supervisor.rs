@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
-use crate::failure::Failure;
+use crate::{ErrorChain, failure::Failure};
 
 /// The tasks that a process needs as long as it runs. Dropping it aborts them: call [`join`](Self::join).
 #[derive(Debug)]
@@ -81,7 +81,9 @@ impl Supervisor {
             match (outcome, &first) {
                 (Ok(()), _) => {}
                 (Err(failure), None) => first = Some(failure),
-                (Err(failure), Some(_)) => tracing::error!(%failure, "another task failed"),
+                (Err(failure), Some(_)) => {
+                    tracing::error!(failure = %ErrorChain(&failure), "another task failed")
+                }
             }
         }
         match (first, self.ended_early.get()) {
@@ -135,7 +137,7 @@ mod tests {
     }
 
     fn text(outcome: Result<(), Failure>) -> String {
-        outcome.map_or_else(|failure| failure.to_string(), |()| "success".to_owned())
+        outcome.map_or_else(|failure| ErrorChain(&failure).to_string(), |()| "success".to_owned())
     }
 
     #[tokio::test]
@@ -146,8 +148,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_task_that_fails_stops_all_and_its_failure_is_the_outcome() {
-        let outcome = outcome_of(async { Err(Failure::Setting("AMQP_URL: wrong".to_owned())) }).await;
-        assert!(matches!(outcome, Err(Failure::Setting(why)) if why == "AMQP_URL: wrong"));
+        let outcome = outcome_of(async { Err(Failure::setting("AMQP_URL: wrong")) }).await;
+        assert!(matches!(outcome, Err(Failure::Setting(why)) if why.to_string() == "AMQP_URL: wrong"));
     }
 
     #[tokio::test]

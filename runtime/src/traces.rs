@@ -76,7 +76,7 @@ impl Traces {
         let Some(endpoint) = &settings.otel_exporter_otlp_endpoint else { return Ok(Self::default()) };
         let exporter =
             SpanExporter::builder().with_tonic().with_endpoint(endpoint).build().map_err(|error| {
-                Failure::Setting(format!("OTEL_EXPORTER_OTLP_ENDPOINT: its value cannot be used: {error}"))
+                Failure::setting(error).context("OTEL_EXPORTER_OTLP_ENDPOINT: its value cannot be used")
             })?;
         let resource = Resource::builder().with_service_name(service).build();
         let provider =

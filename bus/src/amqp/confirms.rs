@@ -177,8 +177,8 @@ fn returned_number(returned: BasicReturnMessage) -> Option<u64> {
 pub(super) fn broken(error: &lapin::Error) -> Loss {
     match error.kind() {
         ErrorKind::ProtocolError(refusal) => largest_message(refusal.get_message().as_str())
-            .map_or_else(|| Loss::Connection(Arc::from(error.to_string())), |limit| Loss::TooLarge { limit }),
-        _ => Loss::Connection(Arc::from(error.to_string())),
+            .map_or_else(|| Loss::Connection(Some(error.clone())), |limit| Loss::TooLarge { limit }),
+        _ => Loss::Connection(Some(error.clone())),
     }
 }
 
@@ -191,12 +191,7 @@ fn largest_message(refusal: &str) -> Option<usize> {
 
 /// Why the connection was lost: the first reason that the task got, or that the connection was closed.
 pub(super) fn reason(lost: &watch::Receiver<Option<Loss>>) -> Loss {
-    lost.borrow().clone().unwrap_or_else(closed)
-}
-
-/// The loss of a connection that we have closed.
-pub(super) fn closed() -> Loss {
-    Loss::Connection("it was closed".into())
+    lost.borrow().clone().unwrap_or(Loss::Connection(None))
 }
 
 #[cfg(test)]

@@ -25,7 +25,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Dispatch, dispatcher};
 
 use super::tasks;
-use crate::{address::BrokerAddress, error::ConnectError};
+use crate::{
+    address::BrokerAddress,
+    error::{BrokerRefusal, ConnectError},
+};
 
 /// How long closing may take. The broker answers at once, or not at all.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
@@ -139,10 +142,10 @@ pub(super) fn failure(address: &BrokerAddress, error: &lapin::Error) -> ConnectE
         }
         ErrorKind::ProtocolError(refusal) => match refusal.kind() {
             AMQPErrorKind::Soft(Soft::ACCESSREFUSED) | AMQPErrorKind::Hard(Hard::NOTALLOWED) => {
-                ConnectError::Refused(refusal.get_message().to_string())
+                ConnectError::Refused(BrokerRefusal(refusal.clone()))
             }
             AMQPErrorKind::Soft(Soft::PRECONDITIONFAILED) => {
-                ConnectError::WrongTopology(refusal.get_message().to_string())
+                ConnectError::WrongTopology(BrokerRefusal(refusal.clone()))
             }
             _ => ConnectError::Failed(Box::new(error.clone())),
         },

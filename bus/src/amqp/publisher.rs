@@ -133,5 +133,5 @@ impl AmqpPublisher {
 async fn loss(mut lost: watch::Receiver<Option<Loss>>) -> Loss {
     // It fails if the task was aborted because the publisher was closed.
     let reason = lost.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
-    reason.unwrap_or_else(confirms::closed)
+    reason.unwrap_or(Loss::Connection(None))
 }

@@ -80,7 +80,7 @@ impl AmqpSubscription {
             Some(Err(error)) => Err(self.lose(confirms::broken(&error))),
             // The broker has cancelled the consumer, which is no error for lapin, unless the connection has ended.
             None if self.channel.status().connected() => Err(self.lose(Loss::QueueDeleted)),
-            None => Err(self.lose(confirms::closed())),
+            None => Err(self.lose(Loss::Connection(None))),
         }
     }
 

@@ -10,7 +10,10 @@ use lapin::{
 };
 
 use super::{connection::failure, names::Names};
-use crate::{address::BrokerAddress, error::ConnectError};
+use crate::{
+    address::BrokerAddress,
+    error::{BrokerRefusal, ConnectError},
+};
 
 /// Messages in a private queue before the oldest become dead letters: 10 s at 1,000 a second, for a replica that does not
 /// consume. It then sees a jump in the message numbers, and asks the log.
@@ -89,8 +92,8 @@ impl Topology<'_> {
         bound.await.map_err(|error| failure(self.address, &error))
     }
 
-    fn wrong_exchange(&self, exchange: &str, refusal: String) -> ConnectError {
-        match type_found(&refusal) {
+    fn wrong_exchange(&self, exchange: &str, refusal: BrokerRefusal) -> ConnectError {
+        match type_found(&refusal.to_string()) {
             Some(found) => ConnectError::WrongExchangeType {
                 exchange: exchange.to_owned(),
                 found: found.to_owned(),

@@ -45,7 +45,7 @@ impl DataDirectory {
                 // A `?` would begin the options of the log's URL.
                 if path.to_str().is_none_or(|text| text.contains('?')) {
                     let path = path.display();
-                    return Err(Failure::Setting(format!(
+                    return Err(Failure::setting(format!(
                         "--data: {path} is not a valid directory: a path in UTF-8 without `?` is expected"
                     )));
                 }

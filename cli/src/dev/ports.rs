@@ -81,8 +81,6 @@ impl Ports {
 }
 
 async fn bind(address: SocketAddr, offset: u16) -> Result<TcpListener, Failure> {
-    serve::bind("ringpad dev", address).await.map_err(|failure| {
-        let other = PROPOSALS.into_iter().find(|proposal| *proposal != offset).unwrap_or(PROPOSALS[0]);
-        Failure::Other(format!("{failure}; other ports: --port-offset {other} adds {other} to every one"))
-    })
+    let other = PROPOSALS.into_iter().find(|proposal| *proposal != offset).unwrap_or(PROPOSALS[0]);
+    serve::bind(&format!("--port-offset (with {other}, {other} is added to every port)"), address).await
 }

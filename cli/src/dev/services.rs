@@ -2,7 +2,7 @@
 
 use clap::{CommandFactory, FromArgMatches, builder::Resettable};
 use ringpad_bus::Bus;
-use ringpad_runtime::{CancellationToken, Failure, settings::one_line};
+use ringpad_runtime::{CancellationToken, Failure};
 use secrecy::ExposeSecret;
 use tokio::task::JoinSet;
 
@@ -61,7 +61,7 @@ impl Services {
         let (name, ended) = ended;
         match ended {
             Ok(Ok(())) => Failure::other(name, "stopped unexpectedly"),
-            Ok(Err(failure)) => named(name, failure),
+            Ok(Err(failure)) => failure.context(name),
             Err(panicked) => Failure::other(name, panicked),
         }
     }
@@ -83,17 +83,9 @@ async fn join(name: &str, tasks: &mut JoinSet<Result<(), Failure>>) -> Result<()
     let mut outcome = Ok(());
     while let Some(ended) = tasks.join_next().await {
         let ended = ended.unwrap_or_else(|panicked| Err(Failure::other(name, panicked)));
-        outcome = outcome.and(ended.map_err(|failure| named(name, failure)));
+        outcome = outcome.and(ended.map_err(|failure| failure.context(name)));
     }
     outcome
-}
-
-fn named(name: &str, failure: Failure) -> Failure {
-    match failure {
-        Failure::Setting(why) => Failure::Setting(format!("{name}: {why}")),
-        Failure::Other(why) => Failure::Other(format!("{name}: {why}")),
-        Failure::Unread => Failure::Unread,
-    }
 }
 
 fn ingest_settings(ports: &Ports, data: &DataDirectory) -> Result<ingest_svc::Settings, Failure> {
@@ -128,5 +120,5 @@ fn settings<S: CommandFactory + FromArgMatches>(flags: &[(&str, String)]) -> Res
         std::iter::once("ringpad dev").chain(flags.iter().flat_map(|(flag, value)| [*flag, value]));
     let parsed = command.try_get_matches_from(arguments).and_then(|matches| S::from_arg_matches(&matches));
     // Without clap's own message, which may quote the key.
-    parsed.map_err(|error| Failure::other("ringpad dev", one_line(&error.kind().to_string())))
+    parsed.map_err(|error| Failure::other("ringpad dev", error.kind().to_string()))
 }

@@ -74,7 +74,7 @@ async fn ready(edge: SocketAddr) -> Result<(), Failure> {
     };
     timeout(PATIENCE, asking)
         .await
-        .map_err(|_| Failure::other(format!("http://{edge} is not ready"), &reason))
+        .map_err(|_| Failure::other(format!("http://{edge} is not ready"), &*reason))
 }
 
 /// A line for each pad page: every store on every replica, each a pad of its own.

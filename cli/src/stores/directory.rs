@@ -78,7 +78,7 @@ impl StoreDirectory {
         match self.client.delete_store(request).await {
             Ok(_) => Ok(()),
             Err(status) if status.code() == Code::NotFound => {
-                Err(Failure::Other(format!("there is no store {:?}", harmless(id))))
+                Err(Failure::Other(format!("there is no store {:?}", harmless(id)).into()))
             }
             Err(status) => Err(self.failure(&status)),
         }

@@ -85,7 +85,7 @@ pub(super) async fn import(
         (Mode::DryRun, _) | (_, 0) => "nothing is imported".to_owned(),
         (Mode::Apply, _) => format!("the other stores are imported: {}", summary(&answer, mode)),
     };
-    Err(Failure::Other(format!("{name}: {all} {}, {done}", if all == 1 { "fault" } else { "faults" })))
+    Err(Failure::Other(format!("{name}: {all} {}, {done}", if all == 1 { "fault" } else { "faults" }).into()))
 }
 
 /// Reads on a thread that is not joined, so that Ctrl-C ends the program also while it waits for a pipe or a terminal.

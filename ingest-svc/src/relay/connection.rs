@@ -6,7 +6,7 @@ use std::{
 };
 
 use ringpad_bus::{Confirm, Loss, PublishOutcome, Publisher};
-use ringpad_runtime::backoff::Backoff;
+use ringpad_runtime::{ErrorChain, backoff::Backoff};
 use tokio::time::{MissedTickBehavior, interval, interval_at, sleep_until};
 
 use super::{
@@ -90,7 +90,7 @@ impl RunningRelay {
         match publisher.say_goodbye(self.relay.popup_ttl).await {
             // It is sent before the connection is closed.
             Ok(confirm) => drop(confirm),
-            Err(lost) => tracing::debug!(%lost, "cannot send the goodbye message"),
+            Err(lost) => tracing::debug!(lost = %ErrorChain(&lost), "cannot send the goodbye message"),
         }
         publisher.close().await;
     }

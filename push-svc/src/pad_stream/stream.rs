@@ -312,9 +312,7 @@ impl PadStream {
             let read = timeout(ANSWER_DEADLINE, context.log.missed(cursor, context.page)).await;
             read.map_err(|_| StreamEnd::LogUnreachable)?.map_err(|error| match error {
                 LogClientError::NoSuchStore => StreamEnd::NoSuchStore,
-                LogClientError::Unreachable { .. } | LogClientError::Unexpected(_) => {
-                    StreamEnd::LogUnreachable
-                }
+                LogClientError::Unreachable(_) | LogClientError::Unexpected(_) => StreamEnd::LogUnreachable,
             })
         })
     }

@@ -33,6 +33,7 @@ use super::{
     reading::{StreamWatch, watch},
     requests::{OpenRequests, Requests},
 };
+use crate::ErrorChain;
 
 /// Serves one connection until it ends. When the process leaves, it takes no new requests except those that are on their way.
 /// `tasks` joins the requests over HTTP/2.
@@ -186,7 +187,7 @@ async fn quiet(watch: &StreamWatch, silence: Duration) {
 /// Logs and counts the end of a connection. A client that disconnects is normal, and logged at DEBUG. A connection that we
 /// have ended is not normal, because all calls on it fail.
 fn note(error: &(dyn Error + 'static), metrics: &PortMetrics) {
-    tracing::debug!(%error, "connection ended");
+    tracing::debug!(error = %ErrorChain(error), "connection ended");
     let mut cause = Some(error);
     while let Some(error) = cause {
         match error.downcast_ref::<h2::Error>() {

@@ -1,6 +1,6 @@
 //! The declared exchanges and queues, as the broker shows them, and what happens if something else has their names.
 
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
 use lapin::{ExchangeKind, options::ExchangeDeclareOptions, types::FieldTable};
 use ringpad_bus::{ConnectError, PublishOutcome};
@@ -110,7 +110,8 @@ async fn an_exchange_that_is_not_durable_is_an_error_and_is_tried_again() {
     declare(node, &exchange, ExchangeKind::Fanout, false).await;
     match bus(&node.url(), &exchange).publisher(ORIGIN).await {
         Err(error @ ConnectError::WrongTopology(_)) => {
-            assert!(error.to_string().contains("inequivalent arg 'durable'"), "{error}");
+            let cause = error.source().map(ToString::to_string);
+            assert!(cause.is_some_and(|cause| cause.contains("inequivalent arg 'durable'")), "{error}");
             assert!(!error.is_fatal());
         }
         other => panic!("{:?}", other.map(drop)),
