@@ -15,7 +15,7 @@ use clap::{
     error::ErrorKind,
     parser::ValueSource,
 };
-use ringpad_runtime::Failure;
+use ringpad_runtime::{Cause, Failure};
 use secrecy::{ExposeSecret, SecretString};
 
 /// The id of the argument that names the file.
@@ -56,8 +56,8 @@ impl GivenSecret {
     }
 
     /// The failure if its value is wrong; the value is not in it.
-    pub(crate) fn wrong(&self, why: impl fmt::Display) -> Failure {
-        Failure::setting(format!("{}: the value (not shown here) is not valid: {why}", self.name))
+    pub(crate) fn wrong(&self, why: impl Into<Cause>) -> Failure {
+        Failure::setting(why).context(format!("{}: the value (not shown here) is not valid", self.name))
     }
 
     /// The secret itself.

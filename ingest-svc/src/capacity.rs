@@ -1,5 +1,7 @@
 //! How much the log takes on at once and keeps. `docs/operate.md` says what happens at each bound, and which metric shows it.
 
+use ringpad_runtime::fair::Concurrency;
+
 /// The capacities of the log. Tests that need a small one pass it.
 #[derive(Debug, Clone)]
 pub(crate) struct LogCapacity {
@@ -18,26 +20,17 @@ pub(crate) struct LogCapacity {
     /// Bytes of events in them, or one commit with more; the same.
     pub(crate) outbox_bytes: usize,
     /// Queries at the same time of the relay, and of replicas that compare their stores.
-    pub(crate) live_readers: Readers,
+    pub(crate) live_readers: Concurrency,
     /// Queries at the same time of pads that open a stream.
-    pub(crate) pad_readers: Readers,
+    pub(crate) pad_readers: Concurrency,
     /// Queries at the same time of pads that look for calls, and of people.
-    pub(crate) search_readers: Readers,
+    pub(crate) search_readers: Concurrency,
     /// Bytes of calls or events in one answer, unless the first alone has more: with all around them far less than the 4 MiB
     /// that most gRPC libraries take as a message.
     pub(crate) answer_bytes: usize,
     /// Calls that a page looks at for those that are wanted: some 30 ms. The next page continues after them, so a page may have
     /// fewer calls than were asked for, or none.
     pub(crate) page_looks: u32,
-}
-
-/// How many queries one queue runs at the same time.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Readers {
-    /// Of all stores together.
-    pub(crate) all: usize,
-    /// Of one store.
-    pub(crate) of_one_store: usize,
 }
 
 impl Default for LogCapacity {
@@ -50,9 +43,9 @@ impl Default for LogCapacity {
             quarantine_bytes: 256 * 1024 * 1024,
             outbox_commits: 1_024,
             outbox_bytes: 16 * 1024 * 1024,
-            live_readers: Readers { all: 2, of_one_store: 2 },
-            pad_readers: Readers { all: 2, of_one_store: 1 },
-            search_readers: Readers { all: 2, of_one_store: 1 },
+            live_readers: Concurrency { all: 2, per_key: 2 },
+            pad_readers: Concurrency { all: 2, per_key: 1 },
+            search_readers: Concurrency { all: 2, per_key: 1 },
             answer_bytes: 1024 * 1024,
             page_looks: 20_000,
         }

@@ -80,9 +80,9 @@ impl Listeners {
     /// An address cannot be listened on; or the socket that was passed for the internal gRPC needs a token.
     pub async fn bind(settings: &Settings, mut passed: PassedListeners) -> Result<Self, Failure> {
         let listeners = Self {
-            http: passed.listen("http", "INGEST_HTTP_ADDR", settings.ingest_http_addr).await?,
-            grpc: passed.listen("grpc", "INGEST_GRPC_ADDR", settings.ingest_grpc_addr).await?,
-            admin: passed.listen("admin", "INGEST_ADMIN_ADDR", settings.ingest_admin_addr).await?,
+            http: passed.listen("http", ("INGEST_HTTP_ADDR", settings.ingest_http_addr)).await?,
+            grpc: passed.listen("grpc", ("INGEST_GRPC_ADDR", settings.ingest_grpc_addr)).await?,
+            admin: passed.listen("admin", ("INGEST_ADMIN_ADDR", settings.ingest_admin_addr)).await?,
         };
         let grpc = listeners.grpc.local_addr().map_err(|error| Failure::other("the internal gRPC", error))?;
         settings.check_token("the socket passed as grpc", grpc).map_err(Failure::setting)?;

@@ -3,7 +3,7 @@
 
 use std::num::NonZeroU32;
 
-use ringpad_runtime::serve::ConnectionLimits;
+use ringpad_runtime::{fair::Concurrency, serve::ConnectionLimits};
 
 /// The limits of one replica.
 #[derive(Debug, Clone, Copy, Default)]
@@ -98,13 +98,6 @@ pub(crate) struct LogCapacity {
     pub requests: Concurrency,
 }
 
-/// Requests at the same time.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Concurrency {
-    pub all: usize,
-    pub per_store: usize,
-}
-
 /// One request of the catch-up to the log; the next one asks for the rest.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CatchUpCapacity {
@@ -156,10 +149,7 @@ impl Default for StreamCapacity {
 
 impl Default for LogCapacity {
     fn default() -> Self {
-        Self {
-            streams: Concurrency { all: 32, per_store: 16 },
-            requests: Concurrency { all: 16, per_store: 4 },
-        }
+        Self { streams: Concurrency { all: 32, per_key: 16 }, requests: Concurrency { all: 16, per_key: 4 } }
     }
 }
 
@@ -210,10 +200,7 @@ mod tests {
             ("instances of ingest-svc", format!("{} each", publishers.instances)),
             ("other logs", format!("{}", publishers.other_logs)),
             ("catch-up of held stores", format!(": {} stores {} events", catch_up.stores, catch_up.events)),
-            (
-                "pads that open a stream",
-                format!("{} {} of one store", log.streams.all, log.streams.per_store),
-            ),
+            ("pads that open a stream", format!("{} {} of one store", log.streams.all, log.streams.per_key)),
             (
                 "a pad's single requests",
                 format!("{} at a time; {per_second} a second with {burst} saved up", requests.concurrent),
@@ -224,7 +211,7 @@ mod tests {
             ),
             (
                 "those of all pads that wait",
-                format!("{} at a time {} of one store", log.requests.all, log.requests.per_store),
+                format!("{} at a time {} of one store", log.requests.all, log.requests.per_key),
             ),
             ("how far behind", format!("{} events", streams.max_behind)),
             (

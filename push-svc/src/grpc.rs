@@ -18,9 +18,9 @@ use ringpad_proto::{
     pad_service_server::{self, PadService, PadServiceServer},
     v1::{
         ClaimAction, ClaimCallRequest, ClaimCallResponse, CloseAction, CloseCallRequest, CloseCallResponse,
-        PadServiceListCallsRequest, PadServiceListCallsResponse, ReleaseAction, ReleaseCallRequest,
-        ReleaseCallResponse, ReopenAction, ReopenCallRequest, ReopenCallResponse, SaveNoteRequest,
-        SaveNoteResponse, SubscribeRequest, act_on_call_request::Action,
+        NoteAction, PadServiceListCallsRequest, PadServiceListCallsResponse, ReleaseAction,
+        ReleaseCallRequest, ReleaseCallResponse, ReopenAction, ReopenCallRequest, ReopenCallResponse,
+        SaveNoteRequest, SaveNoteResponse, SubscribeRequest, act_on_call_request::Action,
     },
 };
 use ringpad_runtime::{
@@ -44,7 +44,7 @@ use crate::{
         Admission,
         token::{TokenFault, token_in},
     },
-    pad_requests::{PadRequests, note_action},
+    pad_requests::{PadAction, PadRequests},
     pad_stream::{PadStream, PadStreams, Transport},
     stream_end::{LEAVING_STATUS, StreamEnd},
 };
@@ -241,8 +241,8 @@ impl PadService for GrpcEdge {
         request: tonic::Request<ClaimCallRequest>,
     ) -> Result<tonic::Response<ClaimCallResponse>, Status> {
         let (metadata, _, ClaimCallRequest { call_id, request_id }) = request.into_parts();
-        let claim = Action::Claim(ClaimAction {});
-        let call = self.requests.act(token(&metadata), call_id, request_id, claim).await?;
+        let action = Action::Claim(ClaimAction {});
+        let call = self.requests.act(token(&metadata), PadAction { call_id, request_id, action }).await?;
         Ok(tonic::Response::new(ClaimCallResponse { call: Some(call) }))
     }
 
@@ -251,8 +251,8 @@ impl PadService for GrpcEdge {
         request: tonic::Request<ReleaseCallRequest>,
     ) -> Result<tonic::Response<ReleaseCallResponse>, Status> {
         let (metadata, _, ReleaseCallRequest { call_id, request_id }) = request.into_parts();
-        let release = Action::Release(ReleaseAction {});
-        let call = self.requests.act(token(&metadata), call_id, request_id, release).await?;
+        let action = Action::Release(ReleaseAction {});
+        let call = self.requests.act(token(&metadata), PadAction { call_id, request_id, action }).await?;
         Ok(tonic::Response::new(ReleaseCallResponse { call: Some(call) }))
     }
 
@@ -261,8 +261,8 @@ impl PadService for GrpcEdge {
         request: tonic::Request<CloseCallRequest>,
     ) -> Result<tonic::Response<CloseCallResponse>, Status> {
         let (metadata, _, CloseCallRequest { call_id, request_id }) = request.into_parts();
-        let close = Action::Close(CloseAction {});
-        let call = self.requests.act(token(&metadata), call_id, request_id, close).await?;
+        let action = Action::Close(CloseAction {});
+        let call = self.requests.act(token(&metadata), PadAction { call_id, request_id, action }).await?;
         Ok(tonic::Response::new(CloseCallResponse { call: Some(call) }))
     }
 
@@ -271,8 +271,8 @@ impl PadService for GrpcEdge {
         request: tonic::Request<ReopenCallRequest>,
     ) -> Result<tonic::Response<ReopenCallResponse>, Status> {
         let (metadata, _, ReopenCallRequest { call_id, request_id }) = request.into_parts();
-        let reopen = Action::Reopen(ReopenAction {});
-        let call = self.requests.act(token(&metadata), call_id, request_id, reopen).await?;
+        let action = Action::Reopen(ReopenAction {});
+        let call = self.requests.act(token(&metadata), PadAction { call_id, request_id, action }).await?;
         Ok(tonic::Response::new(ReopenCallResponse { call: Some(call) }))
     }
 
@@ -281,8 +281,9 @@ impl PadService for GrpcEdge {
         request: tonic::Request<SaveNoteRequest>,
     ) -> Result<tonic::Response<SaveNoteResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
-        let (call_id, request_id, note) = note_action(request);
-        let call = self.requests.act(token(&metadata), call_id, request_id, note).await?;
+        let SaveNoteRequest { call_id, request_id, note: text, reservation } = request;
+        let action = Action::Note(NoteAction { text, reservation });
+        let call = self.requests.act(token(&metadata), PadAction { call_id, request_id, action }).await?;
         Ok(tonic::Response::new(SaveNoteResponse { call: Some(call) }))
     }
 }

@@ -98,7 +98,7 @@ impl Hub {
             Some((known, _)) => known.clone(),
             None => pad.store.clone(),
         };
-        let control = Arc::new(StreamControl::new(id, store.clone(), pad.id.clone(), session));
+        let control = Arc::new(StreamControl::new(id, store.clone(), pad, session));
         let HubCapacity { streams_per_pad, store: store_capacity } = self.0.capacity;
         let streams =
             &mut state.stores.entry(store).or_insert_with(|| HeldStore::new(store_capacity)).streams;
@@ -218,7 +218,9 @@ impl Hub {
         drop(state);
         self.0.streams.close();
         let end_at = now + window + LINGER;
-        spread(&streams, window, now, |stream, ask_at| stream.leave(ask_at, end_at));
+        spread(&streams, window, now, |stream, ask_at| {
+            stream.leave(ReconnectRequest { ask_at, end_at, end: StreamEnd::Leaving });
+        });
     }
 
     /// Whether [`leave`](Self::leave) was called.

@@ -54,8 +54,8 @@ impl Listeners {
     /// An address cannot be listened on, e.g. because its port is in use.
     pub async fn bind(settings: &Settings, mut passed: PassedListeners) -> Result<Self, Failure> {
         Ok(Self {
-            pads: passed.listen("pads", "PUSH_ADDR", settings.push_addr).await?,
-            admin: passed.listen("admin", "PUSH_ADMIN_ADDR", settings.push_admin_addr).await?,
+            pads: passed.listen("pads", ("PUSH_ADDR", settings.push_addr)).await?,
+            admin: passed.listen("admin", ("PUSH_ADMIN_ADDR", settings.push_admin_addr)).await?,
         })
     }
 }

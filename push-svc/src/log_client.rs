@@ -20,7 +20,7 @@ use tonic::{
 use uuid::Uuid;
 
 use crate::{
-    capacity::{Concurrency, LogCapacity},
+    capacity::LogCapacity,
     event_sources::EventSources,
     hub::{Completeness, is_readable},
 };
@@ -87,9 +87,8 @@ impl LogClient {
             .connect_lazy();
         let client = IngestServiceClient::with_interceptor(channel, TokenInterceptor(bearer))
             .max_decoding_message_size(ANSWER_BYTES);
-        let turns = |Concurrency { all, per_store }| Turns::new(all, per_store);
         let LogCapacity { streams, requests } = capacity;
-        Self { client, streams: turns(streams), requests: turns(requests), sources }
+        Self { client, streams: Turns::new(streams), requests: Turns::new(requests), sources }
     }
 
     /// A store's calls.

@@ -6,8 +6,8 @@ mod metrics;
 use std::sync::Arc;
 
 use ringpad_proto::v1::{
-    ActOnCallRequest, Call, ListCallsRequest, ListCallsResponse, NoteAction, PadRef,
-    PadServiceListCallsRequest, PadServiceListCallsResponse, SaveNoteRequest, act_on_call_request::Action,
+    ActOnCallRequest, Call, ListCallsRequest, ListCallsResponse, PadRef, PadServiceListCallsRequest,
+    PadServiceListCallsResponse, act_on_call_request::Action,
 };
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -29,6 +29,13 @@ pub(crate) struct PadRequests {
     pub metrics: RequestMetrics,
 }
 
+/// What a pad does with a call.
+pub(crate) struct PadAction {
+    pub call_id: String,
+    pub request_id: String,
+    pub action: Action,
+}
+
 impl PadRequests {
     /// Acts on a call of the pad's store, and returns the changed call.
     ///
@@ -38,11 +45,10 @@ impl PadRequests {
     pub(crate) async fn act(
         &self,
         token: Result<&str, TokenFault>,
-        call_id: String,
-        request_id: String,
-        action: Action,
+        action: PadAction,
     ) -> Result<Call, Status> {
         let (pad, _permit) = self.admit(token)?;
+        let PadAction { call_id, request_id, action } = action;
         let kind = kind(&action);
         let request = ActOnCallRequest {
             store_id: pad.store.to_string(),
@@ -101,12 +107,6 @@ fn exhausted(ShareExceeded { share, retry_after }: ShareExceeded) -> Status {
     };
     let details = ErrorDetails::with_retry_info(Some(retry_after));
     Status::with_error_details(Code::ResourceExhausted, message, details)
-}
-
-/// The call id, the request id and the action of a saved note.
-pub(crate) fn note_action(request: SaveNoteRequest) -> (String, String, Action) {
-    let SaveNoteRequest { call_id, request_id, note: text, reservation } = request;
-    (call_id, request_id, Action::Note(NoteAction { text, reservation }))
 }
 
 fn kind(action: &Action) -> &'static str {

@@ -8,7 +8,7 @@ mod stream;
 use std::{sync::Arc, time::Duration};
 
 use ringpad_proto::v1::{
-    ListCallsRequest, Snapshot, StoreCursor, StoreEvent, StoreRef, SubscribeRequest, SubscribeResponse,
+    ListCallsRequest, Snapshot, StoreCursor, StoreEvents, StoreRef, SubscribeRequest, SubscribeResponse,
     subscribe_response,
 };
 use ringpad_runtime::traces::Traces;
@@ -142,9 +142,7 @@ impl PadStreams {
                 let cursor = StoreCursor { store_id: pad.store.to_string(), after_position: after };
                 let (current, answer) = self.context.log.missed(cursor, self.capacity.page).await?;
                 registration.observe(current, answer.position, Instant::now());
-                if current != epoch
-                    || !is_within_reach(after, answer.position, &answer.events, self.capacity.max_behind)
-                {
+                if current != epoch || !is_within_reach(after, &answer, self.capacity.max_behind) {
                     return Ok(None);
                 }
                 let name = match registration.store_name() {
@@ -183,14 +181,14 @@ impl PadStreams {
     }
 }
 
-/// Whether a pad that has everything up to `after` can be sent all that follows in the log, which is at `position`;
-/// `events` are the first of it.
-fn is_within_reach(after: u64, position: u64, events: &[StoreEvent], max_behind: u64) -> bool {
-    match position.checked_sub(after) {
+/// Whether a pad that has everything up to `after` can be sent all that follows in the log. `answer` has the log's position
+/// and the first events that follow.
+fn is_within_reach(after: u64, answer: &StoreEvents, max_behind: u64) -> bool {
+    match answer.position.checked_sub(after) {
         None => false,
         Some(0) => true,
         Some(behind) => {
-            behind <= max_behind && events.first().is_some_and(|first| first.position == after + 1)
+            behind <= max_behind && answer.events.first().is_some_and(|first| first.position == after + 1)
         }
     }
 }
@@ -208,6 +206,8 @@ fn message(snapshot: Snapshot) -> Box<SubscribeResponse> {
 
 #[cfg(test)]
 mod tests {
+    use ringpad_proto::v1::StoreEvent;
+
     use super::*;
 
     fn events(first: u64) -> Vec<StoreEvent> {
@@ -216,17 +216,18 @@ mod tests {
 
     #[test]
     fn a_pad_can_resume_if_it_is_not_ahead_nor_far_behind_and_its_next_event_is_kept() {
-        let is_within_reach =
-            |after, position, events: &[StoreEvent]| is_within_reach(after, position, events, 10_000);
-        assert!(is_within_reach(0, 0, &[]));
-        assert!(is_within_reach(7, 7, &[]));
-        assert!(is_within_reach(0, 1, &events(1)));
-        assert!(is_within_reach(5, 10_005, &events(6)));
-        assert!(!is_within_reach(5, 10_006, &events(6)));
-        assert!(!is_within_reach(8, 7, &[]));
-        assert!(!is_within_reach(u64::MAX, 7, &[]));
-        assert!(!is_within_reach(5, 9, &[]), "no longer kept");
-        assert!(!is_within_reach(5, 9, &events(7)), "a gap");
+        let is_within_reach = |after, position, events| {
+            is_within_reach(after, &StoreEvents { position, events, ..StoreEvents::default() }, 10_000)
+        };
+        assert!(is_within_reach(0, 0, vec![]));
+        assert!(is_within_reach(7, 7, vec![]));
+        assert!(is_within_reach(0, 1, events(1)));
+        assert!(is_within_reach(5, 10_005, events(6)));
+        assert!(!is_within_reach(5, 10_006, events(6)));
+        assert!(!is_within_reach(8, 7, vec![]));
+        assert!(!is_within_reach(u64::MAX, 7, vec![]));
+        assert!(!is_within_reach(5, 9, vec![]), "no longer kept");
+        assert!(!is_within_reach(5, 9, events(7)), "a gap");
     }
 
     #[test]

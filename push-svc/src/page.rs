@@ -77,7 +77,7 @@ async fn serve(State(page): State<PadPage>, uri: Uri, headers: HeaderMap) -> Res
 
 impl PadPage {
     fn answer(&self, file: &File, headers: &HeaderMap) -> Response {
-        let is_current = headers.get_all(header::IF_NONE_MATCH).iter().any(|tags| lists(tags, &file.tag));
+        let is_current = lists(headers, &file.tag);
         let gzip = file.gzip.as_ref().filter(|_| accepts_gzip(headers));
         let (status, body) = if is_current {
             (StatusCode::NOT_MODIFIED, Body::empty())
@@ -168,13 +168,14 @@ fn policy(token_url: Option<&TokenUrl>) -> HeaderValue {
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 }
 
-/// Whether `tag` is among the tags of an `If-None-Match`. A proxy that compresses makes them weak (`W/"…"`), and all are
+/// Whether `tag` is among the tags of `If-None-Match`. A proxy that compresses makes them weak (`W/"…"`), and all are
 /// compared as weak tags here (RFC 9110, section 13.1.2).
-fn lists(tags: &HeaderValue, tag: &HeaderValue) -> bool {
+fn lists(headers: &HeaderMap, tag: &HeaderValue) -> bool {
     let opaque = |tag: &[u8]| tag.strip_prefix(b"W/").unwrap_or(tag).to_vec();
-    let tags = tags.as_bytes().split(|byte| *byte == b',').map(|tag| opaque(tag.trim_ascii()));
+    let values = headers.get_all(header::IF_NONE_MATCH).iter();
+    let tags = values.flat_map(|tags| tags.as_bytes().split(|byte| *byte == b','));
     let tag = opaque(tag.as_bytes());
-    tags.into_iter().any(|known| known == tag || known == b"*")
+    tags.map(|known| opaque(known.trim_ascii())).any(|known| known == tag || known == b"*")
 }
 
 #[cfg(test)]

@@ -122,8 +122,7 @@ impl Subscriber {
         let mut clocks = Clocks::default();
         let end = loop {
             let now = Instant::now();
-            let before = std::mem::replace(&mut liveness, publishers.liveness(now));
-            self.follow_liveness(liveness, before, publishers.receives_others(now));
+            self.follow_liveness(&mut liveness, publishers, now);
             self.metrics.silent_publishers(publishers.silent_count(now));
             let rebuild_at = publishers.silent_since() + *rebuild;
             if rebuild_at <= now {
@@ -160,8 +159,10 @@ impl Subscriber {
         end
     }
 
-    /// After a change, sets whether the log is asked once a second, and logs why. `others`: messages of other logs come.
-    fn follow_liveness(&self, liveness: Liveness, before: Liveness, others: bool) {
+    /// If the publishers' liveness is not the `last` one any more, sets whether the log is asked once a second, and logs why.
+    fn follow_liveness(&self, last: &mut Liveness, publishers: &mut Publishers, now: Instant) {
+        let liveness = publishers.liveness(now);
+        let before = std::mem::replace(last, liveness);
         match liveness {
             unchanged if unchanged == before => return,
             Liveness::AllAlive => {
@@ -179,7 +180,7 @@ impl Subscriber {
             Liveness::NoneAlive if self.catch_up.log().is_none() => tracing::warn!(
                 "the log has not answered yet, so its messages on the bus cannot be distinguished from those of other logs; asking it"
             ),
-            Liveness::NoneAlive if others => tracing::warn!(
+            Liveness::NoneAlive if publishers.receives_others(now) => tracing::warn!(
                 "no ingest-svc of our log is alive on the bus, only others; has ours lost the broker? Asking the log instead"
             ),
             Liveness::NoneAlive => {
@@ -221,7 +222,7 @@ impl Subscriber {
     /// Uses only canaries, which come once a second.
     fn compare_clocks(&self, batch: &Batch, clocks: &mut Clocks) {
         let (Some(sent_at), true) = (batch.head.sent_at, batch.events.is_empty()) else { return };
-        let offset = clocks.receive(sent_at, unix_milliseconds(), Instant::now());
+        let offset = clocks.receive(unix_milliseconds().saturating_sub(sent_at), Instant::now());
         let Some((milliseconds, change)) = offset else { return };
         self.metrics.clock_offset(milliseconds);
         match change {

@@ -53,15 +53,14 @@ impl PassedListeners {
         if faults.is_empty() { Ok(Self(passed)) } else { Err(wrong(faults)) }
     }
 
-    /// Listens on the socket that was passed as `name`, else on the `address` of `setting`.
+    /// Listens on the socket that was passed as `name`, else on the address of a setting, given with its name.
     ///
     /// # Errors
     /// As of [`bind`]; or the socket cannot be used.
     pub async fn listen(
         &mut self,
         name: &str,
-        setting: &str,
-        address: SocketAddr,
+        (setting, address): (&str, SocketAddr),
     ) -> Result<TcpListener, Failure> {
         let unusable = |error| Failure::other(format!("the socket passed as {name} cannot be used"), error);
         let Some(index) = self.0.iter().position(|(passed, _)| *passed == name) else {

@@ -16,7 +16,7 @@ pub struct Turns(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     all: Arc<Semaphore>,
-    each: usize,
+    per_key: usize,
     /// The keys with requests.
     keys: Mutex<HashMap<Box<str>, Arc<Semaphore>>>,
 }
@@ -37,10 +37,19 @@ struct Request {
     own: Option<Arc<Semaphore>>,
 }
 
+/// How many turns there are at the same time.
+#[derive(Debug, Clone, Copy)]
+pub struct Concurrency {
+    /// Of all keys.
+    pub all: usize,
+    /// Of one key, at most.
+    pub per_key: usize,
+}
+
 impl Turns {
-    /// `all` turns at the same time, and at most `each` of them for one key.
-    pub fn new(all: usize, each: usize) -> Self {
-        Self(Arc::new(Inner { all: Arc::new(Semaphore::new(all)), each, keys: Mutex::default() }))
+    /// No turn is taken yet.
+    pub fn new(Concurrency { all, per_key }: Concurrency) -> Self {
+        Self(Arc::new(Inner { all: Arc::new(Semaphore::new(all)), per_key, keys: Mutex::default() }))
     }
 
     /// Waits for a turn of `key`. First come, first served, both among the requests of a key and among the keys.
@@ -50,7 +59,7 @@ impl Turns {
             match keys.get(key) {
                 Some(own) => own.clone(),
                 None => {
-                    keys.entry(key.into()).or_insert_with(|| Arc::new(Semaphore::new(self.0.each))).clone()
+                    keys.entry(key.into()).or_insert_with(|| Arc::new(Semaphore::new(self.0.per_key))).clone()
                 }
             }
         };
@@ -91,7 +100,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_key_with_very_many_requests_delays_another_key_by_one_turn() {
-        let turns = Turns::new(2, 1);
+        let turns = Turns::new(Concurrency { all: 2, per_key: 1 });
         let first = turns.wait("flood").await;
         let mut flood: Vec<_> = (0..200).map(|_| asks(&turns, "flood")).collect();
         assert!(flood.iter_mut().all(|waiting| waiting.now_or_never().is_none()), "it has its one turn");
@@ -111,7 +120,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_that_gives_up_is_forgotten() {
-        let turns = Turns::new(1, 1);
+        let turns = Turns::new(Concurrency { all: 1, per_key: 1 });
         let held = turns.wait("a").await;
         let mut waiting = [asks(&turns, "a"), asks(&turns, "b"), asks(&turns, "b")];
         assert!(waiting.iter_mut().all(|waiting| waiting.now_or_never().is_none()));

@@ -25,6 +25,14 @@ const DEAD_LETTERS: i32 = 10_000;
 /// How long dead letters are kept: 7 days, in milliseconds.
 const DEAD_LETTER_AGE: i32 = 7 * 24 * 60 * 60 * 1000;
 
+/// A queue, and the exchange that it is bound to.
+struct Queue<'a> {
+    name: &'a str,
+    exchange: &'a str,
+    options: QueueDeclareOptions,
+    arguments: FieldTable,
+}
+
 /// The exchanges and queues of one broker.
 pub(super) struct Topology<'a> {
     pub(super) address: &'a BrokerAddress,
@@ -43,8 +51,8 @@ impl Topology<'_> {
             ("x-message-ttl", AMQPValue::LongInt(DEAD_LETTER_AGE)),
         ];
         let name = &self.names.dead_letters;
-        self.declare_queue(channel, name, options, table(arguments)).await?;
-        self.bind(channel, name, name).await
+        self.declare_queue(channel, Queue { name, exchange: name, options, arguments: table(arguments) })
+            .await
     }
 
     /// Declares and binds a replica's private queue, which is deleted with its connection.
@@ -61,8 +69,8 @@ impl Topology<'_> {
             ("x-max-length-bytes", AMQPValue::LongInt(PRIVATE_QUEUE_BYTES)),
             ("x-dead-letter-exchange", text(&self.names.dead_letters)),
         ];
-        self.declare_queue(channel, name, options, table(arguments)).await?;
-        self.bind(channel, name, &self.names.exchange).await
+        let exchange = &self.names.exchange;
+        self.declare_queue(channel, Queue { name, exchange, options, arguments: table(arguments) }).await
     }
 
     async fn declare_exchange(&self, channel: &Channel, name: &str) -> Result<(), ConnectError> {
@@ -75,21 +83,15 @@ impl Topology<'_> {
         }
     }
 
-    async fn declare_queue(
-        &self,
-        channel: &Channel,
-        name: &str,
-        options: QueueDeclareOptions,
-        arguments: FieldTable,
-    ) -> Result<(), ConnectError> {
-        let declared = channel.queue_declare(name.into(), options, arguments).await;
-        declared.map(drop).map_err(|error| failure(self.address, &error))
-    }
-
-    async fn bind(&self, channel: &Channel, queue: &str, exchange: &str) -> Result<(), ConnectError> {
-        let (key, options) = (ShortString::default(), QueueBindOptions::default());
-        let bound = channel.queue_bind(queue.into(), exchange.into(), key, options, FieldTable::default());
-        bound.await.map_err(|error| failure(self.address, &error))
+    /// Declares a queue and binds it to its exchange.
+    async fn declare_queue(&self, channel: &Channel, queue: Queue<'_>) -> Result<(), ConnectError> {
+        let Queue { name, exchange, options, arguments } = queue;
+        let (key, none) = (ShortString::default(), FieldTable::default());
+        let declared = async {
+            channel.queue_declare(name.into(), options, arguments).await?;
+            channel.queue_bind(name.into(), exchange.into(), key, QueueBindOptions::default(), none).await
+        };
+        declared.await.map_err(|error| failure(self.address, &error))
     }
 
     fn wrong_exchange(&self, exchange: &str, refusal: BrokerRefusal) -> ConnectError {
@@ -98,7 +100,7 @@ impl Topology<'_> {
                 exchange: exchange.to_owned(),
                 found: found.to_owned(),
                 wanted: "fanout",
-                command: deletion(self.address.virtual_host(), exchange),
+                command: deletion(self.address, exchange),
             },
             None => ConnectError::WrongTopology(refusal),
         }
@@ -125,8 +127,8 @@ fn type_found(refusal: &str) -> Option<&str> {
 }
 
 /// The command that deletes an exchange. With `rabbitmqctl` only `eval` can; `rabbitmqadmin` needs the management plugin.
-fn deletion(virtual_host: &str, exchange: &str) -> String {
-    let (virtual_host, exchange) = (erlang(virtual_host), erlang(exchange));
+fn deletion(address: &BrokerAddress, exchange: &str) -> String {
+    let (virtual_host, exchange) = (erlang(address.virtual_host()), erlang(exchange));
     let expression = format!(
         "rabbit_exchange:delete(rabbit_misc:r({virtual_host}, exchange, {exchange}), false, <<\"ringpad\">>)."
     );
@@ -139,6 +141,7 @@ fn erlang(name: &str) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 
@@ -155,7 +158,7 @@ mod tests {
     #[test]
     fn names_are_quoted_for_the_shell_and_for_erlang() {
         assert_eq!(
-            deletion("/", "it's \"one\""),
+            deletion(&"amqp://host".parse().unwrap(), "it's \"one\""),
             r#"rabbitmqctl eval 'rabbit_exchange:delete(rabbit_misc:r(<<"/"/utf8>>, exchange, <<"it'\''s \"one\""/utf8>>), false, <<"ringpad">>).'"#
         );
     }

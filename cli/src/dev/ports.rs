@@ -82,5 +82,5 @@ impl Ports {
 
 async fn bind(address: SocketAddr, offset: u16) -> Result<TcpListener, Failure> {
     let other = PROPOSALS.into_iter().find(|proposal| *proposal != offset).unwrap_or(PROPOSALS[0]);
-    serve::bind(&format!("--port-offset (with {other}, {other} is added to every port)"), address).await
+    serve::bind(&format!("ports (--port-offset {other} adds {other} to every one)"), address).await
 }

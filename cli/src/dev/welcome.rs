@@ -51,7 +51,7 @@ pub(super) async fn when_ready(ports: &Ports, data: &DataDirectory) -> Result<()
         print(format!("\nRing {}, a new call each time:\n", harmless(&store.name)))?;
         print(curl_line(ports.http, number))?;
         print(format!("\nA token for one more pad of {}:\n", harmless(&store.name)))?;
-        print(token_line(&program(), data.secret_file(), &store.id))?;
+        print(token_line(data.secret_file(), &store.id))?;
     }
     print("\nCtrl-C ends it.")
 }
@@ -115,8 +115,8 @@ fn program() -> PathBuf {
 }
 
 /// The command that creates a token with the key of push-svc. It reads the key from its file, so that the key is not on the screen.
-fn token_line(program: &Path, secret: &Path, store: &str) -> String {
-    let [program, secret] = [program, secret].map(|path| path.display().to_string());
+fn token_line(secret: &Path, store: &str) -> String {
+    let [program, secret] = [&program(), secret].map(|path| path.display().to_string());
     // Words of a POSIX shell. No path has a NUL in it, which alone has no quotes.
     let [program, secret, store] =
         [&program, &secret, store].map(|word| shlex::try_quote(word).unwrap_or(Cow::Borrowed(word)));

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::{future::pending, pin::Pin, time::Duration};
+use std::{future::pending, ops::RangeInclusive, pin::Pin, time::Duration};
 
 use ringpad_proto::v1::{Reconnect, SubscribeRequest, SubscribeResponse, subscribe_response::Event};
 use ringpad_runtime::{Failure, backoff::Backoff};
@@ -18,10 +18,8 @@ use super::{
 };
 use crate::terminal::remark;
 
-/// The first wait is drawn from up to this; each further one from twice as much.
-const RETRY_INITIAL: Duration = Duration::from_millis(500);
-/// At most.
-const RETRY_MAX: Duration = Duration::from_secs(10);
+/// The first wait is drawn from up to the first length, each further one from up to twice as much, to the last one.
+const RETRY: RangeInclusive<Duration> = Duration::from_millis(500)..=Duration::from_secs(10);
 /// The longest delay that a server can ask for before the next stream.
 const LONGEST_DELAY: Duration = Duration::from_secs(60);
 
@@ -69,7 +67,7 @@ impl PadClient {
     /// # Errors
     /// The pad was refused, or its output cannot be written.
     pub(super) async fn run(mut self) -> Result<(), Failure> {
-        let mut backoff = Backoff::new(RETRY_INITIAL, RETRY_MAX);
+        let mut backoff = Backoff::new(RETRY);
         loop {
             let stop = match self.connector.open(self.progress.request()).await {
                 Ok(opened) => {
@@ -177,7 +175,7 @@ async fn move_on(
 ) -> Result<OpenStream, StreamError> {
     let delay = reconnect.after.and_then(|after| Duration::try_from(after).ok()).unwrap_or_default();
     sleep(delay.min(LONGEST_DELAY)).await;
-    let mut backoff = Backoff::new(RETRY_INITIAL, RETRY_MAX);
+    let mut backoff = Backoff::new(RETRY);
     loop {
         match connector.open(request.clone()).await {
             Err(StreamError::Lost(_)) => backoff.wait().await,

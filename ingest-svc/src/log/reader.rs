@@ -12,7 +12,7 @@ use super::{
     read::{AllMissed, CallPage, CallQuery, Cursor, OutboxPage, PageSize, Purpose},
 };
 use crate::{
-    capacity::{LogCapacity, Readers},
+    capacity::LogCapacity,
     request::Quarantined,
     store::{Moving, StoreEntry, Upserted},
 };
@@ -50,13 +50,12 @@ impl LogReader {
         capacity: &LogCapacity,
         metrics: LogMetrics,
     ) -> Self {
-        let turns = |readers: Readers| Turns::new(readers.all, readers.of_one_store);
         Self {
             epoch,
             database,
-            live: turns(capacity.live_readers),
-            pads: turns(capacity.pad_readers),
-            searches: turns(capacity.search_readers),
+            live: Turns::new(capacity.live_readers),
+            pads: Turns::new(capacity.pad_readers),
+            searches: Turns::new(capacity.search_readers),
             metrics,
         }
     }

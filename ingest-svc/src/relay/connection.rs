@@ -156,7 +156,7 @@ impl RunningRelay {
         }
         unrouted.into_iter().rev().for_each(|message| self.put_back(message));
         let longest = NO_ROUTE_PAUSE.min(self.relay.retry.retry_max_interval);
-        Ok(Some(Backoff::new(longest, longest).delay()))
+        Ok(Some(Backoff::new(longest..=longest).delay()))
     }
 
     fn count_published(&self, message: &OutgoingMessage) {

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-use crate::stream_end::StreamEnd;
+use crate::{admission::token::Pad, stream_end::StreamEnd};
 
 /// How long a pad may take to connect again for its store's new name. Long, because a name is not worth an interruption,
 /// and another replica may not accept the pad at once.
@@ -41,11 +41,11 @@ pub(crate) struct StreamControl {
 }
 
 impl StreamControl {
-    pub(super) fn new(id: u64, store: Arc<str>, pad: Arc<str>, session: Option<Box<str>>) -> Self {
+    pub(super) fn new(id: u64, store: Arc<str>, pad: &Pad, session: Option<Box<str>>) -> Self {
         Self {
             id,
             store,
-            pad,
+            pad: pad.id.clone(),
             session,
             wake: Notify::new(),
             end: OnceLock::new(),
@@ -111,9 +111,9 @@ impl StreamControl {
         self.wake();
     }
 
-    /// The replica leaves, and its last streams end at `end_at`.
-    pub(super) fn leave(&self, ask_at: Instant, end_at: Instant) {
-        self.leave.get_or_init(|| ReconnectRequest { ask_at, end_at, end: StreamEnd::Leaving });
+    /// The replica leaves. The first request stands.
+    pub(super) fn leave(&self, request: ReconnectRequest) {
+        self.leave.get_or_init(|| request);
         self.wake();
     }
 

@@ -5,6 +5,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::event::PadEvent;
+use crate::capacity::StoreCapacity;
 
 /// How long events are kept; pads that come later read the log.
 const MAX_AGE: Duration = Duration::from_secs(120);
@@ -22,11 +23,13 @@ struct RecentEvent {
 }
 
 impl RecentEvents {
-    /// Appends the next event. Beyond `max_events` or `max_bytes` the oldest ones are forgotten, but never this one.
-    pub(super) fn push(&mut self, event: Arc<PadEvent>, now: Instant, max_events: usize, max_bytes: usize) {
+    /// Appends the next event. Beyond `capacity` the oldest ones are forgotten, but never this one.
+    pub(super) fn push(&mut self, event: Arc<PadEvent>, now: Instant, capacity: &StoreCapacity) {
         self.bytes += event.weight();
         self.events.push_back(RecentEvent { event, since: now });
-        while self.events.len() > max_events || (self.events.len() > 1 && self.bytes > max_bytes) {
+        while self.events.len() > capacity.recent_events
+            || (self.events.len() > 1 && self.bytes > capacity.recent_bytes)
+        {
             self.forget_oldest();
         }
     }

@@ -163,7 +163,7 @@ impl HeldStore {
     fn append(&mut self, event: Arc<PadEvent>, now: Instant) {
         let Some(log) = &mut self.log else { return };
         log.next = event.position() + 1;
-        self.recent.push(event, now, self.capacity.recent_events, self.capacity.recent_bytes);
+        self.recent.push(event, now, &self.capacity);
     }
 
     /// Forgets events that have been kept for long enough.

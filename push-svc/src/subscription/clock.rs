@@ -33,18 +33,13 @@ pub(super) enum ClockChange {
 }
 
 impl Clocks {
-    /// Records a canary that was sent and received at these Unix milliseconds. Returns by how many milliseconds our clock is
-    /// ahead, if that is known, and what has changed.
-    pub(super) fn receive(
-        &mut self,
-        sent_at: i64,
-        received_at: i64,
-        now: Instant,
-    ) -> Option<(i64, Option<ClockChange>)> {
+    /// Records a canary that comes `age` milliseconds after it was sent: from its sender's clock to ours. Returns by how many
+    /// milliseconds our clock is ahead, if that is known, and what has changed.
+    pub(super) fn receive(&mut self, age: i64, now: Instant) -> Option<(i64, Option<ClockChange>)> {
         while self.seen.front().is_some_and(|(at, _)| now.duration_since(*at) > WINDOW) {
             self.seen.pop_front();
         }
-        self.seen.push_back((now, received_at.saturating_sub(sent_at)));
+        self.seen.push_back((now, age));
         let is_enough = self.seen.front().is_some_and(|(first, _)| now.duration_since(*first) >= MIN_SPAN);
         let ahead = self.seen.iter().map(|(_, after)| *after).min().filter(|_| is_enough)?;
         let differ = ahead.saturating_abs() > TOLERANCE;
@@ -69,7 +64,7 @@ mod tests {
         for (second, (ahead, delay)) in canaries.into_iter().enumerate() {
             let sent = second as i64 * 1_000;
             let now = start + Duration::from_millis((sent + delay).unsigned_abs());
-            let received = clocks.receive(sent, sent + delay + ahead, now);
+            let received = clocks.receive(delay + ahead, now);
             offset = received.map(|(offset, _)| offset);
             changes.extend(received.and_then(|(_, change)| change));
         }
