@@ -14,7 +14,7 @@ use ingest_svc::log::{
     Database,
     sqlite::{self, Contents, Existing},
 };
-use ringpad_runtime::{CancellationToken, ErrorChain, Failure};
+use ringpad_runtime::{CancellationToken, Failure};
 
 use crate::terminal::report;
 
@@ -70,7 +70,7 @@ pub(crate) async fn back_up(args: BackupArgs, shutdown: CancellationToken) -> Re
     let Database::Sqlite(log) = args.log.database_url;
     let began = Instant::now();
     let made = sqlite::back_up(log, args.file.clone(), &shutdown).await;
-    let contents = made.map_err(|error| Failure::other("backup", ErrorChain(&error)))?;
+    let contents = made.map_err(|error| Failure::other("backup", error))?;
     report(format!("{}: {}", args.file.display(), summary(&contents, began)))
 }
 
@@ -84,7 +84,7 @@ pub(crate) async fn restore(args: RestoreArgs) -> Result<(), Failure> {
     let (began, path) = (Instant::now(), log.clone());
     let work = tokio::task::spawn_blocking(move || sqlite::restore(&args.file, &path, existing));
     let restored = work.await.map_err(|error| Failure::other("restore", error))?;
-    let restored = restored.map_err(|error| Failure::other("restore", ErrorChain(&error)))?;
+    let restored = restored.map_err(|error| Failure::other("restore", error))?;
     report(format!("{}: {}", log.display(), summary(&restored.contents, began)))?;
     match restored.kept {
         Some(kept) => report(format!("the log that was there is kept: {}", kept.display())),
