@@ -20,8 +20,6 @@ mod pad_state;
 mod record;
 mod timestamps;
 
-use uuid::Uuid;
-
 pub(crate) use action::{ActionChange, Applied, apply};
 pub use action::{ActionOutcome, ActionRequest};
 pub(crate) use encode::{call_within_bounds, update_within_bounds};
@@ -33,26 +31,7 @@ pub(crate) use history::{CallerChange, History};
 pub use key::CallKey;
 pub use pad_state::{ActingPad, Action, Claim};
 pub(crate) use record::{Context, RecordOutcome, log_record};
-
-/// What became of a record that is durably logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
-    /// New, and its store's pads will see it.
-    Accepted,
-    /// After parsing, equal in every field to a record already logged.
-    Duplicate,
-    /// No store owns the number; tried again at the call's next record.
-    Unrouted,
-}
-
-/// The answer to a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ingested {
-    /// The call that the record belongs to.
-    pub call_id: Uuid,
-    /// What became of it.
-    pub status: Status,
-}
+pub use record::{Ingested, Status};
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]

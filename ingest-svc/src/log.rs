@@ -47,10 +47,10 @@ use crate::{
     request::Quarantined,
     store::{Moving, StoreEntry, Upserted},
 };
-pub use database::Database;
 use database::OpenDatabase;
+pub use database::{Database, OpenError};
+pub use error::LogError;
 use error::Obstacle;
-pub use error::{LogError, OpenError};
 use job::{Answered, Job, Work};
 pub(crate) use job::{IMPORT, Import};
 use metrics::{LogMetrics, Waiting};
@@ -132,7 +132,7 @@ pub(crate) async fn open(
         metrics,
         writable: false,
     };
-    tasks.push(database.start(writer));
+    tasks.push(writer.start(database));
     Ok(OpenLog { log: Log { jobs, written, reader }, outbox, fresh, tasks: LogTasks(tasks) })
 }
 

@@ -1,6 +1,6 @@
 //! The service is ready while a write has reached the disk within the last 2 s, and there is room for the next one.
 //!
-//! Every accepted record is such a write. Without any, the log writes something once a second that SQLite cannot skip. HTTP
+//! Every accepted record is such a write. Without any, the log writes something once a second that the database cannot skip. HTTP
 //! and gRPC have the same readiness.
 
 use std::time::Duration;

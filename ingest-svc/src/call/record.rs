@@ -5,7 +5,6 @@ use ringpad_bus::Receipt;
 use uuid::Uuid;
 
 use super::{
-    Ingested, Status,
     encode::encode_update,
     event::NewEvent,
     facts::Call,
@@ -19,6 +18,26 @@ use crate::{
     phone::PhoneNumber,
     store::{Directory, StoreKey},
 };
+
+/// What became of a record that is durably logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// New, and its store's pads will see it.
+    Accepted,
+    /// After parsing, equal in every field to a record already logged.
+    Duplicate,
+    /// No store owns the number; tried again at the call's next record.
+    Unrouted,
+}
+
+/// The answer to a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ingested {
+    /// The call that the record belongs to.
+    pub call_id: Uuid,
+    /// What became of it.
+    pub status: Status,
+}
 
 /// What else decides what becomes of a record.
 pub(crate) struct Context<'a> {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use prost::Message;
 use prost_types::{DescriptorProto, FileDescriptorSet};
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::*;
 use crate::{

@@ -7,20 +7,16 @@ use std::{path::PathBuf, str::FromStr, sync::Arc};
 
 use jiff::SignedDuration;
 use prometheus_client::registry::Registry;
-use tokio::{
-    runtime::Handle,
-    task::{JoinHandle, spawn_blocking},
-};
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::{
     batch::Batch,
-    error::{LogError, OpenError},
-    job::Job,
+    error::LogError,
+    job::{Job, Probe},
     metrics::LogMetrics,
     outbox::Outbox,
     sqlite,
-    writer::{Probe, Writer},
 };
 use crate::capacity::LogCapacity;
 
@@ -46,6 +42,19 @@ impl FromStr for Database {
     }
 }
 
+/// Why the log could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It is a file.
+    #[error("cannot open the log {}", path.display())]
+    Sqlite {
+        /// Which one.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: sqlite::FileError,
+    },
+}
+
 /// An open database.
 pub(super) struct OpenDatabase {
     pub(super) epoch: Uuid,
@@ -66,8 +75,18 @@ impl Database {
         registry: &mut Registry,
     ) -> Result<OpenDatabase, OpenError> {
         match self {
-            Self::Sqlite(path) => sqlite::open(path, popup_ttl, capacity, metrics, registry)
-                .map_err(|source| OpenError::Sqlite { path: path.clone(), source }),
+            Self::Sqlite(path) => {
+                let (writer, reader, checkpoints) =
+                    sqlite::open(path, popup_ttl, capacity, metrics, registry)
+                        .map_err(|source| OpenError::Sqlite { path: path.clone(), source })?;
+                Ok(OpenDatabase {
+                    epoch: writer.epoch(),
+                    outbox: writer.outbox(),
+                    writer: DatabaseWriter::Sqlite(Box::new(writer)),
+                    reader: DatabaseReader::Sqlite(reader),
+                    tasks: vec![checkpoints],
+                })
+            }
         }
     }
 }
@@ -102,11 +121,10 @@ impl DatabaseWriter {
         }
     }
 
-    /// Has `writer` write to this database: a database that blocks its thread gets one of its own.
-    pub(super) fn start(self, writer: Writer) -> JoinHandle<()> {
-        let runtime = Handle::current();
+    /// Whether it blocks its thread.
+    pub(super) fn blocks(&self) -> bool {
         match self {
-            Self::Sqlite(_) => spawn_blocking(move || runtime.block_on(writer.run(self))),
+            Self::Sqlite(_) => true,
         }
     }
 }

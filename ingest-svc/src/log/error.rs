@@ -1,8 +1,6 @@
 //! Why the log did not do what it was asked.
 
-use std::{error::Error, fmt, path::PathBuf, sync::Arc};
-
-use super::sqlite::FileError;
+use std::{error::Error, fmt, sync::Arc};
 
 /// Why the log did not do what it was asked.
 #[derive(Debug, Clone)]
@@ -32,19 +30,6 @@ impl Error for LogError {
             Self::TooLong => None,
         }
     }
-}
-
-/// Why the log could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// It is a file.
-    #[error("cannot open the log {}", path.display())]
-    Sqlite {
-        /// Which one.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: FileError,
-    },
 }
 
 /// What makes the log unavailable, apart from the errors of the database and of the system.

@@ -34,6 +34,18 @@ pub(super) enum Job {
     Probe(Box<Work<(), ()>>),
 }
 
+/// What a probe writes, unless its transaction writes something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Probe {
+    /// Nothing: something was written just now.
+    Nothing,
+    /// As little as shows that all is well.
+    Little,
+    /// After a commit that failed: more than the largest record, so that the log does not count as writable again because small
+    /// records have room.
+    Much,
+}
+
 /// The input of a job, and its outcome. The input stays until the commit, so that a database can try a batch again.
 pub(super) struct Work<I, T> {
     pub(super) input: I,
@@ -121,5 +133,32 @@ impl Job {
             Self::Purge(work) => work.answer(committed),
             Self::Probe(work) => work.answer(committed),
         }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_is_the_jobs_own_error_else_the_commits_else_its_outcome() {
+        let own = || Err(LogError::TooLong);
+        let failed = LogError::from(Obstacle::Closing);
+        let answer = |outcome: Option<Result<u8, LogError>>, committed: Result<(), &LogError>| {
+            let (mut work, answered) = Work::new(());
+            if let Some(outcome) = outcome {
+                drop(work.set(outcome));
+            }
+            work.answer(committed);
+            answered.blocking_recv().unwrap().map_err(|error| matches!(error, LogError::TooLong))
+        };
+        assert_eq!(answer(Some(Ok(7)), Ok(())), Ok(7));
+        assert_eq!(answer(Some(Ok(7)), Err(&failed)), Err(false));
+        assert_eq!((answer(Some(own()), Ok(())), answer(Some(own()), Err(&failed))), (Err(true), Err(true)));
+        assert_eq!(answer(None, Ok(())), Err(false), "no answer says that it was done");
+        // A batch that is tried again.
+        let (mut work, _) = Work::<(), u8>::new(());
+        assert!(work.set(own()).is_err() && work.set::<LogError>(Ok(7)).is_ok());
     }
 }

@@ -1,9 +1,9 @@
 //! What the writer hands to the relay.
 //!
-//! The outbox proper is the `events` table: every event has a key, in commit order and without a gap, and
-//! `meta.relayed` marks how far the relay has come. So that a fresh ring need not be read back, the writer also hands
-//! over what it has just committed. That queue is bounded, in commits and in bytes; when it is full the hand-over is
-//! dropped, and the relay, which sees the gap in the keys, reads the table.
+//! The outbox proper is in the database: every event has a key, in commit order and without a gap, and a mark says how far the
+//! relay has come. So that a fresh ring need not be read back, the writer also hands over what it has just committed. That queue
+//! is bounded, in commits and in bytes; when it is full the hand-over is dropped, and the relay, which sees the gap in the keys,
+//! reads the database.
 
 use std::{
     collections::{BTreeSet, VecDeque},

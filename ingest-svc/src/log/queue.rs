@@ -63,6 +63,8 @@ impl Queue {
 mod tests {
     use std::sync::Arc;
 
+    use futures_util::FutureExt;
+
     use super::{
         super::job::{Import, Work},
         *,
@@ -81,34 +83,30 @@ mod tests {
     }
 
     /// Of the next transaction: how many live jobs, how many parts of an import.
-    async fn next(queue: &mut Queue) -> Option<(usize, usize)> {
-        let jobs = queue.next().await?;
+    fn next(queue: &mut Queue) -> Option<(usize, usize)> {
+        let jobs = queue.next().now_or_never().unwrap()?;
         let imports = jobs.iter().filter(|job| matches!(job, Job::Import(..))).count();
         Some((jobs.len() - imports, imports))
     }
 
-    #[tokio::test]
-    async fn live_jobs_and_parts_of_imports_take_turns() {
+    #[test]
+    fn live_jobs_and_parts_of_imports_take_turns() {
         let (sender, jobs) = mpsc::channel(1_024);
         let mut queue = Queue::new(jobs, &LogCapacity { batch_jobs: BATCH, ..LogCapacity::default() });
         for job in [import(), probe(), import(), probe(), import()] {
             sender.try_send(job).unwrap();
         }
-        assert_eq!(next(&mut queue).await, Some((2, 0)), "live jobs go first");
-        assert_eq!(next(&mut queue).await, Some((0, 1)));
+        assert_eq!(next(&mut queue), Some((2, 0)), "live jobs go first");
+        assert_eq!(next(&mut queue), Some((0, 1)));
         sender.try_send(probe()).unwrap();
-        assert_eq!(next(&mut queue).await, Some((1, 0)), "and again between two parts");
-        assert_eq!(next(&mut queue).await, Some((0, 1)));
+        assert_eq!(next(&mut queue), Some((1, 0)), "and again between two parts");
+        assert_eq!(next(&mut queue), Some((0, 1)));
         for _ in 0..BATCH + 1 {
             sender.try_send(probe()).unwrap();
         }
-        assert_eq!(next(&mut queue).await, Some((BATCH, 0)));
-        assert_eq!(
-            next(&mut queue).await,
-            Some((0, 1)),
-            "an import continues, however many live jobs there are"
-        );
+        assert_eq!(next(&mut queue), Some((BATCH, 0)));
+        assert_eq!(next(&mut queue), Some((0, 1)), "an import continues, however many live jobs there are");
         drop(sender);
-        assert_eq!((next(&mut queue).await, next(&mut queue).await), (Some((1, 0)), None));
+        assert_eq!((next(&mut queue), next(&mut queue)), (Some((1, 0)), None));
     }
 }

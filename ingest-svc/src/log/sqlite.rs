@@ -36,13 +36,9 @@ use std::{
 
 use jiff::SignedDuration;
 use prometheus_client::registry::Registry;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::{
-    database::{DatabaseReader, DatabaseWriter, OpenDatabase},
-    metrics::LogMetrics,
-    unreadable::UnreadableRows,
-};
+use super::{metrics::LogMetrics, unreadable::UnreadableRows};
 use crate::capacity::LogCapacity;
 pub use backup::{BackupError, Contents, NewestEvent, back_up};
 use checkpoint::{Checkpoints, Emptying};
@@ -52,14 +48,14 @@ pub(super) use readers::Connections;
 pub use restore::{Existing, RestoreError, Restored, restore};
 pub(super) use writer::Writer;
 
-/// Opens the log's file, or makes it.
+/// Opens the log's file, or makes it. The task moves what is committed into the file, and ends after the writer is dropped.
 pub(super) fn open(
     path: &Path,
     popup_ttl: SignedDuration,
     capacity: &LogCapacity,
     metrics: &LogMetrics,
     registry: &mut Registry,
-) -> Result<OpenDatabase, FileError> {
+) -> Result<(Writer, Connections, JoinHandle<()>), FileError> {
     let file = Arc::new(LogFile::hold(path)?);
     let emptying = Arc::new(Emptying::default());
     let (checkpoints, requests) = sync_channel(1);
@@ -67,13 +63,8 @@ pub(super) fn open(
     let writer =
         Writer::open(&file, popup_ttl, capacity, unreadable.clone(), Arc::clone(&emptying), checkpoints)?;
     let checkpointer = Checkpoints::open(Arc::clone(&file), emptying, registry)?;
-    Ok(OpenDatabase {
-        epoch: writer.epoch,
-        outbox: Arc::clone(&writer.outbox),
-        writer: DatabaseWriter::Sqlite(Box::new(writer)),
-        reader: DatabaseReader::Sqlite(Connections::new(file, capacity.clone(), unreadable)),
-        tasks: vec![spawn_blocking(move || checkpointer.run(&requests))],
-    })
+    let connections = Connections::new(file, capacity.clone(), unreadable);
+    Ok((writer, connections, spawn_blocking(move || checkpointer.run(&requests))))
 }
 
 #[cfg(test)]

@@ -7,13 +7,17 @@ use std::{
 };
 
 use ringpad_runtime::ErrorChain;
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, watch},
+    task::{JoinHandle, spawn_blocking},
+};
 
 use super::{
     batch::Batch,
     database::DatabaseWriter,
     error::LogError,
-    job::Job,
+    job::{Job, Probe},
     metrics::LogMetrics,
     outbox::{Committed, Outbox},
     queue::Queue,
@@ -21,18 +25,6 @@ use super::{
 
 /// A commit that is younger than this shows well enough that the log can be written: a probe then writes nothing.
 const YOUNG: Duration = Duration::from_millis(500);
-
-/// What a probe writes, unless its transaction writes something else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Probe {
-    /// Nothing: something was written just now.
-    Nothing,
-    /// As little as shows that all is well.
-    Little,
-    /// After a commit that failed: more than the largest record, so that the log does not count as writable again because small
-    /// records have room.
-    Much,
-}
 
 /// The task's state.
 pub(super) struct Writer {
@@ -47,8 +39,18 @@ pub(super) struct Writer {
 }
 
 impl Writer {
+    /// Starts to write to this database. A database that blocks its thread gets one of its own.
+    pub(super) fn start(self, database: DatabaseWriter) -> JoinHandle<()> {
+        let runtime = Handle::current();
+        if database.blocks() {
+            spawn_blocking(move || runtime.block_on(self.run(database)))
+        } else {
+            runtime.spawn(self.run(database))
+        }
+    }
+
     /// Works until every sender of jobs is gone.
-    pub(super) async fn run(mut self, mut database: DatabaseWriter) {
+    async fn run(mut self, mut database: DatabaseWriter) {
         while let Some(mut jobs) = self.queue.next().await {
             let began = Instant::now();
             self.metrics.batch_size.observe(jobs.len() as f64);

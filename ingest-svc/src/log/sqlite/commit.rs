@@ -7,8 +7,7 @@ use super::{
     super::{
         batch::Batch,
         error::LogError,
-        job::{Import, Job},
-        writer::Probe,
+        job::{Import, Job, Probe},
     },
     purge, quarantine,
     record::Savepoint,
@@ -81,45 +80,21 @@ impl Writer {
     /// Does one job inside its savepoint.
     fn perform(&mut self, job: &mut Job, probe: Probe, batch: &mut Batch) -> Result<(), LogError> {
         match job {
-            Job::Ingest(work) => {
-                let outcome = self.ingest(&work.input, batch);
-                work.set(outcome)
-            }
-            Job::Act(work) => {
-                let outcome = self.act(&work.input, batch);
-                work.set(outcome)
-            }
-            Job::Upsert(work) => {
-                let (entry, moving) = &work.input;
-                let outcome = self.upsert(entry, *moving, batch);
-                work.set(outcome)
-            }
-            Job::Import(work) => {
-                let outcome = self.import(&work.input, batch);
-                work.set(outcome)
-            }
+            Job::Ingest(work) => work.set(self.ingest(&work.input, batch)),
+            Job::Act(work) => work.set(self.act(&work.input, batch)),
+            Job::Upsert(work) => work.set(self.upsert(&work.input, batch)),
+            Job::Import(work) => work.set(self.import(&work.input, batch)),
             Job::Delete(work) => {
-                let outcome = stores::delete(&self.connection, &mut self.directory, &work.input);
                 batch.deleted(&work.input);
-                work.set(outcome)
+                work.set(stores::delete(&self.connection, &mut self.directory, &work.input))
             }
-            Job::Quarantine(work) => {
-                let outcome = self.quarantine(&work.input, batch);
-                work.set(outcome)
-            }
+            Job::Quarantine(work) => work.set(self.quarantine(&work.input, batch)),
             Job::Release(work) => {
-                let outcome = quarantine::remove(&self.connection, &work.input).and_then(|()| self.recount());
-                work.set(outcome)
+                work.set(quarantine::remove(&self.connection, &work.input).and_then(|()| self.recount()))
             }
-            Job::Purge(work) => {
-                let outcome = self.purge(work.input);
-                work.set(outcome)
-            }
+            Job::Purge(work) => work.set(self.purge(work.input)),
             Job::Probe(work) => match self.file.check_room() {
-                Ok(()) => {
-                    let outcome = self.probe(probe, batch);
-                    work.set(outcome)
-                }
+                Ok(()) => work.set(self.probe(probe, batch)),
                 // The job has not failed: it has changed nothing, and its sender reports the error.
                 Err(error) => {
                     drop(work.set::<LogError>(Err(error)));
@@ -154,25 +129,23 @@ impl Writer {
 
     fn upsert(
         &mut self,
-        entry: &StoreEntry,
-        moving: Moving,
+        (entry, moving): &(StoreEntry, Moving),
         batch: &mut Batch,
     ) -> rusqlite::Result<Upserted> {
         let none = Assigned::default();
-        let outcome = stores::upsert(&self.connection, &mut self.directory, entry, moving, &none)?;
+        let outcome = stores::upsert(&self.connection, &mut self.directory, entry, *moving, &none)?;
         batch.upserted(&entry.id, &outcome);
         Ok(outcome)
     }
 
     fn import(&mut self, import: &Import, batch: &mut Batch) -> rusqlite::Result<Vec<Upserted>> {
         let Import { entries, moving, assigned } = import;
-        let mut outcomes = Vec::with_capacity(entries.len());
-        for entry in entries {
+        let upsert = |entry: &StoreEntry| {
             let outcome = stores::upsert(&self.connection, &mut self.directory, entry, *moving, assigned)?;
             batch.imported(&entry.id, &outcome);
-            outcomes.push(outcome);
-        }
-        Ok(outcomes)
+            Ok(outcome)
+        };
+        entries.iter().map(upsert).collect()
     }
 
     fn quarantine(&mut self, request: &Quarantined, batch: &mut Batch) -> rusqlite::Result<()> {

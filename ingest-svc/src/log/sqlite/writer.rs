@@ -37,7 +37,7 @@ pub(in super::super) struct Writer {
     pub(super) holdings: Holdings,
     /// Up to which event the relay has come, as the file says.
     pub(super) relayed: u64,
-    pub(super) outbox: Arc<Outbox>,
+    outbox: Arc<Outbox>,
     /// Whether memory must be read again before the next commit.
     pub(super) stale: bool,
     pub(super) unreadable: UnreadableRows,
@@ -85,6 +85,14 @@ impl Writer {
             checkpoints,
             file: Arc::clone(file),
         })
+    }
+
+    pub(in super::super) fn epoch(&self) -> Uuid {
+        self.epoch
+    }
+
+    pub(in super::super) fn outbox(&self) -> Arc<Outbox> {
+        Arc::clone(&self.outbox)
     }
 
     /// Each part of an import writes most pages of the directory's indexes again.

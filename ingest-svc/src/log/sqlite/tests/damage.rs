@@ -43,6 +43,20 @@ async fn events_are_read_up_to_an_unreadable_one() {
 }
 
 #[tokio::test]
+async fn events_are_read_up_to_a_missing_one() {
+    let (directory, opened) = with_store().await;
+    for seq in 1..=5 {
+        opened.status(ring(&seq.to_string(), "20261123142530")).await;
+    }
+    // It was written while the clock was wrong, and was deleted before older ones.
+    opened.damage(&directory, "DELETE FROM events WHERE position = 3");
+    assert_eq!(opened.reach(0).await, (vec![1, 2], Some(5)));
+    assert_eq!(opened.reach(2).await, (vec![], Some(5)), "the reader needs a snapshot");
+    assert_eq!(opened.reach(3).await, (vec![4, 5], Some(5)));
+    opened.close().await;
+}
+
+#[tokio::test]
 async fn an_event_of_another_position_cannot_be_read() {
     let (directory, opened) = with_store().await;
     for seq in 1..=3 {
