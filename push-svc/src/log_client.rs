@@ -1,21 +1,26 @@
-//! A client of the log, over ingest-svc's internal gRPC. It connects at the first request, and again whenever it must.
+//! A client of the log, over the internal gRPC of one or several instances of ingest-svc. It connects at the first request,
+//! and again whenever it must.
+
+mod instances;
 
 use std::time::Duration;
 
+use prometheus_client::registry::Registry;
+
 use ringpad_proto::v1::{
     ActOnCallRequest, Call, ListCallEventsRequest, ListCallsRequest, ListCallsResponse, StoreCursor,
-    StoreEvent, StoreEvents, ingest_service_client::IngestServiceClient,
+    StoreEvent, StoreEvents,
 };
 use ringpad_runtime::{
     fair::{Turn, Turns},
     grpc,
 };
 use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
 use tonic::{
-    Code, Request, Status,
+    Code, Status,
     metadata::{Ascii, MetadataValue},
-    service::{Interceptor, interceptor::InterceptedService},
-    transport::{Channel, Endpoint},
+    transport::Endpoint,
 };
 use uuid::Uuid;
 
@@ -24,20 +29,14 @@ use crate::{
     event_sources::EventSources,
     hub::{Completeness, is_readable},
 };
+use instances::{InstanceClient, Instances};
 
-/// How long a connection may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long an answer may take: less than the 3 s within which a pad must have its snapshot.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(2500);
-/// How often the connection is checked by a ping, and how long the answer may take.
-const PING: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(5));
-/// How large an answer may be. One of the current ingest-svc has about 1 MiB; an older version does not count bytes.
-const ANSWER_BYTES: usize = 64 * 1024 * 1024;
-
 /// A cloneable client of the log.
 #[derive(Clone)]
 pub(crate) struct LogClient {
-    client: IngestServiceClient<InterceptedService<Channel, TokenInterceptor>>,
+    instances: Instances,
     /// For pads that open a stream or read what they missed.
     streams: Turns,
     /// For the single requests of pads.
@@ -71,24 +70,26 @@ pub(crate) enum LogClientError {
 }
 
 impl LogClient {
-    /// A client of the log at `endpoint`. Nothing is connected yet.
+    /// A client of the log that the instances at `urls` share. Nothing is connected yet.
     pub(crate) fn new(
-        endpoint: Endpoint,
+        urls: Vec<Endpoint>,
         bearer: Option<MetadataValue<Ascii>>,
         sources: EventSources,
         capacity: LogCapacity,
+        registry: &mut Registry,
     ) -> Self {
-        let channel = endpoint
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(ANSWER_TIMEOUT)
-            .http2_keep_alive_interval(PING.0)
-            .keep_alive_timeout(PING.1)
-            .keep_alive_while_idle(true)
-            .connect_lazy();
-        let client = IngestServiceClient::with_interceptor(channel, TokenInterceptor(bearer))
-            .max_decoding_message_size(ANSWER_BYTES);
         let LogCapacity { streams, requests } = capacity;
-        Self { client, streams: Turns::new(streams), requests: Turns::new(requests), sources }
+        Self {
+            instances: Instances::new(urls, bearer, registry),
+            streams: Turns::new(streams),
+            requests: Turns::new(requests),
+            sources,
+        }
+    }
+
+    /// Watches which instances answer, until `stop`.
+    pub(crate) async fn watch(&self, stop: CancellationToken) {
+        self.instances.watch(stop).await;
     }
 
     /// A store's calls.
@@ -97,7 +98,7 @@ impl LogClient {
     /// There is no such store, or no answer.
     pub(crate) async fn calls(&self, request: ListCallsRequest) -> Result<ListCallsResponse, LogClientError> {
         let _turn = self.streams.wait(&request.store_id).await;
-        self.answer(self.client.clone().list_calls(request).await)
+        self.answer(self.list_calls(request, answer_time()).await)
     }
 
     /// Carries out a pad's action.
@@ -106,8 +107,11 @@ impl LogClient {
     /// The log's own status if the action is refused; or `UNAVAILABLE`.
     pub(crate) async fn act(&self, request: ActOnCallRequest) -> Result<Call, Status> {
         let store = request.store_id.clone();
-        let (_turn, request) = self.wait_for_turn(&store, request).await?;
-        let answer = self.answer_or_refusal(self.client.clone().act_on_call(request).await)?;
+        let (_turn, until) = self.wait_for_turn(&store).await?;
+        let answer = self.instances.ask(request, until, async |mut client: InstanceClient, request| {
+            client.act_on_call(request).await
+        });
+        let answer = self.answer_or_refusal(answer.await)?;
         answer.call.ok_or_else(|| grpc::unavailable("the answer of the log has no call"))
     }
 
@@ -117,8 +121,8 @@ impl LogClient {
     /// The log's own status if the request is refused; or `UNAVAILABLE`.
     pub(crate) async fn search(&self, request: ListCallsRequest) -> Result<ListCallsResponse, Status> {
         let store = request.store_id.clone();
-        let (_turn, request) = self.wait_for_turn(&store, request).await?;
-        self.answer_or_refusal(self.client.clone().list_calls(request).await)
+        let (_turn, until) = self.wait_for_turn(&store).await?;
+        self.answer_or_refusal(self.list_calls(request, until).await)
     }
 
     /// The events that one pad has missed, at most `limit`.
@@ -155,7 +159,8 @@ impl LogClient {
 
     async fn read_events(&self, mut request: ListCallEventsRequest) -> Result<Events, LogClientError> {
         let mut answer = loop {
-            match self.client.clone().list_call_events(request.clone()).await {
+            let call = async |mut client: InstanceClient, request| client.list_call_events(request).await;
+            match self.instances.ask(request.clone(), answer_time(), call).await {
                 // An older version of ingest-svc does not count bytes.
                 Err(status) if status.code() == Code::OutOfRange && request.limit > 1 => {
                     request.limit = (request.limit / 8).max(1);
@@ -173,14 +178,21 @@ impl LogClient {
         Ok(Events { epoch, stores: answer.stores, completeness })
     }
 
-    /// Waits until a single request may be sent. The request gets the rest of the time that an answer may take.
-    async fn wait_for_turn<T>(&self, store: &str, request: T) -> Result<(Turn, Request<T>), Status> {
-        let until = Instant::now() + ANSWER_TIMEOUT;
+    /// Waits until a single request may be sent, and returns until when its answer may take.
+    async fn wait_for_turn(&self, store: &str) -> Result<(Turn, Instant), Status> {
+        let until = answer_time();
         let turn = timeout_at(until, self.requests.wait(store)).await;
         let turn = turn.map_err(|_| grpc::unavailable("too many requests of this store wait for the log"))?;
-        let mut request = Request::new(request);
-        request.set_timeout(until.saturating_duration_since(Instant::now()));
-        Ok((turn, request))
+        Ok((turn, until))
+    }
+
+    async fn list_calls(
+        &self,
+        request: ListCallsRequest,
+        until: Instant,
+    ) -> Result<tonic::Response<ListCallsResponse>, Status> {
+        let call = async |mut client: InstanceClient, request| client.list_calls(request).await;
+        self.instances.ask(request, until, call).await
     }
 
     /// The answer of the log, or its refusal of the request. After any other error the pad may try again.
@@ -221,6 +233,10 @@ impl LogClient {
     }
 }
 
+fn answer_time() -> Instant {
+    Instant::now() + ANSWER_TIMEOUT
+}
+
 /// Removes an event that cannot be read, which an older version of ingest-svc sends, and all that follow it, as if the log
 /// did not have them any more.
 fn truncate_at_unreadable(store: &mut StoreEvents) {
@@ -241,17 +257,4 @@ fn truncate_at_unreadable(store: &mut StoreEvents) {
 /// It is not a UUID.
 pub(crate) fn epoch(text: &str) -> Result<Uuid, LogClientError> {
     Uuid::try_parse(text).map_err(|_| LogClientError::Unexpected("the epoch is not a UUID"))
-}
-
-/// Adds the internal token to each request.
-#[derive(Clone)]
-struct TokenInterceptor(Option<MetadataValue<Ascii>>);
-
-impl Interceptor for TokenInterceptor {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(bearer) = &self.0 {
-            request.metadata_mut().insert("authorization", bearer.clone());
-        }
-        Ok(request)
-    }
 }

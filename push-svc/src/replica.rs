@@ -75,8 +75,8 @@ impl Replica {
         let metrics = registry.sub_registry_with_prefix("ringpad_push");
         let capacity = Capacity::default();
         let hub = Hub::new(capacity.hub);
-        let (endpoint, token) = (settings.ingest_url.clone(), settings.internal_token.clone());
-        let log = LogClient::new(endpoint, token, sources.clone(), capacity.log);
+        let (urls, token) = (settings.ingest_url.clone(), settings.internal_token.clone());
+        let log = LogClient::new(urls, token, sources.clone(), capacity.log, metrics);
         let edge = edge(settings, capacity, &hub, &log, &traces, metrics);
         let catch_up = CatchUp::new();
         let subscriber = Subscriber {
@@ -97,6 +97,8 @@ impl Replica {
         };
         replica.serve(settings, capacity, edge, listeners, registry)?;
         let (backoff, stop) = (settings.retry.backoff(), replica.supervisor.stop().clone());
+        let (watched, until) = (log.clone(), stop.clone());
+        replica.supervisor.spawn("instances of ingest-svc", async move { watched.watch(until).await });
         replica.supervisor.try_spawn("subscription", subscriber.run(backoff.clone(), stop.clone()));
         replica.supervisor.spawn("catch-up", async move {
             catch_up.run(hub, log, capacity.catch_up, catch_up_metrics, backoff, stop).await;

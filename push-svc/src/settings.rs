@@ -33,8 +33,8 @@ pub struct Settings {
     #[arg(long, env = "PUSH_ADMIN_ADDR", default_value = "127.0.0.1:9465", value_parser = address)]
     pub push_admin_addr: SocketAddr,
     /// The internal gRPC of ingest-svc, which has the log.
-    #[arg(long, env = "INGEST_URL", default_value = "http://127.0.0.1:50051", value_parser = endpoint)]
-    pub ingest_url: Endpoint,
+    #[arg(long, env = "INGEST_URL", default_value = "http://127.0.0.1:50051", value_delimiter = ',', value_parser = endpoint)]
+    pub ingest_url: Vec<Endpoint>,
     /// Bearer token of the internal gRPC, if ingest-svc wants one.
     #[arg(long, env = "INTERNAL_TOKEN", hide_env_values = true, value_parser = bearer)]
     pub internal_token: Option<MetadataValue<Ascii>>,
@@ -165,7 +165,7 @@ mod tests {
         let settings = Settings::try_parse_from(["push-svc", KEY]).unwrap();
         assert_eq!(settings.push_addr.to_string(), "0.0.0.0:8081");
         assert_eq!(settings.push_admin_addr.to_string(), "127.0.0.1:9465");
-        assert_eq!(settings.ingest_url.uri().to_string(), "http://127.0.0.1:50051/");
+        assert_eq!(settings.ingest_url[0].uri().to_string(), "http://127.0.0.1:50051/");
         assert_eq!(settings.heartbeat_interval, Duration::from_secs(5));
         assert_eq!(settings.drain_delay, None);
         assert_eq!(settings.drain_window, Duration::from_secs(10));

@@ -29,13 +29,6 @@ async fn connect(bus: &Bus, epoch: Uuid) -> Publisher {
     bus.publisher(Origin { epoch, instance: Uuid::new_v4() }).await.unwrap()
 }
 
-/// The value of a metric; zero if it is not there yet.
-async fn metric(replica: &Replica, name: &str) -> f64 {
-    let (_, _, metrics) = http_get(replica.admin, "/metrics").await;
-    let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    line.map_or(0.0, |value| value.parse().unwrap())
-}
-
 const LAST_RECEIVED: &str = "ringpad_push_bus_heard_timestamp_seconds";
 const OTHER_LOG: &str = r#"ringpad_push_bus_messages_total{kind="other_log"}"#;
 const SILENT: &str = "ringpad_push_silent_publishers";

@@ -145,7 +145,11 @@ impl FakeLog {
 
     /// Serves it until `stop`.
     pub async fn serve(&self, stop: CancellationToken) -> SocketAddr {
-        let listener = bind("test", ([127, 0, 0, 1], 0).into()).await.unwrap();
+        self.serve_at(([127, 0, 0, 1], 0).into(), stop).await
+    }
+
+    pub async fn serve_at(&self, address: SocketAddr, stop: CancellationToken) -> SocketAddr {
+        let listener = bind("test", address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = Routes::new(IngestServiceServer::new(self.clone())).into_axum_router();
         tokio::spawn(serve(

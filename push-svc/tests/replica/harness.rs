@@ -31,7 +31,7 @@ const TTL: Duration = Duration::from_secs(30);
 pub struct World {
     pub log: FakeLog,
     pub bus: Bus,
-    log_address: SocketAddr,
+    pub log_address: SocketAddr,
     publisher: Mutex<Publisher>,
     stop: CancellationToken,
 }
@@ -177,6 +177,13 @@ pub async fn wait_for(what: &str, mut reached: impl AsyncFnMut() -> bool) {
         }
     };
     timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("never came: {what}"));
+}
+
+/// The value of a metric; zero if it is not there yet.
+pub async fn metric(replica: &Replica, name: &str) -> f64 {
+    let (_, _, metrics) = http_get(replica.admin, "/metrics").await;
+    let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.map_or(0.0, |value| value.parse().unwrap())
 }
 
 /// Status, head and body of `GET path`.

@@ -9,6 +9,7 @@ mod closing;
 mod ends;
 mod fake_log;
 mod harness;
+mod instances;
 mod leaving;
 mod losses;
 mod names;
