@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use clap::{Arg, Args};
 use ringpad_runtime::{Failure, settings::one_line};
+use tokio::time::timeout;
 use tonic::{
     Code, Request, Status,
     metadata::{Ascii, MetadataValue},
     transport::Channel,
+};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
 use crate::{
@@ -20,12 +24,15 @@ use crate::{
 /// How long a connection, and most answers, may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long one of several instances may take to say that it is ready.
+const CHECK: Duration = Duration::from_secs(2);
+
 /// Its address and its token.
 #[derive(Debug, Args)]
 pub(crate) struct InternalArgs {
-    /// The address of ingest-svc's internal gRPC; http only.
-    #[arg(long, env = "INGEST_URL", default_value = "http://127.0.0.1:50051", value_parser = Endpoint::parse, global = true)]
-    ingest_url: Endpoint,
+    /// The address of ingest-svc's internal gRPC, http only; of several instances with commas.
+    #[arg(long, env = "INGEST_URL", default_value = "http://127.0.0.1:50051", value_delimiter = ',', value_parser = Endpoint::parse, global = true)]
+    ingest_url: Vec<Endpoint>,
     #[command(flatten)]
     token: Secret<InternalToken>,
 }
@@ -50,9 +57,24 @@ pub(crate) struct Internal {
 }
 
 impl InternalArgs {
-    /// A client with these arguments; see [`Internal::new`].
-    pub(crate) fn open(self, answer: Duration) -> Result<Internal, Failure> {
-        Internal::new(self.ingest_url, self.token.given(), answer)
+    /// A client of the first instance that is ready; see [`Internal::new`]. A single one is not asked whether it is.
+    ///
+    /// # Errors
+    /// The token is not valid, or none of several instances is ready.
+    pub(crate) async fn open(self, answer: Duration) -> Result<Internal, Failure> {
+        let (token, several) = (self.token.given(), self.ingest_url.len() > 1);
+        let mut failures = Vec::new();
+        for endpoint in self.ingest_url {
+            let internal = Internal::new(endpoint, token, answer)?;
+            if !several {
+                return Ok(internal);
+            }
+            match internal.check().await {
+                Ok(()) => return Ok(internal),
+                Err(failure) => failures.push(failure.to_string()),
+            }
+        }
+        Err(Failure::other("no instance of ingest-svc is ready", failures.join("; ")))
     }
 }
 
@@ -74,6 +96,18 @@ impl Internal {
         };
         let authorization = token.map(bearer).transpose()?;
         Ok(Self { endpoint, channel, authorization })
+    }
+
+    /// Asks whether the instance is ready.
+    async fn check(&self) -> Result<(), Failure> {
+        let check = self.request(HealthCheckRequest::default());
+        let mut client = HealthClient::new(self.channel());
+        let answer = timeout(CHECK, client.check(check)).await;
+        let answer = answer.map_err(|_| Failure::other(&self.endpoint, format!("no answer in {CHECK:?}")))?;
+        match answer.map_err(|status| self.failure(&status))?.get_ref().status() {
+            ServingStatus::Serving => Ok(()),
+            _ => Err(Failure::other(&self.endpoint, "it is not ready")),
+        }
     }
 
     /// The connection, for a generated client.

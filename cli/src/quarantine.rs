@@ -52,7 +52,7 @@ enum QuarantineCommand {
 /// # Errors
 /// ingest-svc was not reached or refused.
 pub(crate) async fn run(args: QuarantineArgs) -> Result<(), Failure> {
-    let internal = args.internal.open(PATIENCE)?;
+    let internal = args.internal.open(PATIENCE).await?;
     let mut client = IngestServiceClient::new(internal.channel());
     match args.command {
         QuarantineCommand::List { json } => {

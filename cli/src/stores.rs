@@ -68,7 +68,7 @@ enum StoresCommand {
 /// ingest-svc was not reached or refused, or the file has faults.
 pub(crate) async fn run(args: StoresArgs) -> Result<(), Failure> {
     let patience = if matches!(args.command, StoresCommand::Import { .. }) { IMPORT } else { PATIENCE };
-    let mut directory = StoreDirectory::new(args.internal.open(patience)?);
+    let mut directory = StoreDirectory::new(args.internal.open(patience).await?);
     match args.command {
         StoresCommand::List { json } => {
             let stores = directory.list().await?;

@@ -9,6 +9,7 @@ use ringpad_tests::{
     alerts::{Continuation, Timeline, names},
     cdr::{self, hours_ago, ring, ring_at},
     http::Client,
+    link::Link,
     machine::{Disk, Machine},
     pads::{Pad, Transport},
     port::free_address,
@@ -48,6 +49,7 @@ cases! {
     EventsExpired: rings_without_a_replica,
     EventsTooLarge: a_broker_with_a_small_message_limit,
     ConnectionsRefused: an_address_with_too_many_connections,
+    IngestInstanceFails: one_of_two_instances_that_does_not_answer,
     LogOutOfReach: a_replica_that_never_reached_the_log,
     PadsGone: pads_that_leave,
     PoisonMessages: another_programs_messages,
@@ -259,6 +261,21 @@ mod cases {
         system.ingest.start().await;
         sample_until_above(&mut timeline, "ringpad_push_silent_publishers", 0.0).await;
         (timeline, Continuation::Idle)
+    }
+
+    pub(super) async fn one_of_two_instances_that_does_not_answer() -> (Timeline, Continuation) {
+        let mut system = System::prepare(&RabbitNode::shared().await.url(), 1, &[]);
+        // The second instance is the first one at another address.
+        let second = Link::to(system.ingest_at.grpc).await;
+        let urls = [system.ingest_at.grpc, second.at].map(|at| format!("http://{at}")).join(",");
+        system.push[0].set("INGEST_URL", &urls);
+        system.ingest.start().await;
+        system.push[0].start().await;
+        let (_, _pads) = ready(&system).await;
+        let mut timeline = Timeline::begin(&system).await;
+        second.black_hole();
+        sample_until_above(&mut timeline, r#"ringpad_push_ingest_instances{state="fails"}"#, 0.0).await;
+        (timeline, Continuation::Same)
     }
 
     pub(super) async fn two_installations_on_one_exchange() -> (Timeline, Continuation) {

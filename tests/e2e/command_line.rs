@@ -5,12 +5,13 @@ use std::fs;
 use lapin::{BasicProperties, options::QueueDeclareOptions, types::FieldTable};
 use ringpad_tests::{
     cdr::{self, ring},
+    port::free_address,
     rabbit::RabbitNode,
     services::{System, binary},
     wait::{SOON, must, until, within},
 };
 use serde_json::Value;
-use tokio::process::Command;
+use tokio::{net::TcpListener, process::Command};
 
 const TOKEN: &str = "an-internal-token-for-tests";
 
@@ -58,6 +59,27 @@ async fn the_internal_token_can_come_from_a_file() {
         assert_eq!((code, said.lines().count()), (Some(expected), 1), "{name}: {said}");
         assert!(!said.contains("hunter2"), "{said}");
     }
+}
+
+#[tokio::test]
+async fn a_command_goes_to_the_first_instance_that_is_ready() {
+    let mut system = System::start(&RabbitNode::shared().await.url(), 0).await;
+    system.store("gangnam").await;
+    let closed = free_address();
+    // Accepts connections and never answers, as a frozen process does.
+    let listener = must("a listener", TcpListener::bind("127.0.0.1:0").await);
+    let frozen = must("its address", listener.local_addr());
+    let urls = [closed, frozen, system.ingest_at.grpc].map(|at| format!("http://{at}")).join(",");
+    let (code, shown, said) = run(&mut ringpad(&["stores", "list", "--ingest-url", &urls])).await;
+    assert_eq!((code, said.as_str()), (Some(0), ""));
+    assert!(shown.contains("gangnam"), "{shown}");
+    system.ingest.kill().await;
+    let (code, _, said) = run(&mut ringpad(&["stores", "list", "--ingest-url", &urls])).await;
+    assert_eq!(code, Some(1));
+    for at in [closed, frozen, system.ingest_at.grpc] {
+        assert!(said.contains(&at.to_string()), "{said}");
+    }
+    assert!(said.contains("no instance of ingest-svc is ready"), "{said}");
 }
 
 #[tokio::test]
