@@ -275,7 +275,7 @@ mod cases {
         let mut timeline = Timeline::begin(&system).await;
         second.black_hole();
         sample_until_above(&mut timeline, r#"ringpad_push_ingest_instances{state="fails"}"#, 0.0).await;
-        (timeline, Continuation::Same)
+        (timeline, Continuation::SameRates)
     }
 
     pub(super) async fn two_installations_on_one_exchange() -> (Timeline, Continuation) {
