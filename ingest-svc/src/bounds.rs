@@ -1,19 +1,4 @@
-//! How much of a text is kept. A text that people read is never refused because of its length: it is cut, and the cut is marked.
-
-/// Bytes of UTF-8 that are kept of a `memo`.
-pub(crate) const MEMO: usize = 2 * 1024;
-
-/// Bytes of UTF-8 that are kept of any other text of a record, and of a pad's name.
-pub(crate) const TEXT: usize = 256;
-
-/// Bytes of UTF-8 that are kept of the name of a parameter without a field.
-pub(crate) const NAME: usize = 64;
-
-/// Such parameters of a record. A call has as many of its ring records, and of its final records.
-pub(crate) const OTHERS: usize = 32;
-
-/// Bytes of UTF-8 of their names and values.
-pub(crate) const OTHERS_BYTES: usize = 4 * 1024;
+//! Cuts texts. A text that people read is never refused because of its length: it is cut, and the cut is marked.
 
 /// The end of a text that was cut.
 const MARK: &str = "…";

@@ -31,13 +31,10 @@ use tonic::{
     service::{Routes, interceptor::InterceptedService},
 };
 
-use crate::{settings::Settings, shared::Shared};
+use crate::{capacity::GrpcCapacity, settings::Settings, shared::Shared};
 use ingest::Ingest;
 use stores::Stores;
 use token::TokenCheck;
-
-/// Bytes of a request at most, decompressed: a ListCallEvents for all stores of a large replica.
-const REQUEST: usize = 4 * 1024 * 1024;
 
 /// The services of this port, in addition to health and reflection.
 const SERVICES: [&str; 2] = [ingest_service_server::SERVICE_NAME, store_service_server::SERVICE_NAME];
@@ -57,17 +54,18 @@ pub(crate) const STREAMS: [&str; 4] = [
 pub(crate) fn router(
     settings: &Settings,
     shared: Shared,
+    capacity: GrpcCapacity,
     readiness: Readiness,
     leaving: CancellationToken,
 ) -> Result<Router, Failure> {
     let (reflection, reflection_v1alpha) = grpc::reflection(FILE_DESCRIPTOR_SET, &SERVICES)?;
     let check = TokenCheck(settings.internal_token.clone());
-    let stores = StoreServiceServer::new(Stores::new(shared.log.clone(), leaving.clone()))
+    let stores = StoreServiceServer::new(Stores::new(shared.log.clone(), capacity, leaving.clone()))
         .accept_compressed(CompressionEncoding::Gzip)
-        .max_decoding_message_size(REQUEST);
-    let ingest = IngestServiceServer::new(Ingest { shared, leaving: leaving.clone() })
+        .max_decoding_message_size(capacity.request_bytes);
+    let ingest = IngestServiceServer::new(Ingest { shared, capacity, leaving: leaving.clone() })
         .accept_compressed(CompressionEncoding::Gzip)
-        .max_decoding_message_size(REQUEST);
+        .max_decoding_message_size(capacity.request_bytes);
     let routes = Routes::from(Router::new())
         .add_service(grpc::health(readiness, &SERVICES, leaving.clone()))
         .add_service(InterceptedService::new(reflection, check.clone()))

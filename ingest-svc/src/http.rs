@@ -31,15 +31,12 @@ use crate::{
     call::{Ingested, Status},
     cdr::Faults,
     log::LogError,
-    request::{MAX_BYTES, Quarantined, RawBody, RawRequest},
+    request::{Quarantined, RawBody, RawRequest},
     shared::Shared,
     source::{AdmissionError, Source},
 };
 pub(crate) use metrics::HttpMetrics;
 use problem::Problem;
-
-/// Bytes of a request's head at most: the longest query, and the headers.
-pub(crate) const HEAD_BYTES: usize = MAX_BYTES + 16 * 1024;
 
 struct Edge {
     shared: Shared,

@@ -36,13 +36,13 @@ use ringpad_runtime::{
     activation::PassedListeners,
     admin,
     readiness::Readiness,
-    serve::{Clients, ConnectionLimits, HalfClose, Heads, Limits, ServeMetrics, serve},
+    serve::{Clients, HalfClose, Heads, Limits, ServeMetrics, serve},
     supervisor::Supervisor,
     traces::Traces,
 };
 use tokio::{net::TcpListener, time::timeout};
 
-use capacity::LogCapacity;
+use capacity::Capacity;
 use http::HttpMetrics;
 use log::OpenLog;
 use relay::{Relay, RelayMetrics};
@@ -54,10 +54,6 @@ use shared::Shared;
 const GRACE: Duration = Duration::from_secs(5);
 /// How long the relay may then take to publish the last events.
 const LAST_RELAY: Duration = Duration::from_secs(5);
-/// Connections of number providers, or of their proxies. A client that leaves its connections open opens up to 13 a second.
-const PROVIDERS: ConnectionLimits = ConnectionLimits { total: 2_048, per_address: 1_024 };
-/// Connections of internal services, and as many of operators.
-const INTERNAL: ConnectionLimits = ConnectionLimits { total: 512, per_address: 256 };
 
 /// The sockets that the service listens on.
 #[derive(Debug)]
@@ -104,13 +100,13 @@ pub async fn run(
             "INGEST_CONFIG is not set: anyone may send call records to the one source there is, bizcall"
         );
     }
+    let capacity = Capacity::default();
     let mut registry = Registry::default();
     let traces = Traces::new("ingest-svc", &settings.traces)?;
     // Loads data that the first number of an unusual form would otherwise wait for.
     let warm = tokio::task::spawn_blocking(phone::warm_up).await;
     warm.map_err(|error| Failure::other("cannot start", error))?;
-    let opened =
-        log::open(&settings.database_url, settings.popup_ttl, &LogCapacity::default(), &mut registry).await;
+    let opened = log::open(&settings.database_url, settings.popup_ttl, &capacity.log, &mut registry).await;
     let OpenLog { log, outbox, fresh, tasks } =
         opened.map_err(|error| Failure::other("DATABASE_URL", error))?;
     // The log and the relay end after the edges: the writer when the last handle on the log is dropped, and the relay when the
@@ -125,6 +121,7 @@ pub async fn run(
         traces: traces.clone(),
         retry: settings.retry.clone(),
         popup_ttl: settings.popup_ttl,
+        capacity: capacity.relay,
         log: log.reader().clone(),
         outbox,
         fresh,
@@ -133,7 +130,7 @@ pub async fn run(
     let cut = CancellationToken::new();
     backend.try_spawn("relay", relay.run(cut.clone()));
     let shared = Shared { sources: Arc::new(sources), log, traces: traces.clone() };
-    let served = match spawn_edges(&settings, shared, listeners, registry, stop.clone()) {
+    let served = match spawn_edges(&settings, &capacity, shared, listeners, registry, stop.clone()) {
         Ok(edges) => edges.join().await,
         Err(failure) => Err(failure),
     };
@@ -148,6 +145,7 @@ pub async fn run(
 /// Starts the tasks with a handle on the log, which must end before the writer can.
 fn spawn_edges(
     settings: &Settings,
+    capacity: &Capacity,
     shared: Shared,
     listeners: Listeners,
     mut registry: Registry,
@@ -156,19 +154,19 @@ fn spawn_edges(
     let readiness = Readiness::default();
     readiness.hold("log", "starting");
     let (log, proxies) = (shared.log.clone(), shared.sources.proxies());
-    let grpc = grpc::router(settings, shared.clone(), readiness.clone(), stop.clone())?;
+    let grpc = grpc::router(settings, shared.clone(), capacity.grpc, readiness.clone(), stop.clone())?;
     let answers = HttpMetrics::new(&mut registry);
     let connections = ServeMetrics::new(&mut registry);
     let retention = RetentionMetrics::new(&mut registry);
     let http = http::router(shared, answers, admin::health(readiness.clone()));
     let admin = admin::router(readiness.clone(), registry);
     let providers = Limits {
-        head: http::HEAD_BYTES,
+        head: capacity.http.head,
         proxies,
         heads: Heads::Lenient,
-        ..Limits::new(PROVIDERS, Clients::Public)
+        ..Limits::new(capacity.connections.providers, Clients::Public)
     };
-    let internal = Limits::new(INTERNAL, Clients::Internal);
+    let internal = Limits::new(capacity.connections.internal, Clients::Internal);
     let services = Limits { streams: &grpc::STREAMS, half_close: HalfClose::Disconnect, ..internal.clone() };
     let ports = [
         ("http", listeners.http, http, providers),

@@ -51,8 +51,8 @@ use database::OpenDatabase;
 pub use database::{Database, OpenError};
 pub use error::LogError;
 use error::Obstacle;
+pub(crate) use job::Import;
 use job::{Answered, Job, Work};
-pub(crate) use job::{IMPORT, Import};
 use metrics::{LogMetrics, Waiting};
 pub use outbox::{Committed, Outbox};
 use queue::Queue;
@@ -166,7 +166,7 @@ impl Log {
         self.ask(Job::Upsert, (entry, moving)).await
     }
 
-    /// The same for as many stores as [`IMPORT`] says, in one transaction; records that wait go first.
+    /// The same for a part of an import, in one transaction; records that wait go first.
     ///
     /// # Errors
     /// The log cannot be written.

@@ -31,7 +31,7 @@ use std::{
 use ringpad_proto::v1;
 use serde::{Deserialize, Serialize};
 
-use crate::bounds::{TEXT, shortened};
+use crate::{bounds::shortened, capacity::RECORD};
 
 use absent::{AbsenceReason, absent};
 use address::Address;
@@ -103,7 +103,7 @@ impl PhoneNumber {
         Some(Self {
             e164: parse::e164(&written)?.into_boxed_str(),
             extension,
-            raw: shortened(text.trim(), TEXT),
+            raw: shortened(text.trim(), RECORD.text),
         })
     }
 
@@ -179,7 +179,7 @@ impl fmt::Debug for PhoneNumber {
 
 impl RawNumber {
     fn new(text: &str) -> Self {
-        Self(shortened(text.trim(), TEXT))
+        Self(shortened(text.trim(), RECORD.text))
     }
 
     /// The whole text as received.

@@ -36,7 +36,7 @@ impl Relay {
     /// # Errors
     /// Before the first connection: the broker has another exchange under our name.
     pub(crate) async fn run(self, cut: CancellationToken) -> Result<(), Failure> {
-        let backlog = Backlog::new(self.outbox.relayed(), self.popup_ttl);
+        let backlog = Backlog::new(self.outbox.relayed(), self.popup_ttl, self.capacity);
         let origin = Origin { epoch: self.log.epoch(), instance: Uuid::new_v4() };
         let mut running =
             RunningRelay { relay: self, origin, backlog, unconfirmed: VecDeque::new(), writer_ended: false };

@@ -21,9 +21,6 @@ use serde_json::Value;
 
 use crate::cdr::Fault;
 
-/// Bytes of a record at most: of a body, of a query, and of a message over gRPC.
-pub(crate) const MAX_BYTES: usize = 64 * 1024;
-
 /// The field of a fault of the whole body.
 pub(crate) const BODY: &str = "body";
 

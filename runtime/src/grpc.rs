@@ -25,8 +25,8 @@ use axum::{
 use tonic::Status;
 
 pub use health::health;
-pub use open::{OpenCalls, REFLECTIONS, bound_open_calls};
-pub use reflection::reflection;
+pub use open::{MOST_REFLECTIONS, MOST_WATCHES, OpenCalls, REFLECTION, REFLECTIONS, bound_open_calls};
+pub use reflection::{OPEN_REQUEST, reflection};
 pub use status::{RETRY, too_large_is_exhausted, unavailable, unreadable};
 
 /// The protocol of a request, by its content type.

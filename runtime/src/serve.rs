@@ -30,9 +30,11 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use admission::ConnectionPermit;
+pub use http2::{LATE_FRAMES, STREAM_WINDOW, STREAMS, unread_frames};
 pub use limits::{Clients, ConnectionLimits, HalfClose, Heads, Limits, SMALL_HEAD, Timeouts};
 pub use metrics::{PortMetrics, ServeMetrics};
 pub use requests::{InTime, is_late};
+pub use reset_debt::{COST as RESET_COST, CREDIT as RESET_CREDIT};
 
 use self::{admission::ConnectionAdmission, metrics::Refused, port::Port};
 use crate::failure::Failure;

@@ -9,6 +9,7 @@
 //! * [`alerts`]: which alerts Prometheus would fire on the services' metrics.
 //! * [`chaos`]: a run with many faults, drawn from a seed, on all of these.
 //! * `ringpad-testbed`: all of it, controlled by the pad page's tests, which are TypeScript.
+//! * [`limits`]: the tables of limits in docs/reference.md.
 //! * [`secrets`]: what no log line may show. [`token`]: pad tokens, signed independently of the product's code.
 //! * [`guard`]: child processes that end with the tests; [`port`]: free ports for them.
 //! * [`wait`]: waiting for values with a bound. [`http`]: a small HTTP/1.1 client.
@@ -20,6 +21,7 @@ pub mod chaos;
 pub mod collector;
 pub mod guard;
 pub mod http;
+pub mod limits;
 pub mod link;
 pub mod machine;
 pub mod nginx;

@@ -8,10 +8,7 @@ use super::{
     merge::Popup,
     timestamps::{exact, milliseconds, timestamp},
 };
-use crate::{
-    bounds::{self, cut},
-    cdr::Cdr,
-};
+use crate::{bounds::cut, capacity::RECORD, cdr::Cdr};
 
 impl Call {
     /// The call as pads see it, as of `revision`.
@@ -74,14 +71,14 @@ fn bound(call: &mut v1::Call) {
         reservation: _, // the same
         pop_until: _,
     } = call;
-    cut(memo, bounds::MEMO);
-    cut(virtual_number, bounds::TEXT);
+    cut(memo, RECORD.memo);
+    cut(virtual_number, RECORD.text);
     if let Some(v1::Caller { number: _, display, kind: _ }) = caller {
-        cut(display, bounds::TEXT);
+        cut(display, RECORD.text);
     }
     // The id is compared, and so must stay as it is.
     if let Some(v1::Claim { pad_id: _, pad_name, at: _ }) = claim {
-        cut(pad_name, bounds::TEXT);
+        cut(pad_name, RECORD.text);
     }
 }
 
@@ -89,7 +86,7 @@ fn bound(call: &mut v1::Call) {
 pub(crate) fn call_within_bounds(encoded: Vec<u8>) -> Option<Vec<u8>> {
     let mut call = v1::Call::decode(encoded.as_slice()).ok().filter(|call| !call.id.is_empty())?;
     // No text in it is longer.
-    if encoded.len() <= bounds::MEMO {
+    if encoded.len() <= RECORD.memo {
         return Some(encoded);
     }
     bound(&mut call);
@@ -102,7 +99,7 @@ pub(crate) fn update_within_bounds(position: u64, encoded: Vec<u8>) -> Option<Ve
     let v1::SubscribeResponse { event } = v1::SubscribeResponse::decode(encoded.as_slice()).ok()?;
     let Some(Event::Update(mut update)) = event else { return None };
     let call = update.call.as_mut().filter(|call| !call.id.is_empty() && update.position == position)?;
-    if encoded.len() <= bounds::MEMO {
+    if encoded.len() <= RECORD.memo {
         return Some(encoded);
     }
     bound(call);

@@ -2,6 +2,7 @@
 
 use super::facts::{Call, Facts};
 use crate::{
+    capacity::RECORD,
     cdr::Record,
     phone::PhoneNumber,
     store::{Directory, StoreKey},
@@ -11,9 +12,6 @@ use ringpad_proto::v1;
 /// By how many seconds a record's `sdt` may be before or after our clock at receipt. Beyond that it is not known when the phone
 /// rang, or whether it still does: the call is listed, and does not pop up.
 const FRESH: u64 = 120;
-
-/// Records that a call remembers; a provider sends two or three. The oldest is forgotten first.
-const RECORDS: usize = 256;
 
 /// Whether an update makes its call pop up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +48,7 @@ pub(super) fn merge(
     directory: &Directory,
     popup_ttl: jiff::SignedDuration,
 ) -> Merged {
-    if call.fingerprints.len() == RECORDS {
+    if call.fingerprints.len() == RECORD.fingerprints {
         call.fingerprints.remove(0);
     }
     call.fingerprints.push(record.fingerprint);

@@ -17,7 +17,8 @@ use super::{
     value::{Digest, Fingerprint, Value},
 };
 use crate::{
-    bounds::{MEMO, TEXT, cut},
+    bounds::cut,
+    capacity::RECORD,
     phone::{Called, Caller, mask_digits},
 };
 
@@ -53,7 +54,7 @@ macro_rules! record {
             pub fn limit(self) -> Option<usize> {
                 match self {
                     $(Self::$field)|* => None,
-                    $(Self::$text => Some($limit),)*
+                    $(Self::$text => Some(RECORD.$limit),)*
                 }
             }
         }
@@ -145,17 +146,17 @@ record! {
     }
     texts {
         /// The provider's text, which pads show.
-        Memo memo MEMO;
+        Memo memo memo;
         /// Another text.
-        Memo2 memo2 TEXT;
+        Memo2 memo2 text;
         /// Kept as received, like the next ones.
-        Crid crid TEXT;
+        Crid crid text;
         /// Kept as received.
-        Irid irid TEXT;
+        Irid irid text;
         /// Kept as received.
-        Cause cause TEXT;
+        Cause cause text;
         /// Kept as received.
-        ClosedFrom closed_from TEXT;
+        ClosedFrom closed_from text;
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
 
-use crate::bounds::{NAME, OTHERS, OTHERS_BYTES, TEXT, cut};
+use crate::{bounds::cut, capacity::RECORD};
 
 /// The name of the entry which says that there were more.
 const MORE: &str = "…";
@@ -48,14 +48,15 @@ struct KeptParameters {
 impl KeptParameters {
     /// Keeps a parameter if there is room for it, and no other one of its name.
     fn add(&mut self, (mut name, mut value): (String, String)) {
-        let is_cut = name.len() > NAME;
-        cut(&mut name, NAME);
-        cut(&mut value, TEXT);
+        let is_cut = name.len() > RECORD.parameter_name;
+        cut(&mut name, RECORD.parameter_name);
+        cut(&mut value, RECORD.text);
         let bytes = name.len() + value.len();
         let is_known = self.parameters.contains_key(&name);
         if name == MORE && !is_known {
             self.parameters.insert(name, value);
-        } else if !is_known && self.count < OTHERS && self.bytes + bytes <= OTHERS_BYTES {
+        } else if !is_known && self.count < RECORD.parameters && self.bytes + bytes <= RECORD.parameter_bytes
+        {
             self.count += 1;
             self.bytes += bytes;
             self.parameters.insert(name, value);
@@ -93,11 +94,11 @@ mod tests {
             let both = merged(newer.clone(), older.clone());
             for kept in [&newer, &both] {
                 // One more entry says that there were more. A sender may have sent one of that name.
-                prop_assert!(kept.len() <= OTHERS + 1 && size(kept) <= OTHERS_BYTES + TEXT + NAME);
-                prop_assert!(kept.iter().all(|(name, value)| name.len() <= NAME && value.len() <= TEXT));
+                prop_assert!(kept.len() <= RECORD.parameters + 1 && size(kept) <= RECORD.parameter_bytes + RECORD.text + RECORD.parameter_name);
+                prop_assert!(kept.iter().all(|(name, value)| name.len() <= RECORD.parameter_name && value.len() <= RECORD.text));
             }
             // Parameters that fit are all there, and nothing else.
-            if !were_more(&newer) && sent.iter().all(|(name, value)| name.len() <= NAME && value.len() <= TEXT) {
+            if !were_more(&newer) && sent.iter().all(|(name, value)| name.len() <= RECORD.parameter_name && value.len() <= RECORD.text) {
                 prop_assert_eq!(&newer, &sent);
             }
             prop_assert!(newer.iter().all(|(name, value)| both.get(name) == Some(value)), "the later record counts");

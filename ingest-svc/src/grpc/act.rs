@@ -12,17 +12,12 @@ use uuid::Uuid;
 
 use super::status::unavailable;
 use crate::{
-    bounds::{TEXT, cut},
+    bounds::cut,
     call::{ActingPad, Action, ActionOutcome, ActionRequest, Claim, Reservation},
+    capacity::{ACTION, RECORD},
     log::Log,
 };
 
-/// Characters of a note at most.
-const NOTE: usize = 2_000;
-/// Characters of a reservation's texts at most.
-const CUSTOMER_NAME: usize = 100;
-const CAR_NUMBER: usize = 40;
-const SERVICE: usize = 200;
 /// The last second of the year 9999.
 const LATEST: i64 = 253_402_300_799;
 
@@ -69,7 +64,7 @@ fn parse(request: ActOnCallRequest) -> Result<ActionRequest, Status> {
         Some(Wanted::Close(_)) => Action::Close,
         Some(Wanted::Reopen(_)) => Action::Reopen,
         Some(Wanted::Note(NoteAction { text: note, reservation: sent })) => {
-            text("note.text", &note, NOTE, &mut faults);
+            text("note.text", &note, ACTION.note, &mut faults);
             let reserved = sent.map(|sent| reservation(sent, &mut faults));
             Action::Note(note, reserved)
         }
@@ -92,20 +87,21 @@ fn pad(pad: PadRef, faults: &mut ErrorDetails) -> ActingPad {
     let PadRef { id, mut name } = pad;
     if id.is_empty() {
         faults.add_bad_request_violation("pad.id", "it is missing: the acting pad's id is expected");
-    } else if id.len() > TEXT {
+    } else if id.len() > RECORD.text {
+        let most = RECORD.text;
         faults
-            .add_bad_request_violation("pad.id", format!("{} bytes: {TEXT} at most are expected", id.len()));
+            .add_bad_request_violation("pad.id", format!("{} bytes: {most} at most are expected", id.len()));
     }
-    cut(&mut name, TEXT);
+    cut(&mut name, RECORD.text);
     ActingPad { id, name }
 }
 
 fn reservation(sent: v1::Reservation, faults: &mut ErrorDetails) -> Reservation {
     let v1::Reservation { customer_name, car_number, service, at } = sent;
     let at = at.map(|at| at.seconds);
-    text("note.reservation.customer_name", &customer_name, CUSTOMER_NAME, faults);
-    text("note.reservation.car_number", &car_number, CAR_NUMBER, faults);
-    text("note.reservation.service", &service, SERVICE, faults);
+    text("note.reservation.customer_name", &customer_name, ACTION.customer_name, faults);
+    text("note.reservation.car_number", &car_number, ACTION.car_number, faults);
+    text("note.reservation.service", &service, ACTION.service, faults);
     if at.is_some_and(|at| !(0..=LATEST).contains(&at)) {
         faults.add_bad_request_violation(
             "note.reservation.at",

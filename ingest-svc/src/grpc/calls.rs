@@ -10,23 +10,19 @@ use tonic::Status;
 use super::status::{faulty, unavailable};
 use crate::{
     call::CallKey,
+    capacity::{Entries, ListCapacity},
     log::{AllMissed, CallQuery, Cursor, Extent, LogReader, Missed, PageMark, Purpose},
 };
 
-/// Calls in one answer at most, and by default.
-const CALLS: (u32, u32) = (500, 100);
-/// Events in one answer at most, and by default.
-const EVENTS: (u32, u32) = (10_000, 1_000);
-/// Stores in one request at most.
-const STORES: usize = 10_000;
 /// Digits of a caller's suffix at most.
 const SUFFIX: usize = 15;
 
 pub(super) async fn list_calls(
     log: &LogReader,
+    entries: Entries,
     request: ListCallsRequest,
 ) -> Result<ListCallsResponse, Status> {
-    let query = query(request)?;
+    let query = query(request, entries)?;
     let store_id = query.store_id.clone();
     let page = log.calls(query).await.map_err(unavailable)?;
     let page = page.ok_or_else(|| Status::not_found(format!("there is no store {store_id:?}")))?;
@@ -43,17 +39,15 @@ pub(super) async fn list_calls(
 
 pub(super) async fn list_call_events(
     log: &LogReader,
+    capacity: &ListCapacity,
     request: ListCallEventsRequest,
 ) -> Result<ListCallEventsResponse, Status> {
     let ListCallEventsRequest { stores: cursors, limit, for_pad } = request;
-    if cursors.len() > STORES {
-        return Err(faulty(
-            "stores",
-            format!("{} are too many: {STORES} at most are expected", cursors.len()),
-        ));
+    let (stores, most) = (cursors.len(), capacity.events_of_stores);
+    if stores > most {
+        return Err(faulty("stores", format!("{stores} are too many: {most} at most are expected")));
     }
-    let (most, usual) = EVENTS;
-    let limit = if limit == 0 { usual } else { limit.min(most) };
+    let limit = capacity.events.limit(limit);
     let pad = cursors.first().filter(|_| for_pad).map(|cursor| cursor.store_id.clone());
     let cursors = cursors.into_iter();
     let cursors = cursors.map(|cursor| Cursor { store_id: cursor.store_id, after: cursor.after_position });
@@ -79,7 +73,7 @@ fn store_events(missed: Missed) -> StoreEvents {
     }
 }
 
-fn query(request: ListCallsRequest) -> Result<CallQuery, Status> {
+fn query(request: ListCallsRequest, entries: Entries) -> Result<CallQuery, Status> {
     let ListCallsRequest {
         store_id,
         page_size,
@@ -90,7 +84,6 @@ fn query(request: ListCallsRequest) -> Result<CallQuery, Status> {
         caller_suffix,
         for_snapshot,
     } = request;
-    let (most, usual) = CALLS;
     let after = match page_token.as_str() {
         "" => None,
         text => Some(mark(text).ok_or_else(|| {
@@ -102,7 +95,7 @@ fn query(request: ListCallsRequest) -> Result<CallQuery, Status> {
     }
     Ok(CallQuery {
         store_id,
-        limit: if page_size == 0 { usual } else { page_size.min(most) },
+        limit: entries.limit(page_size),
         after,
         states,
         since: since.map(|since| since.seconds),

@@ -22,21 +22,16 @@ use tonic_types::{ErrorDetails, StatusExt};
 use super::{act, calls, quarantine, status::unavailable};
 use crate::{
     call::{self, Ingested},
+    capacity::{GrpcCapacity, RECORD},
     cdr::{Fault, Faults, RawFields, Record},
     log::{LogError, Submitted},
-    request::MAX_BYTES,
     shared::Shared,
 };
-
-/// Records of one stream that may wait for the log. When there are as many, the stream is not read further.
-const IN_FLIGHT: usize = 512;
-/// Records of one stream that are still accepted once the process leaves: at least all that had arrived by then. So a client that
-/// had sent its last record gets all answers, and a client that continues to send is ended.
-const LAST_RECORDS: usize = IN_FLIGHT;
 
 /// The server of `IngestService`.
 pub(super) struct Ingest {
     pub(super) shared: Shared,
+    pub(super) capacity: GrpcCapacity,
     /// Cancelled when the process begins to leave.
     pub(super) leaving: CancellationToken,
 }
@@ -79,36 +74,42 @@ impl IngestService for Ingest {
         request: Request<Streaming<IngestCallStreamRequest>>,
     ) -> Result<Response<Self::IngestCallStreamStream>, Status> {
         let (shared, traceparent) = (self.shared.clone(), traceparent(&request));
+        let most = self.capacity.stream_records;
         // Records go to the log one after the other, so that it has them in the stream's order; only the answers are awaited
         // together.
-        let submitted = until_leaving(request.into_inner(), self.leaving.clone()).then(move |message| {
-            let (shared, traceparent) = (shared.clone(), traceparent.clone());
-            async move {
-                let IngestCallStreamRequest { source, cdr } = message?;
-                Ok::<_, Status>(submit(&shared, source, cdr, traceparent.as_deref()).await)
-            }
-        });
+        let submitted =
+            until_leaving(request.into_inner(), self.leaving.clone(), most).then(move |message| {
+                let (shared, traceparent) = (shared.clone(), traceparent.clone());
+                async move {
+                    let IngestCallStreamRequest { source, cdr } = message?;
+                    Ok::<_, Status>(submit(&shared, source, cdr, traceparent.as_deref()).await)
+                }
+            });
         let answers = submitted.map(|submitted| async {
             Ok(answer(match submitted? {
                 Ok(record) => record.ingested().await,
                 Err(error) => Err(error),
             }))
         });
-        Ok(Response::new(Box::pin(answers.buffered(IN_FLIGHT))))
+        Ok(Response::new(Box::pin(answers.buffered(most))))
     }
 
     async fn list_calls(
         &self,
         request: Request<ListCallsRequest>,
     ) -> Result<Response<ListCallsResponse>, Status> {
-        calls::list_calls(self.shared.log.reader(), request.into_inner()).await.map(Response::new)
+        calls::list_calls(self.shared.log.reader(), self.capacity.lists.calls, request.into_inner())
+            .await
+            .map(Response::new)
     }
 
     async fn list_call_events(
         &self,
         request: Request<ListCallEventsRequest>,
     ) -> Result<Response<ListCallEventsResponse>, Status> {
-        calls::list_call_events(self.shared.log.reader(), request.into_inner()).await.map(Response::new)
+        calls::list_call_events(self.shared.log.reader(), &self.capacity.lists, request.into_inner())
+            .await
+            .map(Response::new)
     }
 
     async fn act_on_call(
@@ -122,9 +123,14 @@ impl IngestService for Ingest {
         &self,
         request: Request<ListQuarantineRequest>,
     ) -> Result<Response<ListQuarantineResponse>, Status> {
-        quarantine::list(self.shared.log.reader(), &self.shared.sources, request.into_inner())
-            .await
-            .map(Response::new)
+        quarantine::list(
+            self.shared.log.reader(),
+            self.capacity.lists.quarantined,
+            &self.shared.sources,
+            request.into_inner(),
+        )
+        .await
+        .map(Response::new)
     }
 
     async fn replay_quarantine(
@@ -139,11 +145,15 @@ impl IngestService for Ingest {
 
 /// A client's messages, until it has sent everything, or until the process leaves; then UNAVAILABLE. Messages that were read
 /// before that are answered first, because answers have the stream's order.
+///
+/// Once the process leaves, `last` messages are still read: at least all that had arrived by then. So a client that had sent its
+/// last record gets all answers, and a client that continues to send is ended.
 fn until_leaving(
     messages: Streaming<IngestCallStreamRequest>,
     leaving: CancellationToken,
+    last: usize,
 ) -> impl Stream<Item = Result<IngestCallStreamRequest, Status>> {
-    unfold(Some((messages, leaving, LAST_RECORDS)), async |open| {
+    unfold(Some((messages, leaving, last)), async |open| {
         let (mut messages, leaving, left) = open?;
         let left = left - usize::from(leaving.is_cancelled());
         tokio::select! {
@@ -165,8 +175,9 @@ async fn submit(
 ) -> Result<InFlight, RecordError> {
     let Some(source) = shared.sources.get(&source) else { return Err(RecordError::NoSource(source)) };
     let cdr = cdr.unwrap_or_default();
-    if cdr.encoded_len() > MAX_BYTES {
-        let message = format!("has {} bytes; {MAX_BYTES} at most are expected", cdr.encoded_len());
+    let (bytes, most) = (cdr.encoded_len(), RECORD.request_bytes);
+    if bytes > most {
+        let message = format!("has {bytes} bytes; {most} at most are expected");
         return Err(RecordError::Faults(Faults(vec![Fault::of("cdr", message)])));
     }
     let ingest = shared.traces.begin("ingest", traceparent);

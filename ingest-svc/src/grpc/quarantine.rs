@@ -11,13 +11,12 @@ use tonic::Status;
 
 use super::status::{faulty, unavailable};
 use crate::{
+    capacity::Entries,
     log::{Log, LogReader},
     request::Quarantined,
     source::Sources,
 };
 
-/// Requests in one answer at most, and by default.
-const PAGE: (u32, u32) = (100, 100);
 /// The highest id that a log has.
 const LAST_ID: u64 = i64::MAX.unsigned_abs();
 /// Requests that are replayed together.
@@ -26,6 +25,7 @@ const REPLAY_BATCH: u32 = 200;
 /// Lists requests, the newest first.
 pub(super) async fn list(
     log: &LogReader,
+    entries: Entries,
     sources: &Sources,
     request: ListQuarantineRequest,
 ) -> Result<ListQuarantineResponse, Status> {
@@ -36,8 +36,7 @@ pub(super) async fn list(
             faulty("page_token", "it is not a valid page token: an answer's next_page_token is expected")
         })?,
     };
-    let (most, usual) = PAGE;
-    let limit = if page_size == 0 { usual } else { page_size.min(most) };
+    let limit = entries.limit(page_size);
     let page = log.newest_quarantined(before, limit).await.map_err(unavailable)?;
     let last = page.last().filter(|_| page.len() == limit as usize);
     Ok(ListQuarantineResponse {

@@ -15,26 +15,22 @@ use tonic_types::{ErrorDetails, StatusExt};
 use self::{import::Importer, read::FaultBudget};
 use super::status::unavailable;
 use crate::{
+    capacity::GrpcCapacity,
     log::Log,
     store::{Moving, NumberKind, StoreEntry, Upserted},
 };
 
-/// Stores in one answer at most, and by default.
-const PAGE: (u32, u32) = (1_000, 100);
-
-/// Bytes of a store's faults in a refusal, approximately: they are sent in trailers, of which most gRPC libraries accept 8 KiB.
-const DETAILS: usize = 4 * 1024;
-
 /// The server of `StoreService`.
 pub(super) struct Stores {
     log: Log,
+    capacity: GrpcCapacity,
     importer: Importer,
 }
 
 impl Stores {
     /// The service for the stores of a log. An import ends when the process is `leaving`.
-    pub(super) fn new(log: Log, leaving: CancellationToken) -> Self {
-        Self { importer: Importer::new(log.clone(), leaving), log }
+    pub(super) fn new(log: Log, capacity: GrpcCapacity, leaving: CancellationToken) -> Self {
+        Self { importer: Importer::new(log.clone(), capacity.import, leaving), log, capacity }
     }
 }
 
@@ -45,7 +41,7 @@ impl StoreService for Stores {
         request: Request<UpsertStoreRequest>,
     ) -> Result<Response<UpsertStoreResponse>, Status> {
         let UpsertStoreRequest { store, move_numbers, validate_only } = request.into_inner();
-        let mut budget = FaultBudget(DETAILS);
+        let mut budget = FaultBudget(self.capacity.fault_bytes);
         let parsed = read::parse(store.unwrap_or_default(), &mut budget);
         if parsed.is_faulty() {
             return Err(refused(
@@ -89,8 +85,7 @@ impl StoreService for Stores {
         request: Request<ListStoresRequest>,
     ) -> Result<Response<ListStoresResponse>, Status> {
         let ListStoresRequest { page_size, page_token } = request.into_inner();
-        let (most, usual) = PAGE;
-        let size = if page_size == 0 { usual } else { page_size.min(most) };
+        let size = self.capacity.lists.stores.limit(page_size);
         let mut entries = self.log.reader().stores(page_token, size + 1).await.map_err(unavailable)?;
         let mut next_page_token = String::new();
         if entries.len() > size as usize {

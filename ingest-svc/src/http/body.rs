@@ -12,7 +12,7 @@ use super::{
     content_type::{self, BodyFormat},
     problem::Problem,
 };
-use crate::request::{MAX_BYTES, RawBody};
+use crate::{capacity::RECORD, request::RawBody};
 
 /// The problem of a body that is refused, and as much of it as was read.
 pub(super) type BodyError = (Problem, Bytes);
@@ -20,7 +20,8 @@ pub(super) type BodyError = (Problem, Bytes);
 /// Reads a body, and recognises it by its type. A request without a body may name any type.
 pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<RawBody, BodyError> {
     let encoded = content_encoding::is_encoded(headers);
-    let sent = collect(body, if encoded { content_encoding::MAX_ENCODED } else { MAX_BYTES }).await?;
+    let sent =
+        collect(body, if encoded { content_encoding::MAX_ENCODED } else { RECORD.request_bytes }).await?;
     if sent.trim_ascii().is_empty() {
         return Ok(RawBody::None);
     }

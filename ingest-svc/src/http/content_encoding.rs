@@ -8,13 +8,14 @@ use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 
 use super::problem::Problem;
 use crate::{
+    capacity::RECORD,
     cdr::{Fault, Faults},
     phone::mask_digits,
-    request::{BODY, MAX_BYTES},
+    request::BODY,
 };
 
 /// Bytes of an encoded body at most: compression makes some data a little longer.
-pub(super) const MAX_ENCODED: usize = MAX_BYTES + 1024;
+pub(super) const MAX_ENCODED: usize = RECORD.request_bytes + 1024;
 
 /// Encodings of one body at most.
 const MAX_CODINGS: usize = 4;
@@ -43,7 +44,7 @@ pub(super) fn decode(headers: &HeaderMap, sent: &Bytes) -> Result<Bytes, Problem
     let mut body = sent.clone();
     // Listed in the order in which they were applied.
     for (outside, coding) in known.into_iter().enumerate().rev() {
-        let limit = if outside == 0 { MAX_BYTES } else { MAX_ENCODED };
+        let limit = if outside == 0 { RECORD.request_bytes } else { MAX_ENCODED };
         body = inflate(coding, &body, limit)?;
     }
     Ok(body)

@@ -21,7 +21,7 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::{
-    capacity::LogCapacity,
+    capacity::{HttpCapacity, LogCapacity, RECORD},
     log::{Database, OpenLog, OtherProgram},
     phone::PhoneNumber,
     source::Sources,
@@ -253,10 +253,10 @@ async fn only_allowed_addresses_are_admitted_also_with_forged_headers() {
 async fn size_type_and_rate_are_limited() {
     let edge = Edge::open().await;
     let memo = |bytes: usize| format!("{RING}&memo={}", "a".repeat(bytes - RING.len() - "&memo=".len()));
-    edge.post("/v1/cdr/bizcall", FORM, memo(MAX_BYTES)).await.is("accepted");
-    edge.post("/v1/cdr/bizcall", FORM, memo(MAX_BYTES + 1)).await.is_problem(413);
+    edge.post("/v1/cdr/bizcall", FORM, memo(RECORD.request_bytes)).await.is("accepted");
+    edge.post("/v1/cdr/bizcall", FORM, memo(RECORD.request_bytes + 1)).await.is_problem(413);
     // Of unknown length.
-    let chunks = vec![Ok::<_, std::io::Error>(memo(MAX_BYTES)), Ok("a".to_owned())];
+    let chunks = vec![Ok::<_, std::io::Error>(memo(RECORD.request_bytes)), Ok("a".to_owned())];
     let body = Body::from_stream(futures_util::stream::iter(chunks));
     edge.post("/v1/cdr/bizcall", FORM, body).await.is_problem(413);
     for content_type in ["text/plain", "multipart/form-data; boundary=x", "application/jsonp", "text/xml"] {

@@ -91,14 +91,10 @@ impl<I, T> Work<I, T> {
     }
 }
 
-/// Stores and their numbers in one transaction of an import at most, unless a store has more by itself: some ten milliseconds,
-/// for which records wait.
-pub(crate) const IMPORT: usize = 1_500;
-
 /// A part of an import.
 #[derive(Debug)]
 pub(crate) struct Import {
-    /// [`IMPORT`] rows at most, or one store.
+    /// As many as may be in one transaction.
     pub(crate) entries: Vec<StoreEntry>,
     pub(crate) moving: Moving,
     /// The numbers of all parts.

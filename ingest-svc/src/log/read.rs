@@ -1,11 +1,6 @@
 //! What push-svc, the relay and people ask of the log, and what it answers. Each answer is of one instant.
 
-use std::time::Duration;
-
 use crate::call::CallKey;
-
-/// How long a query may take: push-svc waits 2.5 s.
-pub(super) const LONGEST_QUERY: Duration = Duration::from_secs(2);
 
 /// Calls that are looked at for the newest one: a day's, or an hour's, so that a single wrong one does not decide.
 pub(super) const LAST_CALLS: u32 = 1_000;

@@ -62,8 +62,8 @@ pub(super) fn open(
     let unreadable = UnreadableRows::new(metrics.unreadable_rows.clone());
     let writer =
         Writer::open(&file, popup_ttl, capacity, unreadable.clone(), Arc::clone(&emptying), checkpoints)?;
-    let checkpointer = Checkpoints::open(Arc::clone(&file), emptying, registry)?;
-    let connections = Connections::new(file, capacity.clone(), unreadable);
+    let checkpointer = Checkpoints::open(Arc::clone(&file), emptying, capacity.wal_bytes, registry)?;
+    let connections = Connections::new(file, *capacity, unreadable);
     Ok((writer, connections, spawn_blocking(move || checkpointer.run(&requests))))
 }
 

@@ -9,17 +9,7 @@ use std::{
 use bytes::Bytes;
 use ringpad_bus::{Batch, Event};
 
-use crate::log::Committed;
-
-/// Events in memory, and their bytes. Further events stay in the log.
-const CAPACITY: usize = 10_000;
-const CAPACITY_BYTES: usize = 32 * 1024 * 1024;
-
-/// Events in one message. With a backlog, many events share one publisher confirm.
-const MESSAGE: usize = 256;
-/// Bytes of events in one message, unless one event has more. Far below the limits of brokers (RabbitMQ 4: 16 MiB), and small
-/// enough for the hundreds of messages that a broker holds for each replica.
-const MESSAGE_BYTES: usize = 256 * 1024;
+use crate::{capacity::RelayCapacity, log::Committed};
 
 /// A waiting event, or a hint about a store, which has no event key.
 #[derive(Debug, Clone)]
@@ -65,14 +55,15 @@ pub(super) struct Backlog {
     /// The event key that is expected next.
     next_key: u64,
     ttl: Duration,
+    capacity: RelayCapacity,
     /// The most bytes of events in one message, once the broker has refused a larger one.
     largest: Option<usize>,
 }
 
 impl Backlog {
     /// A backlog that begins after the event key `handled`. An event is published for up to `ttl`.
-    pub(super) fn new(handled: u64, ttl: Duration) -> Self {
-        Self { waiting: VecDeque::new(), bytes: 0, next_key: handled + 1, ttl, largest: None }
+    pub(super) fn new(handled: u64, ttl: Duration, capacity: RelayCapacity) -> Self {
+        Self { waiting: VecDeque::new(), bytes: 0, next_key: handled + 1, ttl, capacity, largest: None }
     }
 
     /// Takes over a commit. If it does not continue the backlog, or has no room, its events are read from the log later.
@@ -129,7 +120,7 @@ impl Backlog {
     }
 
     pub(super) fn has_room(&self) -> bool {
-        self.waiting.len() < CAPACITY && self.bytes < CAPACITY_BYTES
+        self.waiting.len() < self.capacity.events && self.bytes < self.capacity.bytes
     }
 
     pub(super) fn len(&self) -> usize {
@@ -144,8 +135,8 @@ impl Backlog {
     /// Makes the next message.
     pub(super) fn next_message(&mut self, now: Instant) -> NextMessage {
         let (mut next, mut message, mut bytes) = (NextMessage::default(), OutgoingMessage::default(), 0);
-        let most = self.largest.map_or(MESSAGE_BYTES, |largest| largest.min(MESSAGE_BYTES));
-        while message.events.len() < MESSAGE
+        let most = self.largest.unwrap_or(usize::MAX).min(self.capacity.message_bytes);
+        while message.events.len() < self.capacity.message_events
             && let Some(QueuedEvent { key, expires, event }) = self.waiting.front_mut()
         {
             let waiting = event.size();
@@ -203,6 +194,20 @@ mod tests {
 
     const TTL: Duration = Duration::from_secs(30);
 
+    const CAPACITY: RelayCapacity = RelayCapacity {
+        events: 1_000,
+        bytes: 1024 * 1024,
+        page_events: 100,
+        page_bytes: 1024 * 1024,
+        message_events: 256,
+        message_bytes: 64 * 1024,
+        unconfirmed: 4,
+    };
+
+    fn backlog_after(handled: u64) -> Backlog {
+        Backlog::new(handled, TTL, CAPACITY)
+    }
+
     fn event(position: u64) -> Event {
         Event {
             store_id: "gangnam".to_owned(),
@@ -224,7 +229,7 @@ mod tests {
     #[test]
     fn commits_are_sent_together_and_in_order() {
         let now = Instant::now();
-        let mut backlog = Backlog::new(0, TTL);
+        let mut backlog = backlog_after(0);
         backlog.take(commit(now, 1..=2));
         backlog.take(commit(now, 3..=3));
         let next = backlog.next_message(now);
@@ -234,7 +239,7 @@ mod tests {
     #[test]
     fn a_gap_is_filled_from_the_log_and_repeated_events_are_sent_once() {
         let now = Instant::now();
-        let mut backlog = Backlog::new(2, TTL);
+        let mut backlog = backlog_after(2);
         backlog.take(commit(now, 5..=6));
         assert_eq!(backlog.missing(6), Some(3));
         let log = (3..=5).map(|key| (key, Duration::ZERO, event(key))).collect();
@@ -247,7 +252,7 @@ mod tests {
     #[test]
     fn an_event_that_is_too_old_to_pop_up_counts_as_handled() {
         let now = Instant::now();
-        let mut backlog = Backlog::new(0, TTL);
+        let mut backlog = backlog_after(0);
         backlog.take(commit(now, 1..=3));
         let next = backlog.next_message(now + TTL);
         assert!(next.message.is_none());
@@ -257,7 +262,7 @@ mod tests {
     #[test]
     fn unconfirmed_events_are_not_handled() {
         let now = Instant::now();
-        let mut backlog = Backlog::new(0, TTL);
+        let mut backlog = backlog_after(0);
         backlog.take(commit(now, 1..=2));
         let first = backlog.next_message(now).message.unwrap();
         backlog.take(commit(now, 3..=4));
@@ -271,8 +276,8 @@ mod tests {
     #[test]
     fn memory_is_bounded_and_further_events_stay_in_the_log() {
         let now = Instant::now();
-        let mut backlog = Backlog::new(0, TTL);
-        let full = CAPACITY as u64;
+        let mut backlog = backlog_after(0);
+        let full = CAPACITY.events as u64;
         backlog.take(commit(now, 1..=full));
         backlog.take(commit(now, full + 1..=full + 5));
         assert!(!backlog.has_room());
@@ -304,9 +309,9 @@ mod tests {
     #[test]
     fn a_message_is_bounded_in_bytes_and_a_larger_event_is_sent_alone() {
         let now = Instant::now();
-        let mut backlog = Backlog::new(0, TTL);
-        let third = MESSAGE_BYTES / 3;
-        backlog.take(long_commit(now, [third, third, third, 2 * MESSAGE_BYTES, 10, 10]));
+        let mut backlog = backlog_after(0);
+        let third = CAPACITY.message_bytes / 3;
+        backlog.take(long_commit(now, [third, third, third, 2 * CAPACITY.message_bytes, 10, 10]));
         let sent: Vec<_> = messages(&mut backlog, now).iter().map(positions).collect();
         assert_eq!(sent, [vec![1, 2], vec![3], vec![4], vec![5, 6]]);
         assert_eq!(backlog.bytes(), 0);
@@ -315,15 +320,15 @@ mod tests {
     #[test]
     fn memory_is_bounded_in_bytes() {
         let now = Instant::now();
-        let mut backlog = Backlog::new(0, TTL);
-        backlog.take(long_commit(now, std::iter::repeat_n(CAPACITY_BYTES / 4, 4)));
+        let mut backlog = backlog_after(0);
+        backlog.take(long_commit(now, std::iter::repeat_n(CAPACITY.bytes / 4, 4)));
         assert!(!backlog.has_room());
         backlog.take(commit(now, 5..=5));
         assert_eq!(backlog.len(), 4);
         let sent = messages(&mut backlog, now);
         assert!(backlog.has_room() && backlog.bytes() == 0);
         sent.into_iter().rev().for_each(|message| backlog.put_back(message));
-        assert!(!backlog.has_room() && backlog.bytes() > CAPACITY_BYTES);
+        assert!(!backlog.has_room() && backlog.bytes() > CAPACITY.bytes);
         assert_eq!(backlog.next_message(now + TTL).expired.len(), 4);
         assert_eq!((backlog.bytes(), backlog.missing(5)), (0, Some(5)));
     }
@@ -331,7 +336,7 @@ mod tests {
     #[test]
     fn messages_respect_the_brokers_limit_and_larger_events_become_hints() {
         let now = Instant::now();
-        let mut backlog = Backlog::new(0, TTL);
+        let mut backlog = backlog_after(0);
         backlog.take(long_commit(now, [100, 100, 100, 5_000, 100]));
         let refused = backlog.next_message(now).message.unwrap();
         backlog.put_back(refused);

@@ -14,9 +14,6 @@ use super::{
     state::{CANARY, RunningRelay},
 };
 
-/// Messages that may wait for their publisher confirm.
-const WINDOW: usize = 32;
-
 /// The longest pause before events that found no queue are sent again: a replica may connect at any moment.
 const NO_ROUTE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -97,7 +94,7 @@ impl RunningRelay {
 
     /// Sends waiting events, as far as the window allows.
     async fn send_waiting(&mut self, publisher: &mut Publisher) -> Result<(), Loss> {
-        while self.unconfirmed.len() < WINDOW {
+        while self.unconfirmed.len() < self.relay.capacity.unconfirmed {
             let NextMessage { message, expired, too_large } = self.backlog.next_message(Instant::now());
             self.relay.metrics.expired.inc_by(expired.len() as u64);
             self.relay.metrics.too_large.inc_by(too_large);

@@ -16,10 +16,10 @@ use super::{
     backlog::{Backlog, OutgoingMessage},
     metrics::RelayMetrics,
 };
-use crate::log::{Committed, Extent, LogReader, Outbox, OutboxPage, PageSize};
-
-/// How much is read from the log at a time.
-const PAGE: PageSize = PageSize { events: 1_000, bytes: 8 * 1024 * 1024 };
+use crate::{
+    capacity::RelayCapacity,
+    log::{Committed, Extent, LogReader, Outbox, OutboxPage, PageSize},
+};
 
 /// How often a message is sent even without events, so that hubs can distinguish a quiet bus from a dead one.
 pub(super) const CANARY: Duration = Duration::from_secs(1);
@@ -30,6 +30,7 @@ pub(crate) struct Relay {
     pub(crate) traces: Traces,
     pub(crate) retry: RetrySettings,
     pub(crate) popup_ttl: Duration,
+    pub(crate) capacity: RelayCapacity,
     pub(crate) log: LogReader,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) fresh: mpsc::Receiver<Committed>,
@@ -87,8 +88,10 @@ impl RunningRelay {
 
     async fn read_log(&mut self, from: u64, newest: u64) {
         let now = jiff::Timestamp::now().as_millisecond();
+        let RelayCapacity { page_events, page_bytes, .. } = self.relay.capacity;
+        let page = PageSize { events: page_events, bytes: page_bytes };
         let ttl = i64::try_from(self.relay.popup_ttl.as_millis()).unwrap_or(i64::MAX);
-        match self.relay.log.outbox(from, now.saturating_sub(ttl), PAGE).await {
+        match self.relay.log.outbox(from, now.saturating_sub(ttl), page).await {
             Ok(OutboxPage { events, extent }) => {
                 let epoch = self.relay.log.epoch();
                 let events = events.into_iter().map(|stored| {

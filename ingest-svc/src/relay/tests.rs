@@ -10,7 +10,7 @@ use tokio::{task::JoinHandle, time::timeout};
 
 use super::*;
 use crate::{
-    capacity::LogCapacity,
+    capacity::{LogCapacity, RelayCapacity},
     cdr::{RawFields, Record},
     log::{Database, Log, LogTasks, OpenLog, open},
     phone::PhoneNumber,
@@ -38,6 +38,7 @@ async fn start(directory: &TempDir, bus: &Bus) -> Running {
         traces: <_>::default(),
         retry: RetrySettings { retry_initial_interval: millis(10), retry_max_interval: millis(50) },
         popup_ttl: TTL,
+        capacity: RelayCapacity::default(),
         log: log.reader().clone(),
         outbox,
         fresh,

@@ -11,7 +11,7 @@ use tonic_health::pb::{
 };
 
 use super::{
-    reflection::{REQUEST, STANDARD_SERVICES},
+    reflection::{OPEN_REQUEST, STANDARD_SERVICES},
     status::unavailable,
 };
 use crate::readiness::{Readiness, ReadinessChanges};
@@ -25,7 +25,7 @@ pub fn health(
 ) -> HealthServer<impl Health> {
     HealthServer::new(OfReadiness { readiness, services, leaving })
         .accept_compressed(CompressionEncoding::Gzip)
-        .max_decoding_message_size(REQUEST)
+        .max_decoding_message_size(OPEN_REQUEST)
 }
 
 struct OfReadiness {

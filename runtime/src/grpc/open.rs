@@ -27,11 +27,11 @@ pub const REFLECTIONS: [&str; 2] = [
 const WATCH: &str = "/grpc.health.v1.Health/Watch";
 
 /// Streams of reflection at the same time. The requests of a client that does not read its answers stay in memory.
-const MOST_REFLECTIONS: usize = 32;
+pub const MOST_REFLECTIONS: usize = 32;
 /// How long one may take. Clients keep such a stream for their next request, and open another one when it has ended.
-const REFLECTION: Duration = Duration::from_secs(60);
+pub const REFLECTION: Duration = Duration::from_secs(60);
 /// Watches of the health at the same time: as many as any internal port takes connections.
-const MOST_WATCHES: usize = 512;
+pub const MOST_WATCHES: usize = 512;
 
 /// The open calls of a port that need no token.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use tonic_reflection::server::{Builder, v1, v1alpha};
 use crate::failure::Failure;
 
 /// Bytes of a request to health or reflection at most, decompressed: a name.
-pub(super) const REQUEST: usize = 4 * 1024;
+pub const OPEN_REQUEST: usize = 4 * 1024;
 /// The services that every gRPC port has in addition to its own.
 pub(super) const STANDARD_SERVICES: [&str; 3] = [
     "grpc.health.v1.Health",
@@ -45,7 +45,7 @@ pub fn reflection(
     let v1 = described().build_v1().map_err(broken)?;
     let v1alpha = described().build_v1alpha().map_err(broken)?;
     Ok((
-        v1.accept_compressed(CompressionEncoding::Gzip).max_decoding_message_size(REQUEST),
-        v1alpha.accept_compressed(CompressionEncoding::Gzip).max_decoding_message_size(REQUEST),
+        v1.accept_compressed(CompressionEncoding::Gzip).max_decoding_message_size(OPEN_REQUEST),
+        v1alpha.accept_compressed(CompressionEncoding::Gzip).max_decoding_message_size(OPEN_REQUEST),
     ))
 }

@@ -13,7 +13,7 @@ const PING_INTERVAL: Duration = Duration::from_secs(20);
 /// How long it may take to answer one.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Calls that a client may have open at the same time on one connection. The client itself delays further ones.
-const STREAMS: u32 = 200;
+pub const STREAMS: u32 = 200;
 
 /// Bytes of a call's request that may be unread. With so many, the client waits: this window, and not the connection's, is
 /// what holds a fast sender back.
@@ -26,7 +26,7 @@ const STREAMS: u32 = 200;
 /// the connection: `GOAWAY ENHANCE_YOUR_CALM`, `too_many_data_frames`. Each unread DATA frame of fewer than 256 bytes
 /// counts for 256 less its length, which is given back when the frame is read; together they may count for half of the
 /// connection's window. That is how many small frames it keeps in memory, where each takes some 256 bytes in addition to its own.
-const STREAM_WINDOW: u32 = 65_535;
+pub const STREAM_WINDOW: u32 = 65_535;
 /// The length of the smallest frames with which an internal client may fill the windows of all its calls at once. The
 /// shortest record has 39 bytes with its source and gRPC's header.
 const SMALL_FRAME: u64 = 32;
@@ -48,6 +48,11 @@ const fn connection_window(clients: Clients) -> u32 {
     }
 }
 
+/// Frames of one byte that a connection of these clients may have unread, about; one more ends the connection.
+pub const fn unread_frames(clients: Clients) -> u32 {
+    connection_window(clients) / 2 / 255
+}
+
 /// Calls that a client may open and cancel before they are accepted; one more ends the connection (`too_many_resets`,
 /// against CVE-2023-44487). It cannot happen: calls are accepted after each [`TURN`] of bytes, and a cancelled call has 25
 /// bytes (headers of 9 + 3, and a reset of 9 + 4), so there are 328 at most. A client that cancels many calls is slowed
@@ -59,7 +64,7 @@ const _: () = assert!(TURN / 25 + 1 < RESETS_IN_A_TURN);
 /// (`too_many_internal_resets`, against CVE-2025-8671). h2 remembers 50 such calls for a second, and counts each frame to a
 /// further one. A client that streams records of 60 bytes on all its calls, and gets an early answer to all of them, has
 /// 201,600 of them on their way: 200 × 65,535 / 65.
-const LATE_FRAMES: usize = STREAMS as usize * (STREAM_WINDOW as usize / 64);
+pub const LATE_FRAMES: usize = STREAMS as usize * (STREAM_WINDOW as usize / 64);
 
 /// Sets the bounds for these clients.
 pub(super) fn configure<E>(mut http2: Http2Builder<'_, E>, clients: Clients) {

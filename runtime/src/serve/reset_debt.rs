@@ -5,10 +5,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long nothing is read from a connection for each call that it cancels: 10,000 a second.
-const COST: Duration = Duration::from_micros(100);
+pub const COST: Duration = Duration::from_micros(100);
 /// How much of that time a connection may owe before it has to wait: as many calls as it may have open at the same time, all
 /// cancelled at once.
-const CREDIT: Duration = Duration::from_millis(20);
+pub const CREDIT: Duration = Duration::from_millis(20);
 
 /// The time that a connection owes for cancelled calls.
 #[derive(Debug, Default)]

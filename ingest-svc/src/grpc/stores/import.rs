@@ -5,12 +5,11 @@
 //! ```
 //!
 //! The whole stream is received before anything is written, so that all faults are reported at once and a faulty import
-//! changes nothing. Only the last step takes the writer's time, at most [`IMPORT`] rows at once.
+//! changes nothing. Only the last step takes the writer's time, and not much of it at once.
 
 use std::{
     collections::{BTreeSet, HashMap},
     sync::Arc,
-    time::Duration,
 };
 
 use futures_util::StreamExt;
@@ -24,30 +23,21 @@ use tonic::{Status, Streaming};
 
 use super::{
     super::status::unavailable,
-    read::{self, FaultBudget, ID, ParsedStore, shown},
+    read::{self, FaultBudget, ParsedStore, shown},
 };
 use crate::{
-    log::{IMPORT, Import, Log},
+    capacity::{ImportCapacity, STORE},
+    log::{Import, Log},
     store::{Assigned, Change, Moving, StoreEntry, StoreNumber, Upserted},
 };
 
-/// Stores of one import at most.
-const STORES: usize = 200_000;
-/// Bytes of its messages at most.
-const BYTES: usize = 64 * 1024 * 1024;
-/// Numbers of its stores at most.
-const NUMBERS: usize = 1_000_000;
-/// How long the next message may take, and all of them.
-const MESSAGE: Duration = Duration::from_secs(30);
-const MESSAGES: Duration = Duration::from_secs(5 * 60);
 /// Stores and their numbers that are compared with the log in one query.
 const COMPARED: usize = 4_000;
-/// Bytes of faults in an answer, approximately: most gRPC libraries accept 4 MiB.
-const FAULTS: usize = 2 * 1024 * 1024;
 
 /// Imports stores, one import after the other.
 pub(super) struct Importer {
     log: Log,
+    capacity: ImportCapacity,
     leaving: CancellationToken,
     /// One import at a time is in memory; the next ones wait and are not read.
     turn: Semaphore,
@@ -72,8 +62,8 @@ struct ImportFaults {
 }
 
 impl Importer {
-    pub(super) fn new(log: Log, leaving: CancellationToken) -> Self {
-        Self { log, leaving, turn: Semaphore::new(1) }
+    pub(super) fn new(log: Log, capacity: ImportCapacity, leaving: CancellationToken) -> Self {
+        Self { log, capacity, leaving, turn: Semaphore::new(1) }
     }
 
     /// Imports what a client sends.
@@ -84,9 +74,7 @@ impl Importer {
         let work = async {
             let turn =
                 self.turn.acquire().await.map_err(|_| Status::internal("the import queue is closed"))?;
-            let received = timeout(MESSAGES, receive(messages)).await;
-            let late = |_| Status::deadline_exceeded("the import was not complete after 5 min");
-            let received = received.map_err(late)??;
+            let received = receive(messages, &self.capacity).await?;
             // On another thread, because it hashes all numbers.
             let compared = spawn_blocking(|| compare_with_each_other(received)).await;
             let (received, mut faults, assigned) =
@@ -143,7 +131,7 @@ impl Importer {
             }
             Change::Created | Change::Recreated | Change::Changed => true,
         });
-        for part in parts(&entries, IMPORT, |entry| stores[*entry].weight()) {
+        for part in parts(&entries, self.capacity.commit_rows, |entry| stores[*entry].weight()) {
             let how_far =
                 || format!("; {} of {all} stores are imported, running it again does no harm", done.len());
             if self.leaving.is_cancelled() {
@@ -168,29 +156,40 @@ fn leaving(how_far: &str) -> Status {
     grpc::unavailable(format!("ingest-svc is shutting down; try again{how_far}"))
 }
 
-/// Reads the stream to its end.
-async fn receive(mut messages: Streaming<ImportStoresRequest>) -> Result<ReceivedImport, Status> {
+/// Reads the stream to its end, within the time for all messages.
+async fn receive(
+    messages: Streaming<ImportStoresRequest>,
+    capacity: &ImportCapacity,
+) -> Result<ReceivedImport, Status> {
+    let minutes = capacity.all_messages.as_secs() / 60;
+    let late = |_| Status::deadline_exceeded(format!("the import was not complete after {minutes} min"));
+    timeout(capacity.all_messages, receive_all(messages, capacity)).await.map_err(late)?
+}
+
+async fn receive_all(
+    mut messages: Streaming<ImportStoresRequest>,
+    capacity: &ImportCapacity,
+) -> Result<ReceivedImport, Status> {
     let mut received = ReceivedImport {
         stores: Vec::new(),
-        budget: FaultBudget(FAULTS),
+        budget: FaultBudget(capacity.fault_bytes),
         moving: Moving::Refused,
         validate_only: false,
     };
     let (mut bytes, mut numbers, mut is_first) = (0, 0, true);
     loop {
-        let next = timeout(MESSAGE, messages.next()).await;
-        let next =
-            next.map_err(|_| Status::deadline_exceeded("the next message did not arrive within 30 s"))?;
+        let next = timeout(capacity.next_message, messages.next()).await.map_err(|_| {
+            let seconds = capacity.next_message.as_secs();
+            Status::deadline_exceeded(format!("the next message did not arrive within {seconds} s"))
+        })?;
         let Some(message) = next else { return Ok(received) };
         let message = message.map_err(grpc::unreadable)?;
         bytes += message.encoded_len();
         let ImportStoresRequest { stores, move_numbers, validate_only } = message;
         numbers += stores.iter().map(|store| store.virtual_numbers.len() + store.lines.len()).sum::<usize>();
-        if received.stores.len() + stores.len() > STORES || numbers > NUMBERS || bytes > BYTES {
-            let mib = BYTES / 1024 / 1024;
-            let most =
-                format!("{STORES} stores, {NUMBERS} numbers and {mib} MiB of them at most are expected");
-            return Err(Status::resource_exhausted(most));
+        let count = received.stores.len() + stores.len();
+        if count > capacity.stores || numbers > capacity.numbers || bytes > capacity.bytes {
+            return Err(too_large(capacity));
         }
         if std::mem::take(&mut is_first) {
             received.moving = if move_numbers { Moving::Allowed } else { Moving::Refused };
@@ -201,6 +200,14 @@ async fn receive(mut messages: Streaming<ImportStoresRequest>) -> Result<Receive
         received.stores.extend(stores);
         received.budget = budget;
     }
+}
+
+fn too_large(capacity: &ImportCapacity) -> Status {
+    let ImportCapacity { stores, numbers, bytes, .. } = capacity;
+    let mib = bytes / 1024 / 1024;
+    Status::resource_exhausted(format!(
+        "{stores} stores, {numbers} numbers and {mib} MiB of them at most are expected"
+    ))
 }
 
 /// Parses on another thread: it takes milliseconds.
@@ -311,7 +318,7 @@ impl ImportFaults {
         let (other_entry, other_field) = other.unwrap_or_default();
         self.all.push(StoreFault {
             entry: number(entry),
-            store_id: store.entry.id.chars().take(ID).collect(),
+            store_id: store.entry.id.chars().take(STORE.id).collect(),
             field: fault.field,
             reason: reason.into(),
             description: fault.description,

@@ -6,16 +6,11 @@ use std::collections::HashSet;
 use ringpad_proto::v1::{FieldViolation, Store};
 
 use crate::{
+    capacity::{STORE, StoreCapacity},
     phone::PhoneNumber,
     store::{Conflict, NumberKind, OwnedNumber, StoreEntry},
 };
 
-/// Characters of a store's name at most.
-const NAME: usize = 100;
-/// Characters of a store's id at most.
-pub(super) const ID: usize = 64;
-/// Numbers of one store at most.
-const NUMBERS: usize = 1_000;
 /// Characters of a value that are shown in a fault.
 const SHOWN: usize = 100;
 /// Bytes of a fault in addition to its texts, approximately.
@@ -98,28 +93,29 @@ impl FaultList<'_> {
 /// Parses a store. Faults beyond the budget are only counted.
 pub(super) fn parse(store: Store, budget: &mut FaultBudget) -> ParsedStore {
     let Store { id, name, virtual_numbers, lines } = store;
+    let StoreCapacity { id: longest_id, name: longest_name, numbers: most_numbers } = STORE;
     let mut faults = FaultList { listed: Vec::new(), left_out: 0, budget };
-    let has_valid_id = (1..=ID).contains(&id.len())
+    let has_valid_id = (1..=longest_id).contains(&id.len())
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
     if !has_valid_id {
-        let expected = format!("1–{ID} characters of A–Z a–z 0–9 . _ - are expected");
+        let expected = format!("1–{longest_id} characters of A–Z a–z 0–9 . _ - are expected");
         faults.add("id", format!("{} is not a valid store id: {expected}", shown(&id)));
     }
     let name = name.trim();
-    if !(1..=NAME).contains(&name.chars().count()) || name.chars().any(char::is_control) {
-        let expected = format!("1–{NAME} printable characters are expected");
+    if !(1..=longest_name).contains(&name.chars().count()) || name.chars().any(char::is_control) {
+        let expected = format!("1–{longest_name} printable characters are expected");
         faults.add("name", format!("{} is not a valid name: {expected}", shown(name)));
     }
     let sent = virtual_numbers.len() + lines.len();
-    if sent > NUMBERS {
-        let most = format!("{sent} numbers with the lines; {NUMBERS} at most are expected");
+    if sent > most_numbers {
+        let most = format!("{sent} numbers with the lines; {most_numbers} at most are expected");
         faults.add("virtual_numbers", most);
     }
     let of = |kind, texts: Vec<String>| {
         texts.into_iter().enumerate().map(move |(index, text)| (kind, index, text))
     };
     let sent = of(NumberKind::VirtualNumber, virtual_numbers).chain(of(NumberKind::Line, lines));
-    let (numbers, indexes) = parse_numbers(sent.take(NUMBERS), &mut faults);
+    let (numbers, indexes) = parse_numbers(sent.take(most_numbers), &mut faults);
     let entry = StoreEntry { id, name: name.to_owned(), numbers };
     let FaultList { listed, left_out, budget: _ } = faults;
     ParsedStore { entry, has_valid_id, indexes, faults: listed, left_out }
@@ -206,6 +202,6 @@ mod tests {
             lines: vec![],
         };
         let parsed = parse(store, &mut FaultBudget(usize::MAX));
-        assert_eq!((parsed.faults.len(), parsed.left_out), (NUMBERS + 1, 0));
+        assert_eq!((parsed.faults.len(), parsed.left_out), (STORE.numbers + 1, 0));
     }
 }

@@ -76,21 +76,21 @@ async fn the_limit_applies_to_the_decoded_body() {
     type Encode = fn(&[u8]) -> Vec<u8>;
     let encoders: [(&str, Encode); 3] = [("gzip", gzip), ("deflate", zlib), ("deflate", raw_deflate)];
     for (name, encode) in encoders {
-        edge.encoded(name, encode(memo(MAX_BYTES).as_bytes())).await.is_taken();
-        edge.encoded(name, encode(memo(MAX_BYTES + 1).as_bytes())).await.is_problem(413);
+        edge.encoded(name, encode(memo(RECORD.request_bytes).as_bytes())).await.is_taken();
+        edge.encoded(name, encode(memo(RECORD.request_bytes + 1).as_bytes())).await.is_problem(413);
         // 40 MB from 40 KB; compressed several times, from a few hundred bytes.
         let bomb = encode(&vec![b'a'; 40 << 20]);
-        assert!(bomb.len() < MAX_BYTES);
+        assert!(bomb.len() < RECORD.request_bytes);
         edge.encoded(name, bomb.clone()).await.is_problem(413);
         edge.encoded(&format!("{name}, gzip"), gzip(&bomb)).await.is_problem(413);
     }
     // Random data becomes larger.
     let stored = {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::none());
-        encoder.write_all(memo(MAX_BYTES).as_bytes()).unwrap();
+        encoder.write_all(memo(RECORD.request_bytes).as_bytes()).unwrap();
         encoder.finish().unwrap()
     };
-    assert!(stored.len() > MAX_BYTES);
+    assert!(stored.len() > RECORD.request_bytes);
     edge.encoded("gzip", stored).await.is_taken();
 }
 
@@ -134,7 +134,7 @@ proptest! {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_ENCODING, name.parse().unwrap());
         if let Ok(decoded) = content_encoding::decode(&headers, &bytes.into()) {
-            prop_assert!(decoded.len() <= MAX_BYTES);
+            prop_assert!(decoded.len() <= RECORD.request_bytes);
         }
     }
 }

@@ -89,7 +89,7 @@ async fn all_answers(operation: &Operation<'_>) -> Vec<Produced> {
     let silent = Body::from_stream(stream::pending::<std::io::Result<&str>>());
     // As the port does.
     let silent = Body::new(serve::InTime::new(silent, Duration::from_millis(50)));
-    let long = "a".repeat(MAX_BYTES + 1);
+    let long = "a".repeat(RECORD.request_bytes + 1);
     let unknown = "seq=2&sdt=20261123142530&vn=0507";
     let other_type = operation.request("any", RING).header(CONTENT_TYPE, "text/plain");
     let requests = [
@@ -129,18 +129,18 @@ async fn unreadable(router: &Router, operation: &Operation<'_>) -> [Produced; 2]
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
     let limits = serve::Limits {
-        head: HEAD_BYTES,
+        head: HttpCapacity::default().head,
         heads: serve::Heads::Lenient,
         ..serve::Limits::new(serve::ConnectionLimits { total: 16, per_address: 16 }, serve::Clients::Public)
     };
     let metrics = serve::ServeMetrics::default().port("test");
     let serving = serve::serve(listener, router.clone(), limits, metrics, stop.clone(), Duration::ZERO);
     let serving = tokio::spawn(serving);
-    let long_uri = operation.uri("any", &format!("memo={}", "a".repeat(MAX_BYTES)));
+    let long_uri = operation.uri("any", &format!("memo={}", "a".repeat(RECORD.request_bytes)));
     let long_uri = format!("{} {long_uri} HTTP/1.1\r\nHost: x\r\n\r\n", operation.method);
     let line = format!("{} {} HTTP/1.1\r\nX: ", operation.method, operation.uri("any", RING));
     // Exactly the bytes that are read, so that no reset arrives before the answer.
-    let long_head = format!("{line}{}", "a".repeat(HEAD_BYTES - line.len()));
+    let long_head = format!("{line}{}", "a".repeat(HttpCapacity::default().head - line.len()));
     let answers = tokio::task::spawn_blocking(move || {
         [long_uri, long_head].map(|request| {
             let mut connection = std::net::TcpStream::connect(address).unwrap();

@@ -174,14 +174,14 @@ async fn a_refused_body_is_quarantined_as_far_as_it_was_received() {
     let head = || Request::post("/v1/cdr/bizcall?seq=1&memo=%B0%AD").header(CONTENT_TYPE, FORM);
     let broken = stream::iter([Ok("vn=1"), Ok("&fromn=2"), Err(std::io::Error::other("gone"))]);
     let silent = stream::iter([Ok::<_, std::io::Error>("vn=1&fromn=2")]).chain(stream::pending());
-    let long = "a".repeat(MAX_BYTES + 1);
+    let long = "a".repeat(RECORD.request_bytes + 1);
     edge.send(head(), Body::from_stream(broken)).await.is_problem(400);
     let silent = InTime::new(Body::from_stream(silent), Duration::from_millis(50));
     edge.send(head(), Body::new(silent)).await.is_problem(408);
     edge.send(head(), long.clone()).await.is_problem(413);
     edge.post("/v1/cdr/bizcall?seq=1&memo=%B0%AD", "application/xml", "<vn>1</vn>").await.is_problem(415);
     let kept = edge.quarantined().await;
-    let expected = ["<vn>1</vn>", &long[..MAX_BYTES], "vn=1&fromn=2", "vn=1&fromn=2"];
+    let expected = ["<vn>1</vn>", &long[..RECORD.request_bytes], "vn=1&fromn=2", "vn=1&fromn=2"];
     assert_eq!(kept.len(), expected.len());
     for (kept, body) in kept.into_iter().zip(expected) {
         assert!(kept.request.body == RawBody::Unread(body.to_owned().into()), "{:?}", kept.faults);

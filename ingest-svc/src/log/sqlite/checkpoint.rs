@@ -25,14 +25,10 @@ use super::{
     connection::{BUSY_TIMEOUT, connect},
     error::FileError,
     file::LogFile,
+    writer::PAGE,
 };
 
-/// Pages (of 4 KiB) in the write-ahead log at which it is to be emptied: with what is written until then it has 256 MiB at
-/// most.
-const FULL: i64 = 32 * 1024;
-/// Bytes that it has only while another program reads it.
-const HELD: u64 = 256 * 1024 * 1024;
-/// How often that is reported.
+/// How often it is reported that another program keeps the write-ahead log from being emptied.
 const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How often the write-ahead log is checkpointed without much load. A checkpoint's writes delay concurrent commits for
@@ -98,6 +94,8 @@ pub(super) struct Checkpoints {
     connection: Connection,
     file: Arc<LogFile>,
     emptying: Arc<Emptying>,
+    /// What the write-ahead log has at most, unless another program reads it.
+    limit: u64,
     wal_bytes: Gauge,
     reported_at: Option<Instant>,
 }
@@ -106,6 +104,7 @@ impl Checkpoints {
     pub(super) fn open(
         file: Arc<LogFile>,
         emptying: Arc<Emptying>,
+        limit: u64,
         registry: &mut Registry,
     ) -> Result<Self, FileError> {
         let (connection, wal_bytes) = (connect(file.path())?, Gauge::default());
@@ -115,7 +114,7 @@ impl Checkpoints {
             Unit::Bytes,
             wal_bytes.clone(),
         );
-        Ok(Self { connection, file, emptying, wal_bytes, reported_at: None })
+        Ok(Self { connection, file, emptying, limit, wal_bytes, reported_at: None })
     }
 
     /// Checkpoints at each request, and at every interval, until the other end of `requests` is dropped.
@@ -135,10 +134,12 @@ impl Checkpoints {
             self.report_if_held(bytes);
             return Ok(());
         }
-        if bytes >= HELD {
+        if bytes >= self.limit {
             self.emptying.request_truncation();
         }
-        if done.pages >= FULL || self.emptying.truncate.load(Ordering::Acquire) {
+        // At half of the limit, because more is written until it is empty.
+        let is_full = u64::try_from(done.pages).unwrap_or(0) * PAGE as u64 >= self.limit / 2;
+        if is_full || self.emptying.truncate.load(Ordering::Acquire) {
             // Moves what was written during the first one, so that little is left to the writer.
             checkpoint(&self.connection, "PASSIVE")?;
             self.emptying.possible.store(true, Ordering::Release);
@@ -147,7 +148,7 @@ impl Checkpoints {
     }
 
     fn report_if_held(&mut self, bytes: u64) {
-        if bytes < HELD || self.reported_at.is_some_and(|at| at.elapsed() < REPORT_INTERVAL) {
+        if bytes < self.limit || self.reported_at.is_some_and(|at| at.elapsed() < REPORT_INTERVAL) {
             return;
         }
         self.reported_at = Some(Instant::now());

@@ -3,7 +3,7 @@
 
 use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, ErrorCode};
@@ -11,7 +11,7 @@ use rusqlite::{Connection, ErrorCode};
 use super::{
     super::{
         error::{LogError, Obstacle},
-        read::{AllMissed, CallPage, CallQuery, Cursor, LONGEST_QUERY, OutboxPage, PageSize},
+        read::{AllMissed, CallPage, CallQuery, Cursor, OutboxPage, PageSize},
         unreadable::UnreadableRows,
     },
     file::LogFile,
@@ -122,21 +122,21 @@ impl Connections {
         self.read(held, |connection| read::newest_call(connection)).await
     }
 
-    /// Reads on a thread for blocking work. A query that takes longer than [`LONGEST_QUERY`], or that nobody waits for any more, is
+    /// Reads on a thread for blocking work. A query that takes longer than the longest read, or that nobody waits for any more, is
     /// ended.
     async fn read<T: Send + 'static>(
         &self,
         held: impl Send + 'static,
         query: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, LogError> {
-        let shared = Arc::clone(&self.shared);
+        let (shared, longest) = (Arc::clone(&self.shared), self.capacity.longest_read);
         // Dropped with this future.
         let asked = Arc::new(());
         let wanted = Arc::downgrade(&asked);
         let work = move || {
             let _held = held;
             let mut connection = shared.take()?;
-            let answer = bounded(&mut connection, wanted, query)?;
+            let answer = bounded(&mut connection, longest, wanted, query)?;
             // Only a connection that has worked is used again.
             shared.give_back(connection);
             Ok(answer)
@@ -150,11 +150,12 @@ impl Connections {
 /// Does a query that ends with [`LogError::TooLong`] when its time is over, or nobody waits for it.
 pub(super) fn bounded<T>(
     connection: &mut Connection,
+    longest: Duration,
     wanted: Weak<()>,
     query: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
 ) -> Result<T, LogError> {
     let began = Instant::now();
-    let is_over = move || wanted.strong_count() == 0 || began.elapsed() > LONGEST_QUERY;
+    let is_over = move || wanted.strong_count() == 0 || began.elapsed() > longest;
     let answer = connection.progress_handler(STEPS, Some(is_over)).and_then(|()| query(connection));
     answer.map_err(|error| match error.sqlite_error_code() {
         Some(ErrorCode::OperationInterrupted) => LogError::TooLong,

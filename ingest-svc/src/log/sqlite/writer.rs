@@ -22,7 +22,7 @@ use super::{
 use crate::{capacity::LogCapacity, store::Directory};
 
 /// Bytes of a page of the file.
-const PAGE: usize = 4 * 1024;
+pub(super) const PAGE: usize = 4 * 1024;
 
 /// The writing connection, and what the writer knows in memory of what is in the file.
 pub(in super::super) struct Writer {
@@ -72,7 +72,7 @@ impl Writer {
             connection,
             epoch,
             popup_ttl,
-            capacity: capacity.clone(),
+            capacity: *capacity,
             newest_key: marks.newest,
             relayed: marks.relayed,
             outbox: Arc::new(Outbox::new(marks, capacity.outbox_bytes)),

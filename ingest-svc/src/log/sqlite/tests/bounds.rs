@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::{
-    bounds,
+    capacity::RECORD,
     log::tests::answers::{CALLS, missed, paged},
 };
 
@@ -48,10 +48,10 @@ async fn a_text_from_before_there_were_bounds_is_cut_when_it_is_read() {
     let is_bounded = |call: &v1::Call| {
         let caller = call.caller.as_ref().unwrap();
         let (memo, display) = (call.memo.len(), caller.display.len());
-        (bounds::MEMO - 3..=bounds::MEMO).contains(&memo)
+        (RECORD.memo - 3..=RECORD.memo).contains(&memo)
             && call.memo.starts_with("세세")
             && call.memo.ends_with("세…")
-            && display == bounds::TEXT
+            && display == RECORD.text
             && caller.display.ends_with("x…")
     };
     let reader = opened.log.reader();
@@ -65,7 +65,7 @@ async fn a_text_from_before_there_were_bounds_is_cut_when_it_is_read() {
     // What a later record makes of such a call.
     opened.status(end("7", "20261123142530", &[])).await;
     let memo = opened.updates("gangnam").await.pop().unwrap().call.unwrap().memo;
-    assert!(memo.len() <= bounds::MEMO && memo.ends_with('…'), "{}", memo.len());
+    assert!(memo.len() <= RECORD.memo && memo.ends_with('…'), "{}", memo.len());
     opened.close().await;
 }
 

@@ -4,12 +4,16 @@ use std::sync::{Arc, Weak};
 
 use super::{readers::bounded, *};
 
-/// Bytes in the write-ahead log that only a reader can keep there.
-const HELD: u64 = 256 * 1024 * 1024;
+/// How long a query may take here.
+const LONGEST: Duration = Duration::from_millis(200);
 
 #[tokio::test]
 async fn the_write_ahead_log_shrinks_after_a_long_reader_has_ended() {
-    let (directory, opened) = with_store().await;
+    let place = Place::new(Backend::Sqlite).await;
+    let limit = 16 * 1024 * 1024;
+    let capacity = LogCapacity { wal_bytes: limit, ..LogCapacity::default() };
+    let opened = place.open_with(&capacity, &mut Registry::default()).await;
+    let Place::Sqlite(directory) = &place;
     let wal = directory.path().join("log.db-wal");
     let size = || std::fs::metadata(&wal).unwrap().len();
     let reader = Connection::open(directory.path().join("log.db")).unwrap();
@@ -20,7 +24,7 @@ async fn the_write_ahead_log_shrinks_after_a_long_reader_has_ended() {
         let request = RawRequest { query, body: RawBody::None, charset: None };
         Quarantined { source: "bizcall".into(), received_at: jiff::Timestamp::now(), request, faults: vec![] }
     };
-    while size() <= HELD {
+    while size() <= limit {
         let (one, two, three, four) = tokio::join!(
             opened.log.quarantine(request()),
             opened.log.quarantine(request()),
@@ -31,7 +35,7 @@ async fn the_write_ahead_log_shrinks_after_a_long_reader_has_ended() {
     }
     drop(reader);
     let shrunk = async {
-        while size() > HELD / 4 {
+        while size() > limit / 4 {
             // Accepts go on meanwhile, and are what empties it.
             assert_ne!(
                 opened.status(ring(&Uuid::new_v4().to_string(), "20261123142530")).await,
@@ -54,10 +58,10 @@ async fn an_endless_query_and_an_abandoned_query_are_ended() {
     };
     let asked = Arc::new(());
     for wanted in [Weak::new(), Arc::downgrade(&asked)] {
-        assert!(matches!(bounded(&mut connection, wanted, endless), Err(LogError::TooLong)));
+        assert!(matches!(bounded(&mut connection, LONGEST, wanted, endless), Err(LogError::TooLong)));
     }
     // The connection can be used again.
-    let one = bounded(&mut connection, Arc::downgrade(&asked), |connection| {
+    let one = bounded(&mut connection, LONGEST, Arc::downgrade(&asked), |connection| {
         connection.query_row("SELECT count(*) FROM stores", [], |row| row.get::<_, u64>(0))
     });
     assert_eq!(one.unwrap(), 1);
