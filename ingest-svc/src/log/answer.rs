@@ -120,8 +120,8 @@ impl<'a> OutboxEvents<'a> {
 
 /// A store's calls, newest first.
 pub(super) struct CallsOfPage<'a> {
-    limit: usize,
-    capacity: &'a LogCapacity,
+    pub(super) query: &'a CallQuery,
+    pub(super) capacity: &'a LogCapacity,
     unreadable: &'a UnreadableRows,
     calls: Vec<Vec<u8>>,
     bytes: usize,
@@ -130,9 +130,12 @@ pub(super) struct CallsOfPage<'a> {
 }
 
 impl<'a> CallsOfPage<'a> {
-    pub(super) fn new(query: &CallQuery, capacity: &'a LogCapacity, unreadable: &'a UnreadableRows) -> Self {
-        let (calls, limit) = (Vec::new(), query.limit as usize);
-        Self { limit, capacity, unreadable, calls, bytes: 0, last: None }
+    pub(super) fn new(
+        query: &'a CallQuery,
+        capacity: &'a LogCapacity,
+        unreadable: &'a UnreadableRows,
+    ) -> Self {
+        Self { query, capacity, unreadable, calls: Vec::new(), bytes: 0, last: None }
     }
 
     /// Adds a call, unless it cannot be read. If the page is full already: where the next page continues.
@@ -142,7 +145,8 @@ impl<'a> CallsOfPage<'a> {
             return None;
         };
         self.bytes += call.len();
-        if self.calls.len() == self.limit || (self.bytes > self.capacity.answer_bytes && self.last.is_some())
+        if self.calls.len() == self.query.limit as usize
+            || (self.bytes > self.capacity.answer_bytes && self.last.is_some())
         {
             return self.last;
         }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use ringpad_bus::Event;
 
-use super::metrics::Counted;
 use crate::{
     call::{Ingested, RecordOutcome, Status},
     cdr::Record,
@@ -19,7 +18,8 @@ pub(super) struct Batch {
     pub(super) events: Vec<Event>,
     /// The ids of stores that push-svc is to ask the log about.
     pub(super) changed: Vec<String>,
-    pub(super) logged: Vec<Counted>,
+    /// The sources of records, and what became of these.
+    pub(super) logged: Vec<(Arc<str>, RecordOutcome)>,
     pub(super) quarantined: u64,
     /// Quarantined requests that were dropped for newer ones.
     pub(super) dropped: u64,
@@ -35,11 +35,10 @@ impl Batch {
         outcome: RecordOutcome,
         event: Option<Event>,
     ) -> Ingested {
-        let RecordOutcome { ingested, new_call, is_late, had_more } = outcome;
+        let ingested = outcome.ingested;
         self.writes |= ingested.status != Status::Duplicate;
         self.events.extend(event);
-        let source = Arc::clone(&record.source);
-        self.logged.push(Counted { source, status: ingested.status, new_call, had_more, is_late });
+        self.logged.push((Arc::clone(&record.source), outcome));
         ingested
     }
 

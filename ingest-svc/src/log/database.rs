@@ -80,8 +80,8 @@ impl Database {
                     sqlite::open(path, popup_ttl, capacity, metrics, registry)
                         .map_err(|source| OpenError::Sqlite { path: path.clone(), source })?;
                 Ok(OpenDatabase {
-                    epoch: writer.epoch(),
-                    outbox: writer.outbox(),
+                    epoch: writer.epoch,
+                    outbox: Arc::clone(&writer.outbox),
                     writer: DatabaseWriter::Sqlite(Box::new(writer)),
                     reader: DatabaseReader::Sqlite(reader),
                     tasks: vec![checkpoints],

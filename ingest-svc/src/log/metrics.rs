@@ -14,7 +14,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::call::{NewCallReason, Status};
+use crate::call::{Ingested, NewCallReason, RecordOutcome, Status};
 pub(crate) use waiting::Waiting;
 
 /// What the log counts.
@@ -49,18 +49,6 @@ struct OfSource {
 struct SeqReused {
     source: Arc<str>,
     reason: &'static str,
-}
-
-/// What is counted of a record that is in the log.
-pub(crate) struct Counted {
-    pub(crate) source: Arc<str>,
-    pub(crate) status: Status,
-    /// Of the first record of a call: why it does not belong to the call that had its `seq` before.
-    pub(crate) new_call: Option<NewCallReason>,
-    /// Whether some of its parameters were dropped.
-    pub(crate) had_more: bool,
-    /// Whether its call rings, and does not pop up because of its age.
-    pub(crate) is_late: bool,
 }
 
 impl LogMetrics {
@@ -146,8 +134,10 @@ impl LogMetrics {
             self.unreadable_rows.clone(),
         );
     }
-    /// A record is in the log.
-    pub(crate) fn logged(&self, Counted { source, status, new_call, had_more, is_late }: Counted) {
+
+    /// A record of this source is in the log.
+    pub(crate) fn logged(&self, source: Arc<str>, outcome: &RecordOutcome) {
+        let RecordOutcome { ingested: Ingested { status, .. }, new_call, is_late, had_more } = *outcome;
         if let Some(reason) = new_call {
             let reason = match reason {
                 NewCallReason::Number => "number",

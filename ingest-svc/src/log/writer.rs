@@ -93,7 +93,9 @@ impl Writer {
             self.offer(committed);
         }
         batch.changed.into_iter().for_each(|id| self.outbox.store_changed(id));
-        batch.logged.into_iter().for_each(|logged| self.metrics.logged(logged));
+        for (source, outcome) in batch.logged {
+            self.metrics.logged(source, &outcome);
+        }
         self.metrics.quarantined.inc_by(batch.quarantined);
         self.metrics.quarantine_dropped.inc_by(batch.dropped);
     }

@@ -28,7 +28,7 @@ pub(super) const PAGE: usize = 4 * 1024;
 pub(in super::super) struct Writer {
     pub(super) connection: Connection,
     pub(super) directory: Directory,
-    pub(super) epoch: Uuid,
+    pub(in super::super) epoch: Uuid,
     pub(super) popup_ttl: jiff::SignedDuration,
     pub(super) capacity: LogCapacity,
     /// The key of the newest committed event.
@@ -37,7 +37,7 @@ pub(in super::super) struct Writer {
     pub(super) holdings: Holdings,
     /// Up to which event the relay has come, as the file says.
     pub(super) relayed: u64,
-    outbox: Arc<Outbox>,
+    pub(in super::super) outbox: Arc<Outbox>,
     /// Whether memory must be read again before the next commit.
     pub(super) stale: bool,
     pub(super) unreadable: UnreadableRows,
@@ -85,14 +85,6 @@ impl Writer {
             checkpoints,
             file: Arc::clone(file),
         })
-    }
-
-    pub(in super::super) fn epoch(&self) -> Uuid {
-        self.epoch
-    }
-
-    pub(in super::super) fn outbox(&self) -> Arc<Outbox> {
-        Arc::clone(&self.outbox)
     }
 
     /// Each part of an import writes most pages of the directory's indexes again.

@@ -32,31 +32,26 @@ pub(in super::super) fn calls(
         .query_row([&query.store_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
     let Some((store, store_name, position)) = store else { return Ok(None) };
-    let mut page = Page { query, capacity, calls: CallsOfPage::new(query, capacity, unreadable) };
+    let mut page = CallsOfPage::new(query, capacity, unreadable);
     let next = if query.caller_suffix.is_empty() {
         newest(&snapshot, store, &mut page)?
     } else {
         ending_in(&snapshot, store, &mut page)?
     };
-    Ok(Some(page.calls.into_page(store_name, position, next)))
+    Ok(Some(page.into_page(store_name, position, next)))
 }
 
-/// A page that is being filled.
-struct Page<'a> {
-    query: &'a CallQuery,
-    capacity: &'a LogCapacity,
-    calls: CallsOfPage<'a>,
-}
-
-impl Page<'_> {
-    /// Adds a row of `key, sdt, call`. If the page is full already: where the next page continues.
-    fn add(&mut self, row: &Row<'_>) -> rusqlite::Result<Option<PageMark>> {
-        Ok(self.calls.add(PageMark { key: row.get(0)?, sdt: row.get(1)? }, row.get(2).ok()))
-    }
+/// Adds a row of `key, sdt, call`. If the page is full already: where the next page continues.
+fn add(page: &mut CallsOfPage<'_>, row: &Row<'_>) -> rusqlite::Result<Option<PageMark>> {
+    Ok(page.add(PageMark { key: row.get(0)?, sdt: row.get(1)? }, row.get(2).ok()))
 }
 
 /// Calls with any caller.
-fn newest(snapshot: &Connection, store: StoreKey, page: &mut Page<'_>) -> rusqlite::Result<Option<PageMark>> {
+fn newest(
+    snapshot: &Connection,
+    store: StoreKey,
+    page: &mut CallsOfPage<'_>,
+) -> rusqlite::Result<Option<PageMark>> {
     if !page.query.states.is_empty() {
         let until = page.query.until.unwrap_or(i64::MAX);
         return look_through(snapshot, store, until, page, |_| true);
@@ -68,7 +63,7 @@ fn newest(snapshot: &Connection, store: StoreKey, page: &mut Page<'_>) -> rusqli
     let (since, until, after) = page.query.range();
     let mut rows = select.query(params![store, since, until, after.sdt, after.key])?;
     while let Some(row) = rows.next()? {
-        if let Some(next) = page.add(row)? {
+        if let Some(next) = add(page, row)? {
             return Ok(Some(next));
         }
     }
@@ -80,7 +75,7 @@ fn newest(snapshot: &Connection, store: StoreKey, page: &mut Page<'_>) -> rusqli
 fn ending_in(
     snapshot: &Connection,
     store: StoreKey,
-    page: &mut Page<'_>,
+    page: &mut CallsOfPage<'_>,
 ) -> rusqlite::Result<Option<PageMark>> {
     let digits = page.query.caller_suffix.as_str();
     // ':' is the character after '9'.
@@ -103,7 +98,7 @@ fn look_through(
     snapshot: &Connection,
     store: StoreKey,
     until: i64,
-    page: &mut Page<'_>,
+    page: &mut CallsOfPage<'_>,
     is_wanted: impl Fn(&str) -> bool,
 ) -> rusqlite::Result<Option<PageMark>> {
     let mut look = snapshot.prepare_cached(
@@ -122,7 +117,7 @@ fn look_through(
         if (page.query.states() >> state.min(63)) & 1 == 1 && is_wanted(caller) {
             let mut call = read.query(params![key])?;
             if let Some(call) = call.next()?
-                && let Some(next) = page.add(call)?
+                && let Some(next) = add(page, call)?
             {
                 return Ok(Some(next));
             }
