@@ -104,7 +104,7 @@ macro_rules! record {
             pub(crate) fn completed_by(self, earlier: Self) -> Self {
                 Self {
                     $($member: self.$member.or_earlier(earlier.$member),)*
-                    $($text_name: self.$text_name.or(earlier.$text_name),)*
+                    $($text_name: self.$text_name.or_earlier(earlier.$text_name),)*
                     other: other::merged(self.other, earlier.other),
                 }
             }
@@ -113,18 +113,15 @@ macro_rules! record {
             /// equal in every field. Numbers count in E.164, however they were written; the source does not count.
             pub fn fingerprint(&self) -> Fingerprint {
                 let mut digest = Digest::default();
-                $(self.$member.add_to(&mut digest);)*
-                $(match Field::$text > Field::LAST_ORIGINAL {
-                    true => digest.add_later(stringify!($text_name), self.$text_name.as_deref()),
-                    false => digest.text(self.$text_name.as_deref()),
-                })*
+                $(Field::$field.add_to(&mut digest, &self.$member);)*
+                $(Field::$text.add_to(&mut digest, &self.$text_name);)*
                 digest.finish(&self.other)
             }
         }
     };
 }
 
-// New texts go to the end: fingerprints that logs hold depend on the order.
+// New ones go to the end, and into `Field::LATER`: fingerprints that logs hold depend on the others and their order.
 record! {
     fields {
         /// The provider's name for the call.
@@ -161,8 +158,17 @@ record! {
 }
 
 impl Field {
-    /// The last field of those that every record in a log was parsed with: later ones are added to the fingerprint with their names.
-    const LAST_ORIGINAL: Self = Self::ClosedFrom;
+    /// Fields that were declared when there were logs already. They are optional, and in the fingerprint only of a record that has
+    /// them, so that a repeat of a record from before that is recognised.
+    pub(super) const LATER: &[Self] = &[];
+
+    fn add_to(self, digest: &mut Digest, value: &impl Value) {
+        if Self::LATER.contains(&self) {
+            digest.add_later(self.name(), value);
+        } else {
+            value.add_to(digest);
+        }
+    }
 
     /// The parameter of that name.
     pub fn named(name: &str) -> Option<Self> {

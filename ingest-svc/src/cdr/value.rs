@@ -14,12 +14,40 @@ use crate::phone::{Called, Caller, PhoneNumber};
 /// By what a record is recognised when it is sent again.
 pub type Fingerprint = [u8; 16];
 
-/// The value of a field that has rules of its own.
-pub(super) trait Value {
+/// The value of a field. The defaults are those of a value that is required.
+pub(super) trait Value: Sized {
     /// This value, or an earlier record's if this record leaves it out.
-    fn or_earlier(self, earlier: Self) -> Self;
+    fn or_earlier(self, _earlier: Self) -> Self {
+        self
+    }
+
+    fn is_absent(&self) -> bool {
+        false
+    }
 
     fn add_to(&self, digest: &mut Digest);
+
+    /// Adds that there is no such value, where it is optional.
+    fn add_none(digest: &mut Digest) {
+        digest.number(None);
+    }
+}
+
+impl<T: Value> Value for Option<T> {
+    fn or_earlier(self, earlier: Self) -> Self {
+        self.or(earlier)
+    }
+
+    fn is_absent(&self) -> bool {
+        self.is_none()
+    }
+
+    fn add_to(&self, digest: &mut Digest) {
+        match self {
+            Some(value) => value.add_to(digest),
+            None => T::add_none(digest),
+        }
+    }
 }
 
 /// The bytes of a fingerprint.
@@ -29,11 +57,11 @@ pub(super) struct Digest(Sha256);
 impl Digest {
     /// Adds a field that the oldest records in logs do not have: nothing if it is absent, so that a repeat of them is
     /// recognised.
-    pub(super) fn add_later(&mut self, name: &str, text: Option<&str>) {
-        if text.is_some() {
+    pub(super) fn add_later(&mut self, name: &str, value: &impl Value) {
+        if !value.is_absent() {
             self.0.update([3]);
             self.text(Some(name));
-            self.text(text);
+            value.add_to(self);
         }
     }
 
@@ -48,7 +76,7 @@ impl Digest {
         half
     }
 
-    pub(super) fn text(&mut self, text: Option<&str>) {
+    fn text(&mut self, text: Option<&str>) {
         self.number(text.map(|text| text.len().cast_signed() as i64));
         self.0.update(text.unwrap_or_default());
     }
@@ -80,32 +108,14 @@ impl Digest {
 }
 
 impl Value for Box<str> {
-    fn or_earlier(self, _: Self) -> Self {
-        self
-    }
-
     fn add_to(&self, digest: &mut Digest) {
         digest.text(Some(self));
     }
 }
 
 impl Value for Timestamp {
-    fn or_earlier(self, _: Self) -> Self {
-        self
-    }
-
     fn add_to(&self, digest: &mut Digest) {
         digest.number(Some(self.as_second()));
-    }
-}
-
-impl Value for Option<Timestamp> {
-    fn or_earlier(self, earlier: Self) -> Self {
-        self.or(earlier)
-    }
-
-    fn add_to(&self, digest: &mut Digest) {
-        digest.number(self.map(Timestamp::as_second));
     }
 }
 
@@ -126,19 +136,16 @@ impl Value for Caller {
     }
 }
 
-impl Value for Option<Called> {
-    fn or_earlier(self, earlier: Self) -> Self {
-        self.or(earlier)
-    }
-
+impl Value for Called {
     fn add_to(&self, digest: &mut Digest) {
         match self {
-            Some(Called::Number(number)) => digest.phone_number(0, number),
-            Some(Called::Unparsed(raw)) => digest.kind(1, Some(raw.raw())),
-            None => {
-                digest.number(None);
-                digest.text(None);
-            }
+            Self::Number(number) => digest.phone_number(0, number),
+            Self::Unparsed(raw) => digest.kind(1, Some(raw.raw())),
         }
+    }
+
+    fn add_none(digest: &mut Digest) {
+        digest.number(None);
+        digest.text(None);
     }
 }
