@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use http::StatusCode;
 use ringpad_tests::{
     cdr::{self, ring, urlencoded},
-    http::Client,
+    http::{Client, metrics},
     provider::FORM,
     rabbit::RabbitNode,
     services::System,
@@ -57,13 +57,13 @@ async fn slow_heads_delay_no_other_request_and_are_closed() {
         slow.spawn(async move { stream.read(&mut [0; 256]).await.unwrap_or(0) });
     }
     for _ in 0..20 {
-        system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+        system.ring(&store).await;
     }
     assert!(slow.try_join_next().is_none(), "all of them were held while others were answered");
     // Ten seconds for a first request, and more on a slow machine.
     let closed = within("the slow connections are closed", 3 * SOON, slow.join_all()).await;
     assert_eq!(closed.len(), SLOW);
-    system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+    system.ring(&store).await;
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn a_body_that_does_not_arrive_is_answered_408_and_its_first_part_is_kept(
     let read = must("an answer", within("an answer", 3 * SOON, stream.read(&mut answer)).await);
     let answer = String::from_utf8_lossy(&answer[..read]);
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer:?}");
-    let metrics = must("metrics", Client::new(system.ingest_at.admin).get("/metrics").await).text();
+    let metrics = metrics(system.ingest_at.admin).await;
     assert!(metrics.contains("ringpad_quarantined_total 1"), "{metrics}");
 }
 
@@ -152,7 +152,7 @@ async fn a_flood_on_one_source_does_not_affect_another() {
         });
     }
     for _ in 0..50 {
-        system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+        system.ring(&store).await;
     }
     let refused: usize = flood.join_all().await.into_iter().sum();
     assert!(refused > 400, "only {refused} of 800 were refused");
@@ -165,7 +165,7 @@ async fn a_call_with_more_and_more_parameters_costs_no_other_store_a_ring() {
     let system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let (store, other) = (system.store("gangnam").await, system.store("mapo").await);
     let mut pads = system.pads(&other.id).await;
-    let flooded = ring(&store.virtual_number, &cdr::caller());
+    let flooded = store.ring();
     let mut senders = JoinSet::new();
     for sender in 0..SENDERS {
         let (at, record) = (system.ingest_at.http, urlencoded(&flooded));
@@ -182,11 +182,10 @@ async fn a_call_with_more_and_more_parameters_costs_no_other_store_a_ring() {
     }
     let mut rings = 0;
     while !senders.is_empty() {
-        let taken = system.provider().deliver(&ring(&other.virtual_number, &cdr::caller())).await;
-        assert_eq!(taken.status, "accepted");
+        let taken = system.ring(&other).await;
         rings += 1;
         for pad in &mut pads {
-            assert_eq!(pad.update().await.call.map(|call| call.id), Some(taken.call_id.clone()));
+            assert_eq!(pad.update().await.call.map(|call| call.id), Some(taken.clone()));
         }
         while let Some(ended) = senders.try_join_next() {
             must("every record of the flood is answered", ended);

@@ -5,17 +5,15 @@ use ringpad_proto::v1::{
     ReopenCallRequest, Reservation, SaveNoteRequest, pad_service_client::PadServiceClient,
 };
 use ringpad_tests::{
-    cdr::{self, answered, ring},
+    cdr::{answered, ring},
+    http::channel,
     pads::Pad,
     rabbit::RabbitNode,
     services::{Shop, System},
-    token::Claims,
-    wait::{SOON, must},
+    token::{Claims, with_token},
+    wait::must,
 };
-use tonic::{
-    Code, Request, Status,
-    transport::{Channel, Endpoint},
-};
+use tonic::{Code, Request, Status, transport::Channel};
 use tonic_types::StatusExt;
 use uuid::Uuid;
 
@@ -27,16 +25,12 @@ struct Tablet {
 
 impl Tablet {
     async fn at(system: &System, replica: usize, store: &Shop, pad: &str) -> Self {
-        let endpoint = Endpoint::from_shared(format!("http://{}", system.push_at[replica].pads));
-        let channel = must("a connection", must("an endpoint", endpoint).timeout(SOON).connect().await);
-        Self { client: PadServiceClient::new(channel), token: Claims::new(&store.id, pad).token() }
+        let client = PadServiceClient::new(channel(system.push_at[replica].pads).await);
+        Self { client, token: Claims::new(&store.id, pad).token() }
     }
 
     fn request<T>(&self, message: T) -> Request<T> {
-        let mut request = Request::new(message);
-        let bearer = must("a header", format!("Bearer {}", self.token).parse());
-        request.metadata_mut().insert("authorization", bearer);
-        request
+        with_token(&self.token, message)
     }
 
     async fn claim(&mut self, call_id: &str, request_id: Uuid) -> Result<Call, Status> {
@@ -102,7 +96,7 @@ async fn ringing() -> (System, Shop, Vec<Pad>, ringpad_proto::v1::Cdr, String) {
     let system = System::start(&RabbitNode::shared().await.url(), 2).await;
     let store = system.store("gangnam").await;
     let mut pads = system.pads(&store.id).await;
-    let record = ring(&store.virtual_number, &cdr::caller());
+    let record = store.ring();
     let id = system.provider().deliver(&record).await.call_id;
     for pad in &mut pads {
         pad.update().await;
@@ -211,9 +205,9 @@ async fn a_pad_acts_only_on_its_own_stores_calls_and_all_faults_are_reported_at_
         assert_eq!(refused.expect_err("no token").code(), Code::Unauthenticated);
     }
     // The sentinel: none of these was an event.
-    let next = system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+    let next = system.ring(&store).await;
     for pad in &mut pads {
-        assert_eq!(pad.update().await.call.map(|call| call.id).as_ref(), Some(&next.call_id));
+        assert_eq!(pad.update().await.call.map(|call| call.id).as_ref(), Some(&next));
     }
 }
 
@@ -248,7 +242,7 @@ async fn calls_are_found_by_the_callers_last_digits_and_without_the_log_a_pad_ma
     let (mut system, store, _pads, record, id) = ringing().await;
     let mut counter = Tablet::at(&system, 1, &store, "counter").await;
     let last_four = record.fromn.rsplit('-').next().unwrap_or_default().to_owned();
-    system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+    system.ring(&store).await;
     let found = must("a search", counter.search(&last_four).await);
     assert_eq!(found.iter().map(|call| call.id.as_str()).collect::<Vec<_>>(), [id.as_str()]);
     let refused = counter.search("12-34").await.expect_err("digits only");

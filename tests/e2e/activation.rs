@@ -155,8 +155,7 @@ async fn while_ingest_is_replaced_every_request_waits_for_its_answer() {
     let traffic = Traffic::start(&system, &store);
     for _ in 0..2 {
         traffic.more(&traffic.answered, 20).await;
-        system.ingest.terminate();
-        assert_eq!(system.ingest.exit().await, 0);
+        system.ingest.stop().await;
         // There is no process, and the requests come nevertheless.
         traffic.more(&traffic.sent, 5).await;
         let mut internal = system.calls().await;
@@ -168,7 +167,7 @@ async fn while_ingest_is_replaced_every_request_waits_for_its_answer() {
     let mut answered = traffic.end().await;
 
     pad.until_position(answered.len() as u64).await;
-    let mut shown: Vec<_> = pad.updates.iter().filter_map(|update| Some(update.call.clone()?.id)).collect();
+    let mut shown = pad.shown();
     answered.sort_unstable();
     shown.sort_unstable();
     assert_eq!(shown, answered, "each call once");
@@ -183,12 +182,11 @@ async fn a_pad_that_comes_while_a_replica_is_replaced_is_served_by_the_next_proc
     system.ingest.start().await;
     system.push[0].start().await;
     let store = system.store("gangnam").await;
-    system.push[0].terminate();
-    assert_eq!(system.push[0].exit().await, 0);
+    system.push[0].stop().await;
 
     let (at, asked) = (system.push_at[0].pads, system.subscription(&store.id));
     let (mut pad, ()) = tokio::join!(Pad::open(Transport::GrpcWeb, at, &asked), system.push[0].start());
-    system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+    system.ring(&store).await;
     pad.until_position(1).await;
     must("the port that was not passed", TcpStream::connect(system.push_at[0].admin));
 }
@@ -199,7 +197,7 @@ async fn sockets_for_another_process_are_not_used() {
     let system = System::start_with(&RabbitNode::shared().await.url(), 1, &settings).await;
     let store = system.store("gangnam").await;
     let mut pad = system.pad(Transport::Grpc, 0, &store.id).await;
-    system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+    system.ring(&store).await;
     pad.until_position(1).await;
 }
 

@@ -82,7 +82,7 @@ async fn no_alert_fires_while_calls_ring_and_pads_show_them() {
     let (system, store, mut pads) = installation(&RabbitNode::shared().await.url()).await;
     let mut timeline = Timeline::begin(&system).await;
     for call in 0..20 {
-        system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+        system.ring(&store).await;
         for pad in &mut pads {
             pad.until_position(call + 1).await;
         }
@@ -163,7 +163,7 @@ mod cases {
         system.ingest.start().await;
         system.push[0].start().await;
         let (store, _pads) = ready(&system).await;
-        system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+        system.ring(&store).await;
         let mut timeline = Timeline::begin(&system).await;
         machine.set_clock(100 * 24 * 60 * 60 * 1_000);
         sample_until_above(&mut timeline, "ringpad_retention_waits", 0.0).await;
@@ -187,8 +187,7 @@ mod cases {
         let (store, _pads) = ready(&system).await;
         let mut timeline = Timeline::begin(&system).await;
         machine.set_disk(Disk::Hanging);
-        let answer =
-            must("an answer", system.provider().post(&ring(&store.virtual_number, &cdr::caller())).await);
+        let answer = must("an answer", system.provider().post(&store.ring()).await);
         assert_eq!(answer.status.as_u16(), 503, "{}", answer.text());
         sample_until_above(&mut timeline, "ringpad_log_unwritten_seconds", 5.0).await;
         assert_eq!(timeline.value("ringpad_log_failed_commits_total"), 0.0, "nothing has failed yet");
@@ -217,7 +216,7 @@ mod cases {
         let mut timeline = Timeline::begin(&system).await;
         machine.slow_disk(milliseconds);
         for call in 0..3 {
-            system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+            system.ring(&store).await;
             for pad in &mut pads {
                 pad.until_position(call + 1).await;
             }
@@ -235,7 +234,7 @@ mod cases {
         // Only canaries are sent, until the broker takes no more of them.
         sleep(PERIOD).await;
         for _ in 0..3 {
-            system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+            system.ring(&store).await;
         }
         sample_until_above(&mut timeline, "ringpad_outbox_age_seconds", 5.0).await;
         assert_eq!(timeline.value("ringpad_outbox_events"), 3.0);
@@ -296,7 +295,7 @@ mod cases {
         let system = System::start_with(&RabbitNode::shared().await.url(), 0, &settings).await;
         let store = system.store("gangnam").await;
         let mut timeline = Timeline::begin(&system).await;
-        system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+        system.ring(&store).await;
         sample_until_above(&mut timeline, "ringpad_relay_expired_total", 0.0).await;
         (timeline, Continuation::Idle)
     }
@@ -305,7 +304,7 @@ mod cases {
         let node = RabbitNode::start_with("max_message_size = 1500").await;
         let (system, store, _pads) = installation(&node.url()).await;
         let mut timeline = Timeline::begin(&system).await;
-        let long = Cdr { memo: "x".repeat(2_000), ..ring(&store.virtual_number, &cdr::caller()) };
+        let long = Cdr { memo: "x".repeat(2_000), ..store.ring() };
         system.provider().deliver(&long).await;
         sample_until_above(&mut timeline, "ringpad_relay_too_large_total", 0.0).await;
         (timeline, Continuation::Idle)
@@ -368,9 +367,7 @@ mod cases {
 
     pub(super) async fn a_sender_with_a_wrong_secret() -> (Timeline, Continuation) {
         let mut system = System::prepare(&RabbitNode::shared().await.url(), 0, &[]);
-        let config = system.directory.path().join("sources.toml");
-        must("a file", std::fs::write(&config, "[[source]]\nname = \"bizcall\"\nsecret = \"right\"\n"));
-        system.ingest.set("INGEST_CONFIG", &config.display().to_string());
+        system.sources("[[source]]\nname = \"bizcall\"\nsecret = \"right\"\n");
         system.ingest.start().await;
         let mut timeline = Timeline::begin(&system).await;
         for _ in 0..7 {

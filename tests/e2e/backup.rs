@@ -86,8 +86,7 @@ async fn a_backup_under_traffic_ends_and_has_every_record_that_was_accepted_befo
     let restored = system.directory.path().join("restored.db");
     let (code, said) = ringpad(&system, &restored, &["restore", &target]).await;
     assert_eq!(code, 0, "{said}");
-    system.ingest.terminate();
-    assert_eq!(system.ingest.exit().await, 0);
+    system.ingest.stop().await;
     system.ingest.set("DATABASE_URL", &format!("sqlite://{}", restored.display()));
     system.ingest.start().await;
     let mut provider = system.provider();
@@ -104,7 +103,7 @@ async fn pads_get_a_fresh_snapshot_after_a_restore() {
     let mut provider = system.provider();
     let mut before = Vec::new();
     for _ in 0..3 {
-        before.push(provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await.call_id);
+        before.push(provider.deliver(&store.ring()).await.call_id);
     }
     let log = system.directory.path().join("ringpad.db");
     let target = system.directory.path().join("backup.db").display().to_string();
@@ -112,7 +111,7 @@ async fn pads_get_a_fresh_snapshot_after_a_restore() {
     assert_eq!(code, 0, "{said}");
     let mut pads = system.pads(&store.id).await;
     for _ in 0..2 {
-        provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+        provider.deliver(&store.ring()).await;
     }
     for pad in &mut pads {
         pad.until_position(5).await;
@@ -121,15 +120,14 @@ async fn pads_get_a_fresh_snapshot_after_a_restore() {
 
     let (code, said) = ringpad(&system, &log, &["restore", "--replace", &target]).await;
     assert!(code == 1 && said.contains("another ingest-svc has this file locked"), "{code}: {said}");
-    system.ingest.terminate();
-    assert_eq!(system.ingest.exit().await, 0);
+    system.ingest.stop().await;
     let (code, said) = ringpad(&system, &log, &["restore", &target]).await;
     assert!(code == 1 && said.contains("--replace"), "{code}: {said}");
     let (code, said) = ringpad(&system, &log, &["restore", "--replace", &target]).await;
     assert!(code == 0 && said.contains("is kept: "), "{code}: {said}");
     system.ingest.start().await;
     // The replicas ran all the time. From a ring they learn that the positions have changed, and they end the streams.
-    let fourth = system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await.call_id;
+    let fourth = system.ring(&store).await;
     for pad in &mut pads {
         pad.end().await;
         assert!(pad.updates.iter().all(|update| update.position != 4 || !pad.calls.contains_key(&fourth)));
@@ -149,8 +147,7 @@ async fn pads_get_a_fresh_snapshot_after_a_restore() {
         .map(|entry| entry.path())
         .find(|path| path.display().to_string().contains("ringpad.db.replaced-"));
     let kept = kept.expect("the old log is kept");
-    system.ingest.terminate();
-    assert_eq!(system.ingest.exit().await, 0);
+    system.ingest.stop().await;
     system.ingest.set("DATABASE_URL", &format!("sqlite://{}", kept.display()));
     system.ingest.start().await;
     let request = ListCallsRequest { store_id: store.id.clone(), ..ListCallsRequest::default() };

@@ -34,10 +34,7 @@ async fn every_record_is_answered_on_eight_streams_of_one_connection_and_other_c
     let mut streams = JoinSet::new();
     for _ in 0..BULK.0 {
         let records: Vec<_> = (0..BULK.1)
-            .map(|_| IngestCallStreamRequest {
-                source: "bizcall".to_owned(),
-                cdr: Some(ring(&store.virtual_number, &cdr::caller())),
-            })
+            .map(|_| IngestCallStreamRequest { source: "bizcall".to_owned(), cdr: Some(store.ring()) })
             .collect();
         let mut client = client.clone();
         streams.spawn(async move {

@@ -13,7 +13,6 @@ use std::{
 use ringpad_tests::{
     cdr::{self, ring},
     guard::Program,
-    http::Client,
     rabbit::RabbitNode,
     services::System,
     wait::{SOON, must, until, within},
@@ -24,6 +23,7 @@ const TOKEN: &str = "an-internal-token-for-tests";
 /// The number of the store that the programs create.
 const VIRTUAL_NUMBER: &str = "0507-1234-5678";
 const RECORDS: usize = 5_000;
+const ACCEPTED: &str = "ringpad_records_total{source=\"bizcall\",status=\"accepted\"}";
 /// ingest-svc is killed when it has accepted so many.
 const BEFORE_KILL: f64 = 500.0;
 
@@ -91,15 +91,6 @@ fn counted(output: &Path) -> BTreeMap<String, usize> {
     counts.map(|(name, count)| (name.to_owned(), must(name, count.parse()))).collect()
 }
 
-/// Records that ingest-svc has accepted since its start.
-async fn accepted(system: &System) -> f64 {
-    let metrics = must("metrics", Client::new(system.ingest_at.admin).get("/metrics").await).text();
-    let line = metrics
-        .lines()
-        .find(|line| line.starts_with("ringpad_records_total") && line.contains("\"accepted\""));
-    line.and_then(|line| line.rsplit_once(' ')?.1.parse().ok()).unwrap_or_default()
-}
-
 async fn brings_every_record_into_the_log(
     example: &Example,
     file: &str,
@@ -128,7 +119,7 @@ async fn brings_every_record_into_the_log(
     must("the program connects", within("a connection", 3 * SOON, placeholder.accept()).await);
     drop(placeholder);
     system.ingest.start().await;
-    until("it sends", SOON, async || (accepted(&system).await > BEFORE_KILL).then_some(())).await;
+    until("it sends", SOON, async || (system.metric(ACCEPTED).await > BEFORE_KILL).then_some(())).await;
     system.ingest.kill().await;
     system.ingest.start().await;
     let output = || fs::read_to_string(client.join("first")).unwrap_or_default();

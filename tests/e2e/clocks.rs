@@ -3,8 +3,8 @@
 use http::StatusCode;
 use ringpad_proto::v1::{CallState, Cdr, IngestCallRequest, ReplayQuarantineRequest};
 use ringpad_tests::{
-    cdr::{self, hours_ago, missed, ring, ring_at},
-    http::Client,
+    cdr::{self, hours_ago, missed, ring_at},
+    http::metrics,
     pads::Transport,
     rabbit::RabbitNode,
     services::System,
@@ -39,10 +39,10 @@ async fn a_ring_pops_only_around_now_and_one_far_ahead_is_refused() {
     // A late end, and a late ring for a number that no store owns, stop no other popup.
     provider.deliver(&missed(&ring_at(&in_minutes(-30), &store.virtual_number, &cdr::caller()))).await;
     provider.deliver(&ring_at(&in_minutes(-30), &cdr::virtual_number(), &cdr::caller())).await;
-    let metrics = must("metrics", Client::new(system.ingest_at.admin).get("/metrics").await).text();
+    let metrics = metrics(system.ingest_at.admin).await;
     assert!(metrics.contains("ringpad_records_late_total{source=\"bizcall\"} 6\n"), "{metrics}");
 
-    let right = ring(&store.virtual_number, &cdr::caller());
+    let right = store.ring();
     let with = |sdt: &str, edt: &str, swidt: &str| Cdr {
         sdt: sdt.to_owned(),
         edt: edt.to_owned(),
@@ -82,7 +82,7 @@ async fn zeros_and_first_dates_are_not_times_of_an_answer_or_an_end() {
     let mut pad = system.pad(Transport::GrpcWeb, 0, &store.id).await;
     let mut provider = system.provider();
     for nothing in ["00000000000000", "00010101000000", "1970-01-01 00:00:00", "-", "null"] {
-        let ringing = ring(&store.virtual_number, &cdr::caller());
+        let ringing = store.ring();
         let open = Cdr { edt: nothing.to_owned(), swidt: nothing.to_owned(), ..ringing.clone() };
         provider.deliver(&open).await;
         let update = pad.update().await;

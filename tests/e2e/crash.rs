@@ -9,14 +9,13 @@ use std::{
     time::Duration,
 };
 
-use ringpad_proto::v1::ListCallsRequest;
 use ringpad_tests::{
     cdr::{self, ring},
     pads::{Pad, StreamEnd, Transport},
     rabbit::RabbitNode,
     services::System,
     token::Claims,
-    wait::{SOON, must, until},
+    wait::{SOON, until},
 };
 use tokio::task::JoinSet;
 
@@ -55,20 +54,7 @@ async fn what_ingest_acknowledged_before_it_was_killed_is_logged_and_reaches_the
     let calls: BTreeSet<_> = senders.join_all().await.into_iter().flatten().collect();
     assert_eq!(calls.len(), CONNECTIONS * CALLS);
 
-    let mut listed = BTreeSet::new();
-    let mut client = system.calls().await;
-    let mut page =
-        ListCallsRequest { store_id: store.id.clone(), page_size: 500, ..ListCallsRequest::default() };
-    loop {
-        let answer = must("ListCalls", client.list_calls(page.clone()).await).into_inner();
-        assert_eq!(answer.position, calls.len() as u64);
-        listed.extend(answer.calls.into_iter().map(|call| call.id));
-        page.page_token = answer.next_page_token;
-        if page.page_token.is_empty() {
-            break;
-        }
-    }
-    assert_eq!(listed, calls);
+    assert_eq!(system.listed_calls(&store).await.0, calls);
     for pad in &mut pads {
         pad.until_position_within(calls.len() as u64, Duration::from_secs(60)).await;
         assert!(pad.calls.keys().eq(&calls), "{:?}", pad.transport);
@@ -85,14 +71,14 @@ async fn a_call_logged_while_the_relay_was_cut_off_is_published_after_a_restart(
     system.ingest.kill().await;
     system.ingest.set("AMQP_URL", "amqp://guest:guest@127.0.0.1:9/%2f");
     system.ingest.start().await;
-    let taken = system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+    let taken = system.ring(&store).await;
     system.ingest.kill().await;
     system.ingest.set("AMQP_URL", &right);
     system.ingest.start().await;
-    assert_eq!(pad.update().await.call.map(|call| call.id), Some(taken.call_id));
+    assert_eq!(pad.update().await.call.map(|call| call.id), Some(taken));
     // A new publisher after the crash continues with the log's positions.
-    let taken = system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
-    assert_eq!(pad.update().await.call.map(|call| call.id), Some(taken.call_id));
+    let taken = system.ring(&store).await;
+    assert_eq!(pad.update().await.call.map(|call| call.id), Some(taken));
 }
 
 #[tokio::test]
@@ -103,16 +89,13 @@ async fn pads_of_a_killed_replica_continue_at_the_other_one() {
     let token = Claims::new(&store.id, "counter").token();
     let before = system.private_queues(node, 2).await;
     let mut provider = system.provider();
-    let mut pads = Vec::new();
-    for transport in Transport::ALL {
-        pads.push(system.pad(transport, 0, &store.id).await);
-    }
-    provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+    let mut pads = system.pads_on(0, &store.id).await;
+    provider.deliver(&store.ring()).await;
     for pad in &mut pads {
         pad.until_position(1).await;
     }
     system.push[0].kill().await;
-    provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+    provider.deliver(&store.ring()).await;
     for pad in &mut pads {
         let end = pad.end().await;
         assert!(matches!(end, StreamEnd::Lost(_)), "{:?}: {end:?}", pad.transport);

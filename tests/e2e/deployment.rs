@@ -12,7 +12,7 @@ use std::{
 };
 
 use ringpad_tests::{
-    cdr::{self, ring, urlencoded},
+    cdr::urlencoded,
     http::Client,
     nginx::{Nginx, shipped, shipped_text},
     pads::{Pad, Transport},
@@ -169,8 +169,7 @@ async fn ingest_accepts_the_shipped_sources() {
     let system =
         System::start_with(&RabbitNode::shared().await.url(), 0, &[("INGEST_CONFIG", file.as_str())]).await;
     let store = system.store("gangnam").await;
-    let record = ring(&store.virtual_number, &cdr::caller());
-    system.secrets.note(&record);
+    let record = system.noted_ring(&store);
     // In the container. A header of an address that is not a trusted proxy is not used.
     let headers = [("content-type", FORM), ("x-forwarded-for", "198.51.100.1")];
     let mut client = Client::new(system.ingest_at.http);
@@ -273,8 +272,7 @@ async fn the_set_up_for_one_host_serves_providers_and_pads_through_nginx() {
     for transport in [Transport::GrpcWeb, Transport::WebSocket] {
         pads.push(Pad::open(transport, nginx.at, &system.subscription(&store.id)).await);
     }
-    let record = ring(&store.virtual_number, &cdr::caller());
-    system.secrets.note(&record);
+    let record = system.noted_ring(&store);
     for (own, status) in [(8, 403), (7, 200)] {
         let mut provider = Client::new(nginx.at).own(Ipv4Addr::new(127, 0, 0, own));
         let sent =

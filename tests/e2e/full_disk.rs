@@ -1,11 +1,10 @@
 //! A full disk: requests are refused with a reason, nothing is half-written, and with free space everything continues.
 
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use http::StatusCode;
-use ringpad_proto::v1::{Cdr, IngestCallRequest, ListCallsRequest};
+use ringpad_proto::v1::{Cdr, IngestCallRequest};
 use ringpad_tests::{
-    cdr::{self, ring},
     http::Client,
     pads::{Pad, Transport},
     provider::cdr_answer,
@@ -27,7 +26,18 @@ const MEMO: usize = 30_000;
 const RECORDS: usize = 1_000;
 
 fn large(store: &Shop) -> Cdr {
-    Cdr { memo: "x".repeat(MEMO), ..ring(&store.virtual_number, &cdr::caller()) }
+    Cdr { memo: "x".repeat(MEMO), ..store.ring() }
+}
+
+/// A system whose ingest-svc has started, with its log on a small disk; and that disk.
+async fn on_small_disk(replicas: usize) -> (System, PathBuf) {
+    let mut system = System::prepare(&RabbitNode::shared().await.url(), replicas, &[]);
+    let disk = system.directory.path().join("disk");
+    must("a mount point", fs::create_dir(&disk));
+    system.ingest.on_small_disk(&disk, DISK.0, DISK.1);
+    system.ingest.set("DATABASE_URL", &format!("sqlite://{}/ringpad.db", disk.display()));
+    system.ingest.start().await;
+    (system, disk)
 }
 
 /// Whether HTTP on both ports and gRPC say that it is ready, if they agree; and the text of HTTP.
@@ -48,16 +58,11 @@ async fn ready(system: &System) -> Option<(bool, String)> {
 
 #[tokio::test]
 async fn a_full_disk_is_noticed_before_any_record_is_refused() {
-    let mut system = System::prepare(&RabbitNode::shared().await.url(), 0, &[]);
-    let disk = system.directory.path().join("disk");
-    must("a mount point", fs::create_dir(&disk));
-    system.ingest.on_small_disk(&disk, DISK.0, DISK.1);
-    system.ingest.set("DATABASE_URL", &format!("sqlite://{}/ringpad.db", disk.display()));
-    system.ingest.start().await;
+    let (system, disk) = on_small_disk(0).await;
     let store = system.store("gangnam").await;
     let mut provider = system.provider();
     for _ in 0..20 {
-        provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+        provider.deliver(&store.ring()).await;
     }
     until("all ports answer that it is ready", SOON, async || {
         ready(&system).await.filter(|(ready, _)| *ready)
@@ -73,18 +78,13 @@ async fn a_full_disk_is_noticed_before_any_record_is_refused() {
         assert!(said.contains("log: ") && said.contains("disk is full"), "{said}");
         system.ingest.free_disk(&disk);
         until("it is ready again", SOON, async || ready(&system).await.filter(|(ready, _)| *ready)).await;
-        provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+        provider.deliver(&store.ring()).await;
     }
 }
 
 #[tokio::test]
 async fn a_full_disk_refuses_and_loses_nothing_that_was_accepted() {
-    let mut system = System::prepare(&RabbitNode::shared().await.url(), 1, &[]);
-    let disk = system.directory.path().join("disk");
-    must("a mount point", fs::create_dir(&disk));
-    system.ingest.on_small_disk(&disk, DISK.0, DISK.1);
-    system.ingest.set("DATABASE_URL", &format!("sqlite://{}/ringpad.db", disk.display()));
-    system.ingest.start().await;
+    let (mut system, disk) = on_small_disk(1).await;
     system.push[0].start().await;
     let store = system.store("gangnam").await;
 
@@ -106,7 +106,7 @@ async fn a_full_disk_refuses_and_loses_nothing_that_was_accepted() {
     // Small records still fit for a while.
     until("no record fits any more: it is not ready, and says why", 3 * SOON, async || {
         for _ in 0..20 {
-            let answer = must("an answer", provider.post(&ring(&store.virtual_number, &cdr::caller())).await);
+            let answer = must("an answer", provider.post(&store.ring()).await);
             if answer.status != StatusCode::SERVICE_UNAVAILABLE {
                 accepted.insert(cdr_answer(&answer).call_id);
             }
@@ -117,20 +117,8 @@ async fn a_full_disk_refuses_and_loses_nothing_that_was_accepted() {
 
     system.ingest.free_disk(&disk);
     system.ingest.ready().await;
-    accepted.insert(provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await.call_id);
-    let request =
-        ListCallsRequest { store_id: store.id.clone(), page_size: 500, ..ListCallsRequest::default() };
-    let (mut listed, mut client) = (BTreeSet::new(), system.calls().await);
-    let mut page_token = String::new();
-    let epoch = loop {
-        let request = ListCallsRequest { page_token, ..request.clone() };
-        let page = must("ListCalls", client.list_calls(request).await).into_inner();
-        listed.extend(page.calls.into_iter().map(|call| call.id));
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break page.epoch;
-        }
-    };
+    accepted.insert(provider.deliver(&store.ring()).await.call_id);
+    let (listed, epoch) = system.listed_calls(&store).await;
     assert_eq!(listed, accepted, "what was accepted, and nothing else");
     // The harness's pads check that no position is missing and none comes twice.
     let from_the_start = system.subscription(&store.id).after(0, &epoch);

@@ -13,18 +13,13 @@ use ringpad_proto::v1::{
     pad_service_client::PadServiceClient, store_service_client::StoreServiceClient,
 };
 use ringpad_tests::{
-    http::Client,
+    http::{Client, channel},
     rabbit::RabbitNode,
     services::System,
     token::Claims,
     wait::{SOON, must, within},
 };
-use tonic::{
-    Code, Request, Status,
-    codec::CompressionEncoding,
-    metadata::MetadataValue,
-    transport::{Channel, Endpoint},
-};
+use tonic::{Code, Request, Status, codec::CompressionEncoding, metadata::MetadataValue};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
@@ -42,11 +37,6 @@ fn ports(system: &System) -> [(SocketAddr, &'static [&'static str]); 2] {
         (system.ingest_at.grpc, &["ringpad.v1.IngestService", "ringpad.v1.StoreService"]),
         (system.push_at[0].pads, &["ringpad.v1.PadService"]),
     ]
-}
-
-async fn channel(port: SocketAddr) -> Channel {
-    let endpoint = must("an endpoint", Endpoint::from_shared(format!("http://{port}")));
-    must("a connection", endpoint.timeout(SOON).connect().await)
 }
 
 /// Sends one request to reflection v1.

@@ -1,9 +1,8 @@
 //! Clients that close their side of the connection before they have their answer: a number provider still waits for it; a pad
 //! does not.
 
-use ringpad_proto::v1::Cdr;
 use ringpad_tests::{
-    cdr::{self, ring, urlencoded},
+    cdr::urlencoded,
     http::send_raw,
     pads::{Subscription, raw_subscription},
     provider::{CdrAnswer, FORM},
@@ -28,11 +27,7 @@ fn cdr_answer(answers: &str) -> Vec<CdrAnswer> {
 async fn a_provider_that_closes_its_side_after_a_request_gets_its_answer() {
     let system = System::start(&RabbitNode::shared().await.url(), 0).await;
     let store = system.store("gangnam").await;
-    let record = || {
-        let record: Cdr = ring(&store.virtual_number, &cdr::caller());
-        system.secrets.note(&record);
-        urlencoded(&record)
-    };
+    let record = || urlencoded(&system.noted_ring(&store));
     let get = |version: &str, more: &str| {
         format!("GET /v1/cdr/bizcall?{} HTTP/{version}\r\nHost: x\r\n{more}\r\n", record())
     };

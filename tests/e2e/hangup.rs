@@ -26,7 +26,7 @@ async fn a_service_logs_sighup_and_continues() {
             .await;
         }
         // The streams that were open before stay open.
-        provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+        provider.deliver(&store.ring()).await;
         for pad in &mut pads {
             pad.until_position(round as u64).await;
         }
@@ -49,12 +49,11 @@ async fn a_service_whose_log_lines_cannot_be_written_serves_as_before() {
     // It is refused with a log line, which any thread that serves may write.
     let unknown = ring("0507-0000-0000", &cdr::caller());
     assert_eq!(system.provider().deliver(&unknown).await.status, "unrouted");
-    system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+    system.ring(&store).await;
     for pad in &mut pads {
         pad.until_position(1).await;
     }
     for service in [&mut system.ingest, &mut system.push[0]] {
-        service.terminate();
-        assert_eq!(service.exit().await, 0);
+        service.stop().await;
     }
 }

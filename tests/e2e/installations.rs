@@ -6,8 +6,7 @@ use bytes::Bytes;
 use lapin::{BasicProperties, options::BasicPublishOptions};
 use ringpad_bus::{Batch, CONTENT_TYPE, Event, Head};
 use ringpad_tests::{
-    cdr::{self, ring},
-    http::Client,
+    http,
     link::Link,
     pads::Pad,
     rabbit::RabbitNode,
@@ -49,7 +48,7 @@ impl Installation {
 
     /// Rings once; every pad shows this call next.
     async fn ring(&mut self) {
-        let record = ring(&self.store.virtual_number, &cdr::caller());
+        let record = self.store.ring();
         let call = self.system.provider().deliver(&record).await.call_id;
         for pad in &mut self.pads {
             let update = pad.update().await;
@@ -58,11 +57,9 @@ impl Installation {
     }
 }
 
-/// A metric of push-svc now; zero if it is not shown yet.
-async fn metric(system: &System, name: &str) -> f64 {
-    let metrics = must("/metrics", Client::new(system.push_at[0].admin).get("/metrics").await).text();
-    let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    line.map_or(0.0, |value| must("a number", value.parse()))
+/// A metric of push-svc now.
+async fn metric(system: &System, series: &str) -> f64 {
+    http::metric(system.push_at[0].admin, series).await
 }
 
 async fn logs(service: &Service, words: &str) {
@@ -136,11 +133,7 @@ async fn a_queue_that_is_no_longer_bound_is_made_again() {
     let node = RabbitNode::shared().await;
     let mut ours = Installation::start(System::prepare(&node.url(), 1, &[])).await;
     ours.ring().await;
-    let exchange = &ours.system.exchange;
-    let deletion = format!(
-        "rabbit_exchange:delete(rabbit_misc:r(<<\"/\">>, exchange, <<\"{exchange}\">>), false, <<\"test\">>)."
-    );
-    node.ctl(&["eval", &deletion]).await;
+    node.delete_exchange(&ours.system.exchange).await;
     // ingest-svc makes a new exchange, and push-svc does not know of it.
     ours.ring().await;
     rings_come_over_the_bus(&mut ours).await;

@@ -5,7 +5,7 @@ use std::{fs, net::Ipv4Addr};
 use http::StatusCode;
 use ringpad_proto::v1::Cdr;
 use ringpad_tests::{
-    cdr::{self, ring, urlencoded},
+    cdr::urlencoded,
     http::Client,
     nginx::Nginx,
     pads::{Pad, StreamEnd, Subscription, Transport},
@@ -63,11 +63,7 @@ async fn webhooks_and_pads_pass_nginx() {
     }
     pads.push(Pad::open(Transport::Grpc, nginx.grpc_at, &system.subscription(&store.id)).await);
     let mut client = Client::new(nginx.at);
-    let record = || {
-        let record = ring(&store.virtual_number, &cdr::caller());
-        system.secrets.note(&record);
-        urlencoded(&record)
-    };
+    let record = || urlencoded(&system.noted_ring(&store));
     let by_get = client.get(&format!("/v1/cdr/bizcall?{}", record())).await;
     let by_post = client.send("POST", "/v1/cdr/bizcall", &[("content-type", FORM)], record()).await;
     for answer in [must("GET", by_get), must("POST", by_post)] {
@@ -87,7 +83,7 @@ async fn webhooks_and_pads_pass_nginx() {
     }
     let page = must("the pad page", client.get("/").await);
     assert!(page.status.is_success() && page.text().contains("<html"), "{}", page.text());
-    let long = Cdr { memo: "x".repeat(40 * 1024), ..ring(&store.virtual_number, &cdr::caller()) };
+    let long = Cdr { memo: "x".repeat(40 * 1024), ..store.ring() };
     system.secrets.note(&long);
     cdr_answer(&must("a long query", client.get(&format!("/v1/cdr/bizcall?{}", urlencoded(&long))).await));
     for pad in &mut pads {
@@ -106,8 +102,7 @@ async fn nginx_logs_no_query_strings_and_no_path_secrets_even_without_an_upstrea
     let store = system.store("gangnam").await;
     let mut client = Client::new(nginx.at);
     let query = || {
-        let record = ring(&store.virtual_number, &cdr::caller());
-        system.secrets.note(&record);
+        let record = system.noted_ring(&store);
         urlencoded(&Cdr { memo: "for-the-shop-alone".to_owned(), ..record })
     };
     let hidden = format!("/v1/cdr/hidden/a-path-of-its-own?{}", query());
@@ -145,6 +140,10 @@ async fn nginx_logs_no_query_strings_and_no_path_secrets_even_without_an_upstrea
         assert!(!logged.contains(secret), "{secret} is in nginx's log:\n{logged}");
     }
     system.secrets.assert_none_in("nginx's log", &logged);
+    assert!(
+        !system.ingest.logged().contains("a-path-of-its-own"),
+        "a source's secret is in the log of ingest-svc"
+    );
 
     // A native gRPC client gets a gRPC status if there is no upstream.
     let asked = system.subscription(&store.id);
@@ -179,8 +178,7 @@ async fn the_sender_of_a_record_is_the_address_that_nginx_saw_and_not_one_that_a
         (other, Some("127.0.0.2"), StatusCode::FORBIDDEN),
     ];
     for (from, claimed, status) in cases {
-        let record = ring(&store.virtual_number, &cdr::caller());
-        system.secrets.note(&record);
+        let record = system.noted_ring(&store);
         let mut headers = vec![("content-type", FORM)];
         headers.extend(claimed.map(|claimed| ("x-forwarded-for", claimed)));
         let mut client = Client::new(nginx.at).own(from);
@@ -218,7 +216,7 @@ async fn an_address_that_floods_is_refused_and_no_other_address_and_no_other_pat
     let page = must("a page", Client::new(nginx.at).get("/").await);
     assert_eq!(page.status, StatusCode::OK);
     let mut pad = Pad::open(Transport::GrpcWeb, nginx.at, &system.subscription(&store.id)).await;
-    let record = ring(&store.virtual_number, &cdr::caller());
+    let record = store.ring();
     let call = Provider::new(nginx.at, system.secrets.clone()).deliver(&record).await;
     assert_eq!(pad.update().await.call.unwrap_or_default().id, call.call_id);
 }

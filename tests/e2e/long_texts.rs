@@ -4,7 +4,6 @@ use ringpad_proto::v1::{
     Cdr, IngestCallRequest, ListCallEventsRequest, ListCallsRequest, Snapshot, StoreCursor,
 };
 use ringpad_tests::{
-    cdr::{self, ring},
     pads::Transport,
     services::{Shop, System},
     wait::must,
@@ -18,7 +17,7 @@ const RECORDS: usize = 500;
 const MEMO: usize = 60_000;
 
 fn long(store: &Shop) -> Cdr {
-    Cdr { memo: "세".repeat(MEMO / 3), ..ring(&store.virtual_number, &cdr::caller()) }
+    Cdr { memo: "세".repeat(MEMO / 3), ..store.ring() }
 }
 
 #[tokio::test]

@@ -6,12 +6,10 @@ use bytes::Bytes;
 use ringpad_bus::Loss;
 use ringpad_proto::v1::Cdr;
 use ringpad_tests::{
-    cdr::{self, ring},
-    http::Client,
     link::Link,
     rabbit::{RabbitNode, unique},
     services::{Shop, System},
-    wait::{SOON, must, until},
+    wait::{SOON, until},
 };
 use tokio::sync::OnceCell;
 
@@ -42,24 +40,16 @@ fn limit(bytes: usize) -> String {
     format!("max_message_size = {bytes}")
 }
 
-/// A metric of ingest-svc now.
-async fn metric(system: &System, name: &str) -> u64 {
-    let metrics = must("/metrics", Client::new(system.ingest_at.admin).get("/metrics").await).text();
-    let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    // A gauge is printed with a fraction, which is zero here.
-    must("a whole number", line.unwrap_or("0").trim_end_matches(".0").parse())
-}
-
-async fn all_is_published(system: &System, events: u64) {
+async fn all_is_published(system: &System, events: f64) {
     until("all is published", RECONNECTED, async || {
-        let published = metric(system, PUBLISHED).await >= events;
-        (published && metric(system, WAITING).await == 0).then_some(())
+        let published = system.metric(PUBLISHED).await >= events;
+        (published && system.metric(WAITING).await == 0.0).then_some(())
     })
     .await;
 }
 
 fn long(store: &Shop) -> Cdr {
-    Cdr { memo: "x".repeat(MEMO), ..ring(&store.virtual_number, &cdr::caller()) }
+    Cdr { memo: "x".repeat(MEMO), ..store.ring() }
 }
 
 #[tokio::test]
@@ -84,17 +74,17 @@ async fn a_record_that_alone_is_too_large_is_read_from_the_log_and_the_next_one_
     let store = system.store("gangnam").await;
     let mut pads = system.pads(&store.id).await;
     let mut provider = system.provider();
-    let records = [long(&store), ring(&store.virtual_number, &cdr::caller()), long(&store)];
+    let records = [long(&store), store.ring(), long(&store)];
     for record in &records {
         let call = provider.deliver(record).await.call_id;
         for pad in &mut pads {
             assert_eq!(pad.update().await.call.map(|shown| shown.id), Some(call.clone()));
         }
     }
-    all_is_published(&system, 3).await;
-    assert_eq!(metric(&system, TOO_LARGE).await, 2);
+    all_is_published(&system, 3.0).await;
+    assert_eq!(system.metric(TOO_LARGE).await, 2.0);
     // The second one was known to be too large.
-    assert_eq!(metric(&system, CONNECTIONS).await, 2);
+    assert_eq!(system.metric(CONNECTIONS).await, 2.0);
 }
 
 #[tokio::test]
@@ -114,19 +104,18 @@ async fn a_backlog_of_long_memos_goes_out_in_messages_that_the_broker_takes() {
         calls.push(provider.deliver(&long(&store)).await.call_id);
     }
     until("the backlog is long", SOON, async || {
-        (metric(&system, WAITING_BYTES).await > 5 * SMALL as u64).then_some(())
+        (system.metric(WAITING_BYTES).await > 5.0 * SMALL as f64).then_some(())
     })
     .await;
     link.heal();
     link.cut();
-    all_is_published(&system, 300).await;
-    assert_eq!((metric(&system, TOO_LARGE).await, metric(&system, EXPIRED).await), (0, 0));
+    all_is_published(&system, 300.0).await;
+    assert_eq!((system.metric(TOO_LARGE).await, system.metric(EXPIRED).await), (0.0, 0.0));
     for pad in &mut pads {
         pad.until_position(300).await;
-        let shown = pad.updates.iter().filter_map(|update| update.call.as_ref()).map(|call| &call.id);
-        assert!(shown.eq(&calls), "{:?}", pad.transport);
+        assert_eq!(pad.shown(), calls, "{:?}", pad.transport);
     }
     // One refusal was enough to learn the limit.
-    let connections = metric(&system, CONNECTIONS).await;
-    assert!(connections <= 3, "{connections} connections");
+    let connections = system.metric(CONNECTIONS).await;
+    assert!(connections <= 3.0, "{connections} connections");
 }

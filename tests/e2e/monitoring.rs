@@ -2,16 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use http::StatusCode;
 use ringpad_tests::{
     cdr::{self, answered, hours_ago, ring, ring_at},
-    http::Client,
+    http::{Client, channel, metrics},
     nginx::{shipped, shipped_text},
+    pads::Transport,
     rabbit::RabbitNode,
     services::System,
     wait::{SOON, must, until},
 };
 use serde::Deserialize;
 use serde_json::Value;
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
 
 use crate::deployment::compose;
 
@@ -163,7 +168,7 @@ async fn every_metric_of_the_alerts_and_the_dashboard_is_measured() {
     let store = system.store("gangnam").await;
     // A label exists from its first event on, so everything that happens in a quiet hour must have happened.
     let mut pads = system.pads(&store.id).await;
-    let record = ring(&store.virtual_number, &cdr::caller());
+    let record = store.ring();
     let mut provider = system.provider();
     let late = ring_at(&hours_ago(1), &store.virtual_number, &cdr::caller());
     for record in [&record, &record, &answered(&record), &ring(&cdr::virtual_number(), &cdr::caller()), &late]
@@ -179,7 +184,7 @@ async fn every_metric_of_the_alerts_and_the_dashboard_is_measured() {
     until("all metrics are there", SOON, async || {
         let mut found = BTreeSet::new();
         for admin in [system.ingest_at.admin, system.push_at[0].admin] {
-            found.extend(measured(&must("/metrics", Client::new(admin).get("/metrics").await).text()));
+            found.extend(measured(&metrics(admin).await));
         }
         let now: BTreeSet<_> = wanted.difference(&found).cloned().collect();
         if now != missing {
@@ -212,7 +217,7 @@ fn faults_of_clients_open_a_ticket_and_refusals_of_ours_page() {
 async fn every_scraper_gets_the_format_it_reads_with_the_process_and_its_build() {
     let system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let store = system.store("gangnam").await;
-    system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+    system.ring(&store).await;
     let open_metrics =
         "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1";
     for (service, admin, counter) in [
@@ -220,7 +225,7 @@ async fn every_scraper_gets_the_format_it_reads_with_the_process_and_its_build()
         (&system.push[0], system.push_at[0].admin, "ringpad_push_bus_messages"),
     ] {
         until("the counter exists", SOON, async || {
-            let text = must("/metrics", Client::new(admin).get("/metrics").await).text();
+            let text = metrics(admin).await;
             text.contains(&format!("\n{counter}_total{{")).then_some(())
         })
         .await;
@@ -267,9 +272,9 @@ async fn every_scraper_gets_the_format_it_reads_with_the_process_and_its_build()
 async fn promtool_finds_no_fault_with_either_format() {
     let system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let store = system.store("gangnam").await;
-    system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+    system.ring(&store).await;
     for admin in [system.ingest_at.admin, system.push_at[0].admin] {
-        let text = must("/metrics", Client::new(admin).get("/metrics").await).text();
+        let text = metrics(admin).await;
         let file = must("a file", tempfile::NamedTempFile::new());
         must("written", std::fs::write(file.path(), &text));
         let mut promtool = tokio::process::Command::new("promtool");
@@ -303,4 +308,43 @@ async fn prometheus_asks_every_service_where_it_answers() {
     }
     let source = shipped_text("deploy/grafana/provisioning/datasources/prometheus.yml");
     assert!(source.contains("uid: prometheus\n"), "the dashboard's data source: {source}");
+}
+
+#[tokio::test]
+async fn every_port_answers_livez_and_metrics_show_no_number() {
+    let system = System::start(&RabbitNode::shared().await.url(), 1).await;
+    let store = system.store("gangnam").await;
+    let mut pad = system.pad(Transport::Grpc, 0, &store.id).await;
+    system.ring(&store).await;
+    system.provider().deliver(&ring(&cdr::virtual_number(), &cdr::caller())).await;
+    pad.update().await;
+    for port in
+        [system.ingest_at.http, system.ingest_at.admin, system.push_at[0].pads, system.push_at[0].admin]
+    {
+        for path in ["/livez", "/readyz"] {
+            assert_eq!(
+                must("an answer", Client::new(port).get(path).await).status,
+                StatusCode::OK,
+                "{port}{path}"
+            );
+        }
+    }
+    for port in [system.ingest_at.grpc, system.push_at[0].pads] {
+        let mut health = HealthClient::new(channel(port).await);
+        until(&format!("grpc.health.v1 on {port} says SERVING"), SOON, async || {
+            let answer =
+                must("grpc.health.v1", health.check(HealthCheckRequest::default()).await).into_inner();
+            (answer.status() == ServingStatus::Serving).then_some(())
+        })
+        .await;
+    }
+    for port in [system.ingest_at.admin, system.push_at[0].admin] {
+        let metrics = must("metrics", Client::new(port).get("/metrics").await);
+        assert_eq!(metrics.status, StatusCode::OK);
+        assert!(metrics.text().contains("# TYPE"), "{}", metrics.text());
+        system.secrets.assert_none_in("/metrics", &metrics.text());
+    }
+    let page = must("the pad page", Client::new(system.push_at[0].pads).get("/").await);
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.text().contains("<html"), "{}", page.text());
 }

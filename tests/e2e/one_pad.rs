@@ -4,20 +4,16 @@ use ringpad_proto::v1::{
     ClaimCallRequest, PadServiceListCallsRequest, SaveNoteRequest, pad_service_client::PadServiceClient,
 };
 use ringpad_tests::{
-    cdr::{self, ring},
-    http::Client,
+    http::{channel, metrics},
     pads::Transport,
     rabbit::RabbitNode,
     services::{Shop, System},
-    token::Claims,
-    wait::{SOON, must},
+    token::{Claims, with_token},
+    wait::must,
 };
 use rusqlite::Connection;
 use tokio::task::JoinSet;
-use tonic::{
-    Code, Request, Status,
-    transport::{Channel, Endpoint},
-};
+use tonic::{Code, Request, Status, transport::Channel};
 use tonic_types::StatusExt;
 use uuid::Uuid;
 
@@ -38,16 +34,12 @@ struct Flood {
 
 impl Flood {
     async fn of(system: &System, store: &Shop, pad: &str) -> Self {
-        let endpoint = Endpoint::from_shared(format!("http://{}", system.push_at[0].pads));
-        let channel = must("a connection", must("an endpoint", endpoint).timeout(3 * SOON).connect().await);
-        Self { client: PadServiceClient::new(channel), token: Claims::new(&store.id, pad).token() }
+        let client = PadServiceClient::new(channel(system.push_at[0].pads).await);
+        Self { client, token: Claims::new(&store.id, pad).token() }
     }
 
     fn request<T>(&self, message: T) -> Request<T> {
-        let mut request = Request::new(message);
-        let bearer = must("a header", format!("Bearer {}", self.token).parse());
-        request.metadata_mut().insert("authorization", bearer);
-        request
+        with_token(&self.token, message)
     }
 
     async fn search(mut self) -> Result<(), Status> {
@@ -87,8 +79,7 @@ fn answered(answers: &[Result<(), Status>], expected: Code) -> usize {
 async fn a_pad_that_floods_does_not_delay_another_stores_pads_and_rings() {
     let mut system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let (flooded, other) = (system.store("flood").await, system.store("gangnam").await);
-    system.ingest.terminate();
-    assert_eq!(system.ingest.exit().await, 0);
+    system.ingest.stop().await;
     let log = Connection::open(system.directory.path().join("ringpad.db"));
     must("calls", must("the log", log).execute_batch(CALLS));
     system.ingest.start().await;
@@ -104,14 +95,14 @@ async fn a_pad_that_floods_does_not_delay_another_stores_pads_and_rings() {
     for transport in Transport::ALL {
         let mut pad = system.pad(transport, 0, &other.id).await;
         let before = pad.snapshot.position;
-        system.provider().deliver(&ring(&other.virtual_number, &cdr::caller())).await;
+        system.ring(&other).await;
         pad.until_position(before + 1).await;
     }
     // The pad gets its share of answers; the refusals say when to try again.
     let (searches, claims) = (searches.join_all().await, claims.join_all().await);
     let (searched, claimed) = (answered(&searches, Code::Ok), answered(&claims, Code::NotFound));
     assert!((1..200).contains(&(searched + claimed)), "{searched} searches, {claimed} claims");
-    let metrics = must("/metrics", Client::new(system.push_at[0].admin).get("/metrics").await).text();
+    let metrics = metrics(system.push_at[0].admin).await;
     assert!(metrics.contains("ringpad_push_requests_turned_away_total{share=\"pad"), "it is counted");
 }
 
@@ -119,7 +110,7 @@ async fn a_pad_that_floods_does_not_delay_another_stores_pads_and_rings() {
 async fn a_flood_of_notes_becomes_a_bounded_number_of_events() {
     let system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let store = system.store("flood").await;
-    let call_id = system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await.call_id;
+    let call_id = system.ring(&store).await;
     let mut notes = JoinSet::new();
     for pad in 0..4 {
         let flood = Flood::of(&system, &store, &pad.to_string()).await;

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 
 use ringpad_tests::{
     guard::Program,
-    http::Client,
+    http::metrics,
     rabbit::RabbitNode,
     services::System,
     wait::{SOON, must},
@@ -20,9 +20,7 @@ const RECORDS: f64 = 100.0;
 #[tokio::test]
 async fn requests_made_from_the_openapi_document_are_answered_as_it_says() {
     let mut system = System::prepare(&RabbitNode::shared().await.url(), 0, &[]);
-    let config = system.directory.path().join("sources.toml");
-    must("a file", fs::write(&config, SOURCES));
-    system.ingest.set("INGEST_CONFIG", &config.display().to_string());
+    system.sources(SOURCES);
     system.ingest.start().await;
 
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -47,7 +45,7 @@ async fn requests_made_from_the_openapi_document_are_answered_as_it_says() {
     let code = program.spawn().exit(8 * SOON).await;
     assert_eq!(code, 0, "{}", must("its output", fs::read_to_string(&said)));
 
-    let metrics = must("/metrics", Client::new(system.ingest_at.admin).get("/metrics").await).text();
+    let metrics = metrics(system.ingest_at.admin).await;
     let logged = metrics.lines().filter_map(|line| line.strip_prefix("ringpad_records_total{"));
     let logged: f64 = logged.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum();
     assert!(logged >= RECORDS, "only {logged} records were logged");

@@ -61,8 +61,7 @@ async fn a_request_that_was_not_a_cdr_can_be_replayed_after_the_cause_is_repaire
     assert!(replayed.contains("0 logged, 2 still faulty"), "{replayed}");
 
     must("a file", fs::write(&config, source("Asia/Seoul")));
-    system.ingest.terminate();
-    assert_eq!(system.ingest.exit().await, 0);
+    system.ingest.stop().await;
     system.ingest.start().await;
     let mut pad = system.pad(Transport::Grpc, 0, &store.id).await;
     let replayed = text(&ringpad(&system, &["quarantine", "replay"]).await);

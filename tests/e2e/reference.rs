@@ -10,7 +10,7 @@ use std::{
 use prost::Message;
 use prost_types::FileDescriptorSet;
 use ringpad_tests::{
-    http::Client,
+    http::metrics,
     nginx::shipped_text,
     rabbit::RabbitNode,
     services::{System, binary},
@@ -234,7 +234,7 @@ async fn the_metrics_are_those_of_the_programs() {
             documented.insert(name.to_owned(), (row[1].clone(), labels.map(str::to_owned).collect()));
         }
         let shown = until("the call is measured", SOON, async || {
-            let shown = exposed(&must("/metrics", Client::new(admin).get("/metrics").await).text());
+            let shown = exposed(&metrics(admin).await);
             shown.contains_key(seen).then_some(shown)
         })
         .await;

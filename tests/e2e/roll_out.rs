@@ -8,22 +8,20 @@ use futures_util::future::join_all;
 use prost::Message as _;
 use ringpad_proto::v1::{PadServiceListCallsRequest, pad_service_client::PadServiceClient};
 use ringpad_tests::{
-    cdr::{self, ring},
-    http::Client,
+    http::{Client, channel},
     nginx::{Nginx, Upstreams},
     pads::{Pad, Subscription, Transport},
     port::free_address,
     provider::Provider,
     rabbit::{RabbitNode, unique},
     services::{Shop, System},
-    token::Claims,
+    token::{Claims, with_token},
     wait::{SOON, must, until, within},
 };
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     time::timeout,
 };
-use tonic::{Request, transport::Endpoint};
 
 use crate::load_balancer::{BROWSERS, balanced};
 
@@ -77,8 +75,7 @@ impl Follower {
 
     /// The calls it was shown, in that order.
     fn shown(&self) -> Vec<String> {
-        let calls = self.pad.updates.iter().filter_map(|update| update.call.as_ref());
-        self.before.iter().chain(calls.map(|call| &call.id)).cloned().collect()
+        [self.before.clone(), self.pad.shown()].concat()
     }
 }
 
@@ -86,7 +83,7 @@ impl Follower {
 async fn calls(provider: &mut Provider, store: &Shop, count: usize) -> Vec<String> {
     let mut ids = Vec::new();
     for _ in 0..count {
-        ids.push(provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await.call_id);
+        ids.push(provider.deliver(&store.ring()).await.call_id);
     }
     ids
 }
@@ -139,10 +136,7 @@ async fn a_new_stream_that_meets_a_draining_replica_gets_another_one() {
     let store = system.store("gangnam").await;
     let mut followers = Follower::eighteen(&nginx, &store).await;
     system.push[0].terminate();
-    until("the replica drains", SOON, async || {
-        system.push[0].readiness().await.filter(|(status, _)| *status == 503)
-    })
-    .await;
+    system.push[0].not_ready().await;
     // Each replica is tried, also the draining one.
     for _ in 0..3 {
         for transport in BROWSERS {
@@ -235,11 +229,8 @@ async fn browser_lists_calls(nginx: SocketAddr, token: &str) -> Option<String> {
 
 /// `ListCalls` as a native client sends it; returns the error, if there is one.
 async fn native_client_lists_calls(nginx: SocketAddr, token: &str) -> Option<String> {
-    let endpoint = must("an endpoint", Endpoint::from_shared(format!("http://{nginx}")));
-    let channel = must("a connection", endpoint.connect().await);
-    let mut request = Request::new(PadServiceListCallsRequest::default());
-    let bearer = must("a header", format!("Bearer {token}").parse());
-    request.metadata_mut().insert("authorization", bearer);
+    let channel = channel(nginx).await;
+    let request = with_token(token, PadServiceListCallsRequest::default());
     let answer = PadServiceClient::new(channel).list_calls(request).await;
     answer.err().map(|status| format!("a native client's call: {status:?}"))
 }
@@ -252,10 +243,7 @@ async fn every_request_finds_a_replica_that_serves_while_all_are_replaced_at_any
         // The replica stays as long as this pad.
         let held = system.pad(Transport::WebSocket, replica, &store.id).await;
         system.push[replica].terminate();
-        until("the replica drains", SOON, async || {
-            system.push[replica].readiness().await.filter(|(status, _)| *status == 503)
-        })
-        .await;
+        system.push[replica].not_ready().await;
         all_are_served(&nginx, &store, &format!("replica {replica} drains")).await;
         drop(held);
         assert_eq!(system.push[replica].exit().await, 0);
@@ -273,10 +261,7 @@ async fn every_request_finds_the_only_replica_that_serves() {
     let _held = system.pad(Transport::WebSocket, draining, &store.id).await;
     system.push[draining].terminate();
     system.push[killed].kill().await;
-    until("the replica drains", SOON, async || {
-        system.push[draining].readiness().await.filter(|(status, _)| *status == 503)
-    })
-    .await;
+    system.push[draining].not_ready().await;
     all_are_served(&nginx, &store, "one drains and one is gone").await;
     system.push[killed].start().await;
     system.push[2].kill().await;

@@ -5,7 +5,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ringpad_proto::v1::{CallState, CallerKind, Cdr};
 use ringpad_tests::{
     cdr::{self, ring, unix_seconds},
-    pads::Transport,
     rabbit::RabbitNode,
     services::System,
 };
@@ -21,26 +20,24 @@ async fn every_pad_of_the_called_store_gets_each_position_once_and_no_other_pad_
 
     let mut calls = Vec::new();
     for _ in 0..5 {
-        let taken = provider.deliver(&ring(&called.virtual_number, &cdr::caller())).await;
+        let taken = provider.deliver(&called.ring()).await;
         assert_eq!(taken.status, "accepted");
         calls.push(taken.call_id);
     }
     for pad in &mut pads {
         assert_eq!(pad.snapshot.position, 0);
         pad.until_position(5).await;
-        let seen: Vec<_> =
-            pad.updates.iter().filter_map(|update| update.call.as_ref()).map(|call| &call.id).collect();
-        assert_eq!(seen, calls.iter().collect::<Vec<_>>(), "{:?}", pad.transport);
+        assert_eq!(pad.shown(), calls, "{:?}", pad.transport);
     }
 
     // The sentinel: an event for the other store's pads would have come before this.
-    let sentinel = provider.deliver(&ring(&other.virtual_number, &cdr::caller())).await;
+    let sentinel = provider.deliver(&other.ring()).await;
     for pad in &mut others {
         let update = pad.update().await;
         assert_eq!((update.position, update.call.map(|call| call.id)), (1, Some(sentinel.call_id.clone())));
         assert!(pad.early.is_empty() && pad.calls.len() == 1);
     }
-    let last = provider.deliver(&ring(&called.virtual_number, &cdr::caller())).await;
+    let last = provider.deliver(&called.ring()).await;
     for pad in &mut pads {
         let update = pad.update().await;
         assert_eq!((update.position, update.call.map(|call| call.id)), (6, Some(last.call_id.clone())));
@@ -87,25 +84,4 @@ async fn a_ring_shows_who_calls_and_until_when_it_pops() {
         assert_eq!(again.calls, 1, "{transport:?}: the earlier call is counted, this one is not");
         assert_eq!(again.last_call_at.map(|at| at.seconds), Some(unix_seconds(&record.sdt)));
     }
-}
-
-#[tokio::test]
-async fn the_line_finds_the_store_only_when_the_virtual_number_does_not() {
-    let system = System::start(&RabbitNode::shared().await.url(), 1).await;
-    let (first, second) = (system.store("first").await, system.store("second").await);
-    let mut first_pad = system.pad(Transport::GrpcWeb, 0, &first.id).await;
-    let mut second_pad = system.pad(Transport::WebSocket, 0, &second.id).await;
-    let mut provider = system.provider();
-
-    let both = Cdr { ton: second.line.clone(), ..ring(&first.virtual_number, &cdr::caller()) };
-    let of_first = provider.deliver(&both).await;
-    assert_eq!(first_pad.update().await.call.map(|call| call.id), Some(of_first.call_id));
-
-    let absent = provider.deliver(&Cdr { ton: second.line.clone(), ..ring("", &cdr::caller()) }).await;
-    let unknown = Cdr { ton: second.line.clone(), ..ring(&cdr::virtual_number(), &cdr::caller()) };
-    let unknown = provider.deliver(&unknown).await;
-    second_pad.until_position(2).await;
-    let seen: Vec<_> =
-        second_pad.updates.iter().filter_map(|update| update.call.clone()).map(|call| call.id).collect();
-    assert_eq!(seen, [absent.call_id, unknown.call_id]);
 }

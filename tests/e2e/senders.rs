@@ -4,7 +4,7 @@ use std::fs;
 
 use ringpad_tests::{
     cdr::{self, ring, urlencoded},
-    http::{Client, send_raw},
+    http::send_raw,
     pads::Transport,
     provider::FORM,
     rabbit::RabbitNode,
@@ -14,23 +14,12 @@ use ringpad_tests::{
 
 use crate::quarantine::{ringpad, text};
 
-/// The value of a metric with these labels.
-async fn metric(system: &System, name: &str) -> u64 {
-    let metrics = must("metrics", Client::new(system.ingest_at.admin).get("/metrics").await).text();
-    let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
-    value.unwrap_or_default()
-}
-
 #[tokio::test]
 async fn a_request_line_that_is_not_valid_http_but_clear_is_read() {
     let system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let store = system.store("gangnam").await;
     let mut pad = system.pad(Transport::WebSocket, 0, &store.id).await;
-    let record = || {
-        let record = ring(&store.virtual_number, &cdr::caller());
-        system.secrets.note(&record);
-        urlencoded(&record)
-    };
+    let record = || urlencoded(&system.noted_ring(&store));
     // 세차, in CP949 and in UTF-8.
     let memos: [(&[u8], &str); 8] = [
         (b"\xbc\xbc\xc2\xf7", "세차"),
@@ -96,9 +85,7 @@ trusted_proxies = ["10.0.0.0/8"]
 #[tokio::test]
 async fn a_request_that_is_not_http_is_answered_counted_and_kept() {
     let mut system = System::prepare(&RabbitNode::shared().await.url(), 0, &[]);
-    let config = system.directory.path().join("sources.toml");
-    must("a file", fs::write(&config, SOURCES));
-    system.ingest.set("INGEST_CONFIG", &config.display().to_string());
+    system.sources(SOURCES);
     system.ingest.start().await;
     let caller = cdr::caller();
     system.secrets.note_number(&caller);
@@ -145,13 +132,13 @@ async fn a_request_that_is_not_http_is_answered_counted_and_kept() {
         let shown = &request[..request.len().min(80)];
         let counter = format!("ringpad_http_unreadable_total{{reason=\"{reason}\"}}");
         let (unreadable, kept) =
-            (metric(&system, &counter).await, metric(&system, "ringpad_quarantined_total").await);
+            (system.metric(&counter).await, system.metric("ringpad_quarantined_total").await);
         let answer = must("an answer", send_raw(system.ingest_at.http, request.as_bytes()).await);
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{shown:?}: {answer}");
         assert!(answer.contains("application/problem+json"), "{shown:?}: {answer}");
-        assert_eq!(metric(&system, &counter).await, unreadable + 1, "{shown:?}");
-        let now_kept = metric(&system, "ringpad_quarantined_total").await;
-        assert_eq!(now_kept, kept + u64::from(!source.is_empty()), "{shown:?}");
+        assert_eq!(system.metric(&counter).await, unreadable + 1.0, "{shown:?}");
+        let now_kept = system.metric("ringpad_quarantined_total").await;
+        assert_eq!(now_kept, kept + f64::from(u8::from(!source.is_empty())), "{shown:?}");
         if !source.is_empty() {
             let listed = text(&ringpad(&system, &["quarantine", "list"]).await);
             assert!(listed.contains("head: "), "{listed}");
@@ -159,10 +146,10 @@ async fn a_request_that_is_not_http_is_answered_counted_and_kept() {
             system.secrets.assert_none_in("ringpad quarantine list", &listed);
         }
     }
-    let answered = metric(&system, "ringpad_http_answers_total{source=\"bizcall\",status=\"400\"}").await;
-    assert_eq!(answered, 4);
-    let nobodys = metric(&system, "ringpad_http_answers_total{source=\"\",status=\"400\"}").await;
-    assert_eq!(nobodys, 2);
+    let answered = system.metric("ringpad_http_answers_total{source=\"bizcall\",status=\"400\"}").await;
+    assert_eq!(answered, 4.0);
+    let nobodys = system.metric("ringpad_http_answers_total{source=\"\",status=\"400\"}").await;
+    assert_eq!(nobodys, 2.0);
     // It is kept as it came, except the path, in the log's file, which has whole numbers.
     let file = system.directory.path().join("ringpad.db");
     let log = [fs::read(&file), fs::read(file.with_extension("db-wal"))]

@@ -2,15 +2,15 @@
 
 use std::{fs, net::TcpListener, path::Path};
 
+use lapin::{ExchangeKind, options::ExchangeDeclareOptions};
 use ringpad_tests::{
-    cdr::{self, ring},
     guard::Program,
     pads::Transport,
     port::free_port,
     rabbit::RabbitNode,
     secrets::TOKEN_SECRET,
     services::{System, binary},
-    wait::SOON,
+    wait::{SOON, must},
 };
 use tonic::{Code, metadata::MetadataValue};
 
@@ -210,7 +210,7 @@ async fn an_empty_variable_is_not_set() {
     let system = System::start_with(&RabbitNode::start().await.url(), 1, &settings).await;
     let store = system.store("gangnam").await;
     let mut pad = system.pad(Transport::Grpc, 0, &store.id).await;
-    system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+    system.ring(&store).await;
     assert!(pad.update().await.pop_until.is_some());
 
     // Where one is required, or has another meaning, it counts as missing.
@@ -231,4 +231,26 @@ async fn an_empty_variable_is_not_set() {
     let list = list.set("INGEST_URL", format!("http://{}", system.ingest_at.grpc));
     let (code, said) = run_to_end(list).await;
     assert!(code == 0 && said.contains(&store.id), "{code}: {said}");
+}
+
+#[tokio::test]
+async fn an_exchange_of_another_type_ends_the_start_with_the_command_that_repairs_it() {
+    let node = RabbitNode::shared().await;
+    let mut system = System::prepare(&node.url(), 1, &[]);
+    let channel = must("a channel", node.connect().await.create_channel().await);
+    let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+    let name = system.exchange.clone();
+    must(
+        "an exchange",
+        channel.exchange_declare(name.as_str().into(), ExchangeKind::Topic, options, <_>::default()).await,
+    );
+    for service in [&mut system.ingest, &mut system.push[0]] {
+        service.spawn();
+        assert_eq!(service.exit().await, 2);
+        let logged = service.logged();
+        let last = logged.lines().last().unwrap_or_default();
+        for word in [name.as_str(), "topic", "fanout", "delete"] {
+            assert!(last.contains(word), "no {word:?} in the last line: {last}");
+        }
+    }
 }

@@ -7,6 +7,7 @@ use futures_util::stream;
 use ringpad_proto::v1::{IngestCallStreamRequest, IngestStatus, ListCallsRequest};
 use ringpad_tests::{
     cdr::{self, ring, urlencoded},
+    http::channel,
     pads::{Pad, StreamEnd, Transport},
     port::free_port,
     provider::{CdrAnswer, FORM},
@@ -20,7 +21,7 @@ use tokio::{
     net::TcpStream,
     sync::mpsc,
 };
-use tonic::{Code, Status, transport::Endpoint};
+use tonic::{Code, Status};
 use tonic_reflection::pb::v1::{ServerReflectionRequest, server_reflection_client::ServerReflectionClient};
 use tonic_types::StatusExt;
 
@@ -60,11 +61,8 @@ async fn a_draining_replica_asks_its_pads_to_reconnect_and_exits_0() {
     let store = system.store("gangnam").await;
     let token = Claims::new(&store.id, "counter").token();
     let mut provider = system.provider();
-    let mut pads = Vec::new();
-    for transport in Transport::ALL {
-        pads.push(system.pad(transport, 0, &store.id).await);
-    }
-    provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+    let mut pads = system.pads_on(0, &store.id).await;
+    provider.deliver(&store.ring()).await;
     for pad in &mut pads {
         pad.until_position(1).await;
     }
@@ -75,7 +73,7 @@ async fn a_draining_replica_asks_its_pads_to_reconnect_and_exits_0() {
         // Make before break: the next stream first.
         let mut next = Pad::open(pad.transport, system.push_at[1].pads, &pad.resumption(&token)).await;
         assert!(next.snapshot.resumed);
-        provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+        provider.deliver(&store.ring()).await;
         let position = next.position() + 1;
         next.until_position(position).await;
         assert_eq!(pad.end().await, StreamEnd::of_drain(pad.transport), "{:?}", pad.transport);
@@ -94,11 +92,8 @@ async fn while_it_drains_a_replica_is_not_ready_and_takes_no_new_stream() {
         pads.extend(system.pads(&store.id).await);
     }
     system.push[0].terminate();
-    let readiness = until("a draining replica is not ready", SOON, async || {
-        system.push[0].readiness().await.filter(|(status, _)| *status == 503)
-    })
-    .await;
-    assert!(readiness.1.len() > "not ready: ".len(), "a 503 says why in words: {readiness:?}");
+    let readiness = system.push[0].not_ready().await;
+    assert!(readiness.len() > "not ready: ".len(), "a 503 says why in words: {readiness:?}");
     let asked = system.subscription(&store.id);
     for transport in Transport::ALL {
         let end = Pad::try_open(transport, system.push_at[0].pads, &asked).await.expect_err("no new stream");
@@ -112,42 +107,15 @@ async fn while_it_drains_a_replica_is_not_ready_and_takes_no_new_stream() {
 }
 
 #[tokio::test]
-async fn a_pad_that_finds_no_other_replica_is_served_until_the_drain_window_is_over() {
-    let settings = [("DRAIN_WINDOW", "6s")];
-    let mut system = System::start_with(&RabbitNode::shared().await.url(), 1, &settings).await;
-    let store = system.store("gangnam").await;
-    let mut pads = Vec::new();
-    for _ in 0..4 {
-        pads.extend(system.pads(&store.id).await);
-    }
-    system.push[0].terminate();
-    // The pads are asked one after the other; the first one seconds before the last.
-    for pad in &mut pads {
-        pad.asked_to_reconnect().await;
-    }
-    system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
-    for pad in &mut pads {
-        pad.until_position(1).await;
-    }
-    for pad in &mut pads {
-        assert_eq!(pad.end().await, StreamEnd::of_drain(pad.transport), "{:?}", pad.transport);
-    }
-    assert_eq!(system.push[0].exit().await, 0);
-}
-
-#[tokio::test]
 async fn until_the_drain_delay_is_over_a_replica_that_is_not_ready_accepts_new_streams_and_ends_none() {
     let settings = [("DRAIN_DELAY", "8s"), ("DRAIN_WINDOW", "200ms")];
     let mut system = System::start_with(&RabbitNode::shared().await.url(), 1, &settings).await;
     let store = system.store("gangnam").await;
     let mut pads = system.pads(&store.id).await;
     system.push[0].terminate();
-    until("it is not ready", SOON, async || {
-        system.push[0].readiness().await.filter(|(status, _)| *status == 503)
-    })
-    .await;
+    system.push[0].not_ready().await;
     pads.extend(system.pads(&store.id).await);
-    system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+    system.ring(&store).await;
     for pad in &mut pads {
         pad.until_position(1).await;
         assert_eq!(pad.reconnect_after, None, "{:?}: sent away too early", pad.transport);
@@ -167,11 +135,10 @@ async fn ingest_exits_0_and_its_log_continues_at_the_next_start() {
     let mut system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let store = system.store("gangnam").await;
     let mut pad = system.pad(Transport::GrpcWeb, 0, &store.id).await;
-    system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
-    system.ingest.terminate();
-    assert_eq!(system.ingest.exit().await, 0);
+    system.ring(&store).await;
+    system.ingest.stop().await;
     system.ingest.start().await;
-    system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+    system.ring(&store).await;
     pad.until_position(2).await;
 }
 
@@ -192,10 +159,10 @@ async fn a_second_sigterm_ends_ingest_immediately() {
     let nobody = format!("amqp://guest:guest@127.0.0.1:{}/%2f", free_port());
     let mut system = System::start(&nobody, 0).await;
     let store = system.store("gangnam").await;
-    system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+    system.ring(&store).await;
     let _unfinished = unfinished_request(&system, "seq=1").await;
     // The next request is answered, so that one has been read.
-    system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+    system.ring(&store).await;
     shut_down(&system.ingest).await;
     system.ingest.terminate();
     assert_eq!(system.ingest.exit().await, SECOND_SIGNAL);
@@ -206,11 +173,7 @@ async fn ingest_answers_what_was_under_way_and_loses_none_of_it() {
     let mut system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let store = system.store("gangnam").await;
     let mut pad = system.pad(Transport::GrpcWeb, 0, &store.id).await;
-    let record = || {
-        let record = ring(&store.virtual_number, &cdr::caller());
-        system.secrets.note(&record);
-        record
-    };
+    let record = || system.noted_ring(&store);
     let body = urlencoded(&record());
     let mut unfinished = unfinished_request(&system, &body).await;
     let (records, sent) = mpsc::channel(1);
@@ -244,8 +207,7 @@ async fn ingest_answers_what_was_under_way_and_loses_none_of_it() {
     // Published before it ended, or found in its log at the next start.
     system.ingest.start().await;
     pad.until_position(2).await;
-    let seen: Vec<_> = pad.updates.iter().filter_map(|update| update.call.clone()).collect();
-    assert_eq!(seen.into_iter().map(|call| call.id).collect::<Vec<_>>(), calls);
+    assert_eq!(pad.shown(), calls);
 }
 
 #[tokio::test]
@@ -288,8 +250,7 @@ async fn reflection_that_a_client_keeps_open_ends_with_a_status_and_delays_no_sh
     let mut system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let mut streams = Vec::new();
     for port in [system.ingest_at.grpc, system.push_at[0].pads] {
-        let endpoint = must("an endpoint", Endpoint::from_shared(format!("http://{port}")));
-        let channel = must("a connection", endpoint.connect().await);
+        let channel = channel(port).await;
         let questions = stream::pending::<ServerReflectionRequest>();
         let asked = ServerReflectionClient::new(channel).server_reflection_info(questions).await;
         streams.push(must("reflection", asked).into_inner());

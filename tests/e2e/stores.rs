@@ -20,7 +20,7 @@ async fn a_deleted_store_ends_its_pads_and_continues_its_positions_when_it_comes
     let mut others_pad = system.pad(Transport::GrpcWeb, 0, &other.id).await;
     let mut provider = system.provider();
     for _ in 0..2 {
-        provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+        provider.deliver(&store.ring()).await;
     }
     for pad in &mut pads {
         pad.until_position(2).await;
@@ -36,7 +36,7 @@ async fn a_deleted_store_ends_its_pads_and_continues_its_positions_when_it_comes
             Pad::try_open(transport, system.push_at[1].pads, &asked).await.expect_err("a deleted store");
         assert_eq!(end, StreamEnd::NotFound);
     }
-    let taken = provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+    let taken = provider.deliver(&store.ring()).await;
     assert_eq!(taken.status, "unrouted");
 
     system.upsert(&store, &[&store.virtual_number]).await;
@@ -45,9 +45,9 @@ async fn a_deleted_store_ends_its_pads_and_continues_its_positions_when_it_comes
     })
     .await;
     assert_eq!(back.snapshot.position, 2, "positions survive the store's deletion");
-    provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+    provider.deliver(&store.ring()).await;
     back.until_position(3).await;
-    provider.deliver(&ring(&other.virtual_number, &cdr::caller())).await;
+    provider.deliver(&other.ring()).await;
     others_pad.until_position(1).await;
 }
 
@@ -58,7 +58,7 @@ async fn a_renamed_stores_pads_continue_under_its_new_name() {
     let token = Claims::new(&store.id, "counter").token();
     let mut pads = system.pads(&store.id).await;
     let mut provider = system.provider();
-    provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+    provider.deliver(&store.ring()).await;
     for pad in &mut pads {
         pad.until_position(1).await;
     }
@@ -71,7 +71,7 @@ async fn a_renamed_stores_pads_continue_under_its_new_name() {
         let next = Pad::open(pad.transport, replica, &pad.resumption(&token)).await;
         let called = next.snapshot.store.as_ref().map(|store| store.name.as_str());
         assert_eq!((next.snapshot.resumed, called), (true, Some("역삼 세차장")), "{:?}", pad.transport);
-        provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+        provider.deliver(&store.ring()).await;
         new.push(next);
     }
     for pad in &mut old {
@@ -86,7 +86,7 @@ async fn a_renamed_stores_pads_continue_under_its_new_name() {
         assert_eq!(service.readiness().await.map(|(status, _)| status), Some(200), "no replica drains");
     }
     let last = 1 + new.len() as u64 + 1;
-    provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+    provider.deliver(&store.ring()).await;
     for pad in &mut new {
         pad.until_position(last).await;
         assert_eq!(pad.reconnect_after, None, "{:?}: asked again for the name it has", pad.transport);
@@ -110,7 +110,7 @@ async fn a_number_moves_to_another_store_and_an_open_call_stays_where_it_rang() 
     let (old, new) = (system.store("gangnam").await, system.store("suwon").await);
     let (mut old_pads, mut new_pads) = (system.pads(&old.id).await, system.pads(&new.id).await);
     let mut provider = system.provider();
-    let open = ring(&old.virtual_number, &cdr::caller());
+    let open = old.ring();
     let open_id = provider.deliver(&open).await.call_id;
     for pad in &mut old_pads {
         pad.until_position(1).await;
@@ -124,7 +124,7 @@ async fn a_number_moves_to_another_store_and_an_open_call_stays_where_it_rang() 
         UpsertStoreRequest { store: Some(store), move_numbers: true, ..UpsertStoreRequest::default() };
     must("UpsertStore", system.stores().await.upsert_store(request).await);
 
-    let next = provider.deliver(&ring(&old.virtual_number, &cdr::caller())).await;
+    let next = provider.deliver(&old.ring()).await;
     assert_eq!(next.status, "accepted");
     let ended = provider.deliver(&missed(&open)).await;
     assert_eq!((ended.call_id.as_str(), ended.status.as_str()), (open_id.as_str(), "accepted"));
@@ -134,12 +134,10 @@ async fn a_number_moves_to_another_store_and_an_open_call_stays_where_it_rang() 
         assert_eq!((update.position, update.call.map(|call| call.id)), (2, Some(open_id.clone())));
         assert!(pad.early.is_empty() && pad.calls.len() == 1, "{:?}", pad.transport);
     }
-    let last = provider.deliver(&ring(&new.virtual_number, &cdr::caller())).await;
+    let last = provider.deliver(&new.ring()).await;
     for pad in &mut new_pads {
         pad.until_position(2).await;
-        let seen: Vec<_> = pad.updates.iter().filter_map(|update| update.call.clone()).collect();
-        let seen: Vec<_> = seen.iter().map(|call| call.id.as_str()).collect();
-        assert_eq!(seen, [next.call_id.as_str(), last.call_id.as_str()], "{:?}", pad.transport);
+        assert_eq!(pad.shown(), [&*next.call_id, &*last.call_id], "{:?}", pad.transport);
         assert!(pad.early.is_empty());
     }
 }

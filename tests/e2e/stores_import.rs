@@ -156,7 +156,7 @@ async fn records_are_accepted_while_stores_are_imported() {
     tokio::pin!(importing);
     let mut rings = 0;
     let answer = loop {
-        let record = ring(&called.virtual_number, &cdr::caller());
+        let record = called.ring();
         tokio::select! {
             biased;
             taken = provider.deliver(&record) => {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ringpad_proto::v1::IngestCallRequest;
 use ringpad_tests::{
-    cdr::{self, ring, urlencoded},
+    cdr::urlencoded,
     collector::Collector,
     http::Client,
     pads::{Pad, Transport},
@@ -41,7 +41,7 @@ async fn traced(collector: &Collector) -> System {
 /// A replica that gets the first message of a publisher compares with the log, and an event that comes from the log is not
 /// traced. After a ring and some heartbeats that is over.
 async fn settle<const N: usize>(system: &System, store: &Shop, pads: [&mut Pad; N]) {
-    system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+    system.ring(store).await;
     for pad in pads {
         pad.update().await;
         pad.until_heartbeats(pad.heartbeats + 3).await;
@@ -56,8 +56,7 @@ async fn a_ring_over_http_is_one_trace_from_the_request_to_every_pad() {
     let mut near = system.pad(Transport::GrpcWeb, 0, &store.id).await;
     let mut far = system.pad(Transport::WebSocket, 1, &store.id).await;
     settle(&system, &store, [&mut near, &mut far]).await;
-    let record = ring(&store.virtual_number, &cdr::caller());
-    system.secrets.note(&record);
+    let record = system.noted_ring(&store);
     let traceparent = traceparent();
     let headers = [("content-type", FORM), ("traceparent", traceparent.as_str())];
     let mut client = Client::new(system.ingest_at.http);
@@ -95,8 +94,7 @@ async fn a_call_over_grpc_is_traced_too() {
     let store = system.store("gangnam").await;
     let mut pad = system.pad(Transport::Grpc, 0, &store.id).await;
     settle(&system, &store, [&mut pad]).await;
-    let cdr = ring(&store.virtual_number, &cdr::caller());
-    system.secrets.note(&cdr);
+    let cdr = system.noted_ring(&store);
     let mut request = Request::new(IngestCallRequest { source: "bizcall".to_owned(), cdr: Some(cdr) });
     request.metadata_mut().insert("traceparent", must("a header", traceparent().parse()));
     must("an answer", system.calls().await.ingest_call(request).await);

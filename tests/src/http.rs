@@ -15,6 +15,9 @@ use tokio::{
     net::{TcpSocket, TcpStream},
     time::timeout,
 };
+use tonic::transport::{Channel, Endpoint};
+
+use crate::wait::{SOON, must};
 
 /// How long an answer may take. Providers give up after 5–15 s; a test machine is slower.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
@@ -73,6 +76,33 @@ pub async fn send_raw(address: SocketAddr, bytes: &[u8]) -> Result<String, NoAns
     let answered = answered.map_err(|_| format!("it took more than {ANSWER_TIMEOUT:?}"));
     let answered = answered.and_then(|answered| answered.map_err(|error| error.to_string()));
     answered.map_err(|why| NoAnswer { address, why })
+}
+
+/// What `/metrics` of a program shows now.
+///
+/// # Panics
+/// There is no answer.
+pub async fn metrics(admin: SocketAddr) -> String {
+    must("/metrics", Client::new(admin).get("/metrics").await).text()
+}
+
+/// One metric of a program now, by its name and labels as `/metrics` writes them; zero if it is not shown yet.
+///
+/// # Panics
+/// There is no answer.
+pub async fn metric(admin: SocketAddr, series: &str) -> f64 {
+    let metrics = metrics(admin).await;
+    let line = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    line.map_or(0.0, |value| must(series, value.parse()))
+}
+
+/// A connection to a gRPC port; its calls have the deadline [`SOON`].
+///
+/// # Panics
+/// Nothing listens.
+pub async fn channel(at: SocketAddr) -> Channel {
+    let endpoint = must("an endpoint", Endpoint::from_shared(format!("http://{at}")));
+    must("a gRPC connection", endpoint.timeout(SOON).connect().await)
 }
 
 /// A client with at most one connection.

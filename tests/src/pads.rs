@@ -199,6 +199,11 @@ impl Pad {
         self.updates.last().map_or(self.snapshot.position, |update| update.position)
     }
 
+    /// The ids of the calls in its updates, in their order.
+    pub fn shown(&self) -> Vec<String> {
+        self.updates.iter().filter_map(|update| Some(update.call.as_ref()?.id.clone())).collect()
+    }
+
     /// A request to resume at this pad's position.
     pub fn resumption(&self, token: &str) -> Subscription {
         Subscription::new(token).after(self.position(), &self.snapshot.epoch)

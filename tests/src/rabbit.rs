@@ -44,6 +44,9 @@ const WATERMARK: &str = "0.8";
 /// The free disk space below which it takes no more messages.
 const DISK_FREE: &str = "50MB";
 
+/// How long a test waits for a state that it queries with `rabbitmqctl`: one query takes 2–3 s.
+pub const QUERIES: Duration = Duration::from_secs(60);
+
 static SHARED: OnceCell<RabbitNode> = OnceCell::const_new();
 
 /// A name that no other test uses, e.g. for an exchange.
@@ -278,6 +281,26 @@ impl RabbitNode {
              {{error, not_found}} -> gone end."
         );
         self.ctl(&["eval", &deletion]).await;
+    }
+
+    /// Deletes an exchange, also one that is in use.
+    ///
+    /// # Panics
+    /// `rabbitmqctl` fails.
+    pub async fn delete_exchange(&self, name: &str) {
+        let exchange = format!("rabbit_misc:r(<<\"/\">>, exchange, <<\"{name}\">>)");
+        self.ctl(&["eval", &format!("rabbit_exchange:delete({exchange}, false, <<\"test\">>).")]).await;
+    }
+
+    /// Waits until the node blocks a connection that publishes, because of an alarm.
+    ///
+    /// # Panics
+    /// It does not.
+    pub async fn until_blocked(&self) {
+        until("the publisher is blocked", QUERIES, async || {
+            self.ctl(&["list_connections", "state"]).await.lines().any(|line| line == "blocked").then_some(())
+        })
+        .await;
     }
 
     /// All queues of the node, as the broker itself sees them.

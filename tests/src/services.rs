@@ -13,19 +13,20 @@ mod activation;
 mod service;
 mod small_disk;
 
-use std::{net::SocketAddr, thread, time::Duration};
+use std::{collections::BTreeSet, fs, net::SocketAddr, thread, time::Duration};
 
 use ringpad_proto::v1::{
-    self, UpsertStoreRequest, ingest_service_client::IngestServiceClient,
+    self, Cdr, ListCallsRequest, UpsertStoreRequest, ingest_service_client::IngestServiceClient,
     store_service_client::StoreServiceClient,
 };
 use tempfile::TempDir;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
 use crate::{
     cdr,
     guard::Program,
     http,
+    http::{channel, metric},
     pads::{Pad, Subscription, Transport},
     port::free_address,
     provider::Provider,
@@ -67,6 +68,13 @@ pub struct Shop {
     pub virtual_number: String,
     /// The real line behind it.
     pub line: String,
+}
+
+impl Shop {
+    /// The record at ring time of a new call to it.
+    pub fn ring(&self) -> Cdr {
+        cdr::ring(&self.virtual_number, &cdr::caller())
+    }
 }
 
 /// One ingest-svc, some replicas of push-svc, and what they share.
@@ -161,6 +169,59 @@ impl System {
         }
     }
 
+    /// Gives ingest-svc a file with these sources, for its next start.
+    ///
+    /// # Panics
+    /// It cannot be written.
+    pub fn sources(&mut self, toml: &str) {
+        let file = self.directory.path().join("sources.toml");
+        must("the sources", fs::write(&file, toml));
+        self.ingest.set("INGEST_CONFIG", &file.display().to_string());
+    }
+
+    /// Rings once at `shop`, which must be accepted; returns the call's id.
+    ///
+    /// # Panics
+    /// It is not accepted.
+    pub async fn ring(&self, shop: &Shop) -> String {
+        let answer = self.provider().deliver(&shop.ring()).await;
+        assert_eq!(answer.status, "accepted");
+        answer.call_id
+    }
+
+    /// The record at ring time of a new call to `shop`, for a test that sends it itself: no log may show its numbers.
+    pub fn noted_ring(&self, shop: &Shop) -> Cdr {
+        let record = shop.ring();
+        self.secrets.note(&record);
+        record
+    }
+
+    /// A metric of ingest-svc now, by its name and labels as `/metrics` writes them; zero if it is not shown yet.
+    ///
+    /// # Panics
+    /// There is no answer.
+    pub async fn metric(&self, series: &str) -> f64 {
+        metric(self.ingest_at.admin, series).await
+    }
+
+    /// The calls of `shop` in the log, and the log's epoch.
+    ///
+    /// # Panics
+    /// ListCalls fails.
+    pub async fn listed_calls(&self, shop: &Shop) -> (BTreeSet<String>, String) {
+        let mut request =
+            ListCallsRequest { store_id: shop.id.clone(), page_size: 500, ..Default::default() };
+        let (mut listed, mut client) = (BTreeSet::new(), self.calls().await);
+        loop {
+            let page = must("ListCalls", client.list_calls(request.clone()).await).into_inner();
+            listed.extend(page.calls.into_iter().map(|call| call.id));
+            if page.next_page_token.is_empty() {
+                return (listed, page.epoch);
+            }
+            request.page_token = page.next_page_token;
+        }
+    }
+
     /// A number provider with its own connection.
     pub fn provider(&self) -> Provider {
         Provider::new(self.ingest_at.http, self.secrets.clone())
@@ -223,8 +284,7 @@ impl System {
     /// # Panics
     /// Nothing listens.
     pub async fn channel(&self) -> Channel {
-        let endpoint = must("an endpoint", Endpoint::from_shared(format!("http://{}", self.ingest_at.grpc)));
-        must("a connection to ingest-svc", endpoint.timeout(SOON).connect().await)
+        channel(self.ingest_at.grpc).await
     }
 
     /// Opens a pad of `store` on the replica of that index and takes its snapshot.
@@ -242,9 +302,19 @@ impl System {
     pub async fn pads(&self, store: &str) -> Vec<Pad> {
         let mut pads = Vec::new();
         for replica in 0..self.push_at.len() {
-            for transport in Transport::ALL {
-                pads.push(self.pad(transport, replica, store).await);
-            }
+            pads.extend(self.pads_on(replica, store).await);
+        }
+        pads
+    }
+
+    /// Opens a pad of `store` on every transport of the replica of that index.
+    ///
+    /// # Panics
+    /// There is no snapshot.
+    pub async fn pads_on(&self, replica: usize, store: &str) -> Vec<Pad> {
+        let mut pads = Vec::new();
+        for transport in Transport::ALL {
+            pads.push(self.pad(transport, replica, store).await);
         }
         pads
     }
@@ -260,7 +330,7 @@ impl System {
         let mut provider = self.provider();
         let mut admin = http::Client::new(self.push_at[0].admin);
         until("a ring comes over the bus", SOON, async || {
-            provider.deliver(&cdr::ring(&shop.virtual_number, &cdr::caller())).await;
+            provider.deliver(&shop.ring()).await;
             let shown = must("/metrics", admin.get("/metrics").await).text();
             shown.contains("\nringpad_push_receipt_to_pad_seconds_count").then_some(())
         })

@@ -5,8 +5,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use ring::hmac;
 use serde::Serialize;
+use tonic::Request;
 
-use crate::secrets::TOKEN_SECRET;
+use crate::{secrets::TOKEN_SECRET, wait::must};
 
 /// The claims of a token.
 #[derive(Debug, Clone, Serialize)]
@@ -62,6 +63,17 @@ impl Claims {
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
         format!("{signed}.{}", encode(hmac::sign(&key, signed.as_bytes()).as_ref()))
     }
+}
+
+/// A pad's gRPC request.
+///
+/// # Panics
+/// The token is not a header's value.
+pub fn with_token<T>(token: &str, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    let bearer = must("a header", format!("Bearer {token}").parse());
+    request.metadata_mut().insert("authorization", bearer);
+    request
 }
 
 /// `seconds` from now (negative: ago), in seconds since 1970.

@@ -1,19 +1,14 @@
 //! The connection to the broker ends: everything fails immediately. A broker that accepts nothing for a while is not a loss.
 
-use std::time::Duration;
-
 use ringpad_bus::{ConnectError, Loss, PublishOutcome};
 use ringpad_tests::{
     port::free_address,
-    rabbit::{RabbitNode, unique},
+    rabbit::{QUERIES, RabbitNode, unique},
     wait::{SOON, must, until, within},
 };
 use tokio::{net::TcpListener, runtime::Handle};
 
 use super::{ORIGIN, TTL, batch, bus, event, publisher, send, subscription};
-
-/// One query of the broker takes 2–3 s.
-const LOOKS: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn when_the_broker_ends_publishers_confirms_and_subscriptions_are_lost() {
@@ -104,10 +99,7 @@ async fn a_publisher_whose_exchange_is_deleted_is_lost() {
     let exchange = unique("deleted");
     let bus = bus(&node.url(), &exchange);
     let mut first = publisher(&bus).await;
-    let deletion = format!(
-        "rabbit_exchange:delete(rabbit_misc:r(<<\"/\">>, exchange, <<\"{exchange}\">>), false, <<\"test\">>)."
-    );
-    node.ctl(&["eval", &deletion]).await;
+    node.delete_exchange(&exchange).await;
     assert!(matches!(within("the loss", SOON, send(&mut first, 1)).await, Err(Loss::Connection(_))));
     assert!(matches!(within("the loss", SOON, first.lost()).await, Loss::Connection(_)));
     let mut second = publisher(&bus).await;
@@ -133,14 +125,11 @@ async fn while_the_broker_blocks_publishers_messages_wait_and_are_delivered_afte
         }
         for confirm in confirms {
             let outcome = async { confirm?.outcome().await };
-            assert_eq!(within("an outcome", LOOKS, outcome).await, Ok(PublishOutcome::Delivered));
+            assert_eq!(within("an outcome", QUERIES, outcome).await, Ok(PublishOutcome::Delivered));
         }
     };
     let ending = async {
-        until("the publisher is blocked", LOOKS, async || {
-            node.ctl(&["list_connections", "state"]).await.lines().any(|line| line == "blocked").then_some(())
-        })
-        .await;
+        node.until_blocked().await;
         node.end_memory_alarm().await;
     };
     tokio::join!(sending, ending);

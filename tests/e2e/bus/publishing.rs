@@ -16,14 +16,11 @@ use ringpad_bus::{
     Batch, CONTENT_TYPE, EnvelopeError, Head, PublishOutcome, ReceivedMessage, unix_milliseconds,
 };
 use ringpad_tests::{
-    rabbit::{RabbitNode, unique},
+    rabbit::{QUERIES, RabbitNode, unique},
     wait::{SOON, must, until},
 };
 
 use super::{ORIGIN, TTL, batch, bus, event, publisher, receive, send, subscription};
-
-/// One query of the broker takes 2–3 s.
-const LOOKS: Duration = Duration::from_secs(60);
 
 async fn channel(node: &RabbitNode) -> Channel {
     must("a channel", node.connect().await.create_channel().await)
@@ -91,7 +88,7 @@ async fn every_replica_receives_every_batch_in_order_and_numbered() {
         let nothing = tokio::time::timeout(Duration::from_millis(1), replica.next()).await;
         assert!(nothing.is_err(), "{nothing:?} was not sent");
     }
-    until("all is acknowledged", LOOKS, async || {
+    until("all is acknowledged", QUERIES, async || {
         let queues = node.queues().await;
         names
             .iter()
@@ -223,7 +220,7 @@ async fn a_message_of_another_program_is_ignored() {
     assert!(matches!(receive(&mut replica).await, ReceivedMessage::Batch(_)));
     assert!(matches!(receive(&mut replica).await, ReceivedMessage::Foreign { .. }));
     let name = replica.queue().to_owned();
-    until("ours is still there", LOOKS, async || {
+    until("ours is still there", QUERIES, async || {
         node.queues().await.iter().any(|queue| queue.name == name && queue.messages == 1).then_some(())
     })
     .await;
@@ -274,7 +271,7 @@ async fn dead_letters_are_listed_with_reason_and_time_and_stay_until_they_are_pu
         assert_eq!(reasons, ["rejected", "expired"], "look {look}");
         for letter in &letters {
             let age = letter.at.map(|at| must("the past", SystemTime::now().duration_since(at)));
-            assert!(age.is_some_and(|age| age < LOOKS), "{letter:?}");
+            assert!(age.is_some_and(|age| age < QUERIES), "{letter:?}");
             assert_eq!(
                 (letter.queue.as_str(), letter.content_type.as_str()),
                 (replica.queue(), CONTENT_TYPE)

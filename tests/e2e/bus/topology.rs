@@ -1,19 +1,16 @@
 //! The declared exchanges and queues, as the broker shows them, and what happens if something else has their names.
 
-use std::{error::Error, time::Duration};
+use std::error::Error;
 
 use lapin::{ExchangeKind, options::ExchangeDeclareOptions, types::FieldTable};
 use ringpad_bus::{ConnectError, PublishOutcome};
 use ringpad_tests::{
     port::free_port,
-    rabbit::{Queue, RabbitNode, unique},
+    rabbit::{QUERIES, Queue, RabbitNode, unique},
     wait::{must, until},
 };
 
 use super::{ORIGIN, bus, publisher, send, subscription};
-
-/// One query of the broker takes 2–3 s.
-const LOOKS: Duration = Duration::from_secs(60);
 
 async fn queue(node: &RabbitNode, name: &str) -> Option<Queue> {
     node.queues().await.into_iter().find(|queue| queue.name == name)
@@ -44,7 +41,7 @@ async fn a_replica_has_a_private_queue_that_is_deleted_with_its_connection() {
     let abrupt = other.queue().to_owned();
     replica.close().await;
     drop(other);
-    until("both private queues are gone", LOOKS, async || {
+    until("both private queues are gone", QUERIES, async || {
         let queues = node.queues().await;
         queues.iter().all(|queue| queue.name != name && queue.name != abrupt).then_some(())
     })

@@ -20,9 +20,10 @@ use tonic::{Code, Status};
 use uuid::Uuid;
 
 use super::{
-    person::{client, is_worth_another_try, with_token},
+    person::{client, is_worth_another_try},
     verdict::Verdict,
 };
+use crate::token::with_token;
 
 /// How many requests it has under way: twice as many as a pad may have on each of three replicas, so that it also asks too much
 /// if they answer slowly.

@@ -19,7 +19,7 @@ use tonic::{
 use uuid::Uuid;
 
 use super::ledger::{Acknowledged, Ledger, PadState, Record, Step, StreamFault};
-use crate::wait::must;
+use crate::{token::with_token, wait::must};
 
 /// How long an answer may take before the tap is repeated.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -132,14 +132,6 @@ fn note_on(call_id: &str) -> String {
 pub(super) fn client(nginx: SocketAddr) -> PadServiceClient<Channel> {
     let endpoint = must("an endpoint", Endpoint::from_shared(format!("http://{nginx}")));
     PadServiceClient::new(endpoint.connect_timeout(ANSWER_TIMEOUT).timeout(ANSWER_TIMEOUT).connect_lazy())
-}
-
-/// A pad's request.
-pub(super) fn with_token<T>(token: &str, message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    let bearer = must("a header", format!("Bearer {token}").parse());
-    request.metadata_mut().insert("authorization", bearer);
-    request
 }
 
 /// Faults can stop an answer, or cut off the log. They are no reason for a refusal.

@@ -6,6 +6,7 @@ use ringpad_proto::v1::{SubscribeRequest, pad_service_client::PadServiceClient};
 use tonic::{Code, Request, Status, transport::Endpoint};
 
 use super::{Item, Items, StreamEnd, Subscription};
+use crate::token::with_token;
 
 /// Carries events until the stream's end.
 pub(super) async fn carry(replica: SocketAddr, asked: Subscription, items: &Items) -> StreamEnd {
@@ -14,11 +15,11 @@ pub(super) async fn carry(replica: SocketAddr, asked: Subscription, items: &Item
         Ok(channel) => channel,
         Err(error) => return StreamEnd::Lost(error.to_string()),
     };
-    let mut request = Request::new(request(&asked));
-    if let Some(token) = &asked.token {
-        let bearer = format!("Bearer {token}").parse().expect("a token is a header's value");
-        request.metadata_mut().insert("authorization", bearer);
-    }
+    let message = request(&asked);
+    let mut request = match &asked.token {
+        Some(token) => with_token(token, message),
+        None => Request::new(message),
+    };
     if let Some(origin) = &asked.origin {
         request.metadata_mut().insert("origin", origin.parse().expect("an origin is a header's value"));
     }

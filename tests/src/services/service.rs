@@ -107,6 +107,24 @@ impl Service {
         self.running.as_ref().expect("it is running").signal(Signal::TERM);
     }
 
+    /// Sends SIGTERM, and waits for its end.
+    ///
+    /// # Panics
+    /// It is not running, does not end in time, or with another exit code than 0.
+    pub async fn stop(&mut self) {
+        self.terminate();
+        assert_eq!(self.exit().await, 0, "{}", self.logged());
+    }
+
+    /// Waits until `/readyz` is 503; returns the reason.
+    ///
+    /// # Panics
+    /// It stays ready.
+    pub async fn not_ready(&self) -> String {
+        let refused = async || self.readiness().await.filter(|(status, _)| *status == 503);
+        until("/readyz is 503", SOON, refused).await.1
+    }
+
     /// Whether it has ended, or was never started.
     pub fn has_ended(&mut self) -> bool {
         self.running.as_mut().is_none_or(|running| running.status().is_some())
