@@ -57,7 +57,9 @@ pub(crate) struct Replica {
     readiness: Readiness,
     /// One task for each WebSocket.
     connections: TaskTracker,
-    /// All other tasks.
+    /// Tells all tasks to end.
+    stop: CancellationToken,
+    /// All tasks but the WebSockets. Its own token is cancelled when the first of them ends.
     supervisor: Supervisor,
 }
 
@@ -93,10 +95,11 @@ impl Replica {
             hub: hub.clone(),
             readiness,
             connections: TaskTracker::new(),
+            stop: CancellationToken::new(),
             supervisor: Supervisor::new(CancellationToken::new()),
         };
         replica.serve(settings, capacity, edge, listeners, registry)?;
-        let (backoff, stop) = (settings.retry.backoff(), replica.supervisor.stop().clone());
+        let (backoff, stop) = (settings.retry.backoff(), replica.stop.clone());
         let (watched, until) = (log.clone(), stop.clone());
         replica.supervisor.spawn("instances of ingest-svc", async move { watched.watch(until).await });
         replica.supervisor.try_spawn("subscription", subscriber.run(backoff.clone(), stop.clone()));
@@ -115,7 +118,7 @@ impl Replica {
         listeners: Listeners,
         mut registry: Registry,
     ) -> Result<(), Failure> {
-        let stop = self.supervisor.stop().clone();
+        let stop = self.stop.clone();
         let grpc = grpc::router(&edge, capacity.requests.bytes, self.readiness.clone(), stop.clone())?;
         let page = grpc::before(&edge.admission, page::router(settings.pad_token_url.as_ref()));
         let websocket = WebSocketEdge {
@@ -146,17 +149,17 @@ impl Replica {
         Ok(())
     }
 
-    /// Runs until `shutdown` and the drain behind it, or until a task ends, also during the drain.
+    /// Runs until `shutdown` and the drain behind it, or until a task ends. One that ends during the drain does not end the
+    /// drain: until they have another replica, pads are better off with what still works here.
     pub(crate) async fn run(self, drain: Drain, shutdown: CancellationToken) -> Result<(), Failure> {
-        let stop = self.supervisor.stop();
-        let left = async {
-            shutdown.cancelled().await;
-            self.drain(drain).await;
-        };
+        let task_ended = self.supervisor.stop();
         tokio::select! {
-            () = left => stop.cancel(),
-            () = stop.cancelled() => {}
+            () = shutdown.cancelled() => self.drain(drain).await,
+            () = task_ended.cancelled() => {}
         }
+        // From now on tasks end because they are told to.
+        task_ended.cancel();
+        self.stop.cancel();
         self.connections.close();
         self.connections.wait().await;
         self.supervisor.join().await
@@ -166,7 +169,8 @@ impl Replica {
     async fn drain(&self, Drain { delay, window }: Drain) {
         if !delay.is_zero() {
             self.readiness.hold(HOLDER, "leaving");
-            sleep(delay).await;
+            // With a task less, pads are sent away at once.
+            self.supervisor.stop().run_until_cancelled(sleep(delay)).await;
         }
         self.hub.leave(window, tokio::time::Instant::now());
         // Last, so that without a delay nobody reads that it is leaving and then gets a stream all the same.

@@ -50,6 +50,13 @@ pub(crate) struct Subscriber {
     pub traces: Traces,
 }
 
+impl Drop for Subscriber {
+    /// Also after a panic: what does not come from the bus any more is read from the log.
+    fn drop(&mut self) {
+        self.catch_up.set_bus(BusState::Silent);
+    }
+}
+
 /// Why a connection ended.
 enum SubscriptionEnd {
     Stopped,

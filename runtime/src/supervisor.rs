@@ -22,7 +22,8 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// No task yet. All tasks must end when `stop` is cancelled; a task that ends cancels it.
+    /// No task yet. A task that ends cancels `stop`, and then all others must end, at once or in an order that their owner
+    /// chooses.
     pub fn new(stop: CancellationToken) -> Self {
         Self { stop, tasks: JoinSet::new(), ended_early: Arc::default() }
     }
@@ -46,12 +47,16 @@ impl Supervisor {
         let (stop, ended_early) = (self.stop.clone(), Arc::clone(&self.ended_early));
         self.tasks.spawn(async move {
             let outcome = AssertUnwindSafe(task).catch_unwind().await;
-            if matches!(outcome, Ok(Ok(()))) && !stop.is_cancelled() {
+            let outcome = outcome.unwrap_or_else(|panic| Err(Failure::other(name, panic_text(&*panic))));
+            match &outcome {
+                // Now, because other tasks may take long to end.
+                Err(failure) => tracing::error!(failure = %ErrorChain(failure), "a task failed"),
                 // Only the first one is of interest.
-                ended_early.set(name).ok();
+                Ok(()) if !stop.is_cancelled() => drop(ended_early.set(name)),
+                Ok(()) => {}
             }
             stop.cancel();
-            outcome.unwrap_or_else(|panic| Err(Failure::other(name, panic_text(&*panic))))
+            outcome
         });
     }
 
@@ -72,19 +77,13 @@ impl Supervisor {
     /// Waits until all tasks have ended, also after a panic.
     ///
     /// # Errors
-    /// The first failure or panic; without one, that a task ended before it was told to. Further failures are logged.
+    /// The first failure or panic; without one, that a task ended before it was told to. Each failure has been logged.
     pub async fn join(mut self) -> Result<(), Failure> {
         let mut first = None;
         while let Some(joined) = self.tasks.join_next().await {
             // Tasks catch their panics, and nobody aborts them.
             let outcome = joined.unwrap_or_else(|error| Err(Failure::other("a task", error)));
-            match (outcome, &first) {
-                (Ok(()), _) => {}
-                (Err(failure), None) => first = Some(failure),
-                (Err(failure), Some(_)) => {
-                    tracing::error!(failure = %ErrorChain(&failure), "another task failed")
-                }
-            }
+            first = first.or(outcome.err());
         }
         match (first, self.ended_early.get()) {
             (Some(failure), _) => Err(failure),

@@ -4,10 +4,12 @@
 use std::time::Duration;
 
 use futures_util::stream;
+use lapin::{ExchangeKind, options::ExchangeDeclareOptions};
 use ringpad_proto::v1::{IngestCallStreamRequest, IngestStatus, ListCallsRequest};
 use ringpad_tests::{
     cdr::{self, ring, urlencoded},
     http::channel,
+    link::Link,
     pads::{Pad, StreamEnd, Transport},
     port::free_port,
     provider::{CdrAnswer, FORM},
@@ -53,6 +55,45 @@ async fn unfinished_request(system: &System, body: &str) -> TcpStream {
     );
     must("all but a byte", stream.write_all(format!("{head}{body}").as_bytes()).await);
     stream
+}
+
+/// Its first connection to the broker finds an exchange of another type, while its pads are asked to leave.
+#[tokio::test]
+async fn a_draining_replica_whose_subscription_fails_serves_its_pads_to_the_end_and_exits_2() {
+    let node = RabbitNode::shared().await;
+    let link = Link::to(node.address()).await;
+    link.black_hole();
+    let mut system = System::prepare(&node.url_at(link.at), 1, &[("DRAIN_WINDOW", "6s")]);
+    let nowhere = format!("amqp://guest:guest@127.0.0.1:{}/%2f", free_port());
+    system.ingest.set("AMQP_URL", &nowhere);
+    let channel = must("a channel", node.connect().await.create_channel().await);
+    let (name, durable) =
+        (system.exchange.as_str(), ExchangeDeclareOptions { durable: true, ..<_>::default() });
+    let declared = channel.exchange_declare(name.into(), ExchangeKind::Topic, durable, <_>::default());
+    must("an exchange", declared.await);
+    system.ingest.start().await;
+    system.push[0].start().await;
+    let store = system.store("gangnam").await;
+    let mut pads = system.pads(&store.id).await;
+
+    shut_down(&system.push[0]).await;
+    link.heal();
+    until("its subscription fails", SOON, async || {
+        system.push[0].logged().contains("a task failed").then_some(())
+    })
+    .await;
+    system.provider().deliver(&ring(&store.virtual_number, &cdr::caller())).await;
+    for pad in &mut pads {
+        pad.until_position(1).await;
+    }
+    for pad in &mut pads {
+        pad.asked_to_reconnect().await;
+        assert_eq!(pad.end().await, StreamEnd::of_drain(pad.transport));
+    }
+    assert_eq!(system.push[0].exit().await, 2);
+    let logged = system.push[0].logged();
+    let last = logged.lines().last().unwrap_or_default();
+    assert!(last.contains(&system.exchange) && last.contains("topic"), "{last}");
 }
 
 #[tokio::test]
