@@ -67,7 +67,7 @@ fn regular(path: PathBuf) -> Result<PathBuf, &'static str> {
 /// # Errors
 /// The backup could not be made.
 pub(crate) async fn back_up(args: BackupArgs, shutdown: CancellationToken) -> Result<(), Failure> {
-    let Database::Sqlite(log) = args.log.database_url;
+    let log = file(args.log.database_url)?;
     let began = Instant::now();
     let made = sqlite::back_up(log, args.file.clone(), &shutdown).await;
     let contents = made.map_err(|error| Failure::other("backup", error))?;
@@ -79,7 +79,7 @@ pub(crate) async fn back_up(args: BackupArgs, shutdown: CancellationToken) -> Re
 /// # Errors
 /// The backup could not be restored; the log is unchanged.
 pub(crate) async fn restore(args: RestoreArgs) -> Result<(), Failure> {
-    let Database::Sqlite(log) = args.log.database_url;
+    let log = file(args.log.database_url)?;
     let existing = if args.replace { Existing::Kept } else { Existing::Refused };
     let (began, path) = (Instant::now(), log.clone());
     let work = tokio::task::spawn_blocking(move || sqlite::restore(&args.file, &path, existing));
@@ -89,6 +89,18 @@ pub(crate) async fn restore(args: RestoreArgs) -> Result<(), Failure> {
     match restored.kept {
         Some(kept) => report(format!("the log that was there is kept: {}", kept.display())),
         None => Ok(()),
+    }
+}
+
+/// The file of a log in SQLite.
+fn file(database: Database) -> Result<PathBuf, Failure> {
+    match database {
+        Database::Sqlite(path) => Ok(path),
+        Database::Postgres(_) => Err(Failure::Setting(
+            "DATABASE_URL: a log in PostgreSQL is backed up with the tools of PostgreSQL, e.g. pg_dump; \
+             sqlite:// and a path is expected"
+                .into(),
+        )),
     }
 }
 

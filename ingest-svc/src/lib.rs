@@ -9,7 +9,7 @@
 //!
 //! Contract: a CDR is answered when its commit is on disk, never before, and it never waits for the broker. Past
 //! `cdr` there are no strings that might be phone numbers; `call` and `store` decide, without a database; all SQL is in
-//! `log/sqlite`; the edges never see the broker.
+//! `log/sqlite` and `log/postgres`; the edges never see the broker.
 
 mod bounds;
 pub mod call;

@@ -20,6 +20,7 @@ mod job;
 mod json;
 mod metrics;
 mod outbox;
+mod postgres;
 mod queue;
 mod read;
 mod reader;
@@ -55,6 +56,7 @@ pub(crate) use job::Import;
 use job::{Answered, Job, Work};
 use metrics::{LogMetrics, Waiting};
 pub use outbox::{Committed, Outbox};
+pub use postgres::{PostgresError, Servers};
 use queue::Queue;
 pub use read::{
     AllMissed, CallPage, CallQuery, Cursor, Extent, Missed, OutboxPage, PageMark, PageSize, Purpose,

@@ -33,6 +33,7 @@ mod one_file;
 mod one_pad;
 mod openapi;
 mod outage;
+mod postgres;
 mod postgres_harness;
 mod quarantine;
 mod reference;

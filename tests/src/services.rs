@@ -222,6 +222,19 @@ impl System {
         }
     }
 
+    /// Another ingest-svc with the same settings at addresses of its own, which is not started. push-svc does not know it.
+    pub fn another_ingest(&self) -> (Service, IngestAddresses) {
+        let at = IngestAddresses { http: free_address(), grpc: free_address(), admin: free_address() };
+        let mut program = self.ingest.program.clone();
+        for (name, address) in
+            [("INGEST_HTTP_ADDR", at.http), ("INGEST_GRPC_ADDR", at.grpc), ("INGEST_ADMIN_ADDR", at.admin)]
+        {
+            program = program.set(name, address.to_string());
+        }
+        program.log = self.directory.path().join(format!("ingest-{}.log", at.http.port()));
+        (Service::new(program, at.http), at)
+    }
+
     /// A number provider with its own connection.
     pub fn provider(&self) -> Provider {
         Provider::new(self.ingest_at.http, self.secrets.clone())

@@ -28,6 +28,19 @@ pub(super) struct Batch {
 }
 
 impl Batch {
+    /// The commit after this one has done this, too. Its events continue those of this one.
+    pub(super) fn add(&mut self, later: Self) {
+        if self.events.is_empty() {
+            self.first_key = later.first_key;
+        }
+        self.events.extend(later.events);
+        self.changed.extend(later.changed);
+        self.logged.extend(later.logged);
+        self.quarantined += later.quarantined;
+        self.dropped += later.dropped;
+        self.writes |= later.writes;
+    }
+
     /// A record was logged.
     pub(super) fn record(
         &mut self,

@@ -1,7 +1,7 @@
 //! The databases that a log can be kept in. Nothing else outside their folders names one.
 //!
 //! A database commits a batch of jobs, and answers queries. How it does that is its own: SQLite uses small statements in
-//! savepoints, on threads.
+//! savepoints, on threads; PostgreSQL few round trips.
 
 use std::{path::PathBuf, str::FromStr, sync::Arc};
 
@@ -16,7 +16,7 @@ use super::{
     job::{Job, Probe},
     metrics::LogMetrics,
     outbox::Outbox,
-    sqlite,
+    postgres, sqlite,
 };
 use crate::capacity::LogCapacity;
 
@@ -25,17 +25,22 @@ use crate::capacity::LogCapacity;
 pub enum Database {
     /// A SQLite file.
     Sqlite(PathBuf),
+    /// A PostgreSQL database, which several ingest-svc can share.
+    Postgres(postgres::Servers),
 }
 
 impl FromStr for Database {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return text.parse().map(Self::Postgres);
+        }
         match text.strip_prefix("sqlite://") {
             Some(path) if !path.is_empty() && !path.contains('?') => Ok(Self::Sqlite(PathBuf::from(path))),
             _ => Err(
-                "sqlite:// and a path is expected, e.g. sqlite:///var/lib/ringpad/ringpad.db; postgres:// \
-                      is not built yet"
+                "sqlite:// and a path is expected, e.g. sqlite:///var/lib/ringpad/ringpad.db, or postgres://, e.g. \
+                 postgres://user:password@host:5432/database"
                     .to_owned(),
             ),
         }
@@ -52,6 +57,14 @@ pub enum OpenError {
         path: PathBuf,
         /// What is wrong with it.
         source: sqlite::FileError,
+    },
+    /// It is a database of a server.
+    #[error("cannot open the log {servers}")]
+    Postgres {
+        /// Which one.
+        servers: postgres::Servers,
+        /// What is wrong with it.
+        source: postgres::PostgresError,
     },
 }
 
@@ -87,6 +100,18 @@ impl Database {
                     tasks: vec![checkpoints],
                 })
             }
+            Self::Postgres(servers) => {
+                let (writer, reader) = postgres::open(servers, popup_ttl, capacity, metrics)
+                    .await
+                    .map_err(|source| OpenError::Postgres { servers: servers.clone(), source })?;
+                Ok(OpenDatabase {
+                    epoch: writer.epoch(),
+                    outbox: writer.outbox(),
+                    writer: DatabaseWriter::Postgres(Box::new(writer)),
+                    reader: DatabaseReader::Postgres(reader),
+                    tasks: Vec::new(),
+                })
+            }
         }
     }
 }
@@ -94,6 +119,7 @@ impl Database {
 /// The half that writes. There is one for each open log.
 pub(super) enum DatabaseWriter {
     Sqlite(Box<sqlite::Writer>),
+    Postgres(Box<postgres::Writer>),
 }
 
 impl DatabaseWriter {
@@ -104,6 +130,7 @@ impl DatabaseWriter {
     pub(super) async fn commit(&mut self, jobs: &mut [Job], probe: Probe) -> Result<Batch, LogError> {
         match self {
             Self::Sqlite(writer) => writer.commit(jobs, probe),
+            Self::Postgres(writer) => writer.commit(jobs).await,
         }
     }
 
@@ -111,6 +138,7 @@ impl DatabaseWriter {
     pub(super) fn maintain(&mut self) {
         match self {
             Self::Sqlite(writer) => writer.maintain(),
+            Self::Postgres(_) => {}
         }
     }
 
@@ -118,6 +146,7 @@ impl DatabaseWriter {
     pub(super) async fn close(self) {
         match self {
             Self::Sqlite(writer) => writer.close(),
+            Self::Postgres(writer) => writer.close().await,
         }
     }
 
@@ -125,6 +154,7 @@ impl DatabaseWriter {
     pub(super) fn blocks(&self) -> bool {
         match self {
             Self::Sqlite(_) => true,
+            Self::Postgres(_) => false,
         }
     }
 }
@@ -133,4 +163,5 @@ impl DatabaseWriter {
 #[derive(Debug, Clone)]
 pub(super) enum DatabaseReader {
     Sqlite(sqlite::Connections),
+    Postgres(postgres::Connections),
 }

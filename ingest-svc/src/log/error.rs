@@ -41,6 +41,12 @@ pub(super) enum Obstacle {
     NoAnswer,
     #[error("reading it panicked")]
     Panicked,
+    #[error(
+        "a standby was promoted, which begins a new epoch: start ingest-svc again, so that pads get a fresh snapshot"
+    )]
+    Promoted,
+    #[error("another ingest-svc has taken over the events of this one, which did not answer for 5 seconds")]
+    TakenOver,
     /// A defect of this code.
     #[error("a job was not done")]
     NotDone,

@@ -78,6 +78,10 @@ impl<I, T> Work<I, T> {
         failed.map_or(Ok(()), Err)
     }
 
+    fn fail(&mut self, error: &LogError) {
+        self.outcome = Some(Err(error.clone()));
+    }
+
     /// Answers after a commit, or after a failed one. A client that has gone away needs no answer: what it asked for is done, and
     /// a repeat is recognised.
     fn answer(self, committed: Result<(), &LogError>) {
@@ -113,6 +117,21 @@ impl Job {
                 work.input.entries.iter().map(|entry| (1 + entry.numbers.len()) * ROW).sum()
             }
             _ => 0,
+        }
+    }
+
+    /// It has failed.
+    pub(super) fn fail(&mut self, error: &LogError) {
+        match self {
+            Self::Ingest(work) => work.fail(error),
+            Self::Act(work) => work.fail(error),
+            Self::Upsert(work) => work.fail(error),
+            Self::Import(work) => work.fail(error),
+            Self::Delete(work) => work.fail(error),
+            Self::Quarantine(work) => work.fail(error),
+            Self::Release(work) => work.fail(error),
+            Self::Purge(work) => work.fail(error),
+            Self::Probe(work) => work.fail(error),
         }
     }
 

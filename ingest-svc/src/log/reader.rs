@@ -25,6 +25,7 @@ macro_rules! ask {
     ($log:ident.$query:ident($($argument:expr),*)) => {
         $log.count(match &$log.database {
             DatabaseReader::Sqlite(connections) => connections.$query($($argument),*).await,
+            DatabaseReader::Postgres(connections) => connections.$query($($argument),*).await,
         })
     };
 }

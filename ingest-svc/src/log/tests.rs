@@ -9,11 +9,12 @@ mod records;
 mod seq;
 mod stores;
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use prometheus_client::registry::Registry;
 use prost::Message;
 use ringpad_proto::v1::{self, CallState, CallerKind, subscribe_response::Event as Sent};
+use ringpad_tests::postgres::PostgresServer;
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -33,12 +34,14 @@ pub(super) const TTL: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Backend {
     Sqlite,
+    Postgres,
 }
 
 /// Runs each of these tests on every backend.
 macro_rules! on_each_backend {
     ($($test:ident),* $(,)?) => {
         on_backend!(sqlite, Backend::Sqlite, $($test),*);
+        on_backend!(postgres, Backend::Postgres, $($test),*);
     };
 }
 
@@ -57,15 +60,45 @@ macro_rules! on_backend {
 
 use {on_backend, on_each_backend};
 
+#[test]
+fn only_its_own_folder_uses_a_database_crate() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut directories, mut files) = (vec![source.clone()], 0);
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            for (database, client) in [("sqlite", "rusqlite"), ("postgres", "tokio_postgres")] {
+                let module = source.join("log").join(database);
+                let is_its_own = path.starts_with(&module) || path == module.with_extension("rs");
+                // This test names them.
+                let is_used = text.contains(client) && path != source.join("log/tests.rs");
+                assert!(!is_used || is_its_own, "{} uses {client}", path.display());
+            }
+            files += 1;
+        }
+    }
+    assert!(files > 50, "{files} files were looked at");
+}
+
 /// Where a log is kept that can be opened again.
 pub(super) enum Place {
     Sqlite(TempDir),
+    Postgres(Database),
 }
 
 impl Place {
     pub(super) async fn new(backend: Backend) -> Self {
         match backend {
             Backend::Sqlite => Self::Sqlite(TempDir::new().unwrap()),
+            Backend::Postgres => {
+                let server = PostgresServer::shared().await;
+                Self::Postgres(server.url(&server.create_database().await).parse().unwrap())
+            }
         }
     }
 
@@ -76,6 +109,7 @@ impl Place {
     pub(super) async fn open_with(&self, capacity: &LogCapacity, registry: &mut Registry) -> OpenLog {
         let database = match self {
             Self::Sqlite(directory) => Database::Sqlite(directory.path().join("log.db")),
+            Self::Postgres(database) => database.clone(),
         };
         open(&database, TTL, capacity, registry).await.unwrap()
     }

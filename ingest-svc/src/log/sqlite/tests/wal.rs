@@ -13,7 +13,7 @@ async fn the_write_ahead_log_shrinks_after_a_long_reader_has_ended() {
     let limit = 16 * 1024 * 1024;
     let capacity = LogCapacity { wal_bytes: limit, ..LogCapacity::default() };
     let opened = place.open_with(&capacity, &mut Registry::default()).await;
-    let Place::Sqlite(directory) = &place;
+    let Place::Sqlite(directory) = &place else { panic!("it is not SQLite") };
     let wal = directory.path().join("log.db-wal");
     let size = || std::fs::metadata(&wal).unwrap().len();
     let reader = Connection::open(directory.path().join("log.db")).unwrap();

@@ -1,0 +1,315 @@
+//! Loads what the records and actions of a batch need, and locks it until the commit. In two round trips: statements that do not
+//! need each other's answers are sent together.
+//!
+//! All transactions lock in one order, so that no two wait for each other: the sender's own row of `owners`, the directory (shared),
+//! the (source, seq) of their records sorted by their hash, calls sorted by key, stores sorted by key. The lock on (source, seq)
+//! stands for a call that does not exist yet: without it two ingest-svc would both make it. The lock on a store is held to
+//! the commit, so its positions are in commit order and without a gap.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use sha2::{Digest, Sha256};
+use tokio::try_join;
+use tokio_postgres::{Client, Row, types::Type};
+use uuid::Uuid;
+
+use super::{
+    super::{job::Job, json::from_json, unreadable::UnreadableRows},
+    error::Failure,
+    rows::{reversed, unsigned},
+    working::{CallRow, CallerKey, CallerRow, Working},
+};
+use crate::{
+    call::{CANDIDATES, CallKey, Facts},
+    cdr::Record,
+    store::{Directory, Line, NumberKind, StoreKey, StoreNumber, VirtualNumber},
+};
+
+/// Held shared by each batch, and alone by a change of stores: a number's owner does not change while a call is given to it.
+pub(super) const DIRECTORY: i64 = 0x7269_6e67_7061_6402;
+
+/// How a batch begins. A role or database may have weaker settings; a stronger `synchronous_commit` stays. `statement_timeout`
+/// would also end a COMMIT that waits for a standby, which then counts as done here and may be lost with the server. A batch holds locks
+/// that others wait for, so a client that stops in the middle of it is cut off.
+pub(super) const BEGIN: &str = "
+    BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+    SELECT set_config('synchronous_commit', 'on', true)
+      WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply');
+    SET LOCAL statement_timeout = 0;
+    SET LOCAL lock_timeout = '1500ms';
+    SET LOCAL idle_in_transaction_session_timeout = '2s';
+";
+
+/// What does not come from the database.
+pub(super) struct Given<'a> {
+    pub(super) owner: Uuid,
+    pub(super) epoch: Uuid,
+    pub(super) popup_ttl: jiff::SignedDuration,
+    pub(super) unreadable: &'a UnreadableRows,
+}
+
+/// What a batch looks for.
+#[derive(Default)]
+struct Wanted<'a> {
+    records: Vec<&'a Record>,
+    call_ids: Vec<Uuid>,
+}
+
+impl<'a> Wanted<'a> {
+    fn of(jobs: &'a [&mut Job]) -> Self {
+        let mut wanted = Self::default();
+        for job in jobs {
+            match &**job {
+                Job::Ingest(work) => wanted.records.push(&work.input),
+                Job::Act(work) => wanted.call_ids.push(work.input.call_id),
+                _ => {}
+            }
+        }
+        wanted
+    }
+
+    /// What stands for the calls of each (source, seq), sorted.
+    fn locks(&self) -> Vec<i64> {
+        let locks: BTreeSet<_> = self.records.iter().map(|record| seq_lock(record)).collect();
+        locks.into_iter().collect()
+    }
+
+    fn numbers(&self) -> BTreeSet<StoreNumber> {
+        let cdrs = self.records.iter().map(|record| &record.cdr);
+        cdrs.flat_map(|cdr| {
+            let virtual_number = VirtualNumber::of(cdr).map(StoreNumber::VirtualNumber);
+            virtual_number.into_iter().chain(Line::of(cdr).map(StoreNumber::Line))
+        })
+        .collect()
+    }
+}
+
+/// Two records with one of them only wait for each other.
+fn seq_lock(record: &Record) -> i64 {
+    let mut hash = Sha256::new();
+    hash.update(record.source.as_bytes());
+    hash.update([0]);
+    hash.update(record.cdr.seq().as_bytes());
+    let hash: [u8; 32] = hash.finalize().into();
+    hash.as_chunks().0.first().map_or(0, |first| i64::from_le_bytes(*first))
+}
+
+/// Begins the transaction of a batch. `None`: the lease of `given.owner` was taken over. Also returns the sequence of the owner's newest
+/// event, which is locked: a commit with an unknown outcome is over by then.
+pub(super) async fn load(
+    client: &Client,
+    jobs: &[&mut Job],
+    given: Given<'_>,
+) -> Result<Option<(Working, u64)>, Failure> {
+    let wanted = Wanted::of(jobs);
+    let (numbers, locks) = (wanted.numbers(), wanted.locks());
+    let ((), owner, (), calls, owned) = try_join!(
+        client.batch_execute(BEGIN),
+        async {
+            client
+                .query_typed_opt(
+                    "SELECT newest FROM owners WHERE owner = $1 FOR NO KEY UPDATE",
+                    &[(&given.owner, Type::UUID)],
+                )
+                .await
+        },
+        lock(client, &locks),
+        calls(client, &wanted),
+        owners(client, &numbers),
+    )?;
+    let Some(owner) = owner else { return Ok(None) };
+    let mut working = Working {
+        directory: Directory::default(),
+        calls: BTreeMap::new(),
+        by_seq: HashMap::new(),
+        by_id: HashMap::new(),
+        callers: BTreeMap::new(),
+        events: Vec::new(),
+        epoch: given.epoch,
+        popup_ttl: given.popup_ttl,
+        now: jiff::Timestamp::now(),
+        unreadable: given.unreadable.clone(),
+    };
+    for row in &calls {
+        working.add_call(CallKey(row.try_get(0)?), call(row)?);
+    }
+    let mut stores: BTreeSet<StoreKey> = working.calls.values().filter_map(|call| call.store).collect();
+    for row in &owned {
+        let (kind, number, store): (i16, &str, _) =
+            (row.try_get(0)?, row.try_get(1)?, StoreKey(row.try_get(2)?));
+        working.directory.assign(StoreNumber::from_log(NumberKind::from_log(kind), number), store);
+        stores.insert(store);
+    }
+    load_stores(client, &mut working, &wanted, &stores).await?;
+    Ok(Some((working, unsigned(owner.try_get(0)?))))
+}
+
+/// Takes the locks in the order of the array.
+async fn lock(client: &Client, locks: &[i64]) -> Result<(), tokio_postgres::Error> {
+    client
+        .query_typed(
+            "SELECT pg_advisory_xact_lock_shared($1) UNION ALL
+             SELECT pg_advisory_xact_lock(lock) FROM unnest($2) AS lock",
+            &[(&DIRECTORY, Type::INT8), (&locks, Type::INT8_ARRAY)],
+        )
+        .await
+        .map(drop)
+}
+
+/// The calls with the `seq` of each record, those nearest to its `sdt` on each side, and the calls of actions.
+async fn calls(client: &Client, wanted: &Wanted<'_>) -> Result<Vec<Row>, tokio_postgres::Error> {
+    if wanted.records.is_empty() && wanted.call_ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let records = wanted.records.iter();
+    let sources: Vec<_> = records.clone().map(|record| &*record.source).collect();
+    let seqs: Vec<_> = records.clone().map(|record| record.cdr.seq()).collect();
+    let sdts: Vec<_> = records.map(|record| record.cdr.sdt().as_second()).collect();
+    client
+        .query_typed(
+            "WITH wanted AS (
+               SELECT near.key FROM unnest($1, $2, $3) AS record (source, seq, sdt) CROSS JOIN LATERAL (
+                 (SELECT key FROM calls WHERE source = record.source AND seq = record.seq AND sdt <= record.sdt
+                  ORDER BY sdt DESC LIMIT $5)
+                 UNION ALL
+                 (SELECT key FROM calls WHERE source = record.source AND seq = record.seq AND sdt > record.sdt
+                  ORDER BY sdt LIMIT $5)) AS near
+               UNION
+               SELECT key FROM calls WHERE id = ANY ($4))
+             SELECT key, id, source, seq, sdt, store, caller, state, facts, fingerprints, call FROM calls
+             WHERE key = ANY (ARRAY (SELECT key FROM wanted)) ORDER BY key FOR NO KEY UPDATE",
+            &[
+                (&sources, Type::TEXT_ARRAY),
+                (&seqs, Type::TEXT_ARRAY),
+                (&sdts, Type::INT8_ARRAY),
+                (&wanted.call_ids, Type::UUID_ARRAY),
+                (&CANDIDATES, Type::INT8),
+            ],
+        )
+        .await
+}
+
+fn call(row: &Row) -> Result<CallRow, tokio_postgres::Error> {
+    let source: &str = row.try_get(2)?;
+    let fingerprints: &[u8] = row.try_get(9)?;
+    Ok(CallRow {
+        id: row.try_get(1)?,
+        source: source.into(),
+        seq: row.try_get(3)?,
+        sdt: row.try_get(4)?,
+        store: row.try_get::<_, Option<i64>>(5)?.map(StoreKey),
+        caller: row.try_get(6)?,
+        state: row.try_get(7)?,
+        facts: row.try_get(8)?,
+        fingerprints: fingerprints.as_chunks().0.to_vec(),
+        seen: row.try_get(10)?,
+        is_changed: false,
+    })
+}
+
+/// Which of these numbers belong to which store.
+pub(super) async fn owners(
+    client: &Client,
+    numbers: &BTreeSet<StoreNumber>,
+) -> Result<Vec<Row>, tokio_postgres::Error> {
+    if numbers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let kinds: Vec<_> = numbers.iter().map(|number| number.kind().to_log()).collect();
+    let texts: Vec<_> = numbers.iter().map(StoreNumber::as_str).collect();
+    client
+        .query_typed(
+            "SELECT numbers.kind, numbers.number, numbers.store, numbers.display
+             FROM unnest($1, $2) AS wanted (kind, number) JOIN numbers USING (kind, number)",
+            &[(&kinds, Type::INT2_ARRAY), (&texts, Type::TEXT_ARRAY)],
+        )
+        .await
+}
+
+/// Locks the stores, and loads what they know of every caller that the batch can count.
+async fn load_stores(
+    client: &Client,
+    working: &mut Working,
+    wanted: &Wanted<'_>,
+    stores: &BTreeSet<StoreKey>,
+) -> Result<(), Failure> {
+    if stores.is_empty() {
+        return Ok(());
+    }
+    let keys: Vec<_> = stores.iter().map(|store| store.0).collect();
+    let callers = callers(working, wanted);
+    let of_stores: Vec<_> = callers.iter().map(|(store, _)| store.0).collect();
+    let numbers: Vec<_> = callers.iter().map(|(_, reversed)| reversed.as_str()).collect();
+    let (stores, known) = try_join!(
+        async {
+            client.query_typed(
+            "SELECT key, id, position, deleted FROM stores WHERE key = ANY ($1) ORDER BY key FOR NO KEY UPDATE",
+            &[(&keys, Type::INT8_ARRAY)],
+        ).await
+        },
+        async {
+            if numbers.is_empty() {
+                return Ok(Vec::new());
+            }
+            client
+                .query_typed(
+                    "SELECT callers.store, callers.reversed, calls, last_call, last_note, last_reservation
+                     FROM unnest($1, $2) AS wanted (store, reversed) JOIN callers USING (store, reversed)",
+                    &[(&of_stores, Type::INT8_ARRAY), (&numbers, Type::TEXT_ARRAY)],
+                )
+                .await
+        },
+    )?;
+    for row in &stores {
+        let key = StoreKey(row.try_get(0)?);
+        working.directory.add(key, row.try_get(1)?, unsigned(row.try_get(2)?));
+        if row.try_get(3)? {
+            working.directory.delete(key);
+        }
+    }
+    for row in &known {
+        let note: &[u8] = row.try_get(4)?;
+        let caller = CallerRow {
+            calls: u32::try_from(row.try_get::<_, i64>(2)?).unwrap_or(u32::MAX),
+            last_call: Some(row.try_get(3)?),
+            last_note: String::from_utf8_lossy(note).into_owned(),
+            last_reservation: row.try_get(5)?,
+            is_changed: false,
+        };
+        working.callers.insert((StoreKey(row.try_get(0)?), row.try_get(1)?), caller);
+    }
+    Ok(())
+}
+
+/// Every caller that a record or action of the batch may count or change, in each store that its call may belong to.
+fn callers(working: &Working, wanted: &Wanted<'_>) -> BTreeSet<CallerKey> {
+    let mut callers = BTreeSet::new();
+    let of_call = |row: &CallRow| {
+        let facts = from_json::<Facts>(&row.facts).ok();
+        facts.and_then(|facts| facts.caller_number().map(|number| reversed(number.e164())))
+    };
+    for id in &wanted.call_ids {
+        let row = working.by_id.get(id).and_then(|key| working.calls.get(key));
+        callers.extend(row.and_then(|row| Some((row.store?, of_call(row)?))));
+    }
+    for record in &wanted.records {
+        let seq = (Arc::clone(&record.source), record.cdr.seq().to_owned());
+        let calls = working.by_seq.get(&seq).into_iter().flatten();
+        let calls: Vec<_> = calls.filter_map(|key| working.calls.get(key)).collect();
+        let mut numbers: BTreeSet<_> = calls.iter().filter_map(|row| of_call(row)).collect();
+        numbers.extend(record.cdr.caller().number().map(|number| reversed(number.e164())));
+        let mut stores: BTreeSet<_> = calls.iter().filter_map(|row| row.store).collect();
+        let (virtual_number, line) = (VirtualNumber::of(&record.cdr), Line::of(&record.cdr));
+        // A call keeps the numbers of all its records, so either may decide.
+        let routes = [
+            working.directory.route(virtual_number.as_ref(), None),
+            working.directory.route(None, line.as_ref()),
+        ];
+        stores.extend(routes.into_iter().flatten().map(|route| route.store));
+        callers.extend(stores.iter().flat_map(|store| numbers.iter().map(|number| (*store, number.clone()))));
+    }
+    callers
+}

@@ -1,0 +1,110 @@
+//! Deletes what is older than the retention, a little at a time, by one ingest-svc at a time. Rows that a batch has locked are left
+//! for the next step.
+
+use std::time::{Duration, Instant};
+
+use tokio_postgres::{Client, types::Type};
+
+use super::{error::Failure, load::BEGIN};
+
+/// Held by the ingest-svc that deletes.
+const RETENTION: i64 = 0x7269_6e67_7061_6404;
+
+/// Rows of a table deleted in one step.
+const STEP: i64 = 200;
+/// Callers looked at in one step.
+const LOOKS: i64 = 1_000;
+/// The pause after all callers have been looked through, unless calls are kept for a shorter time.
+const REST: Duration = Duration::from_secs(60 * 60);
+
+/// Each deletes up to `$1` rows.
+const OF_DELETED_STORES: [&str; 3] = [
+    "DELETE FROM calls WHERE key IN
+       (SELECT calls.key FROM stores JOIN calls ON calls.store = stores.key WHERE stores.deleted
+        LIMIT $1 FOR UPDATE OF calls SKIP LOCKED)",
+    "DELETE FROM events WHERE (store, position) IN
+       (SELECT events.store, events.position FROM stores JOIN events ON events.store = stores.key
+        WHERE stores.deleted LIMIT $1)",
+    "DELETE FROM callers WHERE (store, reversed) IN
+       (SELECT callers.store, callers.reversed FROM stores JOIN callers ON callers.store = stores.key
+        WHERE stores.deleted LIMIT $1)",
+];
+
+/// Once they have nothing left: the stores themselves whose id another store has now. A store that may come back under its id keeps
+/// its row, for its position.
+const FORMER_STORES: &str = "DELETE FROM stores WHERE key IN
+    (SELECT key FROM stores WHERE deleted AND id LIKE ' former %' LIMIT $1 FOR UPDATE SKIP LOCKED)";
+
+/// Each deletes up to `$2` rows from before the Unix second `$1`.
+const OLD: [&str; 3] = [
+    "DELETE FROM quarantine WHERE key IN
+       (SELECT key FROM quarantine WHERE received < $1 * 1000 ORDER BY received LIMIT $2 / 10)",
+    "DELETE FROM events WHERE (store, position) IN
+       (SELECT store, position FROM events WHERE created < $1 * 1000 ORDER BY created LIMIT $2)",
+    "DELETE FROM calls WHERE key IN
+       (SELECT key FROM calls WHERE sdt < $1 ORDER BY sdt LIMIT $2 FOR UPDATE SKIP LOCKED)",
+];
+
+/// How far the look through the callers has come. There is no index by their last call, because every accept would have to write it.
+#[derive(Default)]
+pub(super) struct Sweep {
+    /// The caller that was looked at last: store, and number read backwards.
+    after: Option<(i64, String)>,
+    /// When it begins again; `None`: it is under way, or due.
+    rests_until: Option<Instant>,
+}
+
+/// One step; whether there may be more to delete, or to look at.
+pub(super) async fn step(client: &Client, sweep: &mut Sweep, before: i64) -> Result<bool, Failure> {
+    client.batch_execute(BEGIN).await?;
+    let lock = "SELECT pg_try_advisory_xact_lock($1)";
+    let is_ours: bool = client.query_typed_one(lock, &[(&RETENTION, Type::INT8)]).await?.try_get(0)?;
+    let more = is_ours && (rows(client, before).await? > 0 || callers(client, sweep, before).await?);
+    client.batch_execute("COMMIT").await?;
+    Ok(more)
+}
+
+async fn rows(client: &Client, before: i64) -> Result<u64, Failure> {
+    let mut deleted = 0;
+    for table in OLD {
+        deleted += client.execute_typed(table, &[(&before, Type::INT8), (&STEP, Type::INT8)]).await?;
+    }
+    for table in OF_DELETED_STORES {
+        deleted += client.execute_typed(table, &[(&STEP, Type::INT8)]).await?;
+    }
+    if deleted == 0 {
+        deleted += client.execute_typed(FORMER_STORES, &[(&STEP, Type::INT8)]).await?;
+    }
+    Ok(deleted)
+}
+
+/// Looks at some callers, and deletes those whose last call was before `before`; whether there are more to look at.
+async fn callers(client: &Client, sweep: &mut Sweep, before: i64) -> Result<bool, Failure> {
+    let now = Instant::now();
+    if sweep.rests_until.is_some_and(|until| now < until) {
+        return Ok(false);
+    }
+    let (store, reversed) = sweep.after.clone().unwrap_or((i64::MIN, String::new()));
+    let last = client
+        .query_typed(
+            "WITH looked_at AS (
+               SELECT store, reversed FROM callers WHERE (store, reversed) > ($1, $2) ORDER BY store, reversed LIMIT $4),
+             deleted AS (
+               DELETE FROM callers USING looked_at WHERE callers.store = looked_at.store
+                 AND callers.reversed = looked_at.reversed AND callers.last_call < $3)
+             SELECT store, reversed, count(*) OVER () FROM looked_at ORDER BY store DESC, reversed DESC LIMIT 1",
+            &[(&store, Type::INT8), (&reversed, Type::TEXT), (&before, Type::INT8), (&LOOKS, Type::INT8)],
+        )
+        .await?;
+    let (last, looks) = match last.first() {
+        Some(row) => (Some((row.try_get(0)?, row.try_get(1)?)), row.try_get::<_, i64>(2)?),
+        None => (None, 0),
+    };
+    let is_last = looks < LOOKS;
+    sweep.after = last.filter(|_| !is_last);
+    sweep.rests_until = is_last.then(|| {
+        let kept = jiff::Timestamp::now().as_second().saturating_sub(before);
+        now + REST.min(Duration::from_secs(u64::try_from(kept).unwrap_or_default()))
+    });
+    Ok(!is_last)
+}

@@ -1,0 +1,220 @@
+//! Writes what the records and actions of a batch have changed, and commits: one round trip, whatever their number.
+
+use std::collections::BTreeMap;
+
+use tokio::try_join;
+use tokio_postgres::{Client, types::Type};
+use uuid::Uuid;
+
+use super::{
+    error::Failure,
+    rows::{Parameters, signed},
+    working::{CallRow, CallerRow, Working},
+};
+use crate::{call::CallKey, store::StoreKey};
+
+/// Who commits, and what becomes of its row.
+pub(super) struct Mark {
+    pub(super) owner: Uuid,
+    /// The sequence of its newest event before this batch.
+    pub(super) newest: u64,
+    /// How far its relay has come.
+    pub(super) relayed: u64,
+}
+
+/// For how long an owner's events are left to it. By the database's clock.
+pub(super) const LEASE: &str = "interval '5 seconds'";
+
+/// Writes everything, and commits. The transaction holds the lock on the owner's row.
+pub(super) async fn save(client: &Client, mut working: Working, mark: &Mark) -> Result<(), Failure> {
+    let positions: Vec<_> = working.directory.take_new_positions().collect();
+    let newest = mark.newest + working.events.len() as u64;
+    let (newest, relayed) = (signed(newest), signed(mark.relayed));
+    let calls = |is_new: bool| {
+        let changed = working.calls.iter().filter(|(_, row)| row.is_changed);
+        changed.filter(|(key, _)| (key.0 < 0) == is_new).collect::<Vec<_>>()
+    };
+    let (new, known) = (calls(true), calls(false));
+    let lease = format!(
+        "UPDATE owners SET newest = $2, relayed = greatest(relayed, $3), lease = clock_timestamp() + {LEASE} WHERE owner = $1"
+    );
+    let parameters: Parameters<'_> =
+        &[(&mark.owner, Type::UUID), (&newest, Type::INT8), (&relayed, Type::INT8)];
+    try_join!(
+        insert_calls(client, &new),
+        update_calls(client, &known),
+        write_callers(client, &working.callers),
+        write_positions(client, &positions),
+        insert_events(client, &working, mark),
+        execute(client, &lease, parameters),
+        client.batch_execute("COMMIT"),
+    )?;
+    Ok(())
+}
+
+/// After a statement that failed, the server takes the commit for a rollback; try_join returns the error of the statement.
+async fn execute(
+    client: &Client,
+    statement: &str,
+    parameters: Parameters<'_>,
+) -> Result<(), tokio_postgres::Error> {
+    client.execute_typed(statement, parameters).await.map(drop)
+}
+
+async fn insert_calls(client: &Client, calls: &[(&CallKey, &CallRow)]) -> Result<(), tokio_postgres::Error> {
+    if calls.is_empty() {
+        return Ok(());
+    }
+    // The newest has the lowest key; keys are given out in the order of the array.
+    let rows: Vec<_> = calls.iter().rev().map(|(_, row)| *row).collect();
+    let columns = Columns::of(&rows);
+    let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
+    let sources: Vec<_> = rows.iter().map(|row| &*row.source).collect();
+    let seqs: Vec<_> = rows.iter().map(|row| row.seq.as_str()).collect();
+    execute(
+        client,
+        "INSERT INTO calls (id, source, seq, sdt, store, caller, state, facts, fingerprints, call)
+         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        &[
+            (&ids, Type::UUID_ARRAY),
+            (&sources, Type::TEXT_ARRAY),
+            (&seqs, Type::TEXT_ARRAY),
+            (&columns.sdt, Type::INT8_ARRAY),
+            (&columns.store, Type::INT8_ARRAY),
+            (&columns.caller, Type::TEXT_ARRAY),
+            (&columns.state, Type::INT4_ARRAY),
+            (&columns.facts, Type::BYTEA_ARRAY),
+            (&columns.fingerprints, Type::BYTEA_ARRAY),
+            (&columns.seen, Type::BYTEA_ARRAY),
+        ],
+    )
+    .await
+}
+
+async fn update_calls(client: &Client, calls: &[(&CallKey, &CallRow)]) -> Result<(), tokio_postgres::Error> {
+    if calls.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<_> = calls.iter().map(|(_, row)| *row).collect();
+    let columns = Columns::of(&rows);
+    let keys: Vec<_> = calls.iter().map(|(key, _)| key.0).collect();
+    execute(
+        client,
+        "UPDATE calls SET sdt = new.sdt, store = new.store, caller = new.caller, state = new.state, facts = new.facts,
+           fingerprints = new.fingerprints, call = new.call
+         FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS new (key, sdt, store, caller, state, facts, fingerprints, call)
+         WHERE calls.key = new.key",
+        &[
+            (&keys, Type::INT8_ARRAY),
+            (&columns.sdt, Type::INT8_ARRAY),
+            (&columns.store, Type::INT8_ARRAY),
+            (&columns.caller, Type::TEXT_ARRAY),
+            (&columns.state, Type::INT4_ARRAY),
+            (&columns.facts, Type::BYTEA_ARRAY),
+            (&columns.fingerprints, Type::BYTEA_ARRAY),
+            (&columns.seen, Type::BYTEA_ARRAY),
+        ],
+    )
+    .await
+}
+
+/// The columns of a call that can change.
+struct Columns<'a> {
+    sdt: Vec<i64>,
+    store: Vec<Option<i64>>,
+    caller: Vec<Option<&'a str>>,
+    state: Vec<i32>,
+    facts: Vec<&'a [u8]>,
+    fingerprints: Vec<&'a [u8]>,
+    seen: Vec<&'a [u8]>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(rows: &[&'a CallRow]) -> Self {
+        Self {
+            sdt: rows.iter().map(|row| row.sdt).collect(),
+            store: rows.iter().map(|row| row.store.map(|store| store.0)).collect(),
+            caller: rows.iter().map(|row| row.caller.as_deref()).collect(),
+            state: rows.iter().map(|row| row.state).collect(),
+            facts: rows.iter().map(|row| row.facts.as_slice()).collect(),
+            fingerprints: rows.iter().map(|row| row.fingerprints.as_flattened()).collect(),
+            seen: rows.iter().map(|row| row.seen.as_slice()).collect(),
+        }
+    }
+}
+
+/// A row that is not there any more was deleted because of its age, and is made again.
+async fn write_callers(
+    client: &Client,
+    callers: &BTreeMap<(StoreKey, String), CallerRow>,
+) -> Result<(), tokio_postgres::Error> {
+    let rows: Vec<_> = callers.iter().filter(|(_, row)| row.is_changed).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let stores: Vec<_> = rows.iter().map(|((store, _), _)| store.0).collect();
+    let reversed: Vec<_> = rows.iter().map(|((_, reversed), _)| reversed.as_str()).collect();
+    let calls: Vec<_> = rows.iter().map(|(_, row)| i64::from(row.calls)).collect();
+    let last_calls: Vec<_> = rows.iter().map(|(_, row)| row.last_call.unwrap_or_default()).collect();
+    let notes: Vec<_> = rows.iter().map(|(_, row)| row.last_note.as_bytes()).collect();
+    let reservations: Vec<_> = rows.iter().map(|(_, row)| row.last_reservation.as_deref()).collect();
+    execute(
+        client,
+        "INSERT INTO callers (store, reversed, calls, last_call, last_note, last_reservation)
+         SELECT * FROM unnest($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (store, reversed) DO UPDATE SET calls = excluded.calls, last_call = excluded.last_call,
+           last_note = excluded.last_note, last_reservation = excluded.last_reservation",
+        &[
+            (&stores, Type::INT8_ARRAY),
+            (&reversed, Type::TEXT_ARRAY),
+            (&calls, Type::INT8_ARRAY),
+            (&last_calls, Type::INT8_ARRAY),
+            (&notes, Type::BYTEA_ARRAY),
+            (&reservations, Type::BYTEA_ARRAY),
+        ],
+    )
+    .await
+}
+
+async fn write_positions(
+    client: &Client,
+    positions: &[(StoreKey, u64)],
+) -> Result<(), tokio_postgres::Error> {
+    if positions.is_empty() {
+        return Ok(());
+    }
+    let (keys, positions): (Vec<_>, Vec<_>) =
+        positions.iter().map(|(key, position)| (key.0, signed(*position))).unzip();
+    execute(
+        client,
+        "UPDATE stores SET position = new.position FROM unnest($1, $2) AS new (key, position) WHERE stores.key = new.key",
+        &[(&keys, Type::INT8_ARRAY), (&positions, Type::INT8_ARRAY)],
+    )
+    .await
+}
+
+async fn insert_events(client: &Client, working: &Working, mark: &Mark) -> Result<(), tokio_postgres::Error> {
+    let events = &working.events;
+    if events.is_empty() {
+        return Ok(());
+    }
+    let stores: Vec<_> = events.iter().map(|event| event.store.0).collect();
+    let positions: Vec<_> = events.iter().map(|event| signed(event.position)).collect();
+    let bytes: Vec<_> = events.iter().map(|event| &*event.bytes).collect();
+    let (newest, created) = (signed(mark.newest), working.now.as_millisecond());
+    execute(
+        client,
+        "INSERT INTO events (store, position, owner, sequence, created, bytes)
+         SELECT store, position, $1, $2 + number, $3, bytes
+         FROM unnest($4, $5, $6) WITH ORDINALITY AS event (store, position, bytes, number)",
+        &[
+            (&mark.owner, Type::UUID),
+            (&newest, Type::INT8),
+            (&created, Type::INT8),
+            (&stores, Type::INT8_ARRAY),
+            (&positions, Type::INT8_ARRAY),
+            (&bytes, Type::BYTEA_ARRAY),
+        ],
+    )
+    .await
+}

@@ -1,0 +1,89 @@
+//! Makes the tables, and changes those of an older version: by one ingest-svc at a time, in one transaction.
+
+use tokio_postgres::{Client, types::Type};
+use uuid::Uuid;
+
+use super::{error::OpenError, target::Session};
+
+/// The version that this code reads and writes.
+const VERSION: i32 = 1;
+
+const TABLES: &str = include_str!("schema.sql");
+
+/// The oldest server that is supported.
+const SERVER: i32 = 14;
+
+/// Held while the tables are made; any number that no other program uses.
+const MIGRATION: i64 = 0x7269_6e67_7061_6401;
+
+/// The log as it was found or made. Its epoch follows from it and the server's timeline.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LogId {
+    id: Uuid,
+    /// Of the server when the log was made.
+    timeline: i64,
+}
+
+impl LogId {
+    /// The epoch on a timeline. A promotion begins a new one, and may have lost the last commits: their positions are given out
+    /// again, in another epoch.
+    pub(super) fn epoch(&self, timeline: i64) -> Uuid {
+        let promotions = u128::from((timeline ^ self.timeline).cast_unsigned());
+        Uuid::from_u128(self.id.as_u128() ^ promotions)
+    }
+}
+
+/// Makes the tables if there are none, and migrates older ones.
+pub(super) async fn migrate(session: &Session) -> Result<LogId, OpenError> {
+    let client = &session.client;
+    check_server(client).await?;
+    client.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await?;
+    client.query_typed("SELECT pg_advisory_xact_lock($1)", &[(&MIGRATION, Type::INT8)]).await?;
+    let exists = client.query_typed_one("SELECT to_regclass('ringpad_log') IS NOT NULL", &[]).await?;
+    if !exists.try_get::<_, bool>(0)? {
+        client.batch_execute(TABLES).await?;
+        client
+            .execute_typed(
+                "INSERT INTO ringpad_log (single, version, id, timeline) VALUES (true, $1, $2, $3)",
+                &[(&VERSION, Type::INT4), (&Uuid::new_v4(), Type::UUID), (&session.timeline, Type::INT8)],
+            )
+            .await?;
+    }
+    let log = client.query_typed_one("SELECT version, id, timeline FROM ringpad_log", &[]).await?;
+    let found = log.try_get(0)?;
+    // Dropped, the connection takes the transaction back.
+    if found != VERSION {
+        return Err(OpenError::Version { found, known: VERSION });
+    }
+    client.batch_execute("COMMIT").await?;
+    Ok(LogId { id: log.try_get(1)?, timeline: log.try_get(2)? })
+}
+
+async fn check_server(client: &Client) -> Result<(), OpenError> {
+    let settings = client
+        .query_typed_one(
+            "SELECT current_setting('server_version_num')::int / 10000, current_setting('server_encoding')",
+            &[],
+        )
+        .await?;
+    let found = settings.try_get(0)?;
+    if found < SERVER {
+        return Err(OpenError::Server { found });
+    }
+    let found: String = settings.try_get(1)?;
+    if found == "UTF8" { Ok(()) } else { Err(OpenError::Encoding { found }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_promotion_makes_another_epoch_and_a_restart_does_not() {
+        let log = LogId { id: Uuid::from_u128(7), timeline: 3 };
+        assert_eq!(log.epoch(3), log.id);
+        let later = [4, 5, 6].map(|timeline| log.epoch(timeline));
+        assert!(later.iter().all(|epoch| *epoch != log.id));
+        assert!(later[0] != later[1] && later[1] != later[2]);
+    }
+}

@@ -1,0 +1,274 @@
+//! What the records and actions of a batch work with in memory: loaded before them ([`super::load`]), written after them
+//! ([`super::save`]). Locks in the database keep all of it as it was loaded until the commit.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use ringpad_bus::Event;
+use uuid::Uuid;
+
+use super::{
+    super::{
+        json::{as_json, from_json},
+        unreadable::{Kind, UnreadableRows},
+    },
+    error::Failure,
+    rows::reversed,
+};
+use crate::{
+    call::{
+        self, ActionChange, ActionOutcome, ActionRequest, Applied, CANDIDATES, Call, CallKey, CallerChange,
+        Candidate, ChangedCall, Context, Found, History, NewEvent, RecordOutcome, Reservation,
+    },
+    cdr::{Fingerprint, Record},
+    phone::PhoneNumber,
+    store::{Directory, NextPosition, StoreKey},
+};
+
+/// A call's row.
+pub(super) struct CallRow {
+    pub(super) id: Uuid,
+    pub(super) source: Arc<str>,
+    pub(super) seq: String,
+    pub(super) sdt: i64,
+    pub(super) store: Option<StoreKey>,
+    pub(super) caller: Option<String>,
+    pub(super) state: i32,
+    pub(super) facts: Vec<u8>,
+    pub(super) fingerprints: Vec<Fingerprint>,
+    /// The call as pads see it.
+    pub(super) seen: Vec<u8>,
+    pub(super) is_changed: bool,
+}
+
+/// What a store knows of a caller.
+#[derive(Default)]
+pub(super) struct CallerRow {
+    pub(super) calls: u32,
+    /// `None`: the row does not exist.
+    pub(super) last_call: Option<i64>,
+    pub(super) last_note: String,
+    /// JSON.
+    pub(super) last_reservation: Option<Vec<u8>>,
+    pub(super) is_changed: bool,
+}
+
+/// An event's row.
+pub(super) struct EventRow {
+    pub(super) store: StoreKey,
+    pub(super) position: u64,
+    pub(super) bytes: bytes::Bytes,
+}
+
+/// A store's caller: its number read backwards.
+pub(super) type CallerKey = (StoreKey, String);
+
+/// The loaded part of the log.
+pub(super) struct Working {
+    /// The stores and numbers that the batch can meet.
+    pub(super) directory: Directory,
+    /// The calls; new ones have negative keys, in the order in which they were made.
+    pub(super) calls: BTreeMap<CallKey, CallRow>,
+    /// The calls with a source and `seq`.
+    pub(super) by_seq: HashMap<(Arc<str>, String), Vec<CallKey>>,
+    pub(super) by_id: HashMap<Uuid, CallKey>,
+    pub(super) callers: BTreeMap<CallerKey, CallerRow>,
+    pub(super) events: Vec<EventRow>,
+    pub(super) epoch: Uuid,
+    pub(super) popup_ttl: jiff::SignedDuration,
+    pub(super) now: jiff::Timestamp,
+    pub(super) unreadable: UnreadableRows,
+}
+
+impl Working {
+    pub(super) fn add_call(&mut self, key: CallKey, row: CallRow) {
+        self.by_seq.entry((Arc::clone(&row.source), row.seq.clone())).or_default().push(key);
+        self.by_id.insert(row.id, key);
+        self.calls.insert(key, row);
+    }
+
+    /// Logs a record.
+    pub(super) fn log(&mut self, record: &Record) -> Result<(RecordOutcome, Option<Event>), Failure> {
+        let found = self.find(record)?;
+        let context = Context {
+            directory: &self.directory,
+            popup_ttl: self.popup_ttl,
+            now: self.now,
+            new_id: Uuid::now_v7,
+        };
+        let (callers, unreadable) = (&mut self.callers, &self.unreadable);
+        let (outcome, changed) = call::log_record(found, record, &context, |store, caller, sdt| {
+            Ok::<_, Failure>(count_caller(callers, unreadable, store, caller, sdt))
+        })?;
+        let Some(ChangedCall { key, call, seen, event }) = changed else { return Ok((outcome, None)) };
+        match key {
+            Some(key) => self.update_call(key, &call, seen)?,
+            None => self.insert_call(&call, record, seen)?,
+        }
+        Ok((outcome, event.map(|event| self.write_event(event))))
+    }
+
+    /// Does an action.
+    pub(super) fn act(&mut self, request: &ActionRequest) -> Result<(ActionOutcome, Option<Event>), Failure> {
+        let Some((key, mut call)) = self.find_call(request) else {
+            return Ok((ActionOutcome::NoSuchCall, None));
+        };
+        let seen = self.calls.get(&key).map(|row| row.seen.clone()).unwrap_or_default();
+        let ActionChange { caller, seen, event } = match call::apply(&mut call, request, &self.directory) {
+            Applied::NoSuchCall => return Ok((ActionOutcome::NoSuchCall, None)),
+            Applied::ClaimedBy(claim) => return Ok((ActionOutcome::ClaimedBy(claim), None)),
+            Applied::Repeat => return Ok((ActionOutcome::Done(seen), None)),
+            Applied::Unchanged => {
+                self.update_call(key, &call, seen.clone())?;
+                return Ok((ActionOutcome::Done(seen), None));
+            }
+            Applied::Changed(changed) => changed,
+        };
+        if let Some(change) = caller {
+            self.change_caller(&change)?;
+        }
+        self.update_call(key, &call, seen.clone())?;
+        Ok((ActionOutcome::Done(seen), Some(self.write_event(event))))
+    }
+
+    fn find(&self, record: &Record) -> Result<Found, Failure> {
+        let sdt = record.cdr.sdt().as_second();
+        let candidates = self.candidates(record, sdt);
+        call::find(candidates, record, &self.directory, |candidate| {
+            let Candidate { key, id, store, fingerprints, apart: _ } = candidate;
+            // A call that cannot be read does not count: its records make a new one.
+            let facts = self.calls.get(&key).and_then(|row| self.readable(Kind::Facts, key, &row.facts));
+            Ok(facts.map(|facts| (key, Call { id, store, facts, fingerprints })))
+        })
+    }
+
+    /// The calls with the record's `seq`: as many on each side of its `sdt` as the other backend loads.
+    fn candidates(&self, record: &Record, sdt: i64) -> Vec<Candidate> {
+        let key = (Arc::clone(&record.source), record.cdr.seq().to_owned());
+        let keys = self.by_seq.get(&key).into_iter().flatten();
+        let mut calls: Vec<_> = keys.filter_map(|key| self.calls.get(key).map(|row| (*key, row))).collect();
+        calls.sort_by_key(|(_, row)| row.sdt);
+        let later = calls.partition_point(|(_, row)| row.sdt <= sdt);
+        let side = usize::try_from(CANDIDATES).unwrap_or(usize::MAX);
+        let (first, end) = (later.saturating_sub(side), later.saturating_add(side).min(calls.len()));
+        let near = calls.drain(first..end).rev();
+        near.map(|(key, row)| Candidate {
+            key,
+            id: row.id,
+            store: row.store,
+            fingerprints: row.fingerprints.clone(),
+            apart: sdt.abs_diff(row.sdt).cast_signed(),
+        })
+        .collect()
+    }
+
+    /// The call, if the store has it and it can be read.
+    fn find_call(&self, request: &ActionRequest) -> Option<(CallKey, Call)> {
+        let key = *self.by_id.get(&request.call_id)?;
+        let row = self.calls.get(&key)?;
+        let store = self.directory.store(row.store?)?;
+        if *store.id != *request.store_id {
+            return None;
+        }
+        let facts = self.readable(Kind::Facts, key, &row.facts)?;
+        let fingerprints = row.fingerprints.clone();
+        Some((key, Call { id: row.id, store: row.store, facts, fingerprints }))
+    }
+
+    fn readable<T: serde::de::DeserializeOwned>(&self, kind: Kind, key: CallKey, json: &[u8]) -> Option<T> {
+        let value = from_json(json).ok();
+        if value.is_none() {
+            self.unreadable.note(kind, key.0);
+        }
+        value
+    }
+
+    fn insert_call(&mut self, call: &Call, record: &Record, seen: Vec<u8>) -> Result<(), Failure> {
+        let new = self.calls.keys().take_while(|key| key.0 < 0).count();
+        let key = CallKey(-1 - i64::try_from(new).unwrap_or(i64::MAX - 1));
+        let row = CallRow {
+            id: call.id,
+            source: Arc::clone(&record.source),
+            seq: record.cdr.seq().to_owned(),
+            sdt: 0,
+            store: None,
+            caller: None,
+            state: 0,
+            facts: Vec::new(),
+            fingerprints: Vec::new(),
+            seen: Vec::new(),
+            is_changed: true,
+        };
+        self.add_call(key, row);
+        self.update_call(key, call, seen)
+    }
+
+    fn update_call(&mut self, key: CallKey, call: &Call, seen: Vec<u8>) -> Result<(), Failure> {
+        let facts = as_json(&call.facts)?;
+        if let Some(row) = self.calls.get_mut(&key) {
+            row.sdt = call.facts.sdt();
+            row.store = call.store;
+            row.caller = call.facts.caller_number().map(|number| number.e164().to_owned());
+            row.state = call.facts.state().into();
+            row.facts = facts;
+            row.fingerprints.clone_from(&call.fingerprints);
+            row.seen = seen;
+            row.is_changed = true;
+        }
+        Ok(())
+    }
+
+    /// Keeps an event to be written, and takes its position.
+    fn write_event(&mut self, event: NewEvent) -> Event {
+        let NewEvent { next: NextPosition { store, store_id, position }, bytes, receipt } = event;
+        let bytes = bytes::Bytes::from(bytes);
+        self.events.push(EventRow { store, position, bytes: bytes.clone() });
+        self.directory.take_position(store);
+        Event { store_id, epoch: self.epoch, position, bytes, receipt }
+    }
+
+    fn change_caller(&mut self, change: &CallerChange<'_>) -> Result<(), Failure> {
+        let CallerChange { store, caller, note, reservation, keeps_note, keeps_reservation } = change;
+        let Some(row) = self.callers.get_mut(&(*store, reversed(caller.e164()))) else { return Ok(()) };
+        if !keeps_note {
+            (*note).clone_into(&mut row.last_note);
+        }
+        if !keeps_reservation {
+            row.last_reservation = reservation.map(as_json).transpose()?;
+        }
+        row.is_changed = row.last_call.is_some();
+        Ok(())
+    }
+}
+
+/// What the store knew of the caller until now; with a call that began at `sdt`, the caller has called once more.
+fn count_caller(
+    callers: &mut BTreeMap<CallerKey, CallerRow>,
+    unreadable: &UnreadableRows,
+    store: StoreKey,
+    caller: &PhoneNumber,
+    sdt: i64,
+) -> History {
+    let row = callers.entry((store, reversed(caller.e164()))).or_default();
+    let history = if row.last_call.is_some() {
+        let last_reservation: Option<Option<Reservation>> =
+            row.last_reservation.as_deref().map(|json| from_json(json).ok());
+        if last_reservation == Some(None) {
+            unreadable.note(Kind::Reservation, store.0);
+        }
+        History {
+            calls: row.calls,
+            last_call: row.last_call,
+            last_note: row.last_note.clone(),
+            last_reservation: last_reservation.flatten(),
+        }
+    } else {
+        History::default()
+    };
+    row.calls += 1;
+    row.last_call = row.last_call.max(Some(sdt));
+    row.is_changed = true;
+    history
+}
