@@ -19,7 +19,7 @@ fn in_minutes(minutes: i64) -> String {
 }
 
 #[tokio::test]
-async fn a_ring_pops_only_around_now_and_one_far_ahead_is_refused() {
+async fn a_ring_pops_only_around_now() {
     let system = System::start(&RabbitNode::shared().await.url(), 1).await;
     let store = system.store("gangnam").await;
     let mut pad = system.pad(Transport::Grpc, 0, &store.id).await;
@@ -41,7 +41,13 @@ async fn a_ring_pops_only_around_now_and_one_far_ahead_is_refused() {
     provider.deliver(&ring_at(&in_minutes(-30), &cdr::virtual_number(), &cdr::caller())).await;
     let metrics = metrics(system.ingest_at.admin).await;
     assert!(metrics.contains("ringpad_records_late_total{source=\"bizcall\"} 6\n"), "{metrics}");
+}
 
+#[tokio::test]
+async fn a_record_with_a_time_far_ahead_is_refused_and_is_faulty_also_in_a_replay() {
+    let system = System::start(&RabbitNode::shared().await.url(), 0).await;
+    let store = system.store("gangnam").await;
+    let (mut provider, mut grpc) = (system.provider(), system.calls().await);
     let right = store.ring();
     let with = |sdt: &str, edt: &str, swidt: &str| Cdr {
         sdt: sdt.to_owned(),

@@ -82,16 +82,10 @@ allow = ["210.109.108.0/24"]
 trusted_proxies = ["10.0.0.0/8"]
 "#;
 
-#[tokio::test]
-async fn a_request_that_is_not_http_is_answered_counted_and_kept() {
-    let mut system = System::prepare(&RabbitNode::shared().await.url(), 0, &[]);
-    system.sources(SOURCES);
-    system.ingest.start().await;
-    let caller = cdr::caller();
-    system.secrets.note_number(&caller);
-    let query = format!("seq=of-the-head&fromn={caller}");
+/// Requests that are not HTTP, each with the status of its answer, the reason that is counted, and the source that keeps it.
+fn unreadable_requests(caller: &str, query: &str) -> [(String, u16, &'static str, &'static str); 12] {
     let long = "a".repeat(70 * 1024);
-    let requests = [
+    [
         (format!("GET /v1/cdr/bizcall?{query}\r\n\r\n"), 400, "version", "bizcall"),
         (format!("GET /v1/cdr/bizcall?{query} HTTP/1.1\r\nA : b\r\n\r\n"), 400, "header", "bizcall"),
         (format!("GET /v1/cdr/bizcall?{query} HTTP/1.1\r\nA: b"), 400, "broken_off", "bizcall"),
@@ -127,8 +121,18 @@ async fn a_request_that_is_not_http_is_answered_counted_and_kept() {
         ),
         (format!("{{\"seq\":\"1\",\"fromn\":\"{caller}\"}}"), 400, "request_line", ""),
         ("\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}".to_owned(), 400, "request_line", ""),
-    ];
-    for (request, status, reason, source) in &requests {
+    ]
+}
+
+#[tokio::test]
+async fn a_request_that_is_not_http_is_answered_counted_and_kept() {
+    let mut system = System::prepare(&RabbitNode::shared().await.url(), 0, &[]);
+    system.sources(SOURCES);
+    system.ingest.start().await;
+    let caller = cdr::caller();
+    system.secrets.note_number(&caller);
+    let query = format!("seq=of-the-head&fromn={caller}");
+    for (request, status, reason, source) in &unreadable_requests(&caller, &query) {
         let shown = &request[..request.len().min(80)];
         let counter = format!("ringpad_http_unreadable_total{{reason=\"{reason}\"}}");
         let (unreadable, kept) =
