@@ -98,11 +98,14 @@ async fn a_commit_that_is_answered_is_on_the_synchronous_standby() {
     for _ in 0..20 {
         calls.insert(provider.deliver(&ring(&store.virtual_number, &cdr::caller())).await.call_id);
     }
+    let mut before = system.pad(Transport::Grpc, 0, &store.id).await;
     primary.kill().await;
     standby.promote().await;
-    // The new epoch is that of a new start.
-    system.ingest.kill().await;
+    // The new epoch is that of a new start, which systemd or Compose does.
+    assert_eq!(system.ingest.exit().await, 1);
     system.ingest.start().await;
+    let resumed = before.reach(21, SOON).await;
+    assert!(resumed.is_err(), "its epoch is over: {resumed:?}");
     let mut pad = system.pad(Transport::Grpc, 0, &store.id).await;
     assert_eq!(pad.calls.len(), calls.len());
     assert!(pad.calls.keys().eq(&calls));

@@ -41,9 +41,8 @@ pub(super) enum Obstacle {
     NoAnswer,
     #[error("reading it panicked")]
     Panicked,
-    #[error(
-        "a standby was promoted, which begins a new epoch: start ingest-svc again, so that pads get a fresh snapshot"
-    )]
+    /// The positions of this process's epoch are given out again, so only a new start helps.
+    #[error("a standby was promoted, which begins a new epoch")]
     Promoted,
     #[error("another ingest-svc has taken over the events of this one, which did not answer for 5 seconds")]
     TakenOver,
@@ -55,6 +54,11 @@ pub(super) enum Obstacle {
 impl LogError {
     pub(super) fn unavailable(cause: impl Error + Send + Sync + 'static) -> Self {
         Self::Unavailable(Arc::new(cause))
+    }
+
+    /// Whether the log has another epoch than the one that this process began with. That does not change any more.
+    pub(super) fn is_other_epoch(&self) -> bool {
+        matches!(self.source().and_then(<dyn Error>::downcast_ref), Some(Obstacle::Promoted))
     }
 
     /// There was no answer in time.

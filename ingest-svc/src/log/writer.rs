@@ -49,9 +49,11 @@ impl Writer {
         }
     }
 
-    /// Works until every sender of jobs is gone.
+    /// Works until every sender of jobs is gone, or this process cannot write the log any more: its end is then noticed, and the
+    /// process ends.
     async fn run(mut self, mut database: DatabaseWriter) {
-        while let Some(mut jobs) = self.queue.next().await {
+        let mut has_other_epoch = false;
+        while !has_other_epoch && let Some(mut jobs) = self.queue.next().await {
             let began = Instant::now();
             self.metrics.batch_size.observe(jobs.len() as f64);
             let committed = database.commit(&mut jobs, self.probe()).await;
@@ -62,6 +64,7 @@ impl Writer {
                     Ok(())
                 }
                 Err(error) => {
+                    has_other_epoch = error.is_other_epoch();
                     self.failed(&jobs, &error);
                     Err(error)
                 }
@@ -69,6 +72,11 @@ impl Writer {
             jobs.into_iter().for_each(|job| job.answer(answer.as_ref().copied()));
             self.metrics.commit_seconds.observe(began.elapsed().as_secs_f64());
             database.maintain();
+        }
+        if has_other_epoch {
+            tracing::error!(
+                "a standby of the database was promoted, which begins a new epoch: this process ends, to be started again with it"
+            );
         }
         database.close().await;
     }
