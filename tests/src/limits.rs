@@ -1,21 +1,44 @@
 //! The tables of limits in docs/reference.md, for the services' tests that compare them with the program.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::nginx::shipped_text;
 
 /// Words that belong to the figure before them.
 const UNITS: [&str; 7] = ["bytes", "KiB", "MiB", "MB", "ms", "s", "min"];
 
+/// A row of a table, and all figures of its limit in their order, without commas and with their units.
+pub type Row = (&'static str, Vec<String>);
+
+/// Makes a [`Row`] of what it is about and of its figures.
+#[macro_export]
+macro_rules! limit {
+    ($what:expr $(, $figure:expr)* $(,)?) => { ($what, vec![$($figure.to_string()),*]) };
+}
+
+/// Bytes in whole KiB.
+pub fn kib(bytes: usize) -> String {
+    format!("{} KiB", bytes / 1024)
+}
+
+/// Bytes in whole MiB.
+pub fn mib(bytes: usize) -> String {
+    format!("{} MiB", bytes / 1024 / 1024)
+}
+
+/// A duration in whole seconds.
+pub fn seconds(duration: Duration) -> String {
+    format!("{} s", duration.as_secs())
+}
+
 /// What each row of a table of limits is about, and the figures of its limit in their order.
 type Limits = BTreeMap<String, Vec<String>>;
 
-/// Compares the table of a program with its limits: what each row is about, and all figures of its limit in their order, without
-/// commas and with their units.
+/// Compares the table of a program with its limits.
 ///
 /// # Panics
 /// A row without a limit, a limit without a row, or another figure.
-pub fn assert_documented<'a>(program: &str, limits: impl IntoIterator<Item = (&'a str, Vec<String>)>) {
+pub fn assert_documented(program: &str, limits: Vec<Row>) {
     let expected: Limits = limits.into_iter().map(|(what, figures)| (what.to_owned(), figures)).collect();
     let differences = differences(&documented(&shipped_text("docs/reference.md"), program), &expected);
     assert!(differences.is_empty(), "docs/reference.md, limits of {program}:\n{}", differences.join("\n"));

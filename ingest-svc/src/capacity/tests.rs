@@ -7,28 +7,12 @@ use ringpad_runtime::{
         unread_frames,
     },
 };
-use ringpad_tests::limits::assert_documented;
+use ringpad_tests::{
+    limit,
+    limits::{Row, assert_documented, kib, mib, seconds},
+};
 
 use super::*;
-
-type Row = (&'static str, Vec<String>);
-
-/// A row, and the figures of its limit.
-macro_rules! row {
-    ($what:expr $(, $figure:expr)*) => { ($what, vec![$($figure.to_string()),*]) };
-}
-
-fn kib(bytes: usize) -> String {
-    format!("{} KiB", bytes / KIB)
-}
-
-fn mib(bytes: usize) -> String {
-    format!("{} MiB", bytes / MIB)
-}
-
-fn seconds(duration: Duration) -> String {
-    format!("{} s", duration.as_secs())
-}
 
 /// What every port takes.
 fn of_ports() -> Vec<Row> {
@@ -38,30 +22,30 @@ fn of_ports() -> Vec<Row> {
     let [internal, public] = frames.map(|frames| format!("{:.0} MB", frames * 256.0 / 1e6));
     let thousands = frames.map(|frames| format!("{:.0}000", frames / 1e3));
     vec![
-        row!("requests on one HTTP/2 connection", STREAMS),
-        row!("what was sent in a call over HTTP/2 and is not read yet", kib(STREAM_WINDOW as usize + 1)),
-        row!(
+        limit!("requests on one HTTP/2 connection", STREAMS),
+        limit!("what was sent in a call over HTTP/2 and is not read yet", kib(STREAM_WINDOW as usize + 1)),
+        limit!(
             "frames of less than 256 bytes that are not read yet",
             thousands[0],
             thousands[1],
             internal,
             public
         ),
-        row!(
+        limit!(
             "calls that are cancelled over HTTP/2",
             Duration::from_secs(1).div_duration_f64(RESET_COST),
             RESET_CREDIT.div_duration_f64(RESET_COST)
         ),
-        row!("frames to calls that have ended", LATE_FRAMES),
-        row!(
+        limit!("frames to calls that have ended", LATE_FRAMES),
+        limit!(
             "a connection without a request, before the first one or between two",
             seconds(idle),
             seconds(first_head)
         ),
-        row!("time until a request's body is complete", seconds(body)),
-        row!("a client that reads nothing of its answer", seconds(write)),
-        row!("streams of gRPC reflection", MOST_REFLECTIONS, seconds(REFLECTION)),
-        row!("watches of gRPC health", MOST_WATCHES),
+        limit!("time until a request's body is complete", seconds(body)),
+        limit!("a client that reads nothing of its answer", seconds(write)),
+        limit!("streams of gRPC reflection", MOST_REFLECTIONS, seconds(REFLECTION)),
+        limit!("watches of gRPC health", MOST_WATCHES),
     ]
 }
 
@@ -79,19 +63,19 @@ fn of_edges(connections: ConnectionCapacity, http: HttpCapacity, grpc: GrpcCapac
         fault_bytes: import_fault_bytes,
     } = import;
     vec![
-        row!("connections", providers.total, internal.total),
-        row!(
+        limit!("connections", providers.total, internal.total),
+        limit!(
             "connections from one address, or over IPv6 from one network of 64 bits",
             providers.per_address,
             internal.per_address,
             providers.per_address
         ),
-        row!("a request's head; its query or body", kib(head), kib(SMALL_HEAD), kib(RECORD.request_bytes)),
-        row!("a gRPC request", mib(request_bytes), kib(OPEN_REQUEST)),
+        limit!("a request's head; its query or body", kib(head), kib(SMALL_HEAD), kib(RECORD.request_bytes)),
+        limit!("a gRPC request", mib(request_bytes), kib(OPEN_REQUEST)),
         // By a source's settings.
-        row!("requests of a source"),
-        row!("records of one `IngestCallStream` without an answer", stream_records),
-        row!(
+        limit!("requests of a source"),
+        limit!("records of one `IngestCallStream` without an answer", stream_records),
+        limit!(
             "an import of stores (`ImportStores`)",
             stores,
             numbers,
@@ -99,8 +83,8 @@ fn of_edges(connections: ConnectionCapacity, http: HttpCapacity, grpc: GrpcCapac
             seconds(next_message),
             format!("{} min", all_messages.as_secs() / 60)
         ),
-        row!("an import's stores and numbers in one commit", commit_rows),
-        row!("faults in the answer to an import; to an upsert", mib(import_fault_bytes), kib(fault_bytes)),
+        limit!("an import's stores and numbers in one commit", commit_rows),
+        limit!("faults in the answer to an import; to an upsert", mib(import_fault_bytes), kib(fault_bytes)),
     ]
 }
 
@@ -117,8 +101,8 @@ fn of_contents() -> Vec<Row> {
     let ActionCapacity { note, customer_name, car_number, service } = ACTION;
     let StoreCapacity { id, name, numbers } = STORE;
     vec![
-        row!("a record's texts", kib(memo), format!("{text} bytes")),
-        row!(
+        limit!("a record's texts", kib(memo), format!("{text} bytes")),
+        limit!(
             "a record's unknown parameters",
             parameters,
             kib(parameter_bytes),
@@ -126,10 +110,10 @@ fn of_contents() -> Vec<Row> {
             text
         ),
         // Follows from the others.
-        row!("what the log keeps of a call to merge its next record", "20 KiB"),
-        row!("records that a call remembers, to recognise a repeat", fingerprints),
-        row!("what a pad writes", note, customer_name, car_number, service),
-        row!("a store", id, name, numbers),
+        limit!("what the log keeps of a call to merge its next record", "20 KiB"),
+        limit!("records that a call remembers, to recognise a repeat", fingerprints),
+        limit!("what a pad writes", note, customer_name, car_number, service),
+        limit!("a store", id, name, numbers),
     ]
 }
 
@@ -152,9 +136,9 @@ fn of_log(log: LogCapacity, lists: ListCapacity) -> Vec<Row> {
     } = log;
     let ListCapacity { calls, events, events_of_stores, stores, quarantined } = lists;
     vec![
-        row!("requests that wait for the log's writer", jobs),
-        row!("one commit", batch_jobs, mib(batch_bytes)),
-        row!(
+        limit!("requests that wait for the log's writer", jobs),
+        limit!("one commit", batch_jobs, mib(batch_bytes)),
+        limit!(
             "an answer to `ListCalls`, `ListCallEvents`",
             calls.most,
             events.most,
@@ -162,10 +146,10 @@ fn of_log(log: LogCapacity, lists: ListCapacity) -> Vec<Row> {
             // Follows from what is kept of a record and of what pads write.
             "24 KiB"
         ),
-        row!("an answer to `ListStores`, `ListQuarantine`", stores.most, quarantined.most),
-        row!("stores in one `ListCallEvents`", events_of_stores),
-        row!("calls that one `ListCalls` looks at", page_looks),
-        row!(
+        limit!("an answer to `ListStores`, `ListQuarantine`", stores.most, quarantined.most),
+        limit!("stores in one `ListCallEvents`", events_of_stores),
+        limit!("calls that one `ListCalls` looks at", page_looks),
+        limit!(
             "reads of the log at a time",
             live_readers.all,
             pad_readers.all,
@@ -173,12 +157,12 @@ fn of_log(log: LogCapacity, lists: ListCapacity) -> Vec<Row> {
             search_readers.all,
             search_readers.per_key
         ),
-        row!("one read of the log", seconds(longest_read)),
-        row!("write-ahead log", mib(wal_bytes.try_into().unwrap())),
+        limit!("one read of the log", seconds(longest_read)),
+        limit!("write-ahead log", mib(wal_bytes.try_into().unwrap())),
         // RETENTION
-        row!("calls and events in the log"),
-        row!("quarantine", quarantine_requests, mib(quarantine_bytes.try_into().unwrap())),
-        row!("commits passed to the relay in memory", outbox_commits, mib(outbox_bytes)),
+        limit!("calls and events in the log"),
+        limit!("quarantine", quarantine_requests, mib(quarantine_bytes.try_into().unwrap())),
+        limit!("commits passed to the relay in memory", outbox_commits, mib(outbox_bytes)),
     ]
 }
 
@@ -186,11 +170,11 @@ fn of_relay(relay: RelayCapacity) -> Vec<Row> {
     let RelayCapacity { events, bytes, page_events, page_bytes, message_events, message_bytes, unconfirmed } =
         relay;
     vec![
-        row!("events in the relay's memory", events, mib(bytes), page_events, mib(page_bytes)),
+        limit!("events in the relay's memory", events, mib(bytes), page_events, mib(page_bytes)),
         // POPUP_TTL
-        row!("age of events that are published"),
-        row!("one message", message_events, kib(message_bytes)),
-        row!("messages without a confirm", unconfirmed),
+        limit!("age of events that are published"),
+        limit!("one message", message_events, kib(message_bytes)),
+        limit!("messages without a confirm", unconfirmed),
     ]
 }
 
