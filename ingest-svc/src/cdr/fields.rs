@@ -105,7 +105,7 @@ macro_rules! record {
                 Self {
                     $($member: self.$member.or_earlier(earlier.$member),)*
                     $($text_name: self.$text_name.or_earlier(earlier.$text_name),)*
-                    other: other::merged(self.other, earlier.other),
+                    other: other::kept(self.other.into_iter().chain(earlier.other)),
                 }
             }
 

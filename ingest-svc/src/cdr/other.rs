@@ -10,20 +10,10 @@ use crate::{bounds::cut, capacity::RECORD};
 /// The name of the entry which says that there were more.
 const MORE: &str = "…";
 
-/// The parameters of a record that are kept: the first ones by their names.
-pub(super) fn kept(sent: BTreeMap<String, String>) -> BTreeMap<String, String> {
+/// The parameters that are kept: the first ones, and of a name the first one.
+pub(super) fn kept(sent: impl IntoIterator<Item = (String, String)>) -> BTreeMap<String, String> {
     let mut kept = KeptParameters::default();
     sent.into_iter().for_each(|parameter| kept.add(parameter));
-    kept.parameters
-}
-
-/// The parameters of two records that are kept: all of the later one, then those that only the earlier one has.
-pub(super) fn merged(
-    later: BTreeMap<String, String>,
-    earlier: BTreeMap<String, String>,
-) -> BTreeMap<String, String> {
-    let mut kept = KeptParameters::default();
-    later.into_iter().chain(earlier).for_each(|parameter| kept.add(parameter));
     kept.parameters
 }
 
@@ -91,7 +81,7 @@ mod tests {
         #[test]
         fn any_parameters_are_kept_up_to_the_limit(sent in parameters(), older in parameters()) {
             let (newer, older) = (kept(sent.clone()), kept(older));
-            let both = merged(newer.clone(), older.clone());
+            let both = kept(newer.clone().into_iter().chain(older.clone()));
             for kept in [&newer, &both] {
                 // One more entry says that there were more. A sender may have sent one of that name.
                 prop_assert!(kept.len() <= RECORD.parameters + 1 && size(kept) <= RECORD.parameter_bytes + RECORD.text + RECORD.parameter_name);
@@ -103,7 +93,7 @@ mod tests {
             }
             prop_assert!(newer.iter().all(|(name, value)| both.get(name) == Some(value)), "the later record counts");
             prop_assert!(were_more(&both) || older.keys().all(|name| both.contains_key(name)));
-            prop_assert_eq!(merged(both.clone(), older.clone()), both.clone(), "a repeat adds nothing");
+            prop_assert_eq!(kept(both.clone().into_iter().chain(older.clone())), both.clone(), "a repeat adds nothing");
             prop_assert_eq!(kept(both.clone()), both, "and the log's file holds what was kept");
         }
     }

@@ -55,8 +55,8 @@ fn claimed_by(claim: &Claim) -> Status {
 fn parse(request: ActOnCallRequest) -> Result<ActionRequest, Status> {
     let mut faults = ErrorDetails::new();
     let ActOnCallRequest { store_id, call_id, pad: pad_ref, action, request_id } = request;
-    let call_id = uuid("call_id", &call_id, &mut faults);
-    let request_id = uuid("request_id", &request_id, &mut faults);
+    let call_id = uuid(SentText { field: "call_id", value: &call_id }, &mut faults);
+    let request_id = uuid(SentText { field: "request_id", value: &request_id }, &mut faults);
     let pad = pad(pad_ref.unwrap_or_default(), &mut faults);
     let action = match action {
         Some(Wanted::Claim(_)) => Action::Claim,
@@ -64,7 +64,7 @@ fn parse(request: ActOnCallRequest) -> Result<ActionRequest, Status> {
         Some(Wanted::Close(_)) => Action::Close,
         Some(Wanted::Reopen(_)) => Action::Reopen,
         Some(Wanted::Note(NoteAction { text: note, reservation: sent })) => {
-            text("note.text", &note, ACTION.note, &mut faults);
+            text(SentText { field: "note.text", value: &note }, ACTION.note, &mut faults);
             let reserved = sent.map(|sent| reservation(sent, &mut faults));
             Action::Note(note, reserved)
         }
@@ -99,9 +99,13 @@ fn pad(pad: PadRef, faults: &mut ErrorDetails) -> ActingPad {
 fn reservation(sent: v1::Reservation, faults: &mut ErrorDetails) -> Reservation {
     let v1::Reservation { customer_name, car_number, service, at } = sent;
     let at = at.map(|at| at.seconds);
-    text("note.reservation.customer_name", &customer_name, ACTION.customer_name, faults);
-    text("note.reservation.car_number", &car_number, ACTION.car_number, faults);
-    text("note.reservation.service", &service, ACTION.service, faults);
+    text(
+        SentText { field: "note.reservation.customer_name", value: &customer_name },
+        ACTION.customer_name,
+        faults,
+    );
+    text(SentText { field: "note.reservation.car_number", value: &car_number }, ACTION.car_number, faults);
+    text(SentText { field: "note.reservation.service", value: &service }, ACTION.service, faults);
     if at.is_some_and(|at| !(0..=LATEST).contains(&at)) {
         faults.add_bad_request_violation(
             "note.reservation.at",
@@ -111,15 +115,21 @@ fn reservation(sent: v1::Reservation, faults: &mut ErrorDetails) -> Reservation 
     Reservation { customer_name, car_number, service, at }
 }
 
+/// A text of the request, and the field that has it.
+struct SentText<'a> {
+    field: &'static str,
+    value: &'a str,
+}
+
 /// A UUID. After a fault its value is not used.
-fn uuid(field: &str, value: &str, faults: &mut ErrorDetails) -> Uuid {
+fn uuid(SentText { field, value }: SentText<'_>, faults: &mut ErrorDetails) -> Uuid {
     Uuid::try_parse(value).unwrap_or_else(|_| {
         faults.add_bad_request_violation(field, format!("{value:?} is not a UUID"));
         Uuid::nil()
     })
 }
 
-fn text(field: &str, value: &str, most: usize, faults: &mut ErrorDetails) {
+fn text(SentText { field, value }: SentText<'_>, most: usize, faults: &mut ErrorDetails) {
     let length = value.chars().count();
     if length > most {
         faults.add_bad_request_violation(field, format!("{length} characters: {most} at most are expected"));

@@ -3,6 +3,7 @@
 
 use std::{
     collections::VecDeque,
+    ops::RangeInclusive,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -114,9 +115,9 @@ impl Backlog {
         self.largest = Some(self.largest.map_or(largest, |known| known.min(largest)));
     }
 
-    /// The event key from which the log has to be read, if events up to `newest` are committed.
-    pub(super) fn missing(&self, newest: u64) -> Option<u64> {
-        (self.waiting.is_empty() && self.next_key <= newest).then_some(self.next_key)
+    /// The event keys that have to be read from the log, if events up to `newest` are committed.
+    pub(super) fn missing(&self, newest: u64) -> Option<RangeInclusive<u64>> {
+        (self.waiting.is_empty() && self.next_key <= newest).then_some(self.next_key..=newest)
     }
 
     pub(super) fn has_room(&self) -> bool {
@@ -241,7 +242,7 @@ mod tests {
         let now = Instant::now();
         let mut backlog = backlog_after(2);
         backlog.take(commit(now, 5..=6));
-        assert_eq!(backlog.missing(6), Some(3));
+        assert_eq!(backlog.missing(6), Some(3..=6));
         let log = (3..=5).map(|key| (key, Duration::ZERO, event(key))).collect();
         backlog.take_from_log(log, now);
         backlog.take(commit(now, 5..=6));
@@ -282,7 +283,7 @@ mod tests {
         backlog.take(commit(now, full + 1..=full + 5));
         assert!(!backlog.has_room());
         while backlog.next_message(now).message.is_some() {}
-        assert_eq!(backlog.missing(full + 5), Some(full + 1));
+        assert_eq!(backlog.missing(full + 5), Some(full + 1..=full + 5));
     }
 
     fn long(position: u64, bytes: usize) -> Event {
@@ -330,7 +331,7 @@ mod tests {
         sent.into_iter().rev().for_each(|message| backlog.put_back(message));
         assert!(!backlog.has_room() && backlog.bytes() > CAPACITY.bytes);
         assert_eq!(backlog.next_message(now + TTL).expired.len(), 4);
-        assert_eq!((backlog.bytes(), backlog.missing(5)), (0, Some(5)));
+        assert_eq!((backlog.bytes(), backlog.missing(5)), (0, Some(5..=5)));
     }
 
     #[test]

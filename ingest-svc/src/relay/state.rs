@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    ops::RangeInclusive,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -76,8 +77,8 @@ impl RunningRelay {
         for store_id in self.relay.outbox.take_changed() {
             self.hint(store_id);
         }
-        if let Some(from) = self.backlog.missing(newest) {
-            self.read_log(from, newest).await;
+        if let Some(keys) = self.backlog.missing(newest) {
+            self.read_log(keys).await;
         }
     }
 
@@ -86,12 +87,12 @@ impl RunningRelay {
         self.backlog.take_hint(hint(store_id, self.relay.log.epoch()), Instant::now());
     }
 
-    async fn read_log(&mut self, from: u64, newest: u64) {
+    async fn read_log(&mut self, keys: RangeInclusive<u64>) {
         let now = jiff::Timestamp::now().as_millisecond();
         let RelayCapacity { page_events, page_bytes, .. } = self.relay.capacity;
         let page = PageSize { events: page_events, bytes: page_bytes };
         let ttl = i64::try_from(self.relay.popup_ttl.as_millis()).unwrap_or(i64::MAX);
-        match self.relay.log.outbox(from, now.saturating_sub(ttl), page).await {
+        match self.relay.log.outbox(*keys.start(), now.saturating_sub(ttl), page).await {
             Ok(OutboxPage { events, extent }) => {
                 let epoch = self.relay.log.epoch();
                 let events = events.into_iter().map(|stored| {
@@ -107,7 +108,7 @@ impl RunningRelay {
                 });
                 self.backlog.take_from_log(events.collect(), Instant::now());
                 if extent == Extent::Whole {
-                    self.backlog.skip_to(newest);
+                    self.backlog.skip_to(*keys.end());
                 }
             }
             Err(error) => {
