@@ -25,7 +25,7 @@ pub struct Settings {
     /// Where `/metrics` is served.
     #[arg(long, env = "INGEST_ADMIN_ADDR", default_value = "127.0.0.1:9464", value_parser = address)]
     pub ingest_admin_addr: SocketAddr,
-    /// The log: `sqlite://` and a path.
+    /// The log: `sqlite://` and a path, or `postgres://user:password@host/database`.
     #[arg(long, env = "DATABASE_URL", default_value = "sqlite://ringpad.db", hide_env_values = true)]
     pub database_url: Database,
     /// A TOML file of sources. Without it there is one source `bizcall` that anyone may send to.

@@ -33,6 +33,7 @@ use instances::{InstanceClient, Instances};
 
 /// How long an answer may take: less than the 3 s within which a pad must have its snapshot.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(2500);
+
 /// A cloneable client of the log.
 #[derive(Clone)]
 pub(crate) struct LogClient {
@@ -178,7 +179,7 @@ impl LogClient {
         Ok(Events { epoch, stores: answer.stores, completeness })
     }
 
-    /// Waits until a single request may be sent, and returns until when its answer may take.
+    /// Waits until a single request may be sent, and returns the time by which it must be answered.
     async fn wait_for_turn(&self, store: &str) -> Result<(Turn, Instant), Status> {
         let until = answer_time();
         let turn = timeout_at(until, self.requests.wait(store)).await;

@@ -9,7 +9,7 @@ use ringpad_tests::{
 };
 use tokio::task::JoinSet;
 
-/// Connections, and calls on each: 1,000 in all, the last two connections send the rest.
+/// Connections, and the calls that they send in all: 62 or 63 each.
 const CONNECTIONS: usize = 16;
 const CALLS: usize = 1_000;
 

@@ -123,7 +123,8 @@ pub(super) enum DatabaseWriter {
 }
 
 impl DatabaseWriter {
-    /// Does all jobs in one transaction, and keeps the outcome of each in it. A job that fails takes back only itself.
+    /// Does all jobs, and keeps the outcome of each in it: SQLite in one transaction, PostgreSQL in one for each kind of job. A
+    /// job that fails takes back only itself. PostgreSQL does not need `probe`: each of its probes renews the lease.
     ///
     /// # Errors
     /// The commit failed, or its outcome is unknown: every job is to be answered with the error.

@@ -64,6 +64,8 @@ pub(super) async fn open(
         log,
         epoch,
         owner: None,
+        newest: 0,
+        probed: false,
         shared_owner: owner,
         outbox,
         popup_ttl,

@@ -126,10 +126,13 @@ impl Instances {
             let limit = if is_last { until } else { until.min(now + TRY_TIMEOUT) };
             let mut request = Request::new(message.clone());
             request.set_timeout(limit.saturating_duration_since(now));
-            outcome = timeout_at(limit, call(self.client(instance), request))
-                .await
-                .unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer in time")));
+            outcome = match timeout_at(limit, call(self.client(instance), request)).await {
+                Ok(answer) => answer,
+                // One slow answer is no failure: the health check tells a slow instance from one that is frozen.
+                Err(_) => Err(Status::deadline_exceeded("no answer in time")),
+            };
             match &outcome {
+                Err(status) if status.code() == Code::DeadlineExceeded => {}
                 Err(status) if is_failure(status.code()) => self.note(instance, Some(status)),
                 _ => {
                     self.note(instance, None);
@@ -272,10 +275,7 @@ impl Instance {
 
 /// Whether another instance may answer what this one did not.
 fn is_failure(code: Code) -> bool {
-    matches!(
-        code,
-        Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown | Code::Internal
-    )
+    matches!(code, Code::Unavailable | Code::Cancelled | Code::Unknown | Code::Internal)
 }
 
 /// The IPv4 addresses of a URL's host: a host that has addresses of both versions is one instance.

@@ -80,9 +80,11 @@ impl From<ServerError> for Failure {
                 // Serialisation, deadlock, a lock that was not got in time.
                 "40001" | "40P01" | "55P03" => Self::Conflict,
                 // Classes: connection, resources (a full disk), operator intervention (a shutdown), errors of the system; and a
-                // server that only reads, or a transaction that it ended.
-                code if ["08", "53", "57", "58", "XX"].contains(&&code[..2]) => Self::Unusable,
-                "25006" | "25P03" | "25P02" => Self::Unusable,
+                // server that only reads, or a transaction that it ended or that has failed before.
+                code if ["08", "53", "57", "58", "XX"].contains(&code.get(..2).unwrap_or_default()) => {
+                    Self::Unusable
+                }
+                "25006" | "25P02" | "25P03" | "25P04" => Self::Unusable,
                 _ => Self::Job,
             },
         };

@@ -17,9 +17,10 @@ use tokio_postgres::{Client, Row, types::Type};
 use uuid::Uuid;
 
 use super::{
-    super::{job::Job, json::from_json, unreadable::UnreadableRows},
+    super::{error::Obstacle, job::Job, json::from_json, unreadable::UnreadableRows},
     error::Failure,
     rows::{reversed, unsigned},
+    target::TIMELINE,
     working::{CallRow, CallerKey, CallerRow, Working},
 };
 use crate::{
@@ -39,7 +40,7 @@ pub(super) const BEGIN: &str = "
     SELECT set_config('synchronous_commit', 'on', true)
       WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply');
     SET LOCAL statement_timeout = 0;
-    SET LOCAL lock_timeout = '1500ms';
+    SET LOCAL lock_timeout = '500ms';
     SET LOCAL idle_in_transaction_session_timeout = '2s';
 ";
 
@@ -47,6 +48,8 @@ pub(super) const BEGIN: &str = "
 pub(super) struct Given<'a> {
     pub(super) owner: Uuid,
     pub(super) epoch: Uuid,
+    /// Of the server when the connection began.
+    pub(super) timeline: i64,
     pub(super) popup_ttl: jiff::SignedDuration,
     pub(super) unreadable: &'a UnreadableRows,
 }
@@ -106,12 +109,14 @@ pub(super) async fn load(
 ) -> Result<Option<(Working, u64)>, Failure> {
     let wanted = Wanted::of(jobs);
     let (numbers, locks) = (wanted.numbers(), wanted.locks());
+    // `biased`: after a failure the server refuses what follows, and the first error says why.
     let ((), owner, (), calls, owned) = try_join!(
+        biased;
         client.batch_execute(BEGIN),
         async {
             client
                 .query_typed_opt(
-                    "SELECT newest FROM owners WHERE owner = $1 FOR NO KEY UPDATE",
+                    &format!("SELECT newest, {TIMELINE} FROM owners WHERE owner = $1 FOR NO KEY UPDATE"),
                     &[(&given.owner, Type::UUID)],
                 )
                 .await
@@ -121,6 +126,10 @@ pub(super) async fn load(
         owners(client, &numbers),
     )?;
     let Some(owner) = owner else { return Ok(None) };
+    // A proxy may have moved this connection to a server that was promoted.
+    if owner.try_get::<_, i64>(1)? != given.timeline {
+        return Err(Failure::Unusable(Obstacle::Promoted.into()));
+    }
     let mut working = Working {
         directory: Directory::default(),
         calls: BTreeMap::new(),
@@ -244,6 +253,7 @@ async fn load_stores(
     let of_stores: Vec<_> = callers.iter().map(|(store, _)| store.0).collect();
     let numbers: Vec<_> = callers.iter().map(|(_, reversed)| reversed.as_str()).collect();
     let (stores, known) = try_join!(
+        biased;
         async {
             client.query_typed(
             "SELECT key, id, position, deleted FROM stores WHERE key = ANY ($1) ORDER BY key FOR NO KEY UPDATE",

@@ -34,9 +34,13 @@ pub(super) async fn enter(client: &Client, owner: Uuid, newest: u64) -> Result<(
     Ok(())
 }
 
-/// Takes over the owners whose lease has run out; the ids of the stores with an event that was not handled. They are returned also
-/// if it is not known whether the owners are removed: a hint too many costs a look into the log.
-pub(super) async fn dead(client: &Client, own: Uuid) -> Result<Vec<String>, tokio_postgres::Error> {
+/// Takes over the owners whose lease has run out, and adds the ids of the stores with an event that was not handled to `stores`. They are
+/// there also if it is not known whether the owners are removed: a hint too many costs a look into the log.
+pub(super) async fn take_over(
+    client: &Client,
+    own: Uuid,
+    stores: &mut Vec<String>,
+) -> Result<(), tokio_postgres::Error> {
     client.batch_execute(BEGIN).await?;
     let owners = client
         .query_typed(
@@ -44,7 +48,6 @@ pub(super) async fn dead(client: &Client, own: Uuid) -> Result<Vec<String>, toki
             &[(&own, Type::UUID)],
         )
         .await?;
-    let mut stores = Vec::new();
     let mut names = Vec::new();
     for owner in &owners {
         let (name, relayed): (Uuid, i64) = (owner.try_get(0)?, owner.try_get(1)?);
@@ -69,8 +72,7 @@ pub(super) async fn dead(client: &Client, own: Uuid) -> Result<Vec<String>, toki
             .execute_typed("DELETE FROM owners WHERE owner = ANY ($1)", &[(&names, Type::UUID_ARRAY)])
             .await?;
     }
-    client.batch_execute("COMMIT").await?;
-    Ok(stores)
+    client.batch_execute("COMMIT").await
 }
 
 /// The owner ends. If its relay has handled every event, nothing is left to take over; otherwise the next probe of another

@@ -43,6 +43,7 @@ pub(super) async fn change(
     }
     let rows = Rows::of(&added);
     let (_, _, _, _, held) = try_join!(
+        biased;
         client.batch_execute(BEGIN),
         async { client.query_typed("SELECT pg_advisory_xact_lock($1)", &[(&QUARANTINE, Type::INT8)]).await },
         async {

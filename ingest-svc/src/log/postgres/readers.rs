@@ -166,7 +166,7 @@ impl Connections {
             let session = shared.take().await?;
             let (client, begin) = (&session.client, begin(longest));
             let answer = timeout(longest + SLACK, async {
-                let (_, answer) = tokio::try_join!(client.batch_execute(&begin), query(client))?;
+                let (_, answer) = tokio::try_join!(biased; client.batch_execute(&begin), query(client))?;
                 client.batch_execute("COMMIT").await?;
                 Ok(answer)
             });

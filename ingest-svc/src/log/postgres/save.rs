@@ -41,6 +41,7 @@ pub(super) async fn save(client: &Client, mut working: Working, mark: &Mark) -> 
     let parameters: Parameters<'_> =
         &[(&mark.owner, Type::UUID), (&newest, Type::INT8), (&relayed, Type::INT8)];
     try_join!(
+        biased;
         insert_calls(client, &new),
         update_calls(client, &known),
         write_callers(client, &working.callers),
@@ -52,7 +53,8 @@ pub(super) async fn save(client: &Client, mut working: Working, mark: &Mark) -> 
     Ok(())
 }
 
-/// After a statement that failed, the server takes the commit for a rollback; try_join returns the error of the statement.
+/// After a statement that failed, the server takes the commit for a rollback, and refuses the statements between. `biased`: the
+/// error of the first one is returned, which says why.
 async fn execute(
     client: &Client,
     statement: &str,

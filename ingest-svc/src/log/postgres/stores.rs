@@ -42,6 +42,7 @@ pub(super) async fn change(client: &Client, jobs: &mut [&mut Job], batch: &mut B
     let wanted = Wanted::of(&ids, &entries);
     let new = i64::try_from(entries.len()).unwrap_or(i64::MAX);
     let (_, _, loaded, keys) = try_join!(
+        biased;
         client.batch_execute(BEGIN),
         async { client.query_typed("SELECT pg_advisory_xact_lock($1)", &[(&DIRECTORY, Type::INT8)]).await },
         load(client, &wanted),
@@ -125,7 +126,7 @@ async fn load(client: &Client, wanted: &Wanted) -> Result<Stores, tokio_postgres
         (&wanted.numbers, Type::TEXT_ARRAY),
     ];
     let (rows, numbers) =
-        try_join!(client.query_typed(STORES, &parameters), client.query_typed(NUMBERS, &parameters))?;
+        try_join!(biased; client.query_typed(STORES, &parameters), client.query_typed(NUMBERS, &parameters))?;
     let mut stores = Stores::default();
     for row in &rows {
         let key = StoreKey(row.try_get(0)?);

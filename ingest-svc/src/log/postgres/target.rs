@@ -141,10 +141,13 @@ impl Servers {
     }
 }
 
+/// The timeline of the server's write-ahead log: another one after a standby was promoted.
+pub(super) const TIMELINE: &str = "('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint";
+
 /// A connection to a server that writes. When it is dropped, the socket is closed at once.
 pub(super) struct Session {
     pub(super) client: Client,
-    /// Of the server's write-ahead log: another one after a standby was promoted.
+    /// See [`TIMELINE`].
     pub(super) timeline: i64,
     driver: AbortOnDropHandle<()>,
 }
@@ -171,13 +174,7 @@ async fn connect(host: &Config) -> Result<Session, tokio_postgres::Error> {
         }
     };
     let driver = AbortOnDropHandle::new(driver);
-    let timeline = client
-        .query_typed_one(
-            "SELECT ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint",
-            &[],
-        )
-        .await?
-        .try_get(0)?;
+    let timeline = client.query_typed_one(&format!("SELECT {TIMELINE}"), &[]).await?.try_get(0)?;
     Ok(Session { client, timeline, driver })
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use ringpad_runtime::ErrorChain;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use super::{
@@ -30,8 +30,17 @@ use super::{
 };
 use crate::capacity::LogCapacity;
 
-/// How often a transaction that met another one is tried again before its jobs are done one by one.
-const TRIES: u32 = 3;
+/// How often a transaction that met another one is tried again before its jobs are done one by one, each once.
+const RETRIES: u32 = 3;
+
+/// How long it waits before it is tried again on a new connection, e.g. while the server starts.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// For how long jobs are done one by one. The requests of the others wait meanwhile, and for 4 s at most.
+const ONE_BY_ONE: Duration = Duration::from_secs(3);
+
+/// How long it may take to take over from other ingest-svc; requests wait meanwhile.
+const TAKE_OVER: Duration = Duration::from_secs(2);
 
 /// How long a transaction may take. A server that is frozen, or waits for its standby, takes longer than a request waits; the connection is
 /// then given up, and another server may have the log by now. The transaction is never cancelled: a commit that waits
@@ -50,6 +59,10 @@ pub(in super::super) struct Writer {
     pub(super) epoch: Uuid,
     /// Under which name this ingest-svc commits events; `None`: it has to take a new one.
     pub(super) owner: Option<Uuid>,
+    /// The sequence of the newest event that is known to be committed.
+    pub(super) newest: u64,
+    /// Whether a probe was done, after which it looks for ingest-svc that have died.
+    pub(super) probed: bool,
     pub(super) shared_owner: Arc<owner::CurrentOwner>,
     pub(super) outbox: Arc<Outbox>,
     pub(super) popup_ttl: jiff::SignedDuration,
@@ -106,13 +119,13 @@ impl Writer {
     /// Nothing was done: the database cannot be written, or the outcome of the first commit is unknown.
     pub(in super::super) async fn commit(&mut self, jobs: &mut [Job]) -> Result<Batch, LogError> {
         let mut batch = Batch::default();
-        let mut done = 0;
+        let (mut done, began) = (0, Instant::now());
         while let Some(first) = jobs.get(done) {
             let kind = Kind::of(first);
             let same = jobs.iter().skip(done).take_while(|job| Kind::of(job) == kind);
             let end = done + same.count();
             let mut group: Vec<_> = jobs.iter_mut().take(end).skip(done).collect();
-            match self.group(kind, &mut group, &mut batch).await {
+            match self.group(kind, &mut group, &mut batch, began).await {
                 Ok(()) => done = end,
                 Err(stop) if done + stop.done == 0 => return Err(stop.error),
                 Err(stop) => {
@@ -122,18 +135,43 @@ impl Writer {
                 }
             }
         }
+        if std::mem::take(&mut self.probed) {
+            self.take_over(&mut batch).await;
+        }
         Ok(batch)
     }
 
+    /// Tells push-svc to read what ingest-svc that have died did not publish. What fails is tried again after the next probe.
+    async fn take_over(&mut self, batch: &mut Batch) {
+        let Some(owner) = self.owner else { return };
+        let Some(session) = self.session.take() else { return };
+        match timeout(TAKE_OVER, owner::take_over(&session.client, owner, &mut batch.changed)).await {
+            Ok(Ok(())) => self.session = Some(session),
+            Ok(Err(error)) => {
+                tracing::warn!(error = %ErrorChain(&ServerError::from(error)), "cannot look for ingest-svc that have died");
+            }
+            Err(_) => tracing::warn!("looking for ingest-svc that have died takes too long"),
+        }
+    }
+
     /// Does jobs of one kind. A job that fails alone is no error.
-    async fn group(&mut self, kind: Kind, jobs: &mut [&mut Job], batch: &mut Batch) -> Result<(), Stop> {
-        match self.tried(kind, jobs, batch).await {
+    async fn group(
+        &mut self,
+        kind: Kind,
+        jobs: &mut [&mut Job],
+        batch: &mut Batch,
+        began: Instant,
+    ) -> Result<(), Stop> {
+        match self.tried(kind, jobs, batch, RETRIES).await {
             Ok(()) => return Ok(()),
             Err(Failure::Unusable(error)) => return Err(Stop { done: 0, error }),
             Err(Failure::Conflict(_) | Failure::Job(_)) => {}
         }
         for (done, job) in jobs.iter_mut().enumerate() {
-            match self.tried(kind, std::slice::from_mut(job), batch).await {
+            if began.elapsed() > ONE_BY_ONE {
+                return Err(Stop { done, error: Obstacle::NoAnswer.into() });
+            }
+            match self.tried(kind, std::slice::from_mut(job), batch, 0).await {
                 Ok(()) => {}
                 Err(Failure::Unusable(error)) => return Err(Stop { done, error }),
                 Err(Failure::Conflict(error) | Failure::Job(error)) => {
@@ -146,20 +184,27 @@ impl Writer {
     }
 
     /// Commits jobs of one kind in one transaction; again if it has met another one, or if its connection was lost before the commit was sent.
-    async fn tried(&mut self, kind: Kind, jobs: &mut [&mut Job], batch: &mut Batch) -> Result<(), Failure> {
+    async fn tried(
+        &mut self,
+        kind: Kind,
+        jobs: &mut [&mut Job],
+        batch: &mut Batch,
+        retries: u32,
+    ) -> Result<(), Failure> {
         let mut tries = 0;
         let began = Instant::now();
         loop {
             self.may_be_committed = false;
             let outcome = self.bounded(kind, jobs, batch).await;
             match &outcome {
-                Err(Failure::Conflict(error)) if tries < TRIES => {
+                Err(Failure::Conflict(error)) if tries < retries => {
                     tracing::debug!(error = %ErrorChain(error), "a batch met another one, and is tried again");
                 }
                 Err(Failure::Unusable(error))
-                    if tries < TRIES && !self.may_be_committed && began.elapsed() < RECONNECT =>
+                    if tries < RETRIES && !self.may_be_committed && began.elapsed() < RECONNECT =>
                 {
                     tracing::warn!(error = %ErrorChain(error), "a batch is tried again on a new connection to the database");
+                    sleep(PAUSE).await;
                 }
                 _ => return outcome,
             }
@@ -234,8 +279,13 @@ impl Writer {
             Some(owner) => owner,
             None => self.enter(session).await?,
         };
-        let given =
-            Given { owner, epoch: self.epoch, popup_ttl: self.popup_ttl, unreadable: &self.unreadable };
+        let given = Given {
+            owner,
+            epoch: self.epoch,
+            timeline: session.timeline,
+            popup_ttl: self.popup_ttl,
+            unreadable: &self.unreadable,
+        };
         let Some((mut working, newest)) = load(client, jobs, given).await? else {
             // Another ingest-svc took this one for dead, and has told hubs to read its events from the log.
             self.owner = None;
@@ -244,10 +294,11 @@ impl Writer {
             );
             return Err(Failure::Conflict(Obstacle::TakenOver.into()));
         };
-        if newest != self.outbox.newest() {
+        if newest != self.newest {
             // A commit with an unknown outcome was done: the relay reads its events from the log.
             self.outbox.committed(newest);
             self.outbox.nudge();
+            self.newest = newest;
         }
         let mut probed = false;
         for job in jobs.iter_mut() {
@@ -272,24 +323,17 @@ impl Writer {
         batch.first_key = newest + 1;
         batch.writes = true;
         self.may_be_committed = true;
+        let committed = newest + working.events.len() as u64;
         save(client, working, &Mark { owner, newest, relayed: self.outbox.relayed() }).await?;
-        if probed {
-            // The jobs are done, so that what fails here is tried again with the next probe.
-            match owner::dead(client, owner).await {
-                Ok(stores) => batch.changed.extend(stores),
-                Err(error) => {
-                    tracing::warn!(error = %ErrorChain(&ServerError::from(error)), "cannot look for ingest-svc that have died");
-                    client.batch_execute("ROLLBACK").await?;
-                }
-            }
-        }
+        self.newest = committed;
+        self.probed |= probed;
         Ok(())
     }
 
     /// Takes a new name. Its events continue the count, so that the relay sees no jump.
     async fn enter(&mut self, session: &Session) -> Result<Uuid, Failure> {
         let owner = Uuid::now_v7();
-        owner::enter(&session.client, owner, self.outbox.newest()).await?;
+        owner::enter(&session.client, owner, self.newest).await?;
         self.shared_owner.set(owner);
         self.owner = Some(owner);
         Ok(owner)

@@ -22,10 +22,9 @@ use prometheus_client::{
 use rusqlite::Connection;
 
 use super::{
-    connection::{BUSY_TIMEOUT, connect},
+    connection::{BUSY_TIMEOUT, PAGE, connect},
     error::FileError,
     file::LogFile,
-    writer::PAGE,
 };
 
 /// How often it is reported that another program keeps the write-ahead log from being emptied.

@@ -4,6 +4,9 @@ use std::{path::Path, time::Duration};
 
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
+/// Bytes of a page of the file.
+pub(super) const PAGE: usize = 4 * 1024;
+
 /// How long a statement waits for another connection's lock: the writer's for a checkpoint, and the other way round.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 

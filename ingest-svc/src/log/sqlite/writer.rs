@@ -13,6 +13,7 @@ use super::{
         unreadable::UnreadableRows,
     },
     checkpoint::{self, Emptying},
+    connection::PAGE,
     error::FileError,
     file::LogFile,
     open::open_writer,
@@ -20,9 +21,6 @@ use super::{
     quarantine, stores,
 };
 use crate::{capacity::LogCapacity, store::Directory};
-
-/// Bytes of a page of the file.
-pub(super) const PAGE: usize = 4 * 1024;
 
 /// The writing connection, and what the writer knows in memory of what is in the file.
 pub(in super::super) struct Writer {
