@@ -85,6 +85,24 @@ async fn a_server_that_is_frozen_delays_no_request_beyond_its_bound() {
 }
 
 #[tokio::test]
+async fn a_store_that_another_program_locks_is_refused_alone() {
+    let server = PostgresServer::shared().await;
+    let database = server.create_database().await;
+    let system = system(&server.url(&database)).await;
+    let (locked, other) = (system.store("gangnam").await, system.store("mapo").await);
+    let admin = server.connect(&database).await;
+    let lock = admin.batch_execute("BEGIN; SELECT FROM stores WHERE id = 'gangnam' FOR UPDATE");
+    must("a lock on the store", lock.await);
+    let (mut first, mut second) = (system.provider(), system.provider());
+    let records = [&locked, &other].map(|store| ring(&store.virtual_number, &cdr::caller()));
+    let (refused, accepted) = tokio::join!(first.post(&records[0]), second.post(&records[1]));
+    assert_eq!(must("an answer", refused).status, 503);
+    assert_eq!(must("an answer", accepted).status, 200);
+    must("the end of the lock", admin.batch_execute("ROLLBACK").await);
+    first.deliver_with_retries(&records[0]).await;
+}
+
+#[tokio::test]
 async fn a_commit_that_is_answered_is_on_the_synchronous_standby() {
     let mut primary = PostgresServer::start().await;
     let database = primary.create_database().await;
