@@ -22,11 +22,15 @@ const PORTS: [u16; 7] = [8080, 8081, 8082, 9464, 9465, 9466, 50_051];
 /// Offsets outside the range from which the kernel takes ports of outgoing connections.
 const OFFSETS: std::ops::Range<u16> = 10_950..15_484;
 
+/// Held while ports are tried and while a child starts: a child has our open sockets until it runs its program, and a port that is
+/// tried would stay in use for as long.
+static SPAWNING: Mutex<()> = Mutex::new(());
+
 /// A running command. Killed when dropped.
 pub(crate) struct Program {
     child: Child,
     lines: Mutex<Receiver<String>>,
-    remarks: Option<JoinHandle<String>>,
+    remarks: Mutex<Option<JoinHandle<String>>>,
 }
 
 /// A running `ringpad dev`.
@@ -61,15 +65,15 @@ pub(crate) fn ringpad(arguments: &[&str]) -> Command {
 
 /// Runs a command to its end: exit code, standard output, standard error.
 pub(crate) fn output(mut command: Command) -> (Option<i32>, String, String) {
-    let output = command.output().expect("the command starts");
+    let child = spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()));
+    let output = child.wait_with_output().expect("it ends");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
 /// The same with this on its standard input.
 pub(crate) fn output_of(mut command: Command, input: &[u8]) -> (Option<i32>, String, String) {
-    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let mut child = child.expect("the command starts");
+    let mut child = spawn(command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()));
     child.stdin.take().expect("a pipe").write_all(input).expect("it reads");
     let output = child.wait_with_output().expect("it ends");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
@@ -80,8 +84,8 @@ pub(crate) fn output_of(mut command: Command, input: &[u8]) -> (Option<i32>, Str
 pub(crate) fn unread(mut command: Command) -> (Option<i32>, String) {
     let (reader, writer) = pipe().expect("a pipe");
     drop(reader);
-    let child = command.stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped()).spawn();
-    let output = child.expect("the command starts").wait_with_output().expect("it ends");
+    let child = spawn(command.stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped()));
+    let output = child.wait_with_output().expect("it ends");
     (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
 }
 
@@ -89,8 +93,13 @@ pub(crate) fn unread(mut command: Command) -> (Option<i32>, String) {
 pub(crate) fn unheard(mut command: Command) -> Option<i32> {
     let (reader, writer) = pipe().expect("a pipe");
     drop(reader);
-    command.stdout(writer.try_clone().expect("one more")).stderr(writer);
-    command.status().expect("the command starts").code()
+    let child = spawn(command.stdout(writer.try_clone().expect("one more")).stderr(writer));
+    child.wait_with_output().expect("it ends").status.code()
+}
+
+fn spawn(command: &mut Command) -> Child {
+    let _spawning = SPAWNING.lock().expect("not poisoned");
+    command.spawn().expect("the command starts")
 }
 
 impl Program {
@@ -99,8 +108,7 @@ impl Program {
     }
 
     pub(crate) fn run(mut command: Command) -> Self {
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let mut child = child.expect("ringpad starts");
+        let mut child = spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()));
         let stdout = child.stdout.take().expect("a pipe");
         let mut stderr = child.stderr.take().expect("a pipe");
         let (send, lines) = channel();
@@ -116,7 +124,7 @@ impl Program {
             stderr.read_to_string(&mut text).expect("UTF-8");
             text
         });
-        Self { child, lines: Mutex::new(lines), remarks: Some(remarks) }
+        Self { child, lines: Mutex::new(lines), remarks: Mutex::new(Some(remarks)) }
     }
 
     /// Waits for the next line of standard output that `wanted` accepts.
@@ -128,7 +136,9 @@ impl Program {
                 Ok(line) if wanted(&line) => return line,
                 Ok(_) => {}
                 Err(RecvTimeoutError::Timeout) => panic!("{what} did not come within {PATIENCE:?}"),
-                Err(RecvTimeoutError::Disconnected) => panic!("the program ended before {what} came"),
+                Err(RecvTimeoutError::Disconnected) => {
+                    panic!("the program ended before {what} came: {}", self.remarks())
+                }
             }
         }
     }
@@ -143,8 +153,12 @@ impl Program {
     /// Presses Ctrl-C and waits for the end.
     pub(crate) fn interrupt(self) -> (Option<i32>, String) {
         let id = self.child.id().to_string();
-        let sent = Command::new("sh").args(["-c", "kill -INT \"$0\"", &id]).status().expect("a shell");
-        assert!(sent.success());
+        let (code, _, said) = output({
+            let mut kill = Command::new("sh");
+            kill.args(["-c", "kill -INT \"$0\"", &id]);
+            kill
+        });
+        assert_eq!((code, said.as_str()), (Some(0), ""));
         self.end()
     }
 
@@ -158,8 +172,13 @@ impl Program {
             assert!(Instant::now() < deadline, "the program did not end within {PATIENCE:?}");
             thread::sleep(Duration::from_millis(10));
         };
-        let remarks = self.remarks.take().expect("joined once").join().expect("read");
-        (status.code(), remarks)
+        (status.code(), self.remarks())
+    }
+
+    /// Standard error of a program that has ended.
+    fn remarks(&self) -> String {
+        let reader = self.remarks.lock().expect("not poisoned").take();
+        reader.expect("joined once").join().expect("read")
     }
 }
 
@@ -272,6 +291,7 @@ impl Pad {
 fn free_offset() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let span = OFFSETS.end - OFFSETS.start;
+    let _spawning = SPAWNING.lock().expect("not poisoned");
     // Test binaries of other processes begin elsewhere.
     let begin = u16::try_from(std::process::id() % u32::from(span)).expect("below a u16");
     loop {
