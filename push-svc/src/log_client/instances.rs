@@ -146,16 +146,15 @@ impl Instances {
         outcome
     }
 
-    /// Checks the health of several instances and looks up their names, until `stop`.
+    /// Checks the health of the instances and looks up their names, until `stop`. Also of a single one: after a request that
+    /// failed there may be no other one for hours, and the gauge would show the failure all the time.
     pub(super) async fn watch(&self, stop: CancellationToken) {
         let health = async {
             let mut tick = interval(HEALTH);
             loop {
                 tick.tick().await;
                 let known = self.known();
-                if known.len() > 1 {
-                    join_all(known.iter().map(|instance| self.check(instance))).await;
-                }
+                join_all(known.iter().map(|instance| self.check(instance))).await;
             }
         };
         let lookup = async {
@@ -226,16 +225,7 @@ impl Instances {
                     return;
                 }
             };
-            if addresses.len() < 2 {
-                wanted.push((url.uri().to_string(), url.clone()));
-            }
-            for address in addresses.iter().filter(|_| addresses.len() > 1) {
-                let name = format!("http://{address}/");
-                match Endpoint::from_shared(name.clone()) {
-                    Ok(endpoint) => wanted.push((name, endpoint.origin(url.uri().clone()))),
-                    Err(error) => tracing::error!(%error, name, "an address is not valid in a URL"),
-                }
-            }
+            wanted.extend(instances_of(url, &addresses));
         }
         {
             let mut known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -278,6 +268,25 @@ fn is_failure(code: Code) -> bool {
     matches!(code, Code::Unavailable | Code::Cancelled | Code::Unknown | Code::Internal)
 }
 
+/// The name and the endpoint of each instance that a URL with these addresses stands for. One address is not used: each connection
+/// looks the name up again.
+fn instances_of(url: &Endpoint, addresses: &BTreeSet<SocketAddr>) -> Vec<(String, Endpoint)> {
+    if addresses.len() < 2 {
+        return vec![(url.uri().to_string(), url.clone())];
+    }
+    let at = |address: &SocketAddr| {
+        let name = format!("http://{address}/");
+        match Endpoint::from_shared(name.clone()) {
+            Ok(endpoint) => Some((name, endpoint.origin(url.uri().clone()))),
+            Err(error) => {
+                tracing::error!(%error, name, "an address is not valid in a URL");
+                None
+            }
+        }
+    };
+    addresses.iter().filter_map(at).collect()
+}
+
 /// The IPv4 addresses of a URL's host: a host that has addresses of both versions is one instance.
 async fn addresses(url: &Endpoint) -> io::Result<BTreeSet<SocketAddr>> {
     let uri = url.uri();
@@ -296,5 +305,26 @@ impl Interceptor for TokenInterceptor {
             request.metadata_mut().insert("authorization", bearer.clone());
         }
         Ok(request)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_several_addresses_stands_for_an_instance_at_each() {
+        let url = Endpoint::from_static("http://ingest:50051");
+        let names = |addresses: &[&str]| {
+            let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
+            instances_of(&url, &addresses).into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&[]), ["http://ingest:50051/"]);
+        assert_eq!(names(&["10.0.0.1:50051"]), ["http://ingest:50051/"]);
+        assert_eq!(
+            names(&["10.0.0.2:50051", "10.0.0.1:50051"]),
+            ["http://10.0.0.1:50051/", "http://10.0.0.2:50051/"]
+        );
     }
 }

@@ -13,7 +13,7 @@ const TTL: Duration = Duration::from_secs(30);
 const INTERVAL: Duration = Duration::from_millis(200);
 
 /// An ingest-svc of the log `epoch` that sends canaries until it is dropped.
-async fn alive(bus: &Bus, epoch: Uuid) -> JoinSet<()> {
+pub async fn alive(bus: &Bus, epoch: Uuid) -> JoinSet<()> {
     let mut publisher = connect(bus, epoch).await;
     let (mut task, mut ticks) = (JoinSet::new(), interval(INTERVAL));
     task.spawn(async move {

@@ -4,7 +4,7 @@ use ringpad_proto::v1::SubscribeRequest;
 use ringpad_runtime::CancellationToken;
 use tokio::net::TcpListener;
 
-use crate::{harness::*, pads::TRANSPORTS};
+use crate::{canaries::alive, harness::*, pads::TRANSPORTS};
 
 const ANSWER: &str = r#"ringpad_push_ingest_instances{state="answers"}"#;
 const FAIL: &str = r#"ringpad_push_ingest_instances{state="fails"}"#;
@@ -51,5 +51,20 @@ async fn an_instance_that_answers_again_is_asked_again() {
     world.cut_log();
     wait_for("the first one to fail", async || metric(&replica, FAIL).await == 1.0).await;
     replica.pads().await;
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn a_single_instance_that_answers_again_is_shown_without_a_request() {
+    let world = World::new().await;
+    // While the bus is alive, a replica without pads sends no request.
+    let _alive = alive(&world.bus, world.log.epoch()).await;
+    let replica = world.replica().await;
+    wait_for("the instance to answer", async || metric(&replica, ANSWER).await == 1.0).await;
+    world.cut_log();
+    wait_for("it to fail", async || metric(&replica, FAIL).await == 1.0).await;
+    let stop = CancellationToken::new();
+    world.log.serve_at(world.log_address, stop.clone()).await;
+    wait_for("it to answer again", async || metric(&replica, ANSWER).await == 1.0).await;
     stop.cancel();
 }
