@@ -123,7 +123,7 @@ pub(super) async fn load(
         },
         lock(client, &locks),
         calls(client, &wanted),
-        owners(client, &numbers),
+        load_numbers(client, &numbers),
     )?;
     let Some(owner) = owner else { return Ok(None) };
     // A proxy may have moved this connection to a server that was promoted.
@@ -220,7 +220,7 @@ fn call(row: &Row) -> Result<CallRow, tokio_postgres::Error> {
 }
 
 /// Which of these numbers belong to which store.
-pub(super) async fn owners(
+async fn load_numbers(
     client: &Client,
     numbers: &BTreeSet<StoreNumber>,
 ) -> Result<Vec<Row>, tokio_postgres::Error> {
@@ -231,7 +231,7 @@ pub(super) async fn owners(
     let texts: Vec<_> = numbers.iter().map(StoreNumber::as_str).collect();
     client
         .query_typed(
-            "SELECT numbers.kind, numbers.number, numbers.store, numbers.display
+            "SELECT numbers.kind, numbers.number, numbers.store
              FROM unnest($1, $2) AS wanted (kind, number) JOIN numbers USING (kind, number)",
             &[(&kinds, Type::INT2_ARRAY), (&texts, Type::TEXT_ARRAY)],
         )

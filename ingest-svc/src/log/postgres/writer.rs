@@ -27,6 +27,7 @@ use super::{
     schema::LogId,
     stores,
     target::{Servers, Session},
+    working::Working,
 };
 use crate::capacity::LogCapacity;
 
@@ -300,26 +301,7 @@ impl Writer {
             self.outbox.nudge();
             self.newest = newest;
         }
-        let mut probed = false;
-        for job in jobs.iter_mut() {
-            match &mut **job {
-                Job::Ingest(work) => {
-                    let (outcome, event) = working.log(&work.input)?;
-                    let ingested = batch.record(&work.input, outcome, event);
-                    set(work.set(Ok::<_, LogError>(ingested)))?;
-                }
-                Job::Act(work) => {
-                    let (outcome, event) = working.act(&work.input)?;
-                    batch.action(event);
-                    set(work.set(Ok::<_, LogError>(outcome)))?;
-                }
-                Job::Probe(work) => {
-                    probed = true;
-                    set(work.set(Ok::<_, LogError>(())))?;
-                }
-                _ => {}
-            }
-        }
+        let probed = do_live(&mut working, jobs, batch)?;
         batch.first_key = newest + 1;
         batch.writes = true;
         self.may_be_committed = true;
@@ -350,6 +332,31 @@ impl Writer {
         }
         session.close().await;
     }
+}
+
+/// Does records, actions and probes in memory; whether there was a probe.
+fn do_live(working: &mut Working, jobs: &mut [&mut Job], batch: &mut Batch) -> Result<bool, Failure> {
+    let mut probed = false;
+    for job in jobs {
+        match &mut **job {
+            Job::Ingest(work) => {
+                let (outcome, event) = working.log(&work.input)?;
+                let ingested = batch.record(&work.input, outcome, event);
+                set(work.set(Ok::<_, LogError>(ingested)))?;
+            }
+            Job::Act(work) => {
+                let (outcome, event) = working.act(&work.input)?;
+                batch.action(event);
+                set(work.set(Ok::<_, LogError>(outcome)))?;
+            }
+            Job::Probe(work) => {
+                probed = true;
+                set(work.set(Ok::<_, LogError>(())))?;
+            }
+            _ => {}
+        }
+    }
+    Ok(probed)
 }
 
 /// The outcome is kept in the job; that a job has failed is a failure of the transaction.
