@@ -29,7 +29,7 @@ async fn connect(bus: &Bus, epoch: Uuid) -> Publisher {
     bus.publisher(Origin { epoch, instance: Uuid::new_v4() }).await.unwrap()
 }
 
-const LAST_RECEIVED: &str = "ringpad_push_bus_heard_timestamp_seconds";
+pub const LAST_RECEIVED: &str = "ringpad_push_bus_heard_timestamp_seconds";
 const OTHER_LOG: &str = r#"ringpad_push_bus_messages_total{kind="other_log"}"#;
 const SILENT: &str = "ringpad_push_silent_publishers";
 
