@@ -28,9 +28,10 @@ mod shared;
 pub mod source;
 pub mod store;
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{os::fd::AsFd, pin::pin, sync::Arc, time::Duration};
 
 use prometheus_client::registry::Registry;
+use ringpad_bus::Bus;
 use ringpad_runtime::{
     CancellationToken, Failure,
     activation::PassedListeners,
@@ -49,6 +50,7 @@ use relay::{Relay, RelayMetrics};
 use retention::{Retention, RetentionMetrics};
 pub use settings::{Checked, Settings};
 use shared::Shared;
+use source::Sources;
 
 /// How long open requests may take to finish when the service shuts down.
 const GRACE: Duration = Duration::from_secs(5);
@@ -84,9 +86,19 @@ impl Listeners {
         settings.check_token("the socket passed as grpc", grpc).map_err(Failure::setting)?;
         Ok(listeners)
     }
+
+    /// The same sockets once more.
+    fn duplicate(&self) -> std::io::Result<Self> {
+        let again = |listener: &TcpListener| {
+            TcpListener::from_std(listener.as_fd().try_clone_to_owned().map(std::net::TcpListener::from)?)
+        };
+        Ok(Self { http: again(&self.http)?, grpc: again(&self.grpc)?, admin: again(&self.admin)? })
+    }
 }
 
 /// Serves until `shutdown`, then finishes what was accepted.
+///
+/// When the log begins a new epoch, everything but the sockets is started again with it: connections wait meanwhile.
 ///
 /// # Errors
 /// A log that cannot be opened; at the start, an exchange of another type under our name; later, a task that failed.
@@ -100,46 +112,81 @@ pub async fn run(
             "INGEST_CONFIG is not set: anyone may send call records to the one source there is, bizcall"
         );
     }
-    let capacity = Capacity::default();
-    let mut registry = Registry::default();
     let traces = Traces::new("ingest-svc", &settings.traces)?;
     // Loads data that the first number of an unusual form would otherwise wait for.
     let warm = tokio::task::spawn_blocking(phone::warm_up).await;
     warm.map_err(|error| Failure::other("cannot start", error))?;
-    let opened = log::open(&settings.database_url, settings.popup_ttl, &capacity.log, &mut registry).await;
-    let OpenLog { log, outbox, fresh, tasks } =
-        opened.map_err(|error| Failure::other("DATABASE_URL", error))?;
-    // The log and the relay end after the edges: the writer when the last handle on the log is dropped, and the relay when the
-    // writer has ended and everything is published.
-    let stop = shutdown.child_token();
-    let mut backend = Supervisor::new(stop.clone());
-    for task in tasks.into_handles() {
-        backend.spawn("log", task.join());
+    let service = Service { settings, sources: Arc::new(sources), bus, traces: traces.clone() };
+    service.run(listeners, shutdown).await.and(traces.close().await)
+}
+
+/// What is the same in all epochs.
+struct Service {
+    settings: Settings,
+    sources: Arc<Sources>,
+    bus: Bus,
+    traces: Traces,
+}
+
+impl Service {
+    /// Serves one epoch of the log after the other.
+    async fn run(&self, listeners: Listeners, shutdown: CancellationToken) -> Result<(), Failure> {
+        while !shutdown.is_cancelled() {
+            let sockets = listeners.duplicate().map_err(|error| Failure::other("the sockets", error))?;
+            let mut epoch = pin!(self.serve_epoch(sockets, &shutdown));
+            tokio::select! {
+                ended = &mut epoch => ended?,
+                () = shutdown.cancelled() => {
+                    // Or they would accept connections that nobody serves.
+                    drop(listeners);
+                    return epoch.await;
+                }
+            }
+        }
+        Ok(())
     }
-    let relay = Relay {
-        bus,
-        traces: traces.clone(),
-        retry: settings.retry.clone(),
-        popup_ttl: settings.popup_ttl,
-        capacity: capacity.relay,
-        log: log.reader().clone(),
-        outbox,
-        fresh,
-        metrics: RelayMetrics::new(&mut registry),
-    };
-    let cut = CancellationToken::new();
-    backend.try_spawn("relay", relay.run(cut.clone()));
-    let shared = Shared { sources: Arc::new(sources), log, traces: traces.clone() };
-    let served = match spawn_edges(&settings, &capacity, shared, listeners, registry, stop.clone()) {
-        Ok(edges) => edges.join().await,
-        Err(failure) => Err(failure),
-    };
-    stop.cancel();
-    let left = leave(backend, cut).await;
-    if let (Err(_), Err(failure)) = (&left, &served) {
-        tracing::error!(%failure, "another task failed");
+
+    /// Serves until `shutdown`, or until the log has begun a new epoch.
+    async fn serve_epoch(&self, listeners: Listeners, shutdown: &CancellationToken) -> Result<(), Failure> {
+        let Self { settings, .. } = self;
+        let capacity = Capacity::default();
+        let mut registry = Registry::default();
+        let stop = shutdown.child_token();
+        let opened =
+            log::open(&settings.database_url, settings.popup_ttl, &capacity.log, &mut registry, stop.clone());
+        let OpenLog { log, outbox, fresh, tasks } =
+            opened.await.map_err(|error| Failure::other("DATABASE_URL", error))?;
+        // The log and the relay end after the edges: the writer when the last handle on the log is dropped, and the relay when
+        // the writer has ended and everything is published.
+        let mut backend = Supervisor::new(stop.clone());
+        for task in tasks.into_handles() {
+            backend.spawn("log", task.join());
+        }
+        let relay = Relay {
+            bus: self.bus.clone(),
+            traces: self.traces.clone(),
+            retry: settings.retry.clone(),
+            popup_ttl: settings.popup_ttl,
+            capacity: capacity.relay,
+            log: log.reader().clone(),
+            outbox,
+            fresh,
+            metrics: RelayMetrics::new(&mut registry),
+        };
+        let cut = CancellationToken::new();
+        backend.try_spawn("relay", relay.run(cut.clone()));
+        let shared = Shared { sources: Arc::clone(&self.sources), log, traces: self.traces.clone() };
+        let served = match spawn_edges(settings, &capacity, shared, listeners, registry, stop.clone()) {
+            Ok(edges) => edges.join().await,
+            Err(failure) => Err(failure),
+        };
+        stop.cancel();
+        let left = leave(backend, cut, shutdown).await;
+        if let (Err(_), Err(failure)) = (&left, &served) {
+            tracing::error!(%failure, "another task failed");
+        }
+        left.and(served)
     }
-    left.and(served).and(traces.close().await)
 }
 
 /// Starts the tasks with a handle on the log, which must end before the writer can.
@@ -184,8 +231,15 @@ fn spawn_edges(
 }
 
 /// Waits for the log, and for the relay to publish the last events. It reads those that it did not publish in time from the
-/// log at the next start.
-async fn leave(backend: Supervisor, cut: CancellationToken) -> Result<(), Failure> {
+/// log at the next start. In a new epoch they are of no use: pads get a snapshot.
+async fn leave(
+    backend: Supervisor,
+    cut: CancellationToken,
+    shutdown: &CancellationToken,
+) -> Result<(), Failure> {
+    if !shutdown.is_cancelled() {
+        cut.cancel();
+    }
     let mut left = pin!(backend.join());
     match timeout(LAST_RELAY, left.as_mut()).await {
         Ok(left) => left,

@@ -35,6 +35,7 @@ use std::{
 
 use jiff::SignedDuration;
 use prometheus_client::registry::Registry;
+use ringpad_runtime::CancellationToken;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
@@ -110,12 +111,14 @@ impl LogTasks {
     }
 }
 
-/// Opens the log, or makes it. A ring pops up for `popup_ttl` after its receipt.
+/// Opens the log, or makes it. A ring pops up for `popup_ttl` after its receipt. The log cancels `stop` when its database begins a
+/// new epoch: this one's positions are then given out again, so it must be opened again.
 pub(crate) async fn open(
     database: &Database,
     popup_ttl: Duration,
     capacity: &LogCapacity,
     registry: &mut Registry,
+    stop: CancellationToken,
 ) -> Result<OpenLog, OpenError> {
     let metrics = LogMetrics::new(registry);
     let popup_ttl = popup_ttl.try_into().unwrap_or(SignedDuration::MAX);
@@ -133,6 +136,7 @@ pub(crate) async fn open(
         written: sees_written,
         metrics,
         writable: false,
+        stop,
     };
     tasks.push(writer.start(database));
     Ok(OpenLog { log: Log { jobs, written, reader }, outbox, fresh, tasks: LogTasks(tasks) })

@@ -115,7 +115,14 @@ mod tests {
         let directory = TempDir::new().unwrap();
         let path = directory.path().join("log.db");
         let (database, ttl) = (Database::Sqlite(path.clone()), Duration::from_secs(30));
-        let opened = log::open(&database, ttl, &LogCapacity::default(), &mut Registry::default()).await;
+        let opened = log::open(
+            &database,
+            ttl,
+            &LogCapacity::default(),
+            &mut Registry::default(),
+            CancellationToken::new(),
+        )
+        .await;
         let OpenLog { log, tasks, .. } = opened.unwrap();
         let (readiness, shutdown) = (Readiness::default(), CancellationToken::new());
         readiness.hold("log", "starting");

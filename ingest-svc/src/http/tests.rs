@@ -14,7 +14,7 @@ use http_body_util::BodyExt;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use prometheus_client::registry::Registry;
 use proptest::{arbitrary::any as arbitrary, collection::vec, prelude::*};
-use ringpad_runtime::{admin, readiness::Readiness};
+use ringpad_runtime::{CancellationToken, admin, readiness::Readiness};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt;
@@ -76,7 +76,14 @@ impl Edge {
     async fn of(sources: &str) -> Self {
         let directory = TempDir::new().unwrap();
         let (database, ttl) = (Database::Sqlite(directory.path().join("log.db")), Duration::from_secs(30));
-        let open = crate::log::open(&database, ttl, &LogCapacity::default(), &mut Registry::default()).await;
+        let open = crate::log::open(
+            &database,
+            ttl,
+            &LogCapacity::default(),
+            &mut Registry::default(),
+            CancellationToken::new(),
+        )
+        .await;
         let open = open.unwrap();
         let number = PhoneNumber::parse("0507-1234-5678").unwrap();
         let number = OwnedNumber::new(NumberKind::VirtualNumber, &number);

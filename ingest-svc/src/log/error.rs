@@ -41,7 +41,7 @@ pub(super) enum Obstacle {
     NoAnswer,
     #[error("reading it panicked")]
     Panicked,
-    /// The positions of this process's epoch are given out again, so only a new start helps.
+    /// The positions of this epoch are given out again, so the log must be opened again.
     #[error("a standby was promoted, which begins a new epoch")]
     Promoted,
     #[error("another ingest-svc has taken over the events of this one, which did not answer for 5 seconds")]
@@ -56,7 +56,7 @@ impl LogError {
         Self::Unavailable(Arc::new(cause))
     }
 
-    /// Whether the log has another epoch than the one that this process began with. That does not change any more.
+    /// Whether the log has another epoch than the one that it was opened with. That does not change any more.
     pub(super) fn is_other_epoch(&self) -> bool {
         matches!(self.source().and_then(<dyn Error>::downcast_ref), Some(Obstacle::Promoted))
     }

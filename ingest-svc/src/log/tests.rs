@@ -111,7 +111,7 @@ impl Place {
             Self::Sqlite(directory) => Database::Sqlite(directory.path().join("log.db")),
             Self::Postgres(database) => database.clone(),
         };
-        open(&database, TTL, capacity, registry).await.unwrap()
+        open(&database, TTL, capacity, registry, CancellationToken::new()).await.unwrap()
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ringpad_runtime::ErrorChain;
+use ringpad_runtime::{CancellationToken, ErrorChain};
 use tokio::{
     runtime::Handle,
     sync::{mpsc, watch},
@@ -36,6 +36,8 @@ pub(super) struct Writer {
     pub(super) metrics: LogMetrics,
     /// Whether the last commit succeeded.
     pub(super) writable: bool,
+    /// To be cancelled when the database has begun a new epoch.
+    pub(super) stop: CancellationToken,
 }
 
 impl Writer {
@@ -49,8 +51,7 @@ impl Writer {
         }
     }
 
-    /// Works until every sender of jobs is gone, or this process cannot write the log any more: its end is then noticed, and the
-    /// process ends.
+    /// Works until every sender of jobs is gone, or the database has begun a new epoch.
     async fn run(mut self, mut database: DatabaseWriter) {
         let mut has_other_epoch = false;
         while !has_other_epoch && let Some(mut jobs) = self.queue.next().await {
@@ -74,9 +75,8 @@ impl Writer {
             database.maintain();
         }
         if has_other_epoch {
-            tracing::error!(
-                "a standby of the database was promoted, which begins a new epoch: this process ends, to be started again with it"
-            );
+            tracing::warn!("a standby of the database was promoted, which begins a new epoch");
+            self.stop.cancel();
         }
         database.close().await;
     }

@@ -30,7 +30,9 @@ struct Running {
 
 async fn start(directory: &TempDir, bus: &Bus) -> Running {
     let database = Database::Sqlite(directory.path().join("log.db"));
-    let opened = open(&database, TTL, &LogCapacity::default(), &mut Registry::default()).await;
+    let opened =
+        open(&database, TTL, &LogCapacity::default(), &mut Registry::default(), CancellationToken::new())
+            .await;
     let OpenLog { log, outbox, fresh, tasks } = opened.unwrap();
     let millis = Duration::from_millis;
     let relay = Relay {

@@ -30,7 +30,10 @@ impl Kept {
         let directory = TempDir::new().unwrap();
         let mut registry = Registry::default();
         let (database, ttl) = (Database::Sqlite(directory.path().join("log.db")), Duration::from_secs(30));
-        let log = open(&database, ttl, &LogCapacity::default(), &mut registry).await.unwrap().log;
+        let log = open(&database, ttl, &LogCapacity::default(), &mut registry, CancellationToken::new())
+            .await
+            .unwrap()
+            .log;
         let retention = Retention {
             log,
             retention: Duration::from_secs(90 * 24 * 60 * 60),

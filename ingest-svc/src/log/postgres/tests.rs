@@ -136,7 +136,14 @@ async fn a_newer_schema_is_refused_in_words() {
     let place = place().await;
     place.open().await.close().await;
     execute(&place, "UPDATE ringpad_log SET version = 99").await;
-    let opened = open(&database(&place), TTL, &LogCapacity::default(), &mut Registry::default()).await;
+    let opened = open(
+        &database(&place),
+        TTL,
+        &LogCapacity::default(),
+        &mut Registry::default(),
+        CancellationToken::new(),
+    )
+    .await;
     let error = ringpad_runtime::ErrorChain(&opened.err().unwrap()).to_string();
     assert!(error.contains("99") && error.contains("Use a newer ingest-svc"), "{error}");
 }

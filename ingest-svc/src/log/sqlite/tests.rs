@@ -15,6 +15,7 @@ use std::{path::PathBuf, time::Duration};
 use prometheus_client::registry::Registry;
 use prost::Message;
 use ringpad_proto::v1::{self, CallState, subscribe_response::Event as Sent};
+use ringpad_runtime::CancellationToken;
 use rusqlite::Connection;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -53,7 +54,9 @@ async fn open_at(name: &Path) -> OpenLog {
 
 async fn try_open(name: &Path) -> Result<OpenLog, FileError> {
     let database = Database::Sqlite(name.to_owned());
-    let opened = open(&database, TTL, &LogCapacity::default(), &mut Registry::default()).await;
+    let opened =
+        open(&database, TTL, &LogCapacity::default(), &mut Registry::default(), CancellationToken::new())
+            .await;
     opened.map_err(|error| match error {
         OpenError::Sqlite { source, .. } => source,
         OpenError::Postgres { .. } => panic!("{error}"),
