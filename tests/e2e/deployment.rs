@@ -112,11 +112,12 @@ fn mounted_files_exist_and_ports_are_published_only_on_loopback() {
             }
         }
     }
-    // What nginx.conf includes must be mounted, too.
-    for file in must("deploy/nginx", fs::read_dir(shipped("deploy/nginx"))) {
-        let file = must("a file", file).file_name().into_string().expect("a name in UTF-8");
-        let mount = format!("./deploy/nginx/{file}:/etc/nginx/{file}:ro");
-        assert!(compose.services["nginx"].volumes.contains(&mount), "nginx needs {mount}");
+    for file in ["nginx.conf", "upstreams.conf"] {
+        for line in shipped_text(&format!("deploy/nginx/{file}")).lines() {
+            if let Some(included) = line.trim().strip_prefix("include ") {
+                compose.mounted_in_nginx(included.trim_end_matches(';'));
+            }
+        }
     }
     let config = &compose.services["ingest-svc"].environment["INGEST_CONFIG"];
     let mount = format!("./deploy/ingest.toml:{config}:ro");
@@ -131,7 +132,7 @@ async fn nginx_finds_the_services_at_fixed_addresses_and_is_the_proxy_that_inges
         let setting = if program == "ingest-svc" { "INGEST_HTTP_ADDR" } else { "PUSH_ADDR" };
         expected.insert(format!("{name}:{}", compose.port(name, setting).await));
     }
-    let upstreams = shipped_text("deploy/nginx/upstreams.conf");
+    let upstreams = ["upstreams.conf", "ingest.conf"].map(|file| compose.mounted_in_nginx(file)).concat();
     let servers = upstreams.lines().filter_map(|line| line.trim().strip_prefix("server "));
     let servers = servers.map(|line| line.split([' ', ';']).next().unwrap_or_default().to_owned());
     let back_end = BTreeSet::from(["127.0.0.1:9".to_owned()]);

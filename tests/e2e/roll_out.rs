@@ -1,6 +1,8 @@
 //! Replicas that drain, are killed, hang or do not exist, behind the shipped nginx: every request for a stream and every action
 //! finds a replica that serves, if there is one.
 
+mod upgrade;
+
 use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 
 use bytes::{BufMut, BytesMut};
@@ -60,8 +62,13 @@ impl Follower {
     /// Reads up to a position. After a stream's end there is one attempt, which must succeed: to find a replica that accepts
     /// the next stream is the task of the load balancer.
     async fn follow(&mut self, position: u64) {
-        within("a pad that comes back gets everything", 2 * SOON, async {
-            while self.pad.reach(position, SOON).await.is_err() {
+        self.follow_within(position, 2 * SOON).await;
+    }
+
+    /// The same with a bound for the whole wait.
+    async fn follow_within(&mut self, position: u64, bound: Duration) {
+        within("a pad that comes back gets everything", bound, async {
+            while self.pad.reach(position, bound).await.is_err() {
                 let next = Pad::open(self.pad.transport, self.nginx, &self.pad.resumption(&self.token)).await;
                 assert!(next.snapshot.resumed, "{:?}", next.transport);
                 assert_eq!(next.snapshot.position, self.pad.position(), "{:?}", next.transport);
@@ -286,7 +293,7 @@ async fn a_machine_that_does_not_exist_only_costs_time() {
     let store = system.store("gangnam").await;
     let unreachable = Unreachable::new().await;
     let push = [system.push_at[0].pads, unreachable.at, system.push_at[1].pads];
-    let upstreams = Upstreams { ingest: system.ingest_at.http, push };
+    let upstreams = Upstreams { ingest: vec![system.ingest_at.http], push };
     let nginx = Nginx::start_before(upstreams, system.directory.path()).await;
     all_are_served(&nginx, &store, "one is not there").await;
 }

@@ -36,10 +36,10 @@ pub fn shipped_text(path: &str) -> String {
 }
 
 /// The servers to which nginx passes requests.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Upstreams {
-    /// ingest-svc, for number providers.
-    pub ingest: SocketAddr,
+    /// ingest-svc, for number providers: one, or two that share a log.
+    pub ingest: Vec<SocketAddr>,
     /// The replicas: the shipped configuration has three.
     pub push: [SocketAddr; 3],
 }
@@ -53,22 +53,32 @@ impl Upstreams {
         let [first, second, third] = &system.push_at[..] else {
             panic!("the shipped configuration has three replicas, not {}", system.push_at.len());
         };
-        Self { ingest: system.ingest_at.http, push: [first.pads, second.pads, third.pads] }
+        Self { ingest: vec![system.ingest_at.http], push: [first.pads, second.pads, third.pads] }
     }
 
-    /// The shipped `upstreams.conf` with these addresses.
-    fn shipped(self) -> String {
+    /// The shipped `upstreams.conf` with these addresses, and in place of the file that it includes its text.
+    ///
+    /// # Panics
+    /// There is neither one ingest-svc nor two.
+    fn shipped(&self) -> String {
         let [first, second, third] = self.push;
-        let addresses = [
-            ("ingest-svc:8080", self.ingest),
+        let (file, ingest) = match self.ingest[..] {
+            [one] => ("ingest.conf", vec![("ingest-svc:8080", one)]),
+            [one, other] => ("ingest-several.conf", vec![("ingest-1:8080", one), ("ingest-2:8080", other)]),
+            _ => panic!("the shipped configuration has one ingest-svc or two, not {}", self.ingest.len()),
+        };
+        let shipped = shipped_text("deploy/nginx/upstreams.conf");
+        let shipped =
+            replace(&shipped, "include ingest.conf;", &shipped_text(&format!("deploy/nginx/{file}")));
+        let push = [
             ("push-1:8081", first),
             ("push-2:8081", second),
             ("push-3:8081", third),
             // In place of the adopter's token server. It has no tokens, but its access log shows the request.
-            ("127.0.0.1:9", self.ingest),
+            ("127.0.0.1:9", self.ingest[0]),
         ];
-        let shipped = shipped_text("deploy/nginx/upstreams.conf");
-        addresses.iter().fold(shipped, |text, (name, address)| replace(&text, name, &address.to_string()))
+        let addresses = ingest.iter().chain(&push);
+        addresses.fold(shipped, |text, (name, address)| replace(&text, name, &address.to_string()))
     }
 }
 

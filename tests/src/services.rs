@@ -10,6 +10,7 @@
 //! instead.
 
 mod activation;
+mod second_ingest;
 mod service;
 mod small_disk;
 

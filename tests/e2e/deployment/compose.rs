@@ -122,6 +122,13 @@ impl Compose {
         self.programs().map(|(name, _, program)| (name, program))
     }
 
+    /// The text of the project's file that nginx has as `/etc/nginx/<file>`.
+    pub(super) fn mounted_in_nginx(&self, file: &str) -> String {
+        let target = format!(":/etc/nginx/{file}:ro");
+        let mounted = self.services["nginx"].volumes.iter().find_map(|mount| mount.strip_suffix(&target));
+        shipped_text(mounted.unwrap_or_else(|| panic!("nginx includes {file}, which is not mounted")))
+    }
+
     /// The port that a service's program listens on, by the name of the setting.
     pub(crate) async fn port(&self, service: &str, setting: &str) -> u16 {
         let service = &self.services[service];

@@ -101,7 +101,7 @@ impl Installation {
         }
         let machines = machines(&mut system);
         let push = [0, 1, 2].map(|replica| links[&Route::NginxToPush(replica)].at);
-        let upstreams = Upstreams { ingest: links[&Route::NginxToIngest].at, push };
+        let upstreams = Upstreams { ingest: vec![links[&Route::NginxToIngest].at], push };
         for service in std::iter::once(&mut system.ingest).chain(&mut system.push) {
             service.start().await;
         }
