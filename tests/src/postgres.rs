@@ -225,7 +225,10 @@ impl PostgresServer {
     }
 
     /// All its processes, the first one first.
-    fn processes(&self) -> Vec<Pid> {
+    ///
+    /// # Panics
+    /// It is not running.
+    pub fn processes(&self) -> Vec<Pid> {
         let first = self.pid();
         std::iter::once(first).chain(children(first)).collect()
     }

@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell,
+    net::SocketAddr,
     rc::Rc,
     sync::{
         Arc,
@@ -10,11 +11,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ringpad_proto::v1::{Cdr, IngestCallStreamRequest, IngestCallStreamResponse};
+use futures_util::future::join_all;
+use ringpad_proto::v1::{
+    Cdr, IngestCallStreamRequest, IngestCallStreamResponse, ingest_service_client::IngestServiceClient,
+};
 use ringpad_tests::{
     cdr::{ring, urlencoded},
+    http::channel,
     rabbit::RabbitNode,
-    services::{Shop, System},
+    services::Shop,
     wait::must,
 };
 use tokio::{
@@ -25,7 +30,12 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{ROUNDS, SETTINGS, cpu::Spent, statistics::median};
+use crate::{
+    ROUNDS,
+    cpu::{PARTS, Spent, words},
+    installation::{self, Installation},
+    statistics::median,
+};
 
 /// How long one round lasts.
 const ROUND: Duration = Duration::from_secs(8);
@@ -36,33 +46,100 @@ const BACKLOG: usize = 512;
 /// Stores that the calls go to.
 const STORES: usize = 50;
 
-/// Prints accepts a second.
+/// How the records are sent.
+const WAYS: [Way; 3] = [Way::Http, Way::Stream(IN_FLIGHT), Way::Stream(BACKLOG)];
+
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    /// Connections with one request each.
+    Http,
+    /// A gRPC stream to each ingest-svc, with so many records in flight in all.
+    Stream(usize),
+}
+
+/// What one round has shown.
+struct Round {
+    /// Accepts a second.
+    rate: f64,
+    /// Microseconds of processor time an accept.
+    spent: [f64; PARTS.len()],
+    /// Records that share a commit.
+    batch: f64,
+    /// Bytes of PostgreSQL's write-ahead log an accept.
+    wal: f64,
+}
+
+/// Prints accepts a second, and what each costs, on both databases.
 pub(crate) async fn measure(node: &RabbitNode) {
-    let system = System::start_with(&node.url(), 1, &SETTINGS).await;
-    let mut shops = Vec::new();
-    for number in 0..STORES {
-        shops.push(system.store(&format!("store-{number}")).await);
-    }
-    let shops = Arc::new(shops);
-    let mut kinds = [
-        (format!("HTTP, {IN_FLIGHT} connections with one request each"), Vec::new(), String::new()),
-        (format!("one gRPC stream, {IN_FLIGHT} in flight"), Vec::new(), String::new()),
-        (format!("one gRPC stream, {BACKLOG} in flight"), Vec::new(), String::new()),
-    ];
-    for _ in 0..ROUNDS {
-        for (kind, (_, rates, cost)) in kinds.iter_mut().enumerate() {
-            let (begun, before) = (Instant::now(), Spent::now(&system, node));
-            let accepted = match kind {
-                0 => LocalSet::new().run_until(over_http(&system, &shops)).await,
-                1 => over_stream(&system, &shops, IN_FLIGHT).await,
-                _ => over_stream(&system, &shops, BACKLOG).await,
-            };
-            rates.push(f64::from(accepted) / begun.elapsed().as_secs_f64());
-            *cost = before.each(Spent::now(&system, node), accepted);
+    let server = installation::server().await;
+    let mut measured = Vec::new();
+    for installation in [
+        Installation::on_sqlite(node).await,
+        Installation::on_postgres(node, &server, 1).await,
+        Installation::on_postgres(node, &server, 2).await,
+    ] {
+        let mut shops = Vec::new();
+        for number in 0..STORES {
+            shops.push(installation.system.store(&format!("store-{number}")).await);
         }
+        measured.push((installation, Arc::new(shops)));
     }
-    for (kind, rates, cost) in &kinds {
-        println!("durable accepts/s, {kind}: {:.0}; last round's {cost}", median(rates));
+    for way in WAYS {
+        let mut rounds: Vec<Vec<Round>> = measured.iter().map(|_| Vec::new()).collect();
+        for _ in 0..ROUNDS {
+            for ((installation, shops), rounds) in measured.iter().zip(&mut rounds) {
+                rounds.push(round(installation, shops, node, way).await);
+            }
+        }
+        report(way, &measured, &rounds);
+    }
+    for (installation, _) in &measured {
+        installation.print_tables().await;
+    }
+}
+
+async fn round(
+    installation: &Installation<'_>,
+    shops: &Arc<Vec<Shop>>,
+    node: &RabbitNode,
+    way: Way,
+) -> Round {
+    let (wal, commits) = (installation.wal().await, installation.commits().await);
+    let (begun, before) = (Instant::now(), Spent::of(installation, node));
+    let accepted = match way {
+        Way::Http => LocalSet::new().run_until(over_http(installation, shops)).await,
+        Way::Stream(in_flight) => over_streams(installation, shops, in_flight).await,
+    };
+    let (took, spent) = (begun.elapsed(), before.each(Spent::of(installation, node), accepted));
+    let accepted = f64::from(accepted);
+    Round {
+        rate: accepted / took.as_secs_f64(),
+        spent,
+        batch: accepted / (installation.commits().await - commits),
+        wal: (installation.wal().await - wal) / accepted,
+    }
+}
+
+/// The medians, and the median of what the rate is of SQLite's in the same turn.
+fn report(way: Way, measured: &[(Installation<'_>, Arc<Vec<Shop>>)], rounds: &[Vec<Round>]) {
+    match way {
+        Way::Http => println!("durable accepts, HTTP, {IN_FLIGHT} connections with one request each"),
+        Way::Stream(in_flight) => println!("durable accepts, gRPC streams, {in_flight} in flight"),
+    }
+    let Some(first) = rounds.first() else { return };
+    for ((installation, _), rounds) in measured.iter().zip(rounds) {
+        let figure = |of: &dyn Fn(&Round) -> f64| median(&rounds.iter().map(of).collect::<Vec<_>>());
+        let ratios: Vec<_> = rounds.iter().zip(first).map(|(round, first)| round.rate / first.rate).collect();
+        let spent = std::array::from_fn(|part| figure(&|round| round.spent[part]));
+        println!(
+            "  {}: {:.0}/s ({:.2} of SQLite's), {:.0} in a commit, {:.0} bytes of write-ahead log each; {}",
+            installation.name,
+            figure(&|round| round.rate),
+            median(&ratios),
+            figure(&|round| round.batch),
+            figure(&|round| round.wal),
+            words(spent),
+        );
     }
 }
 
@@ -75,15 +152,13 @@ fn next(shops: &[Shop]) -> Cdr {
     ring(&shop.virtual_number, &format!("010-3{:03}-{:04}", caller / 10_000, caller % 10_000))
 }
 
-async fn over_http(system: &System, shops: &Arc<Vec<Shop>>) -> u32 {
+async fn over_http(installation: &Installation<'_>, shops: &Arc<Vec<Shop>>) -> u32 {
     let (begun, accepted) = (Instant::now(), Rc::new(Cell::new(0_u32)));
     let mut connections = JoinSet::new();
-    for _ in 0..IN_FLIGHT {
-        let (mut stream, shops, accepted) = (
-            must("a connection", TcpStream::connect(system.ingest_at.http).await),
-            shops.clone(),
-            accepted.clone(),
-        );
+    let ingest_at = installation.ingest_at();
+    for at in ingest_at.iter().cycle().take(IN_FLIGHT) {
+        let (mut stream, shops, accepted) =
+            (must("a connection", TcpStream::connect(at.http).await), shops.clone(), accepted.clone());
         must("nodelay", stream.set_nodelay(true));
         connections.spawn_local(async move {
             let mut answer = vec![0; 1024];
@@ -119,8 +194,14 @@ async fn read_accepted(stream: &mut TcpStream, answer: &mut [u8]) {
     assert!(text.starts_with("HTTP/1.1 200") && text.contains("\"accepted\""), "{text}");
 }
 
+async fn over_streams(installation: &Installation<'_>, shops: &Arc<Vec<Shop>>, in_flight: usize) -> u32 {
+    let ingest_at = installation.ingest_at();
+    let streams = ingest_at.iter().map(|at| over_stream(at.grpc, shops, in_flight / ingest_at.len()));
+    join_all(streams).await.into_iter().sum()
+}
+
 /// Records over one gRPC stream for a round; how many were accepted.
-pub(crate) async fn over_stream(system: &System, shops: &Arc<Vec<Shop>>, in_flight: usize) -> u32 {
+pub(crate) async fn over_stream(at: SocketAddr, shops: &Arc<Vec<Shop>>, in_flight: usize) -> u32 {
     let (begun, room) = (Instant::now(), Arc::new(Semaphore::new(in_flight)));
     let (feed, shops) = (room.clone(), shops.clone());
     let requests = futures_util::stream::unfold((), move |()| {
@@ -133,7 +214,7 @@ pub(crate) async fn over_stream(system: &System, shops: &Arc<Vec<Shop>>, in_flig
             Some((IngestCallStreamRequest { source: "bizcall".to_owned(), cdr: Some(next(&shops)) }, ()))
         }
     });
-    let mut client = system.calls().await;
+    let mut client = IngestServiceClient::new(channel(at).await);
     let mut answers = must("a stream", client.ingest_call_stream(requests).await).into_inner();
     let mut accepted = 0_u32;
     loop {

@@ -11,7 +11,7 @@ use ringpad_tests::{
     pads::{Pad, Transport},
     provider::Provider,
     rabbit::RabbitNode,
-    services::{Shop, System},
+    services::Shop,
     wait::within,
 };
 use tokio::{
@@ -20,9 +20,10 @@ use tokio::{
 };
 
 use crate::{
-    ROUNDS, SETTINGS,
+    ROUNDS,
     bare_hop::BareHop,
-    cpu::Spent,
+    cpu::{PARTS, Spent, words},
+    installation::{self, Installation},
     open_loop::schedule,
     statistics::{median, milliseconds, percentile},
 };
@@ -41,29 +42,57 @@ const SEEN: usize = 16_384;
 /// A call and when a pad had it.
 pub(crate) type Seen = (String, Instant);
 
-/// Prints p50 and p99 at each rate, and those of the bare hop.
+/// One way to the pads, and how long each call of each round took on it.
+struct Way<'a> {
+    installation: Installation<'a>,
+    providers: Vec<Arc<Mutex<Provider>>>,
+    shops: Vec<Shop>,
+    seeing: mpsc::Receiver<Seen>,
+    _pads: JoinSet<()>,
+}
+
+/// Prints p50 and p99 at each rate with the log in SQLite and in PostgreSQL, and those of the bare hop.
 pub(crate) async fn measure(node: &RabbitNode) {
-    let system = System::start_with(&node.url(), 1, &SETTINGS).await;
-    let mut bare = BareHop::new(node).await;
-    let (mut shops, (seen, mut seeing)) = (Vec::new(), mpsc::channel(SEEN));
-    let mut pads = JoinSet::new();
-    for number in 0..STORES {
-        let shop = system.store(&format!("store-{number}")).await;
-        pads.spawn(watch(system.pad(Transport::GrpcWeb, 0, &shop.id).await, seen.clone()));
-        shops.push(shop);
-    }
-    let providers: Vec<_> = (0..CONNECTIONS).map(|_| Arc::new(Mutex::new(system.provider()))).collect();
+    let (server, mut bare) = (installation::server().await, BareHop::new(node).await);
+    let mut ways = [
+        Way::of(Installation::on_sqlite(node).await).await,
+        Way::of(Installation::on_postgres(node, &server, 1).await).await,
+    ];
     for rate in RATES {
         let calls = rate as usize * ROUND;
-        let (mut ours, mut floor, mut cost) = (Vec::new(), Vec::new(), String::new());
+        let (mut floor, mut ours) = (Vec::new(), [const { Vec::new() }; 2]);
+        let mut costs = [[0.0; PARTS.len()]; 2];
         for _ in 0..ROUNDS {
             floor.push(bare.round(rate, calls).await);
-            let before = Spent::now(&system, node);
-            ours.push(round(&providers, &shops, &mut seeing, rate, calls).await);
-            cost = before.each(Spent::now(&system, node), u32::try_from(calls).expect("a small number"));
+            for ((way, ours), cost) in ways.iter_mut().zip(&mut ours).zip(&mut costs) {
+                let before = Spent::of(&way.installation, node);
+                ours.push(way.round(rate, calls).await);
+                let later = Spent::of(&way.installation, node);
+                *cost = before.each(later, u32::try_from(calls).expect("a small number"));
+            }
         }
-        report(rate, &mut ours, &mut floor);
-        println!("{rate}/s, last round's {cost}");
+        report(rate, &ways, &mut ours, &mut floor);
+        for (way, cost) in ways.iter().zip(costs) {
+            println!("{rate}/s, {}, last round's {}", way.installation.name, words(cost));
+        }
+    }
+}
+
+impl<'a> Way<'a> {
+    async fn of(installation: Installation<'a>) -> Self {
+        let (mut shops, (seen, seeing)) = (Vec::new(), mpsc::channel(SEEN));
+        let (mut pads, system) = (JoinSet::new(), &installation.system);
+        for number in 0..STORES {
+            let shop = system.store(&format!("store-{number}")).await;
+            pads.spawn(watch(system.pad(Transport::GrpcWeb, 0, &shop.id).await, seen.clone()));
+            shops.push(shop);
+        }
+        let providers = (0..CONNECTIONS).map(|_| Arc::new(Mutex::new(system.provider()))).collect();
+        Self { installation, providers, shops, seeing, _pads: pads }
+    }
+
+    async fn round(&mut self, rate: u32, calls: usize) -> Vec<Duration> {
+        round(&self.providers, &self.shops, &mut self.seeing, rate, calls).await
     }
 }
 
@@ -108,23 +137,29 @@ async fn round(
     shown.into_iter().map(|(id, at)| at - due[&id]).collect()
 }
 
-fn report(rate: u32, ours: &mut [Vec<Duration>], floor: &mut [Vec<Duration>]) {
-    let each = |rounds: &mut [Vec<Duration>], share: f64| -> Vec<f64> {
-        let of = |round: &mut Vec<Duration>| {
-            round.sort_unstable();
-            milliseconds(percentile(round, share))
-        };
-        rounds.iter_mut().map(of).collect()
-    };
+fn report(rate: u32, ways: &[Way<'_>], ours: &mut [Vec<Vec<Duration>>], floor: &mut [Vec<Duration>]) {
+    for round in ours.iter_mut().flatten().chain(&mut *floor) {
+        round.sort_unstable();
+    }
     for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
-        let (ours, floor) = (each(ours, share), each(floor, share));
-        let ratios: Vec<_> = ours.iter().zip(&floor).map(|(ours, floor)| ours / floor).collect();
-        println!(
-            "{rate}/s, {name}: ring → pad {:.2} ms, bare publish → consume {:.2} ms, ratio {:.1} (rounds: {})",
-            median(&ours),
-            median(&floor),
-            median(&ratios),
-            ratios.iter().map(|ratio| format!("{ratio:.1}")).collect::<Vec<_>>().join(", "),
-        );
+        let each = |rounds: &[Vec<Duration>]| -> Vec<f64> {
+            rounds.iter().map(|round| milliseconds(percentile(round, share))).collect()
+        };
+        let floor = each(floor);
+        println!("{rate}/s, {name}: bare publish → consume {:.2} ms", median(&floor));
+        let first = ours.first().map_or_else(Vec::new, |rounds| each(rounds));
+        for (way, rounds) in ways.iter().zip(&*ours) {
+            let ours = each(rounds);
+            let ratios: Vec<_> = ours.iter().zip(&floor).map(|(ours, floor)| ours / floor).collect();
+            let longer: Vec<_> = ours.iter().zip(&first).map(|(ours, first)| ours - first).collect();
+            println!(
+                "{rate}/s, {name}: ring → pad {:.2} ms, {:+.2} ms to SQLite, ratio {:.1} (rounds: {}); {}",
+                median(&ours),
+                median(&longer),
+                median(&ratios),
+                ratios.iter().map(|ratio| format!("{ratio:.1}")).collect::<Vec<_>>().join(", "),
+                way.installation.name,
+            );
+        }
     }
 }

@@ -2,10 +2,10 @@
 //! generator and the broker too. It prints and asserts nothing. `ringpad-bench accepts|latency|memory|stampede|abuse|stores` runs
 //! one part.
 //!
-//! * `accepts`: records a second that are durably logged, over HTTP and over a gRPC stream, with a fixed number in
-//!   flight.
-//! * `latency`: from a ring that is due to the pad that shows it, open loop, and a bare publish → consume on the same
-//!   node at the same rate, one after the other.
+//! * `accepts`: records a second that are durably logged, over HTTP and over gRPC streams, with a fixed number in
+//!   flight: in SQLite, in PostgreSQL, and in PostgreSQL by two ingest-svc, which share the records; and what each record costs.
+//! * `latency`: from a ring that is due to the pad that shows it, open loop, with the log in SQLite and in PostgreSQL, and a bare
+//!   publish → consume on the same node at the same rate, one after the other.
 //! * `memory`: what an idle pad costs a replica.
 //! * `stampede`: a replica with 5,000 pads is killed; how soon they are back, and how late others' popups are meanwhile.
 //! * `abuse`: how long a source waits for its answers while others behave badly.
@@ -17,6 +17,7 @@ mod abuse;
 mod accepts;
 mod bare_hop;
 mod cpu;
+mod installation;
 mod latency;
 mod memory;
 mod open_loop;

@@ -57,8 +57,9 @@ pub(crate) async fn measure(node: &RabbitNode) {
         for _ in 0..ROUNDS {
             for ((_, system), costs) in systems.iter().zip(&mut costs) {
                 let before = Spent::now(system, node);
-                let accepted = over_stream(system, &shops, in_flight).await;
-                costs.push(before.ingest_each(Spent::now(system, node), accepted));
+                let accepted = over_stream(system.ingest_at.grpc, &shops, in_flight).await;
+                let [ingest, ..] = before.each(Spent::now(system, node), accepted);
+                costs.push(ingest);
             }
         }
         let [few, many] = costs.map(|costs| median(&costs));
