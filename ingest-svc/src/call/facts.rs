@@ -9,7 +9,7 @@ use super::{history::History, pad_state::PadState};
 use crate::{
     cdr::{Cdr, Fingerprint},
     phone::{Called, Caller, PhoneNumber},
-    store::{Line, NumberKind, StoreKey, VirtualNumber},
+    store::{Line, NumberKind, StoreKey, StoreNumber, VirtualNumber},
 };
 
 /// A call as the log keeps it.
@@ -77,6 +77,21 @@ impl Facts {
         self.end.as_ref().and_then(&of).or_else(|| self.ring.as_ref().and_then(&of))
     }
 
+    /// The values of all final records, and those of all ring records.
+    fn records(&self) -> impl Iterator<Item = &Cdr> {
+        [&self.end, &self.ring].into_iter().flatten()
+    }
+
+    /// Every number by which a store may be found for the call, unless its next record has another one.
+    pub(crate) fn store_numbers(&self) -> impl Iterator<Item = StoreNumber> {
+        self.records().flat_map(StoreNumber::of)
+    }
+
+    /// Every number that may be the caller's after the call's next record, unless that has another one.
+    pub(crate) fn caller_numbers(&self) -> impl Iterator<Item = &PhoneNumber> {
+        self.records().filter_map(|record| record.caller().number())
+    }
+
     /// When the call began, in Unix seconds.
     pub(crate) fn sdt(&self) -> i64 {
         self.value(|record| Some(record.sdt().as_second())).unwrap_or_default()
@@ -101,9 +116,7 @@ impl Facts {
 
     /// Whether one of its records has had this number.
     pub(super) fn has_had(&self, kind: NumberKind, number: &Called) -> bool {
-        [&self.ring, &self.end]
-            .into_iter()
-            .flatten()
+        self.records()
             .any(|record| called(record, kind).is_some_and(|called| called.canonical() == number.canonical()))
     }
 

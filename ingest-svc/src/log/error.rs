@@ -49,6 +49,9 @@ pub(super) enum Obstacle {
     /// A defect of this code.
     #[error("a job was not done")]
     NotDone,
+    /// A defect of this code.
+    #[error("a caller was not loaded before it was counted")]
+    NotLoaded,
 }
 
 impl LogError {

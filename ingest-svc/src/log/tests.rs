@@ -3,6 +3,7 @@
 
 mod actions;
 pub(super) mod answers;
+pub(super) mod batches;
 mod imports;
 mod quarantine;
 mod records;
@@ -107,11 +108,14 @@ impl Place {
     }
 
     pub(super) async fn open_with(&self, capacity: &LogCapacity, registry: &mut Registry) -> OpenLog {
-        let database = match self {
+        open(&self.database(), TTL, capacity, registry, CancellationToken::new()).await.unwrap()
+    }
+
+    pub(super) fn database(&self) -> Database {
+        match self {
             Self::Sqlite(directory) => Database::Sqlite(directory.path().join("log.db")),
             Self::Postgres(database) => database.clone(),
-        };
-        open(&database, TTL, capacity, registry, CancellationToken::new()).await.unwrap()
+        }
     }
 }
 
@@ -170,13 +174,7 @@ impl OpenLog {
 
     /// Everything that pads of the store were sent.
     pub(super) async fn updates(&self, store: &str) -> Vec<v1::Update> {
-        let cursor = Cursor { store_id: store.to_owned(), after: 0 };
-        let missed = self.log.reader().missed(vec![cursor], 1_000, None).await.unwrap().stores.remove(0);
-        let updates: Vec<_> = missed.events.iter().map(|(_, bytes)| update(bytes)).collect();
-        assert_eq!(missed.position, Some(updates.len() as u64));
-        let positions: Vec<_> = updates.iter().map(|update| update.position).collect();
-        assert_eq!(positions, (1..=updates.len() as u64).collect::<Vec<_>>());
-        updates
+        updates(self.log.reader(), store).await
     }
 
     pub(super) async fn calls(&self, store: &str) -> Vec<v1::Call> {
@@ -197,6 +195,17 @@ impl OpenLog {
         drop(self.log);
         self.tasks.join().await;
     }
+}
+
+/// Everything that pads of the store were sent.
+pub(super) async fn updates(reader: &LogReader, store: &str) -> Vec<v1::Update> {
+    let cursor = Cursor { store_id: store.to_owned(), after: 0 };
+    let missed = reader.missed(vec![cursor], 1_000, None).await.unwrap().stores.remove(0);
+    let updates: Vec<_> = missed.events.iter().map(|(_, bytes)| update(bytes)).collect();
+    assert_eq!(missed.position, Some(updates.len() as u64));
+    let positions: Vec<_> = updates.iter().map(|update| update.position).collect();
+    assert_eq!(positions, (1..=updates.len() as u64).collect::<Vec<_>>());
+    updates
 }
 
 /// The newest calls of `gangnam`.

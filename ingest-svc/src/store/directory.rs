@@ -88,6 +88,15 @@ impl Directory {
             .or_else(|| by_line().map(route(NumberKind::Line)))
     }
 
+    /// The store that owns a number.
+    pub(crate) fn owner(&self, number: &StoreNumber) -> Option<StoreKey> {
+        match number {
+            StoreNumber::VirtualNumber(number) => self.virtual_numbers.get(number),
+            StoreNumber::Line(number) => self.lines.get(number),
+        }
+        .copied()
+    }
+
     /// A store that [`Self::route`] or a call has named; `None`: it was deleted.
     pub(crate) fn store(&self, key: StoreKey) -> Option<&StoreState> {
         self.stores.get(&key).filter(|store| !store.deleted)
@@ -129,11 +138,8 @@ impl Directory {
     /// The numbers of an entry that other stores own. `own`: the entry's store, if it exists.
     pub(crate) fn conflicts(&self, entry: &StoreEntry, own: Option<StoreKey>) -> Vec<Conflict> {
         let owner = |number: &StoreNumber| {
-            let key = match number {
-                StoreNumber::VirtualNumber(number) => self.virtual_numbers.get(number)?,
-                StoreNumber::Line(number) => self.lines.get(number)?,
-            };
-            (Some(*key) != own).then(|| self.stores.get(key).map(|store| store.id.to_string())).flatten()
+            let key = self.owner(number).filter(|key| Some(*key) != own)?;
+            self.stores.get(&key).map(|store| store.id.to_string())
         };
         let numbers = entry.numbers.iter().enumerate();
         numbers

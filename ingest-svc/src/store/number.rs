@@ -94,6 +94,12 @@ pub enum StoreNumber {
 }
 
 impl StoreNumber {
+    /// The numbers of a record.
+    pub(crate) fn of(cdr: &Cdr) -> impl Iterator<Item = Self> {
+        let virtual_number = VirtualNumber::of(cdr).map(Self::VirtualNumber);
+        virtual_number.into_iter().chain(Line::of(cdr).map(Self::Line))
+    }
+
     /// A number as the log keeps it.
     pub(crate) fn from_log(kind: NumberKind, text: impl Into<Box<str>>) -> Self {
         match kind {

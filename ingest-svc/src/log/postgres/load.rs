@@ -6,10 +6,9 @@
 //! stands for a call that does not exist yet: without it two ingest-svc would both make it. The lock on a store is held to
 //! the commit, so its positions are in commit order and without a gap.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    sync::Arc,
-};
+mod callers;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sha2::{Digest, Sha256};
 use tokio::try_join;
@@ -19,14 +18,14 @@ use uuid::Uuid;
 use super::{
     super::{error::Obstacle, job::Job, json::from_json, unreadable::UnreadableRows},
     error::Failure,
-    rows::{reversed, unsigned},
+    rows::unsigned,
     target::TIMELINE,
-    working::{CallRow, CallerKey, CallerRow, Working},
+    working::{CallRow, CallerRow, Working},
 };
 use crate::{
     call::{CANDIDATES, CallKey, Facts},
     cdr::Record,
-    store::{Directory, Line, NumberKind, StoreKey, StoreNumber, VirtualNumber},
+    store::{Directory, NumberKind, StoreKey, StoreNumber},
 };
 
 /// Held shared by each batch, and alone by a change of stores: a number's owner does not change while a call is given to it.
@@ -81,12 +80,7 @@ impl<'a> Wanted<'a> {
     }
 
     fn numbers(&self) -> BTreeSet<StoreNumber> {
-        let cdrs = self.records.iter().map(|record| &record.cdr);
-        cdrs.flat_map(|cdr| {
-            let virtual_number = VirtualNumber::of(cdr).map(StoreNumber::VirtualNumber);
-            virtual_number.into_iter().chain(Line::of(cdr).map(StoreNumber::Line))
-        })
-        .collect()
+        self.records.iter().flat_map(|record| StoreNumber::of(&record.cdr)).collect()
     }
 }
 
@@ -146,14 +140,36 @@ pub(super) async fn load(
         working.add_call(CallKey(row.try_get(0)?), call(row)?);
     }
     let mut stores: BTreeSet<StoreKey> = working.calls.values().filter_map(|call| call.store).collect();
-    for row in &owned {
+    assign(&mut working, &owned, &mut stores)?;
+    // Seldom any: a call without a store is looked for by the numbers of its earlier records, too.
+    let earlier = unrouted_numbers(&working).difference(&numbers).cloned().collect();
+    assign(&mut working, &load_numbers(client, &earlier).await?, &mut stores)?;
+    load_stores(client, &mut working, &wanted, &stores).await?;
+    Ok(Some((working, unsigned(owner.try_get(0)?))))
+}
+
+/// The numbers of the calls without a store.
+fn unrouted_numbers(working: &Working) -> BTreeSet<StoreNumber> {
+    let unrouted = working.calls.values().filter(|call| call.store.is_none());
+    unrouted
+        .filter_map(|call| from_json::<Facts>(&call.facts).ok())
+        .flat_map(|facts| facts.store_numbers().collect::<Vec<_>>())
+        .collect()
+}
+
+/// Gives the numbers to their stores.
+fn assign(
+    working: &mut Working,
+    owned: &[Row],
+    stores: &mut BTreeSet<StoreKey>,
+) -> Result<(), tokio_postgres::Error> {
+    for row in owned {
         let (kind, number, store): (i16, &str, _) =
             (row.try_get(0)?, row.try_get(1)?, StoreKey(row.try_get(2)?));
         working.directory.assign(StoreNumber::from_log(NumberKind::from_log(kind), number), store);
         stores.insert(store);
     }
-    load_stores(client, &mut working, &wanted, &stores).await?;
-    Ok(Some((working, unsigned(owner.try_get(0)?))))
+    Ok(())
 }
 
 /// Takes the locks in the order of the array.
@@ -249,7 +265,7 @@ async fn load_stores(
         return Ok(());
     }
     let keys: Vec<_> = stores.iter().map(|store| store.0).collect();
-    let callers = callers(working, wanted);
+    let callers = callers::of(working, &wanted.records, &wanted.call_ids);
     let of_stores: Vec<_> = callers.iter().map(|(store, _)| store.0).collect();
     let numbers: Vec<_> = callers.iter().map(|(_, reversed)| reversed.as_str()).collect();
     let (stores, known) = try_join!(
@@ -280,6 +296,8 @@ async fn load_stores(
             working.directory.delete(key);
         }
     }
+    // A caller that is not found is a new one; one that was not looked for is an error.
+    working.callers.extend(callers.into_iter().map(|caller| (caller, CallerRow::default())));
     for row in &known {
         let note: &[u8] = row.try_get(4)?;
         let caller = CallerRow {
@@ -292,34 +310,4 @@ async fn load_stores(
         working.callers.insert((StoreKey(row.try_get(0)?), row.try_get(1)?), caller);
     }
     Ok(())
-}
-
-/// Every caller that a record or action of the batch may count or change, in each store that its call may belong to.
-fn callers(working: &Working, wanted: &Wanted<'_>) -> BTreeSet<CallerKey> {
-    let mut callers = BTreeSet::new();
-    let of_call = |row: &CallRow| {
-        let facts = from_json::<Facts>(&row.facts).ok();
-        facts.and_then(|facts| facts.caller_number().map(|number| reversed(number.e164())))
-    };
-    for id in &wanted.call_ids {
-        let row = working.by_id.get(id).and_then(|key| working.calls.get(key));
-        callers.extend(row.and_then(|row| Some((row.store?, of_call(row)?))));
-    }
-    for record in &wanted.records {
-        let seq = (Arc::clone(&record.source), record.cdr.seq().to_owned());
-        let calls = working.by_seq.get(&seq).into_iter().flatten();
-        let calls: Vec<_> = calls.filter_map(|key| working.calls.get(key)).collect();
-        let mut numbers: BTreeSet<_> = calls.iter().filter_map(|row| of_call(row)).collect();
-        numbers.extend(record.cdr.caller().number().map(|number| reversed(number.e164())));
-        let mut stores: BTreeSet<_> = calls.iter().filter_map(|row| row.store).collect();
-        let (virtual_number, line) = (VirtualNumber::of(&record.cdr), Line::of(&record.cdr));
-        // A call keeps the numbers of all its records, so either may decide.
-        let routes = [
-            working.directory.route(virtual_number.as_ref(), None),
-            working.directory.route(None, line.as_ref()),
-        ];
-        stores.extend(routes.into_iter().flatten().map(|route| route.store));
-        callers.extend(stores.iter().flat_map(|store| numbers.iter().map(|number| (*store, number.clone()))));
-    }
-    callers
 }

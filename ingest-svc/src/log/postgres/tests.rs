@@ -1,5 +1,7 @@
 //! What only several writers on one database can show, and what is PostgreSQL's alone.
 
+mod interleaving;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use ringpad_tests::{
@@ -13,7 +15,7 @@ use uuid::Uuid;
 use super::super::tests::*;
 use super::super::*;
 use crate::{
-    call::{ActingPad, Action, ActionOutcome, ActionRequest, Status},
+    call::{ActingPad, Action, ActionOutcome, ActionRequest, Ingested, Status},
     store::Moving,
 };
 

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::{
     super::{
+        error::Obstacle,
         json::{as_json, from_json},
         unreadable::{Kind, UnreadableRows},
     },
@@ -74,6 +75,7 @@ pub(super) struct Working {
     /// The calls with a source and `seq`.
     pub(super) by_seq: HashMap<(Arc<str>, String), Vec<CallKey>>,
     pub(super) by_id: HashMap<Uuid, CallKey>,
+    /// Every caller that the batch can count or change.
     pub(super) callers: BTreeMap<CallerKey, CallerRow>,
     pub(super) events: Vec<EventRow>,
     pub(super) epoch: Uuid,
@@ -100,7 +102,7 @@ impl Working {
         };
         let (callers, unreadable) = (&mut self.callers, &self.unreadable);
         let (outcome, changed) = call::log_record(found, record, &context, |store, caller, sdt| {
-            Ok::<_, Failure>(count_caller(callers, unreadable, store, caller, sdt))
+            count_caller(callers, unreadable, store, caller, sdt)
         })?;
         let Some(ChangedCall { key, call, seen, event }) = changed else { return Ok((outcome, None)) };
         match key {
@@ -144,18 +146,18 @@ impl Working {
         })
     }
 
-    /// The calls with the record's `seq`: as many on each side of its `sdt` as the other backend loads.
+    /// The calls with the record's `seq`: as many on each side of its `sdt` as the other backend loads, in its order. Of two that are
+    /// as near, that decides which one the record belongs to.
     fn candidates(&self, record: &Record, sdt: i64) -> Vec<Candidate> {
         let key = (Arc::clone(&record.source), record.cdr.seq().to_owned());
         let keys = self.by_seq.get(&key).into_iter().flatten();
         let mut calls: Vec<_> = keys.filter_map(|key| self.calls.get(key).map(|row| (*key, row))).collect();
         calls.sort_by_key(|(_, row)| row.sdt);
-        let later = calls.partition_point(|(_, row)| row.sdt <= sdt);
+        let (earlier, later) = calls.split_at(calls.partition_point(|(_, row)| row.sdt <= sdt));
         let side = usize::try_from(CANDIDATES).unwrap_or(usize::MAX);
-        let (first, end) = (later.saturating_sub(side), later.saturating_add(side).min(calls.len()));
-        let near = calls.drain(first..end).rev();
+        let near = earlier.iter().rev().take(side).chain(later.iter().take(side));
         near.map(|(key, row)| Candidate {
-            key,
+            key: *key,
             id: row.id,
             store: row.store,
             fingerprints: row.fingerprints.clone(),
@@ -231,14 +233,18 @@ impl Working {
 
     fn change_caller(&mut self, change: &CallerChange<'_>) -> Result<(), Failure> {
         let CallerChange { store, caller, note, reservation, keeps_note, keeps_reservation } = change;
-        let Some(row) = self.callers.get_mut(&(*store, reversed(caller.e164()))) else { return Ok(()) };
+        let row = loaded(&mut self.callers, *store, caller)?;
+        // A caller whose last call was deleted because of its age.
+        if row.last_call.is_none() {
+            return Ok(());
+        }
         if !keeps_note {
             (*note).clone_into(&mut row.last_note);
         }
         if !keeps_reservation {
             row.last_reservation = reservation.map(as_json).transpose()?;
         }
-        row.is_changed = row.last_call.is_some();
+        row.is_changed = true;
         Ok(())
     }
 }
@@ -250,8 +256,8 @@ fn count_caller(
     store: StoreKey,
     caller: &PhoneNumber,
     sdt: i64,
-) -> History {
-    let row = callers.entry((store, reversed(caller.e164()))).or_default();
+) -> Result<History, Failure> {
+    let row = loaded(callers, store, caller)?;
     let history = if row.last_call.is_some() {
         let last_reservation: Option<Option<Reservation>> =
             row.last_reservation.as_deref().map(|json| from_json(json).ok());
@@ -267,8 +273,17 @@ fn count_caller(
     } else {
         History::default()
     };
-    row.calls += 1;
+    row.calls = row.calls.saturating_add(1);
     row.last_call = row.last_call.max(Some(sdt));
     row.is_changed = true;
-    history
+    Ok(history)
+}
+
+/// A caller's row. One that was not looked for must not count as a new caller: what the log has of it would be overwritten.
+fn loaded<'a>(
+    callers: &'a mut BTreeMap<CallerKey, CallerRow>,
+    store: StoreKey,
+    caller: &PhoneNumber,
+) -> Result<&'a mut CallerRow, Failure> {
+    callers.get_mut(&(store, reversed(caller.e164()))).ok_or_else(|| Failure::Job(Obstacle::NotLoaded.into()))
 }

@@ -76,6 +76,25 @@ async fn a_call_that_nobody_owns_is_kept_and_routed_at_its_next_record(backend: 
     opened.close().await;
 }
 
+async fn an_unrouted_call_keeps_its_number_for_a_record_that_leaves_it_out(backend: Backend) {
+    let nobodys = [("vn", "050711111111"), ("ton", "025559999")];
+    for (named, nobodys) in [(("vn", "050799999999"), nobodys[1]), (("ton", "0515550001"), nobodys[0])] {
+        let (_place, opened) = with_store(backend).await;
+        let call = [("seq", "9"), ("sdt", "20261123142530"), ("fromn", "01012345678")];
+        let first = record(&[&call[..], &[named]].concat());
+        assert_eq!(opened.status(first).await, Status::Unrouted);
+        let entry = store("busan", "+8250799999999", "+82515550001");
+        opened.log.upsert_store(entry, Moving::Refused).await.unwrap();
+        let end = record(&[&call[..], &[nobodys, ("edt", "20261123142600")]].concat());
+        assert_eq!(opened.status(end).await, Status::Accepted, "{named:?}");
+        opened.status(record(&[("seq", "10"), call[1], call[2], named])).await;
+        let calls = opened.updates("busan").await.into_iter().map(|update| update.call.unwrap());
+        let earlier: Vec<_> = calls.map(|call| call.history.unwrap().calls).collect();
+        assert_eq!(earlier, [0, 1], "{named:?}");
+        opened.close().await;
+    }
+}
+
 async fn the_line_finds_the_store_only_if_the_virtual_number_does_not(backend: Backend) {
     let (_place, opened) = with_store(backend).await;
     let entry = store("busan", "+8250799999999", "+82515550001");
@@ -152,6 +171,7 @@ on_each_backend! {
     an_end_before_its_ring_stays_the_end,
     an_equal_record_is_a_duplicate_and_another_one_a_correction,
     a_call_that_nobody_owns_is_kept_and_routed_at_its_next_record,
+    an_unrouted_call_keeps_its_number_for_a_record_that_leaves_it_out,
     the_line_finds_the_store_only_if_the_virtual_number_does_not,
     a_withheld_caller_has_no_history_and_a_known_one_has,
     a_ring_pops_only_if_it_began_within_two_minutes_of_our_clock,
