@@ -1,12 +1,12 @@
 # `make test` is the one command: it installs what the tests need, and runs all of them. `.ci/run` calls it.
 #
-#   make test      everything below but `bench`, `deny` and `fuzz`; `chaos` for two minutes
+#   make test      everything below but `bench`, `deny` and `fuzz`; `chaos` for two minutes with each STORE
 #   make fmt       is the code formatted? (`cargo fmt` corrects it)
 #   make lint      clippy, warnings are errors
 #   make unit      tests inside the crates
 #   make clients   installs what the programs in docs/integrate.md need, Schemathesis, which `make e2e` runs, and both linters below
 #   make e2e       real binaries on a real RabbitMQ node; `make e2e ONLY=outage` runs one module
-#   make chaos     random faults; by default SEED=6 and MINUTES=2; the same seed makes the same faults
+#   make chaos     random faults; by default STORE=sqlite (or postgres), SEED=6 and MINUTES=2; the same seed makes the same faults
 #   make pad       the pad's types, bundle and client
 #   make proto-lint  buf: is the contract well-formed, and compatible with the baseline?
 #   make openapi-lint  Redocly: does docs/openapi.json follow its recommended rules?
@@ -29,6 +29,7 @@ ENV_FILE ?= .env
 SECONDS_EACH ?= 60
 SEED ?= 6
 MINUTES ?= 2
+STORE ?= sqlite
 BUF = pad/node_modules/.bin/buf
 
 .PHONY: test tools clients bulk fmt lint build unit e2e chaos pad proto-lint proto-baseline openapi-lint asyncapi-lint browser bench postgres-versions deny fuzz env
@@ -41,6 +42,7 @@ export RUST_TEST_THREADS ?= 6
 test: tools clients fmt lint build
 	$(CARGO) test --workspace
 	$(MAKE) proto-lint openapi-lint asyncapi-lint pad browser chaos
+	$(MAKE) chaos STORE=postgres
 
 tools:
 	@tests/tools.sh
@@ -75,12 +77,14 @@ e2e: build clients
 
 # Real programs and a RabbitMQ node, with faults of the network between any two of them, and of each service's disk, clock and
 # power; pads act on calls, stores get new names, one store is deleted and created again, one pad sends requests without end,
-# some pads' tokens expire soon, and some pads are the npm package in Node. Fails if an accepted record or an answered action
-# was lost, came twice, out of order or too late (tests/src/chaos/lateness.rs), if a record was refused because of the broker,
+# some pads' tokens expire soon, and some pads are the npm package in Node. With STORE=postgres two ingest-svc share a log on a
+# primary with a synchronous standby, which are killed, frozen and promoted. Fails if an accepted record or an answered action
+# was lost, came twice, out of order or too late (tests/src/chaos/lateness.rs), if a record was refused because of the broker
+# or while one ingest-svc and the database were up,
 # or if something was left behind.
 chaos: build pad/node_modules/.package-lock.json
 	$(NPM) run build:lib
-	target/debug/ringpad-chaos $(SEED) $(MINUTES)
+	target/debug/ringpad-chaos $(STORE) $(SEED) $(MINUTES)
 
 pad/node_modules/.package-lock.json: pad/package-lock.json
 	$(NPM) ci --no-fund --no-audit

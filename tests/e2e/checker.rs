@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use ringpad_tests::{
-    chaos::{Broker, Plan, Tampering, Verdict, fault::Fault, schedule::PlannedFault},
+    chaos::{
+        Broker, Plan, Tampering, Verdict,
+        fault::{Fault, Store},
+        schedule::PlannedFault,
+    },
     rabbit::RabbitNode,
 };
 
@@ -16,6 +20,7 @@ async fn run_with(tampering: Option<Tampering>, planned_faults: Vec<PlannedFault
     // What a faulty hub dropped never arrives.
     let settling = Duration::from_secs(if tampering.is_none() { 60 } else { 5 });
     let plan = Plan {
+        store: Store::Sqlite,
         length: Duration::from_secs(8),
         planned_faults,
         stores: 5,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ringpad_tests::{
     chaos::{
         Broker, Plan,
-        fault::{Disk, Fault, Process, Route},
+        fault::{Disk, Fault, Process, Route, Store},
         schedule::PlannedFault,
     },
     link::Direction,
@@ -30,6 +30,7 @@ async fn survive(broker: Broker, faults: &[Fault], lasts: Duration) {
     let planned_faults =
         faults.iter().map(|fault| PlannedFault { at: BEGINS, lasts, fault: *fault }).collect();
     let plan = Plan {
+        store: Store::Sqlite,
         length: BEGINS + lasts + AFTER,
         planned_faults,
         stores: 3,
@@ -75,16 +76,16 @@ on_a_broker_of_its_own! {
 
 on_a_shared_broker! {
     a_private_queue_is_deleted: [Fault::QueueDeleted(0)], INSTANT;
-    ingest_svc_is_killed: [Fault::Kill(Process::Ingest)], SOON;
-    ingest_svc_is_restarted: [Fault::Restart(Process::Ingest)], SOON;
-    ingest_svc_is_frozen: [Fault::Freeze(Process::Ingest)], LASTS;
+    ingest_svc_is_killed: [Fault::Kill(Process::Ingest(0))], SOON;
+    ingest_svc_is_restarted: [Fault::Restart(Process::Ingest(0))], SOON;
+    ingest_svc_is_frozen: [Fault::Freeze(Process::Ingest(0))], LASTS;
     ingest_svc_loses_power: [Fault::PowerLoss], SOON;
     the_logs_disk_is_slow: [Fault::Disk(Disk::Slow(Duration::from_millis(200)))], LASTS;
     the_logs_disk_hangs: [faulty(machine::Disk::Hanging)], LASTS;
     the_logs_disk_fails: [faulty(machine::Disk::Failing)], LASTS;
     the_logs_disk_is_full: [faulty(machine::Disk::Full)], LASTS;
-    the_clock_of_ingest_svc_is_ahead: [Fault::Clock(Process::Ingest, 7_200)], LASTS;
-    the_clock_of_ingest_svc_is_behind: [Fault::Clock(Process::Ingest, -7_200)], LASTS;
+    the_clock_of_ingest_svc_is_ahead: [Fault::Clock(Process::Ingest(0), 7_200)], LASTS;
+    the_clock_of_ingest_svc_is_behind: [Fault::Clock(Process::Ingest(0), -7_200)], LASTS;
     the_clocks_of_replicas_differ: [Fault::Clock(Process::Push(0), 600), Fault::Clock(Process::Push(1), -600)], LASTS;
     ingest_svc_alone_is_cut_off_from_the_broker: [Fault::CutOff], REBUILT;
     a_replica_is_killed: [Fault::Kill(Process::Push(0))], SOON;
@@ -95,7 +96,7 @@ on_a_shared_broker! {
     nginx_is_restarted: [Fault::Restart(Process::Nginx)], INSTANT;
     nginx_is_frozen: [Fault::Freeze(Process::Nginx)], LASTS;
     a_replica_loses_its_queue_while_the_log_is_a_black_hole:
-        [Fault::BlackHole(Route::PushToIngest(0)), Fault::Cut(Route::PushToBroker(0))], LASTS;
+        [Fault::BlackHole(Route::PushToIngest(0, 0)), Fault::Cut(Route::PushToBroker(0))], LASTS;
     connections_to_the_broker_are_cut: TO_BROKER.map(Fault::Cut), INSTANT;
     connections_to_the_broker_are_slow: TO_BROKER.map(slow), LASTS;
     connections_to_the_broker_are_black_holes: TO_BROKER.map(Fault::BlackHole), REBUILT;
@@ -117,7 +118,7 @@ on_a_shared_broker! {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_process_is_restarted_one_after_the_other() {
     let replicas = [0, 1, 2].map(Process::Push);
-    let order = replicas.into_iter().chain([Process::Ingest, Process::Nginx, Process::Broker]);
+    let order = replicas.into_iter().chain([Process::Ingest(0), Process::Nginx, Process::Broker]);
     let planned = |(index, process)| PlannedFault {
         at: BEGINS + 6 * SOON * index,
         lasts: Duration::from_millis(100),
@@ -126,6 +127,7 @@ async fn every_process_is_restarted_one_after_the_other() {
     let planned_faults: Vec<_> = (0..).zip(order).map(planned).collect();
     let length = planned_faults.iter().map(|planned| planned.at).max().unwrap_or_default() + 10 * SOON;
     let plan = Plan {
+        store: Store::Sqlite,
         length,
         planned_faults,
         stores: 5,
@@ -138,8 +140,8 @@ async fn every_process_is_restarted_one_after_the_other() {
     assert!(verdict.is_clean(), "{verdict}");
 }
 
-const TO_BROKER: [Route; 2] = [Route::IngestToBroker, Route::PushToBroker(0)];
-const TO_INGEST: [Route; 3] = [Route::NginxToIngest, Route::PushToIngest(0), Route::ProviderToNginx];
+const TO_BROKER: [Route; 2] = [Route::IngestToBroker(0), Route::PushToBroker(0)];
+const TO_INGEST: [Route; 3] = [Route::NginxToIngest(0), Route::PushToIngest(0, 0), Route::ProviderToNginx];
 const OF_PADS: [Route; 3] = [Route::NginxToPush(0), Route::PadsToNginx, Route::GrpcPadsToNginx];
 
 fn faulty(disk: machine::Disk) -> Fault {

@@ -34,6 +34,7 @@ mod one_pad;
 mod openapi;
 mod outage;
 mod postgres;
+mod postgres_faults;
 mod postgres_harness;
 mod quarantine;
 mod reference;

@@ -7,6 +7,15 @@
 //!    seed                    └────── updates ──────► tablets ───────────────shown──────────────────────────► ledger ─► verdict
 //! ```
 //!
+//! A request of the provider goes through nginx, which asks the next ingest-svc after an error, a 503 or 3 s without an answer, and counts as
+//! refused if what nginx answers is not 200. There is a reason for that if, at any time between the request and its answer or shortly before,
+//! a fault was active
+//!
+//! * of nginx, of the provider's connection to it, or of the database (a server or its replication: a commit needs both servers), or
+//! * of each ingest-svc: of the process, of nginx's connection to it, or of its connection to the database.
+//!
+//! So none may be refused while one ingest-svc and the database are up.
+//!
 //! The same seed gives the same faults at the same times. How the processes react differs from run to run; what the verdict
 //! demands does not. Nothing here repairs what it checks: see [`ledger`].
 
@@ -39,6 +48,8 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+use fault::Store;
+use fault_log::Takers;
 pub use installation::Broker;
 pub use tamper::Tampering;
 pub use verdict::Verdict;
@@ -85,6 +96,8 @@ const CLOCKS_DIFFER: Duration = Duration::from_secs(3 * 3_600);
 /// What is to be run.
 #[derive(Debug, Clone)]
 pub struct Plan {
+    /// Where the log is.
+    pub store: Store,
     /// How long it lasts, without the settling.
     pub length: Duration,
     /// What goes wrong, see [`schedule::schedule`].
@@ -107,7 +120,7 @@ impl Plan {
     /// # Panics
     /// A process does not start, or does not come back.
     pub async fn run(&self, broker: Broker) -> Verdict {
-        let mut installation = Installation::start(broker).await;
+        let mut installation = Installation::start(broker, self.store, self.tampering).await;
         let (empty, mut shops) = (Footprint::of(&installation).await, Vec::new());
         for store in 0..self.stores {
             shops.push(installation.system.store(&format!("store-{store}")).await);
@@ -117,7 +130,7 @@ impl Plan {
         until("every pad has its snapshot", CONNECT_TIMEOUT, async || ledger.all_begun().then_some(())).await;
         let full = Footprint::of(&installation).await;
         let traffic = self.traffic(&installation, &shops, &ledger);
-        let (fault_log, stop) = (Mutex::new(FaultLog::default()), watch::Sender::new(false));
+        let (fault_log, stop) = (Mutex::new(FaultLog::new(self.store)), watch::Sender::new(false));
         if self.tampering == Some(Tampering::LyingDisk) {
             installation.set_disk(Disk::IgnoresFlush);
         }
@@ -134,7 +147,8 @@ impl Plan {
             tokio::join!(calls, faults, flood.run(stop.subscribe()), office.run(stop.subscribe()))
         })
         .await;
-        let settled = self.settle_for_good(&ledger, &traffic, &shops).await;
+        let settling = self.settle_for_good(&ledger, &traffic, &shops);
+        let settled = installation.supervised(&fault_log, settling).await;
         let fault_log = fault_log.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut verdict = ledger.judge(&fault_log);
         count(&traffic, fault_log, &mut verdict);
@@ -230,7 +244,7 @@ impl Plan {
     fn office<'a>(&self, installation: &Installation, shops: &'a [Shop]) -> Office<'a> {
         let own = Shop { id: "moving".to_owned(), virtual_number: cdr::virtual_number(), line: cdr::line() };
         Office {
-            ingest: installation.system.ingest_at.grpc,
+            ingests: installation.ingests().map(|(_, at)| at.grpc).collect(),
             provider: installation.for_provider(),
             pads: installation.for_pads(Transport::Grpc),
             secrets: installation.system.secrets.clone(),
@@ -278,14 +292,34 @@ fn tokens_end(store: usize) -> bool {
 }
 
 fn count(traffic: &Traffic, fault_log: FaultLog, verdict: &mut Verdict) {
-    verdict.fault_log = fault_log;
-    verdict.faults = verdict.fault_log.kinds();
+    verdict.faults = fault_log.kinds();
     for Request { from, until, refused } in traffic.requests() {
-        let excused = verdict.fault_log.excuses_refusal(from, until);
-        let only_broker = verdict.fault_log.only_broker(from, until);
+        let takers = fault_log.takers(from, until);
+        let only_broker = fault_log.only_broker(from, until);
         verdict.refused += usize::from(refused);
-        verdict.refused_without_reason += usize::from(refused && !excused);
+        verdict.refused_without_reason += usize::from(refused && takers != Takers::Nobody);
         verdict.without_broker.0 += usize::from(only_broker);
         verdict.without_broker.1 += usize::from(only_broker && refused);
+        if takers == Takers::Rest {
+            verdict.without_an_ingest.0 += 1;
+            verdict.without_an_ingest.1 += usize::from(refused);
+            verdict.slowest_without_an_ingest = verdict.slowest_without_an_ingest.max(until - from);
+        }
+        if refused && takers != Takers::Nobody {
+            let (took, meanwhile) = (until - from, fault_log.during(from, until));
+            verdict.say(format!(
+                "a record was refused after {:.1} s; meanwhile: {meanwhile}",
+                took.as_secs_f64()
+            ));
+        }
     }
+    for ingest in 0..fault_log.store().ingests() {
+        let (exits, promotions) = (fault_log.exits(ingest), fault_log.promotions());
+        if exits > promotions {
+            let words =
+                format!("ingest-svc {ingest} ended {exits} times by itself, after {promotions} promotions");
+            verdict.left_over.push(words);
+        }
+    }
+    verdict.fault_log = fault_log;
 }

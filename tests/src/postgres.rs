@@ -98,27 +98,53 @@ impl PostgresServer {
     /// # Panics
     /// It does not start.
     pub async fn standby(&self, replication: Replication) -> Self {
-        let port = free_port();
-        let mut standby = Self { port, running: None, directory: Directory::new().await };
-        standby.directory.copy_cluster(self.address()).await;
-        standby.directory.configure(&format!("port = {port}"));
-        standby.resume().await;
-        let client = self.connect("postgres").await;
+        self.standby_through(self.address(), replication).await
+    }
+
+    /// The same, with a standby that connects to `address`, a proxy before this server.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub async fn standby_through(&self, address: SocketAddr, replication: Replication) -> Self {
+        let mut standby = Self { port: free_port(), running: None, directory: Directory::new().await };
+        standby.follow(self, address, replication).await;
+        standby
+    }
+
+    /// Makes this server, which is stopped, a new standby of `primary`, which it reaches at `address`. What it had is deleted; its own
+    /// address stays. See [`standby`](Self::standby).
+    ///
+    /// # Panics
+    /// It does not start.
+    pub async fn follow(&mut self, primary: &Self, address: SocketAddr, replication: Replication) {
+        self.directory.copy_cluster(address).await;
+        self.directory.configure(&format!("port = {}", self.port));
+        self.resume().await;
+        // Until it streams, no commit waits for it.
+        primary.is_followed(Replication::Asynchronous).await;
         if replication == Replication::Synchronous {
+            let client = primary.connect("postgres").await;
             for statement in ["ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()"] {
                 must(statement, client.batch_execute(statement).await);
             }
+            primary.is_followed(Replication::Synchronous).await;
         }
-        let state = match replication {
-            Replication::Synchronous => "sync",
-            Replication::Asynchronous => "async",
+    }
+
+    /// Waits until a standby streams from this server; with [`Replication::Synchronous`] until commits wait for it, and no longer.
+    ///
+    /// # Panics
+    /// None does.
+    pub async fn is_followed(&self, replication: Replication) {
+        let client = self.connect("postgres").await;
+        let states = match replication {
+            Replication::Synchronous => "'sync'",
+            Replication::Asynchronous => "'sync', 'async'",
         };
-        until("the standby streams", START, async || {
-            let streams = "SELECT 1 FROM pg_stat_replication WHERE state = 'streaming' AND sync_state = $1";
-            client.query_opt(streams, &[&state]).await.ok()?
-        })
-        .await;
-        standby
+        let streams = format!(
+            "SELECT 1 FROM pg_stat_replication WHERE state = 'streaming' AND sync_state IN ({states})"
+        );
+        until("the standby streams", START, async || client.query_opt(&streams, &[]).await.ok()?).await;
     }
 
     /// Makes a standby the primary. Its former primary is not told: stop, kill or freeze it first.

@@ -1,38 +1,78 @@
 //! What can go wrong: the faults, and what each of them strikes.
 
-use std::{fmt, time::Duration};
+use std::{fmt, str::FromStr, time::Duration};
 
 use crate::{link::Direction, machine};
 
 /// Replicas of push-svc in the run.
 pub const REPLICAS: usize = 3;
 
+/// Where the log is, and with it which processes the run has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Store {
+    /// In a file of the one ingest-svc.
+    #[default]
+    Sqlite,
+    /// In a PostgreSQL primary with a synchronous standby, which two ingest-svc share.
+    Postgres,
+}
+
+impl Store {
+    /// How many ingest-svc the run has.
+    pub fn ingests(self) -> usize {
+        match self {
+            Self::Sqlite => 1,
+            Self::Postgres => 2,
+        }
+    }
+}
+
+impl FromStr for Store {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "sqlite" => Ok(Self::Sqlite),
+            "postgres" => Ok(Self::Postgres),
+            _ => Err(format!("{text:?} is not sqlite or postgres")),
+        }
+    }
+}
+
 /// A process that faults strike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Process {
     /// RabbitMQ.
     Broker,
-    /// ingest-svc.
-    Ingest,
+    /// An ingest-svc.
+    Ingest(usize),
     /// A replica of push-svc.
     Push(usize),
     /// The load balancer.
     Nginx,
+    /// The PostgreSQL server that takes writes.
+    Primary,
+    /// The PostgreSQL server for which each commit of the primary waits.
+    Standby,
 }
 
 /// The network between two processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Route {
-    /// ingest-svc's connections to the broker.
-    IngestToBroker,
+    /// An ingest-svc's connections to the broker.
+    IngestToBroker(usize),
+    /// An ingest-svc's connections to both servers of the database.
+    IngestToDatabase(usize),
+    /// The standby's connection to the primary, whichever of the servers that is.
+    StandbyToPrimary,
     /// A replica's connections to the broker.
     PushToBroker(usize),
-    /// A replica's connections to ingest-svc.
-    PushToIngest(usize),
+    /// A replica's connections to an ingest-svc.
+    PushToIngest(usize, usize),
     /// nginx's connections to a replica.
     NginxToPush(usize),
-    /// nginx's connections to ingest-svc.
-    NginxToIngest,
+    /// nginx's connections to an ingest-svc.
+    NginxToIngest(usize),
     /// The number provider's connections to nginx.
     ProviderToNginx,
     /// The pads' connections to nginx, with gRPC-Web and WebSocket.
@@ -42,21 +82,25 @@ pub enum Route {
 }
 
 impl Route {
-    /// All of them.
-    pub fn all() -> Vec<Self> {
-        let single = [
-            Self::IngestToBroker,
-            Self::NginxToIngest,
-            Self::ProviderToNginx,
-            Self::PadsToNginx,
-            Self::GrpcPadsToNginx,
-        ];
-        let of_each = [Self::PushToBroker, Self::PushToIngest, Self::NginxToPush];
-        single.into_iter().chain(of_each.into_iter().flat_map(|route| (0..REPLICAS).map(route))).collect()
+    /// All of a run.
+    pub fn all(store: Store) -> Vec<Self> {
+        let of_ingest = |route: fn(usize) -> Self| (0..store.ingests()).map(route);
+        let of_push = |route: fn(usize) -> Self| (0..REPLICAS).map(route);
+        let mut all: Vec<_> = of_ingest(Self::IngestToBroker).chain(of_ingest(Self::NginxToIngest)).collect();
+        all.extend([Self::ProviderToNginx, Self::PadsToNginx, Self::GrpcPadsToNginx]);
+        all.extend(of_push(Self::PushToBroker));
+        for ingest in 0..store.ingests() {
+            all.extend((0..REPLICAS).map(|replica| Self::PushToIngest(replica, ingest)));
+        }
+        all.extend(of_push(Self::NginxToPush));
+        if store == Store::Postgres {
+            all.extend(of_ingest(Self::IngestToDatabase).chain([Self::StandbyToPrimary]));
+        }
+        all
     }
 
     fn touches_broker(self) -> bool {
-        matches!(self, Self::IngestToBroker | Self::PushToBroker(_))
+        matches!(self, Self::IngestToBroker(_) | Self::PushToBroker(_))
     }
 }
 
@@ -73,7 +117,7 @@ pub enum Fault {
     MemoryAlarm,
     /// The broker takes no more messages, since its disk is full.
     DiskAlarm,
-    /// `kill -9` of ingest-svc; what it had written and not flushed is gone when it is started again.
+    /// `kill -9` of the one ingest-svc; what it had written and not flushed is gone when it is started again.
     PowerLoss,
     /// The log's disk is faulty.
     Disk(Disk),
@@ -89,8 +133,12 @@ pub enum Fault {
     BlackHole(Route),
     /// One direction of all connections ends.
     HalfClose(Route, Direction),
-    /// Only ingest-svc cannot reach the broker, while another installation on the same exchange continues.
+    /// Only the first ingest-svc cannot reach the broker, while others on the same exchange continue.
     CutOff,
+    /// `kill -9` of the primary, and its standby becomes the primary. The killed one is made a standby of it afterwards.
+    Promotion,
+    /// An ingest-svc has ended by itself, since it could not open the log after a promotion, and is started again. Noted, not injected.
+    Exit(usize),
 }
 
 /// What is wrong with a disk.
@@ -108,6 +156,18 @@ pub(super) enum Target {
     Process(Process),
     Route(Route),
     Clock(Process),
+    /// Both servers, and the connection between them: each commit needs all of it.
+    Database,
+}
+
+/// Whom a fault keeps from taking a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Blocked {
+    Nobody,
+    /// One ingest-svc: nginx tries the next one.
+    Ingest(usize),
+    /// Every ingest-svc, or the way to all of them.
+    All,
 }
 
 impl Fault {
@@ -116,23 +176,30 @@ impl Fault {
         match self.target() {
             Target::Process(process) => process == Process::Broker,
             Target::Route(route) => route.touches_broker(),
-            Target::Clock(_) => false,
+            Target::Clock(_) | Target::Database => false,
         }
     }
 
-    /// Whether it strikes something between the provider and the log.
-    pub fn touches_provider(self) -> bool {
+    /// Whom it keeps from taking a record: what it strikes is between the provider and the log.
+    pub(super) fn blocks(self) -> Blocked {
         match self.target() {
-            Target::Process(process) => matches!(process, Process::Ingest | Process::Nginx),
-            Target::Route(route) => matches!(route, Route::ProviderToNginx | Route::NginxToIngest),
-            Target::Clock(_) => false,
+            Target::Process(Process::Ingest(number))
+            | Target::Route(Route::NginxToIngest(number) | Route::IngestToDatabase(number)) => {
+                Blocked::Ingest(number)
+            }
+            Target::Process(Process::Nginx) | Target::Route(Route::ProviderToNginx) | Target::Database => {
+                Blocked::All
+            }
+            Target::Process(_) | Target::Route(_) | Target::Clock(_) => Blocked::Nobody,
         }
     }
 
-    /// How far it puts ingest-svc's clock ahead.
+    /// How far it puts an ingest-svc's clock ahead.
     pub fn clock_ahead(self) -> Duration {
         match self {
-            Self::Clock(Process::Ingest, ahead) => Duration::from_secs(ahead.try_into().unwrap_or_default()),
+            Self::Clock(Process::Ingest(_), ahead) => {
+                Duration::from_secs(ahead.try_into().unwrap_or_default())
+            }
             _ => Duration::ZERO,
         }
     }
@@ -154,19 +221,37 @@ impl Fault {
             Self::BlackHole(_) => "black hole",
             Self::HalfClose(..) => "half-close",
             Self::CutOff => "cut off",
+            Self::Promotion => "promotion",
+            Self::Exit(_) => "exit",
+        }
+    }
+
+    /// The connections that it strikes.
+    pub(super) fn route(self) -> Option<Route> {
+        match self {
+            Self::Cut(route) | Self::Delay(route, _) | Self::BlackHole(route) | Self::HalfClose(route, _) => {
+                Some(route)
+            }
+            Self::CutOff => Some(Route::IngestToBroker(0)),
+            _ => None,
         }
     }
 
     pub(super) fn target(self) -> Target {
+        if let Some(route) = self.route() {
+            return if route == Route::StandbyToPrimary { Target::Database } else { Target::Route(route) };
+        }
         match self {
-            Self::Kill(process) | Self::Freeze(process) | Self::Restart(process) => Target::Process(process),
-            Self::MemoryAlarm | Self::DiskAlarm | Self::QueueDeleted(_) => Target::Process(Process::Broker),
-            Self::PowerLoss | Self::Disk(_) => Target::Process(Process::Ingest),
+            Self::Kill(process) | Self::Freeze(process) | Self::Restart(process) => match process {
+                Process::Primary | Process::Standby => Target::Database,
+                process => Target::Process(process),
+            },
+            Self::PowerLoss | Self::Disk(_) => Target::Process(Process::Ingest(0)),
+            Self::Exit(number) => Target::Process(Process::Ingest(number)),
             Self::Clock(process, _) => Target::Clock(process),
-            Self::Cut(route) | Self::Delay(route, _) | Self::BlackHole(route) | Self::HalfClose(route, _) => {
-                Target::Route(route)
-            }
-            Self::CutOff => Target::Route(Route::IngestToBroker),
+            Self::Promotion => Target::Database,
+            // Those of a route are above.
+            _ => Target::Process(Process::Broker),
         }
     }
 
@@ -176,7 +261,9 @@ impl Fault {
             Target::Process(Process::Broker) if matches!(self, Self::Kill(_) | Self::Restart(_)) => {
                 Duration::from_secs(12)
             }
-            Target::Process(_) => Duration::from_secs(4),
+            // Until the killed server is a standby.
+            Target::Database if self == Self::Promotion => Duration::from_secs(12),
+            Target::Process(_) | Target::Database => Duration::from_secs(4),
             Target::Route(_) | Target::Clock(_) => Duration::from_secs(1),
         }
     }
@@ -188,7 +275,9 @@ impl fmt::Display for Fault {
             Self::Kill(process) | Self::Freeze(process) | Self::Restart(process) => {
                 write!(f, "{} {process:?}", self.kind())
             }
-            Self::MemoryAlarm | Self::DiskAlarm | Self::PowerLoss => f.write_str(self.kind()),
+            Self::MemoryAlarm | Self::DiskAlarm | Self::PowerLoss | Self::Promotion => {
+                f.write_str(self.kind())
+            }
             Self::Disk(Disk::Slow(by)) => write!(f, "disk slower by {by:?}"),
             Self::Disk(Disk::Faulty(how)) => write!(f, "disk {how:?}"),
             Self::Clock(process, ahead) => write!(f, "clock of {process:?} jumps by {ahead} s"),
@@ -196,7 +285,8 @@ impl fmt::Display for Fault {
             Self::Cut(route) | Self::BlackHole(route) => write!(f, "{} {route:?}", self.kind()),
             Self::Delay(route, delay) => write!(f, "{} {route:?} by {delay:?}", self.kind()),
             Self::HalfClose(route, direction) => write!(f, "{} {route:?} {direction:?}", self.kind()),
-            Self::CutOff => f.write_str("Ingest alone cut off from the broker"),
+            Self::CutOff => f.write_str("Ingest(0) alone cut off from the broker"),
+            Self::Exit(number) => write!(f, "{} of Ingest({number})", self.kind()),
         }
     }
 }

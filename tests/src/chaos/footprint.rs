@@ -83,9 +83,11 @@ impl Footprint {
 
 fn services(installation: &Installation) -> impl Iterator<Item = (String, &Service, SocketAddr)> {
     let system = &installation.system;
+    let ingests = installation.ingests().enumerate();
+    let ingests = ingests.map(|(number, (service, at))| (format!("ingest-svc {number}"), service, at.admin));
     let push = system.push.iter().zip(&system.push_at).enumerate();
     let push = push.map(|(number, (service, at))| (format!("push-svc {number}"), service, at.admin));
-    std::iter::once(("ingest-svc".to_owned(), &system.ingest, system.ingest_at.admin)).chain(push)
+    ingests.chain(push)
 }
 
 /// Tasks, threads and open files of a process; `None`: it does not run.

@@ -7,9 +7,13 @@
 //! | of the log's disk, of a clock, between replicas and ingest-svc | within 4 s | it is logged already, and the bus carries it |
 //! | between replicas and ingest-svc, and of the broker too | within 4 s of their end | there is no third path |
 //! | a slow connection to the pads | within 4 s | it is slow, but it works |
-//! | of ingest-svc itself | within 4 s of its return | no other process has the ring |
+//! | of the one ingest-svc itself | within 4 s of its return | no other process has the ring |
+//! | of one of two ingest-svc, or of its connection to the database | within [`TAKE_OVER`] | the other one tells replicas to read the log |
+//! | of the database | within [`RENEWED`] of its end | what was answered is published, but a promotion ends each stream |
 //! | of a replica, of nginx, of the connection to the pads | within [`RECONNECT`] of their end | the pad must notice it, and reconnect |
 //! | of a clock or one listed after it here, and the pad's token ended in that time | [`RECONNECT`] more | the pad must reconnect during the fault |
+//!
+//! With two ingest-svc, a fault of both, or of one and of a replica's connection to the other, counts from its end on, as with one.
 //!
 //! Of several faults the one that allows the latest ring counts. A fault counts until [`WAKE`] after its end (one of the connection
 //! to the pads until [`RECONNECT`]), and only if it began before the ring was due. Each ring is judged by itself.
@@ -21,7 +25,7 @@
 //! delays a ring, is still found.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -33,7 +37,7 @@ use tokio::{
 };
 
 use super::{
-    fault::{Fault, Process, Route},
+    fault::{Blocked, Fault, Process, Route, Store},
     fault_log::{FaultLog, FaultSpan},
     verdict::Delay,
 };
@@ -43,6 +47,10 @@ use crate::pads::Transport;
 const CALM: Duration = Duration::from_millis(500);
 /// For a ring that has another path, or from the time at which it has a path again.
 const LIVE: Duration = Duration::from_secs(4);
+/// How long another ingest-svc may need to take over from one that is silent: its lease of 5 s, a probe, a look into the log.
+const TAKE_OVER: Duration = Duration::from_secs(8);
+/// How long a pad may need to have a fresh snapshot after a promotion.
+const RENEWED: Duration = Duration::from_secs(10);
 /// How long a pad may need to notice that its stream is dead (5 s), to notice that a replica does not answer (5 s), to wait
 /// before the next try (4 s), and to be shown what it missed.
 const RECONNECT: Duration = Duration::from_secs(18);
@@ -63,6 +71,7 @@ pub(super) enum Class {
     SlowPads,
     ReplicasToLog,
     Ingest,
+    Database,
     Pads,
 }
 
@@ -76,6 +85,7 @@ impl fmt::Display for Class {
             Self::SlowPads => "slow pads",
             Self::ReplicasToLog => "replicas to log",
             Self::Ingest => "ingest-svc",
+            Self::Database => "database",
             Self::Pads => "pads",
         })
     }
@@ -89,26 +99,30 @@ impl Class {
         match fault {
             Fault::Disk(_) => Some(Self::Disk),
             Fault::Clock(..) => Some(Self::Clock),
-            Fault::PowerLoss => Some(Self::Ingest),
+            Fault::PowerLoss | Fault::Exit(_) => Some(Self::Ingest),
+            Fault::Promotion => Some(Self::Database),
             Fault::MemoryAlarm | Fault::DiskAlarm | Fault::QueueDeleted(_) | Fault::CutOff => {
                 Some(Self::Broker)
             }
             Fault::Kill(process) | Fault::Freeze(process) | Fault::Restart(process) => Some(match process {
                 Process::Broker => Self::Broker,
-                Process::Ingest => Self::Ingest,
+                Process::Ingest(_) => Self::Ingest,
+                Process::Primary | Process::Standby => Self::Database,
                 Process::Push(_) | Process::Nginx => Self::Pads,
             }),
             Fault::Cut(route)
             | Fault::Delay(route, _)
             | Fault::BlackHole(route)
             | Fault::HalfClose(route, _) => match route {
-                Route::IngestToBroker | Route::PushToBroker(_) => Some(Self::Broker),
-                Route::PushToIngest(_) => Some(Self::ReplicasToLog),
+                Route::IngestToBroker(_) | Route::PushToBroker(_) => Some(Self::Broker),
+                Route::PushToIngest(..) => Some(Self::ReplicasToLog),
+                Route::IngestToDatabase(_) => Some(Self::Ingest),
+                Route::StandbyToPrimary => Some(Self::Database),
                 Route::NginxToPush(_) => Some(pads),
                 Route::PadsToNginx => (!native).then_some(pads),
                 Route::GrpcPadsToNginx => native.then_some(pads),
                 // A ring that was answered has passed them.
-                Route::NginxToIngest | Route::ProviderToNginx => None,
+                Route::NginxToIngest(_) | Route::ProviderToNginx => None,
             },
         }
     }
@@ -129,8 +143,8 @@ fn allowed(fault_log: &FaultLog, transport: Transport, accepted: Instant) -> (Cl
             .filter_map(|span| Some((Class::of(span.fault, transport)?, span)))
             .filter(|(class, span)| span.was_active(accepted, due, class.wake()))
             .collect();
-        let no_bus = on.iter().any(|(class, _)| *class == Class::Broker);
-        let longest = on.iter().map(|(class, span)| (*class, bound(*class, span, accepted, no_bus)));
+        let paths = Paths::without(&on, fault_log.store());
+        let longest = on.iter().map(|(class, span)| (*class, paths.bound(*class, span, accepted)));
         match longest.max_by_key(|(_, bound)| *bound) {
             Some(longer) if longer.1 > allowed.1 => allowed = longer,
             _ => return allowed,
@@ -138,14 +152,50 @@ fn allowed(fault_log: &FaultLog, transport: Transport, accepted: Instant) -> (Cl
     }
 }
 
-fn bound(class: Class, span: &FaultSpan, accepted: Instant, no_bus: bool) -> Duration {
-    let over = span.until.map_or(Duration::ZERO, |until| until.saturating_duration_since(accepted));
-    match class {
-        Class::Calm => CALM,
-        Class::Broker | Class::Disk | Class::Clock | Class::SlowPads => LIVE,
-        Class::ReplicasToLog if !no_bus => LIVE,
-        Class::ReplicasToLog | Class::Ingest => over + LIVE,
-        Class::Pads => over + RECONNECT,
+/// Which paths to the pads faults leave.
+struct Paths {
+    store: Store,
+    no_bus: bool,
+    /// Of each ingest-svc, either it or a replica's connection to it is at fault.
+    no_log: bool,
+    /// An ingest-svc may not publish what it has accepted.
+    is_unpublished: bool,
+}
+
+impl Paths {
+    fn without(on: &[(Class, &FaultSpan)], store: Store) -> Self {
+        let of_ingest = |(class, span): &(Class, &FaultSpan)| match (class, span.fault.route()) {
+            (Class::ReplicasToLog, Some(Route::PushToIngest(_, number))) => Some(number),
+            (Class::Ingest, _) => match span.fault.blocks() {
+                Blocked::Ingest(number) => Some(number),
+                Blocked::Nobody | Blocked::All => None,
+            },
+            _ => None,
+        };
+        let gone: BTreeSet<_> = on.iter().filter_map(of_ingest).collect();
+        let has = |wanted| on.iter().any(|(class, _)| *class == wanted);
+        Self {
+            store,
+            no_bus: has(Class::Broker),
+            no_log: gone.len() == store.ingests(),
+            is_unpublished: store == Store::Postgres && has(Class::Ingest),
+        }
+    }
+
+    fn bound(&self, class: Class, span: &FaultSpan, accepted: Instant) -> Duration {
+        let over = span.until.map_or(Duration::ZERO, |until| until.saturating_duration_since(accepted));
+        match class {
+            Class::Calm => CALM,
+            Class::Broker | Class::Disk | Class::Clock | Class::SlowPads => LIVE,
+            Class::ReplicasToLog if !self.no_bus && !self.is_unpublished => LIVE,
+            Class::Ingest | Class::ReplicasToLog => match (self.store, self.no_log) {
+                (Store::Sqlite, _) => over + LIVE,
+                (Store::Postgres, true) => over + TAKE_OVER,
+                (Store::Postgres, false) => TAKE_OVER,
+            },
+            Class::Database => over + RENEWED,
+            Class::Pads => over + RECONNECT,
+        }
     }
 }
 
@@ -246,88 +296,4 @@ impl Drop for StallMeter {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    /// How long a ring of second 100 may take to a pad, with faults from and to these seconds.
-    fn at(transport: Transport, faults: &[(Fault, u32, u32)]) -> (Class, Duration) {
-        let begun = Instant::now();
-        let mut fault_log = FaultLog::default();
-        for (fault, from, until) in faults {
-            fault_log.add(*fault, begun + *from * SECOND, begun + *until * SECOND);
-        }
-        allowed(&fault_log, transport, begun + 100 * SECOND)
-    }
-
-    #[test]
-    fn a_ring_without_a_fault_has_half_a_second() {
-        let push = Fault::Kill(Process::Push(0));
-        for faults in [
-            vec![],
-            vec![(Fault::MemoryAlarm, 10, 91)],
-            vec![(push, 10, 81)],
-            // It began when the ring was due.
-            vec![(Fault::Freeze(Process::Ingest), 101, 140)],
-            vec![
-                (Fault::BlackHole(Route::ProviderToNginx), 90, 120),
-                (Fault::Cut(Route::NginxToIngest), 100, 100),
-            ],
-            vec![(Fault::BlackHole(Route::PadsToNginx), 90, 120)],
-        ] {
-            assert_eq!(at(Transport::Grpc, &faults), (Class::Calm, CALM), "{faults:?}");
-        }
-    }
-
-    #[test]
-    fn without_the_broker_it_has_four_seconds() {
-        for fault in [
-            Fault::Freeze(Process::Broker),
-            Fault::MemoryAlarm,
-            Fault::DiskAlarm,
-            Fault::CutOff,
-            Fault::BlackHole(Route::PushToBroker(1)),
-        ] {
-            for until in [93, 100, 300] {
-                assert_eq!(at(Transport::Grpc, &[(fault, 90, until)]), (Class::Broker, LIVE), "{fault}");
-            }
-        }
-        let (class, allowed) = at(Transport::WebSocket, &[(Fault::Clock(Process::Ingest, 7_200), 99, 130)]);
-        assert_eq!((class, allowed), (Class::Clock, LIVE));
-    }
-
-    #[test]
-    fn a_fault_that_stops_the_ring_or_the_pad_adds_its_length() {
-        let log = (Fault::BlackHole(Route::PushToIngest(0)), 95, 110);
-        assert_eq!(at(Transport::Grpc, &[log]), (Class::ReplicasToLog, LIVE));
-        let both = at(Transport::Grpc, &[log, (Fault::MemoryAlarm, 99, 130)]);
-        assert_eq!(both, (Class::ReplicasToLog, 10 * SECOND + LIVE));
-        let (class, allowed) = at(Transport::Grpc, &[(Fault::PowerLoss, 100, 103)]);
-        assert_eq!((class, allowed), (Class::Ingest, 3 * SECOND + LIVE));
-        let (class, allowed) = at(Transport::Grpc, &[(Fault::Cut(Route::GrpcPadsToNginx), 90, 90)]);
-        assert_eq!((class, allowed), (Class::Pads, RECONNECT));
-        let slow = (Fault::Delay(Route::GrpcPadsToNginx, SECOND / 2), 95, 110);
-        assert_eq!(at(Transport::Grpc, &[slow]), (Class::SlowPads, LIVE));
-        // A fault that begins in the time that another one adds.
-        let chain =
-            at(Transport::Grpc, &[(Fault::PowerLoss, 100, 103), (Fault::Restart(Process::Nginx), 105, 106)]);
-        assert_eq!(chain, (Class::Pads, 6 * SECOND + RECONNECT));
-    }
-
-    #[test]
-    fn a_ring_that_the_margin_does_not_explain_is_late() {
-        let accepted = Instant::now() + 100 * SECOND;
-        let delay = |took| Delay { pad: 0, accepted, came_back: false, took, took_from_sending: took };
-        let delays = [CALM, CALM + SECOND / 10, CALM + SECOND, 3 * SECOND].map(delay);
-        let stalls = Stalls(vec![
-            (accepted, SECOND / 25),
-            (accepted + SECOND, SECOND / 10),
-            (accepted + 20 * SECOND, 10 * SECOND),
-        ]);
-        let (classes, wrongs) = judge(&delays, &FaultLog::default(), &stalls);
-        let calm = classes[&Class::Calm];
-        assert_eq!((calm.count, calm.late, calm.excused, calm.longest), (4, 2, 1, 3 * SECOND));
-        assert_eq!(wrongs.len(), 2);
-    }
-}
+mod tests;

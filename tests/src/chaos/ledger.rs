@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use super::{fault_log::FaultLog, verdict::Verdict};
 pub(super) use expiry::TOKEN_LIFETIME;
 pub(super) use pad_history::{Acknowledged, Record, StreamFault};
-use pad_history::{FirstSnapshot, PadHistory, ShownEvent};
+use pad_history::{Calls, PadHistory, Positions, Renewal, ShownEvent};
 pub(super) use pad_state::{PadState, Step};
 
 #[derive(Debug, Default)]
@@ -33,6 +33,37 @@ struct State {
     answered: Vec<HashMap<String, PadState>>,
     /// The pads' histories, each with the number of its store.
     histories: Vec<(usize, PadHistory)>,
+}
+
+impl State {
+    /// The positions of a store's records.
+    fn positions(&self, store: usize) -> Positions<'_> {
+        let histories =
+            || self.histories.iter().filter(|(owner, _)| *owner == store).map(|(_, history)| history);
+        let shown = histories().flat_map(|history| &history.shown);
+        let mut positions: Positions<'_> = shown.map(|shown| (&shown.record, shown.position)).collect();
+        let renewed = histories().flat_map(|history| &history.renewals).map(|renewal| &renewal.calls);
+        let snapshots: Vec<_> = histories().flat_map(|history| &history.late).chain(renewed).collect();
+        for record in self.acknowledged[store].keys() {
+            let in_snapshots = snapshots.iter().filter(|calls| calls.show(record));
+            if let Some(position) = in_snapshots.map(|calls| calls.position).min() {
+                positions.entry(record).or_insert(position);
+            }
+        }
+        positions
+    }
+
+    /// Only a promotion makes a new epoch, and each makes one.
+    fn judge_epochs(&self, fault_log: &FaultLog, verdict: &mut Verdict) {
+        let renewals = self.histories.iter().flat_map(|(_, history)| &history.renewals);
+        verdict.renewals = renewals.clone().count();
+        let epochs: HashSet<_> = renewals.map(|renewal| &renewal.epoch).collect();
+        verdict.promotions = fault_log.promotions();
+        if epochs.len() > verdict.promotions {
+            verdict.broken += 1;
+            verdict.say(format!("{} new epochs after {} promotions", epochs.len(), verdict.promotions));
+        }
+    }
 }
 
 /// A cloneable handle on the records of all stores and the histories of all pads. Stores and pads have numbers.
@@ -47,7 +78,7 @@ impl Ledger {
         state.answered.resize_with(stores, HashMap::new);
         let owners = (0..stores).flat_map(|store| std::iter::repeat_n(store, pads_each));
         state.histories = owners.map(|store| (store, PadHistory::default())).collect();
-        let late = || PadHistory { late: Some(FirstSnapshot::default()), ..PadHistory::default() };
+        let late = || PadHistory { late: Some(Calls::default()), ..PadHistory::default() };
         state.histories.extend((0..stores).map(|store| (store, late())));
         Self(Arc::new(Mutex::new(state)))
     }
@@ -70,13 +101,12 @@ impl Ledger {
     /// Whether each pad was shown as much as its store has.
     pub(super) fn is_even(&self) -> bool {
         let state = self.lock();
-        let wants = |store: usize| state.acknowledged[store].len();
-        state.histories.iter().all(|(store, history)| {
-            let distinct: HashSet<_> = history.shown.iter().map(|shown| &shown.record).collect();
-            // Positions have no gap, and each record has one.
-            let begun_with = history.late.as_ref().map_or(0, |late| late.position);
-            history.streams > 0 && distinct.len() as u64 + begun_with >= wants(*store) as u64
-        })
+        // Positions have no gap, and each record has one.
+        let has_all = |store: usize, position| position >= state.acknowledged[store].len() as u64;
+        state
+            .histories
+            .iter()
+            .all(|(store, history)| history.streams > 0 && has_all(*store, history.position))
     }
 
     /// A pad shows an event.
@@ -88,6 +118,7 @@ impl Ledger {
         });
         let shown = ShownEvent { position: update.position, record, pop_until, at: Instant::now() };
         self.history(pad, |history| {
+            history.position = history.position.max(update.position);
             history.shown.push(shown);
             history.last_shown.show(&call);
         });
@@ -104,14 +135,37 @@ impl Ledger {
     pub(super) fn begin(&self, pad: usize, snapshot: &Snapshot) {
         self.history(pad, |history| {
             history.streams += 1;
-            if let Some(late) = history.late.as_mut().filter(|_| !snapshot.resumed) {
+            if let Some(late) = history.late.as_mut().filter(|_| history.streams == 1) {
                 let calls = snapshot.open_calls.iter().chain(&snapshot.recent_calls);
-                calls.clone().for_each(|call| history.last_shown.show(call));
-                *late = FirstSnapshot {
-                    position: snapshot.position,
-                    calls: calls.map(|call| call.id.clone()).collect(),
-                };
+                calls.for_each(|call| history.last_shown.show(call));
+                history.position = snapshot.position;
+                *late = Calls::of(snapshot);
             }
+        });
+    }
+
+    /// A pad shows the snapshot of another epoch in place of all that it had.
+    pub(super) fn renew(&self, pad: usize, snapshot: &Snapshot) {
+        let Snapshot { position, epoch, open_calls, recent_calls, .. } = snapshot;
+        self.history(pad, |history| {
+            let mut broken = |words| history.wrongs.push((StreamFault::Broken, words));
+            if snapshot.resumed {
+                broken(format!("a stream of the epoch {epoch} was resumed in another one"));
+            }
+            if *position < history.position {
+                broken(format!("the epoch {epoch} begins at {position}, behind {}", history.position));
+            }
+            if history.renewals.iter().any(|renewal| renewal.epoch == *epoch) {
+                broken(format!("the epoch {epoch} has come back"));
+            }
+            open_calls.iter().chain(recent_calls).for_each(|call| history.last_shown.show(call));
+            history.position = *position;
+            history.renewals.push(Renewal {
+                epoch: epoch.clone(),
+                calls: Calls::of(snapshot),
+                shown_before: history.shown.len(),
+                at: Instant::now(),
+            });
         });
     }
 
@@ -141,10 +195,9 @@ impl Ledger {
         let records = state.acknowledged.iter().flat_map(HashMap::keys);
         let actions = records.filter(|record| record.step.is_action()).count();
         let mut verdict = Verdict { events, actions, ..Verdict::default() };
+        state.judge_epochs(fault_log, &mut verdict);
         for (pad, (store, history)) in state.histories.iter().enumerate() {
-            let histories = state.histories.iter().filter(|(owner, _)| owner == store);
-            let shown = histories.flat_map(|(_, history)| &history.shown);
-            let positions = shown.map(|shown| (&shown.record, shown.position)).collect();
+            let positions = state.positions(*store);
             history.judge(pad, &state.acknowledged[*store], &positions, fault_log, &mut verdict);
             for words in history.last_shown.undone(&state.answered[*store]) {
                 verdict.undone += 1;

@@ -38,23 +38,29 @@ impl NpmPad {
         let mut node = must("node", node.spawn());
         let printed = node.stdout.take().expect("it was asked for");
         let mut lines = BufReader::new(printed).lines();
+        let mut epoch = None;
         while let Ok(Some(line)) = lines.next_line().await {
             match serde_json::from_str::<SubscribeResponse>(&line).map(|response| response.event) {
-                Ok(Some(event)) => self.take(event),
+                Ok(Some(event)) => self.take(event, &mut epoch),
                 other => self.broken(format!("the npm package printed {line:?}: {other:?}")),
             }
         }
         self.broken(format!("the npm package ended: {:?}", node.wait().await));
     }
 
-    fn take(&self, event: Event) {
+    /// Takes what the package hands on; `epoch` is that of its last snapshot.
+    fn take(&self, event: Event, epoch: &mut Option<String>) {
         match event {
             Event::Snapshot(snapshot) => {
+                self.ledger.begin(self.number, &snapshot);
+                let former = epoch.replace(snapshot.epoch.clone());
+                if former.as_ref().is_some_and(|former| *former != snapshot.epoch) {
+                    return self.ledger.renew(self.number, &snapshot);
+                }
                 let calls = snapshot.open_calls.len() + snapshot.recent_calls.len();
                 if calls > 0 && self.comes_after.is_zero() {
                     self.broken(format!("the npm package began with {calls} calls"));
                 }
-                self.ledger.begin(self.number, &snapshot);
             }
             Event::Update(update) => self.ledger.show(self.number, &update),
             Event::Early(early) => {

@@ -46,8 +46,8 @@ const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// The office.
 #[derive(Debug)]
 pub(super) struct Office<'a> {
-    /// ingest-svc's internal port.
-    pub(super) ingest: SocketAddr,
+    /// The internal port of each ingest-svc.
+    pub(super) ingests: Vec<SocketAddr>,
     /// nginx's addresses for the number provider, and for native gRPC pads.
     pub(super) provider: SocketAddr,
     pub(super) pads: SocketAddr,
@@ -184,7 +184,8 @@ impl Office<'_> {
     }
 
     fn client(&self) -> StoreServiceClient<Channel> {
-        let endpoint = must("an endpoint", Endpoint::from_shared(format!("http://{}", self.ingest)));
+        let ingest = fastrand::choice(&self.ingests).expect("a run has an ingest-svc");
+        let endpoint = must("an endpoint", Endpoint::from_shared(format!("http://{ingest}")));
         StoreServiceClient::new(
             endpoint.connect_timeout(ANSWER_TIMEOUT).timeout(ANSWER_TIMEOUT).connect_lazy(),
         )

@@ -35,8 +35,7 @@ struct Open {
     check: StreamCheck,
     /// When its token was issued.
     issued: Instant,
-    position: u64,
-    epoch: String,
+    snapshot: Snapshot,
 }
 
 /// One pad of the run.
@@ -102,17 +101,25 @@ impl Tablet {
             self.broken(format!("a stream began at {} and did not continue", snapshot.position));
         }
         let check = StreamCheck::new(&self.ledger, self.number, snapshot.position);
-        Some(Open { stream, check, issued, position: snapshot.position, epoch: snapshot.epoch })
+        Some(Open { stream, check, issued, snapshot })
     }
 
     /// Whether a snapshot is what was asked for. Pads that do not come late connect before the first call; after its first
-    /// snapshot every pad resumes at its position.
+    /// snapshot every pad resumes at its position, or gets the calls of another epoch ([`Ledger::renew`]).
     fn continues(&self, snapshot: &Snapshot) -> bool {
+        if self.is_renewed(snapshot) {
+            return true;
+        }
         let where_it_was = self.asked.after.as_ref().is_none_or(|(position, epoch)| {
             snapshot.resumed && snapshot.position == *position && snapshot.epoch == *epoch
         });
         let begins_late = self.asked.after.is_none() && !self.comes_after.is_zero();
         where_it_was && (begins_late || snapshot.open_calls.is_empty() && snapshot.recent_calls.is_empty())
+    }
+
+    /// Whether a snapshot is of another epoch than the pad has.
+    fn is_renewed(&self, snapshot: &Snapshot) -> bool {
+        self.asked.after.as_ref().is_some_and(|(_, epoch)| *epoch != snapshot.epoch)
     }
 
     /// Faults can cut streams and cut off the log and replicas; they are no reason for a refusal. A replica that was frozen gets
@@ -132,7 +139,12 @@ impl Tablet {
 
     /// Shows what comes until the stream ends or the next one replaces it.
     async fn follow(&mut self, mut open: Open) -> Option<Open> {
-        self.asked.after.get_or_insert_with(|| (open.position, open.epoch.clone()));
+        let Snapshot { position, epoch, .. } = &open.snapshot;
+        if self.is_renewed(&open.snapshot) {
+            self.ledger.renew(self.number, &open.snapshot);
+            self.asked.after = None;
+        }
+        self.asked.after.get_or_insert_with(|| (*position, epoch.clone()));
         let mut successor: Option<Successor> = None;
         loop {
             let coming = async {
@@ -180,7 +192,7 @@ impl Tablet {
                     // While two streams overlap, both bring it; a pad shows it once.
                     if update.position > had {
                         self.ledger.show(self.number, &update);
-                        self.asked.after = Some((update.position, open.epoch.clone()));
+                        self.asked.after = Some((update.position, open.snapshot.epoch.clone()));
                     }
                 }
             }

@@ -25,6 +25,10 @@ pub enum Tampering {
     Unclaim,
     /// For the whole run, a flush of the log's disk does nothing and succeeds.
     LyingDisk,
+    /// A commit of the primary does not wait for its standby, which hears of each two seconds late.
+    AsynchronousStandby,
+    /// nginx knows the first ingest-svc alone.
+    OneUpstream,
 }
 
 /// The updates between two that are dropped.

@@ -44,6 +44,10 @@ pub struct Verdict {
     pub early: usize,
     /// Streams that brought a snapshot.
     pub streams: u64,
+    /// How often a standby was promoted, and how many snapshots of new epochs pads have got for it.
+    pub promotions: usize,
+    /// See [`promotions`](Self::promotions).
+    pub renewals: usize,
     /// Streams that ended with their token, or were refused for it.
     pub expired: usize,
     /// Acknowledged records and answered actions that a pad of their store was never shown.
@@ -66,6 +70,11 @@ pub struct Verdict {
     pub refused_without_reason: usize,
     /// Requests sent while only the broker was at fault, and those of them that were not answered 200.
     pub without_broker: (usize, usize),
+    /// Requests sent while one of several ingest-svc could not take them, another one and the database could, and those of them that were not
+    /// answered 200.
+    pub without_an_ingest: (usize, usize),
+    /// The longest time that one of these took.
+    pub slowest_without_an_ingest: Duration,
     /// How often each kind of fault came.
     pub faults: BTreeMap<&'static str, usize>,
     /// What is not as before, in words.
@@ -152,6 +161,17 @@ impl fmt::Display for Verdict {
         let (sent, refused) = self.without_broker;
         writeln!(f, "refused       {}, without reason {}", self.refused, self.refused_without_reason)?;
         writeln!(f, "  while only the broker was down  {refused} of {sent}")?;
+        let (sent, refused) = self.without_an_ingest;
+        if sent > 0 {
+            let slowest = self.slowest_without_an_ingest.as_secs_f64();
+            writeln!(
+                f,
+                "  while another ingest-svc and the database were up  {refused} of {sent}; slowest answer {slowest:.1} s"
+            )?;
+        }
+        if self.promotions > 0 {
+            writeln!(f, "promotions    {}; {} snapshots of new epochs", self.promotions, self.renewals)?;
+        }
         writeln!(f, "broken        {} streams; {} popups too late", self.broken, self.late_pops)?;
         self.fmt_lateness(f)?;
         for line in &self.footprint {

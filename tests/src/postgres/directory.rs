@@ -36,6 +36,7 @@ dynamic_shared_memory_type = mmap
 fsync = off
 full_page_writes = off
 wal_keep_size = 64MB
+wal_retrieve_retry_interval = 200ms
 jit = off
 log_min_duration_statement = 1s
 log_lock_waits = on
@@ -72,9 +73,12 @@ impl Directory {
         self.configure(CONFIGURATION);
     }
 
-    /// Copies the cluster of the server at `primary`, to be a standby of it. `pg_basebackup` could write the configuration itself, but
+    /// Copies the cluster of the server at `primary`, to be a standby of it. What was there is deleted. `pg_basebackup` could write the configuration itself, but
     /// one of a newer version than the server writes parameters that the server does not know.
     pub(super) async fn copy_cluster(&self, primary: SocketAddr) {
+        if self.data().exists() {
+            must("the former cluster", fs::remove_dir_all(self.data()));
+        }
         let connection = format!("host={} port={} user=postgres", primary.ip(), primary.port());
         let source = format!("--dbname={connection}");
         self.run("pg_basebackup", &[source.as_str(), "--checkpoint=fast", "--no-sync"]).await;

@@ -130,6 +130,12 @@ impl Service {
         self.running.as_mut().is_none_or(|running| running.status().is_some())
     }
 
+    /// Its exit code if it has ended by itself; `None`: it runs, or is not started.
+    pub async fn ended_with(&mut self) -> Option<i32> {
+        self.running.as_mut()?.status()?;
+        Some(self.exit().await)
+    }
+
     /// Waits for its end and returns its exit code.
     ///
     /// # Panics

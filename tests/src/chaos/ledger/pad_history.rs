@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use ringpad_proto::v1::Call;
+use ringpad_proto::v1::{Call, Snapshot};
 use tokio::time::Instant;
 
 use super::{
@@ -64,18 +64,46 @@ pub(super) struct PadHistory {
     pub(super) streams: u64,
     pub(super) last_shown: LastShown,
     pub(super) expiries: Expiries,
-    /// Of a pad that comes late: the position of its first snapshot, and the calls in it.
-    pub(super) late: Option<FirstSnapshot>,
-}
-
-/// The first snapshot of a pad that comes late.
-#[derive(Debug, Default)]
-pub(super) struct FirstSnapshot {
+    /// Of a pad that comes late: its first snapshot.
+    pub(super) late: Option<Calls>,
+    /// The snapshots of new epochs, which replaced all that the pad had.
+    pub(super) renewals: Vec<Renewal>,
+    /// The last position that it has.
     pub(super) position: u64,
-    pub(super) calls: Vec<String>,
 }
 
-/// The positions of a store's records, as its pads were shown them.
+/// The snapshot of a new epoch.
+#[derive(Debug)]
+pub(super) struct Renewal {
+    pub(super) epoch: String,
+    pub(super) calls: Calls,
+    /// How many events the pad had been shown before.
+    pub(super) shown_before: usize,
+    pub(super) at: Instant,
+}
+
+/// The calls of a snapshot that does not resume a stream.
+#[derive(Debug, Default)]
+pub(super) struct Calls {
+    pub(super) position: u64,
+    /// The last step of each.
+    last: HashMap<String, Step>,
+}
+
+impl Calls {
+    pub(super) fn of(snapshot: &Snapshot) -> Self {
+        let calls = snapshot.open_calls.iter().chain(&snapshot.recent_calls);
+        let last = calls.map(|call| (call.id.clone(), Step::last_of(call))).collect();
+        Self { position: snapshot.position, last }
+    }
+
+    /// Whether the record is in them: the steps of a call come in one order.
+    pub(super) fn show(&self, record: &Record) -> bool {
+        self.last.get(&record.call_id).is_some_and(|last| record.step <= *last)
+    }
+}
+
+/// The positions of a store's records, as its pads were shown them. A record that was only in snapshots has the least of their positions.
 pub(super) type Positions<'a> = HashMap<&'a Record, u64>;
 
 /// How a stream can break the protocol.
@@ -112,6 +140,12 @@ impl PadHistory {
                     verdict.delays.push(self.delay(pad, record, *acknowledged, *shown));
                 }
                 Some(_) => {}
+                None if self.renewed(record).is_some() => {
+                    let shown = self.renewed(record).filter(|_| record.step == Step::Ring);
+                    let shown = shown.filter(|_| !self.began_behind(record, positions));
+                    let delay = shown.map(|renewal| self.delay(pad, record, *acknowledged, renewal.at));
+                    verdict.delays.extend(delay);
+                }
                 None if self.began_behind(record, positions) => {
                     self.judge_begun_with(pad, record, positions, verdict);
                 }
@@ -143,8 +177,11 @@ impl PadHistory {
     /// Calls of other stores that were shown early, or that the pad began with.
     fn judge_foreign(&self, pad: usize, acknowledged: &HashMap<Record, Acknowledged>, verdict: &mut Verdict) {
         let early = self.early.keys().map(|call_id| ("was shown early", call_id));
-        let begun_with = self.late.iter().flat_map(|late| &late.calls).map(|call_id| ("began with", call_id));
-        for (how, call_id) in early.chain(begun_with) {
+        let begun_with =
+            self.late.iter().flat_map(|late| late.last.keys()).map(|call_id| ("began with", call_id));
+        let renewed = self.renewals.iter().flat_map(|renewal| renewal.calls.last.keys());
+        let renewed = renewed.map(|call_id| ("was shown in a new epoch", call_id));
+        for (how, call_id) in early.chain(begun_with).chain(renewed) {
             if !acknowledged.contains_key(&Record { call_id: call_id.clone(), step: Step::Ring }) {
                 verdict.foreign += 1;
                 verdict.say(format!("pad {pad} {how} {call_id}, which is not its store's"));
@@ -164,10 +201,15 @@ impl PadHistory {
         }
     }
 
+    /// The first snapshot of a new epoch that showed the record.
+    fn renewed(&self, record: &Record) -> Option<&Renewal> {
+        self.renewals.iter().find(|renewal| renewal.calls.show(record))
+    }
+
     /// Whether a record is older than the first snapshot of a pad that came late.
     fn began_behind(&self, record: &Record, positions: &Positions<'_>) -> bool {
-        let position = positions.get(record);
-        self.late.as_ref().zip(position).is_some_and(|(late, position)| *position <= late.position)
+        let Some(late) = &self.late else { return false };
+        late.show(record) || positions.get(record).is_some_and(|position| *position <= late.position)
     }
 
     /// A pad that comes while a call is open begins with it: its ring is older than the snapshot, its end is not.
@@ -180,8 +222,7 @@ impl PadHistory {
     ) {
         let end = Record { step: Step::End, ..record.clone() };
         let is_open = record.step == Step::Ring && !self.began_behind(&end, positions);
-        let calls = self.late.as_ref().map_or(&[][..], |late| &late.calls);
-        if is_open && !calls.contains(&record.call_id) {
+        if is_open && !self.late.as_ref().is_some_and(|late| late.show(record)) {
             verdict.lost += 1;
             verdict
                 .say(format!("pad {pad} came while {} was open, and did not begin with it", record.call_id));
@@ -198,19 +239,21 @@ impl PadHistory {
         verdict: &mut Verdict,
     ) -> HashMap<&'a Record, Instant> {
         let mut first = HashMap::new();
-        for ShownEvent { position, record, pop_until, at } in &self.shown {
+        for (number, ShownEvent { position, record, pop_until, at }) in self.shown.iter().enumerate() {
             let Some(acknowledged) = acknowledged.get(record) else {
                 verdict.foreign += 1;
                 verdict.say(format!("pad {pad} was shown {record:?}, which is not its store's"));
                 continue;
             };
-            if first.insert(record, *at).is_some() {
+            let was_renewed =
+                |record| self.renewed(record).is_some_and(|renewal| renewal.shown_before <= number);
+            if first.insert(record, *at).is_some() || was_renewed(record) {
                 verdict.twice += 1;
                 verdict.say(format!("pad {pad} was shown {record:?} twice"));
             }
             let ring = Record { step: Step::Ring, ..record.clone() };
-            if record.step != Step::Ring && !first.contains_key(&ring) && !self.began_behind(&ring, positions)
-            {
+            let has_ring = first.contains_key(&ring) || was_renewed(&ring);
+            if record.step != Step::Ring && !has_ring && !self.began_behind(&ring, positions) {
                 verdict.out_of_order += 1;
                 verdict.say(format!("pad {pad} was shown {record:?} at {position} before the ring"));
             }

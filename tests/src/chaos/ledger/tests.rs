@@ -9,7 +9,7 @@ use super::{
     *,
 };
 use crate::chaos::{
-    fault::{Fault, Process},
+    fault::{Fault, Process, Store},
     stream_check::StreamCheck,
 };
 
@@ -111,18 +111,19 @@ fn a_heartbeat_with_another_position_and_a_late_popup_are_found() {
     assert_eq!(ledger.judge(&FaultLog::default()).late_pops, 1);
 }
 
+fn ringing(id: &str) -> Call {
+    Call { id: id.to_owned(), state: CallState::Ringing.into(), ..Call::default() }
+}
+
 #[test]
 fn a_pad_that_comes_late_is_shown_all_after_its_snapshot() {
     let ledger = ledger();
     // Two histories of one store: a pad from the beginning, and one that comes late.
-    ledger
-        .lock()
-        .histories
-        .push((0, PadHistory { late: Some(FirstSnapshot::default()), ..PadHistory::default() }));
+    ledger.lock().histories.push((0, PadHistory { late: Some(Calls::default()), ..PadHistory::default() }));
     run(&ledger, &WHOLE);
     let snapshot = |calls: &[&str]| Snapshot {
         position: 2,
-        recent_calls: calls.iter().map(|id| Call { id: (*id).to_owned(), ..Call::default() }).collect(),
+        open_calls: calls.iter().map(|id| ringing(id)).collect(),
         ..Snapshot::default()
     };
     ledger.begin(1, &snapshot(&["a", "b"]));
@@ -131,16 +132,20 @@ fn a_pad_that_comes_late_is_shown_all_after_its_snapshot() {
     ledger.show(1, &update(4, "b", CallState::Completed));
     let verdict = ledger.judge(&FaultLog::default());
     assert!(verdict.is_clean(), "{verdict}");
-    ledger.begin(1, &snapshot(&["a"]));
+    let begin_again = |calls| {
+        ledger.lock().histories[1].1.streams = 0;
+        ledger.begin(1, &snapshot(calls));
+    };
+    begin_again(&["a"]);
     assert_eq!(ledger.judge(&FaultLog::default()).lost, 1, "b was open");
-    ledger.begin(1, &snapshot(&["a", "b", "c"]));
+    begin_again(&["a", "b", "c"]);
     assert_eq!(ledger.judge(&FaultLog::default()).foreign, 1, "c is another's");
 }
 
 #[test]
 fn an_action_is_shown_once_in_its_turn_and_stays() {
     let claim = Claim { pad_id: "counter".to_owned(), ..Claim::default() };
-    let ring = Call { id: "a".to_owned(), state: CallState::Ringing.into(), ..Call::default() };
+    let ring = ringing("a");
     let claimed = Call { claim: Some(claim), ..ring.clone() };
     let ended = Call { state: CallState::Completed.into(), ..claimed.clone() };
     let closed = Call { closed: true, ..ended.clone() };
@@ -184,4 +189,59 @@ fn a_token_that_ends_before_its_time_is_found_unless_a_clock_was_wrong() {
     let mut fault_log = FaultLog::default();
     fault_log.add(Fault::Clock(Process::Push(1), 600), now - TOKEN_LIFETIME / 4, now);
     assert_eq!(ledger.judge(&fault_log).broken, 0);
+}
+
+/// A pad that was shown the first two updates in one epoch, and comes to another one.
+fn renewed(
+    position: u64,
+    calls: &[(&str, CallState)],
+    then: &[(u64, &str, CallState)],
+    promotions: usize,
+) -> Verdict {
+    let ledger = ledger();
+    let call = |(id, state): &(&str, CallState)| Call {
+        id: (*id).to_owned(),
+        state: (*state).into(),
+        ..Call::default()
+    };
+    let snapshot = Snapshot {
+        position,
+        epoch: "second".to_owned(),
+        recent_calls: calls.iter().map(call).collect(),
+        ..Snapshot::default()
+    };
+    let show = |updates: &[(u64, &str, CallState)]| {
+        updates.iter().for_each(|(position, call, state)| ledger.show(0, &update(*position, call, *state)));
+    };
+    show(&WHOLE[..2]);
+    ledger.begin(0, &snapshot);
+    ledger.renew(0, &snapshot);
+    show(then);
+    let (now, mut fault_log) = (Instant::now(), FaultLog::new(Store::Postgres));
+    (0..promotions).for_each(|_| fault_log.add(Fault::Promotion, now, now));
+    ledger.judge(&fault_log)
+}
+
+#[test]
+fn the_snapshot_of_a_new_epoch_shows_what_is_in_it_and_nothing_else() {
+    let both = [("a", CallState::Missed), ("b", CallState::Completed)];
+    let verdict = renewed(4, &both, &[], 1);
+    assert!(verdict.is_clean(), "{verdict}");
+    assert_eq!((verdict.promotions, verdict.renewals), (1, 1));
+    let open = [("a", CallState::Missed), ("b", CallState::Ringing)];
+    let verdict = renewed(3, &open, &WHOLE[3..], 1);
+    assert!(verdict.is_clean(), "{verdict}");
+    assert_eq!(renewed(4, &open, &[], 1).lost, 1, "the end of b");
+    assert_eq!(renewed(4, &both[..1], &[], 1).lost, 1, "b was not in it");
+    assert_eq!(renewed(4, &both, &WHOLE[3..], 1).twice, 1, "b was shown by it, and again");
+    assert_eq!(renewed(2, &open, &WHOLE[1..], 1).twice, 2, "b rings again, and a ends again");
+    let with_another = [both[0], both[1], ("c", CallState::Ringing)];
+    assert_eq!(renewed(4, &with_another, &[], 1).foreign, 1, "c is another's");
+}
+
+#[test]
+fn an_epoch_comes_only_after_a_promotion_and_does_not_go_back() {
+    let both = [("a", CallState::Missed), ("b", CallState::Completed)];
+    assert_eq!(renewed(4, &both, &[], 0).broken, 1, "nothing was promoted");
+    assert_eq!(renewed(1, &both, &WHOLE[2..], 1).broken, 1, "a commit was lost");
 }
