@@ -7,7 +7,8 @@
 //! * `stores`: the directory of stores;
 //! * `quarantine`: requests that were not valid CDRs;
 //! * `dead-letters`: the messages that no replica received;
-//! * `backup`, `restore`: the log's file.
+//! * `backup`, `restore`: the log's file;
+//! * `log copy`: from SQLite to PostgreSQL.
 //!
 //! Exit code 2 is a wrong command line, 1 any other failure; both come with one line on standard error. A command whose output
 //! is no longer read ends with 0.
@@ -18,6 +19,7 @@ mod dev;
 mod endpoint;
 mod http_client;
 mod internal;
+mod log;
 mod pad;
 mod quarantine;
 mod ring;
@@ -57,6 +59,7 @@ enum Command {
     DeadLetters(dead_letters::DeadLettersArgs),
     Backup(backup::BackupArgs),
     Restore(backup::RestoreArgs),
+    Log(log::LogArgs),
 }
 
 fn main() -> ExitCode {
@@ -79,6 +82,7 @@ async fn run(command: Command, shutdown: CancellationToken) -> Result<(), Failur
         Command::Backup(args) => backup::back_up(args, shutdown).await,
         // Ctrl-C does not interrupt it; a second Ctrl-C does, and the old log stays.
         Command::Restore(args) => backup::restore(args).await,
+        Command::Log(args) => until(shutdown, Box::pin(log::run(args))).await,
     }
 }
 
@@ -128,7 +132,7 @@ mod tests {
     #[test]
     fn every_secret_can_come_from_a_file() {
         // A URL with a password comes from its own variable.
-        let urls = ["amqp-url", "database-url"];
+        let urls = ["amqp-url", "database-url", "to"];
         let secret = |argument: &&clap::Arg| {
             argument.is_hide_env_values_set() && argument.get_long().is_some_and(|long| !urls.contains(&long))
         };

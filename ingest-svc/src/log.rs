@@ -13,6 +13,7 @@
 
 mod answer;
 mod batch;
+mod copy;
 mod database;
 mod error;
 mod holdings;
@@ -49,6 +50,7 @@ use crate::{
     request::Quarantined,
     store::{Moving, StoreEntry, Upserted},
 };
+pub use copy::{Copied, CopyError, Fault, Faulty, Outcome, Progress, copy};
 use database::OpenDatabase;
 pub use database::{Database, OpenError};
 pub use error::LogError;
@@ -57,7 +59,7 @@ pub(crate) use job::Import;
 use job::{Answered, Job, Work};
 use metrics::{LogMetrics, Waiting};
 pub use outbox::{Committed, Outbox};
-pub use postgres::{PostgresError, Servers};
+pub use postgres::{PostgresError, Servers, TargetError};
 use queue::Queue;
 pub use read::{
     AllMissed, CallPage, CallQuery, Cursor, Extent, Missed, OutboxPage, PageMark, PageSize, Purpose,

@@ -99,6 +99,10 @@ fn explain<S: CommandFactory>(error: &clap::Error) -> String {
             let names: Vec<_> = argument.split(", ").map(|argument| setting(argument).name).collect();
             format!("{}: required, but not set", names.join(", "))
         }
+        // It may be a URL with a password, without its flag.
+        ErrorKind::UnknownArgument if !argument.starts_with('-') => {
+            "an argument, not shown here, is not expected; see --help".to_owned()
+        }
         _ => first_line(error),
     }
 }
@@ -186,6 +190,8 @@ mod tests {
         let said = sentence("--key=hunter2");
         assert!(!said.contains("hunter2"), "{said}");
         assert!(said.contains("SETTINGS_TEST_KEY") && said.contains("32 bytes"), "{said}");
+        let said = sentence("hunter2");
+        assert!(!said.contains("hunter2") && said.contains("not expected"), "{said}");
     }
 
     #[derive(Debug, Parser)]

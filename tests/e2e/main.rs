@@ -23,6 +23,7 @@ mod half_close;
 mod hangup;
 mod installations;
 mod load_balancer;
+mod log_copy;
 mod log_lines;
 mod long_texts;
 mod merging;

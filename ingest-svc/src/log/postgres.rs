@@ -9,6 +9,7 @@
 //! and nothing is set for longer than a transaction, so that it works behind PgBouncer. Nothing is announced with NOTIFY: that would
 //! have all commits wait for each other.
 
+mod copy;
 mod error;
 mod load;
 mod owner;
@@ -32,6 +33,8 @@ use super::{
     unreadable::UnreadableRows,
 };
 use crate::capacity::LogCapacity;
+pub use copy::TargetError;
+pub(super) use copy::{State, Target};
 pub use error::OpenError as PostgresError;
 use owner::CurrentOwner;
 use purge::Sweep;
@@ -79,4 +82,4 @@ pub(super) async fn open(
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-mod tests;
+pub(super) mod tests;

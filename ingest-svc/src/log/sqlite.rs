@@ -14,6 +14,7 @@ mod backup;
 mod checkpoint;
 mod commit;
 mod connection;
+mod copy;
 mod error;
 mod file;
 mod open;
@@ -42,10 +43,12 @@ use super::{metrics::LogMetrics, unreadable::UnreadableRows};
 use crate::capacity::LogCapacity;
 pub use backup::{BackupError, Contents, NewestEvent, back_up};
 use checkpoint::{Checkpoints, Emptying};
+pub(super) use copy::Source;
 pub use error::FileError;
 use file::LogFile;
 pub(super) use readers::Connections;
 pub use restore::{Existing, RestoreError, Restored, restore};
+pub use schema::Moved;
 pub(super) use writer::Writer;
 
 /// Opens the log's file, or makes it. The task moves what is committed into the file, and ends after the writer is dropped.

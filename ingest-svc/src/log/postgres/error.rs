@@ -114,6 +114,11 @@ pub enum OpenError {
         /// The newest one that this code knows.
         known: i32,
     },
+    /// `ringpad log copy` has begun, and has not ended.
+    #[error(
+        "a log is being copied to it, or a copy was interrupted: ingest-svc can start when `ringpad log copy` has completed it"
+    )]
+    Copying,
     /// The server is too old.
     #[error("the server is PostgreSQL {found}; 14 or newer is needed")]
     Server {

@@ -3,10 +3,10 @@
 use tokio_postgres::{Client, types::Type};
 use uuid::Uuid;
 
-use super::{error::OpenError, target::Session};
+use super::{error::OpenError, rows::Parameters, target::Session};
 
 /// The version that this code reads and writes.
-const VERSION: i32 = 1;
+pub(super) const VERSION: i32 = 1;
 
 const TABLES: &str = include_str!("schema.sql");
 
@@ -41,17 +41,14 @@ pub(super) async fn migrate(session: &Session) -> Result<LogId, OpenError> {
     client.query_typed("SELECT pg_advisory_xact_lock($1)", &[(&MIGRATION, Type::INT8)]).await?;
     let exists = client.query_typed_one("SELECT to_regclass('ringpad_log') IS NOT NULL", &[]).await?;
     if !exists.try_get::<_, bool>(0)? {
-        client.batch_execute(TABLES).await?;
-        client
-            .execute_typed(
-                "INSERT INTO ringpad_log (single, version, id, timeline) VALUES (true, $1, $2, $3)",
-                &[(&VERSION, Type::INT4), (&Uuid::new_v4(), Type::UUID), (&session.timeline, Type::INT8)],
-            )
-            .await?;
+        make(session, VERSION, Uuid::new_v4()).await?;
     }
     let log = client.query_typed_one("SELECT version, id, timeline FROM ringpad_log", &[]).await?;
     let found = log.try_get(0)?;
     // Dropped, the connection takes the transaction back.
+    if found < 0 {
+        return Err(OpenError::Copying);
+    }
     if found != VERSION {
         return Err(OpenError::Version { found, known: VERSION });
     }
@@ -59,7 +56,25 @@ pub(super) async fn migrate(session: &Session) -> Result<LogId, OpenError> {
     Ok(LogId { id: log.try_get(1)?, timeline: log.try_get(2)? })
 }
 
-async fn check_server(client: &Client) -> Result<(), OpenError> {
+async fn make(session: &Session, version: i32, id: Uuid) -> Result<(), tokio_postgres::Error> {
+    session.client.batch_execute(TABLES).await?;
+    let insert = "INSERT INTO ringpad_log (single, version, id, timeline) VALUES (true, $1, $2, $3)";
+    let values: Parameters<'_> =
+        &[(&version, Type::INT4), (&id, Type::UUID), (&session.timeline, Type::INT8)];
+    session.client.execute_typed(insert, values).await?;
+    Ok(())
+}
+
+/// Makes the tables for a log with this epoch that is to be copied. Until that is complete, the version is negative.
+pub(super) async fn make_for_copy(session: &Session, epoch: Uuid) -> Result<(), tokio_postgres::Error> {
+    let client = &session.client;
+    client.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await?;
+    client.query_typed("SELECT pg_advisory_xact_lock($1)", &[(&MIGRATION, Type::INT8)]).await?;
+    make(session, -VERSION, epoch).await?;
+    client.batch_execute("COMMIT").await
+}
+
+pub(super) async fn check_server(client: &Client) -> Result<(), OpenError> {
     let settings = client
         .query_typed_one(
             "SELECT current_setting('server_version_num')::int / 10000, current_setting('server_encoding')",

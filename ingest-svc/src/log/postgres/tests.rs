@@ -10,6 +10,7 @@ use ringpad_tests::{
 };
 
 use prometheus_client::registry::Registry;
+use tokio_postgres::SimpleQueryMessage;
 use uuid::Uuid;
 
 use super::super::tests::*;
@@ -31,6 +32,19 @@ fn database(place: &Place) -> Database {
 async fn execute(place: &Place, statement: &str) {
     let Database::Postgres(servers) = database(place) else { panic!("it is not PostgreSQL") };
     servers.connect().await.unwrap().client.batch_execute(statement).await.unwrap();
+}
+
+/// The rows that a statement returns, as text.
+pub(in super::super) async fn select(servers: &Servers, statement: &str) -> Vec<Vec<Option<String>>> {
+    let session = servers.connect().await.unwrap();
+    let messages = session.client.simple_query(statement).await.unwrap();
+    let rows = messages.into_iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => {
+            Some((0..row.len()).map(|column| row.get(column).map(str::to_owned)).collect())
+        }
+        _ => None,
+    });
+    rows.collect()
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::super::error::LogError;
+use super::{super::error::LogError, schema::Moved};
 
 impl From<rusqlite::Error> for LogError {
     fn from(error: rusqlite::Error) -> Self {
@@ -13,6 +13,12 @@ impl From<rusqlite::Error> for LogError {
 impl From<FileError> for LogError {
     fn from(error: FileError) -> Self {
         Self::unavailable(error)
+    }
+}
+
+impl From<Moved> for FileError {
+    fn from(Moved { to, at }: Moved) -> Self {
+        Self::Moved { to, at }
     }
 }
 
@@ -35,6 +41,16 @@ pub enum FileError {
         wal: PathBuf,
         /// Where they would be found.
         expected: PathBuf,
+    },
+    /// `ringpad log copy` has moved it; both would give out the same positions.
+    #[error(
+        "it was moved to the database {to} on {at:.0}, which has all newer calls. To go back to this file all the same, rename it and make a log of it with `ringpad restore`"
+    )]
+    Moved {
+        /// The database and its servers.
+        to: String,
+        /// When.
+        at: jiff::Timestamp,
     },
     /// Another application's database, or an empty one.
     #[error("it is a database, but not a log of RingPad")]

@@ -153,6 +153,8 @@ fn renew(backup: &Path, copy: &Path) -> Result<Contents, RestoreError> {
     let unfit = |source| RestoreError::Backup { path: backup.to_owned(), source };
     let sql = |error: rusqlite::Error| unfit(error.into());
     let connection = connect(copy).map_err(sql)?;
+    // A log that was moved to PostgreSQL, and is used again.
+    schema::forget_move(&connection).map_err(unfit)?;
     schema::check_version(&connection).map_err(unfit)?;
     let sound = check_integrity(&connection).map_err(sql)?;
     sound.map_err(|why| RestoreError::Damaged { path: backup.to_owned(), why })?;

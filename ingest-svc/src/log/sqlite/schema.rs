@@ -12,7 +12,8 @@
 //!    └─< callers           how often a number called the store, when last, and what was written down then
 //! ```
 
-use rusqlite::{Connection, Transaction};
+use jiff::Timestamp;
+use rusqlite::{Connection, Transaction, params};
 use uuid::Uuid;
 
 use super::error::FileError;
@@ -177,7 +178,11 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), FileError> {
             tracing::info!(from = version, to = VERSION, "migrating the log to this version");
             migrate_from(version, &transaction)?;
         }
-        found => return Err(FileError::Version { found, known: VERSION }),
+        found => {
+            return Err(
+                moved(&transaction)?.map_or(FileError::Version { found, known: VERSION }, FileError::from)
+            );
+        }
     }
     if version < 6 {
         transaction.execute_batch(LOOK_UPS)?;
@@ -195,8 +200,62 @@ pub(super) fn check_version(connection: &Connection) -> Result<(), FileError> {
     match connection.pragma_query_value(None, "user_version", |row| row.get(0))? {
         1..=VERSION if connection.table_exists(None, "meta")? => Ok(()),
         found @ 1.. if found > VERSION => Err(FileError::Version { found, known: VERSION }),
-        _ => Err(FileError::NoLog),
+        _ => Err(moved(connection)?.map_or(FileError::NoLog, FileError::from)),
     }
+}
+
+/// Where a log is that was in this file. Its version is negative, which no ingest-svc opens, also none of an older version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// The database and its servers.
+    pub to: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+const MOVED: &str = "
+CREATE TABLE moved (
+    only      INTEGER PRIMARY KEY CHECK (only = 1),
+    target    TEXT NOT NULL,
+    at        INTEGER NOT NULL              -- Unix seconds
+);
+";
+
+/// Whether the log was moved.
+pub(super) fn moved(connection: &Connection) -> Result<Option<Moved>, FileError> {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version >= 0 || !connection.table_exists(None, "moved")? {
+        return Ok(None);
+    }
+    if version != -VERSION {
+        return Err(FileError::Version { found: version.saturating_abs(), known: VERSION });
+    }
+    let moved = connection.query_row("SELECT target, at FROM moved", [], |row| {
+        let at = Timestamp::from_second(row.get(1)?).unwrap_or_default();
+        Ok(Moved { to: row.get(0)?, at })
+    })?;
+    Ok(Some(moved))
+}
+
+/// Notes that the log was moved.
+pub(super) fn mark_moved(connection: &Connection, to: &str) -> rusqlite::Result<()> {
+    let transaction = connection.unchecked_transaction()?;
+    transaction.execute_batch(MOVED)?;
+    let now = Timestamp::now().as_second();
+    transaction.execute("INSERT INTO moved (only, target, at) VALUES (1, ?1, ?2)", params![to, now])?;
+    transaction.pragma_update(None, "user_version", -VERSION)?;
+    transaction.commit()
+}
+
+/// Takes that note back, if there is one. The log then needs another epoch.
+pub(super) fn forget_move(connection: &Connection) -> Result<(), FileError> {
+    if moved(connection)?.is_some() {
+        let transaction = connection.unchecked_transaction()?;
+        transaction.execute_batch("DROP TABLE moved")?;
+        transaction.pragma_update(None, "user_version", VERSION)?;
+        transaction.commit()?;
+    }
+    Ok(())
 }
 
 /// The tables of an older file as a new one has them; indexes are made afterwards.

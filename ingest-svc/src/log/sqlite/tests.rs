@@ -30,6 +30,7 @@ use crate::{
     request::{Quarantined, RawBody, RawRequest},
     store::Moving,
 };
+pub(crate) use migration::TO_VERSION_7;
 
 /// Another program that has the log's file open.
 pub(crate) struct OtherProgram(Connection);
@@ -41,6 +42,14 @@ impl OtherProgram {
 
     pub(crate) fn execute(&self, sql: &str) {
         self.0.execute_batch(sql).unwrap();
+    }
+
+    /// The rows that a statement returns; each column is a text or NULL.
+    pub(crate) fn select(&self, sql: &str) -> Vec<Vec<Option<String>>> {
+        let mut select = self.0.prepare(sql).unwrap();
+        let columns = select.column_count();
+        let rows = select.query_map([], |row| (0..columns).map(|column| row.get(column)).collect());
+        rows.unwrap().collect::<Result<_, _>>().unwrap()
     }
 }
 

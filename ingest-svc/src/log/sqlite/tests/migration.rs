@@ -3,7 +3,7 @@
 use super::*;
 
 /// A file of version 7, made by turning version 8's changes back. It has a caller that is missing among the callers.
-const TO_VERSION_7: &str = "
+pub(crate) const TO_VERSION_7: &str = "
     DROP INDEX quarantine_of_source;
     ALTER TABLE calls ADD COLUMN reversed TEXT GENERATED ALWAYS AS (substr(caller, -1, 1) || substr(caller, -2, 1)) VIRTUAL;
     CREATE INDEX calls_by_ending ON calls (store, reversed, sdt);
