@@ -8,7 +8,8 @@
 //!
 //! Contract: every event is published until the bus has confirmed *and* routed it, or until it is too old to pop up
 //! (`POPUP_TTL`); then a hint tells hubs to read it from the log. Events are published in commit order, so a store's events stay
-//! in order. One message carries many events of a backlog, so that a new ring waits only milliseconds for it. Messages that were
+//! in order; if they have to be read from the log and it answers late, fresh ones do not wait for them. One message carries
+//! many events of a backlog, so that a new ring waits only milliseconds for it. Messages that were
 //! not confirmed when a connection was lost are sent again; pads show an event once, by its position. For an event that is too
 //! large for the broker, a hint is published instead.
 
@@ -38,8 +39,15 @@ impl Relay {
     pub(crate) async fn run(self, cut: CancellationToken) -> Result<(), Failure> {
         let backlog = Backlog::new(self.outbox.relayed(), self.popup_ttl, self.capacity);
         let origin = Origin { epoch: self.log.epoch(), instance: Uuid::new_v4() };
-        let mut running =
-            RunningRelay { relay: self, origin, backlog, unconfirmed: VecDeque::new(), writer_ended: false };
+        let mut running = RunningRelay {
+            read_backoff: self.retry.backoff(),
+            relay: self,
+            origin,
+            backlog,
+            unconfirmed: VecDeque::new(),
+            writer_ended: false,
+            reading: None,
+        };
         tokio::select! {
             ended = running.connections() => ended,
             () = cut.cancelled() => {

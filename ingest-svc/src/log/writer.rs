@@ -26,6 +26,14 @@ use super::{
 /// A commit that is younger than this shows well enough that the log can be written: a probe then writes nothing.
 const YOUNG: Duration = Duration::from_millis(500);
 
+/// What became of a commit that was offered to the relay.
+#[derive(Debug, PartialEq, Eq)]
+enum Offered {
+    Taken,
+    /// The relay is behind, and will find it in the log.
+    Dropped,
+}
+
 /// The task's state.
 pub(super) struct Writer {
     pub(super) queue: Queue,
@@ -97,8 +105,13 @@ impl Writer {
         if !batch.events.is_empty() {
             let committed =
                 Committed { first_key: batch.first_key, at: Instant::now(), events: batch.events };
-            self.outbox.committed(committed.last_key());
-            self.offer(committed);
+            let last = committed.last_key();
+            // First of all, or the relay would look for it in the log.
+            let offered = self.offer(committed);
+            self.outbox.committed(last);
+            if offered == Offered::Dropped {
+                self.outbox.nudge();
+            }
         }
         batch.changed.into_iter().for_each(|id| self.outbox.store_changed(id));
         for (source, outcome) in batch.logged {
@@ -108,15 +121,17 @@ impl Writer {
         self.metrics.quarantine_dropped.inc_by(batch.dropped);
     }
 
-    /// Hands a commit to the relay. A relay that is behind will find it in the log.
-    fn offer(&self, committed: Committed) {
+    /// Hands a commit to the relay.
+    fn offer(&self, committed: Committed) -> Offered {
         let size = committed.size();
         if !self.outbox.has_room(size) {
-            self.outbox.nudge();
-        } else if self.fresh.try_send(committed).is_err() {
-            self.outbox.taken(size);
-            self.outbox.nudge();
+            return Offered::Dropped;
         }
+        if self.fresh.try_send(committed).is_err() {
+            self.outbox.taken(size);
+            return Offered::Dropped;
+        }
+        Offered::Taken
     }
 
     /// The commit failed: nothing of it was done.

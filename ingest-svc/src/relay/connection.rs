@@ -11,7 +11,7 @@ use tokio::time::{MissedTickBehavior, interval, interval_at, sleep_until};
 
 use super::{
     backlog::{NextMessage, OutgoingMessage},
-    state::{CANARY, RunningRelay},
+    state::{CANARY, RunningRelay, read},
 };
 
 /// The longest pause before events that found no queue are sent again: a replica may connect at any moment.
@@ -41,8 +41,9 @@ impl RunningRelay {
         let lost = publisher.lost();
         tokio::pin!(lost);
         let mut pause_until = None;
+        self.backlog.begin_connection(Instant::now());
         loop {
-            self.refill().await;
+            self.refill();
             if pause_until.is_none_or(|until| until <= Instant::now())
                 && let Err(lost) = self.send_waiting(&mut publisher).await
             {
@@ -53,7 +54,9 @@ impl RunningRelay {
                 self.leave(publisher).await;
                 return ConnectionEnd::Finished;
             }
-            let resume = pause_until.unwrap_or_else(Instant::now);
+            let now = Instant::now();
+            let held_until = self.backlog.held_until(now);
+            let (resume, release) = (pause_until.unwrap_or(now), held_until.unwrap_or(now));
             tokio::select! {
                 outcome = first_outcome(&mut self.unconfirmed), if !self.unconfirmed.is_empty() => match self.settle(outcome).await {
                     Ok(pause) => pause_until = pause.map(|pause| Instant::now() + pause),
@@ -63,6 +66,7 @@ impl RunningRelay {
                     self.take(committed);
                 }
                 () = self.relay.outbox.nudged() => {}
+                page = read(&mut self.reading), if self.reading.is_some() => self.take_read(page),
                 _ = canary.tick() => {
                     match publisher.send(&[], self.relay.popup_ttl).await {
                         Ok(confirm) => self.unconfirmed.push_back((OutgoingMessage::default(), confirm)),
@@ -70,6 +74,7 @@ impl RunningRelay {
                     }
                 }
                 () = sleep_until(resume.into()), if pause_until.is_some() => pause_until = None,
+                () = sleep_until(release.into()), if held_until.is_some() => {}
                 lost = &mut lost => return ConnectionEnd::Lost(lost),
             }
         }
@@ -77,8 +82,7 @@ impl RunningRelay {
 
     /// Whether the writer has ended and everything is published.
     fn is_done(&self) -> bool {
-        let all_in_memory = self.backlog.missing(self.relay.outbox.newest()).is_none();
-        self.writer_ended && self.unconfirmed.is_empty() && self.backlog.len() == 0 && all_in_memory
+        self.writer_ended && self.unconfirmed.is_empty() && self.backlog.is_empty(self.relay.outbox.newest())
     }
 
     /// Everything is published, so hubs need not expect more from this process. Without this message they would ask the log

@@ -9,8 +9,13 @@ use std::{
 
 use bytes::Bytes;
 use ringpad_bus::{Bus, Confirm, Event, Origin, Receipt};
-use ringpad_runtime::{ErrorChain, backoff::RetrySettings, traces::Traces};
+use ringpad_runtime::{
+    ErrorChain,
+    backoff::{Backoff, RetrySettings},
+    traces::Traces,
+};
 use tokio::{sync::mpsc, time::sleep};
+use tokio_util::sync::ReusableBoxFuture;
 use uuid::Uuid;
 
 use super::{
@@ -19,7 +24,7 @@ use super::{
 };
 use crate::{
     capacity::RelayCapacity,
-    log::{Committed, Extent, LogReader, Outbox, OutboxPage, PageSize},
+    log::{Committed, LogError, LogReader, Outbox, OutboxPage, PageSize},
 };
 
 /// How often a message is sent even without events, so that hubs can distinguish a quiet bus from a dead one.
@@ -38,6 +43,9 @@ pub(crate) struct Relay {
     pub(crate) metrics: RelayMetrics,
 }
 
+/// The event keys that were asked for, and the log's answer.
+pub(super) type Read = (RangeInclusive<u64>, Result<OutboxPage, LogError>);
+
 /// A running relay.
 pub(super) struct RunningRelay {
     pub(super) relay: Relay,
@@ -47,6 +55,10 @@ pub(super) struct RunningRelay {
     /// Messages that are not confirmed yet, oldest first.
     pub(super) unconfirmed: VecDeque<(OutgoingMessage, Confirm)>,
     pub(super) writer_ended: bool,
+    /// The one query of the log that is under way. Publishing does not wait for it.
+    pub(super) reading: Option<ReusableBoxFuture<'static, Read>>,
+    /// Between queries that fail.
+    pub(super) read_backoff: Backoff,
 }
 
 impl RunningRelay {
@@ -62,14 +74,15 @@ impl RunningRelay {
     }
 
     /// Fills the backlog: with commits of the writer, hints about changed stores, and events that only the log has.
-    pub(super) async fn refill(&mut self) {
+    pub(super) fn refill(&mut self) {
+        // What is committed by now is in the queue, or was not handed over.
         let newest = self.relay.outbox.newest();
         while self.backlog.has_room() {
             match self.relay.fresh.try_recv() {
                 Ok(committed) => self.take(Some(committed)),
-                Err(mpsc::error::TryRecvError::Empty) => break,
-                Err(mpsc::error::TryRecvError::Disconnected) => {
-                    self.take(None);
+                Err(none) => {
+                    self.writer_ended = none == mpsc::error::TryRecvError::Disconnected;
+                    self.backlog.miss(newest, Instant::now());
                     break;
                 }
             }
@@ -77,8 +90,8 @@ impl RunningRelay {
         for store_id in self.relay.outbox.take_changed() {
             self.hint(store_id);
         }
-        if let Some(keys) = self.backlog.missing(newest) {
-            self.read_log(keys).await;
+        if self.reading.is_none() {
+            self.reading = self.read_log(Duration::ZERO);
         }
     }
 
@@ -87,14 +100,29 @@ impl RunningRelay {
         self.backlog.take_hint(hint(store_id, self.relay.log.epoch()), Instant::now());
     }
 
-    async fn read_log(&mut self, keys: RangeInclusive<u64>) {
-        let now = jiff::Timestamp::now().as_millisecond();
+    /// A query of the events that did not come from the writer, after `delay`; `None` if there are none, or some of them wait.
+    fn read_log(&self, delay: Duration) -> Option<ReusableBoxFuture<'static, Read>> {
+        let (keys, oldest) = self.backlog.to_read(Instant::now())?;
+        let log = self.relay.log.clone();
         let RelayCapacity { page_events, page_bytes, .. } = self.relay.capacity;
         let page = PageSize { events: page_events, bytes: page_bytes };
-        let ttl = i64::try_from(self.relay.popup_ttl.as_millis()).unwrap_or(i64::MAX);
-        match self.relay.log.outbox(*keys.start(), now.saturating_sub(ttl), page).await {
+        let oldest = i64::try_from(oldest.as_millis()).unwrap_or(i64::MAX);
+        Some(ReusableBoxFuture::new(async move {
+            if !delay.is_zero() {
+                sleep(delay).await;
+            }
+            let since = jiff::Timestamp::now().as_millisecond().saturating_sub(oldest);
+            let read = log.outbox(*keys.start(), since, page).await;
+            (keys, read)
+        }))
+    }
+
+    /// Takes over what was read.
+    pub(super) fn take_read(&mut self, (keys, read): Read) {
+        match read {
             Ok(OutboxPage { events, extent }) => {
-                let epoch = self.relay.log.epoch();
+                self.read_backoff.reset();
+                let (epoch, now) = (self.relay.log.epoch(), jiff::Timestamp::now().as_millisecond());
                 let events = events.into_iter().map(|stored| {
                     let age = Duration::from_millis(u64::try_from(now - stored.created).unwrap_or(0));
                     let event = Event {
@@ -106,14 +134,12 @@ impl RunningRelay {
                     };
                     (stored.key, age, event)
                 });
-                self.backlog.take_from_log(events.collect(), Instant::now());
-                if extent == Extent::Whole {
-                    self.backlog.skip_to(*keys.end());
-                }
+                self.backlog.take_read(&keys, events.collect(), extent, Instant::now());
             }
             Err(error) => {
                 tracing::warn!(error = %ErrorChain(&error), "cannot read the outbox; trying again");
-                sleep(self.relay.retry.backoff().delay()).await;
+                let delay = self.read_backoff.delay();
+                self.reading = self.read_log(delay);
             }
         }
     }
@@ -136,4 +162,12 @@ impl RunningRelay {
 /// The event that tells hubs to ask the log about a store.
 fn hint(store_id: String, epoch: Uuid) -> Event {
     Event { store_id, epoch, position: 0, bytes: Bytes::new(), receipt: None }
+}
+
+/// The result of the query that is under way.
+pub(super) async fn read(reading: &mut Option<ReusableBoxFuture<'static, Read>>) -> Read {
+    let Some(query) = reading else { return std::future::pending().await };
+    let read = query.await;
+    *reading = None;
+    read
 }

@@ -1,10 +1,11 @@
 //! The relay with a log in a real file and the in-process bus.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use prometheus_client::registry::Registry;
 use ringpad_bus::{Bus, ReceivedMessage, Subscription};
 use ringpad_runtime::backoff::RetrySettings;
+use ringpad_tests::postgres::PostgresServer;
 use tempfile::TempDir;
 use tokio::{task::JoinHandle, time::timeout};
 
@@ -30,9 +31,11 @@ struct Running {
 
 async fn start(directory: &TempDir, bus: &Bus) -> Running {
     let database = Database::Sqlite(directory.path().join("log.db"));
-    let opened =
-        open(&database, TTL, &LogCapacity::default(), &mut Registry::default(), CancellationToken::new())
-            .await;
+    start_with(&database, bus, &LogCapacity::default(), RelayCapacity::default()).await
+}
+
+async fn start_with(database: &Database, bus: &Bus, log: &LogCapacity, relay: RelayCapacity) -> Running {
+    let opened = open(database, TTL, log, &mut Registry::default(), CancellationToken::new()).await;
     let OpenLog { log, outbox, fresh, tasks } = opened.unwrap();
     let millis = Duration::from_millis;
     let relay = Relay {
@@ -40,7 +43,7 @@ async fn start(directory: &TempDir, bus: &Bus) -> Running {
         traces: <_>::default(),
         retry: RetrySettings { retry_initial_interval: millis(10), retry_max_interval: millis(50) },
         popup_ttl: TTL,
-        capacity: RelayCapacity::default(),
+        capacity: relay,
         log: log.reader().clone(),
         outbox,
         fresh,
@@ -92,18 +95,23 @@ async fn positions(subscription: &mut Subscription, wanted: &[(&str, u64)]) -> B
             .iter()
             .all(|(store, position)| seen.get(*store).is_some_and(|seen| seen.contains(position)))
         {
-            match subscription.next().await.unwrap() {
-                ReceivedMessage::Batch(batch) => {
-                    for event in batch.events.into_iter().filter(|event| event.position > 0) {
-                        seen.entry(event.store_id).or_default().push(event.position);
-                    }
-                }
-                other => panic!("not a batch: {other:?}"),
-            }
+            receive(subscription, &mut seen).await;
         }
     };
     timeout(PATIENCE, all).await.unwrap();
     seen
+}
+
+/// Waits for the next message, and adds its positions.
+async fn receive(subscription: &mut Subscription, seen: &mut BTreeMap<String, Vec<u64>>) {
+    match subscription.next().await.unwrap() {
+        ReceivedMessage::Batch(batch) => {
+            for event in batch.events.into_iter().filter(|event| event.position > 0) {
+                seen.entry(event.store_id).or_default().push(event.position);
+            }
+        }
+        other => panic!("not a batch: {other:?}"),
+    }
 }
 
 #[tokio::test]
@@ -178,5 +186,49 @@ async fn a_changed_store_is_published_as_a_hint() {
     };
     let hint = timeout(PATIENCE, hint).await.unwrap();
     assert_eq!((hint.store_id.as_str(), hint.position, hint.bytes.len()), ("a", 0, 0));
+    running.leave().await;
+}
+
+#[tokio::test]
+async fn fresh_rings_go_on_while_the_log_cannot_be_read() {
+    const RINGS: usize = 100;
+    let server = PostgresServer::shared().await;
+    let name = server.create_database().await;
+    let admin = server.connect("postgres").await;
+    let allow_connections = async |allowed: &str| {
+        let statement = format!("ALTER DATABASE \"{name}\" ALLOW_CONNECTIONS {allowed}");
+        admin.batch_execute(&statement).await.unwrap();
+    };
+    let (database, bus) = (server.url(&name).parse().unwrap(), Bus::in_process());
+    let log = LogCapacity { outbox_commits: 1, ..LogCapacity::default() };
+    let relay = RelayCapacity { events: 1, ..RelayCapacity::default() };
+    let running = start_with(&database, &bus, &log, relay).await;
+    running.add_store("a", "50711111111").await;
+    running.add_store("b", "50722222222").await;
+    // The connection that writes is there. One that reads is made when it is needed.
+    allow_connections("false").await;
+    // Without a replica they wait, and the relay has room for the first ones alone.
+    for seq in 0..RINGS {
+        running.ring(seq, "50711111111").await;
+    }
+    let mut subscription = bus.subscribe().await.unwrap();
+    let mut before = BTreeMap::new();
+    let a_fresh_ring_comes = async {
+        for seq in RINGS.. {
+            // The queue to the relay may still be full, and this one is read from the log, too.
+            running.ring(seq, "50722222222").await;
+            receive(&mut subscription, &mut before).await;
+            if before.contains_key("b") {
+                break;
+            }
+        }
+    };
+    timeout(PATIENCE, a_fresh_ring_comes).await.unwrap();
+    let mut of_a = BTreeSet::from_iter(before.get("a").into_iter().flatten().copied());
+    assert!(of_a.len() < RINGS, "all of them were in memory");
+    allow_connections("true").await;
+    let after = positions(&mut subscription, &[("a", RINGS as u64)]).await;
+    of_a.extend(&after["a"]);
+    assert!(of_a.into_iter().eq(1..=RINGS as u64), "{before:?} {after:?}");
     running.leave().await;
 }
