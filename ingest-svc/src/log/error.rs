@@ -39,6 +39,9 @@ pub(super) enum Obstacle {
     Closing,
     #[error("the disk does not answer")]
     NoAnswer,
+    /// E.g. that an operator has ended the wait for the standby: the commit is visible, and may be lost with the server.
+    #[error("the server has committed with a warning: the commit may be lost")]
+    CommitWarning,
     #[error("reading it panicked")]
     Panicked,
     /// The positions of this epoch are given out again, so the log must be opened again.

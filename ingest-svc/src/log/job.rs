@@ -78,6 +78,11 @@ impl<I, T> Work<I, T> {
         failed.map_or(Ok(()), Err)
     }
 
+    /// Keeps the outcome of a job that has not failed.
+    pub(super) fn done(&mut self, outcome: T) {
+        self.outcome = Some(Ok(outcome));
+    }
+
     fn fail(&mut self, error: &LogError) {
         self.outcome = Some(Err(error.clone()));
     }

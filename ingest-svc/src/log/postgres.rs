@@ -25,7 +25,10 @@ mod target;
 mod working;
 mod writer;
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+};
 
 use super::{
     metrics::LogMetrics,
@@ -51,7 +54,7 @@ pub(super) async fn open(
     metrics: &LogMetrics,
 ) -> Result<(Writer, Connections), PostgresError> {
     let session = servers.connect().await?;
-    let log = schema::migrate(&session).await?;
+    let log = schema::migrate(&session, schema::LONGEST).await?;
     let epoch = log.epoch(session.timeline);
     let unreadable = UnreadableRows::new(metrics.unreadable_rows.clone());
     // Each start is a new owner: what an earlier one has left is taken over like another's.
@@ -76,6 +79,7 @@ pub(super) async fn open(
         unreadable,
         sweep: Sweep::default(),
         may_be_committed: false,
+        unsettled: BTreeSet::new(),
     };
     Ok((writer, reader))
 }

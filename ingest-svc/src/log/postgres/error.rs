@@ -1,6 +1,6 @@
 //! Errors of the database as the log's. What a server says of the values of a row is left out: they may be phone numbers.
 
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, time::Duration};
 
 use tokio_postgres::error::SqlState;
 
@@ -18,6 +18,13 @@ pub enum ServerError {
     },
     /// The connection failed, or what came over it cannot be read.
     Connection(tokio_postgres::Error),
+}
+
+impl ServerError {
+    /// Whether a lock was not got in time.
+    pub(super) fn is_lock_timeout(&self) -> bool {
+        matches!(self, Self::Statement { code, .. } if *code == SqlState::LOCK_NOT_AVAILABLE)
+    }
 }
 
 impl fmt::Display for ServerError {
@@ -106,6 +113,12 @@ pub enum OpenError {
     /// The tables cannot be read or made.
     #[error("cannot read or make its tables")]
     Tables(#[source] ServerError),
+    /// Another process has them, or the server does not answer.
+    #[error("its tables were locked, or the server did not answer, for {} seconds; see pg_locks and pg_stat_activity", longest.as_secs())]
+    NoTurn {
+        /// How long it was waited for.
+        longest: Duration,
+    },
     /// Written by another version.
     #[error("its schema version is {found}; this ingest-svc supports up to {known}. Use a newer ingest-svc")]
     Version {

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::{
     super::{error::Obstacle, job::Job, json::from_json, unreadable::UnreadableRows},
     error::Failure,
-    rows::unsigned,
+    rows::{can_exist, unsigned},
     target::TIMELINE,
     working::{CallRow, CallerRow, Working},
 };
@@ -33,11 +33,13 @@ pub(super) const DIRECTORY: i64 = 0x7269_6e67_7061_6402;
 
 /// How a batch begins. A role or database may have weaker settings; a stronger `synchronous_commit` stays. `statement_timeout`
 /// would also end a COMMIT that waits for a standby, which then counts as done here and may be lost with the server. A batch holds locks
-/// that others wait for, so a client that stops in the middle of it is cut off.
+/// that others wait for, so a client that stops in the middle of it is cut off. A COMMIT that does not wait for the standby any more is
+/// known by its warning.
 pub(super) const BEGIN: &str = "
     BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
     SELECT set_config('synchronous_commit', 'on', true)
       WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply');
+    SET LOCAL client_min_messages = 'warning';
     SET LOCAL statement_timeout = 0;
     SET LOCAL lock_timeout = '500ms';
     SET LOCAL idle_in_transaction_session_timeout = '2s';
@@ -240,11 +242,14 @@ async fn load_numbers(
     client: &Client,
     numbers: &BTreeSet<StoreNumber>,
 ) -> Result<Vec<Row>, tokio_postgres::Error> {
-    if numbers.is_empty() {
+    let (kinds, texts): (Vec<_>, Vec<_>) = numbers
+        .iter()
+        .map(|number| (number.kind().to_log(), number.as_str()))
+        .filter(|(_, text)| can_exist(text))
+        .unzip();
+    if texts.is_empty() {
         return Ok(Vec::new());
     }
-    let kinds: Vec<_> = numbers.iter().map(|number| number.kind().to_log()).collect();
-    let texts: Vec<_> = numbers.iter().map(StoreNumber::as_str).collect();
     client
         .query_typed(
             "SELECT numbers.kind, numbers.number, numbers.store

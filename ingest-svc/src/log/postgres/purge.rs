@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::{Client, types::Type};
 
-use super::{error::Failure, load::BEGIN};
+use super::error::Failure;
 
 /// Held by the ingest-svc that deletes.
 const RETENTION: i64 = 0x7269_6e67_7061_6404;
@@ -33,7 +33,11 @@ const OF_DELETED_STORES: [&str; 3] = [
 /// Once they have nothing left: the stores themselves whose id another store has now. A store that may come back under its id keeps
 /// its row, for its position.
 const FORMER_STORES: &str = "DELETE FROM stores WHERE key IN
-    (SELECT key FROM stores WHERE deleted AND id LIKE ' former %' LIMIT $1 FOR UPDATE SKIP LOCKED)";
+    (SELECT key FROM stores WHERE deleted AND id LIKE ' former %'
+       AND NOT EXISTS (SELECT FROM calls WHERE store = stores.key)
+       AND NOT EXISTS (SELECT FROM events WHERE store = stores.key)
+       AND NOT EXISTS (SELECT FROM callers WHERE store = stores.key)
+     LIMIT $1 FOR UPDATE SKIP LOCKED)";
 
 /// Each deletes up to `$2` rows from before the Unix second `$1`.
 const OLD: [&str; 3] = [
@@ -54,14 +58,11 @@ pub(super) struct Sweep {
     rests_until: Option<Instant>,
 }
 
-/// One step; whether there may be more to delete, or to look at.
+/// One step, in a transaction of the caller; whether there may be more to delete, or to look at.
 pub(super) async fn step(client: &Client, sweep: &mut Sweep, before: i64) -> Result<bool, Failure> {
-    client.batch_execute(BEGIN).await?;
     let lock = "SELECT pg_try_advisory_xact_lock($1)";
     let is_ours: bool = client.query_typed_one(lock, &[(&RETENTION, Type::INT8)]).await?.try_get(0)?;
-    let more = is_ours && (rows(client, before).await? > 0 || callers(client, sweep, before).await?);
-    client.batch_execute("COMMIT").await?;
-    Ok(more)
+    Ok(is_ours && (rows(client, before).await? > 0 || callers(client, sweep, before).await?))
 }
 
 async fn rows(client: &Client, before: i64) -> Result<u64, Failure> {

@@ -10,7 +10,6 @@ use tokio_postgres::{Client, Row, types::Type};
 use super::{
     super::{
         batch::Batch,
-        error::LogError,
         holdings::{Holding, Holdings},
         job::Job,
     },
@@ -26,7 +25,7 @@ use crate::{
 /// Held by the transaction that changes the table.
 const QUARANTINE: i64 = 0x7269_6e67_7061_6403;
 
-/// Adds and removes requests. When there are too many, drops the oldest ones of the source that has most.
+/// Adds and removes requests; the caller commits. When there are too many, drops the oldest ones of the source that has most.
 pub(super) async fn change(
     client: &Client,
     jobs: &mut [&mut Job],
@@ -64,14 +63,13 @@ pub(super) async fn change(
         holdings.push((Arc::from(row.try_get::<_, &str>(0)?), Holding { requests, bytes }));
     }
     let dropped = drop_oldest(client, holdings.into_iter().collect(), capacity).await?;
-    client.batch_execute("COMMIT").await?;
     for job in jobs {
         match &mut **job {
             Job::Quarantine(work) => {
                 batch.quarantined(0);
-                work.set(Ok::<_, LogError>(())).map_err(Failure::Job)?;
+                work.done(());
             }
-            Job::Release(work) => work.set(Ok::<_, LogError>(())).map_err(Failure::Job)?,
+            Job::Release(work) => work.done(()),
             _ => {}
         }
     }

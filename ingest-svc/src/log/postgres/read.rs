@@ -13,7 +13,7 @@ use super::{
         read::{AllMissed, Cursor, LAST_CALLS, OutboxEvent, OutboxPage, PageSize},
         unreadable::UnreadableRows,
     },
-    rows::{signed, unsigned},
+    rows::{can_exist, signed, unsigned},
     stores::owned,
 };
 use crate::store::{OwnedNumber, StoreEntry};
@@ -29,7 +29,8 @@ pub(super) async fn missed(
     limit: PageSize,
     unreadable: &UnreadableRows,
 ) -> Result<AllMissed, tokio_postgres::Error> {
-    let ids: Vec<_> = cursors.iter().map(|cursor| cursor.store_id.as_str()).collect();
+    let ids: Vec<_> =
+        cursors.iter().map(|cursor| cursor.store_id.as_str()).filter(|id| can_exist(id)).collect();
     let select = "SELECT id, key, name, position FROM stores WHERE id = ANY ($1) AND NOT deleted";
     let mut found = HashMap::new();
     for row in client.query_typed(select, &[(&ids, Type::TEXT_ARRAY)]).await? {
@@ -116,6 +117,8 @@ pub(super) async fn stores(
     limit: u32,
 ) -> Result<Vec<StoreEntry>, tokio_postgres::Error> {
     let limit = i64::from(limit);
+    // The ids after what cannot be an id are those after its beginning.
+    let after = after.split('\0').next().unwrap_or_default();
     let select = "SELECT key, id, name FROM stores WHERE NOT deleted AND id > $1 ORDER BY id LIMIT $2";
     let rows = client.query_typed(select, &[(&after, Type::TEXT), (&limit, Type::INT8)]).await?;
     let keys: Vec<i64> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;

@@ -24,7 +24,7 @@ use super::{
     read,
     schema::LogId,
     stores,
-    target::{Servers, Session},
+    target::{Servers, Session, timeline},
 };
 use crate::{
     capacity::LogCapacity,
@@ -166,12 +166,21 @@ impl Connections {
             let session = shared.take().await?;
             let (client, begin) = (&session.client, begin(longest));
             let answer = timeout(longest + SLACK, async {
-                let (_, answer) = tokio::try_join!(biased; client.batch_execute(&begin), query(client))?;
+                let (_, timeline, answer) = tokio::try_join!(
+                    biased;
+                    client.batch_execute(&begin),
+                    timeline(client),
+                    query(client),
+                )?;
                 client.batch_execute("COMMIT").await?;
-                Ok(answer)
+                Ok((timeline, answer))
             });
             match answer.await {
-                Ok(Ok(answer)) => {
+                // A proxy may have moved this connection to a server that was promoted.
+                Ok(Ok((timeline, _))) if shared.log.epoch(timeline) != shared.epoch => {
+                    Err(Obstacle::Promoted.into())
+                }
+                Ok(Ok((_, answer))) => {
                     // Only a connection that has worked is used again.
                     shared.give_back(session);
                     Ok(answer)

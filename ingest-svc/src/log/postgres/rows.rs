@@ -7,6 +7,11 @@ pub(super) fn reversed(digits: &str) -> String {
     digits.chars().rev().collect()
 }
 
+/// Whether the database can have such a text: it has no text with a NUL, and refuses a question that has one.
+pub(super) fn can_exist(text: &str) -> bool {
+    !text.contains('\0')
+}
+
 /// A position, count or sequence; the database has no unsigned numbers.
 pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)

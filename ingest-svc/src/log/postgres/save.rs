@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::{
     error::Failure,
     rows::{Parameters, signed},
+    target::Session,
     working::{CallRow, CallerRow, Working},
 };
 use crate::{call::CallKey, store::StoreKey};
@@ -26,7 +27,8 @@ pub(super) struct Mark {
 pub(super) const LEASE: &str = "interval '5 seconds'";
 
 /// Writes everything, and commits. The transaction holds the lock on the owner's row.
-pub(super) async fn save(client: &Client, mut working: Working, mark: &Mark) -> Result<(), Failure> {
+pub(super) async fn save(session: &Session, mut working: Working, mark: &Mark) -> Result<(), Failure> {
+    let client = &session.client;
     let positions: Vec<_> = working.directory.take_new_positions().collect();
     let newest = mark.newest + working.events.len() as u64;
     let (newest, relayed) = (signed(newest), signed(mark.relayed));
@@ -50,7 +52,7 @@ pub(super) async fn save(client: &Client, mut working: Working, mark: &Mark) -> 
         execute(client, &lease, parameters),
         client.batch_execute("COMMIT"),
     )?;
-    Ok(())
+    session.check_commit()
 }
 
 /// After a statement that failed, the server takes the commit for a rollback, and refuses the statements between. `biased`: the

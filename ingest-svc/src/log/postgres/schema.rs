@@ -1,5 +1,8 @@
 //! Makes the tables, and changes those of an older version: by one ingest-svc at a time, in one transaction.
 
+use std::time::Duration;
+
+use tokio::time::timeout;
 use tokio_postgres::{Client, types::Type};
 use uuid::Uuid;
 
@@ -14,7 +17,7 @@ const TABLES: &str = include_str!("schema.sql");
 const SERVER: i32 = 14;
 
 /// Held while the tables are made; any number that no other program uses.
-const MIGRATION: i64 = 0x7269_6e67_7061_6401;
+pub(super) const MIGRATION: i64 = 0x7269_6e67_7061_6401;
 
 /// The log as it was found or made. Its epoch follows from it and the server's timeline.
 #[derive(Debug, Clone, Copy)]
@@ -33,11 +36,40 @@ impl LogId {
     }
 }
 
-/// Makes the tables if there are none, and migrates older ones.
-pub(super) async fn migrate(session: &Session) -> Result<LogId, OpenError> {
+/// For how long a start waits for its turn, and for the server. Whatever starts it then tries again.
+pub(super) const LONGEST: Duration = Duration::from_secs(60);
+
+/// How a migration begins. The lock's holder is cut off if it stops in the middle.
+const BEGIN: &str = "
+    BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+    SET LOCAL statement_timeout = 0;
+    SET LOCAL lock_timeout = '5s';
+    SET LOCAL idle_in_transaction_session_timeout = '30s';
+";
+
+/// Makes the tables if there are none, and migrates older ones. Waits for others that do so, and says so, but no longer than `longest`.
+pub(super) async fn migrate(session: &Session, longest: Duration) -> Result<LogId, OpenError> {
+    timeout(longest, async {
+        check_server(&session.client).await?;
+        loop {
+            match attempt(session).await {
+                Err(OpenError::Tables(error)) if error.is_lock_timeout() => {
+                    tracing::warn!(
+                        "the start waits for another ingest-svc that makes or changes the tables of the log, or for another program that has locked them"
+                    );
+                    session.client.batch_execute("ROLLBACK").await?;
+                }
+                outcome => return outcome,
+            }
+        }
+    })
+    .await
+    .unwrap_or(Err(OpenError::NoTurn { longest }))
+}
+
+async fn attempt(session: &Session) -> Result<LogId, OpenError> {
     let client = &session.client;
-    check_server(client).await?;
-    client.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await?;
+    client.batch_execute(BEGIN).await?;
     client.query_typed("SELECT pg_advisory_xact_lock($1)", &[(&MIGRATION, Type::INT8)]).await?;
     let exists = client.query_typed_one("SELECT to_regclass('ringpad_log') IS NOT NULL", &[]).await?;
     if !exists.try_get::<_, bool>(0)? {

@@ -7,10 +7,10 @@ use tokio::try_join;
 use tokio_postgres::{Client, Row, types::Type};
 
 use super::{
-    super::{batch::Batch, error::LogError, job::Job},
+    super::{batch::Batch, job::Job},
     error::Failure,
     load::{BEGIN, DIRECTORY},
-    rows::{signed, unsigned},
+    rows::{can_exist, signed, unsigned},
 };
 use crate::store::{
     Assigned, Change, Directory, ExistingStore, Moving, NumberKind, OwnedNumber, StoreEntry, StoreKey,
@@ -28,7 +28,7 @@ const NUMBERS: &str = "SELECT numbers.kind, numbers.number, numbers.display, num
     SELECT numbers.kind, numbers.number, numbers.display, numbers.store
     FROM stores JOIN numbers ON numbers.store = stores.key WHERE stores.id = ANY ($1)";
 
-/// Does the jobs, and commits.
+/// Does the jobs; the caller commits.
 pub(super) async fn change(client: &Client, jobs: &mut [&mut Job], batch: &mut Batch) -> Result<(), Failure> {
     let (mut ids, mut entries) = (Vec::new(), Vec::new());
     for job in jobs.iter() {
@@ -65,7 +65,7 @@ pub(super) async fn change(client: &Client, jobs: &mut [&mut Job], batch: &mut B
                 let (entry, moving) = &work.input;
                 let outcome = stores.upsert(entry, *moving, &Assigned::default());
                 batch.upserted(&entry.id, &outcome);
-                work.set(Ok::<_, LogError>(outcome)).map_err(Failure::Job)?;
+                work.done(outcome);
             }
             Job::Import(work) => {
                 let mut outcomes = Vec::with_capacity(work.input.entries.len());
@@ -74,18 +74,19 @@ pub(super) async fn change(client: &Client, jobs: &mut [&mut Job], batch: &mut B
                     batch.imported(&entry.id, &outcome);
                     outcomes.push(outcome);
                 }
-                work.set(Ok::<_, LogError>(outcomes)).map_err(Failure::Job)?;
+                work.done(outcomes);
             }
             Job::Delete(work) => {
                 let existed = stores.delete(&work.input);
                 batch.deleted(&work.input);
-                work.set(Ok::<_, LogError>(existed)).map_err(Failure::Job)?;
+                work.done(existed);
             }
             _ => {}
         }
     }
     batch.writes |= stores.is_changed();
-    stores.save(client).await
+    stores.save(client).await?;
+    Ok(())
 }
 
 /// What [`change`] would do with each of these stores now.
@@ -108,7 +109,7 @@ struct Wanted {
 impl Wanted {
     fn of(ids: &[&str], entries: &[&StoreEntry]) -> Self {
         let ids = ids.iter().copied().chain(entries.iter().map(|entry| entry.id.as_str()));
-        let ids: BTreeSet<_> = ids.map(str::to_owned).collect();
+        let ids: BTreeSet<_> = ids.filter(|id| can_exist(id)).map(str::to_owned).collect();
         let numbers: BTreeSet<_> =
             entries.iter().flat_map(|entry| &entry.numbers).map(OwnedNumber::number).collect();
         Self {
@@ -293,8 +294,8 @@ impl Stores {
         !self.changed_numbers.is_empty() || self.rows.values().any(|row| row.written != Written::As)
     }
 
-    /// Writes what has changed, and commits.
-    async fn save(self, client: &Client) -> Result<(), Failure> {
+    /// Writes what has changed.
+    async fn save(self, client: &Client) -> Result<(), tokio_postgres::Error> {
         let rows = |written| self.rows.iter().filter(move |(_, row)| row.written == written);
         // Changed rows first: a former store gives its id away.
         for (written, statement) in [
@@ -325,8 +326,7 @@ impl Stores {
             ];
             client.execute_typed(statement, &parameters).await?;
         }
-        self.save_numbers(client).await?;
-        Ok(client.batch_execute("COMMIT").await?)
+        self.save_numbers(client).await
     }
 
     async fn save_numbers(&self, client: &Client) -> Result<(), tokio_postgres::Error> {

@@ -1,17 +1,33 @@
 //! `DATABASE_URL=postgres://…`: which servers, and how to connect to them.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{
+    fmt,
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
+use futures_util::{StreamExt, stream};
 use ringpad_runtime::ErrorChain;
-use tokio::time::timeout;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
 use tokio_postgres::{
-    Client, Config, NoTls,
+    AsyncMessage, Client, Config, Connection, NoTls,
     config::{Host, SslMode, TargetSessionAttrs},
+    error::Severity,
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::error::{ConnectError, ServerError};
+use super::{
+    super::error::Obstacle,
+    error::{ConnectError, Failure, ServerError},
+};
 
 /// How long one server may take to accept a connection, its answers included: a frozen one must not delay the next one.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -149,10 +165,33 @@ pub(super) struct Session {
     pub(super) client: Client,
     /// See [`TIMELINE`].
     pub(super) timeline: i64,
+    /// Whether the server has sent a warning.
+    is_warned: Arc<AtomicBool>,
     driver: AbortOnDropHandle<()>,
 }
 
 impl Session {
+    /// A transaction begins, to which earlier warnings do not belong.
+    pub(super) fn forget_warnings(&self) {
+        self.is_warned.store(false, Ordering::Release);
+    }
+
+    /// Commits.
+    pub(super) async fn commit(&self) -> Result<(), Failure> {
+        self.client.batch_execute("COMMIT").await?;
+        self.check_commit()
+    }
+
+    /// After the server's answer to a commit: an error if it came with a warning. The server warns when it stops to wait for its
+    /// standby, and answers as if it had not.
+    pub(super) fn check_commit(&self) -> Result<(), Failure> {
+        // The warning is read before the answer, by the task that passes the answer on.
+        match self.is_warned.load(Ordering::Acquire) {
+            true => Err(Failure::Unusable(Obstacle::CommitWarning.into())),
+            false => Ok(()),
+        }
+    }
+
     /// Ends it as the server expects.
     pub(super) async fn close(self) {
         drop(self.client);
@@ -162,26 +201,47 @@ impl Session {
 }
 
 async fn connect(host: &Config) -> Result<Session, tokio_postgres::Error> {
+    let is_warned = Arc::new(AtomicBool::new(false));
     let (client, driver) = match host.get_ssl_mode() {
         SslMode::Require => {
             let (client, connection) = host.connect(MakeRustlsConnect::with_webpki_roots()).await?;
-            (client, tokio::spawn(drive(connection)))
+            (client, tokio::spawn(drive(connection, Arc::clone(&is_warned))))
         }
         // Encryption without a check of the certificate would only seem to protect.
         _ => {
             let (client, connection) = host.connect(NoTls).await?;
-            (client, tokio::spawn(drive(connection)))
+            (client, tokio::spawn(drive(connection, Arc::clone(&is_warned))))
         }
     };
     let driver = AbortOnDropHandle::new(driver);
-    let timeline = client.query_typed_one(&format!("SELECT {TIMELINE}"), &[]).await?.try_get(0)?;
-    Ok(Session { client, timeline, driver })
+    let timeline = timeline(&client).await?;
+    Ok(Session { client, timeline, is_warned, driver })
+}
+
+/// See [`TIMELINE`]. Also an error on a standby.
+pub(super) async fn timeline(client: &Client) -> Result<i64, tokio_postgres::Error> {
+    client.query_typed_one(&format!("SELECT {TIMELINE}"), &[]).await?.try_get(0)
 }
 
 /// Moves messages until the client is dropped. An error is also the error of what the client waits for.
-async fn drive(connection: impl Future<Output = Result<(), tokio_postgres::Error>>) {
-    if let Err(error) = connection.await {
-        tracing::debug!(error = %ErrorChain(&ServerError::from(error)), "a connection to the database has ended");
+async fn drive<S, T>(mut connection: Connection<S, T>, is_warned: Arc<AtomicBool>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut messages = stream::poll_fn(|context| connection.poll_message(context));
+    while let Some(message) = messages.next().await {
+        match message {
+            Ok(AsyncMessage::Notice(notice)) if notice.parsed_severity() == Some(Severity::Warning) => {
+                is_warned.store(true, Ordering::Release);
+                tracing::warn!(warning = notice.message(), code = notice.code().code(), "the database warns");
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::debug!(error = %ErrorChain(&ServerError::from(error)), "a connection to the database has ended");
+                return;
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What only several writers on one database can show, and what is PostgreSQL's alone.
 
+mod commits;
 mod interleaving;
 
 use std::collections::{BTreeMap, BTreeSet};

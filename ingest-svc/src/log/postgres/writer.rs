@@ -2,12 +2,14 @@
 //! one is tried again; one in which a job fails is done again job by job.
 
 use std::{
+    collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use ringpad_runtime::ErrorChain;
 use tokio::time::{sleep, timeout};
+use tokio_postgres::Client;
 use uuid::Uuid;
 
 use super::{
@@ -19,7 +21,7 @@ use super::{
         unreadable::UnreadableRows,
     },
     error::{Failure, ServerError},
-    load::{Given, load},
+    load::{BEGIN, Given, load},
     owner,
     purge::{self, Sweep},
     quarantine,
@@ -70,8 +72,10 @@ pub(in super::super) struct Writer {
     pub(super) capacity: LogCapacity,
     pub(super) unreadable: UnreadableRows,
     pub(super) sweep: Sweep,
-    /// Whether a failure leaves it open if the transaction was committed.
+    /// Whether the commit of the last transaction was sent: after a failure it is not known whether it was done.
     pub(super) may_be_committed: bool,
+    /// The ids of changed stores whose commit was sent, until it is over. At most as many as stores.
+    pub(super) unsettled: BTreeSet<String>,
 }
 
 /// Which jobs can share a transaction.
@@ -250,22 +254,33 @@ impl Writer {
     ) -> Result<Batch, Failure> {
         let client = &session.client;
         let mut batch = Batch::default();
-        // Of records it is known exactly.
-        self.may_be_committed = kind != Kind::Live;
+        session.forget_warnings();
         match kind {
             Kind::Live => self.live(session, jobs, &mut batch).await?,
             Kind::Stores => stores::change(client, jobs, &mut batch).await?,
             Kind::Quarantine => quarantine::change(client, jobs, &self.capacity, &mut batch).await?,
-            Kind::Purge => {
-                for job in jobs {
-                    if let Job::Purge(work) = &mut **job {
-                        let more = purge::step(client, &mut self.sweep, work.input).await?;
-                        set(work.set(Ok::<_, LogError>(more)))?;
-                    }
-                }
-            }
+            Kind::Purge => self.purge(client, jobs).await?,
+        }
+        if kind != Kind::Live {
+            self.unsettled.extend(std::mem::take(&mut batch.changed));
+            self.may_be_committed = true;
+            session.commit().await?;
+        }
+        // Both wait for every earlier change of stores to be over, also for one with an unknown outcome.
+        if matches!(kind, Kind::Live | Kind::Stores) {
+            batch.changed.extend(std::mem::take(&mut self.unsettled));
         }
         Ok(batch)
+    }
+
+    async fn purge(&mut self, client: &Client, jobs: &mut [&mut Job]) -> Result<(), Failure> {
+        client.batch_execute(BEGIN).await?;
+        for job in jobs {
+            if let Job::Purge(work) = &mut **job {
+                work.done(purge::step(client, &mut self.sweep, work.input).await?);
+            }
+        }
+        Ok(())
     }
 
     /// Records, actions and probes. Renews the lease.
@@ -306,7 +321,7 @@ impl Writer {
         batch.writes = true;
         self.may_be_committed = true;
         let committed = newest + working.events.len() as u64;
-        save(client, working, &Mark { owner, newest, relayed: self.outbox.relayed() }).await?;
+        save(session, working, &Mark { owner, newest, relayed: self.outbox.relayed() }).await?;
         self.newest = committed;
         self.probed |= probed;
         Ok(())
@@ -342,24 +357,19 @@ fn do_live(working: &mut Working, jobs: &mut [&mut Job], batch: &mut Batch) -> R
             Job::Ingest(work) => {
                 let (outcome, event) = working.log(&work.input)?;
                 let ingested = batch.record(&work.input, outcome, event);
-                set(work.set(Ok::<_, LogError>(ingested)))?;
+                work.done(ingested);
             }
             Job::Act(work) => {
                 let (outcome, event) = working.act(&work.input)?;
                 batch.action(event);
-                set(work.set(Ok::<_, LogError>(outcome)))?;
+                work.done(outcome);
             }
             Job::Probe(work) => {
                 probed = true;
-                set(work.set(Ok::<_, LogError>(())))?;
+                work.done(());
             }
             _ => {}
         }
     }
     Ok(probed)
-}
-
-/// The outcome is kept in the job; that a job has failed is a failure of the transaction.
-fn set(outcome: Result<(), LogError>) -> Result<(), Failure> {
-    outcome.map_err(Failure::Job)
 }

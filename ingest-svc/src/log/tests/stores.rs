@@ -60,7 +60,29 @@ async fn positions_continue_when_a_store_is_deleted_and_made_again_many_times(ba
     opened.close().await;
 }
 
+/// No store has such an id or number, and PostgreSQL has no such text.
+async fn a_text_with_a_nul_is_unknown_and_no_failure(backend: Backend) {
+    let (_place, opened) = with_store(backend).await;
+    let id = "gang\0nam";
+    assert!(!opened.log.delete_store(id.to_owned()).await.unwrap());
+    let reader = opened.log.reader();
+    let query = CallQuery { store_id: id.to_owned(), ..any_call() };
+    assert!(reader.calls(query).await.unwrap().is_none());
+    let cursors = [id, "gangnam"].map(|id| Cursor { store_id: id.to_owned(), after: 0 });
+    let missed = reader.missed(cursors.to_vec(), 10, None).await.unwrap().stores;
+    assert_eq!((missed[0].position, missed[1].position), (None, Some(0)));
+    for (after, found) in [("gang\0nam", 1), ("gangnam\0", 0), ("\0", 1)] {
+        assert_eq!(reader.stores(after.to_owned(), 10).await.unwrap().len(), found, "{after:?}");
+    }
+    for number in [("vn", "abc\0"), ("ton", "\0abc")] {
+        let called = record(&[("seq", number.0), ("sdt", "20261123142530"), number]);
+        assert_eq!(opened.status(called).await, Status::Unrouted);
+    }
+    opened.close().await;
+}
+
 on_each_backend! {
+    a_text_with_a_nul_is_unknown_and_no_failure,
     positions_continue_after_a_restart_and_after_a_deletion,
     a_number_moves_to_another_store_only_if_the_request_allows_it,
     positions_continue_when_a_store_is_deleted_and_made_again_many_times,

@@ -8,7 +8,7 @@ use super::super::{
         read::{CallPage, CallQuery, PageMark},
         unreadable::UnreadableRows,
     },
-    rows::{Parameters, reversed, unsigned},
+    rows::{Parameters, can_exist, reversed, unsigned},
 };
 use crate::{
     call::{CallKey, SAME_CALL},
@@ -30,6 +30,9 @@ pub(in super::super) async fn calls(
     capacity: &LogCapacity,
     unreadable: &UnreadableRows,
 ) -> Result<Option<CallPage>, tokio_postgres::Error> {
+    if !can_exist(&query.store_id) {
+        return Ok(None);
+    }
     let select = "SELECT key, name, position FROM stores WHERE id = $1 AND NOT deleted";
     let Some(store) = client.query_typed_opt(select, &[(&query.store_id, Type::TEXT)]).await? else {
         return Ok(None);
