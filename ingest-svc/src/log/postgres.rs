@@ -12,6 +12,7 @@
 mod copy;
 mod error;
 mod load;
+mod locks;
 mod owner;
 mod purge;
 mod quarantine;

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::{
     super::copy::{Column, Kind, Marks, TABLES, Table, Value},
     error::{ConnectError, OpenError, ServerError},
-    load::BEGIN,
+    locks::BEGIN,
     schema::{self, VERSION},
     target::{Servers, Session, TIMELINE},
 };

@@ -1,16 +1,10 @@
 //! Loads what the records and actions of a batch need, and locks it until the commit. In two round trips: statements that do not
 //! need each other's answers are sent together.
-//!
-//! All transactions lock in one order, so that no two wait for each other: the sender's own row of `owners`, the directory (shared),
-//! the (source, seq) of their records sorted by their hash, calls sorted by key, stores sorted by key. The lock on (source, seq)
-//! stands for a call that does not exist yet: without it two ingest-svc would both make it. The lock on a store is held to
-//! the commit, so its positions are in commit order and without a gap.
 
 mod callers;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use sha2::{Digest, Sha256};
 use tokio::try_join;
 use tokio_postgres::{Client, Row, types::Type};
 use uuid::Uuid;
@@ -18,6 +12,7 @@ use uuid::Uuid;
 use super::{
     super::{error::Obstacle, job::Job, json::from_json, unreadable::UnreadableRows},
     error::Failure,
+    locks::{self, BEGIN, DIRECTORY},
     rows::{can_exist, unsigned},
     target::TIMELINE,
     working::{CallRow, CallerRow, Working},
@@ -27,23 +22,6 @@ use crate::{
     cdr::Record,
     store::{Directory, NumberKind, StoreKey, StoreNumber},
 };
-
-/// Held shared by each batch, and alone by a change of stores: a number's owner does not change while a call is given to it.
-pub(super) const DIRECTORY: i64 = 0x7269_6e67_7061_6402;
-
-/// How a batch begins. A role or database may have weaker settings; a stronger `synchronous_commit` stays. `statement_timeout`
-/// would also end a COMMIT that waits for a standby, which then counts as done here and may be lost with the server. A batch holds locks
-/// that others wait for, so a client that stops in the middle of it is cut off. A COMMIT that does not wait for the standby any more is
-/// known by its warning.
-pub(super) const BEGIN: &str = "
-    BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
-    SELECT set_config('synchronous_commit', 'on', true)
-      WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply');
-    SET LOCAL client_min_messages = 'warning';
-    SET LOCAL statement_timeout = 0;
-    SET LOCAL lock_timeout = '500ms';
-    SET LOCAL idle_in_transaction_session_timeout = '2s';
-";
 
 /// What does not come from the database.
 pub(super) struct Given<'a> {
@@ -77,23 +55,13 @@ impl<'a> Wanted<'a> {
 
     /// What stands for the calls of each (source, seq), sorted.
     fn locks(&self) -> Vec<i64> {
-        let locks: BTreeSet<_> = self.records.iter().map(|record| seq_lock(record)).collect();
+        let locks: BTreeSet<_> = self.records.iter().map(|record| locks::of_seq(record)).collect();
         locks.into_iter().collect()
     }
 
     fn numbers(&self) -> BTreeSet<StoreNumber> {
         self.records.iter().flat_map(|record| StoreNumber::of(&record.cdr)).collect()
     }
-}
-
-/// Two records with one of them only wait for each other.
-fn seq_lock(record: &Record) -> i64 {
-    let mut hash = Sha256::new();
-    hash.update(record.source.as_bytes());
-    hash.update([0]);
-    hash.update(record.cdr.seq().as_bytes());
-    let hash: [u8; 32] = hash.finalize().into();
-    hash.as_chunks().0.first().map_or(0, |first| i64::from_le_bytes(*first))
 }
 
 /// Begins the transaction of a batch. `None`: the lease of `given.owner` was taken over. Also returns the sequence of the owner's newest

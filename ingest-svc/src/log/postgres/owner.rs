@@ -8,7 +8,11 @@ use std::sync::{Mutex, PoisonError};
 use tokio_postgres::{Client, types::Type};
 use uuid::Uuid;
 
-use super::{error::Failure, load::BEGIN, rows::signed, save::LEASE};
+use super::{
+    error::Failure,
+    locks::{BEGIN, LEASE},
+    rows::signed,
+};
 
 /// Under which name this ingest-svc commits now: what its relay reads from the log.
 #[derive(Debug, Default)]

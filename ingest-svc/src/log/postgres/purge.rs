@@ -5,10 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::{Client, types::Type};
 
-use super::error::Failure;
-
-/// Held by the ingest-svc that deletes.
-const RETENTION: i64 = 0x7269_6e67_7061_6404;
+use super::{error::Failure, locks::RETENTION, rows::FORMER};
 
 /// Rows of a table deleted in one step.
 const STEP: i64 = 200;
@@ -33,7 +30,7 @@ const OF_DELETED_STORES: [&str; 3] = [
 /// Once they have nothing left: the stores themselves whose id another store has now. A store that may come back under its id keeps
 /// its row, for its position.
 const FORMER_STORES: &str = "DELETE FROM stores WHERE key IN
-    (SELECT key FROM stores WHERE deleted AND id LIKE ' former %'
+    (SELECT key FROM stores WHERE deleted AND starts_with(id, $2)
        AND NOT EXISTS (SELECT FROM calls WHERE store = stores.key)
        AND NOT EXISTS (SELECT FROM events WHERE store = stores.key)
        AND NOT EXISTS (SELECT FROM callers WHERE store = stores.key)
@@ -74,7 +71,7 @@ async fn rows(client: &Client, before: i64) -> Result<u64, Failure> {
         deleted += client.execute_typed(table, &[(&STEP, Type::INT8)]).await?;
     }
     if deleted == 0 {
-        deleted += client.execute_typed(FORMER_STORES, &[(&STEP, Type::INT8)]).await?;
+        deleted += client.execute_typed(FORMER_STORES, &[(&STEP, Type::INT8), (&FORMER, Type::TEXT)]).await?;
     }
     Ok(deleted)
 }

@@ -14,16 +14,13 @@ use super::{
         job::Job,
     },
     error::Failure,
-    load::BEGIN,
+    locks::{BEGIN, QUARANTINE},
     rows::{signed, unsigned},
 };
 use crate::{
     capacity::LogCapacity,
     request::{Quarantined, RawBody, RawRequest},
 };
-
-/// Held by the transaction that changes the table.
-const QUARANTINE: i64 = 0x7269_6e67_7061_6403;
 
 /// Adds and removes requests; the caller commits. When there are too many, drops the oldest ones of the source that has most.
 pub(super) async fn change(

@@ -7,6 +7,9 @@ pub(super) fn reversed(digits: &str) -> String {
     digits.chars().rev().collect()
 }
 
+/// How the id begins that a deleted store gets when another one has its id. No store's own id begins with a space.
+pub(super) const FORMER: &str = " former ";
+
 /// Whether the database can have such a text: it has no text with a NUL, and refuses a question that has one.
 pub(super) fn can_exist(text: &str) -> bool {
     !text.contains('\0')

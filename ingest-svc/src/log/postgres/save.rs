@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::{
     error::Failure,
+    locks::LEASE,
     rows::{Parameters, signed},
     target::Session,
     working::{CallRow, CallerRow, Working},
@@ -22,9 +23,6 @@ pub(super) struct Mark {
     /// How far its relay has come.
     pub(super) relayed: u64,
 }
-
-/// For how long an owner's events are left to it. By the database's clock.
-pub(super) const LEASE: &str = "interval '5 seconds'";
 
 /// Writes everything, and commits. The transaction holds the lock on the owner's row.
 pub(super) async fn save(session: &Session, mut working: Working, mark: &Mark) -> Result<(), Failure> {

@@ -6,7 +6,7 @@ use tokio::time::timeout;
 use tokio_postgres::{Client, types::Type};
 use uuid::Uuid;
 
-use super::{error::OpenError, rows::Parameters, target::Session};
+use super::{error::OpenError, locks::MIGRATION, rows::Parameters, target::Session};
 
 /// The version that this code reads and writes.
 pub(super) const VERSION: i32 = 1;
@@ -15,9 +15,6 @@ const TABLES: &str = include_str!("schema.sql");
 
 /// The oldest server that is supported.
 const SERVER: i32 = 14;
-
-/// Held while the tables are made; any number that no other program uses.
-pub(super) const MIGRATION: i64 = 0x7269_6e67_7061_6401;
 
 /// The log as it was found or made. Its epoch follows from it and the server's timeline.
 #[derive(Debug, Clone, Copy)]

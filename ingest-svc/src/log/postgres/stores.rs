@@ -9,8 +9,8 @@ use tokio_postgres::{Client, Row, types::Type};
 use super::{
     super::{batch::Batch, job::Job},
     error::Failure,
-    load::{BEGIN, DIRECTORY},
-    rows::{can_exist, signed, unsigned},
+    locks::{BEGIN, DIRECTORY},
+    rows::{FORMER, can_exist, signed, unsigned},
 };
 use crate::store::{
     Assigned, Change, Directory, ExistingStore, Moving, NumberKind, OwnedNumber, StoreEntry, StoreKey,
@@ -41,7 +41,7 @@ pub(super) async fn change(client: &Client, jobs: &mut [&mut Job], batch: &mut B
     }
     let wanted = Wanted::of(&ids, &entries);
     let new = i64::try_from(entries.len()).unwrap_or(i64::MAX);
-    let (_, _, loaded, keys) = try_join!(
+    let (_, _, mut stores, keys) = try_join!(
         biased;
         client.batch_execute(BEGIN),
         async { client.query_typed("SELECT pg_advisory_xact_lock($1)", &[(&DIRECTORY, Type::INT8)]).await },
@@ -55,35 +55,10 @@ pub(super) async fn change(client: &Client, jobs: &mut [&mut Job], batch: &mut B
                 .await
         },
     )?;
-    let mut stores = loaded;
     for key in &keys {
         stores.unused_keys.push(StoreKey(key.try_get(0)?));
     }
-    for job in jobs {
-        match &mut **job {
-            Job::Upsert(work) => {
-                let (entry, moving) = &work.input;
-                let outcome = stores.upsert(entry, *moving, &Assigned::default());
-                batch.upserted(&entry.id, &outcome);
-                work.done(outcome);
-            }
-            Job::Import(work) => {
-                let mut outcomes = Vec::with_capacity(work.input.entries.len());
-                for entry in &work.input.entries {
-                    let outcome = stores.upsert(entry, work.input.moving, &work.input.assigned);
-                    batch.imported(&entry.id, &outcome);
-                    outcomes.push(outcome);
-                }
-                work.done(outcomes);
-            }
-            Job::Delete(work) => {
-                let existed = stores.delete(&work.input);
-                batch.deleted(&work.input);
-                work.done(existed);
-            }
-            _ => {}
-        }
-    }
+    stores.change(jobs, batch);
     batch.writes |= stores.is_changed();
     stores.save(client).await?;
     Ok(())
@@ -207,6 +182,34 @@ impl Stores {
         (existing, outcome)
     }
 
+    fn change(&mut self, jobs: &mut [&mut Job], batch: &mut Batch) {
+        for job in jobs {
+            match &mut **job {
+                Job::Upsert(work) => {
+                    let (entry, moving) = &work.input;
+                    let outcome = self.upsert(entry, *moving, &Assigned::default());
+                    batch.upserted(&entry.id, &outcome);
+                    work.done(outcome);
+                }
+                Job::Import(work) => {
+                    let mut outcomes = Vec::with_capacity(work.input.entries.len());
+                    for entry in &work.input.entries {
+                        let outcome = self.upsert(entry, work.input.moving, &work.input.assigned);
+                        batch.imported(&entry.id, &outcome);
+                        outcomes.push(outcome);
+                    }
+                    work.done(outcomes);
+                }
+                Job::Delete(work) => {
+                    let existed = self.delete(&work.input);
+                    batch.deleted(&work.input);
+                    work.done(existed);
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// Makes a store or replaces its name and numbers. With `moving`, takes numbers away from their owners.
     fn upsert(&mut self, entry: &StoreEntry, moving: Moving, assigned: &Assigned) -> Upserted {
         let (existing, outcome) = self.plan(entry, moving);
@@ -259,8 +262,7 @@ impl Stores {
     /// Takes the id away from a deleted store, for a new one. That has none of its calls, callers and events, and continues from its
     /// position, which is returned.
     fn retire(&mut self, key: StoreKey) -> u64 {
-        // No store id begins with a space.
-        self.write(key, |row| row.id = format!(" former {}", key.0));
+        self.write(key, |row| row.id = format!("{FORMER}{}", key.0));
         self.directory.position(key)
     }
 

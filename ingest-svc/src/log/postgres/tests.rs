@@ -185,7 +185,7 @@ async fn a_weaker_synchronous_commit_of_the_role_is_not_used() {
     {
         let session = servers.connect().await.unwrap();
         session.client.batch_execute(&format!("SET synchronous_commit = {weaker}")).await.unwrap();
-        session.client.batch_execute(super::load::BEGIN).await.unwrap();
+        session.client.batch_execute(super::locks::BEGIN).await.unwrap();
         let shown = session.client.query_one("SHOW synchronous_commit", &[]).await.unwrap();
         assert_eq!(shown.get::<_, &str>(0), used);
     }

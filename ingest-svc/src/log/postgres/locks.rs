@@ -1,0 +1,49 @@
+//! What is locked, in which order, and for how long.
+//!
+//! All transactions lock in one order, so that no two wait for each other: the sender's own row of `owners`, the directory (shared),
+//! the (source, seq) of their records sorted by their hash, calls sorted by key, stores sorted by key. The lock on (source, seq)
+//! stands for a call that does not exist yet: without it two ingest-svc would both make it. The lock on a store is held to
+//! the commit, so its positions are in commit order and without a gap.
+
+use sha2::{Digest, Sha256};
+
+use crate::cdr::Record;
+
+/// Held while the tables are made. As the next ones, a number that no other program uses.
+pub(super) const MIGRATION: i64 = 0x7269_6e67_7061_6401;
+
+/// Held shared by each batch, and alone by a change of stores: a number's owner does not change while a call is given to it.
+pub(super) const DIRECTORY: i64 = 0x7269_6e67_7061_6402;
+
+/// Held by the transaction that changes the quarantine.
+pub(super) const QUARANTINE: i64 = 0x7269_6e67_7061_6403;
+
+/// Held by the ingest-svc that deletes what is old.
+pub(super) const RETENTION: i64 = 0x7269_6e67_7061_6404;
+
+/// For how long an owner's events are left to it. By the database's clock.
+pub(super) const LEASE: &str = "interval '5 seconds'";
+
+/// How a batch begins. A role or database may have weaker settings; a stronger `synchronous_commit` stays. `statement_timeout`
+/// would also end a COMMIT that waits for a standby, which may then be lost with the server. A batch holds locks
+/// that others wait for, so a client that stops in the middle of it is cut off. A COMMIT that does not wait for the standby any more is
+/// known by its warning.
+pub(super) const BEGIN: &str = "
+    BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+    SELECT set_config('synchronous_commit', 'on', true)
+      WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply');
+    SET LOCAL client_min_messages = 'warning';
+    SET LOCAL statement_timeout = 0;
+    SET LOCAL lock_timeout = '500ms';
+    SET LOCAL idle_in_transaction_session_timeout = '2s';
+";
+
+/// What stands for the calls with a record's (source, seq). Two records with one of them only wait for each other.
+pub(super) fn of_seq(record: &Record) -> i64 {
+    let mut hash = Sha256::new();
+    hash.update(record.source.as_bytes());
+    hash.update([0]);
+    hash.update(record.cdr.seq().as_bytes());
+    let hash: [u8; 32] = hash.finalize().into();
+    hash.as_chunks().0.first().map_or(0, |first| i64::from_le_bytes(*first))
+}
