@@ -1,19 +1,25 @@
 #!/bin/sh
-# `env.sh FILE` writes new secrets for docker-compose.yml, readable by their owner only. An existing file is kept:
-# RabbitMQ and Grafana use their passwords only when their volumes are created, and pads have tokens signed with the old key.
+# `env.sh FILE` writes new secrets for docker-compose.yml and docker-compose.sqlite.yml, readable by their owner only. An existing file is
+# kept: PostgreSQL, RabbitMQ and Grafana use their passwords only when their volumes are created, and pads have tokens signed with the old key.
+# If it was made before there was PostgreSQL, its password is added.
 set -eu
 file=$1
+secret() { od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n'; }
 if [ -e "$file" ]; then
+    if ! grep -q '^POSTGRES_PASSWORD=' "$file"; then
+        printf '\nPOSTGRES_PASSWORD=%s\n' "$(secret)" >>"$file"
+        echo "POSTGRES_PASSWORD added"
+    fi
     echo "$file is there already, and is kept"
     exit 0
 fi
-secret() { od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n'; }
 
 # The mode from the first byte on; noclobber, in case another one writes at the same time.
 umask 077
 set -C
 cat >"$file" <<END
 # Secrets of docker-compose.yml, made by \`make env\`. Hexadecimal, so that they need no escaping in a URL.
+POSTGRES_PASSWORD=$(secret)
 RABBITMQ_PASSWORD=$(secret)
 INTERNAL_TOKEN=$(secret)
 PAD_TOKEN_SECRET=$(secret)

@@ -1,4 +1,4 @@
-//! docker-compose.yml and the files that it uses, read strictly and compared with the real programs. No container engine is
+//! The Compose files and the files that they use, read strictly and compared with the real programs. No container engine is
 //! needed, and none is tested.
 
 mod compose;
@@ -24,13 +24,20 @@ use ringpad_tests::{
 };
 use tokio::process::Command;
 
+use compose::{Compose, FILES, all};
 pub(crate) use compose::{compose, run, settings};
 
 #[tokio::test]
 async fn every_variable_of_a_service_is_a_setting_of_its_program() {
-    let compose = compose();
+    for compose in all() {
+        each_variable_is_a_setting(&compose).await;
+    }
+}
+
+async fn each_variable_is_a_setting(compose: &Compose) {
     let mut programs = BTreeSet::new();
     for (name, service, program) in compose.programs() {
+        assert_eq!(service.restart.as_deref(), Some("unless-stopped"), "{name} is started again");
         let known = settings(program).await;
         for variable in service.environment.keys() {
             assert!(known.contains_key(variable), "{name}: {program} has no setting {variable}");
@@ -43,14 +50,37 @@ async fn every_variable_of_a_service_is_a_setting_of_its_program() {
     for (name, service) in &compose.services {
         for (other, dependency) in &service.depends_on {
             assert!(compose.services.contains_key(other), "{name} waits for {other}, which is not there");
-            assert_eq!(
-                dependency.condition, "service_started",
-                "{name}: each of them can run without {other}"
-            );
+            // Each of them can run without the others, but ingest-svc needs its database to start.
+            let expected = if other == "postgres" { "service_healthy" } else { "service_started" };
+            assert_eq!(dependency.condition, expected, "{name} and {other}");
         }
     }
-    let url = format!("http://ingest-svc:{}", compose.port("ingest-svc", "INGEST_GRPC_ADDR").await);
-    assert_eq!(compose.replica.environment["INGEST_URL"], url);
+    let mut urls = Vec::new();
+    for (name, instance) in compose.instances() {
+        urls.push(format!("http://{name}:{}", compose.port(name, "INGEST_GRPC_ADDR").await));
+        let url = &instance.environment["DATABASE_URL"];
+        let log = url.split(['@', ':', '/']).find(|host| compose.services.contains_key(*host));
+        match log {
+            Some(database) => assert!(instance.depends_on.contains_key(database), "{name} needs {database}"),
+            None => assert!(url.starts_with("sqlite://") && compose.instance.is_none(), "{name}: {url}"),
+        }
+    }
+    assert_eq!(compose.replica.environment["INGEST_URL"], urls.join(","));
+}
+
+#[test]
+fn the_default_has_two_ingest_svc_and_a_database_whose_name_and_role_they_use() {
+    let compose = compose();
+    assert_eq!(compose.instances().count(), 2);
+    let database = &compose.services["postgres"].environment;
+    let role = &database["POSTGRES_USER"];
+    for (name, instance) in compose.instances() {
+        let expected = format!(
+            "postgres://{role}:{}@postgres:5432/{}?sslmode=disable",
+            database["POSTGRES_PASSWORD"], database["POSTGRES_DB"]
+        );
+        assert_eq!(instance.environment["DATABASE_URL"], expected, "{name}");
+    }
 }
 
 #[tokio::test]
@@ -83,7 +113,14 @@ async fn make_env_writes_every_variable_that_is_asked_for_and_keeps_what_is_ther
         assert_ne!(other.get(name), Some(value), "{name} is generated each time");
     }
 
-    let compose = shipped_text("docker-compose.yml");
+    // One that was made before there was PostgreSQL gets what is new, and keeps the rest.
+    let older = directory.path().join("older");
+    must("an older file", fs::write(&older, "RABBITMQ_PASSWORD=kept\n"));
+    let older = variables(&written(&older).await);
+    assert_eq!(older.get("RABBITMQ_PASSWORD").map(String::as_str), Some("kept"));
+    assert!(older["POSTGRES_PASSWORD"].len() >= 32);
+
+    let compose = FILES.map(shipped_text).concat();
     assert_eq!(compose.matches('$').count(), compose.matches("${").count(), "every variable is in braces");
     let asked = compose.split("${").skip(1).map(|rest| {
         let (name, rest) = rest.split_once(':').expect("a variable says what to do if it is not set");
@@ -96,7 +133,12 @@ async fn make_env_writes_every_variable_that_is_asked_for_and_keeps_what_is_ther
 
 #[test]
 fn mounted_files_exist_and_ports_are_published_only_on_loopback() {
-    let compose = compose();
+    for compose in all() {
+        each_mount_is_there(&compose);
+    }
+}
+
+fn each_mount_is_there(compose: &Compose) {
     for (name, service) in &compose.services {
         for port in &service.ports {
             assert!(port.starts_with("127.0.0.1:"), "{name}: {port} is open to everybody, without TLS");
@@ -119,14 +161,20 @@ fn mounted_files_exist_and_ports_are_published_only_on_loopback() {
             }
         }
     }
-    let config = &compose.services["ingest-svc"].environment["INGEST_CONFIG"];
-    let mount = format!("./deploy/ingest.toml:{config}:ro");
-    assert!(compose.services["ingest-svc"].volumes.contains(&mount), "ingest-svc needs {mount}");
+    for (name, instance) in compose.instances() {
+        let mount = format!("./deploy/ingest.toml:{}:ro", instance.environment["INGEST_CONFIG"]);
+        assert!(instance.volumes.contains(&mount), "{name} needs {mount}");
+    }
 }
 
 #[tokio::test]
 async fn nginx_finds_the_services_at_fixed_addresses_and_is_the_proxy_that_ingest_trusts() {
-    let compose = compose();
+    for compose in all() {
+        nginx_finds_the_services(&compose).await;
+    }
+}
+
+async fn nginx_finds_the_services(compose: &Compose) {
     let mut expected = BTreeSet::new();
     for (name, _, program) in compose.programs() {
         let setting = if program == "ingest-svc" { "INGEST_HTTP_ADDR" } else { "PUSH_ADDR" };
@@ -180,11 +228,12 @@ async fn ingest_accepts_the_shipped_sources() {
 
 #[tokio::test]
 async fn the_health_check_of_the_image_agrees_with_readyz() {
-    let compose = compose();
-    for (name, service, program) in compose.programs() {
-        let setting = if program == "ingest-svc" { "INGEST_HTTP_ADDR" } else { "PUSH_ADDR" };
-        let port = compose.port(name, setting).await.to_string();
-        assert_eq!(service.healthcheck.test, ["CMD", "ready", &port], "{name}");
+    for compose in all() {
+        for (name, service, program) in compose.programs() {
+            let setting = if program == "ingest-svc" { "INGEST_HTTP_ADDR" } else { "PUSH_ADDR" };
+            let port = compose.port(name, setting).await.to_string();
+            assert_eq!(service.healthcheck.test, ["CMD", "ready", &port], "{name}");
+        }
     }
     assert!(shipped_text("Dockerfile").contains("deploy/ready.sh /usr/local/bin/ready\n"));
     let ready = async |port: u16| {
@@ -212,7 +261,7 @@ async fn the_health_check_of_the_image_agrees_with_readyz() {
 }
 
 /// The blocks of a section of docs/operate.md in this language, together.
-fn blocks(section: &str, language: &str) -> String {
+pub(crate) fn blocks(section: &str, language: &str) -> String {
     let document = shipped_text("docs/operate.md");
     let (_, text) = document.split_once(&format!("\n## {section}\n")).expect("the section is there");
     let text = text.split("\n## ").next().unwrap_or_default();

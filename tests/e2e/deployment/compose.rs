@@ -1,4 +1,4 @@
-//! docker-compose.yml, read strictly, and the programs that it runs.
+//! The Compose files, read strictly, and the programs that they run.
 
 use std::{collections::BTreeMap, net::Ipv4Addr, process::Output};
 
@@ -14,6 +14,9 @@ use tokio::process::Command;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Compose {
+    /// Only where there are several.
+    #[serde(rename = "x-ingest")]
+    pub(super) instance: Option<Service>,
     #[serde(rename = "x-push")]
     pub(super) replica: Service,
     pub(super) services: BTreeMap<String, Service>,
@@ -99,9 +102,21 @@ pub(super) struct Subnet {
     pub(super) ip_range: String,
 }
 
-/// docker-compose.yml.
+/// The files. Each is a whole installation.
+pub(super) const FILES: [&str; 2] = ["docker-compose.yml", "docker-compose.sqlite.yml"];
+
+/// docker-compose.yml: the log is in PostgreSQL.
 pub(crate) fn compose() -> Compose {
-    must("docker-compose.yml", serde_saphyr::from_str(&shipped_text("docker-compose.yml")))
+    read(FILES[0])
+}
+
+/// All of [`FILES`].
+pub(super) fn all() -> [Compose; 2] {
+    FILES.map(read)
+}
+
+fn read(file: &str) -> Compose {
+    must(file, serde_saphyr::from_str(&shipped_text(file)))
 }
 
 impl Compose {
@@ -115,6 +130,13 @@ impl Compose {
                 (name.as_str(), service, program.as_str())
             },
         )
+    }
+
+    /// The services that run ingest-svc, each with its name.
+    pub(super) fn instances(&self) -> impl Iterator<Item = (&str, &Service)> {
+        self.programs()
+            .filter(|(_, _, program)| *program == "ingest-svc")
+            .map(|(name, service, _)| (name, service))
     }
 
     /// The names of the services that run a program of the project, each with that program's name.
