@@ -13,13 +13,16 @@ use ringpad_proto::v1::{Cdr, ListCallsRequest};
 use ringpad_tests::{
     cdr::{self, ring},
     guard::{Program, Running},
-    pads::Pad,
+    pads::{Pad, Transport},
+    postgres::PostgresServer,
     rabbit::RabbitNode,
     services::{System, binary},
     token::Claims,
     wait::{SOON, must, until},
 };
 use tokio::task::JoinSet;
+
+use crate::{deployment::blocks, postgres};
 
 /// Connections of the provider; each sends the next record when the last one is accepted.
 const CONNECTIONS: usize = 4;
@@ -153,4 +156,35 @@ async fn pads_get_a_fresh_snapshot_after_a_restore() {
     let request = ListCallsRequest { store_id: store.id.clone(), ..ListCallsRequest::default() };
     let calls = must("ListCalls", system.calls().await.list_calls(request).await).into_inner().calls;
     assert_eq!(calls.len(), 5);
+}
+
+#[tokio::test]
+async fn a_restored_dump_of_a_log_in_postgresql_is_a_new_history_with_the_documented_statement() {
+    let server = PostgresServer::shared().await;
+    let database = server.create_database().await;
+    let mut system = postgres::system(&server.url(&database)).await;
+    let store = system.store("gangnam").await;
+    let first = system.ring(&store).await;
+    let file = system.directory.path().join("log.dump").display().to_string();
+    server.client("pg_dump", &["--format=custom", "--file", &file, &database]).await;
+    let lost = system.ring(&store).await;
+    let mut pad = system.pad(Transport::Grpc, 0, &store.id).await;
+    pad.until_position(2).await;
+    let old = pad.snapshot.epoch.clone();
+
+    system.ingest.stop().await;
+    let restored = server.create_database().await;
+    server.client("pg_restore", &["--dbname", &restored, &file]).await;
+    let statement = blocks("Back up and restore the log", "sql");
+    must(&statement, server.connect(&restored).await.batch_execute(&statement).await);
+    system.ingest.set("DATABASE_URL", &server.url(&restored));
+    system.ingest.start().await;
+    // The replica ran all the time, and has a position 2 of the old log.
+    let second = system.ring(&store).await;
+    pad.end().await;
+    let asked = pad.resumption(&Claims::new(&store.id, "counter").token());
+    let back = Pad::open(Transport::Grpc, system.push_at[0].pads, &asked).await;
+    assert!(!back.snapshot.resumed && back.snapshot.epoch != old, "{:?}", back.snapshot);
+    assert!(back.calls.contains_key(&first) && back.calls.contains_key(&second));
+    assert!(!back.calls.contains_key(&lost) && back.updates.is_empty());
 }
