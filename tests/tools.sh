@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need and this machine has not: RabbitMQ, PostgreSQL, nginx, promtool, Chromium with Korean letters,
+# Installs what the tests need and this machine has not: RabbitMQ, PostgreSQL, PgBouncer, nginx, promtool, Chromium with Korean letters,
 # Node.js, Python. On Debian, as root or with sudo. Elsewhere it says in one line what to install.
 set -euo pipefail
 
@@ -16,6 +16,8 @@ want() {
 command -v cc >/dev/null || want build-essential "a C compiler"
 [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || want rabbitmq-server "RabbitMQ 3.10 or newer, as Debian packages it"
 compgen -G "/usr/lib/postgresql/*/bin/postgres" >/dev/null || want postgresql "PostgreSQL 14 or newer, as Debian packages it"
+[ -x /usr/sbin/pgbouncer ] || want pgbouncer "PgBouncer 1.18 or newer, in /usr/sbin"
+command -v openssl >/dev/null || want openssl "openssl"
 [ -x /usr/sbin/nginx ] || want nginx-light "nginx 1.22 or newer, in /usr/sbin"
 command -v promtool >/dev/null || want prometheus "promtool, of Prometheus 2.42 or newer"
 [ -x "${CHROMIUM_BIN:-/usr/bin/chromium}" ] || want chromium "Chromium (or set CHROMIUM_BIN)"

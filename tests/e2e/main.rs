@@ -35,6 +35,7 @@ mod one_pad;
 mod openapi;
 mod outage;
 mod postgres;
+mod postgres_connections;
 mod postgres_faults;
 mod postgres_harness;
 mod quarantine;

@@ -27,7 +27,7 @@ use uuid::Uuid;
 const FRESH: Duration = Duration::from_secs(10);
 
 /// A system whose log is the database of that URL.
-async fn system(database_url: &str) -> System {
+pub(crate) async fn system(database_url: &str) -> System {
     let mut system = System::prepare(&RabbitNode::shared().await.url(), 1, &[]);
     system.ingest.set("DATABASE_URL", database_url);
     start([&mut system.ingest].into_iter().chain(&mut system.push)).await;

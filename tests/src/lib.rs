@@ -12,11 +12,12 @@
 //! * [`limits`]: the tables of limits in docs/reference.md.
 //! * [`secrets`]: what no log line may show. [`token`]: pad tokens, signed independently of the product's code.
 //! * [`guard`]: child processes that end with the tests; [`port`]: free ports for them.
-//! * [`wait`]: waiting for values with a bound. [`http`]: a small HTTP/1.1 client.
+//! * [`certificates`]: private authorities. [`wait`]: waiting for values with a bound. [`http`]: a small HTTP/1.1 client.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 pub mod alerts;
 pub mod cdr;
+pub mod certificates;
 pub mod chaos;
 pub mod collector;
 pub mod guard;

@@ -16,16 +16,17 @@
 //! memory behind: it runs in process and IPC namespaces of its own, which end with its first process.
 
 mod directory;
+mod pooler;
 
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal};
-use tokio::sync::OnceCell;
+use tokio::{process::Command, sync::OnceCell};
 use tokio_postgres::{Client, NoTls};
 
 use crate::{
@@ -34,7 +35,8 @@ use crate::{
     rabbit::{tail, unique},
     wait::{SOON, must, until, within},
 };
-use directory::Directory;
+use directory::{Directory, binary, run};
+pub use pooler::Pooler;
 
 /// How long a server may take to start, with both cores busy; after a kill it reads its write-ahead log again.
 const START: Duration = Duration::from_secs(60);
@@ -190,6 +192,25 @@ impl PostgresServer {
     pub async fn connect(&self, database: &str) -> Client {
         let connected = within("a connection to PostgreSQL", SOON, connect(&self.url(database))).await;
         must("a connection to PostgreSQL", connected)
+    }
+
+    /// Runs a client program of PostgreSQL, e.g. `pg_dump`, on this server.
+    ///
+    /// # Panics
+    /// It fails.
+    pub async fn client(&self, name: &str, arguments: &[&str]) {
+        let mut command = Command::new(binary(name));
+        command.args(["--host=127.0.0.1", "--username=postgres", &format!("--port={}", self.port)]);
+        command.args(arguments);
+        run(command, name).await;
+    }
+
+    /// Makes the server's user the owner of a directory that a test has made for it.
+    ///
+    /// # Panics
+    /// It cannot.
+    pub async fn give(directory: &Path) {
+        directory::give(directory).await;
     }
 
     /// Starts it again after [`stop`](Self::stop) or [`kill`](Self::kill), with the same port and data.

@@ -21,7 +21,7 @@ use super::{
 use crate::capacity::LogCapacity;
 
 /// Where the log is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Database {
     /// A SQLite file.
     Sqlite(PathBuf),

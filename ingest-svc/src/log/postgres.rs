@@ -56,7 +56,7 @@ pub(super) async fn open(
 ) -> Result<(Writer, Connections), PostgresError> {
     let session = servers.connect().await?;
     let log = schema::migrate(&session, schema::LONGEST).await?;
-    let epoch = log.epoch(session.timeline);
+    let epoch = log.epoch(session.timeline.number);
     let unreadable = UnreadableRows::new(metrics.unreadable_rows.clone());
     // Each start is a new owner: what an earlier one has left is taken over like another's.
     let outbox = Arc::new(Outbox::new(Marks { newest: 0, relayed: 0 }, capacity.outbox_bytes));

@@ -1,21 +1,22 @@
 //! `amqps://` with a private certificate authority.
 
-use std::{error::Error, path::Path};
+use std::error::Error;
 
 use ringpad_bus::{ConnectError, PublishOutcome};
 use ringpad_tests::{
+    certificates::{authority, certificate},
     port::free_port,
     rabbit::{RabbitNode, unique},
     wait::must,
 };
-use tokio::process::Command;
 
 use super::{ORIGIN, batch, publisher, send, settings, subscription};
 
 #[tokio::test]
 async fn a_broker_behind_a_private_authority_is_trusted_with_its_ca_file_only() {
     let directory = must("a directory", tempfile::tempdir());
-    certificates(directory.path()).await;
+    authority(directory.path(), "ca").await;
+    certificate(directory.path(), "ca", "broker", "IP:127.0.0.1").await;
     let port = free_port();
     let at = |file: &str| directory.path().join(file).display().to_string();
     let node = RabbitNode::start_with(&format!(
@@ -48,19 +49,4 @@ async fn a_broker_behind_a_private_authority_is_trusted_with_its_ca_file_only() 
     publisher.close().await;
     subscription.close().await;
     drop(node);
-}
-
-/// Makes `ca.pem`, and `broker.pem` with `broker.key` for 127.0.0.1.
-async fn certificates(directory: &Path) {
-    let new = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2";
-    let authority = format!("{new} -subj /CN=ringpad-test-ca -keyout ca.key -out ca.pem");
-    let broker = format!(
-        "{new} -subj /CN=broker -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE \
-         -CA ca.pem -CAkey ca.key -keyout broker.key -out broker.pem"
-    );
-    for arguments in [authority, broker] {
-        let openssl = Command::new("openssl").args(arguments.split(' ')).current_dir(directory).output();
-        let output = must("openssl", openssl.await);
-        assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
-    }
 }

@@ -57,11 +57,7 @@ impl Directory {
         let mut keeper = Program::new("sleep", path.join("keeper.log")).argument("infinity");
         keeper.remove = Some(path.clone());
         let directory = Self { path, _keeper: keeper.spawn() };
-        if geteuid().is_root() {
-            let mut chown = Command::new("chown");
-            chown.arg(USER).arg(&directory.path);
-            run(chown, NEEDED).await;
-        }
+        give(&directory.path).await;
         directory
     }
 
@@ -104,6 +100,16 @@ impl Directory {
         server.into_iter().chain([data]).fold(program, Program::argument)
     }
 
+    /// A connection pooler in front of the server, with this configuration.
+    pub(super) fn pooler(&self, configuration: &str) -> Program {
+        let file = self.path.join("pgbouncer.ini");
+        must("pgbouncer.ini", fs::write(&file, configuration));
+        let words = as_user(Path::new("/usr/sbin/pgbouncer"));
+        let [first, rest @ ..] = words.as_slice() else { panic!("{NEEDED}") };
+        let program = rest.iter().cloned().fold(Program::new(first, self.log()), Program::argument);
+        program.argument(file.display().to_string())
+    }
+
     pub(super) fn log(&self) -> PathBuf {
         self.path.join("server.log")
     }
@@ -121,16 +127,26 @@ impl Directory {
     }
 }
 
-async fn run(mut command: Command, what: &str) {
+/// Runs a program to its end.
+pub(super) async fn run(mut command: Command, what: &str) {
     command.kill_on_drop(true);
     let output = must(what, within(what, PROGRAM, command.output()).await);
     assert!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-const NEEDED: &str = "these tests need PostgreSQL: apt-get install postgresql";
+const NEEDED: &str = "these tests need PostgreSQL: apt-get install postgresql pgbouncer";
+
+/// Makes the server's user the owner of a directory and what is in it.
+pub(super) async fn give(directory: &Path) {
+    if geteuid().is_root() {
+        let mut chown = Command::new("chown");
+        chown.arg("--recursive").arg(USER).arg(directory);
+        run(chown, NEEDED).await;
+    }
+}
 
 /// The program in `POSTGRES_BIN`, a directory, or the newest installed version's.
-fn binary(name: &str) -> PathBuf {
+pub(super) fn binary(name: &str) -> PathBuf {
     if let Some(directory) = env::var_os("POSTGRES_BIN") {
         return PathBuf::from(directory).join(name);
     }

@@ -22,7 +22,7 @@ use super::{
     error::{ConnectError, OpenError, ServerError},
     locks::BEGIN,
     schema::{self, VERSION},
-    target::{Servers, Session, TIMELINE},
+    target::{Servers, Session},
 };
 
 /// Held by the transaction that copies; any number that no other program uses.
@@ -205,7 +205,8 @@ impl Target {
         // Until the server does so by itself, it would not know how many rows there are.
         let tables = TABLES.each_ref().map(|table| table.name).join(", ");
         client.batch_execute(&format!("ANALYZE {tables}")).await?;
-        let log = format!("UPDATE ringpad_log SET version = $1, id = $2, timeline = {TIMELINE}");
+        let timeline = self.0.timeline.expression;
+        let log = format!("UPDATE ringpad_log SET version = $1, id = $2, timeline = {timeline}");
         client.execute_typed(&log, &[(&VERSION, Type::INT4), (&marks.epoch, Type::UUID)]).await?;
         Ok(())
     }

@@ -14,7 +14,7 @@ use super::{
     error::Failure,
     locks::{self, BEGIN, DIRECTORY},
     rows::{can_exist, unsigned},
-    target::TIMELINE,
+    target::Timeline,
     working::{CallRow, CallerRow, Working},
 };
 use crate::{
@@ -28,7 +28,7 @@ pub(super) struct Given<'a> {
     pub(super) owner: Uuid,
     pub(super) epoch: Uuid,
     /// Of the server when the connection began.
-    pub(super) timeline: i64,
+    pub(super) timeline: Timeline,
     pub(super) popup_ttl: jiff::SignedDuration,
     pub(super) unreadable: &'a UnreadableRows,
 }
@@ -80,7 +80,7 @@ pub(super) async fn load(
         async {
             client
                 .query_typed_opt(
-                    &format!("SELECT newest, {TIMELINE} FROM owners WHERE owner = $1 FOR NO KEY UPDATE"),
+                    &format!("SELECT newest, {} FROM owners WHERE owner = $1 FOR NO KEY UPDATE", given.timeline.expression),
                     &[(&given.owner, Type::UUID)],
                 )
                 .await
@@ -91,7 +91,7 @@ pub(super) async fn load(
     )?;
     let Some(owner) = owner else { return Ok(None) };
     // A proxy may have moved this connection to a server that was promoted.
-    if owner.try_get::<_, i64>(1)? != given.timeline {
+    if owner.try_get::<_, i64>(1)? != given.timeline.number {
         return Err(Failure::Unusable(Obstacle::Promoted.into()));
     }
     let mut working = Working {

@@ -24,7 +24,7 @@ use super::{
     read,
     schema::LogId,
     stores,
-    target::{Servers, Session, timeline},
+    target::{Servers, Session},
 };
 use crate::{
     capacity::LogCapacity,
@@ -169,7 +169,7 @@ impl Connections {
                 let (_, timeline, answer) = tokio::try_join!(
                     biased;
                     client.batch_execute(&begin),
-                    timeline(client),
+                    session.timeline.now(client),
                     query(client),
                 )?;
                 client.batch_execute("COMMIT").await?;
@@ -204,7 +204,7 @@ impl Shared {
         }
         let session = self.servers.connect().await.map_err(LogError::unavailable)?;
         // Another epoch's positions must not be taken for this one's.
-        if self.log.epoch(session.timeline) != self.epoch {
+        if self.log.epoch(session.timeline.number) != self.epoch {
             return Err(Obstacle::Promoted.into());
         }
         Ok(session)

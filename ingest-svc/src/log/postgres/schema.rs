@@ -89,7 +89,7 @@ async fn make(session: &Session, version: i32, id: Uuid) -> Result<(), tokio_pos
     session.client.batch_execute(TABLES).await?;
     let insert = "INSERT INTO ringpad_log (single, version, id, timeline) VALUES (true, $1, $2, $3)";
     let values: Parameters<'_> =
-        &[(&version, Type::INT4), (&id, Type::UUID), (&session.timeline, Type::INT8)];
+        &[(&version, Type::INT4), (&id, Type::UUID), (&session.timeline.number, Type::INT8)];
     session.client.execute_typed(insert, values).await?;
     Ok(())
 }

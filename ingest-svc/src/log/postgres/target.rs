@@ -1,5 +1,8 @@
 //! `DATABASE_URL=postgres://…`: which servers, and how to connect to them.
 
+mod tls;
+mod url;
+
 use std::{
     fmt,
     str::FromStr,
@@ -19,15 +22,15 @@ use tokio::{
 use tokio_postgres::{
     AsyncMessage, Client, Config, Connection, NoTls,
     config::{Host, SslMode, TargetSessionAttrs},
-    error::Severity,
+    error::{Severity, SqlState},
 };
-use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     super::error::Obstacle,
     error::{ConnectError, Failure, ServerError},
 };
+use tls::Trust;
 
 /// How long one server may take to accept a connection, its answers included: a frozen one must not delay the next one.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -35,8 +38,11 @@ const CONNECT: Duration = Duration::from_secs(2);
 const SILENCE: Duration = Duration::from_secs(10);
 
 /// The servers of `DATABASE_URL`. With several hosts, the first that writes is used.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Servers(Box<Config>);
+#[derive(Clone)]
+pub struct Servers {
+    config: Box<Config>,
+    trust: Trust,
+}
 
 /// Without the password.
 impl fmt::Debug for Servers {
@@ -49,7 +55,7 @@ impl fmt::Debug for Servers {
 impl fmt::Display for Servers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hosts: Vec<_> = self.hosts().iter().map(name).collect();
-        write!(f, "{} on {}", self.0.get_dbname().unwrap_or("the user's database"), hosts.join(", "))
+        write!(f, "{} on {}", self.config.get_dbname().unwrap_or("the user's database"), hosts.join(", "))
     }
 }
 
@@ -57,26 +63,17 @@ impl FromStr for Servers {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let expected = "postgres://user:password@host:5432/database is expected, or several hosts with commas between them";
-        // The parser's own message names the option and never its value; its cause may quote the value.
-        let mut config: Config = text.parse().map_err(|error| format!("{expected} ({error})"))?;
-        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-            return Err(format!("it names no host; {expected}"));
-        }
-        let (hosts, ports) = (config.get_hosts().len(), config.get_ports().len());
-        if ports > 1 && ports != hosts {
-            return Err(format!("{hosts} hosts and {ports} ports: give each host its port, or all one port"));
-        }
+        let (mut config, trust) = url::parse(text)?;
         if config.get_application_name().is_none() {
             config.application_name("ingest-svc");
         }
         if config.get_tcp_user_timeout().is_none() {
             config.tcp_user_timeout(SILENCE);
         }
-        config.keepalives_idle(SILENCE).connect_timeout(CONNECT);
+        config.keepalives_idle(SILENCE).connect_timeout(CONNECT).ssl_mode(trust.mode());
         // A standby takes no record.
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
-        Ok(Self(Box::new(config)))
+        Ok(Self { config: Box::new(config), trust })
     }
 }
 
@@ -93,11 +90,10 @@ fn name(config: &Config) -> String {
 impl Servers {
     /// One configuration for each host.
     fn hosts(&self) -> Vec<Config> {
-        let all = &*self.0;
+        let all = &*self.config;
         let count = all.get_hosts().len().max(all.get_hostaddrs().len());
         let mut one = Config::new();
         one.ssl_mode(all.get_ssl_mode())
-            .ssl_negotiation(all.get_ssl_negotiation())
             .channel_binding(all.get_channel_binding())
             .target_session_attrs(all.get_target_session_attrs())
             .connect_timeout(CONNECT)
@@ -127,11 +123,16 @@ impl Servers {
                 let mut host = one.clone();
                 match all.get_hosts().get(index) {
                     Some(Host::Tcp(name)) => drop(host.host(name)),
-                    Some(Host::Unix(path)) => drop(host.host_path(path)),
+                    // The server encrypts no connection of its own machine.
+                    Some(Host::Unix(path)) => drop(host.host_path(path).ssl_mode(SslMode::Disable)),
                     None => {}
                 }
                 if let Some(address) = all.get_hostaddrs().get(index) {
                     host.hostaddr(*address);
+                    if host.get_hosts().is_empty() {
+                        // The name that its certificate is checked for.
+                        host.host(address.to_string());
+                    }
                 }
                 if let Some(port) = ports.get(index).or(ports.first()) {
                     host.port(*port);
@@ -145,11 +146,9 @@ impl Servers {
     pub(super) async fn connect(&self) -> Result<Session, ConnectError> {
         let mut failures = Vec::new();
         for host in self.hosts() {
-            match timeout(CONNECT, connect(&host)).await {
+            match timeout(CONNECT, connect(&host, &self.trust)).await {
                 Ok(Ok(session)) => return Ok(session),
-                Ok(Err(error)) => {
-                    failures.push(format!("{}: {}", name(&host), ErrorChain(&ServerError::from(error))))
-                }
+                Ok(Err(error)) => failures.push(format!("{}: {}", name(&host), ErrorChain(&error))),
                 Err(_) => failures.push(format!("{}: it does not answer", name(&host))),
             }
         }
@@ -158,13 +157,72 @@ impl Servers {
 }
 
 /// The timeline of the server's write-ahead log: another one after a standby was promoted.
-pub(super) const TIMELINE: &str = "('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint";
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Timeline {
+    pub(super) number: i64,
+    /// The expression that a server computes it with.
+    pub(super) expression: &'static str,
+}
+
+impl Timeline {
+    const OF_THE_LOG: &'static str =
+        "('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint";
+
+    /// All servers of an Aurora cluster use one storage, so that a failover loses no commit.
+    const OF_ONE_STORAGE: Self = Self { number: 0, expression: "0::bigint" };
+
+    async fn read(client: &Client) -> Result<Self, ConnectFault> {
+        let statement = format!("SELECT {}", Self::OF_THE_LOG);
+        match client.query_typed_one(&statement, &[]).await {
+            Ok(row) => Ok(Self { number: row.try_get(0)?, expression: Self::OF_THE_LOG }),
+            Err(error) if is_without_log(&error) && is_aurora(client).await? => Ok(Self::OF_ONE_STORAGE),
+            Err(error) if error.code().is_some() => Err(ConnectFault::Timeline(error.into())),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The number at the server that the connection has now. Also an error on a standby.
+    pub(super) async fn now(self, client: &Client) -> Result<i64, tokio_postgres::Error> {
+        client.query_typed_one(&format!("SELECT {}", self.expression), &[]).await?.try_get(0)
+    }
+}
+
+/// Whether a server says that it has no write-ahead log that can be asked.
+fn is_without_log(error: &tokio_postgres::Error) -> bool {
+    let codes = [&SqlState::FEATURE_NOT_SUPPORTED, &SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE];
+    error.code().is_some_and(|code| codes.contains(&code))
+}
+
+async fn is_aurora(client: &Client) -> Result<bool, tokio_postgres::Error> {
+    client.query_typed_one("SELECT to_regproc('aurora_version') IS NOT NULL", &[]).await?.try_get(0)
+}
+
+/// Why a server cannot be used.
+#[derive(Debug, thiserror::Error)]
+enum ConnectFault {
+    #[error(transparent)]
+    Server(ServerError),
+    #[error("its certificate is not accepted: {advice}")]
+    Certificate { advice: &'static str, source: ServerError },
+    #[error(
+        "its role must be allowed to execute pg_current_wal_lsn() and pg_walfile_name(), which tell whether a standby was promoted"
+    )]
+    Timeline(#[source] ServerError),
+}
+
+impl From<tokio_postgres::Error> for ConnectFault {
+    fn from(error: tokio_postgres::Error) -> Self {
+        match tls::advice(&error) {
+            Some(advice) => Self::Certificate { advice, source: error.into() },
+            None => Self::Server(error.into()),
+        }
+    }
+}
 
 /// A connection to a server that writes. When it is dropped, the socket is closed at once.
 pub(super) struct Session {
     pub(super) client: Client,
-    /// See [`TIMELINE`].
-    pub(super) timeline: i64,
+    pub(super) timeline: Timeline,
     /// Whether the server has sent a warning.
     is_warned: Arc<AtomicBool>,
     driver: AbortOnDropHandle<()>,
@@ -200,27 +258,21 @@ impl Session {
     }
 }
 
-async fn connect(host: &Config) -> Result<Session, tokio_postgres::Error> {
+async fn connect(host: &Config, trust: &Trust) -> Result<Session, ConnectFault> {
     let is_warned = Arc::new(AtomicBool::new(false));
-    let (client, driver) = match host.get_ssl_mode() {
-        SslMode::Require => {
-            let (client, connection) = host.connect(MakeRustlsConnect::with_webpki_roots()).await?;
+    let (client, driver) = match trust.connector() {
+        Some(connector) if host.get_ssl_mode() != SslMode::Disable => {
+            let (client, connection) = host.connect(connector.clone()).await?;
             (client, tokio::spawn(drive(connection, Arc::clone(&is_warned))))
         }
-        // Encryption without a check of the certificate would only seem to protect.
         _ => {
             let (client, connection) = host.connect(NoTls).await?;
             (client, tokio::spawn(drive(connection, Arc::clone(&is_warned))))
         }
     };
     let driver = AbortOnDropHandle::new(driver);
-    let timeline = timeline(&client).await?;
+    let timeline = Timeline::read(&client).await?;
     Ok(Session { client, timeline, is_warned, driver })
-}
-
-/// See [`TIMELINE`]. Also an error on a standby.
-pub(super) async fn timeline(client: &Client) -> Result<i64, tokio_postgres::Error> {
-    client.query_typed_one(&format!("SELECT {TIMELINE}"), &[]).await?.try_get(0)
 }
 
 /// Moves messages until the client is dropped. An error is also the error of what the client waits for.
@@ -247,29 +299,4 @@ where
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_host_has_its_port_and_no_password_is_shown() {
-        let text = "postgres://ringpad:s3cret@db1:5433,db2:5434/ringpad?target_session_attrs=read-write";
-        let servers: Servers = text.parse().unwrap();
-        assert_eq!(servers.to_string(), "ringpad on db1:5433, db2:5434");
-        assert!(!format!("{servers:?}").contains("s3cret"));
-        let one: Servers = "postgresql://u@[::1]/x".parse().unwrap();
-        assert_eq!(one.to_string(), "x on ::1:5432");
-    }
-
-    #[test]
-    fn a_faulty_url_is_refused_without_quoting_it() {
-        for text in [
-            "postgres:///x",
-            "postgres://u:s3cret@h/d?nonsense=1",
-            "postgres://u:s3cret@a:1,b:2,c:x/d",
-            "postgres://u:s3cret@h:99999999/d",
-        ] {
-            let error = text.parse::<Servers>().unwrap_err();
-            assert!(!error.contains("s3cret") && error.contains("expected"), "{error}");
-        }
-    }
-}
+mod tests;

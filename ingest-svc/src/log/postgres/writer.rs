@@ -241,7 +241,7 @@ impl Writer {
     async fn connect(&self) -> Result<Session, Failure> {
         let session =
             self.servers.connect().await.map_err(|error| Failure::Unusable(LogError::unavailable(error)))?;
-        if self.log.epoch(session.timeline) != self.epoch {
+        if self.log.epoch(session.timeline.number) != self.epoch {
             return Err(Failure::Unusable(Obstacle::Promoted.into()));
         }
         Ok(session)
