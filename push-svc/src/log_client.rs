@@ -29,7 +29,7 @@ use crate::{
     event_sources::EventSources,
     hub::{Completeness, is_readable},
 };
-use instances::{InstanceClient, Instances};
+use instances::{Cost, InstanceClient, Instances};
 
 /// How long an answer may take: less than the 3 s within which a pad must have its snapshot.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(2500);
@@ -109,10 +109,9 @@ impl LogClient {
     pub(crate) async fn act(&self, request: ActOnCallRequest) -> Result<Call, Status> {
         let store = request.store_id.clone();
         let (_turn, until) = self.wait_for_turn(&store).await?;
-        let answer = self.instances.ask(request, until, async |mut client: InstanceClient, request| {
-            client.act_on_call(request).await
-        });
-        let answer = self.answer_or_refusal(answer.await)?;
+        let call = async |mut client: InstanceClient, request| client.act_on_call(request).await;
+        let answer = self.instances.ask(request, Cost::Little, until, call).await;
+        let answer = self.answer_or_refusal(answer)?;
         answer.call.ok_or_else(|| grpc::unavailable("the answer of the log has no call"))
     }
 
@@ -161,7 +160,7 @@ impl LogClient {
     async fn read_events(&self, mut request: ListCallEventsRequest) -> Result<Events, LogClientError> {
         let mut answer = loop {
             let call = async |mut client: InstanceClient, request| client.list_call_events(request).await;
-            match self.instances.ask(request.clone(), answer_time(), call).await {
+            match self.instances.ask(request.clone(), Cost::Much, answer_time(), call).await {
                 // An older version of ingest-svc does not count bytes.
                 Err(status) if status.code() == Code::OutOfRange && request.limit > 1 => {
                     request.limit = (request.limit / 8).max(1);
@@ -193,7 +192,7 @@ impl LogClient {
         until: Instant,
     ) -> Result<tonic::Response<ListCallsResponse>, Status> {
         let call = async |mut client: InstanceClient, request| client.list_calls(request).await;
-        self.instances.ask(request, until, call).await
+        self.instances.ask(request, Cost::Much, until, call).await
     }
 
     /// The answer of the log, or its refusal of the request. After any other error the pad may try again.

@@ -1,34 +1,34 @@
 //! The instances of ingest-svc that share the log, and which of them gets a request.
 //!
 //! ```text
-//! request ─► the next instance that answers ─ unreachable, or no answer within a second ─► the next one … ─► the caller
+//! request ─► the next instance that answers ─ unreachable, or no answer ─► the next one … ─► the caller
 //! watch   ─► every second each instance's health; every few seconds the addresses of each name
 //! ```
 //!
 //! Contract: a request fails only after every instance has failed it, or its time is over. An instance that fails gets no
 //! further request until its health check succeeds, unless all of them fail. Every request may be sent twice: reads change
-//! nothing, and ingest-svc carries out an action once for each request id.
+//! nothing, and ingest-svc carries out an action once for each request id. What costs the log much is sent to another instance
+//! only when the first one fails, not because its answer is slow: a log that is busy would get the same work twice.
+
+mod lookup;
 
 use std::{
-    collections::BTreeSet,
-    io,
-    net::SocketAddr,
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use futures_util::future::join_all;
 use prometheus_client::{
-    metrics::{family::Family, gauge::Gauge},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
 use ringpad_proto::v1::ingest_service_client::IngestServiceClient;
 use tokio::{
-    net::lookup_host,
-    time::{Instant, interval, timeout, timeout_at},
+    sync::watch,
+    time::{Instant, interval, sleep, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tonic::{
@@ -43,7 +43,7 @@ use tonic_health::pb::{
 
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long one instance may take while there is another one to ask.
+/// How long one instance may take for a request that costs little, while there is another one to ask.
 const TRY_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often a connection is checked by a ping, and how long the answer may take.
 const PING: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(5));
@@ -51,11 +51,17 @@ const PING: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(
 const ANSWER_BYTES: usize = 64 * 1024 * 1024;
 /// How often the health of each instance is checked, and how long the answer may take.
 const HEALTH: Duration = Duration::from_secs(1);
-/// How often the names of instances are looked up.
-const LOOKUP: Duration = Duration::from_secs(5);
-
 /// A client of one instance.
 pub(super) type InstanceClient = IngestServiceClient<InterceptedService<Channel, TokenInterceptor>>;
+
+/// What a request costs the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cost {
+    /// Another instance is asked if the first one has not answered within [`TRY_TIMEOUT`].
+    Little,
+    /// Another instance is asked if the first one fails.
+    Much,
+}
 
 /// A cloneable handle on all instances.
 #[derive(Debug, Clone)]
@@ -65,9 +71,11 @@ pub(super) struct Instances(Arc<Shared>);
 struct Shared {
     urls: Vec<Endpoint>,
     token: TokenInterceptor,
-    known: Mutex<Vec<Instance>>,
+    /// Those of each URL.
+    known: Mutex<Vec<Vec<Instance>>>,
     next: AtomicUsize,
     count: Family<[(&'static str, &'static str); 1], Gauge>,
+    lookup_failures: Counter,
 }
 
 /// One instance; clones share its connection and its state.
@@ -76,7 +84,7 @@ struct Instance {
     /// Its URL.
     name: Arc<str>,
     channel: Channel,
-    fails: Arc<AtomicBool>,
+    fails: Arc<watch::Sender<bool>>,
 }
 
 impl Instances {
@@ -92,7 +100,13 @@ impl Instances {
             "Instances of ingest-svc that this replica knows",
             count.clone(),
         );
-        let known = urls.iter().map(|url| Instance::new(&url.uri().to_string(), url.clone())).collect();
+        let lookup_failures = Counter::default();
+        registry.register(
+            "ingest_lookup_failures",
+            "Failed attempts to look up a name of ingest-svc",
+            lookup_failures.clone(),
+        );
+        let known = urls.iter().map(|url| vec![Instance::new(&url.uri().to_string(), url.clone())]).collect();
         let token = TokenInterceptor(bearer);
         let instances = Self(Arc::new(Shared {
             urls,
@@ -100,6 +114,7 @@ impl Instances {
             known: Mutex::new(known),
             next: AtomicUsize::new(0),
             count,
+            lookup_failures,
         }));
         instances.recount();
         instances
@@ -112,6 +127,7 @@ impl Instances {
     pub(super) async fn ask<Q: Clone, A, F>(
         &self,
         message: Q,
+        cost: Cost,
         until: Instant,
         call: impl Fn(InstanceClient, Request<Q>) -> F,
     ) -> Result<Response<A>, Status>
@@ -121,15 +137,15 @@ impl Instances {
         let instances = self.in_order();
         let mut outcome = Err(Status::unavailable("no instance of ingest-svc is known"));
         for (index, instance) in instances.iter().enumerate() {
-            let now = Instant::now();
             let is_last = index + 1 == instances.len();
-            let limit = if is_last { until } else { until.min(now + TRY_TIMEOUT) };
             let mut request = Request::new(message.clone());
-            request.set_timeout(limit.saturating_duration_since(now));
-            outcome = match timeout_at(limit, call(self.client(instance), request)).await {
-                Ok(answer) => answer,
+            request.set_timeout(until.saturating_duration_since(Instant::now()));
+            let late = || Err(Status::deadline_exceeded("no answer in time"));
+            outcome = tokio::select! {
+                answer = call(self.client(instance), request) => answer,
                 // One slow answer is no failure: the health check tells a slow instance from one that is frozen.
-                Err(_) => Err(Status::deadline_exceeded("no answer in time")),
+                () = instance.is_given_up(cost), if !is_last => late(),
+                () = sleep_until(until) => late(),
             };
             match &outcome {
                 Err(status) if status.code() == Code::DeadlineExceeded => {}
@@ -157,17 +173,10 @@ impl Instances {
                 join_all(known.iter().map(|instance| self.check(instance))).await;
             }
         };
-        let lookup = async {
-            let mut tick = interval(LOOKUP);
-            loop {
-                tick.tick().await;
-                self.look_up().await;
-            }
-        };
         tokio::select! {
             () = stop.cancelled() => {}
             () = health => {}
-            () = lookup => {}
+            () = self.look_up_names() => {}
         }
     }
 
@@ -176,7 +185,7 @@ impl Instances {
         let mut known = self.known();
         let first = self.0.next.fetch_add(1, Ordering::Relaxed) % known.len().max(1);
         known.rotate_left(first);
-        known.sort_by_key(|instance| instance.fails.load(Ordering::Relaxed));
+        known.sort_by_key(Instance::fails);
         known
     }
 
@@ -199,7 +208,7 @@ impl Instances {
     }
 
     fn note(&self, instance: &Instance, failure: Option<&Status>) {
-        if instance.fails.swap(failure.is_some(), Ordering::Relaxed) == failure.is_some() {
+        if instance.fails.send_replace(failure.is_some()) == failure.is_some() {
             return;
         }
         self.recount();
@@ -214,37 +223,16 @@ impl Instances {
         }
     }
 
-    /// Replaces a name that has several addresses by one instance for each address.
-    async fn look_up(&self) {
-        let mut wanted = Vec::new();
-        for url in &self.0.urls {
-            let addresses = match addresses(url).await {
-                Ok(addresses) => addresses,
-                Err(error) => {
-                    tracing::debug!(%error, url = %url.uri(), "cannot look up a name of ingest-svc; the known addresses stay");
-                    return;
-                }
-            };
-            wanted.extend(instances_of(url, &addresses));
-        }
-        {
-            let mut known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
-            let kept = |name: &str| known.iter().find(|instance| &*instance.name == name).cloned();
-            *known = wanted
-                .into_iter()
-                .map(|(name, endpoint)| kept(&name).unwrap_or_else(|| Instance::new(&name, endpoint)))
-                .collect();
-        }
-        self.recount();
+    fn known(&self) -> Vec<Instance> {
+        self.lock().concat()
     }
 
-    fn known(&self) -> Vec<Instance> {
-        self.0.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn lock(&self) -> MutexGuard<'_, Vec<Vec<Instance>>> {
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn recount(&self) {
-        let (fail, answer): (Vec<_>, Vec<_>) =
-            self.known().into_iter().partition(|instance| instance.fails.load(Ordering::Relaxed));
+        let (fail, answer): (Vec<_>, Vec<_>) = self.known().into_iter().partition(Instance::fails);
         for (state, count) in [("answers", answer.len()), ("fails", fail.len())] {
             self.0.count.get_or_create(&[("state", state)]).set(i64::try_from(count).unwrap_or(i64::MAX));
         }
@@ -259,40 +247,27 @@ impl Instance {
             .keep_alive_timeout(PING.1)
             .keep_alive_while_idle(true)
             .connect_lazy();
-        Self { name: name.into(), channel, fails: Arc::default() }
+        Self { name: name.into(), channel, fails: Arc::new(watch::Sender::new(false)) }
+    }
+
+    fn fails(&self) -> bool {
+        *self.fails.borrow()
+    }
+
+    /// Waits until another instance should be asked in place of this one, which was asked just now.
+    async fn is_given_up(&self, cost: Cost) {
+        if cost == Cost::Much && !self.fails() {
+            // It ends with an error if nobody can change the value any more; this instance can.
+            drop(self.fails.subscribe().wait_for(|fails| *fails).await);
+        } else {
+            sleep(TRY_TIMEOUT).await;
+        }
     }
 }
 
 /// Whether another instance may answer what this one did not.
 fn is_failure(code: Code) -> bool {
     matches!(code, Code::Unavailable | Code::Cancelled | Code::Unknown | Code::Internal)
-}
-
-/// The name and the endpoint of each instance that a URL with these addresses stands for. One address is not used: each connection
-/// looks the name up again.
-fn instances_of(url: &Endpoint, addresses: &BTreeSet<SocketAddr>) -> Vec<(String, Endpoint)> {
-    if addresses.len() < 2 {
-        return vec![(url.uri().to_string(), url.clone())];
-    }
-    let at = |address: &SocketAddr| {
-        let name = format!("http://{address}/");
-        match Endpoint::from_shared(name.clone()) {
-            Ok(endpoint) => Some((name, endpoint.origin(url.uri().clone()))),
-            Err(error) => {
-                tracing::error!(%error, name, "an address is not valid in a URL");
-                None
-            }
-        }
-    };
-    addresses.iter().filter_map(at).collect()
-}
-
-/// The IPv4 addresses of a URL's host: a host that has addresses of both versions is one instance.
-async fn addresses(url: &Endpoint) -> io::Result<BTreeSet<SocketAddr>> {
-    let uri = url.uri();
-    let host = uri.host().unwrap_or_default();
-    let found = lookup_host((host.trim_matches(['[', ']']), uri.port_u16().unwrap_or(80))).await?;
-    Ok(found.filter(SocketAddr::is_ipv4).collect())
 }
 
 /// Adds the internal token to each request.
@@ -305,26 +280,5 @@ impl Interceptor for TokenInterceptor {
             request.metadata_mut().insert("authorization", bearer.clone());
         }
         Ok(request)
-    }
-}
-
-#[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_with_several_addresses_stands_for_an_instance_at_each() {
-        let url = Endpoint::from_static("http://ingest:50051");
-        let names = |addresses: &[&str]| {
-            let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
-            instances_of(&url, &addresses).into_iter().map(|(name, _)| name).collect::<Vec<_>>()
-        };
-        assert_eq!(names(&[]), ["http://ingest:50051/"]);
-        assert_eq!(names(&["10.0.0.1:50051"]), ["http://ingest:50051/"]);
-        assert_eq!(
-            names(&["10.0.0.2:50051", "10.0.0.1:50051"]),
-            ["http://10.0.0.1:50051/", "http://10.0.0.2:50051/"]
-        );
     }
 }

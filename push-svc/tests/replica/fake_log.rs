@@ -194,10 +194,10 @@ impl ingest_service_server::IngestService for FakeLog {
         &self,
         request: Request<ListCallsRequest>,
     ) -> Result<Response<ListCallsResponse>, Status> {
+        self.0.lock().unwrap().asked_by_pads += 1;
         let request = self.before(request).await?;
         let mut state = self.0.lock().unwrap();
         *state.asked.entry(request.store_id.clone()).or_default() += 1;
-        state.asked_by_pads += 1;
         let store = state.stores.get(&request.store_id).ok_or_else(|| Status::not_found("no such store"))?;
         let wanted = |call: &&Call| request.states.is_empty() || request.states.contains(&call.state);
         let calls = store.calls.iter().filter(wanted).take(request.page_size as usize).cloned().collect();

@@ -1,5 +1,7 @@
 //! Several instances of ingest-svc that share one log.
 
+use std::time::Duration;
+
 use ringpad_proto::v1::SubscribeRequest;
 use ringpad_runtime::CancellationToken;
 use tokio::net::TcpListener;
@@ -7,7 +9,7 @@ use tokio::net::TcpListener;
 use crate::{
     canaries::{LAST_RECEIVED, alive},
     harness::*,
-    pads::TRANSPORTS,
+    pads::{TRANSPORTS, Transport},
 };
 
 const ANSWER: &str = r#"ringpad_push_ingest_instances{state="answers"}"#;
@@ -71,4 +73,16 @@ async fn a_single_instance_that_answers_again_is_shown_without_a_request() {
     world.log.serve_at(world.log_address, stop.clone()).await;
     wait_for("it to answer again", async || metric(&replica, ANSWER).await == 1.0).await;
     stop.cancel();
+}
+
+#[tokio::test]
+async fn a_slow_answer_is_waited_for_and_the_other_instance_does_not_do_the_same_work() {
+    let world = World::new().await;
+    let second = world.log.serve(CancellationToken::new()).await;
+    let urls = format!("--ingest-url=http://{},http://{second}", world.log_address);
+    let replica = world.replica_with(&[&urls]).await;
+    // Longer than an instance may take for a request that costs little.
+    world.log.answer_after(Duration::from_millis(1_200));
+    replica.pad(Transport::GrpcWeb, "a", SubscribeRequest::default()).await.begin().await;
+    assert_eq!(world.log.asked_by_pads(), 1);
 }
