@@ -36,6 +36,8 @@ use crate::{
 
 /// The part of the process that holds it back while it leaves.
 const HOLDER: &str = "push-svc";
+/// Why a replica that drains is not ready.
+const DRAINING: &str = "draining";
 /// How long after the window the last streams may take to end: the hub's linger, and a little.
 const AFTER_WINDOW: Duration = Duration::from_secs(8);
 /// How long closes and open requests may take once all streams have ended.
@@ -168,13 +170,13 @@ impl Replica {
     /// Sends the pads away.
     async fn drain(&self, Drain { delay, window }: Drain) {
         if !delay.is_zero() {
-            self.readiness.hold(HOLDER, "leaving");
+            self.readiness.hold(HOLDER, DRAINING);
             // With a task less, pads are sent away at once.
             self.supervisor.stop().run_until_cancelled(sleep(delay)).await;
         }
         self.hub.leave(window, tokio::time::Instant::now());
-        // Last, so that without a delay nobody reads that it is leaving and then gets a stream all the same.
-        self.readiness.hold(HOLDER, "leaving");
+        // Last, so that without a delay nobody reads that it drains and then gets a stream all the same.
+        self.readiness.hold(HOLDER, DRAINING);
         if timeout(window + AFTER_WINDOW, self.hub.all_streams_ended()).await.is_err() {
             tracing::warn!("some pads did not go in time");
         }

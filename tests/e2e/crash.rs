@@ -12,7 +12,7 @@ use std::{
 use ringpad_tests::{
     cdr::{self, ring},
     pads::{Pad, StreamEnd, Transport},
-    rabbit::RabbitNode,
+    rabbit::{NO_BROKER, RabbitNode},
     services::System,
     token::Claims,
     wait::{SOON, until},
@@ -69,7 +69,7 @@ async fn a_call_logged_while_the_relay_was_cut_off_is_published_after_a_restart(
     let mut pad = system.pad(Transport::GrpcWeb, 0, &store.id).await;
     let right = node.url();
     system.ingest.kill().await;
-    system.ingest.set("AMQP_URL", "amqp://guest:guest@127.0.0.1:9/%2f");
+    system.ingest.set("AMQP_URL", NO_BROKER);
     system.ingest.start().await;
     let taken = system.ring(&store).await;
     system.ingest.kill().await;

@@ -7,6 +7,7 @@ use ringpad_tests::{
     guard::Program,
     port::free_address,
     provider::Provider,
+    rabbit::NO_BROKER,
     secrets::Secrets,
     services::{Service, binary},
     wait::{SOON, must, until},
@@ -18,7 +19,7 @@ const HELD: &str = "another ingest-svc has this file locked";
 fn ingest(directory: &Path, database: &str) -> (Program, SocketAddr) {
     let http = free_address();
     let program = Program::new(binary("ingest-svc"), directory.join(format!("ingest-{}.log", http.port())))
-        .set("AMQP_URL", "amqp://guest:guest@127.0.0.1:9/%2f")
+        .set("AMQP_URL", NO_BROKER)
         .set("INGEST_HTTP_ADDR", http.to_string())
         .set("INGEST_GRPC_ADDR", free_address().to_string())
         .set("INGEST_ADMIN_ADDR", free_address().to_string())

@@ -12,10 +12,9 @@ use ringpad_tests::{
     cdr::{self, ring},
     http::{Client, channel},
     pads::{Pad, Subscription, Transport},
-    port::free_address,
     postgres::{PostgresServer, Replication},
     provider::{Provider, cdr_answer},
-    rabbit::{RabbitNode, unique},
+    rabbit::{NO_BROKER, RabbitNode, unique},
     services::{IngestAddresses, Service, Shop, System, binary},
     token::{Claims, with_token},
     wait::{SOON, must, until, within},
@@ -315,7 +314,7 @@ async fn the_last_event_of_a_killed_ingest_svc_reaches_the_pads() {
     let system = system(&server.url(&server.create_database().await)).await;
     let (mut other, at) = system.another_ingest();
     // It accepts records, and cannot publish them.
-    other.set("AMQP_URL", &format!("amqp://guest:guest@{}/%2f", free_address()));
+    other.set("AMQP_URL", NO_BROKER);
     other.start().await;
     let store = system.store("gangnam").await;
     let mut pad = system.pad(Transport::Grpc, 0, &store.id).await;

@@ -7,7 +7,7 @@ use ringpad_tests::{
     guard::Program,
     pads::Transport,
     port::free_port,
-    rabbit::RabbitNode,
+    rabbit::{NO_BROKER, RabbitNode},
     secrets::TOKEN_SECRET,
     services::{System, binary},
     wait::{SOON, must},
@@ -25,7 +25,7 @@ async fn run_to_end(program: Program) -> (i32, String) {
 pub(crate) fn valid(name: &str, directory: &Path) -> Program {
     let address = || format!("127.0.0.1:{}", free_port());
     let log = directory.join(format!("{name}-{}.log", free_port()));
-    let program = Program::new(binary(name), log).set("AMQP_URL", "amqp://guest:guest@127.0.0.1:9/%2f");
+    let program = Program::new(binary(name), log).set("AMQP_URL", NO_BROKER);
     match name {
         "ingest-svc" => program
             .set("INGEST_HTTP_ADDR", address())

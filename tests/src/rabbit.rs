@@ -28,6 +28,9 @@ use crate::{
     wait::{must, until, within},
 };
 
+/// The URL of a broker that does not exist: nothing listens there.
+pub const NO_BROKER: &str = "amqp://guest:guest@127.0.0.1:9/%2f";
+
 /// The directory of RabbitMQ's own scripts on Debian; those in `/usr/sbin` require a certain user.
 const SCRIPTS: &str = "/usr/lib/rabbitmq/bin";
 /// How long a node may take to start, with both cores busy.

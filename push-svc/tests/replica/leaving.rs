@@ -15,9 +15,9 @@ async fn pads_are_asked_to_reconnect_and_then_their_streams_end() {
         pads.push(pad);
     }
     replica.shutdown.cancel();
-    wait_for("leaving", async || http_get(replica.pads, "/readyz").await.0 == 503).await;
+    wait_for("the drain", async || http_get(replica.pads, "/readyz").await.0 == 503).await;
     let (_, _, why) = http_get(replica.pads, "/readyz").await;
-    assert!(why.contains("leaving"), "{why}");
+    assert!(why.contains("draining"), "{why}");
     for transport in TRANSPORTS {
         // Refused in a way that makes a load balancer try the next replica.
         let mut refused = replica.pad(transport, "a", SubscribeRequest::default()).await;
