@@ -6,7 +6,7 @@ use std::time::Duration;
 use ringpad_tests::{
     chaos::{
         Broker, Plan, Tampering, Verdict,
-        fault::{Fault, Process, Route, Store},
+        fault::{Fault, Lost, Process, Route, Store},
         schedule::PlannedFault,
     },
     rabbit::RabbitNode,
@@ -85,13 +85,24 @@ nothing_is_lost! {
     both_ingest_svc_are_cut_off_from_the_broker: both(|ingest| Fault::BlackHole(Route::IngestToBroker(ingest))), LASTS;
     both_ingest_svc_are_cut_off_from_the_database: both(|ingest| Fault::BlackHole(Route::IngestToDatabase(ingest))), LASTS;
     the_primary_is_killed: [Fault::Kill(Process::Primary)], SOON;
+    the_primarys_clock_is_ahead: [Fault::Clock(Process::Primary, 600)], LASTS;
+    the_primarys_clock_is_behind: [Fault::Clock(Process::Primary, -600)], LASTS;
     the_primary_is_frozen: [Fault::Freeze(Process::Primary)], LASTS;
     the_standby_is_frozen: [Fault::Freeze(Process::Standby)], LASTS;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_primary_is_killed_and_its_standby_promoted() {
-    let verdict = none_is_lost(&[Fault::Promotion], SOON).await;
+    standby_is_promoted(Lost::Killed).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_primary_is_frozen_and_its_standby_promoted() {
+    standby_is_promoted(Lost::Frozen).await;
+}
+
+async fn standby_is_promoted(lost: Lost) {
+    let verdict = none_is_lost(&[Fault::Promotion(lost)], SOON).await;
     assert_eq!(verdict.promotions, 1);
     // Nine pads from the beginning; those that come late may come after it.
     assert!(verdict.renewals >= 9, "{verdict}");
@@ -99,7 +110,7 @@ async fn the_primary_is_killed_and_its_standby_promoted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_promotion_that_loses_commits_fails() {
-    let verdict = run(&[Fault::Promotion], SOON, Some(Tampering::AsynchronousStandby)).await;
+    let verdict = run(&[Fault::Promotion(Lost::Killed)], SOON, Some(Tampering::AsynchronousStandby)).await;
     assert!(!verdict.is_clean() && verdict.lost > 0 && verdict.broken > 0, "{verdict}");
 }
 

@@ -2,7 +2,7 @@
 
 use ringpad_tests::postgres::{PostgresServer, Replication};
 use ringpad_tests::wait::{SOON, must, until, within};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio_postgres::Client;
 
 async fn execute(client: &Client, statement: &str) {
@@ -72,4 +72,20 @@ async fn an_asynchronous_standby_follows_and_does_not_hold_a_commit_up() {
         (row.get::<_, i32>(0) == 1).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_servers_clock_is_put_ahead_and_right_again() {
+    let server = PostgresServer::start_on_machine().await;
+    let client = server.connect("postgres").await;
+    let ahead = async || {
+        let now = "SELECT extract(epoch FROM clock_timestamp())::bigint";
+        let theirs: i64 = must(now, client.query_one(now, &[]).await).get(0);
+        let ours = must("a time", SystemTime::now().duration_since(UNIX_EPOCH)).as_secs();
+        theirs - ours.cast_signed()
+    };
+    server.machine().set_clock(7_200_000);
+    assert!((7_199..7_260).contains(&ahead().await));
+    server.machine().set_clock(0);
+    assert!((-1..60).contains(&ahead().await));
 }

@@ -31,6 +31,7 @@ use tokio_postgres::{Client, NoTls};
 
 use crate::{
     guard::{Running, freeze, send},
+    machine::Machine,
     port::free_port,
     rabbit::{tail, unique},
     wait::{SOON, must, until, within},
@@ -86,8 +87,22 @@ impl PostgresServer {
     /// # Panics
     /// See [`PostgresServer::start`].
     pub async fn start_with(configuration: &str) -> Self {
+        Self::start_in(Directory::new().await, configuration).await
+    }
+
+    /// Starts a server with a [`machine`](Self::machine); its standbys have one, too.
+    ///
+    /// # Panics
+    /// See [`PostgresServer::start`].
+    pub async fn start_on_machine() -> Self {
+        let mut directory = Directory::new().await;
+        directory.add_machine();
+        Self::start_in(directory, "").await
+    }
+
+    async fn start_in(directory: Directory, configuration: &str) -> Self {
         let port = free_port();
-        let mut server = Self { port, running: None, directory: Directory::new().await };
+        let mut server = Self { port, running: None, directory };
         server.directory.make_cluster().await;
         server.directory.configure(&format!("port = {port}\n{configuration}"));
         server.resume().await;
@@ -108,7 +123,11 @@ impl PostgresServer {
     /// # Panics
     /// It does not start.
     pub async fn standby_through(&self, address: SocketAddr, replication: Replication) -> Self {
-        let mut standby = Self { port: free_port(), running: None, directory: Directory::new().await };
+        let mut directory = Directory::new().await;
+        if self.directory.machine().is_some() {
+            directory.add_machine();
+        }
+        let mut standby = Self { port: free_port(), running: None, directory };
         standby.follow(self, address, replication).await;
         standby
     }
@@ -178,6 +197,14 @@ impl PostgresServer {
     /// The URL through a proxy at `address`.
     pub fn url_at(&self, address: SocketAddr, database: &str) -> String {
         format!("postgres://postgres:not-a-secret@{address}/{database}")
+    }
+
+    /// What it sees as its machine.
+    ///
+    /// # Panics
+    /// It was not started with [`start_on_machine`](Self::start_on_machine), and no server that it copied was.
+    pub fn machine(&self) -> &Machine {
+        self.directory.machine().expect("it has a machine")
     }
 
     /// Its address, which stays the same over a restart.

@@ -135,10 +135,19 @@ pub enum Fault {
     HalfClose(Route, Direction),
     /// Only the first ingest-svc cannot reach the broker, while others on the same exchange continue.
     CutOff,
-    /// `kill -9` of the primary, and its standby becomes the primary. The killed one is made a standby of it afterwards.
-    Promotion,
+    /// The primary is lost, and its standby becomes the primary. The lost one is made a standby of it afterwards.
+    Promotion(Lost),
     /// An ingest-svc has ended by itself, since it could not open the log after a promotion, and is started again. Noted, not injected.
     Exit(usize),
+}
+
+/// How the primary is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lost {
+    /// `kill -9`: nothing listens at its address.
+    Killed,
+    /// SIGSTOP: its address accepts connections, and does not answer.
+    Frozen,
 }
 
 /// What is wrong with a disk.
@@ -183,6 +192,7 @@ impl Fault {
     /// Whom it keeps from taking a record: what it strikes is between the provider and the log.
     pub(super) fn blocks(self) -> Blocked {
         match self.target() {
+            _ if matches!(self, Self::Clock(..)) => Blocked::Nobody,
             Target::Process(Process::Ingest(number))
             | Target::Route(Route::NginxToIngest(number) | Route::IngestToDatabase(number)) => {
                 Blocked::Ingest(number)
@@ -221,7 +231,7 @@ impl Fault {
             Self::BlackHole(_) => "black hole",
             Self::HalfClose(..) => "half-close",
             Self::CutOff => "cut off",
-            Self::Promotion => "promotion",
+            Self::Promotion(_) => "promotion",
             Self::Exit(_) => "exit",
         }
     }
@@ -248,8 +258,8 @@ impl Fault {
             },
             Self::PowerLoss | Self::Disk(_) => Target::Process(Process::Ingest(0)),
             Self::Exit(number) => Target::Process(Process::Ingest(number)),
+            Self::Clock(Process::Primary, _) | Self::Promotion(_) => Target::Database,
             Self::Clock(process, _) => Target::Clock(process),
-            Self::Promotion => Target::Database,
             // Those of a route are above.
             _ => Target::Process(Process::Broker),
         }
@@ -261,8 +271,8 @@ impl Fault {
             Target::Process(Process::Broker) if matches!(self, Self::Kill(_) | Self::Restart(_)) => {
                 Duration::from_secs(12)
             }
-            // Until the killed server is a standby.
-            Target::Database if self == Self::Promotion => Duration::from_secs(12),
+            // Until the lost server is a standby.
+            Target::Database if matches!(self, Self::Promotion(_)) => Duration::from_secs(16),
             Target::Process(_) | Target::Database => Duration::from_secs(4),
             Target::Route(_) | Target::Clock(_) => Duration::from_secs(1),
         }
@@ -275,9 +285,9 @@ impl fmt::Display for Fault {
             Self::Kill(process) | Self::Freeze(process) | Self::Restart(process) => {
                 write!(f, "{} {process:?}", self.kind())
             }
-            Self::MemoryAlarm | Self::DiskAlarm | Self::PowerLoss | Self::Promotion => {
-                f.write_str(self.kind())
-            }
+            Self::MemoryAlarm | Self::DiskAlarm | Self::PowerLoss => f.write_str(self.kind()),
+            Self::Promotion(Lost::Killed) => f.write_str("promotion after a kill"),
+            Self::Promotion(Lost::Frozen) => f.write_str("promotion after a freeze"),
             Self::Disk(Disk::Slow(by)) => write!(f, "disk slower by {by:?}"),
             Self::Disk(Disk::Faulty(how)) => write!(f, "disk {how:?}"),
             Self::Clock(process, ahead) => write!(f, "clock of {process:?} jumps by {ahead} s"),

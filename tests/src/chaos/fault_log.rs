@@ -65,7 +65,7 @@ impl FaultLog {
 
     /// How often a standby was promoted.
     pub(super) fn promotions(&self) -> usize {
-        self.spans().filter(|span| span.fault == Fault::Promotion).count()
+        self.spans().filter(|span| matches!(span.fault, Fault::Promotion(_))).count()
     }
 
     /// How often an ingest-svc has ended by itself.

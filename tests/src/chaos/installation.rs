@@ -179,6 +179,9 @@ impl Installation {
             system.directory.disable_cleanup(true);
             eprintln!("the logs are in {}", system.directory.path().display());
         }
+        if let Some(database) = &self.database {
+            database.keep_logs(self.system.directory.path());
+        }
     }
 
     /// The panics in the services' logs.

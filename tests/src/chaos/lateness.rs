@@ -20,9 +20,9 @@
 //!
 //! **The margin.** All processes of the run share the machine's cores with other work; that a process waits for a core is not a
 //! fault of the product. [`StallMeter`] measures these waits: how late a timer of 20 ms fires. On its path a ring waits for a core
-//! in [`HOPS`] processes, so it may be late by [`HOPS`] times the longest wait between its answer and its showing. On an idle
-//! machine that is some milliseconds, on two busy cores tens of milliseconds; a hub that polls once a second, or one query that
-//! delays a ring, is still found.
+//! in [`HOPS`] processes, and in [`HOPS_OF_DATABASE`] more with a log in PostgreSQL. So it may be late by so many times the longest
+//! wait between its answer and its showing. On an idle machine that is some milliseconds, on two busy cores tens of milliseconds; a
+//! hub that polls once a second, or one query that delays a ring, is still found.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -58,6 +58,8 @@ const RECONNECT: Duration = Duration::from_secs(18);
 const WAKE: Duration = Duration::from_secs(8);
 /// nginx, ingest-svc, the broker, push-svc, and this process.
 const HOPS: u32 = 5;
+/// And a look into a log in PostgreSQL: push-svc, a link, ingest-svc, a link, the server, and back.
+const HOPS_OF_DATABASE: u32 = 9;
 /// The time between two measurements.
 const METER_PERIOD: Duration = Duration::from_millis(20);
 
@@ -100,7 +102,7 @@ impl Class {
             Fault::Disk(_) => Some(Self::Disk),
             Fault::Clock(..) => Some(Self::Clock),
             Fault::PowerLoss | Fault::Exit(_) => Some(Self::Ingest),
-            Fault::Promotion => Some(Self::Database),
+            Fault::Promotion(_) => Some(Self::Database),
             Fault::MemoryAlarm | Fault::DiskAlarm | Fault::QueueDeleted(_) | Fault::CutOff => {
                 Some(Self::Broker)
             }
@@ -217,6 +219,10 @@ pub(super) fn judge(
     stalls: &Stalls,
 ) -> (BTreeMap<Class, Rings>, Vec<String>) {
     let (mut classes, mut wrongs) = (BTreeMap::<Class, Rings>::new(), Vec::new());
+    let hops = match fault_log.store() {
+        Store::Sqlite => HOPS,
+        Store::Postgres => HOPS + HOPS_OF_DATABASE,
+    };
     for delay in delays {
         let transport = Transport::ALL[delay.pad % Transport::ALL.len()];
         let (class, allowed) = match allowed(fault_log, transport, delay.accepted) {
@@ -231,7 +237,7 @@ pub(super) fn judge(
             continue;
         }
         let until = delay.accepted + delay.took;
-        let margin = HOPS * stalls.longest(delay.accepted, until);
+        let margin = hops * stalls.longest(delay.accepted, until);
         if delay.took <= allowed + margin {
             rings.excused += 1;
             continue;

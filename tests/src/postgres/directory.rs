@@ -14,6 +14,7 @@ use tokio::process::Command;
 
 use crate::{
     guard::{Program, Running},
+    machine::Machine,
     wait::{must, within},
 };
 
@@ -46,6 +47,8 @@ log_lock_waits = on
 #[derive(Debug)]
 pub(super) struct Directory {
     path: PathBuf,
+    /// What the server sees as its machine, if a test controls that.
+    machine: Option<Machine>,
     // Lives as long as this: when it has ended, its guard removes the directory.
     _keeper: Running,
 }
@@ -56,9 +59,20 @@ impl Directory {
         let path = made.keep();
         let mut keeper = Program::new("sleep", path.join("keeper.log")).argument("infinity");
         keeper.remove = Some(path.clone());
-        let directory = Self { path, _keeper: keeper.spawn() };
+        let directory = Self { path, machine: None, _keeper: keeper.spawn() };
         give(&directory.path).await;
         directory
+    }
+
+    /// Gives the server a machine, from its next start on.
+    pub(super) fn add_machine(&mut self) {
+        let directory = self.path.join("machine");
+        must("a directory", fs::create_dir(&directory));
+        self.machine = Some(Machine::new(&directory, None));
+    }
+
+    pub(super) fn machine(&self) -> Option<&Machine> {
+        self.machine.as_ref()
     }
 
     /// Makes an empty cluster.
@@ -97,7 +111,8 @@ impl Directory {
         program = program.argument("--ipc").argument("--pid").argument("--fork").argument("--");
         let server = as_user(&binary("postgres"));
         let data = format!("-D{}", self.data().display());
-        server.into_iter().chain([data]).fold(program, Program::argument)
+        let program = server.into_iter().chain([data]).fold(program, Program::argument);
+        self.machine.as_ref().map_or_else(|| program.clone(), |machine| machine.run(program.clone()))
     }
 
     /// A connection pooler in front of the server, with this configuration.

@@ -105,11 +105,11 @@ impl<'a> Targets<'a> {
                     self.database().lock().await.suffer(fault, lasts).await
                 }
             },
-            Fault::Promotion => {
+            Fault::Promotion(lost) => {
                 let mut database = self.database().lock().await;
-                database.fail_over(lasts).await;
+                database.fail_over(lost, lasts).await;
                 over(true);
-                return database.rebuild().await;
+                return database.rebuild(lost).await;
             }
             Fault::MemoryAlarm => {
                 let mut node = self.node.lock().await;
@@ -125,6 +125,12 @@ impl<'a> Targets<'a> {
             }
             Fault::PowerLoss => self.power_loss(lasts).await,
             Fault::Disk(disk) => self.faulty_disk(disk, lasts).await,
+            Fault::Clock(Process::Primary, seconds) => {
+                let database = self.database().lock().await;
+                database.set_clock(1_000 * seconds);
+                sleep(lasts).await;
+                database.set_clock(0);
+            }
             Fault::Clock(process, seconds) => {
                 self.machines[&process].set_clock(1_000 * seconds);
                 sleep(lasts).await;

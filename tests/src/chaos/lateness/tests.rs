@@ -1,6 +1,7 @@
 //! How late a ring may be, fault by fault.
 
 use super::*;
+use crate::chaos::fault::Lost;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -109,7 +110,7 @@ fn with_two_ingest_svc_the_other_one_takes_over() {
 #[test]
 fn after_a_promotion_a_pad_is_renewed() {
     for fault in [
-        Fault::Promotion,
+        Fault::Promotion(Lost::Frozen),
         Fault::Freeze(Process::Primary),
         Fault::Kill(Process::Standby),
         Fault::Delay(Route::StandbyToPrimary, SECOND),

@@ -9,7 +9,7 @@ use super::{
     *,
 };
 use crate::chaos::{
-    fault::{Fault, Process, Store},
+    fault::{Fault, Lost, Process, Store},
     stream_check::StreamCheck,
 };
 
@@ -218,7 +218,7 @@ fn renewed(
     ledger.renew(0, &snapshot);
     show(then);
     let (now, mut fault_log) = (Instant::now(), FaultLog::new(Store::Postgres));
-    (0..promotions).for_each(|_| fault_log.add(Fault::Promotion, now, now));
+    (0..promotions).for_each(|_| fault_log.add(Fault::Promotion(Lost::Killed), now, now));
     ledger.judge(&fault_log)
 }
 
