@@ -42,7 +42,7 @@ export RUST_TEST_THREADS ?= 6
 test: tools clients fmt lint build
 	$(CARGO) test --workspace
 	$(MAKE) proto-lint openapi-lint asyncapi-lint pad browser chaos
-	$(MAKE) chaos STORE=postgres
+	$(MAKE) chaos STORE=postgres SEED=25
 
 tools:
 	@tests/tools.sh

@@ -360,6 +360,8 @@ fn environment(directory: &Path, name: &str, port: u16) -> Vec<(String, String)>
         ("RABBITMQ_CONF_ENV_FILE", at("rabbitmq-env.conf")),
         ("RABBITMQ_ENABLED_PLUGINS_FILE", at("enabled_plugins")),
         ("RABBITMQ_PID_FILE", at("pid")),
+        // Not in the directory of the tests, i.e. the repository.
+        ("ERL_CRASH_DUMP", at("erl_crash.dump")),
         ("HOME", directory.display().to_string()),
         ("LANG", "C.UTF-8".to_owned()),
         ("PATH", std::env::var("PATH").unwrap_or_default()),
