@@ -7,7 +7,7 @@
 //!
 //! A log of a negative version is opened by no ingest-svc. What a transaction that was not committed has written is not there any more.
 
-use std::pin::Pin;
+use std::{pin::Pin, time::Duration};
 
 use bytes::BytesMut;
 use tokio_postgres::{
@@ -18,19 +18,26 @@ use tokio_postgres::{
 use uuid::Uuid;
 
 use super::{
-    super::copy::{Column, Kind, Marks, TABLES, Table, Value},
-    error::{ConnectError, OpenError, ServerError},
-    locks::BEGIN,
+    super::{
+        copy::{Column, Kind, Marks, TABLES, Table, Value},
+        error::LogError,
+    },
+    error::{ConnectError, Failure, OpenError, ServerError},
+    locks::{BEGIN, COPY},
     schema::{self, VERSION},
     target::{Servers, Session},
 };
 
-/// Held by the transaction that copies; any number that no other program uses.
-const COPY: i64 = 0x7269_6e67_7061_6405;
+/// How long the server may take nothing, e.g. while its disk is busy.
+const STALL: Duration = Duration::from_secs(300);
 
 /// Nobody else uses these tables, but a transaction whose client was killed a moment ago may not be over. The client may take its time: it
 /// also reads and writes the file.
-const PATIENCE: &str = "SET LOCAL lock_timeout = '10s'; SET LOCAL idle_in_transaction_session_timeout = 0;";
+const PATIENCE: &str = "
+    SET LOCAL lock_timeout = '10s';
+    SET LOCAL idle_in_transaction_session_timeout = 0;
+    SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout';
+";
 
 /// What a database has that a log is to be copied to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,12 +77,15 @@ pub enum TargetError {
     OtherCopy,
     /// The file may be an old copy of the one that was moved.
     #[error(
-        "it has this log already, but the file is not marked as moved: it may be an old copy of the file that was"
+        "it has this log already, but the file is not marked as moved: it may be an old copy of the file that was; an empty database is needed"
     )]
     HasCopy,
     /// By another process.
-    #[error("another process is copying to it now")]
+    #[error("another process copies to it now, or has locked its tables")]
     UnderWay,
+    /// It may have been committed, or may be lost with the server.
+    #[error(transparent)]
+    NotConfirmed(LogError),
     /// The server refuses, or the connection is lost.
     #[error(transparent)]
     Server(ServerError),
@@ -87,6 +97,13 @@ impl From<tokio_postgres::Error> for TargetError {
             Some(&SqlState::LOCK_NOT_AVAILABLE) => Self::UnderWay,
             _ => Self::Server(error.into()),
         }
+    }
+}
+
+impl From<Failure> for TargetError {
+    fn from(failure: Failure) -> Self {
+        let (Failure::Conflict(error) | Failure::Job(error) | Failure::Unusable(error)) = failure;
+        Self::NotConfirmed(error)
     }
 }
 
@@ -105,7 +122,7 @@ impl Target {
         servers: &Servers,
         epoch: Uuid,
     ) -> Result<(Self, State), TargetError> {
-        let target = Self(servers.connect().await?);
+        let target = Self(servers.with_stalls(STALL).connect().await?);
         schema::check_server(&target.0.client).await?;
         let state = target.state(epoch).await?;
         Ok((target, state))
@@ -211,9 +228,10 @@ impl Target {
         Ok(())
     }
 
-    /// Commits.
+    /// Commits, and waits for a synchronous standby.
     pub(in super::super) async fn commit(self) -> Result<(), TargetError> {
-        self.0.client.batch_execute("COMMIT").await?;
+        self.0.forget_warnings();
+        self.0.commit().await?;
         self.0.close().await;
         Ok(())
     }

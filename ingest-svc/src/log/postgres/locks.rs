@@ -21,6 +21,9 @@ pub(super) const QUARANTINE: i64 = 0x7269_6e67_7061_6403;
 /// Held by the ingest-svc that deletes what is old.
 pub(super) const RETENTION: i64 = 0x7269_6e67_7061_6404;
 
+/// Held by the transaction that copies a log from SQLite.
+pub(super) const COPY: i64 = 0x7269_6e67_7061_6405;
+
 /// For how long an owner's events are left to it. By the database's clock.
 pub(super) const LEASE: &str = "interval '5 seconds'";
 

@@ -97,7 +97,7 @@ async fn make(session: &Session, version: i32, id: Uuid) -> Result<(), tokio_pos
 /// Makes the tables for a log with this epoch that is to be copied. Until that is complete, the version is negative.
 pub(super) async fn make_for_copy(session: &Session, epoch: Uuid) -> Result<(), tokio_postgres::Error> {
     let client = &session.client;
-    client.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await?;
+    client.batch_execute(BEGIN).await?;
     client.query_typed("SELECT pg_advisory_xact_lock($1)", &[(&MIGRATION, Type::INT8)]).await?;
     make(session, -VERSION, epoch).await?;
     client.batch_execute("COMMIT").await

@@ -142,6 +142,13 @@ impl Servers {
             .collect()
     }
 
+    /// The same, for a connection that sends more than the server can write for a while: it takes nothing then.
+    pub(super) fn with_stalls(&self, longest: Duration) -> Self {
+        let mut servers = self.clone();
+        servers.config.tcp_user_timeout(longest);
+        servers
+    }
+
     /// Connects to the first server that writes.
     pub(super) async fn connect(&self) -> Result<Session, ConnectError> {
         let mut failures = Vec::new();

@@ -13,6 +13,9 @@ fn each_host_has_its_port_and_no_password_is_shown() {
     let servers: Servers = text.parse().unwrap();
     assert_eq!(servers.to_string(), "ringpad on db1:5433, db2:5434");
     assert!(!format!("{servers:?}").contains("s3cret"));
+    let longer = Duration::from_secs(300);
+    let hosts = servers.with_stalls(longer).hosts();
+    assert!(hosts.iter().all(|host| host.get_tcp_user_timeout() == Some(&longer)));
     let one: Servers = "postgresql://u@[::1]/x".parse().unwrap();
     assert_eq!(one.to_string(), "x on ::1:5432");
 }
