@@ -6,7 +6,8 @@
 //! ```
 //!
 //! A batch takes three round trips, however many jobs it has: load, lock and load the rest, write and commit. No statement is prepared,
-//! and nothing is set for longer than a transaction, so that it works behind PgBouncer. Nothing is announced with NOTIFY: that would
+//! and nothing is set for longer than a transaction, so that it works behind PgBouncer. What a batch reads and writes are functions in
+//! the database (`batch.sql`), whose plans the server keeps. Nothing is announced with NOTIFY: that would
 //! have all commits wait for each other.
 
 mod copy;

@@ -13,7 +13,7 @@ use super::{
     super::{error::Obstacle, job::Job, json::from_json, unreadable::UnreadableRows},
     error::Failure,
     locks::{self, BEGIN, DIRECTORY},
-    rows::{can_exist, unsigned},
+    rows::{Parameters, can_exist, unsigned},
     target::Timeline,
     working::{CallRow, CallerRow, Working},
 };
@@ -74,18 +74,10 @@ pub(super) async fn load(
     let wanted = Wanted::of(jobs);
     let (numbers, locks) = (wanted.numbers(), wanted.locks());
     // `biased`: after a failure the server refuses what follows, and the first error says why.
-    let ((), owner, (), calls, owned) = try_join!(
+    let ((), owner, calls, owned) = try_join!(
         biased;
         client.batch_execute(BEGIN),
-        async {
-            client
-                .query_typed_opt(
-                    &format!("SELECT newest, {} FROM owners WHERE owner = $1 FOR NO KEY UPDATE", given.timeline.expression),
-                    &[(&given.owner, Type::UUID)],
-                )
-                .await
-        },
-        lock(client, &locks),
+        begin(client, &given, &locks),
         calls(client, &wanted),
         load_numbers(client, &numbers),
     )?;
@@ -142,16 +134,16 @@ fn assign(
     Ok(())
 }
 
-/// Takes the locks in the order of the array.
-async fn lock(client: &Client, locks: &[i64]) -> Result<(), tokio_postgres::Error> {
-    client
-        .query_typed(
-            "SELECT pg_advisory_xact_lock_shared($1) UNION ALL
-             SELECT pg_advisory_xact_lock(lock) FROM unnest($2) AS lock",
-            &[(&DIRECTORY, Type::INT8), (&locks, Type::INT8_ARRAY)],
-        )
-        .await
-        .map(drop)
+/// Locks the owner's row, the directory, and what the array stands for.
+async fn begin(
+    client: &Client,
+    given: &Given<'_>,
+    locks: &[i64],
+) -> Result<Option<Row>, tokio_postgres::Error> {
+    let select = format!("SELECT newest, {} FROM batch_begin($1, $2, $3)", given.timeline.expression);
+    let parameters: Parameters<'_> =
+        &[(&given.owner, Type::UUID), (&DIRECTORY, Type::INT8), (&locks, Type::INT8_ARRAY)];
+    client.query_typed_opt(&select, parameters).await
 }
 
 /// The calls with the `seq` of each record, those nearest to its `sdt` on each side, and the calls of actions.
@@ -165,17 +157,8 @@ async fn calls(client: &Client, wanted: &Wanted<'_>) -> Result<Vec<Row>, tokio_p
     let sdts: Vec<_> = records.map(|record| record.cdr.sdt().as_second()).collect();
     client
         .query_typed(
-            "WITH wanted AS (
-               SELECT near.key FROM unnest($1, $2, $3) AS record (source, seq, sdt) CROSS JOIN LATERAL (
-                 (SELECT key FROM calls WHERE source = record.source AND seq = record.seq AND sdt <= record.sdt
-                  ORDER BY sdt DESC LIMIT $5)
-                 UNION ALL
-                 (SELECT key FROM calls WHERE source = record.source AND seq = record.seq AND sdt > record.sdt
-                  ORDER BY sdt LIMIT $5)) AS near
-               UNION
-               SELECT key FROM calls WHERE id = ANY ($4))
-             SELECT key, id, source, seq, sdt, store, caller, state, facts, fingerprints, call FROM calls
-             WHERE key = ANY (ARRAY (SELECT key FROM wanted)) ORDER BY key FOR NO KEY UPDATE",
+            "SELECT key, id, source, seq, sdt, store, caller, state, facts, fingerprints, call
+             FROM batch_calls($1, $2, $3, $4, $5)",
             &[
                 (&sources, Type::TEXT_ARRAY),
                 (&seqs, Type::TEXT_ARRAY),
@@ -220,8 +203,7 @@ async fn load_numbers(
     }
     client
         .query_typed(
-            "SELECT numbers.kind, numbers.number, numbers.store
-             FROM unnest($1, $2) AS wanted (kind, number) JOIN numbers USING (kind, number)",
+            "SELECT kind, number, store FROM batch_numbers($1, $2)",
             &[(&kinds, Type::INT2_ARRAY), (&texts, Type::TEXT_ARRAY)],
         )
         .await
@@ -245,7 +227,7 @@ async fn load_stores(
         biased;
         async {
             client.query_typed(
-            "SELECT key, id, position, deleted FROM stores WHERE key = ANY ($1) ORDER BY key FOR NO KEY UPDATE",
+            "SELECT key, id, position, deleted FROM batch_stores($1)",
             &[(&keys, Type::INT8_ARRAY)],
         ).await
         },
@@ -255,8 +237,7 @@ async fn load_stores(
             }
             client
                 .query_typed(
-                    "SELECT callers.store, callers.reversed, calls, last_call, last_note, last_reservation
-                     FROM unnest($1, $2) AS wanted (store, reversed) JOIN callers USING (store, reversed)",
+                    "SELECT store, reversed, calls, last_call, last_note, last_reservation FROM batch_callers($1, $2)",
                     &[(&of_stores, Type::INT8_ARRAY), (&numbers, Type::TEXT_ARRAY)],
                 )
                 .await

@@ -28,26 +28,17 @@ pub(super) struct Mark {
 pub(super) async fn save(session: &Session, mut working: Working, mark: &Mark) -> Result<(), Failure> {
     let client = &session.client;
     let positions: Vec<_> = working.directory.take_new_positions().collect();
-    let newest = mark.newest + working.events.len() as u64;
-    let (newest, relayed) = (signed(newest), signed(mark.relayed));
     let calls = |is_new: bool| {
         let changed = working.calls.iter().filter(|(_, row)| row.is_changed);
         changed.filter(|(key, _)| (key.0 < 0) == is_new).collect::<Vec<_>>()
     };
     let (new, known) = (calls(true), calls(false));
-    let lease = format!(
-        "UPDATE owners SET newest = $2, relayed = greatest(relayed, $3), lease = clock_timestamp() + {LEASE} WHERE owner = $1"
-    );
-    let parameters: Parameters<'_> =
-        &[(&mark.owner, Type::UUID), (&newest, Type::INT8), (&relayed, Type::INT8)];
     try_join!(
         biased;
         insert_calls(client, &new),
         update_calls(client, &known),
         write_callers(client, &working.callers),
-        write_positions(client, &positions),
-        insert_events(client, &working, mark),
-        execute(client, &lease, parameters),
+        publish(client, &working, &positions, mark),
         client.batch_execute("COMMIT"),
     )?;
     session.check_commit()
@@ -75,8 +66,7 @@ async fn insert_calls(client: &Client, calls: &[(&CallKey, &CallRow)]) -> Result
     let seqs: Vec<_> = rows.iter().map(|row| row.seq.as_str()).collect();
     execute(
         client,
-        "INSERT INTO calls (id, source, seq, sdt, store, caller, state, facts, fingerprints, call)
-         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "SELECT batch_insert_calls($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         &[
             (&ids, Type::UUID_ARRAY),
             (&sources, Type::TEXT_ARRAY),
@@ -102,10 +92,7 @@ async fn update_calls(client: &Client, calls: &[(&CallKey, &CallRow)]) -> Result
     let keys: Vec<_> = calls.iter().map(|(key, _)| key.0).collect();
     execute(
         client,
-        "UPDATE calls SET sdt = new.sdt, store = new.store, caller = new.caller, state = new.state, facts = new.facts,
-           fingerprints = new.fingerprints, call = new.call
-         FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS new (key, sdt, store, caller, state, facts, fingerprints, call)
-         WHERE calls.key = new.key",
+        "SELECT batch_update_calls($1, $2, $3, $4, $5, $6, $7, $8)",
         &[
             (&keys, Type::INT8_ARRAY),
             (&columns.sdt, Type::INT8_ARRAY),
@@ -162,10 +149,7 @@ async fn write_callers(
     let reservations: Vec<_> = rows.iter().map(|(_, row)| row.last_reservation.as_deref()).collect();
     execute(
         client,
-        "INSERT INTO callers (store, reversed, calls, last_call, last_note, last_reservation)
-         SELECT * FROM unnest($1, $2, $3, $4, $5, $6)
-         ON CONFLICT (store, reversed) DO UPDATE SET calls = excluded.calls, last_call = excluded.last_call,
-           last_note = excluded.last_note, last_reservation = excluded.last_reservation",
+        "SELECT batch_write_callers($1, $2, $3, $4, $5, $6)",
         &[
             (&stores, Type::INT8_ARRAY),
             (&reversed, Type::TEXT_ARRAY),
@@ -178,41 +162,31 @@ async fn write_callers(
     .await
 }
 
-async fn write_positions(
+/// Writes the stores' positions, the events, and the owner's row.
+async fn publish(
     client: &Client,
+    working: &Working,
     positions: &[(StoreKey, u64)],
+    mark: &Mark,
 ) -> Result<(), tokio_postgres::Error> {
-    if positions.is_empty() {
-        return Ok(());
-    }
-    let (keys, positions): (Vec<_>, Vec<_>) =
+    let (keys, new_positions): (Vec<_>, Vec<_>) =
         positions.iter().map(|(key, position)| (key.0, signed(*position))).unzip();
-    execute(
-        client,
-        "UPDATE stores SET position = new.position FROM unnest($1, $2) AS new (key, position) WHERE stores.key = new.key",
-        &[(&keys, Type::INT8_ARRAY), (&positions, Type::INT8_ARRAY)],
-    )
-    .await
-}
-
-async fn insert_events(client: &Client, working: &Working, mark: &Mark) -> Result<(), tokio_postgres::Error> {
     let events = &working.events;
-    if events.is_empty() {
-        return Ok(());
-    }
     let stores: Vec<_> = events.iter().map(|event| event.store.0).collect();
     let positions: Vec<_> = events.iter().map(|event| signed(event.position)).collect();
     let bytes: Vec<_> = events.iter().map(|event| &*event.bytes).collect();
-    let (newest, created) = (signed(mark.newest), working.now.as_millisecond());
+    let (newest, relayed) = (signed(mark.newest), signed(mark.relayed));
+    let created = working.now.as_millisecond();
     execute(
         client,
-        "INSERT INTO events (store, position, owner, sequence, created, bytes)
-         SELECT store, position, $1, $2 + number, $3, bytes
-         FROM unnest($4, $5, $6) WITH ORDINALITY AS event (store, position, bytes, number)",
+        &format!("SELECT batch_publish($1, $2, $3, clock_timestamp() + {LEASE}, $4, $5, $6, $7, $8, $9)"),
         &[
             (&mark.owner, Type::UUID),
             (&newest, Type::INT8),
+            (&relayed, Type::INT8),
             (&created, Type::INT8),
+            (&keys, Type::INT8_ARRAY),
+            (&new_positions, Type::INT8_ARRAY),
             (&stores, Type::INT8_ARRAY),
             (&positions, Type::INT8_ARRAY),
             (&bytes, Type::BYTEA_ARRAY),

@@ -11,7 +11,7 @@ use super::{error::OpenError, locks::MIGRATION, rows::Parameters, target::Sessio
 /// The version that this code reads and writes.
 pub(super) const VERSION: i32 = 1;
 
-const TABLES: &str = include_str!("schema.sql");
+const TABLES: &str = concat!(include_str!("schema.sql"), include_str!("batch.sql"));
 
 /// The oldest server that is supported.
 const SERVER: i32 = 14;

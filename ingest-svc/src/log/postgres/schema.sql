@@ -51,7 +51,7 @@ CREATE TABLE calls (
     facts     BYTEA NOT NULL,               -- its records as parsed, for the next merge: JSON
     fingerprints BYTEA NOT NULL,            -- of its records, 16 bytes each
     call      BYTEA NOT NULL                -- ringpad.v1.Call as it now is
-) WITH (fillfactor = 70);                   -- most calls are written twice
+) WITH (fillfactor = 50);                   -- most calls are written twice, and the row is longer then
 CREATE UNIQUE INDEX calls_by_id ON calls (id);
 CREATE INDEX calls_by_seq ON calls (source, seq, sdt);
 CREATE INDEX calls_of_store ON calls (store, sdt, key);

@@ -206,3 +206,26 @@ async fn a_writer_connects_again_and_recognises_what_was_committed() {
     assert_eq!(opened.updates("gangnam").await.len(), 2);
     opened.close().await;
 }
+
+/// The plans of a batch are kept, and may have been made while the tables were empty.
+#[tokio::test]
+async fn a_batch_that_is_planned_for_empty_tables_reads_no_whole_table() {
+    let place = place().await;
+    place.open().await.close().await;
+    let Database::Postgres(servers) = database(&place) else { panic!("it is not PostgreSQL") };
+    let session = servers.connect().await.unwrap();
+    let client = &session.client;
+    let batch = "
+        BEGIN;
+        SELECT batch_begin(gen_random_uuid(), 0, '{1}');
+        SELECT batch_calls('{a}', '{1}', '{0}', ARRAY[gen_random_uuid()], 8), batch_numbers('{1}', '{1}');
+        SELECT batch_stores('{1}'), batch_callers('{1}', '{1}');
+        SELECT batch_update_calls('{1}', '{0}', '{1}', '{1}', '{1}', '{a}', '{a}', '{a}');
+        SELECT batch_publish(gen_random_uuid(), 0, 0, now(), 0, '{1}', '{1}', '{}', '{}', '{}')";
+    client.batch_execute(batch).await.unwrap();
+    let read = "SELECT relname, seq_scan FROM pg_stat_xact_user_tables WHERE idx_scan > 0 ORDER BY relname";
+    let read = client.query(read, &[]).await.unwrap();
+    let whole: Vec<(String, i64)> = read.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let expected = ["callers", "calls", "numbers", "owners", "stores"].map(|table| (table.to_owned(), 0));
+    assert_eq!(whole, expected, "each by an index, and how often as a whole");
+}
