@@ -39,5 +39,5 @@ for version; do
     export POSTGRES_BIN=$kept/$version/bin
     "$POSTGRES_BIN/postgres" --version
     cargo test --workspace --lib -- postgres
-    cargo test --workspace --test e2e -- postgres
+    cargo test --workspace --test e2e -- postgres:: postgres_connections postgres_harness
 done

@@ -37,7 +37,7 @@ impl Error for LogError {
 pub(super) enum Obstacle {
     #[error("it is being closed")]
     Closing,
-    #[error("the disk does not answer")]
+    #[error("the disk or the database server does not answer")]
     NoAnswer,
     /// E.g. that an operator has ended the wait for the standby: the commit is visible, and may be lost with the server.
     #[error("the server has committed with a warning: the commit may be lost")]
