@@ -134,7 +134,11 @@ mod tests {
         // The writer waits for this as it would for a disk.
         let other = OtherProgram::open(&path);
         other.execute("BEGIN IMMEDIATE");
-        let silent = async || readiness.reason().is_some_and(|why| why.contains("the disk or the database server does not answer"));
+        let silent = async || {
+            readiness
+                .reason()
+                .is_some_and(|why| why.contains("the disk or the database server does not answer"))
+        };
         // The readiness must change long before a request gives up.
         tokio::select! {
             given_up = log.probe() => panic!("a request has given up by now: {given_up:?}"),

@@ -3,6 +3,17 @@
 --
 -- A function of a newer version that takes or returns something else gets another name: an older ingest-svc may still run.
 
+-- What is set for a transaction that writes. A role or database may have weaker settings; a stronger synchronous_commit stays. statement_timeout
+-- would also end a COMMIT that waits for a standby, which may then be lost with the server. A transaction holds locks that others
+-- wait for, so a client that stops in the middle of it is cut off. A COMMIT that does not wait for the standby any more is known by its
+-- warning.
+CREATE FUNCTION begin_writing() RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+    PERFORM set_config('client_min_messages', 'warning', true), set_config('statement_timeout', '0', true),
+        set_config('lock_timeout', '500ms', true), set_config('idle_in_transaction_session_timeout', '2s', true),
+        CASE WHEN current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')
+            THEN set_config('synchronous_commit', 'on', true) END;
+END $$;
+
 -- The owner's row, locked; then takes the locks, in the order of the array after that on the directory. A plan is kept, and may be made
 -- while the tables are empty, so all plans use an index.
 CREATE FUNCTION batch_begin(own UUID, directory BIGINT, locks BIGINT[]) RETURNS SETOF owners LANGUAGE plpgsql AS $$ BEGIN

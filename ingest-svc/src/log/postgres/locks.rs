@@ -27,19 +27,8 @@ pub(super) const COPY: i64 = 0x7269_6e67_7061_6405;
 /// For how long an owner's events are left to it. By the database's clock.
 pub(super) const LEASE: &str = "interval '5 seconds'";
 
-/// How a batch begins. A role or database may have weaker settings; a stronger `synchronous_commit` stays. `statement_timeout`
-/// would also end a COMMIT that waits for a standby, which may then be lost with the server. A batch holds locks
-/// that others wait for, so a client that stops in the middle of it is cut off. A COMMIT that does not wait for the standby any more is
-/// known by its warning.
-pub(super) const BEGIN: &str = "
-    BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
-    SELECT set_config('synchronous_commit', 'on', true)
-      WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply');
-    SET LOCAL client_min_messages = 'warning';
-    SET LOCAL statement_timeout = 0;
-    SET LOCAL lock_timeout = '500ms';
-    SET LOCAL idle_in_transaction_session_timeout = '2s';
-";
+/// How a transaction that writes begins. The function is in `batch.sql`.
+pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT begin_writing()";
 
 /// What stands for the calls with a record's (source, seq). Two records with one of them only wait for each other.
 pub(super) fn of_seq(record: &Record) -> i64 {

@@ -179,6 +179,7 @@ async fn several_that_start_at_once_make_the_tables_once() {
 #[tokio::test]
 async fn a_weaker_synchronous_commit_of_the_role_is_not_used() {
     let place = place().await;
+    place.open().await.close().await;
     let Database::Postgres(servers) = database(&place) else { panic!("it is not PostgreSQL") };
     for (weaker, used) in
         [("off", "on"), ("local", "on"), ("remote_write", "on"), ("remote_apply", "remote_apply")]
