@@ -21,7 +21,7 @@ mod state;
 use std::{collections::VecDeque, time::Duration};
 
 use ringpad_bus::{Loss, Origin};
-use ringpad_runtime::{CancellationToken, ErrorChain, Failure};
+use ringpad_runtime::{CancellationToken, ErrorChain, Failure, backoff::Backoff};
 use tokio::time::{interval, sleep};
 use uuid::Uuid;
 
@@ -31,6 +31,9 @@ pub(crate) use metrics::RelayMetrics;
 pub(crate) use state::Relay;
 use state::{CANARY, RunningRelay};
 
+/// The longest pause before the log is read again after a failure: it has rings that nobody has seen yet.
+const READ_PAUSE: Duration = Duration::from_secs(1);
+
 impl Relay {
     /// Relays until the writer has ended and everything is handled, or until `cut`.
     ///
@@ -39,8 +42,9 @@ impl Relay {
     pub(crate) async fn run(self, cut: CancellationToken) -> Result<(), Failure> {
         let backlog = Backlog::new(self.outbox.relayed(), self.popup_ttl, self.capacity);
         let origin = Origin { epoch: self.log.epoch(), instance: Uuid::new_v4() };
+        let longest = READ_PAUSE.min(self.retry.retry_max_interval);
         let mut running = RunningRelay {
-            read_backoff: self.retry.backoff(),
+            read_backoff: Backoff::new(self.retry.retry_initial_interval..=longest),
             relay: self,
             origin,
             backlog,
@@ -51,7 +55,10 @@ impl Relay {
         tokio::select! {
             ended = running.connections() => ended,
             () = cut.cancelled() => {
-                tracing::warn!(waiting = running.backlog.len(), "stopping before all events are published; the rest is published at the next start");
+                let waiting = running.backlog.len();
+                if waiting > 0 {
+                    tracing::warn!(waiting, "stopping before all events are published; push-svc will get the rest from the log");
+                }
                 Ok(())
             }
         }

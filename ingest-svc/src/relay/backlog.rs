@@ -3,11 +3,11 @@
 //!
 //! ```text
 //! writer ─► fresh ─┐
-//!                  ├─► next message      what was read goes first: at most one page, so a fresh ring waits for milliseconds
-//!    log ─► read ──┘                     while a page does not come, fresh events wait for it only as long as `HOLD`
+//!                  ├─► next message      the older one goes first; fresh events that are newer than what is being read wait for it,
+//!    log ─► read ──┘                     but only as long as `HOLD`
 //! ```
 //!
-//! Each lane is in commit order. If the log answers late, an event of it comes after a fresh one of its store; then hubs wait for it,
+//! Each lane is in commit order. The log is read when no older event waits, one page at a time. If the log answers late, an event of it comes after a fresh one of its store; then hubs wait for it,
 //! or read the log.
 
 use std::{
@@ -93,7 +93,10 @@ impl Lane {
 #[derive(Debug)]
 struct Gap {
     keys: RangeInclusive<u64>,
+    /// When it began, or when all hubs have compared with the log since then.
     since: Instant,
+    /// When the log was first asked; `None`: older events still have to be sent.
+    asked: Option<Instant>,
 }
 
 /// The queue of events to be published.
@@ -138,19 +141,23 @@ impl Backlog {
         if last < self.next_key {
             return;
         }
-        let (first, since) = match &self.gap {
-            // What came in between is read again, and hubs know it by its position.
-            Some(gap) => (*gap.keys.start(), gap.since),
-            None => (self.next_key, now),
-        };
-        self.gap = Some(Gap { keys: first..=last, since });
+        self.gap = Some(match self.gap.take() {
+            // What came in between is read and sent again, and hubs know it by its position.
+            Some(gap) => Gap { keys: *gap.keys.start()..=last, ..gap },
+            None => Gap { keys: self.next_key..=last, since: now, asked: None },
+        });
         self.next_key = last + 1;
     }
 
     /// The event keys that have to be read from the log now, and the largest age of their events. Those that have become too old
     /// since the gap is known are among them, so that hubs are told of their stores.
-    pub(super) fn to_read(&self, now: Instant) -> Option<(RangeInclusive<u64>, Duration)> {
-        let gap = self.gap.as_ref().filter(|_| self.read.waiting.is_empty())?;
+    pub(super) fn to_read(&mut self, now: Instant) -> Option<(RangeInclusive<u64>, Duration)> {
+        let older = self.fresh.first_key();
+        let gap = self.gap.as_mut().filter(|_| self.read.waiting.is_empty())?;
+        if older.is_some_and(|older| older < *gap.keys.start()) {
+            return None;
+        }
+        gap.asked.get_or_insert(now);
         Some((gap.keys.clone(), self.ttl + now.saturating_duration_since(gap.since)))
     }
 
@@ -218,16 +225,30 @@ impl Backlog {
     /// Makes the next message.
     pub(super) fn next_message(&mut self, now: Instant) -> NextMessage {
         let mut next = NextMessage::default();
-        self.fill(&mut next, Source::Log, now);
-        if next.message.is_none() && self.held_until(now).is_none() {
-            self.fill(&mut next, Source::Writer, now);
+        let is_fresh_older = match (self.fresh.first_key(), self.read.first_key()) {
+            (Some(fresh), Some(read)) => fresh < read,
+            (_, read) => read.is_none(),
+        };
+        let order =
+            if is_fresh_older { [Source::Writer, Source::Log] } else { [Source::Log, Source::Writer] };
+        for source in order {
+            if next.message.is_none() {
+                self.fill(&mut next, source, now);
+            }
         }
         next
     }
 
-    /// Until when fresh events wait, if they do.
+    /// Until when fresh events wait for the log's answer, if it was asked and they do.
     pub(super) fn held_until(&self, now: Instant) -> Option<Instant> {
-        self.gap.as_ref().map(|gap| gap.since + HOLD).filter(|until| *until > now)
+        self.gap.as_ref().and_then(|gap| gap.asked).map(|asked| asked + HOLD).filter(|until| *until > now)
+    }
+
+    /// The key that fresh events must be older than to be sent now; `None`: all can be sent.
+    fn fresh_before(&self, now: Instant) -> Option<u64> {
+        let waits = |gap: &&Gap| gap.asked.is_none_or(|asked| asked + HOLD > now);
+        let unread = self.gap.as_ref().filter(waits).map(|gap| *gap.keys.start());
+        [self.read.first_key(), unread].into_iter().flatten().min()
     }
 
     /// Fills a message from one lane.
@@ -235,10 +256,14 @@ impl Backlog {
         let most = self.largest.unwrap_or(usize::MAX).min(self.capacity.message_bytes);
         let (longest, largest) = (self.capacity.message_events, self.largest);
         let (mut message, mut bytes) = (OutgoingMessage { source, ..OutgoingMessage::default() }, 0);
+        let before = if source == Source::Writer { self.fresh_before(now) } else { None };
         let lane = self.lane(source);
         while message.events.len() < longest
             && let Some(QueuedEvent { key, expires, event }) = lane.waiting.front_mut()
         {
+            if key.zip(before).is_some_and(|(key, before)| key > before) {
+                break;
+            }
             let waiting = event.size();
             if *expires <= now {
                 // A hint that is too old is not needed: all hubs have compared with the log since then, on a new connection.

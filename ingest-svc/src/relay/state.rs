@@ -101,17 +101,18 @@ impl RunningRelay {
     }
 
     /// A query of the events that did not come from the writer, after `delay`; `None` if there are none, or some of them wait.
-    fn read_log(&self, delay: Duration) -> Option<ReusableBoxFuture<'static, Read>> {
+    fn read_log(&mut self, delay: Duration) -> Option<ReusableBoxFuture<'static, Read>> {
         let (keys, oldest) = self.backlog.to_read(Instant::now())?;
         let log = self.relay.log.clone();
         let RelayCapacity { page_events, page_bytes, .. } = self.relay.capacity;
         let page = PageSize { events: page_events, bytes: page_bytes };
         let oldest = i64::try_from(oldest.as_millis()).unwrap_or(i64::MAX);
+        // Before the delay, or events that become too old in it would be left out without a hint.
+        let since = jiff::Timestamp::now().as_millisecond().saturating_sub(oldest);
         Some(ReusableBoxFuture::new(async move {
             if !delay.is_zero() {
                 sleep(delay).await;
             }
-            let since = jiff::Timestamp::now().as_millisecond().saturating_sub(oldest);
             let read = log.outbox(*keys.start(), since, page).await;
             (keys, read)
         }))

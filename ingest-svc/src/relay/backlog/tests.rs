@@ -68,6 +68,7 @@ fn fresh_events_go_on_while_a_gap_is_not_read_and_it_stays_unhandled() {
     let mut backlog = backlog_after(0);
     backlog.miss(4, now);
     backlog.take(commit(now, 5..=5));
+    backlog.to_read(now).unwrap();
     assert!(backlog.next_message(now).message.is_none(), "the log may answer soon");
     let now = backlog.held_until(now).unwrap();
     assert_eq!(backlog.held_until(now), None);
@@ -93,6 +94,27 @@ fn fresh_events_go_on_while_a_gap_is_not_read_and_it_stays_unhandled() {
     assert_eq!(backlog.handled([&read_page].into_iter()), 2);
     backlog.put_back(read_page);
     assert_eq!(backlog.handled([].iter()), 2);
+}
+
+#[test]
+fn what_is_older_than_a_gap_is_sent_before_it_and_what_is_newer_waits_for_it() {
+    let now = Instant::now();
+    let mut backlog = backlog_after(0);
+    backlog.take(commit(now, 1..=2));
+    backlog.miss(4, now);
+    backlog.take(commit(now, 5..=5));
+    // While the bus is away nothing is read.
+    let now = now + 2 * HOLD;
+    assert_eq!(backlog.to_read(now), None);
+    let first = backlog.next_message(now).message.unwrap();
+    assert_eq!(positions(&first), [1, 2]);
+    let (keys, _) = backlog.to_read(now).unwrap();
+    assert_eq!(keys, 3..=4);
+    assert!(backlog.next_message(now).message.is_none(), "the log was asked just now");
+    backlog.take_read(&keys, read(3..=4), Extent::Whole, now);
+    backlog.put_back(first);
+    let sent: Vec<_> = messages(&mut backlog, now).iter().map(positions).collect();
+    assert_eq!(sent, [vec![1, 2], vec![3, 4], vec![5]]);
 }
 
 #[test]
