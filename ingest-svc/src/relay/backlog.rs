@@ -151,7 +151,7 @@ impl Backlog {
 
     /// The event keys that have to be read from the log now, and the largest age of their events. Those that have become too old
     /// since the gap is known are among them, so that hubs are told of their stores.
-    pub(super) fn to_read(&mut self, now: Instant) -> Option<(RangeInclusive<u64>, Duration)> {
+    pub(super) fn next_read(&mut self, now: Instant) -> Option<(RangeInclusive<u64>, Duration)> {
         let older = self.fresh.first_key();
         let gap = self.gap.as_mut().filter(|_| self.read.waiting.is_empty())?;
         if older.is_some_and(|older| older < *gap.keys.start()) {

@@ -102,7 +102,7 @@ impl RunningRelay {
 
     /// A query of the events that did not come from the writer, after `delay`; `None` if there are none, or some of them wait.
     fn read_log(&mut self, delay: Duration) -> Option<ReusableBoxFuture<'static, Read>> {
-        let (keys, oldest) = self.backlog.to_read(Instant::now())?;
+        let (keys, oldest) = self.backlog.next_read(Instant::now())?;
         let log = self.relay.log.clone();
         let RelayCapacity { page_events, page_bytes, .. } = self.relay.capacity;
         let page = PageSize { events: page_events, bytes: page_bytes };

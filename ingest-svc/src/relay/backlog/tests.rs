@@ -52,11 +52,11 @@ fn a_gap_is_filled_from_the_log_and_repeated_events_are_sent_once() {
     let now = Instant::now();
     let mut backlog = backlog_after(2);
     backlog.take(commit(now, 5..=6));
-    let (keys, oldest) = backlog.to_read(now).unwrap();
+    let (keys, oldest) = backlog.next_read(now).unwrap();
     assert_eq!((keys.clone(), oldest), (3..=4, TTL));
     backlog.take_read(&keys, read(3..=6), Extent::Whole, now);
     backlog.take(commit(now, 5..=6));
-    assert_eq!(backlog.to_read(now), None);
+    assert_eq!(backlog.next_read(now), None);
     let sent: Vec<_> = messages(&mut backlog, now).iter().map(positions).collect();
     assert_eq!(sent, [[3, 4], [5, 6]]);
     assert!(backlog.is_empty(6) && !backlog.is_empty(7));
@@ -68,7 +68,7 @@ fn fresh_events_go_on_while_a_gap_is_not_read_and_it_stays_unhandled() {
     let mut backlog = backlog_after(0);
     backlog.miss(4, now);
     backlog.take(commit(now, 5..=5));
-    backlog.to_read(now).unwrap();
+    backlog.next_read(now).unwrap();
     assert!(backlog.next_message(now).message.is_none(), "the log may answer soon");
     let now = backlog.held_until(now).unwrap();
     assert_eq!(backlog.held_until(now), None);
@@ -76,21 +76,21 @@ fn fresh_events_go_on_while_a_gap_is_not_read_and_it_stays_unhandled() {
     assert_eq!((positions(&fresh), backlog.handled([].iter())), (vec![5], 0));
     // A second gap is joined with the first one: one query at a time.
     backlog.take(commit(now, 8..=8));
-    let (keys, _) = backlog.to_read(now).unwrap();
+    let (keys, _) = backlog.next_read(now).unwrap();
     assert_eq!(keys, 1..=7);
     backlog.take_read(&keys, read(1..=2), Extent::Part, now);
-    assert_eq!(backlog.to_read(now), None, "a page waits to be sent");
+    assert_eq!(backlog.next_read(now), None, "a page waits to be sent");
     assert_eq!(positions(&backlog.next_message(now).message.unwrap()), [1, 2]);
     assert_eq!(
         (positions(&backlog.next_message(now).message.unwrap()), backlog.handled([].iter())),
         (vec![8], 2)
     );
     // The gap has grown while it was read: that answer does not have the rest.
-    let (keys, _) = backlog.to_read(now).unwrap();
+    let (keys, _) = backlog.next_read(now).unwrap();
     backlog.miss(9, now);
     backlog.take_read(&keys, read(3..=6), Extent::Whole, now);
     let read_page = backlog.next_message(now).message.unwrap();
-    assert_eq!((positions(&read_page), backlog.to_read(now).unwrap().0), (vec![3, 4, 5, 6], 8..=9));
+    assert_eq!((positions(&read_page), backlog.next_read(now).unwrap().0), (vec![3, 4, 5, 6], 8..=9));
     assert_eq!(backlog.handled([&read_page].into_iter()), 2);
     backlog.put_back(read_page);
     assert_eq!(backlog.handled([].iter()), 2);
@@ -105,10 +105,10 @@ fn what_is_older_than_a_gap_is_sent_before_it_and_what_is_newer_waits_for_it() {
     backlog.take(commit(now, 5..=5));
     // While the bus is away nothing is read.
     let now = now + 2 * HOLD;
-    assert_eq!(backlog.to_read(now), None);
+    assert_eq!(backlog.next_read(now), None);
     let first = backlog.next_message(now).message.unwrap();
     assert_eq!(positions(&first), [1, 2]);
-    let (keys, _) = backlog.to_read(now).unwrap();
+    let (keys, _) = backlog.next_read(now).unwrap();
     assert_eq!(keys, 3..=4);
     assert!(backlog.next_message(now).message.is_none(), "the log was asked just now");
     backlog.take_read(&keys, read(3..=4), Extent::Whole, now);
@@ -123,14 +123,14 @@ fn what_becomes_too_old_before_it_is_read_is_hinted() {
     let mut backlog = backlog_after(0);
     backlog.miss(1, now);
     let late = now + 2 * TTL;
-    let (keys, oldest) = backlog.to_read(late).unwrap();
+    let (keys, oldest) = backlog.next_read(late).unwrap();
     assert_eq!(oldest, 3 * TTL);
     backlog.take_read(&keys, vec![(1, 2 * TTL, event(1))], Extent::Whole, late);
     assert_eq!(backlog.next_message(late).expired, ["gangnam"]);
     // On a new connection all hubs compare their stores.
     backlog.miss(2, now);
     backlog.begin_connection(late);
-    assert_eq!(backlog.to_read(late).unwrap().1, TTL);
+    assert_eq!(backlog.next_read(late).unwrap().1, TTL);
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn memory_is_bounded_and_further_events_stay_in_the_log() {
     assert!(!backlog.has_room());
     while backlog.next_message(now).message.is_some() {}
     backlog.miss(full + 5, now);
-    assert_eq!(backlog.to_read(now).unwrap().0, full + 1..=full + 5);
+    assert_eq!(backlog.next_read(now).unwrap().0, full + 1..=full + 5);
 }
 
 fn long(position: u64, bytes: usize) -> Event {
@@ -212,7 +212,7 @@ fn memory_is_bounded_in_bytes() {
     assert!(!backlog.has_room() && backlog.bytes() > CAPACITY.bytes);
     assert_eq!(backlog.next_message(now + TTL).expired.len(), 4);
     backlog.miss(5, now);
-    assert_eq!((backlog.bytes(), backlog.to_read(now).unwrap().0), (0, 5..=5));
+    assert_eq!((backlog.bytes(), backlog.next_read(now).unwrap().0), (0, 5..=5));
 }
 
 #[test]
