@@ -28,14 +28,15 @@ mod shared;
 pub mod source;
 pub mod store;
 
-use std::{os::fd::AsFd, pin::pin, sync::Arc, time::Duration};
+use std::{ops::RangeInclusive, os::fd::AsFd, pin::pin, sync::Arc, time::Duration};
 
 use prometheus_client::registry::Registry;
 use ringpad_bus::Bus;
 use ringpad_runtime::{
-    CancellationToken, Failure,
+    CancellationToken, ErrorChain, Failure,
     activation::PassedListeners,
     admin,
+    backoff::Backoff,
     readiness::Readiness,
     serve::{Clients, HalfClose, Heads, Limits, ServeMetrics, serve},
     supervisor::Supervisor,
@@ -45,7 +46,7 @@ use tokio::{net::TcpListener, time::timeout};
 
 use capacity::Capacity;
 use http::HttpMetrics;
-use log::OpenLog;
+use log::{OpenError, OpenLog};
 use relay::{Relay, RelayMetrics};
 use retention::{Retention, RetentionMetrics};
 pub use settings::{Checked, Settings};
@@ -56,6 +57,9 @@ use source::Sources;
 const GRACE: Duration = Duration::from_secs(5);
 /// How long the relay may then take to publish the last events.
 const LAST_RELAY: Duration = Duration::from_secs(5);
+
+/// The pauses before the log of a new epoch is opened again after a failure.
+const OPEN_AGAIN: RangeInclusive<Duration> = Duration::from_millis(200)..=Duration::from_secs(1);
 
 /// The sockets that the service listens on.
 #[derive(Debug)]
@@ -116,13 +120,15 @@ pub async fn run(
     // Loads data that the first number of an unusual form would otherwise wait for.
     let warm = tokio::task::spawn_blocking(phone::warm_up).await;
     warm.map_err(|error| Failure::other("cannot start", error))?;
-    let service = Service { settings, sources: Arc::new(sources), bus, traces: traces.clone() };
+    let capacity = Capacity::default();
+    let service = Service { settings, capacity, sources: Arc::new(sources), bus, traces: traces.clone() };
     service.run(listeners, shutdown).await.and(traces.close().await)
 }
 
 /// What is the same in all epochs.
 struct Service {
     settings: Settings,
+    capacity: Capacity,
     sources: Arc<Sources>,
     bus: Bus,
     traces: Traces,
@@ -131,33 +137,58 @@ struct Service {
 impl Service {
     /// Serves one epoch of the log after the other.
     async fn run(&self, listeners: Listeners, shutdown: CancellationToken) -> Result<(), Failure> {
-        while !shutdown.is_cancelled() {
+        let Some(opened) = shutdown.run_until_cancelled(self.open(&shutdown)).await else { return Ok(()) };
+        let mut epoch = opened.map_err(|error| Failure::other("DATABASE_URL", error))?;
+        loop {
             let sockets = listeners.duplicate().map_err(|error| Failure::other("the sockets", error))?;
-            let mut epoch = pin!(self.serve_epoch(sockets, &shutdown));
+            let mut served = pin!(self.serve(epoch, sockets, &shutdown));
             tokio::select! {
-                ended = &mut epoch => ended?,
+                ended = &mut served => ended?,
                 () = shutdown.cancelled() => {
                     // Or they would accept connections that nobody serves.
                     drop(listeners);
-                    return epoch.await;
+                    return served.await;
                 }
             }
+            let Some(next) = shutdown.run_until_cancelled(self.open_again(&shutdown)).await else {
+                return Ok(());
+            };
+            epoch = next;
         }
-        Ok(())
     }
 
-    /// Serves until `shutdown`, or until the log has begun a new epoch.
-    async fn serve_epoch(&self, listeners: Listeners, shutdown: &CancellationToken) -> Result<(), Failure> {
-        let Self { settings, .. } = self;
-        let capacity = Capacity::default();
-        let mut registry = Registry::default();
-        let stop = shutdown.child_token();
-        let opened =
-            log::open(&settings.database_url, settings.popup_ttl, &capacity.log, &mut registry, stop.clone());
-        let OpenLog { log, outbox, fresh, tasks } =
-            opened.await.map_err(|error| Failure::other("DATABASE_URL", error))?;
+    async fn open(&self, shutdown: &CancellationToken) -> Result<Epoch, OpenError> {
+        let Settings { database_url, popup_ttl, .. } = &self.settings;
+        let (over, mut registry) = (shutdown.child_token(), Registry::default());
+        let opened = log::open(database_url, *popup_ttl, &self.capacity.log, &mut registry, over.clone());
+        Ok(Epoch { log: opened.await?, over, registry })
+    }
+
+    /// Opens the log of the next epoch. Its server has only just been promoted, so a failure is no reason to end.
+    async fn open_again(&self, shutdown: &CancellationToken) -> Epoch {
+        let mut backoff = Backoff::new(OPEN_AGAIN);
+        loop {
+            match self.open(shutdown).await {
+                Ok(epoch) => return epoch,
+                Err(error) => {
+                    tracing::warn!(error = %ErrorChain(&error), "cannot open the log in its new epoch; trying again");
+                }
+            }
+            backoff.wait().await;
+        }
+    }
+
+    /// Serves until `shutdown`, or until the epoch is over.
+    async fn serve(
+        &self,
+        Epoch { log: OpenLog { log, outbox, fresh, tasks }, over, mut registry }: Epoch,
+        listeners: Listeners,
+        shutdown: &CancellationToken,
+    ) -> Result<(), Failure> {
+        let Self { settings, capacity, .. } = self;
         // The log and the relay end after the edges: the writer when the last handle on the log is dropped, and the relay when
         // the writer has ended and everything is published.
+        let stop = over.child_token();
         let mut backend = Supervisor::new(stop.clone());
         for task in tasks.into_handles() {
             backend.spawn("log", task.join());
@@ -176,17 +207,29 @@ impl Service {
         let cut = CancellationToken::new();
         backend.try_spawn("relay", relay.run(cut.clone()));
         let shared = Shared { sources: Arc::clone(&self.sources), log, traces: self.traces.clone() };
-        let served = match spawn_edges(settings, &capacity, shared, listeners, registry, stop.clone()) {
+        let served = match spawn_edges(settings, capacity, shared, listeners, registry, stop.clone()) {
             Ok(edges) => edges.join().await,
             Err(failure) => Err(failure),
         };
         stop.cancel();
-        let left = leave(backend, cut, shutdown).await;
+        if over.is_cancelled() && !shutdown.is_cancelled() {
+            // What is not published is of no use in the next epoch: pads get a snapshot.
+            cut.cancel();
+        }
+        let left = leave(backend, cut).await;
         if let (Err(_), Err(failure)) = (&left, &served) {
             tracing::error!(%failure, "another task failed");
         }
         left.and(served)
     }
+}
+
+/// The log as it was opened, and what ends with it.
+struct Epoch {
+    log: OpenLog,
+    /// Cancelled by the log when its database begins a new epoch, and at shutdown.
+    over: CancellationToken,
+    registry: Registry,
 }
 
 /// Starts the tasks with a handle on the log, which must end before the writer can.
@@ -230,16 +273,9 @@ fn spawn_edges(
     Ok(edges)
 }
 
-/// Waits for the log, and for the relay to publish the last events. It reads those that it did not publish in time from the
-/// log at the next start. In a new epoch they are of no use: pads get a snapshot.
-async fn leave(
-    backend: Supervisor,
-    cut: CancellationToken,
-    shutdown: &CancellationToken,
-) -> Result<(), Failure> {
-    if !shutdown.is_cancelled() {
-        cut.cancel();
-    }
+/// Waits for the log, and for the relay to publish the last events. What it does not publish in time is published after the next
+/// start, or, with PostgreSQL, another ingest-svc tells push-svc to read it.
+async fn leave(backend: Supervisor, cut: CancellationToken) -> Result<(), Failure> {
     let mut left = pin!(backend.join());
     match timeout(LAST_RELAY, left.as_mut()).await {
         Ok(left) => left,

@@ -113,14 +113,14 @@ impl LogTasks {
     }
 }
 
-/// Opens the log, or makes it. A ring pops up for `popup_ttl` after its receipt. The log cancels `stop` when its database begins a
+/// Opens the log, or makes it. A ring pops up for `popup_ttl` after its receipt. The log cancels `over` when its database begins a
 /// new epoch: this one's positions are then given out again, so it must be opened again.
 pub(crate) async fn open(
     database: &Database,
     popup_ttl: Duration,
     capacity: &LogCapacity,
     registry: &mut Registry,
-    stop: CancellationToken,
+    over: CancellationToken,
 ) -> Result<OpenLog, OpenError> {
     let metrics = LogMetrics::new(registry);
     let popup_ttl = popup_ttl.try_into().unwrap_or(SignedDuration::MAX);
@@ -138,7 +138,7 @@ pub(crate) async fn open(
         written: sees_written,
         metrics,
         writable: false,
-        stop,
+        over,
     };
     tasks.push(writer.start(database));
     Ok(OpenLog { log: Log { jobs, written, reader }, outbox, fresh, tasks: LogTasks(tasks) })
@@ -267,7 +267,7 @@ impl Submitted {
 }
 
 #[cfg(test)]
-pub(crate) use sqlite::tests::OtherProgram;
+pub(crate) use {sqlite::tests::OtherProgram, tests::try_open};
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]

@@ -80,7 +80,6 @@ impl LogReadiness {
 mod tests {
     use std::time::Instant;
 
-    use prometheus_client::registry::Registry;
     use tempfile::TempDir;
     use tokio::{task::JoinHandle, time::sleep};
     use tonic_health::pb::{
@@ -89,10 +88,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{
-        capacity::LogCapacity,
-        log::{self, Database, OpenLog, OtherProgram},
-    };
+    use crate::log::{Database, OpenLog, OtherProgram, try_open};
 
     /// Longer than anything here takes.
     const SOON: Duration = Duration::from_secs(20);
@@ -114,16 +110,7 @@ mod tests {
     async fn a_disk_that_does_not_answer_is_not_ready() {
         let directory = TempDir::new().unwrap();
         let path = directory.path().join("log.db");
-        let (database, ttl) = (Database::Sqlite(path.clone()), Duration::from_secs(30));
-        let opened = log::open(
-            &database,
-            ttl,
-            &LogCapacity::default(),
-            &mut Registry::default(),
-            CancellationToken::new(),
-        )
-        .await;
-        let OpenLog { log, tasks, .. } = opened.unwrap();
+        let OpenLog { log, tasks, .. } = try_open(&Database::Sqlite(path.clone())).await.unwrap();
         let (readiness, shutdown) = (Readiness::default(), CancellationToken::new());
         readiness.hold("log", "starting");
         let health = ringpad_runtime::grpc::health(readiness.clone(), &[], shutdown.clone());

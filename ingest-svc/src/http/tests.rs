@@ -14,15 +14,15 @@ use http_body_util::BodyExt;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use prometheus_client::registry::Registry;
 use proptest::{arbitrary::any as arbitrary, collection::vec, prelude::*};
-use ringpad_runtime::{CancellationToken, admin, readiness::Readiness};
+use ringpad_runtime::{admin, readiness::Readiness};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
 use super::*;
 use crate::{
-    capacity::{HttpCapacity, LogCapacity, RECORD},
-    log::{Database, OpenLog, OtherProgram},
+    capacity::{HttpCapacity, RECORD},
+    log::{Database, OpenLog, OtherProgram, try_open},
     phone::PhoneNumber,
     source::Sources,
     store::{Moving, NumberKind, OwnedNumber, StoreEntry},
@@ -75,16 +75,7 @@ impl Edge {
     /// The same with other sources.
     async fn of(sources: &str) -> Self {
         let directory = TempDir::new().unwrap();
-        let (database, ttl) = (Database::Sqlite(directory.path().join("log.db")), Duration::from_secs(30));
-        let open = crate::log::open(
-            &database,
-            ttl,
-            &LogCapacity::default(),
-            &mut Registry::default(),
-            CancellationToken::new(),
-        )
-        .await;
-        let open = open.unwrap();
+        let open = try_open(&Database::Sqlite(directory.path().join("log.db"))).await.unwrap();
         let number = PhoneNumber::parse("0507-1234-5678").unwrap();
         let number = OwnedNumber::new(NumberKind::VirtualNumber, &number);
         let store =

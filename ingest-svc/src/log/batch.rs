@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ringpad_bus::Event;
 
+use super::error::LogError;
 use crate::{
     call::{Ingested, RecordOutcome, Status},
     cdr::Record,
@@ -25,6 +26,15 @@ pub(super) struct Batch {
     pub(super) dropped: u64,
     /// Whether it has something that the database must write, and cannot leave out because nothing has changed.
     pub(super) writes: bool,
+    /// Why the last jobs were not done, if so.
+    pub(super) stop: Option<Stop>,
+}
+
+/// Why the rest of some jobs is not done.
+pub(super) struct Stop {
+    /// How many of them were done.
+    pub(super) done: usize,
+    pub(super) error: LogError,
 }
 
 impl Batch {

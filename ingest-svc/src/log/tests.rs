@@ -86,6 +86,23 @@ fn only_its_own_folder_uses_a_database_crate() {
     assert!(files > 50, "{files} files were looked at");
 }
 
+/// Opens a log as the service does.
+pub(crate) async fn try_open(database: &Database) -> Result<OpenLog, OpenError> {
+    let (capacity, mut registry) = (LogCapacity::default(), Registry::default());
+    open(database, TTL, &capacity, &mut registry, CancellationToken::new()).await
+}
+
+pub(super) fn act(call_id: Uuid, action: Action, request: u128) -> ActionRequest {
+    ActionRequest {
+        store_id: "gangnam".to_owned(),
+        call_id,
+        pad: ActingPad { id: "counter".to_owned(), name: "카운터".to_owned() },
+        action,
+        request_id: Uuid::from_u128(request),
+        received_at: jiff::Timestamp::UNIX_EPOCH,
+    }
+}
+
 /// Where a log is kept that can be opened again.
 pub(super) enum Place {
     Sqlite(TempDir),

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{
-    batch::Batch,
+    batch::{Batch, Stop},
     database::DatabaseWriter,
     error::LogError,
     job::{Job, Probe},
@@ -25,14 +25,6 @@ use super::{
 
 /// A commit that is younger than this shows well enough that the log can be written: a probe then writes nothing.
 const YOUNG: Duration = Duration::from_millis(500);
-
-/// What became of a commit that was offered to the relay.
-#[derive(Debug, PartialEq, Eq)]
-enum Offered {
-    Taken,
-    /// The relay is behind, and will find it in the log.
-    Dropped,
-}
 
 /// The task's state.
 pub(super) struct Writer {
@@ -45,7 +37,7 @@ pub(super) struct Writer {
     /// Whether the last commit succeeded.
     pub(super) writable: bool,
     /// To be cancelled when the database has begun a new epoch.
-    pub(super) stop: CancellationToken,
+    pub(super) over: CancellationToken,
 }
 
 impl Writer {
@@ -68,13 +60,17 @@ impl Writer {
             let committed = database.commit(&mut jobs, self.probe()).await;
             self.writable = committed.is_ok();
             let answer = match committed {
-                Ok(batch) => {
+                Ok(mut batch) => {
+                    if let Some(Stop { done, error }) = batch.stop.take() {
+                        has_other_epoch = error.is_other_epoch();
+                        self.failed(jobs.iter().skip(done), &error);
+                    }
                     self.committed(batch);
                     Ok(())
                 }
                 Err(error) => {
                     has_other_epoch = error.is_other_epoch();
-                    self.failed(&jobs, &error);
+                    self.failed(jobs.iter(), &error);
                     Err(error)
                 }
             };
@@ -84,7 +80,7 @@ impl Writer {
         }
         if has_other_epoch {
             tracing::warn!("a standby of the database was promoted, which begins a new epoch");
-            self.stop.cancel();
+            self.over.cancel();
         }
         database.close().await;
     }
@@ -107,9 +103,9 @@ impl Writer {
                 Committed { first_key: batch.first_key, at: Instant::now(), events: batch.events };
             let last = committed.last_key();
             // First of all, or the relay would look for it in the log.
-            let offered = self.offer(committed);
+            let is_taken = self.offer(committed);
             self.outbox.committed(last);
-            if offered == Offered::Dropped {
+            if !is_taken {
                 self.outbox.nudge();
             }
         }
@@ -121,23 +117,23 @@ impl Writer {
         self.metrics.quarantine_dropped.inc_by(batch.dropped);
     }
 
-    /// Hands a commit to the relay.
-    fn offer(&self, committed: Committed) -> Offered {
+    /// Hands a commit to the relay; false: it has no room, and has to read the log.
+    fn offer(&self, committed: Committed) -> bool {
         let size = committed.size();
         if !self.outbox.has_room(size) {
-            return Offered::Dropped;
+            return false;
         }
-        if self.fresh.try_send(committed).is_err() {
+        let is_taken = self.fresh.try_send(committed).is_ok();
+        if !is_taken {
             self.outbox.taken(size);
-            return Offered::Dropped;
         }
-        Offered::Taken
+        is_taken
     }
 
-    /// The commit failed: nothing of it was done.
-    fn failed(&self, jobs: &[Job], error: &LogError) {
+    /// The commit of these jobs failed: nothing of it was done.
+    fn failed<'a>(&self, jobs: impl Iterator<Item = &'a Job>, error: &LogError) {
         // What a probe finds is reported by its sender.
-        let refused = jobs.iter().filter(|job| !matches!(job, Job::Probe(_))).count();
+        let refused = jobs.filter(|job| !matches!(job, Job::Probe(_))).count();
         if refused > 0 {
             let error = ErrorChain(error);
             tracing::error!(%error, jobs = refused, "the commit failed; its requests are refused");

@@ -10,7 +10,6 @@ use ringpad_tests::{
     wait::{SOON, until},
 };
 
-use prometheus_client::registry::Registry;
 use tokio_postgres::SimpleQueryMessage;
 use uuid::Uuid;
 
@@ -153,14 +152,7 @@ async fn a_newer_schema_is_refused_in_words() {
     let place = place().await;
     place.open().await.close().await;
     execute(&place, "UPDATE ringpad_log SET version = 99").await;
-    let opened = open(
-        &database(&place),
-        TTL,
-        &LogCapacity::default(),
-        &mut Registry::default(),
-        CancellationToken::new(),
-    )
-    .await;
+    let opened = try_open(&database(&place)).await;
     let error = ringpad_runtime::ErrorChain(&opened.err().unwrap()).to_string();
     assert!(error.contains("99") && error.contains("Use a newer ingest-svc"), "{error}");
 }

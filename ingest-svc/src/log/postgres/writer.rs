@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{
     super::{
-        batch::Batch,
+        batch::{Batch, Stop},
         error::{LogError, Obstacle},
         job::Job,
         outbox::Outbox,
@@ -92,13 +92,6 @@ enum Kind {
     Purge,
 }
 
-/// Why jobs are not done any further.
-struct Stop {
-    /// How many of them were done.
-    done: usize,
-    error: LogError,
-}
-
 impl Kind {
     fn of(job: &Job) -> Self {
         match job {
@@ -136,7 +129,9 @@ impl Writer {
                 Err(stop) if done + stop.done == 0 => return Err(stop.error),
                 Err(stop) => {
                     // What is committed is committed. The rest is not tried: an unknown outcome would leave a gap in the events.
-                    jobs.iter_mut().skip(done + stop.done).for_each(|job| job.fail(&stop.error));
+                    let done = done + stop.done;
+                    jobs.iter_mut().skip(done).for_each(|job| job.fail(&stop.error));
+                    batch.stop = Some(Stop { done, ..stop });
                     break;
                 }
             }
@@ -168,14 +163,14 @@ impl Writer {
         batch: &mut Batch,
         began: Instant,
     ) -> Result<(), Stop> {
-        match self.tried(kind, jobs, batch, RETRIES).await {
+        let together = match self.tried(kind, jobs, batch, RETRIES).await {
             Ok(()) => return Ok(()),
             Err(Failure::Unusable(error)) => return Err(Stop { done: 0, error }),
-            Err(Failure::Conflict(_) | Failure::Job(_)) => {}
-        }
+            Err(Failure::Conflict(error) | Failure::Job(error)) => error,
+        };
         for (done, job) in jobs.iter_mut().enumerate() {
             if began.elapsed() > ONE_BY_ONE {
-                return Err(Stop { done, error: Obstacle::NoAnswer.into() });
+                return Err(Stop { done, error: together });
             }
             match self.tried(kind, std::slice::from_mut(job), batch, 0).await {
                 Ok(()) => {}
@@ -207,7 +202,10 @@ impl Writer {
                     tracing::debug!(error = %ErrorChain(error), "a batch met another one, and is tried again");
                 }
                 Err(Failure::Unusable(error))
-                    if tries < RETRIES && !self.may_be_committed && began.elapsed() < RECONNECT =>
+                    if tries < RETRIES
+                        && !self.may_be_committed
+                        && !error.is_other_epoch()
+                        && began.elapsed() < RECONNECT =>
                 {
                     tracing::warn!(error = %ErrorChain(error), "a batch is tried again on a new connection to the database");
                     sleep(PAUSE).await;

@@ -15,7 +15,6 @@ use std::{path::PathBuf, time::Duration};
 use prometheus_client::registry::Registry;
 use prost::Message;
 use ringpad_proto::v1::{self, CallState, subscribe_response::Event as Sent};
-use ringpad_runtime::CancellationToken;
 use rusqlite::Connection;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -24,8 +23,8 @@ use super::{super::tests as suite, *};
 use crate::{
     call::{ActingPad, Action, ActionOutcome, ActionRequest, Ingested, Status},
     log::{
-        CallQuery, Cursor, Database, LogError, OpenError, OpenLog, PageSize, open,
-        tests::{Backend, Place, TTL, any_call, end, gangnam, record, ring, store, update},
+        CallQuery, Cursor, Database, LogError, OpenError, OpenLog, PageSize,
+        tests::{Backend, Place, any_call, end, gangnam, record, ring, store, update},
     },
     request::{Quarantined, RawBody, RawRequest},
     store::Moving,
@@ -62,10 +61,7 @@ async fn open_at(name: &Path) -> OpenLog {
 }
 
 async fn try_open(name: &Path) -> Result<OpenLog, FileError> {
-    let database = Database::Sqlite(name.to_owned());
-    let opened =
-        open(&database, TTL, &LogCapacity::default(), &mut Registry::default(), CancellationToken::new())
-            .await;
+    let opened = suite::try_open(&Database::Sqlite(name.to_owned())).await;
     opened.map_err(|error| match error {
         OpenError::Sqlite { source, .. } => source,
         OpenError::Postgres { .. } => panic!("{error}"),

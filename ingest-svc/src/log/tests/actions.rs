@@ -3,17 +3,6 @@
 
 use super::*;
 
-fn act(call_id: Uuid, action: Action, request: u128) -> ActionRequest {
-    ActionRequest {
-        store_id: "gangnam".to_owned(),
-        call_id,
-        pad: ActingPad { id: "counter".to_owned(), name: "카운터".to_owned() },
-        action,
-        request_id: Uuid::from_u128(request),
-        received_at: jiff::Timestamp::UNIX_EPOCH,
-    }
-}
-
 fn done(acted: ActionOutcome) -> v1::Call {
     match acted {
         ActionOutcome::Done(call) => v1::Call::decode(call.as_slice()).unwrap(),
