@@ -5,8 +5,8 @@ use std::{path::PathBuf, time::Instant};
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use ingest_svc::log::{self, Copied, Database, Outcome, Servers};
-use ringpad_runtime::Failure;
+use ingest_svc::log::{self, Copied, Database, Outcome, Progress, Servers};
+use ringpad_runtime::{CancellationToken, Failure};
 
 use crate::terminal::{remark, report};
 
@@ -42,20 +42,20 @@ struct CopyArgs {
 ///
 /// # Errors
 /// The command has failed.
-pub(crate) async fn run(args: LogArgs) -> Result<(), Failure> {
+pub(crate) async fn run(args: LogArgs, shutdown: CancellationToken) -> Result<(), Failure> {
     match args.command {
-        LogCommand::Copy(args) => copy(args).await,
+        LogCommand::Copy(args) => copy(args, shutdown).await,
     }
 }
 
-async fn copy(args: CopyArgs) -> Result<(), Failure> {
+async fn copy(args: CopyArgs, shutdown: CancellationToken) -> Result<(), Failure> {
     let (from, to) = (file(&args.from)?, servers(&args.to)?);
     let (began, bar) = (Instant::now(), progress());
-    let copied = log::copy(&from, &to, |progress| {
+    let show = |progress: Progress| {
         bar.set_length(progress.of);
         bar.set_position(progress.rows);
-    })
-    .await;
+    };
+    let copied = log::copy(&from, &to, show, &shutdown).await;
     bar.finish_and_clear();
     match copied.map_err(|error| Failure::other("log copy", error))? {
         Outcome::AlreadyCopied => {

@@ -82,7 +82,7 @@ async fn run(command: Command, shutdown: CancellationToken) -> Result<(), Failur
         Command::Backup(args) => backup::back_up(args, shutdown).await,
         // Ctrl-C does not interrupt it; a second Ctrl-C does, and the old log stays.
         Command::Restore(args) => backup::restore(args).await,
-        Command::Log(args) => until(shutdown, Box::pin(log::run(args))).await,
+        Command::Log(args) => Box::pin(log::run(args, shutdown)).await,
     }
 }
 

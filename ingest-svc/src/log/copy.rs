@@ -12,6 +12,7 @@ mod table;
 
 use std::path::{Path, PathBuf};
 
+use ringpad_runtime::CancellationToken;
 use tokio::{sync::mpsc, task::spawn_blocking};
 use uuid::Uuid;
 
@@ -91,6 +92,9 @@ pub enum CopyError {
         /// What is wrong with it.
         source: TargetError,
     },
+    /// The caller has interrupted it.
+    #[error("interrupted")]
+    Interrupted,
     /// A defect of this code.
     #[error("the reading thread panicked")]
     Panicked,
@@ -117,12 +121,35 @@ pub(super) struct Marks {
     pub(super) rows: u64,
 }
 
-/// Moves the log in the file `from` to the empty database `to`. A copy that is dropped before its end, or was killed, is done by the
-/// next one, from the start.
+/// Moves the log in the file `from` to the empty database `to`. A copy that was interrupted or killed is done by the next one, from the
+/// start. `interrupt` has no effect once the file is being marked as moved: the commit follows at once.
 ///
 /// # Errors
 /// The reason why it was not copied.
-pub async fn copy(from: &Path, to: &Servers, progress: impl FnMut(Progress)) -> Result<Outcome, CopyError> {
+pub async fn copy(
+    from: &Path,
+    to: &Servers,
+    progress: impl FnMut(Progress),
+    interrupt: &CancellationToken,
+) -> Result<Outcome, CopyError> {
+    let written = interrupt.run_until_cancelled(write_all(from, to, progress)).await;
+    let Some((source, target, copied)) = written.ok_or(CopyError::Interrupted)?? else {
+        return Ok(Outcome::AlreadyCopied);
+    };
+    let name = to.to_string();
+    let marked = on_thread(move || source.mark_moved(&name)).await?;
+    marked.map_err(|source| CopyError::Source { path: from.to_owned(), source })?;
+    let committed = target.commit().await;
+    committed.map_err(|source| CopyError::Commit { path: from.to_owned(), servers: to.clone(), source })?;
+    Ok(Outcome::Copied(copied))
+}
+
+/// Writes everything, without the commit; `None`: an earlier copy was complete.
+async fn write_all(
+    from: &Path,
+    to: &Servers,
+    progress: impl FnMut(Progress),
+) -> Result<Option<(Source, Target, Copied)>, CopyError> {
     let at_source = |source| CopyError::Source { path: from.to_owned(), source };
     let at_target = |source| CopyError::Target { servers: to.clone(), source };
     let path = from.to_owned();
@@ -130,7 +157,7 @@ pub async fn copy(from: &Path, to: &Servers, progress: impl FnMut(Progress)) -> 
     let marks = source.marks();
     let (target, state) = Target::connect(to, marks.epoch).await.map_err(at_target)?;
     match (state, source.moved()) {
-        (State::Complete, Some(_)) => return Ok(Outcome::AlreadyCopied),
+        (State::Complete, Some(_)) => return Ok(None),
         (State::Complete, None) => return Err(at_target(TargetError::HasCopy)),
         (State::Begun, Some(moved)) if moved.to == to.to_string() => {}
         (State::Empty | State::Begun, Some(moved)) => return Err(at_source(moved.clone().into())),
@@ -151,12 +178,7 @@ pub async fn copy(from: &Path, to: &Servers, progress: impl FnMut(Progress)) -> 
     let copied = written.map_err(at_target)?;
     read.map_err(at_source)?;
     target.complete(&marks).await.map_err(at_target)?;
-
-    let name = to.to_string();
-    on_thread(move || source.mark_moved(&name)).await?.map_err(at_source)?;
-    let committed = target.commit().await;
-    committed.map_err(|source| CopyError::Commit { path: from.to_owned(), servers: to.clone(), source })?;
-    Ok(Outcome::Copied(copied))
+    Ok(Some((source, target, copied)))
 }
 
 async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, CopyError> {

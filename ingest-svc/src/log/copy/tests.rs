@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use prometheus_client::registry::Registry;
 use ringpad_runtime::{CancellationToken, ErrorChain};
 use ringpad_tests::wait::{SOON, until};
 use tempfile::TempDir;
 
 use super::*;
 use crate::log::{
-    CallQuery, Cursor, Database, LogCapacity, OpenError, OpenLog, PageSize, open,
+    CallQuery, Cursor, Database, OpenLog, PageSize,
     postgres::tests as postgres,
     sqlite::{
         self,
@@ -18,7 +17,7 @@ use crate::log::{
     tests::*,
 };
 use crate::{
-    call::{ActingPad, Action, ActionRequest, Reservation, Status},
+    call::{Action, Reservation, Status},
     cdr::Fault as CdrFault,
     request::{Quarantined, RawBody, RawRequest},
     store::Moving,
@@ -64,17 +63,6 @@ async fn full() -> (TempDir, PathBuf) {
     (directory, path)
 }
 
-fn act(call_id: Uuid, action: Action, request: u128) -> ActionRequest {
-    ActionRequest {
-        store_id: "gangnam".to_owned(),
-        call_id,
-        pad: ActingPad { id: "counter".to_owned(), name: "카운터".to_owned() },
-        action,
-        request_id: Uuid::from_u128(request),
-        received_at: jiff::Timestamp::UNIX_EPOCH,
-    }
-}
-
 fn quarantined(body: RawBody) -> Quarantined {
     Quarantined {
         source: "bizcall".into(),
@@ -94,9 +82,11 @@ async fn database() -> (Place, Servers) {
 /// Copies a log that is not in use. A lock on a file is also held by a process that another test is just starting, until that becomes
 /// another program.
 async fn attempt(from: &Path, to: &Servers) -> Result<Outcome, CopyError> {
-    until("the file is not locked", SOON, async || match copy(from, to, |_| {}).await {
-        Err(CopyError::Source { source: FileError::Held, .. }) => None,
-        done => Some(done),
+    until("the file is not locked", SOON, async || {
+        match copy(from, to, |_| {}, &CancellationToken::new()).await {
+            Err(CopyError::Source { source: FileError::Held, .. }) => None,
+            done => Some(done),
+        }
     })
     .await
 }
@@ -110,11 +100,6 @@ async fn copied(from: &Path, to: &Servers) -> Copied {
 
 async fn refused(from: &Path, to: &Servers) -> String {
     ErrorChain(&attempt(from, to).await.unwrap_err()).to_string()
-}
-
-async fn try_open(database: &Database) -> Result<OpenLog, OpenError> {
-    let (capacity, mut registry) = (LogCapacity::default(), Registry::default());
-    open(database, TTL, &capacity, &mut registry, CancellationToken::new()).await
 }
 
 /// Opens a log that is not in use.
@@ -255,12 +240,9 @@ async fn goes_on(opened: &OpenLog) {
 async fn a_copy_that_was_interrupted_is_opened_by_nobody_and_done_by_the_next_one() {
     let (_directory, file) = full().await;
     let (place, servers) = database().await;
-    let (begun, mut begins) = mpsc::unbounded_channel();
-    tokio::select! {
-        biased;
-        Some(()) = begins.recv() => {}
-        outcome = copy(&file, &servers, |_| begun.send(()).unwrap()) => panic!("{outcome:?}"),
-    }
+    let interrupt = CancellationToken::new();
+    let interrupted = copy(&file, &servers, |_| interrupt.cancel(), &interrupt).await;
+    assert!(matches!(interrupted, Err(CopyError::Interrupted)), "{interrupted:?}");
     let Place::Postgres(database) = &place else { panic!("not PostgreSQL") };
     let error = open_error(database).await;
     assert!(error.contains("ringpad log copy"), "{error}");
@@ -269,7 +251,7 @@ async fn a_copy_that_was_interrupted_is_opened_by_nobody_and_done_by_the_next_on
     let later = [("seq", "50"), ("sdt", "20261123142540"), ("vn", "050712345678")];
     assert_eq!(before.status(record(&later)).await, Status::Accepted);
     let expected = shown(&before).await;
-    let error = copy(&file, &servers, |_| {}).await.unwrap_err();
+    let error = copy(&file, &servers, |_| {}, &CancellationToken::new()).await.unwrap_err();
     assert!(matches!(error, CopyError::Source { source: FileError::Held, .. }), "{error}");
     before.close().await;
 
