@@ -293,7 +293,14 @@ where
         match message {
             Ok(AsyncMessage::Notice(notice)) if notice.parsed_severity() == Some(Severity::Warning) => {
                 is_warned.store(true, Ordering::Release);
-                tracing::warn!(warning = notice.message(), code = notice.code().code(), "the database warns");
+                // It says that there was nothing to roll back, after a batch that had failed.
+                if notice.code() != &SqlState::NO_ACTIVE_SQL_TRANSACTION {
+                    tracing::warn!(
+                        warning = notice.message(),
+                        code = notice.code().code(),
+                        "the database warns"
+                    );
+                }
             }
             Ok(_) => {}
             Err(error) => {

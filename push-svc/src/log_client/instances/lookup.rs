@@ -45,10 +45,16 @@ impl Instances {
         let wanted = instances_of(url, &addresses);
         if let Some(known) = self.lock().get_mut(index) {
             let kept = |name: &str| known.iter().find(|instance| &*instance.name == name).cloned();
-            *known = wanted
+            let next: Vec<_> = wanted
                 .into_iter()
                 .map(|(name, endpoint)| kept(&name).unwrap_or_else(|| Instance::new(&name, endpoint)))
                 .collect();
+            // Nobody checks the health of the others any more: what they were asked goes to another instance now.
+            let gone = known.iter().filter(|old| next.iter().all(|instance| instance.name != old.name));
+            gone.for_each(|old| {
+                old.fails.send_replace(true);
+            });
+            *known = next;
         }
         self.recount();
         true

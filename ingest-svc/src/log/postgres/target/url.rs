@@ -1,4 +1,5 @@
-//! The form of `DATABASE_URL=postgres://…`: as libpq has it, but what has no effect here, or could not be meant, is refused.
+//! The form of `DATABASE_URL=postgres://…`: as libpq has it. What nobody here would follow is refused; times of connections are
+//! accepted, and ingest-svc uses its own.
 
 use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
