@@ -38,6 +38,6 @@ for version; do
     install "$version"
     export POSTGRES_BIN=$kept/$version/bin
     "$POSTGRES_BIN/postgres" --version
-    cargo test --workspace --lib -- postgres
-    cargo test --workspace --test e2e -- postgres:: postgres_connections postgres_harness
+    cargo test --workspace --lib -- postgres log::copy
+    cargo test --workspace --test e2e -- postgres:: postgres_connections postgres_harness log_copy
 done

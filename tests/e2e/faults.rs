@@ -14,32 +14,14 @@ use ringpad_tests::{
     rabbit::RabbitNode,
 };
 
-/// When the fault begins: calls are ringing by then.
-const BEGINS: Duration = Duration::from_secs(2);
 /// How long it lasts: a silent stream is dead after 5 s, and the broker's silence is noticed after 3 s.
 const LASTS: Duration = Duration::from_secs(7);
 /// Longer than the 15 s after which the connection to a silent bus is rebuilt.
 const REBUILT: Duration = Duration::from_secs(18);
-/// How long calls continue after it.
-const AFTER: Duration = Duration::from_secs(4);
-/// How long everything may take to settle after it.
-const SETTLING: Duration = Duration::from_secs(60);
 
 /// Injects these faults at the same time in a small installation.
 async fn survive(broker: Broker, faults: &[Fault], lasts: Duration) {
-    let planned_faults =
-        faults.iter().map(|fault| PlannedFault { at: BEGINS, lasts, fault: *fault }).collect();
-    let plan = Plan {
-        store: Store::Sqlite,
-        length: BEGINS + lasts + AFTER,
-        planned_faults,
-        stores: 3,
-        calls_a_second: 10,
-        settling: SETTLING,
-        npm_package: None,
-        tampering: None,
-    };
-    let verdict = plan.run(broker).await;
+    let verdict = Plan::small(Store::Sqlite, faults, lasts).run(broker).await;
     assert!(verdict.is_clean(), "{faults:?}:\n{verdict}");
 }
 
@@ -120,21 +102,18 @@ async fn every_process_is_restarted_one_after_the_other() {
     let replicas = [0, 1, 2].map(Process::Push);
     let order = replicas.into_iter().chain([Process::Ingest(0), Process::Nginx, Process::Broker]);
     let planned = |(index, process)| PlannedFault {
-        at: BEGINS + 6 * SOON * index,
+        at: Duration::from_secs(2) + 6 * SOON * index,
         lasts: Duration::from_millis(100),
         fault: Fault::Restart(process),
     };
     let planned_faults: Vec<_> = (0..).zip(order).map(planned).collect();
     let length = planned_faults.iter().map(|planned| planned.at).max().unwrap_or_default() + 10 * SOON;
     let plan = Plan {
-        store: Store::Sqlite,
         length,
         planned_faults,
         stores: 5,
         calls_a_second: 30,
-        settling: SETTLING,
-        npm_package: None,
-        tampering: None,
+        ..Plan::small(Store::Sqlite, &[], Duration::ZERO)
     };
     let verdict = plan.run(Broker::Own(RabbitNode::start().await)).await;
     assert!(verdict.is_clean(), "{verdict}");

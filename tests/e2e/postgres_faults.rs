@@ -7,33 +7,20 @@ use ringpad_tests::{
     chaos::{
         Broker, Plan, Tampering, Verdict,
         fault::{Fault, Lost, Process, Route, Store},
-        schedule::PlannedFault,
     },
     rabbit::RabbitNode,
 };
 
-/// When the fault begins: calls are ringing by then.
-const BEGINS: Duration = Duration::from_secs(2);
 /// How long it lasts: an ingest-svc that is silent for 5 s is taken over.
 const LASTS: Duration = Duration::from_secs(8);
 const SOON: Duration = Duration::from_millis(500);
-/// How long calls continue after it.
-const AFTER: Duration = Duration::from_secs(4);
 
 async fn run(faults: &[Fault], lasts: Duration, tampering: Option<Tampering>) -> Verdict {
-    let planned_faults =
-        faults.iter().map(|fault| PlannedFault { at: BEGINS, lasts, fault: *fault }).collect();
-    let plan = Plan {
-        store: Store::Postgres,
-        length: BEGINS + lasts + AFTER,
-        planned_faults,
-        stores: 3,
-        calls_a_second: 10,
+    let mut plan = Plan::small(Store::Postgres, faults, lasts);
+    if tampering.is_some() {
         // What was lost never arrives.
-        settling: Duration::from_secs(if tampering.is_none() { 60 } else { 10 }),
-        npm_package: None,
-        tampering,
-    };
+        plan = Plan { settling: Duration::from_secs(10), tampering, ..plan };
+    }
     plan.run(Broker::Shared(RabbitNode::shared().await)).await
 }
 

@@ -48,7 +48,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use fault::Store;
+use fault::{Fault, Store};
 use fault_log::Takers;
 pub use installation::Broker;
 pub use tamper::Tampering;
@@ -115,6 +115,24 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// A small installation that meets all of these faults at once, after a beginning without any.
+    pub fn small(store: Store, faults: &[Fault], lasts: Duration) -> Self {
+        let (begins, after) = (Duration::from_secs(2), Duration::from_secs(4));
+        Self {
+            store,
+            length: begins + lasts + after,
+            planned_faults: faults
+                .iter()
+                .map(|fault| PlannedFault { at: begins, lasts, fault: *fault })
+                .collect(),
+            stores: 3,
+            calls_a_second: 10,
+            settling: Duration::from_secs(60),
+            npm_package: None,
+            tampering: None,
+        }
+    }
+
     /// Runs it.
     ///
     /// # Panics
@@ -314,11 +332,9 @@ fn count(traffic: &Traffic, fault_log: FaultLog, verdict: &mut Verdict) {
         }
     }
     for ingest in 0..fault_log.store().ingests() {
-        let (exits, promotions) = (fault_log.exits(ingest), fault_log.promotions());
-        if exits > promotions {
-            let words =
-                format!("ingest-svc {ingest} ended {exits} times by itself, after {promotions} promotions");
-            verdict.left_over.push(words);
+        let exits = fault_log.exits(ingest);
+        if exits > 0 {
+            verdict.left_over.push(format!("ingest-svc {ingest} ended {exits} times by itself"));
         }
     }
     verdict.fault_log = fault_log;

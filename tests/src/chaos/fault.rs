@@ -137,7 +137,7 @@ pub enum Fault {
     CutOff,
     /// The primary is lost, and its standby becomes the primary. The lost one is made a standby of it afterwards.
     Promotion(Lost),
-    /// An ingest-svc has ended by itself, since it could not open the log after a promotion, and is started again. Noted, not injected.
+    /// An ingest-svc has ended by itself, which is a failure of the run, and is started again. Noted, not injected.
     Exit(usize),
 }
 
@@ -192,7 +192,8 @@ impl Fault {
     /// Whom it keeps from taking a record: what it strikes is between the provider and the log.
     pub(super) fn blocks(self) -> Blocked {
         match self.target() {
-            _ if matches!(self, Self::Clock(..)) => Blocked::Nobody,
+            // It has to serve: its exit excuses nothing.
+            _ if matches!(self, Self::Clock(..) | Self::Exit(_)) => Blocked::Nobody,
             Target::Process(Process::Ingest(number))
             | Target::Route(Route::NginxToIngest(number) | Route::IngestToDatabase(number)) => {
                 Blocked::Ingest(number)

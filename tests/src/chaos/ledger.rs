@@ -53,13 +53,13 @@ impl State {
         positions
     }
 
-    /// Only a promotion makes a new epoch, and each makes one.
+    /// Only a promotion makes a new epoch, and each makes one. If another one follows soon, pads may not see it.
     fn judge_epochs(&self, fault_log: &FaultLog, verdict: &mut Verdict) {
         let renewals = self.histories.iter().flat_map(|(_, history)| &history.renewals);
         verdict.renewals = renewals.clone().count();
         let epochs: HashSet<_> = renewals.map(|renewal| &renewal.epoch).collect();
         verdict.promotions = fault_log.promotions();
-        if epochs.len() > verdict.promotions {
+        if epochs.len() > verdict.promotions || (epochs.is_empty() && verdict.promotions > 0) {
             verdict.broken += 1;
             verdict.say(format!("{} new epochs after {} promotions", epochs.len(), verdict.promotions));
         }

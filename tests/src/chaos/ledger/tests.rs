@@ -244,4 +244,7 @@ fn an_epoch_comes_only_after_a_promotion_and_does_not_go_back() {
     let both = [("a", CallState::Missed), ("b", CallState::Completed)];
     assert_eq!(renewed(4, &both, &[], 0).broken, 1, "nothing was promoted");
     assert_eq!(renewed(1, &both, &WHOLE[2..], 1).broken, 1, "a commit was lost");
+    let (now, mut fault_log) = (Instant::now(), FaultLog::new(Store::Postgres));
+    fault_log.add(Fault::Promotion(Lost::Killed), now, now);
+    assert_eq!(ledger().judge(&fault_log).broken, 1, "no pad has begun again");
 }
