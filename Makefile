@@ -13,7 +13,7 @@
 #   make asyncapi-lint  AsyncAPI's parser: are docs/asyncapi-*.yaml valid, and do the messages match them?
 #   make browser   the pad page in Chromium: alone, on `ringpad dev`, and on real replicas behind nginx; ONLY=floor
 #   make bench     measures; by hand, some ten minutes, prints and asserts nothing; ONLY=painted is the one in Chromium
-#   make env       writes fresh secrets for docker-compose.yml into .env, unless it is there
+#   make env       writes fresh secrets for docker-compose.yml into .env, and adds those that an older one does not have
 #   make bulk      8 × 10,000 records at once from Go, Java, Python and Node; by hand, needs all four, prints the answers
 #   make postgres-versions  the log's tests on PostgreSQL 14 to 18; by hand, some ten minutes; ONLY="14 18"
 #   make deny      cargo-deny: licences, sources, duplicates; by hand, installing it takes minutes
