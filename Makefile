@@ -12,7 +12,7 @@
 #   make openapi-lint  Redocly: does docs/openapi.json follow its recommended rules?
 #   make asyncapi-lint  AsyncAPI's parser: are docs/asyncapi-*.yaml valid, and do the messages match them?
 #   make browser   the pad page in Chromium: alone, on `ringpad dev`, and on real replicas behind nginx; ONLY=floor
-#   make bench     measures; by hand, some ten minutes, prints and asserts nothing; ONLY=painted is the one in Chromium
+#   make bench     measures; by hand, some twenty minutes, prints and asserts nothing; ONLY=quiet is one part, ONLY=painted the one in Chromium
 #   make env       writes fresh secrets for docker-compose.yml into .env, and adds those that an older one does not have
 #   make bulk      8 × 10,000 records at once from Go, Java, Python and Node; by hand, needs all four, prints the answers
 #   make postgres-versions  the log's tests on PostgreSQL 14 to 18; by hand, some ten minutes; ONLY="14 18"
@@ -115,7 +115,7 @@ browser: pad/node_modules/.package-lock.json build
 	RINGPAD_BIN="$(CURDIR)/target/debug/ringpad" RINGPAD_TESTBED="$(CURDIR)/target/debug/ringpad-testbed" \
 		$(NPM) run test:browser -- $(ONLY)
 
-bench: pad/node_modules/.package-lock.json
+bench: tools pad/node_modules/.package-lock.json
 	$(CARGO) build --release --workspace --bins
 ifneq ($(ONLY),painted)
 	ulimit -n "$$(ulimit -Hn)" && target/release/ringpad-bench $(ONLY)

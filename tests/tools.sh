@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need and this machine has not: RabbitMQ, PostgreSQL, PgBouncer, nginx, promtool, Chromium with Korean letters,
+# Installs what the tests need and this machine has not: RabbitMQ, PostgreSQL, PgBouncer, nginx, promtool, tcpdump, Chromium with Korean letters,
 # Node.js, Python. On Debian, as root or with sudo. Elsewhere it says in one line what to install.
 set -euo pipefail
 
@@ -20,6 +20,7 @@ compgen -G "/usr/lib/postgresql/*/bin/postgres" >/dev/null || want postgresql "P
 command -v openssl >/dev/null || want openssl "openssl"
 [ -x /usr/sbin/nginx ] || want nginx-light "nginx 1.22 or newer, in /usr/sbin"
 command -v promtool >/dev/null || want prometheus "promtool, of Prometheus 2.42 or newer"
+command -v tcpdump >/dev/null || want tcpdump "tcpdump, for make bench"
 [ -x "${CHROMIUM_BIN:-/usr/bin/chromium}" ] || want chromium "Chromium (or set CHROMIUM_BIN)"
 [ -n "$(fc-list :lang=ko 2>/dev/null | head -n 1)" ] || want fonts-noto-cjk "a Korean font"
 command -v fc-list >/dev/null || want fontconfig "fontconfig"

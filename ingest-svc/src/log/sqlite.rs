@@ -67,7 +67,12 @@ pub(super) fn open(
         Writer::open(&file, popup_ttl, capacity, unreadable.clone(), Arc::clone(&emptying), checkpoints)?;
     let checkpointer = Checkpoints::open(Arc::clone(&file), emptying, capacity.wal_bytes, registry)?;
     let connections = Connections::new(file, *capacity, unreadable);
-    Ok((writer, connections, spawn_blocking(move || checkpointer.run(&requests))))
+    let checkpointing = spawn_blocking(move || {
+        // Without a name it only is harder to tell from the others.
+        rustix::thread::set_name(c"log-checkpoints").ok();
+        checkpointer.run(&requests);
+    });
+    Ok((writer, connections, checkpointing))
 }
 
 #[cfg(test)]

@@ -45,7 +45,11 @@ impl Writer {
     pub(super) fn start(self, database: DatabaseWriter) -> JoinHandle<()> {
         let runtime = Handle::current();
         if database.blocks() {
-            spawn_blocking(move || runtime.block_on(self.run(database)))
+            spawn_blocking(move || {
+                // Without a name it only is harder to tell from the others.
+                rustix::thread::set_name(c"log-writer").ok();
+                runtime.block_on(self.run(database));
+            })
         } else {
             runtime.spawn(self.run(database))
         }

@@ -153,6 +153,11 @@ impl Service {
         }
     }
 
+    /// Whether it has been started, and not stopped or killed since.
+    pub fn is_started(&self) -> bool {
+        self.running.is_some()
+    }
+
     /// The process itself.
     ///
     /// # Panics

@@ -38,7 +38,7 @@ use crate::{
 };
 
 /// How long one round lasts.
-const ROUND: Duration = Duration::from_secs(8);
+const ROUND: Duration = Duration::from_secs(4);
 /// Records that wait for their answer at any time.
 pub(crate) const IN_FLIGHT: usize = 64;
 /// The same on a stream that is fed by a backlog.
@@ -74,9 +74,9 @@ pub(crate) async fn measure(node: &RabbitNode) {
     let server = installation::server().await;
     let mut measured = Vec::new();
     for installation in [
-        Installation::on_sqlite(node).await,
-        Installation::on_postgres(node, &server, 1).await,
-        Installation::on_postgres(node, &server, 2).await,
+        Installation::on_sqlite(node, 1).await,
+        Installation::on_postgres(node, &server, 1, 1).await,
+        Installation::on_postgres(node, &server, 2, 1).await,
     ] {
         let mut shops = Vec::new();
         for number in 0..STORES {

@@ -23,7 +23,7 @@ pub(crate) async fn server() -> PostgresServer {
     PostgresServer::start_with(DURABLE).await
 }
 
-/// Some ingest-svc that share a log, and one replica of push-svc.
+/// Some ingest-svc that share a log, and some replicas of push-svc.
 pub(crate) struct Installation<'a> {
     pub(crate) name: &'static str,
     /// With the first ingest-svc.
@@ -37,25 +37,34 @@ pub(crate) struct Installation<'a> {
 
 impl<'a> Installation<'a> {
     /// With the log in a SQLite file.
-    pub(crate) async fn on_sqlite(node: &RabbitNode) -> Self {
-        let system = System::start_with(&node.url(), 1, &SETTINGS).await;
+    pub(crate) async fn on_sqlite(node: &RabbitNode, replicas: usize) -> Self {
+        let system = System::start_with(&node.url(), replicas, &SETTINGS).await;
         Self { name: "SQLite", system, others: Vec::new(), server: None, database: None }
     }
 
     /// With the log in PostgreSQL, which `count` ingest-svc share.
-    pub(crate) async fn on_postgres(node: &RabbitNode, server: &'a PostgresServer, count: usize) -> Self {
+    pub(crate) async fn on_postgres(
+        node: &RabbitNode,
+        server: &'a PostgresServer,
+        count: usize,
+        replicas: usize,
+    ) -> Self {
         let database = server.create_database().await;
-        let mut system = System::prepare(&node.url(), 1, &SETTINGS);
+        let mut system = System::prepare(&node.url(), replicas, &SETTINGS);
         system.ingest.set("DATABASE_URL", &server.url(&database));
         let mut others: Vec<_> = (1..count).map(|_| system.another_ingest()).collect();
         let urls: Vec<_> =
             addresses(&system, &others).iter().map(|at| format!("http://{}", at.grpc)).collect();
-        system.push[0].set("INGEST_URL", &urls.join(","));
+        for replica in &mut system.push {
+            replica.set("INGEST_URL", &urls.join(","));
+        }
         system.ingest.start().await;
         for (service, _) in &mut others {
             service.start().await;
         }
-        system.push[0].start().await;
+        for replica in &mut system.push {
+            replica.start().await;
+        }
         let name = if count == 1 { "PostgreSQL, one ingest-svc" } else { "PostgreSQL, two ingest-svc" };
         let database = Some(server.connect(&database).await);
         Self { name, system, others, server: Some(server), database }

@@ -22,18 +22,19 @@ use tokio::{
 use crate::{
     ROUNDS,
     bare_hop::BareHop,
-    cpu::{PARTS, Spent, words},
     installation::{self, Installation},
     open_loop::schedule,
     statistics::{median, milliseconds, percentile},
+    usage::Usage,
 };
 
 /// Calls a second.
 const RATES: [u32; 2] = [200, 1_000];
 /// How long one round lasts, in seconds.
 const ROUND: usize = 8;
-/// Stores that the calls go to, each with one pad on gRPC-Web.
-const STORES: usize = 20;
+/// Pads, each of a store of its own, on gRPC-Web, and the replicas that have half of them each.
+const PADS: usize = 2_000;
+const REPLICAS: usize = 2;
 /// The provider's connections.
 const CONNECTIONS: usize = 32;
 /// Seen calls that wait to be counted.
@@ -43,48 +44,52 @@ const SEEN: usize = 16_384;
 pub(crate) type Seen = (String, Instant);
 
 /// One way to the pads, and how long each call of each round took on it.
-struct Way<'a> {
-    installation: Installation<'a>,
+pub(crate) struct Way<'a> {
+    pub(crate) installation: Installation<'a>,
     providers: Vec<Arc<Mutex<Provider>>>,
-    shops: Vec<Shop>,
-    seeing: mpsc::Receiver<Seen>,
+    pub(crate) shops: Vec<Shop>,
+    pub(crate) seeing: mpsc::Receiver<Seen>,
     _pads: JoinSet<()>,
 }
 
-/// Prints p50 and p99 at each rate with the log in SQLite and in PostgreSQL, and those of the bare hop.
+/// Prints p50 and p99 at each rate with the log in SQLite and in PostgreSQL, and those of the bare hop; and what a call costs.
 pub(crate) async fn measure(node: &RabbitNode) {
     let (server, mut bare) = (installation::server().await, BareHop::new(node).await);
     let mut ways = [
-        Way::of(Installation::on_sqlite(node).await).await,
-        Way::of(Installation::on_postgres(node, &server, 1).await).await,
+        Way::of(Installation::on_sqlite(node, REPLICAS).await, PADS, REPLICAS).await,
+        Way::of(Installation::on_postgres(node, &server, 1, REPLICAS).await, PADS, REPLICAS).await,
     ];
     for rate in RATES {
         let calls = rate as usize * ROUND;
         let (mut floor, mut ours) = (Vec::new(), [const { Vec::new() }; 2]);
-        let mut costs = [[0.0; PARTS.len()]; 2];
+        let mut usages = [Usage::default(), Usage::default()];
         for _ in 0..ROUNDS {
             floor.push(bare.round(rate, calls).await);
-            for ((way, ours), cost) in ways.iter_mut().zip(&mut ours).zip(&mut costs) {
-                let before = Spent::of(&way.installation, node);
+            for ((way, ours), usage) in ways.iter_mut().zip(&mut ours).zip(&mut usages) {
+                usage.begin(&way.installation, node);
                 ours.push(way.round(rate, calls).await);
-                let later = Spent::of(&way.installation, node);
-                *cost = before.each(later, u32::try_from(calls).expect("a small number"));
+                usage.end(&way.installation, node);
             }
         }
         report(rate, &ways, &mut ours, &mut floor);
-        for (way, cost) in ways.iter().zip(costs) {
-            println!("{rate}/s, {}, last round's {}", way.installation.name, words(cost));
+        for (way, usage) in ways.iter().zip(&usages) {
+            println!("{rate}/s, {}:", way.installation.name);
+            usage.print(calls * ROUNDS);
         }
     }
 }
 
 impl<'a> Way<'a> {
-    async fn of(installation: Installation<'a>) -> Self {
+    /// Opens so many pads, each of a store of its own, which the first `replicas` share.
+    pub(crate) async fn of(installation: Installation<'a>, count: usize, replicas: usize) -> Self {
         let (mut shops, (seen, seeing)) = (Vec::new(), mpsc::channel(SEEN));
         let (mut pads, system) = (JoinSet::new(), &installation.system);
-        for number in 0..STORES {
+        for number in 0..count {
             let shop = system.store(&format!("store-{number}")).await;
-            pads.spawn(watch(system.pad(Transport::GrpcWeb, 0, &shop.id).await, seen.clone()));
+            pads.spawn(watch(
+                system.pad(Transport::GrpcWeb, number % replicas, &shop.id).await,
+                seen.clone(),
+            ));
             shops.push(shop);
         }
         let providers = (0..CONNECTIONS).map(|_| Arc::new(Mutex::new(system.provider()))).collect();

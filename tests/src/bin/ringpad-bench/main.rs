@@ -1,11 +1,13 @@
 //! `make bench`: real binaries on a private RabbitMQ node, all on loopback, all on the cores of this machine, the load
-//! generator and the broker too. It prints and asserts nothing. `ringpad-bench accepts|latency|memory|stampede|abuse|stores` runs
-//! one part.
+//! generator and the broker too. It prints and asserts nothing. `ringpad-bench quiet` runs one part.
 //!
+//! * `quiet`: one ring at a time, with the log in SQLite and in PostgreSQL: when it passes which point on its way, by the packets of the
+//!   loopback interface; and what it costs, split by threads. A timer that is awaited on the way is a step of a millisecond.
 //! * `accepts`: records a second that are durably logged, over HTTP and over gRPC streams, with a fixed number in
 //!   flight: in SQLite, in PostgreSQL, and in PostgreSQL by two ingest-svc, which share the records; and what each record costs.
-//! * `latency`: from a ring that is due to the pad that shows it, open loop, with the log in SQLite and in PostgreSQL, and a bare
-//!   publish → consume on the same node at the same rate, one after the other.
+//! * `latency`: from a ring that is due to the pad that shows it, open loop, with 2,000 pads on two replicas, with the log in SQLite and
+//!   in PostgreSQL, and a bare publish → consume on the same node at the same rate, one after the other; and what a call costs.
+//! * `fan_out`: what an event costs a replica without a pad for it, and the broker, with 1 to 8 replicas.
 //! * `memory`: what an idle pad costs a replica.
 //! * `stampede`: a replica with 5,000 pads is killed; how soon they are back, and how late others' popups are meanwhile.
 //! * `abuse`: how long a source waits for its answers while others behave badly.
@@ -16,14 +18,18 @@
 mod abuse;
 mod accepts;
 mod bare_hop;
+mod capture;
 mod cpu;
+mod fan_out;
 mod installation;
 mod latency;
 mod memory;
 mod open_loop;
+mod quiet;
 mod stampede;
 mod statistics;
 mod stores;
+mod usage;
 
 use ringpad_tests::rabbit::RabbitNode;
 
@@ -43,11 +49,17 @@ async fn main() {
         "{cores} cores, shared by the services, RabbitMQ and the load generator; medians of {ROUNDS} rounds"
     );
     let node = RabbitNode::start().await;
+    if wanted("quiet") {
+        quiet::measure(&node).await;
+    }
     if wanted("accepts") {
         accepts::measure(&node).await;
     }
     if wanted("latency") {
         latency::measure(&node).await;
+    }
+    if wanted("fan_out") {
+        fan_out::measure(&node).await;
     }
     if wanted("memory") {
         memory::measure(&node).await;
