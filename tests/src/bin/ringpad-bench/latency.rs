@@ -74,7 +74,7 @@ pub(crate) async fn measure(node: &RabbitNode) {
         report(rate, &ways, &mut ours, &mut floor);
         for (way, usage) in ways.iter().zip(&usages) {
             println!("{rate}/s, {}:", way.installation.name);
-            usage.print(calls * ROUNDS);
+            usage.print(u32::try_from(calls * ROUNDS).expect("a small number"));
         }
     }
 }

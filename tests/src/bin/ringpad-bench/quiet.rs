@@ -140,6 +140,6 @@ impl<'a> Line<'a> {
                 median(&ratios)
             );
         }
-        self.usage.print(RINGS * ROUNDS);
+        self.usage.print(u32::try_from(RINGS * ROUNDS).expect("a small number"));
     }
 }

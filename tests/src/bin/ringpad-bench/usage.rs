@@ -65,14 +65,14 @@ impl Usage {
 
     /// Microseconds of a part for each of `calls`.
     #[expect(clippy::cast_precision_loss, reason = "far less than 2^52")]
-    pub(crate) fn each(&self, wanted: Part, calls: usize) -> f64 {
+    pub(crate) fn each(&self, wanted: Part, calls: u32) -> f64 {
         let of_part = self.spent.iter().filter(|((part, _), _)| *part == wanted);
-        of_part.map(|(_, spent)| spent.nanoseconds).sum::<u64>() as f64 / 1e3 / calls as f64
+        of_part.map(|(_, spent)| spent.nanoseconds).sum::<u64>() as f64 / 1e3 / f64::from(calls)
     }
 
     /// Prints the microseconds of each part for each of `calls`, and those of its threads with their context switches.
     #[expect(clippy::cast_precision_loss, reason = "far less than 2^52")]
-    pub(crate) fn print(&self, calls: usize) {
+    pub(crate) fn print(&self, calls: u32) {
         println!("  CPU µs each = by threads (context switches each):");
         for (part, part_name) in PARTS {
             let threads = self.spent.iter().filter(|((of, _), spent)| *of == part && spent.switches > 0);
@@ -80,7 +80,7 @@ impl Usage {
             threads.sort_by_key(|(_, spent)| Reverse(spent.nanoseconds));
             let words = threads.iter().map(|((_, name), spent)| {
                 let (spent, switches) = (spent.nanoseconds as f64 / 1e3, spent.switches as f64);
-                format!("{name} {:.0} ({:.1})", spent / calls as f64, switches / calls as f64)
+                format!("{name} {:.0} ({:.1})", spent / f64::from(calls), switches / f64::from(calls))
             });
             let words = words.collect::<Vec<_>>().join(" + ");
             if !words.is_empty() {
