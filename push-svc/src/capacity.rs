@@ -20,7 +20,7 @@ pub(crate) struct Capacity {
 /// Connections to both ports.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ConnectionCapacity {
-    /// Of pads, about 20 KiB each. The stores of a chain may share an address.
+    /// Of pads, about 6 KiB each. The stores of a chain may share an address.
     pub pads: ConnectionLimits,
     /// Of operators.
     pub admin: ConnectionLimits,
@@ -219,7 +219,7 @@ mod tests {
             limit!("how far behind a pad may be", max_behind),
             limit!("calls in a pad's first message", calls, calls, mib(snapshot_bytes)),
             limit!("missed events read for one pad", page, "1 MiB"),
-            limit!("what a pad has not read", "64 KiB", "8 KiB", "16 KiB", "2 KiB"),
+            limit!("what a pad has not read", "64 KiB", "16 KiB", "2 KiB"),
             limit!("what a pad may send", kib(bytes), "16 KiB", "5 s"),
         ]
     }

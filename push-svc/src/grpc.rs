@@ -27,6 +27,7 @@ use ringpad_runtime::{
     CancellationToken, Failure,
     grpc::{self, OpenCalls, Protocol},
     readiness::Readiness,
+    serve::LongStream,
 };
 use tonic::{
     Status,
@@ -225,6 +226,7 @@ impl PadService for GrpcEdge {
         let mut response = tonic::Response::new(encoded(stream));
         // Asks nginx, and other proxies that know the header, not to buffer messages.
         response.metadata_mut().insert("x-accel-buffering", MetadataValue::from_static("no"));
+        response.extensions_mut().insert(LongStream);
         Ok(response)
     }
 

@@ -9,6 +9,7 @@ mod frames;
 mod http2;
 pub mod lenient;
 mod limits;
+mod long_stream;
 mod metrics;
 mod port;
 mod reading;
@@ -24,7 +25,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use axum::Router;
 use tokio::{
     io::AsyncWriteExt,
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -32,6 +33,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use admission::ConnectionPermit;
 pub use http2::{LATE_FRAMES, STREAM_WINDOW, STREAMS, unread_frames};
 pub use limits::{Clients, ConnectionLimits, HalfClose, Heads, Limits, SMALL_HEAD, Timeouts};
+pub use long_stream::LongStream;
 pub use metrics::{PortMetrics, ServeMetrics};
 pub use requests::{InTime, is_late};
 pub use reset_debt::{COST as RESET_COST, CREDIT as RESET_CREDIT};
@@ -51,6 +53,9 @@ const ADDRESS_FULL: &[u8] =
 const ANSWERED_REFUSALS: usize = 64;
 /// How long a client may take to read its refusal.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
+/// Connections that the system accepts for us before we take them; Linux lowers it to `net.core.somaxconn`, which is 4,096 by
+/// default. The system drops further ones, and a client tries again only after a second: too late for a pad that comes back.
+const BACKLOG: u32 = 4096;
 /// Pause after a failed `accept`, e.g. because there are no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -59,9 +64,16 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// # Errors
 /// Names the setting and the address, e.g. when the port is in use.
 pub async fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| Failure::other(format!("{setting}: cannot listen on {address}"), error))
+    listen(address).map_err(|error| Failure::other(format!("{setting}: cannot listen on {address}"), error))
+}
+
+/// As `TcpListener::bind`, which has room for 128 connections.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // Otherwise the address of a process that has ended could not be used for a minute.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Serves `router` until `shutdown`; then accepts nothing more, lets open requests finish for `grace`, and aborts the rest.
@@ -123,7 +135,9 @@ impl Server {
                 return;
             }
         };
-        let connection = connection::serve(stream, peer, Arc::clone(&self.port), self.connections.clone());
+        // Boxed, because a task has room for each place that a future moves through.
+        let connection =
+            Box::pin(connection::serve(stream, peer, Arc::clone(&self.port), self.connections.clone()));
         let cut = self.cut.clone();
         self.connections.spawn(async move {
             tokio::select! {

@@ -3,6 +3,7 @@
 //! axum's extractor is not used, because it cannot write a snapshot in small frames: tungstenite keeps a buffer as long as
 //! the longest frame that it has written, for each connection and as long as the connection lives.
 
+use futures_util::future::{BoxFuture, FutureExt};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
@@ -23,8 +24,8 @@ const READ_BYTES: usize = 1024;
 /// How many bytes may wait to be written. In fact only one small frame does.
 const UNWRITTEN_BYTES: usize = 64 * 1024;
 
-/// A pad's socket.
-pub(super) type Socket = WebSocketStream<TokioIo<Upgraded>>;
+/// A pad's socket. Boxed, because a task has room for each place that it moves through.
+pub(super) type Socket = Box<WebSocketStream<TokioIo<Upgraded>>>;
 
 /// A request that may become a WebSocket.
 pub(super) struct Handshake {
@@ -76,7 +77,7 @@ impl Handshake {
     }
 
     /// The answer to the request, and a future that yields the socket once the answer is sent.
-    pub(super) fn accept<B: Default>(self) -> (Response<B>, impl Future<Output = hyper::Result<Socket>>) {
+    pub(super) fn accept<B: Default>(self) -> (Response<B>, BoxFuture<'static, hyper::Result<Socket>>) {
         let mut answer = Response::new(B::default());
         *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         let headers = answer.headers_mut();
@@ -93,9 +94,9 @@ impl Handshake {
                 .max_write_buffer_size(UNWRITTEN_BYTES)
                 .max_message_size(Some(MESSAGE_BYTES))
                 .max_frame_size(Some(MESSAGE_BYTES));
-            Ok(WebSocketStream::from_raw_socket(connection, Role::Server, Some(config)).await)
+            Ok(Box::new(WebSocketStream::from_raw_socket(connection, Role::Server, Some(config)).await))
         };
-        (answer, socket)
+        (answer, socket.boxed())
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use hyper::{Request, body::Incoming, rt::Executor, service::service_fn};
+use hyper::{Request, Response, body::Incoming, rt::Executor, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::conn::auto::Builder,
@@ -28,21 +28,71 @@ use super::{
     http2,
     lenient::LenientStream,
     limits::{HalfClose, Heads, Limits, Timeouts},
+    long_stream,
     metrics::PortMetrics,
     port::Port,
-    reading::{StreamWatch, watch},
-    requests::{OpenRequests, Requests},
+    reading::{StreamWatch, WatchedStream, read_to_end, watch},
+    requests::{AnswerBody, OpenRequests, Requests},
 };
 use crate::ErrorChain;
 
 /// Serves one connection until it ends. When the process leaves, it takes no new requests except those that are on their way.
 /// `tasks` joins the requests over HTTP/2.
 pub(super) async fn serve(stream: TcpStream, peer: Peer, port: Arc<Port>, tasks: TaskTracker) {
-    let Limits { timeouts, heads, head, .. } = port.limits;
+    let timeouts = port.limits.timeouts;
     set_tcp_options(&stream, timeouts);
+    // Boxed, so that what hyper needs does not count for a long stream behind it.
+    let Some((mut stream, answer)) = Box::pin(serve_requests(stream, peer, port, tasks)).await else {
+        return;
+    };
+    match long_stream::send(&mut stream, answer, timeouts.write).await {
+        Ok(()) => Box::pin(read_to_end(stream)).await,
+        Err(error) => tracing::debug!(error = %ErrorChain(&error), "a long stream ended"),
+    }
+}
+
+/// Serves the requests of a connection until it ends, or until one has a long stream as its answer.
+async fn serve_requests(
+    stream: TcpStream,
+    peer: Peer,
+    port: Arc<Port>,
+    tasks: TaskTracker,
+) -> Option<(TcpStream, Response<AnswerBody>)> {
+    let timeouts = port.limits.timeouts;
     let (stream, watch) = watch(stream, timeouts.write);
+    match serve_with_hyper(stream, &watch, peer, &port, tasks).await {
+        End::Hyper(Ok(())) => {}
+        End::Hyper(Err(error)) => note(&*error, &port.metrics),
+        End::LongStream(answer) => return Some((watch.into_stream()?, answer)),
+        End::Cut => return None,
+    }
+    // A client that was silent has sent nothing that is unread, and many clients leave such a connection open.
+    if !port.shutdown.is_cancelled() || watch.last_byte().elapsed() < timeouts.quiet {
+        watch.read_to_end().await;
+    }
+    None
+}
+
+/// How hyper's part of a connection ends.
+enum End {
+    /// By hyper itself.
+    Hyper(Result<(), Box<dyn Error + Send + Sync>>),
+    /// With an answer that is written without hyper.
+    LongStream(Response<AnswerBody>),
+    /// At once, by us.
+    Cut,
+}
+
+async fn serve_with_hyper(
+    stream: WatchedStream,
+    watch: &StreamWatch,
+    peer: Peer,
+    port: &Arc<Port>,
+    tasks: TaskTracker,
+) -> End {
+    let Limits { timeouts, heads, head, .. } = port.limits;
     let (stream, unreadable) = LenientStream::new(stream, (heads == Heads::Lenient).then_some(head));
-    let requests = Requests::new(Arc::clone(&port), peer);
+    let (requests, mut long) = Requests::new(Arc::clone(port), peer);
     let mut open = requests.open();
     let number = AtomicU64::new(0);
     let service = service_fn(move |mut request: Request<Incoming>| {
@@ -51,37 +101,26 @@ pub(super) async fn serve(stream: TcpStream, peer: Peer, port: Arc<Port>, tasks:
         requests.answer(request)
     });
     let builder = builder(&port.limits, tasks);
-    let end = {
-        let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
-        let count_resets = |resets| port.metrics.cancelled(resets);
-        // In this order, a request that has arrived is served before anything is closed.
-        let end = tokio::select! {
-            biased;
-            end = watch.drive(connection.as_mut(), count_resets) => Some(end),
-            close = reason_to_close(&mut open, &watch, &port) => match close {
-                Close::Now => return,
-                Close::InOrder => None,
-            },
-        };
-        match end {
-            Some(end) => end,
-            None => {
-                connection.as_mut().graceful_shutdown();
-                // A client that does not leave, with answers that it never reads, is not waited for.
-                tokio::select! {
-                    biased;
-                    end = watch.drive(connection.as_mut(), count_resets) => end,
-                    () = open.none_for(timeouts.unacknowledged) => return,
-                }
-            }
-        }
+    let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
+    let count_resets = |resets| port.metrics.cancelled(resets);
+    // In this order, a request that has arrived is served before anything is closed.
+    let close = tokio::select! {
+        biased;
+        end = watch.drive(connection.as_mut(), count_resets) => return End::Hyper(end),
+        Ok(answer) = &mut long => return End::LongStream(answer),
+        close = reason_to_close(&mut open, watch, port) => close,
     };
-    if let Err(error) = end {
-        note(error.as_ref(), &port.metrics);
+    match close {
+        Close::Now => return End::Cut,
+        // From now on hyper writes every answer.
+        Close::InOrder => drop(long),
     }
-    // A client that was silent has sent nothing that is unread, and many clients leave such a connection open.
-    if !port.shutdown.is_cancelled() || watch.last_byte().elapsed() < timeouts.quiet {
-        watch.read_to_end().await;
+    connection.as_mut().graceful_shutdown();
+    // A client that does not leave, with answers that it never reads, is not waited for.
+    tokio::select! {
+        biased;
+        end = watch.drive(connection.as_mut(), count_resets) => End::Hyper(end),
+        () = open.none_for(timeouts.unacknowledged) => End::Cut,
     }
 }
 

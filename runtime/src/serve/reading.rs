@@ -150,12 +150,16 @@ impl StreamWatch {
 
     /// Reads what the client still sends after the connection has been served, until it closes its side too. A socket that is
     /// closed with unread bytes is reset, and the client's system then drops the answers that the client has not read.
-    pub(super) async fn read_to_end(mut self) {
+    pub(super) async fn read_to_end(self) {
         lock(&self.reading).allowance = ReadAllowance::Unlimited;
-        // A WebSocket still has it.
-        if let Ok(stream) = self.stream.try_recv() {
+        if let Some(stream) = self.into_stream() {
             read_to_end(stream).await;
         }
+    }
+
+    /// The stream, once hyper has dropped it; `None` if a WebSocket has it.
+    pub(super) fn into_stream(mut self) -> Option<TcpStream> {
+        self.stream.try_recv().ok()
     }
 }
 
@@ -235,12 +239,17 @@ impl AsyncRead for WatchedStream {
         if left == 0 {
             return Poll::Pending;
         }
-        let room = left.min(buffer.remaining());
-        let mut part = ReadBuf::new(buffer.initialize_unfilled_to(room));
-        ready!(self.stream()?.poll_read(cx, &mut part))?;
-        lock(&self.reading).read(part.filled());
-        let read = part.filled().len();
-        buffer.advance(read);
+        let before = buffer.filled().len();
+        if left >= buffer.remaining() {
+            // The usual case, in which nothing of the buffer must be initialized.
+            ready!(self.stream()?.poll_read(cx, buffer))?;
+        } else {
+            let mut part = ReadBuf::new(buffer.initialize_unfilled_to(left));
+            ready!(self.stream()?.poll_read(cx, &mut part))?;
+            let read = part.filled().len();
+            buffer.advance(read);
+        }
+        lock(&self.reading).read(buffer.filled().get(before..).unwrap_or_default());
         Poll::Ready(Ok(()))
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
@@ -17,7 +17,7 @@ use hyper::{
     header::{CONNECTION, HeaderValue, RETRY_AFTER},
 };
 use tokio::{
-    sync::watch,
+    sync::{oneshot, watch},
     time::{Sleep, sleep, timeout},
 };
 use tonic::{Code, Status};
@@ -25,6 +25,7 @@ use tower::ServiceExt;
 
 use super::{
     admission::{ConnectionPermit, Peer},
+    long_stream::LongStream,
     metrics::Refused,
     port::Port,
 };
@@ -35,6 +36,8 @@ pub(super) struct Requests {
     peer: Peer,
     /// `None` before the first request.
     open: Arc<watch::Sender<Option<usize>>>,
+    /// Takes a [`LongStream`] from hyper; `None` once it has.
+    long: Arc<Mutex<Option<oneshot::Sender<Response<AnswerBody>>>>>,
 }
 
 /// A request that is open, until hyper has taken its whole answer.
@@ -44,8 +47,11 @@ struct OpenRequest {
 }
 
 impl Requests {
-    pub(super) fn new(port: Arc<Port>, peer: Peer) -> Self {
-        Self { port, peer, open: Arc::new(watch::Sender::new(None)) }
+    /// With where a [`LongStream`] over HTTP/1.1 comes, which is the connection's last answer.
+    pub(super) fn new(port: Arc<Port>, peer: Peer) -> (Self, oneshot::Receiver<Response<AnswerBody>>) {
+        let (long, taken) = oneshot::channel();
+        let (open, long) = (Arc::new(watch::Sender::new(None)), Arc::new(Mutex::new(Some(long))));
+        (Self { port, peer, open, long }, taken)
     }
 
     /// For waiting until there are none.
@@ -62,6 +68,7 @@ impl Requests {
         let permit = port.admission.request(&self.peer, request.headers());
         self.open.send_modify(|open| *open = Some(open.unwrap_or_default() + 1));
         let open = OpenRequest { all: Arc::clone(&self.open), _permit: permit.clone().ok() };
+        let long = Arc::clone(&self.long);
         let answering = permit.map(|permit| {
             request.extensions_mut().insert(ConnectInfo(self.peer.address));
             request.extensions_mut().insert(permit);
@@ -85,7 +92,17 @@ impl Requests {
             if port.shutdown.is_cancelled() {
                 announce_close(&mut answer, version);
             }
-            Ok(answer.map(|body| AnswerBody { body, _open: open }))
+            let is_long = version == Version::HTTP_11 && answer.extensions().get() == Some(&LongStream);
+            let answer = answer.map(|body| AnswerBody { body, _open: open });
+            let long =
+                if is_long { long.lock().unwrap_or_else(PoisonError::into_inner).take() } else { None };
+            let Some(long) = long else { return Ok(answer) };
+            match long.send(answer) {
+                // The connection's task drops hyper's connection, and this with it.
+                Ok(()) => std::future::pending().await,
+                // The connection is about to end.
+                Err(answer) => Ok(answer),
+            }
         }
     }
 }

@@ -2,21 +2,28 @@
 
 mod bounds;
 mod client;
+mod long_stream;
 
 use std::{
     convert::Infallible,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
 };
 
-use axum::{Router, body::Body, extract::State, routing::any};
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::State,
+    routing::any,
+};
 use prometheus_client::{encoding::text::encode, registry::Registry};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    sync::mpsc,
     task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
@@ -50,6 +57,8 @@ struct Handlers {
     gate: CancellationToken,
     open: AtomicUsize,
     most_open: AtomicUsize,
+    /// What `/long` answers.
+    long: Mutex<Option<mpsc::Receiver<Bytes>>>,
 }
 
 /// A call that is being handled.
@@ -111,6 +120,7 @@ impl TestPort {
             .route("/at-once", any(async || "done"))
             .route("/whole", any(whole))
             .route("/endless", any(endless))
+            .route("/long", any(long_stream::handler))
             .with_state(handlers.clone());
         let shutdown = CancellationToken::new();
         let limits = Limits {

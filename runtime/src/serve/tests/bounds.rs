@@ -33,6 +33,18 @@ async fn asked_to_leave(client: &mut Client) {
 }
 
 #[tokio::test]
+async fn a_thousand_connections_may_wait_until_they_are_accepted() {
+    let listener = bind("a test", ([127, 0, 0, 1], 0).into()).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    // The system drops one that has no room, and the client tries again after a second.
+    let connect = |_| std::net::TcpStream::connect_timeout(&address, Duration::from_secs(5)).unwrap();
+    let clients: Vec<_> = (0..1_000).map(connect).collect();
+    for _ in clients {
+        listener.accept().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn an_idle_client_is_asked_to_leave_and_one_with_an_open_call_stays() {
     let port = TestPort::start().await;
     let mut busy = port.client().await;
