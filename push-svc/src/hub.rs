@@ -287,14 +287,6 @@ impl Registration {
         Some(name)
     }
 
-    /// The store's name, for the pad's snapshot, if it is known.
-    pub(crate) fn store_name(&self) -> Option<Arc<str>> {
-        let state = self.hub.lock();
-        let name = state.stores.get(self.control.store())?.name()?;
-        self.control.announce_name(&name);
-        Some(name)
-    }
-
     /// Takes the store's name as it was read from the log for the pad's snapshot, and returns the name for the snapshot. If
     /// the hub knows another name, either may be the newer one: the log is asked.
     pub(crate) fn suggest_name(&self, name: &str, now: Instant) -> Arc<str> {

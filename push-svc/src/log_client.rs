@@ -1,9 +1,10 @@
 //! A client of the log, over the internal gRPC of one or several instances of ingest-svc. It connects at the first request,
 //! and again whenever it must.
 
+mod batches;
 mod instances;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use prometheus_client::registry::Registry;
 
@@ -29,6 +30,7 @@ use crate::{
     event_sources::EventSources,
     hub::{Completeness, is_readable},
 };
+use batches::Batches;
 use instances::{Cost, InstanceClient, Instances};
 
 /// How long an answer may take: less than the 3 s within which a pad must have its snapshot.
@@ -40,6 +42,8 @@ pub(crate) struct LogClient {
     instances: Instances,
     /// For pads that open a stream or read what they missed.
     streams: Turns,
+    /// What pads that come back ask the log.
+    batches: Arc<Batches>,
     /// For the single requests of pads.
     requests: Turns,
     sources: EventSources,
@@ -57,7 +61,7 @@ pub(crate) struct Events {
 }
 
 /// Why the log did not answer.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum LogClientError {
     /// It has no such store.
     #[error("no such store")]
@@ -83,6 +87,7 @@ impl LogClient {
         Self {
             instances: Instances::new(urls, bearer, registry),
             streams: Turns::new(streams),
+            batches: Arc::default(),
             requests: Turns::new(requests),
             sources,
         }
@@ -135,13 +140,21 @@ impl LogClient {
         limit: u32,
     ) -> Result<(Uuid, StoreEvents), LogClientError> {
         let _turn = self.streams.wait(&cursor.store_id).await;
-        let request = ListCallEventsRequest { stores: vec![cursor], limit, for_pad: true };
-        let Events { epoch, mut stores, .. } = self.read_events(request).await?;
-        match stores.pop() {
-            Some(StoreEvents { not_found: true, .. }) => Err(LogClientError::NoSuchStore),
-            Some(events) => Ok((epoch, events)),
-            None => Err(LogClientError::Unexpected("no store in the answer")),
-        }
+        let read = |stores: Vec<StoreCursor>| {
+            let limit = u32::try_from(stores.len()).map_or(limit, |pads| limit.saturating_mul(pads));
+            self.read_events(ListCallEventsRequest { stores, limit, for_pad: true })
+        };
+        let answer = self.batches.ask(&cursor, read).await?;
+        let is_left_out = answer.completeness == Completeness::Truncated
+            && answer.events.events.is_empty()
+            && answer.events.position > cursor.after_position;
+        let (epoch, events) = if is_left_out {
+            let Events { epoch, mut stores, .. } = read(vec![cursor]).await?;
+            (epoch, stores.pop().ok_or(LogClientError::Unexpected("no store in the answer"))?)
+        } else {
+            (answer.epoch, answer.events)
+        };
+        if events.not_found { Err(LogClientError::NoSuchStore) } else { Ok((epoch, events)) }
     }
 
     /// The events that many stores have missed, at most `limit` in all; fewer if the answer would be too large. Never waits

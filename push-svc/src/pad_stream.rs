@@ -8,8 +8,7 @@ mod stream;
 use std::{sync::Arc, time::Duration};
 
 use ringpad_proto::v1::{
-    ListCallsRequest, Snapshot, StoreCursor, StoreEvents, StoreRef, SubscribeRequest, SubscribeResponse,
-    subscribe_response,
+    Snapshot, StoreCursor, StoreEvents, StoreRef, SubscribeRequest, SubscribeResponse, subscribe_response,
 };
 use ringpad_runtime::traces::Traces;
 use tokio::time::{Instant, timeout};
@@ -145,28 +144,16 @@ impl PadStreams {
                 if current != epoch || !is_within_reach(after, &answer, self.capacity.max_behind) {
                     return Ok(None);
                 }
-                let name = match registration.store_name() {
-                    Some(name) => name,
-                    None => self.read_name(pad, registration).await?,
-                };
-                (name, answer.events)
+                // An older version of ingest-svc does not send the name, without which there is no snapshot of ours.
+                if answer.store_name.is_empty() {
+                    return Ok(None);
+                }
+                (registration.suggest_name(&answer.store_name, Instant::now()), answer.events)
             }
         };
         let store = StoreRef { id: pad.store.to_string(), name: name.to_string() };
         let snapshot = Snapshot { resumed: true, ..self.empty_snapshot(store, epoch, after) };
         Ok(Some(Beginning { epoch, position: after, missed, snapshot: message(snapshot) }))
-    }
-
-    async fn read_name(&self, pad: &Pad, registration: &Registration) -> Result<Arc<str>, LogClientError> {
-        let one = ListCallsRequest {
-            store_id: pad.store.to_string(),
-            page_size: 1,
-            for_snapshot: true,
-            ..ListCallsRequest::default()
-        };
-        let answer = self.context.log.calls(one).await?;
-        let store = answer.store.ok_or(LogClientError::Unexpected("no store in the answer"))?;
-        Ok(registration.suggest_name(&store.name, Instant::now()))
     }
 
     fn empty_snapshot(&self, store: StoreRef, epoch: Uuid, position: u64) -> Snapshot {

@@ -337,10 +337,6 @@ impl HeldStore {
         self.streams.iter().filter(|stream| stream.needs_name(name)).cloned().collect()
     }
 
-    pub(super) fn name(&self) -> Option<Arc<str>> {
-        self.name.known()
-    }
-
     /// The event after `cursor`.
     pub(super) fn next_event(&self, cursor: u64) -> NextEvent {
         if self.log.is_none_or(|log| cursor + 1 >= log.next) {

@@ -126,8 +126,7 @@ impl TestPad {
                     *known == epoch && (*after == position || next_is_kept)
                 });
                 if let Some((_, after)) = after {
-                    let known = coming.registration.store_name();
-                    let name = known.unwrap_or_else(|| coming.registration.suggest_name(&read, now));
+                    let name = coming.registration.suggest_name(&read, now);
                     self.add_stream(coming, epoch, after, missed, name.to_string());
                 } else {
                     let lost_reach = coming.had.is_some_and(|(known, _)| known == epoch);
