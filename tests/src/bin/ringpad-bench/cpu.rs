@@ -55,7 +55,8 @@ fn of_server(server: &PostgresServer) -> Duration {
         + others.iter().filter_map(|process| fields(*process, 2)).sum::<Duration>()
 }
 
-fn of(process: Pid) -> Duration {
+/// The processor time of a process so far.
+pub(crate) fn of(process: Pid) -> Duration {
     fields(process, 2).expect("the process runs")
 }
 

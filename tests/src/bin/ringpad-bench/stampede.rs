@@ -1,5 +1,8 @@
 //! A replica with thousands of pads is killed, and all of them come to the other one at the same time: how long that takes, and
 //! how it affects the pads that were there before.
+//!
+//! The returning pads have a thread of their own. Otherwise the rings and the popups of the others would wait for that thread's
+//! work, too, and the benchmark would measure itself.
 
 use std::{
     net::SocketAddr,
@@ -14,10 +17,15 @@ use ringpad_tests::{
     token::Claims,
     wait::{SOON, within},
 };
-use tokio::{sync::mpsc, task::JoinSet, time::sleep};
+use tokio::{
+    runtime::{Builder, Handle},
+    sync::mpsc,
+    task::JoinSet,
+    time::sleep,
+};
 
 use crate::{
-    SETTINGS,
+    SETTINGS, cpu,
     latency::{Seen, watch},
     open_loop::schedule,
     statistics::{milliseconds, percentile},
@@ -31,15 +39,16 @@ const CONCURRENT: usize = 50;
 /// Stores with a pad on the other replica, and their calls a second.
 const OTHERS: usize = 20;
 const RATE: u32 = 100;
-/// Calls before the replica is killed, and after.
+/// Calls before the replica is killed, and after. Of the latter, those count that are due before the last pad is back.
 const BEFORE: usize = 500;
-const AFTER: usize = 2_000;
+const AFTER: usize = 1_000;
 /// As the pad page waits: up to so long before the first try, twice as long before each further one.
 const RETRY_INITIAL: Duration = Duration::from_millis(500);
 const RETRY_MAX: Duration = Duration::from_secs(10);
 
 /// Prints how long it took to have all pads back, and how late the others' popups were meanwhile.
 pub(crate) async fn measure(node: &RabbitNode) {
+    let crowd = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     let mut system = System::start_with(&node.url(), 2, &SETTINGS).await;
     let (mut others, (seen, mut seeing)) = (Vec::new(), mpsc::channel(BEFORE + AFTER));
     let mut watching = JoinSet::new();
@@ -51,22 +60,33 @@ pub(crate) async fn measure(node: &RabbitNode) {
     for number in 0..PADS / PADS_OF_A_STORE {
         system.store(&format!("store-{number}")).await;
     }
-    let pads = open(&system).await;
+    let pads = open(&system, crowd.handle()).await;
 
     let quiet = rings(&system, &others, &mut seeing, BEFORE).await;
     system.push[0].kill().await;
     let killed = Instant::now();
     let mut returning = JoinSet::new();
     for (pad, token) in pads {
-        returning.spawn(come_back(pad, token, system.push_at[1].pads));
+        returning.spawn_on(come_back(pad, token, system.push_at[1].pads), crowd.handle());
     }
+    let spent = || [&system.ingest, &system.push[1]].map(|service| cpu::of(service.running().pid()));
+    let before = spent();
     let back = async {
         let tries = within("all pads are back", Duration::from_secs(120), returning.join_all()).await;
-        (tries.iter().sum::<usize>(), killed.elapsed())
+        (tries.iter().sum::<usize>(), killed.elapsed(), spent())
     };
-    let (busy, (tries, took)) = tokio::join!(rings(&system, &others, &mut seeing, AFTER), back);
-    println!("{PADS} pads of a killed replica are back after {:.1} s, in {tries} tries", took.as_secs_f64());
-    for (when, mut delays) in [("before", quiet), ("meanwhile", busy)] {
+    let (mut busy, (tries, took, after)) = tokio::join!(rings(&system, &others, &mut seeing, AFTER), back);
+    busy.retain(|(due, _)| *due < killed + took);
+    #[expect(clippy::cast_precision_loss, reason = "far less than 2^52 pads")]
+    let each = |service: usize| (after[service] - before[service]).as_secs_f64() * 1e6 / PADS as f64;
+    println!(
+        "{PADS} pads of a killed replica are back after {:.1} s, in {tries} tries; CPU µs each: ingest-svc {:.0}, push-svc {:.0}",
+        took.as_secs_f64(),
+        each(0),
+        each(1)
+    );
+    for (when, popups) in [("before", quiet), ("meanwhile", busy)] {
+        let mut delays: Vec<_> = popups.into_iter().map(|(_, delay)| delay).collect();
         delays.sort_unstable();
         let of = |share| milliseconds(percentile(&delays, share));
         println!(
@@ -76,10 +96,11 @@ pub(crate) async fn measure(node: &RabbitNode) {
             of(1.0)
         );
     }
+    crowd.shutdown_background();
 }
 
 /// All pads of the replica that is going to be killed, each with its token.
-async fn open(system: &System) -> Vec<(Pad, String)> {
+async fn open(system: &System, crowd: &Handle) -> Vec<(Pad, String)> {
     let (mut opening, mut pads) = (JoinSet::new(), Vec::with_capacity(PADS));
     for number in 0..PADS {
         if opening.len() == CONCURRENT {
@@ -89,7 +110,7 @@ async fn open(system: &System) -> Vec<(Pad, String)> {
         let (replica, token) = (system.push_at[0].pads, claims.token());
         let transport = if number % 2 == 0 { Transport::GrpcWeb } else { Transport::WebSocket };
         let asked = Subscription::new(&token);
-        opening.spawn(async move { (Pad::open(transport, replica, &asked).await, token) });
+        opening.spawn_on(async move { (Pad::open(transport, replica, &asked).await, token) }, crowd);
     }
     pads.extend(opening.join_all().await);
     pads
@@ -117,13 +138,13 @@ async fn stay(mut pad: Pad) {
     pad.update_at_any_time().await;
 }
 
-/// Rings `calls` times at the other stores; how long each took to its pad.
+/// Rings `calls` times at the other stores; when each was due, and how long it took to its pad.
 async fn rings(
     system: &System,
     shops: &[Shop],
     seeing: &mut mpsc::Receiver<Seen>,
     calls: usize,
-) -> Vec<Duration> {
+) -> Vec<(Instant, Duration)> {
     let (mut schedule, mut provider, mut delays) = (schedule(RATE, calls), system.provider(), Vec::new());
     while let Some(due) = schedule.recv().await {
         let caller = format!("010-5{:03}-{:04}", calls % 1_000, due.number);
@@ -131,7 +152,7 @@ async fn rings(
         provider.deliver(&record).await;
         // One at a time: the next ring is due in 10 ms, and what is late makes the next one late, too.
         let (_, at) = within("a popup", SOON, seeing.recv()).await.expect("pads continue");
-        delays.push(at - due.at);
+        delays.push((due.at, at - due.at));
     }
     delays
 }
