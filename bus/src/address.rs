@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use lapin::uri::{AMQPScheme, AMQPUri};
+use amq_protocol::uri::{AMQPScheme, AMQPUri};
 
 /// Seconds between two heartbeats of each side, unless the URL sets `heartbeat`. A connection from which nothing came for
 /// twice as long counts as lost.
@@ -13,9 +13,9 @@ const HEARTBEAT: u16 = 10;
 pub struct BrokerAddress(AMQPUri);
 
 impl BrokerAddress {
-    /// The address in the form that lapin uses.
-    pub(crate) fn uri(&self) -> AMQPUri {
-        self.0.clone()
+    /// Its parts.
+    pub(crate) fn uri(&self) -> &AMQPUri {
+        &self.0
     }
 
     /// The virtual host, decoded, e.g. `/`.
@@ -79,7 +79,7 @@ impl FromStr for BrokerAddress {
         let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
         let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
         let mut uri: AMQPUri = text.parse().map_err(|_| AddressError::Malformed)?;
-        // lapin's parser silently replaces an IPv6 address, or a missing host, by localhost.
+        // The parser silently replaces an IPv6 address, or a missing host, by localhost.
         match host.strip_prefix('[').and_then(|host| host.split_once(']')) {
             Some((address, _)) => address.clone_into(&mut uri.authority.host),
             None if host.is_empty() || host.starts_with(':') => return Err(AddressError::Malformed),

@@ -1,28 +1,31 @@
 //! The bus on RabbitMQ: opens connections, each for one purpose. None of them reconnects.
 //!
-//! lapin's automatic recovery stays off: with it a consumer pauses without an error, and confirms fail only after the
-//! reconnect. Without it everything on a lost connection fails within milliseconds.
+//! ```text
+//! publisher, subscription, topology, dead letters ─► connection (methods, messages, login) ─► wire (frames, heartbeats) ─► socket
+//! ```
+//!
+//! AMQP 0-9-1 is encoded by a library; who reads and writes is ours, because a message is on this way while somebody waits for
+//! it. A client that works on a thread or task of its own costs each message several hand-overs between threads.
 
-mod confirms;
 mod connection;
 mod dead_letters;
+mod error;
 mod names;
 mod publisher;
 mod subscription;
-mod tasks;
 mod topology;
+mod wire;
 
 use std::{sync::Arc, time::Duration};
 
-use lapin::{Channel, options::ConfirmSelectOptions, tcp::OwnedTLSConfig};
+use amq_protocol::protocol::{AMQPClass, confirm};
+use rustls::ClientConfig;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-pub use self::dead_letters::DeadLetter;
-pub(crate) use self::{
-    confirms::PendingOutcome, names::Names, publisher::AmqpPublisher, subscription::AmqpSubscription,
-};
 use self::{connection::Link, topology::Topology};
+pub use self::{dead_letters::DeadLetter, error::LinkError};
+pub(crate) use self::{names::Names, publisher::AmqpPublisher, subscription::AmqpSubscription};
 use crate::{address::BrokerAddress, envelope::Origin, error::ConnectError};
 
 /// How long a connection may take from the first packet to the last declaration, unless the URL sets `connection_timeout`.
@@ -35,14 +38,13 @@ pub struct Amqp(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     address: BrokerAddress,
-    tls: OwnedTLSConfig,
+    /// `None`: not encrypted.
+    tls: Option<Arc<ClientConfig>>,
     names: Names,
 }
 
 impl Amqp {
-    /// `authority`: a private certificate authority, in PEM, trusted in addition to the public ones.
-    pub(crate) fn new(address: BrokerAddress, authority: Option<String>, names: Names) -> Self {
-        let tls = OwnedTLSConfig { identity: None, cert_chain: authority };
+    pub(crate) fn new(address: BrokerAddress, tls: Option<Arc<ClientConfig>>, names: Names) -> Self {
         Self(Arc::new(Inner { address, tls, names }))
     }
 
@@ -53,12 +55,12 @@ impl Amqp {
 
     pub(crate) async fn publisher(&self, origin: Origin) -> Result<AmqpPublisher, ConnectError> {
         self.in_time(async {
-            let link = self.open("publisher").await?;
-            let channel = link.channel().await?;
-            self.topology().declare(&channel).await?;
-            let confirms = channel.confirm_select(ConfirmSelectOptions::default());
-            confirms.await.map_err(|error| connection::failure(self.address(), &error))?;
-            Ok(AmqpPublisher::new(link, channel, &self.0.names.exchange, origin))
+            let mut link = self.open("publisher").await?;
+            self.topology().declare(&mut link).await?;
+            let select = confirm::AMQPMethod::Select(confirm::Select { nowait: false });
+            let confirms = link.ask(AMQPClass::Confirm(select)).await;
+            confirms.map_err(|error| connection::failure(self.address(), error))?;
+            Ok(AmqpPublisher::new(link, &self.0.names.exchange, origin))
         })
         .await
     }
@@ -67,19 +69,18 @@ impl Amqp {
         self.in_time(async {
             // A new name each time, because the broker may not have noticed yet that the last connection has ended.
             let queue = format!("{}-{}", self.0.names.queue_prefix, Uuid::new_v4());
-            let link = self.open("subscription").await?;
-            let channel = link.channel().await?;
-            self.topology().declare(&channel).await?;
-            self.topology().declare_private_queue(&channel, &queue).await?;
-            let consumer = subscription::consume(&channel, &queue).await;
-            let consumer = consumer.map_err(|error| connection::failure(self.address(), &error))?;
-            Ok(AmqpSubscription::new(link, channel, consumer, queue))
+            let mut link = self.open("subscription").await?;
+            self.topology().declare(&mut link).await?;
+            self.topology().declare_private_queue(&mut link, &queue).await?;
+            let consuming = subscription::consume(&mut link, &queue).await;
+            consuming.map_err(|error| connection::failure(self.address(), error))?;
+            Ok(AmqpSubscription::new(link, queue))
         })
         .await
     }
 
     pub(crate) async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, ConnectError> {
-        self.with_dead_letters(async |channel, queue| dead_letters::list(channel, queue, limit).await).await
+        self.with_dead_letters(async |link, queue| dead_letters::list(link, queue, limit).await).await
     }
 
     pub(crate) async fn purge_dead_letters(&self) -> Result<u32, ConnectError> {
@@ -89,19 +90,18 @@ impl Amqp {
     /// Works with the dead-letter queue on a connection that is opened for it.
     async fn with_dead_letters<T>(
         &self,
-        work: impl AsyncFnOnce(&Channel, &str) -> lapin::Result<T>,
+        work: impl AsyncFnOnce(&mut Link, &str) -> Result<T, LinkError>,
     ) -> Result<T, ConnectError> {
-        let (link, channel) = self
+        let mut link = self
             .in_time(async {
-                let link = self.open("dead letters").await?;
-                let channel = link.channel().await?;
-                self.topology().declare(&channel).await?;
-                Ok((link, channel))
+                let mut link = self.open("dead letters").await?;
+                self.topology().declare(&mut link).await?;
+                Ok(link)
             })
             .await?;
-        let outcome = work(&channel, &self.0.names.dead_letters).await;
+        let outcome = work(&mut link, &self.0.names.dead_letters).await;
         link.close().await;
-        outcome.map_err(|error| connection::failure(self.address(), &error))
+        outcome.map_err(|error| connection::failure(self.address(), error))
     }
 
     fn topology(&self) -> Topology<'_> {
@@ -113,7 +113,7 @@ impl Amqp {
     }
 
     async fn open(&self, purpose: &str) -> Result<Link, ConnectError> {
-        Link::open(self.address(), &self.0.tls, self.limit(), purpose).await
+        Link::open(self.address(), self.0.tls.as_ref(), purpose).await
     }
 
     fn limit(&self) -> Duration {

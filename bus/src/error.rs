@@ -2,10 +2,12 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use lapin::protocol::AMQPError;
+use amq_protocol::protocol::AMQPError;
 
-/// What the broker answered to a login or a declaration.
-#[derive(Debug, thiserror::Error)]
+use crate::amqp::LinkError;
+
+/// What the broker says when it refuses something.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{}", .0.get_message())]
 pub struct BrokerRefusal(pub(crate) AMQPError);
 
@@ -51,7 +53,7 @@ pub enum ConnectError {
     },
     /// Any other failure of the connection.
     #[error("the connection to the broker failed")]
-    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Failed(#[source] LinkError),
 }
 
 impl ConnectError {
@@ -66,7 +68,7 @@ impl ConnectError {
 pub enum Loss {
     /// The connection broke, or the broker closed it. Without an error, it was closed in order.
     #[error("the connection to the broker is lost")]
-    Connection(#[source] Option<lapin::Error>),
+    Connection(#[source] Option<LinkError>),
     /// The private queue was deleted on the broker.
     #[error("the private queue was deleted")]
     QueueDeleted,
@@ -82,4 +84,41 @@ pub enum Loss {
         /// How many batches it missed.
         missed: u64,
     },
+}
+
+impl From<LinkError> for Loss {
+    fn from(error: LinkError) -> Self {
+        let limit = match &error {
+            LinkError::Closed(refusal) => largest_message(&refusal.to_string()),
+            _ => None,
+        };
+        limit.map_or(Self::Connection(Some(error)), |limit| Self::TooLarge { limit })
+    }
+}
+
+/// Reads the limit out of the broker's `PRECONDITION_FAILED - message size 24000000 is larger than configured max size
+/// 16777216`.
+fn largest_message(refusal: &str) -> Option<usize> {
+    let (_, sizes) = refusal.split_once("message size ")?;
+    sizes.rsplit_once("max size ")?.1.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_brokers_refusal_names_its_limit() {
+        for refusal in [
+            "PRECONDITION_FAILED - message size 24000000 is larger than configured max size 16777216",
+            "PRECONDITION_FAILED - message size 24000000 is larger than max size 16777216",
+        ] {
+            assert_eq!(largest_message(refusal), Some(16_777_216));
+        }
+        for refusal in
+            ["PRECONDITION_FAILED - unknown delivery tag 7", "message size 7 is larger than max size x"]
+        {
+            assert_eq!(largest_message(refusal), None);
+        }
+    }
 }

@@ -3,7 +3,7 @@
 //! A subscriber that is more than [`CAPACITY`] batches behind gets [`Loss::Overflow`]. Messages do not expire, because a
 //! subscriber gets only what is sent after it has subscribed.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use tokio::sync::{broadcast, watch};
 use uuid::Uuid;
@@ -40,6 +40,7 @@ impl InProcess {
             id: Uuid::new_v4(),
             origin,
             sent: 0,
+            outcomes: VecDeque::new(),
             batches: self.batches.clone(),
             interrupted: self.interruptions.subscribe(),
         }
@@ -59,12 +60,14 @@ pub(crate) struct InProcessPublisher {
     pub(crate) id: Uuid,
     origin: Origin,
     sent: u64,
+    /// Of the messages that the caller has not asked for yet, oldest first.
+    outcomes: VecDeque<PublishOutcome>,
     batches: broadcast::Sender<Arc<Batch>>,
     interrupted: watch::Receiver<()>,
 }
 
 impl InProcessPublisher {
-    pub(crate) fn publish(&mut self, content: Content<'_>) -> Result<PublishOutcome, Loss> {
+    pub(crate) fn publish(&mut self, content: Content<'_>) -> Result<(), Loss> {
         if is_interrupted(&self.interrupted) {
             return Err(broken());
         }
@@ -77,15 +80,18 @@ impl InProcessPublisher {
             sent_at: Some(unix_milliseconds()),
         };
         let batch = Batch { head, events: content.events().to_vec() };
-        match self.batches.send(Arc::new(batch)) {
-            Ok(_) => Ok(PublishOutcome::Delivered),
-            Err(broadcast::error::SendError(_)) => Ok(PublishOutcome::NoRoute),
-        }
+        self.outcomes.push_back(match self.batches.send(Arc::new(batch)) {
+            Ok(_) => PublishOutcome::Delivered,
+            Err(broadcast::error::SendError(_)) => PublishOutcome::NoRoute,
+        });
+        Ok(())
     }
 
-    pub(crate) fn lost(&self) -> impl Future<Output = Loss> + Send + use<> {
-        let interrupted = self.interrupted.clone();
-        interruption(interrupted)
+    pub(crate) async fn outcome(&mut self) -> Result<PublishOutcome, Loss> {
+        match self.outcomes.pop_front() {
+            Some(outcome) => Ok(outcome),
+            None => Err(interruption(self.interrupted.clone()).await),
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //!                                        ┌─► <prefix>-<uuid>  exclusive, auto-delete ─► Subscription (a replica)
 //! Publisher ─► exchange (fanout, durable)┼─► <prefix>-<uuid> ─────────────────────────► Subscription
 //!    ▲  mandatory, confirms, expiration  └─► …      │ expired, overflowed, rejected
-//!    └─ Confirm: Delivered, NoRoute, Refused        ▼
+//!    └─ outcome: Delivered, NoRoute, Refused        ▼
 //!                          <exchange>.dead (fanout, durable) ─► <exchange>.dead  10,000 messages, 7 days
 //! ```
 //!
@@ -29,14 +29,15 @@ mod message;
 mod publisher;
 mod settings;
 mod subscription;
+mod tls;
 
 pub use address::{AddressError, BrokerAddress};
-pub use amqp::{Amqp, DeadLetter};
+pub use amqp::{Amqp, DeadLetter, LinkError};
 pub use bus::Bus;
 pub use envelope::{Batch, CONTENT_TYPE, EnvelopeError, Event, Head, Origin, Receipt, unix_milliseconds};
 pub use error::{BrokerRefusal, ConnectError, Loss};
 pub use in_process::{CAPACITY as IN_PROCESS_CAPACITY, InProcess};
 pub use message::{PublishOutcome, ReceivedMessage};
-pub use publisher::{Confirm, Publisher};
+pub use publisher::Publisher;
 pub use settings::BusSettings;
 pub use subscription::Subscription;

@@ -1,15 +1,11 @@
 //! The publishing side of the bus, for both kinds of it.
 
-use std::{
-    pin::Pin,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::time::Duration;
 
 use uuid::Uuid;
 
 use crate::{
-    amqp::{AmqpPublisher, PendingOutcome},
+    amqp::AmqpPublisher,
     envelope::Event,
     error::Loss,
     in_process::InProcessPublisher,
@@ -43,7 +39,8 @@ impl Publisher {
         }
     }
 
-    /// Sends one message; without events it is a canary. Messages are sent in the order of the calls.
+    /// Sends one message; without events it is a canary. Messages are sent in the order of the calls. Each has an
+    /// [outcome](Self::outcome) later; 16–64 messages without one are enough for full speed.
     ///
     /// Returns when the message has been written to the connection. While the broker blocks publishers (memory or disk
     /// alarm) that takes as long as the alarm, so do not put a timeout around it. Not cancel-safe: it is then unknown
@@ -53,7 +50,7 @@ impl Publisher {
     ///
     /// # Errors
     /// The connection is lost; it is unknown whether the message was sent.
-    pub async fn send(&mut self, events: &[Event], ttl: Duration) -> Result<Confirm, Loss> {
+    pub async fn send(&mut self, events: &[Event], ttl: Duration) -> Result<(), Loss> {
         self.publish(Content::Events(events), ttl).await
     }
 
@@ -61,36 +58,30 @@ impl Publisher {
     ///
     /// # Errors
     /// As [`send`](Self::send).
-    pub async fn say_goodbye(&mut self, ttl: Duration) -> Result<Confirm, Loss> {
+    pub async fn say_goodbye(&mut self, ttl: Duration) -> Result<(), Loss> {
         self.publish(Content::Goodbye, ttl).await
     }
 
-    async fn publish(&mut self, content: Content<'_>, ttl: Duration) -> Result<Confirm, Loss> {
+    async fn publish(&mut self, content: Content<'_>, ttl: Duration) -> Result<(), Loss> {
         match &mut self.0 {
-            PublisherKind::Amqp(publisher) => {
-                publisher.publish(content, ttl).await.map(|outcome| Confirm(ConfirmState::Later(outcome)))
-            }
-            PublisherKind::InProcess(publisher) => {
-                publisher.publish(content).map(|routed| Confirm(ConfirmState::Known(routed)))
-            }
+            PublisherKind::Amqp(publisher) => publisher.publish(content, ttl).await,
+            PublisherKind::InProcess(publisher) => publisher.publish(content),
         }
     }
 
-    /// Resolves when the connection is lost, so that an idle publisher notices it too.
-    pub fn lost(&self) -> impl Future<Output = Loss> + Send + use<> {
-        let lost = match &self.0 {
-            PublisherKind::Amqp(publisher) => Ok(publisher.lost()),
-            PublisherKind::InProcess(publisher) => Err(publisher.lost()),
-        };
-        async move {
-            match lost {
-                Ok(lost) => lost.await,
-                Err(lost) => lost.await,
-            }
+    /// The broker's answer to the oldest message whose outcome was not taken yet. Cancel-safe. Wait for it also when there is no
+    /// such message: it answers the broker's heartbeats, and notices when the connection is lost.
+    ///
+    /// # Errors
+    /// The connection is lost; it is unknown whether messages without an outcome were delivered.
+    pub async fn outcome(&mut self) -> Result<PublishOutcome, Loss> {
+        match &mut self.0 {
+            PublisherKind::Amqp(publisher) => publisher.outcome().await,
+            PublisherKind::InProcess(publisher) => publisher.outcome().await,
         }
     }
 
-    /// Closes the connection in order; takes 2 s at most. Confirms without an answer then end with a [`Loss`].
+    /// Closes the connection in order; takes 2 s at most. Outcomes that were not taken are lost.
     pub async fn close(self) {
         match self.0 {
             PublisherKind::Amqp(publisher) => publisher.close().await,
@@ -105,37 +96,5 @@ impl std::fmt::Debug for PublisherKind {
             Self::Amqp(_) => "Amqp",
             Self::InProcess(_) => "InProcess",
         })
-    }
-}
-
-/// The outcome of a message, as a future. Many may wait at the same time; 16–64 are enough for full speed.
-#[derive(Debug)]
-#[must_use = "only the outcome shows whether the message arrived"]
-pub struct Confirm(ConfirmState);
-
-#[derive(Debug)]
-enum ConfirmState {
-    Known(PublishOutcome),
-    Later(PendingOutcome),
-}
-
-impl Confirm {
-    /// Waits for the broker's answer.
-    ///
-    /// # Errors
-    /// The connection is lost; it is unknown whether the message was delivered.
-    pub async fn outcome(self) -> Result<PublishOutcome, Loss> {
-        self.await
-    }
-}
-
-impl Future for Confirm {
-    type Output = Result<PublishOutcome, Loss>;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.get_mut().0 {
-            ConfirmState::Known(routed) => Poll::Ready(Ok(*routed)),
-            ConfirmState::Later(outcome) => Pin::new(outcome).poll(context),
-        }
     }
 }

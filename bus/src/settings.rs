@@ -1,13 +1,18 @@
 //! The settings of the bus, the same for both services.
 
-use std::{fs, path::PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use clap::Args;
+use rustls::ClientConfig;
 
 use crate::{
     address::BrokerAddress,
     amqp::{Amqp, Names},
     bus::Bus,
+    tls,
 };
 
 /// How to reach the broker, and the names used there.
@@ -60,23 +65,22 @@ impl BusSettings {
             queue_prefix: self.amqp_queue_prefix.clone(),
             dead_letters,
         };
-        Ok(Bus::Amqp(Amqp::new(self.amqp_url.clone(), self.authority()?, names)))
+        Ok(Bus::Amqp(Amqp::new(self.amqp_url.clone(), self.tls()?, names)))
     }
 
-    /// The certificates of the private authority, in PEM.
-    fn authority(&self) -> Result<Option<String>, String> {
-        let Some(path) = &self.amqp_ca_file else {
-            return Ok(None);
+    fn tls(&self) -> Result<Option<Arc<ClientConfig>>, String> {
+        let authorities = self.amqp_ca_file.as_deref();
+        let wrong = |why: &str| {
+            let file = authorities.unwrap_or(Path::new(""));
+            format!("AMQP_CA_FILE: {file:?} is wrong: {why}")
         };
-        let wrong = |why: &str| format!("AMQP_CA_FILE: {path:?} is wrong: {why}");
-        if !self.amqp_url.is_encrypted() {
-            return Err(wrong("AMQP_URL is not encrypted; with a CA an amqps:// URL is expected"));
+        match (self.amqp_url.is_encrypted(), authorities) {
+            (false, None) => Ok(None),
+            (false, Some(_)) => {
+                Err(wrong("AMQP_URL is not encrypted; with a CA an amqps:// URL is expected"))
+            }
+            (true, _) => tls::client(authorities).map(Some).map_err(|error| wrong(&error)),
         }
-        let text = fs::read_to_string(path).map_err(|error| wrong(&error.to_string()))?;
-        if !text.contains("-----BEGIN CERTIFICATE-----") {
-            return Err(wrong("a PEM file with at least one CERTIFICATE is expected"));
-        }
-        Ok(Some(text))
     }
 }
 
@@ -95,11 +99,25 @@ fn name(text: &str) -> Result<String, String> {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
-    use std::io::Write;
+    use std::{fs, io::Write};
 
     use clap::{CommandFactory, Parser};
 
     use super::*;
+
+    const AUTHORITY: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBgDCCASWgAwIBAgIUef5jZXGp+haycs8ivocYHB3YTSAwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJYXV0aG9yaXR5MCAXDTI2MTEyNzA1NTkzMFoYDzIxMjYxMTAz
+MDU1OTMwWjAUMRIwEAYDVQQDDAlhdXRob3JpdHkwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAAT5oSEdO2yVPJxu7m4bZwdMv/8mjdTBsFpri4SbE7O7il/yVCVjWLFp
+hV6ogAk7OQvyxeKCaOYK+eIccDan4gBco1MwUTAdBgNVHQ4EFgQUqR7vpycm3Q6j
+J73XZyAxpEubfKwwHwYDVR0jBBgwFoAUqR7vpycm3Q6jJ73XZyAxpEubfKwwDwYD
+VR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNJADBGAiEAkH31GHqbOgQepP7IFWKc
+2q/8sRq0egbm0XYRE7phuHoCIQCtk6KW9ghqw9h/7aDPgoBb4l7PI6RQJXzcuRqp
+Oo+Y+g==
+-----END CERTIFICATE-----
+";
 
     #[derive(Debug, Parser)]
     struct Settings {
@@ -156,7 +174,9 @@ mod tests {
             wrong(&[amqps, "--amqp-ca-file=/nowhere"]).starts_with("AMQP_CA_FILE: \"/nowhere\" is wrong: ")
         );
         assert!(wrong(&[amqps, &path]).contains("CERTIFICATE"));
-        writeln!(file, "-----BEGIN CERTIFICATE-----").unwrap();
+        writeln!(file, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----").unwrap();
+        assert!(wrong(&[amqps, &path]).starts_with("AMQP_CA_FILE: "));
+        fs::write(file.path(), AUTHORITY).unwrap();
         assert!(settings(&[amqps, &path]).unwrap().bus().is_ok());
     }
 }

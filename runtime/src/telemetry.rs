@@ -6,10 +6,6 @@ use std::io;
 use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
-/// Libraries whose log lines are off by default, because they quote the bodies of messages with phone numbers. We log the same
-/// events ourselves. `RUST_LOG` can turn them on.
-const QUIET: &str = "lapin=off";
-
 /// What lines to log, and in which form.
 #[derive(Debug, Clone, Args)]
 pub struct LoggingSettings {
@@ -33,7 +29,7 @@ pub enum LogFormat {
 /// Installs the subscriber of log lines for the whole process. Only a `main` calls it; a second call changes nothing.
 pub fn init(settings: &LoggingSettings) {
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(format!("{QUIET},{}", settings.rust_log)))
+        .with_env_filter(EnvFilter::new(&settings.rust_log))
         .with_writer(io::stderr)
         // Such errors are written to standard error too, and if that is closed, e.g. with its terminal, logging would panic.
         .log_internal_errors(false)

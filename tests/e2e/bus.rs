@@ -49,7 +49,8 @@ pub(crate) fn event(position: u64) -> Event {
 
 /// Sends one event and waits for the broker's answer.
 async fn send(publisher: &mut Publisher, position: u64) -> Result<PublishOutcome, Loss> {
-    publisher.send(&[event(position)], TTL).await?.outcome().await
+    publisher.send(&[event(position)], TTL).await?;
+    publisher.outcome().await
 }
 
 async fn receive(subscription: &mut Subscription) -> ReceivedMessage {

@@ -57,13 +57,12 @@ async fn a_refusal_names_the_brokers_limit() {
     let bus = bus::bus(&tight().await.url(), &unique("tight"));
     let mut publisher = bus::publisher(&bus).await;
     let event = ringpad_bus::Event { bytes: Bytes::from(vec![7; TIGHT]), ..bus::event(1) };
-    let sent = publisher.send(&[event], SOON).await;
-    let outcome = match sent {
-        Ok(confirm) => confirm.outcome().await.map(drop),
-        Err(lost) => Err(lost),
+    let outcome = async {
+        publisher.send(&[event], SOON).await?;
+        publisher.outcome().await
     };
-    assert_eq!(outcome, Err(Loss::TooLarge { limit: TIGHT }));
-    assert_eq!(publisher.lost().await, Loss::TooLarge { limit: TIGHT });
+    assert_eq!(outcome.await, Err(Loss::TooLarge { limit: TIGHT }));
+    assert_eq!(publisher.outcome().await, Err(Loss::TooLarge { limit: TIGHT }), "it stays lost");
 }
 
 #[tokio::test]

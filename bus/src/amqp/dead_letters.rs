@@ -2,14 +2,19 @@
 
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
-use lapin::{
-    Channel,
-    message::BasicGetMessage,
-    options::{BasicGetOptions, QueuePurgeOptions},
+use amq_protocol::{
+    protocol::{
+        AMQPClass,
+        basic::{self, AMQPMethod as Basic},
+        queue,
+    },
     types::{AMQPValue, FieldTable, ShortString},
 };
 
+use super::{
+    connection::{Link, Message, Received, UNEXPECTED},
+    error::LinkError,
+};
 use crate::envelope::{Batch, CONTENT_TYPE};
 
 /// A message that reached a replica's private queue, and was not processed by the replica.
@@ -30,25 +35,29 @@ pub struct DeadLetter {
 }
 
 /// The oldest dead letters, `limit` at most. They stay in the queue: they are not acknowledged, so the broker puts them back
-/// when the caller closes the channel, which it must do.
-pub(super) async fn list(channel: &Channel, queue: &str, limit: usize) -> lapin::Result<Vec<DeadLetter>> {
+/// when the caller closes the connection, which it must do.
+pub(super) async fn list(link: &mut Link, queue: &str, limit: usize) -> Result<Vec<DeadLetter>, LinkError> {
     let mut letters = Vec::new();
     while letters.len() < limit {
-        match channel.basic_get(queue.into(), BasicGetOptions::default()).await? {
-            Some(message) => letters.push(letter(message)),
-            None => break,
+        let get = basic::Get { queue: queue.into(), no_ack: false };
+        match link.call(AMQPClass::Basic(Basic::Get(get))).await? {
+            Received::Message(message) => letters.push(letter(*message)),
+            Received::Method(_) => break,
         }
     }
     Ok(letters)
 }
 
 /// Deletes all dead letters; returns how many there were.
-pub(super) async fn purge(channel: &Channel, queue: &str) -> lapin::Result<u32> {
-    channel.queue_purge(queue.into(), QueuePurgeOptions::default()).await
+pub(super) async fn purge(link: &mut Link, queue: &str) -> Result<u32, LinkError> {
+    let purge = queue::Purge { queue: queue.into(), nowait: false };
+    match link.call(AMQPClass::Queue(queue::AMQPMethod::Purge(purge))).await? {
+        Received::Method(AMQPClass::Queue(queue::AMQPMethod::PurgeOk(purged))) => Ok(purged.message_count),
+        _ => Err(UNEXPECTED),
+    }
 }
 
-fn letter(message: BasicGetMessage) -> DeadLetter {
-    let properties = &message.delivery.properties;
+fn letter(Message { properties, body, .. }: Message) -> DeadLetter {
     let content_type = properties.content_type().as_ref().map_or("", ShortString::as_str).to_owned();
     let death = properties.headers().as_ref().and_then(latest_death);
     let text = |name| match death.and_then(|death| death.inner().get(name)) {
@@ -62,7 +71,6 @@ fn letter(message: BasicGetMessage) -> DeadLetter {
         _ => None,
     };
     let (reason, queue) = (text("reason"), text("queue"));
-    let body = Bytes::from(message.delivery.data);
     let bytes = body.len();
     let batch = if content_type == CONTENT_TYPE { Batch::decode(body).ok() } else { None };
     DeadLetter { reason, at, queue, content_type, bytes, batch }

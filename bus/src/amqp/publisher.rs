@@ -1,75 +1,62 @@
 //! Publishing to RabbitMQ: mandatory, persistent, confirmed.
+//!
+//! The broker counts the messages of a channel in confirm mode: the first is 1, as ours is. A message that reaches no queue
+//! comes back before it is acknowledged; it is recognised by the number in its body.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    collections::VecDeque,
+    future::poll_fn,
+    task::{Context, Poll},
     time::Duration,
 };
 
-use lapin::{BasicProperties, Channel, options::BasicPublishOptions, types::ShortString};
-use tokio::{
-    sync::{mpsc, watch},
-    task::JoinSet,
-    time::timeout,
+use amq_protocol::{
+    protocol::{
+        AMQPClass,
+        basic::{self, AMQPMethod as Basic, AMQPProperties},
+    },
+    types::ShortString,
 };
 use uuid::Uuid;
 
-use super::{
-    confirms::{self, PendingOutcome, Unanswered},
-    connection::Link,
-};
+use super::connection::{Link, Received, UNEXPECTED};
 use crate::{
     envelope::{Batch, CONTENT_TYPE, Head, Origin, unix_milliseconds},
     error::Loss,
-    message::Content,
+    message::{Content, PublishOutcome},
 };
 
-/// How many messages may wait to be matched with the broker's answers before `send` waits too.
-const UNANSWERED: usize = 1024;
-/// How long to wait for the reason of a failed publish, which follows within milliseconds.
-const REASON: Duration = Duration::from_secs(1);
 /// AMQP's delivery mode for messages that survive a restart of the broker in a durable queue: the dead letters'.
 const PERSISTENT: u8 = 2;
 
 pub(crate) struct AmqpPublisher {
     id: Uuid,
     origin: Origin,
-    /// The number of the last message that was begun to be sent.
-    begun: Arc<AtomicU64>,
     exchange: ShortString,
-    properties: BasicProperties,
+    properties: AMQPProperties,
     body: Vec<u8>,
-    channel: Channel,
-    unanswered: mpsc::Sender<Unanswered>,
-    lost: watch::Receiver<Option<Loss>>,
-    // One task; aborted when this is dropped.
-    confirms: JoinSet<()>,
+    /// The number of the last message.
+    sent: u64,
+    /// What became of the last messages, the oldest first; `None`: the broker has not answered.
+    outcomes: VecDeque<Option<PublishOutcome>>,
+    lost: Option<Loss>,
     link: Link,
 }
 
 impl AmqpPublisher {
-    /// `channel` is in confirm mode, and the link's only one.
-    pub(super) fn new(link: Link, channel: Channel, exchange: &str, origin: Origin) -> Self {
-        let (unanswered, to_confirm) = mpsc::channel(UNANSWERED);
-        let (losing, lost) = watch::channel(None);
-        let mut confirms = JoinSet::new();
-        let begun = Arc::new(AtomicU64::new(0));
-        confirms.spawn(confirms::run(link.events(), Arc::clone(&begun), to_confirm, losing));
+    /// The link's channel is in confirm mode, and nothing was published on it.
+    pub(super) fn new(link: Link, exchange: &str, origin: Origin) -> Self {
         let properties =
-            BasicProperties::default().with_content_type(CONTENT_TYPE.into()).with_delivery_mode(PERSISTENT);
+            AMQPProperties::default().with_content_type(CONTENT_TYPE.into()).with_delivery_mode(PERSISTENT);
         Self {
             id: Uuid::new_v4(),
             origin,
-            begun,
             exchange: exchange.into(),
             properties,
             body: Vec::new(),
-            channel,
-            unanswered,
-            lost,
-            confirms,
+            sent: 0,
+            outcomes: VecDeque::new(),
+            lost: None,
             link,
         }
     }
@@ -78,60 +65,105 @@ impl AmqpPublisher {
         self.id
     }
 
-    pub(crate) async fn publish(
-        &mut self,
-        content: Content<'_>,
-        ttl: Duration,
-    ) -> Result<PendingOutcome, Loss> {
-        let number = self.begun.fetch_add(1, Ordering::Release) + 1;
+    pub(crate) async fn publish(&mut self, content: Content<'_>, ttl: Duration) -> Result<(), Loss> {
+        poll_fn(|context| self.poll_unblocked(context)).await?;
+        self.sent += 1;
         let head = Head {
             publisher: self.id,
-            number,
+            number: self.sent,
             origin: Some(self.origin),
             goodbye: content.is_goodbye(),
             sent_at: Some(unix_milliseconds()),
         };
         Batch::encode(&head, content.events(), &mut self.body);
         let properties = self.properties.clone().with_expiration(ttl.as_millis().to_string().into());
-        // Without `mandatory` the broker acknowledges also a message that reached no queue.
-        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-        let (exchange, key) = (self.exchange.clone(), ShortString::default());
-        let publish = self.channel.basic_publish(exchange, key, options, &self.body, properties);
-        let confirm = tokio::select! {
-            biased;
-            published = publish => match published {
-                Ok(confirm) => confirm,
-                Err(error) => return Err(self.why(&error).await),
-            },
-            // While the broker blocks publishers, the first branch waits; a loss must end that.
-            lost = loss(self.lost.clone()) => return Err(lost),
+        let publish = basic::Publish {
+            exchange: self.exchange.clone(),
+            routing_key: ShortString::default(),
+            // Without it the broker acknowledges also a message that reached no queue.
+            mandatory: true,
+            immediate: false,
         };
-        let (message, outcome) = Unanswered::new(number, confirm, self.lost.clone());
-        match self.unanswered.send(message).await {
-            Ok(()) => Ok(outcome),
-            Err(mpsc::error::SendError(_)) => Err(confirms::reason(&self.lost)),
-        }
+        self.outcomes.push_back(None);
+        let pushed = self.link.send_message(publish, properties, &self.body);
+        pushed.map_err(|error| self.lose(error.into()))?;
+        poll_fn(|context| self.poll_sent(context)).await
     }
 
-    /// Why a message could not be published. If the broker closes the channel, e.g. because a message was too large, the
-    /// publish fails before the task of the confirms has the reason. Without the reason the same would be sent again.
-    async fn why(&self, error: &lapin::Error) -> Loss {
-        timeout(REASON, loss(self.lost.clone())).await.unwrap_or_else(|_| confirms::broken(error))
+    /// What became of the oldest message without an outcome.
+    pub(crate) async fn outcome(&mut self) -> Result<PublishOutcome, Loss> {
+        poll_fn(|context| {
+            loop {
+                if let Some(Some(outcome)) = self.outcomes.pop_front_if(|outcome| outcome.is_some()) {
+                    return Poll::Ready(Ok(outcome));
+                }
+                if self.poll_take(context)?.is_pending() {
+                    return Poll::Pending;
+                }
+            }
+        })
+        .await
     }
 
-    pub(crate) fn lost(&self) -> impl Future<Output = Loss> + Send + use<> {
-        loss(self.lost.clone())
-    }
-
-    pub(crate) async fn close(mut self) {
+    pub(crate) async fn close(self) {
         self.link.close().await;
-        self.confirms.shutdown().await;
     }
-}
 
-/// Resolves when the connection is lost or closed.
-async fn loss(mut lost: watch::Receiver<Option<Loss>>) -> Loss {
-    // It fails if the task was aborted because the publisher was closed.
-    let reason = lost.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
-    reason.unwrap_or(Loss::Connection(None))
+    /// Resolves when the broker does not block publishers.
+    fn poll_unblocked(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Loss>> {
+        while self.poll_take(context)?.is_ready() {}
+        if self.link.is_blocked() { Poll::Pending } else { Poll::Ready(Ok(())) }
+    }
+
+    /// Resolves when everything is written to the socket. Reads meanwhile, as the broker may be waiting for that.
+    fn poll_sent(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Loss>> {
+        if let Poll::Ready(Ok(())) = self.link.poll_flush(context) {
+            return Poll::Ready(Ok(()));
+        }
+        // If writing has failed, reading fails, too, or finds the broker's reason.
+        while self.poll_take(context)?.is_ready() {}
+        Poll::Pending
+    }
+
+    /// Takes what the broker sends next.
+    fn poll_take(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Loss>> {
+        if let Some(lost) = &self.lost {
+            return Poll::Ready(Err(lost.clone()));
+        }
+        self.link.poll_receive(context).map(|received| {
+            let taken = received.map_err(Loss::from).and_then(|received| self.take(received));
+            taken.map_err(|lost| self.lose(lost))
+        })
+    }
+
+    fn take(&mut self, received: Received) -> Result<(), Loss> {
+        let (tag, is_multiple, outcome) = match received {
+            Received::Method(AMQPClass::Basic(Basic::Ack(ack))) => {
+                (ack.delivery_tag, ack.multiple, PublishOutcome::Delivered)
+            }
+            Received::Method(AMQPClass::Basic(Basic::Nack(nack))) => {
+                (nack.delivery_tag, nack.multiple, PublishOutcome::Refused)
+            }
+            // Only what was published comes back.
+            Received::Message(returned) => {
+                let batch = Batch::decode(returned.body).map_err(|_| UNEXPECTED)?;
+                (batch.head.number, false, PublishOutcome::NoRoute)
+            }
+            Received::Method(_) => return Err(UNEXPECTED.into()),
+        };
+        let oldest = self.sent + 1 - self.outcomes.len() as u64;
+        let first = if is_multiple { oldest } else { tag };
+        for number in first.max(oldest)..=tag {
+            let place = usize::try_from(number - oldest).unwrap_or(usize::MAX);
+            // A message that came back is acknowledged as well.
+            if let Some(none @ None) = self.outcomes.get_mut(place) {
+                *none = Some(outcome);
+            }
+        }
+        Ok(())
+    }
+
+    fn lose(&mut self, lost: Loss) -> Loss {
+        self.lost.insert(lost).clone()
+    }
 }

@@ -1,19 +1,28 @@
 //! Receives from RabbitMQ: the only consumer of a private queue.
 //!
-//! Acknowledgements only limit the broker's speed, because the queue is deleted with its connection. So they may be late:
-//! while messages arrive, one acknowledgement is for up to [`ACK_AT_LEAST_EVERY`] of them; as soon as there is nothing to
-//! receive, the last one is sent. We do not wait for any of them; if one fails, the consumer fails too.
+//! Acknowledgements only limit the broker's speed, because the queue is deleted with its connection. So they are late: one is for
+//! up to [`ACK_AT_LEAST_EVERY`] messages, or for those of [`ACK_WITHIN`].
 
-use bytes::Bytes;
-use futures_util::{FutureExt, StreamExt};
-use lapin::{
-    Channel, Consumer,
-    message::Delivery,
-    options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, BasicRejectOptions},
-    types::{FieldTable, ShortString},
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
 };
 
-use super::{confirms, connection::Link};
+use amq_protocol::{
+    protocol::{
+        AMQPClass,
+        basic::{self, AMQPMethod as Basic},
+    },
+    types::{FieldTable, ShortString},
+};
+use tokio::time::{Sleep, sleep};
+
+use super::{
+    connection::{Link, Message, Received, UNEXPECTED},
+    error::LinkError,
+};
 use crate::{
     envelope::{Batch, CONTENT_TYPE},
     error::Loss,
@@ -25,31 +34,42 @@ use crate::{
 const PREFETCH: u16 = 256;
 /// Far below [`PREFETCH`], so that the broker never pauses for an acknowledgement.
 const ACK_AT_LEAST_EVERY: u64 = 64;
+/// How long a message that was processed waits for its acknowledgement: each costs the broker as much as a small message.
+const ACK_WITHIN: Duration = Duration::from_millis(200);
 
 pub(crate) struct AmqpSubscription {
     queue: String,
-    consumer: Consumer,
-    channel: Channel,
     /// The delivery tag of the last batch received.
     received: u64,
     /// The delivery tag up to which the caller has processed them.
     processed: u64,
     /// The delivery tag up to which they are acknowledged to the broker.
     acknowledged: u64,
+    /// When the next acknowledgement is due, if something was processed.
+    ack_at: Option<Pin<Box<Sleep>>>,
     lost: Option<Loss>,
     link: Link,
 }
 
 /// Starts consuming.
-pub(super) async fn consume(channel: &Channel, queue: &str) -> lapin::Result<Consumer> {
-    channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
-    let options = BasicConsumeOptions { exclusive: true, ..BasicConsumeOptions::default() };
-    channel.basic_consume(queue.into(), ShortString::default(), options, FieldTable::default()).await
+pub(super) async fn consume(link: &mut Link, queue: &str) -> Result<(), LinkError> {
+    let qos = basic::Qos { prefetch_count: PREFETCH, global: false };
+    link.ask(AMQPClass::Basic(Basic::Qos(qos))).await?;
+    let consume = basic::Consume {
+        queue: queue.into(),
+        consumer_tag: ShortString::default(),
+        no_local: false,
+        no_ack: false,
+        exclusive: true,
+        nowait: false,
+        arguments: FieldTable::default(),
+    };
+    link.ask(AMQPClass::Basic(Basic::Consume(consume))).await
 }
 
 impl AmqpSubscription {
-    pub(super) fn new(link: Link, channel: Channel, consumer: Consumer, queue: String) -> Self {
-        Self { queue, consumer, channel, received: 0, processed: 0, acknowledged: 0, lost: None, link }
+    pub(super) fn new(link: Link, queue: String) -> Self {
+        Self { queue, received: 0, processed: 0, acknowledged: 0, ack_at: None, lost: None, link }
     }
 
     pub(crate) fn queue(&self) -> &str {
@@ -61,74 +81,88 @@ impl AmqpSubscription {
     }
 
     pub(crate) async fn next(&mut self) -> Result<ReceivedMessage, Loss> {
-        if let Some(lost) = &self.lost {
-            return Err(lost.clone());
-        }
-        if self.processed >= self.acknowledged + ACK_AT_LEAST_EVERY {
-            self.acknowledge()?;
-        }
-        let ready = self.consumer.next().now_or_never();
-        let next = match ready {
-            Some(next) => next,
-            None => {
-                self.acknowledge()?;
-                self.consumer.next().await
-            }
-        };
-        match next {
-            Some(Ok(delivery)) => self.classify(delivery),
-            Some(Err(error)) => Err(self.lose(confirms::broken(&error))),
-            // The broker has cancelled the consumer, which is no error for lapin, unless the connection has ended.
-            None if self.channel.status().connected() => Err(self.lose(Loss::QueueDeleted)),
-            None => Err(self.lose(Loss::Connection(None))),
-        }
+        poll_fn(|context| self.poll_next(context)).await
     }
 
     pub(crate) async fn close(self) {
         self.link.close().await;
     }
 
-    /// Decodes a batch. Acknowledges a foreign message and rejects a poison message, which the caller only counts.
-    fn classify(&mut self, delivery: Delivery) -> Result<ReceivedMessage, Loss> {
-        let tag = delivery.delivery_tag;
-        let content_type = delivery.properties.content_type().as_ref().map_or("", ShortString::as_str);
-        if content_type != CONTENT_TYPE {
-            let content_type = content_type.to_owned();
-            self.sent(self.channel.basic_ack(tag, BasicAckOptions::default()).now_or_never())?;
-            return Ok(ReceivedMessage::Foreign { content_type });
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<ReceivedMessage, Loss>> {
+        if let Some(lost) = &self.lost {
+            return Poll::Ready(Err(lost.clone()));
         }
-        match Batch::decode(Bytes::from(delivery.data)) {
+        let next = self.poll_message(context);
+        if let Poll::Ready(Err(lost)) = &next {
+            self.lost = Some(lost.clone());
+        }
+        next
+    }
+
+    fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<Result<ReceivedMessage, Loss>> {
+        if self.processed >= self.acknowledged + ACK_AT_LEAST_EVERY {
+            self.acknowledge()?;
+        }
+        loop {
+            if let Poll::Ready(received) = self.link.poll_receive(context) {
+                let message = self.classify(received?)?;
+                // What is answered at once does not wait for the next poll.
+                return match self.link.poll_flush(context)? {
+                    Poll::Ready(()) | Poll::Pending => Poll::Ready(Ok(message)),
+                };
+            }
+            if !self.is_ack_due(context) {
+                return Poll::Pending;
+            }
+            self.acknowledge()?;
+        }
+    }
+
+    /// Whether what was processed must be acknowledged now.
+    fn is_ack_due(&mut self, context: &mut Context<'_>) -> bool {
+        self.processed > self.acknowledged
+            && self
+                .ack_at
+                .get_or_insert_with(|| Box::pin(sleep(ACK_WITHIN)))
+                .as_mut()
+                .poll(context)
+                .is_ready()
+    }
+
+    /// Decodes a batch. Acknowledges a foreign message and rejects a poison message, which the caller only counts.
+    fn classify(&mut self, received: Received) -> Result<ReceivedMessage, Loss> {
+        let Message { method, properties, body } = match received {
+            Received::Message(message) => *message,
+            Received::Method(AMQPClass::Basic(Basic::Cancel(_))) => return Err(Loss::QueueDeleted),
+            Received::Method(_) => return Err(UNEXPECTED.into()),
+        };
+        let Basic::Deliver(basic::Deliver { delivery_tag: tag, .. }) = method else {
+            return Err(UNEXPECTED.into());
+        };
+        let content_type = properties.content_type().as_ref().map_or("", ShortString::as_str);
+        if content_type != CONTENT_TYPE {
+            let ack = basic::Ack { delivery_tag: tag, multiple: false };
+            self.link.send(AMQPClass::Basic(Basic::Ack(ack)))?;
+            return Ok(ReceivedMessage::Foreign { content_type: content_type.to_owned() });
+        }
+        match Batch::decode(body) {
             Ok(batch) => {
                 self.received = tag;
                 Ok(ReceivedMessage::Batch(batch))
             }
             Err(reason) => {
-                let options = BasicRejectOptions { requeue: false };
-                self.sent(self.channel.basic_reject(tag, options).now_or_never())?;
+                let reject = basic::Reject { delivery_tag: tag, requeue: false };
+                self.link.send(AMQPClass::Basic(Basic::Reject(reject)))?;
                 Ok(ReceivedMessage::Poison { reason })
             }
         }
     }
 
-    /// Acknowledges what was processed since the last acknowledgement.
+    /// Acknowledges what was processed since the last acknowledgement. It is sent with the next poll.
     fn acknowledge(&mut self) -> Result<(), Loss> {
-        if self.processed > self.acknowledged {
-            self.acknowledged = self.processed;
-            let options = BasicAckOptions { multiple: true };
-            self.sent(self.channel.basic_ack(self.processed, options).now_or_never())?;
-        }
-        Ok(())
-    }
-
-    /// lapin queues a frame when its future is polled for the first time; after that the future only waits.
-    fn sent(&mut self, polled: Option<lapin::Result<()>>) -> Result<(), Loss> {
-        match polled {
-            Some(Err(error)) => Err(self.lose(confirms::broken(&error))),
-            Some(Ok(())) | None => Ok(()),
-        }
-    }
-
-    fn lose(&mut self, lost: Loss) -> Loss {
-        self.lost.insert(lost).clone()
+        self.ack_at = None;
+        self.acknowledged = self.processed;
+        let ack = basic::Ack { delivery_tag: self.processed, multiple: true };
+        Ok(self.link.send(AMQPClass::Basic(Basic::Ack(ack)))?)
     }
 }

@@ -3,13 +3,16 @@
 //! A queue or exchange that exists with different properties is never used: the broker's refusal is returned. An exchange of
 //! another type has an error of its own, because an operator must delete it.
 
-use lapin::{
-    Channel, ExchangeKind,
-    options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
+use amq_protocol::{
+    protocol::{AMQPClass, exchange, queue},
     types::{AMQPValue, FieldTable, ShortString},
 };
 
-use super::{connection::failure, names::Names};
+use super::{
+    connection::{Link, failure},
+    error::LinkError,
+    names::Names,
+};
 use crate::{
     address::BrokerAddress,
     error::{BrokerRefusal, ConnectError},
@@ -25,14 +28,6 @@ const DEAD_LETTERS: i32 = 10_000;
 /// How long dead letters are kept: 7 days, in milliseconds.
 const DEAD_LETTER_AGE: i32 = 7 * 24 * 60 * 60 * 1000;
 
-/// A queue, and the exchange that it is bound to.
-struct Queue<'a> {
-    name: &'a str,
-    exchange: &'a str,
-    options: QueueDeclareOptions,
-    arguments: FieldTable,
-}
-
 /// The exchanges and queues of one broker.
 pub(super) struct Topology<'a> {
     pub(super) address: &'a BrokerAddress,
@@ -41,57 +36,72 @@ pub(super) struct Topology<'a> {
 
 impl Topology<'_> {
     /// Declares both exchanges and the dead-letter queue.
-    pub(super) async fn declare(&self, channel: &Channel) -> Result<(), ConnectError> {
-        self.declare_exchange(channel, &self.names.exchange).await?;
-        self.declare_exchange(channel, &self.names.dead_letters).await?;
-        let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    pub(super) async fn declare(&self, link: &mut Link) -> Result<(), ConnectError> {
+        self.declare_exchange(link, &self.names.exchange).await?;
+        self.declare_exchange(link, &self.names.dead_letters).await?;
+        let name = &self.names.dead_letters;
         let arguments = [
             ("x-queue-type", text("classic")),
             ("x-max-length", AMQPValue::LongInt(DEAD_LETTERS)),
             ("x-message-ttl", AMQPValue::LongInt(DEAD_LETTER_AGE)),
         ];
-        let name = &self.names.dead_letters;
-        self.declare_queue(channel, Queue { name, exchange: name, options, arguments: table(arguments) })
-            .await
+        let queue = queue::Declare { durable: true, ..queue_of(name, arguments) };
+        self.declare_queue(link, queue, name).await
     }
 
     /// Declares and binds a replica's private queue, which is deleted with its connection.
     pub(super) async fn declare_private_queue(
         &self,
-        channel: &Channel,
+        link: &mut Link,
         name: &str,
     ) -> Result<(), ConnectError> {
-        let options =
-            QueueDeclareOptions { exclusive: true, auto_delete: true, ..QueueDeclareOptions::default() };
         let arguments = [
             ("x-queue-type", text("classic")),
             ("x-max-length", AMQPValue::LongInt(PRIVATE_QUEUE_MESSAGES)),
             ("x-max-length-bytes", AMQPValue::LongInt(PRIVATE_QUEUE_BYTES)),
             ("x-dead-letter-exchange", text(&self.names.dead_letters)),
         ];
-        let exchange = &self.names.exchange;
-        self.declare_queue(channel, Queue { name, exchange, options, arguments: table(arguments) }).await
+        let queue = queue::Declare { exclusive: true, auto_delete: true, ..queue_of(name, arguments) };
+        self.declare_queue(link, queue, &self.names.exchange).await
     }
 
-    async fn declare_exchange(&self, channel: &Channel, name: &str) -> Result<(), ConnectError> {
-        let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
-        let declared =
-            channel.exchange_declare(name.into(), ExchangeKind::Fanout, options, FieldTable::default());
-        match declared.await.map_err(|error| failure(self.address, &error)) {
+    async fn declare_exchange(&self, link: &mut Link, name: &str) -> Result<(), ConnectError> {
+        let declare = exchange::Declare {
+            exchange: name.into(),
+            kind: "fanout".into(),
+            passive: false,
+            durable: true,
+            auto_delete: false,
+            internal: false,
+            nowait: false,
+            arguments: FieldTable::default(),
+        };
+        let declared = link.ask(AMQPClass::Exchange(exchange::AMQPMethod::Declare(declare))).await;
+        match declared.map_err(|error| failure(self.address, error)) {
             Err(ConnectError::WrongTopology(refusal)) => Err(self.wrong_exchange(name, refusal)),
             declared => declared,
         }
     }
 
-    /// Declares a queue and binds it to its exchange.
-    async fn declare_queue(&self, channel: &Channel, queue: Queue<'_>) -> Result<(), ConnectError> {
-        let Queue { name, exchange, options, arguments } = queue;
-        let (key, none) = (ShortString::default(), FieldTable::default());
-        let declared = async {
-            channel.queue_declare(name.into(), options, arguments).await?;
-            channel.queue_bind(name.into(), exchange.into(), key, QueueBindOptions::default(), none).await
+    /// Declares a queue and binds it to an exchange.
+    async fn declare_queue(
+        &self,
+        link: &mut Link,
+        queue: queue::Declare,
+        exchange: &str,
+    ) -> Result<(), ConnectError> {
+        let bind = queue::Bind {
+            queue: queue.queue.clone(),
+            exchange: exchange.into(),
+            routing_key: ShortString::default(),
+            nowait: false,
+            arguments: FieldTable::default(),
         };
-        declared.await.map_err(|error| failure(self.address, &error))
+        let declared = async {
+            link.ask(AMQPClass::Queue(queue::AMQPMethod::Declare(queue))).await?;
+            link.ask(AMQPClass::Queue(queue::AMQPMethod::Bind(bind))).await
+        };
+        declared.await.map_err(|error: LinkError| failure(self.address, error))
     }
 
     fn wrong_exchange(&self, exchange: &str, refusal: BrokerRefusal) -> ConnectError {
@@ -104,6 +114,18 @@ impl Topology<'_> {
             },
             None => ConnectError::WrongTopology(refusal),
         }
+    }
+}
+
+fn queue_of<const N: usize>(name: &str, arguments: [(&str, AMQPValue); N]) -> queue::Declare {
+    queue::Declare {
+        queue: name.into(),
+        passive: false,
+        durable: false,
+        exclusive: false,
+        auto_delete: false,
+        nowait: false,
+        arguments: table(arguments),
     }
 }
 

@@ -14,7 +14,8 @@ const TTL: Duration = Duration::from_secs(30);
 const ORIGIN: Origin = Origin { epoch: Uuid::from_u128(1), instance: Uuid::from_u128(2) };
 
 async fn send(publisher: &mut Publisher, events: &[Event]) -> Result<PublishOutcome, Loss> {
-    publisher.send(events, TTL).await?.outcome().await
+    publisher.send(events, TTL).await?;
+    publisher.outcome().await
 }
 
 async fn number(subscription: &mut Subscription) -> Result<u64, Loss> {
@@ -57,7 +58,8 @@ async fn a_goodbye_is_received_as_an_empty_batch() {
     let bus = Bus::in_process();
     let mut publisher = bus.publisher(ORIGIN).await.unwrap();
     let mut subscription = bus.subscribe().await.unwrap();
-    assert_eq!(publisher.say_goodbye(TTL).await.unwrap().await, Ok(PublishOutcome::Delivered));
+    publisher.say_goodbye(TTL).await.unwrap();
+    assert_eq!(publisher.outcome().await, Ok(PublishOutcome::Delivered));
     let ReceivedMessage::Batch(batch) = subscription.next().await.unwrap() else {
         panic!("a goodbye was sent")
     };
@@ -96,10 +98,9 @@ async fn an_interruption_breaks_all_connections_and_new_ones_work() {
     let Bus::InProcess(broker) = &bus else { panic!("it is in-process") };
     let mut publisher = bus.publisher(ORIGIN).await.unwrap();
     let mut subscription = bus.subscribe().await.unwrap();
-    let lost = publisher.lost();
-    assert_eq!(publisher.lost().now_or_never(), None);
+    assert_eq!(publisher.outcome().now_or_never(), None);
     broker.interrupt();
-    assert!(matches!(lost.await, Loss::Connection(_)));
+    assert!(matches!(publisher.outcome().await, Err(Loss::Connection(_))));
     assert!(matches!(send(&mut publisher, &[]).await, Err(Loss::Connection(_))));
     assert!(matches!(number(&mut subscription).await, Err(Loss::Connection(_))));
     let mut subscription = bus.subscribe().await.unwrap();

@@ -1,11 +1,11 @@
 //! Publishing over one connection to the bus, with a window of unconfirmed messages.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::BTreeSet,
     time::{Duration, Instant, SystemTime},
 };
 
-use ringpad_bus::{Confirm, Loss, PublishOutcome, Publisher};
+use ringpad_bus::{Loss, PublishOutcome, Publisher};
 use ringpad_runtime::{ErrorChain, backoff::Backoff};
 use tokio::time::{MissedTickBehavior, interval, interval_at, sleep_until};
 
@@ -28,8 +28,7 @@ impl RunningRelay {
     /// Publishes over one connection until it is lost. Messages without a confirm then go back into the backlog.
     pub(super) async fn publish(&mut self, publisher: Publisher) -> ConnectionEnd {
         let end = self.publish_until_lost(publisher).await;
-        let unconfirmed: Vec<_> = self.unconfirmed.drain(..).collect();
-        for (message, _) in unconfirmed.into_iter().rev() {
+        while let Some(message) = self.unconfirmed.pop_back() {
             self.put_back(message);
         }
         end
@@ -38,8 +37,6 @@ impl RunningRelay {
     async fn publish_until_lost(&mut self, mut publisher: Publisher) -> ConnectionEnd {
         let mut canary = interval(CANARY);
         canary.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let lost = publisher.lost();
-        tokio::pin!(lost);
         let mut pause_until = None;
         self.backlog.begin_connection(Instant::now());
         loop {
@@ -58,7 +55,8 @@ impl RunningRelay {
             let held_until = self.backlog.held_until(now);
             let (resume, release) = (pause_until.unwrap_or(now), held_until.unwrap_or(now));
             tokio::select! {
-                outcome = first_outcome(&mut self.unconfirmed), if !self.unconfirmed.is_empty() => match self.settle(outcome).await {
+                // Also if nothing is unconfirmed: it notices the loss of the connection.
+                outcome = publisher.outcome() => match self.settle(outcome, &mut publisher).await {
                     Ok(pause) => pause_until = pause.map(|pause| Instant::now() + pause),
                     Err(lost) => return ConnectionEnd::Lost(lost),
                 },
@@ -69,13 +67,12 @@ impl RunningRelay {
                 page = read(&mut self.reading), if self.reading.is_some() => self.take_read(page),
                 _ = canary.tick() => {
                     match publisher.send(&[], self.relay.popup_ttl).await {
-                        Ok(confirm) => self.unconfirmed.push_back((OutgoingMessage::default(), confirm)),
+                        Ok(()) => self.unconfirmed.push_back(OutgoingMessage::default()),
                         Err(lost) => return ConnectionEnd::Lost(lost),
                     }
                 }
                 () = sleep_until(resume.into()), if pause_until.is_some() => pause_until = None,
                 () = sleep_until(release.into()), if held_until.is_some() => {}
-                lost = &mut lost => return ConnectionEnd::Lost(lost),
             }
         }
     }
@@ -88,10 +85,8 @@ impl RunningRelay {
     /// Everything is published, so hubs need not expect more from this process. Without this message they would ask the log
     /// for a while, which costs little.
     async fn leave(&self, mut publisher: Publisher) {
-        match publisher.say_goodbye(self.relay.popup_ttl).await {
-            // It is sent before the connection is closed.
-            Ok(confirm) => drop(confirm),
-            Err(lost) => tracing::debug!(lost = %ErrorChain(&lost), "cannot send the goodbye message"),
+        if let Err(lost) = publisher.say_goodbye(self.relay.popup_ttl).await {
+            tracing::debug!(lost = %ErrorChain(&lost), "cannot send the goodbye message");
         }
         publisher.close().await;
     }
@@ -108,7 +103,7 @@ impl RunningRelay {
             let Some(mut message) = message else { break };
             message.sent_at = Some(SystemTime::now());
             match self.send(publisher, &message).await {
-                Ok(confirm) => self.unconfirmed.push_back((message, confirm)),
+                Ok(()) => self.unconfirmed.push_back(message),
                 Err(lost) => {
                     // Unconfirmed messages are older, and are put back after it, so before it in the backlog.
                     self.put_back(message);
@@ -120,7 +115,7 @@ impl RunningRelay {
     }
 
     /// Sends a message. A broker that is short of memory can delay that for minutes, while the metrics must stay current.
-    async fn send(&self, publisher: &mut Publisher, message: &OutgoingMessage) -> Result<Confirm, Loss> {
+    async fn send(&self, publisher: &mut Publisher, message: &OutgoingMessage) -> Result<(), Loss> {
         let sending = publisher.send(&message.events, self.relay.popup_ttl);
         tokio::pin!(sending);
         // The first tick of `interval` waits for the timer's next millisecond, and the message with it.
@@ -135,18 +130,20 @@ impl RunningRelay {
 
     /// Handles the outcome of the oldest message. If it was not routed, waits for all other unconfirmed messages, so that those
     /// that are put back stay in order; returns how long to pause then.
-    async fn settle(&mut self, outcome: Result<PublishOutcome, Loss>) -> Result<Option<Duration>, Loss> {
+    async fn settle(
+        &mut self,
+        outcome: Result<PublishOutcome, Loss>,
+        publisher: &mut Publisher,
+    ) -> Result<Option<Duration>, Loss> {
         let routed = outcome?;
-        let Some((message, _)) = self.unconfirmed.pop_front() else { return Ok(None) };
+        let Some(message) = self.unconfirmed.pop_front() else { return Ok(None) };
         if routed == PublishOutcome::Delivered {
             self.count_published(&message);
             return Ok(None);
         }
         let mut unrouted = vec![message];
-        while !self.unconfirmed.is_empty() {
-            let outcome = first_outcome(&mut self.unconfirmed).await;
-            let Some((message, _)) = self.unconfirmed.pop_front() else { break };
-            match outcome {
+        while let Some(message) = self.unconfirmed.pop_front() {
+            match publisher.outcome().await {
                 Ok(PublishOutcome::Delivered) => self.count_published(&message),
                 Ok(PublishOutcome::NoRoute | PublishOutcome::Refused) | Err(_) => unrouted.push(message),
             }
@@ -175,15 +172,5 @@ impl RunningRelay {
     fn put_back(&mut self, message: OutgoingMessage) {
         self.relay.metrics.sent_again.inc_by(message.events.len() as u64);
         self.backlog.put_back(message);
-    }
-}
-
-/// The outcome of the oldest unconfirmed message, which is not removed.
-async fn first_outcome(
-    unconfirmed: &mut VecDeque<(OutgoingMessage, Confirm)>,
-) -> Result<PublishOutcome, Loss> {
-    match unconfirmed.front_mut() {
-        Some((_, confirm)) => confirm.await,
-        None => std::future::pending().await,
     }
 }

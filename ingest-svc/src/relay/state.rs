@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use ringpad_bus::{Bus, Confirm, Event, Origin, Receipt};
+use ringpad_bus::{Bus, Event, Origin, Receipt};
 use ringpad_runtime::{
     ErrorChain,
     backoff::{Backoff, RetrySettings},
@@ -53,7 +53,7 @@ pub(super) struct RunningRelay {
     pub(super) origin: Origin,
     pub(super) backlog: Backlog,
     /// Messages that are not confirmed yet, oldest first.
-    pub(super) unconfirmed: VecDeque<(OutgoingMessage, Confirm)>,
+    pub(super) unconfirmed: VecDeque<OutgoingMessage>,
     pub(super) writer_ended: bool,
     /// The one query of the log that is under way. Publishing does not wait for it.
     pub(super) reading: Option<ReusableBoxFuture<'static, Read>>,
@@ -151,7 +151,7 @@ impl RunningRelay {
 
     /// The same while a message is being sent, which is neither in the backlog nor unconfirmed.
     pub(super) fn note_progress_with(&self, sending: Option<&OutgoingMessage>) {
-        let unconfirmed = || self.unconfirmed.iter().map(|(message, _)| message).chain(sending);
+        let unconfirmed = || self.unconfirmed.iter().chain(sending);
         let handled = self.backlog.handled(unconfirmed());
         self.relay.outbox.handled(handled);
         let metrics = &self.relay.metrics;

@@ -19,7 +19,8 @@ pub async fn alive(bus: &Bus, epoch: Uuid) -> JoinSet<()> {
     task.spawn(async move {
         loop {
             ticks.tick().await;
-            publisher.send(&[], TTL).await.unwrap().outcome().await.unwrap();
+            publisher.send(&[], TTL).await.unwrap();
+            publisher.outcome().await.unwrap();
         }
     });
     task
@@ -89,10 +90,13 @@ async fn an_instance_that_said_goodbye_is_not_silent() {
     let _one = alive(&world.bus, world.log.epoch()).await;
     wait_for("one instance to be alive", async || metric(&replica, LAST_RECEIVED).await > 0.0).await;
     let mut two = connect(&world.bus, world.log.epoch()).await;
-    two.send(&[], TTL).await.unwrap().outcome().await.unwrap();
-    two.say_goodbye(TTL).await.unwrap().outcome().await.unwrap();
+    two.send(&[], TTL).await.unwrap();
+    two.outcome().await.unwrap();
+    two.say_goodbye(TTL).await.unwrap();
+    two.outcome().await.unwrap();
     let mut three = connect(&world.bus, world.log.epoch()).await;
-    three.send(&[], TTL).await.unwrap().outcome().await.unwrap();
+    three.send(&[], TTL).await.unwrap();
+    three.outcome().await.unwrap();
     // The third one leaves without a goodbye, later; once it is silent, the second one would be, too.
     wait_for("a silent instance", async || metric(&replica, SILENT).await > 0.0).await;
     assert_eq!(metric(&replica, SILENT).await.to_bits(), 1_f64.to_bits());
@@ -107,7 +111,8 @@ async fn events_of_another_log_never_reach_a_pad() {
     // Its event claims the epoch of our log and the next position; pads would notice it by its revision.
     world.log.ring("b");
     let foreign = Event { store_id: "a".to_owned(), position: 1, ..world.log.ring("b") };
-    another.send(&[foreign], TTL).await.unwrap().outcome().await.unwrap();
+    another.send(&[foreign], TTL).await.unwrap();
+    another.outcome().await.unwrap();
     let last = world.ring("a").await;
     for pad in &mut pads {
         pad.updates_to(last).await;

@@ -96,7 +96,9 @@ impl World {
 
     /// Puts a batch on the bus.
     pub async fn publish(&self, events: &[Event]) {
-        self.publisher.lock().await.send(events, TTL).await.unwrap().outcome().await.unwrap();
+        let mut publisher = self.publisher.lock().await;
+        publisher.send(events, TTL).await.unwrap();
+        publisher.outcome().await.unwrap();
     }
 
     /// ingest-svc is started again, with the current log.

@@ -5,7 +5,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use futures_util::{StreamExt, stream::FuturesOrdered};
 use lapin::{
     BasicProperties, Channel,
     message::BasicGetMessage,
@@ -63,13 +62,13 @@ async fn every_replica_receives_every_batch_in_order_and_numbered() {
     let mut replicas = [subscription(&bus).await, subscription(&bus).await];
     let mut publisher = publisher(&bus).await;
     // Enough that replicas must acknowledge to get the rest.
-    let mut confirms = FuturesOrdered::new();
     let began = unix_milliseconds();
     for position in 1..=1000 {
-        let confirm = must("a send", publisher.send(&[event(position), event(position)], TTL).await);
-        confirms.push_back(confirm);
+        must("a send", publisher.send(&[event(position), event(position)], TTL).await);
     }
-    assert!(confirms.all(async |outcome| outcome == Ok(PublishOutcome::Delivered)).await);
+    for _ in 1..=1000 {
+        assert_eq!(publisher.outcome().await, Ok(PublishOutcome::Delivered));
+    }
     for replica in &mut replicas {
         for number in 1..=1000 {
             let received = batch(replica).await;
@@ -83,19 +82,20 @@ async fn every_replica_receives_every_batch_in_order_and_numbered() {
         }
     }
     let names = replicas.each_ref().map(|replica| replica.queue().to_owned());
-    // Acknowledgements are sent when the next message is asked for.
-    for replica in &mut replicas {
-        let nothing = tokio::time::timeout(Duration::from_millis(1), replica.next()).await;
-        assert!(nothing.is_err(), "{nothing:?} was not sent");
-    }
-    until("all is acknowledged", QUERIES, async || {
+    let all_acknowledged = until("all is acknowledged", QUERIES, async || {
         let queues = node.queues().await;
         names
             .iter()
             .all(|name| queues.iter().any(|queue| queue.name == *name && queue.messages == 0))
             .then_some(())
-    })
-    .await;
+    });
+    // A replica acknowledges while it waits for the next message.
+    let [one, other] = &mut replicas;
+    tokio::select! {
+        () = all_acknowledged => {}
+        next = one.next() => panic!("{next:?} was not sent"),
+        next = other.next() => panic!("{next:?} was not sent"),
+    }
 }
 
 #[tokio::test]
@@ -106,8 +106,8 @@ async fn a_message_is_persistent_has_an_expiration_and_names_its_type() {
     let mut publisher = publisher(&bus).await;
     let tap = Tap::new(node, &exchange).await;
     tap.bind().await;
-    let sent = must("a send", publisher.send(&[event(1)], Duration::from_millis(29_500)).await);
-    assert_eq!(sent.outcome().await, Ok(PublishOutcome::Delivered));
+    must("a send", publisher.send(&[event(1)], Duration::from_millis(29_500)).await);
+    assert_eq!(publisher.outcome().await, Ok(PublishOutcome::Delivered));
     let message = get(&tap.channel, &tap.queue).await;
     let properties = &message.properties;
     assert_eq!(properties.content_type().as_ref().map(ShortString::as_str), Some(CONTENT_TYPE));
@@ -135,16 +135,17 @@ async fn an_undelivered_message_never_counts_as_delivered_while_queues_come_and_
     let bus = bus(&node.url(), &exchange);
     let mut publisher = publisher(&bus).await;
     let tap = Tap::new(node, &exchange).await;
-    let mut confirms = FuturesOrdered::new();
     let mut outcomes = Vec::new();
     let sending = async {
         for position in 1..=4000 {
-            confirms.push_back(must("a send", publisher.send(&[event(position)], TTL).await));
-            if confirms.len() == 32 {
-                outcomes.extend(confirms.next().await);
+            must("a send", publisher.send(&[event(position)], TTL).await);
+            if position >= 32 {
+                outcomes.push(publisher.outcome().await);
             }
         }
-        outcomes.extend(confirms.by_ref().collect::<Vec<_>>().await);
+        while outcomes.len() < 4000 {
+            outcomes.push(publisher.outcome().await);
+        }
     };
     tokio::select! {
         () = sending => {}
@@ -235,8 +236,8 @@ async fn a_message_that_waits_too_long_goes_to_the_dead_letters() {
     let mut publisher = publisher(&bus).await;
     // The first 256 are on their way to the replica; the others wait in its queue.
     for position in 1..=260 {
-        let sent = must("a send", publisher.send(&[event(position)], Duration::from_millis(1)).await);
-        assert_eq!(sent.outcome().await, Ok(PublishOutcome::Delivered));
+        must("a send", publisher.send(&[event(position)], Duration::from_millis(1)).await);
+        assert_eq!(publisher.outcome().await, Ok(PublishOutcome::Delivered));
     }
     let raw = channel(node).await;
     let letter = get(&raw, &format!("{exchange}.dead")).await;
@@ -260,8 +261,8 @@ async fn dead_letters_are_listed_with_reason_and_time_and_stay_until_they_are_pu
     for position in 1..=257 {
         // The others may wait for a busy broker to deliver them.
         let ttl = if position == 257 { Duration::from_millis(1) } else { QUERIES };
-        let sent = must("a send", publisher.send(&[event(position)], ttl).await);
-        assert_eq!(sent.outcome().await, Ok(PublishOutcome::Delivered));
+        must("a send", publisher.send(&[event(position)], ttl).await);
+        assert_eq!(publisher.outcome().await, Ok(PublishOutcome::Delivered));
     }
     for look in 1..=2 {
         let letters = until("two dead letters", SOON, async || {
