@@ -32,6 +32,7 @@ use tokio::{
 
 use crate::{
     ROUNDS,
+    bare_hop::BareHop,
     cpu::{PARTS, Spent, words},
     installation::{self, Installation},
     statistics::median,
@@ -57,6 +58,15 @@ enum Way {
     Stream(usize),
 }
 
+impl Way {
+    fn in_flight(self) -> usize {
+        match self {
+            Self::Http => IN_FLIGHT,
+            Self::Stream(in_flight) => in_flight,
+        }
+    }
+}
+
 /// What one round has shown.
 struct Round {
     /// Accepts a second.
@@ -71,7 +81,7 @@ struct Round {
 
 /// Prints accepts a second, and what each costs, on both databases.
 pub(crate) async fn measure(node: &RabbitNode) {
-    let server = installation::server().await;
+    let (server, mut bare) = (installation::server().await, BareHop::new(node).await);
     let mut measured = Vec::new();
     for installation in [
         Installation::on_sqlite(node, 1).await,
@@ -86,12 +96,14 @@ pub(crate) async fn measure(node: &RabbitNode) {
     }
     for way in WAYS {
         let mut rounds: Vec<Vec<Round>> = measured.iter().map(|_| Vec::new()).collect();
+        let mut floor = Vec::new();
         for _ in 0..ROUNDS {
+            floor.push(bare.burst(ROUND, way.in_flight()).await);
             for ((installation, shops), rounds) in measured.iter().zip(&mut rounds) {
                 rounds.push(round(installation, shops, node, way).await);
             }
         }
-        report(way, &measured, &rounds);
+        report(way, &measured, &rounds, &floor);
     }
     for (installation, _) in &measured {
         installation.print_tables().await;
@@ -120,22 +132,25 @@ async fn round(
     }
 }
 
-/// The medians, and the median of what the rate is of SQLite's in the same turn.
-fn report(way: Way, measured: &[(Installation<'_>, Arc<Vec<Shop>>)], rounds: &[Vec<Round>]) {
+/// The medians, and the medians of what the rate is of SQLite's and of the bare hop's in the same turn.
+fn report(way: Way, measured: &[(Installation<'_>, Arc<Vec<Shop>>)], rounds: &[Vec<Round>], floor: &[f64]) {
     match way {
         Way::Http => println!("durable accepts, HTTP, {IN_FLIGHT} connections with one request each"),
         Way::Stream(in_flight) => println!("durable accepts, gRPC streams, {in_flight} in flight"),
     }
+    println!("  bare publish → consume: {:.0}/s", median(floor));
     let Some(first) = rounds.first() else { return };
     for ((installation, _), rounds) in measured.iter().zip(rounds) {
         let figure = |of: &dyn Fn(&Round) -> f64| median(&rounds.iter().map(of).collect::<Vec<_>>());
         let ratios: Vec<_> = rounds.iter().zip(first).map(|(round, first)| round.rate / first.rate).collect();
+        let to_bare: Vec<_> = rounds.iter().zip(floor).map(|(round, bare)| round.rate / bare).collect();
         let spent = std::array::from_fn(|part| figure(&|round| round.spent[part]));
         println!(
-            "  {}: {:.0}/s ({:.2} of SQLite's), {:.0} in a commit, {:.0} bytes of write-ahead log each; {}",
+            "  {}: {:.0}/s ({:.2} of SQLite's, {:.2} of the bare hop's), {:.0} in a commit, {:.0} bytes of write-ahead log each; {}",
             installation.name,
             figure(&|round| round.rate),
             median(&ratios),
+            median(&to_bare),
             figure(&|round| round.batch),
             figure(&|round| round.wal),
             words(spent),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use lapin::{
-    BasicProperties, Channel, Connection, Consumer, ExchangeKind,
+    BasicProperties, Channel, Connection, Consumer, ExchangeKind, PublisherConfirm,
     options::{
         BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
         ExchangeDeclareOptions, QueueDeclareOptions,
@@ -72,14 +72,9 @@ impl BareHop {
                 tokio::select! {
                     due = due.recv() => {
                         let Some(due) = due else { break };
-                        let mut body = vec![0; MESSAGE];
                         let at = u64::try_from((due.at - epoch).as_nanos()).expect("a short run");
-                        body[..8].copy_from_slice(&at.to_be_bytes());
-                        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-                        let properties = BasicProperties::default().with_delivery_mode(2).with_expiration("30000".into());
-                        let name = exchange.as_str().into();
-                        let sent = publisher.basic_publish(name, "".into(), options, &body, properties).await;
-                        confirms.push(must("a publish", sent));
+                        let sent = publish(&publisher, &exchange, at).await;
+                        confirms.push(sent);
                     }
                     Some(confirm) = confirms.next() => { must("a confirm", confirm); }
                 }
@@ -103,4 +98,35 @@ impl BareHop {
             within("a round", Duration::from_secs(300), async { tokio::join!(publishing, consuming) }).await;
         took
     }
+
+    /// Sends messages for `length` with so many unconfirmed at any time, and consumes them; messages a second.
+    pub(crate) async fn burst(&mut self, length: Duration, in_flight: usize) -> f64 {
+        let (begun, mut confirms, mut sent) = (Instant::now(), FuturesUnordered::new(), 0_u32);
+        let mut consumed = 0;
+        while begun.elapsed() < length || consumed < sent {
+            if begun.elapsed() < length && confirms.len() < in_flight {
+                confirms.push(publish(&self.publisher, &self.exchange, 0).await);
+                sent += 1;
+                continue;
+            }
+            tokio::select! {
+                Some(confirm) = confirms.next() => { must("a confirm", confirm); }
+                delivery = self.consumer.next() => {
+                    let delivery = must("a delivery", delivery.expect("the consumer continues"));
+                    must("an ack", delivery.acker.ack(BasicAckOptions::default()).await);
+                    consumed += 1;
+                }
+            }
+        }
+        f64::from(sent) / begun.elapsed().as_secs_f64()
+    }
+}
+
+/// Publishes one message of an event's size, which begins with `number`.
+async fn publish(publisher: &Channel, exchange: &str, number: u64) -> PublisherConfirm {
+    let mut body = vec![0; MESSAGE];
+    body[..8].copy_from_slice(&number.to_be_bytes());
+    let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+    let properties = BasicProperties::default().with_delivery_mode(2).with_expiration("30000".into());
+    must("a publish", publisher.basic_publish(exchange.into(), "".into(), options, &body, properties).await)
 }

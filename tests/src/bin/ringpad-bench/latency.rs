@@ -31,7 +31,7 @@ use crate::{
 /// Calls a second.
 const RATES: [u32; 2] = [200, 1_000];
 /// How long one round lasts, in seconds.
-const ROUND: usize = 8;
+const ROUND: usize = 5;
 /// Pads, each of a store of its own, on gRPC-Web, and the replicas that have half of them each.
 const PADS: usize = 2_000;
 const REPLICAS: usize = 2;
