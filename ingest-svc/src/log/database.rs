@@ -1,7 +1,7 @@
 //! The databases that a log can be kept in. Nothing else outside their folders names one.
 //!
-//! A database commits a batch of jobs, and answers queries. How it does that is its own: SQLite uses small statements in
-//! savepoints, on threads; PostgreSQL few round trips.
+//! A database commits a batch of jobs, and answers queries. How it does that is its own: SQLite uses small statements, on
+//! threads; PostgreSQL few round trips.
 
 use std::{path::PathBuf, str::FromStr, sync::Arc};
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! batch ─► commit ─► record, action, stores, quarantine, purge ─► SQLite ◄─── readers (a few connections)
-//!            │       (one transaction, a savepoint for each job)    ▲
+//!            │       (one transaction)                              ▲
 //!            └─ writer asks for ────────────────────────────► checkpoint
 //! ```
 //!

@@ -1,12 +1,15 @@
-//! One transaction with all jobs of a batch. Each job has a savepoint of its own, so that a failed one takes back only itself.
-//! Memory changes only after the file has.
+//! One transaction with all jobs of a batch. If one of them fails, all are done again, each in a savepoint of its own, so that the
+//! failed one takes back only itself. Usually there are no savepoints, because each copies all pages that its job changes. Memory
+//! changes only after the file has.
+
+use std::time::{Duration, Instant};
 
 use ringpad_runtime::ErrorChain;
 
 use super::{
     super::{
         batch::Batch,
-        error::LogError,
+        error::{LogError, Obstacle},
         job::{Import, Job, Probe},
     },
     purge, quarantine,
@@ -27,11 +30,24 @@ const PROBE_BYTES: u32 = 16;
 /// Bytes that a probe writes after a commit that failed: more than the largest record.
 const LARGE_PROBE_BYTES: u32 = 128 * 1024;
 
+/// How long each job has a savepoint after one has failed: others may fail for the same reason, e.g. a damaged page, and to do a
+/// batch again means to read the directory again.
+const CAREFUL: Duration = Duration::from_secs(60);
+
+/// What is taken back if a job fails.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Undo {
+    /// The whole transaction.
+    All,
+    /// The job alone.
+    One,
+}
+
 impl Writer {
     /// Commits all jobs. If the commit fails, nothing is half-written.
     pub(in super::super) fn commit(&mut self, jobs: &mut [Job], probe: Probe) -> Result<Batch, LogError> {
         self.count_towards_checkpoint(jobs);
-        let committed = self.file.check_name().and_then(|()| self.transact(jobs, probe));
+        let committed = self.file.check_name().and_then(|()| self.transact_all(jobs, probe));
         match &committed {
             Ok(batch) => self.newest_key += batch.events.len() as u64,
             Err(_) => self.roll_back(),
@@ -39,12 +55,27 @@ impl Writer {
         committed
     }
 
-    fn transact(&mut self, jobs: &mut [Job], probe: Probe) -> Result<Batch, LogError> {
+    /// Does all jobs together, and each in its savepoint only if one of them fails, or one has failed not long ago.
+    fn transact_all(&mut self, jobs: &mut [Job], probe: Probe) -> Result<Batch, LogError> {
+        if self.careful_until.is_none_or(|until| until <= Instant::now()) {
+            if let Some(batch) = self.transact(jobs, probe, Undo::All)? {
+                return Ok(batch);
+            }
+            self.roll_back();
+            self.careful_until = Some(Instant::now() + CAREFUL);
+        }
+        self.transact(jobs, probe, Undo::One)?.ok_or_else(|| Obstacle::NotDone.into())
+    }
+
+    /// `None`: a job has failed, which can be taken back only with all others.
+    fn transact(&mut self, jobs: &mut [Job], probe: Probe, undo: Undo) -> Result<Option<Batch>, LogError> {
         self.reload_if_stale()?;
         let mut batch = Batch { first_key: self.newest_key + 1, ..Batch::default() };
         self.execute("BEGIN IMMEDIATE")?;
         for job in jobs {
-            self.execute("SAVEPOINT job")?;
+            if undo == Undo::One {
+                self.execute("SAVEPOINT job")?;
+            }
             if let Err(error) = self.perform(job, probe, &mut batch) {
                 let changes_directory = matches!(job, Job::Upsert(_) | Job::Import(_) | Job::Delete(_));
                 // Either SQLite has rolled everything back, e.g. because the disk is full. Or the directory in memory may be
@@ -52,15 +83,20 @@ impl Writer {
                 if self.connection.is_autocommit() || changes_directory {
                     return Err(error);
                 }
+                if undo == Undo::All {
+                    return Ok(None);
+                }
                 tracing::error!(error = %ErrorChain(&error), "cannot log a request; refusing it alone");
                 self.execute("ROLLBACK TO job")?;
             }
-            self.execute("RELEASE job")?;
+            if undo == Undo::One {
+                self.execute("RELEASE job")?;
+            }
         }
         stores::write_positions(&self.connection, &mut self.directory)?;
-        self.write_mark()?;
+        self.write_mark_if_due()?;
         self.execute("COMMIT")?;
-        Ok(batch)
+        Ok(Some(batch))
     }
 
     fn execute(&self, statement: &str) -> rusqlite::Result<()> {

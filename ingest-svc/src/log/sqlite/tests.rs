@@ -87,13 +87,17 @@ async fn one_record_fails_alone() {
         .execute("INSERT INTO events SELECT 900, key, 1, 0, x'' FROM stores WHERE id = 'gangnam'", [])
         .unwrap();
 
-    let fine = record(&[("seq", "2"), ("sdt", "20261123142530"), ("vn", "050799999999")]);
-    let (faulty, fine) =
-        tokio::join!(opened.log.ingest(ring("1", "20261123142530")), opened.log.ingest(fine));
-    assert!(matches!(faulty, Err(LogError::Unavailable(_))));
-    assert_eq!(fine.unwrap().status, Status::Accepted);
-    let committed = opened.fresh.recv().await.unwrap();
-    assert_eq!((committed.events.len(), committed.events[0].store_id.as_str()), (1, "busan"));
+    // The second time while each job has a savepoint from the beginning.
+    for (seq, position) in [("2", 1), ("3", 2)] {
+        let fine = record(&[("seq", seq), ("sdt", "20261123142530"), ("vn", "050799999999")]);
+        let (faulty, fine) =
+            tokio::join!(opened.log.ingest(ring("1", "20261123142530")), opened.log.ingest(fine));
+        assert!(matches!(faulty, Err(LogError::Unavailable(_))));
+        assert_eq!(fine.unwrap().status, Status::Accepted);
+        let committed = opened.fresh.recv().await.unwrap();
+        let [event] = committed.events.as_slice() else { panic!("{committed:?}") };
+        assert_eq!((event.store_id.as_str(), event.position), ("busan", position));
+    }
     intruder.execute("DELETE FROM events WHERE key = 900", []).unwrap();
     assert_eq!(
         opened.status(ring("1", "20261123142530")).await,
@@ -108,6 +112,30 @@ async fn a_second_writer_is_refused() {
     let (directory, opened) = with_store().await;
     assert!(matches!(try_open(&directory.path().join("log.db")).await, Err(FileError::Held)));
     opened.close().await;
+}
+
+#[tokio::test]
+async fn how_far_the_relay_has_come_is_noted_now_and_then_and_at_the_end() {
+    let (directory, opened) = with_store().await;
+    let noted = || {
+        let reader = Connection::open(directory.path().join("log.db")).unwrap();
+        reader.query_one("SELECT relayed FROM meta", [], |row| row.get::<_, u64>(0)).unwrap()
+    };
+    opened.status(ring("0", "20261123142530")).await;
+    opened.outbox.handled(1);
+    let commits = async {
+        for seq in 1.. {
+            if noted() == 1 {
+                return;
+            }
+            opened.status(ring(&seq.to_string(), "20261123142530")).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), commits).await.unwrap();
+    opened.outbox.handled(2);
+    opened.close().await;
+    assert_eq!(noted(), 2);
 }
 
 #[tokio::test]

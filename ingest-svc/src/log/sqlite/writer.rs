@@ -1,6 +1,9 @@
 //! The connection that writes, and what it has to do between two commits.
 
-use std::sync::{Arc, mpsc::SyncSender};
+use std::{
+    sync::{Arc, mpsc::SyncSender},
+    time::{Duration, Instant},
+};
 
 use rusqlite::Connection;
 use uuid::Uuid;
@@ -22,6 +25,10 @@ use super::{
 };
 use crate::{capacity::LogCapacity, store::Directory};
 
+/// The least time between two commits that also note how far the relay has come: the note takes a page more. If one is lost, what
+/// was published after it is published twice, which hubs see by its positions.
+const MARK_INTERVAL: Duration = Duration::from_secs(1);
+
 /// The writing connection, and what the writer knows in memory of what is in the file.
 pub(in super::super) struct Writer {
     pub(super) connection: Connection,
@@ -35,9 +42,13 @@ pub(in super::super) struct Writer {
     pub(super) holdings: Holdings,
     /// Up to which event the relay has come, as the file says.
     pub(super) relayed: u64,
+    /// When that was last noted, or the file was opened.
+    marked_at: Instant,
     pub(in super::super) outbox: Arc<Outbox>,
     /// Whether memory must be read again before the next commit.
     pub(super) stale: bool,
+    /// Until when each job has a savepoint, because one has failed.
+    pub(super) careful_until: Option<Instant>,
     pub(super) unreadable: UnreadableRows,
     pub(super) emptying: Arc<Emptying>,
     /// How far the retention has looked through the callers.
@@ -73,8 +84,10 @@ impl Writer {
             capacity: *capacity,
             newest_key: marks.newest,
             relayed: marks.relayed,
+            marked_at: Instant::now(),
             outbox: Arc::new(Outbox::new(marks, capacity.outbox_bytes)),
             stale: false,
+            careful_until: None,
             unreadable,
             emptying,
             sweep: Sweep::default(),
@@ -111,12 +124,18 @@ impl Writer {
         }
     }
 
+    /// Notes now and then how far the relay has come.
+    pub(super) fn write_mark_if_due(&mut self) -> rusqlite::Result<()> {
+        if self.marked_at.elapsed() < MARK_INTERVAL { Ok(()) } else { self.write_mark() }
+    }
+
     /// Notes how far the relay has come, if it has come further.
-    pub(super) fn write_mark(&mut self) -> rusqlite::Result<()> {
+    fn write_mark(&mut self) -> rusqlite::Result<()> {
         let relayed = self.outbox.relayed();
         if relayed != self.relayed {
             self.connection.prepare_cached("UPDATE meta SET relayed = ?1")?.execute([relayed])?;
             self.relayed = relayed;
+            self.marked_at = Instant::now();
         }
         Ok(())
     }
