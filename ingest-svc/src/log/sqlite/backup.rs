@@ -19,7 +19,11 @@ use rusqlite::Connection;
 use tempfile::NamedTempFile;
 use tokio::task::spawn_blocking;
 
-use super::{connection::connect_read_only, error::FileError, file, schema};
+use super::{
+    connection::{PAGE, connect_read_only},
+    error::FileError,
+    file, schema,
+};
 
 /// What a log holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,6 +143,8 @@ impl Backup {
         let Some(name) = self.copy.path().to_str() else {
             return Err(at_target(io::Error::new(ErrorKind::InvalidInput, "a name in UTF-8 is expected")));
         };
+        // Of the copy.
+        self.log.pragma_update(None, "page_size", PAGE)?;
         let copied = self.log.execute("VACUUM INTO ?1", [name]);
         interrupted()?;
         copied?;

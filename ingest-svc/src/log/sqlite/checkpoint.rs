@@ -22,7 +22,7 @@ use prometheus_client::{
 use rusqlite::Connection;
 
 use super::{
-    connection::{BUSY_TIMEOUT, PAGE, connect},
+    connection::{BUSY_TIMEOUT, connect},
     error::FileError,
     file::LogFile,
 };
@@ -95,6 +95,7 @@ pub(super) struct Checkpoints {
     emptying: Arc<Emptying>,
     /// What the write-ahead log has at most, unless another program reads it.
     limit: u64,
+    page_bytes: u64,
     wal_bytes: Gauge,
     reported_at: Option<Instant>,
 }
@@ -107,13 +108,14 @@ impl Checkpoints {
         registry: &mut Registry,
     ) -> Result<Self, FileError> {
         let (connection, wal_bytes) = (connect(file.path())?, Gauge::default());
+        let page_bytes = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
         registry.register_with_unit(
             "ringpad_log_wal",
             "Size of the log's write-ahead log on disk",
             Unit::Bytes,
             wal_bytes.clone(),
         );
-        Ok(Self { connection, file, emptying, limit, wal_bytes, reported_at: None })
+        Ok(Self { connection, file, emptying, limit, page_bytes, wal_bytes, reported_at: None })
     }
 
     /// Checkpoints at each request, and at every interval, until the other end of `requests` is dropped.
@@ -137,7 +139,7 @@ impl Checkpoints {
             self.emptying.request_truncation();
         }
         // At half of the limit, because more is written until it is empty.
-        let is_full = u64::try_from(done.pages).unwrap_or(0) * PAGE as u64 >= self.limit / 2;
+        let is_full = u64::try_from(done.pages).unwrap_or(0) * self.page_bytes >= self.limit / 2;
         if is_full || self.emptying.truncate.load(Ordering::Acquire) {
             // Moves what was written during the first one, so that little is left to the writer.
             checkpoint(&self.connection, "PASSIVE")?;

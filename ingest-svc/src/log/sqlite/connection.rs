@@ -4,8 +4,10 @@ use std::{path::Path, time::Duration};
 
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
-/// Bytes of a page of the file.
-pub(super) const PAGE: usize = 4 * 1024;
+/// Bytes of a page of a new file, and of a backup; files of older versions have pages of 4 KiB. A record changes a few bytes in each
+/// of three pages that it shares with hardly any other record of its commit, and a commit writes whole pages. Smaller ones could
+/// not hold most calls.
+pub(super) const PAGE: u16 = 2 * 1024;
 
 /// How long a statement waits for another connection's lock: the writer's for a checkpoint, and the other way round.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

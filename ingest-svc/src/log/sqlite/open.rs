@@ -2,7 +2,12 @@
 
 use rusqlite::Connection;
 
-use super::{connection::connect, error::FileError, file::LogFile, schema::migrate};
+use super::{
+    connection::{PAGE, connect},
+    error::FileError,
+    file::LogFile,
+    schema::migrate,
+};
 
 /// KiB of pages that the writer keeps. More would not be faster: after each commit that has put pages into another order, as many
 /// do, SQLite looks through all of them.
@@ -19,6 +24,8 @@ pub(super) fn open_writer(file: &LogFile) -> Result<Connection, FileError> {
         other_name.take_over()?;
         connection = connect(file.path())?;
     }
+    // Of a new file; one that exists keeps its own.
+    connection.pragma_update(None, "page_size", PAGE)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     // The references between the tables are for people who read this file, and for tests: only the writer writes.

@@ -100,7 +100,7 @@ impl Writer {
 
     /// Each part of an import writes most pages of the directory's indexes again.
     pub(super) fn count_towards_checkpoint(&mut self, jobs: &[Job]) {
-        self.since_checkpoint += jobs.len() + jobs.iter().map(Job::bytes).sum::<usize>() / PAGE;
+        self.since_checkpoint += jobs.len() + jobs.iter().map(Job::bytes).sum::<usize>() / usize::from(PAGE);
         if matches!(jobs, [Job::Import(_)]) {
             self.emptying.request_truncation();
         }

@@ -50,6 +50,38 @@ async fn a_backup_of_a_log_in_use_is_one_complete_private_file() {
 }
 
 #[tokio::test]
+async fn a_backup_of_a_log_with_pages_of_another_size_has_those_of_a_new_log() {
+    let directory = TempDir::new().unwrap();
+    let log = directory.path().join("log.db");
+    let page_bytes = |file: &Path| {
+        let connection = Connection::open(file).unwrap();
+        connection.pragma_query_value(None, "page_size", |row| row.get::<_, u16>(0)).unwrap()
+    };
+    let older = Connection::open(&log).unwrap();
+    older.execute_batch("PRAGMA page_size = 4096; PRAGMA journal_mode = WAL").unwrap();
+    older.close().unwrap();
+    let opened = open_in(&directory).await;
+    opened
+        .log
+        .upsert_store(store("gangnam", "+8250712345678", "+82215884567"), Moving::Refused)
+        .await
+        .unwrap();
+    assert_eq!(opened.status(ring("1", "20261123142530")).await, Status::Accepted);
+    assert_eq!(page_bytes(&log), 4_096);
+    let file = directory.path().join("backup.db");
+    copy(&log, &file).await.unwrap();
+    opened.close().await;
+    restore(&file, &log, Existing::Kept).unwrap();
+    let opened = open_in(&directory).await;
+    assert_eq!(opened.status(ring("1", "20261123142530")).await, Status::Duplicate);
+    assert_eq!(page_bytes(&log), connection::PAGE);
+    let (new, other) = with_store().await;
+    assert_eq!(page_bytes(&new.path().join("log.db")), connection::PAGE);
+    other.close().await;
+    opened.close().await;
+}
+
+#[tokio::test]
 async fn a_log_that_is_not_in_use_is_copied_with_what_a_crash_left_next_to_it() {
     let directory = TempDir::new().unwrap();
     let log = super::file::after_a_crash(&directory).await;
