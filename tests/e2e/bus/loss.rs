@@ -120,7 +120,12 @@ async fn while_the_broker_blocks_publishers_messages_wait_and_are_delivered_afte
     assert_eq!(send(&mut publisher, 1).await, Ok(PublishOutcome::Delivered));
     assert_eq!(batch(&mut subscription).await.head.number, 1);
 
-    node.raise_memory_alarm().await;
+    // Who uses a connection answers the broker's heartbeats while it waits.
+    tokio::select! {
+        () = node.raise_memory_alarm() => {}
+        next = subscription.next() => panic!("{next:?} was not sent"),
+        outcome = publisher.outcome() => panic!("{outcome:?} of nothing"),
+    }
     let sending = async {
         // The first makes the broker block the connection; the next are held back.
         for position in 2..=9 {
@@ -135,7 +140,6 @@ async fn while_the_broker_blocks_publishers_messages_wait_and_are_delivered_afte
         node.until_blocked().await;
         node.end_memory_alarm().await;
     };
-    // A subscription answers the broker's heartbeats while somebody waits for its messages.
     let receiving = async {
         for number in 2..=9 {
             let next = must("a message", within("a message", QUERIES, subscription.next()).await);
