@@ -22,6 +22,8 @@ use std::{
         fs::{MetadataExt, OpenOptionsExt},
     },
     path::{Path, PathBuf},
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -34,6 +36,9 @@ const ROOM: u64 = 256 * 1024;
 
 /// How often a file that is replaced while it is being locked is opened again.
 const TRIES: usize = 10;
+/// How long the lock is waited for. A child process that another thread starts has a copy of all descriptors until it runs its own
+/// program, and so keeps the lock of a file that was just closed.
+const RELEASE: Duration = Duration::from_millis(200);
 
 /// A file that this process holds alone.
 #[derive(Debug)]
@@ -219,10 +224,14 @@ fn leads_to(name: &Path, identity: Identity) -> io::Result<bool> {
 
 /// A process that does not get the lock has no connection on the file, so that closing it drops nothing.
 fn lock(file: File) -> Result<File, FileError> {
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(FileError::Held),
-        Err(TryLockError::Error(error)) => Err(FileError::Lock(error)),
+    let until = Instant::now() + RELEASE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => sleep(RELEASE / 20),
+            Err(TryLockError::WouldBlock) => return Err(FileError::Held),
+            Err(TryLockError::Error(error)) => return Err(FileError::Lock(error)),
+        }
     }
 }
 

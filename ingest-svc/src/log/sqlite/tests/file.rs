@@ -3,6 +3,8 @@
 use std::{
     fs::{self, File},
     os::unix::fs::symlink,
+    process::Command,
+    thread,
 };
 
 use super::*;
@@ -137,4 +139,16 @@ async fn a_copy_is_a_log_of_its_own() {
     }
     opened.close().await;
     other.close().await;
+}
+
+#[test]
+fn a_child_that_is_being_started_does_not_keep_a_closed_file_locked() {
+    let directory = TempDir::new().unwrap();
+    let name = directory.path().join("log.db");
+    let children =
+        thread::spawn(|| (0..200).for_each(|_| assert!(Command::new("true").status().unwrap().success())));
+    while !children.is_finished() {
+        drop(LogFile::hold(&name).unwrap());
+    }
+    children.join().unwrap();
 }
