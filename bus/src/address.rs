@@ -5,8 +5,10 @@ use std::{fmt, str::FromStr, time::Duration};
 use amq_protocol::uri::{AMQPScheme, AMQPUri};
 
 /// Seconds between two heartbeats of each side, unless the URL sets `heartbeat`. A connection from which nothing came for
-/// twice as long counts as lost.
+/// twice as long counts as lost at the next half of it.
 const HEARTBEAT: u16 = 10;
+/// Bytes of a virtual host's name at most: AMQP's short string.
+const VIRTUAL_HOST: usize = 255;
 
 /// A broker's address with user and password. [`Debug`](fmt::Debug) and [`Display`](fmt::Display) show host and port.
 #[derive(Clone, PartialEq, Eq)]
@@ -65,6 +67,9 @@ pub enum AddressError {
     /// A slash with nothing after it, which stands for the virtual host with an empty name.
     #[error("the virtual host is empty; the default one is written /%2f")]
     EmptyVirtualHost,
+    /// AMQP has no room for its name.
+    #[error("a virtual host of at most 255 bytes is expected")]
+    LongVirtualHost,
 }
 
 impl FromStr for BrokerAddress {
@@ -87,6 +92,9 @@ impl FromStr for BrokerAddress {
         }
         if uri.vhost.is_empty() {
             return Err(AddressError::EmptyVirtualHost);
+        }
+        if uri.vhost.len() > VIRTUAL_HOST {
+            return Err(AddressError::LongVirtualHost);
         }
         uri.query.heartbeat.get_or_insert(HEARTBEAT);
         Ok(Self(uri))
@@ -147,6 +155,9 @@ mod tests {
             assert_eq!(error, expected, "{text}");
             assert!(!error.to_string().contains("hunter2"));
         }
+        let long = |bytes: usize| format!("amqp://host/{}", "v".repeat(bytes)).parse::<BrokerAddress>();
+        assert!(long(VIRTUAL_HOST).is_ok());
+        assert_eq!(long(VIRTUAL_HOST + 1), Err(AddressError::LongVirtualHost));
     }
 
     #[test]

@@ -158,7 +158,7 @@ impl Subscriber {
                     tracing::warn!(%reason, "a message cannot be decoded; it is now a dead letter");
                     self.metrics.message(MessageKind::Poison);
                 }
-                Ok(Err(lost)) => break SubscriptionEnd::Lost(lost),
+                Ok(Err(lost)) => return SubscriptionEnd::Lost(lost),
                 Err(_) => {}
             }
         };

@@ -39,6 +39,8 @@ use crate::{address::BrokerAddress, error::ConnectError};
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// Bytes of a frame at most, unless the URL sets `frame_max`, or the broker wants less: RabbitMQ's default.
 const FRAME_MAX: u32 = 128 * 1024;
+/// What AMQP lets both sides always send.
+const SMALLEST_FRAME_MAX: u32 = 4 * 1024;
 /// The only channel.
 const CHANNEL: ChannelId = 1;
 /// What is not about a channel.
@@ -121,6 +123,9 @@ impl Link {
                 heartbeat: u16::try_from(heartbeat).unwrap_or(u16::MAX),
             })),
         )?;
+        if frame_max < SMALLEST_FRAME_MAX {
+            return Err(LinkError::Protocol("a limit of frames that is below AMQP's least one"));
+        }
         self.wire.tuned(frame_max as usize, Duration::from_secs(heartbeat.into()));
         let open = connection::Open { virtual_host: uri.vhost.as_str().into() };
         self.push(CONNECTION, AMQPClass::Connection(Connection::Open(open)))?;
@@ -242,11 +247,14 @@ impl Link {
         let is_whole = |partial: &mut Partial| {
             partial.header.as_ref().is_some_and(|header| partial.body.len() as u64 >= header.body_size)
         };
-        let Some(Partial { method, header: Some(AMQPContentHeader { properties, .. }), body }) =
+        let Some(Partial { method, header: Some(AMQPContentHeader { properties, body_size, .. }), body }) =
             self.partial.take_if(is_whole)
         else {
             return Ok(None);
         };
+        if body.len() as u64 > body_size {
+            return Err(LinkError::Protocol("more of a message than was announced"));
+        }
         Ok(Some(Received::Message(Box::new(Message { method, properties, body: body.freeze() }))))
     }
 
@@ -293,7 +301,7 @@ fn agreed(theirs: u32, ours: u32) -> u32 {
     if theirs == 0 || ours == 0 { theirs.max(ours) } else { theirs.min(ours) }
 }
 
-/// What the broker is told about us. It must know that we understand what it says only to clients that do.
+/// What the broker is told about us. The broker sends some methods only to clients that announce them.
 fn properties(purpose: &str) -> FieldTable {
     let capabilities = [
         "authentication_failure_close",

@@ -42,7 +42,8 @@ pub(super) async fn list(link: &mut Link, queue: &str, limit: usize) -> Result<V
         let get = basic::Get { queue: queue.into(), no_ack: false };
         match link.call(AMQPClass::Basic(Basic::Get(get))).await? {
             Received::Message(message) => letters.push(letter(*message)),
-            Received::Method(_) => break,
+            Received::Method(AMQPClass::Basic(Basic::GetEmpty(_))) => break,
+            Received::Method(_) => return Err(UNEXPECTED),
         }
     }
     Ok(letters)

@@ -2,7 +2,10 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use amq_protocol::protocol::AMQPError;
+use amq_protocol::{
+    protocol::{AMQPError, AMQPHardError},
+    types::ShortString,
+};
 
 use crate::error::BrokerRefusal;
 
@@ -28,11 +31,12 @@ pub enum LinkError {
 
 impl LinkError {
     /// The broker's reason to close the connection or the channel.
-    pub(super) fn closed(code: u16, text: amq_protocol::types::ShortString) -> Self {
-        match AMQPError::from_id(code, text) {
-            Some(error) => Self::Closed(BrokerRefusal(error)),
-            None => Self::Protocol("a reason to close that AMQP does not know"),
-        }
+    pub(super) fn closed(code: u16, text: ShortString) -> Self {
+        let error = AMQPError::from_id(code, text.clone());
+        // A code that AMQP does not know: the text says more.
+        Self::Closed(BrokerRefusal(
+            error.unwrap_or(AMQPError::new(AMQPHardError::INTERNALERROR.into(), text)),
+        ))
     }
 }
 

@@ -151,6 +151,9 @@ impl AmqpPublisher {
             }
             Received::Method(_) => return Err(UNEXPECTED.into()),
         };
+        if tag > self.sent {
+            return Err(UNEXPECTED.into());
+        }
         let oldest = self.sent + 1 - self.outcomes.len() as u64;
         let first = if is_multiple { oldest } else { tag };
         for number in first.max(oldest)..=tag {

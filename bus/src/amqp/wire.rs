@@ -30,6 +30,9 @@ const FRAME_OVERHEAD: usize = 8;
 const PAYLOAD: usize = 7;
 /// The largest frame until the broker has said how large a frame may be.
 const FIRST_FRAMES: usize = 64 * 1024;
+/// The class and the method of Connection.Close and of Channel.Close.
+const CONNECTION_CLOSE: (u16, u16) = (10, 50);
+const CHANNEL_CLOSE: (u16, u16) = (20, 40);
 /// How much is read at once, at least.
 const READ: usize = 16 * 1024;
 
@@ -119,7 +122,7 @@ impl Wire {
 
     /// The next frame. Sends heartbeats and what else is to be sent meanwhile.
     pub(super) fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Result<Frame, LinkError>> {
-        // What cannot be sent does not keep us from reading: the broker may be waiting for that, or say why it has closed.
+        // What cannot be sent does not keep us from reading: the broker may be waiting for us to read, or has said why it closes.
         let failed = match self.poll_flush(context) {
             Poll::Ready(sent) => sent.err(),
             Poll::Pending => None,
@@ -140,17 +143,19 @@ impl Wire {
             }
             self.received.reserve(READ);
             let error = match poll_read_buf(Pin::new(&mut self.socket), context, &mut self.received) {
-                Poll::Ready(Ok(0)) => io::Error::from(ErrorKind::UnexpectedEof).into(),
+                Poll::Ready(Ok(0)) => LinkError::from(io::Error::from(ErrorKind::UnexpectedEof)),
                 Poll::Ready(Ok(_)) => {
                     self.heartbeat.iter_mut().for_each(|heartbeat| heartbeat.heard = Instant::now());
                     continue;
                 }
                 Poll::Ready(Err(error)) => error.into(),
-                Poll::Pending if failed.is_none() => {
-                    ready!(self.poll_heartbeat(context))?;
-                    continue;
-                }
-                Poll::Pending => LinkError::from(io::Error::from(ErrorKind::BrokenPipe)),
+                Poll::Pending => match failed {
+                    Some(failed) => return Poll::Ready(Err(failed)),
+                    None => {
+                        ready!(self.poll_heartbeat(context))?;
+                        continue;
+                    }
+                },
             };
             return Poll::Ready(Err(failed.unwrap_or(error)));
         }
@@ -190,9 +195,22 @@ impl Wire {
         }
         match parse_frame(&frame[..]) {
             Ok(([], frame)) => Ok(Some(frame)),
-            Ok(_) | Err(_) => Err(LinkError::Protocol("a frame that cannot be read")),
+            Ok(_) | Err(_) => Err(cut_reason(frame.get(PAYLOAD..PAYLOAD + payload).unwrap_or_default())
+                .unwrap_or(LinkError::Protocol("a frame that cannot be read"))),
         }
     }
+}
+
+/// Why the broker closes the connection or the channel, if this is such a method. The broker cuts a long text after some bytes, also
+/// in the middle of a character, and the library then refuses the whole method.
+fn cut_reason(mut method: &[u8]) -> Option<LinkError> {
+    let kind = (method.try_get_u16().ok()?, method.try_get_u16().ok()?);
+    if ![CONNECTION_CLOSE, CHANNEL_CLOSE].contains(&kind) {
+        return None;
+    }
+    let (code, length) = (method.try_get_u16().ok()?, usize::from(method.try_get_u8().ok()?));
+    let text = method.get(..length)?.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    Some(LinkError::closed(code, text.into()))
 }
 
 #[cfg(test)]
@@ -291,6 +309,19 @@ mod tests {
             let (received, error) = received(&[&bytes]).await;
             assert_eq!(received.len(), frames);
             assert!(matches!(error, LinkError::Protocol(_)), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_reason_to_close_is_read_also_if_it_was_cut_within_a_character() {
+        let text = "PRECONDITION_FAILED - 전화".as_bytes();
+        let text = &text[..text.len() - 1];
+        for method in [[0, 20, 0, 40, 1, 150], [0, 10, 0, 50, 1, 150]] {
+            let payload = [&method, &[text.len() as u8][..], text, &[0, 40, 0, 10]].concat();
+            let head = [constants::FRAME_METHOD, 0, 1, 0, 0, 0, payload.len() as u8];
+            let (_, error) = received(&[&head, &payload, &[constants::FRAME_END]]).await;
+            let LinkError::Closed(refusal) = error else { panic!("{error}") };
+            assert_eq!(refusal.to_string(), "PRECONDITION_FAILED - 전");
         }
     }
 

@@ -63,8 +63,10 @@ impl Batches {
             let answered = tokio::select! {
                 biased;
                 answered = &mut answered => answered,
-                _permit = self.requests.acquire() => {
+                permit = self.requests.acquire() => {
                     self.ask_for_all(&read).await;
+                    // Another pad may be asking for this one.
+                    drop(permit);
                     answered.await
                 }
             };
@@ -163,6 +165,24 @@ mod tests {
         let answers: Vec<_> =
             others.await.into_iter().map(|answer| answer.unwrap().events.store_id).collect();
         assert_eq!(answers, ["b", "c", "b"]);
+    }
+
+    #[tokio::test]
+    async fn a_pad_that_another_one_reads_for_keeps_no_further_pad_waiting() {
+        let (batches, (read, mut log)) = (Batches::new(2), log());
+        let (b, c, d) = (cursor("b"), cursor("c"), cursor("d"));
+        let (one, other) =
+            (batches.requests.acquire().await.unwrap(), batches.requests.acquire().await.unwrap());
+        let (mut reads, mut waits) = (Box::pin(batches.ask(&b, &read)), Box::pin(batches.ask(&c, &read)));
+        assert!((&mut reads).now_or_never().is_none());
+        assert!((&mut waits).now_or_never().is_none());
+        drop(one);
+        assert!((&mut reads).now_or_never().is_none());
+        drop(other);
+        assert!((&mut waits).now_or_never().is_none());
+        assert_eq!(log.try_recv().unwrap().0, ["b", "c"]);
+        assert!(batches.ask(&d, &read).now_or_never().is_none());
+        assert_eq!(log.try_recv().unwrap().0, ["d"]);
     }
 
     #[tokio::test]

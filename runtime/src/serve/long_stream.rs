@@ -1,7 +1,7 @@
 //! An answer over HTTP/1.1 that stays open, without hyper.
 //!
 //! hyper keeps two buffers of 8 KiB for a connection as long as it serves it. For a stream on which hardly anything is sent
-//! that is four times as much as everything else. So the connection's task takes such an answer and the socket from hyper,
+//! that is three times as much as everything else. So the connection's task takes such an answer and the socket from hyper,
 //! and writes the answer itself, in chunks (RFC 9112, section 7.1). The connection ends with the answer.
 
 use std::{

@@ -12,7 +12,8 @@ use super::{
         error::{LogError, Obstacle},
         job::{Import, Job, Probe},
     },
-    purge, quarantine,
+    purge::{self, Sweep},
+    quarantine,
     record::Savepoint,
     stores,
     writer::Writer,
@@ -84,6 +85,7 @@ impl Writer {
                     return Err(error);
                 }
                 if undo == Undo::All {
+                    tracing::warn!(error = %ErrorChain(&error), "cannot log a request; doing each of its batch by itself");
                     return Ok(None);
                 }
                 tracing::error!(error = %ErrorChain(&error), "cannot log a request; refusing it alone");
@@ -111,9 +113,11 @@ impl Writer {
             tracing::error!(%error, "cannot roll back");
         }
         self.stale = true;
+        // What it has deleted is there again.
+        self.sweep = Sweep::default();
     }
 
-    /// Does one job inside its savepoint.
+    /// Does one job inside the transaction.
     fn perform(&mut self, job: &mut Job, probe: Probe, batch: &mut Batch) -> Result<(), LogError> {
         match job {
             Job::Ingest(work) => work.set(self.ingest(&work.input, batch)),

@@ -20,7 +20,7 @@ use crate::{
     store::{Directory, NextPosition, StoreKey},
 };
 
-/// What a job works with inside its savepoint.
+/// What a job works with inside the transaction, and its savepoint if it has one.
 pub(super) struct Savepoint<'a> {
     pub(super) connection: &'a Connection,
     pub(super) directory: &'a mut Directory,
