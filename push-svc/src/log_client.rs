@@ -130,7 +130,7 @@ impl LogClient {
         self.answer_or_refusal(self.list_calls(request, until).await)
     }
 
-    /// The events that one pad has missed, at most `limit`.
+    /// The events that one pad has missed. Pads that ask at the same time share a request, for `limit` events a pad in all.
     ///
     /// # Errors
     /// There is no such store, or no answer.
