@@ -40,7 +40,8 @@ impl Publisher {
     }
 
     /// Sends one message; without events it is a canary. Messages are sent in the order of the calls. Each has an
-    /// [outcome](Self::outcome) later; 16–64 messages without one are enough for full speed.
+    /// [outcome](Self::outcome) later; 16–64 messages without one are enough for full speed;
+    /// the caller bounds how many there are.
     ///
     /// Returns when the message has been written to the connection. While the broker blocks publishers (memory or disk
     /// alarm) that takes as long as the alarm, so do not put a timeout around it. Not cancel-safe: it is then unknown

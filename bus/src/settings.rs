@@ -1,9 +1,6 @@
 //! The settings of the bus, the same for both services.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::PathBuf, sync::Arc};
 
 use clap::Args;
 use rustls::ClientConfig;
@@ -69,18 +66,15 @@ impl BusSettings {
     }
 
     fn tls(&self) -> Result<Option<Arc<ClientConfig>>, String> {
-        let authorities = self.amqp_ca_file.as_deref();
-        let wrong = |why: &str| {
-            let file = authorities.unwrap_or(Path::new(""));
-            format!("AMQP_CA_FILE: {file:?} is wrong: {why}")
-        };
-        match (self.amqp_url.is_encrypted(), authorities) {
-            (false, None) => Ok(None),
-            (false, Some(_)) => {
-                Err(wrong("AMQP_URL is not encrypted; with a CA an amqps:// URL is expected"))
+        let mut trusted = tls::public_authorities();
+        if let Some(file) = &self.amqp_ca_file {
+            let wrong = |why: &str| format!("AMQP_CA_FILE: {file:?} is wrong: {why}");
+            if !self.amqp_url.is_encrypted() {
+                return Err(wrong("AMQP_URL is not encrypted; with a CA an amqps:// URL is expected"));
             }
-            (true, _) => tls::client(authorities).map(Some).map_err(|error| wrong(&error)),
+            tls::add_authorities(&mut trusted, file).map_err(|error| wrong(&error))?;
         }
+        self.amqp_url.is_encrypted().then(|| tls::client(trusted)).transpose()
     }
 }
 

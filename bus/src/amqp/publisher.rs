@@ -19,7 +19,10 @@ use amq_protocol::{
 };
 use uuid::Uuid;
 
-use super::connection::{Link, Received, UNEXPECTED};
+use super::{
+    connection::{Link, Received, UNEXPECTED},
+    error::LinkError,
+};
 use crate::{
     envelope::{Batch, CONTENT_TYPE, Head, Origin, unix_milliseconds},
     error::Loss,
@@ -35,10 +38,7 @@ pub(crate) struct AmqpPublisher {
     exchange: ShortString,
     properties: AMQPProperties,
     body: Vec<u8>,
-    /// The number of the last message.
-    sent: u64,
-    /// What became of the last messages, the oldest first; `None`: the broker has not answered.
-    outcomes: VecDeque<Option<PublishOutcome>>,
+    outcomes: Outcomes,
     lost: Option<Loss>,
     link: Link,
 }
@@ -54,8 +54,7 @@ impl AmqpPublisher {
             exchange: exchange.into(),
             properties,
             body: Vec::new(),
-            sent: 0,
-            outcomes: VecDeque::new(),
+            outcomes: Outcomes::default(),
             lost: None,
             link,
         }
@@ -67,10 +66,9 @@ impl AmqpPublisher {
 
     pub(crate) async fn publish(&mut self, content: Content<'_>, ttl: Duration) -> Result<(), Loss> {
         poll_fn(|context| self.poll_unblocked(context)).await?;
-        self.sent += 1;
         let head = Head {
             publisher: self.id,
-            number: self.sent,
+            number: self.outcomes.begin(),
             origin: Some(self.origin),
             goodbye: content.is_goodbye(),
             sent_at: Some(unix_milliseconds()),
@@ -84,7 +82,6 @@ impl AmqpPublisher {
             mandatory: true,
             immediate: false,
         };
-        self.outcomes.push_back(None);
         let pushed = self.link.send_message(publish, properties, &self.body);
         pushed.map_err(|error| self.lose(error.into()))?;
         poll_fn(|context| self.poll_sent(context)).await
@@ -94,7 +91,7 @@ impl AmqpPublisher {
     pub(crate) async fn outcome(&mut self) -> Result<PublishOutcome, Loss> {
         poll_fn(|context| {
             loop {
-                if let Some(Some(outcome)) = self.outcomes.pop_front_if(|outcome| outcome.is_some()) {
+                if let Some(outcome) = self.outcomes.take() {
                     return Poll::Ready(Ok(outcome));
                 }
                 if self.poll_take(context)?.is_pending() {
@@ -151,22 +148,121 @@ impl AmqpPublisher {
             }
             Received::Method(_) => return Err(UNEXPECTED.into()),
         };
-        if tag > self.sent {
-            return Err(UNEXPECTED.into());
-        }
-        let oldest = self.sent + 1 - self.outcomes.len() as u64;
-        let first = if is_multiple { oldest } else { tag };
-        for number in first.max(oldest)..=tag {
-            let place = usize::try_from(number - oldest).unwrap_or(usize::MAX);
-            // A message that came back is acknowledged as well.
-            if let Some(none @ None) = self.outcomes.get_mut(place) {
-                *none = Some(outcome);
-            }
-        }
-        Ok(())
+        self.outcomes.note(tag, is_multiple, outcome).map_err(Loss::from)
     }
 
     fn lose(&mut self, lost: Loss) -> Loss {
         self.lost.insert(lost).clone()
+    }
+}
+
+/// What became of the messages whose outcome was not taken yet. The caller bounds how many there are.
+#[derive(Default)]
+struct Outcomes {
+    /// The number of the last message.
+    sent: u64,
+    /// The oldest first; `None`: the broker has not answered.
+    waiting: VecDeque<Option<PublishOutcome>>,
+}
+
+impl Outcomes {
+    /// The number of the next message.
+    fn begin(&mut self) -> u64 {
+        self.waiting.push_back(None);
+        self.sent += 1;
+        self.sent
+    }
+
+    /// Notes an answer to a message, or with `is_multiple` to all messages up to it. The first answer counts: a message that came back
+    /// is acknowledged as well.
+    fn note(&mut self, number: u64, is_multiple: bool, outcome: PublishOutcome) -> Result<(), LinkError> {
+        // The broker has answered what was never sent.
+        let later = self.sent.checked_sub(number).ok_or(UNEXPECTED)?;
+        let later = usize::try_from(later).unwrap_or(usize::MAX);
+        let Some(place) = self.waiting.len().checked_sub(later.saturating_add(1)) else { return Ok(()) };
+        let first = if is_multiple { 0 } else { place };
+        for answer in self.waiting.range_mut(first..=place) {
+            answer.get_or_insert(outcome);
+        }
+        Ok(())
+    }
+
+    /// The outcome of the oldest message, once it is known.
+    fn take(&mut self) -> Option<PublishOutcome> {
+        self.waiting.pop_front_if(|outcome| outcome.is_some())?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use PublishOutcome::{Delivered, NoRoute, Refused};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn of(messages: u64) -> Outcomes {
+        let mut outcomes = Outcomes::default();
+        for number in 1..=messages {
+            assert_eq!(outcomes.begin(), number);
+        }
+        outcomes
+    }
+
+    #[test]
+    fn outcomes_are_taken_in_the_order_of_the_messages() {
+        let mut outcomes = of(4);
+        assert_eq!(outcomes.note(2, false, Delivered), Ok(()));
+        assert_eq!(outcomes.take(), None, "the first has none");
+        assert_eq!(outcomes.note(3, true, Refused), Ok(()));
+        assert_eq!([(); 4].map(|()| outcomes.take()), [Some(Refused), Some(Delivered), Some(Refused), None]);
+        assert_eq!(outcomes.begin(), 5);
+        assert_eq!(outcomes.note(4, false, Delivered), Ok(()));
+        assert_eq!([(); 2].map(|()| outcomes.take()), [Some(Delivered), None]);
+    }
+
+    #[test]
+    fn a_message_that_came_back_is_not_delivered_whenever_it_is_acknowledged() {
+        for is_multiple in [false, true] {
+            let mut outcomes = of(2);
+            assert_eq!(outcomes.note(2, false, NoRoute), Ok(()));
+            assert_eq!(outcomes.note(1, false, Delivered), Ok(()));
+            assert_eq!(outcomes.note(2, is_multiple, Delivered), Ok(()));
+            assert_eq!([(); 2].map(|()| outcomes.take()), [Some(Delivered), Some(NoRoute)]);
+            // Also if its outcome was taken before.
+            assert_eq!(outcomes.note(2, is_multiple, Delivered), Ok(()));
+            assert_eq!(outcomes.take(), None);
+        }
+    }
+
+    #[test]
+    fn an_answer_to_what_was_not_sent_is_an_error() {
+        assert_eq!(of(2).note(3, false, Delivered), Err(UNEXPECTED));
+        assert_eq!(of(2).note(u64::MAX, true, Delivered), Err(UNEXPECTED));
+    }
+
+    proptest! {
+        /// As if each message's first answer were kept by its number.
+        #[test]
+        fn no_outcome_is_lost_or_invented(
+            answers in proptest::collection::vec((1..=12_u64, any::<bool>(), 0..3_usize, any::<bool>()), 0..24),
+        ) {
+            let (mut outcomes, mut known) = (of(12), [None; 12]);
+            let mut taken = Vec::new();
+            for (number, is_multiple, outcome, takes) in answers {
+                let outcome = [Delivered, NoRoute, Refused][outcome];
+                prop_assert_eq!(outcomes.note(number, is_multiple, outcome), Ok(()));
+                for (one, known) in (1..).zip(&mut known) {
+                    if one == number || (is_multiple && one < number) {
+                        known.get_or_insert(outcome);
+                    }
+                }
+                if takes {
+                    taken.extend(outcomes.take());
+                }
+            }
+            taken.extend(std::iter::from_fn(|| outcomes.take()));
+            let expected: Vec<_> = known.into_iter().map_while(|outcome| outcome).collect();
+            prop_assert_eq!(taken, expected);
+        }
     }
 }

@@ -106,10 +106,11 @@ impl AmqpSubscription {
         loop {
             if let Poll::Ready(received) = self.link.poll_receive(context) {
                 let message = self.classify(received?)?;
-                // What is answered at once does not wait for the next poll.
-                return match self.link.poll_flush(context)? {
-                    Poll::Ready(()) | Poll::Pending => Poll::Ready(Ok(message)),
-                };
+                // What is answered at once does not wait for the next poll, unless it cannot be sent yet.
+                if let Poll::Ready(sent) = self.link.poll_flush(context) {
+                    sent?;
+                }
+                return Poll::Ready(Ok(message));
             }
             if !self.is_ack_due(context) {
                 return Poll::Pending;

@@ -44,6 +44,7 @@ pub(super) type Socket = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 pub(super) enum Frame {
     Method(ChannelId, AMQPClass),
     Header(AMQPContentHeader),
+    /// A part of the read buffer: copy it to keep it.
     Body(Bytes),
 }
 
@@ -128,18 +129,8 @@ impl Wire {
             Poll::Pending => None,
         };
         loop {
-            while let Some(frame) = self.parse()? {
-                match frame {
-                    AMQPFrame::Method(channel, method) => {
-                        return Poll::Ready(Ok(Frame::Method(channel, method)));
-                    }
-                    AMQPFrame::Header(_, header) => return Poll::Ready(Ok(Frame::Header(header))),
-                    AMQPFrame::Body(_, body) => return Poll::Ready(Ok(Frame::Body(body.into()))),
-                    AMQPFrame::Heartbeat => {}
-                    AMQPFrame::ProtocolHeader(_) | AMQPFrame::InvalidHeartbeat(_) => {
-                        return Poll::Ready(Err(LinkError::Protocol("a frame that a broker does not send")));
-                    }
-                }
+            if let Some(frame) = self.parse()? {
+                return Poll::Ready(Ok(frame));
             }
             self.received.reserve(READ);
             let error = match poll_read_buf(Pin::new(&mut self.socket), context, &mut self.received) {
@@ -177,26 +168,31 @@ impl Wire {
         Poll::Ready(Ok(()))
     }
 
-    /// Takes a whole frame out of what was received.
-    fn parse(&mut self) -> Result<Option<AMQPFrame>, LinkError> {
-        let Some((mut head, _)) = self.received.split_at_checked(PAYLOAD) else { return Ok(None) };
-        let (kind, channel, payload) = (head.get_u8(), head.get_u16(), head.get_u32() as usize);
-        let length = payload + FRAME_OVERHEAD;
-        if length > self.largest_frame {
-            return Err(LinkError::Protocol("a frame that is larger than was agreed"));
-        }
-        if self.received.len() < length {
-            self.received.reserve(length - self.received.len());
-            return Ok(None);
-        }
-        let frame = self.received.split_to(length);
-        if kind == constants::FRAME_BODY && frame.last() == Some(&constants::FRAME_END) {
-            return Ok(Some(AMQPFrame::Body(channel, frame[PAYLOAD..PAYLOAD + payload].to_vec())));
-        }
-        match parse_frame(&frame[..]) {
-            Ok(([], frame)) => Ok(Some(frame)),
-            Ok(_) | Err(_) => Err(cut_reason(frame.get(PAYLOAD..PAYLOAD + payload).unwrap_or_default())
-                .unwrap_or(LinkError::Protocol("a frame that cannot be read"))),
+    /// Takes the next whole frame that is no heartbeat out of what was received.
+    fn parse(&mut self) -> Result<Option<Frame>, LinkError> {
+        loop {
+            let Some((mut head, _)) = self.received.split_at_checked(PAYLOAD) else { return Ok(None) };
+            let (kind, _channel, payload) = (head.get_u8(), head.get_u16(), head.get_u32() as usize);
+            let length = payload + FRAME_OVERHEAD;
+            if length > self.largest_frame {
+                return Err(LinkError::Protocol("a frame that is larger than was agreed"));
+            }
+            if self.received.len() < length {
+                self.received.reserve(length - self.received.len());
+                return Ok(None);
+            }
+            let frame = self.received.split_to(length).freeze();
+            // The library copies a body byte by byte.
+            if kind == constants::FRAME_BODY && frame.last() == Some(&constants::FRAME_END) {
+                return Ok(Some(Frame::Body(frame.slice(PAYLOAD..PAYLOAD + payload))));
+            }
+            return match parse_frame(&frame[..]) {
+                Ok(([], AMQPFrame::Heartbeat)) => continue,
+                Ok(([], AMQPFrame::Method(channel, method))) => Ok(Some(Frame::Method(channel, method))),
+                Ok(([], AMQPFrame::Header(_, header))) => Ok(Some(Frame::Header(header))),
+                Ok(_) | Err(_) => Err(cut_reason(&frame[PAYLOAD..PAYLOAD + payload])
+                    .unwrap_or(LinkError::Protocol("a frame that cannot be read"))),
+            };
         }
     }
 }
