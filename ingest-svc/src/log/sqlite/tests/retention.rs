@@ -1,6 +1,7 @@
 //! What is older than the retention is deleted: in small steps, to the last, and without harm to what is kept.
 
 use super::*;
+use crate::log::job::{Job, Probe, Work};
 
 /// Rows of each table that a step may delete.
 const STEP: u64 = 200;
@@ -143,4 +144,31 @@ async fn expired_rows_are_found_after_rows_that_were_written_with_a_clock_ahead(
     let left: u64 = intruder.query_one("SELECT count(*) FROM quarantine", [], |row| row.get(0)).unwrap();
     assert_eq!(left, set_aside);
     opened.close().await;
+}
+
+#[tokio::test]
+async fn a_batch_that_is_done_again_deletes_the_callers_again() {
+    let (directory, opened) = with_store().await;
+    opened.status(ring("old", "20010101000000")).await;
+    assert!(opened.log.purge(BEFORE).await.unwrap(), "the call; the callers come in the next step");
+    opened.close().await;
+    let file = directory.path().join("log.db");
+    let intruder = rusqlite::Connection::open(&file).unwrap();
+    let taken = "INSERT INTO events SELECT 900, key, position + 1, 99999999999999, x'' FROM stores";
+    intruder.execute(taken, []).unwrap();
+
+    let (capacity, mut registry) = (LogCapacity::default(), Registry::default());
+    let metrics = LogMetrics::new(&mut registry);
+    let (mut writer, _, checkpoints) =
+        super::super::open(&file, SignedDuration::MAX, &capacity, &metrics, &mut registry).unwrap();
+    let (purge, _purged) = Work::new(BEFORE);
+    let (faulty, refused) = Work::new(ring("new", "20261123142530"));
+    let mut jobs = [Job::Purge(purge), Job::Ingest(faulty)];
+    assert!(writer.commit(&mut jobs, Probe::Nothing).is_ok());
+    jobs.into_iter().for_each(|job| job.answer(Ok(())));
+    assert!(refused.await.unwrap().is_err(), "the event's position is taken");
+    let callers = intruder.query_one("SELECT count(*) FROM callers", [], |row| row.get::<_, u64>(0)).unwrap();
+    assert_eq!(callers, 0);
+    writer.close();
+    checkpoints.await.unwrap();
 }
