@@ -33,9 +33,9 @@ use tokio::{
 use crate::{
     ROUNDS,
     bare_hop::BareHop,
-    cpu::{PARTS, Spent, words},
     installation::{self, Installation},
     statistics::median,
+    usage::Usage,
 };
 
 /// How long one round lasts.
@@ -71,12 +71,19 @@ impl Way {
 struct Round {
     /// Accepts a second.
     rate: f64,
-    /// Microseconds of processor time an accept.
-    spent: [f64; PARTS.len()],
     /// Records that share a commit.
     batch: f64,
     /// Bytes of PostgreSQL's write-ahead log an accept.
     wal: f64,
+}
+
+/// What an installation has shown in all rounds of one way.
+#[derive(Default)]
+struct Rounds {
+    each: Vec<Round>,
+    /// What all of them have spent, for so many accepts.
+    spent: Usage,
+    accepted: u32,
 }
 
 /// Prints accepts a second, and what each costs, on both databases.
@@ -95,12 +102,12 @@ pub(crate) async fn measure(node: &RabbitNode) {
         measured.push((installation, Arc::new(shops)));
     }
     for way in WAYS {
-        let mut rounds: Vec<Vec<Round>> = measured.iter().map(|_| Vec::new()).collect();
+        let mut rounds: Vec<Rounds> = measured.iter().map(|_| Rounds::default()).collect();
         let mut floor = Vec::new();
         for _ in 0..ROUNDS {
             floor.push(bare.burst(ROUND, way.in_flight()).await);
             for ((installation, shops), rounds) in measured.iter().zip(&mut rounds) {
-                rounds.push(round(installation, shops, node, way).await);
+                round(installation, shops, node, way, rounds).await;
             }
         }
         report(way, &measured, &rounds, &floor);
@@ -115,25 +122,28 @@ async fn round(
     shops: &Arc<Vec<Shop>>,
     node: &RabbitNode,
     way: Way,
-) -> Round {
+    rounds: &mut Rounds,
+) {
     let (wal, commits) = (installation.wal().await, installation.commits().await);
-    let (begun, before) = (Instant::now(), Spent::of(installation, node));
+    rounds.spent.begin(installation, node);
+    let begun = Instant::now();
     let accepted = match way {
         Way::Http => LocalSet::new().run_until(over_http(installation, shops)).await,
         Way::Stream(in_flight) => over_streams(installation, shops, in_flight).await,
     };
-    let (took, spent) = (begun.elapsed(), before.each(Spent::of(installation, node), accepted));
+    let took = begun.elapsed();
+    rounds.spent.end(installation, node);
+    rounds.accepted += accepted;
     let accepted = f64::from(accepted);
-    Round {
+    rounds.each.push(Round {
         rate: accepted / took.as_secs_f64(),
-        spent,
         batch: accepted / (installation.commits().await - commits),
         wal: (installation.wal().await - wal) / accepted,
-    }
+    });
 }
 
 /// The medians, and the medians of what the rate is of SQLite's and of the bare hop's in the same turn.
-fn report(way: Way, measured: &[(Installation<'_>, Arc<Vec<Shop>>)], rounds: &[Vec<Round>], floor: &[f64]) {
+fn report(way: Way, measured: &[(Installation<'_>, Arc<Vec<Shop>>)], rounds: &[Rounds], floor: &[f64]) {
     match way {
         Way::Http => println!("durable accepts, HTTP, {IN_FLIGHT} connections with one request each"),
         Way::Stream(in_flight) => println!("durable accepts, gRPC streams, {in_flight} in flight"),
@@ -141,20 +151,21 @@ fn report(way: Way, measured: &[(Installation<'_>, Arc<Vec<Shop>>)], rounds: &[V
     println!("  bare publish → consume: {:.0}/s", median(floor));
     let Some(first) = rounds.first() else { return };
     for ((installation, _), rounds) in measured.iter().zip(rounds) {
-        let figure = |of: &dyn Fn(&Round) -> f64| median(&rounds.iter().map(of).collect::<Vec<_>>());
-        let ratios: Vec<_> = rounds.iter().zip(first).map(|(round, first)| round.rate / first.rate).collect();
-        let to_bare: Vec<_> = rounds.iter().zip(floor).map(|(round, bare)| round.rate / bare).collect();
-        let spent = std::array::from_fn(|part| figure(&|round| round.spent[part]));
+        let each = &rounds.each;
+        let figure = |of: &dyn Fn(&Round) -> f64| median(&each.iter().map(of).collect::<Vec<_>>());
+        let ratios: Vec<_> =
+            each.iter().zip(&first.each).map(|(round, first)| round.rate / first.rate).collect();
+        let to_bare: Vec<_> = each.iter().zip(floor).map(|(round, bare)| round.rate / bare).collect();
         println!(
-            "  {}: {:.0}/s ({:.2} of SQLite's, {:.2} of the bare hop's), {:.0} in a commit, {:.0} bytes of write-ahead log each; {}",
+            "  {}: {:.0}/s ({:.2} of SQLite's, {:.2} of the bare hop's), {:.0} in a commit, {:.0} bytes of write-ahead log each",
             installation.name,
             figure(&|round| round.rate),
             median(&ratios),
             median(&to_bare),
             figure(&|round| round.batch),
             figure(&|round| round.wal),
-            words(spent),
         );
+        rounds.spent.print(rounds.accepted);
     }
 }
 

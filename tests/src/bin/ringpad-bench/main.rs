@@ -19,7 +19,6 @@ mod abuse;
 mod accepts;
 mod bare_hop;
 mod capture;
-mod cpu;
 mod fan_out;
 mod installation;
 mod latency;

@@ -25,10 +25,11 @@ use tokio::{
 };
 
 use crate::{
-    SETTINGS, cpu,
+    SETTINGS,
     latency::{Seen, watch},
     open_loop::schedule,
     statistics::{milliseconds, percentile},
+    usage,
 };
 
 /// Pads on the replica that is killed, and how many of them belong to one store.
@@ -69,7 +70,7 @@ pub(crate) async fn measure(node: &RabbitNode) {
     for (pad, token) in pads {
         returning.spawn_on(come_back(pad, token, system.push_at[1].pads), crowd.handle());
     }
-    let spent = || [&system.ingest, &system.push[1]].map(|service| cpu::of(service.running().pid()));
+    let spent = || [&system.ingest, &system.push[1]].map(|service| usage::of(service.running().pid()));
     let before = spent();
     let back = async {
         let tries = within("all pads are back", Duration::from_secs(120), returning.join_all()).await;

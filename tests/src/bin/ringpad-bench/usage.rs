@@ -1,11 +1,15 @@
-//! The processor time of each process of an installation, split by its threads' names.
+//! The processor time of each process of an installation, split by its threads' names: unlike rates it does not depend on what else
+//! the machine does.
 
-use std::{cmp::Reverse, collections::BTreeMap, fs, path::Path};
+use std::{cmp::Reverse, collections::BTreeMap, fs, path::Path, time::Duration};
 
 use ringpad_tests::{postgres::PostgresServer, rabbit::RabbitNode};
 use rustix::process::{Pid, getpid};
 
 use crate::installation::Installation;
+
+/// Linux's `USER_HZ`, the unit of `/proc/<pid>/stat`, is 100 on every platform that Rust knows.
+const TICK: Duration = Duration::from_millis(10);
 
 /// What is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,6 +92,16 @@ impl Usage {
             }
         }
     }
+}
+
+/// The processor time of a process so far, with that of its threads that have ended.
+pub(crate) fn of(process: Pid) -> Duration {
+    let stat =
+        fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero())).expect("the process runs");
+    // The name, in parentheses, may hold spaces; utime and stime are the 14th and 15th fields of all.
+    let (_, rest) = stat.rsplit_once(')').expect("a name in parentheses");
+    let ticks = rest.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u32>().ok());
+    TICK * ticks.sum::<u32>()
 }
 
 /// What all threads have spent so far.
