@@ -21,9 +21,9 @@ const SHOWN: usize = 2_048;
 const RECORDS: usize = 2_560;
 /// Of them, those with a memo as long as a request may have.
 const LONGEST: usize = 100;
-/// Records that are sent before the pads have read them: a replica keeps 4 MiB of a store's events, some 5 KiB each here, and
+/// Records that are sent before the pads have read them: a replica keeps 4 MiB of a store's events, which counts 10 KiB for each of these, and
 /// ends the stream of a pad that is further behind.
-const AHEAD: usize = 512;
+const AHEAD: usize = 256;
 
 fn record(store: &Shop, memo: usize) -> Cdr {
     Cdr { memo: "세".repeat(memo / 3), ..store.ring() }
