@@ -21,8 +21,8 @@ const SHOWN: usize = 2_048;
 const RECORDS: usize = 2_560;
 /// Of them, those with a memo as long as a request may have.
 const LONGEST: usize = 100;
-/// Records that are sent before the pads have read them: a replica keeps 4 MiB of a store's events, which counts 10 KiB for each of these, and
-/// ends the stream of a pad that is further behind.
+/// Records that are sent before the pads have read them: a replica keeps 4 MiB of a store's events, 10 KiB for each of
+/// these, and ends the stream of a pad that is further behind.
 const AHEAD: usize = 256;
 
 fn record(store: &Shop, memo: usize) -> Cdr {
