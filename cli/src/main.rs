@@ -32,7 +32,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use ringpad_runtime::{
-    CancellationToken, Failure, Hangup, run_service, settings, telemetry::LoggingSettings,
+    CancellationToken, Failure, Hangup, Workers, run_service, settings, telemetry::LoggingSettings,
 };
 
 /// RingPad: when a shop's phone rings, its pads show who calls.
@@ -67,7 +67,9 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(code) => return code,
     };
-    run_service("ringpad", &cli.logging, Hangup::Ends, |shutdown| run(cli.command, shutdown))
+    run_service("ringpad", &cli.logging, Hangup::Ends, Workers::EachCore, |shutdown| {
+        run(cli.command, shutdown)
+    })
 }
 
 async fn run(command: Command, shutdown: CancellationToken) -> Result<(), Failure> {

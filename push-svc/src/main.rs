@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use push_svc::{Listeners, Settings, run};
-use ringpad_runtime::{Hangup, activation::PassedListeners, run_service, settings};
+use ringpad_runtime::{Hangup, Workers, activation::PassedListeners, run_service, settings};
 
 fn main() -> ExitCode {
     let settings: Settings = match settings::read() {
@@ -12,7 +12,7 @@ fn main() -> ExitCode {
     };
     let logging = settings.logging.clone();
     let passed = PassedListeners::take(&Listeners::NAMES);
-    run_service("push-svc", &logging, Hangup::Logged, async move |shutdown| {
+    run_service("push-svc", &logging, Hangup::Logged, Workers::EachCore, async move |shutdown| {
         // Before any port is bound.
         let checked = settings.check()?;
         let listeners = Listeners::bind(&checked.settings, passed?).await?;

@@ -28,6 +28,6 @@ pub mod traces;
 pub use bearer::bearer;
 pub use error_chain::ErrorChain;
 pub use failure::{Cause, Failure};
-pub use service::run_service;
+pub use service::{Workers, run_service};
 pub use shutdown::Hangup;
 pub use tokio_util::sync::CancellationToken;

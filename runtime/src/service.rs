@@ -2,11 +2,13 @@
 
 use std::{
     future::Future,
-    io::{Write, stderr},
+    io::{self, Write, stderr},
     process::ExitCode,
+    thread::available_parallelism,
 };
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -17,12 +19,33 @@ use crate::{
     telemetry::{self, LoggingSettings},
 };
 
+/// How many threads run the tasks of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Workers {
+    /// One for each core that the process may use.
+    EachCore,
+    /// One for every second core, and at least one: the others are for what the tasks wait for on the same machine, the
+    /// thread that writes the log or the database. On a quiet line each worker less is a thread less to wake.
+    EverySecondCore,
+}
+
+impl Workers {
+    fn runtime(self) -> io::Result<Runtime> {
+        let mut builder = Builder::new_multi_thread();
+        if self == Self::EverySecondCore {
+            builder.worker_threads(available_parallelism()?.get().div_ceil(2));
+        }
+        builder.enable_all().build()
+    }
+}
+
 /// Runs a service from its settings to its exit code: sets up logging, listens to signals, and reports the failure
 /// that ended it in one line.
 pub fn run_service<F>(
     name: &str,
     logging: &LoggingSettings,
     hangup: Hangup,
+    workers: Workers,
     service: impl FnOnce(CancellationToken) -> F,
 ) -> ExitCode
 where
@@ -30,7 +53,7 @@ where
 {
     telemetry::init(logging);
     raise_file_limit();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match workers.runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
             return report(name, &Failure::other("cannot start the async runtime", error));
