@@ -33,7 +33,8 @@ impl Workers {
     fn runtime(self) -> io::Result<Runtime> {
         let mut builder = Builder::new_multi_thread();
         if self == Self::EverySecondCore {
-            builder.worker_threads(available_parallelism()?.get().div_ceil(2));
+            // Like tokio, one if the system does not say how many there are.
+            builder.worker_threads(available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)));
         }
         builder.enable_all().build()
     }
@@ -89,5 +90,18 @@ fn raise_file_limit() {
     let raised = Rlimit { current: limits.maximum, ..limits };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         tracing::warn!(%error, "cannot raise the limit of open files");
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_the_cores_every_second_one_has_a_worker_and_there_is_at_least_one() {
+        let cores = available_parallelism().unwrap().get();
+        let runtime = Workers::EverySecondCore.runtime().unwrap();
+        assert_eq!(runtime.metrics().num_workers(), cores.div_ceil(2));
     }
 }
