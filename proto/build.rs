@@ -5,8 +5,14 @@ use std::{env, error::Error, fs, path::PathBuf};
 use prost::Message;
 use prost_build::{Config, Service, ServiceGenerator};
 
-const FILES: [&str; 4] =
-    ["ringpad/v1/call.proto", "ringpad/v1/ingest.proto", "ringpad/v1/pad.proto", "ringpad/v1/store.proto"];
+const FILES: [&str; 6] = [
+    "ringpad/v1/call.proto",
+    "ringpad/v1/customer.proto",
+    "ringpad/v1/ingest.proto",
+    "ringpad/v1/pad.proto",
+    "ringpad/v1/pairing.proto",
+    "ringpad/v1/store.proto",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     for file in FILES {

@@ -18,7 +18,8 @@ use ringpad_proto::{
     pad_service_server::{self, PadService, PadServiceServer},
     v1::{
         ClaimAction, ClaimCallRequest, ClaimCallResponse, CloseAction, CloseCallRequest, CloseCallResponse,
-        NoteAction, PadServiceListCallsRequest, PadServiceListCallsResponse, ReleaseAction,
+        NoteAction, PadServiceListCallsRequest, PadServiceListCallsResponse,
+        PadServiceListReservationsRequest, PadServiceListReservationsResponse, ReleaseAction,
         ReleaseCallRequest, ReleaseCallResponse, ReopenAction, ReopenCallRequest, ReopenCallResponse,
         SaveNoteRequest, SaveNoteResponse, SubscribeRequest, act_on_call_request::Action,
     },
@@ -65,9 +66,10 @@ const REQUEST_HEADERS: [&str; 6] = [
 const RESPONSE_HEADERS: [&str; 3] = ["grpc-status", "grpc-message", "grpc-status-details-bin"];
 
 /// The calls that require a token.
-const WITH_TOKEN: [&str; 7] = [
+const WITH_TOKEN: [&str; 8] = [
     "/ringpad.v1.PadService/Subscribe",
     "/ringpad.v1.PadService/ListCalls",
+    "/ringpad.v1.PadService/ListReservations",
     "/ringpad.v1.PadService/ClaimCall",
     "/ringpad.v1.PadService/ReleaseCall",
     "/ringpad.v1.PadService/CloseCall",
@@ -236,6 +238,13 @@ impl PadService for GrpcEdge {
     ) -> Result<tonic::Response<PadServiceListCallsResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
         self.requests.list_calls(token(&metadata), request).await.map(tonic::Response::new)
+    }
+
+    async fn list_reservations(
+        &self,
+        _: tonic::Request<PadServiceListReservationsRequest>,
+    ) -> Result<tonic::Response<PadServiceListReservationsResponse>, Status> {
+        Err(Status::unimplemented("ListReservations is not served yet"))
     }
 
     async fn claim_call(

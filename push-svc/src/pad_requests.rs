@@ -72,7 +72,7 @@ impl PadRequests {
         request: PadServiceListCallsRequest,
     ) -> Result<PadServiceListCallsResponse, Status> {
         let (pad, _permit) = self.admit(token)?;
-        let PadServiceListCallsRequest { page_size, page_token, states, since, until, caller_suffix } =
+        let PadServiceListCallsRequest { page_size, page_token, states, since, until, caller_suffix, query } =
             request;
         let store_id = pad.store.to_string();
         let request = ListCallsRequest {
@@ -84,6 +84,7 @@ impl PadRequests {
             until,
             caller_suffix,
             for_snapshot: false,
+            query,
         };
         // A pad gets the rest from its stream.
         let ListCallsResponse { calls, next_page_token, store: _, epoch: _, position: _ } =

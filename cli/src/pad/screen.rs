@@ -6,7 +6,7 @@ use std::{collections::HashMap, fmt::Write, time::Instant};
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use ringpad_proto::v1::{
-    Call, CallState, CallerHistory, Claim, Reservation, Snapshot, SubscribeResponse,
+    Call, CallState, CallerHistory, Claim, Customer, Reservation, Snapshot, SubscribeResponse,
     subscribe_response::Event,
 };
 use ringpad_runtime::Failure;
@@ -182,8 +182,10 @@ impl Board {
             closed,
             reservation,
             pop_until: _,
+            customers,
         } = call;
         let mut details = vec![harmless(caller.as_ref().map_or("", |caller| &caller.display))];
+        details.extend(customers.iter().map(person));
         if !virtual_number.is_empty() {
             details.push(format!("to {}", harmless(virtual_number)));
         }
@@ -233,6 +235,12 @@ impl Board {
     fn local(&self, instant: Timestamp, format: &str) -> String {
         instant.to_zoned(self.zone.clone()).strftime(format).to_string()
     }
+}
+
+fn person(customer: &Customer) -> String {
+    let Customer { id: _, name, car_number, note } = customer;
+    let parts = [name, car_number, note].map(|part| harmless(part));
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
 /// Whether a ring is to be shown as ringing.

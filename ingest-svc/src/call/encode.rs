@@ -43,6 +43,7 @@ impl Call {
             closed: facts.pad_state.closed,
             reservation: facts.pad_state.reservation.clone().map(v1::Reservation::from),
             pop_until: facts.pop_until.filter(|_| state == v1::CallState::Ringing).and_then(milliseconds),
+            customers: Vec::new(),
         };
         // Records that were logged by versions without bounds.
         bound(&mut call);
@@ -70,6 +71,7 @@ fn bound(call: &mut v1::Call) {
         closed: _,
         reservation: _, // the same
         pop_until: _,
+        customers: _,
     } = call;
     cut(memo, RECORD.memo);
     cut(virtual_number, RECORD.text);

@@ -83,6 +83,7 @@ fn query(request: ListCallsRequest, entries: Entries) -> Result<CallQuery, Statu
         until,
         caller_suffix,
         for_snapshot,
+        query: _,
     } = request;
     let after = match page_token.as_str() {
         "" => None,

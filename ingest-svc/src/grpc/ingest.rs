@@ -9,8 +9,8 @@ use ringpad_proto::v1::{
     ActOnCallRequest, ActOnCallResponse, Cdr, FieldViolation, IngestCallRequest, IngestCallResponse,
     IngestCallStreamRequest, IngestCallStreamResponse, IngestError, IngestStatus, ListCallEventsRequest,
     ListCallEventsResponse, ListCallsRequest, ListCallsResponse, ListQuarantineRequest,
-    ListQuarantineResponse, ReplayQuarantineRequest, ReplayQuarantineResponse,
-    ingest_service_server::IngestService,
+    ListQuarantineResponse, ListReservationsRequest, ListReservationsResponse, ReplayQuarantineRequest,
+    ReplayQuarantineResponse, ingest_service_server::IngestService,
 };
 use ringpad_runtime::{
     CancellationToken, ErrorChain, grpc,
@@ -101,6 +101,13 @@ impl IngestService for Ingest {
         calls::list_calls(self.shared.log.reader(), self.capacity.lists.calls, request.into_inner())
             .await
             .map(Response::new)
+    }
+
+    async fn list_reservations(
+        &self,
+        _: Request<ListReservationsRequest>,
+    ) -> Result<Response<ListReservationsResponse>, Status> {
+        Err(Status::unimplemented("ListReservations is not served yet"))
     }
 
     async fn list_call_events(

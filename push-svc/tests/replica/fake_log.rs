@@ -210,6 +210,13 @@ impl ingest_service_server::IngestService for FakeLog {
         }))
     }
 
+    async fn list_reservations(
+        &self,
+        _: Request<ListReservationsRequest>,
+    ) -> Result<Response<ListReservationsResponse>, Status> {
+        Err(Status::unimplemented("this log has no reservations"))
+    }
+
     async fn list_call_events(
         &self,
         request: Request<ListCallEventsRequest>,

@@ -105,7 +105,7 @@ const fn or_null(name: &'static str, kind: Kind) -> Column {
 }
 
 /// In the order in which they are copied.
-pub(in super::super) static TABLES: [Table; 6] = [
+pub(in super::super) static TABLES: [Table; 10] = [
     Table {
         name: "stores",
         columns: &[
@@ -167,6 +167,50 @@ pub(in super::super) static TABLES: [Table; 6] = [
             or_null("last_reservation", Kind::Bytes),
         ],
         unreadable: unreadable_caller,
+    },
+    Table {
+        name: "customers",
+        columns: &[
+            column("store", Kind::Int8),
+            column("id", Kind::Text),
+            column("name", Kind::Text),
+            column("car_number", Kind::Text),
+            column("note", Kind::Text),
+            column("calls", Kind::Int8),
+            or_null("last_call", Kind::Int8),
+            column("last_note", Kind::Text),
+        ],
+        unreadable: |_| None,
+    },
+    Table {
+        name: "customer_numbers",
+        columns: &[
+            column("store", Kind::Int8),
+            column("reversed", Kind::Text),
+            column("customer", Kind::Text),
+            column("display", Kind::Text),
+        ],
+        unreadable: |_| None,
+    },
+    Table {
+        name: "pads",
+        columns: &[
+            column("expires", Kind::Int8),
+            column("id", Kind::Uuid),
+            column("credential", Kind::Bytes),
+            or_null("code", Kind::Text),
+            or_null("store", Kind::Int8),
+            or_null("paired", Kind::Int8),
+            column("name", Kind::Text),
+            or_null("last_token", Kind::Int8),
+            or_null("revoked", Kind::Int8),
+        ],
+        unreadable: |_| None,
+    },
+    Table {
+        name: "reservations",
+        columns: &[column("call", Kind::Int8), column("store", Kind::Int8), column("at", Kind::Int8)],
+        unreadable: |_| None,
     },
     Table {
         name: "quarantine",

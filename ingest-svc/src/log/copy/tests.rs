@@ -12,7 +12,7 @@ use crate::log::{
     postgres::tests as postgres,
     sqlite::{
         self,
-        tests::{OtherProgram, TO_VERSION_7},
+        tests::{OtherProgram, TO_VERSION_7, TO_VERSION_8},
     },
     tests::*,
 };
@@ -60,8 +60,17 @@ async fn full() -> (TempDir, PathBuf) {
     log.release(vec![3]).await.unwrap();
     opened.close().await;
     let path = directory.path().join("log.db");
+    OtherProgram::open(&path).execute(CUSTOMERS_AND_PADS);
     (directory, path)
 }
+
+const CUSTOMERS_AND_PADS: &str = "
+    INSERT INTO customers VALUES (1, 'c1', '김민수', '12가 3456', '단골', 3, 1700000000, 'white');
+    INSERT INTO customer_numbers VALUES (1, '876543210128+', 'c1', '010-1234-5678');
+    INSERT INTO pads VALUES (randomblob(16), randomblob(32), NULL, 1700000600, 1, 1700000000, '계산대', 1700000001, 1700000002);
+    INSERT INTO pads (id, credential, code, expires) VALUES (randomblob(16), randomblob(32), '012345', 1700000600);
+    INSERT INTO reservations VALUES (1, 1, 1700000000);
+";
 
 fn quarantined(body: RawBody) -> Quarantined {
     Quarantined {
@@ -369,7 +378,7 @@ async fn a_row_that_cannot_be_copied_or_read_is_named_and_counted() {
 #[tokio::test]
 async fn a_file_of_an_older_version_is_migrated_first() {
     let (directory, file) = full().await;
-    OtherProgram::open(&file).execute(TO_VERSION_7);
+    OtherProgram::open(&file).execute(&[TO_VERSION_8, TO_VERSION_7].concat());
     let (place, servers) = database().await;
     copied(&file, &servers).await;
     let opened = place.open().await;

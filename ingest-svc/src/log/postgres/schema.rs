@@ -9,9 +9,18 @@ use uuid::Uuid;
 use super::{error::OpenError, locks::MIGRATION, rows::Parameters, target::Session};
 
 /// The version that this code reads and writes.
-pub(super) const VERSION: i32 = 1;
+pub(super) const VERSION: i32 = 2;
 
-const TABLES: &str = concat!(include_str!("schema.sql"), include_str!("batch.sql"));
+const TABLES: &str = concat!(
+    include_str!("schema.sql"),
+    include_str!("schema_2.sql"),
+    include_str!("batch.sql"),
+    include_str!("batch_2.sql")
+);
+
+/// An ingest-svc of version 1 may go on with the log while it is changed, and afterwards.
+const FROM_VERSION_1: &str =
+    concat!(include_str!("schema_2.sql"), include_str!("batch_2.sql"), include_str!("from_1.sql"));
 
 /// The oldest server that is supported.
 const SERVER: i32 = 14;
@@ -73,7 +82,13 @@ async fn attempt(session: &Session) -> Result<LogId, OpenError> {
         make(session, VERSION, Uuid::new_v4()).await?;
     }
     let log = client.query_typed_one("SELECT version, id, timeline FROM ringpad_log", &[]).await?;
-    let found = log.try_get(0)?;
+    let mut found: i32 = log.try_get(0)?;
+    if found == 1 {
+        tracing::info!(from = found, to = VERSION, "migrating the log to this version");
+        client.batch_execute(FROM_VERSION_1).await?;
+        client.execute_typed("UPDATE ringpad_log SET version = $1", &[(&VERSION, Type::INT4)]).await?;
+        found = VERSION;
+    }
     // Dropped, the connection takes the transaction back.
     if found < 0 {
         return Err(OpenError::Copying);

@@ -2,6 +2,7 @@
 
 mod commits;
 mod interleaving;
+mod migration;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +17,7 @@ use uuid::Uuid;
 use super::super::tests::*;
 use super::super::*;
 use crate::{
-    call::{ActingPad, Action, ActionOutcome, ActionRequest, Ingested, Status},
+    call::{ActingPad, Action, ActionOutcome, ActionRequest, Ingested, Reservation, Status},
     store::Moving,
 };
 

@@ -7,9 +7,11 @@
 //! quarantine               requests that are not CDRs
 //! stores ─< numbers        which virtual number or line belongs to which store
 //!    │
-//!    ├─< calls             a call as it now is, and by what to recognise the records it has had
+//!    ├─< calls             a call as it now is, and by what to recognise the records it has had ── reservations   when
 //!    ├─< events            what pads receive: store + position, encoded
-//!    └─< callers           how often a number called the store, when last, and what was written down then
+//!    ├─< callers           how often a number called the store, when last, and what was written down then
+//!    ├─< customers         people in the adopter's own records ─< customer_numbers   what they call from
+//!    └─< pads              tablets that were paired, or show a code
 //! ```
 
 use jiff::Timestamp;
@@ -19,7 +21,7 @@ use uuid::Uuid;
 use super::error::FileError;
 
 /// The version that this code reads and writes; an older file is migrated to it.
-const VERSION: i64 = 8;
+const VERSION: i64 = 9;
 
 const TABLES: &str = "
 CREATE TABLE meta (
@@ -161,6 +163,58 @@ CREATE INDEX quarantine_by_age ON quarantine (received);
 /// New in version 8: what finds a source's oldest request.
 const QUARANTINE_OF_SOURCE: &str = "CREATE INDEX quarantine_of_source ON quarantine (source)";
 
+/// New in version 9. An accept reads the customers of its caller by `customer_numbers`, and only if there are any, a row of each.
+const CUSTOMERS_AND_PADS: &str = "
+CREATE TABLE customers (
+    store     INTEGER NOT NULL REFERENCES stores,
+    id        TEXT NOT NULL,
+    name      TEXT NOT NULL,
+    car_number TEXT NOT NULL,
+    note      TEXT NOT NULL,
+    calls     INTEGER NOT NULL,             -- that an older system knew of, as the next two
+    last_call INTEGER,                      -- Unix seconds
+    last_note TEXT NOT NULL,
+    PRIMARY KEY (store, id)
+) WITHOUT ROWID;
+CREATE TABLE customer_numbers (
+    store     INTEGER NOT NULL REFERENCES stores,
+    reversed  TEXT NOT NULL,                -- as in callers
+    customer  TEXT NOT NULL,                -- its id
+    display   TEXT NOT NULL,
+    PRIMARY KEY (store, reversed, customer)
+) WITHOUT ROWID;
+CREATE INDEX numbers_of_customer ON customer_numbers (store, customer);
+CREATE TABLE pads (
+    id        BLOB NOT NULL PRIMARY KEY,
+    credential BLOB NOT NULL UNIQUE,        -- SHA-256 of it
+    code      TEXT,                         -- that the tablet shows; NULL: it was approved
+    expires   INTEGER NOT NULL,             -- Unix seconds: until when the code can be approved
+    store     INTEGER REFERENCES stores,    -- NULL: not approved, as the next one
+    paired    INTEGER,                      -- Unix seconds
+    name      TEXT NOT NULL DEFAULT '',
+    last_token INTEGER,                     -- Unix seconds; NULL: never
+    revoked   INTEGER                       -- Unix seconds; NULL: it is not
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX pads_by_code ON pads (code) WHERE code IS NOT NULL;
+CREATE INDEX pads_of_store ON pads (store);
+CREATE INDEX pads_revoked ON pads (revoked) WHERE revoked IS NOT NULL;
+";
+
+/// New in version 9. The reservations that have a time; all that is known of one is in its call.
+const RESERVATIONS: &str = "
+CREATE TABLE reservations (
+    call      INTEGER PRIMARY KEY REFERENCES calls,
+    store     INTEGER NOT NULL REFERENCES stores,
+    at        INTEGER NOT NULL              -- Unix seconds
+);
+CREATE INDEX reservations_of_store ON reservations (store, at);
+CREATE INDEX reservations_by_age ON reservations (at);
+INSERT INTO reservations
+    SELECT key, store, json_extract(CAST(facts AS TEXT), '$.doings.reservation.at') FROM calls
+    WHERE store IS NOT NULL AND json_valid(CAST(facts AS TEXT))
+      AND json_extract(CAST(facts AS TEXT), '$.doings.reservation.at') IS NOT NULL;
+";
+
 /// Makes the tables of a new file, and changes the tables of an older one.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), FileError> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -190,7 +244,11 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), FileError> {
     if version < 7 {
         transaction.execute_batch(AGE_INDEXES)?;
     }
-    transaction.execute_batch(QUARANTINE_OF_SOURCE)?;
+    if version < 8 {
+        transaction.execute_batch(QUARANTINE_OF_SOURCE)?;
+    }
+    transaction.execute_batch(CUSTOMERS_AND_PADS)?;
+    transaction.execute_batch(RESERVATIONS)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     Ok(transaction.commit()?)
 }
@@ -275,6 +333,9 @@ fn migrate_from(version: i64, transaction: &Transaction<'_>) -> rusqlite::Result
     }
     if version < 4 {
         transaction.execute_batch(FILE_AND_PROBE)?;
+    }
+    if version == 8 {
+        return Ok(());
     }
     if version >= 6 {
         // An index by the last digits, which each accept had to write.

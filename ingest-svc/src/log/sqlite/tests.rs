@@ -21,15 +21,15 @@ use uuid::Uuid;
 
 use super::{super::tests as suite, *};
 use crate::{
-    call::{ActingPad, Action, ActionOutcome, ActionRequest, Ingested, Status},
+    call::{ActingPad, Action, ActionOutcome, ActionRequest, Ingested, Reservation, Status},
     log::{
         CallQuery, Cursor, Database, LogError, OpenError, OpenLog, PageSize,
-        tests::{Backend, Place, any_call, end, gangnam, record, ring, store, update},
+        tests::{Backend, Place, act, any_call, end, gangnam, record, ring, store, update},
     },
     request::{Quarantined, RawBody, RawRequest},
     store::Moving,
 };
-pub(crate) use migration::TO_VERSION_7;
+pub(crate) use migration::{TO_VERSION_7, TO_VERSION_8};
 
 /// Another program that has the log's file open.
 pub(crate) struct OtherProgram(Connection);

@@ -2,7 +2,15 @@
 
 use super::*;
 
-/// A file of version 7, made by turning version 8's changes back. It has a caller that is missing among the callers.
+/// A file of version 8, made by turning version 9's changes back.
+pub(crate) const TO_VERSION_8: &str = "
+    DROP TABLE customers;
+    DROP TABLE customer_numbers;
+    DROP TABLE pads;
+    DROP TABLE reservations;
+    PRAGMA user_version = 8;
+";
+/// The same for version 7, from version 8. It has a caller that is missing among the callers.
 pub(crate) const TO_VERSION_7: &str = "
     DROP INDEX quarantine_of_source;
     ALTER TABLE calls ADD COLUMN reversed TEXT GENERATED ALWAYS AS (substr(caller, -1, 1) || substr(caller, -2, 1)) VIRTUAL;
@@ -59,16 +67,10 @@ const TO_LATE_VERSION_1: &str = "DROP TABLE quarantine; PRAGMA user_version = 1;
 
 #[tokio::test]
 async fn an_older_file_is_migrated() {
-    let ways: [&[&str]; 8] = [
-        &[],
-        &[TO_VERSION_6],
-        &[TO_VERSION_6, TO_VERSION_5],
-        &[TO_VERSION_6, TO_VERSION_5, TO_VERSION_4],
-        &[TO_VERSION_6, TO_VERSION_5, TO_VERSION_4, TO_VERSION_3],
-        &[TO_VERSION_6, TO_VERSION_5, TO_VERSION_4, TO_VERSION_3, TO_VERSION_2],
-        &[TO_VERSION_6, TO_VERSION_5, TO_VERSION_4, TO_VERSION_3, TO_VERSION_2, TO_VERSION_1],
-        &[TO_VERSION_6, TO_VERSION_5, TO_VERSION_4, TO_VERSION_3, TO_VERSION_2, TO_LATE_VERSION_1],
-    ];
+    let steps =
+        [TO_VERSION_7, TO_VERSION_6, TO_VERSION_5, TO_VERSION_4, TO_VERSION_3, TO_VERSION_2, TO_VERSION_1];
+    let mut ways: Vec<_> = (1..=steps.len()).map(|count| steps[..count].to_vec()).collect();
+    ways.push([&steps[..6], &[TO_LATE_VERSION_1]].concat());
     for way in ways {
         let (directory, opened) = with_store().await;
         opened.status(ring("1", "20261123142530")).await;
@@ -77,7 +79,7 @@ async fn an_older_file_is_migrated() {
         let path = directory.path().join("log.db");
         rusqlite::Connection::open(&path)
             .unwrap()
-            .execute_batch(&[&[TO_VERSION_7], way].concat().concat())
+            .execute_batch(&[TO_VERSION_8, &way.concat()].concat())
             .unwrap();
         let opened = open_in(&directory).await;
         assert_eq!(opened.log.reader().epoch(), epoch);
@@ -92,4 +94,22 @@ async fn an_older_file_is_migrated() {
         assert_eq!(opened.calls_ending_in("5678").await.len(), 2, "the first one too is found");
         opened.close().await;
     }
+}
+
+#[tokio::test]
+async fn reservations_of_a_file_of_version_8_are_found() {
+    let (directory, opened) = with_store().await;
+    let reserved = opened.log.ingest(ring("1", "20261123142530")).await.unwrap().call_id;
+    opened.status(ring("2", "20261123142531")).await;
+    let reservation = Reservation { at: Some(1_800_000_000), ..Reservation::default() };
+    opened.log.act(act(reserved, Action::Note("흰색".to_owned(), Some(reservation)), 1)).await.unwrap();
+    opened.close().await;
+    let file = rusqlite::Connection::open(directory.path().join("log.db")).unwrap();
+    file.execute_batch(TO_VERSION_8).unwrap();
+    file.execute("UPDATE calls SET facts = x'00' WHERE key = 2", []).unwrap();
+    open_in(&directory).await.close().await;
+    let found = file.query_row("SELECT count(*), max(call), max(at) FROM reservations", [], |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+    });
+    assert_eq!(found, Ok((1, 1, 1_800_000_000)));
 }

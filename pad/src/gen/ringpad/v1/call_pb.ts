@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ringpad/v1/call.proto.
  */
 export const file_ringpad_v1_call: GenFile = /*@__PURE__*/
-  fileDesc("ChVyaW5ncGFkL3YxL2NhbGwucHJvdG8SCnJpbmdwYWQudjEiTwoGQ2FsbGVyEg4KBm51bWJlchgBIAEoCRIPCgdkaXNwbGF5GAIgASgJEiQKBGtpbmQYAyABKA4yFi5yaW5ncGFkLnYxLkNhbGxlcktpbmQilgEKDUNhbGxlckhpc3RvcnkSDQoFY2FsbHMYASABKA0SMAoMbGFzdF9jYWxsX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglsYXN0X25vdGUYAyABKAkSMQoQbGFzdF9yZXNlcnZhdGlvbhgEIAEoCzIXLnJpbmdwYWQudjEuUmVzZXJ2YXRpb24iUQoFQ2xhaW0SDgoGcGFkX2lkGAEgASgJEhAKCHBhZF9uYW1lGAIgASgJEiYKAmF0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLsAwoEQ2FsbBIKCgJpZBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoBBIkCgVzdGF0ZRgDIAEoDjIVLnJpbmdwYWQudjEuQ2FsbFN0YXRlEiIKBmNhbGxlchgEIAEoCzISLnJpbmdwYWQudjEuQ2FsbGVyEhYKDnZpcnR1YWxfbnVtYmVyGAUgASgJEi4KCnN0YXJ0ZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2Fuc3dlcmVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoHaGlzdG9yeRgJIAEoCzIZLnJpbmdwYWQudjEuQ2FsbGVySGlzdG9yeRIgCgVjbGFpbRgKIAEoCzIRLnJpbmdwYWQudjEuQ2xhaW0SDAoEbm90ZRgLIAEoCRIMCgRtZW1vGAwgASgJEg4KBmNsb3NlZBgNIAEoCBIsCgtyZXNlcnZhdGlvbhgOIAEoCzIXLnJpbmdwYWQudjEuUmVzZXJ2YXRpb24SLQoJcG9wX3VudGlsGA8gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJxCgtSZXNlcnZhdGlvbhIVCg1jdXN0b21lcl9uYW1lGAEgASgJEhIKCmNhcl9udW1iZXIYAiABKAkSDwoHc2VydmljZRgDIAEoCRImCgJhdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAqiQEKCUNhbGxTdGF0ZRIaChZDQUxMX1NUQVRFX1VOU1BFQ0lGSUVEEAASFgoSQ0FMTF9TVEFURV9SSU5HSU5HEAESFwoTQ0FMTF9TVEFURV9BTlNXRVJFRBACEhgKFENBTExfU1RBVEVfQ09NUExFVEVEEAMSFQoRQ0FMTF9TVEFURV9NSVNTRUQQBCqsAQoKQ2FsbGVyS2luZBIbChdDQUxMRVJfS0lORF9VTlNQRUNJRklFRBAAEhYKEkNBTExFUl9LSU5EX05VTUJFUhABEhgKFENBTExFUl9LSU5EX1dJVEhIRUxEEAISGAoUQ0FMTEVSX0tJTkRfUEFZUEhPTkUQAxIbChdDQUxMRVJfS0lORF9VTkFWQUlMQUJMRRAEEhgKFENBTExFUl9LSU5EX1VOUEFSU0VEEAVCPQoNaW8ucmluZ3BhZC52MUIJQ2FsbFByb3RvUAFaH3JpbmdwYWQuaW8vcmluZ3BhZC92MTtyaW5ncGFkdjFiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("ChVyaW5ncGFkL3YxL2NhbGwucHJvdG8SCnJpbmdwYWQudjEiTwoGQ2FsbGVyEg4KBm51bWJlchgBIAEoCRIPCgdkaXNwbGF5GAIgASgJEiQKBGtpbmQYAyABKA4yFi5yaW5ncGFkLnYxLkNhbGxlcktpbmQiRgoIQ3VzdG9tZXISCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRISCgpjYXJfbnVtYmVyGAMgASgJEgwKBG5vdGUYBCABKAkilgEKDUNhbGxlckhpc3RvcnkSDQoFY2FsbHMYASABKA0SMAoMbGFzdF9jYWxsX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglsYXN0X25vdGUYAyABKAkSMQoQbGFzdF9yZXNlcnZhdGlvbhgEIAEoCzIXLnJpbmdwYWQudjEuUmVzZXJ2YXRpb24iUQoFQ2xhaW0SDgoGcGFkX2lkGAEgASgJEhAKCHBhZF9uYW1lGAIgASgJEiYKAmF0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKVBAoEQ2FsbBIKCgJpZBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoBBIkCgVzdGF0ZRgDIAEoDjIVLnJpbmdwYWQudjEuQ2FsbFN0YXRlEiIKBmNhbGxlchgEIAEoCzISLnJpbmdwYWQudjEuQ2FsbGVyEhYKDnZpcnR1YWxfbnVtYmVyGAUgASgJEi4KCnN0YXJ0ZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2Fuc3dlcmVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoHaGlzdG9yeRgJIAEoCzIZLnJpbmdwYWQudjEuQ2FsbGVySGlzdG9yeRIgCgVjbGFpbRgKIAEoCzIRLnJpbmdwYWQudjEuQ2xhaW0SDAoEbm90ZRgLIAEoCRIMCgRtZW1vGAwgASgJEg4KBmNsb3NlZBgNIAEoCBIsCgtyZXNlcnZhdGlvbhgOIAEoCzIXLnJpbmdwYWQudjEuUmVzZXJ2YXRpb24SLQoJcG9wX3VudGlsGA8gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBInCgljdXN0b21lcnMYECADKAsyFC5yaW5ncGFkLnYxLkN1c3RvbWVyInEKC1Jlc2VydmF0aW9uEhUKDWN1c3RvbWVyX25hbWUYASABKAkSEgoKY2FyX251bWJlchgCIAEoCRIPCgdzZXJ2aWNlGAMgASgJEiYKAmF0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCqJAQoJQ2FsbFN0YXRlEhoKFkNBTExfU1RBVEVfVU5TUEVDSUZJRUQQABIWChJDQUxMX1NUQVRFX1JJTkdJTkcQARIXChNDQUxMX1NUQVRFX0FOU1dFUkVEEAISGAoUQ0FMTF9TVEFURV9DT01QTEVURUQQAxIVChFDQUxMX1NUQVRFX01JU1NFRBAEKqwBCgpDYWxsZXJLaW5kEhsKF0NBTExFUl9LSU5EX1VOU1BFQ0lGSUVEEAASFgoSQ0FMTEVSX0tJTkRfTlVNQkVSEAESGAoUQ0FMTEVSX0tJTkRfV0lUSEhFTEQQAhIYChRDQUxMRVJfS0lORF9QQVlQSE9ORRADEhsKF0NBTExFUl9LSU5EX1VOQVZBSUxBQkxFEAQSGAoUQ0FMTEVSX0tJTkRfVU5QQVJTRUQQBUI9Cg1pby5yaW5ncGFkLnYxQglDYWxsUHJvdG9QAVofcmluZ3BhZC5pby9yaW5ncGFkL3YxO3JpbmdwYWR2MWIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * The caller.
@@ -51,13 +51,55 @@ export const CallerSchema: GenMessage<Caller> = /*@__PURE__*/
   messageDesc(file_ringpad_v1_call, 0);
 
 /**
+ * A person in the adopter's own records. Of a caller who is in none of them, what a pad saved with the newest reservation.
+ *
+ * @generated from message ringpad.v1.Customer
+ */
+export type Customer = Message<"ringpad.v1.Customer"> & {
+  /**
+   * Of the adopter's records: 1–64 characters, unique in the store. Empty if a pad saved it.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * E.g. `김민수`; 100 characters at most.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * The car's number as people say it, e.g. `12가 3456`; 40 characters at most.
+   *
+   * @generated from field: string car_number = 3;
+   */
+  carNumber: string;
+
+  /**
+   * What the shop should know when this customer calls; 500 characters at most.
+   *
+   * @generated from field: string note = 4;
+   */
+  note: string;
+};
+
+/**
+ * Describes the message ringpad.v1.Customer.
+ * Use `create(CustomerSchema)` to create a new message.
+ */
+export const CustomerSchema: GenMessage<Customer> = /*@__PURE__*/
+  messageDesc(file_ringpad_v1_call, 1);
+
+/**
  * What the store knew about this caller when the call came in; the call itself is not counted.
  *
  * @generated from message ringpad.v1.CallerHistory
  */
 export type CallerHistory = Message<"ringpad.v1.CallerHistory"> & {
   /**
-   * Earlier calls of this caller to this store.
+   * Earlier calls of this caller to this store, and those that an older system knew of.
    *
    * @generated from field: uint32 calls = 1;
    */
@@ -71,7 +113,7 @@ export type CallerHistory = Message<"ringpad.v1.CallerHistory"> & {
   lastCallAt?: Timestamp | undefined;
 
   /**
-   * The newest note that a pad saved on one of them; empty if there is none.
+   * The newest note that a pad saved on one of them, else the one that an older system knew; empty if there is none.
    *
    * @generated from field: string last_note = 3;
    */
@@ -90,7 +132,7 @@ export type CallerHistory = Message<"ringpad.v1.CallerHistory"> & {
  * Use `create(CallerHistorySchema)` to create a new message.
  */
 export const CallerHistorySchema: GenMessage<CallerHistory> = /*@__PURE__*/
-  messageDesc(file_ringpad_v1_call, 1);
+  messageDesc(file_ringpad_v1_call, 2);
 
 /**
  * The pad that has claimed a call. The first claim wins.
@@ -119,7 +161,7 @@ export type Claim = Message<"ringpad.v1.Claim"> & {
  * Use `create(ClaimSchema)` to create a new message.
  */
 export const ClaimSchema: GenMessage<Claim> = /*@__PURE__*/
-  messageDesc(file_ringpad_v1_call, 2);
+  messageDesc(file_ringpad_v1_call, 3);
 
 /**
  * One phone call, merged from its CDRs: same source, same `seq`, `sdt` at most 2 h apart, and the `seq` was not used again
@@ -227,6 +269,13 @@ export type Call = Message<"ringpad.v1.Call"> & {
    * @generated from field: google.protobuf.Timestamp pop_until = 15;
    */
   popUntil?: Timestamp | undefined;
+
+  /**
+   * Who calls, as the store knew when the call came in: several people may share a number. 5 at most, by id.
+   *
+   * @generated from field: repeated ringpad.v1.Customer customers = 16;
+   */
+  customers: Customer[];
 };
 
 /**
@@ -234,7 +283,7 @@ export type Call = Message<"ringpad.v1.Call"> & {
  * Use `create(CallSchema)` to create a new message.
  */
 export const CallSchema: GenMessage<Call> = /*@__PURE__*/
-  messageDesc(file_ringpad_v1_call, 3);
+  messageDesc(file_ringpad_v1_call, 4);
 
 /**
  * A reservation: free text except for the time, since every shop has its own services.
@@ -276,7 +325,7 @@ export type Reservation = Message<"ringpad.v1.Reservation"> & {
  * Use `create(ReservationSchema)` to create a new message.
  */
 export const ReservationSchema: GenMessage<Reservation> = /*@__PURE__*/
-  messageDesc(file_ringpad_v1_call, 4);
+  messageDesc(file_ringpad_v1_call, 5);
 
 /**
  * The state of a call. It changes only with the provider's records, never by time alone.

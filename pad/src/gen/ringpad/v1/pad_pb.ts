@@ -19,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ringpad/v1/pad.proto.
  */
 export const file_ringpad_v1_pad: GenFile = /*@__PURE__*/
-  fileDesc("ChRyaW5ncGFkL3YxL3BhZC5wcm90bxIKcmluZ3BhZC52MSJiChBTdWJzY3JpYmVSZXF1ZXN0EhsKDmFmdGVyX3Bvc2l0aW9uGAEgASgESACIAQESDQoFZXBvY2gYAiABKAkSDwoHc2Vzc2lvbhgDIAEoCUIRCg9fYWZ0ZXJfcG9zaXRpb24i6AEKEVN1YnNjcmliZVJlc3BvbnNlEigKCHNuYXBzaG90GAEgASgLMhQucmluZ3BhZC52MS5TbmFwc2hvdEgAEiQKBnVwZGF0ZRgCIAEoCzISLnJpbmdwYWQudjEuVXBkYXRlSAASIgoFZWFybHkYAyABKAsyES5yaW5ncGFkLnYxLkVhcmx5SAASKgoJaGVhcnRiZWF0GAQgASgLMhUucmluZ3BhZC52MS5IZWFydGJlYXRIABIqCglyZWNvbm5lY3QYBSABKAsyFS5yaW5ncGFkLnYxLlJlY29ubmVjdEgAQgcKBWV2ZW50IiQKCFN0b3JlUmVmEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkilwIKCFNuYXBzaG90Ei8KC3NlcnZlcl90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI1ChJoZWFydGJlYXRfaW50ZXJ2YWwYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SIwoFc3RvcmUYAyABKAsyFC5yaW5ncGFkLnYxLlN0b3JlUmVmEhAKCHBvc2l0aW9uGAQgASgEEg0KBWVwb2NoGAUgASgJEg8KB3Jlc3VtZWQYBiABKAgSJAoKb3Blbl9jYWxscxgHIAMoCzIQLnJpbmdwYWQudjEuQ2FsbBImCgxyZWNlbnRfY2FsbHMYCCADKAsyEC5yaW5ncGFkLnYxLkNhbGwiaQoGVXBkYXRlEhAKCHBvc2l0aW9uGAEgASgEEh4KBGNhbGwYAiABKAsyEC5yaW5ncGFkLnYxLkNhbGwSLQoJcG9wX3VudGlsGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJWCgVFYXJseRIeCgRjYWxsGAEgASgLMhAucmluZ3BhZC52MS5DYWxsEi0KCXBvcF91bnRpbBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiTgoJSGVhcnRiZWF0Ei8KC3NlcnZlcl90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghwb3NpdGlvbhgCIAEoBCI1CglSZWNvbm5lY3QSKAoFYWZ0ZXIYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24i1wEKGlBhZFNlcnZpY2VMaXN0Q2FsbHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJEiUKBnN0YXRlcxgDIAMoDjIVLnJpbmdwYWQudjEuQ2FsbFN0YXRlEikKBXNpbmNlGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgV1bnRpbBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNY2FsbGVyX3N1ZmZpeBgGIAEoCSJXChtQYWRTZXJ2aWNlTGlzdENhbGxzUmVzcG9uc2USHwoFY2FsbHMYASADKAsyEC5yaW5ncGFkLnYxLkNhbGwSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjcKEENsYWltQ2FsbFJlcXVlc3QSDwoHY2FsbF9pZBgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJIjMKEUNsYWltQ2FsbFJlc3BvbnNlEh4KBGNhbGwYASABKAsyEC5yaW5ncGFkLnYxLkNhbGwiOQoSUmVsZWFzZUNhbGxSZXF1ZXN0Eg8KB2NhbGxfaWQYASABKAkSEgoKcmVxdWVzdF9pZBgCIAEoCSI1ChNSZWxlYXNlQ2FsbFJlc3BvbnNlEh4KBGNhbGwYASABKAsyEC5yaW5ncGFkLnYxLkNhbGwiNwoQQ2xvc2VDYWxsUmVxdWVzdBIPCgdjYWxsX2lkGAEgASgJEhIKCnJlcXVlc3RfaWQYAiABKAkiMwoRQ2xvc2VDYWxsUmVzcG9uc2USHgoEY2FsbBgBIAEoCzIQLnJpbmdwYWQudjEuQ2FsbCI4ChFSZW9wZW5DYWxsUmVxdWVzdBIPCgdjYWxsX2lkGAEgASgJEhIKCnJlcXVlc3RfaWQYAiABKAkiNAoSUmVvcGVuQ2FsbFJlc3BvbnNlEh4KBGNhbGwYASABKAsyEC5yaW5ncGFkLnYxLkNhbGwicgoPU2F2ZU5vdGVSZXF1ZXN0Eg8KB2NhbGxfaWQYASABKAkSEgoKcmVxdWVzdF9pZBgCIAEoCRIMCgRub3RlGAMgASgJEiwKC3Jlc2VydmF0aW9uGAQgASgLMhcucmluZ3BhZC52MS5SZXNlcnZhdGlvbiIyChBTYXZlTm90ZVJlc3BvbnNlEh4KBGNhbGwYASABKAsyEC5yaW5ncGFkLnYxLkNhbGwyrgQKClBhZFNlcnZpY2USSgoJU3Vic2NyaWJlEhwucmluZ3BhZC52MS5TdWJzY3JpYmVSZXF1ZXN0Gh0ucmluZ3BhZC52MS5TdWJzY3JpYmVSZXNwb25zZTABElwKCUxpc3RDYWxscxImLnJpbmdwYWQudjEuUGFkU2VydmljZUxpc3RDYWxsc1JlcXVlc3QaJy5yaW5ncGFkLnYxLlBhZFNlcnZpY2VMaXN0Q2FsbHNSZXNwb25zZRJICglDbGFpbUNhbGwSHC5yaW5ncGFkLnYxLkNsYWltQ2FsbFJlcXVlc3QaHS5yaW5ncGFkLnYxLkNsYWltQ2FsbFJlc3BvbnNlEk4KC1JlbGVhc2VDYWxsEh4ucmluZ3BhZC52MS5SZWxlYXNlQ2FsbFJlcXVlc3QaHy5yaW5ncGFkLnYxLlJlbGVhc2VDYWxsUmVzcG9uc2USSAoJQ2xvc2VDYWxsEhwucmluZ3BhZC52MS5DbG9zZUNhbGxSZXF1ZXN0Gh0ucmluZ3BhZC52MS5DbG9zZUNhbGxSZXNwb25zZRJLCgpSZW9wZW5DYWxsEh0ucmluZ3BhZC52MS5SZW9wZW5DYWxsUmVxdWVzdBoeLnJpbmdwYWQudjEuUmVvcGVuQ2FsbFJlc3BvbnNlEkUKCFNhdmVOb3RlEhsucmluZ3BhZC52MS5TYXZlTm90ZVJlcXVlc3QaHC5yaW5ncGFkLnYxLlNhdmVOb3RlUmVzcG9uc2VCPAoNaW8ucmluZ3BhZC52MUIIUGFkUHJvdG9QAVofcmluZ3BhZC5pby9yaW5ncGFkL3YxO3JpbmdwYWR2MWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_ringpad_v1_call]);
+  fileDesc("ChRyaW5ncGFkL3YxL3BhZC5wcm90bxIKcmluZ3BhZC52MSJiChBTdWJzY3JpYmVSZXF1ZXN0EhsKDmFmdGVyX3Bvc2l0aW9uGAEgASgESACIAQESDQoFZXBvY2gYAiABKAkSDwoHc2Vzc2lvbhgDIAEoCUIRCg9fYWZ0ZXJfcG9zaXRpb24i6AEKEVN1YnNjcmliZVJlc3BvbnNlEigKCHNuYXBzaG90GAEgASgLMhQucmluZ3BhZC52MS5TbmFwc2hvdEgAEiQKBnVwZGF0ZRgCIAEoCzISLnJpbmdwYWQudjEuVXBkYXRlSAASIgoFZWFybHkYAyABKAsyES5yaW5ncGFkLnYxLkVhcmx5SAASKgoJaGVhcnRiZWF0GAQgASgLMhUucmluZ3BhZC52MS5IZWFydGJlYXRIABIqCglyZWNvbm5lY3QYBSABKAsyFS5yaW5ncGFkLnYxLlJlY29ubmVjdEgAQgcKBWV2ZW50IiQKCFN0b3JlUmVmEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkilwIKCFNuYXBzaG90Ei8KC3NlcnZlcl90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI1ChJoZWFydGJlYXRfaW50ZXJ2YWwYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SIwoFc3RvcmUYAyABKAsyFC5yaW5ncGFkLnYxLlN0b3JlUmVmEhAKCHBvc2l0aW9uGAQgASgEEg0KBWVwb2NoGAUgASgJEg8KB3Jlc3VtZWQYBiABKAgSJAoKb3Blbl9jYWxscxgHIAMoCzIQLnJpbmdwYWQudjEuQ2FsbBImCgxyZWNlbnRfY2FsbHMYCCADKAsyEC5yaW5ncGFkLnYxLkNhbGwiaQoGVXBkYXRlEhAKCHBvc2l0aW9uGAEgASgEEh4KBGNhbGwYAiABKAsyEC5yaW5ncGFkLnYxLkNhbGwSLQoJcG9wX3VudGlsGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJWCgVFYXJseRIeCgRjYWxsGAEgASgLMhAucmluZ3BhZC52MS5DYWxsEi0KCXBvcF91bnRpbBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiTgoJSGVhcnRiZWF0Ei8KC3NlcnZlcl90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghwb3NpdGlvbhgCIAEoBCI1CglSZWNvbm5lY3QSKAoFYWZ0ZXIYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24i5gEKGlBhZFNlcnZpY2VMaXN0Q2FsbHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJEiUKBnN0YXRlcxgDIAMoDjIVLnJpbmdwYWQudjEuQ2FsbFN0YXRlEikKBXNpbmNlGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgV1bnRpbBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNY2FsbGVyX3N1ZmZpeBgGIAEoCRINCgVxdWVyeRgHIAEoCSJXChtQYWRTZXJ2aWNlTGlzdENhbGxzUmVzcG9uc2USHwoFY2FsbHMYASADKAsyEC5yaW5ncGFkLnYxLkNhbGwSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIp8BCiFQYWRTZXJ2aWNlTGlzdFJlc2VydmF0aW9uc1JlcXVlc3QSKAoEZnJvbRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKQoFdW50aWwYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXBhZ2Vfc2l6ZRgDIAEoDRISCgpwYWdlX3Rva2VuGAQgASgJIl4KIlBhZFNlcnZpY2VMaXN0UmVzZXJ2YXRpb25zUmVzcG9uc2USHwoFY2FsbHMYASADKAsyEC5yaW5ncGFkLnYxLkNhbGwSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjcKEENsYWltQ2FsbFJlcXVlc3QSDwoHY2FsbF9pZBgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJIjMKEUNsYWltQ2FsbFJlc3BvbnNlEh4KBGNhbGwYASABKAsyEC5yaW5ncGFkLnYxLkNhbGwiOQoSUmVsZWFzZUNhbGxSZXF1ZXN0Eg8KB2NhbGxfaWQYASABKAkSEgoKcmVxdWVzdF9pZBgCIAEoCSI1ChNSZWxlYXNlQ2FsbFJlc3BvbnNlEh4KBGNhbGwYASABKAsyEC5yaW5ncGFkLnYxLkNhbGwiNwoQQ2xvc2VDYWxsUmVxdWVzdBIPCgdjYWxsX2lkGAEgASgJEhIKCnJlcXVlc3RfaWQYAiABKAkiMwoRQ2xvc2VDYWxsUmVzcG9uc2USHgoEY2FsbBgBIAEoCzIQLnJpbmdwYWQudjEuQ2FsbCI4ChFSZW9wZW5DYWxsUmVxdWVzdBIPCgdjYWxsX2lkGAEgASgJEhIKCnJlcXVlc3RfaWQYAiABKAkiNAoSUmVvcGVuQ2FsbFJlc3BvbnNlEh4KBGNhbGwYASABKAsyEC5yaW5ncGFkLnYxLkNhbGwicgoPU2F2ZU5vdGVSZXF1ZXN0Eg8KB2NhbGxfaWQYASABKAkSEgoKcmVxdWVzdF9pZBgCIAEoCRIMCgRub3RlGAMgASgJEiwKC3Jlc2VydmF0aW9uGAQgASgLMhcucmluZ3BhZC52MS5SZXNlcnZhdGlvbiIyChBTYXZlTm90ZVJlc3BvbnNlEh4KBGNhbGwYASABKAsyEC5yaW5ncGFkLnYxLkNhbGwyoQUKClBhZFNlcnZpY2USSgoJU3Vic2NyaWJlEhwucmluZ3BhZC52MS5TdWJzY3JpYmVSZXF1ZXN0Gh0ucmluZ3BhZC52MS5TdWJzY3JpYmVSZXNwb25zZTABElwKCUxpc3RDYWxscxImLnJpbmdwYWQudjEuUGFkU2VydmljZUxpc3RDYWxsc1JlcXVlc3QaJy5yaW5ncGFkLnYxLlBhZFNlcnZpY2VMaXN0Q2FsbHNSZXNwb25zZRJxChBMaXN0UmVzZXJ2YXRpb25zEi0ucmluZ3BhZC52MS5QYWRTZXJ2aWNlTGlzdFJlc2VydmF0aW9uc1JlcXVlc3QaLi5yaW5ncGFkLnYxLlBhZFNlcnZpY2VMaXN0UmVzZXJ2YXRpb25zUmVzcG9uc2USSAoJQ2xhaW1DYWxsEhwucmluZ3BhZC52MS5DbGFpbUNhbGxSZXF1ZXN0Gh0ucmluZ3BhZC52MS5DbGFpbUNhbGxSZXNwb25zZRJOCgtSZWxlYXNlQ2FsbBIeLnJpbmdwYWQudjEuUmVsZWFzZUNhbGxSZXF1ZXN0Gh8ucmluZ3BhZC52MS5SZWxlYXNlQ2FsbFJlc3BvbnNlEkgKCUNsb3NlQ2FsbBIcLnJpbmdwYWQudjEuQ2xvc2VDYWxsUmVxdWVzdBodLnJpbmdwYWQudjEuQ2xvc2VDYWxsUmVzcG9uc2USSwoKUmVvcGVuQ2FsbBIdLnJpbmdwYWQudjEuUmVvcGVuQ2FsbFJlcXVlc3QaHi5yaW5ncGFkLnYxLlJlb3BlbkNhbGxSZXNwb25zZRJFCghTYXZlTm90ZRIbLnJpbmdwYWQudjEuU2F2ZU5vdGVSZXF1ZXN0GhwucmluZ3BhZC52MS5TYXZlTm90ZVJlc3BvbnNlQjwKDWlvLnJpbmdwYWQudjFCCFBhZFByb3RvUAFaH3JpbmdwYWQuaW8vcmluZ3BhZC92MTtyaW5ncGFkdjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_ringpad_v1_call]);
 
 /**
  * Where a pad wants its stream to begin.
@@ -349,6 +349,14 @@ export type PadServiceListCallsRequest = Message<"ringpad.v1.PadServiceListCalls
    * @generated from field: string caller_suffix = 6;
    */
   callerSuffix: string;
+
+  /**
+   * Only calls in which each of these words occurs: in a name, a car's number, a note, the memo or a service, or, for a word of
+   * digits in any form people type, in the caller's number or a car's number; 100 characters at most.
+   *
+   * @generated from field: string query = 7;
+   */
+  query: string;
 };
 
 /**
@@ -388,6 +396,76 @@ export const PadServiceListCallsResponseSchema: GenMessage<PadServiceListCallsRe
   messageDesc(file_ringpad_v1_pad, 9);
 
 /**
+ * Which reservations a pad wants to see.
+ *
+ * @generated from message ringpad.v1.PadServiceListReservationsRequest
+ */
+export type PadServiceListReservationsRequest = Message<"ringpad.v1.PadServiceListReservationsRequest"> & {
+  /**
+   * Reservations for this instant or later. Required.
+   *
+   * @generated from field: google.protobuf.Timestamp from = 1;
+   */
+  from?: Timestamp | undefined;
+
+  /**
+   * Reservations for before this instant. Required.
+   *
+   * @generated from field: google.protobuf.Timestamp until = 2;
+   */
+  until?: Timestamp | undefined;
+
+  /**
+   * 1–500; 0 means 100.
+   *
+   * @generated from field: uint32 page_size = 3;
+   */
+  pageSize: number;
+
+  /**
+   * From the page before; empty for the first.
+   *
+   * @generated from field: string page_token = 4;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message ringpad.v1.PadServiceListReservationsRequest.
+ * Use `create(PadServiceListReservationsRequestSchema)` to create a new message.
+ */
+export const PadServiceListReservationsRequestSchema: GenMessage<PadServiceListReservationsRequest> = /*@__PURE__*/
+  messageDesc(file_ringpad_v1_pad, 10);
+
+/**
+ * A page of reservations.
+ *
+ * @generated from message ringpad.v1.PadServiceListReservationsResponse
+ */
+export type PadServiceListReservationsResponse = Message<"ringpad.v1.PadServiceListReservationsResponse"> & {
+  /**
+   * By `reservation.at`: a page of them. Fewer if they have more than about 1 MiB.
+   *
+   * @generated from field: repeated ringpad.v1.Call calls = 1;
+   */
+  calls: Call[];
+
+  /**
+   * Empty on the last page, and only there.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message ringpad.v1.PadServiceListReservationsResponse.
+ * Use `create(PadServiceListReservationsResponseSchema)` to create a new message.
+ */
+export const PadServiceListReservationsResponseSchema: GenMessage<PadServiceListReservationsResponse> = /*@__PURE__*/
+  messageDesc(file_ringpad_v1_pad, 11);
+
+/**
  * @generated from message ringpad.v1.ClaimCallRequest
  */
 export type ClaimCallRequest = Message<"ringpad.v1.ClaimCallRequest"> & {
@@ -409,7 +487,7 @@ export type ClaimCallRequest = Message<"ringpad.v1.ClaimCallRequest"> & {
  * Use `create(ClaimCallRequestSchema)` to create a new message.
  */
 export const ClaimCallRequestSchema: GenMessage<ClaimCallRequest> = /*@__PURE__*/
-  messageDesc(file_ringpad_v1_pad, 10);
+  messageDesc(file_ringpad_v1_pad, 12);
 
 /**
  * @generated from message ringpad.v1.ClaimCallResponse
@@ -426,7 +504,7 @@ export type ClaimCallResponse = Message<"ringpad.v1.ClaimCallResponse"> & {
  * Use `create(ClaimCallResponseSchema)` to create a new message.
  */
 export const ClaimCallResponseSchema: GenMessage<ClaimCallResponse> = /*@__PURE__*/
-  messageDesc(file_ringpad_v1_pad, 11);
+  messageDesc(file_ringpad_v1_pad, 13);
 
 /**
  * @generated from message ringpad.v1.ReleaseCallRequest
@@ -450,7 +528,7 @@ export type ReleaseCallRequest = Message<"ringpad.v1.ReleaseCallRequest"> & {
  * Use `create(ReleaseCallRequestSchema)` to create a new message.
  */
 export const ReleaseCallRequestSchema: GenMessage<ReleaseCallRequest> = /*@__PURE__*/
-  messageDesc(file_ringpad_v1_pad, 12);
+  messageDesc(file_ringpad_v1_pad, 14);
 
 /**
  * @generated from message ringpad.v1.ReleaseCallResponse
@@ -467,7 +545,7 @@ export type ReleaseCallResponse = Message<"ringpad.v1.ReleaseCallResponse"> & {
  * Use `create(ReleaseCallResponseSchema)` to create a new message.
  */
 export const ReleaseCallResponseSchema: GenMessage<ReleaseCallResponse> = /*@__PURE__*/
-  messageDesc(file_ringpad_v1_pad, 13);
+  messageDesc(file_ringpad_v1_pad, 15);
 
 /**
  * @generated from message ringpad.v1.CloseCallRequest
@@ -491,7 +569,7 @@ export type CloseCallRequest = Message<"ringpad.v1.CloseCallRequest"> & {
  * Use `create(CloseCallRequestSchema)` to create a new message.
  */
 export const CloseCallRequestSchema: GenMessage<CloseCallRequest> = /*@__PURE__*/
-  messageDesc(file_ringpad_v1_pad, 14);
+  messageDesc(file_ringpad_v1_pad, 16);
 
 /**
  * @generated from message ringpad.v1.CloseCallResponse
@@ -508,7 +586,7 @@ export type CloseCallResponse = Message<"ringpad.v1.CloseCallResponse"> & {
  * Use `create(CloseCallResponseSchema)` to create a new message.
  */
 export const CloseCallResponseSchema: GenMessage<CloseCallResponse> = /*@__PURE__*/
-  messageDesc(file_ringpad_v1_pad, 15);
+  messageDesc(file_ringpad_v1_pad, 17);
 
 /**
  * @generated from message ringpad.v1.ReopenCallRequest
@@ -532,7 +610,7 @@ export type ReopenCallRequest = Message<"ringpad.v1.ReopenCallRequest"> & {
  * Use `create(ReopenCallRequestSchema)` to create a new message.
  */
 export const ReopenCallRequestSchema: GenMessage<ReopenCallRequest> = /*@__PURE__*/
-  messageDesc(file_ringpad_v1_pad, 16);
+  messageDesc(file_ringpad_v1_pad, 18);
 
 /**
  * @generated from message ringpad.v1.ReopenCallResponse
@@ -549,7 +627,7 @@ export type ReopenCallResponse = Message<"ringpad.v1.ReopenCallResponse"> & {
  * Use `create(ReopenCallResponseSchema)` to create a new message.
  */
 export const ReopenCallResponseSchema: GenMessage<ReopenCallResponse> = /*@__PURE__*/
-  messageDesc(file_ringpad_v1_pad, 17);
+  messageDesc(file_ringpad_v1_pad, 19);
 
 /**
  * @generated from message ringpad.v1.SaveNoteRequest
@@ -587,7 +665,7 @@ export type SaveNoteRequest = Message<"ringpad.v1.SaveNoteRequest"> & {
  * Use `create(SaveNoteRequestSchema)` to create a new message.
  */
 export const SaveNoteRequestSchema: GenMessage<SaveNoteRequest> = /*@__PURE__*/
-  messageDesc(file_ringpad_v1_pad, 18);
+  messageDesc(file_ringpad_v1_pad, 20);
 
 /**
  * @generated from message ringpad.v1.SaveNoteResponse
@@ -604,7 +682,7 @@ export type SaveNoteResponse = Message<"ringpad.v1.SaveNoteResponse"> & {
  * Use `create(SaveNoteResponseSchema)` to create a new message.
  */
 export const SaveNoteResponseSchema: GenMessage<SaveNoteResponse> = /*@__PURE__*/
-  messageDesc(file_ringpad_v1_pad, 19);
+  messageDesc(file_ringpad_v1_pad, 21);
 
 /**
  * A store's pads.
@@ -637,6 +715,16 @@ export const PadService: GenService<{
     methodKind: "unary";
     input: typeof PadServiceListCallsRequestSchema;
     output: typeof PadServiceListCallsResponseSchema;
+  },
+  /**
+   * Calls with a reservation, by the reservation's time.
+   *
+   * @generated from rpc ringpad.v1.PadService.ListReservations
+   */
+  listReservations: {
+    methodKind: "unary";
+    input: typeof PadServiceListReservationsRequestSchema;
+    output: typeof PadServiceListReservationsResponseSchema;
   },
   /**
    * Claims a call. FAILED_PRECONDITION names the pad that was first; the same pad's repeat is OK.
