@@ -17,7 +17,8 @@ async fn a_log_of_version_1_is_migrated_and_an_ingest_svc_of_version_1_can_go_on
     let mut calls = Vec::new();
     for (number, seq) in (1..).zip(["1", "2", "3"]) {
         let call = opened.log.ingest(ring(seq, "20261123142530")).await.unwrap().call_id;
-        let reservation = Reservation { at: Some(1_800_000_000 + number), ..Reservation::default() };
+        let service = r#"손 "세차", \ {"at":7}"#.to_owned();
+        let reservation = Reservation { service, at: Some(1_800_000_000 + number), ..Reservation::default() };
         let action = Action::Note("흰색 \0".to_owned(), Some(reservation));
         opened.log.act(act(call, action, number.unsigned_abs().into())).await.unwrap();
         calls.push(call);
