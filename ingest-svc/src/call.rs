@@ -18,6 +18,7 @@ mod key;
 mod merge;
 mod pad_state;
 mod record;
+mod search;
 mod timestamps;
 
 pub(crate) use action::{ActionChange, Applied, apply};
@@ -32,6 +33,7 @@ pub use key::CallKey;
 pub use pad_state::{ActingPad, Action, Claim};
 pub(crate) use record::{ChangedCall, Context, RecordOutcome, log_record};
 pub use record::{Ingested, Status};
+pub use search::SearchWords;
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]

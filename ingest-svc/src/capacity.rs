@@ -69,6 +69,23 @@ pub(crate) struct StoreCapacity {
     pub numbers: usize,
 }
 
+/// What a customer may have; one that has more is refused.
+pub(crate) const CUSTOMER: CustomerCapacity =
+    CustomerCapacity { id: 64, name: 100, car_number: 40, note: 200, numbers: 10, last_note: 2_000 };
+
+/// The limits of a customer: characters of its texts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CustomerCapacity {
+    pub id: usize,
+    pub name: usize,
+    pub car_number: usize,
+    pub note: usize,
+    /// How many it may call from.
+    pub numbers: usize,
+    /// What an older system noted.
+    pub last_note: usize,
+}
+
 /// The limits of one process.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Capacity {
@@ -117,6 +134,9 @@ pub(crate) struct ListCapacity {
     /// Stores in one request for events.
     pub events_of_stores: usize,
     pub stores: Entries,
+    pub customers: Entries,
+    /// Bytes of customers in one answer, unless the first one alone has more.
+    pub customer_bytes: usize,
     pub quarantined: Entries,
 }
 
@@ -142,6 +162,8 @@ pub(crate) struct ImportCapacity {
     pub stores: usize,
     /// Numbers of all its stores.
     pub numbers: usize,
+    /// Customers in one `UpsertCustomers`.
+    pub customers: usize,
     /// Bytes of its messages.
     pub bytes: usize,
     /// How long the next message may take.
@@ -235,12 +257,15 @@ impl Default for GrpcCapacity {
                 events: Entries { most: 10_000, usual: 1_000 },
                 events_of_stores: 10_000,
                 stores: Entries { most: 1_000, usual: 100 },
+                customers: Entries { most: 1_000, usual: 100 },
+                customer_bytes: MIB,
                 quarantined: Entries { most: 100, usual: 100 },
             },
             fault_bytes: 4 * KIB,
             import: ImportCapacity {
                 stores: 200_000,
                 numbers: 1_000_000,
+                customers: 1_000_000,
                 bytes: 64 * MIB,
                 next_message: Duration::from_secs(30),
                 all_messages: Duration::from_mins(5),

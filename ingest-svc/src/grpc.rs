@@ -1,8 +1,11 @@
-//! The internal gRPC edge: `IngestService` and `StoreService`, with health and reflection.
+//! The internal gRPC edge: `IngestService`, `StoreService` and `CustomerService`, with health and reflection.
 
 mod act;
 mod calls;
+mod customers;
+mod faults;
 mod ingest;
+mod parts;
 mod quarantine;
 mod status;
 mod stores;
@@ -17,6 +20,7 @@ use axum::{
 use ringpad_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
+        customer_service_server::{self, CustomerServiceServer},
         ingest_service_server::{self, IngestServiceServer},
         store_service_server::{self, StoreServiceServer},
     },
@@ -32,17 +36,23 @@ use tonic::{
 };
 
 use crate::{capacity::GrpcCapacity, settings::Settings, shared::Shared};
+use customers::Customers;
 use ingest::Ingest;
 use stores::Stores;
 use token::TokenCheck;
 
 /// The services of this port, in addition to health and reflection.
-const SERVICES: [&str; 2] = [ingest_service_server::SERVICE_NAME, store_service_server::SERVICE_NAME];
+const SERVICES: [&str; 3] = [
+    ingest_service_server::SERVICE_NAME,
+    store_service_server::SERVICE_NAME,
+    customer_service_server::SERVICE_NAME,
+];
 
 /// Paths of the RPCs whose requests have no time limit, because they are streams.
-pub(crate) const STREAMS: [&str; 4] = [
+pub(crate) const STREAMS: [&str; 5] = [
     "/ringpad.v1.IngestService/IngestCallStream",
     "/ringpad.v1.StoreService/ImportStores",
+    "/ringpad.v1.CustomerService/UpsertCustomers",
     grpc::REFLECTIONS[0],
     grpc::REFLECTIONS[1],
 ];
@@ -63,6 +73,9 @@ pub(crate) fn router(
     let stores = StoreServiceServer::new(Stores::new(shared.log.clone(), capacity, leaving.clone()))
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(capacity.request_bytes);
+    let customers = CustomerServiceServer::new(Customers::new(shared.log.clone(), capacity, leaving.clone()))
+        .accept_compressed(CompressionEncoding::Gzip)
+        .max_decoding_message_size(capacity.request_bytes);
     let ingest = IngestServiceServer::new(Ingest { shared, capacity, leaving: leaving.clone() })
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(capacity.request_bytes);
@@ -71,7 +84,8 @@ pub(crate) fn router(
         .add_service(InterceptedService::new(reflection, check.clone()))
         .add_service(InterceptedService::new(reflection_v1alpha, check.clone()))
         .add_service(InterceptedService::new(ingest, check.clone()))
-        .add_service(InterceptedService::new(stores, check));
+        .add_service(InterceptedService::new(stores, check.clone()))
+        .add_service(InterceptedService::new(customers, check));
     Ok(routes
         .prepare()
         .into_axum_router()

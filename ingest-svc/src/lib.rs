@@ -15,6 +15,7 @@ mod bounds;
 pub mod call;
 mod capacity;
 pub mod cdr;
+pub mod customer;
 mod grpc;
 mod http;
 pub mod log;

@@ -47,6 +47,7 @@ use crate::{
     call::{ActionOutcome, ActionRequest, Ingested},
     capacity::LogCapacity,
     cdr::Record,
+    customer::{CustomerChange, Deleted},
     request::Quarantined,
     store::{Moving, StoreEntry, Upserted},
 };
@@ -55,14 +56,15 @@ use database::OpenDatabase;
 pub use database::{Database, OpenError};
 pub use error::LogError;
 use error::Obstacle;
-pub(crate) use job::Import;
 use job::{Answered, Job, Work};
+pub(crate) use job::{CustomerImport, Import};
 use metrics::{LogMetrics, Waiting};
 pub use outbox::{Committed, Outbox};
 pub use postgres::{PostgresError, Servers, TargetError};
 use queue::Queue;
 pub use read::{
     AllMissed, CallPage, CallQuery, Cursor, Extent, Missed, OutboxPage, PageMark, PageSize, Purpose,
+    ReservationPage, ReservationQuery,
 };
 pub use reader::LogReader;
 use writer::Writer;
@@ -180,6 +182,26 @@ impl Log {
     /// The log cannot be written.
     pub(crate) async fn import_stores(&self, import: Import) -> Result<Vec<Upserted>, LogError> {
         self.ask(Job::Import, import).await
+    }
+
+    /// Makes customers of a store, or replaces what is known of them, in one transaction; records that wait go first. `None`: no such
+    /// store.
+    ///
+    /// # Errors
+    /// The log cannot be written.
+    pub(crate) async fn import_customers(
+        &self,
+        import: CustomerImport,
+    ) -> Result<Option<Vec<CustomerChange>>, LogError> {
+        self.ask(Job::Customers, import).await
+    }
+
+    /// Deletes a customer of a store, both by id.
+    ///
+    /// # Errors
+    /// The log cannot be written.
+    pub async fn delete_customer(&self, store_id: String, id: String) -> Result<Deleted, LogError> {
+        self.ask(Job::DeleteCustomer, (store_id, id)).await
     }
 
     /// Removes a store; false: there is no such store.

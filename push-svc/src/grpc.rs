@@ -242,9 +242,10 @@ impl PadService for GrpcEdge {
 
     async fn list_reservations(
         &self,
-        _: tonic::Request<PadServiceListReservationsRequest>,
+        request: tonic::Request<PadServiceListReservationsRequest>,
     ) -> Result<tonic::Response<PadServiceListReservationsResponse>, Status> {
-        Err(Status::unimplemented("ListReservations is not served yet"))
+        let (metadata, _, request) = request.into_parts();
+        self.requests.list_reservations(token(&metadata), request).await.map(tonic::Response::new)
     }
 
     async fn claim_call(

@@ -9,8 +9,8 @@ use std::{sync::Arc, time::Duration};
 use prometheus_client::registry::Registry;
 
 use ringpad_proto::v1::{
-    ActOnCallRequest, Call, ListCallEventsRequest, ListCallsRequest, ListCallsResponse, StoreCursor,
-    StoreEvent, StoreEvents,
+    ActOnCallRequest, Call, ListCallEventsRequest, ListCallsRequest, ListCallsResponse,
+    ListReservationsRequest, ListReservationsResponse, StoreCursor, StoreEvent, StoreEvents,
 };
 use ringpad_runtime::{
     fair::{Turn, Turns},
@@ -118,6 +118,21 @@ impl LogClient {
         let answer = self.instances.ask(request, Cost::Little, until, call).await;
         let answer = self.answer_or_refusal(answer)?;
         answer.call.ok_or_else(|| grpc::unavailable("the answer of the log has no call"))
+    }
+
+    /// The reservations that a pad asks for.
+    ///
+    /// # Errors
+    /// The log's own status if the request is refused; or `UNAVAILABLE`.
+    pub(crate) async fn reservations(
+        &self,
+        request: ListReservationsRequest,
+    ) -> Result<ListReservationsResponse, Status> {
+        let store = request.store_id.clone();
+        let (_turn, until) = self.wait_for_turn(&store).await?;
+        let call = async |mut client: InstanceClient, request| client.list_reservations(request).await;
+        let answer = self.instances.ask(request, Cost::Much, until, call).await;
+        self.answer_or_refusal(answer)
     }
 
     /// The calls that a pad searches for.

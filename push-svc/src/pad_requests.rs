@@ -6,8 +6,9 @@ mod metrics;
 use std::sync::Arc;
 
 use ringpad_proto::v1::{
-    ActOnCallRequest, Call, ListCallsRequest, ListCallsResponse, PadRef, PadServiceListCallsRequest,
-    PadServiceListCallsResponse, act_on_call_request::Action,
+    ActOnCallRequest, Call, ListCallsRequest, ListCallsResponse, ListReservationsRequest,
+    ListReservationsResponse, PadRef, PadServiceListCallsRequest, PadServiceListCallsResponse,
+    PadServiceListReservationsRequest, PadServiceListReservationsResponse, act_on_call_request::Action,
 };
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -90,6 +91,23 @@ impl PadRequests {
         let ListCallsResponse { calls, next_page_token, store: _, epoch: _, position: _ } =
             self.log.search(request).await?;
         Ok(PadServiceListCallsResponse { calls, next_page_token })
+    }
+
+    /// Reservations of the pad's store, by their time.
+    ///
+    /// # Errors
+    /// The fault of the token or of the request, or that the log cannot be reached.
+    pub(crate) async fn list_reservations(
+        &self,
+        token: Result<&str, TokenFault>,
+        request: PadServiceListReservationsRequest,
+    ) -> Result<PadServiceListReservationsResponse, Status> {
+        let (pad, _permit) = self.admit(token)?;
+        let PadServiceListReservationsRequest { from, until, page_size, page_token } = request;
+        let store_id = pad.store.to_string();
+        let request = ListReservationsRequest { store_id, from, until, page_size, page_token };
+        let ListReservationsResponse { calls, next_page_token } = self.log.reservations(request).await?;
+        Ok(PadServiceListReservationsResponse { calls, next_page_token })
     }
 
     fn admit(&self, token: Result<&str, TokenFault>) -> Result<(Pad, RequestPermit), Status> {

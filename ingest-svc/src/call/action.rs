@@ -63,6 +63,8 @@ pub(crate) enum Applied<'a> {
 pub(crate) struct ActionChange<'a> {
     /// What the caller's next call shows, if that is changed, too.
     pub(crate) caller: Option<CallerChange<'a>>,
+    /// The time of its reservation, if a pad has written that; `Some(None)`: there is none, or none any more.
+    pub(crate) reserved: Option<Option<i64>>,
     /// The call as pads see it, an encoded `ringpad.v1.Call`: the answer.
     pub(crate) seen: Vec<u8>,
     pub(crate) event: NewEvent,
@@ -95,9 +97,18 @@ pub(crate) fn apply<'a>(call: &mut Call, request: &'a ActionRequest, directory: 
             None
         }
     };
+    let reserved = match &request.action {
+        Action::Note(_, reservation) => Some(reservation.as_ref().and_then(|reservation| reservation.at)),
+        _ => None,
+    };
     let seen = call.as_seen(next.position);
     let encoded = seen.encode_to_vec();
     // It does not pop up: pads that were to show the ring have done so.
     let bytes = encode_update(next.position, seen, Popup::None);
-    Applied::Changed(ActionChange { caller, seen: encoded, event: NewEvent { next, bytes, receipt: None } })
+    Applied::Changed(ActionChange {
+        caller,
+        reserved,
+        seen: encoded,
+        event: NewEvent { next, bytes, receipt: None },
+    })
 }

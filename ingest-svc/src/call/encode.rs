@@ -43,7 +43,7 @@ impl Call {
             closed: facts.pad_state.closed,
             reservation: facts.pad_state.reservation.clone().map(v1::Reservation::from),
             pop_until: facts.pop_until.filter(|_| state == v1::CallState::Ringing).and_then(milliseconds),
-            customers: Vec::new(),
+            customers: history.customers.into_iter().map(v1::Customer::from).collect(),
         };
         // Records that were logged by versions without bounds.
         bound(&mut call);
@@ -51,7 +51,7 @@ impl Call {
     }
 }
 
-/// Cuts the texts of a call that are too long. Then it has 24 KiB at most, most of them its note and its caller's last note.
+/// Cuts the texts of a call that are too long. Then it has 32 KiB at most, most of them its note, its caller's last note, and the notes on its customers.
 ///
 /// Every field is named here, so that none is left without a bound.
 fn bound(call: &mut v1::Call) {
@@ -71,7 +71,7 @@ fn bound(call: &mut v1::Call) {
         closed: _,
         reservation: _, // the same
         pop_until: _,
-        customers: _,
+        customers: _, // bounded by the gRPC edge, and by how many there are
     } = call;
     cut(memo, RECORD.memo);
     cut(virtual_number, RECORD.text);

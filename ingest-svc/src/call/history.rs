@@ -4,7 +4,11 @@ use ringpad_proto::v1;
 use serde::{Deserialize, Serialize};
 
 use super::timestamps::timestamp;
-use crate::{phone::PhoneNumber, store::StoreKey};
+use crate::{
+    customer::{Customer, KnownCustomer},
+    phone::PhoneNumber,
+    store::StoreKey,
+};
 
 /// What the store knew of the caller when the call came in.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -15,6 +19,28 @@ pub(crate) struct History {
     pub(crate) last_note: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) last_reservation: Option<Reservation>,
+    /// Who calls.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) customers: Vec<Customer>,
+}
+
+impl History {
+    /// Adds the adopter's records of the caller. A caller who is in none of them is who the newest reservation was for.
+    pub(crate) fn with_customers(mut self, known: Vec<KnownCustomer>) -> Self {
+        // Each of several people with one number has the calls of that number.
+        let calls = known.iter().map(|known| known.earlier.calls).max().unwrap_or_default();
+        self.calls = self.calls.saturating_add(calls);
+        self.last_call = known.iter().filter_map(|known| known.earlier.last_call).chain(self.last_call).max();
+        if self.last_note.is_empty() {
+            let mut notes = known.iter().map(|known| &known.earlier.last_note);
+            self.last_note = notes.find(|note| !note.is_empty()).cloned().unwrap_or_default();
+        }
+        self.customers = known.into_iter().map(|known| known.customer).collect();
+        if self.customers.is_empty() {
+            self.customers.extend(self.last_reservation.as_ref().and_then(Reservation::customer));
+        }
+        self
+    }
 }
 
 /// What a caller and the shop agreed on.
@@ -28,6 +54,18 @@ pub struct Reservation {
     pub service: String,
     /// When, in Unix seconds.
     pub at: Option<i64>,
+}
+
+impl Reservation {
+    /// Who it is for, if it says so.
+    fn customer(&self) -> Option<Customer> {
+        let (name, car_number) = (self.customer_name.clone(), self.car_number.clone());
+        (!name.is_empty() || !car_number.is_empty()).then(|| Customer {
+            name,
+            car_number,
+            ..Customer::default()
+        })
+    }
 }
 
 impl From<Reservation> for v1::Reservation {

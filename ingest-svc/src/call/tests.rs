@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     cdr::{RawFields, Record},
+    customer::Customer,
     source::Sources,
 };
 
@@ -34,7 +35,14 @@ fn full_call(edt: &str) -> Call {
         at: Some(1_795_411_530),
     };
     let (last_call, last_reservation) = (Some(1_795_000_000), Some(reservation.clone()));
-    call.facts.history = Some(History { calls: 1, last_call, last_note: text("b"), last_reservation });
+    let customers = vec![Customer {
+        id: text("c1"),
+        name: text("김민수"),
+        car_number: text("12가 3456"),
+        note: text("단골"),
+    }];
+    call.facts.history =
+        Some(History { calls: 1, last_call, last_note: text("b"), last_reservation, customers });
     call.facts.pop_until = Some(1_795_411_560_000);
     let state = &mut call.facts.pad_state;
     state.claim =
@@ -62,6 +70,9 @@ fn filled(value: &Value, prefix: &str, fields: &mut BTreeSet<String>) {
     for (name, value) in value.as_object().unwrap() {
         match value {
             Value::Object(_) => filled(value, &format!("{prefix}{name}."), fields),
+            Value::Array(values) => {
+                values.iter().for_each(|value| filled(value, &format!("{prefix}{name}."), fields));
+            }
             _ => drop(fields.insert(format!("{prefix}{name}"))),
         }
     }

@@ -13,6 +13,7 @@ use ringpad_tests::{
 };
 
 use super::*;
+use crate::customer::SHOWN;
 
 /// What every port takes.
 fn of_ports() -> Vec<Row> {
@@ -56,6 +57,7 @@ fn of_edges(connections: ConnectionCapacity, http: HttpCapacity, grpc: GrpcCapac
     let ImportCapacity {
         stores,
         numbers,
+        customers,
         bytes,
         next_message,
         all_messages,
@@ -83,7 +85,13 @@ fn of_edges(connections: ConnectionCapacity, http: HttpCapacity, grpc: GrpcCapac
             seconds(next_message),
             format!("{} min", all_messages.as_secs() / 60)
         ),
-        limit!("an import's stores and numbers in one commit", commit_rows),
+        limit!(
+            "an import of customers (`UpsertCustomers`)",
+            customers,
+            seconds(next_message),
+            format!("{} min", all_messages.as_secs() / 60)
+        ),
+        limit!("an import's stores, or customers, and numbers in one commit", commit_rows),
         limit!("faults in the answer to an import; to an upsert", mib(import_fault_bytes), kib(fault_bytes)),
     ]
 }
@@ -100,6 +108,7 @@ fn of_contents() -> Vec<Row> {
     } = RECORD;
     let ActionCapacity { note, customer_name, car_number, service } = ACTION;
     let StoreCapacity { id, name, numbers } = STORE;
+    let of_customer = CUSTOMER;
     vec![
         limit!("a record's texts", kib(memo), format!("{text} bytes")),
         limit!(
@@ -114,6 +123,16 @@ fn of_contents() -> Vec<Row> {
         limit!("records that a call remembers, to recognise a repeat", fingerprints),
         limit!("what a pad writes", note, customer_name, car_number, service),
         limit!("a store", id, name, numbers),
+        limit!(
+            "a customer",
+            of_customer.id,
+            of_customer.name,
+            of_customer.car_number,
+            of_customer.note,
+            of_customer.numbers,
+            of_customer.last_note
+        ),
+        limit!("customers that a call shows", SHOWN),
     ]
 }
 
@@ -134,7 +153,8 @@ fn of_log(log: LogCapacity, lists: ListCapacity) -> Vec<Row> {
         answer_bytes,
         page_looks,
     } = log;
-    let ListCapacity { calls, events, events_of_stores, stores, quarantined } = lists;
+    let ListCapacity { calls, events, events_of_stores, stores, customers, customer_bytes, quarantined } =
+        lists;
     vec![
         limit!("requests that wait for the log's writer", jobs),
         limit!("one commit", batch_jobs, mib(batch_bytes)),
@@ -144,9 +164,15 @@ fn of_log(log: LogCapacity, lists: ListCapacity) -> Vec<Row> {
             events.most,
             mib(answer_bytes),
             // Follows from what is kept of a record and of what pads write.
-            "24 KiB"
+            "32 KiB"
         ),
-        limit!("an answer to `ListStores`, `ListQuarantine`", stores.most, quarantined.most),
+        limit!(
+            "an answer to `ListStores`, `ListQuarantine`, `ListCustomers`",
+            stores.most,
+            quarantined.most,
+            customers.most,
+            mib(customer_bytes)
+        ),
         limit!("stores in one `ListCallEvents`", events_of_stores),
         limit!("calls that one `ListCalls` looks at", page_looks),
         limit!(

@@ -1,17 +1,20 @@
 //! The RPCs with which push-svc reads: a store's calls, and the events that many stores' pads have missed.
 
 use prost::Message;
-use ringpad_proto::v1::{
-    Call, ListCallEventsRequest, ListCallEventsResponse, ListCallsRequest, ListCallsResponse, StoreEvent,
-    StoreEvents, StoreRef,
+use ringpad_proto::{
+    Timestamp,
+    v1::{
+        Call, ListCallEventsRequest, ListCallEventsResponse, ListCallsRequest, ListCallsResponse,
+        ListReservationsRequest, ListReservationsResponse, StoreEvent, StoreEvents, StoreRef,
+    },
 };
 use tonic::Status;
 
 use super::status::{faulty, unavailable};
 use crate::{
-    call::CallKey,
+    call::{CallKey, SearchWords},
     capacity::{Entries, ListCapacity},
-    log::{AllMissed, CallQuery, Cursor, Extent, LogReader, Missed, PageMark, Purpose},
+    log::{AllMissed, CallQuery, Cursor, Extent, LogReader, Missed, PageMark, Purpose, ReservationQuery},
 };
 
 /// Digits of a caller's suffix at most.
@@ -26,15 +29,43 @@ pub(super) async fn list_calls(
     let store_id = query.store_id.clone();
     let page = log.calls(query).await.map_err(unavailable)?;
     let page = page.ok_or_else(|| Status::not_found(format!("there is no store {store_id:?}")))?;
-    let calls = page.calls.iter().map(|call| Call::decode(call.as_slice())).collect::<Result<_, _>>();
     Ok(ListCallsResponse {
-        calls: calls
-            .map_err(|error| Status::data_loss(format!("the log has a call that cannot be read: {error}")))?,
+        calls: decoded(&page.calls)?,
         next_page_token: page.next.map(token).unwrap_or_default(),
         store: Some(StoreRef { id: store_id, name: page.store_name }),
         epoch: log.epoch().to_string(),
         position: page.position,
     })
+}
+
+pub(super) async fn list_reservations(
+    log: &LogReader,
+    entries: Entries,
+    request: ListReservationsRequest,
+) -> Result<ListReservationsResponse, Status> {
+    let ListReservationsRequest { store_id, from, until, page_size, page_token } = request;
+    let time = |field, time: Option<Timestamp>| {
+        time.map(|time| time.seconds).ok_or_else(|| faulty(field, "a time is expected"))
+    };
+    let query = ReservationQuery {
+        from: time("from", from)?,
+        until: time("until", until)?,
+        limit: entries.limit(page_size),
+        after: after(&page_token)?,
+        store_id: store_id.clone(),
+    };
+    let page = log.reservations(query).await.map_err(unavailable)?;
+    let (calls, next) = page.ok_or_else(|| Status::not_found(format!("there is no store {store_id:?}")))?;
+    Ok(ListReservationsResponse {
+        calls: decoded(&calls)?,
+        next_page_token: next.map(token).unwrap_or_default(),
+    })
+}
+
+/// Calls of the log.
+fn decoded(calls: &[Vec<u8>]) -> Result<Vec<Call>, Status> {
+    let calls = calls.iter().map(|call| Call::decode(call.as_slice())).collect::<Result<_, _>>();
+    calls.map_err(|error| Status::data_loss(format!("the log has a call that cannot be read: {error}")))
 }
 
 pub(super) async fn list_call_events(
@@ -83,17 +114,14 @@ fn query(request: ListCallsRequest, entries: Entries) -> Result<CallQuery, Statu
         until,
         caller_suffix,
         for_snapshot,
-        query: _,
+        query,
     } = request;
-    let after = match page_token.as_str() {
-        "" => None,
-        text => Some(mark(text).ok_or_else(|| {
-            faulty("page_token", "it is not a valid page token: send an answer's next_page_token unchanged")
-        })?),
-    };
+    let after = after(&page_token)?;
     if caller_suffix.len() > SUFFIX || !caller_suffix.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(faulty("caller_suffix", format!("up to {SUFFIX} digits are expected, e.g. 5678")));
     }
+    let words = SearchWords::parse(&query)
+        .ok_or_else(|| faulty("query", "up to 100 characters are expected, e.g. 김민수 or 5678"))?;
     Ok(CallQuery {
         store_id,
         limit: entries.limit(page_size),
@@ -102,15 +130,26 @@ fn query(request: ListCallsRequest, entries: Entries) -> Result<CallQuery, Statu
         since: since.map(|since| since.seconds),
         until: until.map(|until| until.seconds),
         caller_suffix,
+        words,
         purpose: if for_snapshot { Purpose::Snapshot } else { Purpose::Search },
     })
 }
 
+/// Where a page begins; `None`: it is the first one.
+fn after(page_token: &str) -> Result<Option<PageMark>, Status> {
+    match page_token {
+        "" => Ok(None),
+        text => mark(text).map(Some).ok_or_else(|| {
+            faulty("page_token", "it is not a valid page token: send an answer's next_page_token unchanged")
+        }),
+    }
+}
+
 fn token(mark: PageMark) -> String {
-    format!("{}.{}", mark.sdt, mark.key.0)
+    format!("{}.{}", mark.at, mark.key.0)
 }
 
 fn mark(token: &str) -> Option<PageMark> {
-    let (sdt, key) = token.split_once('.')?;
-    Some(PageMark { sdt: sdt.parse().ok()?, key: CallKey(key.parse().ok()?) })
+    let (at, key) = token.split_once('.')?;
+    Some(PageMark { at: at.parse().ok()?, key: CallKey(key.parse().ok()?) })
 }

@@ -105,9 +105,11 @@ impl IngestService for Ingest {
 
     async fn list_reservations(
         &self,
-        _: Request<ListReservationsRequest>,
+        request: Request<ListReservationsRequest>,
     ) -> Result<Response<ListReservationsResponse>, Status> {
-        Err(Status::unimplemented("ListReservations is not served yet"))
+        calls::list_reservations(self.shared.log.reader(), self.capacity.lists.calls, request.into_inner())
+            .await
+            .map(Response::new)
     }
 
     async fn list_call_events(

@@ -12,8 +12,8 @@ use ringpad_runtime::CancellationToken;
 use tonic::{Code, Request, Response, Status, Streaming, async_trait};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use self::{import::Importer, read::FaultBudget};
-use super::status::unavailable;
+use self::import::Importer;
+use super::{faults::FaultBudget, status::unavailable};
 use crate::{
     capacity::GrpcCapacity,
     log::Log,

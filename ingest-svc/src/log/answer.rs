@@ -1,9 +1,7 @@
 //! How much of what a database finds goes into an answer, and what is left out: the same for every database.
 
 use super::{
-    read::{
-        AllMissed, CallPage, CallQuery, Cursor, Extent, Missed, OutboxEvent, OutboxPage, PageMark, PageSize,
-    },
+    read::{AllMissed, CallPage, Cursor, Extent, Missed, OutboxEvent, OutboxPage, PageMark, PageSize},
     unreadable::{Kind, UnreadableRows},
 };
 use crate::{
@@ -118,10 +116,11 @@ impl<'a> OutboxEvents<'a> {
     }
 }
 
-/// A store's calls, newest first.
+/// A page of a store's calls.
 pub(super) struct CallsOfPage<'a> {
-    pub(super) query: &'a CallQuery,
-    pub(super) capacity: &'a LogCapacity,
+    /// How many at most.
+    limit: u32,
+    capacity: &'a LogCapacity,
     unreadable: &'a UnreadableRows,
     calls: Vec<Vec<u8>>,
     bytes: usize,
@@ -130,12 +129,8 @@ pub(super) struct CallsOfPage<'a> {
 }
 
 impl<'a> CallsOfPage<'a> {
-    pub(super) fn new(
-        query: &'a CallQuery,
-        capacity: &'a LogCapacity,
-        unreadable: &'a UnreadableRows,
-    ) -> Self {
-        Self { query, capacity, unreadable, calls: Vec::new(), bytes: 0, last: None }
+    pub(super) fn new(limit: u32, capacity: &'a LogCapacity, unreadable: &'a UnreadableRows) -> Self {
+        Self { limit, capacity, unreadable, calls: Vec::new(), bytes: 0, last: None }
     }
 
     /// Adds a call, unless it cannot be read. If the page is full already: where the next page continues.
@@ -145,7 +140,7 @@ impl<'a> CallsOfPage<'a> {
             return None;
         };
         self.bytes += call.len();
-        if self.calls.len() == self.query.limit as usize
+        if self.calls.len() == self.limit as usize
             || (self.bytes > self.capacity.answer_bytes && self.last.is_some())
         {
             return self.last;
@@ -153,6 +148,16 @@ impl<'a> CallsOfPage<'a> {
         self.last = Some(mark);
         self.calls.push(call);
         None
+    }
+
+    /// How many calls more than the page can have, one: so it is known whether there is another page.
+    pub(super) fn rows(&self) -> i64 {
+        i64::from(self.limit) + 1
+    }
+
+    /// Only the calls of it; `next` as for [`Self::into_page`].
+    pub(super) fn into_calls(self, next: Option<PageMark>) -> (Vec<Vec<u8>>, Option<PageMark>) {
+        (self.calls, next)
     }
 
     /// The page; `next`: where the next one continues.

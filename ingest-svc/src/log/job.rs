@@ -8,6 +8,7 @@ use super::error::{LogError, Obstacle};
 use crate::{
     call::{ActionOutcome, ActionRequest, Ingested},
     cdr::Record,
+    customer::{CustomerChange, CustomerEntry, Deleted},
     request::Quarantined,
     store::{Assigned, Moving, StoreEntry, Upserted},
 };
@@ -22,6 +23,10 @@ pub(super) enum Job {
     Upsert(Box<Work<(StoreEntry, Moving), Upserted>>),
     /// Many stores, in a transaction of their own.
     Import(Box<Work<Import, Vec<Upserted>>>),
+    /// Make or replace customers, in a transaction of their own; answers `None` if there is no such store.
+    Customers(Box<Work<CustomerImport, Option<Vec<CustomerChange>>>>),
+    /// Delete the customer of a store, both by id.
+    DeleteCustomer(Box<Work<(String, String), Deleted>>),
     /// Remove a store; answers whether there was one.
     Delete(Box<Work<String, bool>>),
     /// Keep a request that is not a CDR.
@@ -110,6 +115,14 @@ pub(crate) struct Import {
     pub(crate) assigned: Arc<Assigned>,
 }
 
+/// Customers of one store.
+#[derive(Debug, Clone)]
+pub(crate) struct CustomerImport {
+    pub(crate) store_id: String,
+    /// As many as may be in one transaction.
+    pub(crate) entries: Vec<CustomerEntry>,
+}
+
 /// Bytes that a row of an import writes, about, in tables and indexes.
 const ROW: usize = 1_500;
 
@@ -121,8 +134,16 @@ impl Job {
             Self::Import(work) => {
                 work.input.entries.iter().map(|entry| (1 + entry.numbers.len()) * ROW).sum()
             }
+            Self::Customers(work) => {
+                work.input.entries.iter().map(CustomerEntry::weight).sum::<usize>() * ROW
+            }
             _ => 0,
         }
+    }
+
+    /// Whether it is a part of an import, which takes turns with live jobs.
+    pub(super) fn is_part_of_import(&self) -> bool {
+        matches!(self, Self::Import(_) | Self::Customers(_))
     }
 
     /// It has failed.
@@ -132,6 +153,8 @@ impl Job {
             Self::Act(work) => work.fail(error),
             Self::Upsert(work) => work.fail(error),
             Self::Import(work) => work.fail(error),
+            Self::Customers(work) => work.fail(error),
+            Self::DeleteCustomer(work) => work.fail(error),
             Self::Delete(work) => work.fail(error),
             Self::Quarantine(work) => work.fail(error),
             Self::Release(work) => work.fail(error),
@@ -147,6 +170,8 @@ impl Job {
             Self::Act(work) => work.answer(committed),
             Self::Upsert(work) => work.answer(committed),
             Self::Import(work) => work.answer(committed),
+            Self::Customers(work) => work.answer(committed),
+            Self::DeleteCustomer(work) => work.answer(committed),
             Self::Delete(work) => work.answer(committed),
             Self::Quarantine(work) => work.answer(committed),
             Self::Release(work) => work.answer(committed),

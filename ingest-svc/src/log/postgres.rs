@@ -11,6 +11,7 @@
 //! have all commits wait for each other.
 
 mod copy;
+mod customers;
 mod error;
 mod load;
 mod locks;

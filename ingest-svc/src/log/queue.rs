@@ -42,7 +42,7 @@ impl Queue {
             if self.imports.is_empty() { Some(self.jobs.recv().await?) } else { self.jobs.try_recv().ok() };
         let (mut live, mut bytes) = (Vec::new(), 0);
         while let Some(job) = next {
-            if matches!(job, Job::Import(..)) {
+            if job.is_part_of_import() {
                 self.imports.push_back(job);
             } else {
                 bytes += job.bytes();

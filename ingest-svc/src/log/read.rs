@@ -1,6 +1,6 @@
 //! What push-svc, the relay and people ask of the log, and what it answers. Each answer is of one instant.
 
-use crate::call::CallKey;
+use crate::call::{CallKey, SearchWords};
 
 /// Calls that are looked at for the newest one: a day's, or an hour's, so that a single wrong one does not decide.
 pub(super) const LAST_CALLS: u32 = 1_000;
@@ -22,8 +22,32 @@ pub struct CallQuery {
     pub until: Option<i64>,
     /// Digits that the caller's number ends in; empty: any.
     pub caller_suffix: String,
+    /// What else a call must have.
+    pub words: SearchWords,
     /// In which queue it waits.
     pub purpose: Purpose,
+}
+
+/// Which of a store's reservations to read.
+#[derive(Debug, Clone)]
+pub struct ReservationQuery {
+    /// The store.
+    pub store_id: String,
+    /// For this Unix second or later.
+    pub from: i64,
+    /// For before this Unix second.
+    pub until: i64,
+    /// How many at most.
+    pub limit: u32,
+    /// Continue after this place, which an earlier page ended with.
+    pub after: Option<PageMark>,
+}
+
+impl ReservationQuery {
+    /// After which place to read.
+    pub(super) fn begin(&self) -> PageMark {
+        self.after.unwrap_or(PageMark { at: i64::MIN, key: CallKey(i64::MIN) })
+    }
 }
 
 impl CallQuery {
@@ -39,8 +63,13 @@ impl CallQuery {
 
     /// From which `sdt` on, before which one, and after which call.
     pub(super) fn range(&self) -> (i64, i64, PageMark) {
-        let after = self.after.unwrap_or(PageMark { sdt: i64::MAX, key: CallKey(i64::MAX) });
+        let after = self.after.unwrap_or(PageMark { at: i64::MAX, key: CallKey(i64::MAX) });
         (self.since.unwrap_or(i64::MIN), self.until.unwrap_or(i64::MAX), after)
+    }
+
+    /// Whether a call in this state, with this caller's number, is looked for, as far as its words do not decide.
+    pub(super) fn wants(&self, state: u32, caller: &str) -> bool {
+        (self.states() >> state.min(63)) & 1 == 1 && caller.ends_with(&self.caller_suffix)
     }
 }
 
@@ -53,11 +82,11 @@ pub enum Purpose {
     Search,
 }
 
-/// A place in a store's calls, newest first.
+/// A place in a store's calls, or reservations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageMark {
-    /// The call's `sdt`, in Unix seconds.
-    pub sdt: i64,
+    /// The call's `sdt`, or the time of its reservation, in Unix seconds.
+    pub at: i64,
     /// The call.
     pub key: CallKey,
 }
@@ -75,6 +104,10 @@ pub struct CallPage {
     /// The store's newest position at the same instant.
     pub position: u64,
 }
+
+/// Calls with a reservation, each an encoded `ringpad.v1.Call`, by the reservation's time; and where the next page continues, `None`
+/// on the last one.
+pub type ReservationPage = (Vec<Vec<u8>>, Option<PageMark>);
 
 /// How far a reader has come in one store.
 #[derive(Debug, Clone)]

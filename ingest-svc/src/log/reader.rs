@@ -8,11 +8,16 @@ use uuid::Uuid;
 use super::{
     database::DatabaseReader,
     error::LogError,
+    job::CustomerImport,
     metrics::LogMetrics,
-    read::{AllMissed, CallPage, CallQuery, Cursor, OutboxPage, PageSize, Purpose},
+    read::{
+        AllMissed, CallPage, CallQuery, Cursor, OutboxPage, PageSize, Purpose, ReservationPage,
+        ReservationQuery,
+    },
 };
 use crate::{
     capacity::LogCapacity,
+    customer::{CustomerChange, CustomerEntry},
     request::Quarantined,
     store::{Moving, StoreEntry, Upserted},
 };
@@ -79,6 +84,15 @@ impl LogReader {
         ask!(self.calls(query, turn))
     }
 
+    /// A page of a store's reservations, by their time; `None`: no such store.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub async fn reservations(&self, query: ReservationQuery) -> Result<Option<ReservationPage>, LogError> {
+        let turn = self.searches.wait(&query.store_id).await;
+        ask!(self.reservations(query, turn))
+    }
+
     /// What replicas have missed, one answer for each cursor: `limit` events over all of them, and about 1 MiB of them. With
     /// `pad`, the store of a pad that comes back, it waits behind other pads.
     ///
@@ -117,6 +131,32 @@ impl LogReader {
     ) -> Result<Vec<Upserted>, LogError> {
         let turn = self.searches.wait(ANYBODY).await;
         ask!(self.plan_stores(entries, moving, turn))
+    }
+
+    /// A store's customers with an id after `after`, by id; `None`: no such store.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub async fn customers(
+        &self,
+        store_id: String,
+        after: String,
+        limit: u32,
+    ) -> Result<Option<Vec<CustomerEntry>>, LogError> {
+        let turn = self.searches.wait(&store_id).await;
+        ask!(self.customers(store_id, after, limit, turn))
+    }
+
+    /// What [`super::Log::import_customers`] would do now; `None`: no such store.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub(crate) async fn plan_customers(
+        &self,
+        import: CustomerImport,
+    ) -> Result<Option<Vec<CustomerChange>>, LogError> {
+        let turn = self.searches.wait(&import.store_id).await;
+        ask!(self.plan_customers(import, turn))
     }
 
     /// Quarantined requests with an id below `before`, newest first.

@@ -15,6 +15,7 @@ mod checkpoint;
 mod commit;
 mod connection;
 mod copy;
+mod customers;
 mod error;
 mod file;
 mod open;

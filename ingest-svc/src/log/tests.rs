@@ -4,9 +4,11 @@
 mod actions;
 pub(super) mod answers;
 pub(super) mod batches;
+mod customers;
 mod imports;
 mod quarantine;
 mod records;
+mod reservations;
 mod seq;
 mod stores;
 
@@ -21,7 +23,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    call::{ActingPad, Action, Reservation, Status},
+    call::{ActingPad, Action, Reservation, SearchWords, Status},
     cdr::{Fault, RawFields},
     phone::PhoneNumber,
     request::{RawBody, RawRequest},
@@ -235,6 +237,7 @@ pub(super) fn any_call() -> CallQuery {
         since: None,
         until: None,
         caller_suffix: String::new(),
+        words: SearchWords::default(),
         purpose: Purpose::Search,
     }
 }

@@ -22,8 +22,12 @@ use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 use tonic::{Status, Streaming};
 
 use super::{
-    super::status::unavailable,
-    read::{self, FaultBudget, ParsedStore, shown},
+    super::{
+        faults::{FaultBudget, shown},
+        parts::parts,
+        status::unavailable,
+    },
+    read::{self, ParsedStore},
 };
 use crate::{
     capacity::{ImportCapacity, STORE},
@@ -221,22 +225,6 @@ async fn read_all(
     read.await.map_err(|_| Status::internal("parsing the stores panicked"))
 }
 
-/// Divides a list into parts of a weight up to `most`. An item of more weight is a part by itself.
-fn parts<T>(mut all: &[T], most: usize, weight: impl Fn(&T) -> usize) -> Vec<&[T]> {
-    let mut parts = Vec::new();
-    while !all.is_empty() {
-        let mut sum = 0;
-        let fitting = all.iter().take_while(|item| {
-            sum += weight(item);
-            sum <= most
-        });
-        let (part, rest) = all.split_at(fitting.count().max(1));
-        parts.push(part);
-        all = rest;
-    }
-    parts
-}
-
 /// Finds the faults of each store, and repeated ids and numbers; also returns all numbers.
 fn compare_with_each_other(mut received: ReceivedImport) -> (ReceivedImport, ImportFaults, Assigned) {
     let budget = std::mem::replace(&mut received.budget, FaultBudget(0));
@@ -357,21 +345,4 @@ impl ImportFaults {
 /// The counts are far below 2³².
 fn number(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parts;
-
-    #[test]
-    fn a_part_has_at_most_its_weight_unless_one_item_has_more() {
-        let cut = |all: &[usize]| {
-            parts(all, 10, |item| *item).into_iter().map(<[usize]>::to_vec).collect::<Vec<_>>()
-        };
-        assert_eq!(
-            cut(&[4, 6, 1, 20, 20, 9, 2]),
-            [vec![4, 6], vec![1], vec![20], vec![20], vec![9], vec![2]]
-        );
-        assert!(cut(&[]).is_empty());
-    }
 }

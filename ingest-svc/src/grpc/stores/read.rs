@@ -5,16 +5,12 @@ use std::collections::HashSet;
 
 use ringpad_proto::v1::{FieldViolation, Store};
 
+use super::super::faults::{FaultBudget, FaultList, shown};
 use crate::{
     capacity::{STORE, StoreCapacity},
     phone::PhoneNumber,
     store::{Conflict, NumberKind, OwnedNumber, StoreEntry},
 };
-
-/// Characters of a value that are shown in a fault.
-const SHOWN: usize = 100;
-/// Bytes of a fault in addition to its texts, approximately.
-const FAULT: usize = 64;
 
 /// A store as far as it could be parsed.
 #[derive(Debug)]
@@ -29,20 +25,6 @@ pub(super) struct ParsedStore {
     pub(super) faults: Vec<FieldViolation>,
     /// How many more there are.
     pub(super) left_out: usize,
-}
-
-/// Bytes that faults may still have, approximately.
-#[derive(Debug)]
-pub(super) struct FaultBudget(pub(super) usize);
-
-impl FaultBudget {
-    /// Takes a fault's bytes; false if there are not enough.
-    pub(super) fn take(&mut self, fault: &FieldViolation) -> bool {
-        let bytes = fault.field.len() + fault.description.len() + FAULT;
-        let fits = bytes <= self.0;
-        self.0 = self.0.saturating_sub(bytes);
-        fits
-    }
 }
 
 impl ParsedStore {
@@ -72,29 +54,11 @@ impl ParsedStore {
     }
 }
 
-/// The faults of one store.
-struct FaultList<'a> {
-    listed: Vec<FieldViolation>,
-    left_out: usize,
-    budget: &'a mut FaultBudget,
-}
-
-impl FaultList<'_> {
-    fn add(&mut self, field: &str, description: String) {
-        let fault = FieldViolation { field: field.to_owned(), description };
-        if self.budget.take(&fault) {
-            self.listed.push(fault);
-        } else {
-            self.left_out += 1;
-        }
-    }
-}
-
 /// Parses a store. Faults beyond the budget are only counted.
 pub(super) fn parse(store: Store, budget: &mut FaultBudget) -> ParsedStore {
     let Store { id, name, virtual_numbers, lines } = store;
     let StoreCapacity { id: longest_id, name: longest_name, numbers: most_numbers } = STORE;
-    let mut faults = FaultList { listed: Vec::new(), left_out: 0, budget };
+    let mut faults = FaultList::new(budget);
     let has_valid_id = (1..=longest_id).contains(&id.len())
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
     if !has_valid_id {
@@ -117,7 +81,7 @@ pub(super) fn parse(store: Store, budget: &mut FaultBudget) -> ParsedStore {
     let sent = of(NumberKind::VirtualNumber, virtual_numbers).chain(of(NumberKind::Line, lines));
     let (numbers, indexes) = parse_numbers(sent.take(most_numbers), &mut faults);
     let entry = StoreEntry { id, name: name.to_owned(), numbers };
-    let FaultList { listed, left_out, budget: _ } = faults;
+    let FaultList { listed, left_out, .. } = faults;
     ParsedStore { entry, has_valid_id, indexes, faults: listed, left_out }
 }
 
@@ -141,14 +105,6 @@ fn parse_numbers(
         }
     }
     (numbers, indexes)
-}
-
-/// A value in quotes, cut if it is too long, without control characters.
-pub(super) fn shown(text: &str) -> String {
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{:?}…", &text[..end]),
-        None => format!("{text:?}"),
-    }
 }
 
 #[cfg(test)]

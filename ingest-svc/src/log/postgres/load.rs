@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::{
     super::{error::Obstacle, job::Job, json::from_json, unreadable::UnreadableRows},
+    customers,
     error::Failure,
     locks::{self, BEGIN, DIRECTORY},
     rows::{Parameters, can_exist, unsigned},
@@ -20,6 +21,7 @@ use super::{
 use crate::{
     call::{CANDIDATES, CallKey, Facts},
     cdr::Record,
+    customer::SHOWN,
     store::{Directory, NumberKind, StoreKey, StoreNumber},
 };
 
@@ -93,6 +95,7 @@ pub(super) async fn load(
         by_id: HashMap::new(),
         callers: BTreeMap::new(),
         events: Vec::new(),
+        reserved: BTreeMap::new(),
         epoch: given.epoch,
         popup_ttl: given.popup_ttl,
         now: jiff::Timestamp::now(),
@@ -223,7 +226,7 @@ async fn load_stores(
     let callers = callers::of(working, &wanted.records, &wanted.call_ids);
     let of_stores: Vec<_> = callers.iter().map(|(store, _)| store.0).collect();
     let numbers: Vec<_> = callers.iter().map(|(_, reversed)| reversed.as_str()).collect();
-    let (stores, known) = try_join!(
+    let (stores, known, customers) = try_join!(
         biased;
         async {
             client.query_typed(
@@ -242,6 +245,7 @@ async fn load_stores(
                 )
                 .await
         },
+        load_customers(client, &of_stores, &numbers),
     )?;
     for row in &stores {
         let key = StoreKey(row.try_get(0)?);
@@ -259,9 +263,33 @@ async fn load_stores(
             last_call: Some(row.try_get(3)?),
             last_note: String::from_utf8_lossy(note).into_owned(),
             last_reservation: row.try_get(5)?,
+            customers: Vec::new(),
             is_changed: false,
         };
         working.callers.insert((StoreKey(row.try_get(0)?), row.try_get(1)?), caller);
     }
+    for row in &customers {
+        let caller = (StoreKey(row.try_get(0)?), row.try_get(1)?);
+        if let Some(caller) = working.callers.get_mut(&caller) {
+            caller.customers.push(customers::known(row, 2)?);
+        }
+    }
     Ok(())
+}
+
+/// The customers of these callers.
+async fn load_customers(
+    client: &Client,
+    stores: &[i64],
+    numbers: &[&str],
+) -> Result<Vec<Row>, tokio_postgres::Error> {
+    if numbers.is_empty() {
+        return Ok(Vec::new());
+    }
+    client
+        .query_typed(
+            "SELECT store, reversed, id, name, car_number, note, calls, last_call, last_note FROM batch_customers($1, $2, $3)",
+            &[(&stores, Type::INT8_ARRAY), (&numbers, Type::TEXT_ARRAY), (&(SHOWN as i64), Type::INT8)],
+        )
+        .await
 }

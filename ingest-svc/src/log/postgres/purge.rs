@@ -15,7 +15,16 @@ const LOOKS: i64 = 1_000;
 const REST: Duration = Duration::from_secs(60 * 60);
 
 /// Each deletes up to `$1` rows.
-const OF_DELETED_STORES: [&str; 3] = [
+const OF_DELETED_STORES: [&str; 6] = [
+    "DELETE FROM reservations WHERE call IN
+       (SELECT reservations.call FROM stores JOIN reservations ON reservations.store = stores.key
+        WHERE stores.deleted LIMIT $1)",
+    "DELETE FROM customer_numbers WHERE (store, reversed, customer) IN
+       (SELECT numbers.store, numbers.reversed, numbers.customer
+        FROM stores JOIN customer_numbers AS numbers ON numbers.store = stores.key WHERE stores.deleted LIMIT $1)",
+    "DELETE FROM customers WHERE (store, id) IN
+       (SELECT customers.store, customers.id FROM stores JOIN customers ON customers.store = stores.key
+        WHERE stores.deleted LIMIT $1)",
     "DELETE FROM calls WHERE key IN
        (SELECT calls.key FROM stores JOIN calls ON calls.store = stores.key WHERE stores.deleted
         LIMIT $1 FOR UPDATE OF calls SKIP LOCKED)",
@@ -34,16 +43,21 @@ const FORMER_STORES: &str = "DELETE FROM stores WHERE key IN
        AND NOT EXISTS (SELECT FROM calls WHERE store = stores.key)
        AND NOT EXISTS (SELECT FROM events WHERE store = stores.key)
        AND NOT EXISTS (SELECT FROM callers WHERE store = stores.key)
+       AND NOT EXISTS (SELECT FROM customers WHERE store = stores.key)
+       AND NOT EXISTS (SELECT FROM customer_numbers WHERE store = stores.key)
+       AND NOT EXISTS (SELECT FROM reservations WHERE store = stores.key)
      LIMIT $1 FOR UPDATE SKIP LOCKED)";
 
 /// Each deletes up to `$2` rows from before the Unix second `$1`.
-const OLD: [&str; 3] = [
+const OLD: [&str; 4] = [
     "DELETE FROM quarantine WHERE key IN
        (SELECT key FROM quarantine WHERE received < $1 * 1000 ORDER BY received LIMIT $2 / 10)",
     "DELETE FROM events WHERE (store, position) IN
        (SELECT store, position FROM events WHERE created < $1 * 1000 ORDER BY created LIMIT $2)",
+    "DELETE FROM reservations WHERE call IN (SELECT call FROM reservations WHERE at < $1 ORDER BY at LIMIT $2)",
+    // A call is kept until its reservation is as old, too.
     "DELETE FROM calls WHERE key IN
-       (SELECT key FROM calls WHERE sdt < $1 ORDER BY sdt LIMIT $2 FOR UPDATE SKIP LOCKED)",
+       (SELECT key FROM calls WHERE sdt < $1 AND NOT EXISTS (SELECT FROM reservations WHERE call = calls.key) ORDER BY sdt LIMIT $2 FOR UPDATE SKIP LOCKED)",
 ];
 
 /// How far the look through the callers has come. There is no index by their last call, because every accept would have to write it.

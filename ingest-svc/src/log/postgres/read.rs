@@ -17,7 +17,7 @@ use super::{
     stores::owned,
 };
 use crate::store::{OwnedNumber, StoreEntry};
-pub(super) use calls::calls;
+pub(super) use calls::{calls, reservations};
 
 /// Events of one store that are read at once.
 const CHUNK: i64 = 128;

@@ -15,9 +15,13 @@ use uuid::Uuid;
 use super::{
     super::{
         error::{LogError, Obstacle},
-        read::{AllMissed, CallPage, CallQuery, Cursor, OutboxPage, PageSize},
+        job::CustomerImport,
+        read::{
+            AllMissed, CallPage, CallQuery, Cursor, OutboxPage, PageSize, ReservationPage, ReservationQuery,
+        },
         unreadable::UnreadableRows,
     },
+    customers,
     error::{ServerError, took_too_long},
     owner::CurrentOwner,
     quarantine::{self, Place},
@@ -28,6 +32,7 @@ use super::{
 };
 use crate::{
     capacity::LogCapacity,
+    customer::{CustomerChange, CustomerEntry},
     request::Quarantined,
     store::{Moving, StoreEntry, Upserted},
 };
@@ -81,6 +86,18 @@ impl Connections {
         .await
     }
 
+    pub(in super::super) async fn reservations(
+        &self,
+        query: ReservationQuery,
+        held: impl Send + 'static,
+    ) -> Result<Option<ReservationPage>, LogError> {
+        let Self { capacity, unreadable, .. } = self.clone();
+        self.read(held, move |client| {
+            Box::pin(async move { read::reservations(client, &query, &capacity, &unreadable).await })
+        })
+        .await
+    }
+
     pub(in super::super) async fn missed(
         &self,
         cursors: Vec<Cursor>,
@@ -127,6 +144,27 @@ impl Connections {
     ) -> Result<Vec<Upserted>, LogError> {
         self.read(held, move |client| Box::pin(async move { stores::plans(client, &entries, moving).await }))
             .await
+    }
+
+    pub(in super::super) async fn customers(
+        &self,
+        store_id: String,
+        after: String,
+        limit: u32,
+        held: impl Send + 'static,
+    ) -> Result<Option<Vec<CustomerEntry>>, LogError> {
+        self.read(held, move |client| {
+            Box::pin(async move { customers::list(client, &store_id, &after, limit).await })
+        })
+        .await
+    }
+
+    pub(in super::super) async fn plan_customers(
+        &self,
+        import: CustomerImport,
+        held: impl Send + 'static,
+    ) -> Result<Option<Vec<CustomerChange>>, LogError> {
+        self.read(held, move |client| Box::pin(async move { customers::plan(client, &import).await })).await
     }
 
     pub(in super::super) async fn newest_quarantined(

@@ -38,6 +38,7 @@ pub(super) async fn save(session: &Session, mut working: Working, mark: &Mark) -
         insert_calls(client, &new),
         update_calls(client, &known),
         write_callers(client, &working.callers),
+        reserve(client, &working.reserved),
         publish(client, &working, &positions, mark),
         client.batch_execute("COMMIT"),
     )?;
@@ -158,6 +159,25 @@ async fn write_callers(
             (&notes, Type::BYTEA_ARRAY),
             (&reservations, Type::BYTEA_ARRAY),
         ],
+    )
+    .await
+}
+
+/// Notes when the reservations of these calls are. After the calls were written: one of them may be new.
+async fn reserve(
+    client: &Client,
+    reserved: &BTreeMap<Uuid, (StoreKey, Option<i64>)>,
+) -> Result<(), tokio_postgres::Error> {
+    if reserved.is_empty() {
+        return Ok(());
+    }
+    let calls: Vec<_> = reserved.keys().collect();
+    let stores: Vec<_> = reserved.values().map(|(store, _)| store.0).collect();
+    let times: Vec<_> = reserved.values().map(|(_, at)| *at).collect();
+    execute(
+        client,
+        "SELECT batch_reserve($1, $2, $3)",
+        &[(&calls, Type::UUID_ARRAY), (&stores, Type::INT8_ARRAY), (&times, Type::INT8_ARRAY)],
     )
     .await
 }

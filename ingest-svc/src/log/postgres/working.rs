@@ -24,6 +24,7 @@ use crate::{
         Candidate, ChangedCall, Context, Found, History, NewEvent, RecordOutcome, Reservation,
     },
     cdr::{Fingerprint, Record},
+    customer::KnownCustomer,
     phone::PhoneNumber,
     store::{Directory, NextPosition, StoreKey},
 };
@@ -53,6 +54,8 @@ pub(super) struct CallerRow {
     pub(super) last_note: String,
     /// JSON.
     pub(super) last_reservation: Option<Vec<u8>>,
+    /// The adopter's records of the caller, also if the row does not exist.
+    pub(super) customers: Vec<KnownCustomer>,
     pub(super) is_changed: bool,
 }
 
@@ -78,6 +81,8 @@ pub(super) struct Working {
     /// Every caller that the batch can count or change.
     pub(super) callers: BTreeMap<CallerKey, CallerRow>,
     pub(super) events: Vec<EventRow>,
+    /// The calls, by id, whose reservation was written: their store, and when it is.
+    pub(super) reserved: BTreeMap<Uuid, (StoreKey, Option<i64>)>,
     pub(super) epoch: Uuid,
     pub(super) popup_ttl: jiff::SignedDuration,
     pub(super) now: jiff::Timestamp,
@@ -118,20 +123,24 @@ impl Working {
             return Ok((ActionOutcome::NoSuchCall, None));
         };
         let seen = self.calls.get(&key).map(|row| row.seen.clone()).unwrap_or_default();
-        let ActionChange { caller, seen, event } = match call::apply(&mut call, request, &self.directory) {
-            Applied::NoSuchCall => return Ok((ActionOutcome::NoSuchCall, None)),
-            Applied::ClaimedBy(claim) => return Ok((ActionOutcome::ClaimedBy(claim), None)),
-            Applied::Repeat => return Ok((ActionOutcome::Done(seen), None)),
-            Applied::Unchanged => {
-                self.update_call(key, &call, seen.clone())?;
-                return Ok((ActionOutcome::Done(seen), None));
-            }
-            Applied::Changed(changed) => changed,
-        };
+        let ActionChange { caller, reserved, seen, event } =
+            match call::apply(&mut call, request, &self.directory) {
+                Applied::NoSuchCall => return Ok((ActionOutcome::NoSuchCall, None)),
+                Applied::ClaimedBy(claim) => return Ok((ActionOutcome::ClaimedBy(claim), None)),
+                Applied::Repeat => return Ok((ActionOutcome::Done(seen), None)),
+                Applied::Unchanged => {
+                    self.update_call(key, &call, seen.clone())?;
+                    return Ok((ActionOutcome::Done(seen), None));
+                }
+                Applied::Changed(changed) => changed,
+            };
         if let Some(change) = caller {
             self.change_caller(&change)?;
         }
         self.update_call(key, &call, seen.clone())?;
+        if let Some(at) = reserved {
+            self.reserved.insert(call.id, (event.next.store, at));
+        }
         Ok((ActionOutcome::Done(seen), Some(self.write_event(event))))
     }
 
@@ -269,10 +278,12 @@ fn count_caller(
             last_call: row.last_call,
             last_note: row.last_note.clone(),
             last_reservation: last_reservation.flatten(),
+            customers: Vec::new(),
         }
     } else {
         History::default()
     };
+    let history = history.with_customers(row.customers.clone());
     row.calls = row.calls.saturating_add(1);
     row.last_call = row.last_call.max(Some(sdt));
     row.is_changed = true;

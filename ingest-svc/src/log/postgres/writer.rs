@@ -20,6 +20,7 @@ use super::{
         outbox::Outbox,
         unreadable::UnreadableRows,
     },
+    customers,
     error::{Failure, ServerError},
     load::{Given, load},
     locks::BEGIN,
@@ -86,6 +87,8 @@ enum Kind {
     Live,
     /// Changes of stores.
     Stores,
+    /// Changes of customers.
+    Customers,
     /// The quarantine.
     Quarantine,
     /// The retention.
@@ -97,6 +100,7 @@ impl Kind {
         match job {
             Job::Ingest(_) | Job::Act(_) | Job::Probe(_) => Self::Live,
             Job::Upsert(_) | Job::Import(_) | Job::Delete(_) => Self::Stores,
+            Job::Customers(_) | Job::DeleteCustomer(_) => Self::Customers,
             Job::Quarantine(_) | Job::Release(_) => Self::Quarantine,
             Job::Purge(_) => Self::Purge,
         }
@@ -257,6 +261,7 @@ impl Writer {
         match kind {
             Kind::Live => self.live(session, jobs, &mut batch).await?,
             Kind::Stores => stores::change(client, jobs, &mut batch).await?,
+            Kind::Customers => customers::change(client, jobs).await?,
             Kind::Quarantine => quarantine::change(client, jobs, &self.capacity, &mut batch).await?,
             Kind::Purge => self.purge(client, jobs).await?,
         }

@@ -9,6 +9,7 @@ use super::{
     rows::{read_call, reversed, update_call},
 };
 use crate::call::{self, ActionChange, ActionOutcome, ActionRequest, Applied, Call, CallKey, CallerChange};
+use crate::store::StoreKey;
 
 impl Savepoint<'_> {
     /// Does an action.
@@ -30,11 +31,14 @@ impl Savepoint<'_> {
             }
             Applied::Changed(changed) => changed,
         };
-        let ActionChange { caller, seen, event } = changed;
+        let ActionChange { caller, reserved, seen, event } = changed;
         if let Some(change) = caller {
             change_caller(self.connection, &change)?;
         }
         update_call(self.connection, key, &call, &seen)?;
+        if let Some(at) = reserved {
+            reserve(self.connection, key, event.next.store, at)?;
+        }
         let event = self.write_event(event)?;
         Ok((ActionOutcome::Done(seen), Some(event)))
     }
@@ -53,6 +57,17 @@ impl Savepoint<'_> {
         let call = self.unreadable.readable(Kind::Facts, key.0, read_call(row, 1))?;
         Ok(call.map(|call| (key, call)))
     }
+}
+
+/// Notes when a call's reservation is; `None`: it has none.
+fn reserve(connection: &Connection, call: CallKey, store: StoreKey, at: Option<i64>) -> rusqlite::Result<()> {
+    match at {
+        Some(at) => connection
+            .prepare_cached("INSERT OR REPLACE INTO reservations (call, store, at) VALUES (?1, ?2, ?3)")?
+            .execute(params![call, store, at])?,
+        None => connection.prepare_cached("DELETE FROM reservations WHERE call = ?1")?.execute([call])?,
+    };
+    Ok(())
 }
 
 fn change_caller(connection: &Connection, change: &CallerChange<'_>) -> rusqlite::Result<()> {

@@ -12,6 +12,7 @@ use super::{
         error::{LogError, Obstacle},
         job::{Import, Job, Probe},
     },
+    customers,
     purge::{self, Sweep},
     quarantine,
     record::Savepoint,
@@ -124,6 +125,11 @@ impl Writer {
             Job::Act(work) => work.set(self.act(&work.input, batch)),
             Job::Upsert(work) => work.set(self.upsert(&work.input, batch)),
             Job::Import(work) => work.set(self.import(&work.input, batch)),
+            Job::Customers(work) => work.set(customers::upsert(&self.connection, &work.input)),
+            Job::DeleteCustomer(work) => {
+                let (store_id, id) = &work.input;
+                work.set(customers::delete(&self.connection, store_id, id))
+            }
             Job::Delete(work) => {
                 batch.deleted(&work.input);
                 work.set(stores::delete(&self.connection, &mut self.directory, &work.input))

@@ -13,7 +13,7 @@ use super::{
     stores,
 };
 use crate::store::{Moving, StoreEntry, StoreKey, Upserted};
-pub(super) use calls::calls;
+pub(super) use calls::{calls, reservations};
 
 /// One answer for each cursor; no more than `limit` over all of them, unless the first event alone has more bytes.
 pub(super) fn missed(

@@ -11,15 +11,20 @@ use rusqlite::{Connection, ErrorCode};
 use super::{
     super::{
         error::{LogError, Obstacle},
-        read::{AllMissed, CallPage, CallQuery, Cursor, OutboxPage, PageSize},
+        job::CustomerImport,
+        read::{
+            AllMissed, CallPage, CallQuery, Cursor, OutboxPage, PageSize, ReservationPage, ReservationQuery,
+        },
         unreadable::UnreadableRows,
     },
+    customers,
     file::LogFile,
     open::open_reader,
     quarantine, read,
 };
 use crate::{
     capacity::LogCapacity,
+    customer::{CustomerChange, CustomerEntry},
     request::Quarantined,
     store::{Moving, StoreEntry, Upserted},
 };
@@ -55,6 +60,16 @@ impl Connections {
     ) -> Result<Option<CallPage>, LogError> {
         let Self { capacity, unreadable, .. } = self.clone();
         self.read(held, move |connection| read::calls(connection, &query, &capacity, &unreadable)).await
+    }
+
+    pub(in super::super) async fn reservations(
+        &self,
+        query: ReservationQuery,
+        held: impl Send + 'static,
+    ) -> Result<Option<ReservationPage>, LogError> {
+        let Self { capacity, unreadable, .. } = self.clone();
+        self.read(held, move |connection| read::reservations(connection, &query, &capacity, &unreadable))
+            .await
     }
 
     pub(in super::super) async fn missed(
@@ -95,6 +110,24 @@ impl Connections {
         held: impl Send + 'static,
     ) -> Result<Vec<Upserted>, LogError> {
         self.read(held, move |connection| read::plans(connection, &entries, moving)).await
+    }
+
+    pub(in super::super) async fn customers(
+        &self,
+        store_id: String,
+        after: String,
+        limit: u32,
+        held: impl Send + 'static,
+    ) -> Result<Option<Vec<CustomerEntry>>, LogError> {
+        self.read(held, move |connection| customers::list(connection, &store_id, &after, limit)).await
+    }
+
+    pub(in super::super) async fn plan_customers(
+        &self,
+        import: CustomerImport,
+        held: impl Send + 'static,
+    ) -> Result<Option<Vec<CustomerChange>>, LogError> {
+        self.read(held, move |connection| customers::plan(connection, &import)).await
     }
 
     pub(in super::super) async fn newest_quarantined(

@@ -9,6 +9,7 @@ use super::{
         json::from_json,
         unreadable::{Kind, UnreadableRows},
     },
+    customers,
     rows::{insert_call, reversed, update_call},
 };
 use crate::{
@@ -105,6 +106,7 @@ impl Savepoint<'_> {
     /// What the store knew of the caller until now; with a call that began at `sdt`, the caller has called once more.
     fn count_caller(&self, store: StoreKey, caller: &PhoneNumber, sdt: i64) -> rusqlite::Result<History> {
         let reversed = reversed(caller.e164());
+        let customers = customers::of_caller(self.connection, store, &reversed)?;
         let history = self
             .connection
             .prepare_cached(
@@ -120,6 +122,7 @@ impl Savepoint<'_> {
                     last_call: Some(row.get(1)?),
                     last_note: row.get(2)?,
                     last_reservation: reservation.flatten(),
+                    customers: Vec::new(),
                 })
             })
             .optional()?;
@@ -129,7 +132,7 @@ impl Savepoint<'_> {
                  ON CONFLICT (store, reversed) DO UPDATE SET calls = calls + 1, last_call = max(last_call, excluded.last_call)",
             )?
             .execute(params![store, reversed, sdt])?;
-        Ok(history.unwrap_or_default())
+        Ok(history.unwrap_or_default().with_customers(customers))
     }
 }
 

@@ -129,6 +129,13 @@ pub(super) fn update_call(
 #[derive(Clone, Default)]
 pub(super) struct ReversedNumber(String);
 
+impl ReversedNumber {
+    /// The number as it was.
+    pub(super) fn forwards(&self) -> String {
+        self.0.chars().rev().collect()
+    }
+}
+
 /// Reads the digits of a number, or of its end, backwards.
 pub(super) fn reversed(digits: &str) -> ReversedNumber {
     ReversedNumber(digits.chars().rev().collect())

@@ -15,7 +15,7 @@ pub(super) fn quarantined(connection: &Connection, before: i64) -> rusqlite::Res
         .execute(params![before, STEP / 10])
 }
 
-/// Events and calls.
+/// Events, reservations and calls. A call is kept until its reservation is as old, too.
 pub(super) fn old(connection: &Connection, before: i64) -> rusqlite::Result<usize> {
     // By the index, and not from the first key on: if the clock was wrong when events were written, the first ones may be due
     // last.
@@ -23,6 +23,12 @@ pub(super) fn old(connection: &Connection, before: i64) -> rusqlite::Result<usiz
         .prepare_cached(
             "DELETE FROM events WHERE key IN
                (SELECT key FROM events INDEXED BY events_by_age WHERE created < ?1 * 1000 LIMIT ?2)",
+        )?
+        .execute(params![before, STEP])?;
+    let reservations = connection
+        .prepare_cached(
+            "DELETE FROM reservations WHERE call IN
+               (SELECT call FROM reservations INDEXED BY reservations_by_age WHERE at < ?1 LIMIT ?2)",
         )?
         .execute(params![before, STEP])?;
     // A call's age counts from its `sdt`, not from its receipt. By the stores' index, so that a call that came too early, or long
@@ -34,16 +40,26 @@ pub(super) fn old(connection: &Connection, before: i64) -> rusqlite::Result<usiz
                 UNION ALL
                 SELECT calls.key FROM stores CROSS JOIN calls INDEXED BY calls_of_store
                   ON calls.store = stores.key AND calls.sdt < ?1
+                WHERE NOT EXISTS (SELECT 1 FROM reservations WHERE call = calls.key)
                 LIMIT ?2)",
         )?
         .execute(params![before, STEP])?;
-    Ok(events + calls)
+    Ok(events + reservations + calls)
 }
 
 /// What deleted stores have left: nobody can ask for it any more. Once nothing is left, also the stores themselves whose id
 /// another store has now.
 pub(super) fn of_deleted_stores(connection: &Connection) -> rusqlite::Result<usize> {
     let tables = [
+        "DELETE FROM reservations WHERE call IN
+           (SELECT reservations.call FROM stores INDEXED BY stores_deleted CROSS JOIN reservations INDEXED BY reservations_of_store
+              ON reservations.store = stores.key WHERE stores.deleted = 1 LIMIT ?1)",
+        "DELETE FROM customer_numbers WHERE (store, reversed, customer) IN
+           (SELECT numbers.store, numbers.reversed, numbers.customer FROM stores INDEXED BY stores_deleted
+              CROSS JOIN customer_numbers AS numbers ON numbers.store = stores.key WHERE stores.deleted = 1 LIMIT ?1)",
+        "DELETE FROM customers WHERE (store, id) IN
+           (SELECT customers.store, customers.id FROM stores INDEXED BY stores_deleted CROSS JOIN customers
+              ON customers.store = stores.key WHERE stores.deleted = 1 LIMIT ?1)",
         "DELETE FROM calls WHERE key IN
            (SELECT calls.key FROM stores INDEXED BY stores_deleted CROSS JOIN calls INDEXED BY calls_of_store
               ON calls.store = stores.key WHERE stores.deleted = 1 LIMIT ?1)",

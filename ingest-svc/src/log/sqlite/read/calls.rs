@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::super::{
     super::{
         answer::CallsOfPage,
-        read::{CallPage, CallQuery, PageMark},
+        read::{CallPage, CallQuery, PageMark, ReservationPage, ReservationQuery},
         unreadable::UnreadableRows,
     },
     rows::reversed,
@@ -32,38 +32,71 @@ pub(in super::super) fn calls(
         .query_row([&query.store_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
     let Some((store, store_name, position)) = store else { return Ok(None) };
-    let mut page = CallsOfPage::new(query, capacity, unreadable);
+    let mut page = Page { query, capacity, calls: CallsOfPage::new(query.limit, capacity, unreadable) };
     let next = if query.caller_suffix.is_empty() {
         newest(&snapshot, store, &mut page)?
     } else {
         ending_in(&snapshot, store, &mut page)?
     };
-    Ok(Some(page.into_page(store_name, position, next)))
+    Ok(Some(page.calls.into_page(store_name, position, next)))
 }
 
-/// Adds a row of `key, sdt, call`. If the page is full already: where the next page continues.
+/// Reads one page of reservations, by their time; `None`: no such store.
+pub(in super::super) fn reservations(
+    connection: &mut Connection,
+    query: &ReservationQuery,
+    capacity: &LogCapacity,
+    unreadable: &UnreadableRows,
+) -> rusqlite::Result<Option<ReservationPage>> {
+    let snapshot = connection.transaction()?;
+    let store: Option<StoreKey> = snapshot
+        .prepare_cached("SELECT key FROM stores WHERE id = ?1 AND deleted = 0")?
+        .query_row([&query.store_id], |row| row.get(0))
+        .optional()?;
+    let Some(store) = store else { return Ok(None) };
+    let mut page = CallsOfPage::new(query.limit, capacity, unreadable);
+    let mut select = snapshot.prepare_cached(
+        "SELECT reservations.call, at, calls.call
+         FROM reservations INDEXED BY reservations_of_store CROSS JOIN calls ON calls.key = reservations.call
+         WHERE reservations.store = ?1 AND at >= ?2 AND at < ?3 AND (at, reservations.call) > (?4, ?5)
+         ORDER BY at, reservations.call",
+    )?;
+    let after = query.begin();
+    let mut rows = select.query(params![store, query.from, query.until, after.at, after.key])?;
+    while let Some(row) = rows.next()? {
+        if let Some(next) = add(&mut page, row)? {
+            return Ok(Some(page.into_calls(Some(next))));
+        }
+    }
+    Ok(Some(page.into_calls(None)))
+}
+
+/// A page that is being filled.
+struct Page<'a> {
+    query: &'a CallQuery,
+    capacity: &'a LogCapacity,
+    calls: CallsOfPage<'a>,
+}
+
+/// Adds a row of `key, at, call`. If the page is full already: where the next page continues.
 fn add(page: &mut CallsOfPage<'_>, row: &Row<'_>) -> rusqlite::Result<Option<PageMark>> {
-    Ok(page.add(PageMark { key: row.get(0)?, sdt: row.get(1)? }, row.get(2).ok()))
+    Ok(page.add(PageMark { key: row.get(0)?, at: row.get(1)? }, row.get(2).ok()))
 }
 
 /// Calls with any caller.
-fn newest(
-    snapshot: &Connection,
-    store: StoreKey,
-    page: &mut CallsOfPage<'_>,
-) -> rusqlite::Result<Option<PageMark>> {
-    if !page.query.states.is_empty() {
+fn newest(snapshot: &Connection, store: StoreKey, page: &mut Page<'_>) -> rusqlite::Result<Option<PageMark>> {
+    if !page.query.states.is_empty() || !page.query.words.is_empty() {
         let until = page.query.until.unwrap_or(i64::MAX);
-        return look_through(snapshot, store, until, page, |_| true);
+        return look_through(snapshot, store, until, page);
     }
     let mut select = snapshot.prepare_cached(
         "SELECT key, sdt, call FROM calls INDEXED BY calls_of_store
          WHERE store = ?1 AND sdt >= ?2 AND sdt < ?3 AND (sdt, key) < (?4, ?5) ORDER BY sdt DESC, key DESC",
     )?;
     let (since, until, after) = page.query.range();
-    let mut rows = select.query(params![store, since, until, after.sdt, after.key])?;
+    let mut rows = select.query(params![store, since, until, after.at, after.key])?;
     while let Some(row) = rows.next()? {
-        if let Some(next) = add(page, row)? {
+        if let Some(next) = add(&mut page.calls, row)? {
             return Ok(Some(next));
         }
     }
@@ -75,7 +108,7 @@ fn newest(
 fn ending_in(
     snapshot: &Connection,
     store: StoreKey,
-    page: &mut CallsOfPage<'_>,
+    page: &mut Page<'_>,
 ) -> rusqlite::Result<Option<PageMark>> {
     let digits = page.query.caller_suffix.as_str();
     // ':' is the character after '9'.
@@ -89,17 +122,16 @@ fn ending_in(
     let until = page.query.until.unwrap_or(i64::MAX);
     // A later record may have corrected when it began.
     let until = if callers < CALLERS { until.min(last_call.saturating_add(SAME_CALL + 1)) } else { until };
-    look_through(snapshot, store, until, page, |caller| caller.ends_with(digits))
+    look_through(snapshot, store, until, page)
 }
 
-/// Looks through the calls from before `until` for those with such a caller and one of the states, as many as a page may look at. Only
-/// what is shown is read whole.
+/// Looks through the calls from before `until` for those with such a caller, one of the states and all words, as many as a page may
+/// look at. Only what is shown is read whole, or what may have the words.
 fn look_through(
     snapshot: &Connection,
     store: StoreKey,
     until: i64,
-    page: &mut CallsOfPage<'_>,
-    is_wanted: impl Fn(&str) -> bool,
+    page: &mut Page<'_>,
 ) -> rusqlite::Result<Option<PageMark>> {
     let mut look = snapshot.prepare_cached(
         "SELECT key, sdt, caller, state FROM calls INDEXED BY calls_of_store
@@ -107,23 +139,23 @@ fn look_through(
     )?;
     let mut read = snapshot.prepare_cached("SELECT key, sdt, call FROM calls WHERE key = ?1")?;
     let (since, _, after) = page.query.range();
-    let mut rows =
-        look.query(params![store, since, until, after.sdt, after.key, page.capacity.page_looks])?;
+    let mut rows = look.query(params![store, since, until, after.at, after.key, page.capacity.page_looks])?;
     let (mut looked, mut place) = (0, None);
     while let Some(row) = rows.next()? {
         let (key, state): (CallKey, u32) = (row.get(0)?, row.get(3)?);
         // A call without a number has none that ends in anything.
         let caller = row.get_ref(2)?.as_str_or_null()?.unwrap_or_default();
-        if (page.query.states() >> state.min(63)) & 1 == 1 && is_wanted(caller) {
+        if page.query.wants(state, caller) {
             let mut call = read.query(params![key])?;
             if let Some(call) = call.next()?
-                && let Some(next) = add(page, call)?
+                && page.query.words.match_encoded(call.get_ref(2)?.as_bytes()?)
+                && let Some(next) = add(&mut page.calls, call)?
             {
                 return Ok(Some(next));
             }
         }
         looked += 1;
-        place = Some(PageMark { key, sdt: row.get(1)? });
+        place = Some(PageMark { key, at: row.get(1)? });
     }
     Ok(place.filter(|_| looked == page.capacity.page_looks))
 }

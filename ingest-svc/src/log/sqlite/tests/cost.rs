@@ -108,9 +108,9 @@ async fn the_calls_of_one_number_are_found_in_pages_newest_first() {
         let page = opened.log.reader().calls(query.clone()).await.unwrap().unwrap();
         assert_eq!(page.calls.len(), if page.next.is_some() { 500 } else { 44_250 % 500 });
         let Some(next) = page.next else { break };
-        assert!(query.after.is_none_or(|before| (next.sdt, next.key) < (before.sdt, before.key)));
+        assert!(query.after.is_none_or(|before| (next.at, next.key) < (before.at, before.key)));
         query.after = Some(next);
-        marks.push(next.sdt);
+        marks.push(next.at);
     }
     assert_eq!((marks.len(), marks[0]), (44_250 / 500, 58), "all but those of the last second");
     opened.close().await;

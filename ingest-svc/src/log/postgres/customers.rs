@@ -1,0 +1,228 @@
+//! The customers of the stores.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio::try_join;
+use tokio_postgres::{Client, Row, types::Type};
+
+use super::{
+    super::job::{CustomerImport, Job},
+    error::Failure,
+    locks::{BEGIN, CUSTOMERS},
+    rows::{Parameters, can_exist, reversed},
+};
+use crate::customer::{
+    Customer, CustomerChange, CustomerEntry, CustomerNumber, Deleted, Earlier, KnownCustomer,
+};
+
+/// Reads `id, name, car_number, note, calls, last_call, last_note`, which begin at a column.
+pub(super) fn known(row: &Row, first: usize) -> Result<KnownCustomer, tokio_postgres::Error> {
+    Ok(KnownCustomer {
+        customer: Customer {
+            id: row.try_get(first)?,
+            name: row.try_get(first + 1)?,
+            car_number: row.try_get(first + 2)?,
+            note: row.try_get(first + 3)?,
+        },
+        earlier: Earlier {
+            calls: u32::try_from(row.try_get::<_, i64>(first + 4)?).unwrap_or(u32::MAX),
+            last_call: row.try_get(first + 5)?,
+            last_note: row.try_get(first + 6)?,
+        },
+    })
+}
+
+/// Changes customers, in a transaction without its commit; one transaction at a time.
+pub(super) async fn change(client: &Client, jobs: &mut [&mut Job]) -> Result<(), Failure> {
+    client.batch_execute(BEGIN).await?;
+    client.query_typed("SELECT pg_advisory_xact_lock($1)", &[(&CUSTOMERS, Type::INT8)]).await?;
+    for job in jobs {
+        match &mut **job {
+            Job::Customers(work) => work.done(upsert(client, &work.input).await?),
+            Job::DeleteCustomer(work) => {
+                let (store_id, id) = &work.input;
+                work.done(delete(client, store_id, id).await?);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Writes the customers; `None`: no such store.
+async fn upsert(client: &Client, import: &CustomerImport) -> Result<Option<Vec<CustomerChange>>, Failure> {
+    // The store cannot be deleted before the commit; records are not held up.
+    let lock = "SELECT key FROM stores WHERE id = $1 AND NOT deleted FOR KEY SHARE";
+    let Some(store) = find_store(client, lock, &import.store_id).await? else { return Ok(None) };
+    let mut existing = existing(client, store, import).await?;
+    let (mut changes, mut changed) = (Vec::with_capacity(import.entries.len()), BTreeMap::new());
+    for entry in &import.entries {
+        let id = entry.customer.id.as_str();
+        let change = entry.change(existing.get(id));
+        changes.push(change);
+        if change != CustomerChange::Unchanged {
+            existing.insert(id.to_owned(), entry.clone());
+            changed.insert(id, entry);
+        }
+    }
+    if !changed.is_empty() {
+        replace(client, store, &changed.into_values().collect::<Vec<_>>()).await?;
+    }
+    Ok(Some(changes))
+}
+
+/// What [`upsert`] would do now; `None`: no such store.
+pub(super) async fn plan(
+    client: &Client,
+    import: &CustomerImport,
+) -> Result<Option<Vec<CustomerChange>>, tokio_postgres::Error> {
+    let Some(store) = find_store(client, STORE, &import.store_id).await? else { return Ok(None) };
+    let mut existing = existing(client, store, import).await?;
+    let plan_one = |entry: &CustomerEntry| {
+        let change = entry.change(existing.get(&entry.customer.id));
+        existing.insert(entry.customer.id.clone(), entry.clone());
+        change
+    };
+    Ok(Some(import.entries.iter().map(plan_one).collect()))
+}
+
+async fn delete(client: &Client, store_id: &str, id: &str) -> Result<Deleted, tokio_postgres::Error> {
+    let Some(store) = find_store(client, STORE, store_id).await? else { return Ok(Deleted::NoSuchStore) };
+    if !can_exist(id) {
+        return Ok(Deleted::NoSuchCustomer);
+    }
+    let parameters: Parameters<'_> = &[(&store, Type::INT8), (&id, Type::TEXT)];
+    let (_, deleted) = try_join!(
+        biased;
+        client.execute_typed("DELETE FROM customer_numbers WHERE store = $1 AND customer = $2", parameters),
+        client.execute_typed("DELETE FROM customers WHERE store = $1 AND id = $2", parameters),
+    )?;
+    Ok(if deleted > 0 { Deleted::Done } else { Deleted::NoSuchCustomer })
+}
+
+/// Customers with an id after `after`, by id; `None`: no such store.
+pub(super) async fn list(
+    client: &Client,
+    store_id: &str,
+    after: &str,
+    limit: u32,
+) -> Result<Option<Vec<CustomerEntry>>, tokio_postgres::Error> {
+    let Some(store) = find_store(client, STORE, store_id).await? else { return Ok(None) };
+    // The ids after what cannot be an id are those after its beginning.
+    let after = after.split('\0').next().unwrap_or_default();
+    let select = "SELECT id, name, car_number, note, calls, last_call, last_note FROM customers
+                  WHERE store = $1 AND id > $2 ORDER BY id LIMIT $3";
+    let parameters: Parameters<'_> =
+        &[(&store, Type::INT8), (&after, Type::TEXT), (&i64::from(limit), Type::INT8)];
+    let rows = client.query_typed(select, parameters).await?;
+    let mut found = entries(&rows)?;
+    add_numbers(client, store, &mut found).await?;
+    Ok(Some(found.into_values().collect()))
+}
+
+const STORE: &str = "SELECT key FROM stores WHERE id = $1 AND NOT deleted";
+
+async fn find_store(client: &Client, select: &str, id: &str) -> Result<Option<i64>, tokio_postgres::Error> {
+    if !can_exist(id) {
+        return Ok(None);
+    }
+    client.query_typed_opt(select, &[(&id, Type::TEXT)]).await?.map(|row| row.try_get(0)).transpose()
+}
+
+/// What the log has of the customers of an import, by id.
+async fn existing(
+    client: &Client,
+    store: i64,
+    import: &CustomerImport,
+) -> Result<BTreeMap<String, CustomerEntry>, tokio_postgres::Error> {
+    let ids: Vec<_> = import.entries.iter().map(|entry| entry.customer.id.as_str()).collect();
+    let select = "SELECT id, name, car_number, note, calls, last_call, last_note FROM customers
+                  WHERE store = $1 AND id = ANY ($2)";
+    let rows = client.query_typed(select, &[(&store, Type::INT8), (&ids, Type::TEXT_ARRAY)]).await?;
+    let mut found = entries(&rows)?;
+    add_numbers(client, store, &mut found).await?;
+    Ok(found)
+}
+
+/// The entries of rows, without their numbers.
+fn entries(rows: &[Row]) -> Result<BTreeMap<String, CustomerEntry>, tokio_postgres::Error> {
+    let entry = |row| {
+        let KnownCustomer { customer, earlier } = known(row, 0)?;
+        Ok((customer.id.clone(), CustomerEntry { customer, numbers: BTreeSet::new(), earlier }))
+    };
+    rows.iter().map(entry).collect()
+}
+
+async fn add_numbers(
+    client: &Client,
+    store: i64,
+    found: &mut BTreeMap<String, CustomerEntry>,
+) -> Result<(), tokio_postgres::Error> {
+    let ids: Vec<_> = found.keys().map(String::as_str).collect();
+    let select =
+        "SELECT customer, reversed, display FROM customer_numbers WHERE store = $1 AND customer = ANY ($2)";
+    let rows = client.query_typed(select, &[(&store, Type::INT8), (&ids, Type::TEXT_ARRAY)]).await?;
+    for row in &rows {
+        if let Some(entry) = found.get_mut(row.try_get::<_, &str>(0)?) {
+            // To read it backwards once more gives the number.
+            let number = CustomerNumber::from_log(reversed(row.try_get(1)?), row.try_get::<_, &str>(2)?);
+            entry.numbers.insert(number);
+        }
+    }
+    Ok(())
+}
+
+async fn replace(
+    client: &Client,
+    store: i64,
+    entries: &[&CustomerEntry],
+) -> Result<(), tokio_postgres::Error> {
+    let column = |of: fn(&CustomerEntry) -> &str| entries.iter().map(|entry| of(entry)).collect::<Vec<_>>();
+    let ids = column(|entry| &entry.customer.id);
+    let numbers: Vec<_> =
+        entries.iter().flat_map(|entry| entry.numbers.iter().map(move |number| (entry, number))).collect();
+    let owners: Vec<_> = numbers.iter().map(|(entry, _)| entry.customer.id.as_str()).collect();
+    let reversed: Vec<_> = numbers.iter().map(|(_, number)| reversed(number.e164())).collect();
+    let displays: Vec<_> = numbers.iter().map(|(_, number)| number.display()).collect();
+    let (names, cars) = (column(|entry| &entry.customer.name), column(|entry| &entry.customer.car_number));
+    let (notes, last_notes) =
+        (column(|entry| &entry.customer.note), column(|entry| &entry.earlier.last_note));
+    let calls: Vec<_> = entries.iter().map(|entry| i64::from(entry.earlier.calls)).collect();
+    let last_calls: Vec<_> = entries.iter().map(|entry| entry.earlier.last_call).collect();
+    let of_customers: Parameters<'_> = &[
+        (&store, Type::INT8),
+        (&ids, Type::TEXT_ARRAY),
+        (&names, Type::TEXT_ARRAY),
+        (&cars, Type::TEXT_ARRAY),
+        (&notes, Type::TEXT_ARRAY),
+        (&calls, Type::INT8_ARRAY),
+        (&last_calls, Type::INT8_ARRAY),
+        (&last_notes, Type::TEXT_ARRAY),
+    ];
+    let of_numbers: Parameters<'_> = &[
+        (&store, Type::INT8),
+        (&reversed, Type::TEXT_ARRAY),
+        (&owners, Type::TEXT_ARRAY),
+        (&displays, Type::TEXT_ARRAY),
+    ];
+    let owned: Parameters<'_> = &[(&store, Type::INT8), (&ids, Type::TEXT_ARRAY)];
+    try_join!(
+        biased;
+        client.execute_typed(
+            "INSERT INTO customers (store, id, name, car_number, note, calls, last_call, last_note)
+             SELECT $1, * FROM unnest($2, $3, $4, $5, $6, $7, $8)
+             ON CONFLICT (store, id) DO UPDATE SET name = excluded.name, car_number = excluded.car_number, note = excluded.note,
+               calls = excluded.calls, last_call = excluded.last_call, last_note = excluded.last_note",
+            of_customers,
+        ),
+        client.execute_typed(
+            "DELETE FROM customer_numbers WHERE store = $1 AND customer = ANY ($2)",
+            owned,
+        ),
+        client.execute_typed(
+            "INSERT INTO customer_numbers (store, reversed, customer, display) SELECT $1, * FROM unnest($2, $3, $4)",
+            of_numbers,
+        ),
+    )?;
+    Ok(())
+}

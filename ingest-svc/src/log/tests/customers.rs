@@ -1,0 +1,182 @@
+//! The adopter's customers.
+
+use super::*;
+use crate::customer::{Customer, CustomerEntry, CustomerNumber, Earlier};
+
+fn customer(id: &str, name: &str, numbers: &[&str]) -> CustomerEntry {
+    let number = |number: &&str| CustomerNumber::new(&PhoneNumber::parse(number).unwrap());
+    CustomerEntry {
+        customer: Customer {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            car_number: format!("12가 {id}"),
+            note: format!("{name} 님"),
+        },
+        numbers: numbers.iter().map(number).collect(),
+        earlier: Earlier::default(),
+    }
+}
+
+fn known(id: &str, name: &str, calls: u32, last_call: i64, last_note: &str) -> CustomerEntry {
+    let earlier = Earlier { calls, last_call: Some(last_call), last_note: last_note.to_owned() };
+    CustomerEntry { earlier, ..customer(id, name, &["010-1234-5678"]) }
+}
+
+impl OpenLog {
+    async fn import(&self, entries: &[CustomerEntry]) -> Vec<CustomerChange> {
+        let import = CustomerImport { store_id: "gangnam".to_owned(), entries: entries.to_vec() };
+        let plan = self.log.reader().plan_customers(import.clone()).await.unwrap();
+        let done = self.log.import_customers(import).await.unwrap();
+        assert_eq!(plan, done);
+        done.unwrap()
+    }
+
+    async fn customers(&self, after: &str, limit: u32) -> Vec<CustomerEntry> {
+        self.log.reader().customers("gangnam".to_owned(), after.to_owned(), limit).await.unwrap().unwrap()
+    }
+
+    /// The newest event's call.
+    async fn newest(&self) -> v1::Call {
+        self.updates("gangnam").await.pop().unwrap().call.unwrap()
+    }
+}
+
+fn names(call: &v1::Call) -> Vec<&str> {
+    call.customers.iter().map(|customer| customer.name.as_str()).collect()
+}
+
+async fn the_first_event_of_a_ring_has_the_customers_of_its_caller(backend: Backend) {
+    use CustomerChange::{Changed, Created, Unchanged};
+    let (place, opened) = with_store(backend).await;
+    let all = [
+        customer("a", "김민수", &["010-1234-5678", "02-555-0101"]),
+        customer("b", "이영희", &["+82 10 1234 5678"]),
+        customer("c", "박철수", &["010-9999-0000"]),
+    ];
+    assert_eq!(opened.import(&all).await, [Created, Created, Created]);
+    assert_eq!(opened.customers("", 10).await, all);
+    assert_eq!(opened.customers("a", 1).await, all[1..2]);
+    opened.status(ring("1", "20261123142530")).await;
+    let call = opened.newest().await;
+    assert_eq!(names(&call), ["김민수", "이영희"]);
+    assert_eq!(call.customers[0], v1::Customer::from(all[0].customer.clone()));
+    assert_eq!(call.history, Some(v1::CallerHistory::default()), "its first call");
+    // A change counts from the next call on; a call that is known keeps what was known then.
+    let renamed = [
+        CustomerEntry {
+            customer: Customer { name: "김민서".to_owned(), ..all[0].customer.clone() },
+            ..all[0].clone()
+        },
+        all[1].clone(),
+        customer("c", "박철수", &["010-1234-5678"]),
+    ];
+    assert_eq!(opened.import(&renamed).await, [Changed, Unchanged, Changed]);
+    assert_eq!(opened.import(&all[2..]).await, [Changed], "it has the other number again");
+    opened.status(end("1", "20261123142530", &[])).await;
+    assert_eq!(names(&opened.newest().await), ["김민수", "이영희"]);
+    opened.close().await;
+    let opened = place.open().await;
+    opened.status(ring("2", "20261123142530")).await;
+    assert_eq!(names(&opened.newest().await), ["김민서", "이영희"]);
+    assert_eq!(opened.newest().await.history.unwrap().calls, 1);
+    opened.close().await;
+}
+
+async fn a_call_shows_five_customers_at_most(backend: Backend) {
+    let (_place, opened) = with_store(backend).await;
+    let family: Vec<_> = (1..=7).map(|id| customer(&id.to_string(), "김", &["010-1234-5678"])).collect();
+    opened.import(&family).await;
+    opened.status(ring("1", "20261123142530")).await;
+    let call = opened.newest().await;
+    let ids: Vec<_> = call.customers.iter().map(|customer| customer.id.as_str()).collect();
+    assert_eq!(ids, ["1", "2", "3", "4", "5"]);
+    opened.close().await;
+}
+
+async fn what_an_older_system_knew_counts_until_a_pad_knows_better(backend: Backend) {
+    let (_place, opened) = with_store(backend).await;
+    opened
+        .import(&[known("a", "김민수", 3, 1_700_000_000, ""), known("b", "김민지", 2, 1_600_000_000, "흰색")])
+        .await;
+    let first = opened.log.ingest(ring("1", "20261123142530")).await.unwrap().call_id;
+    let history = opened.newest().await.history.unwrap();
+    let at = |history: &v1::CallerHistory| history.last_call_at.as_ref().unwrap().seconds;
+    assert_eq!((history.calls, at(&history), &*history.last_note), (3, 1_700_000_000, "흰색"));
+    opened.log.act(act(first, Action::Note("검은색".to_owned(), None), 1)).await.unwrap();
+    opened.status(ring("2", "20261124142530")).await;
+    let history = opened.newest().await.history.unwrap();
+    let began = opened.calls("gangnam").await.pop().unwrap().started_at.unwrap().seconds;
+    assert_eq!((history.calls, at(&history), &*history.last_note), (4, began, "검은색"));
+    opened.close().await;
+}
+
+async fn a_caller_in_nobody_s_records_is_who_the_newest_reservation_was_for(backend: Backend) {
+    let (_place, opened) = with_store(backend).await;
+    let first = opened.log.ingest(ring("1", "20261123142530")).await.unwrap().call_id;
+    assert_eq!(names(&opened.newest().await), [""; 0]);
+    let reservation = Reservation {
+        customer_name: "최유진".to_owned(),
+        car_number: "34나 7890".to_owned(),
+        ..Reservation::default()
+    };
+    opened.log.act(act(first, Action::Note(String::new(), Some(reservation)), 1)).await.unwrap();
+    opened.status(ring("2", "20261124142530")).await;
+    let saved = opened.newest().await.customers;
+    assert_eq!(
+        (saved.len(), &*saved[0].id, &*saved[0].name, &*saved[0].car_number),
+        (1, "", "최유진", "34나 7890")
+    );
+    opened.import(&[customer("a", "최유나", &["010-1234-5678"])]).await;
+    opened.status(ring("3", "20261125142530")).await;
+    assert_eq!(names(&opened.newest().await), ["최유나"], "the adopter's record");
+    opened.close().await;
+}
+
+async fn a_customer_is_deleted_and_none_is_left_of_a_deleted_store(backend: Backend) {
+    let (_place, opened) = with_store(backend).await;
+    opened
+        .import(&[customer("a", "김민수", &["010-1234-5678"]), customer("b", "이영희", &["010-1234-5678"])])
+        .await;
+    let delete = async |store: &str, id: &str| {
+        opened.log.delete_customer(store.to_owned(), id.to_owned()).await.unwrap()
+    };
+    assert_eq!(delete("gangnam", "a").await, Deleted::Done);
+    assert_eq!(delete("gangnam", "a").await, Deleted::NoSuchCustomer);
+    assert_eq!(delete("gangnam", "\0").await, Deleted::NoSuchCustomer);
+    assert_eq!(delete("busan", "b").await, Deleted::NoSuchStore);
+    opened.status(ring("1", "20261123142530")).await;
+    assert_eq!(names(&opened.newest().await), ["이영희"]);
+    opened.log.delete_store("gangnam".to_owned()).await.unwrap();
+    let import = CustomerImport { store_id: "gangnam".to_owned(), entries: vec![] };
+    assert_eq!(opened.log.import_customers(import).await.unwrap(), None);
+    let listed = opened.log.reader().customers("gangnam".to_owned(), String::new(), 10).await.unwrap();
+    assert_eq!(listed, None);
+    opened.log.upsert_store(gangnam(), Moving::Refused).await.unwrap();
+    assert_eq!(opened.customers("", 10).await, []);
+    opened.status(ring("2", "20261123142530")).await;
+    assert_eq!(names(&opened.calls("gangnam").await[0]), [""; 0]);
+    // All rows of the deleted store go, the store among them.
+    while opened.log.purge(i64::MIN / 10_000).await.unwrap() {}
+    opened.import(&[customer("c", "김", &["010-1234-5678"])]).await;
+    opened.close().await;
+}
+
+async fn a_store_does_not_see_another_one_s_customers(backend: Backend) {
+    let (_place, opened) = with_store(backend).await;
+    opened.log.upsert_store(store("busan", "+8250799990009", "+82515551001"), Moving::Refused).await.unwrap();
+    opened.import(&[customer("a", "김민수", &["010-1234-5678"])]).await;
+    let other = [("seq", "1"), ("sdt", "20261123142530"), ("fromn", "01012345678"), ("vn", "050799990009")];
+    opened.status(record(&other)).await;
+    let call = opened.updates("busan").await.pop().unwrap().call.unwrap();
+    assert_eq!(names(&call), [""; 0]);
+    opened.close().await;
+}
+
+on_each_backend! {
+    the_first_event_of_a_ring_has_the_customers_of_its_caller,
+    a_call_shows_five_customers_at_most,
+    what_an_older_system_knew_counts_until_a_pad_knows_better,
+    a_caller_in_nobody_s_records_is_who_the_newest_reservation_was_for,
+    a_customer_is_deleted_and_none_is_left_of_a_deleted_store,
+    a_store_does_not_see_another_one_s_customers,
+}
