@@ -5,6 +5,7 @@
 //! * `pad`: a pad in the terminal;
 //! * `token`: creates and signs a pad's token;
 //! * `stores`: the directory of stores;
+//! * `customers`: the adopter's own records of people;
 //! * `quarantine`: requests that were not valid CDRs;
 //! * `dead-letters`: the messages that no replica received;
 //! * `backup`, `restore`: the log's file;
@@ -14,6 +15,7 @@
 //! is no longer read ends with 0.
 
 mod backup;
+mod customers;
 mod dead_letters;
 mod dev;
 mod endpoint;
@@ -25,8 +27,10 @@ mod quarantine;
 mod ring;
 mod secret;
 mod stores;
+mod table;
 mod terminal;
 mod token;
+mod upload;
 
 use std::process::ExitCode;
 
@@ -55,6 +59,7 @@ enum Command {
     Pad(pad::PadArgs),
     Token(Box<token::TokenArgs>),
     Stores(stores::StoresArgs),
+    Customers(customers::CustomersArgs),
     Quarantine(quarantine::QuarantineArgs),
     DeadLetters(dead_letters::DeadLettersArgs),
     Backup(backup::BackupArgs),
@@ -79,6 +84,7 @@ async fn run(command: Command, shutdown: CancellationToken) -> Result<(), Failur
         Command::Pad(args) => pad::run(args, shutdown).await,
         Command::Token(args) => token::run(&args),
         Command::Stores(args) => until(shutdown, stores::run(args)).await,
+        Command::Customers(args) => until(shutdown, customers::run(args)).await,
         Command::Quarantine(args) => until(shutdown, quarantine::run(args)).await,
         Command::DeadLetters(args) => until(shutdown, Box::pin(dead_letters::run(args))).await,
         Command::Backup(args) => backup::back_up(args, shutdown).await,

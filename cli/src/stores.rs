@@ -1,12 +1,8 @@
 //! `ringpad stores`: the directory of stores, over ingest-svc's internal gRPC.
 
 mod directory;
-mod fault;
 mod file;
-mod header;
 mod import;
-mod lines;
-mod text;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -19,7 +15,8 @@ use crate::{
     terminal::{harmless, print, report},
 };
 
-use self::import::{Mode, Numbers};
+pub(crate) use self::import::Mode;
+use self::import::Numbers;
 
 pub(crate) use self::directory::StoreDirectory;
 

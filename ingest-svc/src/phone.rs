@@ -38,7 +38,8 @@ use address::Address;
 use normal::normal;
 use written::{Trailing, WrittenNumber};
 
-pub(crate) use mask::{mask_digits, mask_text};
+pub(crate) use mask::mask_digits;
+pub use mask::mask_text;
 pub use parse::warm_up;
 
 /// A number that parses. Equal to another if both are the same in E.164 and have the same extension, however they were

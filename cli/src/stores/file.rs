@@ -1,22 +1,15 @@
-//! The CSV of stores: `store_id,name,virtual_number,line`, in any order, with commas, semicolons or tabs; see [`header`] and,
-//! for the encodings, [`text`].
+//! The table of stores: `store_id,name,virtual_number,line`, in any order; see [`table`].
 //! A repeated `store_id` gives a store several numbers; one of its rows must have its name.
 //!
-//! Here the faults of the file's form are found, and the line of each store and number. ingest-svc checks ids, names and
+//! Here the line of each store and number is found. ingest-svc checks ids, names and
 //! numbers, and which store owns a number. All that can be read of a faulty file is read, so that ingest-svc can find the
 //! rest of the faults in the same run.
 
 use std::collections::HashMap;
 
-use csv::{ReaderBuilder, StringRecord, Trim};
 use ringpad_proto::v1::Store;
 
-use super::{
-    fault::LineFault,
-    header::{self, Columns, Header},
-    lines::Lines,
-    text::{self, Text},
-};
+use crate::table::{self, Column, LineFault, Others};
 
 /// Bytes of a field at most: more than ingest-svc takes in any.
 const CELL: usize = 1024;
@@ -60,65 +53,35 @@ impl ListedStore {
     }
 }
 
+const fn column(name: &'static str) -> Column {
+    Column { name, aliases: &[], is_required: true }
+}
+
+const COLUMNS: [Column; 4] = [column("store_id"), column("name"), column("virtual_number"), column("line")];
+
 /// Reads a file.
 pub(super) fn read(bytes: &[u8]) -> StoresFile {
-    let Text { text, faults } = text::read(bytes);
-    let mut table = Table { faults, ..Table::default() };
-    let (header, faults) = header::find(&text);
-    table.faults.extend(faults);
-    let Some(Header { separator, columns, line, rows }) = header else { return table.finish() };
-    let mut reader = ReaderBuilder::new()
-        .has_headers(false)
-        .delimiter(separator)
-        .flexible(true)
-        .trim(Trim::All)
-        .from_reader(rows.as_bytes());
-    let mut lines = Lines::new(rows, line + 1);
-    let mut record = StringRecord::new();
-    loop {
-        let line = lines.of(reader.position());
-        match reader.read_record(&mut record) {
-            Ok(true) => table.row(line, &record, &columns),
-            Ok(false) => break,
-            Err(error) => {
-                table.fault(line, format!("is not valid CSV: {error}"));
-                break;
-            }
-        }
-    }
-    table.finish()
+    let mut rows = Rows::default();
+    let faults =
+        table::read(bytes, &COLUMNS, Others::Fault("a store"), CELL, |line, fields| rows.row(line, fields));
+    rows.faults.extend(faults);
+    rows.finish()
 }
 
 /// The rows read so far.
 #[derive(Default)]
-struct Table {
+struct Rows {
     stores: Vec<ListedStore>,
     by_id: HashMap<String, usize>,
     faults: Vec<LineFault>,
 }
 
-impl Table {
+impl Rows {
     fn fault(&mut self, line: u64, text: impl Into<String>) {
         self.faults.push(LineFault { line, text: text.into() });
     }
 
-    fn row(&mut self, line: u64, record: &StringRecord, columns: &Columns) {
-        let mut fields: Vec<_> = record.iter().collect();
-        if fields.iter().all(|field| field.is_empty()) {
-            return; // A spreadsheet's empty row.
-        }
-        if let Some((index, field)) = fields.iter().enumerate().find(|(_, field)| field.len() > CELL) {
-            let (column, bytes) = (columns.name(index), field.len());
-            return self.fault(line, format!("{column}: {bytes} bytes, {CELL} at most: is a quote missing?"));
-        }
-        while fields.len() > columns.count() && fields.last().is_some_and(|field| field.is_empty()) {
-            fields.pop();
-        }
-        if fields.len() != columns.count() {
-            return self
-                .fault(line, format!("{} fields are expected, there are {}", columns.count(), fields.len()));
-        }
-        let [id, name, virtual_number, real_line] = columns.of(&fields);
+    fn row(&mut self, line: u64, [id, name, virtual_number, real_line]: [&str; 4]) {
         if virtual_number.is_empty() && real_line.is_empty() {
             self.fault(line, "virtual_number, line: one of them is expected");
         }
@@ -332,7 +295,7 @@ mod tests {
         #[test]
         fn every_cell_is_read_or_its_row_has_a_fault(
             rows in proptest::collection::vec("[ab]?[,;][AB]?[,;][0-3]{0,2}[,;][0-3]{0,2}[,;]{0,2}", 0..8),
-            separator in proptest::sample::select(&header::SEPARATORS[..]),
+            separator in proptest::sample::select(&table::SEPARATORS[..]),
         ) {
             let separator = char::from(separator).to_string();
             let text = format!("store_id,name,virtual_number,line\n{}\n", rows.join("\n")).replace([',', ';'], &separator);

@@ -1,31 +1,20 @@
 //! `ringpad stores import`: the whole file is checked, here and by ingest-svc, before the first store is changed.
 
-use std::{
-    fs,
-    io::{self, Read},
-    path::{Path, PathBuf},
-    thread,
-};
+use std::path::PathBuf;
 
 use futures_util::{StreamExt, stream};
-use indicatif::{ProgressBar, ProgressStyle};
-use prost::{Message, encoding};
-use ringpad_proto::v1::{ImportStoresRequest, ImportStoresResponse, Store, StoreFault, store_fault::Reason};
+use ringpad_proto::v1::{ImportStoresRequest, ImportStoresResponse, StoreFault, store_fault::Reason};
 use ringpad_runtime::{Failure, settings::one_line};
-use tokio::sync::oneshot;
 
 use super::{
     directory::StoreDirectory,
-    fault::LineFault,
     file::{self, ListedStore, StoresFile},
-    text,
 };
-use crate::terminal::{harmless, remark, report};
-
-/// Stores in one message at most: so the progress bar moves.
-const STORES: usize = 1_000;
-/// Bytes of one message at most, unless a single store is longer; the service takes four times as much.
-const BYTES: usize = 1024 * 1024;
+use crate::{
+    table::{self, LineFault},
+    terminal::{harmless, remark, report},
+    upload,
+};
 
 /// What to do with a number of another store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +27,7 @@ pub(super) enum Numbers {
 
 /// Whether an import changes anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mode {
+pub(crate) enum Mode {
     /// Say what would happen.
     DryRun,
     /// Do it.
@@ -55,12 +44,7 @@ pub(super) async fn import(
     numbers: Numbers,
     mode: Mode,
 ) -> Result<(), Failure> {
-    let name = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
-    let bytes = contents(path).await.map_err(|error| Failure::other(&name, error))?;
-    if text::is_cp949(&bytes) {
-        // A short file can be valid in both encodings; a user who knows better sees it here.
-        remark(format!("{name}: read as CP949"));
-    }
+    let (name, bytes) = table::contents(path).await?;
     let StoresFile { stores, mut faults } = file::read(&bytes);
     // ingest-svc only checks a faulty file, to find the rest of its faults.
     let mode = if faults.is_empty() { mode } else { Mode::DryRun };
@@ -68,7 +52,7 @@ pub(super) async fn import(
     let answer = match answer {
         Ok(answer) => answer,
         Err(failure) => {
-            print_faults(&name, &mut faults);
+            table::print_faults(&name, &mut faults);
             return Err(failure);
         }
     };
@@ -77,7 +61,7 @@ pub(super) async fn import(
     if all == 0 {
         return report(summary(&answer, mode));
     }
-    print_faults(&name, &mut faults);
+    table::print_faults(&name, &mut faults);
     if answer.faults_left_out > 0 {
         remark(format!("{name}: and {} more", answer.faults_left_out));
     }
@@ -88,22 +72,6 @@ pub(super) async fn import(
     Err(Failure::Other(format!("{name}: {all} {}, {done}", if all == 1 { "fault" } else { "faults" }).into()))
 }
 
-/// Reads on a thread that is not joined, so that Ctrl-C ends the program also while it waits for a pipe or a terminal.
-async fn contents(path: PathBuf) -> io::Result<Vec<u8>> {
-    let (sender, bytes) = oneshot::channel();
-    thread::spawn(move || {
-        let read = if path == Path::new("-") {
-            let mut bytes = Vec::new();
-            io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
-        } else {
-            fs::read(path)
-        };
-        // After an interruption there is no receiver.
-        drop(sender.send(read));
-    });
-    bytes.await.unwrap_or_else(|_| Err(io::Error::other("the reading thread panicked")))
-}
-
 /// Has ingest-svc import the stores, or check them.
 async fn send(
     directory: &mut StoreDirectory,
@@ -111,8 +79,13 @@ async fn send(
     numbers: Numbers,
     mode: Mode,
 ) -> Result<ImportStoresResponse, Failure> {
-    let bar = progress(stores.len());
-    let messages = messages(stores.iter().map(|listed| &listed.store), numbers, mode);
+    let bar = upload::progress(stores.len(), "stores sent");
+    let messages = upload::parts(stores.iter().map(|listed| &listed.store));
+    let messages = messages.into_iter().map(move |stores| ImportStoresRequest {
+        stores,
+        move_numbers: numbers == Numbers::Move,
+        validate_only: mode == Mode::DryRun,
+    });
     let (sent, all) = (bar.clone(), stores.len() as u64);
     let messages = stream::iter(messages).inspect(move |message| {
         sent.inc(message.stores.len() as u64);
@@ -123,45 +96,6 @@ async fn send(
     let answer = directory.import(messages).await;
     bar.finish_and_clear();
     answer.map_err(|status| directory.failure(&status))
-}
-
-/// The stores in messages that the service takes.
-fn messages<'a>(
-    stores: impl Iterator<Item = &'a Store>,
-    numbers: Numbers,
-    mode: Mode,
-) -> Vec<ImportStoresRequest> {
-    let empty = ImportStoresRequest {
-        stores: Vec::new(),
-        move_numbers: numbers == Numbers::Move,
-        validate_only: mode == Mode::DryRun,
-    };
-    let mut messages: Vec<ImportStoresRequest> = Vec::new();
-    let mut bytes = 0;
-    for store in stores {
-        let length = encoding::message::encoded_len(1, store);
-        match messages.last_mut() {
-            Some(message) if message.stores.len() < STORES && bytes + length <= BYTES => {
-                message.stores.push(store.clone());
-            }
-            _ => {
-                messages.push(ImportStoresRequest { stores: vec![store.clone()], ..empty.clone() });
-                bytes = empty.encoded_len();
-            }
-        }
-        bytes += length;
-    }
-    messages
-}
-
-/// On a terminal only.
-fn progress(stores: usize) -> ProgressBar {
-    let bar = ProgressBar::new(stores as u64).with_message("stores sent");
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {bar:30} {pos}/{len} {msg} ({elapsed})") {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(std::time::Duration::from_millis(100));
-    bar
 }
 
 /// A fault that ingest-svc found, with its line; `None` if it names a store that was not sent.
@@ -192,14 +126,6 @@ fn column(field: &str) -> &str {
     }
 }
 
-/// Prints the faults, one a line.
-fn print_faults(name: &str, faults: &mut [LineFault]) {
-    faults.sort();
-    for fault in faults {
-        remark(format!("{name}: {fault}"));
-    }
-}
-
 fn summary(answer: &ImportStoresResponse, mode: Mode) -> String {
     let ImportStoresResponse { created, changed, unchanged, failed, .. } = answer;
     match mode {
@@ -207,40 +133,5 @@ fn summary(answer: &ImportStoresResponse, mode: Mode) -> String {
         Mode::Apply => {
             format!("{created} created, {changed} changed, {unchanged} unchanged, {failed} failed")
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn store(id: usize, numbers: usize) -> Store {
-        let virtual_numbers = vec!["0507-1234-5678".to_owned(); numbers];
-        Store { id: format!("store-{id}"), name: "행복세차".to_owned(), virtual_numbers, lines: vec![] }
-    }
-
-    fn cut(stores: &[Store]) -> Vec<(usize, usize)> {
-        let messages = messages(stores.iter(), Numbers::Move, Mode::DryRun);
-        let sent: Vec<_> = messages.iter().flat_map(|message| &message.stores).collect();
-        assert_eq!(sent, stores.iter().collect::<Vec<_>>());
-        assert!(messages.iter().all(|message| message.move_numbers && message.validate_only));
-        messages.iter().map(|message| (message.stores.len(), message.encoded_len())).collect()
-    }
-
-    #[test]
-    fn a_message_has_no_more_bytes_than_the_service_takes() {
-        // 1,000 of them are 8 MB.
-        let many: Vec<_> = (0..1_000).map(|id| store(id, 500)).collect();
-        let messages = cut(&many);
-        assert!(messages.iter().all(|(_, bytes)| *bytes <= BYTES), "{messages:?}");
-        assert!(messages.len() < 10, "they are full: {messages:?}");
-
-        let long = store(1, 100_000);
-        assert!(long.encoded_len() > BYTES);
-        let counts: Vec<_> =
-            cut(&[store(0, 1), long, store(2, 1), store(3, 1)]).iter().map(|(n, _)| *n).collect();
-        assert_eq!(counts, [1, 1, 2]);
-        assert_eq!(cut(&(0..2_500).map(|id| store(id, 1)).collect::<Vec<_>>()).len(), 3);
-        assert_eq!(cut(&[]), []);
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn mask_groups(number: &str) -> String {
 
 /// Masks a text that should be a number: all letters and digits, except the first three and the last four of a long
 /// one.
-pub(crate) fn mask_text(text: &str) -> String {
+pub fn mask_text(text: &str) -> String {
     let count = text.chars().filter(|char| char.is_alphanumeric()).count();
     let mut at = 0;
     let masked = text.chars().map(|char| {

@@ -53,7 +53,7 @@ fn joined<'a>(lines: impl Iterator<Item = Line<'a>>) -> Text {
 }
 
 /// Whether a file is in CP949. Its Korean words decide: few of them are valid UTF-8 too, and those have no Hangul in UTF-8.
-pub(super) fn is_cp949(bytes: &[u8]) -> bool {
+pub(crate) fn is_cp949(bytes: &[u8]) -> bool {
     if Encoding::for_bom(bytes).is_some() {
         return false;
     }

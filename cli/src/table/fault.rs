@@ -1,12 +1,12 @@
-//! A fault of a file of stores.
+//! A fault of a file.
 
 use std::fmt;
 
 /// The line that has the fault, and the fault in words. The first line is 1.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct LineFault {
-    pub(super) line: u64,
-    pub(super) text: String,
+pub(crate) struct LineFault {
+    pub(crate) line: u64,
+    pub(crate) text: String,
 }
 
 impl fmt::Display for LineFault {

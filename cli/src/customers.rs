@@ -1,0 +1,127 @@
+//! `ringpad customers`: the adopter's customers, over ingest-svc's internal gRPC.
+
+mod client;
+mod file;
+mod import;
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Subcommand};
+use ingest_svc::phone::mask_text;
+use jiff::tz::TimeZone;
+use ringpad_proto::v1::{Customer, CustomerRecord};
+use ringpad_runtime::Failure;
+
+use self::client::CustomerClient;
+use crate::{
+    internal::{InternalArgs, PATIENCE},
+    stores::Mode,
+    terminal::{harmless, print, report},
+};
+
+/// How long an import may take; that of 100,000 customers takes some ten seconds.
+const IMPORT: Duration = Duration::from_secs(600);
+
+/// Lists, imports and removes a store's customers: pads show who calls.
+#[derive(Debug, Args)]
+pub(crate) struct CustomersArgs {
+    #[command(flatten)]
+    internal: InternalArgs,
+    #[command(subcommand)]
+    command: CustomersCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum CustomersCommand {
+    /// Prints a store's customers, by id, with masked numbers.
+    List {
+        /// The store's id.
+        #[arg(long)]
+        store: String,
+        /// Print whole phone numbers.
+        #[arg(long)]
+        whole_numbers: bool,
+        /// Print each customer as one line of JSON; by default a table.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Makes customers, or replaces what is known of them. A line with a fault is printed and left out; the others are imported.
+    Import {
+        /// CSV with a header of some of `id,name,number,car_number,note,calls,last_call_at,last_note`, or of the Korean names (이름,
+        /// 전화번호, 차량번호, 메모 …), in any order, with commas, semicolons or tabs, in UTF-8 or CP949. `number` is required, and a name or a
+        /// car's number in each row. Several numbers of a customer stand in one cell, with `/`, or in several rows with one id. Other
+        /// columns are not read. `-` reads standard input.
+        file: PathBuf,
+        /// The store's id.
+        #[arg(long)]
+        store: String,
+        /// The time zone of `last_call_at`, where that does not say it.
+        #[arg(long, default_value = "Asia/Seoul", value_parser = |name: &str| TimeZone::get(name))]
+        time_zone: TimeZone,
+        /// Print what would happen, and change nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Removes a customer.
+    Remove {
+        /// The store's id.
+        #[arg(long)]
+        store: String,
+        /// The customer's id, as `list` prints it.
+        id: String,
+    },
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// ingest-svc was not reached or refused, or the file has faults.
+pub(crate) async fn run(args: CustomersArgs) -> Result<(), Failure> {
+    let patience = if matches!(args.command, CustomersCommand::Import { .. }) { IMPORT } else { PATIENCE };
+    let mut client = CustomerClient::new(args.internal.open(patience).await?);
+    match args.command {
+        CustomersCommand::List { store, whole_numbers, json } => {
+            let mut customers = client.list(&store).await?;
+            if !whole_numbers {
+                customers
+                    .iter_mut()
+                    .flat_map(|record| &mut record.numbers)
+                    .for_each(|number| *number = mask_text(number));
+            }
+            if json { print_json(&customers) } else { print_table(&customers) }
+        }
+        CustomersCommand::Import { file, store, time_zone, dry_run } => {
+            let mode = if dry_run { Mode::DryRun } else { Mode::Apply };
+            import::import(&mut client, file, &store, &time_zone, mode).await
+        }
+        CustomersCommand::Remove { store, id } => {
+            client.remove(&store, &id).await?;
+            report(format!("removed {}", harmless(&id)))
+        }
+    }
+}
+
+fn print_json(customers: &[CustomerRecord]) -> Result<(), Failure> {
+    for customer in customers {
+        print(serde_json::to_string(customer).map_err(|error| Failure::other("cannot write JSON", error))?)?;
+    }
+    Ok(())
+}
+
+/// The texts come last: how wide Korean text is depends on the terminal.
+fn print_table(customers: &[CustomerRecord]) -> Result<(), Failure> {
+    let rows = customers.iter().map(|record| {
+        let Customer { id, name, car_number, note } = record.customer.clone().unwrap_or_default();
+        [id, record.numbers.join(", "), name, car_number, note]
+    });
+    let rows: Vec<_> = std::iter::once(["CUSTOMER", "NUMBERS", "NAME", "CAR", "NOTE"].map(str::to_owned))
+        .chain(rows)
+        .collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let (of_id, of_numbers) = (width(0), width(1));
+    for [id, numbers, name, car_number, note] in &rows {
+        let texts = [name, car_number, note].map(String::as_str).join("  ");
+        print(harmless(format!("{id:of_id$}  {numbers:of_numbers$}  {texts}").trim_end()))?;
+    }
+    Ok(())
+}

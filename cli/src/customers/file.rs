@@ -1,0 +1,275 @@
+//! The table of customers; see [`table`]. A repeated `id` gives a customer several numbers. ingest-svc checks texts and numbers.
+
+use std::collections::{HashMap, HashSet};
+
+use jiff::{Timestamp, civil::DateTime, fmt::strtime, tz::TimeZone};
+use ringpad_proto::v1::{Customer, CustomerRecord};
+
+use crate::table::{self, Column, LineFault, Others};
+
+/// Bytes of a field at most: more than ingest-svc takes in any.
+const CELL: usize = 16 * 1024;
+
+const fn column(name: &'static str, aliases: &'static [&'static str]) -> Column {
+    Column { name, aliases, is_required: false }
+}
+
+/// As our own header names them, and as Korean shops' systems do.
+const COLUMNS: [Column; 8] = [
+    column("id", &["customer_id", "고객번호", "회원번호"]),
+    column("name", &["이름", "성명", "고객명"]),
+    Column {
+        is_required: true,
+        ..column(
+            "number",
+            &[
+                "phone",
+                "phone_number",
+                "mobile",
+                "전화번호",
+                "전화",
+                "휴대폰",
+                "휴대폰번호",
+                "휴대전화",
+                "핸드폰",
+                "핸드폰번호",
+                "연락처",
+            ],
+        )
+    },
+    column("car_number", &["car", "차량번호", "차번호", "차량"]),
+    column("note", &["memo", "메모", "비고", "특이사항"]),
+    column("calls", &["통화수", "통화횟수"]),
+    column("last_call_at", &["최근통화", "마지막통화", "최근통화일시"]),
+    column("last_note", &["최근메모", "마지막메모"]),
+];
+
+/// The customers of a file, and its faults.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct CustomersFile {
+    /// In the order of their first rows; without those whose rows have faults.
+    pub(super) customers: Vec<ListedCustomer>,
+    /// By line.
+    pub(super) faults: Vec<LineFault>,
+}
+
+/// A customer, and the lines of the file that it comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct ListedCustomer {
+    pub(super) record: CustomerRecord,
+    /// Of its rows.
+    lines: Vec<u64>,
+    /// The line of each number.
+    number_lines: Vec<u64>,
+}
+
+impl ListedCustomer {
+    /// The line of a field as ingest-svc names it, e.g. `numbers[1]`.
+    pub(super) fn line_of(&self, field: &str) -> u64 {
+        let index = || field.strip_prefix("numbers[")?.strip_suffix(']')?.parse::<usize>().ok();
+        let first = || self.lines.first().copied().unwrap_or_default();
+        index().and_then(|index| self.number_lines.get(index)).copied().unwrap_or_else(first)
+    }
+}
+
+/// Reads a file. `zone`: of times that do not say it.
+pub(super) fn read(bytes: &[u8], zone: &TimeZone) -> CustomersFile {
+    let mut rows = Rows { zone: zone.clone(), ..Rows::default() };
+    let faults = table::read(bytes, &COLUMNS, Others::NotRead, CELL, |line, fields| rows.row(line, fields));
+    rows.faults.extend(faults);
+    rows.finish()
+}
+
+/// The rows read so far.
+struct Rows {
+    zone: TimeZone,
+    customers: Vec<ListedCustomer>,
+    by_id: HashMap<String, usize>,
+    faults: Vec<LineFault>,
+}
+
+impl Default for Rows {
+    fn default() -> Self {
+        Self { zone: TimeZone::UTC, customers: Vec::new(), by_id: HashMap::new(), faults: Vec::new() }
+    }
+}
+
+impl Rows {
+    fn row(&mut self, line: u64, fields: [&str; 8]) {
+        let [id, name, numbers, car_number, note, calls, last_call_at, last_note] = fields;
+        let calls = self.parsed(line, "calls", calls, |text| text.parse().ok(), "a whole number is expected");
+        let zone = self.zone.clone();
+        let expected = "a time is expected, e.g. 2026-11-20 14:30";
+        let last_call_at =
+            self.parsed(line, "last_call_at", last_call_at, |text| time(text, &zone), expected);
+        let customer = Customer {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            car_number: car_number.to_owned(),
+            note: note.to_owned(),
+        };
+        let record = CustomerRecord {
+            customer: Some(customer),
+            numbers: Vec::new(),
+            calls: calls.unwrap_or_default(),
+            last_call_at: last_call_at
+                .map(|at| ringpad_proto::Timestamp { seconds: at.as_second(), nanos: 0 }),
+            last_note: last_note.to_owned(),
+        };
+        let index = self.index_of(record, line);
+        let listed = &mut self.customers[index];
+        listed.lines.push(line);
+        for number in numbers.split(['/', ',', ';', '\n']).map(str::trim).filter(|number| !number.is_empty())
+        {
+            listed.record.numbers.push(number.to_owned());
+            listed.number_lines.push(line);
+        }
+    }
+
+    /// Where the customer of a row is. Rows with one id must say the same.
+    fn index_of(&mut self, record: CustomerRecord, line: u64) -> usize {
+        let id = record.customer.as_ref().map(|customer| customer.id.clone()).unwrap_or_default();
+        if let Some(index) = self.by_id.get(&id) {
+            let known = CustomerRecord { numbers: Vec::new(), ..self.customers[*index].record.clone() };
+            if known != record {
+                let text = format!("id: the customer {id:?} is above, with other values");
+                self.faults.push(LineFault { line, text });
+            }
+            return *index;
+        }
+        self.customers.push(ListedCustomer { record, lines: Vec::new(), number_lines: Vec::new() });
+        let index = self.customers.len() - 1;
+        if !id.is_empty() {
+            self.by_id.insert(id, index);
+        }
+        index
+    }
+
+    /// The value of a cell, unless it is empty or faulty.
+    fn parsed<T>(
+        &mut self,
+        line: u64,
+        column: &str,
+        text: &str,
+        parse: impl Fn(&str) -> Option<T>,
+        expected: &str,
+    ) -> Option<T> {
+        if text.is_empty() {
+            return None;
+        }
+        let parsed = parse(text);
+        if parsed.is_none() {
+            self.faults.push(LineFault { line, text: format!("{column}: {text:?}; {expected}") });
+        }
+        parsed
+    }
+
+    fn finish(mut self) -> CustomersFile {
+        self.faults.sort();
+        let faulty: HashSet<_> = self.faults.iter().map(|fault| fault.line).collect();
+        self.customers.retain(|listed| !listed.lines.iter().any(|line| faulty.contains(line)));
+        CustomersFile { customers: self.customers, faults: self.faults }
+    }
+}
+
+/// A time with an offset, or one of the zone; a date is its beginning.
+fn time(text: &str, zone: &TimeZone) -> Option<Timestamp> {
+    if let Ok(instant) = text.parse() {
+        return Some(instant);
+    }
+    let text = text.replace(['.', '/'], "-").replace('T', " ");
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let formats = ["%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d"];
+    let civil = formats.iter().find_map(|format| {
+        let parsed = strtime::parse(format, &text).ok()?;
+        parsed.to_datetime().ok().or_else(|| parsed.to_date().ok().map(DateTime::from))
+    })?;
+    Some(civil.to_zoned(zone.clone()).ok()?.timestamp())
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    fn seoul() -> TimeZone {
+        TimeZone::get("Asia/Seoul").unwrap()
+    }
+
+    fn told(text: &str) -> Vec<String> {
+        read(text.as_bytes(), &seoul()).faults.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_shop_s_own_export_is_read_with_its_korean_header() {
+        let text = "이름;연락처;차량번호;주소;메모\n김민수;010-1234-5678 / 02-555-0101;12가 3456;서울;단골\n;010-9999-0000;34나 7890;;\n";
+        for bytes in [text.as_bytes().to_vec(), encoding_rs::EUC_KR.encode(text).0.into_owned()] {
+            let CustomersFile { customers, faults } = read(&bytes, &seoul());
+            assert_eq!((customers.len(), faults), (2, vec![]));
+            let CustomerRecord { customer, numbers, .. } = &customers[0].record;
+            let Customer { id, name, car_number, note } = customer.as_ref().unwrap();
+            assert_eq!([id, name, car_number, note], ["", "김민수", "12가 3456", "단골"]);
+            assert_eq!(numbers, &["010-1234-5678", "02-555-0101"]);
+        }
+    }
+
+    #[test]
+    fn rows_with_one_id_are_one_customer_with_several_numbers() {
+        let text = "id,name,number,calls,last_call_at,last_note\n\
+            7,김민수,010-1234-5678,3,2026-11-20 14:30,white\n\
+            8,이영희,010-9999-0000,,,\n\
+            7,김민수,02-555-0101,3,2026-11-20 14:30,white\n";
+        let CustomersFile { customers, faults } = read(text.as_bytes(), &seoul());
+        assert_eq!((customers.len(), faults), (2, vec![]));
+        let listed = &customers[0];
+        assert_eq!(listed.record.numbers, ["010-1234-5678", "02-555-0101"]);
+        assert_eq!((listed.line_of("numbers[1]"), listed.line_of("name")), (4, 2));
+        assert_eq!(listed.record.calls, 3);
+        let at: Timestamp = "2026-11-20T05:30:00Z".parse().unwrap();
+        assert_eq!(listed.record.last_call_at.as_ref().map(|at| at.seconds), Some(at.as_second()));
+    }
+
+    #[test]
+    fn a_faulty_row_is_told_and_left_out_and_the_others_stay() {
+        let text = "id,name,number,calls,last_call_at\n\
+            7,김민수,010-1234-5678,x,yesterday\n\
+            8,이영희,010-9999-0000,,\n\
+            9,박,010,1\n\
+            8,이영미,010-9999-0001,,\n\
+            10,최,010-1111-2222,,2026.11.20\n";
+        assert_eq!(
+            told(text),
+            [
+                "line 2: calls: \"x\"; a whole number is expected",
+                "line 2: last_call_at: \"yesterday\"; a time is expected, e.g. 2026-11-20 14:30",
+                "line 4: 5 fields are expected, there are 4",
+                "line 5: id: the customer \"8\" is above, with other values",
+            ]
+        );
+        let customers = read(text.as_bytes(), &seoul()).customers;
+        assert_eq!(
+            customers.iter().map(|listed| &*listed.record.customer.as_ref().unwrap().id).collect::<Vec<_>>(),
+            ["10"]
+        );
+        assert!(told("name,car\n")[0].contains("the column `number` is missing"), "{:?}", told("name,car\n"));
+    }
+
+    #[test]
+    fn times_are_read_as_systems_write_them() {
+        let expected: Timestamp = "2026-11-20T05:30:00Z".parse().unwrap();
+        for text in [
+            "2026-11-20 14:30",
+            "2026.11.20 14:30:00",
+            "2026/11/20  14:30",
+            "2026-11-20T14:30:00",
+            "2026-11-20T14:30:00+09:00",
+            "2026-11-20T05:30:00Z",
+        ] {
+            assert_eq!(time(text, &seoul()), Some(expected), "{text}");
+        }
+        assert_eq!(time("2026-11-20", &seoul()), "2026-11-19T15:00:00Z".parse().ok());
+        for text in ["", "20", "14:30", "2026-13-20", "어제"] {
+            assert_eq!(time(text, &seoul()), None, "{text}");
+        }
+    }
+}
