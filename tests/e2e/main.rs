@@ -15,6 +15,7 @@ mod clients;
 mod clocks;
 mod command_line;
 mod crash;
+mod customers;
 mod deployment;
 mod faults;
 mod full_disk;

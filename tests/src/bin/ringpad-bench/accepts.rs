@@ -44,6 +44,8 @@ const ROUND: Duration = Duration::from_secs(4);
 pub(crate) const IN_FLIGHT: usize = 64;
 /// The same on a stream that is fed by a backlog.
 const BACKLOG: usize = 512;
+/// Numbers that calls come from, with 010-3000-0000 as the first.
+pub(crate) const CALLERS: u32 = 20_000;
 /// Stores that the calls go to.
 const STORES: usize = 50;
 
@@ -169,12 +171,12 @@ fn report(way: Way, measured: &[(Installation<'_>, Arc<Vec<Shop>>)], rounds: &[R
     }
 }
 
-/// The next record: a new call of one of 20,000 callers.
+/// The next record: a new call of one of the callers.
 fn next(shops: &[Shop]) -> Cdr {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let shop = &shops[number as usize % shops.len()];
-    let caller = number % 20_000;
+    let caller = number % CALLERS;
     ring(&shop.virtual_number, &format!("010-3{:03}-{:04}", caller / 10_000, caller % 10_000))
 }
 

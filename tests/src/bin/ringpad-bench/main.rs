@@ -12,6 +12,7 @@
 //! * `stampede`: a replica with 5,000 pads is killed; how soon they are back, and how late others' popups are meanwhile.
 //! * `abuse`: how long a source waits for its answers while others behave badly.
 //! * `stores`: the import of 50,000 stores, and what a record costs with 100 and with 100,000 stores.
+//! * `customers`: the import of 100,000 customers of one store, and what a record costs with and without them.
 #![expect(clippy::print_stdout, reason = "a benchmark's result is for the terminal")]
 #![expect(clippy::expect_used, reason = "a benchmark that cannot measure ends")]
 
@@ -19,6 +20,7 @@ mod abuse;
 mod accepts;
 mod bare_hop;
 mod capture;
+mod customers;
 mod fan_out;
 mod installation;
 mod latency;
@@ -71,5 +73,8 @@ async fn main() {
     }
     if wanted("stores") {
         stores::measure(&node).await;
+    }
+    if wanted("customers") {
+        customers::measure(&node).await;
     }
 }
