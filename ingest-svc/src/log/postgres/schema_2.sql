@@ -18,7 +18,7 @@ CREATE TABLE customer_numbers (
     reversed  TEXT COLLATE "C" NOT NULL,    -- as in callers
     customer  TEXT COLLATE "C" NOT NULL,    -- its id
     display   TEXT NOT NULL,
-    PRIMARY KEY (store, reversed, customer)
+    PRIMARY KEY (reversed, store, customer) -- not by the store first: then it would be read for a customer's numbers
 );
 CREATE INDEX numbers_of_customer ON customer_numbers (store, customer);
 

@@ -181,7 +181,7 @@ CREATE TABLE customer_numbers (
     reversed  TEXT NOT NULL,                -- as in callers
     customer  TEXT NOT NULL,                -- its id
     display   TEXT NOT NULL,
-    PRIMARY KEY (store, reversed, customer)
+    PRIMARY KEY (reversed, store, customer) -- not by the store first: then it would be read for a customer's numbers
 ) WITHOUT ROWID;
 CREATE INDEX numbers_of_customer ON customer_numbers (store, customer);
 CREATE TABLE pads (

@@ -10,7 +10,11 @@ use proptest::prelude::*;
 use rusqlite::params;
 
 use super::{record::Savepoint, *};
-use crate::store::Directory;
+use crate::{
+    customer::{Customer, CustomerEntry, CustomerNumber, Earlier},
+    log::CustomerImport,
+    store::Directory,
+};
 
 /// Calls of one number in 1970, written past the writer: as many as a busy store has in half a year.
 const MANY: &str = "
@@ -92,6 +96,49 @@ async fn a_request_without_a_match_costs_a_look_up_and_no_scan() {
     Connection::open(directory.path().join("log.db")).unwrap().execute_batch(MANY).unwrap();
     assert_eq!(asked(), with_one_call);
     assert!(with_one_call.iter().all(|steps| *steps < 500), "{with_one_call:?}");
+}
+
+/// Customers with two numbers each, written past the writer.
+const MANY_CUSTOMERS: &str = "
+    WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 20000)
+    INSERT INTO customers SELECT stores.key, 'c' || n, '김', '', '', 0, NULL, '' FROM number, stores;
+    INSERT INTO customer_numbers SELECT store, '1' || id, id, '' FROM customers;
+    INSERT INTO customer_numbers SELECT store, '2' || id, id, '' FROM customers;
+";
+
+#[tokio::test]
+async fn a_customer_and_its_ring_cost_as_much_in_a_store_with_many() {
+    let (directory, opened) = with_store().await;
+    opened.close().await;
+    let entry = |name: &str| CustomerEntry {
+        customer: Customer { id: "7".to_owned(), name: name.to_owned(), ..Customer::default() },
+        numbers: [CustomerNumber::from_log("+821012345678", "010-1234-5678")].into(),
+        earlier: Earlier::default(),
+    };
+    let costs = || {
+        let import = |name| CustomerImport {
+            store_id: "gangnam".to_owned(),
+            entries: vec![entry(name), entry("김")],
+        };
+        let (written, _) =
+            steps(&directory, |connection| customers::upsert(connection, &import("이")).unwrap());
+        let (planned, _) =
+            steps(&directory, |connection| customers::plan(connection, &import("박")).unwrap());
+        let (read, known) = steps(&directory, |connection| {
+            let store = connection.query_row("SELECT key FROM stores", [], |row| row.get(0)).unwrap();
+            customers::of_caller(connection, store, &rows::reversed("+821012345678")).unwrap()
+        });
+        assert_eq!(known.len(), 1);
+        let (deleted, _) =
+            steps(&directory, |connection| customers::delete(connection, "gangnam", "7").unwrap());
+        [written, planned, read, deleted]
+    };
+    let alone = costs();
+    Connection::open(directory.path().join("log.db")).unwrap().execute_batch(MANY_CUSTOMERS).unwrap();
+    let among_many = costs();
+    // A step or two for each level of a tree.
+    let dearer = alone.iter().zip(among_many).map(|(alone, among_many)| among_many.saturating_sub(*alone));
+    assert!(dearer.max().unwrap() < 10, "{alone:?} {among_many:?}");
 }
 
 #[tokio::test]
