@@ -21,7 +21,7 @@ mod record;
 mod search;
 mod timestamps;
 
-pub(crate) use action::{ActionChange, Applied, apply};
+pub(crate) use action::{ActionChange, Applied, NamedCustomer, apply};
 pub use action::{ActionOutcome, ActionRequest};
 pub(crate) use encode::{call_within_bounds, update_within_bounds};
 pub(crate) use event::NewEvent;

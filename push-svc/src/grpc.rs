@@ -18,10 +18,11 @@ use ringpad_proto::{
     pad_service_server::{self, PadService, PadServiceServer},
     v1::{
         ClaimAction, ClaimCallRequest, ClaimCallResponse, CloseAction, CloseCallRequest, CloseCallResponse,
-        NoteAction, PadServiceListCallsRequest, PadServiceListCallsResponse,
+        CustomerAction, NoteAction, PadServiceListCallsRequest, PadServiceListCallsResponse,
         PadServiceListReservationsRequest, PadServiceListReservationsResponse, ReleaseAction,
         ReleaseCallRequest, ReleaseCallResponse, ReopenAction, ReopenCallRequest, ReopenCallResponse,
-        SaveNoteRequest, SaveNoteResponse, SubscribeRequest, act_on_call_request::Action,
+        SaveCustomerRequest, SaveCustomerResponse, SaveNoteRequest, SaveNoteResponse, SubscribeRequest,
+        act_on_call_request::Action,
     },
 };
 use ringpad_runtime::{
@@ -66,7 +67,7 @@ const REQUEST_HEADERS: [&str; 6] = [
 const RESPONSE_HEADERS: [&str; 3] = ["grpc-status", "grpc-message", "grpc-status-details-bin"];
 
 /// The calls that require a token.
-const WITH_TOKEN: [&str; 8] = [
+const WITH_TOKEN: [&str; 9] = [
     "/ringpad.v1.PadService/Subscribe",
     "/ringpad.v1.PadService/ListCalls",
     "/ringpad.v1.PadService/ListReservations",
@@ -75,6 +76,7 @@ const WITH_TOKEN: [&str; 8] = [
     "/ringpad.v1.PadService/CloseCall",
     "/ringpad.v1.PadService/ReopenCall",
     "/ringpad.v1.PadService/SaveNote",
+    "/ringpad.v1.PadService/SaveCustomer",
 ];
 
 /// The port's own services.
@@ -297,6 +299,16 @@ impl PadService for GrpcEdge {
         let action = Action::Note(NoteAction { text, reservation });
         let call = self.requests.act(token(&metadata), PadAction { call_id, request_id, action }).await?;
         Ok(tonic::Response::new(SaveNoteResponse { call: Some(call) }))
+    }
+
+    async fn save_customer(
+        &self,
+        request: tonic::Request<SaveCustomerRequest>,
+    ) -> Result<tonic::Response<SaveCustomerResponse>, Status> {
+        let (metadata, _, SaveCustomerRequest { call_id, request_id, customer }) = request.into_parts();
+        let action = Action::Customer(CustomerAction { customer });
+        let call = self.requests.act(token(&metadata), PadAction { call_id, request_id, action }).await?;
+        Ok(tonic::Response::new(SaveCustomerResponse { call: Some(call) }))
     }
 }
 

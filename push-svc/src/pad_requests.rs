@@ -135,6 +135,7 @@ fn kind(action: &Action) -> &'static str {
         Action::Close(_) => "close",
         Action::Reopen(_) => "reopen",
         Action::Note(_) => "note",
+        Action::Customer(_) => "customer",
     }
 }
 

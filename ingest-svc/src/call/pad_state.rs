@@ -8,6 +8,7 @@ use super::{
     history::{Reservation, Written},
     timestamps::milliseconds,
 };
+use crate::customer::Customer;
 
 /// Requests that a call remembers; the oldest is forgotten first. A pad sends a request again for some seconds.
 const REQUESTS: usize = 32;
@@ -34,6 +35,8 @@ pub enum Action {
     Reopen,
     /// Replaces the note and the reservation.
     Note(String, Option<Reservation>),
+    /// Writes who the caller is.
+    Customer(Customer),
 }
 
 /// A pad has taken a call.
@@ -116,6 +119,8 @@ impl PadState {
                 self.note.clone_from(note);
                 self.reservation.clone_from(reservation);
             }
+            // It is about the caller, not about the call.
+            (Action::Customer(_), _) => return Ok(false),
         }
         Ok(true)
     }

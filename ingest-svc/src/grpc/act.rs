@@ -3,7 +3,7 @@
 use prost::Message;
 use prost_types::Any;
 use ringpad_proto::v1::{
-    self, ActOnCallRequest, ActOnCallResponse, Call, NoteAction, PadRef,
+    self, ActOnCallRequest, ActOnCallResponse, Call, CustomerAction, NoteAction, PadRef,
     act_on_call_request::Action as Wanted,
 };
 use tonic::{Code, Status};
@@ -14,7 +14,8 @@ use super::status::unavailable;
 use crate::{
     bounds::cut,
     call::{ActingPad, Action, ActionOutcome, ActionRequest, Claim, Reservation},
-    capacity::{ACTION, RECORD},
+    capacity::{ACTION, CUSTOMER, RECORD},
+    customer::Customer,
     log::Log,
 };
 
@@ -32,6 +33,7 @@ pub(super) async fn act(log: &Log, request: ActOnCallRequest) -> Result<ActOnCal
             Ok(ActOnCallResponse { call: Some(call) })
         }
         ActionOutcome::NoSuchCall => Err(Status::not_found("the store has no such call")),
+        ActionOutcome::NoSuchCustomer => Err(Status::not_found("the call has no such customer")),
         ActionOutcome::ClaimedBy(claim) => Err(claimed_by(&claim)),
     }
 }
@@ -68,10 +70,13 @@ fn parse(request: ActOnCallRequest) -> Result<ActionRequest, Status> {
             let reserved = sent.map(|sent| reservation(sent, &mut faults));
             Action::Note(note, reserved)
         }
+        Some(Wanted::Customer(CustomerAction { customer: sent })) => {
+            Action::Customer(customer(sent.unwrap_or_default(), &mut faults))
+        }
         None => {
             faults.add_bad_request_violation(
                 "action",
-                "it is missing: claim, release, close, reopen or note is expected",
+                "it is missing: claim, release, close, reopen, note or customer is expected",
             );
             Action::Close
         }
@@ -113,6 +118,28 @@ fn reservation(sent: v1::Reservation, faults: &mut ErrorDetails) -> Reservation 
         );
     }
     Reservation { customer_name, car_number, service, at }
+}
+
+fn customer(sent: v1::Customer, faults: &mut ErrorDetails) -> Customer {
+    let v1::Customer { id, name, car_number, note } = sent;
+    let mut line = |field, sent: &str, most| {
+        let value = sent.split_whitespace().collect::<Vec<_>>().join(" ");
+        text(SentText { field, value: &value }, most, faults);
+        if value.chars().any(char::is_control) {
+            faults.add_bad_request_violation(field, "control characters: none are expected");
+        }
+        value
+    };
+    let name = line("customer.name", &name, CUSTOMER.name);
+    let car_number = line("customer.car_number", &car_number, CUSTOMER.car_number);
+    let note = line("customer.note", &note, CUSTOMER.note);
+    if name.is_empty() && car_number.is_empty() {
+        faults.add_bad_request_violation(
+            "customer.name",
+            "it is missing: a name or a car's number is expected",
+        );
+    }
+    Customer { id, name, car_number, note }
 }
 
 /// A text of the request, and the field that has it.

@@ -19,3 +19,16 @@ CREATE FUNCTION batch_reserve(ids UUID[], of_stores BIGINT[], times BIGINT[]) RE
     SELECT calls.key, new.store, new.at FROM unnest(ids, of_stores, times) AS new (id, store, at) JOIN calls USING (id)
     WHERE new.at IS NOT NULL;
 END $$;
+
+-- What pads know of customers. What an older system knew, and other numbers, stay.
+CREATE FUNCTION batch_name_customers(
+    of_stores BIGINT[], ids TEXT[], names TEXT[], cars TEXT[], notes TEXT[], numbers TEXT[], displays TEXT[]
+) RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO customers (store, id, name, car_number, note, calls, last_call, last_note)
+    SELECT new.store, new.id, new.name, new.car, new.note, 0, NULL, ''
+    FROM unnest(of_stores, ids, names, cars, notes) AS new (store, id, name, car, note)
+    ON CONFLICT (store, id) DO UPDATE SET name = excluded.name, car_number = excluded.car_number, note = excluded.note;
+    INSERT INTO customer_numbers (store, customer, reversed, display)
+    SELECT * FROM unnest(of_stores, ids, numbers, displays)
+    ON CONFLICT DO NOTHING;
+END $$;

@@ -11,8 +11,9 @@ use super::{
     locks::{BEGIN, CUSTOMERS},
     rows::{Parameters, can_exist, reversed},
 };
-use crate::customer::{
-    Customer, CustomerChange, CustomerEntry, CustomerNumber, Deleted, Earlier, KnownCustomer,
+use crate::{
+    customer::{Customer, CustomerChange, CustomerEntry, CustomerNumber, Deleted, Earlier, KnownCustomer},
+    store::StoreKey,
 };
 
 /// Reads `id, name, car_number, note, calls, last_call, last_note`, which begin at a column.
@@ -69,6 +70,37 @@ async fn upsert(client: &Client, import: &CustomerImport) -> Result<Option<Vec<C
         replace(client, store, &changed.into_values().collect::<Vec<_>>()).await?;
     }
     Ok(Some(changes))
+}
+
+/// Writes what pads know of customers. What an older system knew, and other numbers, stay.
+pub(super) async fn name(
+    client: &Client,
+    named: &BTreeMap<(StoreKey, String), (Customer, CustomerNumber)>,
+) -> Result<(), tokio_postgres::Error> {
+    if named.is_empty() {
+        return Ok(());
+    }
+    let stores: Vec<_> = named.keys().map(|(store, _)| store.0).collect();
+    let column =
+        |of: fn(&Customer) -> &str| named.values().map(|(customer, _)| of(customer)).collect::<Vec<_>>();
+    let ids = column(|customer| &customer.id);
+    let (names, cars) = (column(|customer| &customer.name), column(|customer| &customer.car_number));
+    let notes = column(|customer| &customer.note);
+    let numbers: Vec<_> = named.values().map(|(_, number)| reversed(number.e164())).collect();
+    let displays: Vec<_> = named.values().map(|(_, number)| number.display()).collect();
+    let parameters: Parameters<'_> = &[
+        (&stores, Type::INT8_ARRAY),
+        (&ids, Type::TEXT_ARRAY),
+        (&names, Type::TEXT_ARRAY),
+        (&cars, Type::TEXT_ARRAY),
+        (&notes, Type::TEXT_ARRAY),
+        (&numbers, Type::TEXT_ARRAY),
+        (&displays, Type::TEXT_ARRAY),
+    ];
+    client
+        .execute_typed("SELECT batch_name_customers($1, $2, $3, $4, $5, $6, $7)", parameters)
+        .await
+        .map(drop)
 }
 
 /// What [`upsert`] would do now; `None`: no such store.

@@ -95,6 +95,7 @@ pub(super) async fn load(
         by_id: HashMap::new(),
         callers: BTreeMap::new(),
         events: Vec::new(),
+        named: BTreeMap::new(),
         reserved: BTreeMap::new(),
         epoch: given.epoch,
         popup_ttl: given.popup_ttl,

@@ -7,6 +7,7 @@ use tokio_postgres::{Client, types::Type};
 use uuid::Uuid;
 
 use super::{
+    customers,
     error::Failure,
     locks::LEASE,
     rows::{Parameters, signed},
@@ -39,6 +40,7 @@ pub(super) async fn save(session: &Session, mut working: Working, mark: &Mark) -
         update_calls(client, &known),
         write_callers(client, &working.callers),
         reserve(client, &working.reserved),
+        customers::name(client, &working.named),
         publish(client, &working, &positions, mark),
         client.batch_execute("COMMIT"),
     )?;

@@ -21,10 +21,10 @@ use super::{
 use crate::{
     call::{
         self, ActionChange, ActionOutcome, ActionRequest, Applied, CANDIDATES, Call, CallKey, CallerChange,
-        Candidate, ChangedCall, Context, Found, History, NewEvent, RecordOutcome, Reservation,
+        Candidate, ChangedCall, Context, Found, History, NamedCustomer, NewEvent, RecordOutcome, Reservation,
     },
     cdr::{Fingerprint, Record},
-    customer::KnownCustomer,
+    customer::{Customer, CustomerNumber, KnownCustomer},
     phone::PhoneNumber,
     store::{Directory, NextPosition, StoreKey},
 };
@@ -81,6 +81,8 @@ pub(super) struct Working {
     /// Every caller that the batch can count or change.
     pub(super) callers: BTreeMap<CallerKey, CallerRow>,
     pub(super) events: Vec<EventRow>,
+    /// What pads have written about callers with a number, by store and the customer's id.
+    pub(super) named: BTreeMap<(StoreKey, String), (Customer, CustomerNumber)>,
     /// The calls, by id, whose reservation was written: their store, and when it is.
     pub(super) reserved: BTreeMap<Uuid, (StoreKey, Option<i64>)>,
     pub(super) epoch: Uuid,
@@ -123,9 +125,10 @@ impl Working {
             return Ok((ActionOutcome::NoSuchCall, None));
         };
         let seen = self.calls.get(&key).map(|row| row.seen.clone()).unwrap_or_default();
-        let ActionChange { caller, reserved, seen, event } =
+        let ActionChange { caller, customer, reserved, seen, event } =
             match call::apply(&mut call, request, &self.directory) {
                 Applied::NoSuchCall => return Ok((ActionOutcome::NoSuchCall, None)),
+                Applied::NoSuchCustomer => return Ok((ActionOutcome::NoSuchCustomer, None)),
                 Applied::ClaimedBy(claim) => return Ok((ActionOutcome::ClaimedBy(claim), None)),
                 Applied::Repeat => return Ok((ActionOutcome::Done(seen), None)),
                 Applied::Unchanged => {
@@ -138,6 +141,9 @@ impl Working {
             self.change_caller(&change)?;
         }
         self.update_call(key, &call, seen.clone())?;
+        if let Some(NamedCustomer { store, customer, number: Some(number) }) = customer {
+            self.named.insert((store, customer.id.clone()), (customer, number));
+        }
         if let Some(at) = reserved {
             self.reserved.insert(call.id, (event.next.store, at));
         }

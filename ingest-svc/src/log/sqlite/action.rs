@@ -5,6 +5,7 @@ use rusqlite::{Connection, params};
 
 use super::{
     super::{json::as_json, unreadable::Kind},
+    customers,
     record::Savepoint,
     rows::{read_call, reversed, update_call},
 };
@@ -22,6 +23,7 @@ impl Savepoint<'_> {
         };
         let changed = match call::apply(&mut call, request, self.directory) {
             Applied::NoSuchCall => return Ok((ActionOutcome::NoSuchCall, None)),
+            Applied::NoSuchCustomer => return Ok((ActionOutcome::NoSuchCustomer, None)),
             Applied::ClaimedBy(claim) => return Ok((ActionOutcome::ClaimedBy(claim), None)),
             Applied::Repeat => return Ok((ActionOutcome::Done(seen(self.connection, key)?), None)),
             Applied::Unchanged => {
@@ -31,9 +33,12 @@ impl Savepoint<'_> {
             }
             Applied::Changed(changed) => changed,
         };
-        let ActionChange { caller, reserved, seen, event } = changed;
+        let ActionChange { caller, customer, reserved, seen, event } = changed;
         if let Some(change) = caller {
             change_caller(self.connection, &change)?;
+        }
+        if let Some(named) = customer {
+            customers::name(self.connection, &named)?;
         }
         update_call(self.connection, key, &call, &seen)?;
         if let Some(at) = reserved {

@@ -9,6 +9,7 @@ use super::{
     rows::{ReversedNumber, reversed},
 };
 use crate::{
+    call::NamedCustomer,
     customer::{
         Customer, CustomerChange, CustomerEntry, CustomerNumber, Deleted, Earlier, KnownCustomer, SHOWN,
     },
@@ -147,6 +148,26 @@ fn replace(connection: &Connection, store: StoreKey, entry: &CustomerEntry) -> r
     for number in numbers {
         insert.execute(params![store, reversed(number.e164()), id, number.display()])?;
     }
+    Ok(())
+}
+
+/// Writes what a pad knows of a customer. What an older system knew, and other numbers, stay.
+pub(super) fn name(connection: &Connection, named: &NamedCustomer) -> rusqlite::Result<()> {
+    let NamedCustomer { store, customer, number } = named;
+    let Some(number) = number else { return Ok(()) };
+    let Customer { id, name, car_number, note } = customer;
+    connection
+        .prepare_cached(
+            "INSERT INTO customers (store, id, name, car_number, note, calls, last_call, last_note)
+             VALUES (?1, ?2, ?3, ?4, ?5, 0, NULL, '')
+             ON CONFLICT (store, id) DO UPDATE SET name = excluded.name, car_number = excluded.car_number, note = excluded.note",
+        )?
+        .execute(params![store, id, name, car_number, note])?;
+    connection
+        .prepare_cached(
+            "INSERT OR IGNORE INTO customer_numbers (store, reversed, customer, display) VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![store, reversed(number.e164()), id, number.display()])?;
     Ok(())
 }
 

@@ -172,11 +172,61 @@ async fn a_store_does_not_see_another_one_s_customers(backend: Backend) {
     opened.close().await;
 }
 
+async fn what_a_pad_writes_about_a_caller_is_shown_now_and_at_the_next_call(backend: Backend) {
+    let (_place, opened) = with_store(backend).await;
+    opened.import(&[known("a", "김민수", 3, 1_700_000_000, "흰색")]).await;
+    let write = |id: &str, name: &str| {
+        Action::Customer(Customer { id: id.to_owned(), name: name.to_owned(), ..Customer::default() })
+    };
+    let act = async |call, action, request| opened.log.act(act(call, action, request)).await.unwrap();
+    let call = opened.log.ingest(ring("1", "20261123142530")).await.unwrap().call_id;
+    // The adopter's record is changed, and keeps its numbers and what an older system knew.
+    act(call, write("a", "김민서"), 1).await;
+    assert_eq!(names(&opened.newest().await), ["김민서"]);
+    // Someone else with the same phone; a repeat makes no third one.
+    for _ in 0..2 {
+        act(call, write("", "김민지"), 2).await;
+    }
+    let positions = opened.updates("gangnam").await.len();
+    assert_eq!(act(call, write("b", "nobody"), 3).await, ActionOutcome::NoSuchCustomer);
+    assert!(matches!(act(call, write("a", "김민서"), 4).await, ActionOutcome::Done(_)));
+    assert_eq!(opened.updates("gangnam").await.len(), positions, "neither has changed anything");
+    opened.status(ring("2", "20261124142530")).await;
+    let next = opened.newest().await;
+    assert_eq!(names(&next), ["김민서", "김민지"]);
+    assert!(next.customers[1].id.starts_with("pad-"));
+    let history = next.history.unwrap();
+    assert_eq!((history.calls, &*history.last_note), (4, "흰색"));
+    // A caller without a number is shown in this call alone.
+    let withheld = [("seq", "3"), ("sdt", "20261124142530"), ("fromn", "P"), ("vn", "050712345678")];
+    let call = opened.log.ingest(record(&withheld)).await.unwrap().call_id;
+    act(call, write("", "박철수"), 5).await;
+    assert_eq!(names(&opened.newest().await), ["박철수"]);
+    assert_eq!(opened.customers("", 10).await.len(), 2);
+    opened.close().await;
+}
+
+async fn a_customer_whom_a_pad_names_replaces_what_a_reservation_said(backend: Backend) {
+    let (_place, opened) = with_store(backend).await;
+    let first = opened.log.ingest(ring("1", "20261123142530")).await.unwrap().call_id;
+    let reservation = Reservation { customer_name: "최유진".to_owned(), ..Reservation::default() };
+    opened.log.act(act(first, Action::Note(String::new(), Some(reservation)), 1)).await.unwrap();
+    let second = opened.log.ingest(ring("2", "20261124142530")).await.unwrap().call_id;
+    let named = Customer { name: "최유나".to_owned(), ..Customer::default() };
+    opened.log.act(act(second, Action::Customer(named), 2)).await.unwrap();
+    assert_eq!(names(&opened.newest().await), ["최유나"]);
+    opened.status(ring("3", "20261125142530")).await;
+    assert_eq!(names(&opened.newest().await), ["최유나"]);
+    opened.close().await;
+}
+
 on_each_backend! {
     the_first_event_of_a_ring_has_the_customers_of_its_caller,
     a_call_shows_five_customers_at_most,
     what_an_older_system_knew_counts_until_a_pad_knows_better,
     a_caller_in_nobody_s_records_is_who_the_newest_reservation_was_for,
     a_customer_is_deleted_and_none_is_left_of_a_deleted_store,
+    what_a_pad_writes_about_a_caller_is_shown_now_and_at_the_next_call,
+    a_customer_whom_a_pad_names_replaces_what_a_reservation_said,
     a_store_does_not_see_another_one_s_customers,
 }

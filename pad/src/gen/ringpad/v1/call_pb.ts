@@ -57,7 +57,7 @@ export const CallerSchema: GenMessage<Caller> = /*@__PURE__*/
  */
 export type Customer = Message<"ringpad.v1.Customer"> & {
   /**
-   * Of the adopter's records: 1–64 characters, unique in the store. Empty if a pad saved it.
+   * Of the adopter's records: 1–64 characters, unique in the store. Empty if it is from a reservation; `pad-` and a UUID if a pad made it.
    *
    * @generated from field: string id = 1;
    */
@@ -78,7 +78,7 @@ export type Customer = Message<"ringpad.v1.Customer"> & {
   carNumber: string;
 
   /**
-   * What the shop should know when this customer calls; 500 characters at most.
+   * What the shop should know when this customer calls; 200 characters at most.
    *
    * @generated from field: string note = 4;
    */
