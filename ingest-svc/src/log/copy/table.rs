@@ -105,7 +105,7 @@ const fn or_null(name: &'static str, kind: Kind) -> Column {
 }
 
 /// In the order in which they are copied.
-pub(in super::super) static TABLES: [Table; 10] = [
+pub(in super::super) static TABLES: [Table; 9] = [
     Table {
         name: "stores",
         columns: &[
@@ -172,23 +172,15 @@ pub(in super::super) static TABLES: [Table; 10] = [
         name: "customers",
         columns: &[
             column("store", Kind::Int8),
+            column("reversed", Kind::Text),
             column("id", Kind::Text),
+            column("display", Kind::Text),
             column("name", Kind::Text),
             column("car_number", Kind::Text),
             column("note", Kind::Text),
             column("calls", Kind::Int8),
             or_null("last_call", Kind::Int8),
             column("last_note", Kind::Text),
-        ],
-        unreadable: |_| None,
-    },
-    Table {
-        name: "customer_numbers",
-        columns: &[
-            column("store", Kind::Int8),
-            column("reversed", Kind::Text),
-            column("customer", Kind::Text),
-            column("display", Kind::Text),
         ],
         unreadable: |_| None,
     },

@@ -65,8 +65,8 @@ async fn full() -> (TempDir, PathBuf) {
 }
 
 const CUSTOMERS_AND_PADS: &str = "
-    INSERT INTO customers VALUES (1, 'c1', '김민수', '12가 3456', '단골', 3, 1700000000, 'white');
-    INSERT INTO customer_numbers VALUES (1, '876543210128+', 'c1', '010-1234-5678');
+    INSERT INTO customers
+        VALUES ('876543210128+', 1, 'c1', '010-1234-5678', '김민수', '12가 3456', '단골', 3, 1700000000, 'white');
     INSERT INTO pads VALUES (randomblob(16), randomblob(32), NULL, 1700000600, 1, 1700000000, '계산대', 1700000001, 1700000002);
     INSERT INTO pads (id, credential, code, expires) VALUES (randomblob(16), randomblob(32), '012345', 1700000600);
     INSERT INTO reservations VALUES (1, 1, 1700000000);

@@ -1,15 +1,10 @@
 -- What a batch calls besides the functions of batch.sql, since version 2 of the tables.
 
--- Up to `most` customers of each of these numbers.
-CREATE FUNCTION batch_customers(of_stores BIGINT[], texts TEXT[], most BIGINT)
-RETURNS TABLE (store BIGINT, reversed TEXT, id TEXT, name TEXT, car_number TEXT, note TEXT, calls BIGINT, last_call BIGINT, last_note TEXT)
-LANGUAGE plpgsql AS $$ BEGIN
-    RETURN QUERY SELECT found.store, found.reversed, found.id, found.name, found.car_number, found.note, found.calls,
-        found.last_call, found.last_note
-    FROM unnest(of_stores, texts) AS wanted (store, reversed) CROSS JOIN LATERAL (
-        SELECT number.reversed, customer.* FROM customer_numbers AS number
-            JOIN customers AS customer ON customer.store = number.store AND customer.id = number.customer
-        WHERE number.store = wanted.store AND number.reversed = wanted.reversed ORDER BY number.customer LIMIT most) AS found;
+-- Up to `most` customers with each of these numbers.
+CREATE FUNCTION batch_customers(of_stores BIGINT[], texts TEXT[], most BIGINT) RETURNS SETOF customers LANGUAGE plpgsql AS $$ BEGIN
+    RETURN QUERY SELECT found.* FROM unnest(of_stores, texts) AS wanted (store, reversed) CROSS JOIN LATERAL (
+        SELECT * FROM customers WHERE customers.reversed = wanted.reversed AND customers.store = wanted.store
+        ORDER BY customers.reversed, customers.store, customers.id LIMIT most) AS found;
 END $$;
 
 -- The times of the reservations of these calls. NULL: it has none any more.
@@ -24,11 +19,10 @@ END $$;
 CREATE FUNCTION batch_name_customers(
     of_stores BIGINT[], ids TEXT[], names TEXT[], cars TEXT[], notes TEXT[], numbers TEXT[], displays TEXT[]
 ) RETURNS void LANGUAGE plpgsql AS $$ BEGIN
-    INSERT INTO customers (store, id, name, car_number, note, calls, last_call, last_note)
-    SELECT new.store, new.id, new.name, new.car, new.note, 0, NULL, ''
+    UPDATE customers SET name = new.name, car_number = new.car, note = new.note
     FROM unnest(of_stores, ids, names, cars, notes) AS new (store, id, name, car, note)
-    ON CONFLICT (store, id) DO UPDATE SET name = excluded.name, car_number = excluded.car_number, note = excluded.note;
-    INSERT INTO customer_numbers (store, customer, reversed, display)
-    SELECT * FROM unnest(of_stores, ids, numbers, displays)
+    WHERE customers.store = new.store AND customers.id = new.id;
+    INSERT INTO customers (store, id, name, car_number, note, reversed, display, calls, last_call, last_note)
+    SELECT new.*, 0, NULL, '' FROM unnest(of_stores, ids, names, cars, notes, numbers, displays) AS new
     ON CONFLICT DO NOTHING;
 END $$;

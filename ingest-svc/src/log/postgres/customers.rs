@@ -124,11 +124,8 @@ async fn delete(client: &Client, store_id: &str, id: &str) -> Result<Deleted, to
         return Ok(Deleted::NoSuchCustomer);
     }
     let parameters: Parameters<'_> = &[(&store, Type::INT8), (&id, Type::TEXT)];
-    let (_, deleted) = try_join!(
-        biased;
-        client.execute_typed("DELETE FROM customer_numbers WHERE store = $1 AND customer = $2", parameters),
-        client.execute_typed("DELETE FROM customers WHERE store = $1 AND id = $2", parameters),
-    )?;
+    let deleted =
+        client.execute_typed("DELETE FROM customers WHERE store = $1 AND id = $2", parameters).await?;
     Ok(if deleted > 0 { Deleted::Done } else { Deleted::NoSuchCustomer })
 }
 
@@ -142,15 +139,18 @@ pub(super) async fn list(
     let Some(store) = find_store(client, STORE, store_id).await? else { return Ok(None) };
     // The ids after what cannot be an id are those after its beginning.
     let after = after.split('\0').next().unwrap_or_default();
-    let select = "SELECT id, name, car_number, note, calls, last_call, last_note FROM customers
-                  WHERE store = $1 AND id > $2 ORDER BY id LIMIT $3";
+    let select = format!(
+        "{COLUMNS} WHERE store = $1 AND id IN (SELECT DISTINCT id FROM customers WHERE store = $1 AND id > $2 ORDER BY id LIMIT $3)"
+    );
     let parameters: Parameters<'_> =
         &[(&store, Type::INT8), (&after, Type::TEXT), (&i64::from(limit), Type::INT8)];
-    let rows = client.query_typed(select, parameters).await?;
-    let mut found = entries(&rows)?;
-    add_numbers(client, store, &mut found).await?;
-    Ok(Some(found.into_values().collect()))
+    let rows = client.query_typed(&select, parameters).await?;
+    Ok(Some(entries(&rows)?.into_values().collect()))
 }
+
+/// What [`entries`] reads.
+const COLUMNS: &str =
+    "SELECT id, name, car_number, note, calls, last_call, last_note, reversed, display FROM customers";
 
 const STORE: &str = "SELECT key FROM stores WHERE id = $1 AND NOT deleted";
 
@@ -168,40 +168,22 @@ async fn existing(
     import: &CustomerImport,
 ) -> Result<BTreeMap<String, CustomerEntry>, tokio_postgres::Error> {
     let ids: Vec<_> = import.entries.iter().map(|entry| entry.customer.id.as_str()).collect();
-    let select = "SELECT id, name, car_number, note, calls, last_call, last_note FROM customers
-                  WHERE store = $1 AND id = ANY ($2)";
-    let rows = client.query_typed(select, &[(&store, Type::INT8), (&ids, Type::TEXT_ARRAY)]).await?;
-    let mut found = entries(&rows)?;
-    add_numbers(client, store, &mut found).await?;
-    Ok(found)
+    let select = format!("{COLUMNS} WHERE store = $1 AND id = ANY ($2)");
+    entries(&client.query_typed(&select, &[(&store, Type::INT8), (&ids, Type::TEXT_ARRAY)]).await?)
 }
 
-/// The entries of rows, without their numbers.
+/// The customers of rows, by id, each with its numbers.
 fn entries(rows: &[Row]) -> Result<BTreeMap<String, CustomerEntry>, tokio_postgres::Error> {
-    let entry = |row| {
+    let mut found: BTreeMap<String, CustomerEntry> = BTreeMap::new();
+    for row in rows {
         let KnownCustomer { customer, earlier } = known(row, 0)?;
-        Ok((customer.id.clone(), CustomerEntry { customer, numbers: BTreeSet::new(), earlier }))
-    };
-    rows.iter().map(entry).collect()
-}
-
-async fn add_numbers(
-    client: &Client,
-    store: i64,
-    found: &mut BTreeMap<String, CustomerEntry>,
-) -> Result<(), tokio_postgres::Error> {
-    let ids: Vec<_> = found.keys().map(String::as_str).collect();
-    let select =
-        "SELECT customer, reversed, display FROM customer_numbers WHERE store = $1 AND customer = ANY ($2)";
-    let rows = client.query_typed(select, &[(&store, Type::INT8), (&ids, Type::TEXT_ARRAY)]).await?;
-    for row in &rows {
-        if let Some(entry) = found.get_mut(row.try_get::<_, &str>(0)?) {
-            // To read it backwards once more gives the number.
-            let number = CustomerNumber::from_log(reversed(row.try_get(1)?), row.try_get::<_, &str>(2)?);
-            entry.numbers.insert(number);
-        }
+        // To read it backwards once more gives the number.
+        let number = CustomerNumber::from_log(reversed(row.try_get(7)?), row.try_get::<_, &str>(8)?);
+        let entry = found.entry(customer.id.clone());
+        let entry = entry.or_insert_with(|| CustomerEntry { customer, numbers: BTreeSet::new(), earlier });
+        entry.numbers.insert(number);
     }
-    Ok(())
+    Ok(found)
 }
 
 async fn replace(
@@ -209,20 +191,25 @@ async fn replace(
     store: i64,
     entries: &[&CustomerEntry],
 ) -> Result<(), tokio_postgres::Error> {
-    let column = |of: fn(&CustomerEntry) -> &str| entries.iter().map(|entry| of(entry)).collect::<Vec<_>>();
-    let ids = column(|entry| &entry.customer.id);
-    let numbers: Vec<_> =
-        entries.iter().flat_map(|entry| entry.numbers.iter().map(move |number| (entry, number))).collect();
-    let owners: Vec<_> = numbers.iter().map(|(entry, _)| entry.customer.id.as_str()).collect();
-    let reversed: Vec<_> = numbers.iter().map(|(_, number)| reversed(number.e164())).collect();
-    let displays: Vec<_> = numbers.iter().map(|(_, number)| number.display()).collect();
-    let (names, cars) = (column(|entry| &entry.customer.name), column(|entry| &entry.customer.car_number));
-    let (notes, last_notes) =
-        (column(|entry| &entry.customer.note), column(|entry| &entry.earlier.last_note));
-    let calls: Vec<_> = entries.iter().map(|entry| i64::from(entry.earlier.calls)).collect();
-    let last_calls: Vec<_> = entries.iter().map(|entry| entry.earlier.last_call).collect();
-    let of_customers: Parameters<'_> = &[
+    let all_ids: Vec<_> = entries.iter().map(|entry| entry.customer.id.as_str()).collect();
+    let rows: Vec<_> = entries
+        .iter()
+        .flat_map(|entry| entry.numbers.iter().map(|number| (number, &entry.customer, &entry.earlier)))
+        .collect();
+    let column =
+        |of: fn(&Customer) -> &str| rows.iter().map(|(_, customer, _)| of(customer)).collect::<Vec<_>>();
+    let reversed: Vec<_> = rows.iter().map(|(number, ..)| reversed(number.e164())).collect();
+    let displays: Vec<_> = rows.iter().map(|(number, ..)| number.display()).collect();
+    let (ids, names) = (column(|customer| &customer.id), column(|customer| &customer.name));
+    let (cars, notes) = (column(|customer| &customer.car_number), column(|customer| &customer.note));
+    let calls: Vec<_> = rows.iter().map(|(.., earlier)| i64::from(earlier.calls)).collect();
+    let last_calls: Vec<_> = rows.iter().map(|(.., earlier)| earlier.last_call).collect();
+    let last_notes: Vec<_> = rows.iter().map(|(.., earlier)| earlier.last_note.as_str()).collect();
+    let replaced: Parameters<'_> = &[(&store, Type::INT8), (&all_ids, Type::TEXT_ARRAY)];
+    let inserted: Parameters<'_> = &[
         (&store, Type::INT8),
+        (&reversed, Type::TEXT_ARRAY),
+        (&displays, Type::TEXT_ARRAY),
         (&ids, Type::TEXT_ARRAY),
         (&names, Type::TEXT_ARRAY),
         (&cars, Type::TEXT_ARRAY),
@@ -231,29 +218,13 @@ async fn replace(
         (&last_calls, Type::INT8_ARRAY),
         (&last_notes, Type::TEXT_ARRAY),
     ];
-    let of_numbers: Parameters<'_> = &[
-        (&store, Type::INT8),
-        (&reversed, Type::TEXT_ARRAY),
-        (&owners, Type::TEXT_ARRAY),
-        (&displays, Type::TEXT_ARRAY),
-    ];
-    let owned: Parameters<'_> = &[(&store, Type::INT8), (&ids, Type::TEXT_ARRAY)];
     try_join!(
         biased;
+        client.execute_typed("DELETE FROM customers WHERE store = $1 AND id = ANY ($2)", replaced),
         client.execute_typed(
-            "INSERT INTO customers (store, id, name, car_number, note, calls, last_call, last_note)
-             SELECT $1, * FROM unnest($2, $3, $4, $5, $6, $7, $8)
-             ON CONFLICT (store, id) DO UPDATE SET name = excluded.name, car_number = excluded.car_number, note = excluded.note,
-               calls = excluded.calls, last_call = excluded.last_call, last_note = excluded.last_note",
-            of_customers,
-        ),
-        client.execute_typed(
-            "DELETE FROM customer_numbers WHERE store = $1 AND customer = ANY ($2)",
-            owned,
-        ),
-        client.execute_typed(
-            "INSERT INTO customer_numbers (store, reversed, customer, display) SELECT $1, * FROM unnest($2, $3, $4)",
-            of_numbers,
+            "INSERT INTO customers (store, reversed, display, id, name, car_number, note, calls, last_call, last_note)
+             SELECT $1, * FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            inserted,
         ),
     )?;
     Ok(())

@@ -15,15 +15,12 @@ const LOOKS: i64 = 1_000;
 const REST: Duration = Duration::from_secs(60 * 60);
 
 /// Each deletes up to `$1` rows.
-const OF_DELETED_STORES: [&str; 6] = [
+const OF_DELETED_STORES: [&str; 5] = [
     "DELETE FROM reservations WHERE call IN
        (SELECT reservations.call FROM stores JOIN reservations ON reservations.store = stores.key
         WHERE stores.deleted LIMIT $1)",
-    "DELETE FROM customer_numbers WHERE (store, reversed, customer) IN
-       (SELECT numbers.store, numbers.reversed, numbers.customer
-        FROM stores JOIN customer_numbers AS numbers ON numbers.store = stores.key WHERE stores.deleted LIMIT $1)",
-    "DELETE FROM customers WHERE (store, id) IN
-       (SELECT customers.store, customers.id FROM stores JOIN customers ON customers.store = stores.key
+    "DELETE FROM customers WHERE (reversed, store, id) IN
+       (SELECT customers.reversed, customers.store, customers.id FROM stores JOIN customers ON customers.store = stores.key
         WHERE stores.deleted LIMIT $1)",
     "DELETE FROM calls WHERE key IN
        (SELECT calls.key FROM stores JOIN calls ON calls.store = stores.key WHERE stores.deleted
@@ -44,7 +41,6 @@ const FORMER_STORES: &str = "DELETE FROM stores WHERE key IN
        AND NOT EXISTS (SELECT FROM events WHERE store = stores.key)
        AND NOT EXISTS (SELECT FROM callers WHERE store = stores.key)
        AND NOT EXISTS (SELECT FROM customers WHERE store = stores.key)
-       AND NOT EXISTS (SELECT FROM customer_numbers WHERE store = stores.key)
        AND NOT EXISTS (SELECT FROM reservations WHERE store = stores.key)
      LIMIT $1 FOR UPDATE SKIP LOCKED)";
 

@@ -1,26 +1,20 @@
 -- What version 2 of the tables has more than version 1.
 
--- People in the adopter's own records. An accept reads the customers of its caller by customer_numbers.
+-- People in the adopter's own records: a row for each number, with everything that is known, so that an accept finds it with one look-up.
 CREATE TABLE customers (
+    reversed  TEXT COLLATE "C" NOT NULL,    -- the number, as in callers
     store     BIGINT NOT NULL,
     id        TEXT COLLATE "C" NOT NULL,
+    display   TEXT NOT NULL,                -- the number as people write it
     name      TEXT NOT NULL,
     car_number TEXT NOT NULL,
     note      TEXT NOT NULL,
     calls     BIGINT NOT NULL,              -- that an older system knew of, as the next two
     last_call BIGINT,                       -- Unix seconds
     last_note TEXT NOT NULL,
-    PRIMARY KEY (store, id)
+    PRIMARY KEY (reversed, store, id)
 );
-
-CREATE TABLE customer_numbers (
-    store     BIGINT NOT NULL,
-    reversed  TEXT COLLATE "C" NOT NULL,    -- as in callers
-    customer  TEXT COLLATE "C" NOT NULL,    -- its id
-    display   TEXT NOT NULL,
-    PRIMARY KEY (reversed, store, customer) -- not by the store first: then it would be read for a customer's numbers
-);
-CREATE INDEX numbers_of_customer ON customer_numbers (store, customer);
+CREATE INDEX customers_of_store ON customers (store, id);
 
 -- Tablets that were paired, or show a code.
 CREATE TABLE pads (

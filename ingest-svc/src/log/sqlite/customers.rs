@@ -24,10 +24,8 @@ pub(super) fn of_caller(
 ) -> rusqlite::Result<Vec<KnownCustomer>> {
     connection
         .prepare_cached(
-            "SELECT id, name, car_number, note, calls, last_call, last_note
-             FROM customer_numbers AS numbers CROSS JOIN customers
-               ON customers.store = numbers.store AND customers.id = numbers.customer
-             WHERE numbers.store = ?1 AND numbers.reversed = ?2 ORDER BY numbers.customer LIMIT ?3",
+            "SELECT id, name, car_number, note, calls, last_call, last_note FROM customers
+             WHERE reversed = ?2 AND store = ?1 ORDER BY id LIMIT ?3",
         )?
         .query_map(params![store, caller, SHOWN], known)?
         .collect()
@@ -69,10 +67,7 @@ pub(super) fn plan(
 /// Deletes a customer.
 pub(super) fn delete(connection: &Connection, store_id: &str, id: &str) -> rusqlite::Result<Deleted> {
     let Some(store) = find_store(connection, store_id)? else { return Ok(Deleted::NoSuchStore) };
-    delete_numbers(connection, store, id)?;
-    let deleted = connection
-        .prepare_cached("DELETE FROM customers WHERE store = ?1 AND id = ?2")?
-        .execute(params![store, id])?;
+    let deleted = delete_rows(connection, store, id)?;
     Ok(if deleted > 0 { Deleted::Done } else { Deleted::NoSuchCustomer })
 }
 
@@ -86,11 +81,11 @@ pub(super) fn list(
     let snapshot = connection.transaction()?;
     let Some(store) = find_store(&snapshot, store_id)? else { return Ok(None) };
     let mut select = snapshot.prepare_cached(
-        "SELECT id, name, car_number, note, calls, last_call, last_note FROM customers
-         WHERE store = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+        "SELECT DISTINCT id FROM customers WHERE store = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
     )?;
-    let found = select.query_map(params![store, after, limit], known)?;
-    found.map(|known| with_numbers(&snapshot, store, known?)).collect::<Result<_, _>>().map(Some)
+    let ids = select.query_map(params![store, after, limit], |row| row.get::<_, String>(0))?;
+    let found = ids.map(|id| read(&snapshot, store, &id?)).filter_map(Result::transpose);
+    found.collect::<Result<_, _>>().map(Some)
 }
 
 fn find_store(connection: &Connection, id: &str) -> rusqlite::Result<Option<StoreKey>> {
@@ -105,49 +100,65 @@ fn plan_one(
     store: StoreKey,
     entry: &CustomerEntry,
 ) -> rusqlite::Result<CustomerChange> {
-    let known = connection
-        .prepare_cached(
-            "SELECT id, name, car_number, note, calls, last_call, last_note FROM customers WHERE store = ?1 AND id = ?2",
-        )?
-        .query_row(params![store, entry.customer.id], known)
-        .optional()?;
-    let existing = known.map(|known| with_numbers(connection, store, known)).transpose()?;
+    let existing = read(connection, store, &entry.customer.id)?;
     Ok(entry.change(existing.as_ref()))
 }
 
-fn with_numbers(
-    connection: &Connection,
-    store: StoreKey,
-    known: KnownCustomer,
-) -> rusqlite::Result<CustomerEntry> {
-    let KnownCustomer { customer, earlier } = known;
-    let numbers: BTreeSet<_> = connection
-        .prepare_cached("SELECT reversed, display FROM customer_numbers WHERE store = ?1 AND customer = ?2")?
-        .query_map(params![store, customer.id], |row| {
-            let (number, display): (ReversedNumber, String) = (row.get(0)?, row.get(1)?);
-            Ok(CustomerNumber::from_log(number.forwards(), display))
-        })?
-        .collect::<Result<_, _>>()?;
-    Ok(CustomerEntry { customer, numbers, earlier })
+/// A customer with all numbers, by id.
+fn read(connection: &Connection, store: StoreKey, id: &str) -> rusqlite::Result<Option<CustomerEntry>> {
+    let mut select = connection.prepare_cached(
+        "SELECT id, name, car_number, note, calls, last_call, last_note, reversed, display FROM customers
+         WHERE store = ?1 AND id = ?2",
+    )?;
+    let mut rows = select.query(params![store, id])?;
+    let mut found: Option<CustomerEntry> = None;
+    while let Some(row) = rows.next()? {
+        let (number, display): (ReversedNumber, String) = (row.get(7)?, row.get(8)?);
+        let KnownCustomer { customer, earlier } = known(row)?;
+        let entry =
+            found.get_or_insert_with(|| CustomerEntry { customer, numbers: BTreeSet::new(), earlier });
+        entry.numbers.insert(CustomerNumber::from_log(number.forwards(), display));
+    }
+    Ok(found)
 }
 
 fn replace(connection: &Connection, store: StoreKey, entry: &CustomerEntry) -> rusqlite::Result<()> {
-    let CustomerEntry { customer, numbers, earlier } = entry;
+    delete_rows(connection, store, &entry.customer.id)?;
+    for number in &entry.numbers {
+        insert(connection, store, number, &entry.customer, &entry.earlier)?;
+    }
+    Ok(())
+}
+
+/// Adds a number of a customer, unless the customer has it.
+fn insert(
+    connection: &Connection,
+    store: StoreKey,
+    number: &CustomerNumber,
+    customer: &Customer,
+    earlier: &Earlier,
+) -> rusqlite::Result<()> {
     let Customer { id, name, car_number, note } = customer;
     let Earlier { calls, last_call, last_note } = earlier;
+    let reversed = reversed(number.e164());
     connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO customers (store, id, name, car_number, note, calls, last_call, last_note)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT OR IGNORE INTO customers
+               (reversed, store, id, display, name, car_number, note, calls, last_call, last_note)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?
-        .execute(params![store, id, name, car_number, note, calls, last_call, last_note])?;
-    delete_numbers(connection, store, id)?;
-    let mut insert = connection.prepare_cached(
-        "INSERT INTO customer_numbers (store, reversed, customer, display) VALUES (?1, ?2, ?3, ?4)",
-    )?;
-    for number in numbers {
-        insert.execute(params![store, reversed(number.e164()), id, number.display()])?;
-    }
+        .execute(params![
+            reversed,
+            store,
+            id,
+            number.display(),
+            name,
+            car_number,
+            note,
+            calls,
+            last_call,
+            last_note
+        ])?;
     Ok(())
 }
 
@@ -158,22 +169,15 @@ pub(super) fn name(connection: &Connection, named: &NamedCustomer) -> rusqlite::
     let Customer { id, name, car_number, note } = customer;
     connection
         .prepare_cached(
-            "INSERT INTO customers (store, id, name, car_number, note, calls, last_call, last_note)
-             VALUES (?1, ?2, ?3, ?4, ?5, 0, NULL, '')
-             ON CONFLICT (store, id) DO UPDATE SET name = excluded.name, car_number = excluded.car_number, note = excluded.note",
+            "UPDATE customers SET name = ?3, car_number = ?4, note = ?5 WHERE store = ?1 AND id = ?2",
         )?
         .execute(params![store, id, name, car_number, note])?;
-    connection
-        .prepare_cached(
-            "INSERT OR IGNORE INTO customer_numbers (store, reversed, customer, display) VALUES (?1, ?2, ?3, ?4)",
-        )?
-        .execute(params![store, reversed(number.e164()), id, number.display()])?;
-    Ok(())
+    insert(connection, *store, number, customer, &Earlier::default())
 }
 
-fn delete_numbers(connection: &Connection, store: StoreKey, id: &str) -> rusqlite::Result<()> {
+/// Deletes a customer with all numbers; how many rows there were.
+fn delete_rows(connection: &Connection, store: StoreKey, id: &str) -> rusqlite::Result<usize> {
     connection
-        .prepare_cached("DELETE FROM customer_numbers WHERE store = ?1 AND customer = ?2")?
+        .prepare_cached("DELETE FROM customers WHERE store = ?1 AND id = ?2")?
         .execute(params![store, id])
-        .map(drop)
 }

@@ -10,7 +10,7 @@
 //!    ├─< calls             a call as it now is, and by what to recognise the records it has had ── reservations   when
 //!    ├─< events            what pads receive: store + position, encoded
 //!    ├─< callers           how often a number called the store, when last, and what was written down then
-//!    ├─< customers         people in the adopter's own records ─< customer_numbers   what they call from
+//!    ├─< customers         people in the adopter's own records, by each number that they call from
 //!    └─< pads              tablets that were paired, or show a code
 //! ```
 
@@ -163,27 +163,22 @@ CREATE INDEX quarantine_by_age ON quarantine (received);
 /// New in version 8: what finds a source's oldest request.
 const QUARANTINE_OF_SOURCE: &str = "CREATE INDEX quarantine_of_source ON quarantine (source)";
 
-/// New in version 9. An accept reads the customers of its caller by `customer_numbers`, and only if there are any, a row of each.
+/// New in version 9. A customer has a row for each number, with everything that is known, so that an accept finds it with one look-up.
 const CUSTOMERS_AND_PADS: &str = "
 CREATE TABLE customers (
+    reversed  TEXT NOT NULL,                -- the number, as in callers
     store     INTEGER NOT NULL REFERENCES stores,
     id        TEXT NOT NULL,
+    display   TEXT NOT NULL,                -- the number as people write it
     name      TEXT NOT NULL,
     car_number TEXT NOT NULL,
     note      TEXT NOT NULL,
     calls     INTEGER NOT NULL,             -- that an older system knew of, as the next two
     last_call INTEGER,                      -- Unix seconds
     last_note TEXT NOT NULL,
-    PRIMARY KEY (store, id)
+    PRIMARY KEY (reversed, store, id)
 ) WITHOUT ROWID;
-CREATE TABLE customer_numbers (
-    store     INTEGER NOT NULL REFERENCES stores,
-    reversed  TEXT NOT NULL,                -- as in callers
-    customer  TEXT NOT NULL,                -- its id
-    display   TEXT NOT NULL,
-    PRIMARY KEY (reversed, store, customer) -- not by the store first: then it would be read for a customer's numbers
-) WITHOUT ROWID;
-CREATE INDEX numbers_of_customer ON customer_numbers (store, customer);
+CREATE INDEX customers_of_store ON customers (store, id);
 CREATE TABLE pads (
     id        BLOB NOT NULL PRIMARY KEY,
     credential BLOB NOT NULL UNIQUE,        -- SHA-256 of it

@@ -4,8 +4,8 @@ use super::*;
 
 /// A log of version 1, made by turning version 2's changes back.
 const TO_VERSION_1: &str = "
-    DROP TABLE customers, customer_numbers, pads, reservations;
     DROP FUNCTION batch_customers, batch_reserve, batch_name_customers;
+    DROP TABLE customers, pads, reservations;
     UPDATE ringpad_log SET version = 1;
 ";
 

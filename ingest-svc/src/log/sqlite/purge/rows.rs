@@ -54,12 +54,9 @@ pub(super) fn of_deleted_stores(connection: &Connection) -> rusqlite::Result<usi
         "DELETE FROM reservations WHERE call IN
            (SELECT reservations.call FROM stores INDEXED BY stores_deleted CROSS JOIN reservations INDEXED BY reservations_of_store
               ON reservations.store = stores.key WHERE stores.deleted = 1 LIMIT ?1)",
-        "DELETE FROM customer_numbers WHERE (store, reversed, customer) IN
-           (SELECT numbers.store, numbers.reversed, numbers.customer FROM stores INDEXED BY stores_deleted
-              CROSS JOIN customer_numbers AS numbers ON numbers.store = stores.key WHERE stores.deleted = 1 LIMIT ?1)",
-        "DELETE FROM customers WHERE (store, id) IN
-           (SELECT customers.store, customers.id FROM stores INDEXED BY stores_deleted CROSS JOIN customers
-              ON customers.store = stores.key WHERE stores.deleted = 1 LIMIT ?1)",
+        "DELETE FROM customers WHERE (reversed, store, id) IN
+           (SELECT customers.reversed, customers.store, customers.id FROM stores INDEXED BY stores_deleted
+              CROSS JOIN customers INDEXED BY customers_of_store ON customers.store = stores.key WHERE stores.deleted = 1 LIMIT ?1)",
         "DELETE FROM calls WHERE key IN
            (SELECT calls.key FROM stores INDEXED BY stores_deleted CROSS JOIN calls INDEXED BY calls_of_store
               ON calls.store = stores.key WHERE stores.deleted = 1 LIMIT ?1)",

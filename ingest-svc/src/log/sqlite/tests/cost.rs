@@ -100,10 +100,8 @@ async fn a_request_without_a_match_costs_a_look_up_and_no_scan() {
 
 /// Customers with two numbers each, written past the writer.
 const MANY_CUSTOMERS: &str = "
-    WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 20000)
-    INSERT INTO customers SELECT stores.key, 'c' || n, '김', '', '', 0, NULL, '' FROM number, stores;
-    INSERT INTO customer_numbers SELECT store, '1' || id, id, '' FROM customers;
-    INSERT INTO customer_numbers SELECT store, '2' || id, id, '' FROM customers;
+    WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 40000)
+    INSERT INTO customers SELECT 'n' || n, stores.key, 'c' || n / 2, '', '김', '', '', 0, NULL, '' FROM number, stores;
 ";
 
 #[tokio::test]

@@ -5,7 +5,6 @@ use super::*;
 /// A file of version 8, made by turning version 9's changes back.
 pub(crate) const TO_VERSION_8: &str = "
     DROP TABLE customers;
-    DROP TABLE customer_numbers;
     DROP TABLE pads;
     DROP TABLE reservations;
     PRAGMA user_version = 8;
