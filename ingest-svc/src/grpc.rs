@@ -1,8 +1,9 @@
-//! The internal gRPC edge: `IngestService` and `StoreService`, with health and reflection.
+//! The internal gRPC edge: `IngestService`, `PairingService` and `StoreService`, with health and reflection.
 
 mod act;
 mod calls;
 mod ingest;
+mod pairing;
 mod quarantine;
 mod status;
 mod stores;
@@ -18,6 +19,7 @@ use ringpad_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
         ingest_service_server::{self, IngestServiceServer},
+        pairing_service_server::{self, PairingServiceServer},
         store_service_server::{self, StoreServiceServer},
     },
 };
@@ -33,11 +35,16 @@ use tonic::{
 
 use crate::{capacity::GrpcCapacity, settings::Settings, shared::Shared};
 use ingest::Ingest;
+use pairing::Pairing;
 use stores::Stores;
 use token::TokenCheck;
 
 /// The services of this port, in addition to health and reflection.
-const SERVICES: [&str; 2] = [ingest_service_server::SERVICE_NAME, store_service_server::SERVICE_NAME];
+const SERVICES: [&str; 3] = [
+    ingest_service_server::SERVICE_NAME,
+    pairing_service_server::SERVICE_NAME,
+    store_service_server::SERVICE_NAME,
+];
 
 /// Paths of the RPCs whose requests have no time limit, because they are streams.
 pub(crate) const STREAMS: [&str; 4] = [
@@ -63,6 +70,10 @@ pub(crate) fn router(
     let stores = StoreServiceServer::new(Stores::new(shared.log.clone(), capacity, leaving.clone()))
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(capacity.request_bytes);
+    let pairing = Pairing { log: shared.log.clone(), pads: capacity.lists.pads };
+    let pairing = PairingServiceServer::new(pairing)
+        .accept_compressed(CompressionEncoding::Gzip)
+        .max_decoding_message_size(capacity.request_bytes);
     let ingest = IngestServiceServer::new(Ingest { shared, capacity, leaving: leaving.clone() })
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(capacity.request_bytes);
@@ -71,6 +82,7 @@ pub(crate) fn router(
         .add_service(InterceptedService::new(reflection, check.clone()))
         .add_service(InterceptedService::new(reflection_v1alpha, check.clone()))
         .add_service(InterceptedService::new(ingest, check.clone()))
+        .add_service(InterceptedService::new(pairing, check.clone()))
         .add_service(InterceptedService::new(stores, check));
     Ok(routes
         .prepare()

@@ -18,6 +18,7 @@ pub mod cdr;
 mod grpc;
 mod http;
 pub mod log;
+pub mod pad;
 pub mod phone;
 mod ready;
 mod relay;

@@ -124,6 +124,7 @@ fn of_log(log: LogCapacity, lists: ListCapacity) -> Vec<Row> {
         batch_bytes,
         quarantine_requests,
         quarantine_bytes,
+        pairing_codes,
         outbox_commits,
         outbox_bytes,
         live_readers,
@@ -134,7 +135,7 @@ fn of_log(log: LogCapacity, lists: ListCapacity) -> Vec<Row> {
         answer_bytes,
         page_looks,
     } = log;
-    let ListCapacity { calls, events, events_of_stores, stores, quarantined } = lists;
+    let ListCapacity { calls, events, events_of_stores, stores, quarantined, pads } = lists;
     vec![
         limit!("requests that wait for the log's writer", jobs),
         limit!("one commit", batch_jobs, mib(batch_bytes)),
@@ -146,7 +147,12 @@ fn of_log(log: LogCapacity, lists: ListCapacity) -> Vec<Row> {
             // Follows from what is kept of a record and of what pads write.
             "24 KiB"
         ),
-        limit!("an answer to `ListStores`, `ListQuarantine`", stores.most, quarantined.most),
+        limit!(
+            "an answer to `ListStores`, `ListQuarantine`, `ListPads`",
+            stores.most,
+            quarantined.most,
+            pads.most
+        ),
         limit!("stores in one `ListCallEvents`", events_of_stores),
         limit!("calls that one `ListCalls` looks at", page_looks),
         limit!(
@@ -162,6 +168,8 @@ fn of_log(log: LogCapacity, lists: ListCapacity) -> Vec<Row> {
         // RETENTION
         limit!("calls and events in the log"),
         limit!("quarantine", quarantine_requests, mib(quarantine_bytes.try_into().unwrap())),
+        limit!("tablets with a code that nobody has approved", pairing_codes, "10 min"),
+        limit!("the name of a paired pad", PAD_NAME),
         limit!("commits passed to the relay in memory", outbox_commits, mib(outbox_bytes)),
     ]
 }

@@ -8,6 +8,7 @@ use super::error::{LogError, Obstacle};
 use crate::{
     call::{ActionOutcome, ActionRequest, Ingested},
     cdr::Record,
+    pad::{PadChange, PadOutcome},
     request::Quarantined,
     store::{Assigned, Moving, StoreEntry, Upserted},
 };
@@ -24,6 +25,8 @@ pub(super) enum Job {
     Import(Box<Work<Import, Vec<Upserted>>>),
     /// Remove a store; answers whether there was one.
     Delete(Box<Work<String, bool>>),
+    /// Change what is known of tablets.
+    Pads(Box<Work<PadChange, PadOutcome>>),
     /// Keep a request that is not a CDR.
     Quarantine(Box<Work<Quarantined, ()>>),
     /// Remove requests from the quarantine.
@@ -133,6 +136,7 @@ impl Job {
             Self::Upsert(work) => work.fail(error),
             Self::Import(work) => work.fail(error),
             Self::Delete(work) => work.fail(error),
+            Self::Pads(work) => work.fail(error),
             Self::Quarantine(work) => work.fail(error),
             Self::Release(work) => work.fail(error),
             Self::Purge(work) => work.fail(error),
@@ -148,6 +152,7 @@ impl Job {
             Self::Upsert(work) => work.answer(committed),
             Self::Import(work) => work.answer(committed),
             Self::Delete(work) => work.answer(committed),
+            Self::Pads(work) => work.answer(committed),
             Self::Quarantine(work) => work.answer(committed),
             Self::Release(work) => work.answer(committed),
             Self::Purge(work) => work.answer(committed),

@@ -15,6 +15,7 @@ mod error;
 mod load;
 mod locks;
 mod owner;
+mod pads;
 mod purge;
 mod quarantine;
 mod read;

@@ -18,6 +18,7 @@ mod copy;
 mod error;
 mod file;
 mod open;
+mod pads;
 mod purge;
 mod quarantine;
 mod read;

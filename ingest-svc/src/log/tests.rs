@@ -5,6 +5,7 @@ mod actions;
 pub(super) mod answers;
 pub(super) mod batches;
 mod imports;
+mod pads;
 mod quarantine;
 mod records;
 mod seq;

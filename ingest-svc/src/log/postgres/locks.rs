@@ -24,6 +24,9 @@ pub(super) const RETENTION: i64 = 0x7269_6e67_7061_6404;
 /// Held by the transaction that copies a log from SQLite.
 pub(super) const COPY: i64 = 0x7269_6e67_7061_6405;
 
+/// Held by the transaction that changes what is known of tablets.
+pub(super) const PADS: i64 = 0x7269_6e67_7061_6406;
+
 /// For how long an owner's events are left to it. By the database's clock.
 pub(super) const LEASE: &str = "interval '5 seconds'";
 

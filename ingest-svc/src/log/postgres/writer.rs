@@ -23,7 +23,7 @@ use super::{
     error::{Failure, ServerError},
     load::{Given, load},
     locks::BEGIN,
-    owner,
+    owner, pads,
     purge::{self, Sweep},
     quarantine,
     save::{Mark, save},
@@ -86,6 +86,8 @@ enum Kind {
     Live,
     /// Changes of stores.
     Stores,
+    /// Tablets.
+    Pads,
     /// The quarantine.
     Quarantine,
     /// The retention.
@@ -97,6 +99,7 @@ impl Kind {
         match job {
             Job::Ingest(_) | Job::Act(_) | Job::Probe(_) => Self::Live,
             Job::Upsert(_) | Job::Import(_) | Job::Delete(_) => Self::Stores,
+            Job::Pads(_) => Self::Pads,
             Job::Quarantine(_) | Job::Release(_) => Self::Quarantine,
             Job::Purge(_) => Self::Purge,
         }
@@ -257,6 +260,7 @@ impl Writer {
         match kind {
             Kind::Live => self.live(session, jobs, &mut batch).await?,
             Kind::Stores => stores::change(client, jobs, &mut batch).await?,
+            Kind::Pads => pads::change(client, jobs, self.capacity.pairing_codes, &mut batch).await?,
             Kind::Quarantine => quarantine::change(client, jobs, &self.capacity, &mut batch).await?,
             Kind::Purge => self.purge(client, jobs).await?,
         }
