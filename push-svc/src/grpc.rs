@@ -3,6 +3,8 @@
 //! A leaving replica refuses `Subscribe` with HTTP 503 and not with a gRPC error in a 200, because a load balancer tries the
 //! next replica only after a 503.
 
+mod pairing;
+
 use std::{sync::Arc, time::Duration};
 
 use axum::{
@@ -21,7 +23,9 @@ use ringpad_proto::{
         NoteAction, PadServiceListCallsRequest, PadServiceListCallsResponse,
         PadServiceListReservationsRequest, PadServiceListReservationsResponse, ReleaseAction,
         ReleaseCallRequest, ReleaseCallResponse, ReopenAction, ReopenCallRequest, ReopenCallResponse,
-        SaveNoteRequest, SaveNoteResponse, SubscribeRequest, act_on_call_request::Action,
+        SaveNoteRequest, SaveNoteResponse, SubscribeRequest,
+        act_on_call_request::Action,
+        pairing_service_server::{self, PairingServiceServer},
     },
 };
 use ringpad_runtime::{
@@ -48,6 +52,7 @@ use crate::{
     },
     pad_requests::{PadAction, PadRequests},
     pad_stream::{PadStream, PadStreams, Transport},
+    pairing::Pairing,
     stream_end::{LEAVING_STATUS, StreamEnd},
 };
 
@@ -66,7 +71,7 @@ const REQUEST_HEADERS: [&str; 6] = [
 const RESPONSE_HEADERS: [&str; 3] = ["grpc-status", "grpc-message", "grpc-status-details-bin"];
 
 /// The calls that require a token.
-const WITH_TOKEN: [&str; 8] = [
+const WITH_TOKEN: [&str; 9] = [
     "/ringpad.v1.PadService/Subscribe",
     "/ringpad.v1.PadService/ListCalls",
     "/ringpad.v1.PadService/ListReservations",
@@ -75,12 +80,13 @@ const WITH_TOKEN: [&str; 8] = [
     "/ringpad.v1.PadService/CloseCall",
     "/ringpad.v1.PadService/ReopenCall",
     "/ringpad.v1.PadService/SaveNote",
+    "/ringpad.v1.PairingService/ApprovePairing",
 ];
 
 /// The port's own services.
-const SERVICES: [&str; 1] = [pad_service_server::SERVICE_NAME];
+const SERVICES: [&str; 2] = [pad_service_server::SERVICE_NAME, pairing_service_server::SERVICE_NAME];
 
-/// The routes of `PadService`, health and reflection.
+/// The routes of `PadService`, `PairingService`, health and reflection.
 ///
 /// Requests may be compressed with gzip, and have `request_bytes` at most when they are decompressed. Answers are not: a popup has a few hundred bytes, which must be sent at once.
 ///
@@ -96,8 +102,12 @@ pub(crate) fn router(
     let service = PadServiceServer::new(edge.clone())
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(request_bytes);
+    let pairing = PairingServiceServer::new(edge.clone())
+        .accept_compressed(CompressionEncoding::Gzip)
+        .max_decoding_message_size(request_bytes);
     let routes = Routes::from(Router::new())
         .add_service(service)
+        .add_service(pairing)
         .add_service(grpc::health(readiness, &SERVICES, leaving.clone()))
         .add_service(reflection)
         .add_service(reflection_v1alpha)
@@ -196,6 +206,7 @@ pub(crate) struct GrpcEdge {
     pub admission: Arc<Admission>,
     pub streams: Arc<PadStreams>,
     pub requests: Arc<PadRequests>,
+    pub pairing: Arc<Pairing>,
 }
 
 /// The encoded messages of a stream, and its end as a status.
