@@ -5,6 +5,7 @@
 //! * `pad`: a pad in the terminal;
 //! * `token`: creates and signs a pad's token;
 //! * `stores`: the directory of stores;
+//! * `pads`: tablets that were paired;
 //! * `quarantine`: requests that were not valid CDRs;
 //! * `dead-letters`: the messages that no replica received;
 //! * `backup`, `restore`: the log's file;
@@ -21,6 +22,7 @@ mod http_client;
 mod internal;
 mod log;
 mod pad;
+mod pads;
 mod quarantine;
 mod ring;
 mod secret;
@@ -55,6 +57,7 @@ enum Command {
     Pad(pad::PadArgs),
     Token(Box<token::TokenArgs>),
     Stores(stores::StoresArgs),
+    Pads(pads::PadsArgs),
     Quarantine(quarantine::QuarantineArgs),
     DeadLetters(dead_letters::DeadLettersArgs),
     Backup(backup::BackupArgs),
@@ -79,6 +82,7 @@ async fn run(command: Command, shutdown: CancellationToken) -> Result<(), Failur
         Command::Pad(args) => pad::run(args, shutdown).await,
         Command::Token(args) => token::run(&args),
         Command::Stores(args) => until(shutdown, stores::run(args)).await,
+        Command::Pads(args) => until(shutdown, pads::run(args)).await,
         Command::Quarantine(args) => until(shutdown, quarantine::run(args)).await,
         Command::DeadLetters(args) => until(shutdown, Box::pin(dead_letters::run(args))).await,
         Command::Backup(args) => backup::back_up(args, shutdown).await,

@@ -49,6 +49,7 @@ cases! {
     EventsExpired: rings_without_a_replica,
     EventsTooLarge: a_broker_with_a_small_message_limit,
     ConnectionsRefused: an_address_with_too_many_connections,
+    RevocationsUnread: a_replica_that_does_not_learn_of_revocations,
     IngestInstanceFails: one_of_two_instances_that_does_not_answer,
     LogOutOfReach: a_replica_that_never_reached_the_log,
     PadsGone: pads_that_leave,
@@ -334,6 +335,14 @@ mod cases {
             timeline.sample().await;
         }
         (timeline, Continuation::SameRates)
+    }
+
+    pub(super) async fn a_replica_that_does_not_learn_of_revocations() -> (Timeline, Continuation) {
+        let (mut system, _, _pads) = installation(&RabbitNode::shared().await.url()).await;
+        let mut timeline = Timeline::begin(&system).await;
+        system.ingest.kill().await;
+        sample_until_above(&mut timeline, "ringpad_push_revocations_age_seconds", 10.0).await;
+        (timeline, Continuation::Idle)
     }
 
     pub(super) async fn pads_that_leave() -> (Timeline, Continuation) {

@@ -34,8 +34,11 @@ const SHARED: [&str; 3] = [
 /// Both ports, and the services of each besides health and reflection.
 fn ports(system: &System) -> [(SocketAddr, &'static [&'static str]); 2] {
     [
-        (system.ingest_at.grpc, &["ringpad.v1.IngestService", "ringpad.v1.StoreService"]),
-        (system.push_at[0].pads, &["ringpad.v1.PadService"]),
+        (
+            system.ingest_at.grpc,
+            &["ringpad.v1.IngestService", "ringpad.v1.PairingService", "ringpad.v1.StoreService"],
+        ),
+        (system.push_at[0].pads, &["ringpad.v1.PadService", "ringpad.v1.PairingService"]),
     ]
 }
 
