@@ -26,6 +26,8 @@ use tokio::process::Command;
 use tonic::{Code, Request, Status, transport::Channel};
 use tonic_types::StatusExt;
 
+use crate::load_balancer::balanced;
+
 /// Within how long a revoked pad's streams end.
 const REVOKED_WITHIN: Duration = Duration::from_secs(5);
 
@@ -340,6 +342,38 @@ async fn a_page_of_another_host_gets_no_code() {
     let own = begin(&format!("http://{}", system.push_at[0].pads)).await;
     assert!(own.text().contains("grpc-status:0"), "{own:?}");
     assert!(own.headers.contains_key("access-control-allow-origin"));
+}
+
+#[tokio::test]
+async fn tablets_are_paired_through_nginx() {
+    let (system, nginx) = balanced(&[("PUSH_TRUSTED_PROXIES", "127.0.0.1")]).await;
+    let store = system.store("gangnam").await;
+    let mut tablet = Tablet::at(nginx.grpc_at).await;
+    let BeginResponse { credential, code, .. } = tablet.begin().await;
+    let mut office = Tablet::at(system.ingest_at.grpc).await;
+    must("an approval", office.approve(Request::new(approval(&code, &store.id, "계산대"))).await);
+    let token = must("IssueToken", tablet.token(&credential).await).token;
+    Pad::open(Transport::Grpc, nginx.grpc_at, &Subscription::new(&token)).await;
+
+    // Over gRPC-Web, each client address by itself.
+    let begin = async |own: [u8; 4]| {
+        let headers = [("content-type", "application/grpc-web+proto")];
+        let path = "/ringpad.v1.PairingService/Begin";
+        let mut page = Client::new(nginx.at).own(own.into());
+        must("an answer", page.send("POST", path, &headers, vec![0; 5]).await)
+    };
+    // Each of three replicas counts for itself.
+    until("one address has had too many codes", SOON, async || {
+        begin([127, 0, 0, 2])
+            .await
+            .headers
+            .get("grpc-status")
+            .is_some_and(|status| status == "8")
+            .then_some(())
+    })
+    .await;
+    let another = begin([127, 0, 0, 3]).await;
+    assert!(another.text().contains("grpc-status:0"), "{another:?}");
 }
 
 /// A wrong INTERNAL_TOKEN is answered UNAUTHENTICATED; no tablet may lose its credential for that, nor while ingest-svc is down.
