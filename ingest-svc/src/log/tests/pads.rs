@@ -170,7 +170,7 @@ async fn a_pad_of_a_deleted_store_is_revoked_also_if_the_store_is_made_again(bac
     opened.log.upsert_store(gangnam(), Moving::Refused).await.unwrap();
     is_revoked().await;
     assert_eq!(approve(&opened, at, "123456", "gangnam", "계산대").await, PadOutcome::NoSuchCode);
-    // Its tokens are valid for a while, and the key of its store must not be given to another store meanwhile.
+    // Its tokens are valid for a while.
     while opened.log.purge(at).await.unwrap() {}
     opened.log.upsert_store(store("busan", "+8250799999999", "+82515550001"), Moving::Refused).await.unwrap();
     is_revoked().await;
