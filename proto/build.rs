@@ -14,6 +14,10 @@ const FILES: [&str; 6] = [
     "ringpad/v1/store.proto",
 ];
 
+/// Messages with a credential or a token, whose `Debug` is in `src/masked.rs`.
+const SECRETS: [&str; 5] =
+    ["BeginResponse", "PollRequest", "IssueTokenRequest", "IssueTokenResponse", "CheckCredentialRequest"];
+
 fn main() -> Result<(), Box<dyn Error>> {
     for file in FILES {
         println!("cargo:rerun-if-changed={file}");
@@ -28,6 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .extern_path(".google.protobuf.Timestamp", "crate::Timestamp")
         .compile_well_known_types()
         .bytes([".ringpad.v1.StoreEvent.subscribe_response"])
+        .skip_debug(SECRETS.map(|message| format!(".ringpad.v1.{message}")))
         .service_generator(Box::new(Services::new()))
         .compile_fds(descriptors)?;
     // Fields that a newer peer adds are ignored, in JSON as in Protobuf.

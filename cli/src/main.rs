@@ -6,6 +6,7 @@
 //! * `token`: creates and signs a pad's token;
 //! * `stores`: the directory of stores;
 //! * `customers`: the adopter's own records of people;
+//! * `pads`: tablets that were paired;
 //! * `quarantine`: requests that were not valid CDRs;
 //! * `dead-letters`: the messages that no replica received;
 //! * `backup`, `restore`: the log's file;
@@ -23,6 +24,7 @@ mod http_client;
 mod internal;
 mod log;
 mod pad;
+mod pads;
 mod quarantine;
 mod ring;
 mod secret;
@@ -60,6 +62,7 @@ enum Command {
     Token(Box<token::TokenArgs>),
     Stores(stores::StoresArgs),
     Customers(customers::CustomersArgs),
+    Pads(pads::PadsArgs),
     Quarantine(quarantine::QuarantineArgs),
     DeadLetters(dead_letters::DeadLettersArgs),
     Backup(backup::BackupArgs),
@@ -85,6 +88,7 @@ async fn run(command: Command, shutdown: CancellationToken) -> Result<(), Failur
         Command::Token(args) => token::run(&args),
         Command::Stores(args) => until(shutdown, stores::run(args)).await,
         Command::Customers(args) => until(shutdown, customers::run(args)).await,
+        Command::Pads(args) => until(shutdown, pads::run(args)).await,
         Command::Quarantine(args) => until(shutdown, quarantine::run(args)).await,
         Command::DeadLetters(args) => until(shutdown, Box::pin(dead_letters::run(args))).await,
         Command::Backup(args) => backup::back_up(args, shutdown).await,

@@ -86,6 +86,9 @@ pub(crate) struct CustomerCapacity {
     pub last_note: usize,
 }
 
+/// Characters of a paired pad's name; a longer one is refused.
+pub(crate) const PAD_NAME: usize = 100;
+
 /// The limits of one process.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Capacity {
@@ -138,6 +141,7 @@ pub(crate) struct ListCapacity {
     /// Bytes of customers in one answer, unless the first one alone has more.
     pub customer_bytes: usize,
     pub quarantined: Entries,
+    pub pads: Entries,
 }
 
 /// How many entries an answer has.
@@ -190,6 +194,8 @@ pub(crate) struct LogCapacity {
     pub quarantine_requests: u64,
     /// Bytes of them; the same.
     pub quarantine_bytes: u64,
+    /// Tablets with a code that nobody has approved. The next ones are refused until a code expires.
+    pub pairing_codes: u32,
     /// Commits that wait for the relay in memory. A relay that is further behind reads the log.
     pub outbox_commits: usize,
     /// Bytes of events in them, or one commit with more; the same.
@@ -260,6 +266,7 @@ impl Default for GrpcCapacity {
                 customers: Entries { most: 1_000, usual: 100 },
                 customer_bytes: MIB,
                 quarantined: Entries { most: 100, usual: 100 },
+                pads: Entries { most: 1_000, usual: 100 },
             },
             fault_bytes: 4 * KIB,
             import: ImportCapacity {
@@ -284,6 +291,7 @@ impl Default for LogCapacity {
             batch_bytes: MIB,
             quarantine_requests: 10_000,
             quarantine_bytes: 256 * MIB as u64,
+            pairing_codes: 1_000,
             outbox_commits: 1_024,
             outbox_bytes: 16 * MIB,
             live_readers: Concurrency { all: 2, per_key: 2 },

@@ -1,10 +1,11 @@
-//! The internal gRPC edge: `IngestService`, `StoreService` and `CustomerService`, with health and reflection.
+//! The internal gRPC edge: `IngestService`, `StoreService`, `CustomerService` and `PairingService`, with health and reflection.
 
 mod act;
 mod calls;
 mod customers;
 mod faults;
 mod ingest;
+mod pairing;
 mod parts;
 mod quarantine;
 mod status;
@@ -22,6 +23,7 @@ use ringpad_proto::{
     v1::{
         customer_service_server::{self, CustomerServiceServer},
         ingest_service_server::{self, IngestServiceServer},
+        pairing_service_server::{self, PairingServiceServer},
         store_service_server::{self, StoreServiceServer},
     },
 };
@@ -38,14 +40,16 @@ use tonic::{
 use crate::{capacity::GrpcCapacity, settings::Settings, shared::Shared};
 use customers::Customers;
 use ingest::Ingest;
+use pairing::Pairing;
 use stores::Stores;
 use token::TokenCheck;
 
 /// The services of this port, in addition to health and reflection.
-const SERVICES: [&str; 3] = [
+const SERVICES: [&str; 4] = [
     ingest_service_server::SERVICE_NAME,
     store_service_server::SERVICE_NAME,
     customer_service_server::SERVICE_NAME,
+    pairing_service_server::SERVICE_NAME,
 ];
 
 /// Paths of the RPCs whose requests have no time limit, because they are streams.
@@ -76,6 +80,10 @@ pub(crate) fn router(
     let customers = CustomerServiceServer::new(Customers::new(shared.log.clone(), capacity, leaving.clone()))
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(capacity.request_bytes);
+    let pairing = Pairing { log: shared.log.clone(), pads: capacity.lists.pads };
+    let pairing = PairingServiceServer::new(pairing)
+        .accept_compressed(CompressionEncoding::Gzip)
+        .max_decoding_message_size(capacity.request_bytes);
     let ingest = IngestServiceServer::new(Ingest { shared, capacity, leaving: leaving.clone() })
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(capacity.request_bytes);
@@ -85,7 +93,8 @@ pub(crate) fn router(
         .add_service(InterceptedService::new(reflection_v1alpha, check.clone()))
         .add_service(InterceptedService::new(ingest, check.clone()))
         .add_service(InterceptedService::new(stores, check.clone()))
-        .add_service(InterceptedService::new(customers, check));
+        .add_service(InterceptedService::new(customers, check.clone()))
+        .add_service(InterceptedService::new(pairing, check));
     Ok(routes
         .prepare()
         .into_axum_router()

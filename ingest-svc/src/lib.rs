@@ -19,6 +19,7 @@ pub mod customer;
 mod grpc;
 mod http;
 pub mod log;
+pub mod pad;
 pub mod phone;
 mod ready;
 mod relay;

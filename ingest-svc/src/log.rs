@@ -48,6 +48,7 @@ use crate::{
     capacity::LogCapacity,
     cdr::Record,
     customer::{CustomerChange, Deleted},
+    pad::{PadChange, PadOutcome},
     request::Quarantined,
     store::{Moving, StoreEntry, Upserted},
 };
@@ -210,6 +211,22 @@ impl Log {
     /// The log cannot be written.
     pub async fn delete_store(&self, id: String) -> Result<bool, LogError> {
         self.ask(Job::Delete, id).await
+    }
+
+    /// Changes what is known of tablets.
+    ///
+    /// # Errors
+    /// The log cannot be written.
+    pub async fn change_pads(&self, change: PadChange) -> Result<PadOutcome, LogError> {
+        self.ask(Job::Pads, change).await
+    }
+
+    /// The same, unless the writer has much to do; nobody waits for it. The writer reports and counts a commit that fails.
+    pub(crate) fn change_pads_later(&self, change: PadChange) {
+        let (work, _nobody_waits) = Work::new(change);
+        if self.jobs.try_send(Job::Pads(work)).is_err() {
+            tracing::debug!("the log has much to do; when a pad got its token is not noted");
+        }
     }
 
     /// Keeps a request that is not a CDR. When the quarantine is full, the oldest request of the source that has most is dropped.

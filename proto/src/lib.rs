@@ -9,6 +9,7 @@
 //! * [`FILE_DESCRIPTOR_SET`]: for gRPC reflection.
 
 mod codec;
+mod masked;
 mod timestamp;
 
 pub use codec::SubscribeCodec;

@@ -2,6 +2,7 @@
 
 mod metrics;
 pub(crate) mod origin;
+mod revoked;
 mod shares;
 pub mod token;
 
@@ -9,9 +10,10 @@ use http::{HeaderMap, Uri};
 
 pub(crate) use metrics::AdmissionMetrics;
 use origin::AllowedOrigins;
+use revoked::RevokedPads;
 use shares::Shares;
-pub(crate) use shares::{RequestPermit, Share, ShareExceeded};
-use token::{Pad, PadTokens, TokenFault};
+pub(crate) use shares::{RequestPermit, Share, ShareExceeded, check};
+use token::{Pad, PadTokens, SignFault, TokenFault};
 
 use crate::capacity::RequestCapacity;
 
@@ -19,6 +21,7 @@ use crate::capacity::RequestCapacity;
 pub(crate) struct Admission {
     tokens: PadTokens,
     origins: AllowedOrigins,
+    revoked: RevokedPads,
     shares: Shares,
     metrics: AdmissionMetrics,
 }
@@ -30,7 +33,7 @@ impl Admission {
         capacity: RequestCapacity,
         metrics: AdmissionMetrics,
     ) -> Self {
-        Self { tokens, origins, shares: Shares::new(capacity), metrics }
+        Self { tokens, origins, revoked: RevokedPads::default(), shares: Shares::new(capacity), metrics }
     }
 
     /// Whether a request comes from an allowed page, or from a client that is not a browser.
@@ -43,7 +46,30 @@ impl Admission {
     /// # Errors
     /// Says why the token is not valid.
     pub(crate) fn pad(&self, token: Result<&str, TokenFault>) -> Result<Pad, TokenFault> {
-        self.tokens.verify(token)
+        let pad = self.tokens.verify(token)?;
+        self.check(&pad)?;
+        Ok(pad)
+    }
+
+    /// Whether the pad is not revoked, as far as is known.
+    ///
+    /// # Errors
+    /// It is.
+    pub(crate) fn check(&self, pad: &Pad) -> Result<(), TokenFault> {
+        if self.revoked.has(&pad.id) { Err(TokenFault::Revoked) } else { Ok(()) }
+    }
+
+    /// Takes the pads that are revoked, in place of those that were. Returns the new ones.
+    pub(crate) fn revoke(&self, pads: Vec<String>) -> Vec<Box<str>> {
+        self.revoked.replace(pads)
+    }
+
+    /// A token for a pad.
+    ///
+    /// # Errors
+    /// It could not be signed.
+    pub(crate) fn sign(&self, pad: &Pad) -> Result<String, SignFault> {
+        self.tokens.sign(pad)
     }
 
     /// Lets a pad make a single request, which counts as under way until the permit is dropped.

@@ -1,7 +1,7 @@
 //! What one replica keeps and serves at most. All of its limits of size are here; each room is given its own. What happens
 //! when one is reached is in docs/reference.md, "Limits of push-svc"; a test compares the figures.
 
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, time::Duration};
 
 use ringpad_runtime::{fair::Concurrency, serve::ConnectionLimits};
 
@@ -10,6 +10,7 @@ use ringpad_runtime::{fair::Concurrency, serve::ConnectionLimits};
 pub(crate) struct Capacity {
     pub connections: ConnectionCapacity,
     pub requests: RequestCapacity,
+    pub pairing: PairingCapacity,
     pub hub: HubCapacity,
     pub streams: StreamCapacity,
     pub log: LogCapacity,
@@ -37,6 +38,17 @@ pub(crate) struct RequestCapacity {
     pub pad: Rate,
     /// Of all pads of a store: 200 of them may open their pages at the same time.
     pub store: Rate,
+}
+
+/// Attempts to pair a tablet: codes that one client address is given, and codes that the pads of one store try.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PairingCapacity {
+    /// How many may be saved up.
+    pub attempts: NonZeroU32,
+    /// After how long there is one more.
+    pub pause: Duration,
+    /// Addresses, and stores, whose attempts are counted at a time. Further ones have to wait.
+    pub counted: usize,
 }
 
 /// How often something may happen.
@@ -133,6 +145,13 @@ impl Default for RequestCapacity {
     }
 }
 
+impl Default for PairingCapacity {
+    fn default() -> Self {
+        const ATTEMPTS: NonZeroU32 = NonZeroU32::new(10).unwrap();
+        Self { attempts: ATTEMPTS, pause: Duration::from_secs(60), counted: 10_000 }
+    }
+}
+
 impl Default for HubCapacity {
     fn default() -> Self {
         let store = StoreCapacity { recent_events: 1024, recent_bytes: 4 * 1024 * 1024, ahead_events: 256 };
@@ -169,16 +188,18 @@ impl Default for PublisherCapacity {
 mod tests {
     use ringpad_tests::{
         limit,
-        limits::{Row, assert_documented, kib, mib},
+        limits::{Row, assert_documented, kib, mib, seconds},
     };
 
     use super::*;
 
     /// Figures that are not in [`Capacity`] are those of the modules that have them.
     fn expected() -> Vec<Row> {
-        let Capacity { connections, requests, hub, streams, log, catch_up, publishers } = Capacity::default();
+        let Capacity { connections, requests, pairing, hub, streams, log, catch_up, publishers } =
+            Capacity::default();
         let ConnectionCapacity { pads, admin } = connections;
         let RequestCapacity { bytes, concurrent, pad, store } = requests;
+        let PairingCapacity { attempts, pause, counted } = pairing;
         let HubCapacity {
             streams_per_pad,
             store: StoreCapacity { recent_events, recent_bytes, ahead_events },
@@ -215,6 +236,12 @@ mod tests {
                 pad.burst
             ),
             limit!("those of all pads of a store, on each replica", store.per_second, store.burst),
+            limit!(
+                "codes for tablets of one address, or over IPv6 of one network of 64 bits (`Begin`), and codes that the pads of one store try (`ApprovePairing`), on each replica",
+                attempts,
+                seconds(pause),
+                counted
+            ),
             limit!("those of all pads that wait for the log", log.requests.all, log.requests.per_key),
             limit!("how far behind a pad may be", max_behind),
             limit!("calls in a pad's first message", calls, calls, mib(snapshot_bytes)),

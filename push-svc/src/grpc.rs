@@ -3,6 +3,8 @@
 //! A leaving replica refuses `Subscribe` with HTTP 503 and not with a gRPC error in a 200, because a load balancer tries the
 //! next replica only after a 503.
 
+mod pairing;
+
 use std::{sync::Arc, time::Duration};
 
 use axum::{
@@ -23,6 +25,7 @@ use ringpad_proto::{
         ReleaseCallRequest, ReleaseCallResponse, ReopenAction, ReopenCallRequest, ReopenCallResponse,
         SaveCustomerRequest, SaveCustomerResponse, SaveNoteRequest, SaveNoteResponse, SubscribeRequest,
         act_on_call_request::Action,
+        pairing_service_server::{self, PairingServiceServer},
     },
 };
 use ringpad_runtime::{
@@ -49,6 +52,7 @@ use crate::{
     },
     pad_requests::{PadAction, PadRequests},
     pad_stream::{PadStream, PadStreams, Transport},
+    pairing::Pairing,
     stream_end::{LEAVING_STATUS, StreamEnd},
 };
 
@@ -67,7 +71,7 @@ const REQUEST_HEADERS: [&str; 6] = [
 const RESPONSE_HEADERS: [&str; 3] = ["grpc-status", "grpc-message", "grpc-status-details-bin"];
 
 /// The calls that require a token.
-const WITH_TOKEN: [&str; 9] = [
+const WITH_TOKEN: [&str; 10] = [
     "/ringpad.v1.PadService/Subscribe",
     "/ringpad.v1.PadService/ListCalls",
     "/ringpad.v1.PadService/ListReservations",
@@ -77,12 +81,13 @@ const WITH_TOKEN: [&str; 9] = [
     "/ringpad.v1.PadService/ReopenCall",
     "/ringpad.v1.PadService/SaveNote",
     "/ringpad.v1.PadService/SaveCustomer",
+    "/ringpad.v1.PairingService/ApprovePairing",
 ];
 
 /// The port's own services.
-const SERVICES: [&str; 1] = [pad_service_server::SERVICE_NAME];
+const SERVICES: [&str; 2] = [pad_service_server::SERVICE_NAME, pairing_service_server::SERVICE_NAME];
 
-/// The routes of `PadService`, health and reflection.
+/// The routes of `PadService`, `PairingService`, health and reflection.
 ///
 /// Requests may be compressed with gzip, and have `request_bytes` at most when they are decompressed. Answers are not: a popup has a few hundred bytes, which must be sent at once.
 ///
@@ -98,8 +103,12 @@ pub(crate) fn router(
     let service = PadServiceServer::new(edge.clone())
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(request_bytes);
+    let pairing = PairingServiceServer::new(edge.clone())
+        .accept_compressed(CompressionEncoding::Gzip)
+        .max_decoding_message_size(request_bytes);
     let routes = Routes::from(Router::new())
         .add_service(service)
+        .add_service(pairing)
         .add_service(grpc::health(readiness, &SERVICES, leaving.clone()))
         .add_service(reflection)
         .add_service(reflection_v1alpha)
@@ -198,6 +207,7 @@ pub(crate) struct GrpcEdge {
     pub admission: Arc<Admission>,
     pub streams: Arc<PadStreams>,
     pub requests: Arc<PadRequests>,
+    pub pairing: Arc<Pairing>,
 }
 
 /// The encoded messages of a stream, and its end as a status.
@@ -328,6 +338,8 @@ mod tests {
         let mut services = described.file.iter().flat_map(|file| &file.service);
         let service = services.find(|service| service.name() == "PadService").unwrap();
         let paths = service.method.iter().map(|method| format!("/ringpad.v1.PadService/{}", method.name()));
+        // Of the calls that concern tablets, one is a pad's.
+        let paths = paths.chain(["/ringpad.v1.PairingService/ApprovePairing".to_owned()]);
         assert_eq!(paths.collect::<BTreeSet<_>>(), WITH_TOKEN.map(str::to_owned).into_iter().collect());
     }
 }

@@ -36,7 +36,11 @@ pub(crate) use answers::{ApplyOutcome, Completeness, EarlyRing, NextEvent};
 pub(crate) use control::{ReconnectRequest, StreamControl};
 pub(crate) use event::{PadEvent, is_readable, json};
 
-use crate::{admission::token::Pad, capacity::HubCapacity, stream_end::StreamEnd};
+use crate::{
+    admission::token::{Pad, TokenFault},
+    capacity::HubCapacity,
+    stream_end::StreamEnd,
+};
 use store::{HeldStore, IncomingEvent};
 
 /// Over how long the pads of a renamed store are asked to connect again.
@@ -207,6 +211,15 @@ impl Hub {
     /// Forgets events that have been kept for long enough.
     pub(crate) fn sweep(&self, now: Instant) {
         self.lock().stores.values_mut().for_each(|store| store.sweep(now));
+    }
+
+    /// Ends all streams of these pads, which were revoked.
+    pub(crate) fn end_revoked(&self, pads: &HashSet<&str>) {
+        let state = self.lock();
+        let streams = state.stores.values().flat_map(|store| &store.streams);
+        for stream in streams.filter(|stream| pads.contains(stream.pad())) {
+            stream.end(StreamEnd::Token(TokenFault::Revoked));
+        }
     }
 
     /// The replica leaves: it accepts no more streams, and asks its pads to reconnect, spread evenly over `window`. Streams

@@ -3,6 +3,7 @@
 
 mod batches;
 mod instances;
+mod pairing;
 
 use std::{sync::Arc, time::Duration};
 

@@ -110,7 +110,11 @@ impl PadRequests {
         Ok(PadServiceListReservationsResponse { calls, next_page_token })
     }
 
-    fn admit(&self, token: Result<&str, TokenFault>) -> Result<(Pad, RequestPermit), Status> {
+    /// Lets a pad make one request.
+    ///
+    /// # Errors
+    /// The fault of the token, or the pad or its store has used up its share.
+    pub(crate) fn admit(&self, token: Result<&str, TokenFault>) -> Result<(Pad, RequestPermit), Status> {
         let pad = self.admission.pad(token).map_err(StreamEnd::Token)?;
         let permit = self.admission.permit(&pad).map_err(exhausted)?;
         Ok((pad, permit))

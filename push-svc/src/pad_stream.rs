@@ -88,6 +88,8 @@ impl PadStreams {
     ) -> Result<PadStream, StreamEnd> {
         let pad = self.admission.pad(token).map_err(StreamEnd::Token)?;
         let registration = self.hub.register(&pad, session(&request.session)?)?;
+        // Once it is registered, a revocation ends it. One that came before did not.
+        self.admission.check(&pad).map_err(StreamEnd::Token)?;
         // Boxed, so that the size of the log's answers does not count for the task of every stream as long as it lives.
         let beginning = Box::pin(timeout(ANSWER_DEADLINE, self.begin(&pad, &registration, &request))).await;
         let beginning = beginning.unwrap_or(Err(LogClientError::Unexpected("no snapshot in time")));

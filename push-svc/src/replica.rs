@@ -30,6 +30,8 @@ use crate::{
     pad_requests::{PadRequests, RequestMetrics},
     pad_stream::{PadStreams, StreamMetrics},
     page,
+    pairing::{Pairing, PairingMetrics},
+    revocations::{Answered, Revocations},
     subscription::{Subscriber, SubscriptionMetrics},
     websocket::{self, WebSocketEdge},
 };
@@ -100,7 +102,12 @@ impl Replica {
             stop: CancellationToken::new(),
             supervisor: Supervisor::new(CancellationToken::new()),
         };
+        let admission = edge.admission.clone();
+        let answered = Answered::new(&mut registry);
         replica.serve(settings, capacity, edge, listeners, registry)?;
+        let revocations = Revocations { hub: hub.clone(), log: log.clone(), admission, answered };
+        let until = replica.stop.clone();
+        replica.supervisor.spawn("revocations", async move { revocations.run(until).await });
         let (backoff, stop) = (settings.retry.backoff(), replica.stop.clone());
         let (watched, until) = (log.clone(), stop.clone());
         replica.supervisor.spawn("instances of ingest-svc", async move { watched.watch(until).await });
@@ -211,5 +218,17 @@ fn edge(
         settings.heartbeat_interval,
         capacity.streams,
     );
-    GrpcEdge { admission, streams: Arc::new(streams), requests: Arc::new(requests) }
+    let pairing = Pairing::new(
+        admission.clone(),
+        log.clone(),
+        capacity.pairing,
+        settings.push_trusted_proxies.clone(),
+        PairingMetrics::new(metrics),
+    );
+    GrpcEdge {
+        admission,
+        streams: Arc::new(streams),
+        requests: Arc::new(requests),
+        pairing: Arc::new(pairing),
+    }
 }

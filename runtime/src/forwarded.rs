@@ -68,6 +68,14 @@ pub fn contains(networks: &[IpNet], address: IpAddr) -> bool {
     networks.iter().any(|network| network.contains(&address))
 }
 
+/// The address by which a client's share is counted. A client with one IPv6 address has a whole network of 64 bits (RFC 6177).
+pub fn owner(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
+        address => address,
+    }
+}
+
 /// Networks, as a setting lists them with commas between them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Networks(pub Arc<[IpNet]>);

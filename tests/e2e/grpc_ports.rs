@@ -36,9 +36,14 @@ fn ports(system: &System) -> [(SocketAddr, &'static [&'static str]); 2] {
     [
         (
             system.ingest_at.grpc,
-            &["ringpad.v1.CustomerService", "ringpad.v1.IngestService", "ringpad.v1.StoreService"],
+            &[
+                "ringpad.v1.CustomerService",
+                "ringpad.v1.IngestService",
+                "ringpad.v1.PairingService",
+                "ringpad.v1.StoreService",
+            ],
         ),
-        (system.push_at[0].pads, &["ringpad.v1.PadService"]),
+        (system.push_at[0].pads, &["ringpad.v1.PadService", "ringpad.v1.PairingService"]),
     ]
 }
 

@@ -35,6 +35,7 @@ mod one_file;
 mod one_pad;
 mod openapi;
 mod outage;
+mod pairing;
 mod postgres;
 mod postgres_connections;
 mod postgres_faults;

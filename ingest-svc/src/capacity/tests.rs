@@ -143,6 +143,7 @@ fn of_log(log: LogCapacity, lists: ListCapacity) -> Vec<Row> {
         batch_bytes,
         quarantine_requests,
         quarantine_bytes,
+        pairing_codes,
         outbox_commits,
         outbox_bytes,
         live_readers,
@@ -153,8 +154,16 @@ fn of_log(log: LogCapacity, lists: ListCapacity) -> Vec<Row> {
         answer_bytes,
         page_looks,
     } = log;
-    let ListCapacity { calls, events, events_of_stores, stores, customers, customer_bytes, quarantined } =
-        lists;
+    let ListCapacity {
+        calls,
+        events,
+        events_of_stores,
+        stores,
+        customers,
+        customer_bytes,
+        quarantined,
+        pads,
+    } = lists;
     vec![
         limit!("requests that wait for the log's writer", jobs),
         limit!("one commit", batch_jobs, mib(batch_bytes)),
@@ -167,9 +176,10 @@ fn of_log(log: LogCapacity, lists: ListCapacity) -> Vec<Row> {
             "32 KiB"
         ),
         limit!(
-            "an answer to `ListStores`, `ListQuarantine`, `ListCustomers`",
+            "an answer to `ListStores`, `ListQuarantine`, `ListPads`, `ListCustomers`",
             stores.most,
             quarantined.most,
+            pads.most,
             customers.most,
             mib(customer_bytes)
         ),
@@ -188,6 +198,8 @@ fn of_log(log: LogCapacity, lists: ListCapacity) -> Vec<Row> {
         // RETENTION
         limit!("calls and events in the log"),
         limit!("quarantine", quarantine_requests, mib(quarantine_bytes.try_into().unwrap())),
+        limit!("tablets with a code that nobody has approved", pairing_codes, "10 min"),
+        limit!("the name of a paired pad", PAD_NAME),
         limit!("commits passed to the relay in memory", outbox_commits, mib(outbox_bytes)),
     ]
 }

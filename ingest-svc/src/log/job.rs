@@ -9,6 +9,7 @@ use crate::{
     call::{ActionOutcome, ActionRequest, Ingested},
     cdr::Record,
     customer::{CustomerChange, CustomerEntry, Deleted},
+    pad::{PadChange, PadOutcome},
     request::Quarantined,
     store::{Assigned, Moving, StoreEntry, Upserted},
 };
@@ -29,6 +30,8 @@ pub(super) enum Job {
     DeleteCustomer(Box<Work<(String, String), Deleted>>),
     /// Remove a store; answers whether there was one.
     Delete(Box<Work<String, bool>>),
+    /// Change what is known of tablets.
+    Pads(Box<Work<PadChange, PadOutcome>>),
     /// Keep a request that is not a CDR.
     Quarantine(Box<Work<Quarantined, ()>>),
     /// Remove requests from the quarantine.
@@ -156,6 +159,7 @@ impl Job {
             Self::Customers(work) => work.fail(error),
             Self::DeleteCustomer(work) => work.fail(error),
             Self::Delete(work) => work.fail(error),
+            Self::Pads(work) => work.fail(error),
             Self::Quarantine(work) => work.fail(error),
             Self::Release(work) => work.fail(error),
             Self::Purge(work) => work.fail(error),
@@ -173,6 +177,7 @@ impl Job {
             Self::Customers(work) => work.answer(committed),
             Self::DeleteCustomer(work) => work.answer(committed),
             Self::Delete(work) => work.answer(committed),
+            Self::Pads(work) => work.answer(committed),
             Self::Quarantine(work) => work.answer(committed),
             Self::Release(work) => work.answer(committed),
             Self::Purge(work) => work.answer(committed),

@@ -16,6 +16,7 @@ mod error;
 mod load;
 mod locks;
 mod owner;
+mod pads;
 mod purge;
 mod quarantine;
 mod read;

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     capacity::LogCapacity,
     customer::{CustomerChange, CustomerEntry},
+    pad::{CredentialHash, Holder, PadMark, PairedPad},
     request::Quarantined,
     store::{Moving, StoreEntry, Upserted},
 };
@@ -183,6 +184,38 @@ impl LogReader {
     ) -> Result<Vec<(u64, Quarantined)>, LogError> {
         let turn = self.searches.wait(ANYBODY).await;
         ask!(self.oldest_quarantined(from, limit, turn))
+    }
+
+    /// Whose credential it is at a Unix second; `None`: nobody's. Tablets without a token ask, and do not delay other readers.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub async fn holder(&self, credential: CredentialHash, now: i64) -> Result<Option<Holder>, LogError> {
+        let turn = self.searches.wait(ANYBODY).await;
+        ask!(self.holder(credential, now, turn))
+    }
+
+    /// Pads of one store, or, with an empty id, of all that exist, after a place in their order.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub async fn pads(
+        &self,
+        store_id: String,
+        after: Option<PadMark>,
+        limit: u32,
+    ) -> Result<Vec<PairedPad>, LogError> {
+        let turn = self.searches.wait(ANYBODY).await;
+        ask!(self.pads(store_id, after, limit, turn))
+    }
+
+    /// Pads that were revoked at the Unix second `since` or later, and those of deleted stores.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub async fn revoked_pads(&self, since: i64) -> Result<Vec<Uuid>, LogError> {
+        let turn = self.live.wait(ANYBODY).await;
+        ask!(self.revoked_pads(since, turn))
     }
 
     /// Events for the relay: from a key on, and not older than `since` (Unix milliseconds).

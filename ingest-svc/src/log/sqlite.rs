@@ -19,6 +19,7 @@ mod customers;
 mod error;
 mod file;
 mod open;
+mod pads;
 mod purge;
 mod quarantine;
 mod read;

@@ -6,6 +6,7 @@ pub(super) mod answers;
 pub(super) mod batches;
 mod customers;
 mod imports;
+mod pads;
 mod quarantine;
 mod records;
 mod reservations;

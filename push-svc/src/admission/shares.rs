@@ -114,9 +114,11 @@ impl Drop for RequestPermit {
     }
 }
 
+/// Takes one from what `key` has saved up.
+///
 /// # Errors
 /// After how long the next request is allowed.
-fn check<K: Clone + std::hash::Hash + Eq>(
+pub(crate) fn check<K: Clone + std::hash::Hash + Eq>(
     limiter: &DefaultKeyedRateLimiter<K>,
     key: &K,
 ) -> Result<(), Duration> {

@@ -65,6 +65,11 @@ impl StreamControl {
         &self.store
     }
 
+    /// The pad's id.
+    pub(super) fn pad(&self) -> &str {
+        &self.pad
+    }
+
     /// Whether both are streams of one pad of one store.
     pub(super) fn shares_pad(&self, other: &Self) -> bool {
         self.pad == other.pad && self.store == other.store

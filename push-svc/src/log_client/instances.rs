@@ -25,7 +25,9 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
-use ringpad_proto::v1::ingest_service_client::IngestServiceClient;
+use ringpad_proto::v1::{
+    ingest_service_client::IngestServiceClient, pairing_service_client::PairingServiceClient,
+};
 use tokio::{
     sync::watch,
     time::{Instant, interval, sleep, sleep_until, timeout},
@@ -51,8 +53,12 @@ const PING: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(
 const ANSWER_BYTES: usize = 64 * 1024 * 1024;
 /// How often the health of each instance is checked, and how long the answer may take.
 const HEALTH: Duration = Duration::from_secs(1);
+/// The connection to one instance.
+type InstanceChannel = InterceptedService<Channel, TokenInterceptor>;
 /// A client of one instance.
-pub(super) type InstanceClient = IngestServiceClient<InterceptedService<Channel, TokenInterceptor>>;
+pub(super) type InstanceClient = IngestServiceClient<InstanceChannel>;
+/// The same, for what concerns tablets.
+pub(super) type PairingClient = PairingServiceClient<InstanceChannel>;
 
 /// What a request costs the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,6 +140,42 @@ impl Instances {
     where
         F: Future<Output = Result<Response<A>, Status>>,
     {
+        let call = |channel, request| {
+            call(IngestServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES), request)
+        };
+        self.ask_service(message, cost, until, call).await
+    }
+
+    /// The same about tablets.
+    ///
+    /// # Errors
+    /// As of [`Self::ask`].
+    pub(super) async fn ask_pairing<Q: Clone, A, F>(
+        &self,
+        message: Q,
+        cost: Cost,
+        until: Instant,
+        call: impl Fn(PairingClient, Request<Q>) -> F,
+    ) -> Result<Response<A>, Status>
+    where
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
+        let call = |channel, request| {
+            call(PairingServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES), request)
+        };
+        self.ask_service(message, cost, until, call).await
+    }
+
+    async fn ask_service<Q: Clone, A, F>(
+        &self,
+        message: Q,
+        cost: Cost,
+        until: Instant,
+        call: impl Fn(InstanceChannel, Request<Q>) -> F,
+    ) -> Result<Response<A>, Status>
+    where
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
         let instances = self.in_order();
         let mut outcome = Err(Status::unavailable("no instance of ingest-svc is known"));
         for (index, instance) in instances.iter().enumerate() {
@@ -142,7 +184,7 @@ impl Instances {
             request.set_timeout(until.saturating_duration_since(Instant::now()));
             let late = || Err(Status::deadline_exceeded("no answer in time"));
             outcome = tokio::select! {
-                answer = call(self.client(instance), request) => answer,
+                answer = call(self.channel(instance), request) => answer,
                 // One slow answer is no failure: the health check tells a slow instance from one that is frozen.
                 () = instance.is_given_up(cost), if !is_last => late(),
                 () = sleep_until(until) => late(),
@@ -189,9 +231,8 @@ impl Instances {
         known
     }
 
-    fn client(&self, instance: &Instance) -> InstanceClient {
-        IngestServiceClient::with_interceptor(instance.channel.clone(), self.0.token.clone())
-            .max_decoding_message_size(ANSWER_BYTES)
+    fn channel(&self, instance: &Instance) -> InstanceChannel {
+        InterceptedService::new(instance.channel.clone(), self.0.token.clone())
     }
 
     async fn check(&self, instance: &Instance) {

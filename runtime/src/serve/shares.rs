@@ -2,9 +2,11 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+
+use crate::forwarded::owner;
 
 /// The connections and requests of all addresses.
 #[derive(Debug, Clone)]
@@ -53,14 +55,6 @@ impl Drop for AddressShare {
                 taken.remove(&self.address);
             }
         }
-    }
-}
-
-/// The address that counts. A client with one IPv6 address has a whole network of 64 bits (RFC 6177).
-fn owner(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
-        address => address,
     }
 }
 

@@ -27,6 +27,9 @@ pub(super) const COPY: i64 = 0x7269_6e67_7061_6405;
 /// Held by the transaction that changes customers.
 pub(super) const CUSTOMERS: i64 = 0x7269_6e67_7061_6406;
 
+/// Held by the transaction that changes what is known of tablets.
+pub(super) const PADS: i64 = 0x7269_6e67_7061_6407;
+
 /// For how long an owner's events are left to it. By the database's clock.
 pub(super) const LEASE: &str = "interval '5 seconds'";
 

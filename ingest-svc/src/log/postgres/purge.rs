@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio_postgres::{Client, types::Type};
 
 use super::{error::Failure, locks::RETENTION, rows::FORMER};
+use crate::pad::REVOCATION_SECONDS;
 
 /// Rows of a table deleted in one step.
 const STEP: i64 = 200;
@@ -42,6 +43,7 @@ const FORMER_STORES: &str = "DELETE FROM stores WHERE key IN
        AND NOT EXISTS (SELECT FROM callers WHERE store = stores.key)
        AND NOT EXISTS (SELECT FROM customers WHERE store = stores.key)
        AND NOT EXISTS (SELECT FROM reservations WHERE store = stores.key)
+       AND NOT EXISTS (SELECT FROM pads WHERE store = stores.key)
      LIMIT $1 FOR UPDATE SKIP LOCKED)";
 
 /// Each deletes up to `$2` rows from before the Unix second `$1`.
@@ -55,6 +57,21 @@ const OLD: [&str; 4] = [
     "DELETE FROM calls WHERE key IN
        (SELECT key FROM calls WHERE sdt < $1 AND NOT EXISTS (SELECT FROM reservations WHERE call = calls.key) ORDER BY sdt LIMIT $2 FOR UPDATE SKIP LOCKED)",
 ];
+
+/// Pads of deleted stores count as revoked from the Unix second `$1` on.
+const REVOKE_OF_DELETED_STORES: &str = "UPDATE pads SET revoked = $1 WHERE id IN
+    (SELECT pads.id FROM stores JOIN pads ON pads.store = stores.key
+     WHERE stores.deleted AND pads.revoked IS NULL LIMIT $2 FOR UPDATE OF pads SKIP LOCKED)";
+
+/// Codes that have expired at the Unix second `$1`.
+const EXPIRED_CODES: &str = "DELETE FROM pads WHERE id IN
+    (SELECT id FROM pads WHERE code IS NOT NULL AND store IS NULL AND expires <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+
+/// Pads that were revoked before the Unix second `$1`, after which push-svc need not be told of them, and before `$2`. It does not
+/// matter how long ago if their store was deleted.
+const REVOKED: &str = "DELETE FROM pads WHERE id IN
+    (SELECT id FROM pads WHERE revoked < $1
+       AND (revoked < $2 OR store IN (SELECT key FROM stores WHERE deleted)) LIMIT $3 FOR UPDATE SKIP LOCKED)";
 
 /// How far the look through the callers has come. There is no index by their last call, because every accept would have to write it.
 #[derive(Default)]
@@ -77,6 +94,7 @@ async fn rows(client: &Client, before: i64) -> Result<u64, Failure> {
     for table in OLD {
         deleted += client.execute_typed(table, &[(&before, Type::INT8), (&STEP, Type::INT8)]).await?;
     }
+    deleted += pads(client, before).await?;
     for table in OF_DELETED_STORES {
         deleted += client.execute_typed(table, &[(&STEP, Type::INT8)]).await?;
     }
@@ -84,6 +102,18 @@ async fn rows(client: &Client, before: i64) -> Result<u64, Failure> {
         deleted += client.execute_typed(FORMER_STORES, &[(&STEP, Type::INT8), (&FORMER, Type::TEXT)]).await?;
     }
     Ok(deleted)
+}
+
+async fn pads(client: &Client, before: i64) -> Result<u64, Failure> {
+    let now = jiff::Timestamp::now().as_second();
+    let mut changed = 0;
+    for table in [REVOKE_OF_DELETED_STORES, EXPIRED_CODES] {
+        changed += client.execute_typed(table, &[(&now, Type::INT8), (&STEP, Type::INT8)]).await?;
+    }
+    let told = now.saturating_sub(REVOCATION_SECONDS);
+    let parameters: super::rows::Parameters<'_> =
+        &[(&told, Type::INT8), (&before, Type::INT8), (&STEP, Type::INT8)];
+    Ok(changed + client.execute_typed(REVOKED, parameters).await?)
 }
 
 /// Looks at some callers, and deletes those whose last call was before `before`; whether there are more to look at.

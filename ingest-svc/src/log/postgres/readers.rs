@@ -24,6 +24,7 @@ use super::{
     customers,
     error::{ServerError, took_too_long},
     owner::CurrentOwner,
+    pads,
     quarantine::{self, Place},
     read,
     schema::LogId,
@@ -33,6 +34,7 @@ use super::{
 use crate::{
     capacity::LogCapacity,
     customer::{CustomerChange, CustomerEntry},
+    pad::{CredentialHash, Holder, PadMark, PairedPad},
     request::Quarantined,
     store::{Moving, StoreEntry, Upserted},
 };
@@ -183,6 +185,36 @@ impl Connections {
         held: impl Send + 'static,
     ) -> Result<Vec<(u64, Quarantined)>, LogError> {
         self.read(held, move |client| Box::pin(quarantine::read(client, Place::From(from), limit))).await
+    }
+
+    pub(in super::super) async fn holder(
+        &self,
+        credential: CredentialHash,
+        now: i64,
+        held: impl Send + 'static,
+    ) -> Result<Option<Holder>, LogError> {
+        self.read(held, move |client| Box::pin(pads::holder(client, credential, now))).await
+    }
+
+    pub(in super::super) async fn pads(
+        &self,
+        store_id: String,
+        after: Option<PadMark>,
+        limit: u32,
+        held: impl Send + 'static,
+    ) -> Result<Vec<PairedPad>, LogError> {
+        self.read(held, move |client| {
+            Box::pin(async move { pads::list(client, &store_id, after.as_ref(), limit).await })
+        })
+        .await
+    }
+
+    pub(in super::super) async fn revoked_pads(
+        &self,
+        since: i64,
+        held: impl Send + 'static,
+    ) -> Result<Vec<Uuid>, LogError> {
+        self.read(held, move |client| Box::pin(pads::revoked(client, since))).await
     }
 
     pub(in super::super) async fn newest_call(

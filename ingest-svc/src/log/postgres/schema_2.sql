@@ -20,7 +20,7 @@ CREATE INDEX customers_of_store ON customers (store, id);
 CREATE TABLE pads (
     id        UUID PRIMARY KEY,
     credential BYTEA NOT NULL UNIQUE,       -- SHA-256 of it
-    code      TEXT COLLATE "C",             -- that the tablet shows; NULL: it was approved
+    code      TEXT COLLATE "C",             -- that the tablet shows, or showed when it was approved; NULL: that has expired
     expires   BIGINT NOT NULL,              -- Unix seconds: until when the code can be approved
     store     BIGINT,                       -- NULL: not approved, as the next one
     paired    BIGINT,                       -- Unix seconds

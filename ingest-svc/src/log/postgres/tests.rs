@@ -3,6 +3,7 @@
 mod commits;
 mod interleaving;
 mod migration;
+mod pads;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -24,7 +24,7 @@ use super::{
     error::{Failure, ServerError},
     load::{Given, load},
     locks::BEGIN,
-    owner,
+    owner, pads,
     purge::{self, Sweep},
     quarantine,
     save::{Mark, save},
@@ -89,6 +89,8 @@ enum Kind {
     Stores,
     /// Changes of customers.
     Customers,
+    /// Tablets.
+    Pads,
     /// The quarantine.
     Quarantine,
     /// The retention.
@@ -101,6 +103,7 @@ impl Kind {
             Job::Ingest(_) | Job::Act(_) | Job::Probe(_) => Self::Live,
             Job::Upsert(_) | Job::Import(_) | Job::Delete(_) => Self::Stores,
             Job::Customers(_) | Job::DeleteCustomer(_) => Self::Customers,
+            Job::Pads(_) => Self::Pads,
             Job::Quarantine(_) | Job::Release(_) => Self::Quarantine,
             Job::Purge(_) => Self::Purge,
         }
@@ -262,6 +265,7 @@ impl Writer {
             Kind::Live => self.live(session, jobs, &mut batch).await?,
             Kind::Stores => stores::change(client, jobs, &mut batch).await?,
             Kind::Customers => customers::change(client, jobs).await?,
+            Kind::Pads => pads::change(client, jobs, self.capacity.pairing_codes, &mut batch).await?,
             Kind::Quarantine => quarantine::change(client, jobs, &self.capacity, &mut batch).await?,
             Kind::Purge => self.purge(client, jobs).await?,
         }

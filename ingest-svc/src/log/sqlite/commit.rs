@@ -12,7 +12,7 @@ use super::{
         error::{LogError, Obstacle},
         job::{Import, Job, Probe},
     },
-    customers,
+    customers, pads,
     purge::{self, Sweep},
     quarantine,
     record::Savepoint,
@@ -22,6 +22,7 @@ use super::{
 use crate::{
     call::{ActionOutcome, ActionRequest, Ingested},
     cdr::Record,
+    pad::{PadChange, PadOutcome},
     request::Quarantined,
     store::{Assigned, Moving, StoreEntry, Upserted},
 };
@@ -134,6 +135,7 @@ impl Writer {
                 batch.deleted(&work.input);
                 work.set(stores::delete(&self.connection, &mut self.directory, &work.input))
             }
+            Job::Pads(work) => work.set(self.change_pads(&work.input, batch)),
             Job::Quarantine(work) => work.set(self.quarantine(&work.input, batch)),
             Job::Release(work) => {
                 work.set(quarantine::remove(&self.connection, &work.input).and_then(|()| self.recount()))
@@ -192,6 +194,12 @@ impl Writer {
             Ok(outcome)
         };
         entries.iter().map(upsert).collect()
+    }
+
+    fn change_pads(&mut self, change: &PadChange, batch: &mut Batch) -> rusqlite::Result<PadOutcome> {
+        let outcome = pads::change(&self.connection, change, self.capacity.pairing_codes)?;
+        batch.writes |= matches!(outcome, PadOutcome::Begun(_));
+        Ok(outcome)
     }
 
     fn quarantine(&mut self, request: &Quarantined, batch: &mut Batch) -> rusqlite::Result<()> {

@@ -18,11 +18,15 @@ pub(super) struct Step {
     pub(super) more: bool,
 }
 
-/// Deletes up to 200 rows of each table: events, calls and quarantined requests from before `before` (Unix seconds), and what
+/// Deletes up to 200 rows of each table: events, calls, revoked pads and quarantined requests from before `before` (Unix seconds), and what
 /// deleted stores have left. Once there are none left, looks for callers whose last call was before it.
 pub(super) fn step(connection: &Connection, sweep: &mut Sweep, before: i64) -> rusqlite::Result<Step> {
     let quarantined = rows::quarantined(connection, before)?;
-    let deleted = quarantined + rows::old(connection, before)? + rows::of_deleted_stores(connection)?;
+    let now = jiff::Timestamp::now().as_second();
+    let deleted = quarantined
+        + rows::old(connection, before)?
+        + rows::pads(connection, before, now)?
+        + rows::of_deleted_stores(connection)?;
     if deleted > 0 {
         return Ok(Step { deleted, quarantined, more: true });
     }

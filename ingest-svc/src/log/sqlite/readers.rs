@@ -7,6 +7,7 @@ use std::{
 };
 
 use rusqlite::{Connection, ErrorCode};
+use uuid::Uuid;
 
 use super::{
     super::{
@@ -20,11 +21,12 @@ use super::{
     customers,
     file::LogFile,
     open::open_reader,
-    quarantine, read,
+    pads, quarantine, read,
 };
 use crate::{
     capacity::LogCapacity,
     customer::{CustomerChange, CustomerEntry},
+    pad::{CredentialHash, Holder, PadMark, PairedPad},
     request::Quarantined,
     store::{Moving, StoreEntry, Upserted},
 };
@@ -146,6 +148,33 @@ impl Connections {
         held: impl Send + 'static,
     ) -> Result<Vec<(u64, Quarantined)>, LogError> {
         self.read(held, move |connection| quarantine::oldest(connection, from, limit)).await
+    }
+
+    pub(in super::super) async fn holder(
+        &self,
+        credential: CredentialHash,
+        now: i64,
+        held: impl Send + 'static,
+    ) -> Result<Option<Holder>, LogError> {
+        self.read(held, move |connection| pads::holder(connection, credential, now)).await
+    }
+
+    pub(in super::super) async fn pads(
+        &self,
+        store_id: String,
+        after: Option<PadMark>,
+        limit: u32,
+        held: impl Send + 'static,
+    ) -> Result<Vec<PairedPad>, LogError> {
+        self.read(held, move |connection| pads::list(connection, &store_id, after.as_ref(), limit)).await
+    }
+
+    pub(in super::super) async fn revoked_pads(
+        &self,
+        since: i64,
+        held: impl Send + 'static,
+    ) -> Result<Vec<Uuid>, LogError> {
+        self.read(held, move |connection| pads::revoked(connection, since)).await
     }
 
     pub(in super::super) async fn newest_call(

@@ -182,7 +182,7 @@ CREATE INDEX customers_of_store ON customers (store, id);
 CREATE TABLE pads (
     id        BLOB NOT NULL PRIMARY KEY,
     credential BLOB NOT NULL UNIQUE,        -- SHA-256 of it
-    code      TEXT,                         -- that the tablet shows; NULL: it was approved
+    code      TEXT,                         -- that the tablet shows, or showed when it was approved; NULL: that has expired
     expires   INTEGER NOT NULL,             -- Unix seconds: until when the code can be approved
     store     INTEGER REFERENCES stores,    -- NULL: not approved, as the next one
     paired    INTEGER,                      -- Unix seconds

@@ -26,6 +26,9 @@ pub enum TokenFault {
     /// It has expired.
     #[error("the token has expired (exp)")]
     Expired,
+    /// Its pad was revoked.
+    #[error("the pad was revoked")]
+    Revoked,
     /// It is not valid yet.
     #[error("the token is not valid yet (nbf)")]
     NotValidYet,

@@ -2,6 +2,8 @@
 
 use rusqlite::{Connection, params};
 
+use crate::pad::REVOCATION_SECONDS;
+
 /// Rows of a table deleted in one step.
 const STEP: usize = 200;
 
@@ -47,6 +49,33 @@ pub(super) fn old(connection: &Connection, before: i64) -> rusqlite::Result<usiz
     Ok(events + reservations + calls)
 }
 
+/// Codes that have expired at the Unix second `now`, and pads that were revoked before `before`. A pad of a deleted store counts as
+/// revoked from now on. A revoked pad stays for as long as push-svc must be told of it.
+pub(super) fn pads(connection: &Connection, before: i64, now: i64) -> rusqlite::Result<usize> {
+    let told = now.saturating_sub(REVOCATION_SECONDS);
+    let of_deleted_store = connection
+        .prepare_cached(
+            "UPDATE pads SET revoked = ?1 WHERE id IN
+               (SELECT pads.id FROM stores INDEXED BY stores_deleted CROSS JOIN pads INDEXED BY pads_of_store
+                  ON pads.store = stores.key WHERE stores.deleted = 1 AND pads.revoked IS NULL LIMIT ?2)",
+        )?
+        .execute(params![now, STEP])?;
+    let expired = connection
+        .prepare_cached(
+            "DELETE FROM pads WHERE id IN
+               (SELECT id FROM pads WHERE code IS NOT NULL AND store IS NULL AND expires <= ?1 LIMIT ?2)",
+        )?
+        .execute(params![now, STEP])?;
+    let revoked = connection
+        .prepare_cached(
+            "DELETE FROM pads WHERE id IN
+               (SELECT id FROM pads WHERE revoked < ?1
+                  AND (revoked < ?2 OR store IN (SELECT key FROM stores WHERE deleted = 1)) LIMIT ?3)",
+        )?
+        .execute(params![told, before, STEP])?;
+    Ok(of_deleted_store + expired + revoked)
+}
+
 /// What deleted stores have left: nobody can ask for it any more. Once nothing is left, also the stores themselves whose id
 /// another store has now.
 pub(super) fn of_deleted_stores(connection: &Connection) -> rusqlite::Result<usize> {
@@ -76,7 +105,8 @@ pub(super) fn of_deleted_stores(connection: &Connection) -> rusqlite::Result<usi
         deleted += connection
             .prepare_cached(
                 "DELETE FROM stores WHERE key IN
-                   (SELECT key FROM stores WHERE deleted = 1 AND id LIKE ' former %' LIMIT ?1)",
+                   (SELECT key FROM stores WHERE deleted = 1 AND id LIKE ' former %'
+                      AND NOT EXISTS (SELECT 1 FROM pads WHERE store = stores.key) LIMIT ?1)",
             )?
             .execute(params![STEP])?;
     }

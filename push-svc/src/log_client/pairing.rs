@@ -1,0 +1,118 @@
+//! What the log is asked about tablets. An answer, or its absence, says nothing about the source of events: an older ingest-svc
+//! does not know these calls.
+
+use ringpad_proto::v1::{
+    ApprovePairingRequest, BeginRequest, BeginResponse, CheckCredentialRequest, ListRevocationsRequest,
+    PairedPad, PollRequest, PollResponse,
+};
+use ringpad_runtime::grpc;
+use tonic::{Code, Response, Status};
+
+use super::{
+    LogClient, answer_time,
+    instances::{Cost, PairingClient},
+};
+
+impl LogClient {
+    /// A credential and a code for a tablet. The clients of one address, `client`, take turns with those of others.
+    ///
+    /// # Errors
+    /// `RESOURCE_EXHAUSTED`, or `UNAVAILABLE`.
+    pub(crate) async fn begin_pairing(&self, client: &str) -> Result<BeginResponse, Status> {
+        let (_turn, until) = self.wait_for_turn(client).await?;
+        let call = async |mut client: PairingClient, request| client.begin(request).await;
+        refusal(self.instances.ask_pairing(BeginRequest {}, Cost::Little, until, call).await)
+    }
+
+    /// Whether a tablet's code was approved.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, or `UNAVAILABLE`.
+    pub(crate) async fn poll_pairing(
+        &self,
+        client: &str,
+        request: PollRequest,
+    ) -> Result<PollResponse, Status> {
+        let (_turn, until) = self.wait_for_turn(client).await?;
+        let call = async |mut client: PairingClient, request| client.poll(request).await;
+        refusal(self.instances.ask_pairing(request, Cost::Little, until, call).await)
+    }
+
+    /// Whose credential it is.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`: nobody's; or `UNAVAILABLE`.
+    pub(crate) async fn check_credential(
+        &self,
+        client: &str,
+        request: CheckCredentialRequest,
+    ) -> Result<PairedPad, Status> {
+        let (_turn, until) = self.wait_for_turn(client).await?;
+        let call = async |mut client: PairingClient, request| client.check_credential(request).await;
+        let answer = refusal(self.instances.ask_pairing(request, Cost::Little, until, call).await)?;
+        answer.pad.ok_or_else(no_pad)
+    }
+
+    /// Makes the tablet that shows a code a pad of a store.
+    ///
+    /// # Errors
+    /// The log's own status if it refuses; or `UNAVAILABLE`.
+    pub(crate) async fn approve_pairing(&self, request: ApprovePairingRequest) -> Result<PairedPad, Status> {
+        let store = request.store_id.clone();
+        let (_turn, until) = self.wait_for_turn(&store).await?;
+        let call = async |mut client: PairingClient, request| client.approve_pairing(request).await;
+        let answer = refusal(self.instances.ask_pairing(request, Cost::Little, until, call).await)?;
+        answer.pad.ok_or_else(no_pad)
+    }
+
+    /// The ids of pads that are revoked. Never waits for pads.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub(crate) async fn revocations(&self) -> Result<Vec<String>, Status> {
+        let call = async |mut client: PairingClient, request| client.list_revocations(request).await;
+        let request = ListRevocationsRequest {};
+        let answer = self.instances.ask_pairing(request, Cost::Little, answer_time(), call).await?;
+        Ok(answer.into_inner().pad_ids)
+    }
+}
+
+/// The answer of the log, or its refusal. Any other error is no refusal: also `UNAUTHENTICATED`, with which ingest-svc answers a
+/// wrong INTERNAL_TOKEN.
+fn refusal<T>(answer: Result<Response<T>, Status>) -> Result<T, Status> {
+    let status = match answer {
+        Ok(answer) => return Ok(answer.into_inner()),
+        Err(status) => status,
+    };
+    match status.code() {
+        code @ (Code::InvalidArgument | Code::NotFound | Code::ResourceExhausted) => {
+            // Without the headers of the answer.
+            Err(Status::with_details(code, status.message(), status.details().to_vec().into()))
+        }
+        code => {
+            tracing::debug!(%code, why = status.message(), "no answer about a tablet");
+            Err(grpc::unavailable("the log cannot be reached"))
+        }
+    }
+}
+
+fn no_pad() -> Status {
+    grpc::unavailable("the answer of the log has no pad")
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_log_says_of_the_tablet_is_a_refusal() {
+        let code = |code| refusal::<()>(Err(Status::new(code, "why"))).unwrap_err().code();
+        for refused in [Code::InvalidArgument, Code::NotFound, Code::ResourceExhausted] {
+            assert_eq!(code(refused), refused);
+        }
+        for failed in [Code::Unauthenticated, Code::Unimplemented, Code::Internal, Code::DeadlineExceeded] {
+            assert_eq!(code(failed), Code::Unavailable, "{failed:?}");
+        }
+    }
+}
