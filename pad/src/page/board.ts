@@ -169,6 +169,16 @@ export class Board {
     return popups.sort((a, b) => a.rank - b.rank || (a.rank === RINGS ? a.order - b.order : b.order - a.order));
   }
 
+  /** The services of the store's reservations, the most frequent first. */
+  services(): string[] {
+    const counts = new Map<string, number>();
+    for (const { call } of this.#calls.values()) {
+      const service = call.reservation?.service ?? "";
+      if (service !== "") counts.set(service, (counts.get(service) ?? 0) + 1);
+    }
+    return [...counts].sort(([, a], [, b]) => b - a).map(([service]) => service);
+  }
+
   /** Newest first. */
   recent(): Known[] {
     const newest = [...this.#calls.values()].sort(newestFirst).slice(0, LISTED);

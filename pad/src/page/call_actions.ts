@@ -12,7 +12,7 @@ import type { Board } from "./board.ts";
 import { Closing, type ClosingAction, type SendOutcome } from "./closing.ts";
 import { rebase, sameDraft, type Draft, type Drafts } from "./drafts.ts";
 import type { Expectations } from "./expectations.ts";
-import { completed, draftOf, isWhole, noteOf } from "./reservation.ts";
+import { completed, draftOf, isWhole, knownPerson, noteOf } from "./reservation.ts";
 import type { Unsent, Waiting } from "./unsent.ts";
 
 /** What an action needs of the page. */
@@ -172,7 +172,8 @@ export class CallActions {
     // Only what was typed here: another pad may have saved the rest since.
     const noteFor = (call: Call | undefined): NoteInit => {
       const typedInto = drafts.base(id) ?? base;
-      return noteOf(call && typedInto ? rebase(whole, typedInto, draftOf(call)) : whole, now());
+      const wanted = call && typedInto ? rebase(whole, typedInto, draftOf(call)) : whole;
+      return noteOf(wanted, now(), call && knownPerson(call));
     };
     const written = ({ reservation: _, ...call }: Call, { note, reservation }: NoteInit): Call => ({
       ...call,

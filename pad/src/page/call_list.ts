@@ -2,7 +2,7 @@
 
 import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import { button, element, icon, KeyedList, setData, setHidden, setText, type ItemView } from "./dom.ts";
-import { callBackLink, callerName, customer, dayName, holderName, reservationLine, talkTime, timeOfDay } from "./format.ts";
+import { callBackLink, callerLabel, callerName, customer, dayName, holderName, names, reservationLine, talkTime, timeOfDay } from "./format.ts";
 import { isOpen, phaseOf, startedAt, type Known, type Phase } from "./phase.ts";
 import { text } from "./text.ts";
 
@@ -63,13 +63,14 @@ function dayView(): ItemView<Line> {
 function callView(first: Call, context: ListContext): ItemView<Line> {
   let call = first;
   const time = element("span", "call-time");
+  const name = element("span", "call-name");
   const number = element("span", "call-number");
   const phase = element("span", "call-phase");
   const detail = element("span", "call-detail");
   const main = button("call-main", "", () => context.open(call));
   const hint = element("span", "unseen");
   hint.textContent = text.openCall;
-  main.append(time, element("span", "call-words", number, phase, detail), hint);
+  main.append(time, element("span", "call-words", element("span", "call-who", name, number), phase, detail), hint);
   const callBack = element("a", "call-back", icon(HANDSET));
   const done = button("call-done", "", () => context.close?.(call.id));
   done.append(icon(CHECK));
@@ -85,10 +86,11 @@ function callView(first: Call, context: ListContext): ItemView<Line> {
       setData(node, "phase", call.closed ? "closed" : itsPhase);
       setData(node, "call", call.id);
       setText(time, timeOfDay(startedAt(call)));
+      setText(name, names(call));
       setText(number, callerName(call));
       setText(phase, phaseWords(known, now));
       setText(detail, reservationLine(call, now).replaceAll(" · ", DOT) || call.note || callerWords(known, now, context));
-      setLabel(done, text.doneWith(callerName(call)));
+      setLabel(done, text.doneWith(callerLabel(call)));
       showLink(callBack, call, itsPhase);
     },
   };
@@ -111,7 +113,7 @@ function showLink(link: HTMLAnchorElement, call: Call, phase: Phase): void {
   // A caller who is on the phone is not called back.
   const target = phase === "ringing" || phase === "answered" ? undefined : callBackLink(call);
   if (target && link.getAttribute("href") !== target) link.href = target;
-  if (target) setLabel(link, text.callBackTo(callerName(call)));
+  if (target) setLabel(link, text.callBackTo(callerLabel(call)));
   setHidden(link, !target);
 }
 

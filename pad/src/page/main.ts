@@ -14,7 +14,7 @@ import { DaySummary } from "./day_summary.ts";
 import { byId, KeyedList, setHidden, setText } from "./dom.ts";
 import { Drafts } from "./drafts.ts";
 import { Expectations } from "./expectations.ts";
-import { callerName, fullDate, timeOfDay } from "./format.ts";
+import { callerLabel, fullDate, timeOfDay } from "./format.ts";
 import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import { setUpLanguage } from "./language_switch.ts";
 import { MissedCalls } from "./missed_calls.ts";
@@ -156,6 +156,7 @@ class PadPage {
     const context: PopupContext = {
       drafts: this.#drafts,
       unsent: this.#unsent,
+      services: () => this.#board.services(),
       claim: (id) => void this.#actions.claim(id),
       release: (id) => void this.#actions.release(id),
       close,
@@ -260,7 +261,7 @@ class PadPage {
   #offerUndo(): void {
     this.#undoable = this.#actions.undoable;
     const call = this.#undoable === undefined ? undefined : this.#board.call(this.#undoable);
-    setText(byId("undo-text"), call ? text.undoable(callerName(call)) : "");
+    setText(byId("undo-text"), call ? text.undoable(callerLabel(call)) : "");
     setHidden(byId("undo"), call === undefined);
   }
 
@@ -287,7 +288,7 @@ function sayThatItWaits(action: Waiting, id: string): void {
 }
 
 function bringIntoSight({ id }: Call): void {
-  document.getElementById(`number-${id}`)?.scrollIntoView({ block: "nearest" });
+  document.getElementById(`who-${id}`)?.scrollIntoView({ block: "nearest" });
 }
 
 /** Whether somebody is typing: then the page does not scroll. */
