@@ -61,7 +61,7 @@ test("a regular's reservation takes five taps, and a note alone makes no reserva
   await withoutSoundBanner(page);
   shop.server.update(ring("a", "010-1234-5678", 3_000, regular), 60_000);
   const card = popup(page, "a");
-  const taps = ["내가 응대", "실내 세차", "내일", "10:00", "저장"];
+  const taps = ["내가 응대", "실내 세차", "내일", "10시", "저장"];
   for (const name of taps) await card.getByRole("button", { name, exact: true }).click();
   const saved = () => create(ReservationSchema, shop.server.call("a")?.reservation ?? {});
   await until("the reservation", () => saved().service !== "");

@@ -10,8 +10,8 @@ import { text } from "./text.ts";
 const SERVICES = 6;
 const DAYS = 5;
 /** The hours in which shops take cars. */
-const FROM_HOUR = 8;
-const UNTIL_HOUR = 20;
+const FROM_HOUR = 9;
+const UNTIL_HOUR = 19;
 
 type Values = Partial<Draft>;
 
@@ -91,8 +91,8 @@ function dayChips(now: number): [string, Values][] {
 
 function timeChips(): [string, Values][] {
   return Array.from({ length: UNTIL_HOUR - FROM_HOUR + 1 }, (_, at) => {
-    const time = `${String(FROM_HOUR + at).padStart(2, "0")}:00`;
-    return [time, { time }];
+    const hour = FROM_HOUR + at;
+    return [text.hour(hour), { time: `${String(hour).padStart(2, "0")}:00` }];
   });
 }
 

@@ -25,6 +25,8 @@ export interface PopupContext extends FormContext {
   release(id: string): void;
   close(id: string): void;
   dismiss(id: string): void;
+  /** Shows the caller's number to call back. */
+  callBack(call: Call, ids: readonly string[]): void;
   /** Shows the whole text, or only three lines again. */
   toggleMore(id: string): void;
   /** Shows the form of a call that is not claimed. */
@@ -83,6 +85,7 @@ export function popupView(first: Call, context: PopupContext): ItemView<PopupIte
     ),
   );
   card.callBack.textContent = text.callBack;
+  card.callBack.addEventListener("click", () => context.callBack(call, [call.id]));
   card.dismiss.append(icon(CROSS));
   card.dismiss.setAttribute("aria-label", text.dismiss);
   who.id = `who-${call.id}`;
