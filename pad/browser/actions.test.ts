@@ -257,7 +257,7 @@ test("a missed call stays listed and counted until a pad closes it, also after m
 
 test("a missed call that another pad has claimed can be closed, and written to", async () => {
   const missed = { state: CallState.MISSED, claim: create(ClaimSchema, { padId: "p2", padName: "2번 카운터" }) };
-  for (const id of ["a", "b"]) shop.server.store(ring(id, "010-1234-5678", 60_000, missed));
+  for (const id of ["a", "b"]) shop.server.store(ring(id, `010-1234-567${id === "a" ? 1 : 2}`, 60_000, missed));
   const page = await shop.pad({}, FIRST);
   await page.locator('#recent [data-call="b"]').getByRole("button", { name: "열기" }).click();
   await field(page, "b", "메모").fill("다시 연락함");
@@ -286,7 +286,7 @@ test("search by last digits: results are separate, page by page, and rings are s
   for (let i = 0; i < 40; i += 1) shop.server.store(ring(`s${i}`, `010-2${String(i).padStart(3, "0")}-7788`, 86_400_000 * (i + 5), { state: CallState.COMPLETED }));
   const page = await shop.pad({}, FIRST);
   await withoutSoundBanner(page);
-  await page.getByLabel("번호 끝자리로 찾기").pressSequentially("7788", { delay: 20 });
+  await page.getByLabel("번호, 이름, 차량, 메모 찾기").pressSequentially("7788", { delay: 20 });
   await page.locator("#found .call").nth(29).waitFor();
   assert.equal(await page.locator("#recent").isVisible(), false);
   assert.deepEqual(shop.server.actions.searches, ["7788"]);
@@ -295,26 +295,29 @@ test("search by last digits: results are separate, page by page, and rings are s
   await screenshot(page, "search");
   await page.getByRole("button", { name: "더 보기" }).click();
   await page.locator("#found .call").nth(39).waitFor();
-  await page.getByLabel("번호 끝자리로 찾기").fill("0000000");
-  await page.getByText("이 번호로 걸려 온 전화가 없습니다").waitFor();
+  await page.getByLabel("번호, 이름, 차량, 메모 찾기").fill("0000000");
+  await page.getByText("찾는 전화가 없습니다").waitFor();
   await page.getByRole("button", { name: "검색 지우기" }).click();
   await page.locator("#recent").waitFor();
 });
 
-test("search finds a whole number in any form, and reports that only numbers can be searched", async () => {
-  shop.server.store(ring("s", "010-5555-1234", 86_400_000, { state: CallState.COMPLETED }));
+test("search finds a number in any form, a name, a car, a note and a service, and shows whose calls they are", async () => {
+  const reservation = { customerName: "박서준", carNumber: "78다 9012", service: "광택" };
+  const customers = [{ id: "c1", name: "김민수", carNumber: "12가 3456", note: "하부 세차" }];
+  shop.server.store(ring("s", "010-5555-1234", 86_400_000, { state: CallState.COMPLETED, customers, note: "뒷좌석 얼룩", reservation }));
   shop.server.store(ring("other", "010-7777-1234", 86_400_000, { state: CallState.COMPLETED }));
   const page = await shop.pad({}, FIRST);
-  const search = page.getByLabel("번호 끝자리로 찾기");
-  for (const typed of ["010-5555-1234", "01055551234", "+82 10-5555-1234", "1055551234"]) {
+  const search = page.getByLabel("번호, 이름, 차량, 메모 찾기");
+  for (const typed of ["010-5555-1234", "010 5555 1234", "０１０５５５５１２３４", "5555", "김민수", "12가 3456", "얼룩", "광택 박서준"]) {
     await search.fill(typed);
-    await page.locator('#found [data-call="s"]').waitFor();
+    await page.locator('#found [data-call="s"]', { hasText: "김민수" }).waitFor();
     assert.equal(await page.locator("#found .call").count(), 1, typed);
-    await search.fill("12가 3456");
-    await page.getByText("전화번호만 찾을 수 있습니다").waitFor();
-    assert.equal(await page.locator("#found .call").count(), 0);
+    await search.fill("없는 사람");
+    await page.getByText("찾는 전화가 없습니다").waitFor();
   }
-  assert.deepEqual(shop.server.actions.searches, Array(4).fill("1055551234"));
+  await search.fill("5");
+  await page.locator("#recent").waitFor();
+  assert.deepEqual(shop.server.actions.searches.slice(0, 5), ["010-5555-1234", "없는 사람", "01055551234", "없는 사람", "01055551234"]);
 });
 
 /** Presses Tab until the element has the focus; fails after one round of the page. */

@@ -91,18 +91,18 @@ export class FakeActions {
   }
 
   #list(body: Uint8Array): Uint8Array {
-    const { callerSuffix, pageSize, pageToken, since, states } = fromBinary(PadServiceListCallsRequestSchema, body);
-    if (callerSuffix === "") this.questions += 1;
+    const { query, pageSize, pageToken, since, states } = fromBinary(PadServiceListCallsRequestSchema, body);
+    if (query === "") this.questions += 1;
     else if (pageToken === "") {
       // As if none of the calls that the server reads first matched.
-      this.searches.push(callerSuffix);
+      this.searches.push(query);
       return toBinary(PadServiceListCallsResponseSchema, create(PadServiceListCallsResponseSchema, { nextPageToken: "0" }));
     }
     const from = since ? timestampMs(since) : -Infinity;
     const found = this.#store
       .all()
       .map((call) => create(CallSchema, call))
-      .filter(({ caller }) => caller?.number.endsWith(callerSuffix))
+      .filter((call) => query.split(/\s+/).every((word) => hasWord(call, word)))
       .filter(({ state }) => states.length === 0 || states.includes(state))
       .filter(({ startedAt }) => startedAt && timestampMs(startedAt) >= from)
       .sort((a, b) => Number((b.startedAt?.seconds ?? 0n) - (a.startedAt?.seconds ?? 0n)));
@@ -114,6 +114,14 @@ export class FakeActions {
       create(PadServiceListCallsResponseSchema, { calls: found.slice(first, to), nextPageToken }),
     );
   }
+}
+
+/** Approximately as the server does it. */
+function hasWord({ caller, customers, note, memo, reservation }: Call, word: string): boolean {
+  const texts = [note, memo, reservation?.customerName, reservation?.carNumber, reservation?.service, ...customers.flatMap((it) => [it.name, it.carNumber, it.note])];
+  if (texts.some((text) => text?.toLowerCase().includes(word.toLowerCase()))) return true;
+  const digits = word.replaceAll(/\D/g, "").replace(/^(00)?82/, "").replace(/^0+(?=\d{8})/, "");
+  return digits !== "" && /^[\d\s+()-]*$/.test(word) && (caller?.number ?? "").includes(digits);
 }
 
 function heldBy({ claim }: Call): Refusal {

@@ -96,6 +96,11 @@ export class FakeServer {
     this.#log.length = 0;
   }
 
+  /** The newest version of a call. */
+  call(id: string): CallInit | undefined {
+    return this.#calls.get(id);
+  }
+
   /** Breaks the open streams. */
   cut(): void {
     for (const { response } of this.#subscribers) response.destroy();

@@ -251,7 +251,7 @@ function linesBegin(): string[] {
 test("the number is large enough to read from two metres", async () => {
   const page = await shop.pad();
   shop.server.update(ring("a", "010-1234-5678", 1_000), 30_000);
-  const size = await popup(page, "a").locator("h2").evaluate((node) => parseFloat(getComputedStyle(node).fontSize));
+  const size = await popup(page, "a").locator(".popup-number").evaluate((node) => parseFloat(getComputedStyle(node).fontSize));
   assert.ok(size >= 72, `${size}px on ${TABLET.width}`);
 });
 

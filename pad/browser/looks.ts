@@ -67,11 +67,11 @@ function cutOff(): string[] {
         continue;
       }
       const edge = clip.getBoundingClientRect();
-      const sideways = overflowX !== "visible" && textOverflow !== "ellipsis" && (box.left < edge.left - 1 || box.right > edge.right + 1);
+      const sideways = ["hidden", "clip"].includes(overflowX) && textOverflow !== "ellipsis" && (box.left < edge.left - 1 || box.right > edge.right + 1);
       const down = ["hidden", "clip"].includes(overflowY) && (box.top < edge.top - 1 || box.bottom > edge.bottom + 1);
       if (sideways || down) cut.push(`${node.textContent} by ${clip.tagName}.${clip.className}`);
       if (sideways || down || position === "fixed") break;
-      if (["auto", "scroll"].includes(overflowY) || textOverflow === "ellipsis") box = edge;
+      if (["auto", "scroll"].includes(overflowX) || ["auto", "scroll"].includes(overflowY) || textOverflow === "ellipsis") box = edge;
     }
   }
   return cut;

@@ -94,6 +94,12 @@ export const known = {
   memo: "네이버 예약 문의",
 };
 
+/** A customer of the adopter's records, with a history. */
+export const regular = {
+  ...known,
+  customers: [{ id: "c1", name: "김민수", carNumber: "12가 3456", note: "하부 세차 꼭 확인" }],
+};
+
 export async function connected(page: Page): Promise<void> {
   await page.locator('#connection[data-state="connected"]').waitFor();
 }

@@ -88,6 +88,9 @@ async function busyCounter(viewport: { width: number; height: number }, kind: Po
 const BUTTONS = [
   ["rings", "내가 응대"],
   ["mine", "저장"],
+  ["mine", "실내 세차"],
+  ["mine", "내일"],
+  ["mine", "10시"],
   ["mine", "응대 취소"],
   ["mine", "완료"],
   ["talks", "내가 응대"],

@@ -11,6 +11,9 @@ import { phaseOf } from "../src/page/phase.ts";
 const T = Date.parse("2025-11-23T05:00:00Z");
 const { RINGING, ANSWERED, COMPLETED, MISSED } = CallState;
 
+/** Of another caller. */
+const OTHER = { caller: { number: "+82255501340", display: "02-555-0134", kind: CallerKind.NUMBER } };
+
 let revisions = 0n;
 function call(id: string, state: CallState, more: MessageInitShape<typeof CallSchema> = {}): Call {
   revisions += 1n;
@@ -264,7 +267,7 @@ test("missed calls are listed until they are closed, newest first", () => {
   const board = new Board();
   board.apply(call("a", MISSED, { startedAt: timestampFromMs(T - 60_000) }), undefined, T);
   board.apply(call("b", MISSED), undefined, T);
-  board.apply(call("c", COMPLETED), undefined, T);
+  board.apply(call("c", COMPLETED, OTHER), undefined, T);
   assert.deepEqual(ids(board.missed()), ["b", "a"]);
   board.apply(call("b", MISSED, { closed: true }), undefined, T);
   assert.deepEqual(ids(board.missed()), ["a"]);
@@ -287,7 +290,7 @@ const at = (seconds: number, id: string, state: CallState, more: MessageInitShap
 test("a missed call stays listed until it is closed, also after many newer calls", () => {
   const board = new Board();
   board.apply(at(0, "old", MISSED), undefined, T);
-  for (let i = 1; i <= 1_000; i += 1) board.apply(at(i, `c${i}`, COMPLETED), undefined, T + i * 1_000);
+  for (let i = 1; i <= 1_000; i += 1) board.apply(at(i, `c${i}`, COMPLETED, OTHER), undefined, T + i * 1_000);
   assert.deepEqual(ids(board.missed()), ["old"]);
   board.apply(at(0, "old", MISSED, { closed: true }), undefined, T + 2_000_000);
   assert.deepEqual(ids(board.missed()), []);

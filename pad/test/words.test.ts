@@ -20,7 +20,7 @@ test("the page's texts use a shop's words, and do not mention tokens or pads", (
   assert.equal(ko.connection["needs-token"], "태블릿 등록이 필요합니다");
   assert.equal(ko.connection.replaced, "다른 화면에서 사용 중");
   assert.deepEqual([en.inHand, en.phase.unknown], ["You're on it", "Not known if answered"]);
-  assert.deepEqual([en.found("5678"), en.nthCall(3)], ["Calls ending in 5678", "Called 3 times"]);
+  assert.deepEqual([en.found("5678"), en.nthCall(3)], ["Results for 5678", "Called 3 times"]);
   assert.deepEqual(wordsOf(ko).filter((words) => /토큰|패드|받기|놓기/.test(words)), []);
   assert.deepEqual(wordsOf(en).filter((words) => /\btoken|\bpad\b/i.test(words)), []);
 });

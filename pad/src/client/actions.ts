@@ -31,6 +31,11 @@ export interface NoteInit {
 export interface CallQuery {
   /** Only callers whose number ends in these digits. */
   callerSuffix?: string;
+  /**
+   * Only calls in which each of these words occurs: digits in a number, in any form, or a car's number; others in a name, a car's
+   * number, a note, the memo or a service. 100 characters at most.
+   */
+  query?: string;
   /** Only calls that began then or later, ms since 1970. */
   since?: number;
   /** Only calls that began before, ms since 1970. */

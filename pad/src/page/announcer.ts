@@ -3,7 +3,7 @@
 import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import type { Popup } from "./board.ts";
 import { byId } from "./dom.ts";
-import { callerName, customer, holderName } from "./format.ts";
+import { callerLabel, customer, holderName } from "./format.ts";
 import { text } from "./text.ts";
 
 /** Announces rings. */
@@ -21,7 +21,7 @@ export class Announcer {
   update(popups: readonly Popup[], title: string, now: number): void {
     const ringing = popups.filter(rings);
     const first = ringing[0];
-    const wanted = first ? `☎ ${callerName(first.call)}` : title;
+    const wanted = first ? `☎ ${callerLabel(first.call)}` : title;
     if (document.title !== wanted) document.title = wanted;
     if (first && ringing.some(({ call }) => !this.#rung.has(call.id))) this.#onRing(first.call);
     const announcements: string[] = [];
@@ -30,12 +30,12 @@ export class Announcer {
       if (this.#rung.has(call.id)) continue;
       this.#rung.add(call.id);
       const { headline, detail } = customer(call, now);
-      announcements.push(text.announce(callerName(call), `${headline} ${detail}`.trim()));
+      announcements.push(text.announce(callerLabel(call), `${headline} ${detail}`.trim()));
     }
     for (const { call, holder } of popups) {
       if (holder !== "other" || !this.#rung.has(call.id) || this.#held.has(call.id)) continue;
       this.#held.add(call.id);
-      announcements.push(text.announceHeld(callerName(call), holderName(call)));
+      announcements.push(text.announceHeld(callerLabel(call), holderName(call)));
     }
     // All in one text: a second text would replace the first one before it is read.
     if (announcements.length > 0) byId("announce").textContent = announcements.join(". ");

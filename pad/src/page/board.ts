@@ -8,6 +8,7 @@
 
 import { CallState, type Call } from "../gen/ringpad/v1/call_pb.ts";
 import type { Snapshot } from "../gen/ringpad/v1/pad_pb.ts";
+import { Answered } from "./missed_groups.ts";
 import { isOpen, phaseOf, ringEnd, startedAt, type Known, type Phase } from "./phase.ts";
 
 /** Who has claimed a call. */
@@ -73,6 +74,9 @@ export class Board {
   readonly #over = new Set<string>();
   /** Calls whose `pop_until` seemed to be over when they came. */
   readonly #late = new Set<string>();
+  readonly #answered = new Answered();
+  /** Open missed calls were left out. */
+  #missedCut = false;
   /** The epoch and store of these calls. */
   #log = "";
   #order = 0;
@@ -88,10 +92,13 @@ export class Board {
     const sameLog = log === this.#log;
     this.#log = log;
     this.#calls = new Map();
+    this.#missedCut = false;
+    if (!sameLog) this.#answered.clear();
     // Oldest first, in the order of single updates.
     for (const call of [...snapshot.openCalls, ...snapshot.recentCalls].sort(oldestFirst)) {
       const known = { call, popUntil: before.get(call.id)?.popUntil };
       this.#calls.set(call.id, known);
+      this.#answered.add(call);
       this.#changeSeen(before.get(call.id)?.call, call, now);
       this.#restore(known, now);
     }
@@ -111,6 +118,7 @@ export class Board {
     if (before && before.call.revision > call.revision) return;
     const known = { call, popUntil: popUntil ?? before?.popUntil };
     this.#calls.set(call.id, known);
+    this.#answered.add(call);
     this.#changeSeen(before?.call, call, now);
     if (this.#popsNow(known, now)) this.#show(call, now, false);
     else if (popUntil !== undefined) this.#late.add(call.id);
@@ -125,9 +133,10 @@ export class Board {
     }
   }
 
-  /** Adds missed calls that are older than those of a snapshot. */
+  /** Adds missed calls that are older than those of a snapshot, and learns of answered ones. */
   addMissed(calls: readonly Call[], now: number): void {
-    for (const call of calls) this.apply(call, undefined, now);
+    for (const call of calls) this.#answered.add(call);
+    for (const call of calls) if (isMissed({ call })) this.apply(call, undefined, now);
   }
 
   /** The call as the server has it. */
@@ -169,16 +178,41 @@ export class Board {
     return popups.sort((a, b) => a.rank - b.rank || (a.rank === RINGS ? a.order - b.order : b.order - a.order));
   }
 
+  /** The services of the store's reservations, the most frequent first. */
+  services(): string[] {
+    const counts = new Map<string, number>();
+    for (const { call } of this.#calls.values()) {
+      const service = call.reservation?.service ?? "";
+      if (service !== "") counts.set(service, (counts.get(service) ?? 0) + 1);
+    }
+    return [...counts].sort(([, a], [, b]) => b - a).map(([service]) => service);
+  }
+
   /** Newest first. */
   recent(): Known[] {
     const newest = [...this.#calls.values()].sort(newestFirst).slice(0, LISTED);
     return newest.map((known) => this.current(known));
   }
 
-  /** Missed calls that are open, newest first. */
+  /** Missed calls that are open, newest first: no pad has closed them, and no later call of the same caller was answered. */
   missed(): Known[] {
-    const missed = [...this.#calls.values()].filter(isMissed).sort(newestFirst).slice(0, MISSED_LISTED);
-    return missed.map((known) => this.current(known)).filter(isMissed);
+    const missed = [...this.#calls.values()].filter((known) => this.#isOpenMissed(known)).sort(newestFirst);
+    if (missed.length > MISSED_LISTED) this.#missedCut = true;
+    return missed.slice(0, MISSED_LISTED).map((known) => this.current(known)).filter(isMissed);
+  }
+
+  /** Whether {@link missed} leaves older ones out. */
+  get missedCut(): boolean {
+    return this.#missedCut;
+  }
+
+  /** Whether {@link recent} leaves older ones out. */
+  get recentCut(): boolean {
+    return this.#calls.size >= LISTED;
+  }
+
+  #isOpenMissed(known: Known): boolean {
+    return isMissed(known) && !this.#answered.isAfter(known.call);
   }
 
   /** The newest known version of a call, e.g. of one from a search. */
@@ -267,9 +301,11 @@ export class Board {
     for (const known of [...this.#calls.values()].sort(newestFirst)) {
       const { id } = known.call;
       if (this.#shown.has(id)) continue;
-      if (isMissed(known) && missed < MISSED_LISTED) missed += 1;
+      const open = this.#isOpenMissed(known);
+      if (open && missed < MISSED_LISTED) missed += 1;
       else if (others < CALLS_KEPT) others += 1;
       else {
+        this.#missedCut ||= open;
         this.#calls.delete(id);
         this.#forget(id);
       }
@@ -278,7 +314,7 @@ export class Board {
 }
 
 /** Missed and open. */
-function isMissed({ call }: Known): boolean {
+function isMissed({ call }: Pick<Known, "call">): boolean {
   return call.state === CallState.MISSED && !call.closed;
 }
 

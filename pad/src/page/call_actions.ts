@@ -12,7 +12,7 @@ import type { Board } from "./board.ts";
 import { Closing, type ClosingAction, type SendOutcome } from "./closing.ts";
 import { rebase, sameDraft, type Draft, type Drafts } from "./drafts.ts";
 import type { Expectations } from "./expectations.ts";
-import { completed, draftOf, isWhole, noteOf } from "./reservation.ts";
+import { completed, draftOf, isWhole, knownPerson, noteOf } from "./reservation.ts";
 import type { Unsent, Waiting } from "./unsent.ts";
 
 /** What an action needs of the page. */
@@ -41,6 +41,9 @@ export interface ActionContext {
 
 /** The actions by name. */
 export type ActionName = "claim" | "release" | "close" | "reopen" | "save";
+
+/** Characters; the contract allows no more. */
+const LONGEST_NOTE = 2_000;
 
 type Outcome = "done" | ActionFailure;
 
@@ -111,12 +114,32 @@ export class CallActions {
    * Closes the call immediately; that can be taken back for 6 s. What was typed is saved first, also if that takes long: a tap
    * on "done" does not mean to delete it. Without a connection both wait for one.
    */
-  close(id: string): void {
+  close(...ids: string[]): void {
     const { drafts, unfinished, unsent, isWhole: isFormWhole } = this.#context;
-    const draft = drafts.get(id);
-    if (!isFormWhole(id) || (draft && !isWhole(draft))) return unfinished(id);
-    if (draft) unsent.add("save", id);
-    this.#closing.close(id);
+    for (const id of ids) {
+      const draft = drafts.get(id);
+      if (!isFormWhole(id) || (draft && !isWhole(draft))) return unfinished(id);
+      if (draft) unsent.add("save", id);
+    }
+    this.#closing.close(ids);
+  }
+
+  /** Adds a line to what is typed into the call's form; nothing if the note would be too long. */
+  addToNote(id: string, line: string): Draft | undefined {
+    const { board, drafts } = this.#context;
+    const call = board.call(id);
+    if (!call) return undefined;
+    const shown = draftOf(call);
+    const draft = drafts.get(id) ?? shown;
+    const note = [draft.note.trim(), line].filter((part) => part !== "").join("\n");
+    if (note.length > LONGEST_NOTE) return undefined;
+    this.write(id, { ...draft, note }, shown);
+    return drafts.get(id);
+  }
+
+  /** How many calls {@link undo} of this call takes back. */
+  undoes(id: string): number {
+    return this.#closing.batchOf(id).length;
   }
 
   /** Takes "done" back. */
@@ -172,7 +195,8 @@ export class CallActions {
     // Only what was typed here: another pad may have saved the rest since.
     const noteFor = (call: Call | undefined): NoteInit => {
       const typedInto = drafts.base(id) ?? base;
-      return noteOf(call && typedInto ? rebase(whole, typedInto, draftOf(call)) : whole, now());
+      const wanted = call && typedInto ? rebase(whole, typedInto, draftOf(call)) : whole;
+      return noteOf(wanted, now(), call && knownPerson(call));
     };
     const written = ({ reservation: _, ...call }: Call, { note, reservation }: NoteInit): Call => ({
       ...call,

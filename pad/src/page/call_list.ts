@@ -2,7 +2,7 @@
 
 import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import { button, element, icon, KeyedList, setData, setHidden, setText, type ItemView } from "./dom.ts";
-import { callBackLink, callerName, customer, dayName, holderName, reservationLine, talkTime, timeOfDay } from "./format.ts";
+import { callBackLink, callerLabel, callerName, customer, dayName, holderName, names, reservationLine, talkTime, timeOfDay } from "./format.ts";
 import { isOpen, phaseOf, startedAt, type Known, type Phase } from "./phase.ts";
 import { text } from "./text.ts";
 
@@ -10,12 +10,22 @@ import { text } from "./text.ts";
 export interface ListContext {
   /** Opens the call to write a reservation or a note. */
   open(call: Call): void;
-  /** Marks it as dealt with; absent where a list does not offer that. */
-  close?(id: string): void;
+  /** Marks them as dealt with; absent where a list does not offer that. */
+  close?(ids: readonly string[]): void;
+  /** Shows the caller's number to call back; the calls are those of this caller in the list. */
+  callBack(call: Call, ids: readonly string[]): void;
+}
+
+/** A call of a list, or several of the same caller, of which it is the newest. */
+export interface Listed extends Known {
+  /** Identifies the line while calls are added. */
+  key?: string;
+  /** All of them. */
+  ids?: readonly string[];
 }
 
 /** A line of a list: a call, or the day above the calls that follow. */
-type Line = { day: string } | { known: Known; now: number };
+type Line = { day: string } | { known: Listed; now: number };
 
 /** A list of calls under its days. */
 export class CallList {
@@ -26,12 +36,12 @@ export class CallList {
     this.#empty = empty;
     this.#lines = new KeyedList<Line>(
       [container],
-      (line) => ("day" in line ? `day ${line.day}` : line.known.call.id),
+      (line) => ("day" in line ? `day ${line.day}` : (line.known.key ?? line.known.call.id)),
       (line) => ("day" in line ? dayView() : callView(line.known.call, context)),
     );
   }
 
-  update(calls: readonly Known[], now: number): void {
+  update(calls: readonly Listed[], now: number): void {
     const lines: Line[] = [];
     let day = "";
     for (const known of calls) {
@@ -62,16 +72,20 @@ function dayView(): ItemView<Line> {
 
 function callView(first: Call, context: ListContext): ItemView<Line> {
   let call = first;
+  let ids: readonly string[] = [first.id];
   const time = element("span", "call-time");
+  const name = element("span", "call-name");
   const number = element("span", "call-number");
+  const count = element("span", "call-count");
   const phase = element("span", "call-phase");
   const detail = element("span", "call-detail");
   const main = button("call-main", "", () => context.open(call));
   const hint = element("span", "unseen");
   hint.textContent = text.openCall;
-  main.append(time, element("span", "call-words", number, phase, detail), hint);
+  main.append(time, element("span", "call-words", element("span", "call-who", name, number, count), phase, detail), hint);
   const callBack = element("a", "call-back", icon(HANDSET));
-  const done = button("call-done", "", () => context.close?.(call.id));
+  callBack.addEventListener("click", () => context.callBack(call, ids));
+  const done = button("call-done", "", () => context.close?.(ids));
   done.append(icon(CHECK));
   setHidden(done, !context.close);
   const node = element("li", "call", main, callBack, done);
@@ -81,14 +95,17 @@ function callView(first: Call, context: ListContext): ItemView<Line> {
       if ("day" in line) return;
       const { known, now } = line;
       call = known.call;
+      ids = known.ids ?? [call.id];
       const itsPhase = phaseOf(known, now);
       setData(node, "phase", call.closed ? "closed" : itsPhase);
       setData(node, "call", call.id);
       setText(time, timeOfDay(startedAt(call)));
+      setText(name, names(call));
       setText(number, callerName(call));
+      setText(count, ids.length > 1 ? text.timesMissed(ids.length) : "");
       setText(phase, phaseWords(known, now));
       setText(detail, reservationLine(call, now).replaceAll(" · ", DOT) || call.note || callerWords(known, now, context));
-      setLabel(done, text.doneWith(callerName(call)));
+      setLabel(done, text.doneWith(callerLabel(call)));
       showLink(callBack, call, itsPhase);
     },
   };
@@ -111,7 +128,7 @@ function showLink(link: HTMLAnchorElement, call: Call, phase: Phase): void {
   // A caller who is on the phone is not called back.
   const target = phase === "ringing" || phase === "answered" ? undefined : callBackLink(call);
   if (target && link.getAttribute("href") !== target) link.href = target;
-  if (target) setLabel(link, text.callBackTo(callerName(call)));
+  if (target) setLabel(link, text.callBackTo(callerLabel(call)));
   setHidden(link, !target);
 }
 

@@ -1,4 +1,4 @@
-// Search by a number or its last digits. The results are in a box of their own, in the place of the recent calls, so that
+// Search by a number or its last digits, a name, a car or a note. The results are in a box of their own, in the place of the recent calls, so that
 // they are not taken for current calls.
 
 import type { Pad } from "../client/connect.ts";
@@ -6,13 +6,16 @@ import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import { CallList, type ListContext } from "./call_list.ts";
 import { byId, setHidden, setText } from "./dom.ts";
 import type { Known } from "./phase.ts";
-import { soughtNumber } from "./sought_number.ts";
 import { text } from "./text.ts";
 
 const PAUSE = 250;
 const PAGE = 30;
 
-type State = "searching" | "found" | "failed" | "words";
+/** Would find half of the customers. */
+const ONE_DIGIT = /^\d?$/;
+const NUMBER = /^[\d\s\p{Pd}()+./]*$/u;
+
+type State = "searching" | "found" | "failed";
 
 /** What the search needs of the page. */
 export interface SearchContext extends ListContext {
@@ -30,7 +33,8 @@ export class CallSearch {
   readonly #input = byId("search") as HTMLInputElement;
   readonly #list: CallList;
   #calls: Call[] = [];
-  #digits = "";
+  /** What is searched for; empty for nothing. */
+  #query = "";
   #nextPage = "";
   #state: State = "found";
   /** Counts searches: the result of an older one is not shown. */
@@ -53,15 +57,15 @@ export class CallSearch {
 
   /** Updates what is shown. */
   draw(): void {
-    const active = this.#digits !== "" || this.#state === "words";
+    const active = this.#query !== "";
     setHidden(byId("found-box"), !active);
     setHidden(byId("recent-box"), active);
     setHidden(byId("clear-search"), this.#input.value === "");
     if (!active) return;
-    setText(byId("found-title"), this.#state === "words" ? text.onlyNumbers : text.found(this.#input.value.trim()));
+    setText(byId("found-title"), text.found(this.#input.value.trim()));
     const known = this.#calls.map((call) => this.#context.current({ call, popUntil: undefined }));
     this.#list.update(known, this.#context.now());
-    const words = { searching: text.searching, failed: text.searchFailed, found: text.noneFound, words: text.typeDigits }[this.#state];
+    const words = { searching: text.searching, failed: text.searchFailed, found: text.noneFound }[this.#state];
     setText(byId("none-found"), words);
     setHidden(byId("none-found"), this.#state === "found" && known.length > 0);
     setHidden(byId("more"), this.#nextPage === "" || this.#state === "searching");
@@ -78,14 +82,13 @@ export class CallSearch {
   }
 
   #typed(): void {
-    const sought = soughtNumber(this.#input.value);
     clearTimeout(this.#timer);
     this.#asked += 1;
     this.#calls = [];
     this.#nextPage = "";
-    this.#digits = sought.kind === "digits" ? sought.digits : "";
-    this.#state = sought.kind === "words" ? "words" : "searching";
-    if (this.#digits !== "") this.#timer = setTimeout(() => void this.#ask(""), PAUSE);
+    this.#query = soughtFor(this.#input.value);
+    this.#state = "searching";
+    if (this.#query !== "") this.#timer = setTimeout(() => void this.#ask(""), PAUSE);
     this.#context.changed();
   }
 
@@ -94,10 +97,10 @@ export class CallSearch {
     this.#state = "searching";
     this.#context.changed();
     try {
-      const query = { callerSuffix: this.#digits, pageSize: PAGE, pageToken };
+      const query = { query: this.#query, pageSize: PAGE, pageToken };
       const { calls, nextPageToken } = await this.#context.listCalls(query);
       if (asked !== this.#asked) return;
-      // The server reads a limited number of calls for a page, and none of these has that number.
+      // The server reads a limited number of calls for a page, and none of these matches.
       if (calls.length === 0 && nextPageToken !== "") return await this.#ask(nextPageToken);
       this.#calls = [...this.#calls, ...calls];
       this.#nextPage = nextPageToken;
@@ -108,4 +111,12 @@ export class CallSearch {
     }
     this.#context.changed();
   }
+}
+
+/** What to search for. Korean keyboards may give full-width digits. */
+function soughtFor(typed: string): string {
+  const query = typed.normalize("NFKC").trim();
+  if (ONE_DIGIT.test(query)) return "";
+  // A number with spaces in it is one word.
+  return NUMBER.test(query) ? query.replaceAll(/\s/g, "") : query;
 }

@@ -44,6 +44,8 @@ interface Pending {
   answered: boolean;
   /** The page shows that it can be taken back. */
   offered: boolean;
+  /** The calls that were closed with one tap, this one included. */
+  batch: readonly string[];
   hidden: boolean;
   timer: Timer | undefined;
 }
@@ -81,30 +83,49 @@ export class Closing {
     if (pending) pending.hidden = false;
   }
 
-  close(id: string): void {
+  /** The calls that were closed with the same tap as this one, and can be taken back with it. */
+  batchOf(id: string): readonly string[] {
+    return (this.#pending.get(id)?.batch ?? []).filter((other) => this.#pending.get(other)?.offered);
+  }
+
+  /** Closes calls with one tap: they are taken back together. */
+  close(batch: readonly string[]): void {
+    for (const id of batch) this.#close(id, batch);
+    this.#context.changed();
+    void this.#sendInTurn(batch);
+  }
+
+  #close(id: string, batch: readonly string[]): void {
     const { clock, changed } = this.#context;
     const before = this.#pending.get(id);
     if (before?.action === "close" && !before.answered) return;
     const pending = this.#begin(id, "close");
-    [pending.offered, pending.hidden] = [true, true];
+    Object.assign(pending, { offered: true, hidden: true, batch });
     pending.timer = clock.after(UNDO_FOR, () => {
       pending.offered = false;
       pending.timer = clock.after(UNDO_GRACE, () => this.#tooLate(id));
       changed();
     });
-    changed();
-    void this.#send(id);
   }
 
-  /** Takes "done" back, also a little later than that was offered. */
+  /** Takes "done" back, for all calls of the same tap, also a little later than that was offered. */
   undo(id: string): void {
+    const batch = this.#pending.get(id)?.batch ?? [];
+    for (const each of batch) this.#undo(each);
+    this.#context.changed();
+    void this.#sendInTurn(batch);
+  }
+
+  #undo(id: string): void {
     const pending = this.#pending.get(id);
     if (pending?.action !== "close" || !pending.timer) return;
-    if (pending.wasSent || pending.sending) {
-      this.#begin(id, "reopen");
-      void this.#send(id);
-    } else this.#forget(id);
-    this.#context.changed();
+    if (pending.wasSent || pending.sending) this.#begin(id, "reopen");
+    else this.#forget(id);
+  }
+
+  /** One after the other: a pad may send few requests at a time. */
+  async #sendInTurn(ids: readonly string[]): Promise<void> {
+    for (const id of ids) await this.#send(id);
   }
 
   /** Sends everything that the server has not answered. */
@@ -164,7 +185,7 @@ export class Closing {
     unsent.drop(action === "close" ? "reopen" : "close", id);
     unsent.add(action, id);
     const endExpectation = expectations.expect(id, (call) => ({ ...call, closed: action === "close" }));
-    const fresh = { action, endExpectation, answered: false, offered: false, hidden: false, timer: undefined };
+    const fresh = { action, endExpectation, answered: false, offered: false, hidden: false, batch: [id], timer: undefined };
     // The same object, because a running `#send` continues with it.
     const pending = Object.assign(before ?? { wasSent: false, sending: false }, fresh);
     // As the last one of the map.

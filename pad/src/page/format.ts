@@ -11,6 +11,7 @@ function formatsOf(locale: string) {
     time: new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }),
     day: new Intl.DateTimeFormat(locale, { month: "long", day: "numeric" }),
     dayAndWeekday: new Intl.DateTimeFormat(locale, { month: "long", day: "numeric", weekday: "long" }),
+    weekday: new Intl.DateTimeFormat(locale, { weekday: "short" }),
     dayAndYear: new Intl.DateTimeFormat(locale, { year: "numeric", month: "long", day: "numeric" }),
   };
 }
@@ -23,6 +24,11 @@ export function timeOfDay(ms: number): string {
 /** `11월 23일 일요일`. */
 export function fullDate(ms: number): string {
   return FORMATS[language].dayAndWeekday.format(ms);
+}
+
+/** `목 27`: a day within the next week. */
+export function weekday(ms: number): string {
+  return `${FORMATS[language].weekday.format(ms)} ${new Date(ms).getDate()}`;
 }
 
 /** `오늘`, `어제`, `내일`, `11월 20일`, `2024년 11월 20일`. */
@@ -52,6 +58,30 @@ export function callerName({ caller }: Call): string {
   return (written ? caller?.display : "") || text.nameless[kind] || caller?.display || text.nameless[0];
 }
 
+/** The people whom this caller may be, each in a line: `김민수 · 12가 3456`. */
+export function people({ customers }: Pick<Call, "customers">): string[] {
+  const lines = customers.map(({ name, carNumber }) => [name, carNumber].filter((part) => part !== "").join(" · "));
+  return [...new Set(lines.filter((line) => line !== ""))];
+}
+
+/** The names of the people whom this caller may be, else their cars: `김민수, 이영희`. */
+export function names({ customers }: Pick<Call, "customers">): string {
+  const known = customers.map(({ name, carNumber }) => name || carNumber);
+  return [...new Set(known.filter((name) => name !== ""))].join(", ");
+}
+
+/** Who called, in one line: `김민수 010-1234-5678`; only the number of somebody whom no records have. */
+export function callerLabel(call: Call): string {
+  return `${names(call)} ${callerName(call)}`.trim();
+}
+
+/** What the shop should know about the caller: its records' notes, with the names if they are several, and the newest call's. */
+export function notesOf({ customers, history }: Call): string {
+  const noted = customers.filter(({ note }) => note !== "");
+  const lines = noted.map(({ name, note }) => (customers.length > 1 && name !== "" ? `${name}: ${note}` : note));
+  return [...new Set([...lines, history?.lastNote ?? ""])].filter((line) => line !== "").join("\n");
+}
+
 /** Approximately how many em a bold text takes in any system font: digits, punctuation, and wide characters. */
 export function widthInEm(written: string): number {
   const widths = Array.from(written, (letter) => (/[0-9]/.test(letter) ? 0.66 : /[- ]/.test(letter) ? 0.42 : 1));
@@ -67,7 +97,7 @@ export function callBackLink({ caller }: Call): string | undefined {
 export function customer(call: Call, now: number): { headline: string; detail: string } {
   const { history, caller } = call;
   if (caller?.kind !== CallerKind.NUMBER && !history?.calls) return { headline: "", detail: "" };
-  if (!history?.calls) return { headline: text.firstCall, detail: "" };
+  if (!history?.calls) return { headline: call.customers.length > 0 ? text.firstCallOfCustomer : text.firstCall, detail: "" };
   const last = history.lastCallAt ? text.lastCall(dayName(timestampMs(history.lastCallAt), now)) : "";
   return { headline: text.nthCall(history.calls + 1), detail: last };
 }

@@ -9,15 +9,18 @@ import { arrange } from "./arrangement.ts";
 import { Board, type Popup } from "./board.ts";
 import { CallActions, type ActionName } from "./call_actions.ts";
 import { CallList } from "./call_list.ts";
+import { callBackView } from "./call_back.ts";
 import { CallSearch } from "./call_search.ts";
 import { DaySummary } from "./day_summary.ts";
 import { byId, KeyedList, setHidden, setText } from "./dom.ts";
 import { Drafts } from "./drafts.ts";
 import { Expectations } from "./expectations.ts";
-import { callerName, fullDate, timeOfDay } from "./format.ts";
+import { callerLabel, fullDate, timeOfDay } from "./format.ts";
 import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import { setUpLanguage } from "./language_switch.ts";
 import { MissedCalls } from "./missed_calls.ts";
+import { groupByCaller } from "./missed_groups.ts";
+import { Panel } from "./panel.ts";
 import { Painter } from "./painter.ts";
 import { offerMore, popupView, type PopupContext, type PopupItem } from "./popup_view.ts";
 import { formOf } from "./reservation_form.ts";
@@ -68,6 +71,7 @@ class PadPage {
     changed: () => this.#painter.ask(),
   });
   readonly #viewport = new Viewport({ resized: () => this.#painter.resized(), scrolled: () => this.#painter.ask() });
+  readonly #panel = new Panel(() => this.#draw());
   readonly #pad: Pad;
   readonly #actions: CallActions;
   readonly #popups: KeyedList<PopupItem>;
@@ -101,12 +105,15 @@ class PadPage {
       waits: (action, id) => sayThatItWaits(action, id),
     });
     const open = (call: Call) => this.#open(call);
-    const close = (id: string) => this.#actions.close(id);
-    this.#popups = this.#popupList(open, close);
-    this.#recent = new CallList(byId("recent"), byId("no-recent"), { open });
-    this.#missed = new CallList(byId("missed"), byId("no-missed"), { open, close });
+    const close = (ids: readonly string[]) => this.#actions.close(...ids);
+    const callBack = (call: Call, ids: readonly string[]) => this.#callBack(call, ids);
+    this.#popups = this.#popupList(open);
+    this.#recent = new CallList(byId("recent"), byId("no-recent"), { open, callBack });
+    this.#missed = new CallList(byId("missed"), byId("no-missed"), { open, close, callBack });
+    byId("all-done").addEventListener("click", () => close(this.#board.missed().map(({ call }) => call.id)));
     this.#search = new CallSearch({
       open,
+      callBack,
       listCalls: (query) => this.#pad.listCalls(query),
       current: (known) => this.#board.current(known),
       now: () => this.#now(),
@@ -152,14 +159,16 @@ class PadPage {
     });
   }
 
-  #popupList(open: (call: Call) => void, close: (id: string) => void): KeyedList<PopupItem> {
+  #popupList(open: (call: Call) => void): KeyedList<PopupItem> {
     const context: PopupContext = {
       drafts: this.#drafts,
       unsent: this.#unsent,
+      services: () => this.#board.services(),
       claim: (id) => void this.#actions.claim(id),
       release: (id) => void this.#actions.release(id),
-      close,
+      close: (id) => this.#actions.close(id),
       open,
+      callBack: (call, ids) => this.#callBack(call, ids),
       write: (id, draft, shown) => this.#actions.write(id, draft, shown),
       follow: (id) => this.#actions.follow(id),
       save: (id, draft) => this.#actions.save(id, draft),
@@ -185,6 +194,7 @@ class PadPage {
   /** The page in the language that was just chosen. */
   translate(): void {
     this.#popups.update([]);
+    this.#panel.close();
     for (const list of [this.#recent, this.#missed, this.#search]) list.reset();
     this.#draw();
   }
@@ -199,6 +209,23 @@ class PadPage {
     this.#board.open(call, this.#now());
     this.#draw();
     bringIntoSight(call);
+  }
+
+  /** Shows the number to call back, and asks what came of it. */
+  #callBack(call: Call, ids: readonly string[]): void {
+    const view = callBackView(call, {
+      now: () => this.#now(),
+      close: () => this.#panel.close(),
+      reached: (note) => {
+        this.#actions.addToNote(call.id, note);
+        this.#actions.close(...ids);
+      },
+      notReached: (note) => {
+        const draft = this.#actions.addToNote(call.id, note);
+        if (draft) void this.#actions.save(call.id, draft);
+      },
+    });
+    this.#panel.open(view);
   }
 
   /** Opens the call whose form cannot be saved, and shows why. */
@@ -226,20 +253,24 @@ class PadPage {
     const popups = this.#popupsAt(now);
     const keepInSight = keepWritingInSight();
     const spots = arrange(popups);
-    const missed = this.#board.missed();
+    const missed = groupByCaller(this.#board.missed());
     this.#viewport.show();
     this.#status.show();
     this.#sound.show();
     const whole = ({ call }: Popup) => this.#whole.has(call.id);
     this.#popups.update(popups.map((popup) => ({ popup, spot: spots.get(popup) ?? "stage", whole: whole(popup), now })));
     this.#recent.update(this.#board.recent(), now);
-    this.#missed.update(missed, now);
+    this.#missed.update(missed.map(({ newest, key, ids }) => ({ ...newest, key, ids })), now);
+    setHidden(byId("all-done"), missed.length < 2);
+    setText(byId("missed-limit"), missed.length > 0 ? (this.#board.missedCut ? text.missedCut : text.missedSince) : "");
+    setText(byId("recent-limit"), this.#board.recentCut ? text.recentCut : "");
+    this.#panel.show(now);
     this.#search.draw();
     setText(byId("store"), this.#title);
     setText(byId("missed-count"), missed.length > 0 ? String(missed.length) : "");
     const hadStrip = !byId("strip").hidden;
     setHidden(byId("strip"), ![...spots.values()].includes("strip"));
-    setHidden(byId("quiet"), popups.length > 0);
+    setHidden(byId("quiet"), popups.length > 0 || this.#panel.isOpen);
     setHidden(byId("lists"), !this.#known);
     offerMore();
     setText(byId("clock"), timeOfDay(now));
@@ -260,7 +291,8 @@ class PadPage {
   #offerUndo(): void {
     this.#undoable = this.#actions.undoable;
     const call = this.#undoable === undefined ? undefined : this.#board.call(this.#undoable);
-    setText(byId("undo-text"), call ? text.undoable(callerName(call)) : "");
+    const calls = call ? this.#actions.undoes(call.id) : 0;
+    setText(byId("undo-text"), call ? (calls > 1 ? text.undoableMany(calls) : text.undoable(callerLabel(call))) : "");
     setHidden(byId("undo"), call === undefined);
   }
 
@@ -287,7 +319,7 @@ function sayThatItWaits(action: Waiting, id: string): void {
 }
 
 function bringIntoSight({ id }: Call): void {
-  document.getElementById(`number-${id}`)?.scrollIntoView({ block: "nearest" });
+  document.getElementById(`who-${id}`)?.scrollIntoView({ block: "nearest" });
 }
 
 /** Whether somebody is typing: then the page does not scroll. */

@@ -1,5 +1,5 @@
-// Open missed calls that are older than those of a snapshot: read from the server once after each snapshot, which has only
-// the newest calls.
+// Open missed calls that are older than those of a snapshot, and the answered ones that make missed calls of the same callers not
+// open: read from the server once after each snapshot, which has only the newest calls.
 
 import type { Pad } from "../client/connect.ts";
 import { CallState, type Call } from "../gen/ringpad/v1/call_pb.ts";
@@ -8,15 +8,16 @@ import { Question, type QuestionTiming } from "./question.ts";
 /** A week: after that a caller does not wait for a call back any more. */
 const WEEK = 7 * 24 * 60 * 60_000;
 const PAGE = 500;
-/** Most of them are closed, so the open ones may be older; no shop misses more calls in a week. */
-const PAGES = 4;
+/** No shop has more calls in a week. */
+const PAGES = 8;
+const STATES = [CallState.MISSED, CallState.ANSWERED, CallState.COMPLETED];
 
 /** What the search for missed calls needs of the page. */
 export interface MissedContext extends QuestionTiming {
   listCalls: Pad["listCalls"];
   /** The server's time. */
   now(): number;
-  /** Missed calls that were open when the server was asked, newest first. */
+  /** Calls of the week that were answered, and missed ones that nobody had closed when the server was asked; newest first. */
   found(calls: Call[]): void;
 }
 
@@ -38,12 +39,12 @@ export class MissedCalls {
   async #ask(wanted: () => boolean): Promise<boolean> {
     const { listCalls, now, found } = this.#context;
     // The estimated server's time has fractions of a millisecond, which a timestamp must not have.
-    const query = { states: [CallState.MISSED], since: Math.floor(now() - WEEK), pageSize: PAGE };
+    const query = { states: STATES, since: Math.floor(now() - WEEK), pageSize: PAGE };
     let pageToken = "";
     for (let page = 0; page < PAGES; page += 1) {
       const { calls, nextPageToken } = await listCalls({ ...query, pageToken });
       if (!wanted()) return false;
-      found(calls.filter(({ closed }) => !closed));
+      found(calls.filter(({ closed, state }) => !closed || state !== CallState.MISSED));
       if (nextPageToken === "") return true;
       pageToken = nextPageToken;
     }

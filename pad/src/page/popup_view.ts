@@ -6,7 +6,7 @@ import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import type { Spot } from "./arrangement.ts";
 import type { Popup } from "./board.ts";
 import { button, element, icon, setData, setHidden, setText, type ItemView } from "./dom.ts";
-import { bookedLine, callBackLink, callerName, customer, holderName, stopwatch, talkTime, widthInEm } from "./format.ts";
+import { bookedLine, callBackLink, callerName, customer, holderName, notesOf, people, stopwatch, talkTime, widthInEm } from "./format.ts";
 import { ReservationForm, type FormContext } from "./reservation_form.ts";
 import { text } from "./text.ts";
 
@@ -25,6 +25,8 @@ export interface PopupContext extends FormContext {
   release(id: string): void;
   close(id: string): void;
   dismiss(id: string): void;
+  /** Shows the caller's number to call back. */
+  callBack(call: Call, ids: readonly string[]): void;
   /** Shows the whole text, or only three lines again. */
   toggleMore(id: string): void;
   /** Shows the form of a call that is not claimed. */
@@ -40,7 +42,8 @@ function parts(id: string, context: PopupContext, call: () => Call) {
     form,
     phase: element("span", "popup-phase"),
     time: element("span", "popup-time"),
-    number: element("h2", "popup-number"),
+    people: element("span", "popup-people"),
+    number: element("span", "popup-number"),
     headline: element("span", "popup-headline"),
     detail: element("span", "popup-detail"),
     booked: element("p", "popup-booked"),
@@ -63,11 +66,12 @@ function parts(id: string, context: PopupContext, call: () => Call) {
 export function popupView(first: Call, context: PopupContext): ItemView<PopupItem> {
   let call = first;
   const card = parts(call.id, context, () => call);
+  const who = element("h2", "popup-who", card.people, card.number);
   const node = element(
     "article",
     "popup is-new",
     element("p", "popup-top", element("span", "popup-lamp"), card.phase, card.time, card.dismiss),
-    card.number,
+    who,
     element("p", "popup-customer", card.headline, card.detail),
     card.booked,
     card.note,
@@ -81,10 +85,11 @@ export function popupView(first: Call, context: PopupContext): ItemView<PopupIte
     ),
   );
   card.callBack.textContent = text.callBack;
+  card.callBack.addEventListener("click", () => context.callBack(call, [call.id]));
   card.dismiss.append(icon(CROSS));
   card.dismiss.setAttribute("aria-label", text.dismiss);
-  card.number.id = `number-${call.id}`;
-  node.setAttribute("aria-labelledby", card.number.id);
+  who.id = `who-${call.id}`;
+  node.setAttribute("aria-labelledby", who.id);
   setData(node, "call", call.id);
   node.tabIndex = -1;
   node.addEventListener("animationend", () => node.classList.remove("is-new"));
@@ -109,19 +114,39 @@ function showTexts(card: Card, { popup, now }: PopupItem): void {
   const known = customer(call, now);
   setText(card.phase, headingOf(popup));
   setText(card.time, timeOf(popup, now));
+  showPeople(card.people, people(call));
   setText(card.number, callerName(call));
-  const width = String(widthInEm(callerName(call)));
-  if (card.number.style.getPropertyValue("--width") !== width) card.number.style.setProperty("--width", width);
+  setWidth(card.number);
   setText(card.headline, known.headline);
   setText(card.detail, known.detail);
   setText(card.booked, bookedLine(call, now));
-  setText(card.note, call.history?.lastNote ?? "");
+  setText(card.note, notesOf(call));
   setText(card.dialled, call.virtualNumber && text.dialled(call.virtualNumber));
   setText(card.memo, call.memo);
 }
 
+/** Several people may share a number: each has a line. */
+function showPeople(node: HTMLElement, lines: readonly string[]): void {
+  setHidden(node, lines.length === 0);
+  if (node.dataset["people"] === lines.join("\n")) return;
+  setData(node, "people", lines.join("\n"));
+  setData(node, "several", String(lines.length > 1));
+  node.replaceChildren(...lines.map((line) => {
+    const person = element("span", "popup-person");
+    person.textContent = line;
+    setWidth(person);
+    return person;
+  }));
+}
+
+/** For the font's size: the text is as large as fits. */
+function setWidth(node: HTMLElement): void {
+  const width = String(widthInEm(node.textContent ?? ""));
+  if (node.style.getPropertyValue("--width") !== width) node.style.setProperty("--width", width);
+}
+
 /** Shows the buttons that make sense now; at most three, and one of them is clearly the first choice. */
-function showButtons(card: Card, { popup, spot }: PopupItem): void {
+function showButtons(card: Card, { popup, spot, now }: PopupItem): void {
   const { call, phase, holder, opened, writing } = popup;
   const live = phase === "ringing" || phase === "answered" || phase === "unknown";
   const link = phase === "missed" && holder !== "other" ? callBackLink(call) : undefined;
@@ -136,7 +161,7 @@ function showButtons(card: Card, { popup, spot }: PopupItem): void {
   setHidden(card.form.node, !writing);
   // The form shows it already.
   setHidden(card.booked, !card.booked.textContent || (writing && call.reservation !== undefined));
-  card.form.update(call);
+  card.form.update(call, writing, now);
 }
 
 /** Shows the button "more" on cards whose text is cut off; the cards must be in the document. */

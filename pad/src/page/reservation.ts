@@ -7,17 +7,28 @@ import type { Draft } from "./drafts.ts";
 
 const DATE = /^\d{4}-\d\d-\d\d$/;
 
-/** The form's texts for a call. */
-export function draftOf({ note, reservation }: Call): Draft {
+/** Name and car of a customer, as the form has them. */
+export type Person = Pick<Draft, "name" | "car">;
+
+/** The form's texts for a call. Without a reservation it has the customer's name and car, if it can be only one customer. */
+export function draftOf(call: Call): Draft {
+  const { note, reservation } = call;
   const at = reservation?.at ? new Date(timestampMs(reservation.at)) : undefined;
+  const { name, car } = reservation ? { name: reservation.customerName, car: reservation.carNumber } : knownPerson(call);
   return {
-    name: reservation?.customerName ?? "",
-    car: reservation?.carNumber ?? "",
+    name,
+    car,
     service: reservation?.service ?? "",
     date: at ? dayOf(at) : "",
     time: at ? `${twoDigits(at.getHours())}:${twoDigits(at.getMinutes())}` : "",
     note,
   };
+}
+
+/** The customer, if there is only one and no reservation; otherwise empty. */
+export function knownPerson({ customers, reservation }: Pick<Call, "customers" | "reservation">): Person {
+  const [only, ...others] = reservation ? [] : customers;
+  return only && others.length === 0 ? { name: only.name, car: only.carNumber } : { name: "", car: "" };
 }
 
 /** The draft with defaults: a time without a day is today. */
@@ -30,11 +41,13 @@ export function isWhole(draft: Draft): boolean {
   return (draft.date === "" && draft.time === "") || instantOf(completed(draft, 0)) !== undefined;
 }
 
-/** What to save. */
-export function noteOf(draft: Draft, now: number): NoteInit {
+/** What to save. Only what is `known` of the customer is no reservation. */
+export function noteOf(draft: Draft, now: number, known: Person = { name: "", car: "" }): NoteInit {
   const at = instantOf(completed(draft, now));
   const text = { customerName: draft.name.trim(), carNumber: draft.car.trim(), service: draft.service.trim() };
-  const isThere = at !== undefined || Object.values(text).some((value) => value !== "");
+  const isTyped = (value: string, known: string): boolean => value !== "" && value !== known.trim();
+  const hasPerson = isTyped(text.customerName, known.name) || isTyped(text.carNumber, known.car);
+  const isThere = at !== undefined || text.service !== "" || hasPerson;
   const reservation = isThere ? { ...text, ...(at !== undefined && { at: timestampFromMs(at) }) } : undefined;
   return { note: draft.note.trim(), reservation };
 }
@@ -47,7 +60,8 @@ function instantOf({ date, time }: Draft): number | undefined {
   return Number.isFinite(at) ? at : undefined;
 }
 
-function dayOf(at: Date): string {
+/** A day as a date field has it: `2025-11-23`. */
+export function dayOf(at: Date): string {
   return `${at.getFullYear()}-${twoDigits(at.getMonth() + 1)}-${twoDigits(at.getDate())}`;
 }
 

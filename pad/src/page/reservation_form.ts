@@ -2,6 +2,7 @@
 // the other fields follow what other pads save.
 
 import { button, element, setData, setHidden, setText } from "./dom.ts";
+import { Chips } from "./chips.ts";
 import { draftOf } from "./reservation.ts";
 import { emptyDraft, FIELDS, type Draft, type Drafts } from "./drafts.ts";
 import type { Call } from "../gen/ringpad/v1/call_pb.ts";
@@ -24,6 +25,8 @@ export interface FormContext {
   follow(id: string): Draft | undefined;
   /** True if it was saved. */
   save(id: string, draft: Draft): Promise<boolean>;
+  /** The services of the store's reservations, the most frequent first. */
+  services(): string[];
   /** The actions that wait for a connection. */
   unsent: Unsent;
   /** A draft was begun or dropped. */
@@ -38,6 +41,7 @@ export class ReservationForm {
   readonly #inputs: Record<Field, Input>;
   readonly #status = element("p", "form-status");
   readonly #save: HTMLButtonElement;
+  readonly #chips: Chips;
   /** The form as the call has it. */
   #shown = emptyDraft();
   #state: "idle" | "saving" | "saved" = "idle";
@@ -56,18 +60,21 @@ export class ReservationForm {
     this.#save = button("button form-save", text.save, () => {});
     this.#save.type = "submit";
     this.#status.setAttribute("role", "status");
+    this.#chips = new Chips((chosen) => this.#choose(chosen));
     this.node = this.#build();
     const draft = context.drafts.get(id);
     if (draft) this.#fill(draft);
   }
 
   /** Fields that were not typed follow the call. */
-  update(call: Call): void {
+  update(call: Call, visible: boolean, now: number): void {
     this.#shown = draftOf(call);
     const { drafts, follow, changed } = this.#context;
     const had = drafts.has(this.#id);
     const draft = follow(this.#id);
     this.#fill(draft ?? this.#shown);
+    // What is offered stays the same while the form is open: nobody taps on a chip that has just become another one.
+    if (visible) this.#chips.offer(call, this.#context.services(), now);
     this.#show();
     if (had && !draft) changed();
   }
@@ -86,11 +93,13 @@ export class ReservationForm {
       time: text.time,
       note: text.note,
     };
-    const fields = FIELDS.map((field) => {
+    const fields: HTMLElement[] = FIELDS.map((field) => {
       const label = element("span", "form-label");
       label.textContent = labels[field];
       return element("label", `form-field form-${field}`, label, this.#inputs[field]);
     });
+    fields.splice(FIELDS.indexOf("service"), 0, this.#chips.people);
+    fields.splice(fields.findIndex((field) => field.className.includes("form-note")), 0, this.#chips.services, this.#chips.days, this.#chips.times);
     const form = element("form", "popup-form", ...fields, element("div", "form-foot", this.#status, this.#save));
     form.setAttribute("aria-label", text.write);
     setData(form, "form", this.#id);
@@ -133,6 +142,14 @@ export class ReservationForm {
     this.#context.changed();
   }
 
+  #choose(chosen: Partial<Draft>): void {
+    for (const field of FIELDS) {
+      const value = chosen[field];
+      if (value !== undefined) this.#inputs[field].value = value;
+    }
+    this.#typed();
+  }
+
   /** A day without a time cannot be saved as an instant. */
   #requireTime(): void {
     const time = this.#inputs.time as HTMLInputElement;
@@ -158,6 +175,7 @@ export class ReservationForm {
     const unsaved = drafts.has(this.#id) ? (waits ? text.savedLater : text.unsaved) : "";
     const status = { idle: unsaved, saving: text.saving, saved: unsaved || text.saved }[this.#state];
     setText(this.#status, status);
+    this.#chips.show(this.#draft());
     // A live region must exist before its text is set.
     setHidden(this.#status, false);
   }
