@@ -194,7 +194,7 @@ export const CheckCredentialResponseSchema: GenMessage<CheckCredentialResponse> 
  */
 export type ApprovePairingRequest = Message<"ringpad.v1.ApprovePairingRequest"> & {
   /**
-   * What the tablet shows; spaces and hyphens are ignored.
+   * What the tablet shows: six digits; spaces and hyphens are ignored.
    *
    * @generated from field: string code = 1;
    */
@@ -268,7 +268,7 @@ export type PairedPad = Message<"ringpad.v1.PairedPad"> & {
   pairedAt?: Timestamp | undefined;
 
   /**
-   * When it last got a token; absent: never.
+   * When it last got a token, to within an hour; absent: never.
    *
    * @generated from field: google.protobuf.Timestamp last_token_at = 5;
    */
@@ -415,8 +415,8 @@ export const ListRevocationsResponseSchema: GenMessage<ListRevocationsResponse> 
  */
 export const PairingService: GenService<{
   /**
-   * Gives a tablet a credential, which is not valid yet, and a code to show. RESOURCE_EXHAUSTED: too many tablets of one
-   * address, or of all, have a code that nobody has approved; the answer says when to try again.
+   * Gives a tablet a credential, which is not valid yet, and a code to show. RESOURCE_EXHAUSTED: one address has asked too
+   * often, or too many tablets have a code that nobody has approved; google.rpc.RetryInfo says when to try again.
    *
    * @generated from rpc ringpad.v1.PairingService.Begin
    */
@@ -426,7 +426,7 @@ export const PairingService: GenService<{
     output: typeof BeginResponseSchema;
   },
   /**
-   * Whether the code of this credential was approved. NOT_FOUND: the code has expired; begin again.
+   * Whether the code of this credential was approved. NOT_FOUND: the code has expired, or the pad was revoked; begin again.
    *
    * @generated from rpc ringpad.v1.PairingService.Poll
    */
@@ -447,7 +447,8 @@ export const PairingService: GenService<{
     output: typeof IssueTokenResponseSchema;
   },
   /**
-   * Whose credential it is. UNAUTHENTICATED: nobody's.
+   * Whose credential it is. NOT_FOUND: nobody's: it was revoked, or never approved. Not UNAUTHENTICATED, which a wrong
+   * INTERNAL_TOKEN is answered with: no tablet may lose its credential for that.
    *
    * @generated from rpc ringpad.v1.PairingService.CheckCredential
    */
@@ -458,7 +459,9 @@ export const PairingService: GenService<{
   },
   /**
    * Makes the tablet that shows this code a pad of a store. NOT_FOUND: no tablet shows this code, or no such store.
-   * A pad approves tablets of its own store only; RESOURCE_EXHAUSTED: its store's pads have tried too many wrong codes.
+   * Until the code expires, a repeat with the same store and name gets the same answer. A pad approves tablets of its own
+   * store only: PERMISSION_DENIED. RESOURCE_EXHAUSTED: its store's pads have tried too many codes; google.rpc.RetryInfo
+   * says when to try again.
    *
    * @generated from rpc ringpad.v1.PairingService.ApprovePairing
    */
@@ -468,7 +471,7 @@ export const PairingService: GenService<{
     output: typeof ApprovePairingResponseSchema;
   },
   /**
-   * Paired pads, by store and name.
+   * Paired pads of stores that exist, by store and name. Revoked ones are listed for RETENTION.
    *
    * @generated from rpc ringpad.v1.PairingService.ListPads
    */
@@ -488,7 +491,8 @@ export const PairingService: GenService<{
     output: typeof RevokePadResponseSchema;
   },
   /**
-   * Pads that were revoked in the last 2 hours: longer than any of their tokens is valid.
+   * Pads that were revoked in the last 2 hours, which is longer than any of their tokens is valid, and pads of deleted
+   * stores.
    *
    * @generated from rpc ringpad.v1.PairingService.ListRevocations
    */
