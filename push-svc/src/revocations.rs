@@ -37,7 +37,7 @@ impl Revocations {
     pub(crate) async fn run(self, stop: CancellationToken) {
         let mut tick = interval(INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut fails = false;
+        let (mut fails, mut before) = (false, Vec::new());
         loop {
             let answer = async {
                 tick.tick().await;
@@ -49,7 +49,7 @@ impl Revocations {
                     if std::mem::take(&mut fails) {
                         tracing::info!("it is known again which pads were revoked");
                     }
-                    self.revoke(pads);
+                    self.revoke(pads, &mut before);
                 }
                 Err(status) if !fails => {
                     fails = true;
@@ -60,13 +60,18 @@ impl Revocations {
         }
     }
 
-    fn revoke(&self, pads: Vec<String>) {
+    /// Takes an answer. `before`: what was new in the answer before this one; then what is new in this one.
+    fn revoke(&self, pads: Vec<String>, before: &mut Vec<Box<str>>) {
         let new = self.admission.revoke(pads);
         if !new.is_empty() {
             tracing::info!(pads = new.len(), "pads were revoked");
-            // Pads that come from now on are refused.
-            self.hub.end_revoked(&new.iter().map(AsRef::as_ref).collect::<HashSet<_>>());
         }
+        // Pads that come from now on are refused. One that was admitted just before the last answer may have its stream only now.
+        let ended: HashSet<_> = new.iter().chain(&*before).map(AsRef::as_ref).collect();
+        if !ended.is_empty() {
+            self.hub.end_revoked(&ended);
+        }
+        *before = new;
         self.answered.now();
     }
 }

@@ -97,7 +97,7 @@ async fn an_imported_customer_is_in_the_first_popup_on_every_transport() {
         let listed = ["list", "--store", &shop.id, "--json", "--whole-numbers"];
         let (_, shown, _) = customers(&system, &listed).await;
         let record: CustomerRecord = must("JSON", serde_json::from_str(&shown));
-        assert_eq!(record.numbers, [caller.clone()]);
+        assert_eq!(record.numbers, [&*caller]);
         let id = record.customer.unwrap_or_default().id;
         assert_eq!(customers(&system, &["remove", "--store", &shop.id, &id]).await.0, Some(0));
         let (code, _, said) = customers(&system, &["remove", "--store", &shop.id, &id]).await;

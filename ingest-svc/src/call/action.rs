@@ -62,7 +62,7 @@ pub(crate) enum Applied<'a> {
     /// remembers the request: done later, it might change something.
     Unchanged,
     /// Pads see a change. The call is stored, and the event.
-    Changed(ActionChange<'a>),
+    Changed(Box<ActionChange<'a>>),
 }
 
 /// What an action has changed.
@@ -119,13 +119,13 @@ pub(crate) fn apply<'a>(call: &mut Call, request: &'a ActionRequest, directory: 
     let encoded = seen.encode_to_vec();
     // It does not pop up: pads that were to show the ring have done so.
     let bytes = encode_update(next.position, seen, Popup::None);
-    Applied::Changed(ActionChange {
+    Applied::Changed(Box::new(ActionChange {
         caller,
         customer,
         reserved,
         seen: encoded,
         event: NewEvent { next, bytes, receipt: None },
-    })
+    }))
 }
 
 /// What a pad has written about the caller, for the store's customers.

@@ -135,7 +135,7 @@ impl Working {
                     self.update_call(key, &call, seen.clone())?;
                     return Ok((ActionOutcome::Done(seen), None));
                 }
-                Applied::Changed(changed) => changed,
+                Applied::Changed(changed) => *changed,
             };
         if let Some(change) = caller {
             self.change_caller(&change)?;

@@ -33,7 +33,7 @@ impl Savepoint<'_> {
             }
             Applied::Changed(changed) => changed,
         };
-        let ActionChange { caller, customer, reserved, seen, event } = changed;
+        let ActionChange { caller, customer, reserved, seen, event } = *changed;
         if let Some(change) = caller {
             change_caller(self.connection, &change)?;
         }
