@@ -36,7 +36,7 @@ export class Testbed {
     this.url = url;
   }
 
-  /** Starts everything; `settings` are of both services. */
+  /** Starts everything; `settings` are of both services, and `STORE: "postgres"` keeps the log in PostgreSQL. */
   static async start(settings: Record<string, string> = {}): Promise<Testbed> {
     const assignments = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
     if (!existsSync(BINARY)) throw new Error(`there is no ${BINARY}: cargo build --workspace --bins, or set RINGPAD_TESTBED`);
@@ -73,6 +73,13 @@ export class Testbed {
 
   async token(store: string, pad: string, name: string, seconds: number): Promise<string> {
     return ((await this.#do({ do: "token", store, pad, name, seconds })) as { token: string }).token;
+  }
+
+  /** Runs `ringpad`, which must succeed, with this standard input; its standard output. */
+  async ringpad(words: readonly string[], input = ""): Promise<string> {
+    const done = (await this.#do({ do: "ringpad", arguments: words, input })) as { code: number; stdout: string; stderr: string };
+    assert.equal(done.code, 0, done.stderr);
+    return done.stdout;
   }
 
   /** A separate network link to nginx, for faults. */

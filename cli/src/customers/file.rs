@@ -190,6 +190,8 @@ fn time(text: &str, zone: &TimeZone) -> Option<Timestamp> {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn seoul() -> TimeZone {
@@ -270,6 +272,29 @@ mod tests {
         assert_eq!(time("2026-11-20", &seoul()), "2026-11-19T15:00:00Z".parse().ok());
         for text in ["", "20", "14:30", "2026-13-20", "어제"] {
             assert_eq!(time(text, &seoul()), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_file_causes_a_panic_and_every_row_is_read_or_has_a_fault(
+            bytes in proptest::collection::vec(any::<u8>(), 0..300),
+            rows in proptest::collection::vec("[12]?,[가나]?,0?[/ ]?1?,[0-9x]?,[-0-9 :.]{0,16}", 0..8),
+        ) {
+            read(&bytes, &seoul());
+            let text = format!("id,name,number,calls,last_call_at\n{}\n", rows.join("\n"));
+            read(&[b"number,name\n".to_vec(), bytes].concat(), &seoul());
+            let CustomersFile { customers, faults } = read(text.as_bytes(), &seoul());
+            for (line, row) in (2_u64..).zip(&rows) {
+                let is_empty = row.chars().all(|c| matches!(c, ',' | ' '));
+                let is_read = customers.iter().any(|listed| listed.lines.contains(&line));
+                // Rows with one id stand or fall together.
+                let id = row.split(',').next().unwrap_or_default();
+                let falls = faults.iter().any(|fault| {
+                    fault.line == line || rows.get(usize::try_from(fault.line).unwrap() - 2).is_some_and(|other| !id.is_empty() && other.starts_with(id))
+                });
+                prop_assert!(is_empty || is_read || falls, "{row:?}: {customers:?} {faults:?}");
+            }
         }
     }
 }

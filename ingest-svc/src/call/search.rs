@@ -65,6 +65,8 @@ fn squash(text: &str) -> String {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn call() -> v1::Call {
@@ -126,5 +128,17 @@ mod tests {
         assert!(SearchWords::parse(&"가".repeat(101)).is_none());
         assert!(!SearchWords::parse("가").unwrap().match_encoded(b"\xff"));
         assert_eq!(format!("{:?}", SearchWords::parse("010 1234 5678").unwrap()), "SearchWords(3)");
+    }
+
+    proptest! {
+        #[test]
+        fn a_call_is_found_by_each_of_its_own_texts(text in "\\PC{0,30}", other in "\\PC{0,30}") {
+            let call = v1::Call { note: format!("{other} {text}"), ..v1::Call::default() };
+            let words = SearchWords::parse(&text).unwrap();
+            prop_assert!(words.match_encoded(&call.encode_to_vec()));
+            // Nothing is found by a word that no text has.
+            let words = SearchWords::parse(&format!("{text} \u{10fffd}")).unwrap();
+            prop_assert!(!words.match_call(&v1::Call { note: text.replace('\u{10fffd}', ""), ..v1::Call::default() }));
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The real services behind the shipped nginx, controlled by tests in other languages: those of the pad page, in Chromium.
 //!
 //! ```text
-//! ringpad-testbed [NAME=VALUE …]        settings for both services
+//! ringpad-testbed [NAME=VALUE …]        settings for both services; STORE=postgres: with the log in PostgreSQL
 //!
 //! stdout: {"url":"http://127.0.0.1:…"}                  once all is ready: nginx
 //! stdin:  {"do":"store","id":"gangnam"}                 one command a line …
@@ -10,22 +10,24 @@
 //!
 //! When its standard input ends, it ends with everything that it started; its exit code is not 0 if a log showed a secret.
 #![expect(clippy::print_stdout, reason = "answers are for the test that started it")]
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::{collections::BTreeMap, io::stdin, time::Duration};
+use std::{collections::BTreeMap, io::stdin, process::Stdio, time::Duration};
 
 use futures_util::future::join_all;
 use ringpad_tests::{
     http::Client,
     link::Link,
     nginx::{Nginx, Upstreams},
+    postgres::PostgresServer,
     rabbit::RabbitNode,
-    services::{Service, System},
+    services::{Service, System, binary},
     token::Claims,
-    wait::must,
+    wait::{SOON, must, within},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::{task::spawn_blocking, time::sleep};
+use tokio::{io::AsyncWriteExt, process, task::spawn_blocking, time::sleep};
 
 /// As many as nginx's shipped configuration has.
 const REPLICAS: usize = 3;
@@ -38,6 +40,8 @@ enum Command {
     Store { id: String },
     /// Creates and signs a pad's token for so many seconds; answers the `token`.
     Token { store: String, pad: String, name: String, seconds: u64 },
+    /// Runs `ringpad` against ingest-svc, with this standard input; answers its exit `code`, `stdout` and `stderr`.
+    Ringpad { arguments: Vec<String>, input: String },
     /// Numbers that the test has sent or typed: no log may show them whole.
     Secrets { numbers: Vec<String> },
     /// Makes a link to nginx, whose network the test can change; answers its `url`.
@@ -78,9 +82,18 @@ struct Testbed {
 #[tokio::main]
 async fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let settings: Vec<_> = arguments.iter().filter_map(|argument| argument.split_once('=')).collect();
+    let mut settings: Vec<_> = arguments.iter().filter_map(|argument| argument.split_once('=')).collect();
     assert_eq!(settings.len(), arguments.len(), "usage: ringpad-testbed [NAME=VALUE …]");
     let node = RabbitNode::start().await;
+    let store = settings.iter().position(|(name, _)| *name == "STORE").map(|place| settings.remove(place).1);
+    let database = match store {
+        Some("postgres") => {
+            let server = PostgresServer::shared().await;
+            Some(server.url(&server.create_database().await))
+        }
+        _ => None,
+    };
+    settings.extend(database.as_deref().map(|url| ("DATABASE_URL", url)));
     let system = System::start_with(&node.url(), REPLICAS, &settings).await;
     let nginx = Nginx::start(&system).await;
     println!("{}", json!({ "url": format!("http://{}", nginx.at) }));
@@ -107,6 +120,7 @@ impl Testbed {
                 let claims = Claims { name, ..Claims::new(&store, &pad) };
                 Ok(json!({ "token": claims.lasting(Duration::from_secs(seconds)).token() }))
             }
+            Command::Ringpad { arguments, input } => Ok(self.ringpad(&arguments, &input).await),
             Command::Secrets { numbers } => {
                 numbers.iter().for_each(|number| self.system.secrets.note_number(number));
                 Ok(json!({}))
@@ -136,6 +150,19 @@ impl Testbed {
             }
             Command::RollOut { pace } => Ok(json!({ "exit": self.roll_out(pace).await })),
         }
+    }
+
+    async fn ringpad(&self, arguments: &[String], input: &str) -> Value {
+        let mut command = process::Command::new(binary("ringpad"));
+        command.args(arguments).env("INGEST_URL", format!("http://{}", self.system.ingest_at.grpc));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut running = must("ringpad", command.spawn());
+        let mut stdin = running.stdin.take().expect("it is piped");
+        must("its input", stdin.write_all(input.as_bytes()).await);
+        drop(stdin);
+        let output = must("its output", within("ringpad", SOON, running.wait_with_output()).await);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        json!({ "code": output.status.code(), "stdout": text(&output.stdout), "stderr": text(&output.stderr) })
     }
 
     /// Replaces all replicas; returns their exit codes.
