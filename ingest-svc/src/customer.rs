@@ -4,29 +4,30 @@
 use std::{collections::BTreeSet, fmt};
 
 use ringpad_proto::v1;
-use serde::{Deserialize, Serialize};
 
 use crate::phone::{PhoneNumber, mask_text};
 
 /// Customers of one number that a call shows, by id.
 pub(crate) const SHOWN: usize = 5;
 
-/// A person, as pads see it. The log keeps those of a call as JSON, which each accept writes, so the names are
-/// short; they must not change.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// A person, as pads see it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Customer {
     /// Of the adopter's records; empty if a pad saved the customer with a reservation.
-    #[serde(rename = "i", default, skip_serializing_if = "String::is_empty")]
     pub id: String,
     /// What people call the customer.
-    #[serde(rename = "n", default, skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// The car.
-    #[serde(rename = "c", default, skip_serializing_if = "String::is_empty")]
     pub car_number: String,
     /// What the shop should know.
-    #[serde(rename = "t", default, skip_serializing_if = "String::is_empty")]
     pub note: String,
+}
+
+impl From<v1::Customer> for Customer {
+    fn from(customer: v1::Customer) -> Self {
+        let v1::Customer { id, name, car_number, note } = customer;
+        Self { id, name, car_number, note }
+    }
 }
 
 impl From<Customer> for v1::Customer {

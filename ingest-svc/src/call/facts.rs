@@ -1,6 +1,7 @@
 //! A call, merged from its records. Values of a final record take precedence over values of a ring record, whichever came first.
 //! Among records of one kind the later one corrects the earlier one, parameter by parameter.
 
+use prost::Message;
 use ringpad_proto::v1;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -8,6 +9,7 @@ use uuid::Uuid;
 use super::{history::History, pad_state::PadState};
 use crate::{
     cdr::{Cdr, Fingerprint},
+    customer::Customer,
     phone::{Called, Caller, PhoneNumber},
     store::{Line, NumberKind, StoreKey, StoreNumber, VirtualNumber},
 };
@@ -51,6 +53,15 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
+    /// The facts of a call from the log, with what the log keeps only in the call as pads see it.
+    pub(crate) fn with_customers_of(mut self, seen: &[u8]) -> Self {
+        if let Some(history) = &mut self.history {
+            let seen = v1::Call::decode(seen).unwrap_or_default();
+            history.customers = seen.customers.into_iter().map(Customer::from).collect();
+        }
+        self
+    }
+
     /// Adds a record. True: the call had room for all parameters without a field until now, and now some were left out.
     pub(super) fn add(&mut self, record: Cdr, answered: bool) -> bool {
         let of_its_kind = if record.is_final() {

@@ -19,8 +19,8 @@ pub(crate) struct History {
     pub(crate) last_note: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) last_reservation: Option<Reservation>,
-    /// Who calls.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// Who calls. Kept in the call as pads see it, and not once more here: an accept would write a tenth more.
+    #[serde(skip)]
     pub(crate) customers: Vec<Customer>,
 }
 

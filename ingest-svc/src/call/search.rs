@@ -138,7 +138,9 @@ mod tests {
             prop_assert!(words.match_encoded(&call.encode_to_vec()));
             // Nothing is found by a word that no text has.
             let words = SearchWords::parse(&format!("{text} \u{10fffd}")).unwrap();
-            prop_assert!(!words.match_call(&v1::Call { note: text.replace('\u{10fffd}', ""), ..v1::Call::default() }));
+            let note = text.replace('\u{10fffd}', "");
+            let call = v1::Call { note, ..v1::Call::default() };
+            prop_assert!(!words.match_call(&call));
         }
     }
 }

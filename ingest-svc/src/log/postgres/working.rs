@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{
     super::{
         error::Obstacle,
-        json::{as_json, from_json},
+        json::{as_json, facts, from_json},
         unreadable::{Kind, UnreadableRows},
     },
     error::Failure,
@@ -21,7 +21,8 @@ use super::{
 use crate::{
     call::{
         self, ActionChange, ActionOutcome, ActionRequest, Applied, CANDIDATES, Call, CallKey, CallerChange,
-        Candidate, ChangedCall, Context, Found, History, NamedCustomer, NewEvent, RecordOutcome, Reservation,
+        Candidate, ChangedCall, Context, Facts, Found, History, NamedCustomer, NewEvent, RecordOutcome,
+        Reservation,
     },
     cdr::{Fingerprint, Record},
     customer::{Customer, CustomerNumber, KnownCustomer},
@@ -156,7 +157,7 @@ impl Working {
         call::find(candidates, record, &self.directory, |candidate| {
             let Candidate { key, id, store, fingerprints, apart: _ } = candidate;
             // A call that cannot be read does not count: its records make a new one.
-            let facts = self.calls.get(&key).and_then(|row| self.readable(Kind::Facts, key, &row.facts));
+            let facts = self.calls.get(&key).and_then(|row| self.facts(key, row));
             Ok(facts.map(|facts| (key, Call { id, store, facts, fingerprints })))
         })
     }
@@ -189,17 +190,18 @@ impl Working {
         if *store.id != *request.store_id {
             return None;
         }
-        let facts = self.readable(Kind::Facts, key, &row.facts)?;
+        let facts = self.facts(key, row)?;
         let fingerprints = row.fingerprints.clone();
         Some((key, Call { id: row.id, store: row.store, facts, fingerprints }))
     }
 
-    fn readable<T: serde::de::DeserializeOwned>(&self, kind: Kind, key: CallKey, json: &[u8]) -> Option<T> {
-        let value = from_json(json).ok();
-        if value.is_none() {
-            self.unreadable.note(kind, key.0);
+    /// The facts of a call, if they can be read.
+    fn facts(&self, key: CallKey, row: &CallRow) -> Option<Facts> {
+        let facts = facts(&row.facts, &row.seen).ok();
+        if facts.is_none() {
+            self.unreadable.note(Kind::Facts, key.0);
         }
-        value
+        facts
     }
 
     fn insert_call(&mut self, call: &Call, record: &Record, seen: Vec<u8>) -> Result<(), Failure> {

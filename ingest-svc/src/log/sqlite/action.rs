@@ -52,7 +52,7 @@ impl Savepoint<'_> {
     /// many calls the store has.
     fn find_call(&self, request: &ActionRequest) -> rusqlite::Result<Option<(CallKey, Call)>> {
         let mut select = self.connection.prepare_cached(
-            "SELECT calls.key, calls.id, calls.store, facts, fingerprints
+            "SELECT calls.key, calls.id, calls.store, facts, fingerprints, call
              FROM calls INDEXED BY calls_by_id CROSS JOIN stores ON stores.key = calls.store
              WHERE calls.id = ?1 AND stores.id = ?2 AND stores.deleted = 0",
         )?;

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     super::{
-        json::from_json,
+        json::{facts, from_json},
         unreadable::{Kind, UnreadableRows},
     },
     customers,
@@ -78,8 +78,8 @@ impl Savepoint<'_> {
 
     fn read_facts(&self, key: CallKey) -> rusqlite::Result<Facts> {
         self.connection
-            .prepare_cached("SELECT facts FROM calls WHERE key = ?1")?
-            .query_row([key], |row| Ok(from_json(row.get_ref(0)?.as_bytes()?)?))
+            .prepare_cached("SELECT facts, call FROM calls WHERE key = ?1")?
+            .query_row([key], |row| Ok(facts(row.get_ref(0)?.as_bytes()?, row.get_ref(1)?.as_bytes()?)?))
     }
 
     /// The calls with the record's `seq`.

@@ -8,7 +8,7 @@ use rusqlite::{
 };
 use uuid::Uuid;
 
-use super::super::json::{JsonError, as_json, from_json};
+use super::super::json::{JsonError, as_json, facts};
 use crate::{
     call::{Call, CallKey},
     cdr::Record,
@@ -59,13 +59,16 @@ impl From<JsonError> for rusqlite::Error {
     }
 }
 
-/// Reads a call from `id, store, facts, fingerprints`, which begin at a column.
+/// Reads a call from `id, store, facts, fingerprints, call`, which begin at a column.
 pub(super) fn read_call(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<Call> {
     let (fingerprints, _) = row.get_ref(first + 3)?.as_blob()?.as_chunks();
     Ok(Call {
         id: Uuid::from_bytes(row.get(first)?),
         store: row.get(first + 1)?,
-        facts: from_json(row.get_ref(first + 2)?.as_bytes()?)?,
+        facts: facts(
+            row.get_ref(first + 2)?.as_bytes()?,
+            row.get_ref(first + 4)?.as_bytes_or_null()?.unwrap_or_default(),
+        )?,
         fingerprints: fingerprints.to_vec(),
     })
 }
