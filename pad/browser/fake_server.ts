@@ -162,7 +162,7 @@ export class FakeServer {
       trailers.push(`grpc-status: ${error.status}`, `grpc-message: ${encodeURIComponent(error.message)}`);
       if (error.details) trailers.push(`grpc-status-details-bin: ${Buffer.from(error.details).toString("base64")}`);
     }
-    if (this.loseAnswers > 0 && method !== "ListCalls") {
+    if (this.loseAnswers > 0 && !method.startsWith("List")) {
       this.loseAnswers -= 1;
       return void request.socket.destroy();
     }

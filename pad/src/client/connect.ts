@@ -4,7 +4,7 @@ import { createClient } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { PadService } from "../gen/ringpad/v1/pad_pb.ts";
 import type { Call } from "../gen/ringpad/v1/call_pb.ts";
-import { Actions, type CallPage, type CallQuery, type NoteInit } from "./actions.ts";
+import { Actions, type CallPage, type CallQuery, type NoteInit, type ReservationQuery } from "./actions.ts";
 import { browserClock } from "./clock.ts";
 import { Connection } from "./connection.ts";
 import { grpcWeb } from "./grpc_web.ts";
@@ -55,6 +55,8 @@ export interface Pad {
   saveNote(callId: string, note: NoteInit): Promise<Call>;
   /** Older calls, newest first, and search. */
   listCalls(query?: CallQuery): Promise<CallPage>;
+  /** Calls with a reservation, by the reservation's time. */
+  listReservations(query: ReservationQuery): Promise<CallPage>;
   /** The pad that the token is for, e.g. to distinguish its own claims; undefined before the first token. */
   identity(): PadIdentity | undefined;
   /**
@@ -100,6 +102,7 @@ export function connect(options: PadOptions | RingingOptions): Pad {
     reopen: (id) => actions.reopen(id),
     saveNote: (id, note) => actions.saveNote(id, note),
     listCalls: (query = {}) => actions.listCalls(query),
+    listReservations: (query) => actions.listReservations(query),
     identity: () => tokens.identity,
     serverNow,
     serverAtLeast,

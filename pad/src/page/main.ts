@@ -15,7 +15,7 @@ import { DaySummary } from "./day_summary.ts";
 import { byId, KeyedList, setHidden, setText } from "./dom.ts";
 import { Drafts } from "./drafts.ts";
 import { Expectations } from "./expectations.ts";
-import { callerLabel, fullDate, timeOfDay } from "./format.ts";
+import { callerLabel, fullDate, reservationLine, timeOfDay } from "./format.ts";
 import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import { setUpLanguage } from "./language_switch.ts";
 import { MissedCalls } from "./missed_calls.ts";
@@ -24,11 +24,13 @@ import { Panel } from "./panel.ts";
 import { Painter } from "./painter.ts";
 import { offerMore, popupView, type PopupContext, type PopupItem } from "./popup_view.ts";
 import { formOf } from "./reservation_form.ts";
+import { ReservationsPanel } from "./reservations_panel.ts";
 import { SoundSwitch } from "./sound_switch.ts";
 import { Status } from "./status.ts";
 import { text } from "./text.ts";
 import { takeFromAddress, tokenFault, tokenSource, tokenUrlOfPage } from "./token.ts";
 import { toast } from "./toast.ts";
+import { UndoOffer } from "./undo_offer.ts";
 import { Unsent, type Waiting } from "./unsent.ts";
 import { Viewport } from "./viewport.ts";
 import { keepScreenOn } from "./wake_lock.ts";
@@ -72,6 +74,8 @@ class PadPage {
   });
   readonly #viewport = new Viewport({ resized: () => this.#painter.resized(), scrolled: () => this.#painter.ask() });
   readonly #panel = new Panel(() => this.#draw());
+  readonly #undoOffer = new UndoOffer(() => this.#draw());
+  #reservations: ReservationsPanel | undefined;
   readonly #pad: Pad;
   readonly #actions: CallActions;
   readonly #popups: KeyedList<PopupItem>;
@@ -119,12 +123,14 @@ class PadPage {
       now: () => this.#now(),
       changed: () => this.#painter.ask(),
     });
+    byId("show-reservations").addEventListener("click", () => this.#showReservations());
     addEventListener("hashchange", () => {
       if (takeFromAddress()) this.#pad.tokenChanged();
     });
     document.addEventListener("visibilitychange", () => this.#draw());
     byId("undo-button").addEventListener("click", () => {
-      if (this.#undoable !== undefined) this.#actions.undo(this.#undoable);
+      if (this.#undoOffer.words !== undefined) this.#undoOffer.take();
+      else if (this.#undoable !== undefined) this.#actions.undo(this.#undoable);
     });
   }
 
@@ -142,13 +148,17 @@ class PadPage {
       onCall: ({ call, popUntil }) => {
         this.#board.apply(call, popUntil, this.#now());
         this.#day.add(call);
+        this.#reservations?.add(call);
         this.#painter.ask();
       },
       onState: (state) => {
         if (state.kind === "connected" && state.store) this.#title = state.store.name || "RingPad";
         const before = this.#status.connected;
         this.#status.set(state);
-        if (!before && this.#status.connected) void this.#actions.sendUnsent();
+        if (!before && this.#status.connected) {
+          void this.#actions.sendUnsent();
+          this.#reservations?.reload();
+        }
         this.#painter.ask();
       },
       onServerTime: (corrected) => {
@@ -228,6 +238,29 @@ class PadPage {
     this.#panel.open(view);
   }
 
+  #showReservations(): void {
+    this.#reservations = new ReservationsPanel({
+      listReservations: (query) => this.#pad.listReservations(query),
+      current: (call) => this.#board.current({ call, popUntil: undefined }).call,
+      change: (call) => this.#open(call),
+      cancel: (call) => void this.#cancel(call),
+      now: () => this.#now(),
+      changed: () => this.#painter.ask(),
+    });
+    this.#panel.open(this.#reservations);
+  }
+
+  async #cancel(call: Call): Promise<void> {
+    const done = this.#actions.setReservation(call, undefined);
+    const { reservation } = call;
+    const words = text.cancelled(reservationLine(call, this.#now()));
+    this.#undoOffer.offer(words, () => {
+      const newest = this.#board.current({ call, popUntil: undefined }).call;
+      void this.#actions.setReservation(newest, reservation);
+    });
+    if (!(await done)) this.#undoOffer.withdraw();
+  }
+
   /** Opens the call whose form cannot be saved, and shows why. */
   #showFault(id: string): void {
     const call = this.#board.call(id);
@@ -289,11 +322,12 @@ class PadPage {
   }
 
   #offerUndo(): void {
-    this.#undoable = this.#actions.undoable;
+    const { words } = this.#undoOffer;
+    this.#undoable = words === undefined ? this.#actions.undoable : undefined;
     const call = this.#undoable === undefined ? undefined : this.#board.call(this.#undoable);
     const calls = call ? this.#actions.undoes(call.id) : 0;
-    setText(byId("undo-text"), call ? (calls > 1 ? text.undoableMany(calls) : text.undoable(callerLabel(call))) : "");
-    setHidden(byId("undo"), call === undefined);
+    setText(byId("undo-text"), words !== undefined ? words : call ? (calls > 1 ? text.undoableMany(calls) : text.undoable(callerLabel(call))) : "");
+    setHidden(byId("undo"), words === undefined && call === undefined);
   }
 
   #scheduleTick(popups: readonly Popup[], now: number): void {
