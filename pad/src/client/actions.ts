@@ -124,6 +124,11 @@ export class Actions {
     return { calls, nextPageToken };
   }
 
+  /** One attempt of another request that needs this pad's token. */
+  authorized<T>(send: (options: CallOptions) => Promise<T>): Promise<T> {
+    return this.#withToken(send, this.#parts.clock.now() + ATTEMPT);
+  }
+
   /** Tries until there is an answer, or the time is over. */
   async #persist<T>(send: (options: CallOptions) => Promise<T>): Promise<T> {
     const { clock, random } = this.#parts;

@@ -3,8 +3,11 @@
 import type { ActionError } from "../client/action_error.ts";
 import { browserClock } from "../client/clock.ts";
 import type { CallQuery } from "../client/actions.ts";
+import { createClient } from "@connectrpc/connect";
+import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { connect, type Pad } from "../client/connect.ts";
 import { Announcer, rings } from "./announcer.ts";
+import { approvalView } from "./approval_panel.ts";
 import { arrange } from "./arrangement.ts";
 import { Board, type Popup } from "./board.ts";
 import { CallActions, type ActionName } from "./call_actions.ts";
@@ -20,6 +23,9 @@ import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import { setUpLanguage } from "./language_switch.ts";
 import { MissedCalls } from "./missed_calls.ts";
 import { groupByCaller } from "./missed_groups.ts";
+import { Pairing, watchOtherTabs } from "./pairing.ts";
+import { pairingWords, showPairing } from "./pairing_screen.ts";
+import { PairingService } from "../gen/ringpad/v1/pairing_pb.ts";
 import { Panel } from "./panel.ts";
 import { Painter } from "./painter.ts";
 import { offerMore, popupView, type PopupContext, type PopupItem } from "./popup_view.ts";
@@ -28,7 +34,7 @@ import { ReservationsPanel } from "./reservations_panel.ts";
 import { SoundSwitch } from "./sound_switch.ts";
 import { Status } from "./status.ts";
 import { text } from "./text.ts";
-import { takeFromAddress, tokenFault, tokenSource, tokenUrlOfPage } from "./token.ts";
+import { pairCodeFromAddress, takeFromAddress, tokenFault, tokenSource, tokenUrlOfPage } from "./token.ts";
 import { toast } from "./toast.ts";
 import { UndoOffer } from "./undo_offer.ts";
 import { Unsent, type Waiting } from "./unsent.ts";
@@ -70,12 +76,22 @@ class PadPage {
   readonly #status = new Status({
     retry: () => this.#pad.retryNow(),
     tokenFault: () => tokenFault(this.#now()),
+    pairingWords: () => pairingWords(this.#pairing.state, this.#pairCode !== undefined),
     changed: () => this.#painter.ask(),
   });
   readonly #viewport = new Viewport({ resized: () => this.#painter.resized(), scrolled: () => this.#painter.ask() });
   readonly #panel = new Panel(() => this.#draw());
   readonly #undoOffer = new UndoOffer(() => this.#draw());
   #reservations: ReservationsPanel | undefined;
+  readonly #pairing = new Pairing({
+    client: createClient(PairingService, createGrpcWebTransport({ baseUrl: location.origin, useBinaryFormat: true })),
+    clock: browserClock,
+    storage: permanentStorage(),
+    paired: () => this.#pad.tokenChanged(),
+    changed: () => this.#painter.ask(),
+  });
+  /** The code of another tablet, which this one is to approve as soon as it is connected. */
+  #pairCode = pairCodeFromAddress();
   readonly #pad: Pad;
   readonly #actions: CallActions;
   readonly #popups: KeyedList<PopupItem>;
@@ -126,7 +142,10 @@ class PadPage {
     byId("show-reservations").addEventListener("click", () => this.#showReservations());
     addEventListener("hashchange", () => {
       if (takeFromAddress()) this.#pad.tokenChanged();
+      this.#pairCode = pairCodeFromAddress() ?? this.#pairCode;
+      this.#askForApproval();
     });
+    watchOtherTabs(() => this.#pad.tokenChanged());
     document.addEventListener("visibilitychange", () => this.#draw());
     byId("undo-button").addEventListener("click", () => {
       if (this.#undoOffer.words !== undefined) this.#undoOffer.take();
@@ -137,7 +156,7 @@ class PadPage {
   #connect(): Pad {
     return connect({
       url: location.origin,
-      token: tokenSource(tokenUrlOfPage()),
+      token: tokenSource(tokenUrlOfPage(), this.#pairing),
       onSnapshot: (snapshot) => {
         this.#board.replace(snapshot, this.#now());
         this.#day.begin();
@@ -155,6 +174,9 @@ class PadPage {
         if (state.kind === "connected" && state.store) this.#title = state.store.name || "RingPad";
         const before = this.#status.connected;
         this.#status.set(state);
+        if (state.kind === "needs-token") this.#pairing.begin();
+        else this.#pairing.stop();
+        this.#askForApproval();
         if (!before && this.#status.connected) {
           void this.#actions.sendUnsent();
           this.#reservations?.reload();
@@ -238,6 +260,17 @@ class PadPage {
     this.#panel.open(view);
   }
 
+  /** Approves another tablet, if the page was opened with its code. */
+  #askForApproval(): void {
+    if (this.#pairCode === undefined || !this.#status.connected) return;
+    this.#approve(this.#pairCode);
+    this.#pairCode = undefined;
+  }
+
+  #approve(code: string): void {
+    this.#panel.open(approvalView(code, (typed, name) => this.#pad.approvePairing(typed, name)));
+  }
+
   #showReservations(): void {
     this.#reservations = new ReservationsPanel({
       listReservations: (query) => this.#pad.listReservations(query),
@@ -289,6 +322,7 @@ class PadPage {
     const missed = groupByCaller(this.#board.missed());
     this.#viewport.show();
     this.#status.show();
+    showPairing(this.#pairing.state);
     this.#sound.show();
     const whole = ({ call }: Popup) => this.#whole.has(call.id);
     this.#popups.update(popups.map((popup) => ({ popup, spot: spots.get(popup) ?? "stage", whole: whole(popup), now })));
@@ -359,6 +393,15 @@ function bringIntoSight({ id }: Call): void {
 /** Whether somebody is typing: then the page does not scroll. */
 function isTyping(): boolean {
   return document.activeElement?.matches("input, textarea") ?? false;
+}
+
+/** `localStorage`, if the browser allows it. */
+function permanentStorage(): Storage | undefined {
+  try {
+    return localStorage;
+  } catch {
+    return undefined;
+  }
 }
 
 /** `sessionStorage`, if the browser allows it. */
