@@ -9,6 +9,8 @@ import {
   ClaimCallResponseSchema,
   PadServiceListCallsRequestSchema,
   PadServiceListCallsResponseSchema,
+  PadServiceListReservationsRequestSchema,
+  PadServiceListReservationsResponseSchema,
   SaveNoteRequestSchema,
 } from "../src/gen/ringpad/v1/pad_pb.ts";
 import { identityOf } from "../src/client/tokens.ts";
@@ -63,6 +65,7 @@ export class FakeActions {
   /** The answer's bytes; throws a {@link Refusal}. */
   answer(method: string, body: Uint8Array, token: string): Uint8Array {
     if (method === "ListCalls") return this.#list(body);
+    if (method === "ListReservations") return this.#listReservations(body);
     // The five requests begin with the same fields.
     const request = fromBinary(SaveNoteRequestSchema, body);
     this.sent.push({ method, callId: request.callId, requestId: request.requestId });
@@ -90,6 +93,16 @@ export class FakeActions {
     return bytes;
   }
 
+  #listReservations(body: Uint8Array): Uint8Array {
+    const { from, until } = fromBinary(PadServiceListReservationsRequestSchema, body);
+    const calls = this.#store
+      .all()
+      .map((call) => create(CallSchema, call))
+      .filter((call) => from && until && bookedAt(call) >= timestampMs(from) && bookedAt(call) < timestampMs(until))
+      .sort((a, b) => bookedAt(a) - bookedAt(b));
+    return toBinary(PadServiceListReservationsResponseSchema, create(PadServiceListReservationsResponseSchema, { calls }));
+  }
+
   #list(body: Uint8Array): Uint8Array {
     const { query, pageSize, pageToken, since, states } = fromBinary(PadServiceListCallsRequestSchema, body);
     if (query === "") this.questions += 1;
@@ -114,6 +127,11 @@ export class FakeActions {
       create(PadServiceListCallsResponseSchema, { calls: found.slice(first, to), nextPageToken }),
     );
   }
+}
+
+/** When the reservation is, ms since 1970. */
+function bookedAt({ reservation }: Call): number {
+  return reservation?.at ? timestampMs(reservation.at) : NaN;
 }
 
 /** Approximately as the server does it. */

@@ -7,6 +7,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { CallSchema, CallState, CallerKind } from "../src/gen/ringpad/v1/call_pb.ts";
+import { FakePairing } from "./fake_pairing.ts";
 import { FakeActions, isOpen, Refusal } from "./fake_actions.ts";
 import { SubscribeRequestSchema, SubscribeResponseSchema, type SubscribeRequest } from "../src/gen/ringpad/v1/pad_pb.ts";
 
@@ -56,6 +57,8 @@ export class FakeServer {
     all: () => [...this.#calls.values()],
     update: (call) => this.update(call),
   });
+  /** How tablets are paired; not at all by default. */
+  readonly pairing = new FakePairing();
   /** Files that replace those of dist/, or are served in addition. */
   readonly files = new Map<string, Uint8Array>();
   /** Actions are answered after this promise. */
@@ -132,8 +135,8 @@ export class FakeServer {
     if (this.away) return void request.socket.destroy();
     const path = new URL(request.url ?? "/", "http://x").pathname;
     if (path === "/ringpad.v1.PadService/Subscribe") return void this.#subscribe(request, response);
-    const method = /^\/ringpad\.v1\.PadService\/(\w+)$/.exec(path)?.[1];
-    if (method) return void this.#act(method, request, response);
+    const [, service = "", method] = /^\/ringpad\.v1\.(PadService|PairingService)\/(\w+)$/.exec(path) ?? [];
+    if (method) return void this.#act(service, method, request, response);
     if (path === this.#tokenUrl && path !== "") return void response.end("a.b.fresh");
     this.#page(path === "/" ? "index.html" : path.slice(1), response);
   }
@@ -148,21 +151,22 @@ export class FakeServer {
     response.end(name === "index.html" ? file.toString().replace(placeholder, filled) : file);
   }
 
-  async #act(method: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async #act(service: string, method: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await messageOf(request);
     await this.actionsWait;
     const frames = [];
     const trailers = [];
     try {
-      if (this.refuseWith === UNAUTHENTICATED) throw new Refusal(UNAUTHENTICATED, "the token has expired");
-      frames.push(frame(0, this.actions.answer(method, body, tokenOf(request))));
+      if (this.refuseWith === UNAUTHENTICATED && service === "PadService") throw new Refusal(UNAUTHENTICATED, "the token has expired");
+      const answer = service === "PadService" ? this.actions.answer(method, body, tokenOf(request)) : this.pairing.answer(method, body);
+      frames.push(frame(0, answer));
       trailers.push("grpc-status: 0");
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       trailers.push(`grpc-status: ${error.status}`, `grpc-message: ${encodeURIComponent(error.message)}`);
       if (error.details) trailers.push(`grpc-status-details-bin: ${Buffer.from(error.details).toString("base64")}`);
     }
-    if (this.loseAnswers > 0 && method !== "ListCalls") {
+    if (this.loseAnswers > 0 && !method.startsWith("List")) {
       this.loseAnswers -= 1;
       return void request.socket.destroy();
     }

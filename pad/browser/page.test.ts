@@ -113,13 +113,13 @@ test("the day in a line: more calls than a snapshot has, then updates; nothing w
   shop.server.snapshotHas = 100;
   const page = await shop.open();
   const day = page.locator("#day");
-  await day.getByText("오늘 전화 600 · 받음 0 · 부재중 600 · 예약 0", { exact: true }).waitFor();
+  await day.getByText("오늘 전화 600 · 받음 0 · 부재중 600 · 예약 잡은 전화 0", { exact: true }).waitFor();
   shop.server.update(ring("a", "010-1234-5678", 0), 30_000);
   await popup(page, "a").waitFor();
   assert.equal(await day.isVisible(), false);
   shop.server.update({ id: "a", state: CallState.COMPLETED, reservation: { carNumber: "12가 3456" } });
   await popup(page, "a").getByRole("button", { name: "숨기기" }).click();
-  await day.getByText("오늘 전화 601 · 받음 1 · 부재중 600 · 예약 1", { exact: true }).waitFor();
+  await day.getByText("오늘 전화 601 · 받음 1 · 부재중 600 · 예약 잡은 전화 1", { exact: true }).waitFor();
   shop.server.away = true;
   shop.server.cut();
   await day.waitFor({ state: "hidden" });

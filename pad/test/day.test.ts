@@ -139,9 +139,9 @@ test("after a snapshot the day is read page by page, once; then it follows updat
   assert.equal(questions[1]?.query.pageToken, "next");
   questions[1]?.answer({ calls: [call("a", COMPLETED, MIDNIGHT)], nextPageToken: "" });
   await settle();
-  assert.equal(summary.words(), "오늘 전화 2 · 받음 1 · 부재중 1 · 예약 0");
+  assert.equal(summary.words(), "오늘 전화 2 · 받음 1 · 부재중 1 · 예약 잡은 전화 0");
   summary.add(call("a", COMPLETED, MIDNIGHT, { reservation: {} }));
-  assert.equal(summary.words(), "오늘 전화 2 · 받음 1 · 부재중 1 · 예약 1");
+  assert.equal(summary.words(), "오늘 전화 2 · 받음 1 · 부재중 1 · 예약 잡은 전화 1");
   await clock.advance(10 * MINUTE);
   assert.equal(questions.length, 2);
 });
@@ -158,7 +158,7 @@ test("without an answer it shows nothing, and asks again later", async () => {
   await clock.advance(2 * MINUTE);
   questions[1]?.answer({ calls: [], nextPageToken: "" });
   await settle();
-  assert.equal(summary.words(), "오늘 전화 1 · 받음 0 · 부재중 1 · 예약 0");
+  assert.equal(summary.words(), "오늘 전화 1 · 받음 0 · 부재중 1 · 예약 잡은 전화 0");
 });
 
 test("an answer from before a snapshot is ignored: it may be of another log", async () => {
@@ -171,7 +171,7 @@ test("an answer from before a snapshot is ignored: it may be of another log", as
   assert.equal(summary.words(), "");
   questions[1]?.answer({ calls: [call("new", COMPLETED, NOON)], nextPageToken: "" });
   await settle();
-  assert.equal(summary.words(), "오늘 전화 1 · 받음 1 · 부재중 0 · 예약 0");
+  assert.equal(summary.words(), "오늘 전화 1 · 받음 1 · 부재중 0 · 예약 잡은 전화 0");
   await clock.advance(10 * MINUTE);
   assert.equal(questions.length, 2);
 });

@@ -48,7 +48,17 @@ export interface CallQuery {
   pageSize?: number;
 }
 
-/** Calls, newest first. */
+/** Which reservations to list: those for a time from `from` on and before `until`, ms since 1970. */
+export interface ReservationQuery {
+  from: number;
+  until: number;
+  /** From the page before. */
+  pageToken?: string;
+  /** 1–500; absent: 100. */
+  pageSize?: number;
+}
+
+/** Calls, newest first, or by their reservations' time. */
 export interface CallPage {
   calls: Call[];
   /** Empty on the last page. */
@@ -106,6 +116,17 @@ export class Actions {
     };
     const { calls, nextPageToken } = await this.#persist((options) => this.#parts.client.listCalls(request, options));
     return { calls, nextPageToken };
+  }
+
+  async listReservations({ from, until, ...query }: ReservationQuery): Promise<CallPage> {
+    const request = { ...query, from: timestampFromMs(from), until: timestampFromMs(until) };
+    const { calls, nextPageToken } = await this.#persist((options) => this.#parts.client.listReservations(request, options));
+    return { calls, nextPageToken };
+  }
+
+  /** One attempt of another request that needs this pad's token. */
+  authorized<T>(send: (options: CallOptions) => Promise<T>): Promise<T> {
+    return this.#withToken(send, this.#parts.clock.now() + ATTEMPT);
   }
 
   /** Tries until there is an answer, or the time is over. */

@@ -4,7 +4,8 @@ import { createClient } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { PadService } from "../gen/ringpad/v1/pad_pb.ts";
 import type { Call } from "../gen/ringpad/v1/call_pb.ts";
-import { Actions, type CallPage, type CallQuery, type NoteInit } from "./actions.ts";
+import { PairingService } from "../gen/ringpad/v1/pairing_pb.ts";
+import { Actions, type CallPage, type CallQuery, type NoteInit, type ReservationQuery } from "./actions.ts";
 import { browserClock } from "./clock.ts";
 import { Connection } from "./connection.ts";
 import { grpcWeb } from "./grpc_web.ts";
@@ -55,6 +56,13 @@ export interface Pad {
   saveNote(callId: string, note: NoteInit): Promise<Call>;
   /** Older calls, newest first, and search. */
   listCalls(query?: CallQuery): Promise<CallPage>;
+  /** Calls with a reservation, by the reservation's time. */
+  listReservations(query: ReservationQuery): Promise<CallPage>;
+  /**
+   * Makes the tablet that shows this code a pad of this store; resolves to its name. Rejects with the `ConnectError` of the one
+   * attempt, or with {@link NoToken}.
+   */
+  approvePairing(code: string, name: string): Promise<string>;
   /** The pad that the token is for, e.g. to distinguish its own claims; undefined before the first token. */
   identity(): PadIdentity | undefined;
   /**
@@ -80,6 +88,7 @@ export function connect(options: PadOptions | RingingOptions): Pad {
   const keepAlive: typeof fetch = (input, init) => fetch(input, { ...init, keepalive: true });
   const transport = createGrpcWebTransport({ baseUrl: options.url, useBinaryFormat: true, fetch: keepAlive });
   const client = createClient(PadService, transport);
+  const pairing = createClient(PairingService, transport);
   const serverNow = () => connection.serverNow();
   const connection = new Connection({
     transports: new TransportChoice(transports, sessionMemory(), browserClock),
@@ -100,6 +109,12 @@ export function connect(options: PadOptions | RingingOptions): Pad {
     reopen: (id) => actions.reopen(id),
     saveNote: (id, note) => actions.saveNote(id, note),
     listCalls: (query = {}) => actions.listCalls(query),
+    listReservations: (query) => actions.listReservations(query),
+    async approvePairing(code, name) {
+      const request = { code, name };
+      const { pad } = await actions.authorized((callOptions) => pairing.approvePairing(request, callOptions));
+      return pad?.name || name;
+    },
     identity: () => tokens.identity,
     serverNow,
     serverAtLeast,

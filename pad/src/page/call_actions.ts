@@ -7,7 +7,7 @@ import { ActionError, type ActionFailure } from "../client/action_error.ts";
 import type { NoteInit } from "../client/actions.ts";
 import type { Clock, Timer } from "../client/clock.ts";
 import type { Pad } from "../client/connect.ts";
-import { ClaimSchema, ReservationSchema, type Call } from "../gen/ringpad/v1/call_pb.ts";
+import { ClaimSchema, ReservationSchema, type Call, type Reservation } from "../gen/ringpad/v1/call_pb.ts";
 import type { Board } from "./board.ts";
 import { Closing, type ClosingAction, type SendOutcome } from "./closing.ts";
 import { rebase, sameDraft, type Draft, type Drafts } from "./drafts.ts";
@@ -217,6 +217,14 @@ export class CallActions {
       this.#wait("save", id);
     } else this.#sent("save", id);
     changed();
+    return outcome === "done";
+  }
+
+  /** Gives the call another reservation, or none. False: it was not done, and the user was told. */
+  async setReservation({ id, note }: Call, reservation: Reservation | undefined): Promise<boolean> {
+    const change = ({ reservation: _, ...call }: Call): Call => ({ ...call, ...(reservation && { reservation }) });
+    const outcome = await this.#act("save", id, change, () => this.#context.pad.saveNote(id, { note, reservation }));
+    if (canWait(outcome)) this.#context.failed("save", new ActionError("offline", "no answer to SaveNote"));
     return outcome === "done";
   }
 

@@ -3,8 +3,11 @@
 import type { ActionError } from "../client/action_error.ts";
 import { browserClock } from "../client/clock.ts";
 import type { CallQuery } from "../client/actions.ts";
+import { createClient } from "@connectrpc/connect";
+import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { connect, type Pad } from "../client/connect.ts";
 import { Announcer, rings } from "./announcer.ts";
+import { approvalView } from "./approval_panel.ts";
 import { arrange } from "./arrangement.ts";
 import { Board, type Popup } from "./board.ts";
 import { CallActions, type ActionName } from "./call_actions.ts";
@@ -15,20 +18,25 @@ import { DaySummary } from "./day_summary.ts";
 import { byId, KeyedList, setHidden, setText } from "./dom.ts";
 import { Drafts } from "./drafts.ts";
 import { Expectations } from "./expectations.ts";
-import { callerLabel, fullDate, timeOfDay } from "./format.ts";
+import { callerLabel, fullDate, reservationLine, timeOfDay } from "./format.ts";
 import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import { setUpLanguage } from "./language_switch.ts";
 import { MissedCalls } from "./missed_calls.ts";
 import { groupByCaller } from "./missed_groups.ts";
+import { Pairing, watchOtherTabs } from "./pairing.ts";
+import { pairingWords, showPairing } from "./pairing_screen.ts";
+import { PairingService } from "../gen/ringpad/v1/pairing_pb.ts";
 import { Panel } from "./panel.ts";
 import { Painter } from "./painter.ts";
 import { offerMore, popupView, type PopupContext, type PopupItem } from "./popup_view.ts";
 import { formOf } from "./reservation_form.ts";
+import { ReservationsPanel } from "./reservations_panel.ts";
 import { SoundSwitch } from "./sound_switch.ts";
 import { Status } from "./status.ts";
 import { text } from "./text.ts";
-import { takeFromAddress, tokenFault, tokenSource, tokenUrlOfPage } from "./token.ts";
+import { pairCodeFromAddress, takeFromAddress, tokenFault, tokenSource, tokenUrlOfPage } from "./token.ts";
 import { toast } from "./toast.ts";
+import { UndoOffer } from "./undo_offer.ts";
 import { Unsent, type Waiting } from "./unsent.ts";
 import { Viewport } from "./viewport.ts";
 import { keepScreenOn } from "./wake_lock.ts";
@@ -68,10 +76,22 @@ class PadPage {
   readonly #status = new Status({
     retry: () => this.#pad.retryNow(),
     tokenFault: () => tokenFault(this.#now()),
+    pairingWords: () => pairingWords(this.#pairing.state, this.#pairCode !== undefined),
     changed: () => this.#painter.ask(),
   });
   readonly #viewport = new Viewport({ resized: () => this.#painter.resized(), scrolled: () => this.#painter.ask() });
   readonly #panel = new Panel(() => this.#draw());
+  readonly #undoOffer = new UndoOffer(() => this.#draw());
+  #reservations: ReservationsPanel | undefined;
+  readonly #pairing = new Pairing({
+    client: createClient(PairingService, createGrpcWebTransport({ baseUrl: location.origin, useBinaryFormat: true })),
+    clock: browserClock,
+    storage: permanentStorage(),
+    paired: () => this.#pad.tokenChanged(),
+    changed: () => this.#painter.ask(),
+  });
+  /** The code of another tablet, which this one is to approve as soon as it is connected. */
+  #pairCode = pairCodeFromAddress();
   readonly #pad: Pad;
   readonly #actions: CallActions;
   readonly #popups: KeyedList<PopupItem>;
@@ -119,19 +139,24 @@ class PadPage {
       now: () => this.#now(),
       changed: () => this.#painter.ask(),
     });
+    byId("show-reservations").addEventListener("click", () => this.#showReservations());
     addEventListener("hashchange", () => {
       if (takeFromAddress()) this.#pad.tokenChanged();
+      this.#pairCode = pairCodeFromAddress() ?? this.#pairCode;
+      this.#askForApproval();
     });
+    watchOtherTabs(() => this.#pad.tokenChanged());
     document.addEventListener("visibilitychange", () => this.#draw());
     byId("undo-button").addEventListener("click", () => {
-      if (this.#undoable !== undefined) this.#actions.undo(this.#undoable);
+      if (this.#undoOffer.words !== undefined) this.#undoOffer.take();
+      else if (this.#undoable !== undefined) this.#actions.undo(this.#undoable);
     });
   }
 
   #connect(): Pad {
     return connect({
       url: location.origin,
-      token: tokenSource(tokenUrlOfPage()),
+      token: tokenSource(tokenUrlOfPage(), this.#pairing),
       onSnapshot: (snapshot) => {
         this.#board.replace(snapshot, this.#now());
         this.#day.begin();
@@ -142,13 +167,20 @@ class PadPage {
       onCall: ({ call, popUntil }) => {
         this.#board.apply(call, popUntil, this.#now());
         this.#day.add(call);
+        this.#reservations?.add(call);
         this.#painter.ask();
       },
       onState: (state) => {
         if (state.kind === "connected" && state.store) this.#title = state.store.name || "RingPad";
         const before = this.#status.connected;
         this.#status.set(state);
-        if (!before && this.#status.connected) void this.#actions.sendUnsent();
+        if (state.kind === "needs-token") this.#pairing.begin();
+        else this.#pairing.stop();
+        this.#askForApproval();
+        if (!before && this.#status.connected) {
+          void this.#actions.sendUnsent();
+          this.#reservations?.reload();
+        }
         this.#painter.ask();
       },
       onServerTime: (corrected) => {
@@ -228,6 +260,40 @@ class PadPage {
     this.#panel.open(view);
   }
 
+  /** Approves another tablet, if the page was opened with its code. */
+  #askForApproval(): void {
+    if (this.#pairCode === undefined || !this.#status.connected) return;
+    this.#approve(this.#pairCode);
+    this.#pairCode = undefined;
+  }
+
+  #approve(code: string): void {
+    this.#panel.open(approvalView(code, (typed, name) => this.#pad.approvePairing(typed, name)));
+  }
+
+  #showReservations(): void {
+    this.#reservations = new ReservationsPanel({
+      listReservations: (query) => this.#pad.listReservations(query),
+      current: (call) => this.#board.current({ call, popUntil: undefined }).call,
+      change: (call) => this.#open(call),
+      cancel: (call) => void this.#cancel(call),
+      now: () => this.#now(),
+      changed: () => this.#painter.ask(),
+    });
+    this.#panel.open(this.#reservations);
+  }
+
+  async #cancel(call: Call): Promise<void> {
+    const done = this.#actions.setReservation(call, undefined);
+    const { reservation } = call;
+    const words = text.cancelled(reservationLine(call, this.#now()));
+    this.#undoOffer.offer(words, () => {
+      const newest = this.#board.current({ call, popUntil: undefined }).call;
+      void this.#actions.setReservation(newest, reservation);
+    });
+    if (!(await done)) this.#undoOffer.withdraw();
+  }
+
   /** Opens the call whose form cannot be saved, and shows why. */
   #showFault(id: string): void {
     const call = this.#board.call(id);
@@ -256,6 +322,7 @@ class PadPage {
     const missed = groupByCaller(this.#board.missed());
     this.#viewport.show();
     this.#status.show();
+    showPairing(this.#pairing.state);
     this.#sound.show();
     const whole = ({ call }: Popup) => this.#whole.has(call.id);
     this.#popups.update(popups.map((popup) => ({ popup, spot: spots.get(popup) ?? "stage", whole: whole(popup), now })));
@@ -289,11 +356,12 @@ class PadPage {
   }
 
   #offerUndo(): void {
-    this.#undoable = this.#actions.undoable;
+    const { words } = this.#undoOffer;
+    this.#undoable = words === undefined ? this.#actions.undoable : undefined;
     const call = this.#undoable === undefined ? undefined : this.#board.call(this.#undoable);
     const calls = call ? this.#actions.undoes(call.id) : 0;
-    setText(byId("undo-text"), call ? (calls > 1 ? text.undoableMany(calls) : text.undoable(callerLabel(call))) : "");
-    setHidden(byId("undo"), call === undefined);
+    setText(byId("undo-text"), words !== undefined ? words : call ? (calls > 1 ? text.undoableMany(calls) : text.undoable(callerLabel(call))) : "");
+    setHidden(byId("undo"), words === undefined && call === undefined);
   }
 
   #scheduleTick(popups: readonly Popup[], now: number): void {
@@ -325,6 +393,15 @@ function bringIntoSight({ id }: Call): void {
 /** Whether somebody is typing: then the page does not scroll. */
 function isTyping(): boolean {
   return document.activeElement?.matches("input, textarea") ?? false;
+}
+
+/** `localStorage`, if the browser allows it. */
+function permanentStorage(): Storage | undefined {
+  try {
+    return localStorage;
+  } catch {
+    return undefined;
+  }
 }
 
 /** `sessionStorage`, if the browser allows it. */

@@ -26,6 +26,8 @@ export interface StatusContext {
   retry(): void;
   /** What is wrong with the token, if the server has accepted none. */
   tokenFault(): TokenFault;
+  /** What to do with the code of a tablet that is not registered; empty if there is none. */
+  pairingWords(): string;
   /** The page must be drawn again. */
   changed(): void;
 }
@@ -88,7 +90,8 @@ export class Status {
   /** What is wrong, and what to do about it. */
   #advice(): string {
     const { kind } = this.#state;
-    return (kind === "needs-token" ? text.noToken[this.#context.tokenFault()] : text.advice[kind]) ?? "";
+    if (kind !== "needs-token") return text.advice[kind] ?? "";
+    return this.#context.pairingWords() || text.noToken[this.#context.tokenFault()];
   }
 
   #advise(): void {

@@ -1,4 +1,5 @@
-// The source of the page's token: first the link that opened the page (`#token=…`), later PAD_TOKEN_URL.
+// The source of the page's token: first the link that opened the page (`#token=…`), then PAD_TOKEN_URL, then the credential of a
+// tablet that was paired.
 //
 // The token leaves the address bar, and with it the history, before anything else happens. It stays in the tab's
 // session storage, so that a reload works.
@@ -16,15 +17,36 @@ export function takeFromAddress(): boolean {
   return true;
 }
 
-/** The kept token, unless it was refused and there is a PAD_TOKEN_URL. */
-export function tokenSource(tokenUrl: string): TokenSource {
+/** Takes `#pair=…` out of the address: the code of another tablet. */
+export function pairCodeFromAddress(): string | undefined {
+  const code = new URLSearchParams(location.hash.slice(1)).get("pair");
+  if (code === null) return undefined;
+  history.replaceState(history.state, "", location.pathname + location.search);
+  return code;
+}
+
+/** The part of {@link Pairing} that gives tokens. */
+export interface PairedTokens {
+  readonly isPaired: boolean;
+  token(): Promise<string>;
+}
+
+/** The kept token, unless it was refused and there is another source. */
+export function tokenSource(tokenUrl: string, pairing: PairedTokens): TokenSource {
   return async (refused) => {
     const kept = stored();
-    if (kept !== undefined && (kept !== refused || tokenUrl === "")) return kept;
-    if (tokenUrl === "") throw new NoToken("no #token= in the link, and no token URL");
-    const token = await fetchToken(tokenUrl);
-    keep(token);
-    return token;
+    const hasOther = tokenUrl !== "" || pairing.isPaired;
+    if (kept !== undefined && (kept !== refused || !hasOther)) return kept;
+    drop();
+    if (tokenUrl === "") return await pairing.token();
+    try {
+      const token = await fetchToken(tokenUrl);
+      keep(token);
+      return token;
+    } catch (error) {
+      if (!(error instanceof NoToken) || !pairing.isPaired) throw error;
+      return await pairing.token();
+    }
   };
 }
 
@@ -63,6 +85,15 @@ function keep(token: string): void {
     sessionStorage.setItem(STORED, token);
   } catch {
     // Then the link is needed again after a reload.
+  }
+}
+
+function drop(): void {
+  inMemory = undefined;
+  try {
+    sessionStorage.removeItem(STORED);
+  } catch {
+    // Then it was never stored.
   }
 }
 

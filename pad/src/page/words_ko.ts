@@ -1,6 +1,8 @@
 // Every word that the page shows, in Korean. Other languages are objects of the same shape.
 
 import type { ConnectionState } from "../client/listener.ts";
+import type { ApprovalFailure } from "./approval_panel.ts";
+import type { PairingState } from "./pairing.ts";
 import type { ActionFailure } from "../client/action_error.ts";
 import { CallerKind } from "../gen/ringpad/v1/call_pb.ts";
 import type { DayFigures } from "./day.ts";
@@ -43,6 +45,24 @@ const noToken: Record<TokenFault, string> = {
   wrong: "태블릿 등록 정보가 맞지 않습니다. 관리자에게 새 접속 링크를 받아 이 태블릿에서 열어 주세요.",
 };
 
+/** A tablet that is not registered. */
+const pairing: Record<Exclude<PairingState["kind"], "unavailable">, string> = {
+  starting: "등록 코드를 받는 중입니다…",
+  code: "이 태블릿을 등록해 주세요. 이미 등록된 태블릿의 설정에서 ‘태블릿 추가’를 누르고 이 코드를 입력하거나, 관리자에게 이 코드를 알려 주세요.",
+  full: "등록을 기다리는 태블릿이 너무 많습니다. 잠시 뒤 자동으로 다시 시도합니다.",
+  offline: "서버에 연결하지 못해 등록 코드를 받지 못했습니다. 자동으로 다시 시도합니다.",
+};
+
+/** Why another tablet was not approved. */
+const notApproved: Record<ApprovalFailure, string> = {
+  noCode: "이 코드를 보이는 태블릿이 없습니다. 코드는 몇 분마다 바뀌니, 지금 보이는 코드를 입력해 주세요.",
+  tooMany: "틀린 코드를 너무 많이 입력했습니다. 잠시 뒤 다시 시도해 주세요.",
+  refused: "이 태블릿으로는 승인할 수 없습니다. 관리자에게 문의해 주세요.",
+  faulty: "코드 여섯 자리와 태블릿 이름을 입력해 주세요.",
+  unavailable: "이 서버에서는 코드로 등록할 수 없습니다. 관리자에게 문의해 주세요.",
+  offline: "응답이 없어 승인되었는지 확인하지 못했습니다. 그 태블릿에 코드가 그대로 있으면 다시 눌러 주세요.",
+};
+
 const nameless: Record<CallerKind, string> = {
   [CallerKind.UNSPECIFIED]: "번호 없음",
   [CallerKind.NUMBER]: "번호 없음",
@@ -73,6 +93,8 @@ export const ko = {
   connection,
   advice,
   noToken,
+  pairing,
+  notApproved,
   nameless,
   failed,
   lost,
@@ -81,7 +103,7 @@ export const ko = {
   meanwhile: "그동안 걸려 오는 전화는 전화기에서 확인해 주세요. 적어 둔 내용은 이 태블릿에 남아 있습니다.",
   waiting: "전화를 기다리고 있습니다",
   day: ({ calls, answered, missed, booked }: DayFigures) =>
-    `오늘 전화 ${calls} · 받음 ${answered} · 부재중 ${missed} · 예약 ${booked}`,
+    `오늘 전화 ${calls} · 받음 ${answered} · 부재중 ${missed} · 예약 잡은 전화 ${booked}`,
   inHand: "응대 중",
   firstCall: "처음 전화한 손님",
   firstCallOfCustomer: "등록된 손님 · 첫 전화",
@@ -125,6 +147,21 @@ export const ko = {
   undo: "되돌리기",
   undoable: (number: string) => `${number} 완료로 표시했습니다`,
   undoableMany: (calls: number) => `부재중 ${calls}건을 완료로 표시했습니다`,
+  reservations: "예약",
+  reservationsOf: (day: string, count: number) => `${day} 예약 ${count}건`,
+  noReservations: "이날은 예약이 없습니다",
+  reservationsFailed: "지금은 예약을 볼 수 없습니다. 잠시 뒤 날짜를 다시 골라 주세요.",
+  change: "변경",
+  cancelReservation: "예약 취소",
+  cancelled: (reservation: string) => `${reservation} 예약을 취소했습니다`,
+  cannotApprove: "이 기기는 아직 등록되지 않아 다른 태블릿을 승인할 수 없습니다.",
+  pairingCode: "등록 코드",
+  addTablet: "태블릿 추가",
+  tabletName: "태블릿 이름 (예: 계산대)",
+  approveQuestion: "이 코드를 보이는 태블릿을 우리 매장 태블릿으로 승인할까요? 그 태블릿에 매장의 전화가 표시됩니다.",
+  approve: "승인",
+  approving: "승인하는 중…",
+  approved: (name: string) => `${name} 태블릿을 승인했습니다. 곧 전화가 표시됩니다.`,
   allDone: "모두 완료",
   timesMissed: (calls: number) => `${calls}번`,
   missedCut: "오래된 부재중은 여기에 다 표시하지 못했습니다. 번호로 찾아 주세요.",
