@@ -37,6 +37,18 @@ for (const store of ["sqlite", "postgres"]) {
       const taps = ["내가 응대", "실내 세차", "내일", "11시", "저장"];
       for (const name of taps) await tap(counter, again.id, name);
       await office.locator(`#recent [data-call="${again.id}"]`, { hasText: "내일 11:00 · 실내 세차 · 12가 3456 · 김민수" }).waitFor();
+
+      // The list of the day is the same on each pad, and stays true.
+      for (const page of [counter, office]) {
+        await page.getByRole("button", { name: "예약", exact: true }).click();
+        await page.locator("#panel").getByRole("button", { name: "내일", exact: true }).click();
+        await page.getByText("내일 예약 2건").waitFor();
+      }
+      await screenshot(office, `counter-${store}-reservations`);
+      await office.locator(`.reservation[data-call="${call.id}"]`).getByRole("button", { name: "예약 취소" }).click();
+      await counter.getByText("내일 예약 1건").waitFor();
+      await office.getByRole("button", { name: "되돌리기" }).click();
+      await counter.getByText("내일 예약 2건").waitFor();
     });
 
     test("five missed calls and one answered call of the same caller leave nothing open", async () => {

@@ -40,6 +40,13 @@ test("an earlier answered call, or another caller's, closes nothing", () => {
   assert.deepEqual(groups(board), ["a"]);
 });
 
+test("an answered call that began in the same second as a missed one of the caller closes it: providers send whole seconds", () => {
+  const board = new Board();
+  board.apply(call("a", 1, MISSED), undefined, T);
+  board.apply(call("answered", 1, COMPLETED), undefined, T);
+  assert.deepEqual(groups(board), []);
+});
+
 test("an answered call that is older than the snapshot's counts as well, and is not listed", () => {
   const board = new Board();
   board.apply(call("a", 1, MISSED), undefined, T);

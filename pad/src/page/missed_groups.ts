@@ -27,10 +27,10 @@ export class Answered {
     this.#at.clear();
   }
 
-  /** Whether a later call of the same caller was answered. */
+  /** Whether a later call of the same caller was answered, or one of the same second: providers send whole seconds. */
   isAfter(call: Call): boolean {
     const caller = callerOf(call);
-    return caller !== undefined && (this.#at.get(caller) ?? -Infinity) > startedAt(call);
+    return caller !== undefined && (this.#at.get(caller) ?? -Infinity) >= startedAt(call);
   }
 }
 
