@@ -3,7 +3,7 @@
 import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import { button, element, setHidden } from "./dom.ts";
 import type { Draft } from "./drafts.ts";
-import { dayName, people, weekday } from "./format.ts";
+import { dayName, weekday } from "./format.ts";
 import { dayOf } from "./reservation.ts";
 import { text } from "./text.ts";
 
@@ -70,7 +70,7 @@ export class Chips {
 
 function peopleChips(call: Call): [string, Values][] {
   return call.customers.map((customer) => [
-    people({ customers: [customer] })[0] ?? customer.id,
+    [customer.name, customer.carNumber].filter((part) => part !== "").join(" · ") || customer.id,
     { name: customer.name, car: customer.carNumber },
   ]);
 }

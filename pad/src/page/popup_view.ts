@@ -8,6 +8,7 @@ import type { Popup } from "./board.ts";
 import { button, element, icon, setData, setHidden, setText, type ItemView } from "./dom.ts";
 import { bookedLine, callBackLink, callerName, customer, holderName, notesOf, people, stopwatch, talkTime, widthInEm } from "./format.ts";
 import { ReservationForm, type FormContext } from "./reservation_form.ts";
+import { lineName } from "./settings.ts";
 import { text } from "./text.ts";
 
 /** A popup, its place on the screen, and the server's time for which it is drawn. */
@@ -121,7 +122,7 @@ function showTexts(card: Card, { popup, now }: PopupItem): void {
   setText(card.detail, known.detail);
   setText(card.booked, bookedLine(call, now));
   setText(card.note, notesOf(call));
-  setText(card.dialled, call.virtualNumber && text.dialled(call.virtualNumber));
+  setText(card.dialled, call.virtualNumber && text.dialled(lineName(call.virtualNumber)));
   setText(card.memo, call.memo);
 }
 
