@@ -185,7 +185,7 @@ class PadPage {
       onCall: ({ call, popUntil }) => {
         this.#board.apply(call, popUntil, this.#now());
         this.#day.add(call);
-        this.#panels.reservations?.add(call);
+        this.#panels.add(call);
         this.#painter.ask();
       },
       onState: (state) => {
@@ -197,7 +197,7 @@ class PadPage {
         this.#askForApproval();
         if (!before && this.#status.connected) {
           void this.#actions.sendUnsent();
-          this.#panels.reservations?.reload();
+          this.#panels.reload();
         }
         this.#painter.ask();
       },
@@ -219,6 +219,7 @@ class PadPage {
       close: (id) => this.#actions.close(id),
       open,
       callBack: (call, ids) => this.#panels.callBack(call, ids),
+      customer: (call) => this.#panels.showCustomer(call),
       write: (id, draft, shown) => this.#actions.write(id, draft, shown),
       follow: (id) => this.#actions.follow(id),
       save: (id, draft) => this.#actions.save(id, draft),

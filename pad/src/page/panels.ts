@@ -6,6 +6,7 @@ import { approvalView } from "./approval_panel.ts";
 import type { Board } from "./board.ts";
 import type { CallActions } from "./call_actions.ts";
 import { callBackView } from "./call_back.ts";
+import { CustomerPanel } from "./customer_panel.ts";
 import { reservationLine } from "./format.ts";
 import { allowNotifications } from "./notification.ts";
 import type { Panel } from "./panel.ts";
@@ -37,8 +38,8 @@ export interface PanelsContext {
 /** Opens panels. */
 export class Panels {
   readonly #context: PanelsContext;
-  /** The last panel of reservations. */
-  reservations: ReservationsPanel | undefined;
+  #reservations: ReservationsPanel | undefined;
+  #customer: CustomerPanel | undefined;
 
   constructor(context: PanelsContext) {
     this.#context = context;
@@ -68,6 +69,30 @@ export class Panels {
     panel.open(approvalView(code, (typed, name) => pad.approvePairing(typed, name)));
   }
 
+  /** A call's newest version has come. */
+  add(call: Call): void {
+    this.#reservations?.add(call);
+    this.#customer?.add(call);
+  }
+
+  /** There is a new connection. */
+  reload(): void {
+    if (this.#context.panel.shows(this.#reservations)) this.#reservations?.reload();
+  }
+
+  /** Shows everything of the call's caller. */
+  showCustomer(call: Call): void {
+    const { panel, pad, board, open, changed } = this.#context;
+    this.#customer = new CustomerPanel(call, {
+      listCalls: (query) => pad.listCalls(query),
+      current: (known) => board.current(known),
+      open,
+      callBack: (it, ids) => this.callBack(it, ids),
+      changed,
+    });
+    panel.open(this.#customer);
+  }
+
   showSettings(): void {
     const { panel, sound, draw } = this.#context;
     const view = settingsView({
@@ -85,15 +110,16 @@ export class Panels {
 
   showReservations(): void {
     const { panel, pad, open, now, changed } = this.#context;
-    this.reservations = new ReservationsPanel({
+    this.#reservations = new ReservationsPanel({
       listReservations: (query) => pad.listReservations(query),
       current: (call) => this.#newest(call),
       change: open,
+      customer: (call) => this.showCustomer(call),
       cancel: (call) => void this.#cancel(call),
       now,
       changed,
     });
-    panel.open(this.reservations);
+    panel.open(this.#reservations);
   }
 
   /** Cancels the call's reservation, which can be taken back for some seconds. */

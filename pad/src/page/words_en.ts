@@ -123,6 +123,9 @@ export const en: Words = {
   change: "Change",
   cancelReservation: "Cancel booking",
   cancelled: (reservation) => `Booking cancelled: ${reservation}`,
+  customerRecord: "Customer record",
+  customerFailed: "The record cannot be shown now.",
+  tryAgain: "Try again",
   settingsTitle: "Settings of this tablet",
   settings: {
     tone: "Ring tone",

@@ -154,6 +154,9 @@ export const ko = {
   change: "변경",
   cancelReservation: "예약 취소",
   cancelled: (reservation: string) => `${reservation} 예약을 취소했습니다`,
+  customerRecord: "손님 기록",
+  customerFailed: "지금은 기록을 볼 수 없습니다.",
+  tryAgain: "다시 시도",
   settingsTitle: "이 태블릿의 설정",
   settings: {
     tone: "벨 소리",
