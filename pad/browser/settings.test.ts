@@ -20,13 +20,13 @@ for (const [width, height, colorScheme] of [[360, 740, "dark"], [800, 1280, "lig
     await openSettings(page);
     for (const [size, name] of [["normal", "보통"], ["largest", "아주 크게"]] as const) {
       await page.getByRole("group", { name: "글자 크기" }).getByRole("button", { name, exact: true }).click();
-      await page.locator(`:root[data-text="${size}"]`).waitFor();
+      await page.locator(`:root[data-size="${size}"]`).waitFor();
       await settled(page);
       await looksRight(page, `settings-${width}-${size}`);
     }
     await page.getByLabel("받은 번호 이름").fill("0507-1234-5678 네이버 예약용");
     await page.reload();
-    await page.locator(':root[data-text="largest"]').waitFor();
+    await page.locator(':root[data-size="largest"]').waitFor();
     shop.server.update(ring("a", "010-1234-5678", 0), 60_000);
     await popup(page, "a").getByText("받은 번호 네이버 예약용").waitFor();
     await settled(page);

@@ -297,7 +297,7 @@ class PadPage {
     const spots = arrange(popups);
     const missed = groupByCaller(this.#board.missed());
     this.#viewport.show();
-    setData(document.documentElement, "text", settings.size);
+    setData(document.documentElement, "size", settings.size);
     setData(document.documentElement, "dark", String(isDark(now) && popups.length === 0));
     setText(byId("silence"), settings.quiet ? text.quietNow : "");
     this.#status.show();
