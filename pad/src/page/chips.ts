@@ -36,10 +36,10 @@ export class Chips {
   }
 
   /** Makes the chips, when the form is shown for the first time. */
-  offer(call: Call, services: readonly string[], now: number): void {
+  offer(call: Call, services: () => readonly string[], now: number): void {
     if (this.#chips.length > 0) return;
     if (call.customers.length > 1) this.#fill(this.people, text.whoCalls, peopleChips(call));
-    this.#fill(this.services, text.services, serviceChips(call, services));
+    this.#fill(this.services, text.services, serviceChips(call, services()));
     this.#fill(this.days, text.days, dayChips(now));
     this.#fill(this.times, text.times, timeChips());
   }

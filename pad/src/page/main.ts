@@ -298,7 +298,7 @@ class PadPage {
     const missed = groupByCaller(this.#board.missed());
     this.#viewport.show();
     setData(document.documentElement, "size", settings.size);
-    setData(document.documentElement, "dark", String(isDark(now) && popups.length === 0));
+    setData(document.documentElement, "dark", String(isDark(now) && popups.length === 0 && !this.#panel.isOpen));
     setText(byId("silence"), settings.quiet ? text.quietNow : "");
     this.#status.show();
     showPairing(this.#pairing.state);
