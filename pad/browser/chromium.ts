@@ -50,6 +50,8 @@ export async function openPage(
     locale: "ko-KR",
     timezoneId: "Asia/Seoul",
     viewport: TABLET,
+    // Only the tests of the service worker have one.
+    serviceWorkers: "block",
     ...options,
   });
   const page = await context.newPage();

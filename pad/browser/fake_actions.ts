@@ -57,6 +57,8 @@ export class FakeActions {
   readonly searches: string[] = [];
   /** Queries that pages made by themselves so far, for calls that their snapshot did not have. */
   questions = 0;
+  /** Times that a customer's calls were read. */
+  records = 0;
 
   constructor(store: CallStore) {
     this.#store = store;
@@ -104,8 +106,9 @@ export class FakeActions {
   }
 
   #list(body: Uint8Array): Uint8Array {
-    const { query, pageSize, pageToken, since, states } = fromBinary(PadServiceListCallsRequestSchema, body);
-    if (query === "") this.questions += 1;
+    const { callerSuffix, query, pageSize, pageToken, since, states } = fromBinary(PadServiceListCallsRequestSchema, body);
+    if (query === "" && callerSuffix !== "") this.records += 1;
+    else if (query === "") this.questions += 1;
     else if (pageToken === "") {
       // As if none of the calls that the server reads first matched.
       this.searches.push(query);
@@ -115,6 +118,7 @@ export class FakeActions {
     const found = this.#store
       .all()
       .map((call) => create(CallSchema, call))
+      .filter(({ caller }) => (caller?.number ?? "").endsWith(callerSuffix))
       .filter((call) => query.split(/\s+/).every((word) => hasWord(call, word)))
       .filter(({ state }) => states.length === 0 || states.includes(state))
       .filter(({ startedAt }) => startedAt && timestampMs(startedAt) >= from)

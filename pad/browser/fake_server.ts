@@ -15,6 +15,7 @@ const TYPES: Record<string, string> = {
   "index.html": "text/html; charset=utf-8",
   "pad.js": "text/javascript; charset=utf-8",
   "example.js": "text/javascript; charset=utf-8",
+  "sw.js": "text/javascript; charset=utf-8",
   "pad.css": "text/css; charset=utf-8",
   "icon.svg": "image/svg+xml",
   "icon-192.png": "image/png",

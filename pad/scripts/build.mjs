@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const NOTICE =
   "/* RingPad, MIT OR Apache-2.0. Contains @bufbuild/protobuf (Apache-2.0 AND BSD-3-Clause, Buf Technologies, Inc. " +
-  "and Google Inc.) and @connectrpc/connect, connect-web (Apache-2.0, The Connect Authors). */";
+  "and Google Inc.), @connectrpc/connect, connect-web (Apache-2.0, The Connect Authors) and uqr (MIT, Anthony Fu; Project Nayuki). */";
 
 const COPIED = ["index.html", "manifest.webmanifest", "icon.svg", "icon-192.png", "icon-512.png", "icon-maskable.png"];
 
@@ -19,7 +19,7 @@ export async function buildPage(out) {
   const page = join(root, "src/page");
   await build({
     absWorkingDir: root,
-    entryPoints: { pad: join(page, "main.ts") },
+    entryPoints: { pad: join(page, "main.ts"), sw: join(page, "sw.ts") },
     entryNames: "[name]",
     outdir: out,
     bundle: true,

@@ -198,6 +198,7 @@ mod tests {
         for (path, expected) in [
             ("index.html", "text/html; charset=utf-8"),
             ("pad.js", "text/javascript; charset=utf-8"),
+            ("sw.js", "text/javascript; charset=utf-8"),
             ("pad.css", "text/css; charset=utf-8"),
             ("manifest.webmanifest", "application/manifest+json"),
             ("icon.svg", "image/svg+xml"),

@@ -3,7 +3,7 @@
 import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import { button, element, setHidden } from "./dom.ts";
 import type { Draft } from "./drafts.ts";
-import { dayName, people, weekday } from "./format.ts";
+import { dayName, weekday } from "./format.ts";
 import { dayOf } from "./reservation.ts";
 import { text } from "./text.ts";
 
@@ -36,10 +36,10 @@ export class Chips {
   }
 
   /** Makes the chips, when the form is shown for the first time. */
-  offer(call: Call, services: readonly string[], now: number): void {
+  offer(call: Call, services: () => readonly string[], now: number): void {
     if (this.#chips.length > 0) return;
     if (call.customers.length > 1) this.#fill(this.people, text.whoCalls, peopleChips(call));
-    this.#fill(this.services, text.services, serviceChips(call, services));
+    this.#fill(this.services, text.services, serviceChips(call, services()));
     this.#fill(this.days, text.days, dayChips(now));
     this.#fill(this.times, text.times, timeChips());
   }
@@ -70,7 +70,7 @@ export class Chips {
 
 function peopleChips(call: Call): [string, Values][] {
   return call.customers.map((customer) => [
-    people({ customers: [customer] })[0] ?? customer.id,
+    [customer.name, customer.carNumber].filter((part) => part !== "").join(" · ") || customer.id,
     { name: customer.name, car: customer.carNumber },
   ]);
 }

@@ -2,6 +2,7 @@
 
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { CallerKind, type Call } from "../gen/ringpad/v1/call_pb.ts";
+import { callerNameHere } from "./settings.ts";
 import { language, text, type Language } from "./text.ts";
 
 const FORMATS: Record<Language, ReturnType<typeof formatsOf>> = { ko: formatsOf("ko-KR"), en: formatsOf("en-GB") };
@@ -59,15 +60,15 @@ export function callerName({ caller }: Call): string {
 }
 
 /** The people whom this caller may be, each in a line: `김민수 · 12가 3456`. */
-export function people({ customers }: Pick<Call, "customers">): string[] {
-  const lines = customers.map(({ name, carNumber }) => [name, carNumber].filter((part) => part !== "").join(" · "));
-  return [...new Set(lines.filter((line) => line !== ""))];
+export function people(call: Call): string[] {
+  const lines = call.customers.map(({ name, carNumber }) => [name, carNumber].filter((part) => part !== "").join(" · "));
+  return [...new Set([callerNameHere(call), ...lines].filter((line) => line !== ""))];
 }
 
 /** The names of the people whom this caller may be, else their cars: `김민수, 이영희`. */
-export function names({ customers }: Pick<Call, "customers">): string {
-  const known = customers.map(({ name, carNumber }) => name || carNumber);
-  return [...new Set(known.filter((name) => name !== ""))].join(", ");
+export function names(call: Call): string {
+  const known = call.customers.map(({ name, carNumber }) => name || carNumber);
+  return [...new Set([callerNameHere(call), ...known].filter((name) => name !== ""))].join(", ");
 }
 
 /** Who called, in one line: `김민수 010-1234-5678`; only the number of somebody whom no records have. */

@@ -1,24 +1,22 @@
 // The pad page: connects the client with the board, and the board with the screen.
 
-import type { ActionError } from "../client/action_error.ts";
 import { browserClock } from "../client/clock.ts";
 import type { CallQuery } from "../client/actions.ts";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { connect, type Pad } from "../client/connect.ts";
+import { sayThatItWaits, wordsOf } from "./action_words.ts";
 import { Announcer, rings } from "./announcer.ts";
-import { approvalView } from "./approval_panel.ts";
 import { arrange } from "./arrangement.ts";
 import { Board, type Popup } from "./board.ts";
-import { CallActions, type ActionName } from "./call_actions.ts";
+import { CallActions } from "./call_actions.ts";
 import { CallList } from "./call_list.ts";
-import { callBackView } from "./call_back.ts";
 import { CallSearch } from "./call_search.ts";
 import { DaySummary } from "./day_summary.ts";
-import { byId, KeyedList, setHidden, setText } from "./dom.ts";
+import { byId, KeyedList, setData, setHidden, setText } from "./dom.ts";
 import { Drafts } from "./drafts.ts";
 import { Expectations } from "./expectations.ts";
-import { callerLabel, fullDate, reservationLine, timeOfDay } from "./format.ts";
+import { callerLabel, fullDate, timeOfDay } from "./format.ts";
 import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import { setUpLanguage } from "./language_switch.ts";
 import { MissedCalls } from "./missed_calls.ts";
@@ -27,17 +25,21 @@ import { Pairing, watchOtherTabs } from "./pairing.ts";
 import { pairingWords, showPairing } from "./pairing_screen.ts";
 import { PairingService } from "../gen/ringpad/v1/pairing_pb.ts";
 import { Panel } from "./panel.ts";
+import { Panels } from "./panels.ts";
+import { notifyOnce } from "./notification.ts";
 import { Painter } from "./painter.ts";
 import { offerMore, popupView, type PopupContext, type PopupItem } from "./popup_view.ts";
 import { formOf } from "./reservation_form.ts";
-import { ReservationsPanel } from "./reservations_panel.ts";
 import { SoundSwitch } from "./sound_switch.ts";
+import { isDark, isSilenced, load, settings } from "./settings.ts";
 import { Status } from "./status.ts";
+import { keepShell } from "./shell.ts";
+import { deviceStorage, tabStorage } from "./storage.ts";
 import { text } from "./text.ts";
 import { pairCodeFromAddress, takeFromAddress, tokenFault, tokenSource, tokenUrlOfPage } from "./token.ts";
 import { toast } from "./toast.ts";
 import { UndoOffer } from "./undo_offer.ts";
-import { Unsent, type Waiting } from "./unsent.ts";
+import { Unsent } from "./unsent.ts";
 import { Viewport } from "./viewport.ts";
 import { keepScreenOn } from "./wake_lock.ts";
 import { keepWritingInSight } from "./writing_place.ts";
@@ -71,7 +73,10 @@ class PadPage {
     },
   });
   readonly #painter = new Painter({ sound: () => this.#ring(), screen: () => this.#paint() });
-  readonly #announcer = new Announcer((call) => isTyping() || bringIntoSight(call));
+  readonly #announcer = new Announcer(
+    (call) => isTyping() || bringIntoSight(call),
+    (call, words) => settings.notify && notifyOnce(call.id, words, this.#title),
+  );
   readonly #sound = new SoundSwitch(() => this.#painter.ask());
   readonly #status = new Status({
     retry: () => this.#pad.retryNow(),
@@ -82,11 +87,11 @@ class PadPage {
   readonly #viewport = new Viewport({ resized: () => this.#painter.resized(), scrolled: () => this.#painter.ask() });
   readonly #panel = new Panel(() => this.#draw());
   readonly #undoOffer = new UndoOffer(() => this.#draw());
-  #reservations: ReservationsPanel | undefined;
+  readonly #panels: Panels;
   readonly #pairing = new Pairing({
     client: createClient(PairingService, createGrpcWebTransport({ baseUrl: location.origin, useBinaryFormat: true })),
     clock: browserClock,
-    storage: permanentStorage(),
+    storage: deviceStorage(),
     paired: () => this.#pad.tokenChanged(),
     changed: () => this.#painter.ask(),
   });
@@ -125,8 +130,20 @@ class PadPage {
       waits: (action, id) => sayThatItWaits(action, id),
     });
     const open = (call: Call) => this.#open(call);
+    this.#panels = new Panels({
+      panel: this.#panel,
+      pad: this.#pad,
+      board: this.#board,
+      actions: this.#actions,
+      undo: this.#undoOffer,
+      sound: this.#sound,
+      open,
+      now: () => this.#now(),
+      draw: () => this.#draw(),
+      changed: () => this.#painter.ask(),
+    });
     const close = (ids: readonly string[]) => this.#actions.close(...ids);
-    const callBack = (call: Call, ids: readonly string[]) => this.#callBack(call, ids);
+    const callBack = (call: Call, ids: readonly string[]) => this.#panels.callBack(call, ids);
     this.#popups = this.#popupList(open);
     this.#recent = new CallList(byId("recent"), byId("no-recent"), { open, callBack });
     this.#missed = new CallList(byId("missed"), byId("no-missed"), { open, close, callBack });
@@ -139,7 +156,8 @@ class PadPage {
       now: () => this.#now(),
       changed: () => this.#painter.ask(),
     });
-    byId("show-reservations").addEventListener("click", () => this.#showReservations());
+    byId("show-settings").addEventListener("click", () => this.#panels.showSettings());
+    byId("show-reservations").addEventListener("click", () => this.#panels.showReservations());
     addEventListener("hashchange", () => {
       if (takeFromAddress()) this.#pad.tokenChanged();
       this.#pairCode = pairCodeFromAddress() ?? this.#pairCode;
@@ -167,7 +185,7 @@ class PadPage {
       onCall: ({ call, popUntil }) => {
         this.#board.apply(call, popUntil, this.#now());
         this.#day.add(call);
-        this.#reservations?.add(call);
+        this.#panels.add(call);
         this.#painter.ask();
       },
       onState: (state) => {
@@ -179,7 +197,7 @@ class PadPage {
         this.#askForApproval();
         if (!before && this.#status.connected) {
           void this.#actions.sendUnsent();
-          this.#reservations?.reload();
+          this.#panels.reload();
         }
         this.#painter.ask();
       },
@@ -200,7 +218,8 @@ class PadPage {
       release: (id) => void this.#actions.release(id),
       close: (id) => this.#actions.close(id),
       open,
-      callBack: (call, ids) => this.#callBack(call, ids),
+      callBack: (call, ids) => this.#panels.callBack(call, ids),
+      customer: (call) => this.#panels.showCustomer(call),
       write: (id, draft, shown) => this.#actions.write(id, draft, shown),
       follow: (id) => this.#actions.follow(id),
       save: (id, draft) => this.#actions.save(id, draft),
@@ -243,55 +262,11 @@ class PadPage {
     bringIntoSight(call);
   }
 
-  /** Shows the number to call back, and asks what came of it. */
-  #callBack(call: Call, ids: readonly string[]): void {
-    const view = callBackView(call, {
-      now: () => this.#now(),
-      close: () => this.#panel.close(),
-      reached: (note) => {
-        this.#actions.addToNote(call.id, note);
-        this.#actions.close(...ids);
-      },
-      notReached: (note) => {
-        const draft = this.#actions.addToNote(call.id, note);
-        if (draft) void this.#actions.save(call.id, draft);
-      },
-    });
-    this.#panel.open(view);
-  }
-
   /** Approves another tablet, if the page was opened with its code. */
   #askForApproval(): void {
     if (this.#pairCode === undefined || !this.#status.connected) return;
-    this.#approve(this.#pairCode);
+    this.#panels.approve(this.#pairCode);
     this.#pairCode = undefined;
-  }
-
-  #approve(code: string): void {
-    this.#panel.open(approvalView(code, (typed, name) => this.#pad.approvePairing(typed, name)));
-  }
-
-  #showReservations(): void {
-    this.#reservations = new ReservationsPanel({
-      listReservations: (query) => this.#pad.listReservations(query),
-      current: (call) => this.#board.current({ call, popUntil: undefined }).call,
-      change: (call) => this.#open(call),
-      cancel: (call) => void this.#cancel(call),
-      now: () => this.#now(),
-      changed: () => this.#painter.ask(),
-    });
-    this.#panel.open(this.#reservations);
-  }
-
-  async #cancel(call: Call): Promise<void> {
-    const done = this.#actions.setReservation(call, undefined);
-    const { reservation } = call;
-    const words = text.cancelled(reservationLine(call, this.#now()));
-    this.#undoOffer.offer(words, () => {
-      const newest = this.#board.current({ call, popUntil: undefined }).call;
-      void this.#actions.setReservation(newest, reservation);
-    });
-    if (!(await done)) this.#undoOffer.withdraw();
   }
 
   /** Opens the call whose form cannot be saved, and shows why. */
@@ -310,7 +285,8 @@ class PadPage {
   }
 
   #popupsAt(now: number): Popup[] {
-    return this.#board.popups(now, this.#pad.serverAtLeast() ?? -Infinity);
+    const popups = this.#board.popups(now, this.#pad.serverAtLeast() ?? -Infinity);
+    return popups.filter(({ call, writing, holder }) => writing || holder !== "nobody" || !isSilenced(call));
   }
 
   /** Updates the whole screen; elements that do not change are not touched. */
@@ -321,6 +297,9 @@ class PadPage {
     const spots = arrange(popups);
     const missed = groupByCaller(this.#board.missed());
     this.#viewport.show();
+    setData(document.documentElement, "size", settings.size);
+    setData(document.documentElement, "dark", String(isDark(now) && popups.length === 0 && !this.#panel.isOpen));
+    setText(byId("silence"), settings.quiet ? text.quietNow : "");
     this.#status.show();
     showPairing(this.#pairing.state);
     this.#sound.show();
@@ -373,19 +352,6 @@ class PadPage {
   }
 }
 
-function wordsOf(action: ActionName, { kind, claim }: ActionError): string {
-  if (kind !== "claimed") return text.failed[kind];
-  if (claim?.padName) return text.claimedBy(claim.padName);
-  // Closing and saving never fail with "claimed".
-  return action === "claim" ? text.lost.claim : text.lost.release;
-}
-
-function sayThatItWaits(action: Waiting, id: string): void {
-  // The form shows it next to its button.
-  if (action === "save" && formOf(id)?.getClientRects().length) return;
-  toast({ save: text.savedLater, close: text.closedLater, reopen: text.reopenedLater }[action]);
-}
-
 function bringIntoSight({ id }: Call): void {
   document.getElementById(`who-${id}`)?.scrollIntoView({ block: "nearest" });
 }
@@ -395,26 +361,10 @@ function isTyping(): boolean {
   return document.activeElement?.matches("input, textarea") ?? false;
 }
 
-/** `localStorage`, if the browser allows it. */
-function permanentStorage(): Storage | undefined {
-  try {
-    return localStorage;
-  } catch {
-    return undefined;
-  }
-}
-
-/** `sessionStorage`, if the browser allows it. */
-function tabStorage(): Storage | undefined {
-  try {
-    return sessionStorage;
-  } catch {
-    return undefined;
-  }
-}
-
 takeFromAddress();
 let page: PadPage | undefined;
+load(deviceStorage());
 setUpLanguage(() => page?.translate());
 page = new PadPage();
 keepScreenOn();
+keepShell();

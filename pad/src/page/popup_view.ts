@@ -8,6 +8,8 @@ import type { Popup } from "./board.ts";
 import { button, element, icon, setData, setHidden, setText, type ItemView } from "./dom.ts";
 import { bookedLine, callBackLink, callerName, customer, holderName, notesOf, people, stopwatch, talkTime, widthInEm } from "./format.ts";
 import { ReservationForm, type FormContext } from "./reservation_form.ts";
+import { callerOf } from "./missed_groups.ts";
+import { lineName } from "./settings.ts";
 import { text } from "./text.ts";
 
 /** A popup, its place on the screen, and the server's time for which it is drawn. */
@@ -25,6 +27,8 @@ export interface PopupContext extends FormContext {
   release(id: string): void;
   close(id: string): void;
   dismiss(id: string): void;
+  /** Shows everything of the caller. */
+  customer(call: Call): void;
   /** Shows the caller's number to call back. */
   callBack(call: Call, ids: readonly string[]): void;
   /** Shows the whole text, or only three lines again. */
@@ -52,6 +56,7 @@ function parts(id: string, context: PopupContext, call: () => Call) {
     dialled: element("span", "popup-dialled"),
     memo: element("span", "popup-memo"),
     callBack: element("a", "button popup-call-back"),
+    customer: button("popup-dismiss popup-customer-record", "", () => context.customer(call())),
     claim: button("button popup-claim", text.claim, () => context.claim(id)),
     write: button("button popup-write", text.write, () => context.open(call())),
     release: button("button popup-release", text.release, () => context.release(id)),
@@ -70,7 +75,7 @@ export function popupView(first: Call, context: PopupContext): ItemView<PopupIte
   const node = element(
     "article",
     "popup is-new",
-    element("p", "popup-top", element("span", "popup-lamp"), card.phase, card.time, card.dismiss),
+    element("p", "popup-top", element("span", "popup-lamp"), card.phase, card.time, card.customer, card.dismiss),
     who,
     element("p", "popup-customer", card.headline, card.detail),
     card.booked,
@@ -86,6 +91,8 @@ export function popupView(first: Call, context: PopupContext): ItemView<PopupIte
   );
   card.callBack.textContent = text.callBack;
   card.callBack.addEventListener("click", () => context.callBack(call, [call.id]));
+  card.customer.append(icon(PERSON));
+  card.customer.setAttribute("aria-label", text.customerRecord);
   card.dismiss.append(icon(CROSS));
   card.dismiss.setAttribute("aria-label", text.dismiss);
   who.id = `who-${call.id}`;
@@ -121,7 +128,7 @@ function showTexts(card: Card, { popup, now }: PopupItem): void {
   setText(card.detail, known.detail);
   setText(card.booked, bookedLine(call, now));
   setText(card.note, notesOf(call));
-  setText(card.dialled, call.virtualNumber && text.dialled(call.virtualNumber));
+  setText(card.dialled, call.virtualNumber && text.dialled(lineName(call.virtualNumber)));
   setText(card.memo, call.memo);
 }
 
@@ -158,6 +165,7 @@ function showButtons(card: Card, { popup, spot, now }: PopupItem): void {
   setHidden(card.close, call.closed || holder === "other" || !(writing || !live));
   // In the strip there is one button, so that nobody taps a wrong one.
   setHidden(card.dismiss, spot === "strip" || (holder === "me" && !call.closed && !opened));
+  setHidden(card.customer, spot === "strip" || callerOf(call) === undefined || !call.history?.calls);
   setHidden(card.form.node, !writing);
   // The form shows it already.
   setHidden(card.booked, !card.booked.textContent || (writing && call.reservation !== undefined));
@@ -205,4 +213,5 @@ function timeOf({ call, phase, holder, ringingSince }: Popup, now: number): stri
   }
 }
 
+const PERSON = "M12 12a4.5 4.5 0 1 0 0-9 4.5 4.5 0 0 0 0 9zm0 2c-4.4 0-8 2.2-8 5v2h16v-2c0-2.8-3.6-5-8-5z";
 const CROSS = "M6.4 5 5 6.4 10.6 12 5 17.6 6.4 19l5.6-5.6 5.6 5.6 1.4-1.4-5.6-5.6L19 6.4 17.6 5 12 10.6z";

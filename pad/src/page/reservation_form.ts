@@ -74,7 +74,7 @@ export class ReservationForm {
     const draft = follow(this.#id);
     this.#fill(draft ?? this.#shown);
     // What is offered stays the same while the form is open: nobody taps on a chip that has just become another one.
-    if (visible) this.#chips.offer(call, this.#context.services(), now);
+    if (visible) this.#chips.offer(call, this.#context.services, now);
     this.#show();
     if (had && !draft) changed();
   }

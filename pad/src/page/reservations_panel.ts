@@ -7,6 +7,7 @@ import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import { DayBook } from "./day_book.ts";
 import { button, element, KeyedList, setText, type ItemView } from "./dom.ts";
 import { callerName, dayName, timeOfDay, weekday } from "./format.ts";
+import { callerOf } from "./missed_groups.ts";
 import type { PanelView } from "./panel.ts";
 import { dayOf } from "./reservation.ts";
 import { text } from "./text.ts";
@@ -23,6 +24,8 @@ export interface ReservationsContext {
   current(call: Call): Call;
   /** Opens the call's form, to change its reservation. */
   change(call: Call): void;
+  /** Shows everything of the caller. */
+  customer(call: Call): void;
   /** Removes the reservation; that can be taken back. */
   cancel(call: Call): void;
   now(): number;
@@ -140,16 +143,18 @@ function dayView(choose: () => void): ItemView<{ words: string; chosen: boolean 
   };
 }
 
-function lineView(first: Call, { change, cancel }: ReservationsContext): ItemView<Call> {
+function lineView(first: Call, { change, cancel, customer }: ReservationsContext): ItemView<Call> {
   let call = first;
   const time = element("span", "reservation-time");
   const who = element("span", "reservation-who");
   const what = element("span", "reservation-what");
+  const words = button("reservation-words", "", () => customer(call));
+  words.append(who, what);
   const node = element(
     "li",
     "reservation",
     time,
-    element("span", "reservation-words", who, what),
+    words,
     button("button", text.change, () => change(call)),
     button("button", text.cancelReservation, () => cancel(call)),
   );
@@ -159,6 +164,7 @@ function lineView(first: Call, { change, cancel }: ReservationsContext): ItemVie
     update(newest) {
       call = newest;
       const { at, customerName = "", carNumber = "", service = "" } = call.reservation ?? {};
+      words.disabled = callerOf(call) === undefined;
       setText(time, at ? timeOfDay(timestampMs(at)) : "");
       setText(who, [customerName, carNumber].filter((part) => part !== "").join(" · ") || callerName(call));
       setText(what, [service, customerName || carNumber ? callerName(call) : "", call.note].filter((part) => part !== "").join(" · "));

@@ -1,18 +1,27 @@
 // The ring tone: a soft figure of notes, made with Web Audio, while a call rings. Browsers keep a page silent until the user
 // touches it, so the page must show whether sound is possible.
 
+import type { Settings } from "./settings.ts";
 import { browserClock, type Clock, type Timer } from "../client/clock.ts";
 
-/** Notes of the figure: frequency in Hz, start in seconds. */
-const FIGURE: readonly (readonly [number, number])[] = [
-  [659.26, 0],
-  [830.61, 0.14],
-  [987.77, 0.28],
-  [830.61, 0.56],
-  [987.77, 0.7],
-];
+/** Notes of each tone's figure: frequency in Hz, start in seconds. */
+const FIGURES: Record<Settings["tone"], readonly (readonly [number, number])[]> = {
+  bell: [
+    [659.26, 0],
+    [830.61, 0.14],
+    [987.77, 0.28],
+    [830.61, 0.56],
+    [987.77, 0.7],
+  ],
+  chime: [
+    [1046.5, 0],
+    [783.99, 0.35],
+    [1046.5, 0.7],
+  ],
+  phone: [0, 0.09, 0.18, 0.27, 0.36, 0.9, 0.99, 1.08, 1.17, 1.26].map((at, index) => [index % 2 ? 880 : 698.46, at] as const),
+};
 const EVERY = 2_400;
-const LOUDNESS = 0.5;
+const LOUDNESS: Record<Settings["volume"], number> = { low: 0.12, middle: 0.28, high: 0.5 };
 
 /** What the ringer needs of a browser; tests have their own. */
 export interface RingerParts {
@@ -28,6 +37,8 @@ export class Ringer {
   readonly #onChange: () => void;
   #on = true;
   #ringing = false;
+  #tone: Settings["tone"] = "bell";
+  #volume: Settings["volume"] = "high";
   /** Plays the figure again; undefined while nothing is played. */
   #again: Timer | undefined;
   #playing: GainNode | undefined;
@@ -56,6 +67,17 @@ export class Ringer {
     this.#onChange();
   }
 
+  /** Uses another tone and volume from the next figure on. */
+  tune({ tone, volume }: Pick<Settings, "tone" | "volume">): void {
+    this.#tone = tone;
+    this.#volume = volume;
+  }
+
+  /** Plays the figure once, also while the sound is off. */
+  test(): void {
+    if (this.#context?.state === "running" && !this.#again) this.#figure(this.#context);
+  }
+
   /** Whether a call rings now. */
   ring(state: "ringing" | "quiet"): void {
     this.#ringing = state === "ringing";
@@ -74,13 +96,17 @@ export class Ringer {
     if (!sounds && this.#again) this.#stop();
   }
 
-  #play(context: AudioContext): void {
+  #figure(context: AudioContext): void {
     this.#playing?.disconnect();
     const out = context.createGain();
-    out.gain.value = LOUDNESS;
+    out.gain.value = LOUDNESS[this.#volume];
     out.connect(context.destination);
-    for (const [frequency, at] of FIGURE) note(context, out, frequency, context.currentTime + at);
+    for (const [frequency, at] of FIGURES[this.#tone]) note(context, out, frequency, context.currentTime + at);
     this.#playing = out;
+  }
+
+  #play(context: AudioContext): void {
+    this.#figure(context);
     this.#again = this.#clock.after(EVERY, () => this.#play(context));
   }
 

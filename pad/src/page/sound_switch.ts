@@ -2,6 +2,7 @@
 
 import { byId, element, setData, setHidden, setText } from "./dom.ts";
 import { Ringer } from "./ringer.ts";
+import { settings, type Settings } from "./settings.ts";
 import { text } from "./text.ts";
 
 const STORED = "ringpad.sound";
@@ -31,6 +32,7 @@ export class SoundSwitch {
     // Not for screen readers: they read `aria-pressed`, and "off, not pressed" would mean the opposite.
     this.#state.setAttribute("aria-hidden", "true");
     byId("sound-text").replaceChildren(this.#name, " ", this.#state);
+    this.#ringer.tune(settings);
     this.#ringer.turn(this.#sound);
     byId("sound").addEventListener("click", () => this.#toggle());
     // Any touch unlocks sound, not only one on the banner.
@@ -43,6 +45,16 @@ export class SoundSwitch {
     // A screen reader's click comes without a touch.
     on("click", () => this.#unlock());
     addEventListener("click", () => (this.#unlocking = false));
+  }
+
+  /** Uses another tone and volume. */
+  tune(chosen: Pick<Settings, "tone" | "volume">): void {
+    this.#ringer.tune(chosen);
+  }
+
+  /** Plays the tone once. */
+  test(): void {
+    this.#ringer.test();
   }
 
   ring(state: "ringing" | "quiet"): void {
