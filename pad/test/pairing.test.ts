@@ -13,13 +13,18 @@ import { FakeClock, settle } from "./fakes.ts";
 /** A tablet, and a server whose answers a test sets. */
 class Rig {
   readonly clock = new FakeClock();
-  readonly stored = new Map<string, string>();
+  readonly stored: Map<string, string>;
   begun = 0;
   polls = 0;
   paired = 0;
   begin: Code | undefined;
   poll: Code | "waits" | "approved" = "waits";
   issue: Code | undefined;
+
+  constructor(stored = new Map<string, string>()) {
+    this.stored = stored;
+  }
+
   readonly pairing = new Pairing({
     client: {
       begin: async () => {
@@ -71,6 +76,26 @@ test("a code that is approved becomes a credential, and the credential tokens", 
   await rig.after(3_000);
   assert.deepEqual([rig.code, rig.paired, [...rig.stored.values()]], [undefined, 1, ["c1"]]);
   assert.equal(await rig.pairing.token(), "token for c1");
+});
+
+test("a code that is approved while the page is loaded again is the tablet's, and an expired one is replaced", async () => {
+  const before = new Rig();
+  before.pairing.begin();
+  await settle();
+  const after = new Rig(before.stored);
+  after.pairing.begin();
+  await settle();
+  assert.deepEqual([after.code, after.begun], ["100001", 0]);
+  after.poll = "approved";
+  await after.after(2_000);
+  assert.deepEqual([after.code, after.paired], [undefined, 1]);
+  assert.deepEqual([...after.stored.values()], ["c1"]);
+
+  const stale = new Rig(new Map([["ringpad.code", "999999 old"]]));
+  stale.poll = Code.NotFound;
+  stale.pairing.begin();
+  await stale.after(2_000);
+  assert.deepEqual([stale.code, stale.begun], ["100001", 1]);
 });
 
 test("a code that has expired is replaced, by the server's word and by its own time", async () => {

@@ -8,11 +8,15 @@ import { NoToken } from "../client/tokens.ts";
 import type { PairingService } from "../gen/ringpad/v1/pairing_pb.ts";
 
 const STORED = "ringpad.credential";
+/** The code that is shown, and its credential: the code may be approved while the page is loaded again. */
+const WAITING = "ringpad.code";
 /** Milliseconds before the next try, when the server cannot be reached, or has too many codes. */
 const AGAIN = 5_000;
 const AGAIN_WHEN_FULL = 30_000;
 /** Milliseconds; polls are never closer than this. */
 const SHORTEST_POLL = 1_000;
+/** Milliseconds between polls for a code that an earlier page has got. */
+const USUAL_POLL = 2_000;
 
 /** What the tablet shows. */
 export type PairingState =
@@ -76,8 +80,16 @@ export class Pairing {
   /** Shows a code, unless one is shown already. */
   begin(): void {
     if (this.#state) return;
-    this.#show({ kind: "starting" });
-    void this.#begin((this.#run += 1));
+    const run = (this.#run += 1);
+    const [code, credential] = this.#read(WAITING)?.split(" ") ?? [];
+    if (code && credential) {
+      this.#show({ kind: "code", code });
+      // The server says when it has expired.
+      this.#poll(run, credential, USUAL_POLL, Infinity);
+    } else {
+      this.#show({ kind: "starting" });
+      void this.#begin(run);
+    }
   }
 
   /** No code is wanted any more. */
@@ -92,6 +104,7 @@ export class Pairing {
       const { credential, code, expiresAfter, pollInterval } = await this.#context.client.begin({});
       if (run !== this.#run) return;
       this.#show({ kind: "code", code });
+      this.#write(WAITING, `${code} ${credential}`);
       const every = Math.max(SHORTEST_POLL, pollInterval ? durationMs(pollInterval) : AGAIN);
       this.#poll(run, credential, every, expiresAfter ? durationMs(expiresAfter) : Infinity);
     } catch (error) {
@@ -106,16 +119,22 @@ export class Pairing {
 
   /** Asks after `every` ms whether the code was approved; it is valid for `left` ms. */
   #poll(run: number, credential: string, every: number, left: number): void {
-    if (left <= 0) return void this.#begin(run);
+    if (left <= 0) return this.#replace(run);
     this.#after(run, every, async () => {
       const isApproved = await this.#isApproved(credential);
       if (run !== this.#run) return;
-      if (isApproved === "expired") return void this.#begin(run);
+      if (isApproved === "expired") return this.#replace(run);
       if (!isApproved) return this.#poll(run, credential, every, left - every);
       this.#keep(credential);
+      this.#remove(WAITING);
       this.stop();
       this.#context.paired();
     });
+  }
+
+  #replace(run: number): void {
+    this.#remove(WAITING);
+    void this.#begin(run);
   }
 
   async #isApproved(credential: string): Promise<boolean | "expired"> {
@@ -136,26 +155,39 @@ export class Pairing {
   }
 
   #credential(): string | undefined {
-    try {
-      return this.#inMemory ?? this.#context.storage?.getItem(STORED) ?? undefined;
-    } catch {
-      return this.#inMemory;
-    }
+    return this.#inMemory ?? this.#read(STORED);
   }
 
   #keep(credential: string): void {
-    try {
-      if (!this.#context.storage) throw new Error("no storage");
-      this.#context.storage.setItem(STORED, credential);
-    } catch {
-      this.#inMemory = credential;
-    }
+    if (!this.#write(STORED, credential)) this.#inMemory = credential;
   }
 
   #forget(): void {
     this.#inMemory = undefined;
+    this.#remove(STORED);
+  }
+
+  #read(key: string): string | undefined {
     try {
-      this.#context.storage?.removeItem(STORED);
+      return this.#context.storage?.getItem(key) ?? undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** False: the browser does not allow it. */
+  #write(key: string, value: string): boolean {
+    try {
+      this.#context.storage?.setItem(key, value);
+      return this.#context.storage !== undefined;
+    } catch {
+      return false;
+    }
+  }
+
+  #remove(key: string): void {
+    try {
+      this.#context.storage?.removeItem(key);
     } catch {
       // Not readable either.
     }
