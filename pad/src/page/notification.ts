@@ -8,7 +8,7 @@ export async function allowNotifications(): Promise<boolean> {
   return typeof Notification !== "undefined" && (await Notification.requestPermission()) === "granted";
 }
 
-/** Notifies about a call, unless another tab has. The tab that is visible shows the call itself, and takes the lock as well. */
+/** Notifies about a call, in words without a number, since a locked screen shows them; unless another tab has. The tab that is visible shows the call itself, and takes the lock as well. */
 export function notifyOnce(id: string, title: string, body: string): void {
   if (typeof Notification === "undefined" || Notification.permission !== "granted") return;
   const notify = async (lock: unknown): Promise<void> => {
