@@ -30,11 +30,11 @@ export function settingsView(context: SettingsContext): PanelView {
     disturbField(change, now),
     soundField(context),
     sizeField(change),
+    dimField(change),
     hoursField(change),
     linesField(calls, change),
     callersField(calls, change),
     notifyField(context),
-    dimField(change),
   ];
   const tablet = row(text.addTablet, [button("button", text.addTablet, addTablet)]);
   const node = element("div", "settings", ...fields.map((field) => field.node), tablet);
