@@ -7,7 +7,7 @@ import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { CallerKind, CallSchema } from "../src/gen/ringpad/v1/call_pb.ts";
 import {
-  disturbFor, isBetween, isOpenAt, isUndisturbed, nextOpening, silencedBy, silenceOf, tomorrowsOpening, type Hours, type Opening,
+  disturbFor, isBetween, isOpenAt, isDisturbOn, nextOpening, silencedBy, silenceOf, tomorrowsOpening, type Hours, type Opening,
   type SilenceRules,
 } from "../src/page/silence.ts";
 
@@ -78,7 +78,7 @@ test("do-not-disturb silences from its beginning until its end, which is a whole
   assert.equal(korean(disturb.until), "2026-11-28 00:21");
   const silence = (ms: number) => silenceOf(call(now), rules({ disturb }), ms);
   assert.deepEqual([silence(now), silence(disturb.until - 1), silence(disturb.until)], ["disturb", "disturb", undefined]);
-  assert.deepEqual([isUndisturbed({ disturb }, now), isUndisturbed({ disturb: null }, now)], [true, false]);
+  assert.deepEqual([isDisturbOn({ disturb }, now), isDisturbOn({ disturb: null }, now)], [true, false]);
 });
 
 test("a silent number never rings, others do, and a caller without a number is not one", () => {

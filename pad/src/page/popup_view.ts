@@ -132,10 +132,11 @@ function showTexts(card: Card, { popup, now }: PopupItem): void {
   setText(card.memo, call.memo);
 }
 
-/** The number, and its name if it has one here. */
+/** The number, never broken over two lines, after its name if it has one here. */
 function dialledName(virtualNumber: string): string {
   const name = lineName(virtualNumber);
-  return name === undefined ? virtualNumber : `${name} ${virtualNumber}`;
+  const number = virtualNumber.replaceAll("-", "\u2011");
+  return name === undefined ? number : `${name} ${number}`;
 }
 
 /** Several people may share a number: each has a line. */

@@ -5,7 +5,7 @@ import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import { byId, setData, setText } from "./dom.ts";
 import { untilWhen } from "./format.ts";
 import { change, settings } from "./settings.ts";
-import { isOpenAt, isUndisturbed, nextOpening, silencedBy } from "./silence.ts";
+import { isOpenAt, isDisturbOn, nextOpening, silencedBy } from "./silence.ts";
 import { deviceStorage } from "./storage.ts";
 import { text } from "./text.ts";
 
@@ -46,13 +46,13 @@ export class QuietNotice {
   /** How many calls came during do-not-disturb, once it is over. */
   #callsMeanwhile(now: number): number {
     const { disturb } = settings;
-    return disturb && !isUndisturbed(settings, now) ? silencedBy(disturb, this.#context.calls(), settings) : 0;
+    return disturb && !isDisturbOn(settings, now) ? silencedBy(disturb, this.#context.calls(), settings) : 0;
   }
 }
 
 function reason(now: number): string {
   const { disturb, hours } = settings;
-  if (disturb && isUndisturbed(settings, now)) return text.disturbUntil(untilWhen(disturb.until, now));
+  if (disturb && isDisturbOn(settings, now)) return text.disturbUntil(untilWhen(disturb.until, now));
   if (isOpenAt(hours, now)) return "";
   const opens = nextOpening(hours, now);
   return opens === undefined ? text.closedNow : text.closedUntil(untilWhen(opens, now));

@@ -4,7 +4,7 @@ import { button, element, setHidden, setText } from "./dom.ts";
 import { untilWhen, weekdayName } from "./format.ts";
 import { group, pressed, row, timeField, type Change, type Field } from "./setting_fields.ts";
 import { settings } from "./settings.ts";
-import { disturbFor, isUndisturbed, tomorrowsOpening, type Hours, type Opening } from "./silence.ts";
+import { disturbFor, isDisturbOn, tomorrowsOpening, type Hours, type Opening } from "./silence.ts";
 import { text } from "./text.ts";
 
 /** From Monday on, as `Date.getDay()` counts. */
@@ -18,10 +18,10 @@ export function disturbField(change: Change, now: () => number): Field {
   const tomorrow = button("chip", "", () => {
     change({ disturb: { since: now(), until: tomorrowsOpening(settings.hours, now()) } });
   });
-  const off = pressed(text.disturbOff, () => !isUndisturbed(settings, now()), () => {
+  const off = pressed(text.disturbOff, () => !isDisturbOn(settings, now()), () => {
     const { disturb } = settings;
     // What came until now is still to be told.
-    if (disturb && isUndisturbed(settings, now())) change({ disturb: { since: disturb.since, until: now() } });
+    if (disturb && isDisturbOn(settings, now())) change({ disturb: { since: disturb.since, until: now() } });
   });
   const words = element("p", "setting-words");
   words.setAttribute("role", "status");
@@ -30,7 +30,7 @@ export function disturbField(change: Change, now: () => number): Field {
     off.show(at);
     setText(tomorrow, text.disturbLasts(untilWhen(tomorrowsOpening(settings.hours, at), at)));
     const { disturb } = settings;
-    setText(words, disturb && isUndisturbed(settings, at) ? text.disturbUntil(untilWhen(disturb.until, at)) : "");
+    setText(words, disturb && isDisturbOn(settings, at) ? text.disturbUntil(untilWhen(disturb.until, at)) : "");
   };
   return { node, show };
 }

@@ -3,6 +3,7 @@
 import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import { button, element, setHidden } from "./dom.ts";
 import { callersField, linesField } from "./number_settings.ts";
+import { notificationsAllowed } from "./notification.ts";
 import type { PanelView } from "./panel.ts";
 import { disturbField, hoursField } from "./quiet_settings.ts";
 import { group, pressed, row, timeField, volumeField, type Change, type Field } from "./setting_fields.ts";
@@ -60,8 +61,9 @@ function sizeField(change: Change): Field {
 }
 
 function notifyField({ change, allowNotifications }: SettingsContext): Field {
-  const toggle = pressed(text.notifyOn, () => settings.notify, () => void turn());
-  const turn = async () => change({ notify: !settings.notify && (await allowNotifications()) });
+  const isOn = () => settings.notify && notificationsAllowed();
+  const toggle = pressed(text.notifyOn, isOn, () => void turn());
+  const turn = async () => change({ notify: !isOn() && (await allowNotifications()) });
   return { node: row(text.settings.notify, [toggle.node], text.notifyHint), show: toggle.show };
 }
 

@@ -53,13 +53,13 @@ const USUAL_OPENING = 9;
 /** Why the call does not ring at `now`; undefined if it rings. */
 export function silenceOf(call: Call, rules: SilenceRules, now: number): Silence | undefined {
   if (isSilentNumber(call, rules)) return "number";
-  if (isUndisturbed(rules, now)) return "disturb";
+  if (isDisturbOn(rules, now)) return "disturb";
   // By both times: closing time does not end a ring that has begun, and at opening time a call that still rings is heard.
   return isOpenAt(rules.hours, now) || isOpenAt(rules.hours, startedAt(call) || now) ? undefined : "closed";
 }
 
 /** Whether do-not-disturb is on. */
-export function isUndisturbed({ disturb }: Pick<SilenceRules, "disturb">, now: number): boolean {
+export function isDisturbOn({ disturb }: Pick<SilenceRules, "disturb">, now: number): boolean {
   return disturb !== null && now < disturb.until;
 }
 
