@@ -117,6 +117,29 @@ test("a ring that was muted sounds again when sound is turned on, and one that w
   assert.equal(ringer.blocked, false);
 });
 
+test("another volume is heard at once, also in the middle of a figure; at 0 nothing is heard", () => {
+  const { audio, ringer } = rig();
+  ringer.ring("ringing");
+  const out = () => audio.notes.at(-1)?.into?.into ?? assert.fail("no note");
+  assert.equal(out().gain.value, 0.5);
+  for (const [volume, amplitude] of [[50, 0.125], [0, 0]] as const) {
+    ringer.tune({ tone: "bell", volume });
+    assert.equal(out().gain.value, amplitude);
+  }
+});
+
+test("a test plays the tone once, also while sound is off; during a ring it plays nothing", async () => {
+  const { clock, audio, ringer } = rig();
+  ringer.turn("off");
+  ringer.test("chime");
+  await clock.advance(10_000);
+  assert.equal(audio.notes.length, 3);
+  ringer.turn("on");
+  ringer.ring("ringing");
+  ringer.test("chime");
+  assert.equal(audio.notes.length, 3 + FIGURE);
+});
+
 test("without Web Audio there is no sound, and no banner that asks for a tap", () => {
   const ringer = new Ringer(() => {}, { context: undefined, clock: new FakeClock() });
   ringer.ring("ringing");

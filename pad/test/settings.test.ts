@@ -1,53 +1,67 @@
-// A device's settings: what is read back, and which calls do not ring.
+// A device's settings: what is read back, and what a broken or an older value becomes.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create } from "@bufbuild/protobuf";
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { CallerKind, CallSchema } from "../src/gen/ringpad/v1/call_pb.ts";
-import { callerNameHere, isDark, isSilenced, lineName, parse } from "../src/page/settings.ts";
+import { callerHere, isDark, lineName, parse, serialize, withCaller, withLine, type Settings } from "../src/page/settings.ts";
 
-/** A call at this hour of the device's time. */
-function call(hour: number, number = "+821012345678") {
-  const at = new Date(2025, 10, 23, hour).getTime();
-  return create(CallSchema, { caller: { kind: CallerKind.NUMBER, number }, startedAt: timestampFromMs(at) });
-}
+const DEFAULTS = parse(null);
+const call = (number: string) => create(CallSchema, { caller: { kind: CallerKind.NUMBER, number } });
+const AD = "+82212345678";
 
-const hours = (opens: string, closes: string) => parse(JSON.stringify({ opens, closes }));
-
-test("what was not written by this page has its default", () => {
-  for (const stored of [null, "", "[", "null", "3", '{"tone":"siren","quiet":"yes","opens":"9","more":1}']) {
-    const { tone, quiet, opens } = parse(stored);
-    assert.deepEqual([tone, quiet, opens], ["bell", false, ""], String(stored));
-  }
-  assert.equal(parse('{"tone":"chime"}').tone, "chime");
+test("what was set is read back", () => {
+  const set: Settings = {
+    tone: "phone",
+    volume: 35,
+    size: "large",
+    hours: { on: true, week: [null, ...Array.from({ length: 6 }, () => ({ opens: "10:00", closes: "01:30" }))] },
+    disturb: { since: 1, until: 2 },
+    notify: true,
+    dim: { on: true, from: "22:00", until: "06:30" },
+    lines: new Map([["0507-1234-5678", "네이버 예약용"]]),
+    callers: new Map([[AD, { label: "광고", silent: true }]]),
+  };
+  assert.deepEqual(parse(serialize(set)), set);
 });
 
-test("calls outside business hours do not ring, also if these end after midnight; without both hours all ring", () => {
-  const silent = (opens: string, closes: string) => [3, 9, 18, 22].filter((hour) => isSilenced(call(hour), hours(opens, closes)));
-  assert.deepEqual(silent("09:00", "18:00"), [3, 18, 22]);
-  assert.deepEqual(silent("18:00", "02:00"), [3, 9]);
-  for (const [opens, closes] of [["", ""], ["09:00", ""], ["09:00", "09:00"]] as const) assert.deepEqual(silent(opens, closes), []);
+test("what is broken, or was written by another version, has its default", () => {
+  const older = '{"tone":"bell","volume":"high","quiet":true,"opens":"09:00","closes":"18:00","dim":true,"lines":"0507 a","callers":"010 b","silent":"02"}';
+  const broken = JSON.stringify({
+    tone: "siren", volume: 101, size: 3, hours: { on: true, week: [] }, disturb: { since: 1 }, notify: "yes", dim: { on: true, from: "24:00", until: "7" },
+    lines: [["", "a"], ["0507", " "], 3, null], callers: [["010-1234-5678", { label: "a" }], [AD, null], [AD, { label: "", silent: 1 }], [3]],
+  });
+  for (const stored of [null, "", "[", "null", "3", "[]", '"x"', older, broken, '{"volume":-1}', '{"volume":null}']) assert.deepEqual(parse(stored), DEFAULTS, String(stored));
+  assert.deepEqual(parse('{"volume":12.4,"tone":"siren"}').volume, 12);
+  const days = parse('{"hours":{"on":true,"week":[null,{"opens":"8","closes":"9"},{"opens":"08:00","closes":"09:00"},0,0,0,0]}}').hours;
+  assert.deepEqual(days.week.slice(0, 3), [null, DEFAULTS.hours.week[1], { opens: "08:00", closes: "09:00" }]);
 });
 
-test("do not disturb silences every call, a number in the list only its own, in any form", () => {
-  assert.ok(isSilenced(call(9), parse('{"quiet":true}')));
-  for (const line of ["010-1234-5678 광고", "01012345678", "+82 10-1234-5678 광고", "  010 1234 5678  광고"]) {
-    const set = parse(JSON.stringify({ silent: `02-555-0134\n${line}` }));
-    assert.deepEqual([isSilenced(call(9), set), isSilenced(call(9, "+821012345679"), set)], [true, false], line);
-  }
+test("callers have a label and silence, in E.164 only; one without either is removed", () => {
+  const silent = withCaller(new Map(), AD, { label: " 광고 ", silent: true });
+  assert.deepEqual(callerHere(call(AD), { callers: silent }), { label: "광고", silent: true });
+  assert.deepEqual(callerHere(call(""), { callers: silent }), { label: "", silent: false });
+  assert.deepEqual([...withCaller(silent, "+821012345678", { label: "", silent: true }).keys()], ["+821012345678", AD]);
+  assert.equal(withCaller(silent, AD, { label: " ", silent: false }).size, 0);
+  assert.equal(withCaller(new Map(), "010-1234-5678", { label: "a", silent: true }).size, 0);
 });
 
-test("numbers have the names that this device gives them", () => {
-  const set = parse(JSON.stringify({ callers: "010-1234-5678 세제 납품", silent: "02-555-0134 광고", lines: "0507-1234-5678 네이버 예약용" }));
-  assert.equal(callerNameHere(call(9), set), "세제 납품");
-  assert.equal(callerNameHere(call(9, "+8225550134"), set), "광고");
-  assert.equal(callerNameHere(call(9, ""), set), "");
-  assert.deepEqual([lineName("0507-1234-5678", set), lineName("0507-9999-0000", set)], ["네이버 예약용", "0507-9999-0000"]);
+test("virtual numbers have names, which an empty one removes", () => {
+  const lines = withLine(new Map(), "0507-1234-5678", "네이버 예약용");
+  assert.deepEqual([lineName("0507-1234-5678", { lines }), lineName("0507-9999-0000", { lines })], ["네이버 예약용", undefined]);
+  assert.equal(withLine(lines, "0507-1234-5678", " ").size, 0);
+});
+
+test("names and lists are limited", () => {
+  let callers: Settings["callers"] = new Map();
+  for (let i = 0; i < 600; i += 1) callers = withCaller(callers, `+8210${10_000_000 + i}`, { label: "가".repeat(100), silent: false });
+  assert.deepEqual([callers.size, [...callers.values()][0]?.label.length], [500, 40]);
+  assert.equal(parse(JSON.stringify({ callers: [...callers, ...callers] })).callers.size, 500);
 });
 
 test("the screen is darker only at night, and only if that is set", () => {
   const at = (hour: number) => new Date(2025, 10, 23, hour).getTime();
-  const dark = [6, 7, 20, 21].filter((hour) => isDark(at(hour), parse('{"dim":true}')));
-  assert.deepEqual([dark, isDark(at(23), parse(null))], [[6, 21], false]);
+  const set = parse('{"dim":{"on":true,"from":"21:00","until":"07:00"}}');
+  assert.deepEqual([6, 7, 20, 21].filter((hour) => isDark(at(hour), set)), [6, 21]);
+  assert.equal(isDark(at(23), DEFAULTS), false);
 });

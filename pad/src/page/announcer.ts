@@ -9,13 +9,13 @@ import { text } from "./text.ts";
 /** Announces rings. */
 export class Announcer {
   readonly #onRing: (call: Call) => void;
-  readonly #announced: (call: Call, words: string) => void;
+  readonly #announced: (call: Call) => void;
   /** Calls that were announced as ringing, and then as claimed. */
   readonly #rung = new Set<string>();
   readonly #held = new Set<string>();
 
-  /** `announced` gets each new ring, with who calls. `onRing` gets the topmost of new rings, also if there are several at the same time. */
-  constructor(onRing: (call: Call) => void, announced: (call: Call, words: string) => void = () => {}) {
+  /** `announced` gets each new ring. `onRing` gets the topmost of new rings, also if there are several at the same time. */
+  constructor(onRing: (call: Call) => void, announced: (call: Call) => void = () => {}) {
     this.#onRing = onRing;
     this.#announced = announced;
   }
@@ -32,7 +32,7 @@ export class Announcer {
       if (this.#rung.has(call.id)) continue;
       this.#rung.add(call.id);
       const { headline, detail } = customer(call, now);
-      this.#announced(call, callerLabel(call));
+      this.#announced(call);
       announcements.push(text.announce(callerLabel(call), `${headline} ${detail}`.trim()));
     }
     for (const { call, holder } of popups) {

@@ -188,6 +188,11 @@ export class Board {
     return [...counts].sort(([, a], [, b]) => b - a).map(([service]) => service);
   }
 
+  /** All calls that are kept, in no order. */
+  all(): Call[] {
+    return [...this.#calls.values()].map(({ call }) => call);
+  }
+
   /** Newest first. */
   recent(): Known[] {
     const newest = [...this.#calls.values()].sort(newestFirst).slice(0, LISTED);

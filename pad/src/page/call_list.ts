@@ -3,6 +3,7 @@
 import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import { button, element, icon, KeyedList, setData, setHidden, setText, type ItemView } from "./dom.ts";
 import { callBackLink, callerLabel, callerName, customer, dayName, holderName, names, reservationLine, talkTime, timeOfDay } from "./format.ts";
+import { lineName } from "./settings.ts";
 import { isOpen, phaseOf, startedAt, type Known, type Phase } from "./phase.ts";
 import { text } from "./text.ts";
 
@@ -77,12 +78,13 @@ function callView(first: Call, context: ListContext): ItemView<Line> {
   const name = element("span", "call-name");
   const number = element("span", "call-number");
   const count = element("span", "call-count");
+  const dialled = element("span", "call-line");
   const phase = element("span", "call-phase");
   const detail = element("span", "call-detail");
   const main = button("call-main", "", () => context.open(call));
   const hint = element("span", "unseen");
   hint.textContent = text.openCall;
-  main.append(time, element("span", "call-words", element("span", "call-who", name, number, count), phase, detail), hint);
+  main.append(time, element("span", "call-words", element("span", "call-who", name, number, count, dialled), phase, detail), hint);
   const callBack = element("a", "call-back", icon(HANDSET));
   callBack.addEventListener("click", () => context.callBack(call, ids));
   const done = button("call-done", "", () => context.close?.(ids));
@@ -103,6 +105,7 @@ function callView(first: Call, context: ListContext): ItemView<Line> {
       setText(name, names(call));
       setText(number, callerName(call));
       setText(count, ids.length > 1 ? text.timesMissed(ids.length) : "");
+      setText(dialled, lineName(call.virtualNumber) ?? "");
       setText(phase, phaseWords(known, now));
       setText(detail, reservationLine(call, now).replaceAll(" · ", DOT) || call.note || callerWords(known, now, context));
       setLabel(done, text.doneWith(callerLabel(call)));

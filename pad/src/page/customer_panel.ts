@@ -8,8 +8,10 @@ import { CallList, type ListContext } from "./call_list.ts";
 import { button, element, setHidden, setText } from "./dom.ts";
 import { callerName, notesOf, people, reservationLine } from "./format.ts";
 import { callerOf } from "./missed_groups.ts";
+import { callerField } from "./number_settings.ts";
 import type { PanelView } from "./panel.ts";
 import { startedAt, type Known } from "./phase.ts";
+import type { Change, Field } from "./setting_fields.ts";
 import { text } from "./text.ts";
 
 const PAGE = 50;
@@ -19,6 +21,8 @@ export interface CustomerContext extends ListContext {
   listCalls: Pad["listCalls"];
   /** The newest known version of a call. */
   current(known: Known): Known;
+  /** Changes this device's settings. */
+  set: Change;
   /** The page must be drawn again. */
   changed(): void;
 }
@@ -30,6 +34,8 @@ export class CustomerPanel implements PanelView {
   readonly #first: Call;
   readonly #calls = new Map<string, Call>();
   readonly #list: CallList;
+  /** What this device knows of the number. */
+  readonly #here: Field;
   readonly #parts = {
     person: element("p", "panel-person"),
     number: element("p", "panel-number"),
@@ -48,8 +54,9 @@ export class CustomerPanel implements PanelView {
     const list = element("ul", "customer-calls");
     const { person, number, note, coming, words, more } = this.#parts;
     this.#list = new CallList(list, element("p", ""), context);
+    this.#here = callerField(call, context.set);
     words.setAttribute("role", "status");
-    this.node = element("div", "customer", person, number, coming, note, list, words, more);
+    this.node = element("div", "customer", person, number, this.#here.node, coming, note, list, words, more);
     void this.#ask();
   }
 
@@ -73,6 +80,7 @@ export class CustomerPanel implements PanelView {
     setText(number, callerName(newest));
     setText(note, notesOf(newest));
     setText(this.#parts.coming, coming.map((call) => text.booked(reservationLine(call, now))).join("\n"));
+    this.#here.show(now);
     this.#list.update(known, now);
     setText(words, { loading: text.searching, failed: text.customerFailed, known: "" }[this.#state]);
     setText(more, this.#state === "failed" ? text.tryAgain : text.more);

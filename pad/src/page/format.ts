@@ -2,7 +2,7 @@
 
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { CallerKind, type Call } from "../gen/ringpad/v1/call_pb.ts";
-import { callerNameHere } from "./settings.ts";
+import { callerHere } from "./settings.ts";
 import { language, text, type Language } from "./text.ts";
 
 const FORMATS: Record<Language, ReturnType<typeof formatsOf>> = { ko: formatsOf("ko-KR"), en: formatsOf("en-GB") };
@@ -13,6 +13,7 @@ function formatsOf(locale: string) {
     day: new Intl.DateTimeFormat(locale, { month: "long", day: "numeric" }),
     dayAndWeekday: new Intl.DateTimeFormat(locale, { month: "long", day: "numeric", weekday: "long" }),
     weekday: new Intl.DateTimeFormat(locale, { weekday: "short" }),
+    longWeekday: new Intl.DateTimeFormat(locale, { weekday: "long" }),
     dayAndYear: new Intl.DateTimeFormat(locale, { year: "numeric", month: "long", day: "numeric" }),
   };
 }
@@ -30,6 +31,18 @@ export function fullDate(ms: number): string {
 /** `목 27`: a day within the next week. */
 export function weekday(ms: number): string {
   return `${FORMATS[language].weekday.format(ms)} ${new Date(ms).getDate()}`;
+}
+
+/** `일요일`, by the number that `Date.getDay()` gives it. */
+export function weekdayName(day: number): string {
+  // The 7th of January 2024 was a Sunday.
+  return FORMATS[language].longWeekday.format(new Date(2024, 0, 7 + day));
+}
+
+/** `17:30`, `내일 09:00`: a time to come. */
+export function untilWhen(ms: number, now: number): string {
+  const day = dayName(ms, now);
+  return day === text.today ? timeOfDay(ms) : `${day} ${timeOfDay(ms)}`;
 }
 
 /** `오늘`, `어제`, `내일`, `11월 20일`, `2024년 11월 20일`. */
@@ -62,13 +75,13 @@ export function callerName({ caller }: Call): string {
 /** The people whom this caller may be, each in a line: `김민수 · 12가 3456`. */
 export function people(call: Call): string[] {
   const lines = call.customers.map(({ name, carNumber }) => [name, carNumber].filter((part) => part !== "").join(" · "));
-  return [...new Set([callerNameHere(call), ...lines].filter((line) => line !== ""))];
+  return [...new Set([callerHere(call).label, ...lines].filter((line) => line !== ""))];
 }
 
 /** The names of the people whom this caller may be, else their cars: `김민수, 이영희`. */
 export function names(call: Call): string {
   const known = call.customers.map(({ name, carNumber }) => name || carNumber);
-  return [...new Set([callerNameHere(call), ...known].filter((name) => name !== ""))].join(", ");
+  return [...new Set([callerHere(call).label, ...known].filter((name) => name !== ""))].join(", ");
 }
 
 /** Who called, in one line: `김민수 010-1234-5678`; only the number of somebody whom no records have. */

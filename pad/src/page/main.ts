@@ -16,7 +16,7 @@ import { DaySummary } from "./day_summary.ts";
 import { byId, KeyedList, setData, setHidden, setText } from "./dom.ts";
 import { Drafts } from "./drafts.ts";
 import { Expectations } from "./expectations.ts";
-import { callerLabel, fullDate, timeOfDay } from "./format.ts";
+import { callerLabel, fullDate, names, timeOfDay } from "./format.ts";
 import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import { setUpLanguage } from "./language_switch.ts";
 import { MissedCalls } from "./missed_calls.ts";
@@ -31,7 +31,9 @@ import { Painter } from "./painter.ts";
 import { offerMore, popupView, type PopupContext, type PopupItem } from "./popup_view.ts";
 import { formOf } from "./reservation_form.ts";
 import { SoundSwitch } from "./sound_switch.ts";
-import { isDark, isSilenced, load, settings } from "./settings.ts";
+import { QuietNotice } from "./quiet_notice.ts";
+import { isDark, load, settings } from "./settings.ts";
+import { silenceOf } from "./silence.ts";
 import { Status } from "./status.ts";
 import { keepShell } from "./shell.ts";
 import { deviceStorage, tabStorage } from "./storage.ts";
@@ -75,7 +77,7 @@ class PadPage {
   readonly #painter = new Painter({ sound: () => this.#ring(), screen: () => this.#paint() });
   readonly #announcer = new Announcer(
     (call) => isTyping() || bringIntoSight(call),
-    (call, words) => settings.notify && notifyOnce(call.id, words, this.#title),
+    (call) => settings.notify && notifyOnce(call.id, text.phase.ringing, names(call) || this.#title),
   );
   readonly #sound = new SoundSwitch(() => this.#painter.ask());
   readonly #status = new Status({
@@ -86,6 +88,12 @@ class PadPage {
   });
   readonly #viewport = new Viewport({ resized: () => this.#painter.resized(), scrolled: () => this.#painter.ask() });
   readonly #panel = new Panel(() => this.#draw());
+  readonly #quietNotice = new QuietNotice({
+    now: () => this.#now(),
+    calls: () => this.#board.all(),
+    showSettings: () => this.#panels.showSettings(),
+    changed: () => this.#draw(),
+  });
   readonly #undoOffer = new UndoOffer(() => this.#draw());
   readonly #panels: Panels;
   readonly #pairing = new Pairing({
@@ -163,6 +171,7 @@ class PadPage {
       this.#pairCode = pairCodeFromAddress() ?? this.#pairCode;
       this.#askForApproval();
     });
+    addEventListener("storage", () => this.#settingsOfOtherTab());
     watchOtherTabs(() => this.#pad.tokenChanged());
     document.addEventListener("visibilitychange", () => this.#draw());
     byId("undo-button").addEventListener("click", () => {
@@ -262,6 +271,13 @@ class PadPage {
     bringIntoSight(call);
   }
 
+  /** Another tab of this tablet may have changed the settings. */
+  #settingsOfOtherTab(): void {
+    load(deviceStorage());
+    this.#sound.reload();
+    this.#painter.ask();
+  }
+
   /** Approves another tablet, if the page was opened with its code. */
   #askForApproval(): void {
     if (this.#pairCode === undefined || !this.#status.connected) return;
@@ -281,12 +297,19 @@ class PadPage {
   }
 
   #ring(): void {
-    this.#sound.ring(this.#popupsAt(this.#now()).some(rings) ? "ringing" : "quiet");
+    const now = this.#now();
+    const heard = this.#popupsAt(now).some((popup) => rings(popup) && !silenceOf(popup.call, settings, now));
+    this.#sound.ring(heard ? "ringing" : "quiet");
   }
 
   #popupsAt(now: number): Popup[] {
     const popups = this.#board.popups(now, this.#pad.serverAtLeast() ?? -Infinity);
-    return popups.filter(({ call, writing, holder }) => writing || holder !== "nobody" || !isSilenced(call));
+    return popups.filter(({ call, phase, writing }) => {
+      if (writing || !silenceOf(call, settings, now)) return true;
+      // It does not appear later either, unless it still rings then.
+      if (phase !== "ringing") this.#board.dismiss(call.id);
+      return false;
+    });
   }
 
   /** Updates the whole screen; elements that do not change are not touched. */
@@ -299,7 +322,7 @@ class PadPage {
     this.#viewport.show();
     setData(document.documentElement, "size", settings.size);
     setData(document.documentElement, "dark", String(isDark(now) && popups.length === 0 && !this.#panel.isOpen));
-    setText(byId("silence"), settings.quiet ? text.quietNow : "");
+    this.#quietNotice.show(now);
     this.#status.show();
     showPairing(this.#pairing.state);
     this.#sound.show();

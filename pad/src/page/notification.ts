@@ -3,14 +3,19 @@
 /** Milliseconds for which a tab keeps the call's lock: others that hear of the ring later do not notify again. */
 const HELD = 30_000;
 
+/** Whether the browser allows notifications now: users can take that back in the browser. */
+export function notificationsAllowed(): boolean {
+  return typeof Notification !== "undefined" && Notification.permission === "granted";
+}
+
 /** Whether the browser allows notifications; asks the user, in a tap. */
 export async function allowNotifications(): Promise<boolean> {
   return typeof Notification !== "undefined" && (await Notification.requestPermission()) === "granted";
 }
 
-/** Notifies about a call, unless another tab has. The tab that is visible shows the call itself, and takes the lock as well. */
+/** Notifies about a call, in words without a number, since a locked screen shows them; unless another tab has. The tab that is visible shows the call itself, and takes the lock as well. */
 export function notifyOnce(id: string, title: string, body: string): void {
-  if (typeof Notification === "undefined" || Notification.permission !== "granted") return;
+  if (!notificationsAllowed()) return;
   const notify = async (lock: unknown): Promise<void> => {
     if (!lock) return;
     if (document.hidden) await show(title, { body, tag: id });

@@ -11,7 +11,7 @@ import { reservationLine } from "./format.ts";
 import { allowNotifications } from "./notification.ts";
 import type { Panel } from "./panel.ts";
 import { ReservationsPanel } from "./reservations_panel.ts";
-import { change, settings } from "./settings.ts";
+import { change, type Settings } from "./settings.ts";
 import { settingsView } from "./settings_panel.ts";
 import type { SoundSwitch } from "./sound_switch.ts";
 import { deviceStorage } from "./storage.ts";
@@ -88,24 +88,30 @@ export class Panels {
       current: (known) => board.current(known),
       open,
       callBack: (it, ids) => this.callBack(it, ids),
+      set: (settings) => this.#set(settings),
       changed,
     });
     panel.open(this.#customer);
   }
 
   showSettings(): void {
-    const { panel, sound, draw } = this.#context;
+    const { panel, sound, board, now } = this.#context;
     const view = settingsView({
       allowNotifications,
       addTablet: () => this.approve(""),
-      test: () => sound.test(),
-      change: (changed) => {
-        change(deviceStorage(), changed);
-        sound.tune(settings);
-        draw();
-      },
+      test: (tone) => sound.test(tone),
+      calls: () => board.all(),
+      now,
+      change: (changed) => this.#set(changed),
     });
     panel.open(view);
+  }
+
+  /** Changes settings, which apply at once. */
+  #set(changed: Partial<Settings>): void {
+    change(deviceStorage(), changed);
+    this.#context.sound.tune();
+    this.#context.draw();
   }
 
   showReservations(): void {

@@ -128,8 +128,15 @@ function showTexts(card: Card, { popup, now }: PopupItem): void {
   setText(card.detail, known.detail);
   setText(card.booked, bookedLine(call, now));
   setText(card.note, notesOf(call));
-  setText(card.dialled, call.virtualNumber && text.dialled(lineName(call.virtualNumber)));
+  setText(card.dialled, call.virtualNumber && text.dialled(dialledName(call.virtualNumber)));
   setText(card.memo, call.memo);
+}
+
+/** The number, never broken over two lines, after its name if it has one here. */
+function dialledName(virtualNumber: string): string {
+  const name = lineName(virtualNumber);
+  const number = virtualNumber.replaceAll("-", "\u2011");
+  return name === undefined ? number : `${name} ${number}`;
 }
 
 /** Several people may share a number: each has a line. */
@@ -165,7 +172,7 @@ function showButtons(card: Card, { popup, spot, now }: PopupItem): void {
   setHidden(card.close, call.closed || holder === "other" || !(writing || !live));
   // In the strip there is one button, so that nobody taps a wrong one.
   setHidden(card.dismiss, spot === "strip" || (holder === "me" && !call.closed && !opened));
-  setHidden(card.customer, spot === "strip" || callerOf(call) === undefined || !call.history?.calls);
+  setHidden(card.customer, spot === "strip" || callerOf(call) === undefined);
   setHidden(card.form.node, !writing);
   // The form shows it already.
   setHidden(card.booked, !card.booked.textContent || (writing && call.reservation !== undefined));

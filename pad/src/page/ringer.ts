@@ -21,7 +21,8 @@ const FIGURES: Record<Settings["tone"], readonly (readonly [number, number])[]> 
   phone: [0, 0.09, 0.18, 0.27, 0.36, 0.9, 0.99, 1.08, 1.17, 1.26].map((at, index) => [index % 2 ? 880 : 698.46, at] as const),
 };
 const EVERY = 2_400;
-const LOUDNESS: Record<Settings["volume"], number> = { low: 0.12, middle: 0.28, high: 0.5 };
+/** The amplitude at 100 %. */
+const LOUDEST = 0.5;
 
 /** What the ringer needs of a browser; tests have their own. */
 export interface RingerParts {
@@ -38,7 +39,7 @@ export class Ringer {
   #on = true;
   #ringing = false;
   #tone: Settings["tone"] = "bell";
-  #volume: Settings["volume"] = "high";
+  #volume = 100;
   /** Plays the figure again; undefined while nothing is played. */
   #again: Timer | undefined;
   #playing: GainNode | undefined;
@@ -67,15 +68,16 @@ export class Ringer {
     this.#onChange();
   }
 
-  /** Uses another tone and volume from the next figure on. */
+  /** Uses another tone from the next figure on, and another volume (per cent) at once. */
   tune({ tone, volume }: Pick<Settings, "tone" | "volume">): void {
     this.#tone = tone;
     this.#volume = volume;
+    if (this.#playing) this.#playing.gain.value = loudness(volume);
   }
 
-  /** Plays the figure once, also while the sound is off. */
-  test(): void {
-    if (this.#context?.state === "running" && !this.#again) this.#figure(this.#context);
+  /** Plays a tone's figure once, also while the sound is off; not during a ring. */
+  test(tone: Settings["tone"]): void {
+    if (this.#context?.state === "running" && !this.#again) this.#figure(this.#context, tone);
   }
 
   /** Whether a call rings now. */
@@ -96,12 +98,12 @@ export class Ringer {
     if (!sounds && this.#again) this.#stop();
   }
 
-  #figure(context: AudioContext): void {
+  #figure(context: AudioContext, tone = this.#tone): void {
     this.#playing?.disconnect();
     const out = context.createGain();
-    out.gain.value = LOUDNESS[this.#volume];
+    out.gain.value = loudness(this.#volume);
     out.connect(context.destination);
-    for (const [frequency, at] of FIGURES[this.#tone]) note(context, out, frequency, context.currentTime + at);
+    for (const [frequency, at] of FIGURES[tone]) note(context, out, frequency, context.currentTime + at);
     this.#playing = out;
   }
 
@@ -121,6 +123,11 @@ export class Ringer {
 
 function browserParts(): RingerParts {
   return { context: typeof AudioContext === "undefined" ? undefined : new AudioContext(), clock: browserClock };
+}
+
+/** The amplitude for a volume in per cent: ears hear half of it at a quarter. */
+function loudness(volume: number): number {
+  return LOUDEST * (volume / 100) ** 2;
 }
 
 /** A note like a bell: a fast attack and a slow decay. */

@@ -1,88 +1,81 @@
-// The settings of this device, and a way to add another tablet.
+// The settings of this device, and a way to add another tablet. They apply at once, in every tab of the tablet.
 
-import { button, element } from "./dom.ts";
+import type { Call } from "../gen/ringpad/v1/call_pb.ts";
+import { button, element, setHidden } from "./dom.ts";
+import { callersField, linesField } from "./number_settings.ts";
+import { notificationsAllowed } from "./notification.ts";
 import type { PanelView } from "./panel.ts";
-import { settings, SIZES, TONES, VOLUMES, type Settings } from "./settings.ts";
+import { disturbField, hoursField } from "./quiet_settings.ts";
+import { group, pressed, row, timeField, volumeField, type Change, type Field } from "./setting_fields.ts";
+import { settings, SIZES, TONES, type Settings } from "./settings.ts";
 import { text } from "./text.ts";
 
 /** What the panel needs of the page. */
 export interface SettingsContext {
-  change(changed: Partial<Settings>): void;
-  /** Plays the tone once. */
-  test(): void;
+  change: Change;
+  /** Plays a tone once. */
+  test(tone: Settings["tone"]): void;
   /** Asks the browser to allow notifications; resolves to whether it does. */
   allowNotifications(): Promise<boolean>;
+  /** The calls that the page has. */
+  calls(): Call[];
+  /** The server's time. */
+  now(): number;
   addTablet(): void;
 }
 
-type Toggle = "quiet" | "notify" | "dim";
-type Lines = "lines" | "callers" | "silent";
-
 /** The panel of settings. */
 export function settingsView(context: SettingsContext): PanelView {
-  const shows: (() => void)[] = [];
-  const choose = <K extends "tone" | "volume" | "size">(key: K, options: readonly Settings[K][], ...more: Node[]) => {
-    const group = element("div", "form-chips");
-    label(group, text.settings[key]);
-    for (const option of options) {
-      const node = button("chip", text.options[option], () => context.change({ [key]: option }));
-      shows.push(() => node.setAttribute("aria-pressed", String(settings[key] === option)));
-      group.append(node);
-    }
-    group.append(...more);
-    return row(text.settings[key], group);
+  const { change, calls, now, addTablet } = context;
+  const fields = [
+    disturbField(change, now),
+    soundField(context),
+    sizeField(change),
+    dimField(change),
+    hoursField(change),
+    linesField(calls, change),
+    callersField(calls, change),
+    notifyField(context),
+  ];
+  const tablet = row(text.addTablet, [button("button", text.addTablet, addTablet)]);
+  const node = element("div", "settings", ...fields.map((field) => field.node), tablet);
+  return { title: () => text.settingsTitle, node, update: (at) => fields.forEach((field) => field.show(at)) };
+}
+
+function soundField({ change, test }: SettingsContext): Field {
+  const volume = volumeField(text.settings.volume, `${text.sound} ${text.soundOff}`, change);
+  const tones = TONES.map((tone) => pressed(text.options[tone], () => settings.tone === tone, () => change({ tone })));
+  const pairs = TONES.map((tone, at) => {
+    const listen = button("chip setting-listen", "▶", () => test(tone));
+    listen.setAttribute("aria-label", text.testTone(text.options[tone]));
+    return element("span", "setting-tone", ...(tones[at] ? [tones[at].node] : []), listen);
+  });
+  const node = row(text.settings.tone, [group(text.settings.tone, ...pairs), volume.node]);
+  return { node, show: (now) => [volume, ...tones].forEach((field) => field.show(now)) };
+}
+
+function sizeField(change: Change): Field {
+  const sizes = SIZES.map((size) => pressed(text.options[size], () => settings.size === size, () => change({ size })));
+  const node = row(text.settings.size, [group(text.settings.size, ...sizes.map((field) => field.node))]);
+  return { node, show: (now) => sizes.forEach((field) => field.show(now)) };
+}
+
+function notifyField({ change, allowNotifications }: SettingsContext): Field {
+  const isOn = () => settings.notify && notificationsAllowed();
+  const toggle = pressed(text.notifyOn, isOn, () => void turn());
+  const turn = async () => change({ notify: !isOn() && (await allowNotifications()) });
+  return { node: row(text.settings.notify, [toggle.node], text.notifyHint), show: toggle.show };
+}
+
+function dimField(change: Change): Field {
+  const set = (dim: Partial<Settings["dim"]>) => change({ dim: { ...settings.dim, ...dim } });
+  const on = pressed(text.dimOn, () => settings.dim.on, () => set({ on: !settings.dim.on }));
+  const from = timeField(text.dimFrom, () => settings.dim.from, (time) => set({ from: time }));
+  const until = timeField(text.dimUntil, () => settings.dim.until, (time) => set({ until: time }));
+  const times = element("div", "setting-times", from.node, until.node);
+  const show = (now: number) => {
+    for (const field of [on, from, until]) field.show(now);
+    setHidden(times, !settings.dim.on);
   };
-  const toggle = (key: Toggle, turn: (on: boolean) => void = (on) => context.change({ [key]: on })) => {
-    const node = button("chip setting-toggle", text.settings[key], () => turn(!settings[key]));
-    shows.push(() => node.setAttribute("aria-pressed", String(settings[key])));
-    return node;
-  };
-  const notify = async (on: boolean) => context.change({ notify: on && (await context.allowNotifications()) });
-  const node = element(
-    "div",
-    "settings",
-    choose("tone", TONES),
-    choose("volume", VOLUMES, button("chip", text.testTone, () => context.test())),
-    choose("size", SIZES),
-    element("div", "setting-toggles", toggle("quiet"), toggle("notify", (on) => void notify(on)), toggle("dim")),
-    row(text.settings.hours, element("div", "setting-hours", time("opens", context), time("closes", context)), text.hoursHint),
-    lines("lines", context),
-    lines("callers", context),
-    lines("silent", context),
-    button("button", text.addTablet, () => context.addTablet()),
-  );
-  return { title: () => text.settingsTitle, node, update: () => shows.forEach((show) => show()) };
-}
-
-function row(name: string, field: HTMLElement, hint = ""): HTMLElement {
-  const title = element("span", "form-label");
-  title.textContent = name;
-  const words = element("span", "panel-hint");
-  words.textContent = hint;
-  return element("div", "setting", title, field, ...(hint === "" ? [] : [words]));
-}
-
-function time(key: "opens" | "closes", { change }: SettingsContext): HTMLInputElement {
-  const input = element("input", "form-input");
-  input.type = "time";
-  input.value = settings[key];
-  label(input, text.settings[key]);
-  input.addEventListener("change", () => change({ [key]: input.value }));
-  return input;
-}
-
-/** A line for each number. */
-function lines(key: Lines, { change }: SettingsContext): HTMLElement {
-  const input = element("textarea", "form-input");
-  input.value = settings[key];
-  input.maxLength = 10_000;
-  input.placeholder = text.examples[key];
-  label(input, text.settings[key]);
-  input.addEventListener("input", () => change({ [key]: input.value }));
-  return row(text.settings[key], input);
-}
-
-function label(node: HTMLElement, words: string): void {
-  node.setAttribute("aria-label", words);
-  if (node.tagName === "DIV") node.setAttribute("role", "group");
+  return { node: row(text.settings.dim, [on.node, times], text.dimHint), show };
 }

@@ -2,12 +2,15 @@
 
 import { byId, element, setData, setHidden, setText } from "./dom.ts";
 import { Ringer } from "./ringer.ts";
-import { settings, type Settings } from "./settings.ts";
+import { change, settings, type Settings } from "./settings.ts";
+import { deviceStorage } from "./storage.ts";
 import { text } from "./text.ts";
 
 const STORED = "ringpad.sound";
 /** Milliseconds in which a tap's click may come after the finger has left the screen. */
 const TAP = 350;
+/** Per cent, when somebody turns sound on whose volume was 0. */
+const USUAL_VOLUME = 50;
 
 /** The switch in the header and the banner below it. */
 export class SoundSwitch {
@@ -47,14 +50,21 @@ export class SoundSwitch {
     addEventListener("click", () => (this.#unlocking = false));
   }
 
-  /** Uses another tone and volume. */
-  tune(chosen: Pick<Settings, "tone" | "volume">): void {
-    this.#ringer.tune(chosen);
+  /** Uses the settings as they are now. */
+  tune(): void {
+    this.#ringer.tune(settings);
   }
 
-  /** Plays the tone once. */
-  test(): void {
-    this.#ringer.test();
+  /** Another tab has changed the settings, or has turned sound on or off. */
+  reload(): void {
+    this.#sound = remembered();
+    this.#ringer.tune(settings);
+    this.#ringer.turn(this.#sound);
+  }
+
+  /** Plays a tone once. */
+  test(tone: Settings["tone"]): void {
+    this.#ringer.test(tone);
   }
 
   ring(state: "ringing" | "quiet"): void {
@@ -67,10 +77,15 @@ export class SoundSwitch {
     this.#showSwitch();
   }
 
+  /** A volume of 0 is no sound, and is shown as such. */
+  get #isOn(): boolean {
+    return this.#sound === "on" && settings.volume > 0;
+  }
+
   #showSwitch(): void {
-    const on = this.#sound === "on" && !this.#ringer.blocked;
+    const on = this.#isOn && !this.#ringer.blocked;
     byId("sound").setAttribute("aria-pressed", String(on));
-    setData(byId("sound"), "sound", this.#sound);
+    setData(byId("sound"), "sound", this.#isOn ? "on" : "off");
     setText(this.#name, text.sound);
     setText(this.#state, on ? text.soundOn : text.soundOff);
   }
@@ -99,7 +114,9 @@ export class SoundSwitch {
 
   #toggle(): void {
     if (this.#unlocking) return;
-    this.#sound = this.#sound === "on" ? "off" : "on";
+    this.#sound = this.#isOn ? "off" : "on";
+    if (this.#sound === "on" && settings.volume === 0) change(deviceStorage(), { volume: USUAL_VOLUME });
+    this.#ringer.tune(settings);
     this.#ringer.turn(this.#sound);
     try {
       localStorage.setItem(STORED, this.#sound);
