@@ -87,7 +87,7 @@ async function busyCounter(viewport: { width: number; height: number }, kind: Po
 /** Every button of every card of that counter. */
 const BUTTONS = [
   ["rings", "내가 응대"],
-  ["rings", "손님 기록"],
+  ["talks", "손님 기록"],
   ["mine", "저장"],
   ["mine", "실내 세차"],
   ["mine", "내일"],
