@@ -71,6 +71,18 @@ for (const store of ["sqlite", "postgres"]) {
       await office.locator("#no-missed").waitFor({ state: "visible" });
     });
 
+    test("do-not-disturb on one pad: a call is listed there and not shown, and shown on the other; what still rings comes when it ends", async () => {
+      const [quiet, office] = [await floor.pad("계산대"), await floor.pad("사무실")];
+      await quiet.locator("#show-settings").click();
+      await quiet.locator("#panel").getByRole("button", { name: "30분", exact: true }).click();
+      const call = await floor.store.ring("010-2345-0002");
+      await popup(office, call.id).waitFor();
+      await quiet.locator(`#recent [data-call="${call.id}"]`).waitFor();
+      assert.equal(await popup(quiet, call.id).count(), 0);
+      await quiet.locator("#panel").getByRole("button", { name: "끄기", exact: true }).click();
+      await popup(quiet, call.id).waitFor();
+    });
+
     test("a call is found by its number in any form, by the name, the car and the note", async () => {
       const file = "id,name,number,car_number,note\n1,박지훈,02-555-0177,34나 7890,향 없는 왁스\n2,이영희,010-3333-4444,56다 1234,\n";
       await floor.testbed.ringpad(["customers", "import", "-", "--store", floor.store.id], file);

@@ -93,7 +93,7 @@ test("a missed call stops ringing everywhere, is listed, survives a reload, and 
   await line.getByRole("button", { name: "02-555-0134 완료" }).click();
   await gone();
   assert.match((await second.locator(`#recent [data-call="${call.id}"]`).textContent()) ?? "", /부재중 · 완료/);
-  await first.getByLabel("번호 끝자리로 찾기").fill("0134");
+  await first.getByLabel("번호, 이름, 차량, 메모 찾기").fill("0134");
   await first.locator(`#found [data-call="${call.id}"]`).waitFor();
 });
 

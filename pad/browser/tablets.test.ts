@@ -62,6 +62,24 @@ for (const store of ["sqlite", "postgres"]) {
       assert.equal(await page.locator("#store").textContent(), await registered.locator("#store").textContent());
     });
 
+    test("the page opens while no replica is there, says so, and comes back by itself", async () => {
+      floor.expected = /503|502|Failed to load|ERR_/;
+      const { page } = await openPage(floor.browser, { serviceWorkers: "allow" });
+      await page.goto(floor.testbed.url);
+      await pair(await shownCode(page), "계산대");
+      await connected(page);
+      await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
+      for (const replica of [0, 1, 2]) await floor.testbed.kill(replica);
+      await page.reload();
+      await page.locator("#connection").waitFor();
+      assert.notEqual(await page.locator("#connection").getAttribute("data-state"), "connected");
+      await screenshot(page, `tablets-${store}-without-server`);
+      for (const replica of [0, 1, 2]) await floor.testbed.revive(replica);
+      await connected(page);
+      const call = await floor.store.ring("010-1234-0003");
+      await popup(page, call.id).waitFor();
+    });
+
     test("a revoked tablet has no calls any more, and shows a new code", async () => {
       const { page } = await openPage(floor.browser);
       await page.goto(floor.testbed.url);

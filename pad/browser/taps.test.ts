@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { Page } from "playwright-core";
 import { CallState, ClaimSchema } from "../src/gen/ringpad/v1/call_pb.ts";
 import { padToken } from "./fake_actions.ts";
@@ -136,6 +137,53 @@ for (const [screen, viewport] of Object.entries(SCREENS)) {
     assert.deepEqual(await claim.boundingBox(), before);
     await page.mouse.up();
     await page.locator('.popup[data-call="rings"][data-holder="me"]').waitFor();
+  });
+}
+
+/** What else there is to tap: what opens its panel, and the button. */
+const TOOLS = [
+  ["", "#all-done"],
+  ["", "#show-settings"],
+  ["", "#show-reservations"],
+  ["#show-reservations", "#close-panel"],
+  ["#show-reservations", "#panel .chip >> nth=1"],
+  ["#show-reservations", "#panel .reservation-words"],
+  ["#show-reservations", "#panel >> text=변경"],
+  ["#show-reservations", "#panel >> text=예약 취소"],
+  ["#show-settings", "#close-panel"],
+  ["#show-settings", "#panel .chip >> nth=0"],
+  ["#show-settings", "#panel .setting-toggle >> nth=0"],
+  ["#show-settings", "#panel >> text=태블릿 추가"],
+] as const;
+
+for (const viewport of [{ width: 1280, height: 800 }, { width: 360, height: 740 }]) {
+  test(`${viewport.width}: every button of the lists and panels is hit, with a ring between press and release`, async () => {
+    for (const [opener, target] of TOOLS) {
+      shop.storeADay();
+      const reservation = { customerName: "김민수", carNumber: "12가 3456", at: timestampFromMs(Date.now() + 60_000) };
+      shop.server.store(ring("booked", "010-1234-5678", 60_000, { state: CallState.COMPLETED, reservation }));
+      const page = await shop.pad({ viewport }, FIRST, (it) => it.addInitScript(recordChunks));
+      await withoutSoundBanner(page);
+      await settled(page);
+      if (opener !== "") await page.locator(opener).first().click();
+      const button = page.locator(target).first();
+      await button.scrollIntoViewIfNeeded();
+      await settled(page);
+      await page.evaluate(recordClicks);
+      const name = await button.evaluate((node) => node.getAttribute("aria-label") ?? node.textContent ?? "");
+      await page.mouse.move(...(await middleOf(button)));
+      await page.mouse.down();
+      shop.server.update(ring("next", "010-9999-0000", 0, known), 60_000);
+      await hasGot(page, "010-9999-0000");
+      assert.equal(await popup(page, "next").count(), 0, `${target}: nothing may move while a finger is down`);
+      await page.mouse.up();
+      // Do-not-disturb was switched on: then it is listed only.
+      await page.locator('#recent [data-call="next"]').waitFor();
+      const clicked = (await clicks(page)).map((line) => line.slice(line.indexOf(" ") + 1));
+      assert.deepEqual(clicked, [name], target);
+      await page.context().close();
+      shop.server.forget();
+    }
   });
 }
 
