@@ -132,11 +132,10 @@ function showTexts(card: Card, { popup, now }: PopupItem): void {
   setText(card.memo, call.memo);
 }
 
-/** The number, never broken over two lines, after its name if it has one here. */
+/** The number, after its name if it has one here; then the number is never broken over two lines. */
 function dialledName(virtualNumber: string): string {
   const name = lineName(virtualNumber);
-  const number = virtualNumber.replaceAll("-", "\u2011");
-  return name === undefined ? number : `${name} ${number}`;
+  return name === undefined ? virtualNumber : `${name} ${virtualNumber.replaceAll("-", "\u2011")}`;
 }
 
 /** Several people may share a number: each has a line. */
