@@ -151,9 +151,7 @@ const TOOLS = [
   ["#show-reservations", "#panel >> text=변경"],
   ["#show-reservations", "#panel >> text=예약 취소"],
   ["#show-settings", "#close-panel"],
-  ["#show-settings", "#panel .chip >> nth=0"],
-  ["#show-settings", "#panel .setting-toggle >> nth=0"],
-  ["#show-settings", "#panel >> text=태블릿 추가"],
+  ["#show-settings", "#panel >> role=button[name=\"태블릿 추가\"]"],
 ] as const;
 
 for (const viewport of [{ width: 1280, height: 800 }, { width: 360, height: 740 }]) {
