@@ -71,6 +71,25 @@ for (const store of ["sqlite", "postgres"]) {
       await office.locator("#no-missed").waitFor({ state: "visible" });
     });
 
+    test("who the caller is can be corrected on the page, and every pad shows it now and at the next call", async () => {
+      await floor.testbed.ringpad(["customers", "import", "-", "--store", floor.store.id], "이름,휴대폰\n김민수,010-1234-0009\n");
+      const [counter, office] = [await floor.pad("계산대"), await floor.pad("사무실")];
+      const call = await floor.store.ring("010-1234-0009");
+      await popup(counter, call.id).waitFor();
+      await tap(counter, call.id, "내가 응대");
+      await popup(counter, call.id).getByRole("button", { name: "손님 기록" }).click();
+      const form = counter.locator("#panel .customer-form");
+      assert.equal(await form.getByLabel("이름", { exact: true }).inputValue(), "김민수");
+      await form.getByLabel("차량 번호", { exact: true }).fill("12가 3456");
+      await form.getByRole("button", { name: "저장", exact: true }).click();
+      await form.getByText("저장했습니다").waitFor();
+      await screenshot(counter, `counter-${store}-customer`);
+      await office.locator(`.popup[data-call="${call.id}"] .popup-person`, { hasText: "김민수 · 12가 3456" }).waitFor();
+      await call.answered();
+      const next = await floor.store.ring("010-1234-0009");
+      await office.locator(`.popup[data-call="${next.id}"] .popup-person`, { hasText: "김민수 · 12가 3456" }).waitFor();
+    });
+
     test("do-not-disturb on one pad: a call is listed there and not shown, and shown on the other; what still rings comes when it ends", async () => {
       const [quiet, office] = [await floor.pad("계산대"), await floor.pad("사무실")];
       await quiet.locator("#show-settings").click();

@@ -2,7 +2,7 @@
 
 export { connect, type Pad, type PadAddress, type PadOptions, type RingingOptions } from "./client/connect.ts";
 export { ActionError, type ActionFailure } from "./client/action_error.ts";
-export type { CallPage, CallQuery, NoteInit, ReservationQuery } from "./client/actions.ts";
+export type { CallPage, CallQuery, CustomerInit, NoteInit, ReservationQuery } from "./client/actions.ts";
 export type { CallEvent, ConnectionListener, ConnectionState } from "./client/listener.ts";
 export { NoToken, type PadIdentity, type TokenSource } from "./client/tokens.ts";
 export type { TransportName } from "./client/transport.ts";

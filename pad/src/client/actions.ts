@@ -6,7 +6,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type CallOptions, type Client } from "@connectrpc/connect";
-import type { Call, CallState, ReservationSchema } from "../gen/ringpad/v1/call_pb.ts";
+import type { Call, CallState, CustomerSchema, ReservationSchema } from "../gen/ringpad/v1/call_pb.ts";
 import type { PadService } from "../gen/ringpad/v1/pad_pb.ts";
 import { ActionError, actionErrorOf } from "./action_error.ts";
 import { backoff } from "./backoff.ts";
@@ -26,6 +26,9 @@ export interface NoteInit {
   /** Absent: no reservation, or it is removed. */
   reservation?: MessageInitShape<typeof ReservationSchema> | undefined;
 }
+
+/** Who the caller is: a name or a car's number is required; without an id it is a new customer. */
+export type CustomerInit = MessageInitShape<typeof CustomerSchema>;
 
 /** Which calls to list; by default the newest ones. */
 export interface CallQuery {
@@ -106,6 +109,11 @@ export class Actions {
   async saveNote(callId: string, { note, reservation }: NoteInit): Promise<Call> {
     const request = { callId, requestId: newUuid(), note, ...(reservation && { reservation }) };
     return callOf(await this.#persist((options) => this.#parts.client.saveNote(request, options)));
+  }
+
+  async saveCustomer(callId: string, customer: CustomerInit): Promise<Call> {
+    const request = { callId, requestId: newUuid(), customer };
+    return callOf(await this.#persist((options) => this.#parts.client.saveCustomer(request, options)));
   }
 
   async listCalls({ since, until, ...query }: CallQuery): Promise<CallPage> {

@@ -5,7 +5,7 @@ import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { PadService } from "../gen/ringpad/v1/pad_pb.ts";
 import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import { PairingService } from "../gen/ringpad/v1/pairing_pb.ts";
-import { Actions, type CallPage, type CallQuery, type NoteInit, type ReservationQuery } from "./actions.ts";
+import { Actions, type CallPage, type CallQuery, type CustomerInit, type NoteInit, type ReservationQuery } from "./actions.ts";
 import { browserClock } from "./clock.ts";
 import { Connection } from "./connection.ts";
 import { grpcWeb } from "./grpc_web.ts";
@@ -54,6 +54,8 @@ export interface Pad {
   reopen(callId: string): Promise<Call>;
   /** Replaces a call's note and its reservation. */
   saveNote(callId: string, note: NoteInit): Promise<Call>;
+  /** Writes who the caller is, here and for the next calls. */
+  saveCustomer(callId: string, customer: CustomerInit): Promise<Call>;
   /** Older calls, newest first, and search. */
   listCalls(query?: CallQuery): Promise<CallPage>;
   /** Calls with a reservation, by the reservation's time. */
@@ -108,6 +110,7 @@ export function connect(options: PadOptions | RingingOptions): Pad {
     close: (id) => actions.close(id),
     reopen: (id) => actions.reopen(id),
     saveNote: (id, note) => actions.saveNote(id, note),
+    saveCustomer: (id, customer) => actions.saveCustomer(id, customer),
     listCalls: (query = {}) => actions.listCalls(query),
     listReservations: (query) => actions.listReservations(query),
     async approvePairing(code, name) {

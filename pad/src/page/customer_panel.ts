@@ -5,6 +5,7 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Pad } from "../client/connect.ts";
 import type { Call } from "../gen/ringpad/v1/call_pb.ts";
 import { CallList, type ListContext } from "./call_list.ts";
+import { customerForms } from "./customer_form.ts";
 import { button, element, setHidden, setText } from "./dom.ts";
 import { callerName, notesOf, people, reservationLine } from "./format.ts";
 import { callerOf } from "./missed_groups.ts";
@@ -19,6 +20,7 @@ const PAGE = 50;
 /** What the panel needs of the page. */
 export interface CustomerContext extends ListContext {
   listCalls: Pad["listCalls"];
+  saveCustomer: Pad["saveCustomer"];
   /** The newest known version of a call. */
   current(known: Known): Known;
   /** Changes this device's settings. */
@@ -56,7 +58,8 @@ export class CustomerPanel implements PanelView {
     this.#list = new CallList(list, element("p", ""), context);
     this.#here = callerField(call, context.set);
     words.setAttribute("role", "status");
-    this.node = element("div", "customer", person, number, this.#here.node, coming, note, list, words, more);
+    const forms = customerForms(call, () => this.#newest(), context.saveCustomer);
+    this.node = element("div", "customer", person, number, ...forms, this.#here.node, coming, note, list, words, more);
     void this.#ask();
   }
 
@@ -85,6 +88,10 @@ export class CustomerPanel implements PanelView {
     setText(words, { loading: text.searching, failed: text.customerFailed, known: "" }[this.#state]);
     setText(more, this.#state === "failed" ? text.tryAgain : text.more);
     setHidden(more, this.#nextPage === undefined || this.#state === "loading");
+  }
+
+  #newest(): Call {
+    return [...this.#calls.values()].reduce((newest, call) => (startedAt(call) > startedAt(newest) ? call : newest));
   }
 
   async #ask(): Promise<void> {

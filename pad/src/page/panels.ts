@@ -85,6 +85,7 @@ export class Panels {
     const { panel, pad, board, open, changed } = this.#context;
     this.#customer = new CustomerPanel(call, {
       listCalls: (query) => pad.listCalls(query),
+      saveCustomer: (id, customer) => pad.saveCustomer(id, customer),
       current: (known) => board.current(known),
       open,
       callBack: (it, ids) => this.callBack(it, ids),
