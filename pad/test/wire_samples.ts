@@ -20,6 +20,10 @@ const ringing: MessageInitShape<typeof CallSchema> = {
   startedAt: at("2025-11-23T05:31:07Z"),
   history: { calls: 2, lastCallAt: at("2025-11-20T01:02:03Z"), lastNote: "흰색 카니발, 실내 세차", lastReservation: reservation },
   memo: "네이버 예약 문의",
+  customers: [
+    { id: "c-1024", name: "김민수", carNumber: "12가 3456", note: "하부 세차 꼭 확인" },
+    { name: "이영희" },
+  ],
 };
 
 const completed: MessageInitShape<typeof CallSchema> = {
