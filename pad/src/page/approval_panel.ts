@@ -2,7 +2,7 @@
 
 import { Code, ConnectError } from "@connectrpc/connect";
 import { NoToken } from "../client/tokens.ts";
-import { button, element, setText } from "./dom.ts";
+import { button, element, setText, textField } from "./dom.ts";
 import type { PanelView } from "./panel.ts";
 import { text } from "./text.ts";
 
@@ -14,10 +14,11 @@ export type Approve = (code: string, name: string) => Promise<string>;
 
 /** The panel that approves a tablet; `code` is what is known of its code. */
 export function approvalView(code: string, approve: Approve): PanelView {
-  const codeField = field(text.pairingCode, code);
+  const codeField = textField(text.pairingCode, code);
   codeField.input.inputMode = "numeric";
-  const nameField = field(text.tabletName, "");
+  const nameField = textField(text.tabletName, "");
   nameField.input.maxLength = LONGEST_NAME;
+  for (const { input } of [codeField, nameField]) input.required = true;
   const submit = button("button first", text.approve, () => {});
   submit.type = "submit";
   const words = element("p", "panel-words");
@@ -57,13 +58,3 @@ const REASONS: Partial<Record<Code, ApprovalFailure>> = {
   [Code.PermissionDenied]: "refused",
   [Code.Unimplemented]: "unavailable",
 };
-
-function field(label: string, value: string): { node: HTMLElement; input: HTMLInputElement } {
-  const name = element("span", "form-label");
-  name.textContent = label;
-  const input = element("input", "form-input");
-  input.type = "text";
-  input.required = true;
-  input.value = value;
-  return { node: element("label", "form-field", name, input), input };
-}

@@ -1,8 +1,9 @@
 // Who the caller is, to be corrected: name and car of each customer of the number, or of a new one.
 
+import { ActionError } from "../client/action_error.ts";
 import type { Pad } from "../client/connect.ts";
 import type { Call, Customer } from "../gen/ringpad/v1/call_pb.ts";
-import { button, element } from "./dom.ts";
+import { button, element, textField } from "./dom.ts";
 import { text } from "./text.ts";
 
 /** Characters, as the contract allows. */
@@ -17,8 +18,10 @@ export function customerForms(call: Call, newest: () => Call, save: Pad["saveCus
 function form(customer: Customer | undefined, newest: () => Call, save: Pad["saveCustomer"]): HTMLElement {
   // A customer who is made here gets an id with the first answer, and is changed from then on.
   let id = customer?.id ?? "";
-  const name = field(text.customerName, customer?.name ?? "", LONGEST.name);
-  const carNumber = field(text.carNumber, customer?.carNumber ?? "", LONGEST.carNumber);
+  const name = textField(text.customerName, customer?.name ?? "");
+  name.input.maxLength = LONGEST.name;
+  const carNumber = textField(text.carNumber, customer?.carNumber ?? "");
+  carNumber.input.maxLength = LONGEST.carNumber;
   const submit = button("button", text.save, () => {});
   submit.type = "submit";
   const words = element("p", "panel-words");
@@ -28,27 +31,19 @@ function form(customer: Customer | undefined, newest: () => Call, save: Pad["sav
   node.addEventListener("submit", async (event) => {
     event.preventDefault();
     const written = { id, name: name.input.value.trim(), carNumber: carNumber.input.value.trim(), note: customer?.note ?? "" };
-    if (submit.disabled || (written.name === "" && written.carNumber === "")) return;
+    if (submit.disabled) return;
+    if (written.name === "" && written.carNumber === "") return void (words.textContent = text.nobody);
     submit.disabled = true;
     words.textContent = text.saving;
     try {
       const saved = await save(newest().id, written);
       id ||= saved.customers.find((it) => it.name === written.name && it.carNumber === written.carNumber)?.id ?? "";
       words.textContent = text.saved;
-    } catch {
-      words.textContent = text.failed.offline;
+    } catch (error) {
+      const kind = error instanceof ActionError && error.kind !== "claimed" ? error.kind : "offline";
+      words.textContent = text.failed[kind];
     }
     submit.disabled = false;
   });
   return node;
-}
-
-function field(label: string, value: string, longest: number): { node: HTMLElement; input: HTMLInputElement } {
-  const name = element("span", "form-label");
-  name.textContent = label;
-  const input = element("input", "form-input");
-  input.type = "text";
-  input.maxLength = longest;
-  input.value = value;
-  return { node: element("label", "form-field", name, input), input };
 }

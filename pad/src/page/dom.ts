@@ -24,6 +24,16 @@ export function button(className: string, label: string, onClick: () => void): H
   return made;
 }
 
+/** Makes a field for a line of text, with its label. */
+export function textField(label: string, value: string): { node: HTMLElement; input: HTMLInputElement } {
+  const name = element("span", "form-label");
+  name.textContent = label;
+  const input = element("input", "form-input");
+  input.type = "text";
+  input.value = value;
+  return { node: element("label", "form-field", name, input), input };
+}
+
 /** Makes an icon from a path in a 24 × 24 box. */
 export function icon(path: string): SVGSVGElement {
   const svg = document.createElementNS(SVG, "svg");

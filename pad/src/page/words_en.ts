@@ -124,6 +124,7 @@ export const en: Words = {
   cancelReservation: "Cancel booking",
   cancelled: (reservation) => `Booking cancelled: ${reservation}`,
   customerRecord: "Customer record",
+  nobody: "Please enter a name or a car number.",
   customerFailed: "The record cannot be shown now.",
   tryAgain: "Try again",
   settingsTitle: "Settings of this tablet",

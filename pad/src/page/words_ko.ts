@@ -155,6 +155,7 @@ export const ko = {
   cancelReservation: "예약 취소",
   cancelled: (reservation: string) => `${reservation} 예약을 취소했습니다`,
   customerRecord: "손님 기록",
+  nobody: "이름이나 차량 번호를 입력해 주세요.",
   customerFailed: "지금은 기록을 볼 수 없습니다.",
   tryAgain: "다시 시도",
   settingsTitle: "이 태블릿의 설정",
