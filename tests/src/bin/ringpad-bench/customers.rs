@@ -23,11 +23,23 @@ use crate::{
     usage::{Part, Usage},
 };
 
-/// Customers of the store: each caller, and many that do not call.
+/// Customers of a store that has any.
 const CUSTOMERS: u32 = 100_000;
+
+/// Whose calls are measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Calling {
+    /// The store has no customers.
+    NoCustomers,
+    /// None of the store's customers calls: what it costs to look for them.
+    Others,
+    /// Each caller is a customer: in addition, what it costs to keep and to send who calls.
+    Customers,
+}
 
 /// An installation with one store, and what its records have cost so far.
 struct Measured<'a> {
+    calling: Calling,
     installation: Installation<'a>,
     shops: Arc<Vec<Shop>>,
     costs: Vec<f64>,
@@ -37,50 +49,63 @@ struct Measured<'a> {
 /// Prints the import's time, and the cost of an accept with and without customers, on each database, taken in turns.
 pub(crate) async fn measure(node: &RabbitNode) {
     let server = installation::server().await;
-    let pairs = [
-        [Installation::on_sqlite(node, 1).await, Installation::on_sqlite(node, 1).await],
-        [
-            Installation::on_postgres(node, &server, 1, 1).await,
-            Installation::on_postgres(node, &server, 1, 1).await,
-        ],
-    ];
-    for [without, with] in pairs {
-        let mut pair = [prepared(without).await, prepared(with).await];
-        let name = pair[0].installation.name;
-        let took = import(&pair[1]).await;
-        println!(
-            "{name}: customers import of {CUSTOMERS} customers: {:.1} s, the same file again {:.1} s",
-            took.as_secs_f64(),
-            import(&pair[1]).await.as_secs_f64()
-        );
+    for on_postgres in [false, true] {
+        let mut all = Vec::new();
+        for calling in [Calling::NoCustomers, Calling::Others, Calling::Customers] {
+            let installation = if on_postgres {
+                Installation::on_postgres(node, &server, 1, 1).await
+            } else {
+                Installation::on_sqlite(node, 1).await
+            };
+            all.push(prepared(installation, calling).await);
+        }
         for in_flight in [1, IN_FLIGHT] {
             for _ in 0..ROUNDS {
-                for measured in &mut pair {
+                for measured in &mut all {
                     round(measured, node, in_flight).await;
                 }
             }
-            let [without, with] = &mut pair;
-            let ratios: Vec<_> =
-                with.costs.iter().zip(&without.costs).map(|(with, without)| with / without).collect();
-            println!(
-                "{name}: CPU µs of ingest-svc and the database for an accept, {in_flight} in flight: {:.0} without customers, {:.0} with {CUSTOMERS} ({:+.0} %); {:.0}/s and {:.0}/s",
-                median(&without.costs),
-                median(&with.costs),
-                (median(&ratios) - 1.0) * 100.0,
-                median(&without.rates),
-                median(&with.rates),
-            );
-            for measured in &mut pair {
-                measured.costs.clear();
-                measured.rates.clear();
-            }
+            report(&mut all, in_flight);
         }
     }
 }
 
-async fn prepared(installation: Installation<'_>) -> Measured<'_> {
+/// Prints the medians, and those of what each costs more than without customers in the same turn.
+fn report(all: &mut [Measured<'_>], in_flight: usize) {
+    let floor = all.first().map(|first| first.costs.clone()).unwrap_or_default();
+    println!("CPU µs of ingest-svc and the database for an accept, {in_flight} in flight");
+    for measured in all {
+        let ratios: Vec<_> = measured.costs.iter().zip(&floor).map(|(cost, floor)| cost / floor).collect();
+        let words = match measured.calling {
+            Calling::NoCustomers => "without customers".to_owned(),
+            Calling::Others => format!("with {CUSTOMERS} customers, who do not call"),
+            Calling::Customers => format!("with {CUSTOMERS} customers, who call"),
+        };
+        println!(
+            "  {}, {words}: {:.0} ({:+.0} %), {:.0}/s",
+            measured.installation.name,
+            median(&measured.costs),
+            (median(&ratios) - 1.0) * 100.0,
+            median(&measured.rates),
+        );
+        measured.costs.clear();
+        measured.rates.clear();
+    }
+}
+
+async fn prepared(installation: Installation<'_>, calling: Calling) -> Measured<'_> {
     let shops = Arc::new(vec![installation.system.store("shop").await]);
-    Measured { installation, shops, costs: Vec::new(), rates: Vec::new() }
+    let measured = Measured { calling, installation, shops, costs: Vec::new(), rates: Vec::new() };
+    if calling != Calling::NoCustomers {
+        let (first, again) = (import(&measured).await, import(&measured).await);
+        println!(
+            "{}: customers import of {CUSTOMERS} customers: {:.1} s, the same file again {:.1} s",
+            measured.installation.name,
+            first.as_secs_f64(),
+            again.as_secs_f64()
+        );
+    }
+    measured
 }
 
 async fn round(measured: &mut Measured<'_>, node: &RabbitNode, in_flight: usize) {
@@ -99,9 +124,10 @@ async fn import(measured: &Measured<'_>) -> Duration {
     let system = &measured.installation.system;
     let mut text = "id,name,number,car_number,note\n".to_owned();
     for index in 0..CUSTOMERS {
-        // The callers of `over_stream` come first; scattered, as ids and numbers of people are.
+        // Scattered, as ids and numbers of people are. The first ones are the callers of `over_stream`.
         let number = index * 7_919 % CUSTOMERS;
-        let number = if number < CALLERS { 30_000_000 + number } else { 40_000_000 + number };
+        let calls = number < CALLERS && measured.calling == Calling::Customers;
+        let number = if calls { 30_000_000 + number } else { 40_000_000 + number };
         let number = format!("010-{:04}-{:04}", number / 10_000, number % 10_000);
         must(
             "a row",

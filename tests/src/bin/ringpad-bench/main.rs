@@ -12,7 +12,8 @@
 //! * `stampede`: a replica with 5,000 pads is killed; how soon they are back, and how late others' popups are meanwhile.
 //! * `abuse`: how long a source waits for its answers while others behave badly.
 //! * `stores`: the import of 50,000 stores, and what a record costs with 100 and with 100,000 stores.
-//! * `customers`: the import of 100,000 customers of one store, and what a record costs with and without them.
+//! * `customers`: the import of 100,000 customers of one store, and what a record costs without them, with them, and if each
+//!   caller is one of them.
 #![expect(clippy::print_stdout, reason = "a benchmark's result is for the terminal")]
 #![expect(clippy::expect_used, reason = "a benchmark that cannot measure ends")]
 
