@@ -10,6 +10,7 @@ use ringpad_proto::v1::{
     ListReservationsResponse, PadRef, PadServiceListCallsRequest, PadServiceListCallsResponse,
     PadServiceListReservationsRequest, PadServiceListReservationsResponse, act_on_call_request::Action,
 };
+use ringpad_runtime::grpc;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -128,8 +129,7 @@ fn exhausted(ShareExceeded { share, retry_after }: ShareExceeded) -> Status {
         Share::PadRate => "this pad sends too many requests",
         Share::StoreRate => "the pads of this store send too many requests",
     };
-    let details = ErrorDetails::with_retry_info(Some(retry_after));
-    Status::with_error_details(Code::ResourceExhausted, message, details)
+    grpc::exhausted(message, retry_after)
 }
 
 fn kind(action: &Action) -> &'static str {

@@ -23,7 +23,6 @@ use ringpad_runtime::{
     grpc,
 };
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::{
     admission::{Admission, token::Pad},
@@ -73,7 +72,7 @@ impl Pairing {
     /// # Errors
     /// Too many codes, or the log cannot be reached.
     pub(crate) async fn begin(&self, client: IpAddr) -> Result<BeginResponse, Status> {
-        self.begun.add(&client).map_err(|retry| exhausted("too many codes for your address", retry))?;
+        self.begun.add(&client).map_err(|retry| grpc::exhausted("too many codes for your address", retry))?;
         self.log.begin_pairing(&client.to_string()).await
     }
 
@@ -125,7 +124,9 @@ impl Pairing {
             return Err(Status::permission_denied("a pad approves tablets of its own store only"));
         }
         // Right codes count as well: it is not known yet which this is.
-        self.tried.add(store).map_err(|retry| exhausted("too many codes were tried in this store", retry))?;
+        self.tried
+            .add(store)
+            .map_err(|retry| grpc::exhausted("too many codes were tried in this store", retry))?;
         self.log.approve_pairing(ApprovePairingRequest { store_id: store.to_string(), ..request }).await
     }
 }
@@ -141,10 +142,4 @@ fn pad(paired: &PairedPad, expires: SystemTime) -> (Pad, Timestamp) {
         expires: UNIX_EPOCH + Duration::from_secs(seconds),
     };
     (pad, Timestamp { seconds: i64::try_from(seconds).unwrap_or(i64::MAX), nanos: 0 })
-}
-
-/// RESOURCE_EXHAUSTED, with a `google.rpc.RetryInfo`.
-fn exhausted(message: &str, retry_after: Duration) -> Status {
-    let details = ErrorDetails::with_retry_info(Some(retry_after));
-    Status::with_error_details(Code::ResourceExhausted, message, details)
 }

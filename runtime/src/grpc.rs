@@ -27,7 +27,7 @@ use tonic::Status;
 pub use health::health;
 pub use open::{MOST_REFLECTIONS, MOST_WATCHES, OpenCalls, REFLECTION, REFLECTIONS, bound_open_calls};
 pub use reflection::{OPEN_REQUEST, reflection};
-pub use status::{RETRY, too_large_is_exhausted, unavailable, unreadable};
+pub use status::{RETRY, exhausted, too_large_is_exhausted, unavailable, unreadable};
 
 /// The protocol of a request, by its content type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

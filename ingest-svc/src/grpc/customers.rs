@@ -21,7 +21,7 @@ use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use self::read::{Ids, ParsedCustomer};
 use super::{
-    faults::FaultBudget,
+    faults::{FaultBudget, number},
     parts::parts,
     status::{faulty, unavailable},
 };
@@ -257,9 +257,4 @@ impl<'a> Upsert<'a> {
         }
         Ok(())
     }
-}
-
-/// The counts are far below 2³².
-fn number(count: usize) -> u32 {
-    u32::try_from(count).unwrap_or(u32::MAX)
 }

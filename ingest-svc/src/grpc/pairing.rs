@@ -12,6 +12,7 @@ use ringpad_proto::{
         PollResponse, RevokePadRequest, RevokePadResponse, StoreRef, pairing_service_server::PairingService,
     },
 };
+use ringpad_runtime::grpc;
 use tonic::{Code, Request, Response, Status, async_trait};
 use tonic_types::{ErrorDetails, StatusExt};
 use uuid::Uuid;
@@ -57,9 +58,8 @@ impl PairingService for Pairing {
                 poll_interval: Some(seconds(POLL_SECONDS)),
             })),
             PadOutcome::Full { retry_after } => {
-                let details = ErrorDetails::with_retry_info(Some(Duration::from_secs(retry_after)));
                 let message = "too many tablets have a code that nobody has approved";
-                Err(Status::with_error_details(Code::ResourceExhausted, message, details))
+                Err(grpc::exhausted(message, Duration::from_secs(retry_after)))
             }
             other => Err(unexpected(&other)),
         }

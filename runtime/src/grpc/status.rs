@@ -15,6 +15,12 @@ pub fn unavailable(message: impl Into<String>) -> Status {
     Status::with_error_details(Code::Unavailable, message, ErrorDetails::with_retry_info(Some(RETRY)))
 }
 
+/// RESOURCE_EXHAUSTED, with a `google.rpc.RetryInfo`.
+pub fn exhausted(message: impl Into<String>, retry_after: Duration) -> Status {
+    let details = ErrorDetails::with_retry_info(Some(retry_after));
+    Status::with_error_details(Code::ResourceExhausted, message, details)
+}
+
 /// The status for a message of a stream that could not be read. Too large a message is RESOURCE_EXHAUSTED, as in all other
 /// implementations of gRPC, and not tonic's OUT_OF_RANGE.
 pub fn unreadable(status: Status) -> Status {

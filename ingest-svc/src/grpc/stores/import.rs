@@ -23,7 +23,7 @@ use tonic::{Status, Streaming};
 
 use super::{
     super::{
-        faults::{FaultBudget, shown},
+        faults::{FaultBudget, number, shown},
         parts::parts,
         status::unavailable,
     },
@@ -340,9 +340,4 @@ impl ImportFaults {
             faults: self.all,
         }
     }
-}
-
-/// The counts are far below 2³².
-fn number(count: usize) -> u32 {
-    u32::try_from(count).unwrap_or(u32::MAX)
 }

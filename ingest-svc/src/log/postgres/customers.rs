@@ -8,8 +8,9 @@ use tokio_postgres::{Client, Row, types::Type};
 use super::{
     super::job::{CustomerImport, Job},
     error::Failure,
-    locks::{BEGIN, CUSTOMERS},
+    locks::{BEGIN, CUSTOMERS, DIRECTORY},
     rows::{Parameters, can_exist, reversed},
+    stores,
 };
 use crate::{
     customer::{Customer, CustomerChange, CustomerEntry, CustomerNumber, Deleted, Earlier, KnownCustomer},
@@ -36,7 +37,9 @@ pub(super) fn known(row: &Row, first: usize) -> Result<KnownCustomer, tokio_post
 /// Changes customers, in a transaction without its commit; one transaction at a time.
 pub(super) async fn change(client: &Client, jobs: &mut [&mut Job]) -> Result<(), Failure> {
     client.batch_execute(BEGIN).await?;
-    client.query_typed("SELECT pg_advisory_xact_lock($1)", &[(&CUSTOMERS, Type::INT8)]).await?;
+    // No store is deleted meanwhile; records are not held up.
+    let lock = "SELECT pg_advisory_xact_lock($1), pg_advisory_xact_lock_shared($2)";
+    client.query_typed(lock, &[(&CUSTOMERS, Type::INT8), (&DIRECTORY, Type::INT8)]).await?;
     for job in jobs {
         match &mut **job {
             Job::Customers(work) => work.done(upsert(client, &work.input).await?),
@@ -52,9 +55,7 @@ pub(super) async fn change(client: &Client, jobs: &mut [&mut Job]) -> Result<(),
 
 /// Writes the customers; `None`: no such store.
 async fn upsert(client: &Client, import: &CustomerImport) -> Result<Option<Vec<CustomerChange>>, Failure> {
-    // The store cannot be deleted before the commit; records are not held up.
-    let lock = "SELECT key FROM stores WHERE id = $1 AND NOT deleted FOR KEY SHARE";
-    let Some(store) = find_store(client, lock, &import.store_id).await? else { return Ok(None) };
+    let Some(store) = stores::find(client, &import.store_id).await? else { return Ok(None) };
     let mut existing = existing(client, store, import).await?;
     let (mut changes, mut changed) = (Vec::with_capacity(import.entries.len()), BTreeMap::new());
     for entry in &import.entries {
@@ -108,7 +109,7 @@ pub(super) async fn plan(
     client: &Client,
     import: &CustomerImport,
 ) -> Result<Option<Vec<CustomerChange>>, tokio_postgres::Error> {
-    let Some(store) = find_store(client, STORE, &import.store_id).await? else { return Ok(None) };
+    let Some(store) = stores::find(client, &import.store_id).await? else { return Ok(None) };
     let mut existing = existing(client, store, import).await?;
     let plan_one = |entry: &CustomerEntry| {
         let change = entry.change(existing.get(&entry.customer.id));
@@ -119,7 +120,7 @@ pub(super) async fn plan(
 }
 
 async fn delete(client: &Client, store_id: &str, id: &str) -> Result<Deleted, tokio_postgres::Error> {
-    let Some(store) = find_store(client, STORE, store_id).await? else { return Ok(Deleted::NoSuchStore) };
+    let Some(store) = stores::find(client, store_id).await? else { return Ok(Deleted::NoSuchStore) };
     if !can_exist(id) {
         return Ok(Deleted::NoSuchCustomer);
     }
@@ -136,7 +137,7 @@ pub(super) async fn list(
     after: &str,
     limit: u32,
 ) -> Result<Option<Vec<CustomerEntry>>, tokio_postgres::Error> {
-    let Some(store) = find_store(client, STORE, store_id).await? else { return Ok(None) };
+    let Some(store) = stores::find(client, store_id).await? else { return Ok(None) };
     // The ids after what cannot be an id are those after its beginning.
     let after = after.split('\0').next().unwrap_or_default();
     let select = format!(
@@ -151,15 +152,6 @@ pub(super) async fn list(
 /// What [`entries`] reads.
 const COLUMNS: &str =
     "SELECT id, name, car_number, note, calls, last_call, last_note, reversed, display FROM customers";
-
-const STORE: &str = "SELECT key FROM stores WHERE id = $1 AND NOT deleted";
-
-async fn find_store(client: &Client, select: &str, id: &str) -> Result<Option<i64>, tokio_postgres::Error> {
-    if !can_exist(id) {
-        return Ok(None);
-    }
-    client.query_typed_opt(select, &[(&id, Type::TEXT)]).await?.map(|row| row.try_get(0)).transpose()
-}
 
 /// What the log has of the customers of an import, by id.
 async fn existing(

@@ -235,17 +235,7 @@ async fn load_stores(
             &[(&keys, Type::INT8_ARRAY)],
         ).await
         },
-        async {
-            if numbers.is_empty() {
-                return Ok(Vec::new());
-            }
-            client
-                .query_typed(
-                    "SELECT store, reversed, calls, last_call, last_note, last_reservation FROM batch_callers($1, $2)",
-                    &[(&of_stores, Type::INT8_ARRAY), (&numbers, Type::TEXT_ARRAY)],
-                )
-                .await
-        },
+        load_callers(client, &of_stores, &numbers),
         load_customers(client, &of_stores, &numbers),
     )?;
     for row in &stores {
@@ -276,6 +266,23 @@ async fn load_stores(
         }
     }
     Ok(())
+}
+
+/// What the stores know of these callers.
+async fn load_callers(
+    client: &Client,
+    stores: &[i64],
+    numbers: &[&str],
+) -> Result<Vec<Row>, tokio_postgres::Error> {
+    if numbers.is_empty() {
+        return Ok(Vec::new());
+    }
+    client
+        .query_typed(
+            "SELECT store, reversed, calls, last_call, last_note, last_reservation FROM batch_callers($1, $2)",
+            &[(&stores, Type::INT8_ARRAY), (&numbers, Type::TEXT_ARRAY)],
+        )
+        .await
 }
 
 /// The customers of these callers.

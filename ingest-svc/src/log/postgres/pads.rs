@@ -10,6 +10,7 @@ use super::{
     error::Failure,
     locks::{BEGIN, DIRECTORY, PADS as LOCK},
     rows::can_exist,
+    stores,
 };
 use crate::pad::{
     CODE_SECONDS, CredentialHash, Holder, PadChange, PadChangeKind, PadMark, PadOutcome, PairedPad,
@@ -115,13 +116,7 @@ async fn approve(
     let shown = client.query_typed(select, &[(&code.as_str(), Type::TEXT), (&at, Type::INT8)]).await?;
     let Some(shown) = shown.first() else { return Ok(PadOutcome::NoSuchCode) };
     let (id, owner): (Uuid, Option<i64>) = (shown.try_get(0)?, shown.try_get(1)?);
-    if !can_exist(store_id) {
-        return Ok(PadOutcome::NoSuchStore);
-    }
-    let select = "SELECT key FROM stores WHERE id = $1 AND NOT deleted";
-    let store = client.query_typed(select, &[(&store_id, Type::TEXT)]).await?;
-    let Some(store) = store.first() else { return Ok(PadOutcome::NoSuchStore) };
-    let store: i64 = store.try_get(0)?;
+    let Some(store) = stores::find(client, store_id).await? else { return Ok(PadOutcome::NoSuchStore) };
     if owner.is_none() {
         client
             .execute_typed(

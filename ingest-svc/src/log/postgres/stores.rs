@@ -74,6 +74,15 @@ pub(super) async fn plans(
     Ok(entries.iter().map(|entry| stores.plan(entry, moving).1).collect())
 }
 
+/// The store with this id, unless it was deleted.
+pub(super) async fn find(client: &Client, id: &str) -> Result<Option<i64>, tokio_postgres::Error> {
+    if !can_exist(id) {
+        return Ok(None);
+    }
+    let select = "SELECT key FROM stores WHERE id = $1 AND NOT deleted";
+    client.query_typed_opt(select, &[(&id, Type::TEXT)]).await?.map(|row| row.try_get(0)).transpose()
+}
+
 /// What is to be loaded.
 struct Wanted {
     ids: Vec<String>,

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, Row, params};
 
 use super::{
     super::job::CustomerImport,
     rows::{ReversedNumber, reversed},
+    stores,
 };
 use crate::{
     call::NamedCustomer,
@@ -44,7 +45,7 @@ pub(super) fn upsert(
     connection: &Connection,
     import: &CustomerImport,
 ) -> rusqlite::Result<Option<Vec<CustomerChange>>> {
-    let Some(store) = find_store(connection, &import.store_id)? else { return Ok(None) };
+    let Some(store) = stores::find(connection, &import.store_id)? else { return Ok(None) };
     let write = |entry| {
         let change = plan_one(connection, store, entry)?;
         if change != CustomerChange::Unchanged {
@@ -60,13 +61,13 @@ pub(super) fn plan(
     connection: &Connection,
     import: &CustomerImport,
 ) -> rusqlite::Result<Option<Vec<CustomerChange>>> {
-    let Some(store) = find_store(connection, &import.store_id)? else { return Ok(None) };
+    let Some(store) = stores::find(connection, &import.store_id)? else { return Ok(None) };
     import.entries.iter().map(|entry| plan_one(connection, store, entry)).collect::<Result<_, _>>().map(Some)
 }
 
 /// Deletes a customer.
 pub(super) fn delete(connection: &Connection, store_id: &str, id: &str) -> rusqlite::Result<Deleted> {
-    let Some(store) = find_store(connection, store_id)? else { return Ok(Deleted::NoSuchStore) };
+    let Some(store) = stores::find(connection, store_id)? else { return Ok(Deleted::NoSuchStore) };
     let deleted = delete_rows(connection, store, id)?;
     Ok(if deleted > 0 { Deleted::Done } else { Deleted::NoSuchCustomer })
 }
@@ -79,20 +80,13 @@ pub(super) fn list(
     limit: u32,
 ) -> rusqlite::Result<Option<Vec<CustomerEntry>>> {
     let snapshot = connection.transaction()?;
-    let Some(store) = find_store(&snapshot, store_id)? else { return Ok(None) };
+    let Some(store) = stores::find(&snapshot, store_id)? else { return Ok(None) };
     let mut select = snapshot.prepare_cached(
         "SELECT DISTINCT id FROM customers WHERE store = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
     )?;
     let ids = select.query_map(params![store, after, limit], |row| row.get::<_, String>(0))?;
     let found = ids.map(|id| read(&snapshot, store, &id?)).filter_map(Result::transpose);
     found.collect::<Result<_, _>>().map(Some)
-}
-
-fn find_store(connection: &Connection, id: &str) -> rusqlite::Result<Option<StoreKey>> {
-    connection
-        .prepare_cached("SELECT key FROM stores WHERE id = ?1 AND deleted = 0")?
-        .query_row([id], |row| row.get(0))
-        .optional()
 }
 
 fn plan_one(

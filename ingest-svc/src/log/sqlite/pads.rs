@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
+use super::stores;
 use crate::{
     pad::{
         CODE_SECONDS, CredentialHash, Holder, PadChange, PadChangeKind, PadMark, PadOutcome, PairedPad,
@@ -84,11 +85,7 @@ fn approve(
         .query_row(params![code.as_str(), at], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let Some((id, owner)) = shown else { return Ok(PadOutcome::NoSuchCode) };
-    let store: Option<StoreKey> = connection
-        .prepare_cached("SELECT key FROM stores WHERE id = ?1 AND deleted = 0")?
-        .query_row([store_id], |row| row.get(0))
-        .optional()?;
-    let Some(store) = store else { return Ok(PadOutcome::NoSuchStore) };
+    let Some(store) = stores::find(connection, store_id)? else { return Ok(PadOutcome::NoSuchStore) };
     if owner.is_none() {
         connection
             .prepare_cached("UPDATE pads SET store = ?2, name = ?3, paired = ?4 WHERE id = ?1")?

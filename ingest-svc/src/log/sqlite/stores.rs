@@ -27,6 +27,14 @@ pub(super) fn load(connection: &Connection) -> rusqlite::Result<Directory> {
     Ok(directory)
 }
 
+/// The store with this id, unless it was deleted.
+pub(super) fn find(connection: &Connection, id: &str) -> rusqlite::Result<Option<StoreKey>> {
+    connection
+        .prepare_cached("SELECT key FROM stores WHERE id = ?1 AND deleted = 0")?
+        .query_row([id], |row| row.get(0))
+        .optional()
+}
+
 /// Writes the positions taken since the last commit, just before the next one.
 pub(super) fn write_positions(connection: &Connection, directory: &mut Directory) -> rusqlite::Result<()> {
     let mut update = connection.prepare_cached("UPDATE stores SET position = ?2 WHERE key = ?1")?;

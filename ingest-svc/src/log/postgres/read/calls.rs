@@ -9,6 +9,7 @@ use super::super::{
         unreadable::UnreadableRows,
     },
     rows::{Parameters, can_exist, reversed, unsigned},
+    stores,
 };
 use crate::{
     call::{CallKey, SAME_CALL},
@@ -59,14 +60,7 @@ pub(in super::super) async fn reservations(
     capacity: &LogCapacity,
     unreadable: &UnreadableRows,
 ) -> Result<Option<ReservationPage>, tokio_postgres::Error> {
-    if !can_exist(&query.store_id) {
-        return Ok(None);
-    }
-    let select = "SELECT key FROM stores WHERE id = $1 AND NOT deleted";
-    let Some(store) = client.query_typed_opt(select, &[(&query.store_id, Type::TEXT)]).await? else {
-        return Ok(None);
-    };
-    let store: i64 = store.try_get(0)?;
+    let Some(store) = stores::find(client, &query.store_id).await? else { return Ok(None) };
     let mut page = CallsOfPage::new(query.limit, capacity, unreadable);
     let (mut after, limit) = (query.begin(), page.rows());
     loop {

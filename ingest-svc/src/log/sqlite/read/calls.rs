@@ -9,6 +9,7 @@ use super::super::{
         unreadable::UnreadableRows,
     },
     rows::reversed,
+    stores,
 };
 use crate::{
     call::{CallKey, SAME_CALL},
@@ -49,11 +50,7 @@ pub(in super::super) fn reservations(
     unreadable: &UnreadableRows,
 ) -> rusqlite::Result<Option<ReservationPage>> {
     let snapshot = connection.transaction()?;
-    let store: Option<StoreKey> = snapshot
-        .prepare_cached("SELECT key FROM stores WHERE id = ?1 AND deleted = 0")?
-        .query_row([&query.store_id], |row| row.get(0))
-        .optional()?;
-    let Some(store) = store else { return Ok(None) };
+    let Some(store) = stores::find(&snapshot, &query.store_id)? else { return Ok(None) };
     let mut page = CallsOfPage::new(query.limit, capacity, unreadable);
     let mut select = snapshot.prepare_cached(
         "SELECT reservations.call, at, calls.call
