@@ -164,6 +164,9 @@ impl<'a> Upsert<'a> {
 
     /// What was done before an error, for its text.
     fn how_far(&self) -> String {
+        if self.validate_only {
+            return String::new();
+        }
         let UpsertCustomersResponse { created, changed, unchanged, .. } = self.answer;
         format!("; {} customers are imported, running it again does no harm", created + changed + unchanged)
     }
