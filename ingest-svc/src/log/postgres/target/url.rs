@@ -2,7 +2,7 @@
 //! accepted, and ingest-svc uses its own.
 
 use percent_encoding::percent_decode_str;
-use tokio_postgres::Config;
+use tokio_postgres::{Config, config::Host};
 
 use super::tls::{Roots, TlsMode, Trust};
 
@@ -80,10 +80,18 @@ fn check_credentials(rest: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// An `@` that is encoded, too, although a host follows it, would make the password a part of the host.
+fn has_credentials(host: &Host) -> bool {
+    matches!(host, Host::Tcp(name) if name.contains('@'))
+}
+
 fn check_hosts(config: &Config) -> Option<String> {
     let hosts = config.get_hosts().len().max(config.get_hostaddrs().len());
     if hosts == 0 {
         return Some(format!("it names no host; {EXPECTED}"));
+    }
+    if config.get_hosts().iter().any(has_credentials) {
+        return Some(format!("the @ before the host must not be percent-encoded; {EXPECTED}"));
     }
     let ports = config.get_ports().len();
     (ports > 1 && ports != hosts)
