@@ -2,7 +2,7 @@
 
 use phonenumber::Mode;
 
-use super::korea;
+use super::{PhoneNumber, korea};
 
 /// The national form of a Korean number, the international form of a foreign one.
 pub(super) fn national(e164: &str) -> String {
@@ -16,7 +16,9 @@ pub(super) fn national(e164: &str) -> String {
 fn international(e164: &str) -> String {
     let number = phonenumber::parse(None, e164);
     let written = number.map(|number| number.format().mode(Mode::International).to_string()).ok();
-    // Some countries' formats in the library leave digits out.
-    let same = |written: &String| written.chars().filter(char::is_ascii_digit).eq(e164[1..].chars());
+    // Some countries' formats in the library leave digits out. Of a number that is not valid a group may end where a valid number
+    // would end, which is not read as one number.
+    let same =
+        |written: &String| PhoneNumber::parse(written).is_some_and(|again| again.identity() == (e164, None));
     written.filter(same).unwrap_or_else(|| e164.to_owned())
 }

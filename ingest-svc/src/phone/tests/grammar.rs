@@ -37,6 +37,8 @@ const READ: &[(&str, &str, Option<&str>, &str)] = &[
     // Other countries, and Korea's ways to dial them.
     ("+33 1 42 68 53 00", "+33142685300", None, "+33 1 42 68 53 00"),
     ("+39 06 6982 0000", "+390669820000", None, "+39 06 6982 0000"),
+    // Not valid; in groups, its first ones would be a valid number, and the last one an extension.
+    ("+92512000000000", "+92512000000000", None, "+92512000000000"),
     // Italy has no trunk 0: without it this is somebody's mobile number.
     ("+39 0333 1234567", "+3903331234567", None, "+39 0333 123 4567"),
     ("+81-3-1234-5678", "+81312345678", None, "+81 3-1234-5678"),
