@@ -3,6 +3,7 @@
 mod client;
 mod file;
 mod import;
+mod time;
 
 use std::{path::PathBuf, time::Duration};
 

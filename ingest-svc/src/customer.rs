@@ -10,10 +10,13 @@ use crate::phone::{PhoneNumber, mask_text};
 /// Customers of one number that a call shows, by id.
 pub(crate) const SHOWN: usize = 5;
 
+/// How the ids of customers begin that pads have made, and not the adopter.
+pub(crate) const FROM_A_PAD: &str = "pad-";
+
 /// A person, as pads see it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Customer {
-    /// Of the adopter's records; empty if a pad saved the customer with a reservation.
+    /// Of the adopter's records, or [`FROM_A_PAD`] and a UUID; empty if a pad saved the customer with a reservation.
     pub id: String,
     /// What people call the customer.
     pub name: String,

@@ -2,9 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use jiff::{Timestamp, civil::DateTime, fmt::strtime, tz::TimeZone};
+use jiff::tz::TimeZone;
 use ringpad_proto::v1::{Customer, CustomerRecord};
 
+use super::time::time;
 use crate::table::{self, Column, LineFault, Others};
 
 /// Bytes of a field at most: more than ingest-svc takes in any.
@@ -172,24 +173,10 @@ impl Rows {
     }
 }
 
-/// A time with an offset, or one of the zone; a date is its beginning.
-fn time(text: &str, zone: &TimeZone) -> Option<Timestamp> {
-    if let Ok(instant) = text.parse() {
-        return Some(instant);
-    }
-    let text = text.replace(['.', '/'], "-").replace('T', " ");
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let formats = ["%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d"];
-    let civil = formats.iter().find_map(|format| {
-        let parsed = strtime::parse(format, &text).ok()?;
-        parsed.to_datetime().ok().or_else(|| parsed.to_date().ok().map(DateTime::from))
-    })?;
-    Some(civil.to_zoned(zone.clone()).ok()?.timestamp())
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use jiff::Timestamp;
     use proptest::prelude::*;
 
     use super::*;
@@ -254,25 +241,6 @@ mod tests {
             ["10"]
         );
         assert!(told("name,car\n")[0].contains("the column `number` is missing"), "{:?}", told("name,car\n"));
-    }
-
-    #[test]
-    fn times_are_read_as_systems_write_them() {
-        let expected: Timestamp = "2026-11-20T05:30:00Z".parse().unwrap();
-        for text in [
-            "2026-11-20 14:30",
-            "2026.11.20 14:30:00",
-            "2026/11/20  14:30",
-            "2026-11-20T14:30:00",
-            "2026-11-20T14:30:00+09:00",
-            "2026-11-20T05:30:00Z",
-        ] {
-            assert_eq!(time(text, &seoul()), Some(expected), "{text}");
-        }
-        assert_eq!(time("2026-11-20", &seoul()), "2026-11-19T15:00:00Z".parse().ok());
-        for text in ["", "20", "14:30", "2026-13-20", "어제"] {
-            assert_eq!(time(text, &seoul()), None, "{text}");
-        }
     }
 
     proptest! {

@@ -13,7 +13,7 @@ use super::{
     pad_state::{ActingPad, Action, Claim},
 };
 use crate::{
-    customer::{Customer, CustomerNumber, SHOWN},
+    customer::{Customer, CustomerNumber, FROM_A_PAD, SHOWN},
     store::{Directory, StoreKey},
 };
 
@@ -107,7 +107,7 @@ pub(crate) fn apply<'a>(call: &mut Call, request: &'a ActionRequest, directory: 
     let caller = match (&request.action, call.facts.caller_number()) {
         (Action::Note(note, reservation), Some(caller)) => {
             let caller = (next.store, caller.clone());
-            Some(CallerChange::new(caller, &before, note, reservation.as_ref()))
+            Some(CallerChange::new(caller, before, note, reservation.as_ref()))
         }
         _ => None,
     };
@@ -157,7 +157,7 @@ fn change_customer(call: &mut Call, written: &Customer, request_id: Uuid) -> Opt
 
 /// The id of a customer that a pad makes.
 fn id_of_new(request_id: Uuid) -> String {
-    format!("pad-{request_id}")
+    format!("{FROM_A_PAD}{request_id}")
 }
 
 fn named_customer(call: &Call, request: &ActionRequest, store: StoreKey) -> Option<NamedCustomer> {

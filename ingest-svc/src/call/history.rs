@@ -25,7 +25,8 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// Adds the adopter's records of the caller. A caller who is in none of them is who the newest reservation was for.
+    /// Adds the adopter's records of the caller. A caller who is in none of them, or has no name there, is who the newest reservation
+    /// was for. Of a reservation that was taken back only that is left.
     pub(crate) fn with_customers(mut self, known: Vec<KnownCustomer>) -> Self {
         // Each of several people with one number has the calls of that number.
         let calls = known.iter().map(|known| known.earlier.calls).max().unwrap_or_default();
@@ -36,9 +37,14 @@ impl History {
             self.last_note = notes.find(|note| !note.is_empty()).cloned().unwrap_or_default();
         }
         self.customers = known.into_iter().map(|known| known.customer).collect();
-        if self.customers.is_empty() {
-            self.customers.extend(self.last_reservation.as_ref().and_then(Reservation::customer));
+        if let Some(reserved_for) = self.last_reservation.as_ref().and_then(Reservation::customer) {
+            match &mut *self.customers {
+                [] => self.customers.push(reserved_for),
+                [nameless] if nameless.name.is_empty() => nameless.name = reserved_for.name,
+                _ => {}
+            }
         }
+        self.last_reservation = self.last_reservation.filter(Reservation::is_agreed);
         self
     }
 }
@@ -57,6 +63,18 @@ pub struct Reservation {
 }
 
 impl Reservation {
+    /// Whether it says what is to be done, or when. If not, it only says who the caller is.
+    fn is_agreed(&self) -> bool {
+        !self.service.is_empty() || self.at.is_some()
+    }
+
+    /// What is left when it is taken back: who it was for. A pad that takes back a name alone means the name.
+    fn taken_back(self) -> Option<Self> {
+        let is_for_somebody = self.customer().is_some();
+        let left = Self { service: String::new(), at: None, ..self.clone() };
+        (self.is_agreed() && is_for_somebody).then_some(left)
+    }
+
     /// Who it is for, if it says so.
     fn customer(&self) -> Option<Customer> {
         let (name, car_number) = (self.customer_name.clone(), self.car_number.clone());
@@ -83,7 +101,7 @@ pub(crate) struct CallerChange<'a> {
     pub(crate) store: StoreKey,
     pub(crate) caller: PhoneNumber,
     pub(crate) note: &'a str,
-    pub(crate) reservation: Option<&'a Reservation>,
+    pub(crate) reservation: Option<Reservation>,
     pub(crate) keeps_note: bool,
     pub(crate) keeps_reservation: bool,
 }
@@ -92,19 +110,20 @@ impl<'a> CallerChange<'a> {
     /// `before`: what the call had until now.
     pub(super) fn new(
         (store, caller): (StoreKey, PhoneNumber),
-        before: &Written,
+        before: Written,
         note: &'a str,
-        reservation: Option<&'a Reservation>,
+        reservation: Option<&Reservation>,
     ) -> Self {
         let keeps_note = note.is_empty() && !before.note;
-        let keeps_reservation = reservation.is_none() && !before.reservation;
+        let keeps_reservation = reservation.is_none() && before.reservation.is_none();
+        let reservation = reservation.cloned().or_else(|| before.reservation?.taken_back());
         Self { store, caller, note, reservation, keeps_note, keeps_reservation }
     }
 }
 
 /// What was written on a call before.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Written {
     pub(super) note: bool,
-    pub(super) reservation: bool,
+    pub(super) reservation: Option<Reservation>,
 }

@@ -78,7 +78,7 @@ impl PadState {
 
     /// What is written on the call.
     pub(super) fn written(&self) -> Written {
-        Written { note: !self.note.is_empty(), reservation: self.reservation.is_some() }
+        Written { note: !self.note.is_empty(), reservation: self.reservation.clone() }
     }
 
     /// A request is done.

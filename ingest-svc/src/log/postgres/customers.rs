@@ -13,7 +13,9 @@ use super::{
     stores,
 };
 use crate::{
-    customer::{Customer, CustomerChange, CustomerEntry, CustomerNumber, Deleted, Earlier, KnownCustomer},
+    customer::{
+        Customer, CustomerChange, CustomerEntry, CustomerNumber, Deleted, Earlier, FROM_A_PAD, KnownCustomer,
+    },
     store::StoreKey,
 };
 
@@ -210,9 +212,26 @@ async fn replace(
         (&last_calls, Type::INT8_ARRAY),
         (&last_notes, Type::TEXT_ARRAY),
     ];
+    // What pads have written about the same people, if the adopter's records have all of it.
+    let same: Parameters<'_> = &[
+        (&store, Type::INT8),
+        (&reversed, Type::TEXT_ARRAY),
+        (&ids, Type::TEXT_ARRAY),
+        (&names, Type::TEXT_ARRAY),
+        (&cars, Type::TEXT_ARRAY),
+        (&notes, Type::TEXT_ARRAY),
+        (&FROM_A_PAD, Type::TEXT),
+    ];
     try_join!(
         biased;
         client.execute_typed("DELETE FROM customers WHERE store = $1 AND id = ANY ($2)", replaced),
+        client.execute_typed(
+            "DELETE FROM customers WHERE store = $1 AND reversed = ANY ($2) AND starts_with(id, $7) AND EXISTS (
+               SELECT FROM unnest($2, $3, $4, $5, $6) AS new (reversed, id, name, car, note)
+               WHERE new.reversed = customers.reversed AND new.id <> customers.id AND new.name = customers.name
+               AND customers.car_number IN ('', new.car) AND customers.note IN ('', new.note))",
+            same,
+        ),
         client.execute_typed(
             "INSERT INTO customers (store, reversed, display, id, name, car_number, note, calls, last_call, last_note)
              SELECT $1, * FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10)",

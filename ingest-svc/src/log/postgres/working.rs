@@ -259,7 +259,7 @@ impl Working {
             (*note).clone_into(&mut row.last_note);
         }
         if !keeps_reservation {
-            row.last_reservation = reservation.map(as_json).transpose()?;
+            row.last_reservation = reservation.as_ref().map(as_json).transpose()?;
         }
         row.is_changed = true;
         Ok(())

@@ -77,7 +77,7 @@ fn reserve(connection: &Connection, call: CallKey, store: StoreKey, at: Option<i
 
 fn change_caller(connection: &Connection, change: &CallerChange<'_>) -> rusqlite::Result<()> {
     let CallerChange { store, caller, note, reservation, keeps_note, keeps_reservation } = change;
-    let reservation = reservation.map(as_json).transpose()?;
+    let reservation = reservation.as_ref().map(as_json).transpose()?;
     connection
         .prepare_cached(
             "UPDATE callers SET last_note = iif(?5, last_note, ?3), last_reservation = iif(?6, last_reservation, ?4)

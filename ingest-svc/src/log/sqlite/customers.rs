@@ -12,7 +12,8 @@ use super::{
 use crate::{
     call::NamedCustomer,
     customer::{
-        Customer, CustomerChange, CustomerEntry, CustomerNumber, Deleted, Earlier, KnownCustomer, SHOWN,
+        Customer, CustomerChange, CustomerEntry, CustomerNumber, Deleted, Earlier, FROM_A_PAD, KnownCustomer,
+        SHOWN,
     },
     store::StoreKey,
 };
@@ -120,7 +121,25 @@ fn replace(connection: &Connection, store: StoreKey, entry: &CustomerEntry) -> r
     delete_rows(connection, store, &entry.customer.id)?;
     for number in &entry.numbers {
         insert(connection, store, number, &entry.customer, &entry.earlier)?;
+        delete_same(connection, store, number, &entry.customer)?;
     }
+    Ok(())
+}
+
+/// Deletes what pads have written about the same person, if the adopter's record has all of it.
+fn delete_same(
+    connection: &Connection,
+    store: StoreKey,
+    number: &CustomerNumber,
+    customer: &Customer,
+) -> rusqlite::Result<()> {
+    let Customer { id, name, car_number, note } = customer;
+    connection
+        .prepare_cached(
+            "DELETE FROM customers WHERE reversed = ?1 AND store = ?2 AND id LIKE ?3 || '%' AND id <> ?4
+             AND name = ?5 AND car_number IN ('', ?6) AND note IN ('', ?7)",
+        )?
+        .execute(params![reversed(number.e164()), store, FROM_A_PAD, id, name, car_number, note])?;
     Ok(())
 }
 

@@ -132,6 +132,29 @@ async fn a_caller_in_nobody_s_records_is_who_the_newest_reservation_was_for(back
     opened.close().await;
 }
 
+async fn a_reservation_that_is_taken_back_leaves_who_it_was_for(backend: Backend) {
+    let (_place, opened) = with_store(backend).await;
+    let first = opened.log.ingest(ring("1", "20261123142530")).await.unwrap().call_id;
+    let agreed = Reservation { customer_name: "최유진".to_owned(), at: Some(1), ..Reservation::default() };
+    opened.log.act(act(first, Action::Note(String::new(), Some(agreed)), 1)).await.unwrap();
+    opened.log.act(act(first, Action::Note(String::new(), None), 2)).await.unwrap();
+    let second = opened.log.ingest(ring("2", "20261124142530")).await.unwrap().call_id;
+    let call = opened.newest().await;
+    assert_eq!((names(&call), &call.history.as_ref().unwrap().last_reservation), (vec!["최유진"], &None));
+    // A name that the adopter's record does not have.
+    opened.import(&[customer("a", "", &["010-1234-5678"])]).await;
+    opened.status(ring("3", "20261125142530")).await;
+    assert_eq!(names(&opened.newest().await), ["최유진"]);
+    opened.log.delete_customer("gangnam".to_owned(), "a".to_owned()).await.unwrap();
+    // Whoever takes back a name alone means the name.
+    let name = Reservation { customer_name: "최유나".to_owned(), ..Reservation::default() };
+    opened.log.act(act(second, Action::Note(String::new(), Some(name)), 3)).await.unwrap();
+    opened.log.act(act(second, Action::Note(String::new(), None), 4)).await.unwrap();
+    opened.status(ring("4", "20261126142530")).await;
+    assert_eq!(names(&opened.newest().await), [""; 0]);
+    opened.close().await;
+}
+
 async fn a_customer_is_deleted_and_none_is_left_of_a_deleted_store(backend: Backend) {
     let (_place, opened) = with_store(backend).await;
     opened
@@ -220,11 +243,45 @@ async fn a_customer_whom_a_pad_names_replaces_what_a_reservation_said(backend: B
     opened.close().await;
 }
 
+async fn a_record_of_the_adopter_replaces_what_a_pad_wrote_about_the_same_person(backend: Backend) {
+    let (_place, opened) = with_store(backend).await;
+    let written = |name: &str, car: &str| {
+        Action::Customer(Customer {
+            name: name.to_owned(),
+            car_number: car.to_owned(),
+            ..Customer::default()
+        })
+    };
+    let first = opened.log.ingest(ring("1", "20261123142530")).await.unwrap().call_id;
+    for (request, action) in (1..).zip([
+        written("김민수", "12가 a"),
+        // The adopter's record has another car, and another name.
+        written("김민수", "34나 7890"),
+        written("김민지", ""),
+    ]) {
+        opened.log.act(act(first, action, request)).await.unwrap();
+    }
+    opened.import(&[customer("a", "김민수", &["010-1234-5678"])]).await;
+    opened.status(ring("2", "20261124142530")).await;
+    let call = opened.newest().await;
+    let mut known: Vec<_> = call.customers.iter().map(|known| (&*known.name, &*known.car_number)).collect();
+    known.sort_unstable();
+    assert_eq!(known, [("김민수", "12가 a"), ("김민수", "34나 7890"), ("김민지", "")]);
+    assert_eq!(call.customers[0].id, "a");
+    // Read from a list and imported again, a pad's record stays.
+    let listed = opened.customers("", 10).await;
+    opened.import(&listed).await;
+    assert_eq!(opened.customers("", 10).await, listed);
+    opened.close().await;
+}
+
 on_each_backend! {
+    a_record_of_the_adopter_replaces_what_a_pad_wrote_about_the_same_person,
     the_first_event_of_a_ring_has_the_customers_of_its_caller,
     a_call_shows_five_customers_at_most,
     what_an_older_system_knew_counts_until_a_pad_knows_better,
     a_caller_in_nobody_s_records_is_who_the_newest_reservation_was_for,
+    a_reservation_that_is_taken_back_leaves_who_it_was_for,
     a_customer_is_deleted_and_none_is_left_of_a_deleted_store,
     what_a_pad_writes_about_a_caller_is_shown_now_and_at_the_next_call,
     a_customer_whom_a_pad_names_replaces_what_a_reservation_said,
