@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell,
+    fmt,
     net::SocketAddr,
     rc::Rc,
     sync::{
@@ -53,7 +54,7 @@ const STORES: usize = 50;
 const WAYS: [Way; 3] = [Way::Http, Way::Stream(IN_FLIGHT), Way::Stream(BACKLOG)];
 
 #[derive(Debug, Clone, Copy)]
-enum Way {
+pub(crate) enum Way {
     /// Connections with one request each.
     Http,
     /// A gRPC stream to each ingest-svc, with so many records in flight in all.
@@ -65,6 +66,23 @@ impl Way {
         match self {
             Self::Http => IN_FLIGHT,
             Self::Stream(in_flight) => in_flight,
+        }
+    }
+
+    /// Sends records for a round, and returns how many were accepted.
+    pub(crate) async fn send(self, installation: &Installation<'_>, shops: &Arc<Vec<Shop>>) -> u32 {
+        match self {
+            Self::Http => LocalSet::new().run_until(over_http(installation, shops)).await,
+            Self::Stream(in_flight) => over_streams(installation, shops, in_flight).await,
+        }
+    }
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http => write!(f, "HTTP, {IN_FLIGHT} connections with one request each"),
+            Self::Stream(in_flight) => write!(f, "gRPC streams, {in_flight} in flight"),
         }
     }
 }
@@ -129,10 +147,7 @@ async fn round(
     let (wal, commits) = (installation.wal().await, installation.commits().await);
     rounds.spent.begin(installation, node);
     let begun = Instant::now();
-    let accepted = match way {
-        Way::Http => LocalSet::new().run_until(over_http(installation, shops)).await,
-        Way::Stream(in_flight) => over_streams(installation, shops, in_flight).await,
-    };
+    let accepted = way.send(installation, shops).await;
     let took = begun.elapsed();
     rounds.spent.end(installation, node);
     rounds.accepted += accepted;
@@ -146,10 +161,7 @@ async fn round(
 
 /// The medians, and the medians of what the rate is of SQLite's and of the bare hop's in the same turn.
 fn report(way: Way, measured: &[(Installation<'_>, Arc<Vec<Shop>>)], rounds: &[Rounds], floor: &[f64]) {
-    match way {
-        Way::Http => println!("durable accepts, HTTP, {IN_FLIGHT} connections with one request each"),
-        Way::Stream(in_flight) => println!("durable accepts, gRPC streams, {in_flight} in flight"),
-    }
+    println!("durable accepts, {way}");
     println!("  bare publish → consume: {:.0}/s", median(floor));
     let Some(first) = rounds.first() else { return };
     for ((installation, _), rounds) in measured.iter().zip(rounds) {

@@ -17,7 +17,7 @@ use tokio::process::Command;
 
 use crate::{
     ROUNDS,
-    accepts::{CALLERS, IN_FLIGHT, over_stream},
+    accepts::{CALLERS, IN_FLIGHT, Way},
     installation::{self, Installation},
     statistics::median,
     usage::{Part, Usage},
@@ -25,6 +25,9 @@ use crate::{
 
 /// Customers of a store that has any.
 const CUSTOMERS: u32 = 100_000;
+
+/// How the records are sent.
+const WAYS: [Way; 3] = [Way::Stream(1), Way::Http, Way::Stream(IN_FLIGHT)];
 
 /// Whose calls are measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,21 +62,21 @@ pub(crate) async fn measure(node: &RabbitNode) {
             };
             all.push(prepared(installation, calling).await);
         }
-        for in_flight in [1, IN_FLIGHT] {
+        for way in WAYS {
             for _ in 0..ROUNDS {
                 for measured in &mut all {
-                    round(measured, node, in_flight).await;
+                    round(measured, node, way).await;
                 }
             }
-            report(&mut all, in_flight);
+            report(&mut all, way);
         }
     }
 }
 
 /// Prints the medians, and those of what each costs more than without customers in the same turn.
-fn report(all: &mut [Measured<'_>], in_flight: usize) {
+fn report(all: &mut [Measured<'_>], way: Way) {
     let floor = all.first().map(|first| first.costs.clone()).unwrap_or_default();
-    println!("CPU µs of ingest-svc and the database for an accept, {in_flight} in flight");
+    println!("CPU µs of ingest-svc and the database for an accept, {way}");
     for measured in all {
         let ratios: Vec<_> = measured.costs.iter().zip(&floor).map(|(cost, floor)| cost / floor).collect();
         let words = match measured.calling {
@@ -108,11 +111,11 @@ async fn prepared(installation: Installation<'_>, calling: Calling) -> Measured<
     measured
 }
 
-async fn round(measured: &mut Measured<'_>, node: &RabbitNode, in_flight: usize) {
+async fn round(measured: &mut Measured<'_>, node: &RabbitNode, way: Way) {
     let mut usage = Usage::default();
     usage.begin(&measured.installation, node);
     let begun = Instant::now();
-    let accepted = over_stream(measured.installation.system.ingest_at.grpc, &measured.shops, in_flight).await;
+    let accepted = way.send(&measured.installation, &measured.shops).await;
     let took = begun.elapsed();
     usage.end(&measured.installation, node);
     measured.costs.push(usage.each(Part::Ingest, accepted) + usage.each(Part::Postgres, accepted));
@@ -124,7 +127,7 @@ async fn import(measured: &Measured<'_>) -> Duration {
     let system = &measured.installation.system;
     let mut text = "id,name,number,car_number,note\n".to_owned();
     for index in 0..CUSTOMERS {
-        // Scattered, as ids and numbers of people are. The first ones are the callers of `over_stream`.
+        // Scattered, as ids and numbers of people are. The first ones are the callers of the records.
         let number = index * 7_919 % CUSTOMERS;
         let calls = number < CALLERS && measured.calling == Calling::Customers;
         let number = if calls { 30_000_000 + number } else { 40_000_000 + number };
