@@ -129,14 +129,17 @@ impl System {
         let (exchange, queue_prefix) = (unique("ringpad-exchange"), unique("ringpad-push"));
         let ingest_at = IngestAddresses { http: free_address(), grpc: free_address(), admin: free_address() };
         let common = |name: &str, log: &str| {
-            let program = Program::new(binary(name), directory.path().join(format!("{log}.log")))
+            Program::new(binary(name), directory.path().join(format!("{log}.log")))
                 .set("AMQP_URL", amqp_url)
                 .set("AMQP_EXCHANGE", &exchange)
                 .set("AMQP_QUEUE_PREFIX", &queue_prefix)
                 .set("RETRY_INITIAL_INTERVAL", "100ms")
                 .set("RETRY_MAX_INTERVAL", "2s")
                 .set("RUST_LOG", "debug")
-                .set("RUST_BACKTRACE", "1");
+                .set("RUST_BACKTRACE", "1")
+        };
+        // Last, so that a setting of the test replaces one of these.
+        let set = |program: Program| {
             settings.iter().fold(program, |program, (name, value)| program.set(name, *value))
         };
         let ingest = common("ingest-svc", "ingest")
@@ -151,16 +154,14 @@ impl System {
                 .set("PUSH_ADDR", at.pads.to_string())
                 .set("PUSH_ADMIN_ADDR", at.admin.to_string())
                 .set("INGEST_URL", format!("http://{}", ingest_at.grpc))
-                .set("PAD_TOKEN_SECRET", TOKEN_SECRET);
-            let program = [("HEARTBEAT_INTERVAL", "1s"), ("DRAIN_WINDOW", "1s")]
-                .into_iter()
-                .filter(|(name, _)| settings.iter().all(|(set, _)| set != name))
-                .fold(program, |program, (name, value)| program.set(name, value));
-            Service::new(program, at.pads)
+                .set("PAD_TOKEN_SECRET", TOKEN_SECRET)
+                .set("HEARTBEAT_INTERVAL", "1s")
+                .set("DRAIN_WINDOW", "1s");
+            Service::new(set(program), at.pads)
         });
         Self {
             push: push.collect(),
-            ingest: Service::new(ingest, ingest_at.http),
+            ingest: Service::new(set(ingest), ingest_at.http),
             ingest_at,
             push_at,
             exchange,

@@ -91,10 +91,13 @@ async fn main() {
             let server = PostgresServer::shared().await;
             Some(server.url(&server.create_database().await))
         }
-        _ => None,
+        Some("sqlite") | None => None,
+        Some(other) => panic!("STORE={other}: sqlite or postgres is expected"),
     };
     settings.extend(database.as_deref().map(|url| ("DATABASE_URL", url)));
     let system = System::start_with(&node.url(), REPLICAS, &settings).await;
+    let has_file = system.directory.path().join("ringpad.db").exists();
+    assert_eq!(has_file, database.is_none(), "the log is not in the database that was asked for");
     let nginx = Nginx::start(&system).await;
     println!("{}", json!({ "url": format!("http://{}", nginx.at) }));
     let mut testbed = Testbed { system, nginx, links: BTreeMap::new() };
