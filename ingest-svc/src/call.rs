@@ -31,7 +31,7 @@ pub use history::Reservation;
 pub(crate) use history::{CallerChange, History};
 pub use key::CallKey;
 pub use pad_state::{ActingPad, Action, Claim};
-pub(crate) use record::{ChangedCall, Context, RecordOutcome, log_record};
+pub(crate) use record::{ChangedCall, Context, RecordOutcome, WrittenBefore, log_record};
 pub use record::{Ingested, Status};
 pub use search::SearchWords;
 

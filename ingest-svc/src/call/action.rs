@@ -49,7 +49,7 @@ pub enum ActionOutcome {
 
 /// What an action has done to its call, and what a backend stores of that.
 #[derive(Debug)]
-pub(crate) enum Applied<'a> {
+pub(crate) enum Applied {
     /// The call's store was deleted. Nothing is stored.
     NoSuchCall,
     /// The call has no customer with this id. Nothing is stored.
@@ -62,14 +62,14 @@ pub(crate) enum Applied<'a> {
     /// remembers the request: done later, it might change something.
     Unchanged,
     /// Pads see a change. The call is stored, and the event.
-    Changed(Box<ActionChange<'a>>),
+    Changed(Box<ActionChange>),
 }
 
 /// What an action has changed.
 #[derive(Debug)]
-pub(crate) struct ActionChange<'a> {
+pub(crate) struct ActionChange {
     /// What the caller's next call shows, if that is changed, too.
-    pub(crate) caller: Option<CallerChange<'a>>,
+    pub(crate) caller: Option<CallerChange>,
     /// Who the caller is, if a pad has written that.
     pub(crate) customer: Option<NamedCustomer>,
     /// The time of its reservation, if a pad has written that; `Some(None)`: there is none, or none any more.
@@ -80,7 +80,7 @@ pub(crate) struct ActionChange<'a> {
 }
 
 /// Does an action.
-pub(crate) fn apply<'a>(call: &mut Call, request: &'a ActionRequest, directory: &Directory) -> Applied<'a> {
+pub(crate) fn apply(call: &mut Call, request: &ActionRequest, directory: &Directory) -> Applied {
     let Some(next) = call.store.and_then(|store| directory.next_position(store)) else {
         return Applied::NoSuchCall;
     };

@@ -3,9 +3,9 @@
 use ringpad_proto::v1;
 use serde::{Deserialize, Serialize};
 
-use super::timestamps::timestamp;
+use super::{action::NamedCustomer, pad_state::PadState, timestamps::timestamp};
 use crate::{
-    customer::{Customer, KnownCustomer},
+    customer::{Customer, KnownCustomer, SHOWN},
     phone::PhoneNumber,
     store::StoreKey,
 };
@@ -46,6 +46,17 @@ impl History {
         }
         self.last_reservation = self.last_reservation.filter(Reservation::is_agreed);
         self
+    }
+
+    /// Adds customers whom a pad named before the caller's number was known.
+    pub(super) fn add_named(&mut self, named: &[NamedCustomer]) {
+        if named.is_empty() {
+            return;
+        }
+        // Who a reservation was for is known better now.
+        self.customers.retain(|known| !known.id.is_empty());
+        self.customers.truncate(SHOWN.saturating_sub(named.len()));
+        self.customers.extend(named.iter().map(|named| named.customer.clone()));
     }
 }
 
@@ -97,27 +108,41 @@ impl From<Reservation> for v1::Reservation {
 /// leaves an earlier call's note as it is, and the other way round: an empty value only takes back what was
 /// written on the same call.
 #[derive(Debug)]
-pub(crate) struct CallerChange<'a> {
+pub(crate) struct CallerChange {
     pub(crate) store: StoreKey,
     pub(crate) caller: PhoneNumber,
-    pub(crate) note: &'a str,
+    pub(crate) note: String,
     pub(crate) reservation: Option<Reservation>,
     pub(crate) keeps_note: bool,
     pub(crate) keeps_reservation: bool,
 }
 
-impl<'a> CallerChange<'a> {
+impl CallerChange {
     /// `before`: what the call had until now.
     pub(super) fn new(
         (store, caller): (StoreKey, PhoneNumber),
         before: Written,
-        note: &'a str,
+        note: &str,
         reservation: Option<&Reservation>,
     ) -> Self {
         let keeps_note = note.is_empty() && !before.note;
         let keeps_reservation = reservation.is_none() && before.reservation.is_none();
         let reservation = reservation.cloned().or_else(|| before.reservation?.taken_back());
-        Self { store, caller, note, reservation, keeps_note, keeps_reservation }
+        Self { store, caller, note: note.to_owned(), reservation, keeps_note, keeps_reservation }
+    }
+
+    /// What is written on a call whose caller was not known until now.
+    pub(super) fn of_call((store, caller): (StoreKey, PhoneNumber), written: &PadState) -> Self {
+        let PadState { note, reservation, .. } = written;
+        let (keeps_note, keeps_reservation) = (note.is_empty(), reservation.is_none());
+        Self {
+            store,
+            caller,
+            note: note.clone(),
+            reservation: reservation.clone(),
+            keeps_note,
+            keeps_reservation,
+        }
     }
 }
 

@@ -32,12 +32,19 @@ pub(super) struct Merged {
     pub(super) had_more: bool,
     /// The store and the caller are both known for the first time, or the caller is another one: the caller is to be counted.
     is_new_caller: bool,
+    /// The caller had a number before this record.
+    had_number: bool,
 }
 
 impl Merged {
     /// The caller whose history is to be read, and whose call is then to be counted.
     pub(super) fn caller_to_count<'a>(&self, call: &'a Call) -> Option<(StoreKey, &'a PhoneNumber)> {
         call.store.filter(|_| self.is_new_caller).zip(call.facts.caller_number())
+    }
+
+    /// Whether this record has brought the caller's number.
+    pub(super) fn brings_number(&self) -> bool {
+        !self.had_number
     }
 }
 
@@ -60,7 +67,7 @@ pub(super) fn merge(
         call.store = directory.route(virtual_number.as_ref(), line.as_ref()).map(|route| route.store);
     }
     let is_new_caller = call.facts.history.is_none() || earlier_caller.as_ref() != call.facts.caller_number();
-    Merged { popup, had_more, is_new_caller }
+    Merged { popup, had_more, is_new_caller, had_number: earlier_caller.is_some() }
 }
 
 /// Whether the call pops up because of the record that was just added: it rings, and it began just now.

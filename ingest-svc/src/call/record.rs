@@ -5,16 +5,18 @@ use ringpad_bus::Receipt;
 use uuid::Uuid;
 
 use super::{
+    action::NamedCustomer,
     encode::encode_update,
     event::NewEvent,
     facts::Call,
     find::{Found, NewCallReason},
-    history::History,
+    history::{CallerChange, History},
     key::CallKey,
     merge::{Popup, merge},
 };
 use crate::{
     cdr::Record,
+    customer::CustomerNumber,
     phone::PhoneNumber,
     store::{Directory, StoreKey},
 };
@@ -67,10 +69,21 @@ pub(crate) struct ChangedCall {
     /// `None`: the call is new.
     pub(crate) key: Option<CallKey>,
     pub(crate) call: Call,
+    /// What pads have written about the caller, if only this record has brought the number.
+    pub(crate) written: Option<WrittenBefore>,
     /// The call as pads see it, an encoded `ringpad.v1.Call`.
     pub(crate) seen: Vec<u8>,
     /// `None`: no store's pads see the call.
     pub(crate) event: Option<NewEvent>,
+}
+
+/// What pads have written on a call before its caller's number was known: from now on it is found by the number.
+#[derive(Debug)]
+pub(crate) struct WrittenBefore {
+    /// Who the caller is.
+    pub(crate) named: Vec<NamedCustomer>,
+    /// Note and reservation.
+    pub(crate) caller: CallerChange,
 }
 
 /// Adds a record to its call. A repeat changes nothing. `count_caller` returns what the store knows of a caller, and counts one
@@ -91,8 +104,15 @@ pub(crate) fn log_record<E>(
     };
     let merged = merge(&mut call, record, context.directory, context.popup_ttl);
     // The history is what the store knew before this call, and pads see it in this record's event.
+    let mut written = None;
     if let Some((store, caller)) = merged.caller_to_count(&call) {
-        call.facts.history = Some(count_caller(store, caller, call.facts.sdt())?);
+        let mut history = count_caller(store, caller, call.facts.sdt())?;
+        if merged.brings_number() && !call.facts.pad_state.is_empty() {
+            let before = WrittenBefore::of(&call, store, caller);
+            history.add_named(&before.named);
+            written = Some(before);
+        }
+        call.facts.history = Some(history);
     }
     let next = call.store.and_then(|store| context.directory.next_position(store));
     let seen = call.as_seen(next.as_ref().map_or(0, |next| next.position));
@@ -108,7 +128,21 @@ pub(crate) fn log_record<E>(
         is_late: status == Status::Accepted && merged.popup == Popup::Late,
         had_more: merged.had_more,
     };
-    Ok((outcome, Some(ChangedCall { key, call, seen: encoded, event })))
+    Ok((outcome, Some(ChangedCall { key, call, written, seen: encoded, event })))
+}
+
+impl WrittenBefore {
+    fn of(call: &Call, store: StoreKey, caller: &PhoneNumber) -> Self {
+        let known = call.facts.history.iter().flat_map(|history| &history.customers);
+        let number = CustomerNumber::new(caller);
+        let named = known.filter(|customer| !customer.id.is_empty()).map(|customer| NamedCustomer {
+            store,
+            customer: customer.clone(),
+            number: Some(number.clone()),
+        });
+        let caller = CallerChange::of_call((store, caller.clone()), &call.facts.pad_state);
+        Self { named: named.collect(), caller }
+    }
 }
 
 /// From when the time to the pads is measured. A record from the quarantine was received long ago: how long it has taken says

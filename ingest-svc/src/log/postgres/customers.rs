@@ -13,9 +13,7 @@ use super::{
     stores,
 };
 use crate::{
-    customer::{
-        Customer, CustomerChange, CustomerEntry, CustomerNumber, Deleted, Earlier, FROM_A_PAD, KnownCustomer,
-    },
+    customer::{Customer, CustomerChange, CustomerEntry, CustomerNumber, Deleted, Earlier, KnownCustomer},
     store::StoreKey,
 };
 
@@ -39,9 +37,13 @@ pub(super) fn known(row: &Row, first: usize) -> Result<KnownCustomer, tokio_post
 /// Changes customers, in a transaction without its commit; one transaction at a time.
 pub(super) async fn change(client: &Client, jobs: &mut [&mut Job]) -> Result<(), Failure> {
     client.batch_execute(BEGIN).await?;
-    // No store is deleted meanwhile; records are not held up.
+    // No store is deleted meanwhile.
     let lock = "SELECT pg_advisory_xact_lock($1), pg_advisory_xact_lock_shared($2)";
     client.query_typed(lock, &[(&CUSTOMERS, Type::INT8), (&DIRECTORY, Type::INT8)]).await?;
+    // A batch changes customers of a store whose row it has locked.
+    let stores: Vec<_> = jobs.iter().filter_map(|job| store_of(job)).collect();
+    let lock = "SELECT FROM stores WHERE id = ANY ($1) ORDER BY key FOR NO KEY UPDATE";
+    client.query_typed(lock, &[(&stores, Type::TEXT_ARRAY)]).await?;
     for job in jobs {
         match &mut **job {
             Job::Customers(work) => work.done(upsert(client, &work.input).await?),
@@ -53,6 +55,15 @@ pub(super) async fn change(client: &Client, jobs: &mut [&mut Job]) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// The id of the store whose customers a job changes.
+fn store_of(job: &Job) -> Option<&str> {
+    match job {
+        Job::Customers(work) => Some(&work.input.store_id),
+        Job::DeleteCustomer(work) => Some(&work.input.0),
+        _ => None,
+    }
 }
 
 /// Writes the customers; `None`: no such store.
@@ -72,7 +83,41 @@ async fn upsert(client: &Client, import: &CustomerImport) -> Result<Option<Vec<C
     if !changed.is_empty() {
         replace(client, store, &changed.into_values().collect::<Vec<_>>()).await?;
     }
+    delete_same(client, store, &import.entries).await?;
     Ok(Some(changes))
+}
+
+/// Deletes what pads have written about the same people, if the adopter's records have all of it.
+async fn delete_same(
+    client: &Client,
+    store: i64,
+    entries: &[CustomerEntry],
+) -> Result<(), tokio_postgres::Error> {
+    let rows =
+        || entries.iter().flat_map(|entry| entry.numbers.iter().map(|number| (number, &entry.customer)));
+    let column = |of: fn(&Customer) -> &str| rows().map(|(_, customer)| of(customer)).collect::<Vec<_>>();
+    let reversed: Vec<_> = rows().map(|(number, _)| reversed(number.e164())).collect();
+    let (ids, names) = (column(|customer| &customer.id), column(|customer| &customer.name));
+    let (cars, notes) = (column(|customer| &customer.car_number), column(|customer| &customer.note));
+    let parameters: Parameters<'_> = &[
+        (&store, Type::INT8),
+        (&reversed, Type::TEXT_ARRAY),
+        (&ids, Type::TEXT_ARRAY),
+        (&names, Type::TEXT_ARRAY),
+        (&cars, Type::TEXT_ARRAY),
+        (&notes, Type::TEXT_ARRAY),
+    ];
+    client
+        .execute_typed(
+            "DELETE FROM customers WHERE store = $1 AND reversed = ANY ($2)
+             AND id LIKE 'pad-________-____-____-____-____________' AND EXISTS (
+               SELECT FROM unnest($2, $3, $4, $5, $6) AS new (reversed, id, name, car, note)
+               WHERE new.reversed = customers.reversed AND new.id <> customers.id AND new.name = customers.name
+               AND customers.car_number IN ('', new.car) AND customers.note IN ('', new.note))",
+            parameters,
+        )
+        .await
+        .map(drop)
 }
 
 /// Writes what pads know of customers. What an older system knew, and other numbers, stay.
@@ -212,26 +257,9 @@ async fn replace(
         (&last_calls, Type::INT8_ARRAY),
         (&last_notes, Type::TEXT_ARRAY),
     ];
-    // What pads have written about the same people, if the adopter's records have all of it.
-    let same: Parameters<'_> = &[
-        (&store, Type::INT8),
-        (&reversed, Type::TEXT_ARRAY),
-        (&ids, Type::TEXT_ARRAY),
-        (&names, Type::TEXT_ARRAY),
-        (&cars, Type::TEXT_ARRAY),
-        (&notes, Type::TEXT_ARRAY),
-        (&FROM_A_PAD, Type::TEXT),
-    ];
     try_join!(
         biased;
         client.execute_typed("DELETE FROM customers WHERE store = $1 AND id = ANY ($2)", replaced),
-        client.execute_typed(
-            "DELETE FROM customers WHERE store = $1 AND reversed = ANY ($2) AND starts_with(id, $7) AND EXISTS (
-               SELECT FROM unnest($2, $3, $4, $5, $6) AS new (reversed, id, name, car, note)
-               WHERE new.reversed = customers.reversed AND new.id <> customers.id AND new.name = customers.name
-               AND customers.car_number IN ('', new.car) AND customers.note IN ('', new.note))",
-            same,
-        ),
         client.execute_typed(
             "INSERT INTO customers (store, reversed, display, id, name, car_number, note, calls, last_call, last_note)
              SELECT $1, * FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10)",

@@ -1,4 +1,4 @@
--- What a log of version 1 needs beside the tables of schema_2.sql: its reservations.
+-- What a log of version 1 needs beside the tables of schema_2.sql: its reservations, which the migration then reads from its calls.
 
 -- The time of the reservation in a call's facts. NULL: it has none. By the text, because functions for JSON refuse \u0000, which a note may
 -- have. Quotation marks within a value are escaped, so none of them ends it.
@@ -9,9 +9,6 @@ CREATE FUNCTION reserved_at(facts BYTEA) RETURNS BIGINT LANGUAGE plpgsql IMMUTAB
     RETURN substring(convert_from(facts, 'UTF8') FROM
         $$"reservation":\{"customer_name":"(?:[^"\\]|\\.)*","car_number":"(?:[^"\\]|\\.)*","service":"(?:[^"\\]|\\.)*","at":(-?\d+)$$)::bigint;
 END $f$;
-
-INSERT INTO reservations (call, store, at)
-    SELECT key, store, reserved_at(facts) FROM calls WHERE store IS NOT NULL AND reserved_at(facts) IS NOT NULL;
 
 -- What an older ingest-svc, which may still run, calls when it changes calls.
 CREATE OR REPLACE FUNCTION batch_update_calls(

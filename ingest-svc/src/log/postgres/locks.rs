@@ -3,8 +3,9 @@
 //! All transactions lock in one order, so that no two wait for each other: the sender's own row of `owners`, the directory (shared),
 //! the (source, seq) of their records sorted by their hash, calls sorted by key, stores sorted by key. The lock on (source, seq)
 //! stands for a call that does not exist yet: without it two ingest-svc would both make it. The lock on a store is held to
-//! the commit, so its positions are in commit order and without a gap. What changes customers or tablets takes its own lock first, and then
-//! the directory (shared).
+//! the commit, so its positions are in commit order and without a gap. What changes customers takes a lock of its own first,
+//! and then the directory (shared) and the stores; a batch changes customers after it has locked their store. What changes tablets takes
+//! the directory (shared) and then a lock of its own.
 
 use sha2::{Digest, Sha256};
 

@@ -1,4 +1,5 @@
-//! Makes the tables, and changes those of an older version: by one ingest-svc at a time, in one transaction.
+//! Makes the tables, and changes those of an older version, while an ingest-svc of that version goes on: first what it calls, then what
+//! is in the tables, some calls at a time. A start that is interrupted begins again.
 
 use std::time::Duration;
 
@@ -6,7 +7,12 @@ use tokio::time::timeout;
 use tokio_postgres::{Client, types::Type};
 use uuid::Uuid;
 
-use super::{error::OpenError, locks::MIGRATION, rows::Parameters, target::Session};
+use super::{
+    error::OpenError,
+    locks::{DIRECTORY, MIGRATION},
+    rows::Parameters,
+    target::Session,
+};
 
 /// The version that this code reads and writes.
 pub(super) const VERSION: i32 = 2;
@@ -53,8 +59,48 @@ const BEGIN: &str = "
     SET LOCAL idle_in_transaction_session_timeout = '30s';
 ";
 
+/// Calls whose reservations are read at a time: some tens of milliseconds, for which a record or an action of one of them waits.
+const PAGE: i64 = 5_000;
+
+/// The last key of the next calls; NULL: there are none.
+const LAST_OF_PAGE: &str =
+    "SELECT max(key) FROM (SELECT key FROM calls WHERE key > $1 ORDER BY key LIMIT $2) AS page";
+
+/// The lock waits for an ingest-svc that is changing the call, and the newest row is read then. A reservation that is there already was
+/// written by one.
+const RESERVE_PAGE: &str = "
+    INSERT INTO reservations (call, store, at)
+    SELECT key, store, reserved_at(facts) FROM (
+      SELECT key, store, facts FROM calls
+      WHERE key > $1 AND key <= $2 AND store IS NOT NULL AND reserved_at(facts) IS NOT NULL
+      ORDER BY key FOR NO KEY UPDATE) AS held
+    ON CONFLICT (call) DO NOTHING";
+
 /// Makes the tables if there are none, and migrates older ones. Waits for others that do so, and says so, but no longer than `longest`.
 pub(super) async fn migrate(session: &Session, longest: Duration) -> Result<LogId, OpenError> {
+    let (log, found) = prepare(session, longest).await?;
+    if found < VERSION {
+        reserve_all(&session.client).await?;
+        let migrated = "UPDATE ringpad_log SET version = $1 WHERE version = $2";
+        session.client.execute_typed(migrated, &[(&VERSION, Type::INT4), (&found, Type::INT4)]).await?;
+        tracing::info!(version = VERSION, "the log is migrated");
+    }
+    Ok(log)
+}
+
+/// Reads the reservations of all calls.
+async fn reserve_all(client: &Client) -> Result<(), tokio_postgres::Error> {
+    let mut after = 0_i64;
+    loop {
+        let last = client.query_typed_one(LAST_OF_PAGE, &[(&after, Type::INT8), (&PAGE, Type::INT8)]).await?;
+        let Some(last) = last.try_get::<_, Option<i64>>(0)? else { return Ok(()) };
+        client.execute_typed(RESERVE_PAGE, &[(&after, Type::INT8), (&last, Type::INT8)]).await?;
+        after = last;
+    }
+}
+
+/// Makes the tables, or what an older log needs before its rows can be changed. Also returns the version that was found.
+async fn prepare(session: &Session, longest: Duration) -> Result<(LogId, i32), OpenError> {
     timeout(longest, async {
         check_server(&session.client).await?;
         loop {
@@ -73,7 +119,7 @@ pub(super) async fn migrate(session: &Session, longest: Duration) -> Result<LogI
     .unwrap_or(Err(OpenError::NoTurn { longest }))
 }
 
-async fn attempt(session: &Session) -> Result<LogId, OpenError> {
+async fn attempt(session: &Session) -> Result<(LogId, i32), OpenError> {
     let client = &session.client;
     client.batch_execute(BEGIN).await?;
     client.query_typed("SELECT pg_advisory_xact_lock($1)", &[(&MIGRATION, Type::INT8)]).await?;
@@ -82,22 +128,31 @@ async fn attempt(session: &Session) -> Result<LogId, OpenError> {
         make(session, VERSION, Uuid::new_v4()).await?;
     }
     let log = client.query_typed_one("SELECT version, id, timeline FROM ringpad_log", &[]).await?;
-    let mut found: i32 = log.try_get(0)?;
+    let found: i32 = log.try_get(0)?;
     if found == 1 {
         tracing::info!(from = found, to = VERSION, "migrating the log to this version");
-        client.batch_execute(FROM_VERSION_1).await?;
-        client.execute_typed("UPDATE ringpad_log SET version = $1", &[(&VERSION, Type::INT4)]).await?;
-        found = VERSION;
+        add_version_2(client).await?;
     }
     // Dropped, the connection takes the transaction back.
     if found < 0 {
         return Err(OpenError::Copying);
     }
-    if found != VERSION {
+    if found != VERSION && found != 1 {
         return Err(OpenError::Version { found, known: VERSION });
     }
     client.batch_execute("COMMIT").await?;
-    Ok(LogId { id: log.try_get(1)?, timeline: log.try_get(2)? })
+    Ok((LogId { id: log.try_get(1)?, timeline: log.try_get(2)? }, found))
+}
+
+/// Adds the tables and functions of version 2, unless a start that was interrupted has done so.
+async fn add_version_2(client: &Client) -> Result<(), tokio_postgres::Error> {
+    // A batch that has begun may still call the function of version 1. The next ones wait for some milliseconds.
+    client.query_typed("SELECT pg_advisory_xact_lock($1)", &[(&DIRECTORY, Type::INT8)]).await?;
+    let exists = client.query_typed_one("SELECT to_regclass('reservations') IS NOT NULL", &[]).await?;
+    if exists.try_get::<_, bool>(0)? {
+        return Ok(());
+    }
+    client.batch_execute(FROM_VERSION_1).await
 }
 
 async fn make(session: &Session, version: i32, id: Uuid) -> Result<(), tokio_postgres::Error> {

@@ -22,10 +22,10 @@ use crate::{
     call::{
         self, ActionChange, ActionOutcome, ActionRequest, Applied, CANDIDATES, Call, CallKey, CallerChange,
         Candidate, ChangedCall, Context, Facts, Found, History, NamedCustomer, NewEvent, RecordOutcome,
-        Reservation,
+        Reservation, WrittenBefore,
     },
     cdr::{Fingerprint, Record},
-    customer::{Customer, CustomerNumber, KnownCustomer},
+    customer::{Customer, CustomerNumber, Earlier, KnownCustomer, SHOWN},
     phone::PhoneNumber,
     store::{Directory, NextPosition, StoreKey},
 };
@@ -112,7 +112,13 @@ impl Working {
         let (outcome, changed) = call::log_record(found, record, &context, |store, caller, sdt| {
             count_caller(callers, unreadable, store, caller, sdt)
         })?;
-        let Some(ChangedCall { key, call, seen, event }) = changed else { return Ok((outcome, None)) };
+        let Some(ChangedCall { key, call, written, seen, event }) = changed else {
+            return Ok((outcome, None));
+        };
+        if let Some(WrittenBefore { named, caller }) = written {
+            named.into_iter().for_each(|named| self.name(named));
+            self.change_caller(&caller)?;
+        }
         match key {
             Some(key) => self.update_call(key, &call, seen)?,
             None => self.insert_call(&call, record, seen)?,
@@ -142,9 +148,7 @@ impl Working {
             self.change_caller(&change)?;
         }
         self.update_call(key, &call, seen.clone())?;
-        if let Some(NamedCustomer { store, customer, number: Some(number) }) = customer {
-            self.named.insert((store, customer.id.clone()), (customer, number));
-        }
+        customer.into_iter().for_each(|named| self.name(named));
         if let Some(at) = reserved {
             self.reserved.insert(call.id, (event.next.store, at));
         }
@@ -239,6 +243,23 @@ impl Working {
         Ok(())
     }
 
+    /// Keeps what is known of a customer to be written; later calls of the batch show it.
+    fn name(&mut self, NamedCustomer { store, customer, number }: NamedCustomer) {
+        let Some(number) = number else { return };
+        let of_store = self.callers.iter_mut().filter(|((of, _), _)| *of == store);
+        for ((_, caller), row) in of_store {
+            let known = row.customers.iter_mut().find(|known| known.customer.id == customer.id);
+            if let Some(known) = known {
+                known.customer.clone_from(&customer);
+            } else if *caller == reversed(number.e164()) {
+                row.customers.push(KnownCustomer { customer: customer.clone(), earlier: Earlier::default() });
+                row.customers.sort_by(|a, b| a.customer.id.cmp(&b.customer.id));
+                row.customers.truncate(SHOWN);
+            }
+        }
+        self.named.insert((store, customer.id.clone()), (customer, number));
+    }
+
     /// Keeps an event to be written, and takes its position.
     fn write_event(&mut self, event: NewEvent) -> Event {
         let NewEvent { next: NextPosition { store, store_id, position }, bytes, receipt } = event;
@@ -248,7 +269,7 @@ impl Working {
         Event { store_id, epoch: self.epoch, position, bytes, receipt }
     }
 
-    fn change_caller(&mut self, change: &CallerChange<'_>) -> Result<(), Failure> {
+    fn change_caller(&mut self, change: &CallerChange) -> Result<(), Failure> {
         let CallerChange { store, caller, note, reservation, keeps_note, keeps_reservation } = change;
         let row = loaded(&mut self.callers, *store, caller)?;
         // A caller whose last call was deleted because of its age.
@@ -256,7 +277,7 @@ impl Working {
             return Ok(());
         }
         if !keeps_note {
-            (*note).clone_into(&mut row.last_note);
+            row.last_note.clone_from(note);
         }
         if !keeps_reservation {
             row.last_reservation = reservation.as_ref().map(as_json).transpose()?;

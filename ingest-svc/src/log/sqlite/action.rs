@@ -75,7 +75,7 @@ fn reserve(connection: &Connection, call: CallKey, store: StoreKey, at: Option<i
     Ok(())
 }
 
-fn change_caller(connection: &Connection, change: &CallerChange<'_>) -> rusqlite::Result<()> {
+pub(super) fn change_caller(connection: &Connection, change: &CallerChange) -> rusqlite::Result<()> {
     let CallerChange { store, caller, note, reservation, keeps_note, keeps_reservation } = change;
     let reservation = reservation.as_ref().map(as_json).transpose()?;
     connection

@@ -1,6 +1,6 @@
 //! The customers of the stores.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use rusqlite::{Connection, Row, params};
 
@@ -12,8 +12,7 @@ use super::{
 use crate::{
     call::NamedCustomer,
     customer::{
-        Customer, CustomerChange, CustomerEntry, CustomerNumber, Deleted, Earlier, FROM_A_PAD, KnownCustomer,
-        SHOWN,
+        Customer, CustomerChange, CustomerEntry, CustomerNumber, Deleted, Earlier, KnownCustomer, SHOWN,
     },
     store::StoreKey,
 };
@@ -52,6 +51,10 @@ pub(super) fn upsert(
         if change != CustomerChange::Unchanged {
             replace(connection, store, entry)?;
         }
+        entry
+            .numbers
+            .iter()
+            .try_for_each(|number| delete_same(connection, store, number, &entry.customer))?;
         Ok(change)
     };
     import.entries.iter().map(write).collect::<Result<_, _>>().map(Some)
@@ -63,7 +66,17 @@ pub(super) fn plan(
     import: &CustomerImport,
 ) -> rusqlite::Result<Option<Vec<CustomerChange>>> {
     let Some(store) = stores::find(connection, &import.store_id)? else { return Ok(None) };
-    import.entries.iter().map(|entry| plan_one(connection, store, entry)).collect::<Result<_, _>>().map(Some)
+    // Of several entries with one id, a later one changes what the one before has written.
+    let mut written: HashMap<&str, &CustomerEntry> = HashMap::new();
+    let plan = |entry| {
+        let entry: &CustomerEntry = entry;
+        let change = match written.insert(&entry.customer.id, entry) {
+            Some(before) => entry.change(Some(before)),
+            None => plan_one(connection, store, entry)?,
+        };
+        Ok(change)
+    };
+    import.entries.iter().map(plan).collect::<Result<_, _>>().map(Some)
 }
 
 /// Deletes a customer.
@@ -121,7 +134,6 @@ fn replace(connection: &Connection, store: StoreKey, entry: &CustomerEntry) -> r
     delete_rows(connection, store, &entry.customer.id)?;
     for number in &entry.numbers {
         insert(connection, store, number, &entry.customer, &entry.earlier)?;
-        delete_same(connection, store, number, &entry.customer)?;
     }
     Ok(())
 }
@@ -136,10 +148,11 @@ fn delete_same(
     let Customer { id, name, car_number, note } = customer;
     connection
         .prepare_cached(
-            "DELETE FROM customers WHERE reversed = ?1 AND store = ?2 AND id LIKE ?3 || '%' AND id <> ?4
-             AND name = ?5 AND car_number IN ('', ?6) AND note IN ('', ?7)",
+            "DELETE FROM customers WHERE reversed = ?1 AND store = ?2
+             AND id GLOB 'pad-????????-????-????-????-????????????' AND id <> ?3
+             AND name = ?4 AND car_number IN ('', ?5) AND note IN ('', ?6)",
         )?
-        .execute(params![reversed(number.e164()), store, FROM_A_PAD, id, name, car_number, note])?;
+        .execute(params![reversed(number.e164()), store, id, name, car_number, note])?;
     Ok(())
 }
 

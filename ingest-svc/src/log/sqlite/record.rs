@@ -9,12 +9,14 @@ use super::{
         json::{facts, from_json},
         unreadable::{Kind, UnreadableRows},
     },
+    action::change_caller,
     customers,
     rows::{insert_call, reversed, update_call},
 };
 use crate::{
     call::{
         self, CANDIDATES, Call, CallKey, Candidate, Context, Facts, Found, History, NewEvent, RecordOutcome,
+        WrittenBefore,
     },
     cdr::Record,
     phone::PhoneNumber,
@@ -48,6 +50,10 @@ impl Savepoint<'_> {
         match changed.key {
             Some(key) => update_call(self.connection, key, &changed.call, &changed.seen)?,
             None => insert_call(self.connection, &changed.call, record, &changed.seen)?,
+        }
+        if let Some(WrittenBefore { named, caller }) = &changed.written {
+            named.iter().try_for_each(|named| customers::name(self.connection, named))?;
+            change_caller(self.connection, caller)?;
         }
         let event = changed.event.map(|event| self.write_event(event)).transpose()?;
         Ok((outcome, event))

@@ -98,10 +98,11 @@ impl Writer {
         })
     }
 
-    /// Each part of an import writes most pages of the directory's indexes again.
+    /// Each part of an import writes most pages of the directory's indexes again. What was known of a customer before must not stay in
+    /// the write-ahead log.
     pub(super) fn count_towards_checkpoint(&mut self, jobs: &[Job]) {
         self.since_checkpoint += jobs.len() + jobs.iter().map(Job::bytes).sum::<usize>() / usize::from(PAGE);
-        if matches!(jobs, [Job::Import(_)]) {
+        if jobs.iter().any(|job| matches!(job, Job::Import(_) | Job::Customers(_) | Job::DeleteCustomer(_))) {
             self.emptying.request_truncation();
         }
     }

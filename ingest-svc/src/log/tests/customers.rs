@@ -272,11 +272,60 @@ async fn a_record_of_the_adopter_replaces_what_a_pad_wrote_about_the_same_person
     let listed = opened.customers("", 10).await;
     opened.import(&listed).await;
     assert_eq!(opened.customers("", 10).await, listed);
+    // Also if the pad writes it when the adopter's record is there, which its call did not show yet.
+    opened.log.act(act(first, written("김민수", "12가 a"), 4)).await.unwrap();
+    assert_eq!(opened.customers("", 10).await.len(), 4);
+    opened.import(&[customer("a", "김민수", &["010-1234-5678"])]).await;
+    assert_eq!(opened.customers("", 10).await, listed);
+    // The adopter's own records are left alone, whatever their ids.
+    let own = ["PAD-1", "pad-1"].map(|id| customer(id, "", &["010-1234-5678"]));
+    let own = own.map(|mut own| {
+        own.customer.car_number.clear();
+        own
+    });
+    opened.import(&own).await;
+    opened.import(&[customer("b", "", &["010-1234-5678"])]).await;
+    assert_eq!(opened.customers("", 10).await.len(), 6);
+    opened.close().await;
+}
+
+async fn what_a_pad_wrote_before_the_number_came_is_found_by_the_number(backend: Backend) {
+    let (_place, opened) = with_store(backend).await;
+    let begun = |caller| {
+        record(&[("seq", "1"), ("sdt", "20261123142530"), ("fromn", caller), ("vn", "050712345678")])
+    };
+    let call = opened.log.ingest(begun("P")).await.unwrap().call_id;
+    let named = Customer { name: "박철수".to_owned(), ..Customer::default() };
+    opened.log.act(act(call, Action::Customer(named), 1)).await.unwrap();
+    let agreed = Reservation { service: "손세차".to_owned(), at: Some(1), ..Reservation::default() };
+    opened.log.act(act(call, Action::Note("단골".to_owned(), Some(agreed)), 2)).await.unwrap();
+    opened.import(&[customer("a", "박철수", &["010-1234-5678"])]).await;
+    let end = [("edt", "20261123142630"), ("cstat", "1")];
+    let known = [("seq", "1"), ("sdt", "20261123142530"), ("fromn", "01012345678"), ("vn", "050712345678")];
+    assert_eq!(opened.log.ingest(record(&[&known[..], &end].concat())).await.unwrap().call_id, call);
+    assert_eq!(names(&opened.newest().await), ["박철수", "박철수"]);
+    opened.status(ring("2", "20261124142530")).await;
+    let next = opened.newest().await;
+    assert_eq!(names(&next), ["박철수", "박철수"]);
+    let history = next.history.unwrap();
+    assert_eq!((history.calls, &*history.last_note), (1, "단골"));
+    assert_eq!(history.last_reservation.unwrap().service, "손세차");
+    opened.close().await;
+}
+
+async fn a_dry_run_of_two_entries_with_one_id_says_what_the_import_does(backend: Backend) {
+    use CustomerChange::{Changed, Created, Unchanged};
+    let (_place, opened) = with_store(backend).await;
+    let one = customer("a", "김민수", &["010-1234-5678"]);
+    let other = customer("a", "김민서", &["010-1234-5678"]);
+    assert_eq!(opened.import(&[one, other.clone(), other]).await, [Created, Changed, Unchanged]);
     opened.close().await;
 }
 
 on_each_backend! {
     a_record_of_the_adopter_replaces_what_a_pad_wrote_about_the_same_person,
+    what_a_pad_wrote_before_the_number_came_is_found_by_the_number,
+    a_dry_run_of_two_entries_with_one_id_says_what_the_import_does,
     the_first_event_of_a_ring_has_the_customers_of_its_caller,
     a_call_shows_five_customers_at_most,
     what_an_older_system_knew_counts_until_a_pad_knows_better,

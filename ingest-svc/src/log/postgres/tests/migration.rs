@@ -1,6 +1,8 @@
 //! Logs of older versions.
 
-use super::*;
+use ringpad_tests::wait::{SOON, until};
+
+use super::{super::locks::DIRECTORY, *};
 
 /// A log of version 1, made by turning version 2's changes back.
 const TO_VERSION_1: &str = "
@@ -51,6 +53,40 @@ async fn a_log_of_version_1_is_migrated_and_an_ingest_svc_of_version_1_can_go_on
     )
     .await;
     assert_eq!(reserved().await, [["3", "1800000003"]]);
+}
+
+#[tokio::test]
+async fn a_reservation_that_an_older_ingest_svc_writes_during_the_migration_is_kept() {
+    let place = place().await;
+    let opened = place.open().await;
+    opened.log.upsert_store(gangnam(), Moving::Refused).await.unwrap();
+    let call = opened.log.ingest(ring("1", "20261123142530")).await.unwrap().call_id;
+    let reservation = Reservation { at: Some(1_800_000_001), ..Reservation::default() };
+    opened.log.act(act(call, Action::Note(String::new(), Some(reservation)), 1)).await.unwrap();
+    opened.close().await;
+    execute(&place, TO_VERSION_1).await;
+
+    // A batch of version 1, between what it reads and what it writes.
+    let Database::Postgres(servers) = database(&place) else { panic!("it is not PostgreSQL") };
+    let older = servers.connect().await.unwrap();
+    let begin = format!("BEGIN; SELECT pg_advisory_xact_lock_shared({DIRECTORY})");
+    older.client.batch_execute(&begin).await.unwrap();
+    let migrates = async {
+        let waits = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (
+            SELECT oid FROM pg_database WHERE datname = current_database())";
+        until("the migration waits", SOON, async || {
+            (!older.client.query(waits, &[]).await.unwrap().is_empty()).then_some(())
+        })
+        .await;
+        let write = "SELECT batch_update_calls(ARRAY[key], ARRAY[sdt], ARRAY[store], ARRAY[caller], ARRAY[state],
+            ARRAY[convert_to(replace(convert_from(facts, 'UTF8'), '1800000001', '1800000009'), 'UTF8')], ARRAY[fingerprints],
+            ARRAY[call]) FROM calls; COMMIT";
+        older.client.batch_execute(write).await.unwrap();
+    };
+    let (opened, ()) = tokio::join!(place.open(), migrates);
+    opened.close().await;
+    let reserved = select(&servers, "SELECT at FROM reservations").await;
+    assert_eq!(reserved, [[Some("1800000009".to_owned())]]);
 }
 
 async fn opened_epoch(place: &Place) -> Uuid {
