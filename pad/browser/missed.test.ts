@@ -51,6 +51,18 @@ for (const [width, height, colorScheme] of [[360, 740, "light"], [800, 1280, "da
   });
 }
 
+test("a call back from the recent calls closes all missed calls of its caller", async () => {
+  storeMissed();
+  const page = await shop.pad({}, FIRST);
+  await withoutSoundBanner(page);
+  await page.evaluate(() => addEventListener("click", (event) => event.target instanceof Element && event.target.closest("a") && event.preventDefault()));
+  await settled(page);
+  await page.locator('#recent [data-call="m40"] .call-back').click();
+  await page.getByRole("button", { name: "통화했습니다" }).click();
+  await until("the closes", () => ["m50", "m40", "m30"].every((id) => shop.server.call(id)?.closed));
+  assert.ok(!shop.server.call("other")?.closed);
+});
+
 test("a later answered call of the same caller leaves nothing open on any pad", async () => {
   storeMissed();
   const pads = [await shop.pad({}, FIRST), await shop.pad({}, padToken("p2", "2번 카운터"))];

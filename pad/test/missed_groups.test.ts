@@ -6,7 +6,7 @@ import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { CallerKind, CallSchema, CallState, type Call } from "../src/gen/ringpad/v1/call_pb.ts";
 import { Board } from "../src/page/board.ts";
-import { groupByCaller } from "../src/page/missed_groups.ts";
+import { groupByCaller, withOthersOf } from "../src/page/missed_groups.ts";
 
 const T = Date.parse("2025-11-23T05:00:00Z");
 const { MISSED, COMPLETED } = CallState;
@@ -71,4 +71,15 @@ test("the board says when older missed calls are left out", () => {
   assert.deepEqual([board.missed().length, board.missedCut], [100, false]);
   board.apply(call("one more", 200, MISSED, ""), undefined, T);
   assert.deepEqual([board.missed().length, board.missedCut], [100, true]);
+});
+
+test("a call back from anywhere is for all open missed calls of its caller, and for no other's", () => {
+  const board = new Board();
+  const answered = call("answered", 0, COMPLETED);
+  const withheld = call("w1", 1, MISSED, "");
+  for (const it of [answered, withheld, call("a1", 2, MISSED), call("b", 3, MISSED, "+82255501340"), call("a2", 4, MISSED), call("w2", 5, MISSED, "")]) {
+    board.apply(it, undefined, T);
+  }
+  assert.deepEqual(withOthersOf(answered, ["answered"], board.missed()), ["answered", "a2", "a1"]);
+  assert.deepEqual(withOthersOf(withheld, ["w1"], board.missed()), ["w1"]);
 });

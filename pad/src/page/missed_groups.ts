@@ -55,6 +55,13 @@ export function groupByCaller(missed: readonly Known[]): MissedGroup[] {
   return [...groups.values()];
 }
 
+/** These calls of a caller, and all of the same caller's among `missed`. */
+export function withOthersOf(call: Call, ids: readonly string[], missed: readonly Known[]): string[] {
+  const caller = callerOf(call);
+  const same = missed.filter((other) => caller !== undefined && callerOf(other.call) === caller);
+  return [...new Set([...ids, ...same.map((other) => other.call.id)])];
+}
+
 /** The caller's number; undefined if the caller cannot be recognised. */
 export function callerOf({ caller }: Call): string | undefined {
   return caller?.kind === CallerKind.NUMBER && caller.number !== "" ? caller.number : undefined;

@@ -8,6 +8,7 @@ import type { CallActions } from "./call_actions.ts";
 import { callBackView } from "./call_back.ts";
 import { CustomerPanel } from "./customer_panel.ts";
 import { reservationLine } from "./format.ts";
+import { withOthersOf } from "./missed_groups.ts";
 import { allowNotifications } from "./notification.ts";
 import type { Panel } from "./panel.ts";
 import { ReservationsPanel } from "./reservations_panel.ts";
@@ -45,15 +46,16 @@ export class Panels {
     this.#context = context;
   }
 
-  /** Shows the number to call back, and asks what came of it; `ids` are the caller's open calls. */
+  /** Shows the number to call back, and asks what came of it; `ids` are the calls that it was opened for. */
   callBack(call: Call, ids: readonly string[]): void {
-    const { panel, actions, now } = this.#context;
+    const { panel, board, actions, now } = this.#context;
     const view = callBackView(call, {
       now,
       close: () => panel.close(),
       reached: (note) => {
         actions.addToNote(call.id, note);
-        actions.close(...ids);
+        // Those missed since the panel was opened as well.
+        actions.close(...withOthersOf(call, ids, board.missed()));
       },
       notReached: (note) => {
         const draft = actions.addToNote(call.id, note);
