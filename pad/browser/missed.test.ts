@@ -63,6 +63,29 @@ test("a call back from the recent calls closes all missed calls of its caller", 
   assert.ok(!shop.server.call("other")?.closed);
 });
 
+test("the result of a call back is kept for a call that was only found, and one that does not fit is not lost in silence", async () => {
+  const old = (id: string, number: string, note: string) => shop.server.store(ring(id, number, 30 * 24 * 60 * MINUTE, { ...regular, state: COMPLETED, note }));
+  old("found", "010-1234-5678", "세차 문의");
+  old("full", "010-8765-4321", "가".repeat(2_000));
+  shop.server.snapshotHas = 0;
+  const page = await shop.pad({}, FIRST);
+  await withoutSoundBanner(page);
+  await page.evaluate(() => addEventListener("click", (event) => event.target instanceof Element && event.target.closest("a") && event.preventDefault()));
+  const callBack = async (id: string, number: string, result: string) => {
+    await page.locator("#search").fill(number);
+    await page.locator(`#found [data-call="${id}"] .call-back`).click();
+    await settled(page);
+    await page.getByRole("button", { name: result }).click();
+  };
+  await callBack("found", "1234-5678", "받지 않습니다");
+  await until("the note", () => /^세차 문의\n\d\d:\d\d 다시 걸었으나 받지 않음$/.test(shop.server.call("found")?.note ?? ""));
+  assert.equal(shop.server.call("found")?.reservation, undefined);
+  assert.equal(await popup(page, "found").count(), 0);
+  await callBack("full", "8765-4321", "통화했습니다");
+  await page.getByText("메모가 너무 길어 결과를 적지 못했습니다").waitFor();
+  assert.ok(!shop.server.call("full")?.closed);
+});
+
 test("a later answered call of the same caller leaves nothing open on any pad", async () => {
   storeMissed();
   const pads = [await shop.pad({}, FIRST), await shop.pad({}, padToken("p2", "2번 카운터"))];

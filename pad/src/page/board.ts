@@ -305,7 +305,7 @@ export class Board {
     let [missed, others] = [0, 0];
     for (const known of [...this.#calls.values()].sort(newestFirst)) {
       const { id } = known.call;
-      if (this.#shown.has(id)) continue;
+      if (this.#shown.has(id) || this.#context.hasDraft(id)) continue;
       const open = this.#isOpenMissed(known);
       if (open && missed < MISSED_LISTED) missed += 1;
       else if (others < CALLS_KEPT) others += 1;

@@ -17,6 +17,7 @@ import { settingsView } from "./settings_panel.ts";
 import type { SoundSwitch } from "./sound_switch.ts";
 import { deviceStorage } from "./storage.ts";
 import { text } from "./text.ts";
+import { toast } from "./toast.ts";
 import type { UndoOffer } from "./undo_offer.ts";
 
 /** What the panels need of the page. */
@@ -53,13 +54,14 @@ export class Panels {
       now,
       close: () => panel.close(),
       reached: (note) => {
-        actions.addToNote(call.id, note);
+        if (!actions.addToNote(call, note)) return toast(text.noteTooLong);
         // Those missed since the panel was opened as well.
         actions.close(...withOthersOf(call, ids, board.missed()));
       },
       notReached: (note) => {
-        const draft = actions.addToNote(call.id, note);
-        if (draft) void actions.save(call.id, draft);
+        const draft = actions.addToNote(call, note);
+        if (!draft) return toast(text.noteTooLong);
+        void actions.save(call.id, draft);
       },
     });
     panel.open(view);

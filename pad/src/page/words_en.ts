@@ -192,6 +192,7 @@ export const en: Words = {
   notReached: "No answer",
   reachedNote: "called back, talked",
   notReachedNote: "called back, no answer",
+  noteTooLong: "The note is too long to add the result. Please shorten it.",
 
   calls: "Calls",
   alsoRinging: "Other calls ringing now",

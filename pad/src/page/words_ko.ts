@@ -223,6 +223,7 @@ export const ko = {
   notReached: "받지 않습니다",
   reachedNote: "다시 걸어 통화함",
   notReachedNote: "다시 걸었으나 받지 않음",
+  noteTooLong: "메모가 너무 길어 결과를 적지 못했습니다. 메모를 줄여 주세요.",
 
   calls: "걸려 온 전화",
   alsoRinging: "지금 울리는 다른 전화",
