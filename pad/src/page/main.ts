@@ -32,7 +32,7 @@ import { offerMore, popupView, type PopupContext, type PopupItem } from "./popup
 import { formOf } from "./reservation_form.ts";
 import { SoundSwitch } from "./sound_switch.ts";
 import { QuietNotice } from "./quiet_notice.ts";
-import { isDark, load, settings } from "./settings.ts";
+import { change, isDark, load, settings } from "./settings.ts";
 import { silenceOf } from "./silence.ts";
 import { Status } from "./status.ts";
 import { keepShell } from "./shell.ts";
@@ -101,6 +101,7 @@ class PadPage {
     clock: browserClock,
     storage: deviceStorage(),
     paired: () => this.#pad.tokenChanged(),
+    revoked: startAgain,
     changed: () => this.#painter.ask(),
   });
   /** The code of another tablet, which this one is to approve as soon as it is connected. */
@@ -377,6 +378,13 @@ class PadPage {
 
 function bringIntoSight({ id }: Call): void {
   document.getElementById(`who-${id}`)?.scrollIntoView({ block: "nearest" });
+}
+
+/** Forgets all callers: what the tab and this device keep of them, and with the page everything on the screen and in memory. */
+function startAgain(): void {
+  change(deviceStorage(), { callers: new Map() });
+  tabStorage()?.clear();
+  location.reload();
 }
 
 /** Whether somebody is typing: then the page does not scroll. */
