@@ -111,9 +111,10 @@ export function callBackLink({ caller }: Call): string | undefined {
 export function customer(call: Call, now: number): { headline: string; detail: string } {
   const { history, caller } = call;
   if (caller?.kind !== CallerKind.NUMBER && !history?.calls) return { headline: "", detail: "" };
-  if (!history?.calls) return { headline: call.customers.length > 0 ? text.firstCallOfCustomer : text.firstCall, detail: "" };
-  const last = history.lastCallAt ? text.lastCall(dayName(timestampMs(history.lastCallAt), now)) : "";
-  return { headline: text.nthCall(history.calls + 1), detail: last };
+  const detail = history?.lastCallAt ? text.lastCall(dayName(timestampMs(history.lastCallAt), now)) : "";
+  if (history?.calls) return { headline: text.nthCall(history.calls + 1), detail };
+  // The records may not say how often a customer has called.
+  return { headline: call.customers.length > 0 ? text.knownCustomer : text.firstCall, detail };
 }
 
 /** A reservation in a line: `내일 10:30 · 실내 세차 · 12가 3456 · 김민수`; empty if there is none. */

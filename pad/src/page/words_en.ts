@@ -75,7 +75,7 @@ export const en: Words = {
     `Today ${calls} · answered ${answered} · missed ${missed} · calls with a booking ${booked}`,
   inHand: "You're on it",
   firstCall: "First-time caller",
-  firstCallOfCustomer: "Known customer · first call",
+  knownCustomer: "Known customer",
   nthCall: (n) => `Called ${n} times`,
   lastCall: (day) => `Last call ${day}`,
   claimedBy: (pad) => `${pad} is on it`,

@@ -106,7 +106,7 @@ export const ko = {
     `오늘 전화 ${calls} · 받음 ${answered} · 부재중 ${missed} · 예약 잡은 전화 ${booked}`,
   inHand: "응대 중",
   firstCall: "처음 전화한 손님",
-  firstCallOfCustomer: "등록된 손님 · 첫 전화",
+  knownCustomer: "등록된 손님",
   nthCall: (n: number) => `${n}번째 전화`,
   lastCall: (day: string) => `지난 통화 ${day}`,
   claimedBy: (pad: string) => `${pad}에서 응대 중`,
