@@ -73,6 +73,7 @@ class PadPage {
       this.#board.addMissed(calls, this.#now());
       this.#painter.ask();
     },
+    cut: () => this.#board.cutMissed(),
   });
   readonly #painter = new Painter({ sound: () => this.#ring(), screen: () => this.#paint() });
   readonly #announcer = new Announcer(
@@ -156,7 +157,7 @@ class PadPage {
     this.#popups = this.#popupList(open);
     this.#recent = new CallList(byId("recent"), byId("no-recent"), { open, callBack });
     this.#missed = new CallList(byId("missed"), byId("no-missed"), { open, close, callBack });
-    byId("all-done").addEventListener("click", () => close(this.#board.missed().map(({ call }) => call.id)));
+    byId("all-done").addEventListener("click", () => close(this.#board.missed(this.#now()).map(({ call }) => call.id)));
     this.#search = new CallSearch({
       open,
       callBack,
@@ -319,7 +320,7 @@ class PadPage {
     const popups = this.#popupsAt(now);
     const keepInSight = keepWritingInSight();
     const spots = arrange(popups);
-    const missed = groupByCaller(this.#board.missed());
+    const missed = groupByCaller(this.#board.missed(now));
     this.#viewport.show();
     setData(document.documentElement, "size", settings.size);
     setData(document.documentElement, "dark", String(isDark(now) && popups.length === 0 && !this.#panel.isOpen));
@@ -332,7 +333,7 @@ class PadPage {
     this.#recent.update(this.#board.recent(), now);
     this.#missed.update(missed.map(({ newest, key, ids }) => ({ ...newest, key, ids })), now);
     setHidden(byId("all-done"), missed.length < 2);
-    setText(byId("missed-limit"), missed.length > 0 ? (this.#board.missedCut ? text.missedCut : text.missedSince) : "");
+    setText(byId("missed-limit"), this.#board.missedCut ? text.missedCut : text.missedSince);
     setText(byId("recent-limit"), this.#board.recentCut ? text.recentCut : "");
     this.#panel.show(now);
     this.#search.draw();

@@ -7,6 +7,9 @@ import { startedAt, type Known } from "./phase.ts";
 /** Callers whose last answered call is remembered; more than call a shop in a week. */
 const CALLERS = 5_000;
 
+/** Milliseconds: after a week a caller does not wait for a call back any more. */
+export const WEEK = 7 * 24 * 60 * 60_000;
+
 /** When each caller was last spoken with. */
 export class Answered {
   /** The beginning of the newest answered call, ms since 1970, by the caller's number. */

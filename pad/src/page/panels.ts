@@ -56,7 +56,7 @@ export class Panels {
       reached: (note) => {
         if (!actions.addToNote(call, note)) return toast(text.noteTooLong);
         // Those missed since the panel was opened as well.
-        actions.close(...withOthersOf(call, ids, board.missed()));
+        actions.close(...withOthersOf(call, ids, board.missed(now())));
       },
       notReached: (note) => {
         const draft = actions.addToNote(call, note);

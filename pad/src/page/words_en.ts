@@ -183,7 +183,7 @@ export const en: Words = {
   allDone: "All done",
   timesMissed: (calls) => `${calls}×`,
   missedCut: "Not all older missed calls are shown here. Please search by number.",
-  missedSince: "Missed calls of the last 7 days.",
+  missedSince: "Shows missed calls of the last 7 days.",
   recentCut: "Please search above for older calls.",
   closePanel: "Close",
   dialHere: "Call from this device",

@@ -214,7 +214,7 @@ export const ko = {
   allDone: "모두 완료",
   timesMissed: (calls: number) => `${calls}번`,
   missedCut: "오래된 부재중은 여기에 다 표시하지 못했습니다. 번호로 찾아 주세요.",
-  missedSince: "지난 7일 동안 온 부재중 전화입니다.",
+  missedSince: "지난 7일 동안 온 부재중 전화를 표시합니다.",
   recentCut: "더 오래된 통화는 위에서 찾아 주세요.",
   closePanel: "닫기",
   dialHere: "이 기기로 걸기",
