@@ -8,7 +8,7 @@ import { until } from "./chromium.ts";
 import { padToken } from "./fake_actions.ts";
 import { ring } from "./fake_server.ts";
 import { looksRight } from "./looks.ts";
-import { popup, regular, settled, Shop, withoutSoundBanner } from "./shop.ts";
+import { middleOf, popup, regular, settled, Shop, withoutSoundBanner } from "./shop.ts";
 
 const shop = new Shop();
 const FIRST = padToken("p1", "1번 카운터");
@@ -108,6 +108,22 @@ test("all done closes every call, and is taken back as a whole", async () => {
   await page.getByRole("button", { name: "되돌리기" }).click();
   await until("the reopens", () => ["m50", "m40", "m30", "other"].every((id) => !shop.server.call(id)?.closed));
   assert.equal(await lines(page).count(), 2);
+});
+
+test("all done is only for the calls that were shown when the button was pressed", async () => {
+  storeMissed();
+  const page = await shop.pad({}, FIRST);
+  await withoutSoundBanner(page);
+  await settled(page);
+  await page.mouse.move(...(await middleOf(page.locator("#all-done"))));
+  await page.mouse.down();
+  shop.server.update(ring("unseen", "010-9999-0000", 0, { state: MISSED }));
+  await page.waitForTimeout(300);
+  await page.mouse.up();
+  await until("the closes", () => ["m50", "m40", "m30", "other"].every((id) => shop.server.call(id)?.closed));
+  await page.getByText("부재중 4건을 완료로 표시했습니다").waitFor();
+  assert.ok(!shop.server.call("unseen")?.closed);
+  assert.equal(await lines(page).count(), 1);
 });
 
 test("a ring between press and release moves no button of the panel, and the ring stands above it", async () => {

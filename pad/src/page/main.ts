@@ -116,6 +116,8 @@ class PadPage {
   #title = "RingPad";
   /** There was a snapshot. */
   #known = false;
+  /** The missed calls that were painted last: "all done" is for these, and not for one that came during the press. */
+  #missedShown: ReadonlySet<string> = new Set();
   /** Calls whose cards show the whole text. */
   readonly #whole = new Set<string>();
   /** The call for which the page shows that "done" can be taken back. */
@@ -157,7 +159,10 @@ class PadPage {
     this.#popups = this.#popupList(open);
     this.#recent = new CallList(byId("recent"), byId("no-recent"), { open, callBack });
     this.#missed = new CallList(byId("missed"), byId("no-missed"), { open, close, callBack });
-    byId("all-done").addEventListener("click", () => close(this.#board.missed(this.#now()).map(({ call }) => call.id)));
+    byId("all-done").addEventListener("click", () => {
+      const shown = this.#board.missed(this.#now()).filter(({ call }) => this.#missedShown.has(call.id));
+      close(shown.map(({ call }) => call.id));
+    });
     this.#search = new CallSearch({
       open,
       callBack,
@@ -321,6 +326,7 @@ class PadPage {
     const keepInSight = keepWritingInSight();
     const spots = arrange(popups);
     const missed = groupByCaller(this.#board.missed(now));
+    this.#missedShown = new Set(missed.flatMap(({ ids }) => ids));
     this.#viewport.show();
     setData(document.documentElement, "size", settings.size);
     setData(document.documentElement, "dark", String(isDark(now) && popups.length === 0 && !this.#panel.isOpen));
