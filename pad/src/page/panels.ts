@@ -81,7 +81,9 @@ export class Panels {
 
   /** There is a new connection. */
   reload(): void {
-    if (this.#context.panel.shows(this.#reservations)) this.#reservations?.reload();
+    const { panel } = this.#context;
+    if (panel.shows(this.#reservations)) this.#reservations?.reload();
+    if (panel.shows(this.#customer)) this.#customer?.reload();
   }
 
   /** Shows everything of the call's caller. */
