@@ -67,3 +67,17 @@ test("a day's reservation opens its customer; a ring between press and release m
   await page.getByRole("button", { name: "닫기", exact: true }).click();
   await page.locator("#panel").waitFor({ state: "hidden" });
 });
+
+test("a customer's record is read again with a new connection", async () => {
+  storeCalls();
+  const page = await shop.pad({}, FIRST);
+  shop.server.update(ring("a", "010-1234-5678", 3_000, regular), 60_000);
+  await popup(page, "a").getByRole("button", { name: "손님 기록" }).click();
+  await page.locator("#panel").getByText("타이어 광택 문의").waitFor();
+  shop.server.away = true;
+  shop.server.cut();
+  await page.locator('#connection[data-state="reconnecting"]').waitFor();
+  shop.server.store(ring("c3", "010-1234-5678", 2 * DAY, { state: COMPLETED, note: "왁스 추가" }));
+  shop.server.away = false;
+  await page.locator("#panel").getByText("왁스 추가").waitFor();
+});

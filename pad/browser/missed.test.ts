@@ -8,7 +8,7 @@ import { until } from "./chromium.ts";
 import { padToken } from "./fake_actions.ts";
 import { ring } from "./fake_server.ts";
 import { looksRight } from "./looks.ts";
-import { popup, regular, settled, Shop, withoutSoundBanner } from "./shop.ts";
+import { middleOf, popup, regular, settled, Shop, withoutSoundBanner } from "./shop.ts";
 
 const shop = new Shop();
 const FIRST = padToken("p1", "1번 카운터");
@@ -51,6 +51,41 @@ for (const [width, height, colorScheme] of [[360, 740, "light"], [800, 1280, "da
   });
 }
 
+test("a call back from the recent calls closes all missed calls of its caller", async () => {
+  storeMissed();
+  const page = await shop.pad({}, FIRST);
+  await withoutSoundBanner(page);
+  await page.evaluate(() => addEventListener("click", (event) => event.target instanceof Element && event.target.closest("a") && event.preventDefault()));
+  await settled(page);
+  await page.locator('#recent [data-call="m40"] .call-back').click();
+  await page.getByRole("button", { name: "통화했습니다" }).click();
+  await until("the closes", () => ["m50", "m40", "m30"].every((id) => shop.server.call(id)?.closed));
+  assert.ok(!shop.server.call("other")?.closed);
+});
+
+test("the result of a call back is kept for a call that was only found, and one that does not fit is not lost in silence", async () => {
+  const old = (id: string, number: string, note: string) => shop.server.store(ring(id, number, 30 * 24 * 60 * MINUTE, { ...regular, state: COMPLETED, note }));
+  old("found", "010-1234-5678", "세차 문의");
+  old("full", "010-8765-4321", "가".repeat(2_000));
+  shop.server.snapshotHas = 0;
+  const page = await shop.pad({}, FIRST);
+  await withoutSoundBanner(page);
+  await page.evaluate(() => addEventListener("click", (event) => event.target instanceof Element && event.target.closest("a") && event.preventDefault()));
+  const callBack = async (id: string, number: string, result: string) => {
+    await page.locator("#search").fill(number);
+    await page.locator(`#found [data-call="${id}"] .call-back`).click();
+    await settled(page);
+    await page.getByRole("button", { name: result }).click();
+  };
+  await callBack("found", "1234-5678", "받지 않습니다");
+  await until("the note", () => /^세차 문의\n\d\d:\d\d 다시 걸었으나 받지 않음$/.test(shop.server.call("found")?.note ?? ""));
+  assert.equal(shop.server.call("found")?.reservation, undefined);
+  assert.equal(await popup(page, "found").count(), 0);
+  await callBack("full", "8765-4321", "통화했습니다");
+  await page.getByText("메모가 너무 길어 결과를 적지 못했습니다").waitFor();
+  assert.ok(!shop.server.call("full")?.closed);
+});
+
 test("a later answered call of the same caller leaves nothing open on any pad", async () => {
   storeMissed();
   const pads = [await shop.pad({}, FIRST), await shop.pad({}, padToken("p2", "2번 카운터"))];
@@ -73,6 +108,22 @@ test("all done closes every call, and is taken back as a whole", async () => {
   await page.getByRole("button", { name: "되돌리기" }).click();
   await until("the reopens", () => ["m50", "m40", "m30", "other"].every((id) => !shop.server.call(id)?.closed));
   assert.equal(await lines(page).count(), 2);
+});
+
+test("all done is only for the calls that were shown when the button was pressed", async () => {
+  storeMissed();
+  const page = await shop.pad({}, FIRST);
+  await withoutSoundBanner(page);
+  await settled(page);
+  await page.mouse.move(...(await middleOf(page.locator("#all-done"))));
+  await page.mouse.down();
+  shop.server.update(ring("unseen", "010-9999-0000", 0, { state: MISSED }));
+  await page.waitForTimeout(300);
+  await page.mouse.up();
+  await until("the closes", () => ["m50", "m40", "m30", "other"].every((id) => shop.server.call(id)?.closed));
+  await page.getByText("부재중 4건을 완료로 표시했습니다").waitFor();
+  assert.ok(!shop.server.call("unseen")?.closed);
+  assert.equal(await lines(page).count(), 1);
 });
 
 test("a ring between press and release moves no button of the panel, and the ring stands above it", async () => {

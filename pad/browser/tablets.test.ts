@@ -85,11 +85,27 @@ for (const store of ["sqlite", "postgres"]) {
       const code = await shownCode(page);
       await pair(code, "계산대");
       await connected(page);
+      const tab = await page.context().newPage();
+      await tab.goto(floor.testbed.url);
+      await connected(tab);
+      const call = await floor.store.ring("010-1234-0004");
+      for (const it of [page, tab]) {
+        await popup(it, call.id).getByRole("button", { name: "예약·메모" }).click();
+        await popup(it, call.id).getByLabel("이름", { exact: true }).fill("김민수");
+      }
       const listed = await floor.testbed.ringpad(["pads", "list", "--store", floor.store.id, "--json"]);
       const { id } = JSON.parse(listed) as { id: string };
       await floor.testbed.ringpad(["pads", "revoke", id]);
       assert.notEqual(await shownCode(page), code);
-      assert.equal(await page.evaluate(() => localStorage.getItem("ringpad.credential")), null);
+      await shownCode(tab);
+      for (const it of [page, tab]) {
+        await popup(it, call.id).waitFor({ state: "detached" });
+        await it.locator("#pairing-code").waitFor();
+        assert.equal(await it.locator("#lists").isVisible(), false);
+        assert.doesNotMatch(await it.content(), /김민수|1234-0004/);
+        const kept = await it.evaluate(() => JSON.stringify([Object.entries(localStorage), Object.entries(sessionStorage)]));
+        assert.doesNotMatch(kept, /ringpad\.credential|김민수|ringpad\.drafts/);
+      }
     });
   });
 }

@@ -2,8 +2,10 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { ActionError } from "../src/client/action_error.ts";
-import { Page, THEIRS } from "./call_page.ts";
+import { CallState } from "../src/gen/ringpad/v1/call_pb.ts";
+import { call, Page, T, THEIRS } from "./call_page.ts";
 import { settle } from "./fakes.ts";
 
 test("a claim is shown before it is answered, and stays when it succeeds", async () => {
@@ -78,4 +80,23 @@ test("with a token that cannot be read, the first successful claim tells which p
   await page.answer({ claim: { padId: "opaque-7" } });
   assert.equal(page.actions.me(), "opaque-7");
   assert.equal(page.holder, "me");
+});
+
+test("a line is added to the note of a call that the board does not have, and of the call only that is saved", async () => {
+  const page = new Page();
+  const found = call({ id: "found", state: CallState.COMPLETED, note: "세차 문의", customers: [{ id: "c1", name: "김민수" }] });
+  for (let i = 0; i < 500; i += 1) page.board.apply(call({ id: `c${i}`, startedAt: timestampFromMs(T) }), undefined, T);
+  const draft = page.actions.addToNote(found, "14:05 받지 않음") ?? assert.fail("not added");
+  assert.equal(page.board.popups(T).some((popup) => popup.call.id === "found"), false);
+  void page.actions.save("found", draft);
+  await settle();
+  assert.deepEqual(page.last().note, { note: "세차 문의\n14:05 받지 않음", reservation: undefined });
+  await page.last().answer(call({ id: "found", note: "세차 문의\n14:05 받지 않음" }));
+  assert.equal(page.drafts.has("found"), false);
+});
+
+test("a line that makes the note too long is not added", () => {
+  const page = new Page();
+  assert.equal(page.actions.addToNote(call({ id: "found", note: "가".repeat(1_995) }), "14:05 받지 않음"), undefined);
+  assert.equal(page.drafts.has("found"), false);
 });

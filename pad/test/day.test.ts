@@ -37,13 +37,13 @@ const figures = (day: Day, now = NOON) => {
 };
 
 test("the figures of a day; a call with an unknown end is neither answered nor missed", () => {
-  const reservation = { carNumber: "12가 3456" };
+  const reservation = { service: "실내 세차" };
   const day = known(
     call("a", RINGING, NOON),
     call("b", ANSWERED, NOON),
     call("c", COMPLETED, NOON, { reservation }),
     call("d", MISSED, NOON, { reservation }),
-    call("e", MISSED, MIDNIGHT),
+    call("e", MISSED, MIDNIGHT, { reservation: { carNumber: "12가 3456" } }),
     call("yesterday", COMPLETED, MIDNIGHT - 1),
   );
   assert.deepEqual(figures(day), [5, 2, 2, 2]);
@@ -54,7 +54,7 @@ test("a call counts once, by its newest revision", () => {
   const end = call("a", COMPLETED, NOON);
   const day = known(ring, end, ring);
   assert.deepEqual(figures(day), [1, 1, 0, 0]);
-  day.add(call("a", COMPLETED, NOON, { reservation: {} }), NOON);
+  day.add(call("a", COMPLETED, NOON, { reservation: { at: timestampFromMs(TOMORROW) } }), NOON);
   assert.deepEqual(figures(day), [1, 1, 0, 1]);
   day.add(call("a", COMPLETED, MIDNIGHT - 1), NOON);
   assert.deepEqual(figures(day), [0, 0, 0, 0]);
@@ -140,7 +140,7 @@ test("after a snapshot the day is read page by page, once; then it follows updat
   questions[1]?.answer({ calls: [call("a", COMPLETED, MIDNIGHT)], nextPageToken: "" });
   await settle();
   assert.equal(summary.words(), "오늘 전화 2 · 받음 1 · 부재중 1 · 예약 잡은 전화 0");
-  summary.add(call("a", COMPLETED, MIDNIGHT, { reservation: {} }));
+  summary.add(call("a", COMPLETED, MIDNIGHT, { reservation: { service: "광택" } }));
   assert.equal(summary.words(), "오늘 전화 2 · 받음 1 · 부재중 1 · 예약 잡은 전화 1");
   await clock.advance(10 * MINUTE);
   assert.equal(questions.length, 2);

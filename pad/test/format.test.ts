@@ -47,7 +47,9 @@ test("the caller's last reservation, in the future or in the past, unless this c
   const line = (init: MessageInitShape<typeof CallSchema>) => bookedLine(call(init), NOW);
   assert.equal(line({ history: { lastReservation: reservation } }), "예약 내일 10:00 · 실내 세차 · 12가 3456 · 김민수");
   assert.equal(line({ history: { lastReservation: { ...reservation, at: at(2025, 10, 20, 10) } } }).slice(0, 12), "지난 예약 11월 20");
-  assert.equal(line({ history: { lastReservation: { service: "광택" } } }), "지난 예약 광택");
+  assert.equal(line({ history: { lastReservation: { service: "광택" } } }), "예약 광택");
+  assert.equal(line({ history: { lastReservation: { customerName: "김민수", carNumber: "12가 3456" } } }), "");
+  assert.equal(line({ reservation: { customerName: "김민수" }, history: { lastReservation: reservation } }).slice(0, 5), "예약 내일");
   assert.equal(line({ reservation: { service: "손세차" }, history: { lastReservation: reservation } }), "손세차");
   assert.equal(line({ history: { lastReservation: {} } }), "");
   assert.equal(line({}), "");

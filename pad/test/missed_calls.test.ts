@@ -19,11 +19,13 @@ class Rig {
   readonly questions: { query: CallQuery; answer(page: CallPage): void; fail(): void }[] = [];
   readonly found: string[] = [];
   random = 1;
+  cuts = 0;
   readonly missed = new MissedCalls({
     listCalls: (query = {}) =>
       new Promise((resolve, reject) => this.questions.push({ query, answer: resolve, fail: () => reject(new Error("offline")) })),
     now: () => NOW + 0.3,
     found: (calls) => void this.found.push(...calls.map(({ id }) => id)),
+    cut: () => (this.cuts += 1),
     clock: this.clock,
     random: () => this.random,
   });
@@ -89,6 +91,7 @@ test("open calls on later pages are found, and pages that never end are read a l
   for (let page = 0; page < 20; page += 1) await rig.answer(page, { calls: [missed(`p${page}`)], nextPageToken: `${page}` });
   assert.deepEqual(rig.questions.map(({ query }) => query.pageToken), ["", "0", "1", "2", "3", "4", "5", "6"]);
   assert.deepEqual(rig.found, ["p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7"]);
+  assert.equal(rig.cuts, 1);
   await rig.clock.advance(60 * MINUTE);
   assert.equal(rig.questions.length, 8);
 });

@@ -6,7 +6,7 @@ import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { CallerKind, CallSchema, CallState, type Call } from "../src/gen/ringpad/v1/call_pb.ts";
 import { Board } from "../src/page/board.ts";
-import { groupByCaller } from "../src/page/missed_groups.ts";
+import { groupByCaller, withOthersOf } from "../src/page/missed_groups.ts";
 
 const T = Date.parse("2025-11-23T05:00:00Z");
 const { MISSED, COMPLETED } = CallState;
@@ -20,7 +20,7 @@ function call(id: string, minute: number, state: CallState, number = "+821012345
 
 /** Caller and calls of each group. */
 function groups(board: Board): string[] {
-  return groupByCaller(board.missed()).map(({ ids }) => ids.join(" "));
+  return groupByCaller(board.missed(T)).map(({ ids }) => ids.join(" "));
 }
 
 test("five missed calls and a later answered one of the same caller leave nothing open, in any order", () => {
@@ -68,7 +68,29 @@ test("calls are grouped by caller, newest first; callers without a number are no
 test("the board says when older missed calls are left out", () => {
   const board = new Board();
   for (let i = 0; i < 100; i += 1) board.apply(call(`m${i}`, i, MISSED, ""), undefined, T);
-  assert.deepEqual([board.missed().length, board.missedCut], [100, false]);
+  assert.deepEqual([board.missed(T).length, board.missedCut], [100, false]);
   board.apply(call("one more", 200, MISSED, ""), undefined, T);
-  assert.deepEqual([board.missed().length, board.missedCut], [100, true]);
+  assert.deepEqual([board.missed(T).length, board.missedCut], [100, true]);
+});
+
+test("a call back from anywhere is for all open missed calls of its caller, and for no other's", () => {
+  const board = new Board();
+  const answered = call("answered", 0, COMPLETED);
+  const withheld = call("w1", 1, MISSED, "");
+  for (const it of [answered, withheld, call("a1", 2, MISSED), call("b", 3, MISSED, "+82255501340"), call("a2", 4, MISSED), call("w2", 5, MISSED, "")]) {
+    board.apply(it, undefined, T);
+  }
+  assert.deepEqual(withOthersOf(answered, ["answered"], board.missed(T)), ["answered", "a2", "a1"]);
+  assert.deepEqual(withOthersOf(withheld, ["w1"], board.missed(T)), ["w1"]);
+});
+
+test("only missed calls of the last seven days are open, and what was not read of them is said", () => {
+  const board = new Board();
+  const week = 7 * 24 * 60;
+  board.apply(call("old", -week - 1, MISSED), undefined, T);
+  board.apply(call("week", -week, MISSED), undefined, T);
+  assert.deepEqual(groups(board), ["week"]);
+  assert.deepEqual([board.missed(T + 1).length, board.missedCut], [0, false]);
+  board.cutMissed();
+  assert.equal(board.missedCut, true);
 });

@@ -20,6 +20,7 @@ class Rig {
   begin: Code | undefined;
   poll: Code | "waits" | "approved" = "waits";
   issue: Code | undefined;
+  revoked = 0;
 
   constructor(stored = new Map<string, string>()) {
     this.stored = stored;
@@ -50,6 +51,7 @@ class Rig {
       removeItem: (key) => void this.stored.delete(key),
     },
     paired: () => (this.paired += 1),
+    revoked: () => (this.revoked += 1),
     changed: () => {},
   });
 
@@ -136,8 +138,21 @@ test("only UNAUTHENTICATED ends a credential", async () => {
     await assert.rejects(rig.pairing.token(), (error) => !(error instanceof NoToken));
     assert.equal(rig.pairing.isPaired, true);
   }
+  assert.equal(rig.revoked, 0);
   rig.issue = Code.Unauthenticated;
   await assert.rejects(rig.pairing.token(), NoToken);
   assert.equal(rig.pairing.isPaired, false);
   await assert.rejects(rig.pairing.token(), NoToken);
+  assert.equal(rig.revoked, 1);
+});
+
+test("a tab whose credential was removed by another tab forgets as well, and one that never had one does not", async () => {
+  const rig = new Rig();
+  await assert.rejects(rig.pairing.token(), NoToken);
+  assert.equal(rig.revoked, 0);
+  rig.stored.set("ringpad.credential", "c9");
+  await rig.pairing.token();
+  rig.stored.delete("ringpad.credential");
+  await assert.rejects(rig.pairing.token(), NoToken);
+  assert.equal(rig.revoked, 1);
 });

@@ -27,7 +27,9 @@ test("one customer, several of one number, a car without a name, and nobody", ()
 
 test("who has never called is new only if nobody's records have the number", () => {
   assert.equal(customer(call(), T).headline, "처음 전화한 손님");
-  assert.equal(customer(call({ customers: [KIM] }), T).headline, "등록된 손님 · 첫 전화");
+  assert.deepEqual(customer(call({ customers: [KIM] }), T), { headline: "등록된 손님", detail: "" });
+  const history = { lastCallAt: timestampFromMs(T - 86_400_000) };
+  assert.deepEqual(customer(call({ customers: [KIM], history }), T), { headline: "등록된 손님", detail: "지난 통화 어제" });
   assert.equal(customer(call({ customers: [KIM], history: { calls: 3 } }), T).headline, "4번째 전화");
 });
 

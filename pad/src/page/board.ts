@@ -8,7 +8,7 @@
 
 import { CallState, type Call } from "../gen/ringpad/v1/call_pb.ts";
 import type { Snapshot } from "../gen/ringpad/v1/pad_pb.ts";
-import { Answered } from "./missed_groups.ts";
+import { Answered, WEEK } from "./missed_groups.ts";
 import { isOpen, phaseOf, ringEnd, startedAt, type Known, type Phase } from "./phase.ts";
 
 /** Who has claimed a call. */
@@ -122,7 +122,7 @@ export class Board {
     this.#changeSeen(before?.call, call, now);
     if (this.#popsNow(known, now)) this.#show(call, now, false);
     else if (popUntil !== undefined) this.#late.add(call.id);
-    this.#prune();
+    this.#prune(now);
   }
 
   /** Every `now` so far was wrong by so many milliseconds; the next one is right. */
@@ -137,6 +137,11 @@ export class Board {
   addMissed(calls: readonly Call[], now: number): void {
     for (const call of calls) this.#answered.add(call);
     for (const call of calls) if (isMissed({ call })) this.apply(call, undefined, now);
+  }
+
+  /** Older missed calls of the week exist, and were not read. */
+  cutMissed(): void {
+    this.#missedCut = true;
   }
 
   /** The call as the server has it. */
@@ -199,9 +204,9 @@ export class Board {
     return newest.map((known) => this.current(known));
   }
 
-  /** Missed calls that are open, newest first: no pad has closed them, and no later call of the same caller was answered. */
-  missed(): Known[] {
-    const missed = [...this.#calls.values()].filter((known) => this.#isOpenMissed(known)).sort(newestFirst);
+  /** The week's missed calls that are open, newest first: no pad has closed them, and no later call of the same caller was answered. */
+  missed(now: number): Known[] {
+    const missed = [...this.#calls.values()].filter((known) => this.#isOpenMissed(known, now)).sort(newestFirst);
     if (missed.length > MISSED_LISTED) this.#missedCut = true;
     return missed.slice(0, MISSED_LISTED).map((known) => this.current(known)).filter(isMissed);
   }
@@ -216,8 +221,8 @@ export class Board {
     return this.#calls.size >= LISTED;
   }
 
-  #isOpenMissed(known: Known): boolean {
-    return isMissed(known) && !this.#answered.isAfter(known.call);
+  #isOpenMissed(known: Known, now: number): boolean {
+    return isMissed(known) && startedAt(known.call) >= now - WEEK && !this.#answered.isAfter(known.call);
   }
 
   /** The newest known version of a call, e.g. of one from a search. */
@@ -300,13 +305,13 @@ export class Board {
   }
 
   /** Limits memory: a page stays open for months. */
-  #prune(): void {
+  #prune(now: number): void {
     if (this.#calls.size <= CALLS_KEPT + MISSED_LISTED) return;
     let [missed, others] = [0, 0];
     for (const known of [...this.#calls.values()].sort(newestFirst)) {
       const { id } = known.call;
-      if (this.#shown.has(id)) continue;
-      const open = this.#isOpenMissed(known);
+      if (this.#shown.has(id) || this.#context.hasDraft(id)) continue;
+      const open = this.#isOpenMissed(known, now);
       if (open && missed < MISSED_LISTED) missed += 1;
       else if (others < CALLS_KEPT) others += 1;
       else {

@@ -124,16 +124,18 @@ export class CallActions {
     this.#closing.close(ids);
   }
 
-  /** Adds a line to what is typed into the call's form; nothing if the note would be too long. */
-  addToNote(id: string, line: string): Draft | undefined {
-    const { board, drafts } = this.#context;
-    const call = board.call(id);
-    if (!call) return undefined;
+  /** Adds a line to what is typed into the call's form, also of a call that was only found; nothing if the note would be too long. */
+  addToNote(found: Call, line: string): Draft | undefined {
+    const { board, drafts, now } = this.#context;
+    const { id } = found;
+    const call = board.call(id) ?? found;
     const shown = draftOf(call);
     const draft = drafts.get(id) ?? shown;
     const note = [draft.note.trim(), line].filter((part) => part !== "").join("\n");
     if (note.length > LONGEST_NOTE) return undefined;
     this.write(id, { ...draft, note }, shown);
+    // With its draft it is kept until that is saved: saving needs to know what the call has.
+    board.apply(call, undefined, now());
     return drafts.get(id);
   }
 

@@ -47,6 +47,8 @@ export class CustomerPanel implements PanelView {
     more: button("button", text.more, () => void this.#ask()),
   };
   #nextPage: string | undefined = "";
+  /** Counts questions: an answer to an older one is ignored. */
+  #asked = 0;
   #state: "loading" | "known" | "failed" = "loading";
 
   constructor(call: Call, context: CustomerContext) {
@@ -73,6 +75,12 @@ export class CustomerPanel implements PanelView {
     if (callerOf(call) === callerOf(this.#first) && (known?.revision ?? -1n) <= call.revision) this.#calls.set(call.id, call);
   }
 
+  /** Reads the newest calls again: a snapshot may have replaced updates, or there was no answer. */
+  reload(): void {
+    this.#nextPage = "";
+    void this.#ask();
+  }
+
   update(now: number): void {
     const known = [...this.#calls.values()].map((call) => this.#context.current({ call, popUntil: undefined }));
     known.sort((a, b) => startedAt(b.call) - startedAt(a.call));
@@ -95,18 +103,21 @@ export class CustomerPanel implements PanelView {
   }
 
   async #ask(): Promise<void> {
+    const asked = (this.#asked += 1);
     const pageToken = this.#nextPage ?? "";
     const callerSuffix = (callerOf(this.#first) ?? "").replace("+", "");
     this.#state = "loading";
     this.#context.changed();
     try {
       const { calls, nextPageToken } = await this.#context.listCalls({ callerSuffix, pageSize: PAGE, pageToken });
+      if (asked !== this.#asked) return;
       for (const call of calls) this.add(call);
       this.#nextPage = nextPageToken === "" ? undefined : nextPageToken;
       this.#state = "known";
       // The server reads a limited number of calls for a page, and none of these is the customer's.
       if (calls.length === 0 && nextPageToken !== "") return await this.#ask();
     } catch {
+      if (asked !== this.#asked) return;
       this.#state = "failed";
     }
     this.#context.changed();

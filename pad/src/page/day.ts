@@ -4,13 +4,14 @@
 
 import { CallState, type Call } from "../gen/ringpad/v1/call_pb.ts";
 import { startedAt } from "./phase.ts";
+import { isBooked } from "./reservation.ts";
 
 /** The figures of a day. A call whose end was not reported is neither answered nor missed. */
 export interface DayFigures {
   calls: number;
   answered: number;
   missed: number;
-  /** With a reservation. */
+  /** With a reservation that has a time or a service. */
   booked: number;
 }
 
@@ -49,7 +50,7 @@ export class Day {
     // Tomorrow's are kept, for a provider whose clock is ahead around midnight.
     if (began < this.#midnight) return void this.#calls.delete(call.id);
     const { revision, state, reservation } = call;
-    this.#calls.set(call.id, { revision, startedAt: began, state, booked: reservation !== undefined });
+    this.#calls.set(call.id, { revision, startedAt: began, state, booked: isBooked(reservation) });
     if (this.#calls.size <= MOST) return;
     this.#full = true;
     this.#calls.clear();

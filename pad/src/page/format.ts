@@ -2,6 +2,7 @@
 
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { CallerKind, type Call } from "../gen/ringpad/v1/call_pb.ts";
+import { isBooked } from "./reservation.ts";
 import { callerHere } from "./settings.ts";
 import { language, text, type Language } from "./text.ts";
 
@@ -111,9 +112,10 @@ export function callBackLink({ caller }: Call): string | undefined {
 export function customer(call: Call, now: number): { headline: string; detail: string } {
   const { history, caller } = call;
   if (caller?.kind !== CallerKind.NUMBER && !history?.calls) return { headline: "", detail: "" };
-  if (!history?.calls) return { headline: call.customers.length > 0 ? text.firstCallOfCustomer : text.firstCall, detail: "" };
-  const last = history.lastCallAt ? text.lastCall(dayName(timestampMs(history.lastCallAt), now)) : "";
-  return { headline: text.nthCall(history.calls + 1), detail: last };
+  const detail = history?.lastCallAt ? text.lastCall(dayName(timestampMs(history.lastCallAt), now)) : "";
+  if (history?.calls) return { headline: text.nthCall(history.calls + 1), detail };
+  // The records may not say how often a customer has called.
+  return { headline: call.customers.length > 0 ? text.knownCustomer : text.firstCall, detail };
 }
 
 /** A reservation in a line: `내일 10:30 · 실내 세차 · 12가 3456 · 김민수`; empty if there is none. */
@@ -127,12 +129,13 @@ export function reservationLine({ reservation }: Pick<Call, "reservation">, now:
 
 /** The line for reservations on a card: this call's, or the caller's last one, in the future or in the past. */
 export function bookedLine(call: Call, now: number): string {
+  if (isBooked(call.reservation)) return reservationLine(call, now);
   const reservation = call.history?.lastReservation;
-  const own = reservationLine(call, now);
+  if (!isBooked(reservation)) return "";
   const last = reservationLine({ reservation }, now);
-  if (own !== "" || last === "") return own;
-  const comes = reservation?.at !== undefined && timestampMs(reservation.at) >= now;
-  return comes ? text.booked(last) : text.lastBooked(last);
+  // Without a time nobody knows whether it is over.
+  const isOver = reservation.at !== undefined && timestampMs(reservation.at) < now;
+  return isOver ? text.lastBooked(last) : text.booked(last);
 }
 
 /** The name of the pad that has claimed the call. */

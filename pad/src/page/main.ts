@@ -32,7 +32,7 @@ import { offerMore, popupView, type PopupContext, type PopupItem } from "./popup
 import { formOf } from "./reservation_form.ts";
 import { SoundSwitch } from "./sound_switch.ts";
 import { QuietNotice } from "./quiet_notice.ts";
-import { isDark, load, settings } from "./settings.ts";
+import { change, isDark, load, settings } from "./settings.ts";
 import { silenceOf } from "./silence.ts";
 import { Status } from "./status.ts";
 import { keepShell } from "./shell.ts";
@@ -73,6 +73,7 @@ class PadPage {
       this.#board.addMissed(calls, this.#now());
       this.#painter.ask();
     },
+    cut: () => this.#board.cutMissed(),
   });
   readonly #painter = new Painter({ sound: () => this.#ring(), screen: () => this.#paint() });
   readonly #announcer = new Announcer(
@@ -101,6 +102,7 @@ class PadPage {
     clock: browserClock,
     storage: deviceStorage(),
     paired: () => this.#pad.tokenChanged(),
+    revoked: startAgain,
     changed: () => this.#painter.ask(),
   });
   /** The code of another tablet, which this one is to approve as soon as it is connected. */
@@ -114,6 +116,8 @@ class PadPage {
   #title = "RingPad";
   /** There was a snapshot. */
   #known = false;
+  /** The missed calls that were painted last: "all done" is for these, and not for one that came during the press. */
+  #missedShown: ReadonlySet<string> = new Set();
   /** Calls whose cards show the whole text. */
   readonly #whole = new Set<string>();
   /** The call for which the page shows that "done" can be taken back. */
@@ -155,7 +159,10 @@ class PadPage {
     this.#popups = this.#popupList(open);
     this.#recent = new CallList(byId("recent"), byId("no-recent"), { open, callBack });
     this.#missed = new CallList(byId("missed"), byId("no-missed"), { open, close, callBack });
-    byId("all-done").addEventListener("click", () => close(this.#board.missed().map(({ call }) => call.id)));
+    byId("all-done").addEventListener("click", () => {
+      const shown = this.#board.missed(this.#now()).filter(({ call }) => this.#missedShown.has(call.id));
+      close(shown.map(({ call }) => call.id));
+    });
     this.#search = new CallSearch({
       open,
       callBack,
@@ -318,7 +325,8 @@ class PadPage {
     const popups = this.#popupsAt(now);
     const keepInSight = keepWritingInSight();
     const spots = arrange(popups);
-    const missed = groupByCaller(this.#board.missed());
+    const missed = groupByCaller(this.#board.missed(now));
+    this.#missedShown = new Set(missed.flatMap(({ ids }) => ids));
     this.#viewport.show();
     setData(document.documentElement, "size", settings.size);
     setData(document.documentElement, "dark", String(isDark(now) && popups.length === 0 && !this.#panel.isOpen));
@@ -331,7 +339,7 @@ class PadPage {
     this.#recent.update(this.#board.recent(), now);
     this.#missed.update(missed.map(({ newest, key, ids }) => ({ ...newest, key, ids })), now);
     setHidden(byId("all-done"), missed.length < 2);
-    setText(byId("missed-limit"), missed.length > 0 ? (this.#board.missedCut ? text.missedCut : text.missedSince) : "");
+    setText(byId("missed-limit"), this.#board.missedCut ? text.missedCut : text.missedSince);
     setText(byId("recent-limit"), this.#board.recentCut ? text.recentCut : "");
     this.#panel.show(now);
     this.#search.draw();
@@ -377,6 +385,13 @@ class PadPage {
 
 function bringIntoSight({ id }: Call): void {
   document.getElementById(`who-${id}`)?.scrollIntoView({ block: "nearest" });
+}
+
+/** Forgets all callers: what the tab and this device keep of them, and with the page everything on the screen and in memory. */
+function startAgain(): void {
+  change(deviceStorage(), { callers: new Map() });
+  tabStorage()?.clear();
+  location.reload();
 }
 
 /** Whether somebody is typing: then the page does not scroll. */

@@ -3,10 +3,9 @@
 
 import type { Pad } from "../client/connect.ts";
 import { CallState, type Call } from "../gen/ringpad/v1/call_pb.ts";
+import { WEEK } from "./missed_groups.ts";
 import { Question, type QuestionTiming } from "./question.ts";
 
-/** A week: after that a caller does not wait for a call back any more. */
-const WEEK = 7 * 24 * 60 * 60_000;
 const PAGE = 500;
 /** No shop has more calls in a week. */
 const PAGES = 8;
@@ -19,6 +18,8 @@ export interface MissedContext extends QuestionTiming {
   now(): number;
   /** Calls of the week that were answered, and missed ones that nobody had closed when the server was asked; newest first. */
   found(calls: Call[]): void;
+  /** There are more than are read. */
+  cut(): void;
 }
 
 /** Finds the missed calls that a snapshot does not have. */
@@ -37,7 +38,7 @@ export class MissedCalls {
   }
 
   async #ask(wanted: () => boolean): Promise<boolean> {
-    const { listCalls, now, found } = this.#context;
+    const { listCalls, now, found, cut } = this.#context;
     // The estimated server's time has fractions of a millisecond, which a timestamp must not have.
     const query = { states: STATES, since: Math.floor(now() - WEEK), pageSize: PAGE };
     let pageToken = "";
@@ -48,7 +49,7 @@ export class MissedCalls {
       if (nextPageToken === "") return true;
       pageToken = nextPageToken;
     }
-    // Older ones would not be listed any more.
+    cut();
     return true;
   }
 }

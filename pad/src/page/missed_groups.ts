@@ -7,6 +7,9 @@ import { startedAt, type Known } from "./phase.ts";
 /** Callers whose last answered call is remembered; more than call a shop in a week. */
 const CALLERS = 5_000;
 
+/** Milliseconds: after a week a caller does not wait for a call back any more. */
+export const WEEK = 7 * 24 * 60 * 60_000;
+
 /** When each caller was last spoken with. */
 export class Answered {
   /** The beginning of the newest answered call, ms since 1970, by the caller's number. */
@@ -53,6 +56,13 @@ export function groupByCaller(missed: readonly Known[]): MissedGroup[] {
     else groups.set(key, { key, newest: known, ids: [known.call.id] });
   }
   return [...groups.values()];
+}
+
+/** These calls of a caller, and all of the same caller's among `missed`. */
+export function withOthersOf(call: Call, ids: readonly string[], missed: readonly Known[]): string[] {
+  const caller = callerOf(call);
+  const same = missed.filter((other) => caller !== undefined && callerOf(other.call) === caller);
+  return [...new Set([...ids, ...same.map((other) => other.call.id)])];
 }
 
 /** The caller's number; undefined if the caller cannot be recognised. */

@@ -36,6 +36,8 @@ export interface PairingContext {
   storage: Pick<Storage, "getItem" | "setItem" | "removeItem"> | undefined;
   /** The tablet was approved. */
   paired(): void;
+  /** The credential is not valid any more: this page must show and keep nothing of the store's callers. */
+  revoked(): void;
   /** {@link Pairing.state} has changed. */
   changed(): void;
 }
@@ -47,6 +49,8 @@ export class Pairing {
   /** Without storage it is kept until the page is closed. */
   #inMemory: string | undefined;
   #timer: Timer | undefined;
+  /** This page has had a token for a credential. */
+  #hadToken = false;
   /** Counts starts: an answer to an earlier one is ignored. */
   #run = 0;
 
@@ -66,9 +70,15 @@ export class Pairing {
   /** A token for the credential. Rejects with {@link NoToken} if there is none, or if it is not valid any more. */
   async token(): Promise<string> {
     const credential = this.#credential();
-    if (credential === undefined) throw new NoToken("the tablet is not paired");
+    if (credential === undefined) {
+      // Another tab has learned that it is not valid any more.
+      if (this.#hadToken) this.#forget();
+      throw new NoToken("the tablet is not paired");
+    }
     try {
-      return (await this.#context.client.issueToken({ credential })).token;
+      const { token } = await this.#context.client.issueToken({ credential });
+      this.#hadToken = true;
+      return token;
     } catch (error) {
       // After every other error the credential is still good.
       if (ConnectError.from(error).code !== Code.Unauthenticated) throw error;
@@ -164,7 +174,9 @@ export class Pairing {
 
   #forget(): void {
     this.#inMemory = undefined;
+    this.#hadToken = false;
     this.#remove(STORED);
+    this.#context.revoked();
   }
 
   #read(key: string): string | undefined {

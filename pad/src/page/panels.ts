@@ -8,6 +8,7 @@ import type { CallActions } from "./call_actions.ts";
 import { callBackView } from "./call_back.ts";
 import { CustomerPanel } from "./customer_panel.ts";
 import { reservationLine } from "./format.ts";
+import { withOthersOf } from "./missed_groups.ts";
 import { allowNotifications } from "./notification.ts";
 import type { Panel } from "./panel.ts";
 import { ReservationsPanel } from "./reservations_panel.ts";
@@ -16,6 +17,7 @@ import { settingsView } from "./settings_panel.ts";
 import type { SoundSwitch } from "./sound_switch.ts";
 import { deviceStorage } from "./storage.ts";
 import { text } from "./text.ts";
+import { toast } from "./toast.ts";
 import type { UndoOffer } from "./undo_offer.ts";
 
 /** What the panels need of the page. */
@@ -45,19 +47,21 @@ export class Panels {
     this.#context = context;
   }
 
-  /** Shows the number to call back, and asks what came of it; `ids` are the caller's open calls. */
+  /** Shows the number to call back, and asks what came of it; `ids` are the calls that it was opened for. */
   callBack(call: Call, ids: readonly string[]): void {
-    const { panel, actions, now } = this.#context;
+    const { panel, board, actions, now } = this.#context;
     const view = callBackView(call, {
       now,
       close: () => panel.close(),
       reached: (note) => {
-        actions.addToNote(call.id, note);
-        actions.close(...ids);
+        if (!actions.addToNote(call, note)) return toast(text.noteTooLong);
+        // Those missed since the panel was opened as well.
+        actions.close(...withOthersOf(call, ids, board.missed(now())));
       },
       notReached: (note) => {
-        const draft = actions.addToNote(call.id, note);
-        if (draft) void actions.save(call.id, draft);
+        const draft = actions.addToNote(call, note);
+        if (!draft) return toast(text.noteTooLong);
+        void actions.save(call.id, draft);
       },
     });
     panel.open(view);
@@ -77,7 +81,9 @@ export class Panels {
 
   /** There is a new connection. */
   reload(): void {
-    if (this.#context.panel.shows(this.#reservations)) this.#reservations?.reload();
+    const { panel } = this.#context;
+    if (panel.shows(this.#reservations)) this.#reservations?.reload();
+    if (panel.shows(this.#customer)) this.#customer?.reload();
   }
 
   /** Shows everything of the call's caller. */

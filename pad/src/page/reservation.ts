@@ -2,7 +2,7 @@
 
 import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import type { NoteInit } from "../client/actions.ts";
-import type { Call } from "../gen/ringpad/v1/call_pb.ts";
+import type { Call, Reservation } from "../gen/ringpad/v1/call_pb.ts";
 import type { Draft } from "./drafts.ts";
 
 const DATE = /^\d{4}-\d\d-\d\d$/;
@@ -29,6 +29,11 @@ export function draftOf(call: Call): Draft {
 export function knownPerson({ customers, reservation }: Pick<Call, "customers" | "reservation">): Person {
   const [only, ...others] = reservation ? [] : customers;
   return only && others.length === 0 ? { name: only.name, car: only.carNumber } : { name: "", car: "" };
+}
+
+/** Whether something is booked: a name and a car without a time and a service are only a note about the person. */
+export function isBooked(reservation: Call["reservation"]): reservation is Reservation {
+  return reservation !== undefined && (reservation.at !== undefined || reservation.service !== "");
 }
 
 /** The draft with defaults: a time without a day is today. */
