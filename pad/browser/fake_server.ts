@@ -74,6 +74,8 @@ export class FakeServer {
   refuseWith: number | undefined;
   /** Breaks every connection. */
   away = false;
+  /** Where the answers with the page's files stop; they do not end. */
+  filesHang: "before the headers" | "before the body" | undefined;
   /** Milliseconds that snapshots give as the heartbeat interval. Heartbeats come every second all the same. */
   heartbeatInterval = HEARTBEAT;
 
@@ -145,7 +147,9 @@ export class FakeServer {
   #page(name: string, response: ServerResponse): void {
     const type = TYPES[name];
     if (!type) return void response.writeHead(404).end();
+    if (this.filesHang === "before the headers") return;
     response.writeHead(200, { "content-type": type, "content-security-policy": CSP });
+    if (this.filesHang === "before the body") return void response.flushHeaders();
     const placeholder = '<meta name="ringpad-token-url" content="">';
     const filled = placeholder.replace('content=""', `content="${this.#tokenUrl}"`);
     const file = Buffer.from(this.files.get(name) ?? readFileSync(join("dist", name)));

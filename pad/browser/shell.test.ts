@@ -41,6 +41,19 @@ test("a page that is loaded while the server is away says so, and shows calls as
   await popup(page, "a").waitFor();
 });
 
+for (const where of ["before the headers", "before the body"] as const) {
+  test(`a page whose server hangs ${where} is made of the kept files`, async () => {
+    shop.storeADay();
+    const page = await withWorker();
+    shop.server.filesHang = where;
+    await page.reload();
+    await connected(page);
+    shop.server.update(ring("a", "010-1234-5678", 0), 60_000);
+    await popup(page, "a").waitFor();
+    shop.server.filesHang = undefined;
+  });
+}
+
 test("only the page's own files are kept, and the server's newer ones are used", async () => {
   shop.storeADay();
   const page = await withWorker();

@@ -4,7 +4,7 @@
 const CACHE = "ringpad-shell";
 /** Relative to the page's address. */
 const SHELL = ["./", "pad.js", "pad.css", "manifest.webmanifest", "icon.svg", "icon-192.png"];
-/** Milliseconds; a server that hangs is as good as none. */
+/** Milliseconds for a whole file, if there is a kept one: a server that hangs is as good as none. */
 const PATIENCE = 4_000;
 
 /** The parts of a service worker's scope that are used: TypeScript has either these types or a page's. */
@@ -43,13 +43,15 @@ worker.addEventListener("notificationclick", (event) => {
 
 async function answer(event: Lasting & { request: Request }, address: string): Promise<Response> {
   const cache = await caches.open(CACHE);
+  const kept = await cache.match(address);
   try {
-    const fresh = await fetch(event.request, { signal: AbortSignal.timeout(PATIENCE) });
+    const fresh = await fetch(event.request, kept && { signal: AbortSignal.timeout(PATIENCE) });
+    // The signal also ends the body, so the page is given a file only when all of it is there.
+    await fresh.clone().arrayBuffer();
     if (fresh.ok) event.waitUntil(cache.put(address, fresh.clone()));
     // A proxy answers for a server that is away.
-    return fresh.status < 500 ? fresh : ((await cache.match(address)) ?? fresh);
+    return fresh.status >= 500 && kept ? kept : fresh;
   } catch (error) {
-    const kept = await cache.match(address);
     if (kept) return kept;
     throw error;
   }
