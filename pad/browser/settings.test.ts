@@ -98,6 +98,22 @@ test("outside business hours a call is listed only, and the bar says when calls 
   assert.equal(await silence(page).isVisible(), false);
 });
 
+test("a new shop's services are offered for one tap as soon as they are in the settings", async () => {
+  const page = await shop.pad({}, FIRST);
+  await openSettings(page);
+  await panel(page).getByLabel("서비스", { exact: true }).fill("손세차, 광택,, 손세차");
+  await page.keyboard.press("Tab");
+  assert.equal(await panel(page).getByLabel("서비스", { exact: true }).inputValue(), "손세차, 광택");
+  shop.server.update(ring("a", "010-1234-5678", 0), 60_000);
+  const card = popup(page, "a");
+  await card.getByRole("button", { name: "내가 응대" }).click();
+  const chips = card.locator(".form-chips-services button");
+  await chips.first().waitFor();
+  assert.deepEqual(await chips.allTextContents(), ["손세차", "광택"]);
+  await chips.nth(1).click();
+  assert.equal(await card.getByLabel("서비스", { exact: true }).inputValue(), "광택");
+});
+
 test("a number is silenced and labelled from a call's card, and both are taken back in the settings", async () => {
   const page = await heardPad();
   shop.server.update(ring("a", "010-1111-2222", 0), 60_000);

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { CallerKind, CallSchema } from "../src/gen/ringpad/v1/call_pb.ts";
-import { callerHere, isDark, lineName, parse, serialize, withCaller, withLine, type Settings } from "../src/page/settings.ts";
+import { callerHere, isDark, lineName, parse, serialize, servicesOf, withCaller, withLine, type Settings } from "../src/page/settings.ts";
 
 const DEFAULTS = parse(null);
 const call = (number: string) => create(CallSchema, { caller: { kind: CallerKind.NUMBER, number } });
@@ -21,8 +21,16 @@ test("what was set is read back", () => {
     dim: { on: true, from: "22:00", until: "06:30" },
     lines: new Map([["0507-1234-5678", "네이버 예약용"]]),
     callers: new Map([[AD, { label: "광고", silent: true }]]),
+    services: ["손세차", "광택"],
   };
   assert.deepEqual(parse(serialize(set)), set);
+});
+
+test("each service is kept once, and as many as a form has room for", () => {
+  const written = " 손세차, 광택,,손세차,a,b,c,d,e".split(",");
+  assert.deepEqual(servicesOf(written), ["손세차", "광택", "a", "b", "c", "d"]);
+  assert.deepEqual(parse(JSON.stringify({ services: [3, null, " a "] })).services, ["a"]);
+  assert.deepEqual(parse('{"services":"a"}').services, []);
 });
 
 test("what is broken, or was written by another version, has its default", () => {

@@ -5,6 +5,7 @@ import { button, element, setHidden } from "./dom.ts";
 import type { Draft } from "./drafts.ts";
 import { dayName, weekday } from "./format.ts";
 import { dayOf } from "./reservation.ts";
+import { settings } from "./settings.ts";
 import { text } from "./text.ts";
 
 const SERVICES = 6;
@@ -75,9 +76,9 @@ function peopleChips(call: Call): [string, Values][] {
   ]);
 }
 
-/** The caller's last service first. */
+/** The caller's last service first, then those of the settings. */
 function serviceChips({ history }: Call, services: readonly string[]): [string, Values][] {
-  const all = new Set([history?.lastReservation?.service ?? "", ...services]);
+  const all = new Set([history?.lastReservation?.service ?? "", ...settings.services, ...services]);
   all.delete("");
   return [...all].slice(0, SERVICES).map((service) => [service, { service }]);
 }

@@ -4,7 +4,7 @@ import { CallerKind, type Call } from "../gen/ringpad/v1/call_pb.ts";
 import { button, element, icon, KeyedList, setHidden, setText, type ItemView } from "./dom.ts";
 import { callerName } from "./format.ts";
 import { callerOf } from "./missed_groups.ts";
-import { follow, group, pressed, row, type Change, type Field } from "./setting_fields.ts";
+import { follow, group, pressed, row, textField, type Change, type Field } from "./setting_fields.ts";
 import { callerHere, LONGEST_NAME, settings, withCaller, withLine } from "./settings.ts";
 import type { CallerSetting } from "./silence.ts";
 import { text } from "./text.ts";
@@ -14,7 +14,7 @@ export function linesField(calls: () => Call[], change: Change): Field {
   const list = element("ul", "setting-numbers");
   const lines = new KeyedList<string>([list], (number) => number, (number) => {
     const words = numberWords(number);
-    const input = nameField(text.nameOf(number), text.lineExample, (name) => change({ lines: withLine(settings.lines, number, name) }));
+    const input = textField(text.nameOf(number), text.lineExample, LONGEST_NAME, (name) => change({ lines: withLine(settings.lines, number, name) }));
     return view(element("li", "setting-number", words, input), () => follow(input, settings.lines.get(number) ?? ""));
   });
   const none = element("p", "panel-hint");
@@ -38,7 +38,7 @@ export function callersField(calls: () => Call[], change: Change): Field {
   const callers = new KeyedList<[string, CallerSetting]>([list], ([number]) => number, ([number]) => {
     const written = asDialled(number, calls());
     const words = numberWords(written);
-    const label = nameField(text.labelOf(written), text.labelExample, (name) => set(number, { label: name }));
+    const label = textField(text.labelOf(written), text.labelExample, LONGEST_NAME, (name) => set(number, { label: name }));
     const silent = pressed(text.silent, () => settings.callers.get(number)?.silent ?? false, () => {
       set(number, { silent: !settings.callers.get(number)?.silent });
     });
@@ -66,7 +66,7 @@ export function callerField(call: Call, change: Change): Field {
     change({ callers: withCaller(settings.callers, number, { ...callerHere(call), ...changed }) });
   };
   const silent = pressed(text.silenceNumber, () => callerHere(call).silent, () => set({ silent: !callerHere(call).silent }));
-  const label = nameField(text.label, text.labelExample, (name) => set({ label: name }));
+  const label = textField(text.label, text.labelExample, LONGEST_NAME, (name) => set({ label: name }));
   const node = group(text.settings.callers, silent.node, label);
   node.classList.add("setting-caller");
   const show = (now: number) => {
@@ -85,17 +85,6 @@ function numberWords(number: string): HTMLElement {
   const words = element("span", "setting-number-words");
   setText(words, number);
   return words;
-}
-
-function nameField(name: string, example: string, onChange: (name: string) => void): HTMLInputElement {
-  const input = element("input", "form-input");
-  input.type = "text";
-  input.maxLength = LONGEST_NAME;
-  input.placeholder = example;
-  input.autocomplete = "off";
-  input.setAttribute("aria-label", name);
-  input.addEventListener("change", () => onChange(input.value));
-  return input;
 }
 
 /** The number as people write it, if a call of it is known; in E.164 otherwise, which is all that is stored. */

@@ -24,6 +24,18 @@ export function row(name: string, fields: Node[], hint = ""): HTMLElement {
   return node;
 }
 
+/** A line of text, with a name for screen readers. */
+export function textField(name: string, example: string, longest: number, onChange: (written: string) => void): HTMLInputElement {
+  const input = element("input", "form-input");
+  input.type = "text";
+  input.maxLength = longest;
+  input.placeholder = example;
+  input.autocomplete = "off";
+  input.setAttribute("aria-label", name);
+  input.addEventListener("change", () => onChange(input.value));
+  return input;
+}
+
 /** Buttons side by side, with a name for screen readers. */
 export function group(name: string, ...nodes: Node[]): HTMLElement {
   const node = element("div", "setting-choices", ...nodes);

@@ -12,6 +12,7 @@ export const SIZES = ["normal", "large", "largest"] as const;
 
 /** Characters of a name or label. */
 export const LONGEST_NAME = 40;
+export const MOST_SERVICES = 6;
 /** Numbers that have a name or do not ring; further ones are left out when the settings are read. */
 const MOST_NUMBERS = 500;
 
@@ -27,6 +28,8 @@ export interface Settings extends SilenceRules {
   dim: { on: boolean; from: string; until: string };
   /** What virtual numbers are called, by the number as calls have it. */
   lines: ReadonlyMap<string, string>;
+  /** What the shop does most often: a form offers it for one tap. */
+  services: readonly string[];
 }
 
 const USUAL_DAY: Opening = { opens: "09:00", closes: "19:00" };
@@ -40,6 +43,7 @@ const DEFAULTS: Settings = {
   dim: { on: false, from: "21:00", until: "07:00" },
   lines: new Map(),
   callers: new Map(),
+  services: [],
 };
 const TIME = /^([01]\d|2[0-3]):[0-5]\d$/;
 const E164 = /^\+[1-9]\d{1,14}$/;
@@ -63,7 +67,15 @@ export function parse(stored: string | null): Settings {
     dim: read("dim", dimOf),
     lines: read("lines", (it) => mapOf(it, /\d/, (name) => nameOf(name) || undefined)),
     callers: read("callers", (it) => mapOf(it, E164, callerSettingOf)),
+    services: servicesOf(Array.isArray(written["services"]) ? written["services"] : []),
   };
+}
+
+/** The shop's services as they are kept: each once, and as many as a form has room for. */
+export function servicesOf(written: readonly unknown[]): string[] {
+  const services = new Set(written.map(nameOf));
+  services.delete("");
+  return [...services].slice(0, MOST_SERVICES);
 }
 
 /** For {@link parse}. */

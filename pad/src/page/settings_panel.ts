@@ -6,8 +6,8 @@ import { callersField, linesField } from "./number_settings.ts";
 import { notificationsAllowed } from "./notification.ts";
 import type { PanelView } from "./panel.ts";
 import { disturbField, hoursField } from "./quiet_settings.ts";
-import { group, pressed, row, timeField, volumeField, type Change, type Field } from "./setting_fields.ts";
-import { settings, SIZES, TONES, type Settings } from "./settings.ts";
+import { follow, group, pressed, row, textField, timeField, volumeField, type Change, type Field } from "./setting_fields.ts";
+import { LONGEST_NAME, MOST_SERVICES, servicesOf, settings, SIZES, TONES, type Settings } from "./settings.ts";
 import { text } from "./text.ts";
 
 /** What the panel needs of the page. */
@@ -33,6 +33,7 @@ export function settingsView(context: SettingsContext): PanelView {
     sizeField(change),
     dimField(change),
     hoursField(change),
+    servicesField(change),
     linesField(calls, change),
     callersField(calls, change),
     notifyField(context),
@@ -58,6 +59,13 @@ function sizeField(change: Change): Field {
   const sizes = SIZES.map((size) => pressed(text.options[size], () => settings.size === size, () => change({ size })));
   const node = row(text.settings.size, [group(text.settings.size, ...sizes.map((field) => field.node))]);
   return { node, show: (now) => sizes.forEach((field) => field.show(now)) };
+}
+
+function servicesField(change: Change): Field {
+  const { services } = text.settings;
+  const longest = MOST_SERVICES * (LONGEST_NAME + 2);
+  const input = textField(services, text.servicesExample, longest, (written) => change({ services: servicesOf(written.split(",")) }));
+  return { node: row(services, [input], text.servicesHint(MOST_SERVICES)), show: () => follow(input, settings.services.join(", ")) };
 }
 
 function notifyField({ change, allowNotifications }: SettingsContext): Field {
