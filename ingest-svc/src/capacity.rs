@@ -206,6 +206,8 @@ pub(crate) struct LogCapacity {
     pub pad_readers: Concurrency,
     /// Queries at the same time of pads that look for calls, and of people.
     pub search_readers: Concurrency,
+    /// Checks of credentials at the same time, each of which looks up one row by an index.
+    pub credential_readers: Concurrency,
     /// How long a query may take: push-svc waits 2.5 s.
     pub longest_read: Duration,
     /// Bytes of the write-ahead log, unless another program reads it.
@@ -297,6 +299,7 @@ impl Default for LogCapacity {
             live_readers: Concurrency { all: 2, per_key: 2 },
             pad_readers: Concurrency { all: 2, per_key: 1 },
             search_readers: Concurrency { all: 2, per_key: 1 },
+            credential_readers: Concurrency { all: 2, per_key: 2 },
             longest_read: Duration::from_secs(2),
             wal_bytes: 256 * MIB as u64,
             answer_bytes: MIB,

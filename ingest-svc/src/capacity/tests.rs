@@ -149,6 +149,7 @@ fn of_log(log: LogCapacity, lists: ListCapacity) -> Vec<Row> {
         live_readers,
         pad_readers,
         search_readers,
+        credential_readers,
         longest_read,
         wal_bytes,
         answer_bytes,
@@ -191,7 +192,8 @@ fn of_log(log: LogCapacity, lists: ListCapacity) -> Vec<Row> {
             pad_readers.all,
             pad_readers.per_key,
             search_readers.all,
-            search_readers.per_key
+            search_readers.per_key,
+            credential_readers.all
         ),
         limit!("one read of the log", seconds(longest_read)),
         limit!("write-ahead log", mib(wal_bytes.try_into().unwrap())),

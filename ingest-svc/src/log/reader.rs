@@ -1,5 +1,9 @@
-//! The reading half of the log. Three queues, so that what pads look for delays neither live events nor pads that open a stream;
-//! in two of them the stores take turns.
+//! The reading half of the log. Four queues, so that what pads look for delays neither live events, nor pads that open a stream, nor
+//! tablets that need a token; in two of them the stores take turns.
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests;
 
 use jiff::Timestamp;
 use ringpad_runtime::fair::Turns;
@@ -47,6 +51,8 @@ pub struct LogReader {
     pads: Turns,
     /// Pads that look for calls, and people.
     searches: Turns,
+    /// Tablets whose credential is checked. They have no store before the answer, so stores cannot take turns.
+    credentials: Turns,
     metrics: LogMetrics,
 }
 
@@ -63,6 +69,7 @@ impl LogReader {
             live: Turns::new(capacity.live_readers),
             pads: Turns::new(capacity.pad_readers),
             searches: Turns::new(capacity.search_readers),
+            credentials: Turns::new(capacity.credential_readers),
             metrics,
         }
     }
@@ -186,12 +193,13 @@ impl LogReader {
         ask!(self.oldest_quarantined(from, limit, turn))
     }
 
-    /// Whose credential it is at a Unix second; `None`: nobody's. Tablets without a token ask, and do not delay other readers.
+    /// Whose credential it is at a Unix second; `None`: nobody's. Tablets without a token ask, and wait for no other
+    /// readers: behind the searches of many stores, at their opening time, push-svc would give up, and the tablets show nothing.
     ///
     /// # Errors
     /// The log cannot be read.
     pub async fn holder(&self, credential: CredentialHash, now: i64) -> Result<Option<Holder>, LogError> {
-        let turn = self.searches.wait(ANYBODY).await;
+        let turn = self.credentials.wait(ANYBODY).await;
         ask!(self.holder(credential, now, turn))
     }
 
