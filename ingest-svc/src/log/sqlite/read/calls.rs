@@ -145,7 +145,8 @@ fn look_through(
         if page.query.wants(state, caller) {
             let mut call = read.query(params![key])?;
             if let Some(call) = call.next()?
-                && page.query.words.match_encoded(call.get_ref(2)?.as_bytes()?)
+                // What is no bytes cannot be read, which is noted where it is added.
+                && call.get_ref(2)?.as_bytes().ok().is_none_or(|call| page.query.words.match_encoded(call))
                 && let Some(next) = add(&mut page.calls, call)?
             {
                 return Ok(Some(next));

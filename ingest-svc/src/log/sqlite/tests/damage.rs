@@ -1,6 +1,7 @@
 //! A row that cannot be read costs itself, and not its store: whatever is wrong with it.
 
 use super::*;
+use crate::call::SearchWords;
 
 /// What makes bytes unreadable: none, what is no message, one that breaks off, a message of nothing, and no bytes at all.
 const DAMAGES: [&str; 5] = ["x''", "x'ffff'", "substr(bytes, 1, length(bytes) - 2)", "x'7a00'", "'text'"];
@@ -70,7 +71,7 @@ async fn an_event_of_another_position_cannot_be_read() {
 
 #[tokio::test]
 async fn a_call_that_cannot_be_read_is_left_out_and_the_others_are_shown() {
-    for damage in DAMAGES.map(|damage| damage.replace("bytes", "call")) {
+    for damage in DAMAGES.into_iter().chain(["7"]).map(|damage| damage.replace("bytes", "call")) {
         let (directory, opened) = with_store().await;
         for seq in 1..=5 {
             opened.status(ring(&seq.to_string(), "20261123142530")).await;
@@ -78,6 +79,8 @@ async fn a_call_that_cannot_be_read_is_left_out_and_the_others_are_shown() {
         opened.damage(&directory, &format!("UPDATE calls SET call = {damage} WHERE seq = '3'"));
         assert_eq!(opened.calls("gangnam").await.len(), 4, "{damage}");
         assert_eq!(opened.calls_ending_in("5678").await.len(), 4, "{damage}");
+        let words = CallQuery { words: SearchWords::parse("1234-5678").unwrap(), ..any_call() };
+        assert_eq!(opened.found(words).await.len(), 4, "{damage}");
         let pages = CallQuery { limit: 2, ..any_call() };
         let first = opened.log.reader().calls(pages.clone()).await.unwrap().unwrap();
         let second = CallQuery { after: first.next, ..pages };
