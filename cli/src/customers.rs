@@ -46,7 +46,8 @@ enum CustomersCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Makes customers, or replaces what is known of them. A line with a fault is printed and left out; the others are imported.
+    /// Makes customers, or replaces what is known of them. A line with a fault is printed, and
+    /// its customer left out; the others are imported.
     Import {
         /// CSV with a header of some of `id,name,number,car_number,note,calls,last_call_at,last_note`, or of the Korean names (이름,
         /// 전화번호, 차량번호, 메모 …), in any order, with commas, semicolons or tabs, in UTF-8 or CP949. `number` is required, and a name or a

@@ -71,14 +71,24 @@ pub(crate) fn print_faults(name: &str, faults: &mut [LineFault]) {
     }
 }
 
-/// Reads a table: calls `row` with each row's line and known columns, and returns the faults of its form. Rows with another number of
-/// fields, or a field of more than `longest` bytes, are faults.
+/// A row of a table.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Row<'a, const N: usize> {
+    /// Its known columns. One that the table does not have is empty.
+    Read([&'a str; N]),
+    /// A row with a fault of its form. For each known column the fields one of which stands in it, if any does: with fields too many, or
+    /// missing, it is not known which one. None of them if the table does not have the column; `None` if the row does not tell it.
+    Faulty([Option<&'a [&'a str]>; N]),
+}
+
+/// Reads a table: calls `row` with each row and its line, and returns the faults of its form. Rows with another number of fields, or a
+/// field of more than `longest` bytes, are faults.
 pub(crate) fn read<const N: usize>(
     bytes: &[u8],
     known: &[Column; N],
     others: Others,
     longest: usize,
-    mut row: impl FnMut(u64, [&str; N]),
+    mut row: impl FnMut(u64, Row<'_, N>),
 ) -> Vec<LineFault> {
     let Text { text, mut faults } = text::read(bytes);
     let (header, of_header) = header::find(&text, known, others);
@@ -95,13 +105,21 @@ pub(crate) fn read<const N: usize>(
     loop {
         let line = lines.of(reader.position());
         match reader.read_record(&mut record) {
-            Ok(true) => match fields(&record, &columns, longest) {
-                Ok(Some(fields)) => row(line, fields),
-                Ok(None) => {}
-                Err(text) => faults.push(LineFault { line, text }),
-            },
+            Ok(true) => {
+                let fields = fields(&record, columns.count());
+                if fields.is_empty() {
+                    continue;
+                }
+                if let Some(text) = fault(&fields, &columns, longest) {
+                    row(line, Row::Faulty(columns.candidates(&fields)));
+                    faults.push(LineFault { line, text });
+                } else {
+                    row(line, Row::Read(columns.of(&fields)));
+                }
+            }
             Ok(false) => return faults,
             Err(error) => {
+                row(line, Row::Faulty([None; N]));
                 faults.push(LineFault { line, text: format!("is not valid CSV: {error}") });
                 return faults;
             }
@@ -109,25 +127,24 @@ pub(crate) fn read<const N: usize>(
     }
 }
 
-/// The known columns of a row; `None`: it is a spreadsheet's empty row.
-fn fields<'a, const N: usize>(
-    record: &'a StringRecord,
-    columns: &Columns<N>,
-    longest: usize,
-) -> Result<Option<[&'a str; N]>, String> {
+/// The fields of a row, without the empty ones that a spreadsheet writes behind it; none: it is a spreadsheet's empty row.
+fn fields(record: &StringRecord, count: usize) -> Vec<&str> {
     let mut fields: Vec<_> = record.iter().collect();
     if fields.iter().all(|field| field.is_empty()) {
-        return Ok(None);
+        return Vec::new();
     }
-    if let Some((index, field)) = fields.iter().enumerate().find(|(_, field)| field.len() > longest) {
-        let (column, bytes) = (columns.name(index), field.len());
-        return Err(format!("{column}: {bytes} bytes, {longest} at most: is a quote missing?"));
-    }
-    while fields.len() > columns.count() && fields.last().is_some_and(|field| field.is_empty()) {
+    while fields.len() > count && fields.last().is_some_and(|field| field.is_empty()) {
         fields.pop();
     }
-    if fields.len() != columns.count() {
-        return Err(format!("{} fields are expected, there are {}", columns.count(), fields.len()));
+    fields
+}
+
+/// What is wrong with the form of a row.
+fn fault<const N: usize>(fields: &[&str], columns: &Columns<N>, longest: usize) -> Option<String> {
+    if let Some((index, field)) = fields.iter().enumerate().find(|(_, field)| field.len() > longest) {
+        let (column, bytes) = (columns.name(index), field.len());
+        return Some(format!("{column}: {bytes} bytes, {longest} at most: is a quote missing?"));
     }
-    Ok(Some(columns.of(&fields)))
+    (fields.len() != columns.count())
+        .then(|| format!("{} fields are expected, there are {}", columns.count(), fields.len()))
 }

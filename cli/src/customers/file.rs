@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use ringpad_proto::v1::{Customer, CustomerRecord};
 
 use super::time::time;
-use crate::table::{self, Column, LineFault, Others};
+use crate::table::{self, Column, LineFault, Others, Row};
 
 /// Bytes of a field at most: more than ingest-svc takes in any.
 const CELL: usize = 16 * 1024;
@@ -76,7 +76,10 @@ impl ListedCustomer {
 /// Reads a file. `zone`: of times that do not say it.
 pub(super) fn read(bytes: &[u8], zone: &TimeZone) -> CustomersFile {
     let mut rows = Rows { zone: zone.clone(), ..Rows::default() };
-    let faults = table::read(bytes, &COLUMNS, Others::NotRead, CELL, |line, fields| rows.row(line, fields));
+    let faults = table::read(bytes, &COLUMNS, Others::NotRead, CELL, |line, row| match row {
+        Row::Read(fields) => rows.row(line, fields),
+        Row::Faulty([ids, ..]) => rows.unread(line, ids),
+    });
     rows.faults.extend(faults);
     rows.finish()
 }
@@ -86,12 +89,28 @@ struct Rows {
     zone: TimeZone,
     customers: Vec<ListedCustomer>,
     by_id: HashMap<String, usize>,
+    /// The lines of rows that were not read, by the ids that they may have.
+    unread: Vec<(u64, Unread)>,
     faults: Vec<LineFault>,
+}
+
+/// Whose a row is that was not read.
+enum Unread {
+    /// One of the customers with these ids, or that of no other row.
+    OneOf(Vec<String>),
+    /// Any customer's with an id.
+    Anybodys,
 }
 
 impl Default for Rows {
     fn default() -> Self {
-        Self { zone: TimeZone::UTC, customers: Vec::new(), by_id: HashMap::new(), faults: Vec::new() }
+        Self {
+            zone: TimeZone::UTC,
+            customers: Vec::new(),
+            by_id: HashMap::new(),
+            unread: Vec::new(),
+            faults: Vec::new(),
+        }
     }
 }
 
@@ -125,6 +144,15 @@ impl Rows {
             listed.record.numbers.push(number.to_owned());
             listed.number_lines.push(line);
         }
+    }
+
+    /// A row that was not read, with the fields one of which is its id. It may have a number of a customer who is in other rows, too. An
+    /// import replaces all numbers of a customer, so it would delete this one: the customer has to fall out.
+    fn unread(&mut self, line: u64, ids: Option<&[&str]>) {
+        let unread = ids.map_or(Unread::Anybodys, |ids| {
+            Unread::OneOf(ids.iter().filter(|id| !id.is_empty()).map(|id| (*id).to_owned()).collect())
+        });
+        self.unread.push((line, unread));
     }
 
     /// Where the customer of a row is. Rows with one id must say the same.
@@ -166,10 +194,45 @@ impl Rows {
     }
 
     fn finish(mut self) -> CustomersFile {
+        let mut left_out = self.with_unread_rows();
         self.faults.sort();
         let faulty: HashSet<_> = self.faults.iter().map(|fault| fault.line).collect();
-        self.customers.retain(|listed| !listed.lines.iter().any(|line| faulty.contains(line)));
-        CustomersFile { customers: self.customers, faults: self.faults }
+        for (index, listed) in self.customers.iter().enumerate() {
+            if listed.lines.iter().any(|line| faulty.contains(line)) {
+                left_out.insert(index);
+            }
+        }
+        let customers = self.customers.into_iter().enumerate();
+        let customers = customers.filter(|(index, _)| !left_out.contains(index)).map(|(_, listed)| listed);
+        CustomersFile { customers: customers.collect(), faults: self.faults }
+    }
+
+    /// The customers who may have a row that was not read, each a fault of that row.
+    fn with_unread_rows(&mut self) -> HashSet<usize> {
+        let mut found = HashSet::new();
+        for (line, row) in &self.unread {
+            let mut fault = |text| self.faults.push(LineFault { line: *line, text });
+            match row {
+                Unread::OneOf(ids) => {
+                    for (id, index) in ids.iter().filter_map(|id| self.by_id.get_key_value(id)) {
+                        fault(format!(
+                            "id: the customer {id:?} is left out: this row may have one of its numbers"
+                        ));
+                        found.insert(*index);
+                    }
+                }
+                Unread::Anybodys if !self.by_id.is_empty() => {
+                    fault(
+                        "id: cannot be read: all customers with an id are left out, since this row may have a \
+                         number of any of them"
+                            .to_owned(),
+                    );
+                    found.extend(self.by_id.values());
+                }
+                Unread::Anybodys => {}
+            }
+        }
+        found
     }
 }
 
@@ -241,6 +304,51 @@ mod tests {
             ["10"]
         );
         assert!(told("name,car\n")[0].contains("the column `number` is missing"), "{:?}", told("name,car\n"));
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_read_leaves_out_its_customer_who_would_lose_a_number() {
+        let read = |rows: &str| {
+            let text = format!(
+                "id,name,number,calls\n7,김민수,010-1234-5678,8\n{rows}8,이영희,010-9999-0000,\n,박,010-1111-2222,\n"
+            );
+            let CustomersFile { customers, faults } = read(text.as_bytes(), &seoul());
+            let names = customers.into_iter().map(|listed| listed.record.customer.unwrap().name);
+            (names.collect::<Vec<_>>(), faults.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        let of_7 = "line 3: id: the customer \"7\" is left out: this row may have one of its numbers";
+        let number = |fields| format!("line 3: 4 fields are expected, there are {fields}");
+        // One field too many, and one missing.
+        for (row, fields) in [("7,김민수,02-555-0101,8,세차\n", 5), ("7,김민수,02-555-0101\n", 3)] {
+            assert_eq!(
+                read(row),
+                (vec!["이영희".to_owned(), "박".to_owned()], vec![number(fields), of_7.to_owned()]),
+                "{row}"
+            );
+        }
+        // It is nobody else's.
+        for row in ["9,김,02-555-0101,,8\n", ",김,02-555-0101,,7\n"] {
+            assert_eq!(
+                read(row),
+                (["김민수", "이영희", "박"].map(str::to_owned).to_vec(), vec![number(5)]),
+                "{row}"
+            );
+        }
+        // The quote in line 3 ends in line 4, whose row is swallowed.
+        let (names, faults) = read("7,\"김민수,02-555-0101,8\n8,이영희,010,\"\n");
+        assert_eq!((names, faults.len()), (vec!["박".to_owned()], 2));
+        assert!(faults[1].starts_with("line 3: id: cannot be read: all customers with an id"), "{faults:?}");
+    }
+
+    #[test]
+    fn an_id_is_looked_for_on_both_sides_of_a_field_too_many() {
+        let text = "name,id,number\n김민수,7,010-1234-5678\n김,민수,7,02-555-0101\n이,8,010-9999-0000\n";
+        let customers = read(text.as_bytes(), &seoul()).customers;
+        assert_eq!(customers.len(), 1);
+        // The row ends before its id.
+        let text = "name,number,id\n김민수,010-1234-5678,7\n김민수,02-555-0101\n박,010-1111-2222,\n";
+        let customers = read(text.as_bytes(), &seoul()).customers;
+        assert_eq!((customers.len(), &*customers[0].record.numbers[0]), (1, "010-1111-2222"));
     }
 
     proptest! {

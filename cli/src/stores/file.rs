@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use ringpad_proto::v1::Store;
 
-use crate::table::{self, Column, LineFault, Others};
+use crate::table::{self, Column, LineFault, Others, Row};
 
 /// Bytes of a field at most: more than ingest-svc takes in any.
 const CELL: usize = 1024;
@@ -62,8 +62,11 @@ const COLUMNS: [Column; 4] = [column("store_id"), column("name"), column("virtua
 /// Reads a file.
 pub(super) fn read(bytes: &[u8]) -> StoresFile {
     let mut rows = Rows::default();
-    let faults =
-        table::read(bytes, &COLUMNS, Others::Fault("a store"), CELL, |line, fields| rows.row(line, fields));
+    let faults = table::read(bytes, &COLUMNS, Others::Fault("a store"), CELL, |line, row| match row {
+        Row::Read(fields) => rows.row(line, fields),
+        // A file with a fault is not imported at all.
+        Row::Faulty(_) => {}
+    });
     rows.faults.extend(faults);
     rows.finish()
 }

@@ -68,6 +68,21 @@ impl<const N: usize> Columns<N> {
         }
     }
 
+    /// What may stand in each known column of a row with a fault of its form; see [`super::Row::Faulty`].
+    pub(super) fn candidates<'a>(&self, fields: &'a [&'a str]) -> [Option<&'a [&'a str]>; N] {
+        // Behind a quote that is missing, the row has swallowed other rows.
+        let is_one_line = !fields.iter().any(|field| field.contains('\n'));
+        let (too_many, missing) =
+            (fields.len().saturating_sub(self.count()), self.count().saturating_sub(fields.len()));
+        self.places.map(|place| match place {
+            None => Some(&[][..]),
+            Some(place) if is_one_line => {
+                fields.get(place.saturating_sub(missing)..=place.saturating_add(too_many))
+            }
+            Some(_) => None,
+        })
+    }
+
     /// The known columns of a row with [`count`](Self::count) fields. One that the table does not have is empty.
     pub(super) fn of<'a>(&self, fields: &[&'a str]) -> [&'a str; N] {
         self.places.map(|place| place.and_then(|place| fields.get(place).copied()).unwrap_or_default())
