@@ -34,12 +34,12 @@ pub(crate) struct CustomersArgs {
 
 #[derive(Debug, Subcommand)]
 enum CustomersCommand {
-    /// Prints a store's customers, by id, with masked numbers.
+    /// Prints a store's customers, by id, with masked numbers. An id that ingest-svc has made from a number is masked as well.
     List {
         /// The store's id.
         #[arg(long)]
         store: String,
-        /// Print whole phone numbers.
+        /// Print whole phone numbers, and the ids made from numbers, which `remove` needs.
         #[arg(long)]
         whole_numbers: bool,
         /// Print each customer as one line of JSON; by default a table.
@@ -69,7 +69,7 @@ enum CustomersCommand {
         /// The store's id.
         #[arg(long)]
         store: String,
-        /// The customer's id, as `list` prints it.
+        /// The customer's id, as `list --whole-numbers` prints it.
         id: String,
     },
 }
@@ -85,10 +85,7 @@ pub(crate) async fn run(args: CustomersArgs) -> Result<(), Failure> {
         CustomersCommand::List { store, whole_numbers, json } => {
             let mut customers = client.list(&store).await?;
             if !whole_numbers {
-                customers
-                    .iter_mut()
-                    .flat_map(|record| &mut record.numbers)
-                    .for_each(|number| *number = mask_text(number));
+                customers.iter_mut().for_each(mask);
             }
             if json { print_json(&customers) } else { print_table(&customers) }
         }
@@ -101,6 +98,29 @@ pub(crate) async fn run(args: CustomersArgs) -> Result<(), Failure> {
             report(format!("removed {}", harmless(&id)))
         }
     }
+}
+
+/// Masks the numbers of a customer, and an id that tells one.
+fn mask(record: &mut CustomerRecord) {
+    for number in &mut record.numbers {
+        *number = mask_text(number);
+    }
+    if let Some(customer) = &mut record.customer
+        && is_made_from_number(&customer.id)
+    {
+        "number-********".clone_into(&mut customer.id);
+    }
+}
+
+/// Whether ingest-svc has made an id from the customer's number, because the customer was sent without one: `number-`, 64 bits in
+/// hexadecimal, and from the second customer with this number on `-2`, `-3` …
+fn is_made_from_number(id: &str) -> bool {
+    let Some((hash, place)) = id.strip_prefix("number-").and_then(|rest| rest.split_at_checked(16)) else {
+        return false;
+    };
+    let is_place = |place: &str| !place.is_empty() && place.bytes().all(|byte| byte.is_ascii_digit());
+    hash.bytes().all(|byte| byte.is_ascii_hexdigit())
+        && (place.is_empty() || place.strip_prefix('-').is_some_and(is_place))
 }
 
 fn print_json(customers: &[CustomerRecord]) -> Result<(), Failure> {
@@ -126,4 +146,34 @@ fn print_table(customers: &[CustomerRecord]) -> Result<(), Failure> {
         print(harmless(format!("{id:of_id$}  {numbers:of_numbers$}  {texts}").trim_end()))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_made_from_a_number_is_masked_with_the_numbers_and_no_other_id() {
+        let masked = |id: &str| {
+            let customer = Some(Customer { id: id.to_owned(), ..Customer::default() });
+            let numbers = vec!["010-1234-5678".to_owned()];
+            let mut record = CustomerRecord { customer, numbers, ..CustomerRecord::default() };
+            mask(&mut record);
+            assert_eq!(record.numbers, ["010-****-5678"]);
+            record.customer.unwrap_or_default().id
+        };
+        for id in ["number-0123456789abcdef", "number-0123456789abcdef-2", "number-0123456789abcdef-10"] {
+            assert_eq!(masked(id), "number-********");
+        }
+        for id in [
+            "7",
+            "",
+            "number-7",
+            "number-0123456789abcdeg",
+            "number-0123456789abcdef0",
+            "number-0123456789abcdef-a",
+        ] {
+            assert_eq!(masked(id), id);
+        }
+    }
 }

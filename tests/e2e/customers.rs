@@ -94,6 +94,7 @@ async fn an_imported_customer_is_in_the_first_popup_on_every_transport() {
 
         let (code, shown, _) = customers(&system, &["list", "--store", &shop.id]).await;
         assert!(code == Some(0) && shown.contains("김민수") && !shown.contains(&digits[3..7]), "{shown}");
+        assert!(shown.contains("number-********  "), "an id that is made from a number is masked: {shown}");
         let listed = ["list", "--store", &shop.id, "--json", "--whole-numbers"];
         let (_, shown, _) = customers(&system, &listed).await;
         let record: CustomerRecord = must("JSON", serde_json::from_str(&shown));

@@ -40,7 +40,9 @@ pub(super) struct Ids {
 }
 
 impl Ids {
-    /// Without the number itself: people write ids down, and numbers are to be shown to pads only.
+    /// Not the number itself, so that nobody reads it by chance. Such an id is as personal as the number: the hash has no key, so who
+    /// has it finds the number by trying all there are, and is not to be shown where numbers are masked. A keyed hash would be
+    /// another one after a change of the key, and an import would then make each customer a second time.
     fn of(&mut self, first: &CustomerNumber) -> String {
         let hash: [u8; 32] = Sha256::digest(first.e164()).into();
         let hash = hash.first_chunk().copied().unwrap_or_default();
