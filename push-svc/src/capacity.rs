@@ -237,7 +237,7 @@ mod tests {
             ),
             limit!("those of all pads of a store, on each replica", store.per_second, store.burst),
             limit!(
-                "codes for tablets of one address, or over IPv6 of one network of 64 bits (`Begin`), and codes that the pads of one store try (`ApprovePairing`), on each replica",
+                "codes for tablets of one address, or over IPv6 of one network of 56 bits (`Begin`), and codes that the pads of one store try (`ApprovePairing`), on each replica",
                 attempts,
                 seconds(pause),
                 counted

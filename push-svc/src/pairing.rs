@@ -5,7 +5,7 @@ mod attempts;
 mod metrics;
 
 use std::{
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -39,7 +39,7 @@ const TOKEN_VALID: Duration = Duration::from_secs(60 * 60);
 pub(crate) struct Pairing {
     admission: Arc<Admission>,
     log: LogClient,
-    /// Codes that were given to the clients of an address.
+    /// Codes that were given to the clients of an address, or over IPv6 of a [`network`].
     begun: Attempts<IpAddr>,
     /// Codes that the pads of a store have tried.
     tried: Attempts<Arc<str>>,
@@ -72,7 +72,9 @@ impl Pairing {
     /// # Errors
     /// Too many codes, or the log cannot be reached.
     pub(crate) async fn begin(&self, client: IpAddr) -> Result<BeginResponse, Status> {
-        self.begun.add(&client).map_err(|retry| grpc::exhausted("too many codes for your address", retry))?;
+        self.begun
+            .add(&network(client))
+            .map_err(|retry| grpc::exhausted("too many codes for your address", retry))?;
         self.log.begin_pairing(&client.to_string()).await
     }
 
@@ -131,6 +133,15 @@ impl Pairing {
     }
 }
 
+/// By which address a request for a code counts. Over IPv6 one connection to the internet often has a network of 56 bits (RFC 6177):
+/// 256 networks of 64 bits, so a few connections could ask for all codes that there are.
+fn network(client: IpAddr) -> IpAddr {
+    match client {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 72 << 72)),
+        address => address,
+    }
+}
+
 /// The pad as its token describes it, and when that expires, to the second.
 fn pad(paired: &PairedPad, expires: SystemTime) -> (Pad, Timestamp) {
     let seconds = expires.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -142,4 +153,19 @@ fn pad(paired: &PairedPad, expires: SystemTime) -> (Pad, Timestamp) {
         expires: UNIX_EPOCH + Duration::from_secs(seconds),
     };
     (pad, Timestamp { seconds: i64::try_from(seconds).unwrap_or(i64::MAX), nanos: 0 })
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn over_ipv6_the_codes_of_a_network_of_56_bits_count_together() {
+        let network = |text: &str| network(forwarded::owner(text.parse().unwrap()));
+        assert_eq!(network("2001:db8:1:200::7"), network("2001:db8:1:2ff:1::8"));
+        assert_ne!(network("2001:db8:1:200::7"), network("2001:db8:1:300::7"));
+        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
+        assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
+    }
 }
