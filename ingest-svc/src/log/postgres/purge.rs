@@ -1,5 +1,5 @@
-//! Deletes what is older than the retention, a little at a time, by one ingest-svc at a time. Rows that a batch has locked are left
-//! for the next step.
+//! Deletes what is older than the retention, a little at a time, by one ingest-svc at a time. Calls, reservations and pads that a batch
+//! has locked are left for the next step; any other row that it has locked is waited for, until its commit.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ const REST: Duration = Duration::from_secs(60 * 60);
 const OF_DELETED_STORES: [&str; 5] = [
     "DELETE FROM reservations WHERE call IN
        (SELECT reservations.call FROM stores JOIN reservations ON reservations.store = stores.key
-        WHERE stores.deleted LIMIT $1)",
+        WHERE stores.deleted LIMIT $1 FOR UPDATE OF reservations SKIP LOCKED)",
     "DELETE FROM customers WHERE (reversed, store, id) IN
        (SELECT customers.reversed, customers.store, customers.id FROM stores JOIN customers ON customers.store = stores.key
         WHERE stores.deleted LIMIT $1)",
@@ -52,7 +52,9 @@ const OLD: [&str; 4] = [
        (SELECT key FROM quarantine WHERE received < $1 * 1000 ORDER BY received LIMIT $2 / 10)",
     "DELETE FROM events WHERE (store, position) IN
        (SELECT store, position FROM events WHERE created < $1 * 1000 ORDER BY created LIMIT $2)",
-    "DELETE FROM reservations WHERE call IN (SELECT call FROM reservations WHERE at < $1 ORDER BY at LIMIT $2)",
+    "DELETE FROM reservations WHERE call IN
+       (SELECT call FROM reservations WHERE at < $1 ORDER BY at LIMIT $2
+        FOR UPDATE SKIP LOCKED)",
     // A call is kept until its reservation is as old, too.
     "DELETE FROM calls WHERE key IN
        (SELECT key FROM calls WHERE sdt < $1 AND NOT EXISTS (SELECT FROM reservations WHERE call = calls.key) ORDER BY sdt LIMIT $2 FOR UPDATE SKIP LOCKED)",
@@ -145,4 +147,43 @@ async fn callers(client: &Client, sweep: &mut Sweep, before: i64) -> Result<bool
         now + REST.min(Duration::from_secs(u64::try_from(kept).unwrap_or_default()))
     });
     Ok(!is_last)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use ringpad_tests::postgres::PostgresServer;
+
+    use crate::{
+        call::{Action, Reservation},
+        log::tests::{Place, act, gangnam, ring},
+        store::Moving,
+    };
+
+    #[tokio::test]
+    async fn a_reservation_that_a_batch_has_locked_is_left_for_later() {
+        let server = PostgresServer::shared().await;
+        let name = server.create_database().await;
+        let opened = Place::Postgres(server.url(&name).parse().unwrap()).open().await;
+        opened.log.upsert_store(gangnam(), Moving::Refused).await.unwrap();
+        let call = opened.log.ingest(ring("1", "20261123142530")).await.unwrap().call_id;
+        let reservation = Reservation { at: Some(-1), ..Reservation::default() };
+        opened.log.act(act(call, Action::Note("note".to_owned(), Some(reservation)), 1)).await.unwrap();
+        let client = server.connect(&name).await;
+        let lock = "BEGIN; SELECT FROM reservations FOR UPDATE";
+        let left = async || {
+            let row = client.query_one("SELECT count(*) FROM reservations", &[]).await.unwrap();
+            row.get::<_, i64>(0)
+        };
+        // It is too old; and then its store is deleted, too.
+        client.batch_execute(lock).await.unwrap();
+        while opened.log.purge(0).await.unwrap() {}
+        opened.log.delete_store("gangnam".to_owned()).await.unwrap();
+        while opened.log.purge(-2).await.unwrap() {}
+        assert_eq!(left().await, 1);
+        client.batch_execute("ROLLBACK").await.unwrap();
+        while opened.log.purge(0).await.unwrap() {}
+        assert_eq!(left().await, 0);
+        opened.close().await;
+    }
 }
