@@ -6,7 +6,7 @@ use ringpad_proto::v1::{
     PairedPad, PollRequest, PollResponse,
 };
 use ringpad_runtime::grpc;
-use tonic::{Code, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 use super::{
     LogClient, answer_time,
@@ -19,9 +19,8 @@ impl LogClient {
     /// # Errors
     /// `RESOURCE_EXHAUSTED`, or `UNAVAILABLE`.
     pub(crate) async fn begin_pairing(&self, client: &str) -> Result<BeginResponse, Status> {
-        let (_turn, until) = self.wait_for_turn(client).await?;
-        let call = async |mut client: PairingClient, request| client.begin(request).await;
-        refusal(self.instances.ask_pairing(BeginRequest {}, Cost::Little, until, call).await)
+        let call = async |mut log: PairingClient, request| log.begin(request).await;
+        self.ask_about_tablet(client, BeginRequest {}, call).await
     }
 
     /// Whether a tablet's code was approved.
@@ -33,9 +32,8 @@ impl LogClient {
         client: &str,
         request: PollRequest,
     ) -> Result<PollResponse, Status> {
-        let (_turn, until) = self.wait_for_turn(client).await?;
-        let call = async |mut client: PairingClient, request| client.poll(request).await;
-        refusal(self.instances.ask_pairing(request, Cost::Little, until, call).await)
+        let call = async |mut log: PairingClient, request| log.poll(request).await;
+        self.ask_about_tablet(client, request, call).await
     }
 
     /// Whose credential it is.
@@ -47,10 +45,8 @@ impl LogClient {
         client: &str,
         request: CheckCredentialRequest,
     ) -> Result<PairedPad, Status> {
-        let (_turn, until) = self.wait_for_turn(client).await?;
-        let call = async |mut client: PairingClient, request| client.check_credential(request).await;
-        let answer = refusal(self.instances.ask_pairing(request, Cost::Little, until, call).await)?;
-        answer.pad.ok_or_else(no_pad)
+        let call = async |mut log: PairingClient, request| log.check_credential(request).await;
+        self.ask_about_tablet(client, request, call).await?.pad.ok_or_else(no_pad)
     }
 
     /// Makes the tablet that shows a code a pad of a store.
@@ -59,10 +55,22 @@ impl LogClient {
     /// The log's own status if it refuses; or `UNAVAILABLE`.
     pub(crate) async fn approve_pairing(&self, request: ApprovePairingRequest) -> Result<PairedPad, Status> {
         let store = request.store_id.clone();
-        let (_turn, until) = self.wait_for_turn(&store).await?;
-        let call = async |mut client: PairingClient, request| client.approve_pairing(request).await;
-        let answer = refusal(self.instances.ask_pairing(request, Cost::Little, until, call).await)?;
-        answer.pad.ok_or_else(no_pad)
+        let call = async |mut log: PairingClient, request| log.approve_pairing(request).await;
+        self.ask_about_tablet(&store, request, call).await?.pad.ok_or_else(no_pad)
+    }
+
+    /// Asks the log, in the turn of an address or a store.
+    async fn ask_about_tablet<Q: Clone, A, F>(
+        &self,
+        whose: &str,
+        message: Q,
+        call: impl Fn(PairingClient, Request<Q>) -> F,
+    ) -> Result<A, Status>
+    where
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
+        let (_turn, until) = self.wait_for_turn(whose).await?;
+        refusal(self.instances.ask_pairing(message, Cost::Little, until, call).await)
     }
 
     /// The ids of pads that are revoked. Never waits for pads.
