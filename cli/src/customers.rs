@@ -17,7 +17,7 @@ use self::client::CustomerClient;
 use crate::{
     internal::{InternalArgs, PATIENCE},
     stores::Mode,
-    terminal::{harmless, print, report},
+    terminal::{harmless, print, print_table, report},
 };
 
 /// How long an import may take; that of 100,000 customers takes some ten seconds.
@@ -87,7 +87,7 @@ pub(crate) async fn run(args: CustomersArgs) -> Result<(), Failure> {
             if !whole_numbers {
                 customers.iter_mut().for_each(mask);
             }
-            if json { print_json(&customers) } else { print_table(&customers) }
+            if json { print_json(&customers) } else { print_customers(&customers) }
         }
         CustomersCommand::Import { file, store, time_zone, dry_run } => {
             let mode = if dry_run { Mode::DryRun } else { Mode::Apply };
@@ -130,22 +130,12 @@ fn print_json(customers: &[CustomerRecord]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The texts come last: how wide Korean text is depends on the terminal.
-fn print_table(customers: &[CustomerRecord]) -> Result<(), Failure> {
+fn print_customers(customers: &[CustomerRecord]) -> Result<(), Failure> {
     let rows = customers.iter().map(|record| {
         let Customer { id, name, car_number, note } = record.customer.clone().unwrap_or_default();
-        [id, record.numbers.join(", "), name, car_number, note]
+        [id, record.numbers.join(", "), [name, car_number, note].join("  ")]
     });
-    let rows: Vec<_> = std::iter::once(["CUSTOMER", "NUMBERS", "NAME", "CAR", "NOTE"].map(str::to_owned))
-        .chain(rows)
-        .collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let (of_id, of_numbers) = (width(0), width(1));
-    for [id, numbers, name, car_number, note] in &rows {
-        let texts = [name, car_number, note].map(String::as_str).join("  ");
-        print(harmless(format!("{id:of_id$}  {numbers:of_numbers$}  {texts}").trim_end()))?;
-    }
-    Ok(())
+    print_table(["CUSTOMER", "NUMBERS", "NAME  CAR  NOTE"], rows)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use tonic::Code;
 
 use crate::{
     internal::{Internal, InternalArgs, PATIENCE},
-    terminal::{harmless, print, report},
+    terminal::{harmless, print, print_table, report},
 };
 
 /// Pads a page; the service's largest.
@@ -66,7 +66,7 @@ pub(crate) async fn run(args: PadsArgs) -> Result<(), Failure> {
     match args.command {
         PadsCommand::List { store, json } => {
             let pads = list(&internal, store).await?;
-            if json { print_json(&pads) } else { print_table(&pads) }
+            if json { print_json(&pads) } else { print_pads(&pads) }
         }
         PadsCommand::Pair { code, store, name } => pair(&internal, code, store, name).await,
         PadsCommand::Revoke { pad } => revoke(&internal, pad).await,
@@ -118,18 +118,8 @@ fn print_json(pads: &[PairedPad]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The name comes last: how wide Korean text is depends on the terminal.
-fn print_table(pads: &[PairedPad]) -> Result<(), Failure> {
-    let head = ["PAD", "STORE", "PAIRED", "LAST TOKEN", "REVOKED", "NAME"].map(str::to_owned);
-    let rows: Vec<[String; 6]> = std::iter::once(head).chain(pads.iter().map(row)).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let widths: Vec<usize> = (0..5).map(width).collect();
-    for row in &rows {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        let cells: Vec<_> = cells.chain(row.last().cloned()).collect();
-        print(harmless(&cells.join("  ")))?;
-    }
-    Ok(())
+fn print_pads(pads: &[PairedPad]) -> Result<(), Failure> {
+    print_table(["PAD", "STORE", "PAIRED", "LAST TOKEN", "REVOKED", "NAME"], pads.iter().map(row))
 }
 
 fn row(pad: &PairedPad) -> [String; 6] {

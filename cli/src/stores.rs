@@ -12,7 +12,7 @@ use ringpad_runtime::Failure;
 
 use crate::{
     internal::{InternalArgs, PATIENCE},
-    terminal::{harmless, print, report},
+    terminal::{harmless, print, print_table, report},
 };
 
 pub(crate) use self::import::Mode;
@@ -69,7 +69,7 @@ pub(crate) async fn run(args: StoresArgs) -> Result<(), Failure> {
     match args.command {
         StoresCommand::List { json } => {
             let stores = directory.list().await?;
-            if json { print_json(&stores) } else { print_table(&stores) }
+            if json { print_json(&stores) } else { print_stores(&stores) }
         }
         StoresCommand::Import { file, move_numbers, dry_run } => {
             let numbers = if move_numbers { Numbers::Move } else { Numbers::Keep };
@@ -90,21 +90,10 @@ fn print_json(stores: &[Store]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The name comes last: how wide Korean text is depends on the terminal.
-fn print_table(stores: &[Store]) -> Result<(), Failure> {
-    let rows: Vec<[String; 3]> = std::iter::once(["STORE", "VIRTUAL NUMBERS", "LINES"].map(str::to_owned))
-        .chain(
-            stores
-                .iter()
-                .map(|store| [store.id.clone(), store.virtual_numbers.join(", "), store.lines.join(", ")]),
-        )
-        .collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let widths = [width(0), width(1), width(2)];
-    let names = std::iter::once("NAME").chain(stores.iter().map(|store| store.name.as_str()));
-    for ([id, numbers, lines], name) in rows.iter().zip(names) {
-        let [a, b, c] = widths;
-        print(harmless(&format!("{id:a$}  {numbers:b$}  {lines:c$}  {name}")))?;
-    }
-    Ok(())
+fn print_stores(stores: &[Store]) -> Result<(), Failure> {
+    let rows = stores.iter().map(|store| {
+        let Store { id, name, virtual_numbers, lines, .. } = store;
+        [id.clone(), virtual_numbers.join(", "), lines.join(", "), name.clone()]
+    });
+    print_table(["STORE", "VIRTUAL NUMBERS", "LINES", "NAME"], rows)
 }

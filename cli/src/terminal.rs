@@ -36,6 +36,29 @@ pub(crate) fn remark(line: impl Display) {
     writeln!(io::stderr(), "{line}").ok();
 }
 
+/// Prints a table. The last column is not padded, and is for texts: how wide Korean text is depends on the terminal.
+///
+/// # Errors
+/// As of [`print`].
+pub(crate) fn print_table<const N: usize>(
+    head: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> Result<(), Failure> {
+    for line in table([head.map(str::to_owned)].into_iter().chain(rows).collect()) {
+        print(line)?;
+    }
+    Ok(())
+}
+
+fn table<const N: usize>(rows: Vec<[String; N]>) -> impl Iterator<Item = String> {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let widths: [usize; N] = std::array::from_fn(|column| if column + 1 < N { width(column) } else { 0 });
+    rows.into_iter().map(move |row| {
+        let cells: Vec<_> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        harmless(cells.join("  ").trim_end())
+    })
+}
+
 /// Text from outside, without control characters, which could change the terminal.
 pub(crate) fn harmless(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
@@ -44,6 +67,13 @@ pub(crate) fn harmless(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_columns_but_the_last_are_padded() {
+        let rows = [["ID", "NUMBER", "NAME"], ["7", "010-1234-5678", "강남\n점"], ["busan", "", ""]];
+        let lines: Vec<_> = table(rows.map(|row| row.map(str::to_owned)).to_vec()).collect();
+        assert_eq!(lines, ["ID     NUMBER         NAME", "7      010-1234-5678  강남 점", "busan"]);
+    }
 
     #[test]
     fn a_memo_cannot_control_the_terminal() {
