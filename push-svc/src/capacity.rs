@@ -108,6 +108,8 @@ pub(crate) struct LogCapacity {
     pub streams: Concurrency,
     /// Of pads' single requests.
     pub requests: Concurrency,
+    /// Of tablets that need a code or a token, by address.
+    pub tablets: Concurrency,
 }
 
 /// One request of the catch-up to the log; the next one asks for the rest.
@@ -168,7 +170,11 @@ impl Default for StreamCapacity {
 
 impl Default for LogCapacity {
     fn default() -> Self {
-        Self { streams: Concurrency { all: 32, per_key: 16 }, requests: Concurrency { all: 16, per_key: 4 } }
+        Self {
+            streams: Concurrency { all: 32, per_key: 16 },
+            requests: Concurrency { all: 16, per_key: 4 },
+            tablets: Concurrency { all: 8, per_key: 4 },
+        }
     }
 }
 
@@ -243,6 +249,11 @@ mod tests {
                 counted
             ),
             limit!("those of all pads that wait for the log", log.requests.all, log.requests.per_key),
+            limit!(
+                "tablets that need a code or a token and wait for the log",
+                log.tablets.all,
+                log.tablets.per_key
+            ),
             limit!("how far behind a pad may be", max_behind),
             limit!("calls in a pad's first message", calls, calls, mib(snapshot_bytes)),
             limit!("missed events read for one pad", page, "1 MiB"),

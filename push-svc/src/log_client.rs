@@ -47,6 +47,8 @@ pub(crate) struct LogClient {
     batches: Arc<Batches>,
     /// For the single requests of pads.
     requests: Turns,
+    /// For tablets that need a code or a token, so that they do not wait behind the searches of pads.
+    tablets: Turns,
     sources: EventSources,
 }
 
@@ -84,12 +86,13 @@ impl LogClient {
         capacity: LogCapacity,
         registry: &mut Registry,
     ) -> Self {
-        let LogCapacity { streams, requests } = capacity;
+        let LogCapacity { streams, requests, tablets } = capacity;
         Self {
             instances: Instances::new(urls, bearer, registry),
             streams: Turns::new(streams),
             batches: Arc::default(),
             requests: Turns::new(requests),
+            tablets: Turns::new(tablets),
             sources,
         }
     }
@@ -114,7 +117,7 @@ impl LogClient {
     /// The log's own status if the action is refused; or `UNAVAILABLE`.
     pub(crate) async fn act(&self, request: ActOnCallRequest) -> Result<Call, Status> {
         let store = request.store_id.clone();
-        let (_turn, until) = self.wait_for_turn(&store).await?;
+        let (_turn, until) = wait_for_turn(&self.requests, &store).await?;
         let call = async |mut client: InstanceClient, request| client.act_on_call(request).await;
         let answer = self.instances.ask(request, Cost::Little, until, call).await;
         let answer = self.answer_or_refusal(answer)?;
@@ -130,7 +133,7 @@ impl LogClient {
         request: ListReservationsRequest,
     ) -> Result<ListReservationsResponse, Status> {
         let store = request.store_id.clone();
-        let (_turn, until) = self.wait_for_turn(&store).await?;
+        let (_turn, until) = wait_for_turn(&self.requests, &store).await?;
         let call = async |mut client: InstanceClient, request| client.list_reservations(request).await;
         let answer = self.instances.ask(request, Cost::Much, until, call).await;
         self.answer_or_refusal(answer)
@@ -142,7 +145,7 @@ impl LogClient {
     /// The log's own status if the request is refused; or `UNAVAILABLE`.
     pub(crate) async fn search(&self, request: ListCallsRequest) -> Result<ListCallsResponse, Status> {
         let store = request.store_id.clone();
-        let (_turn, until) = self.wait_for_turn(&store).await?;
+        let (_turn, until) = wait_for_turn(&self.requests, &store).await?;
         self.answer_or_refusal(self.list_calls(request, until).await)
     }
 
@@ -207,14 +210,6 @@ impl LogClient {
         Ok(Events { epoch, stores: answer.stores, completeness })
     }
 
-    /// Waits until a single request may be sent, and returns the time by which it must be answered.
-    async fn wait_for_turn(&self, store: &str) -> Result<(Turn, Instant), Status> {
-        let until = answer_time();
-        let turn = timeout_at(until, self.requests.wait(store)).await;
-        let turn = turn.map_err(|_| grpc::unavailable("too many requests of this store wait for the log"))?;
-        Ok((turn, until))
-    }
-
     async fn list_calls(
         &self,
         request: ListCallsRequest,
@@ -260,6 +255,14 @@ impl LogClient {
             }
         }
     }
+}
+
+/// Waits until a single request of a store or an address may be sent, and returns the time by which it must be answered.
+async fn wait_for_turn(turns: &Turns, whose: &str) -> Result<(Turn, Instant), Status> {
+    let until = answer_time();
+    let turn = timeout_at(until, turns.wait(whose)).await;
+    let turn = turn.map_err(|_| grpc::unavailable("too many requests wait for the log"))?;
+    Ok((turn, until))
 }
 
 fn answer_time() -> Instant {

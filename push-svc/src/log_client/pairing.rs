@@ -11,6 +11,7 @@ use tonic::{Code, Request, Response, Status};
 use super::{
     LogClient, answer_time,
     instances::{Cost, PairingClient},
+    wait_for_turn,
 };
 
 impl LogClient {
@@ -69,7 +70,7 @@ impl LogClient {
     where
         F: Future<Output = Result<Response<A>, Status>>,
     {
-        let (_turn, until) = self.wait_for_turn(whose).await?;
+        let (_turn, until) = wait_for_turn(&self.tablets, whose).await?;
         refusal(self.instances.ask_pairing(message, Cost::Little, until, call).await)
     }
 
