@@ -89,8 +89,8 @@ for (const store of ["sqlite", "postgres"]) {
       await tab.goto(floor.testbed.url);
       await connected(tab);
       const call = await floor.store.ring("010-1234-0004");
+      await popup(page, call.id).getByRole("button", { name: "내가 응대" }).click();
       for (const it of [page, tab]) {
-        await popup(it, call.id).getByRole("button", { name: "예약·메모" }).click();
         await popup(it, call.id).getByLabel("이름", { exact: true }).fill("김민수");
       }
       const listed = await floor.testbed.ringpad(["pads", "list", "--store", floor.store.id, "--json"]);
