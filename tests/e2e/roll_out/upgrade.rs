@@ -1,6 +1,6 @@
 //! Two ingest-svc and three replicas are replaced one after the other, while calls come all the time: nobody outside notices.
 
-use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
+use std::{collections::BTreeSet, error::Error, net::SocketAddr, time::Duration};
 
 use futures_util::future::join_all;
 use ringpad_proto::v1::{Cdr, IngestCallRequest, ingest_service_client::IngestServiceClient};
@@ -79,7 +79,8 @@ impl Senders {
         Ok(must("an answer", serde_json::from_slice::<CdrAnswer>(&answer.body)).call_id)
     }
 
-    /// A program that knows both ingest-svc, and asks the next one when the first is unavailable.
+    /// A program that knows both ingest-svc, and asks the next one when the first is unavailable or does not answer: a connection that
+    /// was made just before ingest-svc stopped listening is reset.
     async fn by_grpc(&self, instances: &[SocketAddr], record: Cdr) -> Result<String, String> {
         self.secrets.note(&record);
         let mut errors = Vec::new();
@@ -93,9 +94,11 @@ impl Senders {
             match answer {
                 Ok(answer) => return Ok(answer.into_inner().call_id),
                 Err(status) => {
-                    let is_unavailable = status.code() == tonic::Code::Unavailable;
+                    // With a source, it is the client's own status: there was no answer.
+                    let has_no_answer =
+                        status.code() == tonic::Code::Unavailable || Error::source(&status).is_some();
                     errors.push(status.to_string());
-                    if !is_unavailable {
+                    if !has_no_answer {
                         break;
                     }
                 }
