@@ -9,11 +9,14 @@ import type { Page } from "playwright-core";
 import { CallState, ClaimSchema } from "../src/gen/ringpad/v1/call_pb.ts";
 import { padToken } from "./fake_actions.ts";
 import { ring } from "./fake_server.ts";
-import { known, middleOf, pausedPad, popup, settled, Shop, withoutSoundBanner } from "./shop.ts";
+import { connected, known, middleOf, pausedPad, popup, settled, Shop, withoutSoundBanner } from "./shop.ts";
 
 const shop = new Shop();
 const FIRST = padToken("p1", "1번 카운터");
 const SCREENS = { landscape: { width: 1280, height: 800 }, portrait: { width: 800, height: 1280 } };
+
+/** Two people with one number: the form asks who calls. */
+const COUPLE = [{ id: "c1", name: "김민수", carNumber: "12가 3456" }, { id: "c2", name: "이영희", carNumber: "34나 7890" }];
 
 /** What taps. */
 interface Pointer {
@@ -74,7 +77,7 @@ async function busyCounter(viewport: { width: number; height: number }, kind: Po
   await page.evaluate(recordClicks);
   await withoutSoundBanner(page);
   const claim = create(ClaimSchema, { padId: "p1", padName: "1번 카운터" });
-  shop.server.update(ring("mine", "010-1234-5678", 9_000, { ...known, claim }), 60_000);
+  shop.server.update(ring("mine", "010-1234-5678", 9_000, { ...known, customers: COUPLE, claim }), 60_000);
   shop.server.update(ring("rings", "010-7777-8888", 3_000, known), 60_000);
   shop.server.update(ring("talks", "010-2222-3333", 20_000, known), 60_000);
   shop.server.update({ id: "talks", state: CallState.ANSWERED });
@@ -89,6 +92,7 @@ async function busyCounter(viewport: { width: number; height: number }, kind: Po
 const BUTTONS = [
   ["rings", "내가 응대"],
   ["talks", "손님 기록"],
+  ["mine", "이영희 · 34나 7890"],
   ["mine", "저장"],
   ["mine", "실내 세차"],
   ["mine", "내일"],
@@ -140,30 +144,50 @@ for (const [screen, viewport] of Object.entries(SCREENS)) {
   });
 }
 
-/** What else there is to tap: what opens its panel, and the button. */
-const TOOLS = [
+const BOOKED = ["#show-reservations", "#panel .reservation-words"];
+const ADDS_TABLET = '#panel >> role=button[name="태블릿 추가"]';
+
+/** Calls of the customer with a reservation, so many that their panel does not show all at once. */
+function storeOldCalls(): void {
+  for (let i = 1; i <= 60; i += 1) shop.server.store(ring(`old${i}`, "010-1234-5678", i * 86_400_000, { state: CallState.COMPLETED }));
+}
+
+/** Calls cannot be listed, so a customer's panel offers to try again. */
+const listsFail = (page: Page) => page.route("**/ListCalls", (route) => route.abort());
+
+/** What else there is to tap: what opens its panel, the button, and what has to be there before. */
+const TOOLS: [openers: string[], target: string, prepare?: (page: Page) => unknown][] = [
   [[], "#all-done"],
   [[], "#show-settings"],
   [[], "#show-reservations"],
+  [["#missed .call-done"], 'role=button[name="되돌리기"]'],
   [["#show-reservations"], "#close-panel"],
   [["#show-reservations"], "#panel .chip >> nth=1"],
   [["#show-reservations"], "#panel .reservation-words"],
   [["#show-reservations"], "#panel >> text=변경"],
   [["#show-reservations"], "#panel >> text=예약 취소"],
-  [["#show-reservations", "#panel .reservation-words"], "#panel .customer-form button"],
+  [BOOKED, "#panel .customer-form button"],
+  [BOOKED, "#panel .customer-calls >> role=button"],
+  [BOOKED, '#panel >> role=button[name="더 보기"]', storeOldCalls],
+  [BOOKED, '#panel >> role=button[name="다시 시도"]', listsFail],
   [["#show-settings"], "#close-panel"],
-  [["#show-settings"], '#panel >> role=button[name="태블릿 추가"]'],
+  [["#show-settings"], ADDS_TABLET],
+  [["#show-settings", ADDS_TABLET], '#panel >> role=button[name="승인"]'],
+  [["#missed .call-back"], '#panel >> role=link[name="이 기기로 걸기"]'],
   [["#missed .call-back"], '#panel >> role=button[name="통화했습니다"]'],
   [["#missed .call-back"], '#panel >> role=button[name="받지 않습니다"]'],
-] as const;
+];
 
 for (const viewport of [{ width: 1280, height: 800 }, { width: 360, height: 740 }]) {
   test(`${viewport.width}: every button of the lists and panels is hit, with a ring between press and release`, async () => {
-    for (const [openers, target] of TOOLS) {
+    for (const [openers, target, prepare] of TOOLS) {
       shop.storeADay();
       const reservation = { customerName: "김민수", carNumber: "12가 3456", at: timestampFromMs(Date.now() + 60_000) };
       shop.server.store(ring("booked", "010-1234-5678", 60_000, { state: CallState.COMPLETED, reservation }));
-      const page = await shop.pad({ viewport }, FIRST, (it) => it.addInitScript(recordChunks));
+      const page = await shop.pad({ viewport }, FIRST, async (it) => {
+        await it.addInitScript(recordChunks);
+        await prepare?.(it);
+      });
       await withoutSoundBanner(page);
       await settled(page);
       // A link that dials does not leave the page.
@@ -191,6 +215,66 @@ for (const viewport of [{ width: 1280, height: 800 }, { width: 360, height: 740 
       shop.server.forget();
     }
   });
+}
+
+const stored = (page: Page) => page.evaluate(() => localStorage.getItem("ringpad.settings") ?? "{}");
+
+/** Settings with all time fields; open at any time when the test may run, so that every call pops up. */
+const ALWAYS_OPEN = {
+  hours: { on: true, week: Array.from({ length: 7 }, () => ({ opens: "00:00", closes: "00:00" })) },
+  dim: { on: true, from: "21:00", until: "07:00" },
+};
+
+async function openSettings(viewport: { width: number; height: number }, kind: PointerKind): Promise<Page> {
+  const page = await shop.pad({ viewport, hasTouch: kind === "touch" }, FIRST, (it) => it.addInitScript(recordChunks));
+  await page.evaluate((set) => localStorage.setItem("ringpad.settings", set), JSON.stringify(ALWAYS_OPEN));
+  await page.reload();
+  await connected(page);
+  await withoutSoundBanner(page);
+  await page.locator("#show-settings").click();
+  await settled(page);
+  return page;
+}
+
+/** Presses at a place, lets a call ring, and releases: only then the call pops up. */
+async function pressDuringRing(page: Page, kind: PointerKind, at: [number, number], display: string): Promise<void> {
+  const id = `during ${display}`;
+  const tap = await pointer(page, kind);
+  await tap.down(...at);
+  shop.server.update(ring(id, display, 0, known), 60_000);
+  await hasGot(page, display);
+  assert.equal(await popup(page, id).count(), 0, "nothing may move while a finger is down");
+  await tap.up();
+  await popup(page, id).waitFor();
+}
+
+for (const viewport of [{ width: 1280, height: 800 }, { width: 360, height: 740 }]) {
+  for (const kind of ["mouse", "touch"] as const) {
+    test(`${viewport.width}, ${kind}: a slider and the time fields of the settings are changed, with a ring between press and release`, async () => {
+      const page = await openSettings(viewport, kind);
+      const slider = page.getByRole("slider", { name: "소리 크기" });
+      await slider.scrollIntoViewIfNeeded();
+      await settled(page);
+      const track = (await slider.boundingBox()) ?? assert.fail("not shown");
+      await pressDuringRing(page, kind, [track.x + track.width / 4, track.y + track.height / 2], "010-9999-0000");
+      const { volume } = JSON.parse(await stored(page)) as { volume: number };
+      assert.ok(volume > 10 && volume < 40, `${volume} %`);
+      assert.equal(await slider.inputValue(), String(volume));
+      for (const [name, display] of [["어두워지는 시간", "010-9999-1111"], ["월요일 여는 시간", "010-9999-2222"]] as const) {
+        const field = page.getByLabel(name, { exact: true });
+        const before = await field.inputValue();
+        const at = await middleOf(field);
+        await settled(page);
+        await pressDuringRing(page, kind, at, display);
+        assert.equal(await field.evaluate((node) => node === document.activeElement), true, `${name} has the focus`);
+        // The press has chosen a part of the time.
+        await page.keyboard.press("ArrowUp");
+        const after = await field.inputValue();
+        assert.notEqual(after, before, name);
+        assert.ok((await stored(page)).includes(`"${after}"`), `${name} ${after} is kept`);
+      }
+    });
+  }
 }
 
 const claimedHere = (page: Page, id: string) => page.locator(`.popup[data-call="${id}"][data-holder="me"]`).count();
