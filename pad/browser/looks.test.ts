@@ -10,6 +10,7 @@ import { screenshot, TABLET } from "./chromium.ts";
 import { padToken } from "./fake_actions.ts";
 import { ring } from "./fake_server.ts";
 import { accessible, looksRight } from "./looks.ts";
+import { qrContent } from "./qr.ts";
 import { known, popup, settled, Shop, withoutSoundBanner } from "./shop.ts";
 
 const shop = new Shop();
@@ -245,6 +246,23 @@ function linesBegin(): string[] {
     const words = written.textContent ?? "";
     const bad = [...words.matchAll(/·/g)].filter(({ index }) => place(index).left < edge + 1).map(() => words);
     return first.top > phase.bottom - 4 && first.left > edge + 1 ? [...bad, `· ${words}`] : bad;
+  });
+}
+
+for (const [name, options] of SCREENS.filter(([it]) => ["tablet", "tablet-dark", "360-dark"].includes(it))) {
+  test(`${name}: the code to call back dials the caller's number in international form`, async () => {
+    const numbers = { mobile: ["010-8765-4321", "tel:+821087654321"], line: ["02-555-0134", "tel:+8225550134"] } as const;
+    Object.values(numbers).forEach(([display], at) => shop.server.store(ring(`m${at}`, display, 60_000, { state: CallState.MISSED })));
+    const page = await shop.pad(options, FIRST);
+    await withoutSoundBanner(page);
+    // Chromium's own dialog for a link that dials would take the next tap.
+    await page.evaluate(() => addEventListener("click", (event) => event.preventDefault()));
+    for (const [at, [display, link]] of Object.values(numbers).entries()) {
+      await settled(page);
+      await page.locator(`#missed [data-call="m${at}"] .call-back`).click();
+      await page.locator("#panel .panel-number", { hasText: display }).waitFor();
+      assert.equal(await qrContent(page.locator("#panel .qr")), link);
+    }
   });
 }
 

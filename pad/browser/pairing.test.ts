@@ -7,6 +7,7 @@ import { messagesOf, openPage, until } from "./chromium.ts";
 import { padToken } from "./fake_actions.ts";
 import { ring } from "./fake_server.ts";
 import { looksRight } from "./looks.ts";
+import { qrContent } from "./qr.ts";
 import { connected, popup, settled, Shop } from "./shop.ts";
 
 const shop = new Shop();
@@ -37,6 +38,7 @@ for (const [width, height, colorScheme, locale] of [[360, 740, "light", "ko-KR"]
     const page = await tablet(options);
     await page.locator("#pairing-code").waitFor();
     assert.equal(await shownCode(page), "123 450");
+    assert.equal(await qrContent(page.locator("#pairing-qr .qr")), `${shop.url}/#pair=123450`);
     await looksRight(page, `pairing-${width}-1-code`);
     const registered = await shop.pad({ viewport: { width, height }, colorScheme }, FIRST);
     await registered.goto(`${shop.url}/#pair=123450`);
@@ -83,6 +85,7 @@ test("an expired code is replaced by itself; a wrong one, too many and no name a
   await page.locator("#pairing-code").waitFor();
   shop.server.pairing.expire();
   await until("another code", async () => (await shownCode(page)) === "123 451");
+  assert.equal(await qrContent(page.locator("#pairing-qr .qr")), `${shop.url}/#pair=123451`);
   const registered = await shop.pad({}, FIRST);
   await registered.goto(`${shop.url}/#pair=123450`);
   const approve = registered.getByRole("button", { name: "승인" });
