@@ -117,7 +117,7 @@ test("the day in a line: more calls than a snapshot has, then updates; nothing w
   shop.server.update(ring("a", "010-1234-5678", 0), 30_000);
   await popup(page, "a").waitFor();
   assert.equal(await day.isVisible(), false);
-  shop.server.update({ id: "a", state: CallState.COMPLETED, reservation: { carNumber: "12가 3456" } });
+  shop.server.update({ id: "a", state: CallState.COMPLETED, reservation: { carNumber: "12가 3456", service: "손세차" } });
   await popup(page, "a").getByRole("button", { name: "숨기기" }).click();
   await day.getByText("오늘 전화 601 · 받음 1 · 부재중 600 · 예약 잡은 전화 1", { exact: true }).waitFor();
   shop.server.away = true;
