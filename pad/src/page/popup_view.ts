@@ -56,14 +56,14 @@ function parts(id: string, context: PopupContext, call: () => Call) {
     dialled: element("span", "popup-dialled"),
     memo: element("span", "popup-memo"),
     callBack: element("a", "button popup-call-back"),
-    customer: button("popup-dismiss popup-customer-record", "", () => context.customer(call())),
+    customer: button("corner-button popup-customer-record", "", () => context.customer(call())),
     claim: button("button popup-claim", text.claim, () => context.claim(id)),
     write: button("button popup-write", text.write, () => context.open(call())),
     release: button("button popup-release", text.release, () => context.release(id)),
     close: button("button popup-close", text.done, () => {
       if (!context.drafts.has(id) || form.isValid()) context.close(id);
     }),
-    dismiss: button("popup-dismiss", "", () => context.dismiss(id)),
+    dismiss: button("corner-button popup-dismiss", "", () => context.dismiss(id)),
   };
 }
 
