@@ -40,6 +40,8 @@ test("200 rings from their provider's request to the screen", async () => {
     }, `painted ${id}`);
     took.push(painted - sent);
   }
+  // Each card was hidden before the next ring, so that all were painted alike.
+  await page.locator("#quiet").waitFor();
   took.sort((a, b) => a - b);
   assert.equal(took.filter(Number.isFinite).length, RINGS);
   const at = (share: number) => took[Math.ceil(share * RINGS) - 1]?.toFixed(1);
