@@ -213,6 +213,12 @@ async fn load_numbers(
         .await
 }
 
+const CALLERS: &str =
+    "SELECT store, reversed, calls, last_call, last_note, last_reservation FROM batch_callers($1, $2)";
+/// Without its parameters.
+const CUSTOMERS: &str =
+    "SELECT store, reversed, id, name, car_number, note, calls, last_call, last_note FROM batch_customers";
+
 /// Locks the stores, and loads what they know of every caller that the batch can count.
 async fn load_stores(
     client: &Client,
@@ -227,6 +233,7 @@ async fn load_stores(
     let callers = callers::of(working, &wanted.records, &wanted.call_ids);
     let of_stores: Vec<_> = callers.iter().map(|(store, _)| store.0).collect();
     let numbers: Vec<_> = callers.iter().map(|(_, reversed)| reversed.as_str()).collect();
+    let of_customers = format!("{CUSTOMERS}($1, $2, {SHOWN})");
     let (stores, known, customers) = try_join!(
         biased;
         async {
@@ -235,8 +242,8 @@ async fn load_stores(
             &[(&keys, Type::INT8_ARRAY)],
         ).await
         },
-        load_callers(client, &of_stores, &numbers),
-        load_customers(client, &of_stores, &numbers),
+        look_up(client, CALLERS, &of_stores, &numbers),
+        look_up(client, &of_customers, &of_stores, &numbers),
     )?;
     for row in &stores {
         let key = StoreKey(row.try_get(0)?);
@@ -268,36 +275,15 @@ async fn load_stores(
     Ok(())
 }
 
-/// What the stores know of these callers.
-async fn load_callers(
+/// What a function of the database knows of these callers.
+async fn look_up(
     client: &Client,
+    statement: &str,
     stores: &[i64],
     numbers: &[&str],
 ) -> Result<Vec<Row>, tokio_postgres::Error> {
     if numbers.is_empty() {
         return Ok(Vec::new());
     }
-    client
-        .query_typed(
-            "SELECT store, reversed, calls, last_call, last_note, last_reservation FROM batch_callers($1, $2)",
-            &[(&stores, Type::INT8_ARRAY), (&numbers, Type::TEXT_ARRAY)],
-        )
-        .await
-}
-
-/// The customers of these callers.
-async fn load_customers(
-    client: &Client,
-    stores: &[i64],
-    numbers: &[&str],
-) -> Result<Vec<Row>, tokio_postgres::Error> {
-    if numbers.is_empty() {
-        return Ok(Vec::new());
-    }
-    client
-        .query_typed(
-            "SELECT store, reversed, id, name, car_number, note, calls, last_call, last_note FROM batch_customers($1, $2, $3)",
-            &[(&stores, Type::INT8_ARRAY), (&numbers, Type::TEXT_ARRAY), (&(SHOWN as i64), Type::INT8)],
-        )
-        .await
+    client.query_typed(statement, &[(&stores, Type::INT8_ARRAY), (&numbers, Type::TEXT_ARRAY)]).await
 }
