@@ -112,7 +112,32 @@ fn no_pad() -> Status {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use std::time::Duration;
+
+    use futures_util::future::join_all;
+    use prometheus_client::registry::Registry;
+    use ringpad_runtime::readiness::Readiness;
+    use tokio::{net::TcpListener, time::timeout};
+    use tonic::transport::Endpoint;
+
     use super::*;
+    use crate::{capacity::LogCapacity, event_sources::EventSources};
+
+    #[tokio::test]
+    async fn a_tablet_asks_the_log_while_searches_have_all_their_turns() {
+        let log = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Endpoint::from_shared(format!("http://{}", log.local_addr().unwrap())).unwrap();
+        let sources = EventSources::new(Readiness::default());
+        let capacity = LogCapacity::default();
+        let client = LogClient::new(vec![url], None, sources, capacity, &mut Registry::default());
+        let stores: Vec<_> = (0..capacity.requests.all).map(|store| store.to_string()).collect();
+        let _searches = join_all(stores.iter().map(|store| client.requests.wait(store))).await;
+        let asks = client.begin_pairing("192.0.2.1");
+        tokio::select! {
+            connection = timeout(Duration::from_secs(20), log.accept()) => drop(connection.unwrap().unwrap()),
+            refused = asks => panic!("it waits: {refused:?}"),
+        }
+    }
 
     #[test]
     fn only_what_the_log_says_of_the_tablet_is_a_refusal() {

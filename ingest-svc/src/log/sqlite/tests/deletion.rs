@@ -1,6 +1,11 @@
 //! What is deleted is gone: from the answers at once, and from the file's bytes little by little.
 
 use super::*;
+use crate::{
+    customer::{Customer, CustomerEntry, CustomerNumber, Earlier},
+    log::CustomerImport,
+    phone::PhoneNumber,
+};
 
 /// Whether the file, or its write-ahead log, has these bytes.
 fn has(directory: &TempDir, bytes: &[u8]) -> bool {
@@ -11,6 +16,11 @@ fn has(directory: &TempDir, bytes: &[u8]) -> bool {
 /// Purges to the end, and waits until the write-ahead log has been emptied after it.
 async fn purge_all(directory: &TempDir, opened: &OpenLog, before: i64) {
     while opened.log.purge(before).await.unwrap() {}
+    wait_until_emptied(directory, opened).await;
+}
+
+/// Waits until the write-ahead log has been emptied.
+async fn wait_until_emptied(directory: &TempDir, opened: &OpenLog) {
     let wal = directory.path().join("log.db-wal");
     let emptied = async {
         while std::fs::metadata(&wal).unwrap().len() > 0 {
@@ -62,6 +72,28 @@ async fn after_the_retention_no_number_and_no_text_is_left_in_the_file() {
     }
     assert_eq!(opened.calls("gangnam").await.len(), 1, "what is not expired is kept");
     assert!(has(&directory, b"1012345678"), "its caller too");
+    opened.close().await;
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_a_customer_who_was_removed_or_renamed() {
+    let (directory, opened) = with_store().await;
+    let import = async |name: &str| {
+        let customer = Customer { id: "7".to_owned(), name: name.to_owned(), ..Customer::default() };
+        let number = CustomerNumber::new(&PhoneNumber::parse("010-6543-4560").unwrap());
+        let entry =
+            CustomerEntry { customer, numbers: [number].into_iter().collect(), earlier: Earlier::default() };
+        let import = CustomerImport { store_id: "gangnam".to_owned(), entries: vec![entry] };
+        opened.log.import_customers(import).await.unwrap();
+    };
+    import("former-name").await;
+    assert!(has(&directory, b"former-name"), "the search finds what is there");
+    import("later-name").await;
+    wait_until_emptied(&directory, &opened).await;
+    assert!(!has(&directory, b"former-name") && has(&directory, b"later-name"));
+    opened.log.delete_customer("gangnam".to_owned(), "7".to_owned()).await.unwrap();
+    wait_until_emptied(&directory, &opened).await;
+    assert!(!has(&directory, b"later-name"));
     opened.close().await;
 }
 
