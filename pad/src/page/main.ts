@@ -32,10 +32,11 @@ import { offerMore, popupView, type PopupContext, type PopupItem } from "./popup
 import { formOf } from "./reservation_form.ts";
 import { SoundSwitch } from "./sound_switch.ts";
 import { QuietNotice } from "./quiet_notice.ts";
-import { change, isDark, load, settings } from "./settings.ts";
+import { isDark, load, settings } from "./settings.ts";
 import { silenceOf } from "./silence.ts";
 import { Status } from "./status.ts";
 import { keepShell } from "./shell.ts";
+import { startAgain } from "./start_again.ts";
 import { deviceStorage, tabStorage } from "./storage.ts";
 import { text } from "./text.ts";
 import { pairCodeFromAddress, takeFromAddress, tokenFault, tokenSource, tokenUrlOfPage } from "./token.ts";
@@ -44,7 +45,7 @@ import { UndoOffer } from "./undo_offer.ts";
 import { Unsent } from "./unsent.ts";
 import { Viewport } from "./viewport.ts";
 import { keepScreenOn } from "./wake_lock.ts";
-import { keepWritingInSight } from "./writing_place.ts";
+import { isTyping, keepWritingInSight } from "./writing_place.ts";
 
 const WITH_POPUPS = 1_000;
 const WITHOUT = 30_000;
@@ -385,18 +386,6 @@ class PadPage {
 
 function bringIntoSight({ id }: Call): void {
   document.getElementById(`who-${id}`)?.scrollIntoView({ block: "nearest" });
-}
-
-/** Forgets all callers: what the tab and this device keep of them, and with the page everything on the screen and in memory. */
-function startAgain(): void {
-  change(deviceStorage(), { callers: new Map() });
-  tabStorage()?.clear();
-  location.reload();
-}
-
-/** Whether somebody is typing: then the page does not scroll. */
-function isTyping(): boolean {
-  return document.activeElement?.matches("input, textarea") ?? false;
 }
 
 takeFromAddress();

@@ -3,6 +3,11 @@
 
 import { byId } from "./dom.ts";
 
+/** Whether somebody is typing: then the page does not scroll. */
+export function isTyping(): boolean {
+  return document.activeElement?.matches("input, textarea") ?? false;
+}
+
 /** Stores the place of the focused field; the returned function is to be called after the screen was painted. */
 export function keepWritingInSight(): () => void {
   const field = document.activeElement;
