@@ -10,7 +10,7 @@ use crate::phone::{PhoneNumber, mask_text};
 /// Customers of one number that a call shows, by id.
 pub(crate) const SHOWN: usize = 5;
 
-/// How the ids of customers begin that pads have made, and not the adopter.
+/// How the ids of customers begin that pads have made, and not the adopter; a UUID follows. Imports look for this form, in SQL.
 pub(crate) const FROM_A_PAD: &str = "pad-";
 
 /// A person, as pads see it.

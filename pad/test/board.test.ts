@@ -360,3 +360,19 @@ test("another store's snapshot removes everything of the old store, also drafts"
   board.replace(of("seocho", 3n, [call("c", RINGING, { revision: 3n })]), T);
   assert.deepEqual([ids(board.recent()), shown(board, T)], [["c"], []]);
 });
+
+test("a found call is kept, however old it is, while there is a draft of it", () => {
+  const drafts = new Set(["found"]);
+  const board = new Board({ me: () => "p1", expected: (it) => it, hasDraft: (id) => drafts.has(id), isDone: () => false });
+  const old = { startedAt: timestampFromMs(T - 90 * 86_400_000) };
+  board.apply(call("found", COMPLETED, old), undefined, T);
+  board.apply(call("other", COMPLETED, old), undefined, T);
+  const later = (from: number) => {
+    for (let i = from; i < from + 500; i += 1) board.apply(call(`later ${i}`, COMPLETED), undefined, T);
+  };
+  later(0);
+  assert.deepEqual([board.call("found")?.id, board.call("other")], ["found", undefined]);
+  drafts.clear();
+  later(500);
+  assert.equal(board.call("found"), undefined);
+});

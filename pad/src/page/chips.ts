@@ -5,10 +5,9 @@ import { button, element, setHidden } from "./dom.ts";
 import type { Draft } from "./drafts.ts";
 import { dayName, weekday } from "./format.ts";
 import { dayOf } from "./reservation.ts";
-import { settings } from "./settings.ts";
+import { MOST_SERVICES, settings } from "./settings.ts";
 import { text } from "./text.ts";
 
-const SERVICES = 6;
 const DAYS = 5;
 /** The hours in which shops take cars. */
 const FROM_HOUR = 9;
@@ -80,7 +79,7 @@ function peopleChips(call: Call): [string, Values][] {
 function serviceChips({ history }: Call, services: readonly string[]): [string, Values][] {
   const all = new Set([history?.lastReservation?.service ?? "", ...settings.services, ...services]);
   all.delete("");
-  return [...all].slice(0, SERVICES).map((service) => [service, { service }]);
+  return [...all].slice(0, MOST_SERVICES).map((service) => [service, { service }]);
 }
 
 function dayChips(now: number): [string, Values][] {

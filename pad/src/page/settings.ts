@@ -12,6 +12,7 @@ export const SIZES = ["normal", "large", "largest"] as const;
 
 /** Characters of a name or label. */
 export const LONGEST_NAME = 40;
+/** Services that a form has room for. */
 export const MOST_SERVICES = 6;
 /** Numbers that have a name or do not ring; further ones are left out when the settings are read. */
 const MOST_NUMBERS = 500;
@@ -71,7 +72,7 @@ export function parse(stored: string | null): Settings {
   };
 }
 
-/** The shop's services as they are kept: each once, and as many as a form has room for. */
+/** The shop's services as they are kept: each once, {@link MOST_SERVICES} at most. */
 export function servicesOf(written: readonly unknown[]): string[] {
   const services = new Set(written.map(nameOf));
   services.delete("");
